@@ -1,0 +1,43 @@
+//! Every environment variable that teof reads or sets, in one place. `docs/commands.md` repeats them.
+
+/// Where discovery of the hub starts, instead of the current directory; `--root` wins over it.
+pub const ROOT: &str = "TEOF_ROOT";
+/// The seat that acts, instead of the manifest's; `--agent` wins over it.
+pub const AGENT: &str = "TEOF_AGENT";
+/// Set for a worker's children: the task they work on.
+pub const TASK: &str = "TEOF_TASK";
+/// Set for a worker's children: the run (one attempt) they belong to.
+pub const RUN: &str = "TEOF_RUN";
+/// Set for a worker's children: the epoch of the claim; a write that shows an old one is refused.
+pub const CLAIM_EPOCH: &str = "TEOF_CLAIM_EPOCH";
+/// Set for a worker's children: the folder from which receipts are collected.
+pub const RECEIPTS_DIR: &str = "TEOF_RECEIPTS_DIR";
+/// Seconds that a session stays fresh (the playbook's name); `session.max_age` is the setting.
+pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
+/// A fixed time, for tests and replays.
+pub const NOW: &str = "TEOF_NOW";
+/// What to log on stderr: error, warn, info, debug or trace.
+pub const LOG: &str = "TEOF_LOG";
+/// Any value: no colour.
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Where machine-local run data goes.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Where the person's own settings are.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+
+/// A variable's value; unset, empty and not-UTF-8 are all `None`.
+#[allow(clippy::disallowed_methods)] // The one reader of the environment.
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Every variable whose name starts with `prefix`, sorted by name.
+#[allow(clippy::disallowed_methods)]
+pub fn vars_with_prefix(prefix: &str) -> Vec<(String, String)> {
+    let mut found: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect();
+    found.sort();
+    found
+}

@@ -1,0 +1,66 @@
+//! Identifiers that become file names.
+
+use super::{Refusal, Result};
+
+/// The longest identifier, in bytes.
+pub const MAX_LEN: usize = 128;
+
+/// Whether `text` matches `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`: safe as a file name everywhere.
+pub fn is_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (1..=MAX_LEN).contains(&bytes.len())
+        && bytes[0].is_ascii_alphanumeric()
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Checks an identifier; `what` names it in the refusal ("task", "agent", "plan").
+pub fn check_id<'a>(what: &str, text: &'a str) -> Result<&'a str> {
+    if is_id(text) {
+        return Ok(text);
+    }
+    let shown = super::text::clip(&super::text::safe(text), 60);
+    Err(Refusal::usage("name.invalid", format!("{what} id {shown:?} is not a usable name"))
+        .because("it becomes a file name")
+        .next("use letters, digits, '.', '_' and '-' only, starting with a letter or digit, at most 128 of them")
+        .into())
+}
+
+/// Lower case, other runs of characters folded to one '-': `"Fix the parser!"` → `fix-the-parser`.
+/// Empty when nothing usable is left.
+pub fn slug(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_LEN));
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c.to_ascii_lowercase());
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+        if out.len() >= 80 {
+            break;
+        }
+    }
+    out.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_escape_a_folder_are_refused() {
+        for bad in ["", ".", "..", "../x", "a/b", "a\nb", "-rf", "a b", "é", "\u{1b}[31m", &"x".repeat(129)] {
+            assert!(!is_id(bad), "{bad:?}");
+            assert!(check_id("task", bad).is_err());
+        }
+        for good in ["QUEUE-001", "AUTH-PRIMARY_TRUTH-codex-5-20251004", "2025-10-19-a.b", &"x".repeat(128)] {
+            assert!(is_id(good), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_usable_names() {
+        assert_eq!(slug("Fix the parser!"), "fix-the-parser");
+        assert_eq!(slug("--Ünïcode--"), "n-code");
+        assert_eq!(slug("///"), "");
+    }
+}

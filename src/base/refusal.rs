@@ -1,0 +1,106 @@
+//! What a command says when it will not do something: what was refused, why, what to do next.
+//!
+//! A refusal is data that travels inside [`anyhow::Error`]; `cli/` turns it into words or JSON.
+//! Its `next` lines may never propose something destructive.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// The documented exit codes of the binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A check or guard refused.
+    Refused = 1,
+    /// The command line was wrong.
+    Usage = 2,
+    /// Held by another.
+    Held = 3,
+    /// Not found.
+    NotFound = 4,
+    /// Timed out waiting.
+    TimedOut = 5,
+    /// Breaker open or consent missing.
+    Unattended = 6,
+    /// A fault of ours, or of the machine.
+    Fault = 70,
+}
+
+/// An answer of "no" that teaches: `message` (what), `reason` (why), `next` (what to do).
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub exit: Exit,
+    /// Stable, dotted, for machines: `claim.held`, `session.stale`.
+    pub code: &'static str,
+    pub message: String,
+    pub reason: Option<String>,
+    pub next: Vec<String>,
+    /// Further facts for `--json`, such as holder and expiry.
+    pub data: Map<String, Value>,
+}
+
+impl Refusal {
+    pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        Self { exit, code, message: message.into(), reason: None, next: Vec::new(), data: Map::new() }
+    }
+
+    /// A check or guard refused (exit 1).
+    pub fn guard(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, code, message)
+    }
+
+    /// The command line or an input value was wrong (exit 2).
+    pub fn usage(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, code, message)
+    }
+
+    /// Held by another (exit 3).
+    pub fn held(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Held, code, message)
+    }
+
+    /// Not found (exit 4).
+    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, code, message)
+    }
+
+    /// Consent missing or breaker open (exit 6).
+    pub fn unattended(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Unattended, code, message)
+    }
+
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Adds one thing to do next, usually a command line.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next.push(step.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The refusal inside an error, if it carries one.
+    pub fn of(error: &anyhow::Error) -> Option<&Refusal> {
+        error.downcast_ref::<Refusal>()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}

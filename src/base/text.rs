@@ -1,0 +1,52 @@
+//! Text from outside, made harmless: for a terminal, for one line, for a bounded length.
+
+/// Replaces everything that a terminal would interpret (control characters, escape sequences,
+/// bidirectional overrides) by visible stand-ins; tabs and newlines become spaces.
+pub fn safe(text: &str) -> String {
+    text.chars().map(safe_char).collect()
+}
+
+/// Like [`safe`], but keeps newlines and tabs.
+pub fn safe_block(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { safe_char(c) }).collect()
+}
+
+fn safe_char(c: char) -> char {
+    match c {
+        '\n' | '\t' => ' ',
+        '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        // C1 controls, bidi marks and overrides, zero-width and line separators.
+        '\u{80}'..='\u{9f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => '\u{fffd}',
+        c => c,
+    }
+}
+
+/// At most `max` characters, the last of them '…' when something was cut.
+pub fn clip(text: &str, max: usize) -> String {
+    if text.chars().nth(max).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        assert_eq!(safe("a\u{1b}[31mred\u{7}\r\nb\u{202e}"), "a␛[31mred␇␍ b\u{fffd}");
+        assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
+    }
+
+    #[test]
+    fn clipping_counts_characters() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüß", 3), "äö…");
+    }
+}

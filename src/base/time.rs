@@ -1,0 +1,193 @@
+//! Time as the record writes it: UTC, whole seconds, `YYYY-MM-DDTHH:MM:SSZ`.
+//!
+//! The one place that asks the machine for the time. Everything else is given a [`Clock`] or a
+//! [`Stamp`].
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Refusal, Result, env};
+
+/// A moment in UTC with second precision.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(DateTime<Utc>);
+
+impl Stamp {
+    /// From seconds since 1970-01-01T00:00:00Z; out-of-range values saturate.
+    pub fn from_unix(seconds: i64) -> Self {
+        Self(DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn unix(self) -> i64 {
+        self.0.timestamp()
+    }
+
+    /// Reads RFC 3339 with any offset and fraction, and the compact form `20251019T130854Z`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self(at.with_timezone(&Utc).trunc_subsecs(0)));
+        }
+        NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok().map(|at| Self(at.and_utc()))
+    }
+
+    /// `20251019T130854Z`, for file names.
+    pub fn compact(self) -> String {
+        self.0.format("%Y%m%dT%H%M%SZ").to_string()
+    }
+
+    /// `2025-10-19`.
+    pub fn date(self) -> String {
+        self.0.format("%Y-%m-%d").to_string()
+    }
+
+    /// How long ago `earlier` was; zero when it lies in the future.
+    pub fn since(self, earlier: Stamp) -> Duration {
+        (self.0 - earlier.0).to_std().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        let delta = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+        Self(self.0.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let delta = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+        Self(self.0.checked_sub_signed(delta).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.format("%Y-%m-%dT%H:%M:%SZ").fmt(f)
+    }
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Stamp::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a UTC time")))
+    }
+}
+
+/// Where the time comes from: the machine, or a fixed moment for tests and replays.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    Machine,
+    Fixed(Stamp),
+}
+
+impl Clock {
+    /// The machine's clock, unless [`env::NOW`] fixes it.
+    pub fn from_env() -> Result<Self> {
+        match env::var(env::NOW) {
+            None => Ok(Clock::Machine),
+            Some(text) => Stamp::parse(&text).map(Clock::Fixed).ok_or_else(|| {
+                Refusal::usage("time.invalid", format!("{}={text:?} is not a time", env::NOW))
+                    .next("write it as 2026-01-05T10:00:00Z")
+                    .into()
+            }),
+        }
+    }
+
+    pub fn now(self) -> Stamp {
+        match self {
+            #[allow(clippy::disallowed_methods)] // The one reader of the machine's clock.
+            Clock::Machine => Stamp(Utc::now().trunc_subsecs(0)),
+            Clock::Fixed(at) => at,
+        }
+    }
+}
+
+/// Reads a span of time: a whole number and a unit, `90s`, `30m`, `4h`, `7d`; a bare number is seconds.
+pub fn parse_span(text: &str) -> Result<Duration> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let scale = match text[digits..].trim() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    match text[..digits].parse::<u64>() {
+        Ok(n) if scale > 0 => Ok(Duration::from_secs(n.saturating_mul(scale))),
+        _ => Err(Refusal::usage("span.invalid", format!("{text:?} is not a span of time"))
+            .next("write a whole number and a unit: 90s, 30m, 4h or 7d")
+            .into()),
+    }
+}
+
+/// The shortest exact spelling that [`parse_span`] reads back.
+pub fn show_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    for (scale, unit) in [(86_400, "d"), (3600, "h"), (60, "m")] {
+        if seconds >= scale && seconds.is_multiple_of(scale) {
+            return format!("{}{unit}", seconds / scale);
+        }
+    }
+    format!("{seconds}s")
+}
+
+/// For serde: a span written as text, `#[serde(with = "crate::base::time::span")]`.
+pub mod span {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&show_span(*span))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        parse_span(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_written_as_it_was_read() {
+        let at = Stamp::parse("2025-10-19T13:08:54Z").unwrap();
+        assert_eq!(at.to_string(), "2025-10-19T13:08:54Z");
+        assert_eq!(at.compact(), "20251019T130854Z");
+        assert_eq!(Stamp::parse("20251019T130854Z"), Some(at));
+    }
+
+    #[test]
+    fn offsets_and_fractions_are_folded_into_utc_seconds() {
+        let at = Stamp::parse("2025-09-26T22:20:13.641244+00:00").unwrap();
+        assert_eq!(at.to_string(), "2025-09-26T22:20:13Z");
+        let east = Stamp::parse("2025-09-27T00:20:13+02:00").unwrap();
+        assert_eq!(east, at);
+    }
+
+    #[test]
+    fn spans_read_back_what_they_show() {
+        for text in ["90s", "30m", "4h", "7d", "0s"] {
+            assert_eq!(show_span(parse_span(text).unwrap()), text);
+        }
+        assert!(parse_span("soon").is_err());
+        assert!(parse_span("4 fortnights").is_err());
+        assert!(parse_span("-1s").is_err());
+    }
+}
