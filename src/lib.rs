@@ -7,3 +7,4 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod base;
+pub mod model;

@@ -1,0 +1,59 @@
+//! What a worker tells the coordinator, as its last act: machine-local, `runs/<run>.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Stamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The work is committed, guarded and evidenced.
+    Succeeded,
+    /// A command or the machine failed; another attempt may do better.
+    Failed,
+    /// A guard refused the result; no retry.
+    Blocked,
+    /// Stopped at a stage boundary: consent revoked, or asked to stop.
+    Paused,
+    /// Nothing was started: the order, the claim or the session did not allow it.
+    Refused,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    pub task_id: String,
+    pub agent_id: String,
+    pub verdict: Verdict,
+    /// One line for people.
+    pub reason: String,
+    pub findings: Vec<Finding>,
+    pub branch: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
+    /// Relative to the hub.
+    pub receipts: Vec<String>,
+    pub started_at: Stamp,
+    pub finished_at: Stamp,
+}
+
+/// One thing that a guard, a check or a sentinel found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, dotted: `diff.too_large`, `path.denied`.
+    pub code: String,
+    /// `low`, `medium` or `high`.
+    pub severity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
