@@ -6,7 +6,9 @@
 pub mod assignment;
 pub mod claim;
 pub mod command;
+pub mod document;
 pub mod event;
+mod layout;
 pub mod message;
 pub mod order;
 pub mod outcome;
