@@ -7,4 +7,5 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod base;
+pub mod exec;
 pub mod model;

@@ -1,0 +1,173 @@
+//! Who belongs to a supervised program, and how they are signalled.
+//!
+//! On Linux `/proc` is read. Elsewhere nobody is found, and only the program's own process group
+//! can be ended: the caller does that as well.
+
+use std::collections::{HashMap, HashSet};
+
+use rustix::process::{Pid, Signal};
+
+/// One process, as the kernel described it when it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    /// Clock ticks since boot; with the pid it names a process for ever.
+    pub started: u64,
+    /// The program's short name, as it chose to call itself.
+    pub name: String,
+    parent: i32,
+    session: i32,
+    dead: bool,
+}
+
+/// How the members of one family are known.
+#[derive(Debug, Default)]
+pub struct Family {
+    /// The program that was started: its descendants and its session belong.
+    pub root: Option<i32>,
+    /// An environment variable and its value that only this family carries.
+    pub mark: Option<(String, String)>,
+    /// Orphans whose adoptive parent we are belong, except these (which were ours before).
+    pub adopted_except: Option<HashSet<i32>>,
+}
+
+impl Family {
+    /// The members that live, the program itself included. Never this process or those above it.
+    /// Adopted members that died are reaped on the way.
+    pub fn living(&self) -> Vec<Process> {
+        let all = all_processes();
+        let above = ancestors(&all, own_pid());
+        let mut members: HashSet<i32> =
+            all.iter().filter(|p| !above.contains(&p.pid) && self.knows(p)).map(|p| p.pid).collect();
+        // Parents are usually listed before their children, but nothing promises it.
+        loop {
+            let children: Vec<_> = all.iter().filter(|p| members.contains(&p.parent)).map(|p| p.pid).collect();
+            let before = members.len();
+            members.extend(children);
+            if members.len() == before {
+                break;
+            }
+        }
+        let (dead, living): (Vec<_>, Vec<_>) =
+            all.into_iter().filter(|p| members.contains(&p.pid) && !above.contains(&p.pid)).partition(|p| p.dead);
+        self.reap(&dead);
+        living
+    }
+
+    fn knows(&self, p: &Process) -> bool {
+        let descends = self.root.is_some_and(|root| p.pid == root || p.session == root);
+        let adopted = self.adopted_except.as_ref().is_some_and(|ours| p.parent == own_pid() && !ours.contains(&p.pid));
+        descends || adopted || (!p.dead && self.mark.as_ref().is_some_and(|mark| carries(p.pid, mark)))
+    }
+
+    /// Only orphans: the program itself belongs to the handle that waits for it.
+    fn reap(&self, dead: &[Process]) {
+        if self.adopted_except.is_some() {
+            for orphan in dead.iter().filter(|p| p.parent == own_pid() && Some(p.pid) != self.root) {
+                let _ = rustix::process::waitpid(Pid::from_raw(orphan.pid), rustix::process::WaitOptions::NOHANG);
+            }
+        }
+    }
+}
+
+/// This process's own children now.
+pub(super) fn children() -> HashSet<i32> {
+    all_processes().into_iter().filter(|p| p.parent == own_pid()).map(|p| p.pid).collect()
+}
+
+/// Signals exactly this process: a pid that was given to another meanwhile is left alone.
+#[cfg(target_os = "linux")]
+pub(super) fn signal(process: &Process, signal: Signal) {
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+    let Some(pid) = Pid::from_raw(process.pid) else { return };
+    // The handle first, then the look: from here on the pid cannot come to mean somebody else.
+    let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if read_process(process.pid).is_some_and(|now| now.started == process.started) {
+        let _ = pidfd_send_signal(&handle, signal);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn signal(process: &Process, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(process.pid) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn ancestors(all: &[Process], of: i32) -> HashSet<i32> {
+    let parents: HashMap<i32, i32> = all.iter().map(|p| (p.pid, p.parent)).collect();
+    let mut found = HashSet::from([of]);
+    let mut at = of;
+    while let Some(&parent) = parents.get(&at) {
+        if !found.insert(parent) {
+            break;
+        }
+        at = parent;
+    }
+    found
+}
+
+fn all_processes() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(read_process).collect()
+}
+
+fn read_process(pid: i32) -> Option<Process> {
+    parse_stat(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// proc(5): `pid (name) state ppid pgrp session … starttime …`; the name may hold anything, so the
+/// fields are counted from its last parenthesis.
+fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
+    let stat = String::from_utf8_lossy(stat);
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    let fields: Vec<&str> = stat.get(close + 1..)?.split_ascii_whitespace().collect();
+    Some(Process {
+        pid,
+        name: stat.get(open + 1..close)?.to_owned(),
+        dead: matches!(*fields.first()?, "Z" | "X" | "x"),
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Whether the environment that the process started with holds the variable with this value.
+/// Other users' processes do not show theirs, and are not ours to end.
+fn carries(pid: i32, (name, value): &(String, String)) -> bool {
+    let wanted = format!("{name}={value}");
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_call_itself_anything() {
+        let stat = b"77 (a) Z 1 (b)) S 12 77 70 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
+        let p = parse_stat(77, stat).unwrap();
+        assert_eq!((p.name.as_str(), p.parent, p.session, p.started, p.dead), ("a) Z 1 (b)", 12, 70, 98765, false));
+        assert_eq!(parse_stat(1, b"1 (x) S"), None);
+        assert_eq!(parse_stat(1, b")("), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn neither_this_process_nor_its_parents_are_ever_members() {
+        let root = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+        let path = std::fs::read("/proc/self/environ").unwrap();
+        let path = path.split(|&b| b == 0).find_map(|e| std::str::from_utf8(e).ok()?.strip_prefix("PATH=")).unwrap();
+        let family = Family { root: Some(root), mark: Some(("PATH".into(), path.into())), adopted_except: None };
+        let pids: Vec<_> = family.living().iter().map(|p| p.pid).collect();
+        assert!(!pids.contains(&own_pid()) && !pids.contains(&root), "{pids:?}");
+    }
+}

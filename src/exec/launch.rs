@@ -1,0 +1,78 @@
+//! Between fork and program: the hidden mode of our own binary that prepares a process and becomes it.
+//!
+//! Making a session and asking for a signal on the parent's death must happen in the child, before
+//! the program runs. The usual hook for that is `unsafe`, which this crate forbids, and the crates
+//! that wrap it know sessions but not the death signal. So the child is first our own binary, which
+//! does both with safe calls and then replaces itself. It also tells "the program could not be
+//! started" from "the program ended with 127", which a shell cannot.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use rustix::stdio;
+
+/// The first argument that selects this mode. What follows: our pid, the program, its arguments.
+const MODE: &str = "__launch";
+
+/// A command that will be `argv`, in its own session, ended when this thread's process dies.
+///
+/// The caller gives it stdin, stdout, and a pipe as stderr: the pipe carries the reason when the
+/// program could not be started and is closed, empty, when it was. The program's own stderr is its stdout.
+pub(super) fn command(launcher: &OsStr, argv: &[String]) -> Command {
+    let mut command = Command::new(launcher);
+    command.arg(MODE).arg(std::process::id().to_string()).args(argv);
+    command
+}
+
+/// Where our own binary is: on Linux the running one, even if its file was replaced meanwhile.
+pub(super) fn own_binary() -> std::io::Result<OsString> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe().map(Into::into)
+}
+
+/// To be called first in `main`: when the arguments say so, becomes the program and does not return.
+pub fn become_program() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != MODE {
+        return None;
+    }
+    let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok());
+    let program: Vec<OsString> = args.collect();
+    Some(match prepare(parent, &program) {
+        Ok(never) => match never {},
+        Err(_) => ExitCode::from(127),
+    })
+}
+
+fn prepare(parent: Option<i32>, argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
+    // Kept apart from stderr, and closed by the kernel at the moment the program takes over.
+    let mut status = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(stdio::stderr(), 3)?);
+    let failed = match (apart(parent), argv) {
+        (Ok(()), [program, args @ ..]) => Command::new(program).args(args).exec(),
+        (Ok(()), []) => std::io::Error::other("no program was named"),
+        (Err(e), _) => e,
+    };
+    status.write_all(failed.to_string().as_bytes())?;
+    Err(failed)
+}
+
+fn apart(parent: Option<i32>) -> std::io::Result<()> {
+    stdio::dup2_stderr(stdio::stdout().as_fd())?;
+    rustix::process::setsid()?;
+    #[cfg(target_os = "linux")]
+    {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The parent may have died before the line above; then no signal will ever come.
+        let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        if parent.is_some() && now != parent {
+            return Err(std::io::Error::other("the supervisor is gone"));
+        }
+    }
+    let _ = parent;
+    Ok(())
+}

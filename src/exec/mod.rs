@@ -1,0 +1,27 @@
+//! Supervised processes: started apart, watched, and ended with everything they started.
+//!
+//! # Theory of operation
+//!
+//! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that
+//! makes a session, asks to die with us, and becomes the program. It then drains the output into a
+//! file ([`capture`]) while it watches two clocks and the caller's wish to stop. When the program is
+//! over, for whatever reason, whoever is left of its family is found ([`family`]) and ended.
+//!
+//! A program can leave its parent, its session and its process group; it cannot leave all three
+//! marks that are looked for: its ancestors, the environment it inherited, and, since we adopt
+//! orphans (sub-reaper), ourselves as its parent.
+//!
+//! May import `base` only. Knows nothing of tasks, orders or the record. May not decide what a
+//! verdict means.
+
+mod capture;
+mod environment;
+mod family;
+mod launch;
+mod supervise;
+
+pub use capture::{Captured, Keep};
+pub use environment::allowed;
+pub use family::{Family, Process};
+pub use launch::become_program;
+pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

@@ -1,0 +1,221 @@
+//! Programs that misbehave end in the right verdict, in bounded time and memory, with nothing left running.
+//!
+//! These run beside other tests, so nobody is adopted here; `foreman.rs` has what needs adoption.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use teof::exec::{Clocks, Family, Keep, Report, Spec, Supervisor, TimedOut, Verdict};
+
+struct Place {
+    dir: tempfile::TempDir,
+    mark: (String, String),
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = ("TEOF_RUN".to_owned(), dir.path().display().to_string());
+        Self { dir, mark }
+    }
+
+    fn spec(&self, script: &str) -> Spec {
+        Spec {
+            argv: Spec::shell(script),
+            cwd: self.dir.path().to_owned(),
+            env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
+            mark: self.mark.clone(),
+            stdin: Vec::new(),
+            clocks: Clocks { silence: None, wall: None, grace: Duration::from_secs(20) },
+            output: self.dir.path().join("out.log"),
+            keep: Keep::default(),
+        }
+    }
+
+    fn run(&self, spec: &Spec) -> Report {
+        self.run_until(spec, &mut || false)
+    }
+
+    fn run_until(&self, spec: &Spec, stop: &mut dyn FnMut() -> bool) -> Report {
+        let report = supervisor().run(spec, stop).unwrap();
+        assert!(report.survivors.is_empty(), "{:?}", report.survivors);
+        assert!(self.nobody_is_left(), "somebody still carries the mark");
+        report
+    }
+
+    fn nobody_is_left(&self) -> bool {
+        let family = Family { mark: Some(self.mark.clone()), ..Family::default() };
+        family.living().is_empty()
+    }
+
+    fn wait_for(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !path.exists() {
+            assert!(Instant::now() < patience, "{name} never appeared");
+            std::thread::yield_now();
+        }
+        path
+    }
+}
+
+fn supervisor() -> Supervisor {
+    Supervisor::beside_others(env!("CARGO_BIN_EXE_teof"))
+}
+
+fn text(report: &Report) -> String {
+    std::fs::read_to_string(&report.output.path).unwrap()
+}
+
+#[test]
+fn output_of_both_streams_is_kept_in_order_with_its_hash() {
+    let place = Place::new();
+    let report = place.run(&place.spec("echo one; echo two >&2; echo three; exit 7"));
+    assert_eq!(report.verdict, Verdict::Exited(7));
+    assert_eq!(text(&report), "one\ntwo\nthree\n");
+    assert_eq!(report.output.sha256, teof::base::digest::sha256(b"one\ntwo\nthree\n"));
+    assert!(report.ended.is_empty());
+}
+
+#[test]
+fn nothing_of_our_environment_is_inherited() {
+    let place = Place::new();
+    let report = place.run(&Spec { argv: vec!["env".into()], ..place.spec("") });
+    let names: Vec<_> = text(&report).lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.contains(&"PATH".to_owned()) && names.contains(&"TEOF_RUN".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_started_is_no_exit_code() {
+    let place = Place::new();
+    let plain = place.dir.path().join("plain");
+    std::fs::write(&plain, "not a program").unwrap();
+    let none = Spec { argv: Vec::new(), ..place.spec("") };
+    let missing = Spec { argv: vec!["no-such-program".into()], ..place.spec("") };
+    let not_executable = Spec { argv: vec![plain.display().to_string()], ..place.spec("") };
+    let no_folder = Spec { cwd: place.dir.path().join("none"), ..place.spec("true") };
+    for (i, spec) in [none, missing, not_executable, no_folder].into_iter().enumerate() {
+        let report = place.run(&Spec { output: place.dir.path().join(format!("{i}.log")), ..spec });
+        assert!(matches!(report.verdict, Verdict::NotStarted(_)), "{i}: {:?}", report.verdict);
+        assert_eq!(report.output.bytes, 0);
+    }
+    let report = place.run(&place.spec("exit 127"));
+    assert_eq!(report.verdict, Verdict::Exited(127));
+}
+
+#[test]
+fn a_silent_hang_is_ended_by_the_silence_clock() {
+    let place = Place::new();
+    let mut spec = place.spec("echo started; sleep 1000");
+    spec.clocks.silence = Some(Duration::from_millis(200));
+    let report = place.run(&spec);
+    assert_eq!(report.verdict, Verdict::TimedOut(TimedOut::Silence));
+    assert_eq!(text(&report), "started\n");
+}
+
+#[test]
+fn chatter_does_not_outlast_the_wall_clock() {
+    let place = Place::new();
+    let mut spec = place.spec("while :; do echo tick; sleep 0.01; done");
+    spec.clocks = Clocks {
+        silence: Some(Duration::from_secs(60)),
+        wall: Some(Duration::from_millis(300)),
+        grace: Duration::from_secs(20),
+    };
+    assert_eq!(place.run(&spec).verdict, Verdict::TimedOut(TimedOut::Wall));
+}
+
+#[test]
+fn who_ignores_the_request_to_end_is_killed() {
+    let place = Place::new();
+    let mut spec = place.spec("trap '' TERM; touch armed; while :; do sleep 1000; done");
+    spec.clocks.grace = Duration::from_millis(100);
+    let report = place.run_until(&spec, &mut || place.dir.path().join("armed").exists());
+    assert_eq!(report.verdict, Verdict::Cancelled);
+}
+
+#[test]
+fn a_stopped_process_is_ended_too() {
+    let place = Place::new();
+    let mut spec = place.spec("touch armed; kill -STOP $$");
+    spec.clocks.silence = Some(Duration::from_millis(300));
+    let report = place.run(&spec);
+    assert_eq!(report.verdict, Verdict::TimedOut(TimedOut::Silence));
+}
+
+#[test]
+fn the_last_words_after_a_request_to_end_are_kept() {
+    let place = Place::new();
+    let spec = place.spec("trap 'echo saved; exit 0' TERM; touch armed; while :; do sleep 0.01; done");
+    let report = place.run_until(&spec, &mut || place.dir.path().join("armed").exists());
+    assert_eq!(report.verdict, Verdict::Cancelled, "an exit code of 0 after that is no success");
+    assert!(text(&report).ends_with("saved\n"), "{}", text(&report));
+}
+
+#[test]
+fn grandchildren_in_sessions_of_their_own_are_found_and_ended() {
+    let place = Place::new();
+    let script = "(setsid sh -c 'echo $$ > far; exec sleep 1000' &) ; (sleep 1000 &) ; while [ ! -s far ]; do :; done";
+    let report = place.run(&place.spec(script));
+    assert_eq!(report.verdict, Verdict::Exited(0));
+    assert_eq!(report.ended.len(), 2, "{:?}", report.ended);
+}
+
+#[test]
+fn output_held_open_by_somebody_who_cannot_be_found_hangs_nobody() {
+    let place = Place::new();
+    // No mark, no session, no parent: only adoption would find it.
+    let script = "setsid env -i sh -c 'echo $$ > far; exec sleep 1000' & while [ ! -s far ]; do :; done; echo end";
+    let report = place.run(&place.spec(script));
+    assert_eq!(report.verdict, Verdict::Exited(0));
+    assert_eq!(text(&report), "end\n");
+    let pid = std::fs::read_to_string(place.dir.path().join("far")).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_flood_is_counted_and_cut() {
+    let place = Place::new();
+    let mut spec = place.spec("head -c 100000000 /dev/zero; echo; echo the end");
+    spec.keep = Keep { file: 1 << 20, tail: 8 };
+    let report = place.run(&spec);
+    assert_eq!(report.verdict, Verdict::Exited(0));
+    assert_eq!((report.output.bytes, report.output.kept), (100_000_009, 1 << 20));
+    assert_eq!(std::fs::metadata(&report.output.path).unwrap().len(), 1 << 20);
+    assert_eq!(report.output.tail, b"the end\n");
+}
+
+#[test]
+fn stdin_is_given_and_closed() {
+    let place = Place::new();
+    let large = vec![b'x'; 3 << 20];
+    let report = place.run(&Spec { stdin: large.clone(), ..place.spec("wc -c") });
+    assert_eq!(text(&report).trim(), large.len().to_string());
+    let spec = Spec { stdin: large, output: place.dir.path().join("2.log"), ..place.spec("exit 3") };
+    assert_eq!(place.run(&spec).verdict, Verdict::Exited(3), "who does not read hangs nobody");
+    let spec = Spec { output: place.dir.path().join("3.log"), ..place.spec("wc -c") };
+    assert_eq!(text(&place.run(&spec)).trim(), "0");
+}
+
+#[test]
+fn death_by_a_signal_is_told_from_an_exit() {
+    let place = Place::new();
+    assert_eq!(place.run(&place.spec("kill -SEGV $$")).verdict, Verdict::Signalled(11));
+}
+
+#[test]
+fn leftovers_of_a_dead_supervisor_are_ended_by_their_mark() {
+    let place = Place::new();
+    let mut left = std::process::Command::new("setsid")
+        .args(["sh", "-c", "touch up; trap '' TERM; while :; do sleep 1000; done"])
+        .current_dir(place.dir.path())
+        .env(&place.mark.0, &place.mark.1)
+        .spawn()
+        .unwrap();
+    place.wait_for("up");
+    let (ended, survivors) = supervisor().end_marked(place.mark.clone(), Duration::from_millis(50));
+    assert!(!ended.is_empty() && survivors.is_empty());
+    left.wait().unwrap();
+    assert!(place.nobody_is_left());
+}
