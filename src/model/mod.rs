@@ -4,6 +4,7 @@
 //! object, so that unknown fields and their order survive; documents that only we write are structs.
 
 pub mod assignment;
+pub mod backlog;
 pub mod claim;
 pub mod command;
 pub mod document;
@@ -12,6 +13,8 @@ mod layout;
 pub mod message;
 pub mod order;
 pub mod outcome;
+pub mod plan;
+pub mod priority;
 pub mod seat;
 
 use serde_json::{Map, Value};

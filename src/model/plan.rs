@@ -1,0 +1,347 @@
+//! A plan: steps with receipts and a checkpoint, `_plans/<YYYY-MM-DD-slug>.plan.json`.
+//!
+//! Readers here are lenient, so that lists and selectors work on trees as they are; what a plan
+//! must look like is asked of `plans::validate`.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::command::Command;
+use super::order::ExpectedReceipt;
+use super::priority::Priority;
+use super::{text, texts};
+use crate::base::Stamp;
+
+/// What follows a plan's id in its file name.
+pub const SUFFIX: &str = ".plan.json";
+
+/// The status of a plan or of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Queued,
+    InProgress,
+    Blocked,
+    Done,
+}
+
+impl Status {
+    pub const ALL: [Status; 4] = [Self::Queued, Self::InProgress, Self::Blocked, Self::Done];
+
+    /// Reads a status as the playbook's validator does: `pending` is taken for `queued`, other
+    /// synonyms (`completed`, `active`, `in-progress`) are not.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "pending" => Some(Self::Queued),
+            _ => Self::ALL.into_iter().find(|status| status.as_str() == text),
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::InProgress => "in_progress",
+            Self::Blocked => "blocked",
+            Self::Done => "done",
+        }
+    }
+
+    /// The playbook's transitions; there is no way back from done.
+    pub fn may_become(self, next: Status) -> bool {
+        match self {
+            Self::Queued => true,
+            Self::InProgress => next != Self::Queued,
+            Self::Blocked => next != Self::Queued,
+            Self::Done => next == Self::Done,
+        }
+    }
+
+    /// A field as found: absent is queued, an illegal value is `None`.
+    fn of(map: &Map<String, Value>) -> Option<Status> {
+        match map.get("status") {
+            None | Some(Value::Null) => Some(Self::Queued),
+            Some(value) => Self::parse(value.as_str()?),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A plan file as found.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub raw: Map<String, Value>,
+}
+
+impl Plan {
+    pub fn id(&self) -> Option<&str> {
+        text(&self.raw, "plan_id")
+    }
+
+    pub fn summary(&self) -> Option<&str> {
+        text(&self.raw, "summary")
+    }
+
+    pub fn actor(&self) -> Option<&str> {
+        text(&self.raw, "actor")
+    }
+
+    pub fn created(&self) -> Option<Stamp> {
+        text(&self.raw, "created").and_then(Stamp::parse)
+    }
+
+    /// `None` when the field holds something that is no status.
+    pub fn status(&self) -> Option<Status> {
+        Status::of(&self.raw)
+    }
+
+    /// Queued or in progress: there may be something to do.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status(), Some(Status::Queued | Status::InProgress))
+    }
+
+    pub fn priority(&self) -> Priority {
+        Priority::of(self.raw.get("priority"))
+    }
+
+    pub fn impact_score(&self) -> Option<i64> {
+        self.raw.get("impact_score").and_then(Value::as_i64)
+    }
+
+    pub fn layer(&self) -> Option<&str> {
+        text(&self.raw, "layer")
+    }
+
+    /// Absent means the layer itself (the playbook's validator).
+    pub fn layer_targets(&self) -> Vec<&str> {
+        match self.raw.contains_key("layer_targets") {
+            true => texts(&self.raw, "layer_targets"),
+            false => self.layer().into_iter().collect(),
+        }
+    }
+
+    pub fn systemic_scale(&self) -> Option<u64> {
+        self.raw.get("systemic_scale").and_then(Value::as_u64)
+    }
+
+    pub fn systemic_targets(&self) -> Vec<&str> {
+        texts(&self.raw, "systemic_targets")
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint<'_> {
+        Checkpoint { raw: self.raw.get("checkpoint").and_then(Value::as_object) }
+    }
+
+    /// The plan's own receipts, not those of its steps.
+    pub fn receipts(&self) -> Vec<&str> {
+        texts(&self.raw, "receipts")
+    }
+
+    /// `(type, ref)` of every whole link.
+    pub fn links(&self) -> Vec<(&str, &str)> {
+        let links = self.raw.get("links").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        links
+            .iter()
+            .filter_map(|link| Some((text(link.as_object()?, "type")?, text(link.as_object()?, "ref")?)))
+            .collect()
+    }
+
+    /// The steps, in order; entries that are not objects are passed over.
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        let steps = self.raw.get("steps").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        steps.iter().enumerate().filter_map(|(index, raw)| Some(Step { index, raw: raw.as_object()? })).collect()
+    }
+
+    pub fn step(&self, id: &str) -> Option<Step<'_>> {
+        self.steps().into_iter().find(|step| step.id() == Some(id))
+    }
+
+    /// The first step that is not done: steps run in order, one at a time.
+    pub fn current_step(&self) -> Option<Step<'_>> {
+        self.steps().into_iter().find(|step| step.status() != Some(Status::Done))
+    }
+}
+
+/// How one knows that the plan reached its goal.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint<'a> {
+    raw: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Checkpoint<'a> {
+    pub fn description(&self) -> Option<&'a str> {
+        text(self.raw?, "description")
+    }
+
+    pub fn owner(&self) -> Option<&'a str> {
+        text(self.raw?, "owner")
+    }
+
+    /// `pending`, `satisfied` or `superseded`, if the plan is valid.
+    pub fn status(&self) -> Option<&'a str> {
+        text(self.raw?, "status")
+    }
+}
+
+/// A step of a plan. Besides the playbook's fields it may say what a worker needs:
+/// `commands`, `expected_receipts`, `tests`, `rollback`, `agent`, `objective`, and guards of its own:
+/// `diff_limit`, `allowed`, `denied`, `protected`.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Its place in `steps`.
+    pub index: usize,
+    pub raw: &'a Map<String, Value>,
+}
+
+impl<'a> Step<'a> {
+    pub fn id(&self) -> Option<&'a str> {
+        text(self.raw, "id")
+    }
+
+    pub fn title(&self) -> Option<&'a str> {
+        text(self.raw, "title")
+    }
+
+    /// `None` when the field holds something that is no status.
+    pub fn status(&self) -> Option<Status> {
+        Status::of(self.raw)
+    }
+
+    pub fn notes(&self) -> Option<&'a str> {
+        text(self.raw, "notes")
+    }
+
+    pub fn receipts(&self) -> Vec<&'a str> {
+        texts(self.raw, "receipts")
+    }
+
+    /// The goal in a worker's words; else the title.
+    pub fn objective(&self) -> Option<&'a str> {
+        text(self.raw, "objective").or_else(|| self.title())
+    }
+
+    /// The agent that is to do the step, by the name that the settings give it.
+    pub fn agent(&self) -> Option<&'a str> {
+        text(self.raw, "agent")
+    }
+
+    /// What is to be run; the error says which command is wrong and how.
+    pub fn commands(&self) -> Result<Vec<Command>, String> {
+        commands(self.raw.get("commands"))
+    }
+
+    /// How to go back; run on a person's word only.
+    pub fn rollback(&self) -> Result<Vec<Command>, String> {
+        commands(self.raw.get("rollback"))
+    }
+
+    /// Paths, or objects `{path, description?}`.
+    pub fn expected_receipts(&self) -> Result<Vec<ExpectedReceipt>, String> {
+        list(self.raw.get("expected_receipts"))?
+            .iter()
+            .map(|item| match item {
+                Value::String(path) => Ok(ExpectedReceipt { description: None, path: path.clone() }),
+                other => serde_json::from_value(other.clone()).map_err(|e| e.to_string()),
+            })
+            .collect()
+    }
+
+    /// Command lines that must pass before the step counts as done.
+    pub fn tests(&self) -> Vec<&'a str> {
+        texts(self.raw, "tests")
+    }
+
+    /// Lines added plus lines removed.
+    pub fn diff_limit(&self) -> Option<u64> {
+        self.raw.get("diff_limit").and_then(Value::as_u64)
+    }
+
+    /// Globs that the step may change; empty means everywhere that is not denied.
+    pub fn allowed(&self) -> Vec<&'a str> {
+        texts(self.raw, "allowed")
+    }
+
+    pub fn denied(&self) -> Vec<&'a str> {
+        texts(self.raw, "denied")
+    }
+
+    /// Globs whose change needs a person.
+    pub fn protected(&self) -> Vec<&'a str> {
+        texts(self.raw, "protected")
+    }
+}
+
+fn list(field: Option<&Value>) -> Result<&[Value], String> {
+    match field {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(other) => Err(format!("a list is expected, not {}", crate::base::json::kind(other))),
+    }
+}
+
+fn commands(field: Option<&Value>) -> Result<Vec<Command>, String> {
+    let numbered = list(field)?.iter().enumerate();
+    numbered.map(|(i, value)| Command::parse(value).map_err(|why| format!("command {}: {why}", i + 1))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn plan(value: Value) -> Plan {
+        Plan { raw: value.as_object().unwrap().clone() }
+    }
+
+    #[test]
+    fn steps_run_in_order_and_odd_entries_keep_their_place() {
+        let plan = plan(
+            json!({"steps": [{"id": "S1", "status": "done"}, "odd", {"id": "S2", "status": "pending"}, {"id": "S3"}]}),
+        );
+        let step = plan.current_step().unwrap();
+        assert_eq!((step.id(), step.index, step.status()), (Some("S2"), 2, Some(Status::Queued)));
+        assert_eq!(plan.step("S3").unwrap().index, 3);
+    }
+
+    #[test]
+    fn there_is_no_way_back_from_done() {
+        let allowed: Vec<_> = Status::ALL
+            .iter()
+            .flat_map(|a| Status::ALL.iter().filter(|b| a.may_become(**b)).map(move |b| format!("{a}>{b}")))
+            .collect();
+        assert_eq!(
+            allowed.join(" "),
+            "queued>queued queued>in_progress queued>blocked queued>done in_progress>in_progress in_progress>blocked in_progress>done blocked>in_progress blocked>blocked blocked>done done>done"
+        );
+    }
+
+    #[test]
+    fn what_a_worker_needs_is_read_from_the_step() {
+        let plan = plan(json!({"steps": [{"id": "S1", "title": "t",
+            "commands": [["make", "a"], "make b", {"cmd": ["c"], "timeout": 5}],
+            "expected_receipts": ["_report/a.json", {"path": "_report/b.json", "description": "b"}],
+            "tests": ["cargo test"], "diff_limit": 20, "agent": "claude"}, {"id": "S2", "commands": [3]}, {"id": "S3", "commands": "x"}]}));
+        let steps = plan.steps();
+        assert_eq!(steps[0].commands().unwrap().len(), 3);
+        assert_eq!(steps[0].expected_receipts().unwrap()[1].path, "_report/b.json");
+        assert_eq!(
+            (steps[0].tests(), steps[0].diff_limit(), steps[0].agent()),
+            (vec!["cargo test"], Some(20), Some("claude"))
+        );
+        assert!(steps[1].commands().unwrap_err().starts_with("command 1: "));
+        assert!(steps[2].commands().is_err(), "a lone string is not a list of commands");
+        assert_eq!(plan.step("S2").unwrap().objective(), None);
+    }
+
+    #[test]
+    fn unreadable_statuses_are_not_guessed() {
+        assert_eq!(plan(json!({"status": "completed"})).status(), None);
+        assert_eq!(plan(json!({"status": 1})).status(), None);
+        assert_eq!(plan(json!({})).status(), Some(Status::Queued));
+        assert!(!plan(json!({"status": "blocked"})).is_open());
+    }
+}
