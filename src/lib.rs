@@ -3,9 +3,20 @@
 //!
 //! # The map
 //!
-//! Arrows between rooms run down only; `tests/suite/house.rs` holds the list and checks every file.
+//! Rooms from the ground up. Arrows between rooms run down only; `tests/suite/house.rs` holds the
+//! list of the allowed ones and checks every file.
+//!
+//! | room | what it is for | files on disk that it owns |
+//! |---|---|---|
+//! | [`base`] | clock, environment, locks, atomic files, JSON lines, digests, safe text | |
+//! | [`model`] | the data, as on disk; no I/O | |
+//! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
+//! | [`exec`] | supervised processes | |
+//! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod base;
+pub mod cli;
 pub mod exec;
+pub mod hub;
 pub mod model;

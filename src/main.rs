@@ -1,8 +1,10 @@
+//! Parse, run, exit.
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(code) = teof::exec::become_program() {
-        return code;
+    match teof::exec::become_program() {
+        Some(code) => code,
+        None => teof::cli::main(),
     }
-    ExitCode::SUCCESS
 }

@@ -55,19 +55,29 @@ pub fn open_regular(path: &Path) -> Result<Option<File>> {
 /// Replaces `path` by `bytes`: temporary file in the same folder, write, sync, rename, sync the
 /// folder. After a crash at any point the file is the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = folder_of(path);
+    let temporary = write_beside(path, bytes)?;
+    if let Err(e) = fs::rename(&temporary, path) {
+        let _ = fs::remove_file(&temporary);
+        return Err(io_refusal(e, "write", path));
+    }
+    sync_folder(folder_of(path))
+}
+
+/// The first half of [`replace`]: the bytes, synced, in a temporary file beside `path`, ready to be renamed.
+pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     let temporary = temporary_beside(path);
     let written = (|| -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(existing_mode(path)).open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        file.sync_data()
     })();
-    if let Err(e) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(io_refusal(e, "write", path));
+    match written {
+        Ok(()) => Ok(temporary),
+        Err(e) => {
+            let _ = fs::remove_file(&temporary);
+            Err(io_refusal(e, "write", path))
+        }
     }
-    sync_folder(folder)
 }
 
 /// Like [`replace`], but nothing is synced: for caches and marks that can be built again.

@@ -1,1 +1,8 @@
+//! The one integration-test binary: real processes, real repositories, fake agents.
+#![allow(clippy::disallowed_methods)] // Tests set up environments and files freely.
+
+mod harness;
+
 mod exec;
+mod house;
+mod surface;

@@ -1,0 +1,115 @@
+//! What every command is given: the global flags, the clock, the hub, and the two ways to speak.
+//!
+//! Stdout is data, stderr is talk.
+
+use std::cell::OnceCell;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::base::{Clock, Refusal, Result, Stamp, env, json};
+use crate::hub::Hub;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// Where to look for the repository, instead of the current directory
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+    /// Print one JSON document on stdout (errors too, on stderr)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+}
+
+pub struct App {
+    pub global: Global,
+    pub clock: Clock,
+    hub: OnceCell<Hub>,
+}
+
+impl App {
+    pub fn new(global: &Global) -> Result<App> {
+        Ok(App { global: global.clone(), clock: Clock::from_env()?, hub: OnceCell::new() })
+    }
+
+    pub fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    /// The hub, found once.
+    pub fn hub(&self) -> Result<&Hub> {
+        if let Some(hub) = self.hub.get() {
+            return Ok(hub);
+        }
+        let found = Hub::find(self.global.root.as_deref(), self.clock)?;
+        Ok(self.hub.get_or_init(|| found))
+    }
+
+    /// The hub for a command that only reads: says so when what it shows may be out of date.
+    pub fn hub_to_read(&self) -> Result<&Hub> {
+        let hub = self.hub()?;
+        if let Some(why) = hub.behind() {
+            let refusal = Refusal::of(&why);
+            self.say(format!("warning: {why}"));
+            if let Some(reason) = refusal.and_then(|refusal| refusal.reason.as_ref()) {
+                self.say(format!("  {reason}"));
+            }
+        }
+        Ok(hub)
+    }
+
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// Talk: a line on stderr, unless `--quiet`.
+    pub fn say(&self, line: impl AsRef<str>) {
+        if !self.global.quiet {
+            let _ = writeln!(io::stderr(), "{}", line.as_ref());
+        }
+    }
+
+    /// Data: text on stdout, a newline added. A reader that went away ends the process quietly.
+    pub fn out(&self, text: impl AsRef<str>) {
+        if let Err(e) = writeln!(io::stdout(), "{}", text.as_ref()) {
+            std::process::exit(if e.kind() == io::ErrorKind::BrokenPipe { 0 } else { 70 });
+        }
+    }
+
+    /// A command's answer: the document with `--json`, else the text.
+    pub fn result(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.global.json {
+            self.out(json::pretty(document));
+        } else {
+            let text = text();
+            if !text.is_empty() {
+                self.out(text);
+            }
+        }
+    }
+
+    /// Whether live progress makes sense on stderr.
+    pub fn is_terminal(&self) -> bool {
+        io::stderr().is_terminal() && !self.global.quiet
+    }
+
+    /// Whether stderr takes colour.
+    pub fn colour(&self) -> bool {
+        self.is_terminal() && env::var(env::NO_COLOR).is_none()
+    }
+}
+
+/// Starts logging to stderr at the level that the environment names (default: warnings).
+pub fn start_log() {
+    let level = env::var(env::LOG).and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::WARN);
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && env::var(env::NO_COLOR).is_none())
+        .with_target(false)
+        .without_time()
+        .init();
+}

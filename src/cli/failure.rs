@@ -1,0 +1,67 @@
+//! How a failure is told, and which exit code it has.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Exit, Refusal, json, text};
+
+/// Reports an error of a command on stderr.
+pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
+    let refusal = match Refusal::of(error) {
+        Some(refusal) => refusal.clone(),
+        None => fault(error),
+    };
+    show(&refusal, as_json)
+}
+
+/// Reports a command line that clap refused; help and version are no failures.
+pub fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayVersion) || !as_json {
+        let _ = error.print();
+        return ExitCode::from(error.exit_code() as u8);
+    }
+    let text = error.render().to_string();
+    let message = text.lines().next().unwrap_or("usage").trim_start_matches("error: ").to_owned();
+    show(&Refusal::usage("usage", message).next("see: teof --help"), true)
+}
+
+fn fault(error: &anyhow::Error) -> Refusal {
+    let causes: Vec<String> = error.chain().skip(1).map(|cause| cause.to_string()).collect();
+    let refusal = Refusal::new(Exit::Fault, "fault", error.to_string());
+    let refusal = if causes.is_empty() { refusal } else { refusal.because(causes.join(": ")) };
+    refusal.next("this is a fault of teof or of the machine; with TEOF_LOG=debug it says more")
+}
+
+fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
+    let shown = if as_json { json::pretty(&document(refusal)) } else { words(refusal) };
+    let _ = writeln!(std::io::stderr(), "{shown}");
+    ExitCode::from(refusal.exit as u8)
+}
+
+/// `{"error": {code, message, reason, next, exit, …data}}`
+fn document(refusal: &Refusal) -> Value {
+    let mut map = Map::new();
+    map.insert("code".into(), json!(refusal.code));
+    map.insert("message".into(), json!(refusal.message));
+    map.insert("reason".into(), json!(refusal.reason));
+    map.insert("next".into(), json!(refusal.next));
+    map.insert("exit".into(), json!(refusal.exit as u8));
+    for (key, value) in &refusal.data {
+        map.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    json!({ "error": map })
+}
+
+fn words(refusal: &Refusal) -> String {
+    let mut lines = vec![format!("teof: {}", text::safe(&refusal.message))];
+    if let Some(reason) = &refusal.reason {
+        lines.push(format!("  why:  {}", text::safe_block(reason).replace('\n', "\n        ")));
+    }
+    for next in &refusal.next {
+        lines.push(format!("  next: {}", text::safe(next)));
+    }
+    lines.join("\n")
+}

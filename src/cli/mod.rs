@@ -1,0 +1,54 @@
+//! The command line: one file per command, each with its arguments, what it runs and how it prints.
+//!
+//! The only room that prints. Decides nothing about the record: it calls the rooms below.
+
+mod app;
+mod failure;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use app::App;
+
+use crate::base::Result;
+
+/// Coordinate coding agents in one git repository: claims, events, plans and receipts as files.
+#[derive(Debug, Parser)]
+#[command(name = "teof", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: app::Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the version, and with --json what this build can read and write.
+    Version(version::Args),
+}
+
+/// Parses the process's arguments, runs the command, and tells the exit code.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error, json),
+    };
+    app::start_log();
+    match App::new(&cli.global).and_then(|app| run(cli.command, &app)) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error, json),
+    }
+}
+
+/// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
+fn run(command: Command, app: &App) -> Result<ExitCode> {
+    match command {
+        Command::Version(args) => version::run(args, app),
+    }
+}

@@ -1,0 +1,105 @@
+//! The system's git, as a child process: for what needs the person's credentials, worktrees and commits.
+//!
+//! Bus commands never come here. Location variables are removed from the environment, hooks and
+//! fsmonitor are off, and nothing may prompt.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::Context;
+
+use crate::base::{Result, text};
+
+/// Variables that would point git somewhere else, or change what it reads.
+const LOCATION: [&str; 16] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_EXTERNAL_DIFF",
+];
+
+/// How to call git in one place.
+#[derive(Clone, Debug)]
+pub struct Git {
+    worktree: PathBuf,
+    git_dir: Option<PathBuf>,
+    index: Option<PathBuf>,
+}
+
+impl Git {
+    /// In a worktree that is ours to trust (the hub, the person's own).
+    pub fn at(worktree: &Path) -> Self {
+        Self { worktree: worktree.to_owned(), git_dir: None, index: None }
+    }
+
+    /// In a worker's worktree: the git directory is named, so that a `.git` replaced there means nothing.
+    pub fn named(worktree: &Path, git_dir: &Path) -> Self {
+        Self { git_dir: Some(git_dir.to_owned()), ..Self::at(worktree) }
+    }
+
+    /// With an index of its own, so that what somebody has staged stays as it is.
+    #[must_use]
+    pub fn with_index(mut self, index: &Path) -> Self {
+        self.index = Some(index.to_owned());
+        self
+    }
+
+    /// The command, ready to be given arguments; stdin is null.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("git");
+        for name in LOCATION {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(&self.worktree)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_EDITOR", "true")
+            .env("LC_ALL", "C")
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
+            .stdin(Stdio::null());
+        if let Some(git_dir) = &self.git_dir {
+            command.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &self.worktree);
+        }
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        command
+    }
+
+    /// Runs git and gives back what it printed, whatever its exit code.
+    pub fn output(&self, args: &[&str]) -> Result<Output> {
+        self.command().args(args).output().with_context(|| format!("start git {}", args.first().unwrap_or(&"")))
+    }
+
+    /// Runs git and gives back its stdout without the final newline.
+    ///
+    /// # Errors
+    /// When git cannot be started or fails; the message carries the end of its stderr.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        let output = self.output(args)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+        }
+        let stderr = text::safe_block(String::from_utf8_lossy(&output.stderr).trim());
+        anyhow::bail!("git {} failed ({}): {}", args.first().unwrap_or(&""), output.status, text::clip(&stderr, 2000))
+    }
+
+    /// Whether git exits 0; for questions.
+    pub fn succeeds(&self, args: &[&str]) -> Result<bool> {
+        Ok(self.output(args)?.status.success())
+    }
+}

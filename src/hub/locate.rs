@@ -1,0 +1,105 @@
+//! Finding the worktree that a path lies in, by reading files: no git process, no libgit2.
+//!
+//! Bus commands run hundreds of times an hour; this is the first thing that each of them does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::base::{Refusal, Result};
+
+/// A git worktree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worktree {
+    pub root: PathBuf,
+    /// Its own git directory: `.git`, or `<common>/worktrees/<name>`.
+    pub git_dir: PathBuf,
+    /// The git directory that all worktrees share.
+    pub common_dir: PathBuf,
+}
+
+impl Worktree {
+    /// The worktree that contains `start`.
+    ///
+    /// # Errors
+    /// A refusal outside a repository, and in a bare one.
+    pub fn containing(start: &Path) -> Result<Worktree> {
+        let start = start.canonicalize().map_err(|e| {
+            Refusal::not_found("root.missing", format!("{} does not exist", start.display())).because(e.to_string())
+        })?;
+        for folder in start.ancestors() {
+            if let Some(found) = Self::at(folder) {
+                return Ok(found);
+            }
+            if is_git_dir(folder) {
+                return inside_git_dir(folder);
+            }
+        }
+        Err(Refusal::not_found("repository.missing", format!("{} is not in a git repository", start.display()))
+            .because("teof keeps its record in the repository whose work it coordinates")
+            .next("go to your repository, or name it: teof --root <path> …")
+            .next("to try teof without one: teof quickstart")
+            .into())
+    }
+
+    /// The worktree whose root is exactly `root`.
+    pub fn at(root: &Path) -> Option<Worktree> {
+        let dot_git = root.join(".git");
+        let git_dir = if dot_git.is_dir() {
+            dot_git
+        } else {
+            let text = fs::read_to_string(&dot_git).ok()?;
+            root.join(text.strip_prefix("gitdir:")?.trim())
+        };
+        let git_dir = git_dir.canonicalize().ok()?;
+        let common_dir = match fs::read_to_string(git_dir.join("commondir")) {
+            Ok(text) => git_dir.join(text.trim()).canonicalize().ok()?,
+            Err(_) => git_dir.clone(),
+        };
+        is_git_dir(&common_dir).then(|| Worktree { root: root.to_owned(), git_dir, common_dir })
+    }
+
+    /// The worktree beside a common dir named `.git`: the main one of an ordinary repository.
+    pub fn main_of(common_dir: &Path) -> Option<Worktree> {
+        if common_dir.file_name()? != ".git" || is_bare(common_dir) {
+            return None;
+        }
+        Self::at(common_dir.parent()?)
+    }
+
+    /// The branch that HEAD names, read as a file; `None` when detached or unreadable.
+    pub fn branch(&self) -> Option<String> {
+        let head = fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
+        head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+    }
+
+    /// The operation that git has begun here and not finished.
+    pub fn operation(&self) -> Option<&'static str> {
+        let signs = [
+            ("rebase-merge", "a rebase"),
+            ("rebase-apply", "a rebase"),
+            ("MERGE_HEAD", "a merge"),
+            ("CHERRY_PICK_HEAD", "a cherry-pick"),
+            ("REVERT_HEAD", "a revert"),
+            ("BISECT_LOG", "a bisect"),
+        ];
+        signs.into_iter().find(|(sign, _)| self.git_dir.join(sign).exists()).map(|(_, name)| name)
+    }
+}
+
+fn is_git_dir(folder: &Path) -> bool {
+    folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
+}
+
+/// Whether the configuration says `bare = true`; read as text, for this one question.
+fn is_bare(common_dir: &Path) -> bool {
+    let config = fs::read_to_string(common_dir.join("config")).unwrap_or_default();
+    config.lines().any(|line| line.replace(char::is_whitespace, "").eq_ignore_ascii_case("bare=true"))
+}
+
+fn inside_git_dir(folder: &Path) -> Result<Worktree> {
+    if let Some(main) = Worktree::main_of(folder) {
+        return Ok(main);
+    }
+    // A bare repository has no worktree of its own, but its pin may name one of its linked worktrees.
+    Ok(Worktree { root: folder.to_owned(), git_dir: folder.to_owned(), common_dir: folder.to_owned() })
+}

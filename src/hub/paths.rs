@@ -1,0 +1,56 @@
+//! Where each thing lies: relative to the hub's root, and machine-local under `<common dir>/teof/`.
+
+/// The folders that teof owns in the tree. They never count as a dirty tree, and a worker's branch
+/// never changes them.
+pub const OWNED: [&str; 3] = ["_bus", "_plans", "_report"];
+
+pub const CLAIMS: &str = "_bus/claims";
+pub const ASSIGNMENTS: &str = "_bus/assignments";
+pub const MESSAGES: &str = "_bus/messages";
+pub const EVENTS_FOLDER: &str = "_bus/events";
+/// The log that is appended to; sealed ones lie beside it as `events-<first ts>.jsonl`.
+pub const EVENTS: &str = "_bus/events/events.jsonl";
+pub const PLANS: &str = "_plans";
+pub const BACKLOG: &str = "_plans/next-development.todo.json";
+pub const LEDGER: &str = "_report/receipts.jsonl";
+pub const CONSENT: &str = "docs/automation/autonomy-consent.json";
+pub const SETTINGS: &str = "teof.toml";
+
+/// Whether a path (relative, `/`-separated) lies in a folder that teof owns.
+pub fn is_owned(relative: &str) -> bool {
+    OWNED
+        .iter()
+        .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+pub fn claim(task: &str) -> String {
+    format!("{CLAIMS}/{task}.json")
+}
+
+pub fn assignment(task: &str) -> String {
+    format!("{ASSIGNMENTS}/{task}.json")
+}
+
+pub fn channel(channel: &str) -> String {
+    format!("{MESSAGES}/{channel}.jsonl")
+}
+
+/// The folder of a seat's receipts.
+pub fn agent(agent: &str) -> String {
+    format!("_report/agent/{agent}")
+}
+
+/// The folder of a seat's session files.
+pub fn session(agent: &str) -> String {
+    format!("_report/session/{agent}")
+}
+
+/// Machine-local: the run lock of a task (held by its worker for life).
+pub fn run_lock(task: &str) -> String {
+    format!("locks/run-{task}.lock")
+}
+
+/// Machine-local: what a worker leaves as its last act.
+pub fn outcome(run: &str) -> String {
+    format!("runs/{run}.json")
+}

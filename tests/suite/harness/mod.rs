@@ -1,0 +1,173 @@
+//! Gives each test its own repository, a cleared environment and, where it wants, a fixed clock.
+#![allow(dead_code)] // Not every test uses every helper.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A temporary folder with a git repository (`repo/`), a home and a state folder.
+pub struct World {
+    folder: tempfile::TempDir,
+    /// The repository: the hub, unless a test makes it otherwise.
+    pub repo: PathBuf,
+    /// What [`World::teof`] sets as the fixed time, if anything.
+    pub now: Option<String>,
+}
+
+impl World {
+    /// A repository on branch `main` with one commit and the record's folders.
+    pub fn new() -> World {
+        let world = World::bare_of_teof();
+        for folder in ["_bus/claims", "_bus/events", "_bus/messages", "_bus/assignments", "_plans", "_report"] {
+            fs::create_dir_all(world.repo.join(folder)).unwrap();
+        }
+        world
+    }
+
+    /// A repository on branch `main` with one commit and nothing of teof.
+    pub fn bare_of_teof() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().canonicalize().unwrap().join("repo");
+        fs::create_dir_all(folder.path().join("home")).unwrap();
+        fs::create_dir(&repo).unwrap();
+        let world = World { folder, repo, now: None };
+        world.git(&["init", "-q", "-b", "main"]);
+        fs::write(world.repo.join("README.md"), "# A repository\n").unwrap();
+        world.git(&["add", "."]);
+        world.git(&["commit", "-qm", "Begin"]);
+        world
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap()
+    }
+
+    /// `teof` with arguments, in the repository, with a cleared environment.
+    pub fn teof(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teof"));
+        self.clear(&mut command);
+        command.args(args).current_dir(&self.repo);
+        if let Some(now) = &self.now {
+            command.env("TEOF_NOW", now);
+        }
+        command
+    }
+
+    /// Runs `teof` to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.teof(args).stdin(Stdio::null()).output().unwrap(), args)
+    }
+
+    /// Runs `teof`, which must succeed; gives back its stdout.
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).expect(0).stdout
+    }
+
+    /// Runs `teof … --json`, which must succeed; gives back the document.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let args = [args, &["--json"]].concat();
+        let ran = self.run(&args).expect(0);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{args:?} printed no JSON ({e}): {}", ran.stdout))
+    }
+
+    /// Runs `teof … --json`, which must fail; gives back the error document.
+    pub fn refused(&self, args: &[&str]) -> Value {
+        let args = [args, &["--json"]].concat();
+        let ran = self.run(&args);
+        assert_ne!(ran.code, 0, "{args:?} succeeded: {}", ran.stdout);
+        let document: Value = serde_json::from_str(&ran.stderr)
+            .unwrap_or_else(|e| panic!("{args:?} gave no JSON error ({e}): {}", ran.stderr));
+        document["error"].clone()
+    }
+
+    /// Starts `teof` in the background.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        self.teof(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs git in the repository; it must succeed.
+    pub fn git(&self, args: &[&str]) -> String {
+        self.git_in(&self.repo, args)
+    }
+
+    pub fn git_in(&self, folder: &Path, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        self.clear(&mut command);
+        let output = command.args(args).current_dir(folder).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {stderr}");
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// A file of the repository; panics when it is not there.
+    pub fn read(&self, relative: &str) -> String {
+        fs::read_to_string(self.repo.join(relative)).unwrap_or_else(|e| panic!("{relative}: {e}"))
+    }
+
+    /// A file of the repository as JSON.
+    pub fn read_json(&self, relative: &str) -> Value {
+        serde_json::from_str(&self.read(relative)).unwrap_or_else(|e| panic!("{relative}: {e}"))
+    }
+
+    /// The lines of a log, as JSON.
+    pub fn lines(&self, relative: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.repo.join(relative)).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{relative}: {e}: {line}")))
+            .collect()
+    }
+
+    pub fn write(&self, relative: &str, text: &str) {
+        let path = self.repo.join(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn exists(&self, relative: &str) -> bool {
+        self.repo.join(relative).exists()
+    }
+
+    /// Clears the environment down to what programs need, and gives git an identity.
+    pub fn clear(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path().join("home"))
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_AUTHOR_NAME", "Tester")
+            .env("GIT_AUTHOR_EMAIL", "tester@example.invalid")
+            .env("GIT_COMMITTER_NAME", "Tester")
+            .env("GIT_COMMITTER_EMAIL", "tester@example.invalid")
+            .env("LC_ALL", "C.UTF-8");
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub args: String,
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(output: Output, args: &[&str]) -> Ran {
+        Ran {
+            args: args.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "teof {}\nstdout: {}\nstderr: {}", self.args, self.stdout, self.stderr);
+        self
+    }
+}
