@@ -1,0 +1,34 @@
+//! Figures behind the promises, run by hand: `cargo bench [-- NAME…]`.
+//!
+//! Each figure is a ratio against a baseline that is measured in the same run, turn by turn, so that a
+//! slow or busy machine slows both sides; milliseconds stand beside. Nothing here is a test: these
+//! numbers are read by people.
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
+mod bare;
+mod coordinator;
+mod growth;
+mod measure;
+mod start;
+mod world;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return bare::run(rest);
+    }
+    let all: [(&str, fn()); 6] = [
+        ("start", start::version),
+        ("bus", start::bus),
+        ("growth", growth::growth),
+        ("preflight", growth::preflight),
+        ("latency", coordinator::latency),
+        ("idle", coordinator::idle),
+    ];
+    for (name, figure) in all {
+        if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {
+            println!("\n## {name}");
+            figure();
+        }
+    }
+}

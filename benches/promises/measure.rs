@@ -1,0 +1,51 @@
+//! Timing two things turn by turn.
+
+use std::time::{Duration, Instant};
+
+/// How long `work` takes.
+pub fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+/// The middle of several durations.
+pub fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort();
+    durations[durations.len() / 2]
+}
+
+/// Runs `ours` and `baseline` alternately and prints the ratio of their medians.
+pub fn compare(name: &str, rounds: usize, target: f64, mut ours: impl FnMut(usize), mut baseline: impl FnMut(usize)) {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for round in 0..rounds + 3 {
+        let (first, second) = (time(|| ours(round)), time(|| baseline(round)));
+        // The first rounds warm the caches of both sides.
+        if round >= 3 {
+            a.push(first);
+            b.push(second);
+        }
+    }
+    report(name, median(a), median(b), target);
+}
+
+pub fn report(name: &str, ours: Duration, baseline: Duration, target: f64) {
+    let ratio = ours.as_secs_f64() / baseline.as_secs_f64();
+    let verdict = if ratio <= target { "met" } else { "MISSED" };
+    println!(
+        "{name:<34} {:>9.3} ms   baseline {:>9.3} ms   ratio {ratio:>5.2} (target {target}) {verdict}",
+        ours.as_secs_f64() * 1e3,
+        baseline.as_secs_f64() * 1e3
+    );
+}
+
+/// Prints a throughput.
+pub fn throughput(name: &str, bytes: u64, took: Duration, target: f64) {
+    let rate = bytes as f64 / 1e6 / took.as_secs_f64();
+    let verdict = if rate >= target { "met" } else { "MISSED" };
+    println!(
+        "{name:<34} {:>9.1} ms   {:.1} MB   {rate:.0} MB/s (target {target}) {verdict}",
+        took.as_secs_f64() * 1e3,
+        bytes as f64 / 1e6
+    );
+}

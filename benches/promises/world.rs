@@ -1,0 +1,106 @@
+//! A repository to measure in, on the disk that holds `target/`.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use teof::base::Stamp;
+use teof::model::event::Event;
+
+pub const TEOF: &str = env!("CARGO_BIN_EXE_teof");
+
+pub struct World {
+    _folder: tempfile::TempDir,
+    pub repo: PathBuf,
+    home: PathBuf,
+}
+
+impl World {
+    pub fn new() -> World {
+        let folder = tempfile::Builder::new().prefix("bench").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (repo, home) = (folder.path().join("repo"), folder.path().join("home"));
+        fs::create_dir_all(&home).unwrap();
+        let world = World { repo: repo.clone(), home, _folder: folder };
+        run(Command::new("git").args(["init", "-q", "-b", "main"]).arg(&repo));
+        fs::write(repo.join("README.md"), "bench\n").unwrap();
+        run(Command::new("git")
+            .args(["-c", "user.name=b", "-c", "user.email=b@b.invalid", "-C"])
+            .arg(&repo)
+            .args(["add", "."]));
+        run(world.git(&["commit", "-qm", "Begin"]));
+        world.teof(&["init", "--agent", "bench"]);
+        world.teof(&["session-boot", "--agent", "bench", "--no-sync"]);
+        world
+    }
+
+    pub fn git(&self, args: &[&str]) -> &'static mut Command {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=b", "-c", "user.email=b@b.invalid"]).current_dir(&self.repo).args(args);
+        Box::leak(Box::new(command))
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(TEOF);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", &self.home)
+            .env("TEOF_AGENT", "bench")
+            .args(args)
+            .current_dir(&self.repo)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Runs teof, which must succeed.
+    pub fn teof(&self, args: &[&str]) {
+        let output = self.command(args).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "teof {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Fills the event log with chained lines of eight agents, in sealed parts of 16 MB, and tells the bytes.
+    pub fn fill_events(&self, count: usize) -> u64 {
+        let folder = self.repo.join("_bus/events");
+        let _ = fs::remove_dir_all(self.repo.join(".git/teof/marks"));
+        let _ = fs::remove_dir_all(self.repo.join(".git/teof/cache"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let begin = Stamp::parse("2025-01-01T00:00:00Z").unwrap().unix();
+        let mut heads: Vec<Option<String>> = vec![None; 8];
+        let (mut part, mut total) = (Vec::new(), 0u64);
+        let mut first = None;
+        for n in 0..count {
+            let at = Stamp::from_unix(begin + n as i64);
+            let first_of_part = *first.get_or_insert(at);
+            let event =
+                Event::new(&format!("agent-{}", n % 8), "status", format!("step {n} is under way, all is well"))
+                    .on_task(&format!("TASK-{}", n % 1000));
+            let (line, id) = event.line(at, heads[n % 8].as_deref());
+            heads[n % 8] = Some(id);
+            part.extend_from_slice(&line);
+            total += line.len() as u64;
+            if part.len() > 16 << 20 && n + 1 < count {
+                write(&folder.join(format!("events-{}.jsonl", first_of_part.compact())), &part);
+                part.clear();
+                first = None;
+            }
+        }
+        write(&folder.join("events.jsonl"), &part);
+        self.teof(&["session-boot", "--agent", "bench", "--no-sync"]);
+        total
+    }
+}
+
+fn write(path: &std::path::Path, bytes: &[u8]) {
+    let mut file = BufWriter::new(fs::File::create(path).unwrap());
+    file.write_all(bytes).unwrap();
+    file.into_inner().unwrap().sync_all().unwrap();
+}
+
+pub fn run(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{command:?}");
+}
