@@ -3,6 +3,7 @@
 //! The only room that prints. Decides nothing about the record: it calls the rooms below.
 
 mod app;
+mod completions;
 mod failure;
 mod version;
 
@@ -27,6 +28,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one per command into a folder.
+    Man(completions::ManArgs),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -49,6 +54,8 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
+        Command::Completions(args) => completions::completions(args, app),
+        Command::Man(args) => completions::man(args, app),
         Command::Version(args) => version::run(args, app),
     }
 }
