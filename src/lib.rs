@@ -11,11 +11,13 @@
 //! | [`base`] | clock, environment, locks, atomic files, JSON lines, digests, safe text | |
 //! | [`model`] | the data, as on disk; no I/O | |
 //! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
+//! | [`bus`] | claims, assignments, events, messages | `_bus/` |
 //! | [`exec`] | supervised processes | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod base;
+pub mod bus;
 pub mod cli;
 pub mod exec;
 pub mod hub;

@@ -102,6 +102,14 @@ impl Act {
         })
     }
 
+    /// The lines that the act would append to a log, if any.
+    pub fn pending_lines(&self, path: &str) -> Option<&str> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }

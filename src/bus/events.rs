@@ -1,0 +1,142 @@
+//! The event log: `_bus/events/events.jsonl`, and before it the sealed `events-<first ts>.jsonl`.
+//!
+//! The log is a set of lines. An agent's lines chain: each carries the id of the one before it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::line;
+use crate::base::{Result, jsonl, names};
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::event::{Event, EventView};
+
+/// Puts an event into an act, chained to the same agent's last one (in the log, or before it in the act).
+/// Returns its id.
+///
+/// # Errors
+/// When a name cannot be used or a text is empty or too long; nothing is put into the act then.
+pub fn stage(writer: &Writer<'_>, act: &mut Act, event: &Event) -> Result<String> {
+    check(event)?;
+    let hub = writer.hub();
+    let prev = match act.pending_lines(paths::EVENTS).and_then(|lines| head_in(lines.as_bytes(), &event.agent_id)) {
+        Some(id) => Some(id),
+        None => head(hub, &event.agent_id)?,
+    };
+    let (line, id) = event.line(hub.now(), prev.as_deref());
+    line::check_line(&line)?;
+    act.append(paths::EVENTS, &line);
+    Ok(id)
+}
+
+fn check(event: &Event) -> Result<()> {
+    names::check_id("agent", &event.agent_id)?;
+    line::check_word("event", &event.event)?;
+    line::check_text("summary", &event.summary)?;
+    if let Some(task) = &event.task_id {
+        names::check_id("task", task)?;
+    }
+    Ok(())
+}
+
+/// The files of the log, oldest first: the sealed ones by name, then the one that is appended to.
+/// Relative to the hub's root; the last one need not exist.
+pub fn logs(hub: &Hub) -> Result<Vec<String>> {
+    let mut sealed: Vec<String> = match fs::read_dir(hub.path(paths::EVENTS_FOLDER)?) {
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| sealed_name(&entry.file_name().into_string().ok()?)).collect()
+        }
+        Err(_) => Vec::new(),
+    };
+    // Without the ending, so that `…Z` comes before `…Z-2`.
+    sealed.sort();
+    let mut logs: Vec<_> = sealed.into_iter().map(|stem| format!("{}/{stem}.jsonl", paths::EVENTS_FOLDER)).collect();
+    logs.push(paths::EVENTS.to_owned());
+    Ok(logs)
+}
+
+fn sealed_name(name: &str) -> Option<String> {
+    name.strip_suffix(".jsonl").filter(|stem| stem.starts_with("events-")).map(str::to_owned)
+}
+
+/// The id of an agent's last chained line.
+fn head(hub: &Hub, agent: &str) -> Result<Option<String>> {
+    for log in logs(hub)?.iter().rev() {
+        let path: PathBuf = hub.path(log)?;
+        let mut found = None;
+        jsonl::for_each_line_backwards(&path, |line| {
+            found = id_of(line, agent);
+            found.is_none()
+        })?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+fn head_in(lines: &[u8], agent: &str) -> Option<String> {
+    lines.rsplit(|&b| b == b'\n').find_map(|line| id_of(line, agent))
+}
+
+/// The id of a line, when the line is this agent's.
+fn id_of(line: &[u8], agent: &str) -> Option<String> {
+    let view = EventView::parse(line).ok().filter(|view| view.agent_id.as_deref() == Some(agent))?;
+    view.id.map(|id| id.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::model::event::{Seal, check_seal};
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(dir.path()).status();
+        assert!(init.unwrap().success());
+        for folder in paths::OWNED {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    #[test]
+    fn events_of_one_agent_chain_within_and_across_acts() {
+        let (_dir, hub) = hub();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let mut writer = hub.lock("test").unwrap();
+            let mut act = Act::new("test");
+            for agent in ["a", "b", "a"] {
+                ids.push(stage(&writer, &mut act, &Event::new(agent, "status", "x")).unwrap());
+            }
+            writer.perform(act).unwrap();
+        }
+        let text = fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| EventView::parse(line.as_bytes()).unwrap()).collect();
+        let prevs: Vec<_> = lines.iter().map(|line| line.prev.as_deref()).collect();
+        let id = |i: usize| Some(ids[i].as_str());
+        assert_eq!(prevs, [None, None, id(0), id(2), id(1), id(3)]);
+        assert!(text.lines().zip(&ids).all(|(line, id)| check_seal(line.as_bytes()) == Seal::Right(id)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_refused_before_anything_is_staged() {
+        let (_dir, hub) = hub();
+        let writer = hub.lock("test").unwrap();
+        let mut act = Act::new("test");
+        for (event, code) in [
+            (Event::new("../a", "status", "x"), "name.invalid"),
+            (Event::new("a", "sta tus", "x"), "word.invalid"),
+            (Event::new("a", "status", " \n"), "text.empty"),
+            (Event::new("a", "status", "x".repeat(10 << 20)), "text.too_long"),
+            (Event::new("a", "status", "x").meta("k", "y".repeat(100_000)), "text.too_long"),
+            (Event::new("a", "status", "x").on_task("a/b"), "name.invalid"),
+        ] {
+            let error = stage(&writer, &mut act, &event).unwrap_err();
+            assert_eq!(crate::base::Refusal::of(&error).unwrap().code, code);
+        }
+        assert!(act.is_empty());
+    }
+}

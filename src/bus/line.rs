@@ -1,0 +1,54 @@
+//! What every line of the bus keeps to, whoever writes it: bounded, on one line, about things that can be named.
+
+use crate::base::{Refusal, Result, names};
+
+/// The longest summary or note, in bytes. What is longer belongs into a receipt.
+pub const MAX_TEXT: usize = 8 * 1024;
+/// The longest line, in bytes, with everything that it carries.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// A text that must be there and must not be too long; `what` names it ("summary").
+pub fn check_text(what: &str, text: &str) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(Refusal::usage("text.empty", format!("the {what} is empty"))
+            .because("a line that says nothing helps nobody who reads the log later")
+            .next(format!("say in a sentence what happened: --{what} \"…\""))
+            .into());
+    }
+    check_length(what, text)
+}
+
+pub fn check_length(what: &str, text: &str) -> Result<()> {
+    if text.len() <= MAX_TEXT {
+        return Ok(());
+    }
+    Err(too_long(what, text.len(), MAX_TEXT).into())
+}
+
+/// The whole line as it would be written, its newline included.
+pub fn check_line(line: &[u8]) -> Result<()> {
+    if line.len() <= MAX_LINE {
+        return Ok(());
+    }
+    Err(too_long("line", line.len(), MAX_LINE).into())
+}
+
+/// A word that readers filter by: an event's kind, a message's type.
+pub fn check_word<'a>(what: &str, word: &'a str) -> Result<&'a str> {
+    if names::is_id(word) {
+        return Ok(word);
+    }
+    let shown = crate::base::text::clip(&crate::base::text::safe(word), 60);
+    Err(Refusal::usage("word.invalid", format!("{shown:?} is not a usable {what}"))
+        .because("readers filter by it")
+        .next("use one word of letters, digits, '.', '_' and '-': status, complete, pr_opened")
+        .into())
+}
+
+fn too_long(what: &str, has: usize, max: usize) -> Refusal {
+    Refusal::usage("text.too_long", format!("the {what} is too long"))
+        .because(format!("it has {has} bytes; at most {max} are taken, so that the log stays quick to read"))
+        .next("put the text into a file under _report/ and name it with --receipt")
+        .with("bytes", has)
+        .with("max_bytes", max)
+}
