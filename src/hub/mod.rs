@@ -3,12 +3,14 @@
 //! Knows files and locks, not what a claim or a plan means (marks look at a claim's epoch, nothing else).
 
 pub mod act;
+pub mod checkpoint;
 pub mod git;
 pub mod locate;
 pub mod marks;
 pub mod paths;
 pub mod pin;
 pub mod settings;
+pub mod worktrees;
 pub mod writer;
 
 use std::path::{Path, PathBuf};

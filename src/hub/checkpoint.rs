@@ -1,0 +1,373 @@
+//! Checkpoints: what a worker's worktree holds, as a commit with trailers that say whose it is.
+//!
+//! Everything is read and written through libgit2 with the git directory named: no hooks, no filter
+//! drivers, no replace objects, and no trust in the worktree's own index or `.git`. Files under a
+//! filter driver (`git-lfs`) that the base has are therefore left as the base has them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use git2::build::CheckoutBuilder;
+use git2::{AttrCheckFlags, Commit, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree};
+
+use super::paths;
+use crate::base::{Result, Stamp};
+
+pub const TRAILER_JOB: &str = "Teof-Job";
+pub const TRAILER_RUN: &str = "Teof-Run";
+pub const TRAILER_STAGE: &str = "Teof-Stage";
+pub const TRAILER_ROUND: &str = "Teof-Round";
+
+/// How far back a job's own commits are followed.
+const MOST: usize = 1000;
+
+/// A commit of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub commit: Oid,
+    pub run: String,
+    pub stage: String,
+    pub round: u32,
+}
+
+fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
+    let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
+    repo.set_workdir(root, false)?;
+    Ok(repo)
+}
+
+/// Whose work a new checkpoint is.
+#[derive(Clone, Debug)]
+pub struct Mark<'a> {
+    pub agent: &'a str,
+    pub job: &'a str,
+    pub run: &'a str,
+    pub stage: &'a str,
+    pub round: u32,
+    /// The first line of the message; made one harmless line.
+    pub title: &'a str,
+}
+
+/// The commits of `job` at the end of a branch (oldest first), and the commit before them.
+pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkpoint>)> {
+    let mut at = repo.find_commit(tip)?;
+    let mut found = Vec::new();
+    while found.len() < MOST
+        && let Some(checkpoint) = read_trailers(&at, job)
+    {
+        found.push(checkpoint);
+        at = at.parent(0).context("a checkpoint has a parent")?;
+    }
+    found.reverse();
+    Ok((at.id(), found))
+}
+
+fn read_trailers(commit: &Commit, job: &str) -> Option<Checkpoint> {
+    let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;
+    let get = |key: &str| trailers.iter().find(|(k, _)| *k == key).map(|(_, value)| value);
+    (get(TRAILER_JOB)? == job && commit.parent_count() == 1).then_some(())?;
+    Some(Checkpoint {
+        commit: commit.id(),
+        run: get(TRAILER_RUN)?.to_owned(),
+        stage: get(TRAILER_STAGE)?.to_owned(),
+        round: get(TRAILER_ROUND)?.parse().ok()?,
+    })
+}
+
+/// A worktree's content and its branch, for the one who works there.
+pub struct Workshop {
+    repo: Repository,
+    root: PathBuf,
+}
+
+/// What the worktree holds.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Everything but the owned paths, which are as in the base.
+    pub tree: Oid,
+    /// Owned paths that were changed in the worktree.
+    pub owned: Vec<String>,
+    /// Git repositories made inside the worktree. Nothing of them is in the tree.
+    pub nested: Vec<String>,
+}
+
+/// What became of uncommitted work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parked {
+    Nothing,
+    /// Kept under this ref.
+    Under(String),
+    /// There are repositories inside the worktree, which a commit cannot hold.
+    Impossible,
+}
+
+impl Workshop {
+    pub fn open(git_dir: &Path, root: &Path) -> Result<Self> {
+        Ok(Self { repo: open(git_dir, root)?, root: root.to_owned() })
+    }
+
+    pub fn repo(&self) -> &Repository {
+        &self.repo
+    }
+
+    /// The worktree's files over the tree of `parent`; ignored files are not part of it.
+    pub fn snapshot(&self, parent: Oid) -> Result<Snapshot> {
+        let parent = self.repo.find_commit(parent)?.tree()?;
+        let mut owned = Vec::new();
+        let (tree, nested) = self.tree_over(&parent, |path| {
+            let skip = paths::OWNED.iter().any(|folder| path.starts_with(folder));
+            if skip {
+                owned.push(path.to_string_lossy().into_owned());
+            }
+            skip
+        })?;
+        Ok(Snapshot { tree, owned, nested })
+    }
+
+    /// Commits a tree on top of `parent` and moves the branch there, from wherever it is.
+    ///
+    /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
+    /// nothing of it is lost, and nothing of it gets into the result.
+    pub fn commit(&self, branch: &str, parent: Oid, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+        let parent = self.repo.find_commit(parent)?;
+        let tree = self.repo.find_tree(tree)?;
+        let time = Time::new(at.unix(), 0);
+        let author = Signature::new(mark.agent, &format!("{}@teof.invalid", mark.agent), &time)?;
+        let committer = match self.repo.signature() {
+            Ok(own) => Signature::new(own.name().unwrap_or(mark.agent), own.email().unwrap_or("teof"), &time)?,
+            Err(_) => author.clone(),
+        };
+        let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
+        self.move_branch(branch, parent.id(), commit, mark.run)?;
+        self.settle(branch, &tree);
+        Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
+    }
+
+    /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
+    pub fn park(&self, tip: Oid, run: &str) -> Result<Parked> {
+        let parent = self.repo.find_commit(tip)?;
+        let (tree, nested) = self.tree_over(&parent.tree()?, |_| false)?;
+        if !nested.is_empty() {
+            return Ok(Parked::Impossible);
+        }
+        if tree == parent.tree_id() {
+            return Ok(Parked::Nothing);
+        }
+        let tree = self.repo.find_tree(tree)?;
+        let by = Signature::new("teof", "teof@teof.invalid", &Time::new(parent.time().seconds(), 0))?;
+        let text = format!("Uncommitted work of run {run}\n");
+        let commit = self.repo.commit(None, &by, &by, &text, &tree, &[&parent])?;
+        self.keep("parked", run, commit).map(Parked::Under)
+    }
+
+    /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
+    pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
+        let commit = self.repo.find_commit(tip)?;
+        // First the index, without what it says about files: then none is taken for unchanged.
+        self.settle(branch, &commit.tree()?);
+        self.repo.checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force().remove_untracked(true)))?;
+        Ok(())
+    }
+
+    /// Brings tracked files of the owned paths back to what `base` has.
+    pub fn restore_owned(&self, base: Oid) -> Result<()> {
+        let base = self.repo.find_commit(base)?;
+        let mut checkout = CheckoutBuilder::new();
+        checkout.force().update_index(false);
+        paths::OWNED.iter().for_each(|folder| {
+            checkout.path(format!("{folder}/*"));
+        });
+        self.repo.checkout_tree(base.as_object(), Some(&mut checkout)).context("restore the record's folders")
+    }
+
+    /// Points the branch at `tip` if it points elsewhere; the commits there are kept.
+    pub(super) fn ensure_branch(&self, branch: &str, tip: Oid) -> Result<()> {
+        self.move_branch(branch, tip, tip, "")
+    }
+
+    fn move_branch(&self, branch: &str, expected: Oid, to: Oid, run: &str) -> Result<()> {
+        let name = format!("refs/heads/{branch}");
+        match self.repo.refname_to_id(&name) {
+            Ok(now) => {
+                if now != expected {
+                    self.keep("moved", run, now)?;
+                }
+                if now != to {
+                    self.repo.reference_matching(&name, to, true, now, "teof: checkpoint")?;
+                }
+            }
+            Err(e) if e.code() == ErrorCode::NotFound => {
+                self.repo.reference(&name, to, false, "teof: checkpoint")?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+
+    /// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.
+    fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
+        let run = if run.is_empty() { "unknown" } else { run };
+        for n in 1..1000 {
+            let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };
+            match self.repo.reference(&name, commit, false, "teof: kept") {
+                Ok(_) => return Ok(name),
+                Err(e) if e.code() == ErrorCode::Exists && self.repo.refname_to_id(&name).ok() == Some(commit) => {
+                    return Ok(name);
+                }
+                Err(e) if e.code() == ErrorCode::Exists => {}
+                Err(e) => return Err(e).with_context(|| format!("keep work under {name}")),
+            }
+        }
+        anyhow::bail!("too many refs like refs/teof/{kind}/{run}")
+    }
+
+    /// HEAD and index as a person expects to find them. A convenience: nothing of ours reads them.
+    fn settle(&self, branch: &str, tree: &Tree) {
+        let settled = self.repo.set_head(&format!("refs/heads/{branch}")).and_then(|()| {
+            let mut index = Index::open(&self.repo.path().join("index"))?;
+            index.read_tree(tree)?;
+            index.write()
+        });
+        if let Err(e) = settled {
+            tracing::debug!("the worktree's HEAD and index were left as they are: {e}");
+        }
+    }
+
+    /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),
+    /// and the repositories inside it that `parent` does not know.
+    fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
+        let repo = open(self.repo.path(), &self.root)?;
+        let mut index = Index::new()?;
+        index.read_tree(parent)?;
+        repo.set_index(&mut index)?;
+        let is_filtered =
+            |path: &Path| matches!(repo.get_attr(path, "filter", AttrCheckFlags::INDEX_ONLY), Ok(Some(_)));
+        let mut nested = Vec::new();
+        let mut choose = |path: &Path, _: &[u8]| {
+            let repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+            if repository {
+                nested.push(path.to_string_lossy().into_owned());
+            }
+            let left = parent.get_path(path).is_ok() && is_filtered(path);
+            i32::from(repository || left || skip(path))
+        };
+        index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
+        Ok((index.write_tree_to(&repo)?, nested))
+    }
+}
+
+fn message(mark: &Mark) -> String {
+    let title = crate::base::text::clip(&crate::base::text::safe(mark.title.trim()), 72);
+    let title = if title.is_empty() { mark.job } else { &title };
+    format!(
+        "{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n{TRAILER_STAGE}: {}\n{TRAILER_ROUND}: {}\n",
+        mark.job, mark.run, mark.stage, mark.round
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::git::Git;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn repository() -> (tempfile::TempDir, PathBuf, Oid) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let git = Git::at(&root);
+        git.run(&["init", "-q", "-b", "main"]).unwrap();
+        fs::create_dir(root.join("_bus")).unwrap();
+        fs::write(root.join("_bus/a"), "bus").unwrap();
+        fs::write(root.join("a"), "1").unwrap();
+        fs::write(root.join("big.bin"), "pointer").unwrap();
+        fs::write(root.join(".gitattributes"), "*.bin filter=evil\n").unwrap();
+        git.run(&["add", "."]).unwrap();
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "base"]).unwrap();
+        let base = git.run(&["rev-parse", "HEAD"]).unwrap();
+        (dir, root, base.parse().unwrap())
+    }
+
+    fn open(root: &Path) -> Workshop {
+        Workshop::open(&root.join(".git"), root).unwrap()
+    }
+
+    fn files(root: &Path, tree: Oid) -> String {
+        Git::at(root).run(&["ls-tree", "-r", "--name-only", &tree.to_string()]).unwrap().replace('\n', " ")
+    }
+
+    #[test]
+    fn owned_paths_ignored_files_and_odd_files_stay_out_of_the_tree() {
+        let (_dir, root, base) = repository();
+        fs::write(root.join("_bus/a"), "changed").unwrap();
+        fs::write(root.join("_bus/new"), "x").unwrap();
+        fs::write(root.join(".gitignore"), "*.log\n").unwrap();
+        fs::write(root.join("x.log"), "x").unwrap();
+        fs::remove_file(root.join("a")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", root.join("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        assert_eq!(files(&root, snapshot.tree), ".gitattributes .gitignore _bus/a big.bin link");
+        assert_eq!(snapshot.owned, ["_bus/a", "_bus/new"]);
+        open(&root).restore_owned(base).unwrap();
+        assert_eq!(fs::read_to_string(root.join("_bus/a")).unwrap(), "bus");
+        assert!(!root.join("a").exists(), "only owned paths are restored");
+    }
+
+    #[test]
+    fn a_repository_inside_the_worktree_is_no_obstacle() {
+        let (_dir, root, base) = repository();
+        Git::at(&root).run(&["init", "-q", "empty"]).unwrap();
+        Git::at(&root).run(&["init", "-q", "full"]).unwrap();
+        fs::write(root.join("full/a"), "1").unwrap();
+        fs::write(root.join("empty/a"), "1").unwrap();
+        let inner = Git::at(&root.join("full"));
+        inner.run(&["add", "."]).unwrap();
+        inner.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]).unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        assert_eq!(files(&root, snapshot.tree), ".gitattributes _bus/a a big.bin");
+        assert_eq!(snapshot.nested, ["empty/", "full/"]);
+        assert_eq!(open(&root).park(base, "run-1").unwrap(), Parked::Impossible);
+    }
+
+    #[test]
+    fn an_index_that_hides_changes_hides_nothing() {
+        let (_dir, root, base) = repository();
+        Git::at(&root).run(&["update-index", "--assume-unchanged", "a"]).unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        let tree = snapshot.tree.to_string();
+        assert_eq!(Git::at(&root).run(&["show", &format!("{tree}:a")]).unwrap(), "2");
+    }
+
+    #[test]
+    fn filter_drivers_are_not_run() {
+        let (_dir, root, base) = repository();
+        Git::at(&root).run(&["config", "filter.evil.clean", "touch pwned; cat"]).unwrap();
+        fs::write(root.join("big.bin"), "content").unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        open(&root).park(base, "run-1").unwrap();
+        assert!(!root.join("pwned").exists());
+        let tree = snapshot.tree.to_string();
+        assert_eq!(Git::at(&root).run(&["cat-file", "-p", &format!("{tree}:big.bin")]).unwrap(), "pointer");
+    }
+
+    #[test]
+    fn a_branch_that_somebody_moved_is_kept_aside() {
+        let (_dir, root, base) = repository();
+        let git = Git::at(&root);
+        git.run(&["switch", "-qc", "agent/x/a"]).unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "the agent's own"]).unwrap();
+        let own = git.run(&["rev-parse", "HEAD"]).unwrap();
+        let workshop = open(&root);
+        let tree = workshop.snapshot(base).unwrap().tree;
+        let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
+        let done = workshop.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
+        assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
+        assert_eq!(of_job(workshop.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
+        assert_eq!(of_job(workshop.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
+        assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
+    }
+}

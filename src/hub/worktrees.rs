@@ -1,0 +1,392 @@
+//! Git worktrees for workers: made, found again, never taken from somebody else.
+//!
+//! A job's worktree is `<repository>.worktrees/<job>`, on a branch of its seat, locked with a reason
+//! that names job and run. What does not carry that reason is not ours: it is neither used nor touched.
+//! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use git2::{ErrorCode, Oid, Repository};
+
+use super::checkpoint::{self, Checkpoint, Parked, Workshop};
+use super::{Hub, git::Git};
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, names};
+use crate::model::claim::default_branch;
+
+/// Making a worktree of a large repository takes a while, and others may be before us.
+const WAIT: Duration = Duration::from_secs(120);
+const REASON: &str = "teof job ";
+/// Instead of [`REASON`]: left to people, with work in it that no commit can hold.
+const KEPT: &str = "teof keeps job ";
+
+/// What a run needs a worktree for.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    pub job: &'a str,
+    pub run: &'a str,
+    pub agent: &'a str,
+    /// `agent/<seat>/<slug>`.
+    pub branch: &'a str,
+    /// The order's base commit.
+    pub base: &'a str,
+}
+
+/// A worktree, ready to be worked in.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub root: PathBuf,
+    /// `<common dir>/worktrees/<name>`.
+    pub git_dir: PathBuf,
+    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work.
+    pub branch: String,
+    /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
+    pub base: Oid,
+    /// What earlier attempts of this job committed, oldest first.
+    pub checkpoints: Vec<Checkpoint>,
+    /// The ref that keeps uncommitted work found here, if there was any.
+    pub parked: Option<String>,
+}
+
+impl Place {
+    /// The last commit of this job, or its base.
+    pub fn tip(&self) -> Oid {
+        self.checkpoints.last().map_or(self.base, |last| last.commit)
+    }
+
+    /// Git here, with the git directory named.
+    pub fn git(&self) -> Git {
+        Git::named(&self.root, &self.git_dir)
+    }
+
+    pub fn workshop(&self) -> Result<Workshop> {
+        Workshop::open(&self.git_dir, &self.root)
+    }
+}
+
+/// Makes the job's worktree, or finds it again and continues from its last checkpoint.
+///
+/// # Errors
+/// When the branch is not the seat's, the base is no commit, or git cannot make the worktree.
+pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
+    names::check_id("job", wanted.job)?;
+    names::check_id("run", wanted.run)?;
+    check_branch(hub, wanted)?;
+    let lock = hub.local("locks/worktrees.lock");
+    let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
+    let repo = Repository::open(&hub.common_dir).context("open the repository")?;
+    let base = commit(&repo, wanted.base)?;
+    let known = registered(&hub.common_dir);
+    let (branch, base, checkpoints) = choose_branch(&repo, wanted, base, &known)?;
+    let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
+    let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there()) {
+        Some(ours) => reuse(&mut place, ours, wanted)?,
+        None => false,
+    };
+    if !reused {
+        create(hub, &mut place, wanted, &known)?;
+    }
+    Ok(place)
+}
+
+/// Never the main branch, never another seat's: only `agent/<seat>/…`.
+fn check_branch(hub: &Hub, wanted: &Wanted) -> Result<()> {
+    let own = format!("agent/{}/", wanted.agent);
+    let legal = git2::Branch::name_is_valid(wanted.branch).unwrap_or(false);
+    if legal && wanted.branch.strip_prefix(&own).is_some_and(|slug| !slug.is_empty()) {
+        return Ok(());
+    }
+    Err(Refusal::guard("branch.not_the_seats", format!("no worker works on branch {:?}", wanted.branch))
+        .because(format!(
+            "workers work on branches under {own}, never on {} or another seat's",
+            hub.branch().unwrap_or_else(|| "the main branch".into())
+        ))
+        .next(format!("give the order a branch such as {}", default_branch(wanted.agent, wanted.job)))
+        .into())
+}
+
+fn commit(repo: &Repository, name: &str) -> Result<Oid> {
+    let found = repo.revparse_single(name).and_then(|object| object.peel_to_commit());
+    found.map(|commit| commit.id()).map_err(|e| {
+        Refusal::guard("order.base_unknown", format!("the base commit {name:?} is not in this repository"))
+            .because(e.message().to_owned())
+            .next("fetch it, or give out the order again")
+            .into()
+    })
+}
+
+/// The branch to work on, where this job began on it, and what it has committed there.
+///
+/// A branch that holds anything else (a person's work, another job's), or that somebody has checked
+/// out, is left alone and the next free name is taken.
+fn choose_branch(
+    repo: &Repository,
+    wanted: &Wanted,
+    base: Oid,
+    known: &[Registered],
+) -> Result<(String, Oid, Vec<Checkpoint>)> {
+    let mut others: Vec<String> = known.iter().filter(|w| w.job() != Some(wanted.job)).filter_map(head_of).collect();
+    others.extend(branch_in(&repo.commondir().join("HEAD")));
+    for n in 1..1000 {
+        let name = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
+        if others.contains(&name) {
+            continue;
+        }
+        let tip = match repo.refname_to_id(&format!("refs/heads/{name}")) {
+            Ok(tip) => tip,
+            Err(e) if e.code() == ErrorCode::NotFound => return Ok((name, base, Vec::new())),
+            Err(e) => return Err(e).with_context(|| format!("read branch {name}")),
+        };
+        let (began, checkpoints) = checkpoint::of_job(repo, tip, wanted.job)?;
+        let continues = began == base || repo.graph_descendant_of(base, began)?;
+        if continues && (!checkpoints.is_empty() || began == base) {
+            return Ok((name, began, checkpoints));
+        }
+    }
+    anyhow::bail!("no free branch name like {}", wanted.branch)
+}
+
+/// A linked worktree, as git's files describe it.
+struct Registered {
+    root: PathBuf,
+    git_dir: PathBuf,
+    reason: Option<String>,
+}
+
+impl Registered {
+    /// Its folder is there, and is a folder.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
+    }
+
+    fn job(&self) -> Option<&str> {
+        self.reason.as_deref()?.strip_prefix(REASON)?.split(' ').next()
+    }
+
+    fn run(&self) -> Option<&str> {
+        self.reason.as_deref()?.split(" run ").nth(1)
+    }
+}
+
+fn head_of(worktree: &Registered) -> Option<String> {
+    branch_in(&worktree.git_dir.join("HEAD"))
+}
+
+fn branch_in(head: &Path) -> Option<String> {
+    fs::read_to_string(head).ok()?.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+}
+
+fn registered(common_dir: &Path) -> Vec<Registered> {
+    let folders = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
+    folders
+        .filter_map(|entry| {
+            let git_dir = entry.path();
+            let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
+            let root = Path::new(link.trim_end()).parent()?.to_owned();
+            let reason = fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned());
+            Some(Registered { root, git_dir, reason })
+        })
+        .collect()
+}
+
+fn reason(wanted: &Wanted) -> String {
+    format!("{REASON}{} run {}", wanted.job, wanted.run)
+}
+
+/// Takes over what an earlier attempt of the same job left: its uncommitted work is kept under a
+/// ref, and the worktree is brought back to the last checkpoint. `false` when that work cannot be
+/// kept so: then the worktree is left to people as it is.
+fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> {
+    place.root.clone_from(&ours.root);
+    place.git_dir.clone_from(&ours.git_dir);
+    let lock = ours.git_dir.join("locked");
+    let workshop = place.workshop()?;
+    let tip = place.tip();
+    match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
+        Parked::Impossible => {
+            let text = format!("{KEPT}{} run {}", wanted.job, ours.run().unwrap_or_default());
+            fs::write(&lock, text).context("rename the worktree's lock")?;
+            return Ok(false);
+        }
+        Parked::Under(name) => place.parked = Some(name),
+        Parked::Nothing => {}
+    }
+    fs::write(&lock, reason(wanted)).context("rename the worktree's lock")?;
+    workshop.ensure_branch(&place.branch, tip)?;
+    workshop.reset(&place.branch, tip)?;
+    Ok(true)
+}
+
+fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -> Result<()> {
+    let home = home(hub)?;
+    fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
+    place.root = (1..1000)
+        .map(|n| home.join(if n == 1 { wanted.job.to_owned() } else { format!("{}-{n}", wanted.job) }))
+        .find(|root| fs::symlink_metadata(root).is_err() && known.iter().all(|w| w.root != *root))
+        .context("no free folder for the worktree")?;
+    let root = place.root.to_str().context("the worktree's path is not UTF-8")?;
+    let (tip, reason) = (place.tip().to_string(), reason(wanted));
+    let git = hub.git();
+    let branch = format!("refs/heads/{}", place.branch);
+    // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
+    git.run(&["update-ref", &branch, &tip])?;
+    // --force: an earlier worktree of this job may still be registered on the branch, its folder gone.
+    git.run(&["worktree", "add", "--force", "--lock", "--reason", &reason, "--quiet", root, &place.branch])?;
+    let canonical = place.root.canonicalize()?;
+    place.git_dir = registered(&hub.common_dir)
+        .into_iter()
+        .find(|w| w.root == place.root || w.root == canonical)
+        .map(|w| w.git_dir)
+        .context("git made no worktree")?;
+    Ok(())
+}
+
+/// Where this repository's workers have their worktrees: the setting, or `<repository>.worktrees`.
+pub fn home(hub: &Hub) -> Result<PathBuf> {
+    let setting = &hub.settings()?.worker.worktrees;
+    if !setting.is_empty() {
+        return Ok(hub.root.join(setting));
+    }
+    let repository = match hub.common_dir.file_name() {
+        Some(name) if name == ".git" => hub.common_dir.parent().unwrap_or(&hub.common_dir),
+        _ => &hub.common_dir,
+    };
+    let name = repository.file_name().context("the repository lies at the root of the disk")?.to_string_lossy();
+    Ok(repository.with_file_name(format!("{}.worktrees", name.trim_end_matches(".git"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, Stamp};
+    use crate::hub::checkpoint::Mark;
+
+    struct World {
+        _dir: tempfile::TempDir,
+        hub: Hub,
+        base: String,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().canonicalize().unwrap().join("repo");
+            fs::create_dir(&root).unwrap();
+            let git = Git::at(&root);
+            git.run(&["init", "-q", "-b", "main"]).unwrap();
+            for (path, text) in [("_bus/a", "bus"), ("_plans/a", ""), ("_report/a", ""), ("code/a", "1")] {
+                fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+                fs::write(root.join(path), text).unwrap();
+            }
+            git.run(&["add", "."]).unwrap();
+            git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "base"]).unwrap();
+            let base = git.run(&["rev-parse", "HEAD"]).unwrap();
+            Self { hub: Hub::find(Some(&root), Clock::Machine).unwrap(), _dir: dir, base }
+        }
+
+        fn wanted<'a>(&'a self, job: &'a str, run: &'a str) -> Wanted<'a> {
+            Wanted { job, run, agent: "codex-1", branch: "agent/codex-1/a", base: &self.base }
+        }
+
+        fn prepare(&self, job: &str, run: &str) -> Place {
+            prepare(&self.hub, &self.wanted(job, run)).unwrap()
+        }
+    }
+
+    fn commit_all(place: &Place, run: &str, job: &str) -> Checkpoint {
+        let workshop = place.workshop().unwrap();
+        let snapshot = workshop.snapshot(place.tip()).unwrap();
+        let mark = Mark { agent: "codex-1", job, run, stage: "commands", round: 1, title: "work\n\nTeof-Job: x" };
+        workshop.commit(&place.branch, place.tip(), snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
+    }
+
+    #[test]
+    fn a_retry_continues_from_the_last_checkpoint_and_loses_no_uncommitted_work() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        assert!(first.root.ends_with("repo.worktrees/job-1"), "{first:?}");
+        fs::write(first.root.join("code/a"), "2").unwrap();
+        fs::write(first.root.join("_bus/a"), "changed").unwrap();
+        let checkpoint = commit_all(&first, "run-1", "job-1");
+        fs::write(first.root.join("code/b"), "half done").unwrap();
+
+        let again = world.prepare("job-1", "run-2");
+        assert_eq!((&again.root, &again.branch, again.base), (&first.root, &first.branch, first.base));
+        assert_eq!(again.checkpoints, [checkpoint]);
+        assert_eq!(fs::read_to_string(again.root.join("code/a")).unwrap(), "2");
+        assert_eq!(fs::read_to_string(again.root.join("_bus/a")).unwrap(), "bus", "owned paths are the base's");
+        assert!(!again.root.join("code/b").exists());
+        let parked = again.parked.unwrap();
+        assert_eq!(parked, "refs/teof/parked/run-1");
+        assert_eq!(world.hub.git().run(&["show", &format!("{parked}:code/b")]).unwrap(), "half done");
+        assert_eq!(world.hub.git().run(&["show", &format!("{parked}:_bus/a")]).unwrap(), "changed");
+        let status = Git::at(&again.root).run(&["status", "--porcelain"]).unwrap();
+        assert_eq!(status, "", "a person finds a clean worktree");
+    }
+
+    #[test]
+    fn a_worktree_whose_folder_was_deleted_is_made_again_at_its_checkpoint() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        fs::write(first.root.join("code/a"), "2").unwrap();
+        commit_all(&first, "run-1", "job-1");
+        fs::remove_dir_all(&first.root).unwrap();
+        let again = world.prepare("job-1", "run-2");
+        assert_eq!(fs::read_to_string(again.root.join("code/a")).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_worktree_with_a_repository_inside_is_left_to_people() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        Git::at(&first.root).run(&["init", "-q", "inner"]).unwrap();
+        fs::write(first.root.join("inner/precious"), "x").unwrap();
+        let again = world.prepare("job-1", "run-2");
+        assert_ne!(again.root, first.root);
+        assert_eq!(again.branch, first.branch);
+        assert!(first.root.join("inner/precious").exists());
+        assert_eq!(world.prepare("job-1", "run-3").root, again.root);
+    }
+
+    #[test]
+    fn branches_that_hold_anything_else_are_left_alone() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        fs::write(first.root.join("code/a"), "2").unwrap();
+        let kept = commit_all(&first, "run-1", "job-1").commit;
+        let second = world.prepare("job-2", "run-2");
+        assert_eq!(second.branch, "agent/codex-1/a-2");
+        assert_ne!(second.root, first.root);
+        assert_eq!(first.workshop().unwrap().repo().refname_to_id("refs/heads/agent/codex-1/a").unwrap(), kept);
+
+        let git = world.hub.git();
+        git.run(&["switch", "-qc", "agent/codex-1/person"]).unwrap();
+        let wanted = Wanted { branch: "agent/codex-1/person", ..world.wanted("job-3", "run-3") };
+        assert_eq!(prepare(&world.hub, &wanted).unwrap().branch, "agent/codex-1/person-2", "somebody works there");
+    }
+
+    #[test]
+    fn no_worker_works_on_the_main_branch_or_another_seats() {
+        let world = World::new();
+        for branch in ["main", "agent/codex-2/a", "agent/codex-1/", "agent/codex-1/../x", "agent/codex-1/-\n"] {
+            let error = prepare(&world.hub, &Wanted { branch, ..world.wanted("job-1", "run-1") }).unwrap_err();
+            assert_eq!(Refusal::of(&error).unwrap().code, "branch.not_the_seats", "{branch}");
+        }
+        let error = prepare(&world.hub, &Wanted { base: "0123456789", ..world.wanted("j", "r") }).unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "order.base_unknown");
+    }
+
+    #[test]
+    fn a_worktree_that_is_not_ours_is_neither_used_nor_touched() {
+        let world = World::new();
+        let home = home(&world.hub).unwrap();
+        fs::create_dir_all(home.join("job-1")).unwrap();
+        fs::write(home.join("job-1/precious"), "x").unwrap();
+        let place = world.prepare("job-1", "run-1");
+        assert!(place.root.ends_with("job-1-2"));
+        assert_eq!(fs::read_to_string(home.join("job-1/precious")).unwrap(), "x");
+    }
+}
