@@ -20,5 +20,6 @@ pub mod base;
 pub mod bus;
 pub mod cli;
 pub mod exec;
+pub mod guard;
 pub mod hub;
 pub mod model;

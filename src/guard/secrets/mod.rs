@@ -1,0 +1,205 @@
+//! Secrets in text: finding them, and taking them out.
+//!
+//! Knows the shapes of common keys and tokens, and assignments of random-looking values to names such
+//! as `password`. Works on any bytes, of any length, in time linear in the length. What is found is
+//! never repeated in a message: a hit carries its kind and place, not its text.
+//!
+//! This catches accidents. A secret that somebody means to hide (split, encoded, renamed) passes.
+
+mod assignment;
+mod shapes;
+
+use std::borrow::Cow;
+
+/// A secret in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// What it looks like: `aws-access-key`, `private-key`, `assigned-secret`.
+    pub kind: &'static str,
+    /// The secret's first byte.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+    /// Counted from 1.
+    pub line: u64,
+}
+
+/// Every secret in `bytes`, in order, none overlapping another.
+pub fn scan(bytes: &[u8]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let mut scanner = shapes::Scanner::new(bytes);
+    let mut line = 1;
+    let mut at = 0;
+    while at < bytes.len() {
+        if let Some((kind, span)) = scanner.secret_at(at) {
+            // A secret may begin before the byte that gave it away, never inside the one before.
+            let first = line + newlines(&bytes[at..span.start.max(at)]) - newlines(&bytes[span.start.min(at)..at]);
+            line = first + newlines(&bytes[span.clone()]);
+            at = span.end;
+            hits.push(Hit { kind, start: span.start, end: span.end, line: first });
+        } else {
+            line += u64::from(bytes[at] == b'\n');
+            at += 1;
+        }
+    }
+    hits
+}
+
+/// `text` with every secret replaced by `[redacted:<kind>]`.
+pub fn redact(text: &str) -> String {
+    // Secrets begin and end beside ASCII, so cutting there keeps the text valid.
+    match redact_bytes(text.as_bytes()) {
+        Cow::Borrowed(_) => text.to_owned(),
+        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}
+
+/// Like [`redact`], for bytes that need not be text.
+pub fn redact_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let hits = scan(bytes);
+    if hits.is_empty() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for hit in hits {
+        out.extend_from_slice(&bytes[from..hit.start]);
+        out.extend_from_slice(format!("[redacted:{}]", hit.kind).as_bytes());
+        from = hit.end;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Cow::Owned(out)
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&b| b == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Test secrets are put together here, so that this file holds none.
+    fn made(parts: &[&str]) -> String {
+        parts.concat()
+    }
+
+    fn kinds(text: &str) -> Vec<&'static str> {
+        scan(text.as_bytes()).into_iter().map(|hit| hit.kind).collect()
+    }
+
+    const RANDOM: &str = "q7Rk2Zp9Xw4Tn8Vb3Lm6Yc1Hd5Jf0Gs2AaEe";
+
+    #[test]
+    fn the_common_shapes_are_found() {
+        let cases = [
+            ("aws-access-key", made(&["AKIA", "Q7RK2ZP9XW4TN8VB"])),
+            ("github-token", made(&["ghp_", RANDOM])),
+            ("github-token", made(&["github", "_pat_", RANDOM])),
+            ("gitlab-token", made(&["glpat-", "q7Rk2Zp9Xw4Tn8Vb3Lm6"])),
+            ("openai-key", made(&["sk-", "proj-", RANDOM])),
+            ("anthropic-key", made(&["sk-ant-", "api03-", RANDOM])),
+            ("slack-token", made(&["xoxb-", "1234567890-abcdefGHIJ12"])),
+            ("google-key", made(&["AIza", "SyQ7Rk2Zp9Xw4Tn8Vb3Lm6Yc1Hd5Jf0Gs2A"])),
+            ("stripe-key", made(&["sk_live_", "q7Rk2Zp9Xw4Tn8Vb3Lm6"])),
+            ("npm-token", made(&["npm_", RANDOM])),
+            ("jwt", made(&["eyJ", "hbGciOiJIUzI1NiJ9.", "eyJzdWIiOiIxMjM0In0.", "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"])),
+            ("url-password", made(&["https://bob:", "hunter2hunter", "@example.org/x"])),
+            ("bearer-token", made(&["Authorization: Bearer ", RANDOM])),
+        ];
+        for (kind, secret) in cases {
+            for text in [secret.clone(), format!("before \"{secret}\" after"), format!("é\nx={secret}\n")] {
+                assert_eq!(kinds(&text), [kind], "{text}");
+                assert!(!redact(&text).contains(&secret), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_private_key_goes_with_all_its_lines_even_when_its_head_was_cut_off() {
+        let head = made(&["-----BEGIN RSA ", "PRIVATE KEY-----"]);
+        let tail = made(&["-----END RSA ", "PRIVATE KEY-----"]);
+        let body = "MIIEpAIBAAKCAQEA7bq1q7Rk2Zp9Xw4Tn8Vb3Lm6Yc1Hd5Jf0Gs2AaEe\nq7Rk2Zp9Xw4Tn8Vb==\n";
+        assert_eq!(redact(&format!("a\n{head}\n{body}{tail}\nb")), "a\n[redacted:private-key]\nb");
+        assert_eq!(redact(&format!("a\n{head}\n{body}")), "a\n[redacted:private-key]\n");
+        assert_eq!(redact(&format!("a b\n{body}{tail}\nb")), "a b\n[redacted:private-key]\nb");
+        let public = made(&["-----BEGIN ", "PUBLIC KEY-----"]);
+        assert_eq!(kinds(&format!("{public}\n{body}")), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn random_values_of_secret_names_are_found_in_every_notation() {
+        for text in [
+            format!("password = \"{RANDOM}\""),
+            format!("DB_PASSWORD={RANDOM}"),
+            format!("{{\"api_key\": \"{RANDOM}\"}}"),
+            format!("{{\\\"clientSecret\\\":\\\"{RANDOM}\\\"}}"),
+            format!("auth-token: '{RANDOM}'"),
+            format!("secret => {RANDOM},"),
+        ] {
+            assert_eq!(kinds(&text), ["assigned-secret"], "{text}");
+            assert!(!redact(&text).contains(RANDOM));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_secret_stays() {
+        for text in [
+            "token_sha256: 035aa1c200db05674bf34f8d1167daac34e22088ebf90be6c70fbdbcc9354f30",
+            "\"receipt_sha256\": \"035aa1c200db05674bf34f8d1167daac34e22088ebf90be6c70fbdbcc9354f30\"",
+            "commit 026d848c0fd4e207d7f5737b5e4322f3fbb0261d",
+            "max_tokens: 4096, total_tokens=123456789012345",
+            "password = os.environ['DB_PASSWORD_2_LONG']",
+            "password: ${DB_PASSWORD_1234567890}",
+            "token: <your-token-1234567890>",
+            "api_key = \"xxxxxxxxxxxxxxxx1\"",
+            "secret: _report/agent/codex-1/run-2025-10-19T130854Z.json",
+            "task-ant-farm risk-sk-management sk-learn-is-a-long-name-of-a-thing-in-python",
+            "AKIAIOSFODNN7EXAMPLE",
+            "https://example.org:8080/path@2x.png and mailto:bob@example.org",
+            "let token = parser.next_token_after_whitespace2(input);",
+            "fn token(&self) -> Token { self.tokens[0].clone() }",
+        ] {
+            assert_eq!(kinds(text), [] as [&str; 0], "{text}");
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn a_hit_names_its_line() {
+        let text = format!("one\ntwo\npassword={RANDOM}\npassword={RANDOM}\n");
+        let lines: Vec<_> = scan(text.as_bytes()).into_iter().map(|hit| hit.line).collect();
+        assert_eq!(lines, [3, 4]);
+    }
+
+    #[test]
+    fn hostile_repetitions_cost_no_more_than_their_length() {
+        // A quadratic scanner takes hours for each of these.
+        for unit in ["sk-", "token=", "eyJ.", "eyJ-", "-----BEGIN PRIVATE KEY-----", "://a:", "password:", "Bearer "] {
+            let text = unit.repeat(300_000 / unit.len());
+            scan(text.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_scanned_and_redacting_twice_changes_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let mut end = 0;
+            for hit in scan(&bytes) {
+                prop_assert!(end <= hit.start && hit.start < hit.end && hit.end <= bytes.len());
+                end = hit.end;
+            }
+            let once = redact_bytes(&bytes).into_owned();
+            prop_assert_eq!(redact_bytes(&once).into_owned(), once.clone());
+        }
+
+        #[test]
+        fn text_stays_text(before in "[é a-z=:\"]{0,12}", value in "[A-Za-z0-9é]{0,40}", after in "\\PC{0,12}") {
+            let text = format!("{before}password=\"{value}{after}");
+            let out = redact(&text);
+            let broken = out.contains('\u{fffd}') && !text.contains('\u{fffd}');
+            prop_assert!(!broken, "{}", out);
+        }
+    }
+}
