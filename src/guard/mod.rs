@@ -4,6 +4,7 @@
 //! text found there is obeyed.
 
 pub mod finding;
+pub mod glob;
 pub mod secrets;
 
 pub use finding::Finding;

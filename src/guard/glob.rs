@@ -1,0 +1,206 @@
+//! Path patterns, as `.gitignore` writes them, matched without regard to case.
+//!
+//! `*` and `?` stay within a name, `[a-z]` and `[!a-z]` are one character, `**` is any number of
+//! folders. A pattern without a slash (but for a last one) matches at any depth; one that matches a
+//! folder covers everything in it; a last slash asks for a folder. Case does not count, because on
+//! some file systems `Vault/` and `vault/` are one folder.
+
+/// A pattern, ready to match.
+#[derive(Clone, Debug)]
+pub struct Glob {
+    text: String,
+    names: Vec<Vec<char>>,
+    folder: bool,
+}
+
+impl Glob {
+    pub fn new(pattern: &str) -> Self {
+        let text = pattern.trim();
+        let folder = text.ends_with('/');
+        let inner = text.trim_end_matches('/');
+        let mut names: Vec<Vec<char>> =
+            inner.split('/').filter(|name| !name.is_empty() && *name != ".").map(fold).collect();
+        if !inner.contains('/') && !names.is_empty() {
+            names.insert(0, vec!['*', '*']);
+        }
+        Self { text: text.to_owned(), names, folder }
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern covers `path` (relative, with `/`).
+    pub fn covers(&self, path: &str) -> bool {
+        let path: Vec<Vec<char>> = path.split('/').filter(|name| !name.is_empty()).map(fold).collect();
+        // The pattern is used up and something is left: a folder on the way matched.
+        self.matches(&path, |rest| if self.folder { rest > 0 } else { true })
+    }
+
+    /// Whether the pattern matches the whole of `path`, not only a folder on its way.
+    pub fn is_match(&self, path: &str) -> bool {
+        let path: Vec<Vec<char>> = path.split('/').filter(|name| !name.is_empty()).map(fold).collect();
+        self.matches(&path, |rest| rest == 0)
+    }
+
+    /// The usual two-pointer walk: on a mismatch the last `**` takes one name more.
+    fn matches(&self, path: &[Vec<char>], enough: impl Fn(usize) -> bool) -> bool {
+        let (mut p, mut n) = (0, 0);
+        let mut star = None;
+        if self.names.is_empty() {
+            return false;
+        }
+        loop {
+            if p == self.names.len() && enough(path.len() - n) {
+                return true;
+            }
+            if p < self.names.len() && is_stars(&self.names[p]) {
+                star = Some((p, n));
+                p += 1;
+            } else if p < self.names.len() && n < path.len() && name_matches(&self.names[p], &path[n]) {
+                p += 1;
+                n += 1;
+            } else if let Some((star_p, star_n)) = star.filter(|(_, star_n)| *star_n < path.len()) {
+                star = Some((star_p, star_n + 1));
+                p = star_p + 1;
+                n = star_n + 1;
+            } else {
+                return false;
+            }
+        }
+    }
+}
+
+/// The first of `globs` that covers `path`.
+pub fn first_cover<'a>(globs: &'a [Glob], path: &str) -> Option<&'a Glob> {
+    globs.iter().find(|glob| glob.covers(path))
+}
+
+fn fold(name: &str) -> Vec<char> {
+    name.chars().flat_map(char::to_lowercase).collect()
+}
+
+fn is_stars(name: &[char]) -> bool {
+    name == ['*', '*']
+}
+
+fn name_matches(pattern: &[char], name: &[char]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star = None;
+    while n < name.len() {
+        match pattern.get(p).and_then(|_| one_matches(&pattern[p..], name[n])) {
+            _ if pattern.get(p) == Some(&'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(width) => {
+                p += width;
+                n += 1;
+            }
+            None => match star {
+                Some((star_p, star_n)) => {
+                    star = Some((star_p, star_n + 1));
+                    p = star_p + 1;
+                    n = star_n + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// How many characters of the pattern `c` used up; `None` when it does not match.
+fn one_matches(pattern: &[char], c: char) -> Option<usize> {
+    match pattern {
+        ['?', ..] => Some(1),
+        ['\\', literal, ..] => (*literal == c).then_some(2),
+        ['[', rest @ ..] => match class(rest, c) {
+            Some((matched, width)) => matched.then_some(width + 1),
+            None => (c == '[').then_some(1),
+        },
+        [literal, ..] => (*literal == c).then_some(1),
+        [] => None,
+    }
+}
+
+/// Whether `c` is in the class that follows a `[`, and how long the class is; `None` when it is not closed.
+fn class(rest: &[char], c: char) -> Option<(bool, usize)> {
+    let negated = matches!(rest.first(), Some('!' | '^'));
+    let mut i = usize::from(negated);
+    let first = i;
+    let mut found = false;
+    loop {
+        match rest.get(i)? {
+            ']' if i > first => return Some((found != negated, i + 1)),
+            low => {
+                let high = rest.get(i + 2).filter(|high| rest[i + 1] == '-' && **high != ']');
+                found |= high.map_or(*low == c, |high| (*low..=*high).contains(&c));
+                i += if high.is_some() { 3 } else { 1 };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_mean_what_gitignore_makes_of_them() {
+        let cases = [
+            ("*.rs", "src/deep/main.rs", true),
+            ("src/*.rs", "src/deep/main.rs", false),
+            ("src/**/*.rs", "src/main.rs", true),
+            ("src/**/*.rs", "src/a/b/main.rs", true),
+            ("src", "a/src/b.txt", true),
+            ("/src", "a/src/b.txt", false),
+            ("/src", "src/b.txt", true),
+            ("src/", "src", false),
+            ("src/", "src/x", true),
+            ("vault/", "Vault/10/x.md", true),
+            (".git", "sub/.GIT/config", true),
+            (".git", ".gitignore", false),
+            ("/AGENT_MANIFEST*.json", "agent_manifest.codex-1.JSON", true),
+            ("/AGENT_MANIFEST*.json", "docs/AGENT_MANIFEST.json", false),
+            ("a?c", "abc", true),
+            ("a[0-9]c", "a5c", true),
+            ("a[!0-9]c", "a5c", false),
+            ("a[]]c", "a]c", true),
+            ("a[c", "a[c", true),
+            ("**", "any/thing", true),
+            ("**/x", "x", true),
+            ("docs/**", "docs/a/b", true),
+            ("", "x", false),
+            ("/", "x", false),
+        ];
+        for (pattern, path, expected) in cases {
+            assert_eq!(Glob::new(pattern).covers(path), expected, "{pattern} {path}");
+        }
+        assert!(!Glob::new("/runs").is_match("runs/a.json"));
+        assert!(Glob::new("/runs/*.json").is_match("runs/a.json"));
+    }
+
+    #[test]
+    fn stars_do_not_explode() {
+        let pattern = "/".to_owned() + &"**/".repeat(200) + "x";
+        assert!(!Glob::new(&pattern).covers(&"a/".repeat(500)));
+        assert!(!Glob::new(&"*a".repeat(200)).covers(&"a".repeat(5_000).replace("aa", "ab")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_pattern_answers_for_any_path(pattern in "\\PC{0,30}", path in "\\PC{0,30}") {
+            Glob::new(&pattern).covers(&path);
+        }
+
+        #[test]
+        fn a_plain_path_covers_itself_and_what_is_in_it(path in "[a-z]{1,5}(/[a-z]{1,5}){0,3}") {
+            let glob = Glob::new(&format!("/{path}"));
+            let (inside, beside) = (format!("{path}/x"), format!("{path}x"));
+            prop_assert!(glob.covers(&path) && glob.covers(&inside) && !glob.covers(&beside));
+        }
+    }
+}
