@@ -5,6 +5,7 @@
 
 pub mod finding;
 pub mod glob;
+pub mod result;
 pub mod secrets;
 
 pub use finding::Finding;

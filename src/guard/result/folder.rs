@@ -1,0 +1,295 @@
+//! What lies in the worktree beside the commit.
+//!
+//! It will not be merged, so it can do no harm there; but it is work that somebody may miss, and a
+//! guard that runs before the commit must see it. A file counts as unchanged when git's index says so
+//! by size and time, or when its bytes hash to what the commit holds. What git ignores is counted and
+//! not looked into. The record's folders are left to the hub.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Odb, Oid, Repository};
+
+use super::Subject;
+use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
+use crate::base::{Result, files, text};
+use crate::guard::Finding;
+use crate::hub::paths::OWNED;
+
+/// What was left.
+#[derive(Default)]
+pub(super) struct Left {
+    pub changes: Vec<Change>,
+    pub ignored: u64,
+}
+
+/// A folder with more files than this is not looked at to the end.
+const MAX_FILES: usize = 500_000;
+/// Larger files are not hashed: they count as changed, by their size.
+const MAX_HASHED: u64 = 256 * 1024 * 1024;
+
+/// Everything in the folder that differs from the commit `tip`.
+pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findings: &mut Vec<Finding>) -> Result<Left> {
+    let committed = changes::files_of(repo, tip)?;
+    let odb = repo.odb()?;
+    let mut walk = Walk {
+        top: subject.worktree,
+        odb: &odb,
+        index: index_of(&subject.git_dir.join("index")),
+        ignore: Ignore::new(subject)?,
+        missing: committed.clone(),
+        committed,
+        left: Left::default(),
+        findings,
+    };
+    walk.run()?;
+    walk.record_missing()?;
+    let mut left = walk.left;
+    left.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    findings.extend(uncommitted(&left.changes));
+    Ok(left)
+}
+
+fn uncommitted(changes: &[Change]) -> Option<Finding> {
+    if changes.is_empty() {
+        return None;
+    }
+    let shown: Vec<_> = changes.iter().take(5).map(|change| text::clip(&change.path, 60)).collect();
+    let more = if changes.len() > shown.len() { ", …" } else { "" };
+    let message = format!("{} files differ from the commit: {}{more}", changes.len(), shown.join(", "));
+    Some(
+        Finding::medium("folder.uncommitted", "", message)
+            .hint("look at them in the worktree, which is kept; commit what belongs to the work"),
+    )
+}
+
+/// What the index remembers of a file.
+struct Indexed {
+    size: u32,
+    seconds: i32,
+    nanoseconds: u32,
+    id: Oid,
+}
+
+/// A missing or unusual index (split, sparse) is no index: then everything is hashed.
+fn index_of(path: &Path) -> BTreeMap<Vec<u8>, Indexed> {
+    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
+        return BTreeMap::new();
+    }
+    let Ok(index) = git2::Index::open(path) else { return BTreeMap::new() };
+    let indexed = |entry: git2::IndexEntry| {
+        let (seconds, nanoseconds) = (entry.mtime.seconds(), entry.mtime.nanoseconds());
+        (entry.path, Indexed { size: entry.file_size, seconds, nanoseconds, id: entry.id })
+    };
+    index.iter().map(indexed).collect()
+}
+
+struct Walk<'a> {
+    top: &'a Path,
+    odb: &'a Odb<'a>,
+    index: BTreeMap<Vec<u8>, Indexed>,
+    ignore: Ignore,
+    committed: BTreeMap<Vec<u8>, Entry>,
+    /// Committed files that were not met yet.
+    missing: BTreeMap<Vec<u8>, Entry>,
+    left: Left,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> Result<()> {
+        let mut folders = vec![Vec::new()];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(self.full(&folder)) else {
+                self.find(Finding::medium("folder.unreadable", lossy(&folder), "this folder cannot be read"));
+                continue;
+            };
+            for entry in entries.flatten() {
+                seen += 1;
+                if seen > MAX_FILES {
+                    self.find(Finding::medium("folder.too_many", "", "too many files to look at all of them"));
+                    return Ok(());
+                }
+                folders.extend(self.entry(&folder, &entry)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one entry; gives it back when it is a folder to look into.
+    fn entry(&mut self, folder: &[u8], entry: &fs::DirEntry) -> Result<Option<Vec<u8>>> {
+        let name = entry.file_name().into_vec();
+        let Ok(meta) = fs::symlink_metadata(entry.path()) else { return Ok(None) };
+        if name == b".git" {
+            self.nested_repository(folder);
+            return Ok(None);
+        }
+        if folder.is_empty() && OWNED.iter().any(|owned| owned.as_bytes() == name) {
+            self.missing.retain(|path, _| !inside(path, &name));
+            return Ok(None);
+        }
+        let path = if folder.is_empty() { name } else { [folder, b"/", &name].concat() };
+        if meta.is_dir() {
+            return Ok(self.is_looked_into(&path).then_some(path));
+        }
+        let was = self.missing.remove(&path);
+        self.file(&path, &meta, was)?;
+        Ok(None)
+    }
+
+    fn is_looked_into(&mut self, path: &[u8]) -> bool {
+        if self.committed.get(path).is_some_and(|(mode, _)| changes::kind(*mode) == Kind::Gitlink) {
+            // What the submodule holds is its own repository's matter.
+            self.missing.remove(path);
+            return false;
+        }
+        let prefix = [path, b"/"].concat();
+        let tracked = self.committed.range(prefix.clone()..).next().is_some_and(|(file, _)| file.starts_with(&prefix));
+        let ignored = !tracked && self.ignore.covers(&prefix);
+        self.left.ignored += u64::from(ignored);
+        !ignored
+    }
+
+    fn file(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<()> {
+        if was.is_none() && self.ignore.covers(path) {
+            self.left.ignored += 1;
+            return Ok(());
+        }
+        if !meta.is_file() && !meta.is_symlink() {
+            self.find(
+                Finding::medium("folder.special", lossy(path), "neither a file, a folder nor a link")
+                    .hint("a FIFO, socket or device cannot be committed; see what made it"),
+            );
+            return Ok(());
+        }
+        let mode = mode_of(meta);
+        if let Some((old_mode, id)) = was
+            && changes::kind(old_mode) == changes::kind(mode)
+            && (self.index_says_unchanged(path, meta, id) || self.hash(path, meta)? == Some(id))
+        {
+            return Ok(());
+        }
+        let change = self.compared(path, was, Some((mode, meta)))?;
+        self.left.changes.push(change);
+        Ok(())
+    }
+
+    fn index_says_unchanged(&self, path: &[u8], meta: &Metadata, id: Oid) -> bool {
+        self.index.get(path).is_some_and(|indexed| {
+            indexed.id == id
+                && u64::from(indexed.size) == meta.len() & u64::from(u32::MAX)
+                && i64::from(indexed.seconds) == meta.mtime()
+                && i64::from(indexed.nanoseconds) == meta.mtime_nsec()
+        })
+    }
+
+    fn hash(&self, path: &[u8], meta: &Metadata) -> Result<Option<Oid>> {
+        let bytes = match meta.is_symlink() {
+            true => Some(self.link(path)),
+            false => files::read(&self.full(path), MAX_HASHED).unwrap_or_default(),
+        };
+        Ok(bytes.map(|bytes| Oid::hash_object(ObjectType::Blob, &bytes)).transpose()?)
+    }
+
+    fn record_missing(&mut self) -> Result<()> {
+        for (path, entry) in std::mem::take(&mut self.missing) {
+            if !OWNED.iter().any(|owned| inside(&path, owned.as_bytes())) {
+                let change = self.compared(&path, Some(entry), None)?;
+                self.left.changes.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn compared(&self, path: &[u8], was: Option<Entry>, is: Option<(u32, &Metadata)>) -> Result<Change> {
+        let old = was.map(|entry| changes::content(self.odb, entry)).transpose()?;
+        let new = is.map(|(_, meta)| self.content(path, meta));
+        let mut change = changes::compare(path, old.as_ref(), new.as_ref())?;
+        change.before = was.map(|(mode, _)| changes::kind(mode));
+        change.after = is.map(|(mode, _)| changes::kind(mode));
+        Ok(change)
+    }
+
+    fn content(&self, path: &[u8], meta: &Metadata) -> Content {
+        if meta.is_symlink() {
+            return Content::Bytes(self.link(path));
+        }
+        let mut bytes = Vec::new();
+        let whole = files::open_regular(&self.full(path))
+            .ok()
+            .flatten()
+            .and_then(|file| file.take(MAX_COMPARED + 1).read_to_end(&mut bytes).ok())
+            .is_some_and(|read| read as u64 <= MAX_COMPARED);
+        if whole { Content::Bytes(bytes) } else { Content::Large(meta.len()) }
+    }
+
+    fn link(&self, path: &[u8]) -> Vec<u8> {
+        fs::read_link(self.full(path)).unwrap_or_default().into_os_string().into_vec()
+    }
+
+    fn nested_repository(&mut self, folder: &[u8]) {
+        if !folder.is_empty() {
+            self.find(
+                Finding::medium("folder.nested_repository", lossy(folder), "a git repository inside the worktree")
+                    .hint("its files are not part of the commit; a person decides what becomes of it"),
+            );
+        }
+    }
+
+    fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    fn full(&self, path: &[u8]) -> PathBuf {
+        self.top.join(OsStr::from_bytes(path))
+    }
+}
+
+/// What git ignores in the worktree, by the rules that git itself would use.
+struct Ignore {
+    rules: Repository,
+    top: PathBuf,
+    /// Some `.gitignore` is no regular file: then nothing is ignored, because reading it might never end.
+    broken: bool,
+}
+
+impl Ignore {
+    fn new(subject: &Subject) -> Result<Self> {
+        let rules = Repository::open_bare(subject.common_dir)?;
+        // In memory only: it tells where the rules lie, and writes nothing.
+        rules.set_workdir(subject.worktree, false)?;
+        Ok(Self { rules, top: subject.worktree.to_owned(), broken: false })
+    }
+
+    fn covers(&mut self, path: &[u8]) -> bool {
+        let relative = Path::new(OsStr::from_bytes(path));
+        let odd = |folder: &Path| {
+            let file = self.top.join(folder).join(".gitignore");
+            fs::symlink_metadata(file).is_ok_and(|meta| !meta.is_file())
+        };
+        self.broken = self.broken || relative.ancestors().any(odd);
+        !self.broken && self.rules.is_path_ignored(relative).unwrap_or(false)
+    }
+}
+
+fn inside(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+fn mode_of(meta: &Metadata) -> u32 {
+    match meta {
+        meta if meta.is_symlink() => 0o120_000,
+        meta if meta.mode() & 0o100 != 0 => 0o100_755,
+        _ => 0o100_644,
+    }
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}

@@ -1,0 +1,135 @@
+//! Checks on what a worker leaves behind, whatever the agent said about it.
+//!
+//! What is judged is the commit: the tree of the branch against the tree of the base, object by
+//! object, with the git dir named by the caller. Attributes, replace objects, text conversion,
+//! external diffs, filters and rename folding have no part in it, because none of them is asked: trees
+//! and blobs are read from the object store and compared here. Then the folder is looked at for what
+//! was left beside the commit. Nothing of the worktree is executed, followed or waited for.
+
+pub mod changes;
+pub mod dotgit;
+mod folder;
+mod history;
+mod rules;
+
+use std::path::Path;
+
+use anyhow::Context;
+use git2::{Oid, Repository};
+
+use super::{Finding, glob::Glob};
+use crate::base::{Refusal, Result};
+
+pub use changes::{Change, Kind};
+pub use dotgit::Surroundings;
+
+/// What to judge.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The repository's common git dir: objects and branches are read from there.
+    pub common_dir: &'a Path,
+    /// The worktree's own git dir, as it was made; never read from the worktree's `.git`.
+    pub git_dir: &'a Path,
+    pub worktree: &'a Path,
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    /// The commit that the work started from.
+    pub base: &'a str,
+    /// What [`dotgit::surroundings`] saw before the work began.
+    pub before: Option<&'a Surroundings>,
+}
+
+/// What the result is held to.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Lines added plus lines removed.
+    pub diff_lines: u64,
+    /// Globs; empty means everywhere that is not denied.
+    pub allowed: Vec<String>,
+    pub denied: Vec<String>,
+    /// Globs whose change needs a person, beside the built-in ones.
+    pub protected: Vec<String>,
+    /// Files that were copied into the worktree (`.env`) and may not leave it.
+    pub copied: Vec<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The commit that was judged, in hex.
+    pub tip: String,
+    /// Sorted by path; first what is in the commit, then what was left beside it.
+    pub changes: Vec<Change>,
+    pub added: u64,
+    pub removed: u64,
+    /// Files and folders that git ignores and that were not looked into.
+    pub ignored: u64,
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Lines added plus lines removed: what the limit is about.
+    pub fn size(&self) -> u64 {
+        self.added.saturating_add(self.removed)
+    }
+
+    pub fn blocked(&self) -> bool {
+        self.findings.iter().any(Finding::blocks)
+    }
+
+    pub fn needs_person(&self) -> bool {
+        self.findings.iter().any(Finding::needs_person)
+    }
+}
+
+/// Runs every check.
+///
+/// # Errors
+/// Only when the repository, the base or the branch cannot be read; what a worker did is a finding.
+pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
+    let repo = open(subject.common_dir)?;
+    let base = oid(subject.base)?;
+    let mut findings = dotgit::check(subject);
+    if let Some(before) = subject.before {
+        findings.extend(dotgit::differences(before, &dotgit::surroundings(subject.common_dir, subject.git_dir)));
+    }
+    let Some(tip) = tip(&repo, subject.branch)? else {
+        findings.push(
+            Finding::high("git.branch_missing", "", format!("the branch {} is gone", subject.branch))
+                .hint("the commits may still be in the worktree's reflog; start the run again from the base"),
+        );
+        return Ok(Report { findings, ..Report::default() });
+    };
+    findings.extend(history::check(&repo, base, tip)?);
+    let mut changes = changes::between(&repo, Some(base), tip, &mut findings)?;
+    let left = folder::left_beside(&repo, tip, subject, &mut findings)?;
+    changes.extend(left.changes);
+    findings.extend(rules::check(&changes, limits));
+    let added = changes.iter().fold(0, |sum: u64, change| sum.saturating_add(change.added));
+    let removed = changes.iter().fold(0, |sum: u64, change| sum.saturating_add(change.removed));
+    findings.extend(rules::too_large(&changes, added.saturating_add(removed), limits.diff_lines));
+    Ok(Report { tip: tip.to_string(), changes, added, removed, ignored: left.ignored, findings })
+}
+
+/// The repository as objects and branches: no worktree, no index, no attributes.
+fn open(common_dir: &Path) -> Result<Repository> {
+    Repository::open_bare(common_dir).with_context(|| format!("open the repository {}", common_dir.display()))
+}
+
+fn oid(hex: &str) -> Result<Oid> {
+    Oid::from_str(hex).map_err(|_| {
+        Refusal::usage("commit.invalid", "the base is not a commit id").because("it must be a full hash").into()
+    })
+}
+
+fn tip(repo: &Repository, branch: &str) -> Result<Option<Oid>> {
+    match repo.find_reference(&format!("refs/heads/{branch}")) {
+        Ok(found) => Ok(found.resolve().ok().and_then(|found| found.target())),
+        Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(e) => Err(e).context("read the branch"),
+    }
+}
+
+fn globs(patterns: &[String]) -> Vec<Glob> {
+    patterns.iter().map(|pattern| Glob::new(pattern)).collect()
+}

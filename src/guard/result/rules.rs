@@ -1,0 +1,229 @@
+//! Which paths a worker may change, and how much of them.
+
+use super::changes::{Change, Kind};
+use super::{Limits, globs};
+use crate::base::text;
+use crate::guard::{Finding, glob};
+
+/// What no worker changes: git's own files, the record, the sources of work, and what grants power.
+const DENIED: [&str; 7] = [
+    "/_bus/",
+    "/_plans/",
+    "/_report/",
+    "/vault/",
+    "/AGENT_MANIFEST*.json",
+    "/docs/automation/autonomy-consent.json",
+    "/teof.toml",
+];
+
+/// What decides how a change is seen, built or judged: a person looks at it.
+const PROTECTED: [&str; 53] = [
+    // How git shows and stores files.
+    ".gitattributes",
+    ".gitmodules",
+    ".lfsconfig",
+    ".mailmap",
+    // Continuous integration and hooks.
+    ".github/",
+    ".gitea/",
+    ".forgejo/",
+    ".gitlab-ci.yml",
+    ".gitlab/",
+    "/.ci/",
+    ".circleci/",
+    ".buildkite/",
+    ".drone.y*ml",
+    ".travis.yml",
+    ".woodpecker*",
+    "appveyor.yml",
+    "azure-pipelines*.y*ml",
+    "bitbucket-pipelines.yml",
+    "Jenkinsfile*",
+    ".githooks/",
+    ".husky/",
+    ".pre-commit-config.yaml",
+    "lefthook.y*ml",
+    // Scripts that a build runs.
+    "build.rs",
+    ".cargo/",
+    "rust-toolchain*",
+    "Makefile",
+    "GNUmakefile",
+    "justfile",
+    "Rakefile",
+    "setup.py",
+    "build.gradle*",
+    "gradlew*",
+    "mvnw*",
+    "Dockerfile*",
+    ".npmrc",
+    ".yarnrc*",
+    "pip.conf",
+    // What tests are run, and what counts as passing.
+    "pytest.ini",
+    "conftest.py",
+    "tox.ini",
+    "noxfile.py",
+    "setup.cfg",
+    ".coveragerc",
+    "codecov.y*ml",
+    "jest.config.*",
+    "vitest.config.*",
+    "playwright.config.*",
+    "karma.conf.*",
+    ".mocharc*",
+    "phpunit.xml*",
+    "nextest.toml",
+    "clippy.toml",
+];
+
+/// The findings about paths, one for each path and rule.
+pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
+    let strings = |list: &[&str]| list.iter().map(|&p| p.to_owned()).collect::<Vec<_>>();
+    let (built_in, protected) = (globs(&strings(&DENIED)), globs(&strings(&PROTECTED)));
+    let (denied, allowed) = (globs(&limits.denied), globs(&limits.allowed));
+    let (more_protected, copied) = (globs(&limits.protected), globs(&limits.copied));
+    let mut findings = Vec::new();
+    for change in changes {
+        let path = change.path.as_str();
+        let mut find = |finding: Finding| findings.push(finding);
+        if is_git_dir(path) {
+            find(Finding::high("path.denied", path, "this path is git's own").hint(TAKE_BACK));
+        } else if let Some(rule) = glob::first_cover(&built_in, path) {
+            find(Finding::high("path.denied", path, format!("no worker changes {}", rule.as_str())).hint(TAKE_BACK));
+        } else if let Some(rule) = glob::first_cover(&copied, path) {
+            let what = format!("{} was copied in and may not leave the worktree", rule.as_str());
+            find(Finding::high("path.secret", path, what).hint("add it to .gitignore and commit without it"));
+        } else if let Some(rule) = glob::first_cover(&denied, path) {
+            find(Finding::high("path.denied", path, format!("denied by {:?}", rule.as_str())).hint(TAKE_BACK));
+        } else if !allowed.is_empty() && glob::first_cover(&allowed, path).is_none() {
+            let what = "not among the paths that the work order allows";
+            find(Finding::high("path.not_allowed", path, what).hint(TAKE_BACK));
+        }
+        if let Some(rule) = glob::first_cover(&protected, path).or_else(|| glob::first_cover(&more_protected, path)) {
+            let what = format!("protected by {:?}: it decides how changes are seen, built or judged", rule.as_str());
+            find(Finding::medium("path.protected", path, what).hint("a person looks at this file before the merge"));
+        }
+        if path.contains('\u{fffd}') {
+            find(Finding::medium("path.not_text", path, "the name is not UTF-8").hint("rename the file"));
+        }
+        findings.extend(kind_rules(change));
+        findings.extend(secret_rules(change));
+    }
+    findings
+}
+
+const TAKE_BACK: &str = "take this change out of the branch; if the work needs it, ask a person to make it";
+
+fn kind_rules(change: &Change) -> Option<Finding> {
+    let is = |kind| change.after == Some(kind);
+    let found = if is(Kind::Link) {
+        Finding::medium("path.link", &change.path, "a symbolic link")
+            .hint("a person checks where it points before the merge")
+    } else if is(Kind::Gitlink) {
+        Finding::medium("path.submodule", &change.path, "a commit of another repository")
+            .hint("a person checks the submodule, or the nested repository, before the merge")
+    } else {
+        return None;
+    };
+    Some(found)
+}
+
+fn secret_rules(change: &Change) -> Vec<Finding> {
+    let found = |(kind, line): &(&'static str, u64)| {
+        Finding::high("secret.in_result", &change.path, format!("looks like a secret ({kind})"))
+            .at(*line)
+            .hint("take it out of the branch's history and make it invalid where it was issued")
+    };
+    // A file full of secrets is one problem: the first few name it.
+    change.secrets.iter().take(5).map(found).collect()
+}
+
+/// A finding when the whole is larger than `limit`, with the largest files.
+pub fn too_large(changes: &[Change], size: u64, limit: u64) -> Option<Finding> {
+    if size <= limit {
+        return None;
+    }
+    let mut largest: Vec<_> = changes.iter().map(|c| (c.added.saturating_add(c.removed), c.path.as_str())).collect();
+    largest.sort_by(|a, b| b.cmp(a));
+    let shown: Vec<_> =
+        largest.iter().take(3).map(|(lines, path)| format!("{} {lines}", text::clip(path, 60))).collect();
+    let message = format!("{size} changed lines, {limit} are allowed (largest: {})", shown.join(", "));
+    Some(Finding::high("diff.too_large", "", message).hint("split the step, or raise the diff limit for it"))
+}
+
+/// Whether some part of the path is a name that a file system may take for `.git`.
+fn is_git_dir(path: &str) -> bool {
+    path.split('/').any(|name| {
+        let plain: String =
+            name.chars().filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')).collect();
+        let plain = plain.trim_end_matches([' ', '.']).to_lowercase();
+        plain == ".git" || plain == "git~1" || plain.starts_with(".git:")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(path: &str, limits: &Limits) -> Vec<&'static str> {
+        let change = Change {
+            path: path.to_owned(),
+            before: None,
+            after: Some(Kind::File),
+            added: 1,
+            removed: 0,
+            binary: false,
+            committed: true,
+            secrets: Vec::new(),
+        };
+        check(&[change], limits).into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn what_no_worker_changes_is_denied_in_any_case() {
+        let limits = Limits::default();
+        for path in [
+            "_bus/claims/A.json",
+            "_BUS/x",
+            "Vault/10/x.md",
+            "agent_manifest.codex-1.json",
+            "docs/automation/Autonomy-Consent.json",
+            "TEOF.toml",
+            "sub/.git/config",
+            "sub/.GIT ",
+            "a/GIT~1/hooks",
+            ".g\u{200c}it/config",
+        ] {
+            assert_eq!(codes(path, &limits), ["path.denied"], "{path}");
+        }
+        for path in ["src/main.rs", "docs/vault/x", "x/AGENT_MANIFEST.json", ".gitignore", "docs/_report.md"] {
+            assert_eq!(codes(path, &limits), [] as [&str; 0], "{path}");
+        }
+    }
+
+    #[test]
+    fn what_decides_how_a_change_is_judged_needs_a_person() {
+        for path in
+            [".github/workflows/ci.yml", "a/.gitattributes", "crates/x/build.rs", "tests/conftest.py", ".CI/run"]
+        {
+            assert_eq!(codes(path, &Limits::default()), ["path.protected"], "{path}");
+        }
+    }
+
+    #[test]
+    fn the_orders_own_lists_hold_too() {
+        let limits = Limits {
+            allowed: vec!["src/**".into(), "docs/".into()],
+            denied: vec!["src/secret/".into()],
+            protected: vec!["*.sql".into()],
+            copied: vec![".env".into()],
+            ..Limits::default()
+        };
+        assert_eq!(codes("src/a.rs", &limits), [] as [&str; 0]);
+        assert_eq!(codes("src/Secret/a.rs", &limits), ["path.denied"]);
+        assert_eq!(codes("lib/a.rs", &limits), ["path.not_allowed"]);
+        assert_eq!(codes("docs/a.sql", &limits), ["path.protected"]);
+        assert_eq!(codes("src/.ENV", &limits), ["path.secret"]);
+    }
+}
