@@ -13,6 +13,7 @@
 //! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
 //! | [`bus`] | claims, assignments, events, messages | `_bus/` |
 //! | [`exec`] | supervised processes | |
+//! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 

@@ -5,4 +5,5 @@ mod harness;
 
 mod exec;
 mod house;
+mod result_guard;
 mod surface;
