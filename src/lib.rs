@@ -12,6 +12,7 @@
 //! | [`model`] | the data, as on disk; no I/O | |
 //! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
 //! | [`bus`] | claims, assignments, events, messages | `_bus/` |
+//! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
 //! | [`exec`] | supervised processes | |
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`cli`] | one file per command | |
@@ -24,3 +25,4 @@ pub mod exec;
 pub mod guard;
 pub mod hub;
 pub mod model;
+pub mod seats;

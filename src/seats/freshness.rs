@@ -1,0 +1,227 @@
+//! Whether a seat's session is fresh enough to write to the bus (the playbook: session_guard).
+//!
+//! A session is as old as the `# captured_at=` line of
+//! `_report/session/<agent>/manager-report-tail.txt`, which only `session-boot` writes.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::time::show_span;
+use crate::base::{Refusal, Result, Stamp, files, json};
+use crate::hub::{Act, Hub, paths};
+
+/// How far in the future a session may lie before its clock is not believed.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// What a command's flags say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rule {
+    /// Instead of the setting `session.max_age` (`TEOF_SESSION_MAX_AGE`); zero counts as not given.
+    pub max_age: Option<Duration>,
+    /// Proceed with a session that is missing, invalid or stale, and record it.
+    pub allow_stale: bool,
+}
+
+/// The state of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    Fresh { age: Duration },
+    Missing,
+    Invalid(&'static str),
+    Stale { age: Duration, max_age: Duration },
+}
+
+/// The file that dates a seat's session, relative to the hub.
+pub fn receipt(agent: &str) -> String {
+    format!("{}/manager-report-tail.txt", paths::session(agent))
+}
+
+/// The seat's guard log, relative to the hub.
+pub fn log(agent: &str) -> String {
+    format!("{}/session_guard/events.jsonl", paths::agent(agent))
+}
+
+/// When the seat last booted or renewed its session; `None` when that cannot be told.
+pub fn captured_at(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
+    Ok(read(hub, agent)?.and_then(|text| header(&text)))
+}
+
+/// Looks, and writes nothing.
+pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshness> {
+    let max_age = match max_age.filter(|age| !age.is_zero()) {
+        Some(age) => age,
+        None => hub.settings()?.session.max_age,
+    };
+    let Some(text) = read(hub, agent)? else { return Ok(Freshness::Missing) };
+    let Some(at) = header(&text) else { return Ok(Freshness::Invalid("it has no readable '# captured_at=' line")) };
+    let now = hub.now();
+    if at > now.plus(SKEW) {
+        return Ok(Freshness::Invalid("it was captured in the future"));
+    }
+    let age = now.since(at);
+    Ok(if age <= max_age { Freshness::Fresh { age } } else { Freshness::Stale { age, max_age } })
+}
+
+/// Passes when the session is fresh. Otherwise refuses with `session.missing`, `session.invalid` or
+/// `session.stale` and leaves a line in the seat's guard log; or, when the rule allows it, passes with
+/// an [`Override`] that the caller records in its act.
+///
+/// `context` is the command that asked, for the log. Call it before taking the bus lock: a refusal
+/// takes the lock itself to write its line.
+pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Option<Override>> {
+    let found = check(hub, agent, rule.max_age)?;
+    let Some((code, refusal)) = refusal(agent, &found) else { return Ok(None) };
+    let mut lines = line(hub, agent, code, &refusal.message, context, &found);
+    if rule.allow_stale {
+        let message = format!("proceeded on the caller's word: {}", refusal.message);
+        lines.extend(line(hub, agent, "session_override", &message, context, &found));
+        return Ok(Some(Override { path: log(agent), lines, message: refusal.message }));
+    }
+    // The refusal stands whether or not its line can be written.
+    let mut act = Act::new(format!("refuse {context}"));
+    act.append(log(agent), &lines);
+    if let Err(e) = hub.lock(context).and_then(|mut writer| writer.perform(act)) {
+        tracing::debug!("the guard log was not written: {e:#}");
+    }
+    Err(refusal.into())
+}
+
+/// A session that was not fresh, and a caller who went on all the same.
+#[derive(Clone, Debug)]
+#[must_use = "an override that is not recorded did not happen"]
+pub struct Override {
+    path: String,
+    lines: Vec<u8>,
+    /// What was overridden, for a warning on stderr.
+    pub message: String,
+}
+
+impl Override {
+    /// Adds its lines to what the caller is about to write.
+    pub fn record(&self, act: &mut Act) {
+        act.append(self.path.as_str(), &self.lines);
+    }
+}
+
+fn read(hub: &Hub, agent: &str) -> Result<Option<String>> {
+    let bytes = files::read(&hub.path(&receipt(agent))?, files::MAX_DOCUMENT)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// `captured_at` from the header: the `# key=value` lines before the first other line.
+fn header(text: &str) -> Option<Stamp> {
+    let mut lines = text.lines().take_while(|line| line.starts_with('#'));
+    lines.find_map(|line| Stamp::parse(line.strip_prefix("# captured_at=")?))
+}
+
+/// The log's code (as the playbook's tools wrote it) and the refusal; `None` when fresh.
+fn refusal(agent: &str, found: &Freshness) -> Option<(&'static str, Refusal)> {
+    let (code, refusal) = match found {
+        Freshness::Fresh { .. } => return None,
+        Freshness::Missing => (
+            "session_missing",
+            Refusal::guard("session.missing", format!("{agent} has no session"))
+                .because(format!("there is no {}", receipt(agent))),
+        ),
+        Freshness::Invalid(why) => (
+            "session_invalid",
+            Refusal::guard("session.invalid", format!("{agent}'s session cannot be dated"))
+                .because(format!("{}: {why}", receipt(agent))),
+        ),
+        Freshness::Stale { age, max_age } => (
+            "session_stale",
+            Refusal::guard("session.stale", format!("{agent}'s session is {} old", show_span(*age)))
+                .because(format!("a seat that writes to the bus has one no older than {}", show_span(*max_age)))
+                .with("age_seconds", age.as_secs())
+                .with("max_age_seconds", max_age.as_secs()),
+        ),
+    };
+    let refusal = refusal
+        .next(format!("teof session-boot --agent {agent}"))
+        .next("or go on with --allow-stale-session, which is recorded")
+        .with("agent_id", agent);
+    Some((code, refusal))
+}
+
+fn line(hub: &Hub, agent: &str, code: &str, message: &str, context: &str, found: &Freshness) -> Vec<u8> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
+    put("ts", json!(hub.now()));
+    put("agent_id", json!(agent));
+    put("code", json!(code));
+    put("message", json!(message));
+    put("context", json!(context));
+    put("receipt", json!(receipt(agent)));
+    if let Freshness::Stale { age, max_age } = found {
+        put("age_seconds", json!(age.as_secs()));
+        put("max_age_seconds", json!(max_age.as_secs()));
+    }
+    (json::compact(&map) + "\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{repository, write};
+    use super::*;
+    use crate::base::Clock;
+
+    fn at(text: &str) -> Stamp {
+        Stamp::parse(text).unwrap()
+    }
+
+    fn session(hub: &Hub, text: &str) {
+        write(hub, &receipt("a"), text);
+    }
+
+    #[test]
+    fn a_session_is_as_old_as_its_header_says() {
+        let (_dir, mut hub) = repository();
+        hub.clock = Clock::Fixed(at("2026-01-05T11:00:00Z"));
+        let hour = Duration::from_secs(3600);
+        assert_eq!(check(&hub, "a", None).unwrap(), Freshness::Missing);
+        let cases = [
+            ("# source=x\n# captured_at=2026-01-05T10:00:00Z\n{}\n", Freshness::Fresh { age: hour }),
+            (
+                "# captured_at=2026-01-05T09:59:59Z\n",
+                Freshness::Stale { age: hour + Duration::from_secs(1), max_age: hour },
+            ),
+            ("# captured_at=2026-01-05T11:05:00Z\n", Freshness::Fresh { age: Duration::ZERO }),
+            ("# captured_at=2026-01-05T11:05:01Z\n", Freshness::Invalid("it was captured in the future")),
+            ("# captured_at=yesterday\n", Freshness::Invalid("it has no readable '# captured_at=' line")),
+            (
+                "# source=x\nbody\n# captured_at=2026-01-05T10:59:00Z\n",
+                Freshness::Invalid("it has no readable '# captured_at=' line"),
+            ),
+            ("", Freshness::Invalid("it has no readable '# captured_at=' line")),
+        ];
+        for (text, wanted) in cases {
+            session(&hub, text);
+            assert_eq!(check(&hub, "a", None).unwrap(), wanted, "{text:?}");
+        }
+        session(&hub, "# captured_at=2026-01-05T10:59:00Z\n");
+        assert!(matches!(check(&hub, "a", Some(Duration::from_secs(59))).unwrap(), Freshness::Stale { .. }));
+        assert!(matches!(check(&hub, "a", Some(Duration::ZERO)).unwrap(), Freshness::Fresh { .. }));
+    }
+
+    #[test]
+    fn refusals_and_overrides_leave_their_lines() {
+        let (_dir, mut hub) = repository();
+        hub.clock = Clock::Fixed(at("2026-01-05T11:00:00Z"));
+        session(&hub, "# captured_at=2026-01-05T08:00:00Z\n");
+        let error = require(&hub, "a", Rule::default(), "bus event").unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "session.stale");
+        let allowed = Rule { allow_stale: true, ..Rule::default() };
+        let passed = require(&hub, "a", allowed, "bus event").unwrap().unwrap();
+        let mut act = Act::new("x");
+        passed.record(&mut act);
+        hub.lock("x").unwrap().perform(act).unwrap();
+        let text = std::fs::read_to_string(hub.root.join(log("a"))).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["session_stale", "session_stale", "session_override"]);
+        assert_eq!(lines[0]["age_seconds"], 10_800);
+        session(&hub, "# captured_at=2026-01-05T10:30:00Z\n");
+        assert!(require(&hub, "a", Rule::default(), "bus event").unwrap().is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! Which seat acts: `--agent`, `TEOF_AGENT`, or the manifest.
+
+use crate::base::{Refusal, Result, env, names, text};
+use crate::hub::Hub;
+
+use super::manifest;
+
+/// The seat that acts here.
+///
+/// `TEOF_AGENT` beats the manifest: that is how many seats work in one folder at once. A flag must agree
+/// with `TEOF_AGENT` when that is set, else with the manifest when there is one (the playbook:
+/// session_guard, "explicit id must equal manifest id"), so that nobody writes in another's name by a slip.
+///
+/// # Errors
+/// `agent.mismatch`, `agent.unknown`, an id that is no usable name, or a manifest that cannot be read.
+pub fn resolve(hub: &Hub, flag: Option<&str>) -> Result<String> {
+    choose(hub, flag.map(str::trim), env::var(env::AGENT).as_deref().map(str::trim))
+}
+
+fn choose(hub: &Hub, flag: Option<&str>, variable: Option<&str>) -> Result<String> {
+    for id in [flag, variable].into_iter().flatten() {
+        names::check_id("agent", id)?;
+    }
+    let declared = match variable {
+        Some(variable) => Some((variable.to_owned(), env::AGENT.to_owned())),
+        None => manifest::current(hub)?.map(|found| (found.agent().to_owned(), found.path.display().to_string())),
+    };
+    match (flag, declared) {
+        (Some(flag), Some((agent, whence))) if flag != agent => Err(mismatch(flag, &agent, &whence).into()),
+        (Some(agent), _) => Ok(agent.to_owned()),
+        (None, Some((agent, _))) => Ok(agent),
+        (None, None) => Err(unknown().into()),
+    }
+}
+
+fn mismatch(flag: &str, declared: &str, whence: &str) -> Refusal {
+    Refusal::guard("agent.mismatch", format!("agent mismatch: asked to act as {flag}, but this is {declared}'s seat"))
+        .because(format!("{} says {declared}", text::safe(whence)))
+        .next(format!("to take {flag}'s seat here: teof session-boot --agent {flag}"))
+        .next(format!("to act as {flag} beside others in this folder, set TEOF_AGENT={flag}"))
+        .with("agent_id", flag)
+        .with("declared", declared)
+}
+
+fn unknown() -> Refusal {
+    Refusal::usage("agent.unknown", "which seat acts is not known")
+        .because("there is no --agent, no TEOF_AGENT, and no AGENT_MANIFEST.json with an agent_id")
+        .next("take a seat here: teof session-boot --agent <id>")
+        .next("or say it once: --agent <id>, or TEOF_AGENT=<id>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::repository;
+    use super::*;
+
+    fn code(hub: &Hub, flag: Option<&str>, variable: Option<&str>) -> Result<String, &'static str> {
+        choose(hub, flag, variable).map_err(|e| Refusal::of(&e).unwrap_or_else(|| panic!("{e:#}")).code)
+    }
+
+    #[test]
+    fn the_flag_must_agree_with_what_the_place_says() {
+        let (_dir, hub) = repository();
+        assert_eq!(code(&hub, None, None), Err("agent.unknown"));
+        assert_eq!(code(&hub, Some("a"), None), Ok("a".into()));
+        std::fs::write(hub.root.join("AGENT_MANIFEST.json"), r#"{"agent_id": "m"}"#).unwrap();
+        let cases = [
+            (None, None, Ok("m")),
+            (Some("m"), None, Ok("m")),
+            (Some("a"), None, Err("agent.mismatch")),
+            (None, Some("e"), Ok("e")),
+            (Some("e"), Some("e"), Ok("e")),
+            (Some("m"), Some("e"), Err("agent.mismatch")),
+            (Some(""), None, Err("name.invalid")),
+            (Some("../x"), None, Err("name.invalid")),
+            (None, Some("a/b"), Err("name.invalid")),
+        ];
+        for (flag, variable, wanted) in cases {
+            assert_eq!(code(&hub, flag, variable), wanted.map(str::to_owned), "{flag:?} {variable:?}");
+        }
+    }
+}

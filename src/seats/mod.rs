@@ -1,0 +1,38 @@
+//! Seats: who an agent is (its manifest) and whether its session is fresh.
+//!
+//! One store: the manifests in the worktree and in the hub, and the session files under
+//! `_report/session/<id>/`. Knows nothing of claims, events or plans; what it writes goes into an
+//! act of the caller's, or is a line in the seat's own guard log.
+
+pub mod freshness;
+mod identity;
+pub mod manifest;
+
+pub use identity::resolve;
+pub use manifest::Manifest;
+
+#[cfg(test)]
+mod testing {
+    use std::process::Command;
+
+    use crate::base::Clock;
+    use crate::hub::{Hub, paths};
+
+    /// A repository with the record's folders, and its hub.
+    pub fn repository() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("repo");
+        assert!(Command::new("git").args(["init", "-q", "-b", "main"]).arg(&root).status().unwrap().success());
+        for folder in paths::OWNED {
+            std::fs::create_dir(root.join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(&root), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    pub fn write(hub: &Hub, relative: &str, text: &str) {
+        let path = hub.root.join(relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
