@@ -26,3 +26,4 @@ pub mod guard;
 pub mod hub;
 pub mod model;
 pub mod seats;
+pub mod plans;

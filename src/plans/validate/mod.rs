@@ -1,0 +1,234 @@
+//! What a plan must look like, as the playbook's validator has it: structural rules always, strict
+//! ones when somebody answers for the receipts. Pure over bytes; every finding names its line.
+
+mod receipts;
+mod structure;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Evidence;
+use crate::base::{Stamp, json, text};
+use crate::model::document::Document;
+use crate::model::outcome::Finding;
+use crate::model::plan::{Plan, Status};
+
+/// Everything that is wrong with a plan. `path` is relative to the tree and is named in the
+/// findings; with `evidence` the strict rules are asked too.
+pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidence>) -> Vec<Finding> {
+    let raw = match serde_json::from_slice(bytes) {
+        Ok(Value::Object(raw)) => raw,
+        Ok(other) => return vec![unreadable(path, 1, &format!("it holds {}", json::kind(&other)))],
+        Err(e) => return vec![unreadable(path, e.line() as u64, &text::safe(&e.to_string()))],
+    };
+    let plan = Plan { raw };
+    let mut found = Findings::default();
+    structure::check(&plan, path, &mut found);
+    if let Some(evidence) = evidence {
+        receipts::check(&plan, evidence, &mut found);
+    }
+    found.at_their_lines(path, bytes)
+}
+
+/// What went back from done between two versions of a plan; unreadable versions are `check`'s matter.
+pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
+    let read = |bytes| serde_json::from_slice(bytes).ok().map(|raw| Plan { raw });
+    let (Some(old), Some(new)) = (read(before), read(after)) else { return Vec::new() };
+    let mut found = Findings::default();
+    let hint = "there is no way back from done: add a step, or a plan, for what is left";
+    if old.status() == Some(Status::Done) && new.status() != Some(Status::Done) {
+        found.note("/status", "plan.regression", "the plan was done and is not any more", hint);
+    }
+    for step in old.steps().iter().filter(|step| step.status() == Some(Status::Done)) {
+        let Some(id) = step.id() else { continue };
+        match new.step(id) {
+            None => found.note("/steps", "step.regression", format!("step {id} was done and is gone"), hint),
+            Some(now) if now.status() != Some(Status::Done) => {
+                let at = format!("/steps/{}/status", now.index);
+                found.note(at, "step.regression", format!("step {id} was done and is not any more"), hint);
+            }
+            Some(_) => {}
+        }
+    }
+    found.at_their_lines(path, after)
+}
+
+/// `YYYY-MM-DD-slug`, the slug in lower case.
+pub fn is_plan_id(id: &str) -> bool {
+    let date = id.get(..10).is_some_and(|date| Stamp::parse(&format!("{date}T00:00:00Z")).is_some());
+    let slug = id.get(10..).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    date && slug.split('-').all(word)
+}
+
+#[derive(Default)]
+pub(super) struct Findings {
+    /// With the JSON pointer of the place.
+    found: Vec<(String, Finding)>,
+}
+
+impl Findings {
+    fn note(&mut self, at: impl Into<String>, code: &str, message: impl Into<String>, hint: &str) {
+        let finding = Finding {
+            code: code.into(),
+            severity: "medium".into(),
+            path: None,
+            line: None,
+            message: message.into(),
+            hint: Some(hint.into()).filter(|hint: &String| !hint.is_empty()),
+        };
+        self.found.push((at.into(), finding));
+    }
+
+    fn at_their_lines(self, path: &str, bytes: &[u8]) -> Vec<Finding> {
+        if self.found.is_empty() {
+            return Vec::new();
+        }
+        let document = Document::parse(bytes, Path::new(path)).ok();
+        let line = |at: &str| document.as_ref().map(|document| document.line(at) as u64);
+        let place = |(at, finding): (String, Finding)| Finding { path: Some(path.into()), line: line(&at), ..finding };
+        self.found.into_iter().map(place).collect()
+    }
+}
+
+fn unreadable(path: &str, line: u64, why: &str) -> Finding {
+    Finding {
+        code: "plan.unreadable".into(),
+        severity: "high".into(),
+        path: Some(path.into()),
+        line: Some(line),
+        message: format!("the plan is not a JSON object: {why}"),
+        hint: Some("mend it by hand or take it back from git".into()),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text::clip(&text::safe(text), 120)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PATH: &str = "_plans/2026-01-05-fix.plan.json";
+
+    fn good() -> Value {
+        json!({
+            "version": 0, "plan_id": "2026-01-05-fix", "created": "2026-01-05T10:00:00Z", "actor": "a", "summary": "s",
+            "status": "pending", "systemic_targets": ["S1", "S10"], "layer_targets": ["L5"], "layer": "L5", "systemic_scale": 10,
+            "steps": [
+                {"id": "S1", "title": "one", "status": "done", "receipts": ["docs/a.md"]},
+                {"id": "S2", "title": "two", "status": "in_progress", "receipts": []}
+            ],
+            "checkpoint": {"description": "d", "owner": "a", "status": "satisfied"},
+            "links": [{"type": "queue", "ref": "queue/1.md"}],
+            "receipts": ["docs/a.md", "https://example.org/x"]
+        })
+    }
+
+    fn codes(pointer: &str, value: Value) -> Vec<String> {
+        let mut document = Document::parse(json::pretty(&good()).as_bytes(), Path::new(PATH)).unwrap();
+        match value {
+            Value::Null => document.remove(pointer).unwrap(),
+            value => document.set(pointer, value).unwrap(),
+        }
+        let found = check(PATH, document.bytes(), Some(&|_| Evidence::Tracked));
+        let place = |code: &str| match code {
+            "plan.unproven" => "/checkpoint".to_owned(),
+            "plan.two_in_progress" => "/steps/1/status".to_owned(),
+            _ => pointer.to_owned(),
+        };
+        let placed = |finding: &Finding| finding.line == Some(document.line(&place(&finding.code)) as u64);
+        assert!(found.iter().all(|finding| finding.path.as_deref() == Some(PATH)), "{found:?}");
+        assert!(found.iter().all(placed), "{found:?}");
+        found.into_iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn a_good_plan_has_no_findings() {
+        assert_eq!(check(PATH, json::pretty(&good()).as_bytes(), Some(&|_| Evidence::Tracked)), []);
+    }
+
+    #[test]
+    fn each_rule_names_its_place() {
+        for (pointer, value, code) in [
+            ("/version", json!(-1), "plan.version"),
+            ("/version", json!("0"), "plan.version"),
+            ("/plan_id", json!("2026-01-05-other"), "plan.id"),
+            ("/created", json!("yesterday"), "plan.created"),
+            ("/actor", json!(" "), "plan.field"),
+            ("/summary", Value::Null, "plan.field"),
+            ("/status", json!("completed"), "plan.status"),
+            ("/steps", json!([]), "plan.steps"),
+            ("/steps/1", json!("two"), "plan.steps"),
+            ("/steps/1/id", json!("S1"), "step.duplicate_id"),
+            ("/steps/1/id", Value::Null, "step.id"),
+            ("/steps/1/title", Value::Null, "step.title"),
+            ("/steps/1/status", json!("active"), "step.status"),
+            ("/steps/0/status", json!("in_progress"), "plan.two_in_progress"),
+            ("/steps/1/receipts", json!("x"), "step.receipts"),
+            ("/steps/1/commands", json!([{"cmd": []}]), "step.commands"),
+            ("/steps/1/diff_limit", json!("20"), "step.field"),
+            ("/steps/1/tests", json!("make"), "step.field"),
+            ("/checkpoint/status", json!("done"), "plan.checkpoint"),
+            ("/checkpoint/owner", Value::Null, "plan.checkpoint"),
+            ("/links/0", json!({"type": "queue"}), "plan.links"),
+            ("/layer", json!("L7"), "plan.layer"),
+            ("/systemic_scale", json!(11), "plan.systemic_scale"),
+            ("/systemic_targets", json!(["S11"]), "plan.systemic_targets"),
+            ("/systemic_targets", json!(["S01"]), "plan.systemic_targets"),
+            ("/layer_targets", json!(["x"]), "plan.layer_targets"),
+            ("/legacy_loop_target", json!(1), "plan.legacy_key"),
+            ("/receipts", json!([]), "plan.unproven"),
+            ("/receipts/1", json!("docs/a.md"), "receipt.duplicate"),
+            ("/steps/1/receipts/0", json!("docs/a.md"), "receipt.duplicate"),
+            ("/receipts/1", json!("../x"), "receipt.path"),
+            ("/receipts/1", json!("/etc/passwd"), "receipt.path"),
+        ] {
+            assert_eq!(codes(pointer, value.clone()), [code], "{pointer} = {value}");
+        }
+    }
+
+    #[test]
+    fn receipts_are_asked_for_once_each() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let evidence = |path: &str| {
+            asked.borrow_mut().push(path.to_owned());
+            Evidence::Missing
+        };
+        let found = check(PATH, json::pretty(&good()).as_bytes(), Some(&evidence));
+        assert_eq!(found.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["receipt.missing"]);
+        assert_eq!(*asked.borrow(), ["docs/a.md"]);
+        assert!(check(PATH, json::pretty(&good()).as_bytes(), None).is_empty());
+    }
+
+    #[test]
+    fn unreadable_plans_are_named_with_their_line() {
+        let found = check(PATH, b"{\n\"a\":\n,}", None);
+        assert_eq!((found[0].code.as_str(), found[0].line), ("plan.unreadable", Some(3)));
+        assert_eq!(check(PATH, b"[]", None)[0].code, "plan.unreadable");
+    }
+
+    #[test]
+    fn plan_ids_are_a_date_and_a_slug() {
+        for good in ["2026-01-05-a", "1970-01-01-agent-template", "2025-09-18-codex3-bus"] {
+            assert!(is_plan_id(good), "{good}");
+        }
+        for bad in ["2026-13-05-a", "2026-01-05", "2026-01-05-", "2026-01-05-A", "2026-01-05-a--b", "é026-01-05-a", ""]
+        {
+            assert!(!is_plan_id(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_back_from_done() {
+        let old = json::pretty(&good());
+        let new = old.replace("\"done\"", "\"blocked\"");
+        let found = regressions(PATH, old.as_bytes(), new.as_bytes());
+        assert_eq!((found.len(), found[0].code.as_str(), found[0].line), (1, "step.regression", Some(21)));
+        assert!(regressions(PATH, new.as_bytes(), old.as_bytes()).is_empty());
+        assert_eq!(regressions(PATH, old.as_bytes(), b"{\"steps\": []}").len(), 1);
+    }
+}
