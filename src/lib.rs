@@ -13,6 +13,8 @@
 //! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
 //! | [`bus`] | claims, assignments, events, messages | `_bus/` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
+//! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
+//! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`exec`] | supervised processes | |
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`cli`] | one file per command | |
@@ -27,3 +29,4 @@ pub mod hub;
 pub mod model;
 pub mod seats;
 pub mod plans;
+pub mod receipts;

@@ -10,6 +10,7 @@ pub mod marks;
 pub mod paths;
 pub mod pin;
 pub mod settings;
+pub mod tracked;
 pub mod worktrees;
 pub mod writer;
 
@@ -21,6 +22,7 @@ pub use locate::Worktree;
 pub use marks::Marks;
 pub use pin::Pin;
 pub use settings::Settings;
+pub use tracked::Tracked;
 pub use writer::Writer;
 
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};

@@ -4,16 +4,8 @@
 //! adds a finding. Knows nothing of claims or of the receipts' ledger: who needs both asks both.
 
 pub mod digest;
+pub mod evidence;
 pub mod validate;
 
-/// What there is to show for a receipt that a plan names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Evidence {
-    /// In git's index or HEAD, or in the ledger awaiting the next record commit.
-    Tracked,
-    /// There, but nothing keeps it.
-    Untracked,
-    Missing,
-    /// There, but not a regular file, or JSON that does not parse; says why.
-    Damaged(String),
-}
+pub use digest::commands_digest;
+pub use evidence::Evidence;

@@ -172,7 +172,7 @@ fn systemic(raw: &Map<String, Value>, found: &mut Findings) {
 
 fn status(raw: &Map<String, Value>, at: &str, whose: &str, code: &str, found: &mut Findings) {
     let Some(value) = raw.get("status") else { return };
-    if !value.as_str().is_some_and(|status| Status::parse(status).is_some()) {
+    if value.as_str().and_then(Status::parse).is_none() {
         let message = format!("{} is no status for {whose}", shown(&value.to_string()));
         found.note(format!("{at}/status"), code, message, "use queued, in_progress, blocked or done");
     }

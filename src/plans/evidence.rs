@@ -1,0 +1,67 @@
+//! What there is to show for a receipt that a plan names.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+
+use crate::base::{Refusal, files, text};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// In git's index or HEAD, or in the ledger awaiting the next record commit.
+    Tracked,
+    /// There, but nothing keeps it.
+    Untracked,
+    Missing,
+    /// There, but not a regular file inside the tree, or JSON that does not parse; says why.
+    Damaged(String),
+}
+
+/// Looks at the file `path` (relative) under `root`. What counts as tracked is the caller's to say:
+/// git and the ledger while work goes on, git alone on a clean checkout.
+pub fn look(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence {
+    let opened = files::within(root, path).and_then(|file| files::open_regular(&file));
+    let file = match opened {
+        Ok(None) => return Evidence::Missing,
+        Ok(Some(file)) => file,
+        Err(e) => {
+            let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.clone());
+            return Evidence::Damaged(reason.unwrap_or_else(|| e.to_string()));
+        }
+    };
+    if path.ends_with(".json")
+        && let Err(e) = serde_json::from_reader::<_, IgnoredAny>(bounded(file))
+    {
+        return Evidence::Damaged(text::safe(&e.to_string()));
+    }
+    if tracked(path) { Evidence::Tracked } else { Evidence::Untracked }
+}
+
+/// A receipt that a person attached may be large; one that never ends must not hold us.
+fn bounded(file: File) -> impl Read {
+    BufReader::new(file.take(16 * files::MAX_DOCUMENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_a_regular_file_inside_the_tree() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        std::fs::write(root.join("good.json"), "{}").unwrap();
+        std::fs::write(root.join("bad.json"), "{").unwrap();
+        std::fs::write(root.join("note.md"), "{").unwrap();
+        std::os::unix::fs::symlink("good.json", root.join("link.json")).unwrap();
+        let look = |path: &str| look(root, path, &|path| path != "note.md");
+        assert_eq!(look("good.json"), Evidence::Tracked);
+        assert_eq!(look("note.md"), Evidence::Untracked);
+        assert_eq!(look("none.json"), Evidence::Missing);
+        for damaged in ["bad.json", "link.json", "../x"] {
+            assert!(matches!(look(damaged), Evidence::Damaged(_)), "{damaged}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Receipts: evidence, written once and hashed, listed in an append-only ledger.
+//!
+//! Owns `_report/receipts.jsonl`, and how a receipt carries its own hash. What a receipt says is its
+//! writer's matter. Knows nothing of claims and plans.
+
+pub mod ledger;
+pub mod seal;
+pub mod verify;
+
+use serde_json::{Map, Value};
+
+use crate::base::{Result, digest};
+use crate::hub::{Act, Writer};
+
+/// Writes a new receipt, sealed with its own hash, and enters it into the ledger, in one act.
+///
+/// # Errors
+/// When performed, the act is refused if `path` (relative to the hub) is already there: receipts are
+/// written once.
+pub fn write(writer: &Writer, act: &mut Act, agent: &str, path: &str, payload: Map<String, Value>) -> Result<()> {
+    let text = seal::sealed(payload);
+    let sha256 = digest::sha256(text.as_bytes());
+    act.create(path, text);
+    ledger::enter(writer, act, agent, &[(path.to_owned(), sha256)])
+}

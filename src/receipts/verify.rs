@@ -1,0 +1,107 @@
+//! Whether the receipts are still what they were when they were entered.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+
+use super::ledger::{self, finding};
+use super::seal::{self, Seal};
+use crate::base::{Result, digest, files};
+use crate::hub::paths;
+use crate::model::outcome::Finding;
+
+/// What was looked at, and what was found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Entries of the ledger whose files were hashed.
+    pub entries: usize,
+    /// Receipts that were checked against the hash that they carry themselves.
+    pub sealed: usize,
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the ledger's chain and the file of every entry, under `root`; with `all`, also every JSON
+/// file under `_report/` that carries a hash of its own, listed or not.
+///
+/// A receipt that changed, is missing, or was re-ordered is named with its line in the ledger.
+pub fn verify(root: &Path, all: bool) -> Result<Report> {
+    let bytes = files::read(&root.join(paths::LEDGER), u64::MAX >> 1)?.unwrap_or_default();
+    let mut findings = ledger::chain(paths::LEDGER, &bytes);
+    let mut entries = ledger::entries(root)?;
+    let mut seen = std::collections::HashSet::new();
+    entries.retain(|(_, entry)| seen.insert((entry.path.clone(), entry.sha256.clone())));
+    findings.extend(in_parallel(&entries, |(line, entry)| changed(root, *line, entry)));
+    let seals = if all { own_seals(root)? } else { Vec::new() };
+    findings.extend(seals.iter().filter(|(_, seal)| *seal == Seal::Wrong).map(|(path, _)| broken_seal(path)));
+    findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    Ok(Report { entries: entries.len(), sealed: seals.len(), findings })
+}
+
+/// What is wrong with the file of one entry.
+fn changed(root: &Path, line: u64, entry: &ledger::Entry) -> Option<Finding> {
+    let shown = crate::base::text::clip(&crate::base::text::safe(&entry.path), 120);
+    let hashed = files::within(root, &entry.path)
+        .and_then(|path| files::open_regular(&path))
+        .and_then(|file| Ok(file.map(digest::sha256_reader).transpose()?));
+    let (code, message, hint) = match hashed {
+        Ok(Some(sha256)) if sha256 == entry.sha256 => return None,
+        Ok(Some(_)) => {
+            ("receipt.changed", format!("{shown} was changed after it was entered"), "take it back from git")
+        }
+        Ok(None) => ("receipt.missing", format!("{shown} is not there"), "take it back from git"),
+        Err(e) => ("receipt.unreadable", format!("{shown} cannot be read: {e}"), "put the regular file back"),
+    };
+    Some(finding(paths::LEDGER, line, code, "high", message, hint))
+}
+
+fn broken_seal(path: &str) -> Finding {
+    let message = format!("{path} is not what its {} says: it was changed after it was written", seal::KEY);
+    finding(path, 1, "receipt.seal_broken", "high", message, "take it back from git")
+}
+
+/// The JSON files under `_report/` that carry a hash of their own, and whether it is right. Links are
+/// not followed.
+fn own_seals(root: &Path) -> Result<Vec<(String, Seal)>> {
+    let mut found = Vec::new();
+    let mut folders = vec!["_report".to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(names) = fs::read_dir(root.join(&folder)) else { continue };
+        for entry in names {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = format!("{folder}/{name}");
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && name.ends_with(".json") {
+                found.push(path);
+            }
+        }
+    }
+    Ok(in_parallel(&found, |path| {
+        let bytes = files::read(&root.join(path), files::MAX_DOCUMENT).ok()??;
+        Some((path.clone(), seal::check(&bytes))).filter(|(_, seal)| *seal != Seal::None)
+    }))
+}
+
+/// Maps `items` on all processors; the order of the results is not theirs.
+fn in_parallel<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().div_ceil(16));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(result) = each(item) {
+                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(result);
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
