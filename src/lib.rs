@@ -27,6 +27,6 @@ pub mod exec;
 pub mod guard;
 pub mod hub;
 pub mod model;
-pub mod seats;
 pub mod plans;
 pub mod receipts;
+pub mod seats;
