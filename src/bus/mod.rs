@@ -1,8 +1,14 @@
 //! The bus: claims, assignments, the event log and the channels of messages under `_bus/`.
 //!
-//! Knows how each is stored, not who may write: sessions, claims' owners and epochs are asked for above.
+//! Knows how each is stored; who may have a task is decided in `claim_rules`, who may write to it above.
 //! Nothing here decides by what another store (plans, receipts, seats) holds.
 
+pub mod assignments;
+pub mod claim_rules;
+pub mod claims;
+mod documents;
 pub mod events;
 mod line;
 pub mod messages;
+
+pub use documents::{Damaged, Listing};

@@ -1,0 +1,53 @@
+//! The assignments, `_bus/assignments/<task>.json`: reading them, and putting a new one into an act.
+
+use crate::base::{Result, files};
+use crate::hub::{Act, Hub, paths};
+use crate::model::assignment::{Assignment, AssignmentFile};
+use crate::model::document::Document;
+use crate::model::message::is_task_channel;
+
+use super::claims::check_task;
+use super::documents::{self, Listing};
+
+/// An assignment file: as a document to be edited, and as what it says.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub file: AssignmentFile,
+    document: Document,
+}
+
+/// The assignment of a task, if there is one.
+///
+/// # Errors
+/// When the name is no task's, or the file is damaged.
+pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
+    let path = hub.path(&paths::assignment(check_task(task)?))?;
+    let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(None) };
+    let document = Document::parse(&bytes, &path)?;
+    Ok(Some(Found { file: AssignmentFile { raw: document.object().clone() }, document }))
+}
+
+/// Every assignment of a task; those of channels (the playbook's tree has one) are passed over.
+pub fn list(hub: &Hub) -> Result<Listing<AssignmentFile>> {
+    documents::list(hub, paths::ASSIGNMENTS, |task| match is_task_channel(task) {
+        true => Ok(load(hub, task)?.map(|found| found.file)),
+        false => Ok(None),
+    })
+}
+
+/// Puts an assignment into an act. One that is there is edited: fields that we do not know stay.
+pub fn stage(act: &mut Act, found: Option<&Found>, new: &Assignment) -> Result<()> {
+    let path = paths::assignment(&new.task_id);
+    let Some(found) = found else {
+        act.create(path, new.to_new_file());
+        return Ok(());
+    };
+    let mut document = found.document.clone();
+    for (key, value) in new.fields() {
+        if !value.is_null() || document.object().contains_key(key) {
+            document.set(&format!("/{key}"), value)?;
+        }
+    }
+    act.replace(path, String::from_utf8(document.into_bytes())?);
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! The claims, `_bus/claims/<task>.json`: reading them, and putting their next state into an act.
+//!
+//! Decides nothing: `claim_rules` does. A claim that is older than what this machine has seen
+//! acknowledged is a refusal here, before anybody can take it for free.
+
+use serde_json::Value;
+
+use crate::base::{Refusal, Result, Stamp, files, names, text};
+use crate::hub::{Act, Hub, paths};
+use crate::model::claim::{Claim, ClaimFile};
+use crate::model::document::Document;
+use crate::model::message::is_task_channel;
+
+use super::documents::{self, Damaged, Listing};
+
+/// A claim file: as a document to be edited, and as what it says.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub file: ClaimFile,
+    document: Document,
+}
+
+impl Found {
+    /// The claim with every required field present and legal, and its lease as it was last
+    /// acknowledged: a file that was taken back in time may show an earlier end.
+    pub fn claim(&self, hub: &Hub) -> Result<Claim> {
+        let mut claim = self.file.strict(self.document.path())?;
+        let known = hub.marks().claim(&paths::claim(&claim.task_id))?.map(|(known, _)| known);
+        let known = known.filter(|known| known.epoch() == claim.epoch && known.is_live() && claim.status.is_live());
+        claim.lease_expires_at = claim.lease_expires_at.max(known.and_then(|known| known.lease_expires_at()));
+        Ok(claim)
+    }
+}
+
+/// The claim of a task; `None` when nobody ever claimed it.
+///
+/// # Errors
+/// When the name is no task's, the file is damaged, or it fell behind what was acknowledged.
+pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
+    let relative = paths::claim(check_task(task)?);
+    let path = hub.path(&relative)?;
+    let found = match files::read(&path, files::MAX_DOCUMENT)? {
+        None => None,
+        Some(bytes) => {
+            let document = Document::parse(&bytes, &path)?;
+            Some(Found { file: ClaimFile { raw: document.object().clone() }, document })
+        }
+    };
+    hub.marks().check_claim(&relative, found.as_ref().map(|found| &found.file))?;
+    match found.as_ref().and_then(|found| found.file.task_id()) {
+        Some(other) if other != task => Err(misnamed(&relative, other).into()),
+        _ => Ok(found),
+    }
+}
+
+/// Every claim of a task; those of channels (the playbook's trees have one) are passed over. One that
+/// fell behind, or is gone although it was acknowledged, is among the damaged.
+pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
+    let mut listing = documents::list(hub, paths::CLAIMS, |task| match is_task_channel(task) {
+        true => Ok(load(hub, task)?.map(|found| found.file)),
+        false => Ok(None),
+    })?;
+    for task in hub.marks().claimed_tasks() {
+        let path = paths::claim(&task);
+        if listing.get(&task).is_none() && !listing.damaged.iter().any(|damaged| damaged.path == path) {
+            let Err(e) = load(hub, &task) else { continue };
+            listing.damaged.push(Damaged { path, why: documents::why(&e) });
+        }
+    }
+    Ok(listing)
+}
+
+/// Puts the next state of a claim into an act: an edit of the file that is there, or a new one.
+pub fn stage(act: &mut Act, found: Option<&Found>, claim: &Claim) -> Result<()> {
+    let path = paths::claim(&claim.task_id);
+    let Some(found) = found else {
+        act.create(path, claim.to_new_file());
+        return Ok(());
+    };
+    let mut document = found.document.clone();
+    for (key, value) in claim.fields() {
+        let unset = value.is_null() || (key == "epoch" && claim.epoch == 0);
+        match (unset, document.object().get(key)) {
+            // What other tools write as null, or as a claim without an epoch, stays as it is.
+            (true, None | Some(Value::Null)) => {}
+            (true, Some(_)) if key == "epoch" => {}
+            (true, Some(_)) => document.remove(&format!("/{key}"))?,
+            (false, Some(old)) if same_time(key, old, &value) => {}
+            (false, _) => document.set(&format!("/{key}"), value)?,
+        }
+    }
+    if document.bytes() != found.document.bytes() {
+        let text = String::from_utf8(document.into_bytes())?;
+        act.replace(path, text);
+    }
+    Ok(())
+}
+
+/// The same moment in another spelling (an offset, a fraction of a second) is left as it was written.
+fn same_time(key: &str, old: &Value, new: &Value) -> bool {
+    let at = |value: &Value| value.as_str().and_then(Stamp::parse);
+    key.ends_with("_at") && at(old).is_some() && at(old) == at(new)
+}
+
+/// A name that can be claimed: usable as a file name, and not a channel's.
+pub fn check_task(task: &str) -> Result<&str> {
+    names::check_id("task", task)?;
+    if is_task_channel(task) {
+        return Ok(task);
+    }
+    Err(Refusal::usage("task.channel", format!("{task} is a channel, not a task"))
+        .because("manager-report and agent-<id> are open to all; nobody claims them")
+        .next("see what there is to claim: teof task list")
+        .into())
+}
+
+fn misnamed(path: &str, task: &str) -> Refusal {
+    let task = text::clip(&text::safe(task), 60);
+    Refusal::guard("claim.invalid", format!("{path} is the claim of another task"))
+        .because(format!("its task_id is {task:?}"))
+        .next("mend the file by hand, or take it back with: teof bus restore")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::model::claim::ClaimStatus;
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        assert!(std::process::Command::new("git").args(["init", "-q"]).arg(&root).status().unwrap().success());
+        for folder in paths::OWNED {
+            std::fs::create_dir(root.join(folder)).unwrap();
+        }
+        std::fs::create_dir(root.join(paths::CLAIMS)).unwrap();
+        let hub = Hub::find(Some(&root), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    #[test]
+    fn an_edit_keeps_what_it_does_not_know_and_how_it_is_written() {
+        let (_dir, hub) = hub();
+        let text = "{\n  \"task_id\": \"A\",\n  \"mood\": [1, 2],\n  \"agent_id\": \"a\",\n  \"branch\": \"agent/a/a\",\n  \"claimed_at\": \"2025-09-26T22:20:13.641244+00:00\",\n  \"plan_id\": null,\n  \"status\": \"active\"\n}\n";
+        std::fs::write(hub.root.join("_bus/claims/A.json"), text).unwrap();
+        let found = load(&hub, "A").unwrap().unwrap();
+        let mut claim = found.claim(&hub).unwrap();
+        claim.status = ClaimStatus::Done;
+        let mut act = Act::new("test");
+        stage(&mut act, Some(&found), &claim).unwrap();
+        assert_eq!(act.pending("_bus/claims/A.json").unwrap(), text.replace("active", "done"));
+        let mut act = Act::new("test");
+        stage(&mut act, Some(&found), &found.claim(&hub).unwrap()).unwrap();
+        assert!(act.is_empty(), "what does not change is not written");
+    }
+
+    #[test]
+    fn damaged_claims_are_named_and_the_others_are_read() {
+        let (_dir, hub) = hub();
+        let write = |name: &str, text: &str| std::fs::write(hub.root.join("_bus/claims").join(name), text).unwrap();
+        write("A.json", r#"{"task_id": "A", "status": "pending"}"#);
+        write("B.json", "{");
+        write("C.json", r#"{"task_id": "A"}"#);
+        write("manager-report.json", r#"{"task_id": "manager-report"}"#);
+        write("notes.txt", "x");
+        std::os::unix::fs::symlink("A.json", hub.root.join("_bus/claims/L.json")).unwrap();
+        let listing = list(&hub).unwrap();
+        assert!(listing.get("A").is_some() && listing.whole.len() == 1);
+        let damaged: Vec<_> = listing.damaged.iter().map(|damaged| damaged.path.as_str()).collect();
+        assert_eq!(damaged, ["_bus/claims/B.json", "_bus/claims/C.json", "_bus/claims/L.json"]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Folders of JSON documents (claims, assignments): one file a task, damaged ones named and not hidden.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::base::{Refusal, Result, files, names};
+use crate::hub::Hub;
+
+/// A file that cannot be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damaged {
+    /// Relative to the hub.
+    pub path: String,
+    pub why: String,
+}
+
+/// What a folder holds: the documents by task, in the order of their names, and the damaged ones.
+#[derive(Clone, Debug)]
+pub struct Listing<T> {
+    pub whole: Vec<(String, T)>,
+    pub damaged: Vec<Damaged>,
+}
+
+impl<T> Listing<T> {
+    pub fn get(&self, task: &str) -> Option<&T> {
+        let at = self.whole.binary_search_by(|(name, _)| name.as_str().cmp(task)).ok()?;
+        Some(&self.whole[at].1)
+    }
+}
+
+/// Reads every `<task>.json` of a folder of the record. Files of other names are left alone; a
+/// file whose name ends so and is no task's is damaged.
+///
+/// # Errors
+/// When the folder itself cannot be read, or is a link.
+pub(super) fn list<T>(hub: &Hub, folder: &str, mut load: impl FnMut(&str) -> Result<Option<T>>) -> Result<Listing<T>> {
+    let mut listing = Listing { whole: Vec::new(), damaged: Vec::new() };
+    for name in file_names(hub, folder)? {
+        let Some(task) = name.strip_suffix(".json") else { continue };
+        match names::check_id("task", task).and_then(|_| load(task)) {
+            Ok(Some(found)) => listing.whole.push((task.to_owned(), found)),
+            Ok(None) => {}
+            Err(e) => listing.damaged.push(Damaged { path: format!("{folder}/{name}"), why: why(&e) }),
+        }
+    }
+    listing.whole.sort_by(|(a, _), (b, _)| a.cmp(b));
+    listing.damaged.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(listing)
+}
+
+fn file_names(hub: &Hub, folder: &str) -> Result<Vec<String>> {
+    // The path of a file in it, so that the folder itself is checked for being a link.
+    let inside = hub.path(&format!("{folder}/x"))?;
+    let folder: PathBuf = inside.parent().context("a file in a folder has a parent")?.to_owned();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(files::io_refusal(e, "read", &folder)),
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.collect::<Result<_>>().with_context(|| format!("read {}", folder.display()))
+}
+
+/// One line for people.
+pub(super) fn why(error: &anyhow::Error) -> String {
+    match Refusal::of(error) {
+        Some(Refusal { message, reason: Some(reason), .. }) => format!("{message}: {reason}"),
+        _ => format!("{error:#}"),
+    }
+}
