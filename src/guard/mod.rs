@@ -3,6 +3,7 @@
 //! A guard looks and reports; it changes nothing. Nothing of what it looks at is executed, and no
 //! text found there is obeyed.
 
+pub mod collect;
 pub mod finding;
 pub mod glob;
 pub mod result;
