@@ -259,7 +259,11 @@ mod tests {
     }
 
     fn codes(collected: &Collected) -> Vec<(&str, &str)> {
-        collected.findings.iter().map(|finding| (finding.code, finding.path.as_str())).collect()
+        collected
+            .findings
+            .iter()
+            .map(|finding| (finding.code.as_str(), finding.path.as_deref().unwrap_or_default()))
+            .collect()
     }
 
     #[test]

@@ -4,9 +4,8 @@
 //! text found there is obeyed.
 
 pub mod collect;
-pub mod finding;
 pub mod glob;
 pub mod result;
 pub mod secrets;
 
-pub use finding::Finding;
+pub use crate::model::outcome::Finding;
