@@ -17,12 +17,14 @@
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`exec`] | supervised processes | |
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
+//! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod base;
 pub mod bus;
 pub mod cli;
+pub mod conductor;
 pub mod exec;
 pub mod guard;
 pub mod hub;

@@ -3,9 +3,9 @@
 //! A guard looks and reports; it changes nothing. Nothing of what it looks at is executed, and no
 //! text found there is obeyed.
 
-pub mod collect;
+pub mod finding;
 pub mod glob;
 pub mod result;
 pub mod secrets;
 
-pub use crate::model::outcome::Finding;
+pub use finding::Finding;

@@ -72,6 +72,13 @@ impl fmt::Display for Priority {
     }
 }
 
+/// As it is shown: decision logs are read by people.
+impl serde::Serialize for Priority {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,66 @@
+//! What the bus says of each candidate: who has it, who is wished for, whether it is on hold.
+//!
+//! Whatever cannot be read makes the task damaged: a task never looks free because a file is broken.
+
+use std::collections::HashMap;
+
+use super::select::{Candidate, Holder, Standing};
+use super::sources::replace_open;
+use crate::base::Result;
+use crate::bus::{Damaged, Listing, assignments, claims};
+use crate::hub::{Hub, paths};
+use crate::model::assignment::AssignmentFile;
+use crate::model::claim::ClaimFile;
+
+pub(super) struct Facts {
+    claims: Listing<ClaimFile>,
+    assignments: Listing<AssignmentFile>,
+    /// The damaged files of both, by path.
+    damaged: HashMap<String, String>,
+    /// Plan to the task whose live claim names it.
+    busy: HashMap<String, String>,
+}
+
+impl Facts {
+    pub fn read(hub: &Hub) -> Result<Facts> {
+        let (claims, assignments) = (claims::list(hub)?, assignments::list(hub)?);
+        let damaged = claims.damaged.iter().chain(&assignments.damaged);
+        let damaged = damaged.map(|Damaged { path, why }| (path.clone(), why.clone())).collect();
+        let live = claims.whole.iter().filter(|(_, claim)| claim.is_live());
+        let busy = live.filter_map(|(task, claim)| Some((claim.plan_id()?.to_owned(), task.clone()))).collect();
+        Ok(Facts { claims, assignments, damaged, busy })
+    }
+
+    pub fn put_on(&self, candidate: &mut Candidate) {
+        let task = &candidate.task_id;
+        candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);
+        candidate.held = self.holder(candidate);
+        let unreadable = [paths::claim(task), paths::assignment(task)].iter().find_map(|path| self.damaged.get(path));
+        let undecided = self.claims.get(task).filter(|claim| !claim.is_live() && !claim.is_terminal());
+        if let Some(why) = unreadable {
+            replace_open(&mut candidate.standing, Standing::Damaged(why.clone()));
+        } else if let Some(claim) = undecided {
+            let status = claim.status_text().unwrap_or("none");
+            let why = format!("its claim has the status {status}, which is neither held nor free");
+            replace_open(&mut candidate.standing, Standing::Damaged(why));
+        }
+    }
+
+    /// The live claim of the task, else the one of its plan.
+    fn holder(&self, candidate: &Candidate) -> Option<Holder> {
+        let own = self.claims.get(&candidate.task_id).filter(|claim| claim.is_live());
+        let (task, claim) = match own {
+            Some(claim) => (&candidate.task_id, claim),
+            None => {
+                let task = self.busy.get(candidate.plan_id.as_ref()?)?;
+                (task, self.claims.get(task)?)
+            }
+        };
+        Some(Holder {
+            agent: claim.agent_id().unwrap_or("somebody").to_owned(),
+            task_id: task.clone(),
+            status: claim.status()?,
+            until: claim.lease_expires_at(),
+        })
+    }
+}

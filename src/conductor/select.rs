@@ -1,0 +1,525 @@
+//! The one selector: candidates in, choice out. `conductor`, the coordinator and `bus claim --next`
+//! all use it, so that they agree on what comes next and why the rest has to wait.
+//!
+//! Pure: reads no file and asks no clock. [`sources`](super::sources) finds the facts; every
+//! decision that they lead to is made here.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::base::Stamp;
+use crate::model::claim::ClaimStatus;
+use crate::model::priority::Priority;
+
+/// Where a candidate comes from. The order is the order of positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Named by an operator, and found nowhere else.
+    Submission,
+    Backlog,
+    Plan,
+}
+
+/// A piece of work, with every fact that the choice depends on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// The source's own id, else `<plan>-<step>`.
+    pub task_id: String,
+    pub source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<String>,
+    pub title: String,
+    /// Its place in the operator's queue, if it was submitted: before everything that was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<usize>,
+    pub priority: Priority,
+    /// Its place in its source; plans have no order among themselves.
+    pub position: usize,
+    /// Older work comes first; unknown age counts as the youngest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Stamp>,
+    /// The seat that a manager wishes for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
+    #[serde(skip)]
+    pub standing: Standing,
+    #[serde(skip)]
+    pub held: Option<Holder>,
+    /// Who put the task on hold, and what they said.
+    #[serde(skip)]
+    pub on_hold: Option<String>,
+    #[serde(skip)]
+    pub work: Work,
+    /// What a work order made of it would lack (goal, acceptance, verification, targets).
+    #[serde(skip)]
+    pub missing: Vec<&'static str>,
+}
+
+/// What the source itself says of a candidate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// To be done.
+    #[default]
+    Open,
+    /// The item, the step or its plan is blocked; says which.
+    Blocked(String),
+    /// The backlog says that somebody has it. Without a live claim nobody has.
+    InProgress,
+    /// It cannot be understood; says why.
+    Damaged(String),
+    /// It is not there, or not next in its plan; says why.
+    Unavailable(String),
+}
+
+/// Who has a task, or the plan that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub agent: String,
+    /// The claim's task: another one when the plan is held, not the step.
+    pub task_id: String,
+    pub status: ClaimStatus,
+    pub until: Option<Stamp>,
+}
+
+/// What an unattended worker would run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing: a person or an agent has to read it and decide.
+    #[default]
+    Nothing,
+    Commands,
+    /// Commands whose exact bytes nobody approved and no trusted allow-list matches; names the first.
+    NotApproved(String),
+    /// An agent of this name, which is not set up here.
+    UnknownAgent(String),
+}
+
+/// Who is going to do the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taker<'a> {
+    /// This seat, which reads the task itself: nothing has to be there to run.
+    Seat(&'a str),
+    /// A worker of the coordinator, unattended: an assignment says which seat, commands are needed.
+    Worker,
+}
+
+/// What the choice is held to.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    pub taker: Taker<'a>,
+    /// Why the backlog's prerequisites do not hold; stops its items, and nothing else.
+    pub prerequisites: Option<String>,
+    /// Tasks that are not to be chosen, each with the reason.
+    pub excluded: BTreeMap<String, String>,
+}
+
+impl<'a> Rules<'a> {
+    pub fn new(taker: Taker<'a>) -> Self {
+        Self { taker, prerequisites: None, excluded: BTreeMap::new() }
+    }
+}
+
+/// Why a candidate was passed over; the codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The source cannot be understood.
+    Damaged,
+    /// A submission that names nothing which could be done now.
+    Unavailable,
+    /// The same task, or another step of the same plan, is ahead of it.
+    Duplicate,
+    Excluded,
+    Claimed,
+    /// The plan that it belongs to is being worked on under another task.
+    PlanBusy,
+    /// In progress, and nobody has it.
+    Orphaned,
+    OnHold,
+    Blocked,
+    Assigned,
+    Prerequisites,
+    NothingToRun,
+    NotApproved,
+    /// A person has to complete it.
+    Incomplete,
+    /// It could have been chosen; something better was.
+    Outranked,
+}
+
+impl Reason {
+    /// Whether nothing changes until a person does something: reported once.
+    pub fn needs_person(self) -> bool {
+        matches!(self, Self::Damaged | Self::Unavailable | Self::NothingToRun | Self::NotApproved | Self::Incomplete)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    pub task_id: String,
+    pub reason: Reason,
+    pub text: String,
+}
+
+/// Everything that may be taken, best first; and what may not, in the same order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Ranking {
+    pub eligible: Vec<Candidate>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// One choice, for the decision log: `chosen` and `skipped` together are all candidates.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Choice {
+    pub chosen: Option<Candidate>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// Judges and orders the candidates. Their order in `candidates` does not matter.
+pub fn rank(mut candidates: Vec<Candidate>, rules: &Rules<'_>) -> Ranking {
+    candidates.sort_by(|a, b| order(a).cmp(&order(b)));
+    let busy = busy_plans(&candidates);
+    let mut seen = Seen::default();
+    let mut ranking = Ranking::default();
+    for candidate in candidates {
+        match obstacle(&candidate, rules).or_else(|| crowded(&candidate, &busy)).or_else(|| seen.before(&candidate)) {
+            Some((reason, text)) => ranking.skipped.push(Skipped { task_id: candidate.task_id, reason, text }),
+            None => {
+                seen.add(&candidate);
+                ranking.eligible.push(candidate);
+            }
+        }
+    }
+    ranking
+}
+
+/// The best candidate; all others are skipped, each with its reason.
+pub fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Choice {
+    rank(candidates, rules).into_choice()
+}
+
+impl Ranking {
+    pub fn into_choice(self) -> Choice {
+        let mut eligible = self.eligible.into_iter();
+        let chosen = eligible.next();
+        let mut skipped = self.skipped;
+        if let Some(chosen) = &chosen {
+            let text = format!("{} comes first", chosen.task_id);
+            skipped.extend(eligible.map(|c| Skipped {
+                task_id: c.task_id,
+                reason: Reason::Outranked,
+                text: text.clone(),
+            }));
+        }
+        Choice { chosen, skipped }
+    }
+}
+
+impl Candidate {
+    /// Why it stands where it stands, in a few words: for the decision log.
+    pub fn standing_words(&self) -> String {
+        let source = match self.source {
+            Source::Submission => "submission".to_owned(),
+            Source::Backlog => format!("place {} in the backlog", self.position + 1),
+            Source::Plan => "open plan".to_owned(),
+        };
+        match self.submitted {
+            Some(place) => format!("submitted (place {}), priority {}, {source}", place + 1, self.priority),
+            None => format!("priority {}, {source}", self.priority),
+        }
+    }
+}
+
+/// Submissions in their order, then priority, position, age, id. The rest only settles ties between
+/// entries that are equal up to their id, so that the order of the input never decides.
+fn order(c: &Candidate) -> impl Ord + '_ {
+    let age = c.created.map_or((true, 0), |at| (false, at.unix()));
+    let place = (Reverse(c.submitted.is_some()), c.submitted, c.priority, c.source, c.position);
+    (place, age, &c.task_id, &c.plan_id, &c.step_id, &c.title)
+}
+
+/// What keeps one candidate from being taken, whatever the others are. The first reason that a
+/// person would want to hear wins: broken before held, held before unready.
+fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
+    match &c.standing {
+        Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
+        Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
+        _ => {}
+    }
+    if let Some(why) = rules.excluded.get(&c.task_id) {
+        return Some((Reason::Excluded, why.clone()));
+    }
+    if let Some(holder) = &c.held {
+        return Some((Reason::Claimed, holder.words(&c.task_id)));
+    }
+    if let Some(who) = &c.on_hold {
+        return Some((Reason::OnHold, format!("on hold: {who}")));
+    }
+    match &c.standing {
+        Standing::Blocked(what) => return Some((Reason::Blocked, what.clone())),
+        Standing::InProgress => return Some((Reason::Orphaned, "in progress, and no live claim has it".into())),
+        _ => {}
+    }
+    if c.source == Source::Backlog
+        && let Some(why) = &rules.prerequisites
+    {
+        return Some((Reason::Prerequisites, why.clone()));
+    }
+    match rules.taker {
+        Taker::Seat(seat) => match &c.assigned_to {
+            Some(other) if other != seat => Some((Reason::Assigned, format!("assigned to {other}"))),
+            _ => None,
+        },
+        Taker::Worker => unready(c),
+    }
+}
+
+/// What an unattended worker lacks.
+fn unready(c: &Candidate) -> Option<(Reason, String)> {
+    match &c.work {
+        Work::Nothing => {
+            return Some((
+                Reason::NothingToRun,
+                "it has neither commands nor an agent: somebody has to take it".into(),
+            ));
+        }
+        Work::NotApproved(command) => {
+            return Some((Reason::NotApproved, format!("nobody approved what it runs: {command}")));
+        }
+        Work::UnknownAgent(name) => {
+            return Some((Reason::NothingToRun, format!("it names the agent {name}, which is not set up here")));
+        }
+        Work::Commands => {}
+    }
+    (!c.missing.is_empty())
+        .then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", c.missing.join(", "))))
+}
+
+impl Holder {
+    fn words(&self, task: &str) -> String {
+        let what = match self.task_id == task {
+            true => String::new(),
+            false => format!(" (under {})", self.task_id),
+        };
+        let verb = if self.status == ClaimStatus::Paused { "paused by" } else { "held by" };
+        let until = self.until.map(|at| format!(" until {at}")).unwrap_or_default();
+        format!("{verb} {}{what}{until}", self.agent)
+    }
+}
+
+/// Plans of which some task is held, with that task: one running step per plan.
+fn busy_plans(candidates: &[Candidate]) -> HashMap<String, String> {
+    let held = candidates.iter().filter(|c| c.held.is_some());
+    held.filter_map(|c| Some((c.plan_id.clone()?, c.task_id.clone()))).rev().collect()
+}
+
+fn crowded(c: &Candidate, busy: &HashMap<String, String>) -> Option<(Reason, String)> {
+    let plan = c.plan_id.as_ref()?;
+    let task = busy.get(plan)?;
+    Some((Reason::PlanBusy, format!("its plan {plan} is worked on under {task}")))
+}
+
+/// What is eligible so far.
+#[derive(Default)]
+struct Seen {
+    tasks: HashSet<String>,
+    /// Plan to the task that stands for its step.
+    plans: HashMap<String, String>,
+}
+
+impl Seen {
+    fn add(&mut self, c: &Candidate) {
+        self.tasks.insert(c.task_id.clone());
+        if let Some(plan) = &c.plan_id {
+            self.plans.insert(plan.clone(), c.task_id.clone());
+        }
+    }
+
+    fn before(&self, c: &Candidate) -> Option<(Reason, String)> {
+        if self.tasks.contains(&c.task_id) {
+            return Some((Reason::Duplicate, "the same task is listed before".into()));
+        }
+        let plan = c.plan_id.as_ref()?;
+        let task = self.plans.get(plan)?;
+        Some((Reason::Duplicate, format!("its plan's next step is offered as {task}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(task: &str, position: usize) -> Candidate {
+        Candidate {
+            task_id: task.into(),
+            source: Source::Backlog,
+            plan_id: None,
+            step_id: None,
+            title: String::new(),
+            submitted: None,
+            priority: Priority::MEDIUM,
+            position,
+            created: None,
+            assigned_to: None,
+            standing: Standing::Open,
+            held: None,
+            on_hold: None,
+            work: Work::Commands,
+            missing: Vec::new(),
+        }
+    }
+
+    fn step(plan: &str, created: i64) -> Candidate {
+        Candidate {
+            source: Source::Plan,
+            plan_id: Some(plan.into()),
+            step_id: Some("S1".into()),
+            created: Some(Stamp::from_unix(created)),
+            ..item(&format!("{plan}-S1"), 0)
+        }
+    }
+
+    fn held(task: &str) -> Option<Holder> {
+        Some(Holder { agent: "codex-2".into(), task_id: task.into(), status: ClaimStatus::Active, until: None })
+    }
+
+    fn order_of(candidates: Vec<Candidate>) -> Vec<String> {
+        let ranking = rank(candidates, &Rules::new(Taker::Worker));
+        ranking.eligible.into_iter().map(|c| c.task_id).collect()
+    }
+
+    #[test]
+    fn submissions_then_priority_then_position_then_age_then_id_decide() {
+        let submitted = |place, c: Candidate| Candidate { submitted: Some(place), priority: Priority::LOW, ..c };
+        let high = |c: Candidate| Candidate { priority: Priority::HIGH, ..c };
+        let ageless = Candidate { created: None, ..step("q", 0) };
+        let wanted = vec![
+            submitted(0, step("z", 9)),
+            submitted(1, item("Z", 9)),
+            high(item("Y", 8)),
+            high(step("y", 7)),
+            item("B", 0),
+            item("A", 1),
+            step("old", 1),
+            step("a", 2),
+            step("b", 2),
+            ageless,
+        ];
+        let names: Vec<_> = wanted.iter().map(|c| c.task_id.clone()).collect();
+        assert_eq!(order_of(wanted.into_iter().rev().collect()), names);
+    }
+
+    #[test]
+    fn every_obstacle_has_its_reason() {
+        let rules = Rules {
+            prerequisites: Some("trust 0.5 is below 0.7".into()),
+            excluded: BTreeMap::from([("OUT".into(), "skipped by ana".into())]),
+            ..Rules::new(Taker::Worker)
+        };
+        let standing = |standing| Candidate { standing, ..step("p", 0) };
+        let cases = [
+            (Reason::Damaged, standing(Standing::Damaged("x".into()))),
+            (Reason::Unavailable, standing(Standing::Unavailable("x".into()))),
+            (Reason::Blocked, standing(Standing::Blocked("x".into()))),
+            (Reason::Orphaned, standing(Standing::InProgress)),
+            (Reason::Excluded, item("OUT", 0)),
+            (Reason::Claimed, Candidate { held: held("A"), ..item("A", 0) }),
+            (Reason::Claimed, Candidate { held: held("PLAN-p"), standing: Standing::InProgress, ..step("p", 0) }),
+            (Reason::OnHold, Candidate { on_hold: Some("ana: wait".into()), ..step("p", 0) }),
+            (Reason::Prerequisites, item("A", 0)),
+            (Reason::NothingToRun, Candidate { work: Work::Nothing, ..step("p", 0) }),
+            (Reason::NothingToRun, Candidate { work: Work::UnknownAgent("x".into()), ..step("p", 0) }),
+            (Reason::NotApproved, Candidate { work: Work::NotApproved("rm".into()), ..step("p", 0) }),
+            (Reason::Incomplete, Candidate { missing: vec!["goal"], ..step("p", 0) }),
+        ];
+        for (reason, candidate) in cases {
+            let choice = choose(vec![candidate.clone()], &rules);
+            assert_eq!((choice.chosen, choice.skipped[0].reason), (None, reason), "{candidate:?}");
+        }
+        assert_eq!(
+            choose(vec![step("p", 0)], &rules).chosen,
+            Some(step("p", 0)),
+            "prerequisites bind the backlog only"
+        );
+    }
+
+    #[test]
+    fn a_seat_takes_what_is_its_own_or_nobodys_and_needs_nothing_to_run() {
+        let work = Work::Nothing;
+        let rules = Rules::new(Taker::Seat("codex-1"));
+        let free = Candidate { work: work.clone(), ..item("A", 1) };
+        let mine = Candidate { assigned_to: Some("codex-1".into()), ..free.clone() };
+        let theirs = Candidate { assigned_to: Some("codex-2".into()), ..free.clone() };
+        assert!(choose(vec![free], &rules).chosen.is_some());
+        assert!(choose(vec![mine], &rules).chosen.is_some());
+        assert_eq!(choose(vec![theirs.clone()], &rules).skipped[0].reason, Reason::Assigned);
+        let given = choose(vec![Candidate { work: Work::Commands, ..theirs }], &Rules::new(Taker::Worker));
+        assert_eq!(given.chosen.unwrap().assigned_to.as_deref(), Some("codex-2"), "the coordinator asks that seat");
+    }
+
+    #[test]
+    fn one_step_of_a_plan_is_offered_and_none_while_another_runs() {
+        let of_plan = |task: &str, position| Candidate { plan_id: Some("p".into()), ..item(task, position) };
+        let rules = Rules::new(Taker::Worker);
+        let choice = choose(vec![of_plan("B", 1), of_plan("A", 0), of_plan("A", 2)], &rules);
+        assert_eq!(choice.chosen.unwrap().task_id, "A");
+        assert_eq!(choice.skipped.iter().map(|s| s.reason).collect::<Vec<_>>(), [Reason::Duplicate; 2]);
+        let running = Candidate { held: held("B"), ..of_plan("B", 1) };
+        let choice = choose(vec![of_plan("A", 0), running], &rules);
+        assert_eq!(choice.skipped[0].text, "its plan p is worked on under B");
+        assert_eq!((choice.skipped[0].reason, choice.skipped[1].reason), (Reason::PlanBusy, Reason::Claimed));
+    }
+
+    fn any_candidate() -> impl Strategy<Value = Candidate> {
+        let standing = prop_oneof![
+            4 => Just(Standing::Open),
+            1 => Just(Standing::InProgress),
+            1 => Just(Standing::Blocked("b".into())),
+            1 => Just(Standing::Damaged("d".into())),
+        ];
+        let source = prop_oneof![Just(Source::Backlog), Just(Source::Plan)];
+        let facts = (0..4u8, any::<bool>(), proptest::option::of(0..3i64), proptest::option::weighted(0.2, 0..3usize));
+        (standing, source, 0..6u8, proptest::option::of(0..4u8), facts).prop_map(
+            |(standing, source, task, plan, (priority, is_held, created, submitted))| Candidate {
+                standing,
+                source,
+                plan_id: plan.map(|n| format!("p{n}")),
+                priority: Priority::text(&priority.to_string()),
+                held: held("x").filter(|_| is_held && priority == 0),
+                created: created.map(Stamp::from_unix),
+                submitted,
+                ..item(&format!("T{task}"), 0)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_input_never_decides_and_nothing_gets_lost(
+            mut candidates in proptest::collection::vec(any_candidate(), 0..12),
+            seed in any::<u64>(),
+        ) {
+            // In the stores no two entries have the same place.
+            for (place, candidate) in candidates.iter_mut().enumerate() {
+                candidate.position = place;
+            }
+            let rules = Rules::new(Taker::Worker);
+            let choice = choose(candidates.clone(), &rules);
+            let mut all: Vec<_> = choice.skipped.iter().map(|s| &s.task_id).chain(choice.chosen.as_ref().map(|c| &c.task_id)).collect();
+            let mut given: Vec<_> = candidates.iter().map(|c| &c.task_id).collect();
+            all.sort();
+            given.sort();
+            prop_assert_eq!(all, given);
+            let mut shuffled = candidates.clone();
+            shuffled.sort_by_key(|c| crate::base::digest::sha256(format!("{seed} {}", c.position).as_bytes()));
+            prop_assert_eq!(choose(shuffled, &rules), choice);
+        }
+    }
+}

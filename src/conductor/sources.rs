@@ -1,0 +1,288 @@
+//! Reads the stores into candidates: the backlog's items, the open plans' next steps, and what an
+//! operator submitted. The facts about each (claims, assignments, holds) are put on by [`facts`](super::facts).
+//!
+//! Decides nothing: what cannot be taken becomes a candidate too, with the reason in its standing,
+//! so that the choice can tell it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::facts::Facts;
+use super::select::{Candidate, Source, Standing, Taker};
+use super::work;
+use crate::base::{Refusal, Result, files, json, names};
+use crate::hub::{Hub, paths};
+use crate::model::backlog::{Backlog, Item};
+use crate::model::plan::{Plan, SUFFIX, Status, Step};
+use crate::plans::validate;
+
+/// What is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub backlog: bool,
+    pub plans: bool,
+    /// In the order in which they were made; looked up in every source, enabled or not.
+    pub submissions: Vec<Submission>,
+}
+
+/// What an operator asked for by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Submission {
+    /// A task of the backlog, `<plan>-<step>`, or a plan, which means its next step.
+    pub task_id: String,
+    pub plan_id: Option<String>,
+    pub step_id: Option<String>,
+}
+
+impl Scope {
+    /// The sources that the settings enable.
+    pub fn enabled(hub: &Hub) -> Result<Scope> {
+        let sources = &hub.settings()?.sources;
+        Ok(Scope { backlog: sources.backlog, plans: sources.plans, submissions: Vec::new() })
+    }
+
+    pub fn backlog() -> Scope {
+        Scope { backlog: true, ..Scope::default() }
+    }
+}
+
+/// Everything that might be done, in no particular order. `backlog` is what the caller read.
+pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backlog>) -> Result<Vec<Candidate>> {
+    let plans = read_plans(hub)?;
+    let shop = Shop { hub, plans: &plans, unattended: taker == Taker::Worker };
+    let everything = !scope.submissions.is_empty();
+    let mut candidates = Vec::new();
+    let mut spoken_for = HashSet::new();
+    if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
+        for item in backlog.items() {
+            if let Some(candidate) = shop.item(item)? {
+                spoken_for.extend(candidate.plan_id.clone());
+                candidates.push(candidate);
+            }
+        }
+    }
+    if scope.plans || everything {
+        for (id, plan) in plans.iter().filter(|(id, _)| !spoken_for.contains(*id)) {
+            candidates.extend(shop.plan(id, plan)?);
+        }
+    }
+    submit(&mut candidates, &scope.submissions);
+    candidates.retain(|c| {
+        let enabled = match c.source {
+            Source::Submission => true,
+            Source::Backlog => scope.backlog,
+            Source::Plan => scope.plans,
+        };
+        enabled || c.submitted.is_some()
+    });
+    let facts = Facts::read(hub)?;
+    candidates.iter_mut().for_each(|candidate| facts.put_on(candidate));
+    Ok(candidates)
+}
+
+/// The backlog; a tree without one has none.
+pub fn read_backlog(hub: &Hub) -> Result<Option<Backlog>> {
+    Ok(json::read_object(&hub.path(paths::BACKLOG)?)?.map(|raw| Backlog { raw }))
+}
+
+/// A plan, or why it cannot be used.
+type Found = Result<Plan, String>;
+
+/// Every plan that is not done, by id. What is wrong with one is no reason to lose the others.
+fn read_plans(hub: &Hub) -> Result<BTreeMap<String, Found>> {
+    let mut plans = BTreeMap::new();
+    let entries = std::fs::read_dir(hub.path(paths::PLANS)?).into_iter().flatten().flatten();
+    for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let Some(id) = name.strip_suffix(SUFFIX) else { continue };
+        let relative = format!("{}/{name}", paths::PLANS);
+        plans.insert(id.to_owned(), read_plan(hub, &relative)?);
+    }
+    Ok(plans)
+}
+
+fn read_plan(hub: &Hub, relative: &str) -> Result<Found> {
+    let bytes = match files::read(&hub.path(relative)?, files::MAX_DOCUMENT) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Err(format!("{relative} is gone"))),
+        Err(e) if Refusal::of(&e).is_some() => return Ok(Err(e.to_string())),
+        Err(e) => return Err(e),
+    };
+    let plan = serde_json::from_slice(&bytes).map(|raw| Plan { raw });
+    match plan {
+        // The record holds many more finished plans than open ones: they are not worth a judgement.
+        Ok(plan) if plan.status() == Some(Status::Done) => Ok(Ok(plan)),
+        plan => Ok(match validate::check(relative, &bytes, None).first() {
+            Some(finding) => Err(format!("{relative} is not valid: {}", finding.message)),
+            None => plan.map_err(|e| e.to_string()),
+        }),
+    }
+}
+
+/// The plans, and what is asked of them.
+struct Shop<'a> {
+    hub: &'a Hub,
+    plans: &'a BTreeMap<String, Found>,
+    /// A worker will run it: look at what there is to run.
+    unattended: bool,
+}
+
+impl Shop<'_> {
+    /// An item; `None` when it is done.
+    fn item(&self, item: Item<'_>) -> Result<Option<Candidate>> {
+        let standing = match item.raw.get("status").and_then(|status| status.as_str()) {
+            Some("pending") => Standing::Open,
+            Some("in_progress") => Standing::InProgress,
+            Some("blocked") => Standing::Blocked("the item is blocked".into()),
+            Some("done") => return Ok(None),
+            Some(other) => Standing::Damaged(format!("its status is {other:?}; only pending items are taken")),
+            None => Standing::Damaged("it has no status".into()),
+        };
+        let place = format!("backlog item {}", item.index + 1);
+        let mut candidate = Candidate {
+            title: item.title().unwrap_or_default().to_owned(),
+            priority: item.priority(),
+            position: item.index,
+            plan_id: item.plan().map(str::to_owned),
+            standing,
+            ..blank(item.id().unwrap_or(&place), Source::Backlog)
+        };
+        if !item.id().is_some_and(names::is_id) {
+            candidate.standing = Standing::Damaged(format!("{place} has no id that could name a claim"));
+        }
+        let Some((id, found)) = item.plan().and_then(|plan| self.plans.get_key_value(plan)) else {
+            if self.unattended {
+                work::of_item(self.hub, item, &mut candidate)?;
+            }
+            return Ok(Some(candidate));
+        };
+        // The item stands for its plan's next step, under its own name and in its own place.
+        let Some(next) = self.next(id, found)? else {
+            replace_open(
+                &mut candidate.standing,
+                Standing::Unavailable(format!("its plan {id} is done, the item is not")),
+            );
+            return Ok(Some(candidate));
+        };
+        replace_open(&mut candidate.standing, next.standing);
+        if !item.raw.contains_key("priority") {
+            candidate.priority = next.priority;
+        }
+        Ok(Some(Candidate {
+            step_id: next.step_id,
+            created: next.created,
+            work: next.work,
+            missing: next.missing,
+            ..candidate
+        }))
+    }
+
+    /// A plan that no item stands for; `None` when it is done.
+    fn plan(&self, id: &str, found: &Found) -> Result<Option<Candidate>> {
+        let Some(mut next) = self.next(id, found)? else { return Ok(None) };
+        if let Some(step) = &next.step_id {
+            next.task_id = format!("{id}-{step}");
+            if !names::is_id(&next.task_id) {
+                let why = format!("{:?} cannot name a claim: rename the step or the plan", next.task_id);
+                replace_open(&mut next.standing, Standing::Damaged(why));
+            }
+        }
+        Ok(Some(next))
+    }
+
+    /// What a plan wants done next; `None` when it is done.
+    fn next(&self, id: &str, found: &Found) -> Result<Option<Candidate>> {
+        let mut next = Candidate { plan_id: Some(id.to_owned()), ..blank(id, Source::Plan) };
+        let plan = match found {
+            Ok(plan) => plan,
+            Err(why) => {
+                next.standing = Standing::Damaged(why.clone());
+                return Ok(Some(next));
+            }
+        };
+        next.priority = plan.priority();
+        next.created = plan.created();
+        next.title = plan.summary().unwrap_or_default().to_owned();
+        match plan.status() {
+            Some(Status::Done) => return Ok(None),
+            Some(Status::Blocked) => next.standing = Standing::Blocked("its plan is blocked".into()),
+            _ => {}
+        }
+        match plan.current_step() {
+            Some(step) => self.step(plan, &step, &mut next)?,
+            None => replace_open(
+                &mut next.standing,
+                Standing::Unavailable("all its steps are done, the plan is not".into()),
+            ),
+        }
+        Ok(Some(next))
+    }
+
+    fn step(&self, plan: &Plan, step: &Step<'_>, next: &mut Candidate) -> Result<()> {
+        next.step_id = step.id().map(str::to_owned);
+        next.title = step.title().unwrap_or_default().to_owned();
+        if step.status() == Some(Status::Blocked) {
+            let step = step.id().unwrap_or_default();
+            replace_open(&mut next.standing, Standing::Blocked(format!("step {step} of its plan is blocked")));
+        }
+        if self.unattended {
+            work::of_step(self.hub, plan, step, next)?;
+        }
+        Ok(())
+    }
+}
+
+fn blank(task: &str, source: Source) -> Candidate {
+    Candidate {
+        task_id: task.to_owned(),
+        source,
+        plan_id: None,
+        step_id: None,
+        title: String::new(),
+        submitted: None,
+        priority: Default::default(),
+        position: 0,
+        created: None,
+        assigned_to: None,
+        standing: Standing::Open,
+        held: None,
+        on_hold: None,
+        work: Default::default(),
+        missing: Vec::new(),
+    }
+}
+
+/// What is said of a candidate first stands, unless something makes it unreadable.
+pub(super) fn replace_open(standing: &mut Standing, by: Standing) {
+    if *standing == Standing::Open || matches!(by, Standing::Damaged(_)) {
+        *standing = by;
+    }
+}
+
+/// Marks what was submitted; what is not found becomes a candidate that says so.
+fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
+    for (place, submission) in submissions.iter().enumerate() {
+        let plan = submission.plan_id.as_ref();
+        let found = candidates.iter_mut().find(|c| {
+            c.task_id == submission.task_id
+                || c.plan_id.as_ref() == Some(&submission.task_id)
+                || (plan.is_some() && c.plan_id.as_ref() == plan)
+        });
+        let why = match found {
+            None => "no open item and no open plan is called so".to_owned(),
+            Some(c) if submission.step_id.is_some() && c.step_id != submission.step_id => {
+                format!("its plan's next step is {}: steps run in order", c.step_id.as_deref().unwrap_or("none"))
+            }
+            Some(c) => {
+                c.submitted.get_or_insert(place);
+                continue;
+            }
+        };
+        candidates.push(Candidate {
+            submitted: Some(place),
+            position: place,
+            plan_id: submission.plan_id.clone(),
+            step_id: submission.step_id.clone(),
+            standing: Standing::Unavailable(why),
+            ..blank(&submission.task_id, Source::Submission)
+        });
+    }
+}
