@@ -1,0 +1,76 @@
+//! Holds: a `hold` message in a task's channel stops its choice, release and merge until a `lift`.
+
+use crate::base::{Refusal, Result, Stamp, jsonl};
+use crate::hub::{Hub, paths};
+use crate::model::message::{HOLD, LIFT, MessageLine};
+
+/// A hold that nobody has lifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub by: String,
+    pub at: Option<Stamp>,
+    pub summary: String,
+}
+
+/// The hold on a task, if there is one: the latest `hold` or `lift` decides. A union merge may have
+/// changed the order of lines, so their times come first; the order settles ties.
+pub fn on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
+    let mut latest: Option<(Option<Stamp>, MessageLine)> = None;
+    jsonl::for_each_line(&hub.path(&paths::channel(task))?, 0, |_, _, line| {
+        if let Some(message) = MessageLine::parse(line).filter(|m| matches!(m.kind(), Some(HOLD | LIFT))) {
+            let at = message.at();
+            if latest.as_ref().is_none_or(|(before, _)| at >= *before) {
+                latest = Some((at, message));
+            }
+        }
+        Ok(true)
+    })?;
+    let hold = latest.filter(|(_, message)| message.kind() == Some(HOLD));
+    Ok(hold.map(|(at, message)| Hold {
+        by: message.from().unwrap_or("somebody").to_owned(),
+        at,
+        summary: message.summary().unwrap_or_default().to_owned(),
+    }))
+}
+
+/// Refuses while a hold is on the task; `what` says what is not done: "release".
+pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
+    let Some(hold) = on(hub, task)? else { return Ok(()) };
+    let since = hold.at.map(|at| format!(" since {at}")).unwrap_or_default();
+    Err(Refusal::guard("task.on_hold", format!("{task} is on hold: no {what}"))
+        .because(format!("{} holds it{since}: {}", hold.by, hold.summary))
+        .next(format!("when the reason is gone: teof bus message --task {task} --type {LIFT} --summary …"))
+        .with("task_id", task)
+        .with("held_by", hold.by)
+        .with("summary", hold.summary)
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+
+    #[test]
+    fn the_latest_word_counts_wherever_a_merge_has_put_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        assert!(std::process::Command::new("git").args(["init", "-q"]).arg(&root).status().unwrap().success());
+        for folder in ["_bus/messages", "_plans", "_report"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(&root), Clock::Machine).unwrap();
+        assert_eq!(on(&hub, "A").unwrap(), None);
+        let line = |hour, kind| {
+            format!("{{\"ts\":\"2026-01-05T{hour}:00:00Z\",\"from\":\"m\",\"type\":\"{kind}\",\"summary\":\"wait\"}}\n")
+        };
+        let after = |lines: &[String]| {
+            std::fs::write(root.join("_bus/messages/A.jsonl"), lines.concat()).unwrap();
+            check(&hub, "A", "release").is_err()
+        };
+        assert!(after(&[line("10", "hold"), line("11", "status")]));
+        assert!(!after(&[line("10", "hold"), line("11", "lift")]));
+        assert!(after(&[line("12", "hold"), line("10", "hold"), line("11", "lift")]));
+        assert!(!after(&[line("12", "hold"), "not json\n".to_owned(), line("12", "lift")]));
+    }
+}

@@ -1,0 +1,107 @@
+//! Who may write to a task: a fresh session, or the epoch of a live claim; and the claim itself
+//! (the playbook: session_guard, claim_guard).
+//!
+//! Two steps, because a refusal leaves a line and lines are only written under the bus lock:
+//! [`admit`] before the lock is taken, [`check`] under it.
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Refusal, Result, env, json};
+use crate::bus::{claim_rules, claims};
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::claim::ClaimFile;
+use crate::seats::freshness::{self, Override, Rule};
+
+/// Who writes, and what it shows for it.
+#[derive(Clone, Debug)]
+pub struct Author {
+    pub agent: String,
+    /// The epoch of the claim under which the author works, if it shows one; see [`shown_epoch`].
+    pub epoch: Option<u64>,
+    pub session: Rule,
+}
+
+impl Author {
+    pub fn new(agent: impl Into<String>) -> Author {
+        Author { agent: agent.into(), epoch: None, session: Rule::default() }
+    }
+}
+
+/// The epoch that is shown for a task: the flag, else the environment's when it is about this task
+/// (a worker's children have both variables).
+pub fn shown_epoch(flag: Option<u64>, task: Option<&str>) -> Result<Option<u64>> {
+    if flag.is_some() {
+        return Ok(flag);
+    }
+    if task.is_none() || env::var(env::TASK).as_deref() != task {
+        return Ok(None);
+    }
+    let Some(text) = env::var(env::CLAIM_EPOCH) else { return Ok(None) };
+    let epoch = text.trim().parse().map_err(|_| {
+        Refusal::usage("epoch.invalid", format!("{}={text:?} is not an epoch", env::CLAIM_EPOCH))
+            .next("it is set by the worker that started you; leave it as it was")
+    })?;
+    Ok(Some(epoch))
+}
+
+/// Before the lock: passes with a fresh session, or with the epoch of a live claim of `task`; with a
+/// stale one only when the rule allows it, and then gives back what the caller records in its act.
+pub fn admit(hub: &Hub, author: &Author, task: Option<&str>, context: &str) -> Result<Option<Override>> {
+    if let (Some(task), Some(epoch)) = (task, author.epoch)
+        && proves(claims::load(hub, task)?.map(|found| found.file).as_ref(), author, epoch)
+    {
+        return Ok(None);
+    }
+    freshness::require(hub, &author.agent, author.session, context)
+}
+
+fn proves(claim: Option<&ClaimFile>, author: &Author, epoch: u64) -> bool {
+    claim.is_some_and(|claim| {
+        claim.is_live() && claim.epoch() == epoch && claim.agent_id() == Some(author.agent.as_str())
+    })
+}
+
+/// Under the lock: passes when the author may write to `task`. A refusal leaves a line in its error
+/// log; `action` names what was refused there: "status", "release".
+pub fn check(writer: &mut Writer<'_>, author: &Author, task: &str, action: &str) -> Result<()> {
+    let found = claims::load(writer.hub(), task)?;
+    let claim = found.as_ref().map(|found| &found.file);
+    claim_rules::may_write(task, claim, &author.agent, author.epoch)
+        .map_err(|refusal| refuse(writer, author, task, action, claim, refusal))
+}
+
+/// Leaves the line, and gives the refusal back.
+pub fn refuse(
+    writer: &mut Writer<'_>,
+    author: &Author,
+    task: &str,
+    action: &str,
+    claim: Option<&ClaimFile>,
+    refusal: Refusal,
+) -> anyhow::Error {
+    let mut line = Map::new();
+    let mut put = |key: &str, value: Value| line.insert(key.to_owned(), value);
+    put("ts", json!(writer.hub().now()));
+    put("agent_id", json!(author.agent));
+    put("event", json!(action));
+    put("reason", json!(refusal.message));
+    put("task_id", json!(task));
+    if let Some(owner) = claim.and_then(ClaimFile::agent_id) {
+        put("claim_owner", json!(owner));
+    }
+    if let Some(status) = claim.and_then(ClaimFile::status_text) {
+        put("claim_status", json!(status));
+    }
+    let mut act = Act::new(format!("refuse {action}"));
+    act.append(errors(&author.agent), (json::compact(&line) + "\n").as_bytes());
+    // The refusal stands whether or not its line can be written.
+    if let Err(e) = writer.perform(act) {
+        tracing::debug!("the error log was not written: {e:#}");
+    }
+    refusal.into()
+}
+
+/// The seat's error log, relative to the hub.
+pub fn errors(agent: &str) -> String {
+    format!("{}/errors.jsonl", paths::agent(agent))
+}
