@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use structure::{CHECKPOINTS, LAYERS};
+
 use super::Evidence;
 use crate::base::{Stamp, json, text};
 use crate::model::document::Document;
