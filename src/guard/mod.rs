@@ -4,12 +4,12 @@
 //! granted. Nothing of what it looks at is executed, and no text found there is obeyed.
 
 pub mod claim;
-pub mod collect;
 pub mod commands;
 pub mod consent;
+pub mod finding;
 pub mod glob;
 pub mod result;
 pub mod secrets;
 pub mod trust;
 
-pub use crate::model::outcome::Finding;
+pub use finding::Finding;

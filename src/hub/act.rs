@@ -87,8 +87,7 @@ impl Act {
         self
     }
 
-    /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
-    /// act appends under the old name begin a new file.
+    /// Renames a file within the record (sealing a log).
     pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
         self.changes.push(Change::Rename { from: from.into(), to: to.into() });
         self
@@ -109,15 +108,6 @@ impl Act {
             Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
             _ => None,
         })
-    }
-
-    /// The files that the act gives another name.
-    pub(super) fn renamed(&self) -> Vec<String> {
-        let from = self.changes.iter().filter_map(|change| match change {
-            Change::Rename { from, .. } => Some(from.clone()),
-            _ => None,
-        });
-        from.collect()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -12,6 +12,9 @@ use super::priority::Priority;
 use super::{text, texts};
 use crate::base::{Refusal, Result, Stamp};
 
+/// Where the backlog lies, relative to the hub.
+pub const PATH: &str = "_plans/next-development.todo.json";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemStatus {
     Pending,
@@ -229,11 +232,11 @@ mod tests {
 "#;
 
     fn document() -> Document {
-        Document::parse(TODO.as_bytes(), Path::new("todo.json")).unwrap()
+        Document::parse(TODO.as_bytes(), Path::new(PATH)).unwrap()
     }
 
     fn text(document: Document) -> String {
-        document.into_text()
+        String::from_utf8(document.into_bytes()).unwrap()
     }
 
     #[test]
@@ -278,7 +281,7 @@ mod tests {
         assert!(add(&mut todo, &new).is_err());
         let backlog = Backlog { raw: todo.object().clone() };
         assert_eq!(backlog.items().last().unwrap().priority(), Priority::LOW);
-        let mut none = Document::parse(empty("x").as_bytes(), Path::new("todo.json")).unwrap();
+        let mut none = Document::parse(empty("x").as_bytes(), Path::new(PATH)).unwrap();
         add(&mut none, &new).unwrap();
         assert!(text(none).contains("\"items\": [\n    {\n      \"id\": \"ND-3\","));
     }

@@ -6,4 +6,5 @@ mod harness;
 mod exec;
 mod house;
 mod result_guard;
+mod simulation;
 mod surface;

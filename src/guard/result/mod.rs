@@ -74,7 +74,7 @@ impl Report {
     }
 
     pub fn blocked(&self) -> bool {
-        self.findings.iter().any(Finding::stops)
+        self.findings.iter().any(Finding::blocks)
     }
 
     pub fn needs_person(&self) -> bool {
