@@ -6,5 +6,5 @@ mod harness;
 mod exec;
 mod house;
 mod result_guard;
-mod simulation;
+mod select;
 mod surface;
