@@ -18,6 +18,7 @@
 //! | [`exec`] | supervised processes | |
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
+//! | [`ops`] | one act over several stores: claim, release, take over, assign | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
@@ -29,6 +30,7 @@ pub mod exec;
 pub mod guard;
 pub mod hub;
 pub mod model;
+pub mod ops;
 pub mod plans;
 pub mod receipts;
 pub mod seats;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -154,6 +154,18 @@ pub fn create_parent(path: &Path) -> Result<()> {
 pub fn identity(file: &File) -> io::Result<(u64, u64)> {
     let meta = file.metadata()?;
     Ok((meta.dev(), meta.ino()))
+}
+
+/// The digest (16 hex digits) of the last few KiB before byte `end`: whether what was read up to there
+/// is still the same, at the price of one small read.
+pub fn digest_before(file: &File, end: u64) -> io::Result<String> {
+    let start = end.saturating_sub(4096);
+    let mut bytes = vec![0; (end - start) as usize];
+    match file.read_exact_at(&mut bytes, start) {
+        // Shorter than `end`: nothing that anyone has noted.
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(String::new()),
+        read => read.map(|()| super::digest::sha256(&bytes)[..16].to_owned()),
+    }
 }
 
 /// Turns the I/O errors that a user can do something about into refusals; nothing was changed.

@@ -48,6 +48,6 @@ pub fn stage(act: &mut Act, found: Option<&Found>, new: &Assignment) -> Result<(
             document.set(&format!("/{key}"), value)?;
         }
     }
-    act.replace(path, String::from_utf8(document.into_bytes())?);
+    act.replace(path, document.into_text());
     Ok(())
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::base::{Refusal, Stamp, time};
-use crate::model::claim::{Claim, ClaimFile, ClaimStatus, default_branch};
+use crate::model::claim::{Claim, ClaimFile, ClaimStatus};
 
 /// What a seat asks for when it claims a task.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub struct Wish {
     pub agent: String,
     /// `None`: the branch of the claim that the seat has, else the default one.
     pub branch: Option<String>,
+    pub default_branch: String,
     /// `None`: the plan of the claim that is there.
     pub plan: Option<String>,
     pub status: ClaimStatus,
@@ -116,10 +117,14 @@ pub fn pause(old: &Claim, agent: &str, reason: &str, facts: Facts) -> Result<Dec
     Ok(Decision { claim, from: Some(old.clone()) })
 }
 
-/// Decides a release by its holder. `status` may be done, released or paused.
+/// Decides a release by its holder. `status` may be done, released or paused; what has ended can
+/// be told done or released, but never comes back to life this way.
 pub fn release(old: &Claim, agent: &str, status: ClaimStatus, notes: &Notes, now: Stamp) -> Result<Claim, Refusal> {
-    if old.agent_id != agent {
+    if old.agent_id != agent && old.status.is_live() {
         return Err(held(old, now));
+    }
+    if old.agent_id != agent || (status.is_live() && !old.status.is_live()) {
+        return Err(not_live(old));
     }
     Ok(Claim {
         status,
@@ -269,7 +274,7 @@ fn new_claim(wish: &Wish, old: Option<&Claim>, now: Stamp) -> Claim {
     Claim {
         task_id: wish.task.clone(),
         agent_id: wish.agent.clone(),
-        branch: wish.branch.clone().unwrap_or_else(|| default_branch(&wish.agent, &wish.task)),
+        branch: wish.branch.clone().unwrap_or_else(|| wish.default_branch.clone()),
         status: wish.status,
         claimed_at: now,
         plan_id: wish.plan.clone().or_else(|| old?.plan_id.clone()),
@@ -327,6 +332,7 @@ mod tests {
             task: "QUEUE-001".into(),
             agent: agent.into(),
             branch: None,
+            default_branch: format!("agent/{agent}/queue-001"),
             plan: None,
             status: ClaimStatus::Active,
             notes: Notes::Keep,

@@ -90,7 +90,7 @@ pub fn stage(act: &mut Act, found: Option<&Found>, claim: &Claim) -> Result<()> 
         }
     }
     if document.bytes() != found.document.bytes() {
-        let text = String::from_utf8(document.into_bytes())?;
+        let text = document.into_text();
         act.replace(path, text);
     }
     Ok(())

@@ -14,3 +14,4 @@ mod line;
 pub mod messages;
 
 pub use documents::{Damaged, Listing};
+pub use line::{check_length, check_text};

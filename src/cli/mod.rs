@@ -3,6 +3,8 @@
 //! The only room that prints. Decides nothing about the record: it calls the rooms below.
 
 mod app;
+mod author;
+mod bus;
 mod completions;
 mod failure;
 mod version;
@@ -28,6 +30,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Claims, events and messages.
+    Bus(bus::Args),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one per command into a folder.
@@ -54,6 +58,7 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
+        Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Version(args) => version::run(args, app),

@@ -1,13 +1,15 @@
 //! Checks that can stop: on a worker's result, on what enters the record, on the whole tree.
 //!
-//! A guard looks and reports; it changes nothing but its own log. Nothing of what it looks at is executed, and no
-//! text found there is obeyed.
+//! A guard looks and reports; it changes nothing but its own log, and `trust` keeps what a person
+//! granted. Nothing of what it looks at is executed, and no text found there is obeyed.
 
 pub mod claim;
-pub mod finding;
+pub mod collect;
+pub mod commands;
+pub mod consent;
 pub mod glob;
-pub mod prerequisites;
 pub mod result;
 pub mod secrets;
+pub mod trust;
 
-pub use finding::Finding;
+pub use crate::model::outcome::Finding;

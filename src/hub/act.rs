@@ -87,7 +87,8 @@ impl Act {
         self
     }
 
-    /// Renames a file within the record (sealing a log).
+    /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
+    /// act appends under the old name begin a new file.
     pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
         self.changes.push(Change::Rename { from: from.into(), to: to.into() });
         self
@@ -108,6 +109,15 @@ impl Act {
             Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
             _ => None,
         })
+    }
+
+    /// The files that the act gives another name.
+    pub(super) fn renamed(&self) -> Vec<String> {
+        let from = self.changes.iter().filter_map(|change| match change {
+            Change::Rename { from, .. } => Some(from.clone()),
+            _ => None,
+        });
+        from.collect()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -7,11 +7,13 @@
 //!
 //! Marks are not synced: after a power cut a mark may be missing or low, which only makes us less strict.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Refusal, Result, files, json};
+use super::paths;
+use crate::base::{Refusal, Result, files, json, jsonl};
 use crate::model::claim::ClaimFile;
 
 /// The marks of one hub.
@@ -27,8 +29,14 @@ impl Marks {
 
     /// The acknowledged length of a log, in bytes.
     pub fn log_length(&self, relative: &str) -> u64 {
-        let text = fs::read_to_string(self.file("logs", relative)).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
+        self.log(relative).map_or(0, |mark| mark.length)
+    }
+
+    /// The logs that have a mark, sorted.
+    pub fn logs(&self) -> Vec<String> {
+        let mut logs: Vec<_> = ["logs", "sealed"].iter().flat_map(|kind| self.names(kind)).collect();
+        logs.sort();
+        logs
     }
 
     /// The claim as it was last acknowledged.
@@ -59,19 +67,40 @@ impl Marks {
         Ok(files::read(&self.file("lines", relative), u64::MAX >> 1)?.unwrap_or_default())
     }
 
-    pub(super) fn appended(&self, relative: &str, lines: &[u8], end: u64) -> Result<()> {
+    pub(super) fn appended(&self, root: &Path, relative: &str, lines: &[u8]) -> Result<()> {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
         let kept = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| file.write_all(lines));
         kept.map_err(|e| files::io_refusal(e, "write", &path))?;
-        self.set_log_length(relative, end)
+        self.accept_log(root, relative)
     }
 
-    /// Sets the acknowledged length: after a seal, a restore, or a merge that made the log longer.
-    pub fn set_log_length(&self, relative: &str, length: u64) -> Result<()> {
-        let path = self.file("logs", relative);
+    /// Marks a log as it is now: after an append, a restore, or a merge that was looked at.
+    pub(super) fn accept_log(&self, root: &Path, relative: &str) -> Result<()> {
+        let file = files::open_regular(&root.join(relative))?;
+        let length = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|meta| meta.len()))?;
+        let tail = file.map_or(Ok(String::new()), |file| files::digest_before(&file, length))?;
+        let path = self.file(kind_of(relative), relative);
         files::create_parent(&path)?;
-        files::replace_unsynced(&path, length.to_string().as_bytes())
+        files::replace_unsynced(&path, format!("{length} {tail}").as_bytes())
+    }
+
+    /// A log was sealed: what is known of it goes with its name. Done twice, it is the same.
+    pub(super) fn renamed(&self, root: &Path, from: &str, to: &str) -> Result<()> {
+        if self.log(to).is_some() {
+            return Ok(());
+        }
+        match fs::rename(self.file("lines", from), self.file("lines", to)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
+        self.accept_log(root, to)?;
+        self.forget_log(from)
+    }
+
+    /// A log has no mark any more.
+    pub(super) fn forget_log(&self, relative: &str) -> Result<()> {
+        remove_unsynced(&self.file(kind_of(relative), relative))
     }
 
     pub(super) fn claimed(&self, relative: &str, bytes: &[u8]) -> Result<()> {
@@ -82,23 +111,68 @@ impl Marks {
 
     /// The record commit holds everything up to here: the kept lines of this log are not needed any more.
     pub fn committed(&self, relative: &str) -> Result<()> {
-        match fs::remove_file(self.file("lines", relative)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(()),
+        remove_unsynced(&self.file("lines", relative))
+    }
+
+    /// Refuses when the event log, sealed parts included, is not what was acknowledged.
+    pub fn check_events(&self, root: &Path) -> Result<()> {
+        for sealed in self.names("sealed") {
+            // Nothing is appended to a sealed log, so its length tells enough.
+            self.check_length(root, &sealed)?;
+        }
+        self.check_log(root, paths::EVENTS)
+    }
+
+    /// Refuses when a log is shorter than what was acknowledged, or was replaced by one that lacks
+    /// lines which were acknowledged and are not committed yet.
+    pub fn check_log(&self, root: &Path, relative: &str) -> Result<()> {
+        let Some(known) = self.check_length(root, relative)? else { return Ok(()) };
+        let unchanged = match files::open_regular(&root.join(relative))? {
+            Some(file) => files::digest_before(&file, known.length)? == known.tail,
+            None => known.length == 0,
+        };
+        // Another tail at the same place: a merge, a pull, or a switch to a longer log. The lines decide.
+        if unchanged || known.tail.is_empty() {
+            return Ok(());
+        }
+        match self.missing(root, relative)? {
+            0 => Ok(()),
+            n => Err(fell_behind(format!("{n} lines that were acknowledged are not in {relative} any more")).into()),
         }
     }
 
-    /// Refuses when a log is shorter than what was acknowledged.
-    pub fn check_log(&self, root: &Path, relative: &str) -> Result<()> {
-        let known = self.log_length(relative);
-        if known == 0 {
-            return Ok(());
-        }
+    fn check_length(&self, root: &Path, relative: &str) -> Result<Option<LogMark>> {
+        let Some(known) = self.log(relative) else { return Ok(None) };
         let found = fs::symlink_metadata(root.join(relative)).map_or(0, |meta| meta.len());
-        if found >= known {
-            return Ok(());
+        if found < known.length {
+            let what = format!("{relative} has {found} bytes; {} were acknowledged", known.length);
+            return Err(fell_behind(what).into());
         }
-        Err(fell_behind(format!("{relative} has {found} bytes; {known} were acknowledged")).into())
+        Ok(Some(known))
+    }
+
+    /// How many of the kept lines are not in the log.
+    fn missing(&self, root: &Path, relative: &str) -> Result<usize> {
+        let kept = self.uncommitted(relative)?;
+        let mut wanted: HashSet<&[u8]> = kept.split(|&b| b == b'\n').filter(|line| is_whole(line)).collect();
+        jsonl::for_each_line(&root.join(relative), 0, |_, _, line| {
+            wanted.remove(line);
+            Ok(!wanted.is_empty())
+        })?;
+        Ok(wanted.len())
+    }
+
+    fn log(&self, relative: &str) -> Option<LogMark> {
+        let text = fs::read_to_string(self.file(kind_of(relative), relative)).ok()?;
+        let mut words = text.split_whitespace();
+        Some(LogMark { length: words.next()?.parse().ok()?, tail: words.next().unwrap_or_default().to_owned() })
+    }
+
+    /// The record's paths that have a mark of this kind.
+    fn names(&self, kind: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.join(kind)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| !name.starts_with('.')).map(|name| name.replace('%', "/")).collect()
     }
 
     /// Refuses when a claim on disk is older than the one that was acknowledged.
@@ -118,6 +192,29 @@ impl Marks {
 
     fn file(&self, kind: &str, relative: &str) -> PathBuf {
         self.folder.join(kind).join(relative.replace('/', "%"))
+    }
+}
+
+/// What is known of a log: how long it was, and the digest of its last few KiB.
+struct LogMark {
+    length: u64,
+    tail: String,
+}
+
+/// Kept lines are not synced: after a power cut the last ones may be cut or zeros.
+fn is_whole(line: &[u8]) -> bool {
+    line.starts_with(b"{") && line.ends_with(b"}")
+}
+
+/// Sealed logs have a folder of their own, because every lock looks at all of them.
+fn kind_of(relative: &str) -> &'static str {
+    if paths::is_sealed(relative) { "sealed" } else { "logs" }
+}
+
+fn remove_unsynced(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e.into()),
+        _ => Ok(()),
     }
 }
 

@@ -23,7 +23,7 @@ pub use marks::Marks;
 pub use pin::Pin;
 pub use settings::Settings;
 pub use tracked::Tracked;
-pub use writer::Writer;
+pub use writer::{Repair, Writer};
 
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
 
@@ -158,9 +158,17 @@ impl Hub {
         Writer::new(self, what)
     }
 
+    /// Takes the bus lock to mend the record, although it fell behind what was acknowledged.
+    ///
+    /// # Errors
+    /// When the hub is not on the branch of its record, or when the lock is not free in time (exit 5).
+    pub fn lock_for_repair(&self, what: &str) -> Result<Repair<'_>> {
+        Repair::new(self, what)
+    }
+
     /// For reading commands: whether what they show may be out of date, and why.
     pub fn behind(&self) -> Option<anyhow::Error> {
-        self.check_branch().and_then(|()| self.marks().check_log(&self.root, paths::EVENTS)).err()
+        self.check_branch().and_then(|()| self.marks().check_events(&self.root)).err()
     }
 
     fn check_branch(&self) -> Result<()> {
@@ -308,6 +316,42 @@ mod tests {
         std::fs::write(hub.root.join(paths::EVENTS), "").unwrap();
         assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
         assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n");
+    }
+
+    #[test]
+    fn a_log_that_was_replaced_by_another_one_is_known_by_its_lines() {
+        let (_dir, hub) = repository();
+        let append = |line: &[u8]| {
+            let mut act = Act::new("x");
+            act.append(paths::EVENTS, line);
+            hub.lock("x").and_then(|mut writer| writer.perform(act))
+        };
+        append(b"{\"a\":1}\n").unwrap();
+        let log = hub.root.join(paths::EVENTS);
+        std::fs::write(&log, "{\"other\":1}\n{\"other\":2}\n").unwrap();
+        assert_eq!(code(append(b"{\"a\":2}\n").unwrap_err()), "record.behind");
+        // A union merge moved our line; nothing of it is lost.
+        std::fs::write(&log, "{\"other\":1}\n{\"other\":2}\n{\"a\":1}\n").unwrap();
+        append(b"{\"a\":2}\n").unwrap();
+    }
+
+    #[test]
+    fn a_sealed_log_that_is_taken_away_is_noticed() {
+        let (_dir, hub) = repository();
+        let sealed = "_bus/events/events-20260105T100000Z.jsonl";
+        let mut act = Act::new("x");
+        act.append(paths::EVENTS, b"{\"a\":1}\n");
+        hub.lock("x").unwrap().perform(act).unwrap();
+        let mut act = Act::new("seal");
+        act.append(paths::EVENTS, b"{\"a\":2}\n").rename(paths::EVENTS, sealed);
+        hub.lock("x").unwrap().perform(act).unwrap();
+        assert_eq!(std::fs::read_to_string(hub.root.join(sealed)).unwrap(), "{\"a\":1}\n");
+        assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":2}\n");
+        assert_eq!(hub.marks().uncommitted(sealed).unwrap(), b"{\"a\":1}\n");
+        assert_eq!(hub.marks().logs(), [sealed, paths::EVENTS]);
+        std::fs::remove_file(hub.root.join(sealed)).unwrap();
+        assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
+        drop(hub.lock_for_repair("x").unwrap());
     }
 
     #[test]

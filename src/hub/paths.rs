@@ -10,6 +10,8 @@ pub const MESSAGES: &str = "_bus/messages";
 pub const EVENTS_FOLDER: &str = "_bus/events";
 /// The log that is appended to; sealed ones lie beside it as `events-<first ts>.jsonl`.
 pub const EVENTS: &str = "_bus/events/events.jsonl";
+/// How the names of sealed logs begin.
+pub const SEALED: &str = "_bus/events/events-";
 pub const PLANS: &str = "_plans";
 pub const BACKLOG: &str = "_plans/next-development.todo.json";
 pub const LEDGER: &str = "_report/receipts.jsonl";
@@ -21,6 +23,11 @@ pub fn is_owned(relative: &str) -> bool {
     OWNED
         .iter()
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Whether a path is a sealed part of the event log.
+pub fn is_sealed(relative: &str) -> bool {
+    relative.starts_with(SEALED) && relative.ends_with(".jsonl")
 }
 
 pub fn claim(task: &str) -> String {

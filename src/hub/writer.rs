@@ -24,8 +24,9 @@ impl<'h> Writer<'h> {
         let mut writer = Self { hub, _lock: lock };
         hub.pin_now()?;
         hub.check_branch()?;
+        // First, so that a log which fell behind is not marked as good by what is appended to it.
+        hub.marks().check_events(&hub.root)?;
         writer.roll_forward()?;
-        hub.marks().check_log(&hub.root, paths::EVENTS)?;
         Ok(writer)
     }
 
@@ -39,11 +40,14 @@ impl<'h> Writer<'h> {
     /// When a change cannot be made (no room, no permission, a path out of the tree), nothing is changed.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
         act::check_absent(&self.hub.root, &act)?;
+        let renamed = act.renamed();
         for change in &mut act.changes {
             let path = self.target(change)?;
             if let Change::Append { path: relative, at, .. } = change {
                 self.hub.marks().check_log(&self.hub.root, relative)?;
-                *at = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
+                // Renames come first: the lines begin a new log.
+                let length = || fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
+                *at = if renamed.contains(relative) { 0 } else { length() };
             }
         }
         let journal = act.needs_journal().then(|| self.journal());
@@ -76,11 +80,6 @@ impl<'h> Writer<'h> {
     /// The half that only changes names. If it fails, the journal stays and the next command goes on.
     fn finish(&self, act: &Act, mut staged: Staged) -> Result<()> {
         staged.appended.clear();
-        for change in &act.changes {
-            if let Change::Rename { from, to } = change {
-                self.rename(from, to)?;
-            }
-        }
         for (temporary, target) in staged.replaced.drain(..) {
             fs::rename(&temporary, &target).map_err(|e| files::io_refusal(e, "write", &target))?;
             files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
@@ -97,6 +96,12 @@ impl<'h> Writer<'h> {
                 let target = self.target(change)?;
                 files::create_parent(&target)?;
                 staged.replaced.push((files::write_beside(&target, text.as_bytes())?, target));
+            }
+        }
+        // A log under its sealed name is the same log: this half may stay when the rest is taken back.
+        for change in &act.changes {
+            if let Change::Rename { from, to } = change {
+                self.rename(from, to)?;
             }
         }
         for change in &act.changes {
@@ -117,7 +122,7 @@ impl<'h> Writer<'h> {
             fs::rename(&source, &target).map_err(|e| files::io_refusal(e, "rename", &source))?;
             files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
         }
-        self.hub.marks().set_log_length(from, 0)
+        self.hub.marks().renamed(&self.hub.root, from, to)
     }
 
     fn mark(&self, act: &Act) -> Result<()> {
@@ -125,8 +130,7 @@ impl<'h> Writer<'h> {
         for change in &act.changes {
             match change {
                 Change::Append { path, text, .. } => {
-                    let end = fs::metadata(self.hub.root.join(path))?.len();
-                    marks.appended(path, text.as_bytes(), end)?;
+                    marks.appended(&self.hub.root, path, text.as_bytes())?;
                 }
                 Change::Replace { path, text, local: false } if path.starts_with(paths::CLAIMS) => {
                     marks.claimed(path, text.as_bytes())?;
@@ -166,6 +170,49 @@ impl<'h> Writer<'h> {
             }
             Change::Rename { from, .. } => files::within(&self.hub.root, from),
         }
+    }
+}
+
+/// Proof that this process holds the bus lock in order to mend the record.
+///
+/// A [`Writer`] refuses a record that fell behind what was acknowledged; mending it is the one thing
+/// that may go on. A repair rewrites whole files and then says that they are good. It performs no
+/// acts and leaves an unfinished one to the next writer.
+pub struct Repair<'h> {
+    hub: &'h Hub,
+    _lock: FileLock,
+}
+
+impl<'h> Repair<'h> {
+    pub(super) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
+        let wait = hub.settings()?.lock.wait;
+        let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
+        hub.check_branch()?;
+        Ok(Self { hub, _lock: lock })
+    }
+
+    pub fn hub(&self) -> &'h Hub {
+        self.hub
+    }
+
+    /// Replaces a file of the record, which need not be UTF-8.
+    pub fn replace(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.hub.path(relative)?;
+        files::create_parent(&path)?;
+        files::replace(&path, bytes)
+    }
+
+    /// Marks a log as it is now as what was acknowledged.
+    pub fn accept_log(&mut self, relative: &str) -> Result<()> {
+        match self.hub.path(relative)?.exists() {
+            true => self.hub.marks().accept_log(&self.hub.root, relative),
+            false => self.hub.marks().forget_log(relative),
+        }
+    }
+
+    /// Marks a claim as it is now as what was acknowledged.
+    pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
+        self.hub.marks().claimed(relative, bytes)
     }
 }
 

@@ -12,9 +12,6 @@ use super::priority::Priority;
 use super::{text, texts};
 use crate::base::{Refusal, Result, Stamp};
 
-/// Where the backlog lies, relative to the hub.
-pub const PATH: &str = "_plans/next-development.todo.json";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemStatus {
     Pending,
@@ -232,11 +229,11 @@ mod tests {
 "#;
 
     fn document() -> Document {
-        Document::parse(TODO.as_bytes(), Path::new(PATH)).unwrap()
+        Document::parse(TODO.as_bytes(), Path::new("todo.json")).unwrap()
     }
 
     fn text(document: Document) -> String {
-        String::from_utf8(document.into_bytes()).unwrap()
+        document.into_text()
     }
 
     #[test]
@@ -281,7 +278,7 @@ mod tests {
         assert!(add(&mut todo, &new).is_err());
         let backlog = Backlog { raw: todo.object().clone() };
         assert_eq!(backlog.items().last().unwrap().priority(), Priority::LOW);
-        let mut none = Document::parse(empty("x").as_bytes(), Path::new(PATH)).unwrap();
+        let mut none = Document::parse(empty("x").as_bytes(), Path::new("todo.json")).unwrap();
         add(&mut none, &new).unwrap();
         assert!(text(none).contains("\"items\": [\n    {\n      \"id\": \"ND-3\","));
     }

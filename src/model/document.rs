@@ -44,8 +44,8 @@ impl Document {
         self.text.as_bytes()
     }
 
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.text.into_bytes()
+    pub fn into_text(self) -> String {
+        self.text
     }
 
     /// The whole document.
@@ -263,7 +263,7 @@ mod tests {
     fn edited(text: &str, edit: impl FnOnce(&mut Document) -> Result<()>) -> String {
         let mut document = Document::parse(text.as_bytes(), Path::new("p.json")).unwrap();
         edit(&mut document).unwrap();
-        String::from_utf8(document.into_bytes()).unwrap()
+        document.into_text()
     }
 
     #[test]
@@ -403,7 +403,7 @@ mod tests {
             }
             prop_assert_eq!(document.get(""), Some(&wanted), "{}", String::from_utf8_lossy(document.bytes()));
             // And what was pretty is pretty still, what was compact compact.
-            let again = String::from_utf8(document.into_bytes()).unwrap();
+            let again = document.into_text();
             let same: Value = serde_json::from_str(&again).unwrap();
             if how == 0 {
                 prop_assert_eq!(json::ascii(&again), json::ascii(&json::pretty(&same)) + "\n");

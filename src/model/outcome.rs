@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Severity;
 use crate::base::Stamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,55 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     pub message: String,
+    /// What to do about it; never something destructive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// The severity says what follows: `high` stops, `medium` needs a person, `low` is worth a look.
+impl Finding {
+    /// An empty `path` means that it is about no file in particular.
+    pub fn new(severity: Severity, code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity: severity.as_str().to_owned(),
+            path: Some(path.into()).filter(|path| !path.is_empty()),
+            line: None,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn high(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::High, code, path, message)
+    }
+
+    pub fn medium(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Medium, code, path, message)
+    }
+
+    pub fn low(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Low, code, path, message)
+    }
+
+    /// Names the line, counted from 1.
+    #[must_use]
+    pub fn at(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn stops(&self) -> bool {
+        self.severity == Severity::High.as_str()
+    }
+
+    pub fn needs_person(&self) -> bool {
+        self.severity == Severity::Medium.as_str()
+    }
 }

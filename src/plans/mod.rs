@@ -3,9 +3,14 @@
 //! Every edit is checked on the bytes that it would leave, and refused before it is written if it
 //! adds a finding. Knows nothing of claims or of the receipts' ledger: who needs both asks both.
 
+pub mod backlog;
 pub mod digest;
+pub mod edit;
 pub mod evidence;
+pub mod new;
+pub mod store;
 pub mod validate;
 
 pub use digest::commands_digest;
 pub use evidence::Evidence;
+pub use store::{PlanFile, all, find};

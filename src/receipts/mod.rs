@@ -3,6 +3,7 @@
 //! Owns `_report/receipts.jsonl`, and how a receipt carries its own hash. What a receipt says is its
 //! writer's matter. Knows nothing of claims and plans.
 
+pub mod chain;
 pub mod ledger;
 pub mod seal;
 pub mod verify;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
-use super::ledger::{self, finding};
 use super::seal::{self, Seal};
+use super::{chain, ledger};
 use crate::base::{Result, digest, files};
 use crate::hub::paths;
 use crate::model::outcome::Finding;
@@ -29,7 +29,7 @@ pub struct Report {
 /// A receipt that changed, is missing, or was re-ordered is named with its line in the ledger.
 pub fn verify(root: &Path, all: bool) -> Result<Report> {
     let bytes = files::read(&root.join(paths::LEDGER), u64::MAX >> 1)?.unwrap_or_default();
-    let mut findings = ledger::chain(paths::LEDGER, &bytes);
+    let mut findings = chain::check(paths::LEDGER, &bytes);
     let mut entries = ledger::entries(root)?;
     let mut seen = std::collections::HashSet::new();
     entries.retain(|(_, entry)| seen.insert((entry.path.clone(), entry.sha256.clone())));
@@ -54,12 +54,12 @@ fn changed(root: &Path, line: u64, entry: &ledger::Entry) -> Option<Finding> {
         Ok(None) => ("receipt.missing", format!("{shown} is not there"), "take it back from git"),
         Err(e) => ("receipt.unreadable", format!("{shown} cannot be read: {e}"), "put the regular file back"),
     };
-    Some(finding(paths::LEDGER, line, code, "high", message, hint))
+    Some(Finding::high(code, paths::LEDGER, message).at(line).hint(hint))
 }
 
 fn broken_seal(path: &str) -> Finding {
     let message = format!("{path} is not what its {} says: it was changed after it was written", seal::KEY);
-    finding(path, 1, "receipt.seal_broken", "high", message, "take it back from git")
+    Finding::high("receipt.seal_broken", path, message).at(1).hint("take it back from git")
 }
 
 /// The JSON files under `_report/` that carry a hash of their own, and whether it is right. Links are

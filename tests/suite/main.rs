@@ -3,8 +3,8 @@
 
 mod harness;
 
+mod claims;
 mod exec;
 mod house;
 mod result_guard;
-mod select;
 mod surface;

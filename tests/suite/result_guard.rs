@@ -66,7 +66,7 @@ impl Work {
 }
 
 fn codes(report: &Report) -> Vec<(&str, &str)> {
-    report.findings.iter().map(|found| (found.code, found.path.as_str())).collect()
+    report.findings.iter().map(|found| (found.code.as_str(), found.path.as_deref().unwrap_or_default())).collect()
 }
 
 #[test]

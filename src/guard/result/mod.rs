@@ -74,7 +74,7 @@ impl Report {
     }
 
     pub fn blocked(&self) -> bool {
-        self.findings.iter().any(Finding::blocks)
+        self.findings.iter().any(Finding::stops)
     }
 
     pub fn needs_person(&self) -> bool {

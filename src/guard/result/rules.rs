@@ -166,7 +166,7 @@ fn is_git_dir(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn codes(path: &str, limits: &Limits) -> Vec<&'static str> {
+    fn codes(path: &str, limits: &Limits) -> Vec<String> {
         let change = Change {
             path: path.to_owned(),
             before: None,

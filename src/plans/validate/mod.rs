@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use structure::{CHECKPOINTS, LAYERS};
+
 use super::Evidence;
 use crate::base::{Stamp, json, text};
 use crate::model::document::Document;
@@ -70,14 +72,8 @@ pub(super) struct Findings {
 
 impl Findings {
     fn note(&mut self, at: impl Into<String>, code: &str, message: impl Into<String>, hint: &str) {
-        let finding = Finding {
-            code: code.into(),
-            severity: "medium".into(),
-            path: None,
-            line: None,
-            message: message.into(),
-            hint: Some(hint.into()).filter(|hint: &String| !hint.is_empty()),
-        };
+        let finding = Finding::medium(code, "", message);
+        let finding = if hint.is_empty() { finding } else { finding.hint(hint) };
         self.found.push((at.into(), finding));
     }
 
@@ -93,14 +89,9 @@ impl Findings {
 }
 
 fn unreadable(path: &str, line: u64, why: &str) -> Finding {
-    Finding {
-        code: "plan.unreadable".into(),
-        severity: "high".into(),
-        path: Some(path.into()),
-        line: Some(line),
-        message: format!("the plan is not a JSON object: {why}"),
-        hint: Some("mend it by hand or take it back from git".into()),
-    }
+    Finding::high("plan.unreadable", path, format!("the plan is not a JSON object: {why}"))
+        .at(line)
+        .hint("mend it by hand or take it back from git")
 }
 
 fn shown(text: &str) -> String {

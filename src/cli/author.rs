@@ -1,0 +1,64 @@
+//! The flags that every writing command shares: who writes, and what it shows for it.
+
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, time};
+use crate::guard::claim::{self, Author};
+use crate::hub::Hub;
+use crate::seats;
+use crate::seats::freshness::Rule;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Act as this seat, instead of that of TEOF_AGENT or the manifest
+    #[arg(long, value_name = "SEAT")]
+    pub agent: Option<String>,
+    /// The epoch of the claim under which you write: proves it, and is refused when it is old
+    #[arg(long, value_name = "N")]
+    pub epoch: Option<u64>,
+    /// Go on with a session that is missing or stale; recorded in the seat's guard log
+    #[arg(long)]
+    pub allow_stale_session: bool,
+    /// How old the session may be, such as 30m; a bare number is seconds
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub session_max_age: Option<Duration>,
+}
+
+impl Flags {
+    /// The author of a write; `task` is what it is about, if it is about one.
+    pub fn author(&self, hub: &Hub, task: Option<&str>) -> Result<Author> {
+        Ok(Author {
+            agent: seats::resolve(hub, self.agent.as_deref())?,
+            epoch: claim::shown_epoch(self.epoch, task)?,
+            session: Rule { max_age: self.session_max_age, allow_stale: self.allow_stale_session },
+        })
+    }
+}
+
+/// A task that may be given by its place or, as the playbook's agents write it, by `--task`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Task {
+    /// The task
+    #[arg(value_name = "TASK")]
+    place: Option<String>,
+    /// The task (the same, as a flag)
+    #[arg(long, value_name = "TASK", conflicts_with = "place")]
+    task: Option<String>,
+}
+
+impl Task {
+    pub fn given(&self) -> Option<&str> {
+        self.place.as_deref().or(self.task.as_deref())
+    }
+
+    pub fn name(&self) -> Result<&str> {
+        self.given().ok_or_else(|| {
+            Refusal::usage("task.missing", "no task is named").next("see what there is: teof task list").into()
+        })
+    }
+}
+
+/// For clap: a span of time such as `4h`.
+pub fn span(text: &str) -> Result<Duration, String> {
+    time::parse_span(text).map_err(|e| e.to_string())
+}

@@ -1,0 +1,74 @@
+//! `teof bus claim`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{offer, report};
+use crate::base::Result;
+use crate::bus::claim_rules::Notes;
+use crate::cli::App;
+use crate::cli::author::{Flags, Task, span};
+use crate::model::claim::ClaimStatus;
+use crate::ops::claim::{Request, claim};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    terms: Terms,
+    /// active, paused, released or done
+    #[arg(long, default_value = "active", value_parser = status)]
+    status: ClaimStatus,
+    /// Drop the notes of the claim; --notes wins
+    #[arg(long)]
+    clear_notes: bool,
+    /// Claim the task although it is assigned to nobody, or to another; recorded in the event
+    #[arg(long)]
+    allow_unassigned: bool,
+}
+
+/// What a claim says besides whose and what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Terms {
+    /// The plan that the work follows, by id or path; it gets a link to the claim
+    #[arg(long)]
+    pub plan: Option<String>,
+    /// The branch of the work [default: agent/<seat>/<task>]
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Say where the work stands
+    #[arg(long)]
+    pub notes: Option<String>,
+    /// How long the claim is yours without another word, such as 4h
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub lease: Option<Duration>,
+}
+
+impl Terms {
+    pub fn put_into(&self, request: &mut Request) {
+        request.plan = self.plan.clone();
+        request.branch = self.branch.clone();
+        request.lease = self.lease;
+        request.notes = Notes::from_flags(self.notes.clone(), false);
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let task = args.task.name()?;
+    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    args.terms.put_into(&mut request);
+    request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
+    request.status = args.status;
+    request.allow_unassigned = args.allow_unassigned;
+    let done = claim(hub, &request).map_err(|e| offer::instead(app, &request.author.agent, e))?;
+    report::show(app, &done, "claimed");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(text: &str) -> Result<ClaimStatus, String> {
+    ClaimStatus::parse(text).ok_or_else(|| "a claim is active, done, paused or released".to_owned())
+}

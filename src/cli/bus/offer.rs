@@ -1,0 +1,34 @@
+//! What a loser is offered: the next free task.
+
+use crate::base::Refusal;
+use crate::cli::App;
+use crate::conductor::select::{Rules, Taker, rank};
+use crate::conductor::sources::{self, Scope};
+
+/// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".
+/// Whatever goes wrong with that is no reason to lose the refusal.
+pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
+    let refusal = match error.downcast::<Refusal>() {
+        Ok(refusal) if refusal.code.starts_with("claim.") => refusal,
+        Ok(refusal) => return refusal.into(),
+        Err(error) => return error,
+    };
+    match free(app, agent) {
+        Ok(Some(task)) if refusal.data.get("task_id").and_then(|id| id.as_str()) != Some(&task) => {
+            refusal.next(format!("free now: teof task pickup {task}")).with("next_task", task).into()
+        }
+        Ok(_) => refusal.into(),
+        Err(e) => {
+            tracing::debug!("no free task could be told: {e:#}");
+            refusal.into()
+        }
+    }
+}
+
+fn free(app: &App, agent: &str) -> crate::base::Result<Option<String>> {
+    let hub = app.hub()?;
+    let backlog = sources::read_backlog(hub)?;
+    let candidates = sources::gather(hub, &Scope::enabled(hub)?, Taker::Seat(agent), backlog.as_ref())?;
+    let ranking = rank(candidates, &Rules::new(Taker::Seat(agent)));
+    Ok(ranking.eligible.into_iter().next().map(|candidate| candidate.task_id))
+}

@@ -1,0 +1,38 @@
+//! `teof bus release`
+
+use std::process::ExitCode;
+
+use super::report;
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::author::{Flags, Task};
+use crate::model::claim::ClaimStatus;
+use crate::ops::release::{Request, release};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    /// What became of the work: done, released (somebody else may go on) or paused
+    #[arg(long, default_value = "done", value_parser = status)]
+    status: ClaimStatus,
+    /// Replaces the notes of the claim
+    #[arg(long)]
+    notes: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let task = args.task.name()?.to_owned();
+    let author = args.author.author(hub, Some(&task))?;
+    let done = release(hub, &Request { author, task, status: args.status, notes: args.notes })?;
+    report::show(app, &done, if args.status == ClaimStatus::Paused { "paused" } else { "released" });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(text: &str) -> Result<ClaimStatus, String> {
+    let status = ClaimStatus::parse(text).filter(|status| *status != ClaimStatus::Active);
+    status.ok_or_else(|| "a release leaves the claim done, released or paused".to_owned())
+}

@@ -1,0 +1,34 @@
+//! `teof bus takeover`
+
+use std::process::ExitCode;
+
+use super::claim::Terms;
+use super::report;
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::author::{Flags, Task};
+use crate::ops::claim::Request;
+use crate::ops::takeover::take_over;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    terms: Terms,
+    /// Why; kept in the event and told to the seat that had the task
+    #[arg(long)]
+    reason: String,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let task = args.task.name()?;
+    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    args.terms.put_into(&mut request);
+    let done = take_over(hub, &request, &args.reason)?;
+    report::show(app, &done, "took over");
+    Ok(ExitCode::SUCCESS)
+}

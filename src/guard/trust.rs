@@ -1,0 +1,100 @@
+//! What a person granted and approved on this machine: `<common dir>/teof/trust.json`.
+//!
+//! The consent file and `teof.toml` travel with the repository, so anybody's commit can change them.
+//! They count only as long as their bytes are those that a person saw when granting. The same holds for
+//! a plan's commands ([`super::commands`]).
+//!
+//! Without a sandbox this stops mistakes, not malice: whoever runs as the same user can write this file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, Stamp, digest, env, files, json};
+use crate::hub::{Hub, paths};
+
+/// Machine-local, relative to `<common dir>/teof/`.
+pub const FILE: &str = "trust.json";
+
+/// The whole file. A damaged one is an error, which every caller takes for "no".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trust {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    #[serde(default)]
+    pub approvals: Vec<Approval>,
+}
+
+/// A person's word that the consent file and the settings are theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub by: String,
+    pub at: Stamp,
+    pub consent_sha256: String,
+    /// `None`: there was no `teof.toml`, and there must be none now.
+    pub settings_sha256: Option<String>,
+}
+
+/// A person's word that the commands of a plan, as they stood, may run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub plan_id: String,
+    /// From `plans::commands_digest`.
+    pub digest: String,
+    pub by: String,
+    pub at: Stamp,
+}
+
+pub fn read(hub: &Hub) -> Result<Trust> {
+    let path = hub.local(FILE);
+    let Some(raw) = json::read_object(&path)? else { return Ok(Trust::default()) };
+    serde_json::from_value(raw.into()).map_err(|e| {
+        Refusal::unattended("trust.invalid", format!("{} cannot be read", path.display()))
+            .because(e.to_string())
+            .next("move it aside, then grant and approve again: teof consent grant, teof plan approve <id>")
+            .into()
+    })
+}
+
+/// Changes the file under a lock of its own, so that a revocation works whatever state the hub is in.
+pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
+    let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
+    let _lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
+    let mut trust = read(hub)?;
+    edit(&mut trust);
+    files::replace(&hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
+}
+
+/// Records that a person approved the commands of a plan. An older approval of the plan is replaced.
+pub fn approve(hub: &Hub, plan_id: &str, digest: &str, by: &str) -> Result<()> {
+    require_person("approve commands")?;
+    let approval = Approval { plan_id: plan_id.into(), digest: digest.into(), by: by.into(), at: hub.now() };
+    update(hub, |trust| {
+        trust.approvals.retain(|old| old.plan_id != plan_id);
+        trust.approvals.push(approval);
+    })
+}
+
+/// Refuses in a worker's children: a run may not widen what runs are allowed.
+pub fn require_person(what: &str) -> Result<()> {
+    match env::var(env::RUN) {
+        None => Ok(()),
+        Some(run) => Err(Refusal::unattended("trust.person", format!("only a person may {what}"))
+            .because(format!("this is part of run {run}"))
+            .next("leave it to a person, and say in the answer what is needed and why")
+            .into()),
+    }
+}
+
+/// The bytes of `teof.toml` and their SHA-256.
+pub(super) fn settings_file(hub: &Hub) -> Result<Option<(Vec<u8>, String)>> {
+    let bytes = files::read(&hub.path(paths::SETTINGS)?, files::MAX_DOCUMENT)?;
+    Ok(bytes.map(|bytes| {
+        let digest = digest::sha256(&bytes);
+        (bytes, digest)
+    }))
+}
+
+/// The SHA-256 of `teof.toml`, to be stored in a [`Grant`].
+pub fn settings_digest(hub: &Hub) -> Result<Option<String>> {
+    Ok(settings_file(hub)?.map(|(_, digest)| digest))
+}

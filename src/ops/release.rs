@@ -1,0 +1,73 @@
+//! Releasing and pausing one's own claim: the claim, its event and the backlog's mirror, in one act.
+
+use super::claim::{Done, event, mirror_claim, missing};
+use crate::base::{Refusal, Result};
+use crate::bus::claim_rules::{self, Notes};
+use crate::bus::{claims, events, holds};
+use crate::guard::claim::{Author, admit, refuse};
+use crate::hub::{Act, Hub, Writer};
+use crate::model::claim::ClaimStatus;
+
+/// What the holder asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub author: Author,
+    pub task: String,
+    /// Done, released or paused.
+    pub status: ClaimStatus,
+    /// Given ones replace those of the claim (the playbook: bus_claim).
+    pub notes: Option<String>,
+}
+
+/// Releases a claim. The same release again changes nothing.
+///
+/// # Errors
+/// `claim.not_found` (exit 4); `claim.held` and `claim.epoch` (exit 3), which leave a line in the
+/// seat's error log; `task.on_hold` (exit 1), which does not keep anybody from pausing.
+pub fn release(hub: &Hub, request: &Request) -> Result<Done> {
+    let stale = admit(hub, &request.author, Some(&request.task), "bus release")?;
+    let mut writer = hub.lock(&format!("bus release {}", request.task))?;
+    let mut act = Act::new(format!("release {}", request.task));
+    let mut done = stage(&mut writer, &mut act, request)?;
+    if let Some(stale) = stale {
+        stale.record(&mut act);
+        done.remarks.push(stale.message);
+    }
+    writer.perform(act)?;
+    Ok(done)
+}
+
+/// Puts a release into an act; asks nothing about sessions. A refusal leaves its line at once.
+pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
+    let Request { author, task, status, .. } = request;
+    if *status == ClaimStatus::Active {
+        return Err(Refusal::usage("release.status", "a release leaves the claim done, released or paused").into());
+    }
+    let hub = writer.hub();
+    let notes = Notes::from_flags(request.notes.clone(), false);
+    if let Notes::Set(notes) = &notes {
+        crate::bus::check_length("notes", notes)?;
+    }
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let old = found.claim(hub)?;
+    let fenced = author.epoch.map_or(Ok(()), |epoch| claim_rules::fence(&old, &author.agent, epoch));
+    let claim = fenced
+        .and_then(|()| claim_rules::release(&old, &author.agent, *status, &notes, hub.now()))
+        .map_err(|refusal| refuse(writer, author, task, "release", Some(&found.file), refusal))?;
+    let mut done = Done { claim, from: None, event: None, remarks: Vec::new() };
+    if old.status == *status && done.claim.notes == old.notes {
+        done.claim = old;
+        return Ok(done);
+    }
+    if !status.is_live() {
+        holds::check(hub, task, "release")?;
+    }
+    claims::stage(act, Some(&found), &done.claim)?;
+    let summary = match status {
+        ClaimStatus::Paused => format!("{} paused {task}", author.agent),
+        status => format!("{} released {task} ({status})", author.agent),
+    };
+    done.event = Some(events::stage(writer, act, &event(&done, "release", summary))?);
+    mirror_claim(writer, act, &mut done)?;
+    Ok(done)
+}

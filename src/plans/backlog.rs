@@ -1,0 +1,40 @@
+//! The backlog in the hub: read, and edited as a stage of an act.
+
+use std::path::Path;
+
+use super::store;
+use crate::base::{Result, files, json};
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::backlog::{self, Backlog, ItemStatus, NewItem};
+use crate::model::document::Document;
+
+/// The backlog; empty when there is no such file.
+pub fn read(hub: &Hub) -> Result<Backlog> {
+    match files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? {
+        None => Ok(Backlog::default()),
+        Some(bytes) => json::parse_object(&bytes, Path::new(paths::BACKLOG)).map(|raw| Backlog { raw }),
+    }
+}
+
+/// Sets the status of an item, with the history that the playbook keeps.
+pub fn set_status(writer: &Writer<'_>, act: &mut Act, id: &str, status: ItemStatus) -> Result<()> {
+    edit(writer, act, |document| backlog::set_status(document, id, status, writer.hub().now()))
+}
+
+/// Adds a pending item at the end, making the file when there is none.
+pub fn add(writer: &Writer<'_>, act: &mut Act, new: &NewItem, owner: &str) -> Result<()> {
+    if store::current(writer.hub(), act, paths::BACKLOG)?.is_none() {
+        act.create(paths::BACKLOG, backlog::empty(owner));
+    }
+    edit(writer, act, |document| backlog::add(document, new))
+}
+
+fn edit(writer: &Writer<'_>, act: &mut Act, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<()> {
+    let before = store::current(writer.hub(), act, paths::BACKLOG)?.unwrap_or_else(|| b"{}".to_vec());
+    let mut document = Document::parse(&before, Path::new(paths::BACKLOG))?;
+    change(&mut document)?;
+    if document.bytes() != before {
+        act.replace(paths::BACKLOG, document.into_text());
+    }
+    Ok(())
+}

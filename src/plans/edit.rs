@@ -1,0 +1,211 @@
+//! Edits of plans, each a stage of an act: read under the lock, edited, checked, put into the act.
+//!
+//! An edit is refused, before anything is written, for the findings that it would add; what was wrong
+//! with the plan before does not stand in its way.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::evidence::Evidence;
+use super::{store, validate};
+use crate::base::{Refusal, Result, text};
+use crate::hub::{Act, Writer};
+use crate::model::document::Document;
+use crate::model::outcome::Finding;
+use crate::model::plan::{Plan, Status, Step};
+
+/// What is to change in a step; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct StepChange {
+    pub status: Option<Status>,
+    /// Replaces the notes (the playbook: `step set --note`).
+    pub notes: Option<String>,
+    /// What the last run left: `{outcome, reason, run, receipts}`, kept in the step's `last_run`.
+    pub last_run: Option<Value>,
+    /// Receipts to add, to the step and to the plan.
+    pub receipts: Vec<String>,
+}
+
+/// Sets the status of a plan.
+pub fn set_status(writer: &Writer<'_>, act: &mut Act, plan: &str, status: Status) -> Result<()> {
+    edit(writer, act, plan, |document, found| {
+        transition("the plan", found.status(), status)?;
+        document.set("/status", status.as_str())
+    })
+}
+
+/// Changes a step. The same change again changes nothing.
+pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, change: &StepChange) -> Result<()> {
+    edit(writer, act, plan, |document, found| {
+        let step = step_of(found, step)?;
+        let at = format!("/steps/{}", step.index);
+        if let Some(status) = change.status {
+            transition(&format!("step {}", step.id().unwrap_or_default()), step.status(), status)?;
+            document.set(&format!("{at}/status"), status.as_str())?;
+        }
+        if let Some(notes) = &change.notes {
+            document.set(&format!("{at}/notes"), notes.as_str())?;
+        }
+        if let Some(last_run) = &change.last_run {
+            document.set(&format!("{at}/last_run"), last_run.clone())?;
+        }
+        change.receipts.iter().try_for_each(|receipt| add_receipt(document, &step, receipt))
+    })
+}
+
+/// Adds a queued step at the end; gives back its id, the next free `S<n>` unless given.
+pub fn add_step(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    plan: &str,
+    id: Option<&str>,
+    title: &str,
+    notes: &str,
+) -> Result<String> {
+    let mut added = String::new();
+    edit(writer, act, plan, |document, found| {
+        let free = |n: &usize| found.step(&format!("S{n}")).is_none();
+        added = match id {
+            Some(id) => id.to_owned(),
+            None => format!("S{}", (1..).find(free).expect("a plan has finitely many steps")),
+        };
+        document.push("/steps", new_step(&added, title, notes))
+    })?;
+    Ok(added)
+}
+
+/// A step as `plan new` and `plan step add` write it.
+pub(super) fn new_step(id: &str, title: &str, notes: &str) -> Value {
+    json!({"id": id, "title": title, "status": Status::Queued.as_str(), "notes": notes, "receipts": []})
+}
+
+/// Adds a receipt (path relative to the hub) to a step and to its plan. The receipt itself is never
+/// touched: it may carry its own hash.
+///
+/// # Errors
+/// When the evidence says that there is nothing to show, or nothing that keeps it.
+pub fn attach(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    plan: &str,
+    step: &str,
+    receipt: &str,
+    evidence: Evidence,
+) -> Result<()> {
+    let refuse = |code, why: String, next: &str| {
+        Err(Refusal::guard(code, format!("{receipt} cannot be a receipt of {plan}")).because(why).next(next).into())
+    };
+    match evidence {
+        Evidence::Tracked => {}
+        Evidence::Missing => {
+            return refuse(
+                "receipt.missing",
+                "there is no such file in the repository".into(),
+                "name a file that is there",
+            );
+        }
+        Evidence::Damaged(why) => return refuse("receipt.damaged", why, "attach a regular file; JSON must parse"),
+        Evidence::Untracked => {
+            let why = "git does not keep it: it is neither in the index nor in HEAD, nor in the ledger";
+            return refuse("receipt.untracked", why.into(), "git add it first, or put it under _report/");
+        }
+    }
+    let change = StepChange { receipts: vec![receipt.to_owned()], ..StepChange::default() };
+    set_step(writer, act, plan, step, &change)
+}
+
+/// Adds a link, such as `("bus", "_bus/claims/QUEUE-001.json")`, unless it is there.
+pub fn link(writer: &Writer<'_>, act: &mut Act, plan: &str, kind: &str, reference: &str) -> Result<()> {
+    edit(writer, act, plan, |document, found| match found.links().contains(&(kind, reference)) {
+        true => Ok(()),
+        false => document.push("/links", json!({"type": kind, "ref": reference})),
+    })
+}
+
+/// The shape of every edit: what the plan is before, the edit, what it would be after.
+fn edit(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    plan: &str,
+    change: impl FnOnce(&mut Document, &Plan) -> Result<()>,
+) -> Result<()> {
+    let path = store::locate(writer.hub(), plan)?;
+    let before = store::current(writer.hub(), act, &path)?.unwrap_or_default();
+    let mut document = Document::parse(&before, Path::new(&path))?;
+    let found = Plan { raw: document.object().clone() };
+    change(&mut document, &found)?;
+    if document.bytes() == before {
+        return Ok(());
+    }
+    let added = added(&path, &before, document.bytes());
+    if !added.is_empty() {
+        return Err(would_break(&path, &added).into());
+    }
+    act.replace(path, document.into_text());
+    Ok(())
+}
+
+/// The findings that an edit adds: strict rules too, but nobody is asked about receipts that were
+/// there before.
+fn added(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
+    let check = |bytes| validate::check(path, bytes, Some(&|_| Evidence::Tracked));
+    let old = check(before);
+    let known = |new: &Finding| old.iter().any(|old| (&old.code, &old.message) == (&new.code, &new.message));
+    let mut found: Vec<_> = check(after).into_iter().filter(|new| !known(new)).collect();
+    found.extend(validate::regressions(path, before, after));
+    found
+}
+
+fn would_break(path: &str, findings: &[Finding]) -> Refusal {
+    let reasons: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    let refusal = Refusal::guard("plan.invalid", format!("the edit would break {}", store::id_of(path)))
+        .because(reasons.join("; "))
+        .with("findings", json!(findings));
+    findings.iter().filter_map(|finding| finding.hint.as_ref()).fold(refusal, |refusal, hint| refusal.next(hint))
+}
+
+fn transition(whose: &str, from: Option<Status>, to: Status) -> Result<()> {
+    match from {
+        Some(from) if from.may_become(to) => Ok(()),
+        Some(from) => {
+            let allowed = Status::ALL.into_iter().filter(|next| from.may_become(*next) && *next != from);
+            let allowed: Vec<_> = allowed.map(Status::as_str).collect();
+            let refusal = Refusal::guard("plan.transition", format!("{whose} is {from} and cannot become {to}"));
+            let refusal = match allowed.is_empty() {
+                true => refusal
+                    .because("there is no way back from done")
+                    .next("add a step for what is left: teof plan step add"),
+                false => refusal.next(format!("from {from} it can become: {}", allowed.join(", "))),
+            };
+            Err(refusal.into())
+        }
+        None => Err(Refusal::guard("plan.status", format!("the status of {whose} is not one of the playbook's"))
+            .because("what it may become cannot be told")
+            .next("mend it by hand: queued, in_progress, blocked or done")
+            .into()),
+    }
+}
+
+fn add_receipt(document: &mut Document, step: &Step<'_>, receipt: &str) -> Result<()> {
+    let has = |document: &Document, list: &str| {
+        let items = document.get(list).and_then(Value::as_array);
+        items.is_some_and(|items| items.iter().any(|item| item == receipt))
+    };
+    for list in [format!("/steps/{}/receipts", step.index), "/receipts".to_owned()] {
+        if !has(document, &list) {
+            document.push(&list, receipt)?;
+        }
+    }
+    Ok(())
+}
+
+fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
+    plan.step(id).ok_or_else(|| {
+        let ids: Vec<_> = plan.steps().iter().filter_map(Step::id).collect();
+        let shown = text::clip(&text::safe(id), 60);
+        Refusal::not_found("step.not_found", format!("the plan has no step {shown}"))
+            .next(format!("its steps: {}", text::clip(&ids.join(", "), 400)))
+            .into()
+    })
+}

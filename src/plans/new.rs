@@ -1,0 +1,273 @@
+//! A new plan, as the playbook's planner writes it, with its justification beside it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Evidence;
+use super::edit::new_step;
+use super::validate::{self, LAYERS};
+use crate::base::{Refusal, Result, Stamp, json as layout, names};
+use crate::hub::{Act, Writer, paths};
+use crate::model::plan::SUFFIX;
+
+/// What a new plan is made from.
+#[derive(Clone, Debug, Default)]
+pub struct NewPlan {
+    /// Any text; becomes the slug.
+    pub name: String,
+    pub summary: String,
+    pub actor: String,
+    /// Of the checkpoint; the actor when `None`.
+    pub owner: Option<String>,
+    pub checkpoint: Option<String>,
+    /// `(id, title)`; one step, the summary, when empty.
+    pub steps: Vec<(String, String)>,
+    pub priority: u64,
+    pub impact_score: u64,
+    pub impact_ref: Option<String>,
+    pub layer: Option<String>,
+    pub systemic_scale: Option<u64>,
+    pub systemic_targets: Vec<String>,
+    pub queue: Vec<QueueRef>,
+    /// Also make `_report/agent/<actor>/<plan>/design.md`.
+    pub scaffold: bool,
+}
+
+/// A queue entry that the plan comes from.
+#[derive(Clone, Debug)]
+pub struct QueueRef {
+    /// Relative to the hub.
+    pub path: String,
+    /// From its line `Coordinate: S6:L5`: systemic scale and layer.
+    pub coordinate: Option<(u64, String)>,
+}
+
+impl QueueRef {
+    pub fn read(path: &str, text: &str) -> QueueRef {
+        let line = text.lines().find_map(|line| line.split_once("Coordinate:").map(|(_, rest)| rest));
+        let coordinate = line.and_then(|line| {
+            let (scale, layer) = line.trim().trim_matches(['*', '`', ' ']).split_once(':')?;
+            let layer: String = layer.trim().chars().take_while(char::is_ascii_alphanumeric).collect();
+            Some((axis(scale.trim())?, layer)).filter(|(_, layer)| LAYERS.contains(&layer.as_str()))
+        });
+        QueueRef { path: path.to_owned(), coordinate }
+    }
+}
+
+/// The id of a plan that is made now: `2026-01-05-<slug>`.
+pub fn id(name: &str, now: Stamp) -> Result<String> {
+    let slug = names::slug(name);
+    if slug.is_empty() {
+        return Err(Refusal::usage("plan.name", "the plan's name has no letter or digit to make an id of").into());
+    }
+    Ok(format!("{}-{slug}", now.date()))
+}
+
+/// Stages a new plan and its justification; gives back the plan's path.
+///
+/// # Errors
+/// When the systemic fields contradict each other or the queue entry, or the plan would not be valid;
+/// when performed, the act is refused if one of the files is there already.
+pub fn create(writer: &Writer<'_>, act: &mut Act, new: &NewPlan) -> Result<String> {
+    let now = writer.hub().now();
+    let id = id(&new.name, now)?;
+    let path = format!("{}/{id}{SUFFIX}", paths::PLANS);
+    let text = layout::pretty(&document(new, &id, now)?) + "\n";
+    let findings = validate::check(&path, text.as_bytes(), Some(&|_| Evidence::Tracked));
+    if let Some(first) = findings.first() {
+        return Err(Refusal::usage("plan.invalid", format!("the new plan would not be valid: {}", first.message))
+            .with("findings", json!(findings))
+            .into());
+    }
+    act.create(path.as_str(), text);
+    act.create(format!("{}/{id}.md", paths::PLANS), justification(new, &id));
+    if new.scaffold {
+        names::check_id("actor", &new.actor)?;
+        act.create(format!("{}/{id}/design.md", paths::agent(&new.actor)), design(new, &id));
+    }
+    Ok(path)
+}
+
+fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
+    let systemic = systemic(new)?;
+    let steps: Vec<Value> = match new.steps.is_empty() {
+        true => vec![new_step("S1", &new.summary, "")],
+        false => new.steps.iter().map(|(id, title)| new_step(id, title, "")).collect(),
+    };
+    let links: Vec<Value> = new.queue.iter().map(|queue| json!({"type": "queue", "ref": queue.path})).collect();
+    Ok(json!({
+        "version": 0,
+        "plan_id": id,
+        "created": now,
+        "actor": new.actor,
+        "summary": new.summary,
+        "impact_ref": new.impact_ref.as_deref().unwrap_or(id),
+        "systemic_targets": systemic.targets,
+        "layer_targets": [systemic.layer],
+        "priority": new.priority,
+        "layer": systemic.layer,
+        "systemic_scale": systemic.scale,
+        "impact_score": new.impact_score,
+        "status": "queued",
+        "steps": steps,
+        "checkpoint": {
+            "description": new.checkpoint.as_deref().unwrap_or("Define verification + receipts"),
+            "owner": new.owner.as_deref().unwrap_or(&new.actor),
+            "status": "pending",
+        },
+        "links": links,
+        "receipts": [],
+    }))
+}
+
+struct Systemic {
+    scale: u64,
+    targets: Vec<String>,
+    layer: String,
+}
+
+/// The playbook's rules: the scale is the highest axis; `S<scale>` is always a target, and `S4` when
+/// the scale is above 4; what the queue entry says must not be contradicted.
+fn systemic(new: &NewPlan) -> Result<Systemic> {
+    let wrong = |message: String, next: &str| Refusal::usage("plan.systemic", message).next(next);
+    let mut axes = BTreeSet::new();
+    for target in &new.systemic_targets {
+        let axis = axis(target).ok_or_else(|| wrong(format!("{target:?} is no systemic target"), "use S1 to S10"))?;
+        axes.insert(axis);
+    }
+    let coordinates: BTreeSet<_> = new.queue.iter().filter_map(|queue| queue.coordinate.clone()).collect();
+    if coordinates.len() > 1 {
+        return Err(wrong("the queue entries have different coordinates".into(), "make a plan for each").into());
+    }
+    let queued = coordinates.into_iter().next();
+    let highest = axes.last().copied().or(queued.as_ref().map(|(scale, _)| *scale));
+    let scale = match (new.systemic_scale, highest) {
+        (Some(scale), Some(highest)) if scale < highest => {
+            let message = format!("--systemic-scale {scale} is lower than the highest target S{highest}");
+            return Err(wrong(message, "the scale is the highest axis: raise it, or drop the target").into());
+        }
+        (Some(scale), _) => scale,
+        (None, Some(highest)) => highest,
+        (None, None) => {
+            let next = "give --systemic-scale 1..10, --systemic-target S#, or a --queue-ref with a Coordinate";
+            return Err(wrong("the plan's systemic scale is not known".into(), next).into());
+        }
+    };
+    let layer = match (&new.layer, &queued) {
+        (Some(layer), Some((_, queued))) if layer != queued => {
+            let message = format!("--layer {layer} contradicts the queue entry, which says {queued}");
+            return Err(wrong(message, "leave --layer away, or mend the queue entry").into());
+        }
+        (Some(layer), _) => layer.clone(),
+        (None, Some((_, queued))) => queued.clone(),
+        (None, None) => {
+            let next = "give --layer L0..L6, or a --queue-ref with a Coordinate";
+            return Err(wrong("the plan's layer is not known".into(), next).into());
+        }
+    };
+    if let Some((queued, _)) = queued
+        && queued != scale
+    {
+        let message = format!("the systemic scale {scale} contradicts the queue entry, which says S{queued}");
+        return Err(wrong(message, "follow the queue entry, or mend it").into());
+    }
+    axes.insert(scale);
+    if scale > 4 {
+        axes.insert(4);
+    }
+    Ok(Systemic { scale, targets: axes.into_iter().map(|axis| format!("S{axis}")).collect(), layer })
+}
+
+/// `S7` → 7.
+fn axis(target: &str) -> Option<u64> {
+    target.strip_prefix('S')?.parse().ok().filter(|axis| (1..=10).contains(axis))
+}
+
+fn justification(new: &NewPlan, id: &str) -> String {
+    let origin: String = new.queue.iter().map(|queue| format!("- From: `{}`\n", queue.path)).collect();
+    format!(
+        "# {}\n\n- Plan: `{}/{id}{SUFFIX}`\n- Actor: {}\n{origin}\n\
+         ## Why\n\nWhat is wrong or missing today, and for whom.\n\n\
+         ## Approach\n\nWhat will change, and what was considered instead.\n\n\
+         ## Verification\n\nWhich tests and receipts will show that it works.\n\n\
+         ## Risk and way back\n\nWhat could go wrong, and how to undo it.\n",
+        one_line(&new.summary),
+        paths::PLANS,
+        one_line(&new.actor),
+    )
+}
+
+fn design(new: &NewPlan, id: &str) -> String {
+    format!("# Design: {}\n\nPlan: `{id}`\n\n## Decisions\n\n## Open questions\n", one_line(&new.summary))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(change: impl FnOnce(&mut NewPlan)) -> Result<Value> {
+        let mut new = NewPlan {
+            name: "Fix it".into(),
+            summary: "Fix the parser".into(),
+            actor: "codex-1".into(),
+            layer: Some("L5".into()),
+            systemic_scale: Some(6),
+            ..NewPlan::default()
+        };
+        change(&mut new);
+        document(&new, "2026-01-05-fix-it", Stamp::from_unix(1_767_607_200))
+    }
+
+    fn queued(text: &str) -> Vec<QueueRef> {
+        vec![QueueRef::read("queue/1.md", text)]
+    }
+
+    #[test]
+    fn a_new_plan_is_valid_and_laid_out_as_the_playbook_does() {
+        let plan = plan(|_| {}).unwrap();
+        let text = layout::pretty(&plan);
+        let path = "_plans/2026-01-05-fix-it.plan.json";
+        assert_eq!(validate::check(path, text.as_bytes(), Some(&|_| Evidence::Missing)), []);
+        let keys: Vec<_> = plan.as_object().unwrap().keys().map(String::as_str).collect();
+        let wanted = "version plan_id created actor summary impact_ref systemic_targets layer_targets priority layer systemic_scale impact_score status steps checkpoint links receipts";
+        assert_eq!(keys.join(" "), wanted);
+        assert_eq!(plan["systemic_targets"], json!(["S4", "S6"]));
+        assert_eq!(plan["steps"][0]["title"], "Fix the parser");
+    }
+
+    #[test]
+    fn the_scale_is_the_highest_axis() {
+        let derived = plan(|new| {
+            new.systemic_scale = None;
+            new.systemic_targets = vec!["S3".into(), "S1".into()];
+        });
+        let derived = derived.unwrap();
+        assert_eq!((&derived["systemic_scale"], &derived["systemic_targets"]), (&json!(3), &json!(["S1", "S3"])));
+        assert!(plan(|new| new.systemic_targets = vec!["S7".into()]).is_err(), "given too low");
+        assert!(plan(|new| new.systemic_targets = vec!["X".into()]).is_err());
+        assert!(plan(|new| new.systemic_scale = None).is_err());
+    }
+
+    #[test]
+    fn the_queue_entry_fills_in_and_is_not_contradicted() {
+        let from_queue = |text: &'static str| {
+            plan(|new| {
+                (new.layer, new.systemic_scale) = (None, None);
+                new.queue = queued(text);
+            })
+        };
+        let plan_of = from_queue("# T\n\n**Coordinate:** S6:L4\n").unwrap();
+        assert_eq!((&plan_of["layer"], &plan_of["systemic_scale"]), (&json!("L4"), &json!(6)));
+        assert_eq!(plan_of["links"], json!([{"type": "queue", "ref": "queue/1.md"}]));
+        assert!(from_queue("no coordinate").is_err());
+        for contradiction in ["Coordinate: S6:L4", "Coordinate: S5:L5"] {
+            assert!(plan(|new| new.queue = queued(contradiction)).is_err(), "{contradiction}");
+        }
+        assert!(plan(|new| new.queue = queued("Coordinate: S6:L5")).is_ok());
+    }
+}

@@ -1,0 +1,109 @@
+//! Finding and reading plans.
+
+use std::fs;
+use std::path::Path;
+
+use crate::base::{Refusal, Result, files, json, names, text};
+use crate::hub::{Act, Hub, paths};
+use crate::model::plan::{Plan, SUFFIX};
+
+/// Where plans lie: those in earnest, and those that only explore (the playbook: `--exploratory`).
+pub const FOLDERS: [&str; 2] = [paths::PLANS, "_plans/exploratory"];
+
+/// A plan as it lies on disk.
+#[derive(Clone, Debug)]
+pub struct PlanFile {
+    /// Relative to the hub.
+    pub path: String,
+    pub bytes: Vec<u8>,
+    pub plan: Plan,
+}
+
+impl PlanFile {
+    /// The plan's id: what its file is called.
+    pub fn id(&self) -> &str {
+        id_of(&self.path)
+    }
+}
+
+/// The paths of all plan files, sorted. Unreadable folders have none.
+pub fn paths(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
+            if let Ok(name) = entry.file_name().into_string()
+                && name.ends_with(SUFFIX)
+            {
+                found.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// All plans, by path; one that cannot be read stands as the error that says why.
+pub fn all(hub: &Hub) -> Vec<(String, Result<PlanFile>)> {
+    paths(&hub.root).into_iter().map(|path| (path.clone(), read(hub, &path))).collect()
+}
+
+/// The plan of that id or path: `2026-01-05-docs`, `2026-01-05-docs.plan.json`,
+/// `_plans/2026-01-05-docs.plan.json`, or the full path of the latter.
+///
+/// # Errors
+/// `plan.not_found`, with the ids that look alike; or why the file cannot be read.
+pub fn find(hub: &Hub, name: &str) -> Result<PlanFile> {
+    read(hub, &locate(hub, name)?)
+}
+
+/// Like [`find`], but only the path, relative to the hub: the file may be damaged.
+pub fn locate(hub: &Hub, name: &str) -> Result<String> {
+    let inside = Path::new(name).strip_prefix(&hub.root).ok().and_then(Path::to_str).unwrap_or(name);
+    let candidates = match inside.contains('/') {
+        true => vec![inside.to_owned()],
+        false => {
+            let id = inside.strip_suffix(SUFFIX).unwrap_or(inside);
+            names::check_id("plan", id)?;
+            FOLDERS.iter().map(|folder| format!("{folder}/{id}{SUFFIX}")).collect()
+        }
+    };
+    for path in &candidates {
+        if hub.path(path)?.is_file() && path.ends_with(SUFFIX) {
+            return Ok(path.clone());
+        }
+    }
+    Err(not_found(hub, inside).into())
+}
+
+/// The id that a plan's path gives it.
+pub fn id_of(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(SUFFIX).unwrap_or(name)
+}
+
+/// The bytes of a document as the act would leave them, else as they lie on disk.
+pub(super) fn current(hub: &Hub, act: &Act, path: &str) -> Result<Option<Vec<u8>>> {
+    match act.pending(path) {
+        Some(text) => Ok(Some(text.as_bytes().to_vec())),
+        None => files::read(&hub.path(path)?, files::MAX_DOCUMENT),
+    }
+}
+
+fn read(hub: &Hub, path: &str) -> Result<PlanFile> {
+    let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(|| not_found(hub, path))?;
+    let raw = json::parse_object(&bytes, Path::new(path))?;
+    Ok(PlanFile { path: path.to_owned(), bytes, plan: Plan { raw } })
+}
+
+fn not_found(hub: &Hub, name: &str) -> Refusal {
+    let wanted = id_of(name);
+    let refusal = Refusal::not_found("plan.not_found", format!("there is no plan {}", text::clip(wanted, 130)));
+    // The slug without its date is what people remember.
+    let slug = wanted.get(11..).filter(|_| super::validate::is_plan_id(wanted)).unwrap_or(wanted);
+    let all = paths(&hub.root);
+    let alike: Vec<_> = all.iter().map(|path| id_of(path)).filter(|id| !slug.is_empty() && id.contains(slug)).collect();
+    match alike.is_empty() {
+        true => refusal.next("see: teof plan list"),
+        false => refusal.next(format!("did you mean: {}", text::clip(&alike.join(", "), 400))),
+    }
+}

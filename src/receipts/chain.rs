@@ -1,0 +1,121 @@
+//! The ledger as a chain of lines. Pure over its bytes.
+//!
+//! The rules of the chain:
+//! - the ledger is a set of lines: identical ones count once (a union merge may double them);
+//! - a line whose `id` is not its own was altered; one without an `id` was not entered by teof;
+//! - `prev` must stand earlier in the file: if it stands later, lines were re-ordered; if nowhere,
+//!   a line was taken out;
+//! - two lines with the same `prev` are a fork (two clones worked at once): information, no finding;
+//! - a path is entered once; a second line with another digest means that it was rewritten.
+
+use std::collections::{HashMap, HashSet};
+
+use super::ledger::Entry;
+use crate::base::text;
+use crate::model::event::{self, Seal};
+use crate::model::outcome::Finding;
+
+const FROM_GIT: &str = "take the ledger back from git";
+
+/// Everything that is wrong with a ledger, each with its line; `path` is named in the findings. What
+/// follows the last newline is not a line yet.
+pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
+    let whole = &bytes[..bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)];
+    let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').map(<[u8]>::trim_ascii_end).collect();
+    let mut first_line = HashMap::new();
+    for (line, number) in lines.iter().zip(1..) {
+        if let Seal::Right(id) = event::check_seal(line) {
+            first_line.entry(id).or_insert(number);
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut digests = HashMap::new();
+    let mut found = Vec::new();
+    for (line, number) in lines.iter().zip(1..).filter(|(line, _)| !line.is_empty() && seen.insert(**line)) {
+        let Some(entry) = Entry::parse(line) else {
+            let message = "the line is not an entry of the ledger";
+            found.push(Finding::high("ledger.unreadable", path, message).at(number).hint(FROM_GIT));
+            continue;
+        };
+        let shown = text::clip(&text::safe(&entry.path), 120);
+        let prev = entry.prev.as_deref().map(|prev| first_line.get(prev).copied());
+        found.extend(link(path, &shown, event::check_seal(line), prev, number).map(|finding| finding.at(number)));
+        let (sha256, first) = digests.entry(entry.path).or_insert((entry.sha256.clone(), number));
+        if *sha256 != entry.sha256 {
+            let message = format!("{shown} has another digest on line {first}");
+            let hint = "a receipt is written once; compare the two in git";
+            found.push(Finding::high("receipt.rewritten", path, message).at(number).hint(hint));
+        }
+    }
+    found
+}
+
+/// What is wrong with one line's place in the chain. `prev` is the line that it names as the one
+/// before it: `Some(None)` when there is no such line.
+fn link(path: &str, shown: &str, seal: Seal<'_>, prev: Option<Option<u64>>, number: u64) -> Option<Finding> {
+    let broken = |code, message| Some(Finding::high(code, path, message).hint(FROM_GIT));
+    match (seal, prev) {
+        (Seal::Wrong(_), _) => broken("ledger.altered", format!("the line of {shown} was altered")),
+        (Seal::Unchained, _) => {
+            let message = format!("the line of {shown} was not entered by teof");
+            Some(Finding::medium("ledger.unchained", path, message).hint("see: teof receipts add --help"))
+        }
+        (Seal::Right(_), Some(None)) => broken("ledger.gap", format!("the line before that of {shown} is gone")),
+        (Seal::Right(_), Some(Some(before))) if before >= number => {
+            broken("ledger.reordered", format!("{shown} was entered after line {before}, and stands before it"))
+        }
+        (Seal::Right(_), _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use serde_json::json;
+
+    fn line(path: &str, prev: Option<&str>) -> (String, String) {
+        let mut map = json!({"path": path, "sha256": "0", "agent_id": "a", "ts": Stamp::from_unix(0)});
+        if let Some(prev) = prev {
+            map["prev"] = json!(prev);
+        }
+        let (line, id) = event::seal(map.as_object().unwrap());
+        (String::from_utf8(line).unwrap(), id)
+    }
+
+    fn three() -> [String; 3] {
+        let (one, first) = line("one", None);
+        let (two, second) = line("two", Some(&first));
+        [one, two, line("three", Some(&second)).0]
+    }
+
+    fn codes(lines: &[&str]) -> Vec<(u64, String)> {
+        let found = check("l", lines.concat().as_bytes());
+        found.into_iter().map(|finding| (finding.line.unwrap(), finding.code)).collect()
+    }
+
+    #[test]
+    fn whole_doubled_and_forked_chains_are_fine() {
+        let [one, two, three] = three();
+        let id = serde_json::from_str::<serde_json::Value>(&one).unwrap()["id"].as_str().unwrap().to_owned();
+        let fork = line("other", Some(&id)).0;
+        assert_eq!(codes(&[&one, &two, &three]), []);
+        assert_eq!(codes(&[&one, &two, &three, &fork, &two, "{\"cut"]), []);
+    }
+
+    #[test]
+    fn changed_missing_and_reordered_lines_are_named() {
+        let [one, two, three] = three();
+        let of = |lines: &[&str]| codes(lines).into_iter().map(|(at, code)| format!("{at} {code}")).collect::<Vec<_>>();
+        assert_eq!(of(&[&one, &three]), ["2 ledger.gap"]);
+        assert_eq!(of(&[&two, &one, &three]), ["1 ledger.reordered"]);
+        let altered = two.replace("two", "TWO");
+        assert_eq!(of(&[&one, &altered, &three]), ["2 ledger.altered", "3 ledger.gap"]);
+        assert_eq!(
+            of(&[&one, "{\"path\":\"x\",\"sha256\":\"1\"}\n", "[]\n"]),
+            ["2 ledger.unchained", "3 ledger.unreadable"]
+        );
+        let again = line("one", None).0.replace("\"0\"", "\"1\"");
+        assert_eq!(of(&[&one, &again]), ["2 ledger.altered", "2 receipt.rewritten"]);
+    }
+}
