@@ -18,6 +18,7 @@
 //! | [`exec`] | supervised processes | |
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
+//! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/` |
 //! | [`ops`] | one act over several stores: claim, release, take over, assign | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
@@ -26,6 +27,7 @@ pub mod base;
 pub mod bus;
 pub mod cli;
 pub mod conductor;
+pub mod coordinator;
 pub mod exec;
 pub mod guard;
 pub mod hub;

@@ -103,12 +103,17 @@ fn line_start(file: &File, end: u64) -> Result<u64> {
 /// byte `from` on, until it returns `false`. Returns the offset after the last whole line read.
 ///
 /// A missing file has no lines.
-pub fn for_each_line(path: &Path, from: u64, mut each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {
-    let Some(mut file) = files::open_regular(path)? else {
-        return Ok(from);
-    };
-    file.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::with_capacity(1 << 20, file);
+pub fn for_each_line(path: &Path, from: u64, each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {
+    match files::open_regular(path)? {
+        Some(file) => for_each_line_of(&file, from, each),
+        None => Ok(from),
+    }
+}
+
+/// Like [`for_each_line`], of an open file, whose position is neither used nor moved: several threads may
+/// read parts of one file.
+pub fn for_each_line_of(file: &File, from: u64, mut each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {
+    let mut reader = BufReader::with_capacity(1 << 20, From { file, at: from });
     let mut offset = from;
     let mut number = 0;
     let mut line = Vec::new();
@@ -125,6 +130,20 @@ pub fn for_each_line(path: &Path, from: u64, mut each: impl FnMut(u64, u64, &[u8
         if !each(number, at, &line)? {
             return Ok(offset);
         }
+    }
+}
+
+/// Reads a file from a position of its own.
+struct From<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for From<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read_at(into, self.at)?;
+        self.at += n as u64;
+        Ok(n)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Refusal, Result, env};
@@ -29,6 +29,9 @@ impl Stamp {
     /// Reads RFC 3339 with any offset and fraction, and the compact form `20251019T130854Z`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        if let Some(at) = canonical(text.as_bytes()) {
+            return Some(Self(at.and_utc()));
+        }
         if let Ok(at) = DateTime::parse_from_rfc3339(text) {
             return Some(Self(at.with_timezone(&Utc).trunc_subsecs(0)));
         }
@@ -61,6 +64,20 @@ impl Stamp {
         let delta = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
         Self(self.0.checked_sub_signed(delta).unwrap_or(DateTime::<Utc>::MIN_UTC))
     }
+}
+
+/// The form that we write, read without a general parser: logs hold millions of them.
+fn canonical(text: &[u8]) -> Option<NaiveDateTime> {
+    if text.len() != 20 || !text.iter().zip(b"0000-00-00T00:00:00Z").all(fits) {
+        return None;
+    }
+    let number = |at: usize, digits: usize| text[at..at + digits].iter().fold(0, |n, d| n * 10 + u32::from(d - b'0'));
+    let date = NaiveDate::from_ymd_opt(number(0, 4) as i32, number(5, 2), number(8, 2))?;
+    date.and_hms_opt(number(11, 2), number(14, 2), number(17, 2))
+}
+
+fn fits((found, wanted): (&u8, &u8)) -> bool {
+    if *wanted == b'0' { found.is_ascii_digit() } else { found == wanted }
 }
 
 impl fmt::Display for Stamp {
@@ -171,6 +188,10 @@ mod tests {
         assert_eq!(at.to_string(), "2025-10-19T13:08:54Z");
         assert_eq!(at.compact(), "20251019T130854Z");
         assert_eq!(Stamp::parse("20251019T130854Z"), Some(at));
+        assert_eq!(Stamp::parse(" 2025-10-19T13:08:54Z\n"), Some(at));
+        for bad in ["2025-13-19T13:08:54Z", "2025-02-30T13:08:54Z", "2025-10-19T24:00:00Z", "x"] {
+            assert_eq!(Stamp::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! The log is a set of lines. An agent's lines chain: each carries the id of the one before it.
 
 use std::fs;
-use std::path::PathBuf;
 
 use super::line;
+use super::log::Log;
+use super::trace::chain_id;
 use crate::base::{Result, jsonl, names};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{Event, EventView};
@@ -20,10 +21,11 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, event: &Event) -> Result<String
     let hub = writer.hub();
     let prev = match act.pending_lines(paths::EVENTS).and_then(|lines| head_in(lines.as_bytes(), &event.agent_id)) {
         Some(id) => Some(id),
-        None => head(hub, &event.agent_id)?,
+        None => Log::look(hub)?.head(&event.agent_id).map(str::to_owned),
     };
     let (line, id) = event.line(hub.now(), prev.as_deref());
     line::check_line(&line)?;
+    seal_if_large(hub, act)?;
     act.append(paths::EVENTS, &line);
     Ok(id)
 }
@@ -34,6 +36,30 @@ fn check(event: &Event) -> Result<()> {
     line::check_text("summary", &event.summary)?;
     if let Some(task) = &event.task_id {
         names::check_id("task", task)?;
+    }
+    Ok(())
+}
+
+/// Past `log.seal_at` bytes the log gets the name of its first line's time, in the same act, and a new
+/// one begins.
+fn seal_if_large(hub: &Hub, act: &mut Act) -> Result<()> {
+    let path = hub.path(paths::EVENTS)?;
+    let size = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
+    if size < hub.settings()?.log.seal_at.max(1) || act.renamed().any(|path| path == paths::EVENTS) {
+        return Ok(());
+    }
+    let mut first = None;
+    jsonl::for_each_line(&path, 0, |_, _, line| {
+        first = EventView::parse(line).ok().and_then(|view| view.at());
+        Ok(false)
+    })?;
+    let stem = format!("{}{}", paths::SEALED, first.unwrap_or(hub.now()).compact());
+    for n in 1.. {
+        let name = if n == 1 { format!("{stem}.jsonl") } else { format!("{stem}-{n}.jsonl") };
+        if fs::symlink_metadata(hub.path(&name)?).is_err() {
+            act.rename(paths::EVENTS, name);
+            break;
+        }
     }
     Ok(())
 }
@@ -58,22 +84,6 @@ fn sealed_name(name: &str) -> Option<String> {
     name.strip_suffix(".jsonl").filter(|stem| stem.starts_with("events-")).map(str::to_owned)
 }
 
-/// The id of an agent's last chained line.
-fn head(hub: &Hub, agent: &str) -> Result<Option<String>> {
-    for log in logs(hub)?.iter().rev() {
-        let path: PathBuf = hub.path(log)?;
-        let mut found = None;
-        jsonl::for_each_line_backwards(&path, |line| {
-            found = id_of(line, agent);
-            found.is_none()
-        })?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
 fn head_in(lines: &[u8], agent: &str) -> Option<String> {
     lines.rsplit(|&b| b == b'\n').find_map(|line| id_of(line, agent))
 }
@@ -81,29 +91,18 @@ fn head_in(lines: &[u8], agent: &str) -> Option<String> {
 /// The id of a line, when the line is this agent's.
 fn id_of(line: &[u8], agent: &str) -> Option<String> {
     let view = EventView::parse(line).ok().filter(|view| view.agent_id.as_deref() == Some(agent))?;
-    view.id.map(|id| id.into_owned())
+    chain_id(&view).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Clock;
+    use crate::bus::testing::repository;
     use crate::model::event::{Seal, check_seal};
-
-    fn hub() -> (tempfile::TempDir, Hub) {
-        let dir = tempfile::tempdir().unwrap();
-        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(dir.path()).status();
-        assert!(init.unwrap().success());
-        for folder in paths::OWNED {
-            fs::create_dir(dir.path().join(folder)).unwrap();
-        }
-        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
-        (dir, hub)
-    }
 
     #[test]
     fn events_of_one_agent_chain_within_and_across_acts() {
-        let (_dir, hub) = hub();
+        let (_dir, hub) = repository();
         let mut ids = Vec::new();
         for _ in 0..2 {
             let mut writer = hub.lock("test").unwrap();
@@ -123,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_back_is_refused_before_anything_is_staged() {
-        let (_dir, hub) = hub();
+        let (_dir, hub) = repository();
         let writer = hub.lock("test").unwrap();
         let mut act = Act::new("test");
         for (event, code) in [

@@ -5,13 +5,34 @@
 
 pub mod activity;
 pub mod assignments;
+mod cache;
 pub mod claim_rules;
 pub mod claims;
 mod documents;
 pub mod events;
 pub mod holds;
 mod line;
+pub mod log;
 pub mod messages;
+mod trace;
 
 pub use documents::{Damaged, Listing};
 pub use line::{check_length, check_text};
+
+#[cfg(test)]
+mod testing {
+    use crate::base::Clock;
+    use crate::hub::{Hub, paths};
+
+    /// A fresh repository with the record's folders.
+    pub fn repository() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(dir.path()).status();
+        assert!(init.unwrap().success());
+        for folder in paths::OWNED {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+}

@@ -2,7 +2,46 @@
 //!
 //! Chooses and records; never executes what it proposes.
 
+pub mod alert;
 mod facts;
 pub mod select;
 pub mod sources;
 mod work;
+
+use std::collections::BTreeMap;
+
+use select::{Ranking, Reason, Rules, Skipped, Taker};
+use sources::Scope;
+
+use crate::base::{Refusal, Result};
+use crate::guard::prerequisites::{self, Prerequisites};
+use crate::hub::{Hub, paths};
+use crate::model::backlog::Backlog;
+
+/// What there is to do now, and what it was judged by.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub ranking: Ranking,
+    pub prerequisites: Prerequisites,
+    pub backlog: Option<Backlog>,
+}
+
+/// Reads the stores and ranks what is in them. `excluded` names tasks that are not to be chosen, with
+/// the reason. Takes no lock: whoever takes a task claims it, and the claim decides.
+///
+/// A backlog that cannot be read is a skip like any other, so that the plans go on.
+pub fn look(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Look> {
+    let (backlog, damage) = match sources::read_backlog(hub) {
+        Ok(backlog) => (backlog, None),
+        Err(e) if Refusal::of(&e).is_some() => (None, Some(e.to_string())),
+        Err(fault) => return Err(fault),
+    };
+    let prerequisites = prerequisites::check(hub, backlog.as_ref())?;
+    let candidates = sources::gather(hub, scope, taker, backlog.as_ref())?;
+    let rules = Rules { taker, prerequisites: prerequisites.failure(), excluded };
+    let mut ranking = select::rank(candidates, &rules);
+    if let Some(text) = damage {
+        ranking.skipped.push(Skipped { task_id: paths::BACKLOG.into(), reason: Reason::Damaged, text });
+    }
+    Ok(Look { ranking, prerequisites, backlog })
+}

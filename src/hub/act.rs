@@ -112,12 +112,11 @@ impl Act {
     }
 
     /// The files that the act gives another name.
-    pub(super) fn renamed(&self) -> Vec<String> {
-        let from = self.changes.iter().filter_map(|change| match change {
-            Change::Rename { from, .. } => Some(from.clone()),
+    pub fn renamed(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Rename { from, .. } => Some(from.as_str()),
             _ => None,
-        });
-        from.collect()
+        })
     }
 
     pub fn is_empty(&self) -> bool {

@@ -40,7 +40,7 @@ impl<'h> Writer<'h> {
     /// When a change cannot be made (no room, no permission, a path out of the tree), nothing is changed.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
         act::check_absent(&self.hub.root, &act)?;
-        let renamed = act.renamed();
+        let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
         for change in &mut act.changes {
             let path = self.target(change)?;
             if let Change::Append { path: relative, at, .. } = change {

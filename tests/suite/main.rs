@@ -7,4 +7,6 @@ mod claims;
 mod exec;
 mod house;
 mod result_guard;
+mod select;
+mod simulation;
 mod surface;

@@ -1,0 +1,285 @@
+//! Looking at the event log, sealed parts included: who was seen when, and the latest lines that one wants.
+//!
+//! Reads what is new since the last look, and from the end backwards no more than what is asked for.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::cache::{self, Known};
+use super::events;
+use super::trace::{BLOCK, Steps, Trace};
+use crate::base::{Result, Stamp, files, jsonl};
+use crate::hub::Hub;
+use crate::model::event::EventView;
+
+/// The log as it was found.
+#[derive(Debug)]
+pub struct Log<'h> {
+    hub: &'h Hub,
+    /// Oldest first.
+    parts: Vec<(String, Known<Trace>)>,
+}
+
+/// When an agent was last seen in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Any event.
+    pub last: Option<Stamp>,
+    /// A handshake: a session was begun.
+    pub handshake: Option<Stamp>,
+    /// A handshake or a status.
+    pub beat: Option<Stamp>,
+}
+
+/// How large the log is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Size {
+    pub files: usize,
+    pub bytes: u64,
+    /// Identical lines, as union merges may leave them, are counted each.
+    pub lines: u64,
+    /// Lines that are no JSON object.
+    pub damaged: u64,
+}
+
+impl<'h> Log<'h> {
+    /// Brings what is known of the log up to date.
+    pub fn look(hub: &'h Hub) -> Result<Log<'h>> {
+        let parts = cache::look(hub, "cache/events.json", &events::logs(hub)?)?;
+        Ok(Log { hub, parts })
+    }
+
+    /// The id of an agent's last chained line.
+    pub fn head(&self, agent: &str) -> Option<&str> {
+        self.steps(agent).rev().find_map(|(_, steps)| steps.head.as_deref())
+    }
+
+    pub fn seen(&self, agent: &str) -> Seen {
+        let mut seen = Seen::default();
+        for (_, steps) in self.steps(agent) {
+            seen.last = seen.last.max(steps.seen);
+            seen.handshake = seen.handshake.max(steps.handshake);
+            seen.beat = seen.beat.max(steps.beat.map(|(at, _)| at));
+        }
+        seen
+    }
+
+    /// Everybody whose events are in the log.
+    pub fn everybody(&self) -> BTreeMap<&str, Seen> {
+        let names = self.parts.iter().flat_map(|(_, known)| known.facts.seats.keys());
+        names.map(|agent| (agent.as_str(), self.seen(agent))).collect()
+    }
+
+    /// An agent's latest handshake or status, as it stands in the log.
+    pub fn last_beat(&self, agent: &str) -> Result<Option<Vec<u8>>> {
+        let beats = self.steps(agent).filter_map(|(part, steps)| steps.beat.map(|(at, offset)| (at, part, offset)));
+        let Some((_, part, offset)) = beats.max_by_key(|(at, ..)| *at) else { return Ok(None) };
+        let mut found = None;
+        jsonl::for_each_line(&self.hub.path(part)?, offset, |_, _, line| {
+            found = Some(line.to_vec());
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    pub fn size(&self) -> Size {
+        let mut size = Size { files: self.parts.len(), ..Size::default() };
+        for (_, known) in &self.parts {
+            size.bytes += known.end;
+            size.lines += known.facts.lines;
+            size.damaged += known.facts.damaged;
+        }
+        size
+    }
+
+    /// The last `limit` lines (0: all) that are `wanted`, oldest first. Identical lines count once; lines
+    /// that are no event are passed over. With `since`, earlier events and those without a time are, too,
+    /// and blocks in which nothing is that late are not even read.
+    pub fn latest(
+        &self,
+        since: Option<Stamp>,
+        limit: usize,
+        mut wanted: impl FnMut(&EventView<'_>) -> bool,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut known: HashSet<Vec<u8>> = HashSet::new();
+        for (part, block) in self.blocks_backwards(since) {
+            for line in self.lines_of(part, block)?.into_iter().rev() {
+                let Ok(view) = EventView::parse(&line) else { continue };
+                if since.is_some_and(|since| view.at().is_none_or(|at| at < since)) || !wanted(&view) {
+                    continue;
+                }
+                if known.insert(line.clone()) {
+                    found.push(line);
+                }
+                if limit > 0 && found.len() == limit {
+                    found.reverse();
+                    return Ok(found);
+                }
+            }
+        }
+        found.reverse();
+        Ok(found)
+    }
+
+    fn blocks_backwards(&self, since: Option<Stamp>) -> impl Iterator<Item = (&str, u64)> {
+        self.parts.iter().rev().flat_map(move |(part, known)| {
+            let blocks = 0..known.end.div_ceil(BLOCK);
+            let late = move |block: &u64| {
+                let latest = known.facts.latest.get(*block as usize).copied().unwrap_or(0);
+                since.is_none_or(|since| latest >= since.unix())
+            };
+            blocks.rev().filter(late).map(move |block| (part.as_str(), block))
+        })
+    }
+
+    /// The lines that begin in a block.
+    fn lines_of(&self, part: &str, block: u64) -> Result<Vec<Vec<u8>>> {
+        let mut lines = Vec::new();
+        let Some(file) = files::open_regular(&self.hub.path(part)?)? else { return Ok(lines) };
+        let Some(start) = cache::first_line(&file, 0, block * BLOCK)? else { return Ok(lines) };
+        jsonl::for_each_line_of(&file, start, |_, at, line| {
+            let mine = at < (block + 1) * BLOCK;
+            if mine {
+                lines.push(line.to_vec());
+            }
+            Ok(mine)
+        })?;
+        Ok(lines)
+    }
+
+    fn steps(&self, agent: &str) -> impl DoubleEndedIterator<Item = (&str, &Steps)> {
+        self.parts.iter().filter_map(move |(part, known)| Some((part.as_str(), known.facts.seats.get(agent)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bus::testing::repository;
+    use crate::hub::{Act, paths};
+    use crate::model::event::Event;
+
+    fn put(hub: &Hub, relative: &str, bytes: &[u8]) {
+        let path = hub.root.join(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn event(n: usize) -> String {
+        let agent = ["a", "b", "c"][n % 3];
+        let kind = if n.is_multiple_of(5) { "handshake" } else { "note" };
+        let ts = Stamp::from_unix(1_767_600_000 + n as i64);
+        format!(
+            "{{\"ts\":\"{ts}\",\"agent_id\":\"{agent}\",\"event\":\"{kind}\",\"summary\":\"{}\",\"id\":\"{n:016x}\"}}\n",
+            "x".repeat(n % 400)
+        )
+    }
+
+    /// What is known without any cache.
+    fn afresh(hub: &Hub) -> (BTreeMap<String, Seen>, Size, Vec<Option<String>>) {
+        let _ = fs::remove_file(hub.local("cache/events.json"));
+        known(hub)
+    }
+
+    fn known(hub: &Hub) -> (BTreeMap<String, Seen>, Size, Vec<Option<String>>) {
+        let log = Log::look(hub).unwrap();
+        let heads = ["a", "b", "c"].map(|agent| log.head(agent).map(str::to_owned)).to_vec();
+        (log.everybody().into_iter().map(|(agent, seen)| (agent.to_owned(), seen)).collect(), log.size(), heads)
+    }
+
+    #[test]
+    fn a_look_with_a_cache_sees_what_a_look_without_one_sees() {
+        let (_dir, hub) = repository();
+        let mut text = String::new();
+        for n in 0..30_000 {
+            text.push_str(&event(n));
+        }
+        assert!(text.len() > 5 << 20, "long enough to be read by several threads");
+        put(&hub, paths::EVENTS, text.as_bytes());
+        let whole = known(&hub);
+        assert_eq!(whole.1.lines, 30_000);
+        assert_eq!(whole.2[0].as_deref(), Some("000000000000752d"));
+        // Longer; replaced by a shorter file; changed in the middle without another length; cut.
+        let longer = text.clone() + &event(30_000) + "{\"ts\":\"20";
+        let shorter = text[..text.len() / 2].to_owned();
+        let shorter = shorter[..=shorter.rfind('\n').unwrap()].to_owned();
+        let changed = shorter.replace("handshake", "handshook");
+        for bytes in [&longer, &shorter, &changed, &String::new(), &text] {
+            put(&hub, paths::EVENTS, bytes.as_bytes());
+            let with = known(&hub);
+            assert_eq!(with, afresh(&hub));
+        }
+        // Sealed: the same file under another name, and a new one.
+        fs::rename(hub.root.join(paths::EVENTS), hub.root.join("_bus/events/events-20260105T080000Z.jsonl")).unwrap();
+        put(&hub, paths::EVENTS, event(40_000).as_bytes());
+        let with = known(&hub);
+        assert_eq!((with.1.lines, with.1.files), (30_001, 2));
+        assert_eq!(with, afresh(&hub));
+    }
+
+    #[test]
+    fn the_latest_lines_are_filtered_before_they_are_limited_and_reach_into_sealed_logs() {
+        let (_dir, hub) = repository();
+        let text = |range: std::ops::Range<usize>| range.map(event).collect::<String>();
+        put(&hub, "_bus/events/events-20260105T080000Z.jsonl", text(0..3000).as_bytes());
+        put(&hub, paths::EVENTS, (text(3000..3010) + &event(3009)).as_bytes());
+        let log = Log::look(&hub).unwrap();
+        let ids = |since, limit, agent: &str| -> Vec<String> {
+            let lines = log.latest(since, limit, |view| view.agent_id.as_deref() == Some(agent)).unwrap();
+            lines.iter().map(|line| EventView::parse(line).unwrap().id.unwrap().into_owned()).collect()
+        };
+        let hex = |numbers: &[usize]| numbers.iter().map(|n| format!("{n:016x}")).collect::<Vec<_>>();
+        assert_eq!(ids(None, 2, "a"), hex(&[3006, 3009]), "an identical line counts once");
+        assert_eq!(ids(None, 5, "b"), hex(&[2995, 2998, 3001, 3004, 3007]));
+        assert_eq!(ids(None, 0, "c").len(), 1003);
+        let since = Stamp::from_unix(1_767_600_000 + 2996);
+        assert_eq!(ids(Some(since), 0, "b"), hex(&[2998, 3001, 3004, 3007]));
+        let beat = log.last_beat("b").unwrap().unwrap();
+        assert_eq!(EventView::parse(&beat).unwrap().id.unwrap(), format!("{:016x}", 2995));
+    }
+
+    #[test]
+    fn a_log_that_is_long_enough_is_sealed_and_read_on() {
+        let (_dir, hub) = repository();
+        put(&hub, "teof.toml", b"[log]\nseal_at = 2000\n");
+        let mut ids = Vec::new();
+        for n in 0..40 {
+            let mut writer = hub.lock("test").unwrap();
+            let mut act = Act::new("test");
+            for agent in ["a", "b"] {
+                ids.push(events::stage(&writer, &mut act, &Event::new(agent, "status", n.to_string())).unwrap());
+            }
+            writer.perform(act).unwrap();
+        }
+        assert!(events::logs(&hub).unwrap().len() > 3);
+        let log = Log::look(&hub).unwrap();
+        let lines = log.latest(None, 0, |_| true).unwrap();
+        let views: Vec<_> = lines.iter().map(|line| EventView::parse(line).unwrap()).collect();
+        let found: Vec<_> = views.iter().map(|view| view.id.as_deref().unwrap()).collect();
+        assert_eq!(found, ids);
+        let chained = views.iter().enumerate().all(|(i, view)| view.prev.as_deref() == (i >= 2).then(|| &*ids[i - 2]));
+        assert!(chained, "chains run through seals");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000), lines in any::<bool>()) {
+            let (_dir, hub) = repository();
+            let mut log = bytes;
+            if lines {
+                log.iter_mut().step_by(7).for_each(|b| *b = b'\n');
+            }
+            log.extend_from_slice(event(1).as_bytes());
+            put(&hub, paths::EVENTS, &log);
+            let log = Log::look(&hub).unwrap();
+            let found = log.latest(None, 0, |_| true).unwrap();
+            prop_assert!(found.len() as u64 <= log.size().lines);
+            prop_assert!(found.len() <= 1 || log.size().lines > 1);
+        }
+    }
+}

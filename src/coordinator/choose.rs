@@ -1,0 +1,178 @@
+//! Choice: which of what the selector offers is given, and to whom.
+//!
+//! The selector ranks and checks the record; here it is only asked whether the coordinator may give
+//! it now: slots, one step per plan, operators' words, seats and their limits.
+
+use super::input::{Action, Decision, Offer, Skipped, View};
+use super::state::{Given, Job, Phase};
+use super::step::{Turn, closed, has_slot};
+use crate::base::digest;
+
+/// How many passed-over tasks a decision lists; the rest is counted.
+const LISTED: usize = 40;
+/// How many reports are remembered as made.
+const TOLD: usize = 500;
+
+impl Turn<'_> {
+    /// Gives as much as slots allow, best first.
+    pub(super) fn choose(&mut self, view: View) {
+        self.tell_once(&view.skipped);
+        let mut passed = Vec::new();
+        let mut chose = false;
+        for offer in view.offers {
+            if !has_slot(self.state, &self.rules) {
+                break;
+            }
+            match self.obstacle(&offer) {
+                Some(why) => passed.push(Skipped { task: offer.task, why, tell: false }),
+                None => match self.seat_for(&offer) {
+                    Err(why) => passed.push(Skipped { task: offer.task, why, tell: false }),
+                    Ok(seat) => {
+                        self.give(offer, seat, passed.iter().chain(&view.skipped));
+                        chose = true;
+                    }
+                },
+            }
+        }
+        if chose {
+            self.poll_after(self.rules.poll_min);
+            self.state.life.last_nothing.clear();
+        } else if has_slot(self.state, &self.rules) {
+            self.log_nothing(passed.iter().chain(&view.skipped));
+        }
+    }
+
+    /// Why an offer is not given now.
+    fn obstacle(&self, offer: &Offer) -> Option<String> {
+        let state = &*self.state;
+        if let Some(why) = closed(state, &offer.task) {
+            return Some(why);
+        }
+        if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
+            return Some("as many jobs as asked for were chosen".into());
+        }
+        if let Some(word) = state.skips.get(&offer.task) {
+            return Some(format!("skipped by {}", word.by));
+        }
+        if let Some(until) = state.cooling.get(&offer.task) {
+            return Some(format!("could not be given; tried again after {until}"));
+        }
+        if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
+            return Some(format!("has the job {}", job.id));
+        }
+        let plan = offer.plan.as_ref()?;
+        let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
+        Some(format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id))
+    }
+
+    /// The seat an offer is meant for, else the one with the least to do.
+    fn seat_for(&self, offer: &Offer) -> Result<String, String> {
+        let state = &*self.state;
+        let seats = state.life.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
+        let busy = |seat: &str| state.live_jobs().filter(|job| job.seat == seat).count();
+        let today = |seat: &str| state.given.get(seat).filter(|g| g.day == self.now.date()).map_or(0, |g| g.times);
+        let has_room = |seat: &&super::input::Seat| seat.daily_limit.is_none_or(|limit| today(&seat.id) < limit);
+        let wanted = state.reassigned.get(&offer.task).or(offer.seat.as_ref());
+        if let Some(wanted) = wanted {
+            let seat = seats.iter().find(|seat| seat.id == *wanted);
+            let seat = seat.ok_or_else(|| format!("its seat {wanted} is not among the workers"))?;
+            return match has_room(&seat) {
+                true => Ok(seat.id.clone()),
+                false => Err(format!("its seat {wanted} had its share for today")),
+            };
+        }
+        let free = seats.iter().filter(has_room).min_by_key(|seat| (busy(&seat.id), today(&seat.id), &seat.id));
+        free.map(|seat| seat.id.clone()).ok_or_else(|| match seats.is_empty() {
+            true => "there is no seat to give it to".into(),
+            false => "every seat had its share for today".into(),
+        })
+    }
+
+    fn give<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
+        let state = &mut *self.state;
+        state.last_number += 1;
+        let id = format!("{}-{}", self.now.compact(), state.last_number);
+        state.submissions.retain(|submission| submission.task != offer.task);
+        state.reassigned.remove(&offer.task);
+        state.totals.chosen += 1;
+        state.life.chosen += 1;
+        let today = self.now.date();
+        let given = state.given.entry(seat.clone()).or_default();
+        if given.day != today {
+            *given = Given { day: today, times: 0 };
+        }
+        given.times += 1;
+        let (listed, more) = list(skipped);
+        self.say(Some(id.clone()), format!("chose {} for {seat}: {}", offer.task, offer.why));
+        self.state.jobs.push(Job {
+            id: id.clone(),
+            task: offer.task.clone(),
+            plan: offer.plan,
+            step: offer.step,
+            title: offer.title,
+            source: offer.source,
+            seat: seat.clone(),
+            phase: Phase::Giving,
+            epoch: None,
+            order: None,
+            run: 1,
+            failures: 0,
+            interruptions: 0,
+            wish: None,
+            last: None,
+            chosen_at: self.now,
+        });
+        self.act(Action::Decide(Decision {
+            decision: "chose".into(),
+            job: Some(id.clone()),
+            task: Some(offer.task),
+            seat: Some(seat),
+            why: offer.why,
+            skipped: listed,
+            more,
+        }));
+        self.begin(&id);
+    }
+
+    /// Logs why nothing was chosen, when the reasons are not those that were logged last.
+    fn log_nothing<'a>(&mut self, skipped: impl Iterator<Item = &'a Skipped>) {
+        let (listed, more) = list(skipped);
+        let key = match listed.is_empty() {
+            true => String::new(),
+            false => digest::sha256(format!("{listed:?} {more}").as_bytes()),
+        };
+        if key == self.state.life.last_nothing {
+            return;
+        }
+        self.state.life.last_nothing = key;
+        if !listed.is_empty() {
+            let why = "nothing can be given now".into();
+            let (decision, job, task, seat) = ("nothing".into(), None, None, None);
+            self.act(Action::Decide(Decision { decision, job, task, seat, why, skipped: listed, more }));
+        }
+    }
+
+    /// Tells the people, once, what only they can mend.
+    fn tell_once(&mut self, skipped: &[Skipped]) {
+        for skipped in skipped.iter().filter(|skipped| skipped.tell) {
+            let text = format!("{} is not eligible: {}", skipped.task, skipped.why);
+            let key = digest::sha256(text.as_bytes())[..16].to_owned();
+            if self.state.told.contains(&key) {
+                continue;
+            }
+            self.state.told.push_back(key);
+            if self.state.told.len() > TOLD {
+                self.state.told.pop_front();
+            }
+            self.say(None, text.clone());
+            self.act(Action::Note { text, job: None, alert: false });
+        }
+    }
+}
+
+fn list<'a>(skipped: impl Iterator<Item = &'a Skipped>) -> (Vec<Skipped>, usize) {
+    let mut listed: Vec<Skipped> = skipped.cloned().collect();
+    let more = listed.len().saturating_sub(LISTED);
+    listed.truncate(LISTED);
+    (listed, more)
+}

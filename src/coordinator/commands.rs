@@ -1,0 +1,211 @@
+//! What operators may say, and what it changes.
+
+use super::input::{Action, Command, Decision, Effect, How};
+use super::state::{Submission, Wish, Word};
+use super::step::Turn;
+
+/// How many commands are remembered as done.
+const HANDLED: usize = 500;
+/// How many tasks operators may have skipped or reassigned at the same time.
+const WORDS: usize = 1000;
+
+impl Turn<'_> {
+    pub(super) fn command(&mut self, id: String, word: Word, command: Command) {
+        if self.state.handled.contains(&id) {
+            // It took effect before a crash; only its file was left.
+            self.out.push(Effect::Answer { command: id, ok: true, text: "it has taken effect already".into() });
+            return;
+        }
+        self.state.handled.push_back(id.clone());
+        if self.state.handled.len() > HANDLED {
+            self.state.handled.pop_front();
+        }
+        let name = name(&command);
+        let by = word.by.clone();
+        let (ok, text) = match self.obey(word, command) {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        if ok {
+            self.log_command(name, &by, &text);
+        }
+        self.state.life.look_again = true;
+        self.poll_after(self.rules.poll_min);
+        self.out.push(Effect::Answer { command: id, ok, text });
+    }
+
+    fn obey(&mut self, word: Word, command: Command) -> Result<String, String> {
+        match command {
+            Command::Submit { task, plan, step } => self.submit(Submission { task, plan, step, word }),
+            Command::Pause => {
+                self.state.paused = Some(word);
+                Ok("nothing new starts until it is resumed; what runs goes on".into())
+            }
+            Command::Resume { task: None } => match self.state.paused.take() {
+                Some(_) => Ok("work is chosen again".into()),
+                None => Err("it was not paused".into()),
+            },
+            Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
+                Some(_) => Ok(format!("{task} may be chosen again")),
+                None => Err(format!("{task} was not skipped")),
+            },
+            Command::Cancel { target, now } => self.cancel(&target, word, now),
+            Command::Reassign { target, to } => self.reassign(&target, to, word),
+            Command::Skip { task } => {
+                room(self.state.skips.len())?;
+                self.state.submissions.retain(|submission| submission.task != task);
+                self.state.skips.insert(task.clone(), word);
+                Ok(format!("{task} is not chosen until it is resumed or submitted"))
+            }
+            Command::Stop { now } => {
+                self.end(if now { How::Now } else { How::Stage });
+                Ok("the coordinator ends when its workers have".into())
+            }
+            Command::ResetBreaker => match self.state.breaker.open.take() {
+                Some(trip) => {
+                    self.state.breaker.failures_in_a_row = 0;
+                    Ok(format!("the breaker is closed; it was open because {}", trip.reason))
+                }
+                None => Err("the breaker is not open".into()),
+            },
+        }
+    }
+
+    fn submit(&mut self, submission: Submission) -> Result<String, String> {
+        let task = submission.task.clone();
+        if let Some(job) = self.state.find_live(&task) {
+            return Err(format!("{task} has the job {} already", job.id));
+        }
+        if self.state.submissions.iter().any(|other| other.task == task) {
+            return Err(format!("{task} is queued already"));
+        }
+        if self.state.submissions.len() >= self.rules.queue {
+            return Err(format!("the queue is full ({} wait); submit again when one has begun", self.rules.queue));
+        }
+        self.state.skips.remove(&task);
+        self.state.cooling.remove(&task);
+        self.state.submissions.push_back(submission);
+        Ok(format!("{task} is queued as number {}", self.state.submissions.len()))
+    }
+
+    fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
+        let queued = self.state.submissions.len();
+        self.state.submissions.retain(|submission| submission.task != target);
+        let was_queued = self.state.submissions.len() < queued;
+        let Some(job) = self.state.find_live(target) else {
+            return match was_queued {
+                true => Ok(format!("{target} is not queued any more")),
+                false => Err(format!("no job and no submission is called {target}")),
+            };
+        };
+        room(self.state.skips.len())?;
+        let (id, task) = (job.id.clone(), job.task.clone());
+        self.wish(&id, Wish { word: word.clone(), to: None, now });
+        self.state.skips.insert(task.clone(), word);
+        Ok(format!("{id} ends; {task} is not chosen until it is resumed or submitted"))
+    }
+
+    fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
+        let known = self.state.life.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
+        if !known {
+            return Err(format!("{to} is not among the workers' seats"));
+        }
+        room(self.state.reassigned.len())?;
+        let Some(job) = self.state.find_live(target) else {
+            self.state.reassigned.insert(target.to_owned(), to.clone());
+            return Ok(format!("{target} goes to {to} when it is chosen"));
+        };
+        if job.seat == to {
+            return Err(format!("{} is {to}'s already", job.task));
+        }
+        let (id, task) = (job.id.clone(), job.task.clone());
+        self.wish(&id, Wish { word, to: Some(to.clone()), now: false });
+        self.state.reassigned.insert(task.clone(), to.clone());
+        Ok(format!("{id} ends at its stage boundary; then {task} goes to {to}"))
+    }
+
+    fn wish(&mut self, id: &str, wish: Wish) {
+        if let Some(job) = self.state.jobs.iter_mut().find(|job| job.id == id) {
+            job.wish = Some(wish);
+        }
+    }
+
+    fn log_command(&mut self, name: &str, by: &str, text: &str) {
+        self.say(None, format!("{name} by {by}: {text}"));
+        self.act(Action::Decide(Decision {
+            decision: name.to_owned(),
+            job: None,
+            task: None,
+            seat: None,
+            why: format!("{by}: {text}"),
+            skipped: Vec::new(),
+            more: 0,
+        }));
+    }
+}
+
+fn room(used: usize) -> Result<(), String> {
+    match used < WORDS {
+        true => Ok(()),
+        false => Err(format!("{WORDS} tasks are skipped or reassigned already; resume some first")),
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Submit { .. } => "submit",
+        Command::Pause => "pause",
+        Command::Resume { .. } => "resume",
+        Command::Cancel { .. } => "cancel",
+        Command::Reassign { .. } => "reassign",
+        Command::Skip { .. } => "skip",
+        Command::Stop { .. } => "stop",
+        Command::ResetBreaker => "reset-breaker",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Input, Rules, State, step};
+    use super::*;
+    use crate::base::Stamp;
+
+    fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
+        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: None };
+        let effects = step(state, Input::Command { id: id.into(), word, command }, Stamp::from_unix(0));
+        let answer = effects.into_iter().find_map(|effect| match effect {
+            Effect::Answer { ok, text, .. } => Some((ok, text)),
+            _ => None,
+        });
+        answer.expect("every command is answered")
+    }
+
+    fn begun() -> State {
+        let mut state = State::new();
+        step(&mut state, Input::Started(Rules::default()), Stamp::from_unix(0));
+        state
+    }
+
+    #[test]
+    fn ten_submissions_wait_and_the_eleventh_is_refused() {
+        let mut state = begun();
+        let submit = |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None };
+        for n in 0..10 {
+            assert!(say(&mut state, &format!("c{n}"), submit(n)).0);
+        }
+        assert!(!say(&mut state, "again", submit(3)).0);
+        let (ok, text) = say(&mut state, "c10", submit(10));
+        assert!(!ok && text.contains("full"), "{text}");
+        assert!(say(&mut state, "cancel", Command::Cancel { target: "A-3".into(), now: false }).0);
+        assert!(say(&mut state, "c11", submit(10)).0);
+    }
+
+    #[test]
+    fn a_command_that_is_found_again_does_nothing() {
+        let mut state = begun();
+        assert!(say(&mut state, "c", Command::Pause).0);
+        assert!(say(&mut state, "d", Command::Resume { task: None }).0);
+        assert_eq!(say(&mut state, "c", Command::Pause).1, "it has taken effect already");
+        assert_eq!(state.paused, None);
+    }
+}

@@ -1,0 +1,245 @@
+//! What goes into a decision and what comes out of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::Rules;
+use super::state::{Ending, Word};
+use crate::model::outcome::Outcome;
+
+/// Everything that the coordinator is told. Time is told beside each.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A process begins with the state that the last one left.
+    Started(Rules),
+    /// The time that [`next_wake`](super::step::next_wake) named has come.
+    Tick,
+    /// Something that is watched has changed.
+    Woken,
+    /// The answer to [`Effect::Look`].
+    View(View),
+    /// The result of an action.
+    Reply { id: u64, reply: Reply },
+    /// How a worker fares: true when it is told, and told as often as one likes.
+    Run { run: String, is: RunIs },
+    /// An operator's command. May come again after a crash.
+    Command { id: String, word: Word, command: Command },
+    /// SIGTERM or SIGINT; `Now` for the second one.
+    Terminate(How),
+}
+
+/// The world as one look found it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// [`Life::results`](super::life::Life::results) when the look began.
+    pub seq: u64,
+    /// Why nothing may start unattended.
+    pub stop: Option<String>,
+    /// Tasks on hold.
+    pub holds: BTreeSet<String>,
+    /// What could be given, best first.
+    pub offers: Vec<Offer>,
+    /// What could not, and why.
+    pub skipped: Vec<Skipped>,
+    /// Who could work.
+    pub seats: Vec<Seat>,
+    /// Backlog items in progress without a live claim.
+    pub orphans: Vec<String>,
+}
+
+/// A piece of work that the selector would give next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    pub title: String,
+    pub source: String,
+    /// The seat that it is assigned to already.
+    pub seat: Option<String>,
+    /// Why it comes before the others, for the decision log.
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub task: String,
+    pub why: String,
+    /// A person has to do something about it: reported once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tell: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub id: String,
+    /// How many jobs it may be given in a day.
+    pub daily_limit: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub enum RunIs {
+    /// Its run lock is held.
+    Alive,
+    /// It left its outcome and its lock.
+    Ended(Box<Outcome>),
+    /// It left neither.
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    Submit {
+        task: String,
+        plan: Option<String>,
+        step: Option<String>,
+    },
+    /// Nothing new starts.
+    Pause,
+    /// Ends a pause, or a task's skip.
+    Resume {
+        task: Option<String>,
+    },
+    /// Ends a job and does not choose its task again.
+    Cancel {
+        target: String,
+        now: bool,
+    },
+    /// Gives a task to another seat, now or next time.
+    Reassign {
+        target: String,
+        to: String,
+    },
+    /// Does not choose a task.
+    Skip {
+        task: String,
+    },
+    /// Ends the coordinator.
+    Stop {
+        now: bool,
+    },
+    ResetBreaker,
+}
+
+/// How a worker is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// After the stage that it is in.
+    Stage,
+    Now,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Saved in [`State::pending`](super::state::State::pending). Its result comes back as
+    /// [`Input::Reply`]. With `check` it may have been performed already, by a process that
+    /// died before it knew.
+    Do { id: u64, action: Action, check: bool },
+    /// Read the world; the answer is [`Input::View`].
+    Look,
+    /// Tell a worker to end.
+    Tell { run: String, task: String, how: How },
+    /// The operator's command took effect, or not; its file can go.
+    Answer { command: String, ok: bool, text: String },
+    /// A line for the people who watch.
+    Say { job: Option<String>, text: String },
+    /// The process ends.
+    Exit(Leave),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// There is nothing left to do.
+    Idle,
+    /// It was asked to.
+    Stopped,
+    /// There may be work, but the breaker is open.
+    Breaker,
+    /// There may be work, but no consent to do it unattended.
+    NoConsent,
+}
+
+/// What changes the world. Each can be checked, and is safe to repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Action {
+    /// Assignment, claim, backlog item and step, in one act. Checked by the claim's epoch and owner.
+    Give { job: String },
+    /// The work order. Checked by its file.
+    Order { job: String },
+    /// The worker. Checked by its run lock and its outcome.
+    Spawn { job: String, run: String },
+    /// Step, backlog item and claim after the work. Checked by each of them.
+    Settle { job: String, ending: Ending },
+    /// A line on `manager-report`. Checked by its id.
+    Note { text: String, job: Option<String>, alert: bool },
+    /// A line in the decision log. Checked by its id.
+    Decide(Decision),
+    /// A backlog item in progress that nobody has. Checked by its status.
+    Reset { task: String },
+    /// The record's commit.
+    Commit,
+}
+
+impl Action {
+    pub fn job(&self) -> Option<&str> {
+        match self {
+            Action::Give { job } | Action::Order { job } | Action::Spawn { job, .. } | Action::Settle { job, .. } => {
+                Some(job)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One decision, with what was passed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// `chose`, `nothing`, or an operator's command.
+    pub decision: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<String>,
+    pub why: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// How many more were passed over than `skipped` lists.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// The result of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Done,
+    /// [`Action::Give`]: the claim is the seat's, under this epoch.
+    Given {
+        epoch: u64,
+    },
+    /// [`Action::Order`]: the order lies there, relative to the hub.
+    Ordered {
+        path: String,
+    },
+    /// It will not become possible by itself.
+    Refused {
+        why: String,
+    },
+    /// [`Action::Give`], [`Action::Spawn`]: nothing may start just now (consent, a hold).
+    NotNow {
+        why: String,
+    },
+    /// It may be possible later: a lock, a full disk, a hub that is off its branch.
+    Failed {
+        why: String,
+    },
+}

@@ -1,0 +1,346 @@
+//! A job's way: given, ordered, spawned, run, settled; and the ways off it.
+
+use super::input::{Action, Effect, How, Reply, RunIs};
+use super::state::{Ending, Job, Last, Phase, Trip};
+use super::step::{Turn, closed, has_slot};
+use crate::base::text;
+use crate::model::outcome::{Outcome, Verdict};
+
+/// The longest reason that is kept in the state, in characters.
+const MAX_REASON: usize = 300;
+
+impl Turn<'_> {
+    fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
+        self.state.jobs.iter_mut().find(|job| job.id == id)
+    }
+
+    /// Jobs that wait for time or permission go on when they have both, and a slot.
+    pub(super) fn start_what_rests(&mut self) {
+        for at in 0..self.state.jobs.len() {
+            let job = &self.state.jobs[at];
+            let ready = match job.phase {
+                Phase::Held => true,
+                Phase::Waiting { until } => until <= self.now,
+                _ => false,
+            };
+            let id = job.id.clone();
+            if job.wish.is_some() && matches!(job.phase, Phase::Held | Phase::Waiting { .. }) {
+                self.settle(&id, Ending::Cancelled);
+            } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.rules) {
+                self.begin(&id);
+            }
+        }
+    }
+
+    /// The first thing of every attempt: the claim is the seat's, and its lease is new.
+    pub(super) fn begin(&mut self, id: &str) {
+        self.enter(id, Phase::Giving);
+        self.act(Action::Give { job: id.to_owned() });
+    }
+
+    pub(super) fn was_given(&mut self, id: &str, reply: Reply) {
+        match reply {
+            Reply::Given { epoch } => {
+                let Some(job) = self.job_mut(id) else { return };
+                job.epoch = Some(epoch);
+                self.go_on(id);
+            }
+            Reply::NotNow { why } => self.hold_back(id, why),
+            Reply::Refused { why } => {
+                let until = self.now.plus(self.rules.cool_down);
+                let Some(job) = self.job_mut(id) else { return };
+                let task = job.task.clone();
+                self.state.cooling.insert(task, until);
+                self.say(Some(id.to_owned()), format!("not given: {why}"));
+                self.note_reason(id, &why);
+                self.settle(id, Ending::Dropped);
+            }
+            Reply::Done | Reply::Ordered { .. } | Reply::Failed { .. } => {}
+        }
+    }
+
+    pub(super) fn was_ordered(&mut self, id: &str, reply: Reply) {
+        match reply {
+            Reply::Ordered { path } => {
+                let Some(job) = self.job_mut(id) else { return };
+                job.order = Some(path);
+                self.go_on(id);
+            }
+            Reply::Refused { why } => self.block(id, &why),
+            Reply::NotNow { why } => self.hold_back(id, why),
+            Reply::Done | Reply::Given { .. } | Reply::Failed { .. } => {}
+        }
+    }
+
+    pub(super) fn was_spawned(&mut self, id: &str, run: &str, reply: Reply) {
+        let now = self.now;
+        let Some(job) = self.job_mut(id).filter(|job| job.phase == Phase::Spawning && job.run_id() == run) else {
+            return;
+        };
+        match reply {
+            Reply::Done => {
+                job.phase = Phase::Running { since: now };
+                self.state.life.alive.insert(run.to_owned());
+                self.say(Some(id.to_owned()), "running".into());
+            }
+            Reply::NotNow { why } => self.hold_back(id, why),
+            Reply::Refused { why } => self.failed(id, &why),
+            Reply::Given { .. } | Reply::Ordered { .. } | Reply::Failed { .. } => {}
+        }
+    }
+
+    /// The next thing of an attempt, unless it is not wanted or not allowed any more.
+    fn go_on(&mut self, id: &str) {
+        let Some(job) = self.state.job(id) else { return };
+        if job.wish.is_some() {
+            self.settle(id, Ending::Cancelled);
+        } else if closed(self.state, &job.task).is_some() {
+            self.enter(id, Phase::Held);
+        } else if job.order.is_none() {
+            self.enter(id, Phase::Ordering);
+            self.act(Action::Order { job: id.to_owned() });
+        } else {
+            let run = job.run_id();
+            self.enter(id, Phase::Spawning);
+            self.act(Action::Spawn { job: id.to_owned(), run });
+        }
+    }
+
+    /// Consent or a hold came between the look and the act: look again, and try again a little later.
+    fn hold_back(&mut self, id: &str, why: String) {
+        self.say(Some(id.to_owned()), format!("held: {why}"));
+        self.enter(id, Phase::Waiting { until: self.now.plus(self.rules.poll_min) });
+        self.state.life.look_again = true;
+    }
+
+    pub(super) fn run_is(&mut self, run: &str, is: RunIs) {
+        let Some(job) = self.state.live_jobs().find(|job| job.run_id() == run) else { return };
+        let id = job.id.clone();
+        match (&job.phase, is) {
+            (Phase::Running { .. }, RunIs::Alive) => {
+                self.state.life.alive.insert(run.to_owned());
+            }
+            (Phase::Running { .. }, RunIs::Gone) => self.gone(&id, run),
+            // A quick worker may be done before its start is known to have worked.
+            (Phase::Running { .. } | Phase::Spawning, RunIs::Ended(outcome)) => self.ended(&id, &outcome),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, id: &str, outcome: &Outcome) {
+        let reason = text::clip(&outcome.reason, MAX_REASON);
+        let Some(job) = self.job_mut(id) else { return };
+        let cancelled = job.wish.is_some();
+        job.last = Some(Last {
+            run: outcome.run.clone(),
+            verdict: Some(outcome.verdict),
+            reason: reason.clone(),
+            commit: outcome.commit.clone(),
+            envelope: outcome.envelope.clone(),
+        });
+        self.forget_start(id);
+        self.state.unrecorded_since.get_or_insert(self.now);
+        match outcome.verdict {
+            // A word that comes after the work is done comes too late.
+            Verdict::Succeeded => {
+                self.state.breaker.failures_in_a_row = 0;
+                self.settle(id, Ending::Done);
+            }
+            _ if cancelled => self.settle(id, Ending::Cancelled),
+            Verdict::Failed => self.failed(id, &reason),
+            Verdict::Paused => {
+                self.say(Some(id.to_owned()), format!("paused: {reason}"));
+                self.enter(id, Phase::Held);
+            }
+            Verdict::Blocked | Verdict::Refused => {
+                self.state.totals.guard_refusals += 1;
+                self.block(id, &reason);
+            }
+        }
+        self.weigh(id, outcome);
+    }
+
+    /// The breaker's other two reasons: a high-severity finding, a budget overrun.
+    fn weigh(&mut self, id: &str, outcome: &Outcome) {
+        let serious = |code: &str, severity: &str| severity == "high" || code.starts_with("budget");
+        if let Some(finding) = outcome.findings.iter().find(|f| serious(&f.code, &f.severity)) {
+            let what = text::clip(&text::safe(&finding.message), MAX_REASON);
+            self.trip(id, format!("{} ({})", what, finding.code));
+        }
+    }
+
+    fn gone(&mut self, id: &str, run: &str) {
+        let witnessed = self.state.life.alive.remove(run);
+        let max = self.rules.max_interruptions;
+        let now = self.now;
+        let Some(job) = self.job_mut(id) else { return };
+        let reason = "the worker died without leaving an outcome".to_owned();
+        job.last = Some(Last { run: run.to_owned(), verdict: None, reason, commit: None, envelope: None });
+        if job.wish.is_some() {
+            self.settle(id, Ending::Cancelled);
+        } else if witnessed {
+            self.failed(id, "the worker died without leaving an outcome");
+        } else if job.interruptions >= max {
+            let why = format!("it was interrupted together with the coordinator {max} times");
+            self.block(id, &why);
+        } else {
+            job.interruptions += 1;
+            job.phase = Phase::Waiting { until: now };
+            self.say(Some(id.to_owned()), "was interrupted; resumed".into());
+        }
+    }
+
+    /// A process failure or a time-out: again, later, as often as the rules say.
+    fn failed(&mut self, id: &str, reason: &str) {
+        let (now, retries) = (self.now, self.rules.retry_after.clone());
+        let Some(job) = self.job_mut(id) else { return };
+        job.failures += 1;
+        let attempts = job.failures;
+        let Some(wait) = retries.get(attempts as usize - 1) else {
+            self.block(id, &format!("{attempts} attempts failed; the last: {reason}"));
+            return;
+        };
+        // A run that left an outcome is over; one that died is resumed, so that what it committed counts.
+        if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
+            job.run += 1;
+        }
+        job.phase = Phase::Waiting { until: now.plus(*wait) };
+        self.state.totals.retries += 1;
+        let wait = crate::base::time::show_span(*wait);
+        self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; again in {wait}"));
+    }
+
+    fn block(&mut self, id: &str, reason: &str) {
+        self.note_reason(id, reason);
+        self.state.breaker.failures_in_a_row += 1;
+        let row = self.state.breaker.failures_in_a_row;
+        if row >= self.rules.breaker_after {
+            self.trip(id, format!("{row} jobs in a row were blocked"));
+        }
+        self.settle(id, Ending::Blocked);
+    }
+
+    fn trip(&mut self, id: &str, reason: String) {
+        if self.state.breaker.open.is_some() {
+            return;
+        }
+        self.state.breaker.open = Some(Trip { at: self.now, reason: reason.clone(), job: id.to_owned() });
+        self.state.totals.breaker_trips += 1;
+        let text = format!("the breaker is open: {reason}; nothing new starts until a person resets it");
+        self.say(Some(id.to_owned()), text.clone());
+        self.act(Action::Note { text, job: Some(id.to_owned()), alert: true });
+    }
+
+    /// Keeps a reason that no outcome brought.
+    fn note_reason(&mut self, id: &str, reason: &str) {
+        let reason = text::clip(reason, MAX_REASON);
+        let Some(job) = self.job_mut(id) else { return };
+        match &mut job.last {
+            Some(last) => last.reason = reason,
+            None => {
+                let run = job.run_id();
+                job.last = Some(Last { run, verdict: None, reason, commit: None, envelope: None });
+            }
+        }
+    }
+
+    pub(super) fn settle(&mut self, id: &str, ending: Ending) {
+        self.enter(id, Phase::Settling { ending });
+        self.act(Action::Settle { job: id.to_owned(), ending });
+    }
+
+    pub(super) fn was_settled(&mut self, id: &str, ending: Ending, reply: Reply) {
+        let now = self.now;
+        let Some(job) = self.job_mut(id) else { return };
+        job.phase = Phase::Over { ending, at: now };
+        let name = format!("{} ({})", job.task, job.seat);
+        let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
+        let mut text = format!("{name} is {}{why}", ending.as_str());
+        if let Reply::Refused { why } = reply {
+            text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
+        }
+        if ending == Ending::Done {
+            // An operator's word that came too late must not wait for the task's namesake.
+            let task = job.task.clone();
+            self.state.skips.remove(&task);
+            self.state.reassigned.remove(&task);
+        }
+        let totals = &mut self.state.totals;
+        *match ending {
+            Ending::Done => &mut totals.done,
+            Ending::Blocked => &mut totals.blocked,
+            Ending::Cancelled => &mut totals.cancelled,
+            Ending::Dropped => &mut totals.dropped,
+        } += 1;
+        self.state.life.look_again = true;
+        self.say(Some(id.to_owned()), text.clone());
+        if ending != Ending::Dropped {
+            self.act(Action::Note { text, job: Some(id.to_owned()), alert: ending == Ending::Blocked });
+        }
+    }
+
+    fn enter(&mut self, id: &str, phase: Phase) {
+        if let Some(job) = self.job_mut(id) {
+            job.phase = phase;
+        }
+    }
+
+    /// The worker is known to have run: its start needs no result any more.
+    fn forget_start(&mut self, id: &str) {
+        let Turn { state, .. } = self;
+        let life = &mut state.life;
+        state.pending.retain(|pending| {
+            let keep = !matches!(&pending.action, Action::Spawn { job, .. } if job == id);
+            if !keep {
+                life.flying.remove(&pending.id);
+            }
+            keep
+        });
+    }
+
+    /// Tells workers to end that are not wanted any more, each once.
+    pub(super) fn tell_workers(&mut self) {
+        let ending = self.state.life.ending;
+        let mut tell = Vec::new();
+        for job in &self.state.jobs {
+            let Phase::Running { since } = job.phase else { continue };
+            let wished = job.wish.as_ref().map(|wish| if wish.now { How::Now } else { How::Stage });
+            let overdue = (since.plus(self.rules.deadline) <= self.now).then_some(How::Now);
+            let Some(how) = wished.max(overdue).max(ending) else { continue };
+            if self.state.life.told_workers.get(&job.run_id()) < Some(&how) {
+                tell.push((job.run_id(), job.task.clone(), how));
+            }
+        }
+        for (run, task, how) in tell {
+            self.state.life.told_workers.insert(run.clone(), how);
+            self.out.push(Effect::Tell { run, task, how });
+        }
+        let Turn { state, .. } = self;
+        let jobs = &state.jobs;
+        state
+            .life
+            .told_workers
+            .retain(|run, _| jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }) && job.run_id() == *run));
+    }
+
+    /// Backlog items that say "in progress" while nobody has them are opened again.
+    pub(super) fn recover(&mut self, orphans: &[String]) {
+        for task in orphans {
+            let ours = self.state.live_jobs().any(|job| job.task == *task);
+            let under_way = self.state.pending.iter().any(|p| p.action == Action::Reset { task: task.clone() });
+            if !ours && !under_way && !self.state.cooling.contains_key(task) {
+                self.act(Action::Reset { task: task.clone() });
+            }
+        }
+    }
+
+    pub(super) fn was_reset(&mut self, task: String, reply: Reply) {
+        if let Reply::Refused { why } = reply {
+            self.say(None, format!("{task} is in progress without a live claim and stays so: {why}"));
+            self.state.cooling.insert(task, self.now.plus(self.rules.cool_down));
+            return;
+        }
+        self.say(None, format!("{task} was in progress without a live claim; it is open again"));
+        self.state.life.look_again = true;
+    }
+}

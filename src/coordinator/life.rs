@@ -1,0 +1,47 @@
+//! What one process of the coordinator knows, and the next one finds out again: never saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::input::{How, Seat};
+use super::rules::Rules;
+use crate::base::Stamp;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Life {
+    /// `None` before the start and after the end: nothing is decided then.
+    pub rules: Option<Rules>,
+    /// Actions given out by this process whose result is not known.
+    pub flying: BTreeSet<u64>,
+    /// Counts results; a look that was begun before the last one may show work that is done already.
+    pub results: u64,
+    /// A look is under way.
+    pub looking: bool,
+    /// Another look is needed.
+    pub look_again: bool,
+    /// Whether the last look still tells what there is to do.
+    pub seen: Option<Seen>,
+    pub next_poll: Option<Stamp>,
+    pub poll: Duration,
+    /// Runs that this process started or saw alive.
+    pub alive: BTreeSet<String>,
+    /// What the workers were told already.
+    pub told_workers: BTreeMap<String, How>,
+    /// Jobs chosen by this process.
+    pub chosen: u64,
+    /// The process is to end; workers are told how.
+    pub ending: Option<How>,
+    /// The reasons for choosing nothing that were logged last, so that they are logged once.
+    pub last_nothing: String,
+    /// Not before then: the last commit of the record was refused.
+    pub commit_after: Option<Stamp>,
+}
+
+/// What the last look showed, as far as later decisions ask for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Why nothing may start unattended: consent, trust.
+    pub stop: Option<String>,
+    pub holds: BTreeSet<String>,
+    pub seats: Vec<Seat>,
+}

@@ -1,0 +1,18 @@
+//! The coordinator: one process per hub that chooses work, gives it to workers, and settles it.
+//!
+//! The core is pure: [`step`](step::step) takes what happened and says what to do. The rest of the
+//! room performs that against the stores, and never decides.
+
+mod choose;
+mod commands;
+pub mod input;
+mod jobs;
+pub mod life;
+pub mod rules;
+pub mod state;
+pub mod step;
+
+pub use input::{Action, Command, Effect, Input, Reply};
+pub use rules::Rules;
+pub use state::State;
+pub use step::{next_wake, step};

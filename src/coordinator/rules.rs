@@ -1,0 +1,60 @@
+//! The numbers that the decisions depend on, as one value that comes in with [`Input::Started`].
+//!
+//! [`Input::Started`]: super::input::Input::Started
+
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Defaults are the design's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// How many workers run at the same time.
+    pub slots: usize,
+    /// How long to wait before each further attempt after a process failure or a time-out; their
+    /// number is the number of retries.
+    pub retry_after: Vec<Duration>,
+    /// How often a job may lose its worker together with the coordinator before it counts as the
+    /// cause of that.
+    pub max_interruptions: u32,
+    /// Jobs blocked in a row that open the breaker.
+    pub breaker_after: u32,
+    /// How many explicit submissions may wait.
+    pub queue: usize,
+    /// A worker that runs longer is ended: the order's own wall clock, and then some.
+    pub deadline: Duration,
+    /// The safety poll while there is work.
+    pub poll_min: Duration,
+    /// The safety poll after long idleness.
+    pub poll_max: Duration,
+    /// How long a task that could not be given is left alone.
+    pub cool_down: Duration,
+    /// How often the record is committed while there is work; `None`: never by the coordinator.
+    pub commit_every: Option<Duration>,
+    /// How many finished jobs are remembered.
+    pub keep: usize,
+    /// Leave when there is nothing to do.
+    pub until_idle: bool,
+    /// Choose at most so many jobs, then leave.
+    pub max_jobs: Option<u64>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            slots: 3,
+            retry_after: vec![Duration::from_secs(30), 2 * MINUTE],
+            max_interruptions: 10,
+            breaker_after: 3,
+            queue: 10,
+            deadline: 130 * MINUTE,
+            poll_min: Duration::from_secs(30),
+            poll_max: 5 * MINUTE,
+            cool_down: 5 * MINUTE,
+            commit_every: Some(10 * MINUTE),
+            keep: 200,
+            until_idle: false,
+            max_jobs: None,
+        }
+    }
+}

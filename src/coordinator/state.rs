@@ -1,0 +1,312 @@
+//! What the coordinator knows and must not forget: one machine-local file, written before anything
+//! is done.
+//!
+//! Only data. Nothing here decides, reads a clock or touches a disk.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::input::Action;
+use super::life::Life;
+use crate::base::{Refusal, Result, Stamp, json};
+use crate::model::outcome::Verdict;
+
+/// The version that is written. A newer one is refused: guessing at it could do a job twice.
+pub const VERSION: u32 = 1;
+
+/// Relative to the machine-local folder.
+pub const FILE: &str = "coordinator/state.json";
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    pub version: u32,
+    /// The last number given to a job or an action; numbers are never given twice.
+    pub last_number: u64,
+    /// In the order of their choice: all that are not over, and the last that are.
+    pub jobs: Vec<Job>,
+    /// What operators asked for explicitly, oldest first.
+    pub submissions: VecDeque<Submission>,
+    /// Saved before they are performed, removed when their result is known.
+    pub pending: Vec<Pending>,
+    pub breaker: Breaker,
+    /// An operator's pause: nothing new starts.
+    pub paused: Option<Word>,
+    /// Tasks that an operator does not want chosen.
+    pub skips: BTreeMap<String, Word>,
+    /// Task to seat: an operator's wish for the next time the task is given.
+    pub reassigned: BTreeMap<String, String>,
+    /// Tasks that could not be given just now, and when they may be tried again.
+    pub cooling: BTreeMap<String, Stamp>,
+    /// Commands that took effect: a command file that is found again after a crash does nothing.
+    pub handled: VecDeque<String>,
+    /// What was reported once and needs no second report.
+    pub told: VecDeque<String>,
+    /// Seat to what it was given today.
+    pub given: BTreeMap<String, Given>,
+    pub totals: Totals,
+    /// Since when the record holds something that is not committed.
+    pub unrecorded_since: Option<Stamp>,
+    /// What this process knows and the next one finds out again.
+    #[serde(skip)]
+    pub life: Life,
+}
+
+/// The coordinator's record of one piece of work, from its choice to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// `<compact time of choice>-<number>`: unique even when this file was lost.
+    pub id: String,
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    pub title: String,
+    /// Where it was found: `submission`, `backlog`, `plan`…
+    pub source: String,
+    pub seat: String,
+    pub phase: Phase,
+    /// The epoch of the claim under which the seat works.
+    pub epoch: Option<u64>,
+    /// The work order, relative to the hub.
+    pub order: Option<String>,
+    /// Which run it is, from 1. A run that died is resumed under its own number.
+    pub run: u32,
+    /// Process failures and time-outs so far.
+    pub failures: u32,
+    /// How often its worker vanished together with the coordinator.
+    pub interruptions: u32,
+    /// An operator wants it ended.
+    pub wish: Option<Wish>,
+    /// What the last run came to.
+    pub last: Option<Last>,
+    pub chosen_at: Stamp,
+}
+
+impl Job {
+    /// The id of the current run: what the worker, its trailers and its outcome file are known by.
+    pub fn run_id(&self) -> String {
+        format!("{}.{}", self.id, self.run)
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over { .. })
+    }
+
+    /// Whether it takes one of the slots: its worker runs or is about to.
+    pub fn takes_a_slot(&self) -> bool {
+        matches!(self.phase, Phase::Giving | Phase::Ordering | Phase::Spawning | Phase::Running { .. })
+    }
+
+    /// Whether it waits for time or permission, with nothing under way.
+    pub fn rests(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Over { .. })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Phase {
+    /// Its claim is being taken, or renewed before another attempt.
+    Giving,
+    /// Its work order is being written.
+    Ordering,
+    /// Its worker is being started.
+    Spawning,
+    Running {
+        since: Stamp,
+    },
+    /// It failed and may be tried again then.
+    Waiting {
+        until: Stamp,
+    },
+    /// Nothing is wrong with it; it goes on when things may start again.
+    Held,
+    /// Its step, claim and backlog item are being set.
+    Settling {
+        ending: Ending,
+    },
+    Over {
+        ending: Ending,
+        at: Stamp,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Done,
+    /// A guard refused it, or every attempt failed.
+    Blocked,
+    /// An operator ended it; its step is open again.
+    Cancelled,
+    /// It could not be given, or its claim went to somebody else; nothing of it was done.
+    Dropped,
+}
+
+impl Ending {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Done => "done",
+            Ending::Blocked => "blocked",
+            Ending::Cancelled => "cancelled",
+            Ending::Dropped => "dropped",
+        }
+    }
+}
+
+/// An operator's word about a job or a task: who, when, and what they noted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    pub by: String,
+    pub at: Stamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub word: Word,
+    /// The seat that is to have it instead; `None` means that nobody is.
+    pub to: Option<String>,
+    /// At once, not at the end of the stage.
+    pub now: bool,
+}
+
+/// What a run came to, as far as people ask for it later; the rest is in its outcome and envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    pub run: String,
+    /// `None` when the worker died without a word.
+    pub verdict: Option<Verdict>,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
+}
+
+/// Work that an operator asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    pub word: Word,
+}
+
+/// An action that is to be performed, or was and its result is not known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    pub id: u64,
+    pub action: Action,
+    /// It was given out before: it may have been performed.
+    pub issued: bool,
+    /// How often it failed for want of a lock, of room on the disk, of a hub on its branch.
+    pub failures: u32,
+    /// Not before then.
+    pub after: Option<Stamp>,
+}
+
+/// The circuit breaker. Only a person closes it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Jobs that ended blocked, one after the other.
+    pub failures_in_a_row: u32,
+    pub open: Option<Trip>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trip {
+    pub at: Stamp,
+    pub reason: String,
+    pub job: String,
+}
+
+/// How often a seat was given work on a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    pub day: String,
+    pub times: u64,
+}
+
+/// Counted since the file exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub chosen: u64,
+    pub done: u64,
+    pub blocked: u64,
+    pub cancelled: u64,
+    pub dropped: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Guard refusals, which are never retried.
+    pub guard_refusals: u64,
+    pub breaker_trips: u64,
+}
+
+impl State {
+    pub fn new() -> Self {
+        Self { version: VERSION, ..Self::default() }
+    }
+
+    /// Reads the file's bytes.
+    ///
+    /// # Errors
+    /// A refusal when a newer teof wrote them, or when they are damaged: to begin anew could do work
+    /// twice, so that is a person's decision.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let refuse = |why: String| {
+            Refusal::guard("coordinator.state", "the coordinator's saved state cannot be used")
+                .because(why)
+                .next("look at it: teof doctor")
+        };
+        let Versioned { version } = serde_json::from_slice(bytes).map_err(|e| refuse(e.to_string()))?;
+        if version > VERSION {
+            return Err(refuse(format!("a newer teof wrote it (version {version}; this one reads {VERSION})"))
+                .next("use the newer teof")
+                .into());
+        }
+        serde_json::from_slice(bytes).map_err(|e| refuse(e.to_string()).into())
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = json::pretty(self);
+        text.push('\n');
+        text.into_bytes()
+    }
+
+    /// Jobs that are not over.
+    pub fn live_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(|job| !job.is_over())
+    }
+
+    pub fn job(&self, id: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.id == id)
+    }
+
+    /// The job that an operator means: by its id, the id of its run, or its task.
+    pub fn find_live(&self, name: &str) -> Option<&Job> {
+        self.live_jobs().find(|job| job.id == name || job.task == name || job.run_id() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_the_future_or_a_damaged_one_is_not_guessed_at() {
+        let state = State::new();
+        assert_eq!(State::from_bytes(&state.to_bytes()).unwrap(), state);
+        let newer = String::from_utf8(state.to_bytes()).unwrap().replace("\"version\": 1", "\"version\": 2");
+        for (bytes, why) in [(newer.as_bytes(), "a newer teof"), (b"{}", "version"), (b"{\"version\":1}", "missing")] {
+            let error = State::from_bytes(bytes).unwrap_err();
+            assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{error:?}");
+        }
+    }
+}

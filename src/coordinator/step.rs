@@ -1,0 +1,290 @@
+//! The decision: `step(&mut State, Input, now) -> Vec<Effect>`.
+//!
+//! Pure. No clock, no disk, no randomness: the same history gives the same decisions, which is what
+//! the simulator replays. Whoever calls it saves the state before performing what comes out.
+
+use std::time::Duration;
+
+use super::input::{Action, Effect, How, Input, Leave, Reply, View};
+use super::life::{Life, Seen};
+use super::rules::Rules;
+use super::state::{Job, Pending, Phase, State, VERSION};
+use crate::base::Stamp;
+
+/// Takes one input in, and says what is to be done about it.
+pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
+    let rules = match (&input, &state.life.rules) {
+        (Input::Started(rules), _) | (_, Some(rules)) => rules.clone(),
+        (_, None) => return Vec::new(),
+    };
+    let mut turn = Turn { state, rules, now, out: Vec::new() };
+    turn.take(input);
+    turn.advance();
+    turn.out
+}
+
+/// When [`Input::Tick`] is due if nothing else comes in before.
+pub fn next_wake(state: &State) -> Option<Stamp> {
+    let life = &state.life;
+    let rules = life.rules.as_ref()?;
+    let retries = state.pending.iter().filter(|p| !life.flying.contains(&p.id)).filter_map(|p| p.after);
+    let attempts = state.jobs.iter().filter_map(|job| match job.phase {
+        Phase::Waiting { until } if closed(state, &job.task).is_none() && has_slot(state, rules) => Some(until),
+        Phase::Running { since } if !life.told_workers.contains_key(&job.run_id()) => Some(since.plus(rules.deadline)),
+        _ => None,
+    });
+    life.next_poll.into_iter().chain(retries).chain(attempts).chain(commit_due(state, rules)).min()
+}
+
+/// One call of [`step`]: the state, and what is to be done so far.
+pub(super) struct Turn<'a> {
+    pub state: &'a mut State,
+    pub rules: Rules,
+    pub now: Stamp,
+    pub out: Vec<Effect>,
+}
+
+impl Turn<'_> {
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Started(rules) => self.started(rules),
+            Input::Tick => {}
+            Input::Woken => {
+                self.state.life.look_again = true;
+                self.poll_after(self.rules.poll_min);
+            }
+            Input::View(view) => self.viewed(view),
+            Input::Reply { id, reply } => self.replied(id, reply),
+            Input::Run { run, is } => self.run_is(&run, is),
+            Input::Command { id, word, command } => self.command(id, word, command),
+            Input::Terminate(how) => self.end(how),
+        }
+    }
+
+    fn started(&mut self, rules: Rules) {
+        self.state.version = VERSION;
+        self.state.life = Life { rules: Some(rules), look_again: true, ..Life::default() };
+        self.poll_after(self.rules.poll_min);
+    }
+
+    pub fn end(&mut self, how: How) {
+        let ending = &mut self.state.life.ending;
+        *ending = (*ending).max(Some(how));
+    }
+
+    fn viewed(&mut self, mut view: View) {
+        let life = &mut self.state.life;
+        life.looking = false;
+        let fresh = view.seq == life.results;
+        life.seen = Some(Seen {
+            stop: view.stop.take(),
+            holds: std::mem::take(&mut view.holds),
+            seats: std::mem::take(&mut view.seats),
+        });
+        if fresh {
+            self.recover(&view.orphans);
+            self.choose(view);
+        } else {
+            // It may show as open what was done while it was read.
+            life.look_again = true;
+        }
+    }
+
+    fn replied(&mut self, id: u64, reply: Reply) {
+        let life = &mut self.state.life;
+        let Some(at) = self.state.pending.iter().position(|p| p.id == id) else { return };
+        life.flying.remove(&id);
+        life.results += 1;
+        if let Reply::Failed { why } = reply {
+            self.try_again_later(at, &why);
+            return;
+        }
+        let action = self.state.pending.remove(at).action;
+        let wrote = matches!(reply, Reply::Done | Reply::Given { .. } | Reply::Ordered { .. });
+        if wrote && !matches!(action, Action::Commit | Action::Spawn { .. }) {
+            self.state.unrecorded_since.get_or_insert(self.now);
+        }
+        match action {
+            Action::Give { job } => self.was_given(&job, reply),
+            Action::Order { job } => self.was_ordered(&job, reply),
+            Action::Spawn { job, run } => self.was_spawned(&job, &run, reply),
+            Action::Settle { job, ending } => self.was_settled(&job, ending, reply),
+            Action::Commit => {
+                if let Reply::Refused { why } | Reply::NotNow { why } = reply {
+                    self.commit_later(&why);
+                }
+            }
+            Action::Reset { task } => self.was_reset(task, reply),
+            Action::Note { .. } | Action::Decide(_) => {}
+        }
+    }
+
+    /// Everything that may move now, whatever the input was.
+    fn advance(&mut self) {
+        self.prune();
+        self.poll();
+        self.tell_workers();
+        self.start_what_rests();
+        self.issue();
+        if self.state.life.look_again && !self.state.life.looking {
+            self.state.life.look_again = false;
+            self.state.life.looking = true;
+            self.out.push(Effect::Look);
+        }
+        self.commit();
+        self.leave();
+    }
+
+    fn poll(&mut self) {
+        let life = &mut self.state.life;
+        if life.next_poll.is_none_or(|at| at > self.now) {
+            return;
+        }
+        life.look_again = true;
+        // A worker that was told to end and did not is told again; the shell is firmer each time.
+        life.told_workers.retain(|_, how| *how != How::Now);
+        let longer = (life.poll * 2).min(self.rules.poll_max);
+        let works = self.state.live_jobs().next().is_some() || !self.state.pending.is_empty();
+        self.poll_after(if works { self.rules.poll_min } else { longer });
+    }
+
+    pub fn poll_after(&mut self, span: Duration) {
+        self.state.life.poll = span;
+        self.state.life.next_poll = Some(self.now.plus(span));
+    }
+
+    /// Gives out what is pending and due.
+    fn issue(&mut self) {
+        let (life, now) = (&mut self.state.life, self.now);
+        for pending in &mut self.state.pending {
+            if pending.after.is_some_and(|at| at > now) || !life.flying.insert(pending.id) {
+                continue;
+            }
+            let check = pending.issued;
+            pending.issued = true;
+            self.out.push(Effect::Do { id: pending.id, action: pending.action.clone(), check });
+        }
+    }
+
+    /// An action that is to be saved, and given out at the end of this turn.
+    pub fn act(&mut self, action: Action) {
+        self.state.last_number += 1;
+        let id = self.state.last_number;
+        self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None });
+    }
+
+    fn try_again_later(&mut self, at: usize, why: &str) {
+        let pending = &mut self.state.pending[at];
+        if pending.action == Action::Commit {
+            self.state.pending.remove(at);
+            self.commit_later(why);
+            return;
+        }
+        pending.failures = pending.failures.saturating_add(1);
+        let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.rules.poll_max);
+        pending.after = Some(self.now.plus(wait));
+        let job = pending.action.job().map(str::to_owned);
+        if pending.failures == 1 {
+            self.say(job, format!("will be tried again: {why}"));
+        }
+    }
+
+    fn commit(&mut self) {
+        let Some(due) = commit_due(self.state, &self.rules) else { return };
+        let wait_over = self.state.life.commit_after.is_none_or(|at| at <= self.now);
+        if due <= self.now || (wait_over && is_quiet(self.state)) {
+            self.state.unrecorded_since = None;
+            self.act(Action::Commit);
+            self.issue();
+        }
+    }
+
+    fn commit_later(&mut self, why: &str) {
+        self.state.unrecorded_since = Some(self.now);
+        self.state.life.commit_after = self.rules.commit_every.map(|every| self.now.plus(every));
+        self.say(None, format!("the record is not committed now: {why}"));
+    }
+
+    fn leave(&mut self) {
+        let state = &*self.state;
+        let chose_enough = self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max);
+        let leave = if state.life.ending.is_some() {
+            // What failed is saved, and tried again by the next process.
+            let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
+            (state.life.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
+        } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
+            Some(match &state.life.seen {
+                _ if state.breaker.open.is_some() => Leave::Breaker,
+                Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
+                _ => Leave::Idle,
+            })
+        } else {
+            None
+        };
+        if let Some(leave) = leave {
+            self.state.life.rules = None;
+            self.out.push(Effect::Exit(leave));
+        }
+    }
+
+    /// Whether a resting job will go on by itself, sooner or later.
+    fn has_more_to_start(&self) -> bool {
+        self.state.jobs.iter().any(|job| {
+            matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
+        })
+    }
+
+    /// Forgets what need not be known any more.
+    fn prune(&mut self) {
+        let over = self.state.jobs.iter().filter(|job| job.is_over()).count();
+        let mut surplus = over.saturating_sub(self.rules.keep);
+        self.state.jobs.retain(|job| {
+            let drop = surplus > 0 && job.is_over();
+            surplus -= usize::from(drop);
+            !drop
+        });
+        let cooling = self.state.cooling.len();
+        self.state.cooling.retain(|_, until| *until > self.now);
+        self.state.life.look_again |= self.state.cooling.len() < cooling;
+    }
+
+    pub fn say(&mut self, job: Option<String>, text: String) {
+        self.out.push(Effect::Say { job, text });
+    }
+}
+
+/// Why nothing may start on this task now; `None` when it may.
+pub(super) fn closed(state: &State, task: &str) -> Option<String> {
+    let Some(seen) = &state.life.seen else { return Some("not looked yet".into()) };
+    if state.life.ending.is_some() {
+        return Some("the coordinator is ending".into());
+    }
+    if let Some(trip) = &state.breaker.open {
+        return Some(format!("the breaker is open: {}", trip.reason));
+    }
+    if let Some(word) = &state.paused {
+        return Some(format!("paused by {}", word.by));
+    }
+    if let Some(stop) = &seen.stop {
+        return Some(stop.clone());
+    }
+    seen.holds.contains(task).then(|| "on hold".to_owned())
+}
+
+pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
+    state.jobs.iter().filter(|job| job.takes_a_slot()).count() < rules.slots
+}
+
+/// Nothing is under way and nothing is known to be done next.
+fn is_quiet(state: &State) -> bool {
+    let life = &state.life;
+    let looked = life.seen.is_some() && !life.looking && !life.look_again;
+    looked && state.pending.is_empty() && state.jobs.iter().all(Job::rests)
+}
+
+/// When the record is to be committed at the latest; `None` when there is nothing to commit.
+fn commit_due(state: &State, rules: &Rules) -> Option<Stamp> {
+    let due = state.unrecorded_since?.plus(rules.commit_every?);
+    let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
+    (!is_pending).then(|| due.max(state.life.commit_after.unwrap_or(due)))
+}

@@ -1,0 +1,372 @@
+//! The simulated world: tasks, claims, workers, and what each of the coordinator's actions does there.
+//!
+//! Everything is durable at once, as the real stores are; what is lost in a crash is lost in `mod.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use teof::base::Stamp;
+use teof::coordinator::input::{How, Offer, RunIs, Seat, View};
+use teof::coordinator::state::{Ending, Job};
+use teof::coordinator::{Action, Reply, State};
+use teof::model::outcome::{Finding, Outcome, Verdict};
+
+/// A small, fast, seeded generator (SplitMix64): the same seed gives the same history everywhere.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % sides as u64) as usize
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.roll(n) == 0
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        (!from.is_empty()).then(|| &from[self.roll(from.len())])
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Open,
+    InProgress,
+    Done,
+    Blocked,
+}
+
+/// What the work does when it is done undisturbed, run by run; the last one repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Succeed,
+    Fail,
+    Refuse,
+    /// Refused, with a finding of high severity.
+    Alarm,
+    /// Does nothing until it is told to end.
+    Hang,
+}
+
+#[derive(Debug)]
+pub struct Task {
+    pub id: String,
+    pub plan: Option<String>,
+    pub status: Status,
+    pub fates: Vec<Fate>,
+    /// A worker of it died or hung, or a person interfered: it need not end done.
+    pub disturbed: bool,
+}
+
+#[derive(Debug)]
+pub struct Claim {
+    pub seat: String,
+    pub epoch: u64,
+    pub live: bool,
+    /// Which job it was taken for; a person's has none.
+    pub job: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    Born,
+    Locked,
+    Worked,
+    Wrote,
+}
+
+/// A worker process.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    pub run: String,
+    pub job: String,
+    pub task: String,
+    pub plan: Option<String>,
+    pub seat: String,
+    pub epoch: u64,
+    pub nth: u32,
+    pub at: At,
+    pub told: Option<How>,
+}
+
+#[derive(Default)]
+pub struct World {
+    pub now: i64,
+    pub tasks: Vec<Task>,
+    pub claims: BTreeMap<String, Claim>,
+    pub orders: BTreeSet<String>,
+    pub workers: Vec<Worker>,
+    pub outcomes: BTreeMap<String, Outcome>,
+    /// Run to how often it committed.
+    pub commits: BTreeMap<String, u32>,
+    /// Task to how often it was set done by the coordinator.
+    pub finished: BTreeMap<String, u32>,
+    /// Notes and decisions by the action's number.
+    pub lines: BTreeMap<u64, u32>,
+    pub consent: bool,
+    pub holds: BTreeSet<String>,
+}
+
+impl World {
+    pub fn new(dice: &mut Dice) -> Self {
+        let mut world = World { now: 1_767_600_000, consent: true, ..World::default() };
+        for plan in 0..1 + dice.roll(3) {
+            for step in 0..1 + dice.roll(4) {
+                let task = world.task(dice, format!("P{plan}-S{step}"), Some(format!("P{plan}")));
+                world.tasks.push(task);
+            }
+        }
+        for item in 0..dice.roll(6) {
+            let task = world.task(dice, format!("ND-{item}"), None);
+            world.tasks.push(task);
+        }
+        world
+    }
+
+    fn task(&self, dice: &mut Dice, id: String, plan: Option<String>) -> Task {
+        let hurdles = [Fate::Fail, Fate::Fail, Fate::Hang, Fate::Succeed];
+        let lasts = [Fate::Refuse, Fate::Alarm, Fate::Fail];
+        let mut fates: Vec<_> = (0..dice.roll(3)).map(|_| hurdles[dice.roll(4)]).collect();
+        fates.push(*lasts.get(dice.roll(12)).unwrap_or(&Fate::Succeed));
+        Task { id, plan, status: Status::Open, fates, disturbed: false }
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        Stamp::from_unix(self.now)
+    }
+
+    pub fn task_mut(&mut self, id: &str) -> &mut Task {
+        self.tasks.iter_mut().find(|task| task.id == id).expect("a task of this world")
+    }
+
+    fn is_held(&self, task: &str) -> bool {
+        self.claims.get(task).is_some_and(|claim| claim.live)
+    }
+
+    fn owns(&self, job: &Job) -> bool {
+        self.claims.get(&job.task).is_some_and(|c| c.live && c.job.as_deref() == Some(&job.id))
+    }
+
+    pub fn lock_holder(&self, task: &str) -> Option<&Worker> {
+        self.workers.iter().find(|worker| worker.task == task && worker.at != At::Born)
+    }
+
+    /// What the real shell finds out from the processes, the run lock and the outcome file.
+    pub fn run_is(&self, job: &Job) -> RunIs {
+        let run = job.run_id();
+        if self.workers.iter().any(|worker| worker.run == run) {
+            return RunIs::Alive;
+        }
+        self.outcomes.get(&run).map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome.clone())))
+    }
+
+    pub fn view(&self, state: &State) -> View {
+        let mut offers: Vec<_> = self.tasks.iter().filter(|task| self.is_open(task)).map(offer).collect();
+        offers.sort_by_key(|offer| !state.submissions.iter().any(|submission| submission.task == offer.task));
+        View {
+            seq: state.life.results,
+            stop: (!self.consent).then(|| "no consent".to_owned()),
+            holds: self.holds.clone(),
+            offers,
+            skipped: Vec::new(),
+            seats: ["codex-1", "codex-2"].map(|id| Seat { id: id.into(), daily_limit: None }).into(),
+            orphans: self.orphans(),
+        }
+    }
+
+    pub fn is_open(&self, task: &Task) -> bool {
+        let earlier = |other: &&Task| other.plan.is_some() && other.plan == task.plan && other.id < task.id;
+        let in_order = self.tasks.iter().filter(earlier).all(|other| other.status == Status::Done);
+        task.status == Status::Open && in_order && !self.is_held(&task.id) && !self.holds.contains(&task.id)
+    }
+
+    fn orphans(&self) -> Vec<String> {
+        let lost = |task: &&Task| task.plan.is_none() && task.status == Status::InProgress && !self.is_held(&task.id);
+        self.tasks.iter().filter(lost).map(|task| task.id.clone()).collect()
+    }
+
+    /// Performs an action as the real shell must: first looks whether it was performed already.
+    pub fn perform(&mut self, id: u64, action: &Action, state: &State) -> Reply {
+        let job = action.job().map(|job| state.job(job).expect("the job of an action is remembered").clone());
+        match (action, job) {
+            (Action::Give { .. }, Some(job)) => self.give(&job),
+            (Action::Order { .. }, Some(job)) => {
+                self.orders.insert(job.id.clone());
+                Reply::Ordered { path: format!("manifest-{}.json", job.id) }
+            }
+            (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
+            (Action::Settle { ending, .. }, Some(job)) => self.settle(&job, *ending),
+            (Action::Note { .. } | Action::Decide(_), _) => {
+                self.lines.entry(id).or_insert(1);
+                Reply::Done
+            }
+            (Action::Reset { task }, _) => {
+                if self.orphans().contains(task) {
+                    self.task_mut(task).status = Status::Open;
+                }
+                Reply::Done
+            }
+            (Action::Commit, _) => Reply::Done,
+            _ => unreachable!("these actions have a job"),
+        }
+    }
+
+    fn give(&mut self, job: &Job) -> Reply {
+        if self.owns(job) {
+            return Reply::Given { epoch: self.claims[&job.task].epoch };
+        }
+        if job.epoch.is_some() || !self.is_open(self.tasks.iter().find(|task| task.id == job.task).unwrap()) {
+            return Reply::Refused { why: "it is not free".into() };
+        }
+        if !self.consent {
+            return Reply::NotNow { why: "no consent".into() };
+        }
+        let epoch = self.claims.get(&job.task).map_or(0, |claim| claim.epoch) + 1;
+        let claim = Claim { seat: job.seat.clone(), epoch, live: true, job: Some(job.id.clone()) };
+        self.claims.insert(job.task.clone(), claim);
+        self.task_mut(&job.task).status = Status::InProgress;
+        Reply::Given { epoch }
+    }
+
+    fn spawn(&mut self, job: &Job, run: &str) -> Reply {
+        if !self.orders.contains(&job.id) {
+            return Reply::Refused { why: "it has no order".into() };
+        }
+        if self.outcomes.get(run).is_some_and(|outcome| outcome.verdict == Verdict::Paused) {
+            self.outcomes.remove(run);
+        }
+        let alive = self.workers.iter().any(|worker| worker.run == run);
+        if alive || self.outcomes.contains_key(run) {
+            return Reply::Done;
+        }
+        if !self.consent {
+            return Reply::NotNow { why: "no consent".into() };
+        }
+        self.workers.push(Worker {
+            run: run.to_owned(),
+            job: job.id.clone(),
+            task: job.task.clone(),
+            plan: job.plan.clone(),
+            seat: job.seat.clone(),
+            epoch: job.epoch.expect("a job is given before it runs"),
+            nth: job.run,
+            at: At::Born,
+            told: None,
+        });
+        Reply::Done
+    }
+
+    fn settle(&mut self, job: &Job, ending: Ending) -> Reply {
+        if !self.owns(job) {
+            return Reply::Done;
+        }
+        self.task_mut(&job.task).status = match ending {
+            Ending::Done => Status::Done,
+            Ending::Blocked => Status::Blocked,
+            Ending::Cancelled | Ending::Dropped => Status::Open,
+        };
+        if ending == Ending::Done {
+            *self.finished.entry(job.task.clone()).or_default() += 1;
+        }
+        self.claims.get_mut(&job.task).unwrap().live = false;
+        Reply::Done
+    }
+
+    pub fn tell(&mut self, run: &str, how: How) {
+        for worker in self.workers.iter_mut().filter(|worker| worker.run == run) {
+            worker.told = worker.told.max(Some(how));
+        }
+    }
+
+    /// Moves one worker by one instruction.
+    pub fn work(&mut self, which: usize) {
+        let worker = self.workers[which].clone();
+        let next = match worker.at {
+            At::Born => {
+                let over = self.outcomes.contains_key(&worker.run) || self.lock_holder(&worker.task).is_some();
+                (!over).then_some(At::Locked)
+            }
+            At::Locked => self.do_the_work(&worker),
+            At::Worked => {
+                let outcome = outcome(&worker, Verdict::Succeeded, self.stamp());
+                self.outcomes.insert(worker.run.clone(), outcome);
+                Some(At::Wrote)
+            }
+            At::Wrote => None,
+        };
+        match next {
+            Some(at) => self.workers[which].at = at,
+            None => drop(self.workers.remove(which)),
+        }
+    }
+
+    fn do_the_work(&mut self, worker: &Worker) -> Option<At> {
+        let claim = self.claims.get(&worker.task);
+        let ours = claim.is_some_and(|c| c.live && c.epoch == worker.epoch && c.seat == worker.seat);
+        let task = self.tasks.iter_mut().find(|task| task.id == worker.task).unwrap();
+        let committed = self.commits.contains_key(&worker.run);
+        let fate = task.fates[(worker.nth as usize - 1).min(task.fates.len() - 1)];
+        let verdict = match (worker.told, fate) {
+            _ if !ours => Verdict::Refused,
+            _ if committed => Verdict::Succeeded,
+            (Some(How::Now), _) => Verdict::Failed,
+            (Some(How::Stage), Fate::Hang) => return Some(At::Locked),
+            (Some(How::Stage), _) => Verdict::Paused,
+            _ if !self.consent => Verdict::Paused,
+            (None, Fate::Succeed) => Verdict::Succeeded,
+            (None, Fate::Fail) => Verdict::Failed,
+            (None, Fate::Refuse | Fate::Alarm) => Verdict::Blocked,
+            (None, Fate::Hang) => return Some(At::Locked),
+        };
+        if verdict == Verdict::Succeeded {
+            *self.commits.entry(worker.run.clone()).or_default() += u32::from(!committed);
+            return Some(At::Worked);
+        }
+        task.disturbed |= worker.told == Some(How::Now);
+        let mut outcome = outcome(worker, verdict, self.stamp());
+        if verdict == Verdict::Blocked && fate == Fate::Alarm {
+            let (code, severity, message) = ("secret.found".into(), "high".into(), "a secret".into());
+            outcome.findings.push(Finding { code, severity, message, path: None, line: None, hint: None });
+        }
+        self.outcomes.insert(worker.run.clone(), outcome);
+        Some(At::Wrote)
+    }
+
+    pub fn kill(&mut self, which: usize) {
+        let worker = self.workers.remove(which);
+        self.task_mut(&worker.task).disturbed = true;
+    }
+}
+
+fn offer(task: &Task) -> Offer {
+    Offer {
+        task: task.id.clone(),
+        plan: task.plan.clone(),
+        step: task.plan.as_ref().map(|_| task.id.clone()),
+        title: task.id.clone(),
+        source: if task.plan.is_some() { "plan" } else { "backlog" }.into(),
+        seat: None,
+        why: "it is the first".into(),
+    }
+}
+
+fn outcome(worker: &Worker, verdict: Verdict, at: Stamp) -> Outcome {
+    Outcome {
+        run: worker.run.clone(),
+        job: Some(worker.job.clone()),
+        task_id: worker.task.clone(),
+        agent_id: worker.seat.clone(),
+        verdict,
+        reason: format!("{verdict:?}"),
+        findings: Vec::new(),
+        branch: String::new(),
+        commit: None,
+        envelope: None,
+        receipts: Vec::new(),
+        started_at: at,
+        finished_at: at,
+    }
+}
