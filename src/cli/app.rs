@@ -61,6 +61,12 @@ impl App {
         Ok(hub)
     }
 
+    /// The person who gives the command: git's `user.name`, else the login name.
+    pub fn person(&self) -> Result<String> {
+        let name = self.hub()?.git().run(&["config", "user.name"]).ok().filter(|name| !name.is_empty());
+        Ok(name.or_else(|| env::var("USER")).unwrap_or_else(|| "unknown".to_owned()))
+    }
+
     pub fn json(&self) -> bool {
         self.global.json
     }

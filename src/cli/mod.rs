@@ -7,6 +7,9 @@ mod author;
 mod bus;
 mod completions;
 mod failure;
+mod findings;
+mod plan;
+mod receipts;
 mod version;
 
 use std::ffi::OsString;
@@ -36,6 +39,12 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     /// Print the manual page, or write one per command into a folder.
     Man(completions::ManArgs),
+    /// Plans: make, list, change, check, approve.
+    #[command(subcommand)]
+    Plan(plan::Command),
+    /// Receipts: enter them into the ledger, check them.
+    #[command(subcommand)]
+    Receipts(receipts::Command),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -61,6 +70,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
         Command::Man(args) => completions::man(args, app),
+        Command::Plan(command) => plan::run(command, app),
+        Command::Receipts(command) => receipts::run(command, app),
         Command::Version(args) => version::run(args, app),
     }
 }

@@ -6,6 +6,8 @@ mod harness;
 mod claims;
 mod exec;
 mod house;
+mod plans;
+mod receipts;
 mod result_guard;
 mod select;
 mod simulation;

@@ -1,0 +1,61 @@
+//! `teof plan …`
+
+mod approve;
+mod attach;
+mod list;
+mod new;
+mod show;
+mod status;
+mod step;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::App;
+use crate::base::Result;
+use crate::hub::{Hub, Tracked};
+use crate::receipts::ledger;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a plan and its justification.
+    New(new::Args),
+    /// List all plans, the most urgent first.
+    List(list::Args),
+    /// Show one plan, with what is wrong with it.
+    Show(show::Args),
+    /// Set the status of a plan.
+    Status(status::Args),
+    /// Add a step, or change one.
+    #[command(subcommand)]
+    Step(step::Command),
+    /// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
+    Attach(attach::Args),
+    /// Approve the exact commands of a plan, so that they may run unattended on this machine.
+    Approve(approve::Args),
+    /// Check plans by the playbook's rules.
+    Validate(validate::Args),
+}
+
+pub fn run(command: Command, app: &App) -> Result<ExitCode> {
+    match command {
+        Command::New(args) => new::run(args, app),
+        Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Step(command) => step::run(command, app),
+        Command::Attach(args) => attach::run(args, app),
+        Command::Approve(args) => approve::run(args, app),
+        Command::Validate(args) => validate::run(args, app),
+    }
+}
+
+/// What counts as tracked while work goes on: what git keeps, and what the ledger lists for the next
+/// record commit.
+fn tracked(hub: &Hub) -> Result<impl Fn(&str) -> bool + use<>> {
+    let git = Tracked::open(&hub.git_dir)?;
+    let listed = ledger::listed(&hub.root)?;
+    Ok(move |path: &str| listed.contains_key(path) || git.has(path))
+}

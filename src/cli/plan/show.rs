@@ -1,0 +1,74 @@
+//! `teof plan show`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::list::step_line;
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::findings;
+use crate::model::plan::Status;
+use crate::plans::{self, PlanFile, evidence, validate};
+
+/// With --json: {path, plan, findings: [{code, severity, path, line, message, hint}], commands_digest}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its id or path
+    plan: String,
+    /// Ask also whether its receipts are there and tracked
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let file = plans::find(hub, &args.plan)?;
+    let tracked = super::tracked(hub)?;
+    let look = |path: &str| evidence::look(&hub.root, path, &tracked);
+    let found = validate::check(&file.path, &file.bytes, if args.strict { Some(&look) } else { None });
+    let document = json!({
+        "path": file.path,
+        "plan": file.plan.raw,
+        "findings": found,
+        "commands_digest": plans::commands_digest(&file.plan),
+    });
+    app.result(&document, || words(&file));
+    if !app.json() {
+        found.iter().for_each(|finding| app.say(findings::line(finding)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(file: &PlanFile) -> String {
+    let plan = &file.plan;
+    let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
+    let status = plan.status().map_or("?", Status::as_str);
+    let mut lines = vec![
+        format!("{} [{status}]", file.id()),
+        format!("  {}", shown(plan.summary())),
+        format!(
+            "  priority {}, layer {}, targets {}",
+            plan.priority(),
+            shown(plan.layer()),
+            text::safe(&plan.systemic_targets().join(" "))
+        ),
+        format!("  by {}, {}", shown(plan.actor()), plan.created().map_or_else(|| "-".to_owned(), |at| at.to_string())),
+    ];
+    for step in plan.steps() {
+        lines.push(format!("  {}", step_line(&step)));
+        lines.extend(step.notes().map(|notes| format!("      {}", text::clip(&text::safe(notes), 160))));
+        match step.commands() {
+            Ok(commands) => {
+                lines.extend(commands.iter().map(|command| format!("      $ {}", text::safe(&command.to_string()))))
+            }
+            Err(why) => lines.push(format!("      unusable commands: {}", text::safe(&why))),
+        }
+        lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
+    }
+    let checkpoint = plan.checkpoint();
+    lines.push(format!("  checkpoint [{}] {}", shown(checkpoint.status()), shown(checkpoint.description())));
+    lines.extend(plan.links().iter().map(|(kind, to)| format!("  {} {}", text::safe(kind), text::safe(to))));
+    lines.extend(plan.receipts().iter().map(|receipt| format!("  receipt {}", text::safe(receipt))));
+    lines.join("\n")
+}

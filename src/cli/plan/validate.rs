@@ -1,0 +1,85 @@
+//! `teof plan validate`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::base::{Exit, Refusal, Result, files, json};
+use crate::cli::{App, findings};
+use crate::hub::{Act, Hub};
+use crate::model::outcome::Finding;
+use crate::plans::{evidence, store, validate};
+
+/// Exit code 1 when a plan fails.
+///
+/// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings:
+/// [{code, severity, path, line, message, hint}], plan_id}]}; --output writes the same.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Ids or paths [default: all plans]
+    plans: Vec<String>,
+    /// Ask also whether the receipts are there, whole, listed once, and tracked
+    #[arg(long)]
+    strict: bool,
+    /// Also write the summary to this file of the repository (_report/planner/validate/summary-latest.json
+    /// is what CI reads)
+    #[arg(long, value_name = "PATH")]
+    output: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let paths = match args.plans.is_empty() {
+        true => store::paths(&hub.root),
+        false => args.plans.iter().map(|plan| store::locate(hub, plan)).collect::<Result<_>>()?,
+    };
+    if paths.is_empty() {
+        return Err(Refusal::guard("plan.none", "there are no plans to check")
+            .next("make one: teof plan new --help")
+            .into());
+    }
+    let tracked = super::tracked(hub)?;
+    let look = |path: &str| evidence::look(&hub.root, path, &tracked);
+    let strict: Option<&dyn Fn(&str) -> evidence::Evidence> = if args.strict { Some(&look) } else { None };
+    let checked: Vec<(String, Vec<Finding>)> =
+        paths.into_iter().map(|path| check(hub, &path, strict).map(|found| (path, found))).collect::<Result<_>>()?;
+    let failed = checked.iter().any(|(_, found)| !found.is_empty());
+    let exit = if failed { Exit::Refused } else { Exit::Done };
+    let summary = json!({
+        "generated_at": hub.now(),
+        "strict": args.strict,
+        "exit_code": exit as u8,
+        "plans": checked.iter().map(|(path, found)| entry(path, found)).collect::<Vec<_>>(),
+    });
+    if let Some(output) = &args.output {
+        let mut act = Act::new("plan validate --output");
+        act.replace(output.as_str(), json::pretty(&summary) + "\n");
+        hub.lock("plan validate")?.perform(act)?;
+    }
+    app.result(&summary, || words(&checked));
+    Ok(ExitCode::from(exit as u8))
+}
+
+fn check(hub: &Hub, path: &str, strict: Option<&dyn Fn(&str) -> evidence::Evidence>) -> Result<Vec<Finding>> {
+    match files::read(&hub.path(path)?, files::MAX_DOCUMENT) {
+        Ok(Some(bytes)) => Ok(validate::check(path, &bytes, strict)),
+        Ok(None) => Ok(vec![Finding::high("plan.unreadable", path, "the plan is gone")]),
+        Err(e) => Ok(vec![Finding::high("plan.unreadable", path, format!("{e:#}"))]),
+    }
+}
+
+fn entry(path: &str, found: &[Finding]) -> Value {
+    let errors: Vec<_> = found.iter().map(|finding| &finding.message).collect();
+    json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path)})
+}
+
+fn words(checked: &[(String, Vec<Finding>)]) -> String {
+    let mut lines = Vec::new();
+    for (path, found) in checked {
+        lines.push(format!("{} {}", if found.is_empty() { "OK  " } else { "FAIL" }, crate::base::text::safe(path)));
+        lines.extend(found.iter().map(|finding| format!("  {}", findings::line(finding))));
+    }
+    let failed = checked.iter().filter(|(_, found)| !found.is_empty()).count();
+    lines.push(format!("{} plans, {failed} failed", checked.len()));
+    lines.join("\n")
+}

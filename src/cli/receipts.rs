@@ -1,0 +1,77 @@
+//! `teof receipts …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{App, findings};
+use crate::base::{Exit, Result};
+use crate::hub::Act;
+use crate::receipts::{ledger, verify};
+use crate::seats;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enter files into the ledger, with their digests.
+    Add(Add),
+    /// Check that every receipt is what it was when it was entered.
+    Verify(Verify),
+}
+
+/// A receipt is written once: a file that was entered with another digest is refused.
+///
+/// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    /// Relative to the root of the repository
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+    /// The seat that enters them
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+}
+
+/// Names each receipt that changed, is missing or was re-ordered. Exit code 1 when there is one.
+///
+/// With --json: {entries, sealed, findings: [{code, severity, path, line, message, hint}]}.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Also check every JSON file under _report/ that carries a hash of its own, listed or not
+    #[arg(long)]
+    all: bool,
+}
+
+pub fn run(command: Command, app: &App) -> Result<ExitCode> {
+    match command {
+        Command::Add(args) => add(args, app),
+        Command::Verify(args) => check(args, app),
+    }
+}
+
+fn add(args: Add, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let agent = seats::resolve(hub, args.agent.as_deref())?;
+    // Hashing may take long: not under the lock.
+    let hashed = args.paths.iter().map(|path| ledger::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
+    let mut writer = hub.lock("receipts add")?;
+    let known = ledger::listed(&hub.root)?;
+    let mut act = Act::new("receipts add");
+    ledger::enter(&writer, &mut act, &agent, &hashed)?;
+    writer.perform(act)?;
+    let entered: Vec<_> = hashed.into_iter().filter(|(path, _)| !known.contains_key(path)).collect();
+    let document: Vec<_> = entered.iter().map(|(path, sha256)| json!({"path": path, "sha256": sha256})).collect();
+    app.result(&json!({ "entered": document }), || {
+        entered.iter().map(|(path, sha256)| format!("{sha256}  {path}")).collect::<Vec<_>>().join("\n")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: Verify, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let report = verify::verify(&hub.root, args.all)?;
+    app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
+    let own = if args.all { format!(", {} with a hash of their own", report.sealed) } else { String::new() };
+    app.say(format!("{} receipts in the ledger{own}; {} findings", report.entries, report.findings.len()));
+    Ok(ExitCode::from(if report.findings.is_empty() { Exit::Done } else { Exit::Refused } as u8))
+}

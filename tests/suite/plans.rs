@@ -1,0 +1,176 @@
+//! Plans on the command line: made, edited, checked, approved.
+
+use crate::harness::World;
+
+/// As hand-written plans are: one-line arrays, fields that teof does not know, no final newline.
+const PLAN: &str = r#"{
+  "version": 0,
+  "plan_id": "2026-01-05-docs",
+  "stage": "hand-written",
+  "created": "2026-01-05T10:00:00Z",
+  "actor": "codex-1",
+  "summary": "Write the docs",
+  "status": "queued",
+  "systemic_targets": ["S1", "S4"], "layer_targets": ["L5"],
+  "layer": "L5",
+  "systemic_scale": 4,
+  "steps": [
+    { "id": "S1", "title": "Outline", "status": "queued", "stage": 1.50, "receipts": [] },
+    {
+      "id": "S2",
+      "title": "Write",
+      "status": "pending",
+      "commands": [["make", "docs"]],
+      "receipts": []
+    }
+  ],
+  "checkpoint": {"description": "readable", "owner": "codex-1", "status": "pending"},
+  "links": [],
+  "receipts": []
+}"#;
+
+const PATH: &str = "_plans/2026-01-05-docs.plan.json";
+
+fn world() -> World {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T12:00:00Z".into());
+    world.write(PATH, PLAN);
+    world
+}
+
+#[test]
+fn an_edit_changes_the_lines_of_the_edit_only() {
+    let world = world();
+    world.ok(&["plan", "step", "set", "2026-01-05-docs", "S1", "--status", "in_progress"]);
+    let outlined = PLAN.replacen("\"Outline\", \"status\": \"queued\"", "\"Outline\", \"status\": \"in_progress\"", 1);
+    assert_eq!(world.read(PATH), outlined);
+    world.ok(&["plan", "step", "set", PATH, "S2", "--note", "half\nway"]);
+    let noted =
+        outlined.replacen("\"receipts\": []\n    }", "\"receipts\": [],\n      \"notes\": \"half\\nway\"\n    }", 1);
+    assert_eq!(world.read(PATH), noted);
+    world.ok(&["plan", "status", "2026-01-05-docs.plan.json", "in_progress"]);
+    assert_eq!(world.read(PATH), noted.replacen("  \"status\": \"queued\"", "  \"status\": \"in_progress\"", 1));
+}
+
+#[test]
+fn what_would_break_the_plan_is_refused_before_it_is_written() {
+    let world = world();
+    world.ok(&["plan", "step", "set", "2026-01-05-docs", "S1", "--status", "done"]);
+    let before = world.read(PATH);
+    let code = |args: &[&str]| world.refused(args)["code"].as_str().unwrap().to_owned();
+    assert_eq!(code(&["plan", "step", "set", PATH, "S1", "--status", "blocked"]), "plan.transition");
+    assert_eq!(code(&["plan", "step", "set", PATH, "S9", "--status", "done"]), "step.not_found");
+    assert_eq!(code(&["plan", "step", "add", PATH, "--id", "S2", "--title", "again"]), "plan.invalid");
+    assert_eq!(code(&["plan", "step", "add", PATH, "--title", " "]), "plan.invalid");
+    assert_eq!(code(&["plan", "status", "docs", "done"]), "plan.not_found");
+    assert_eq!(code(&["plan", "status", "../../etc/x.plan.json", "done"]), "path.outside");
+    assert_eq!(world.read(PATH), before);
+    world.ok(&["plan", "step", "add", PATH, "--title", "Third"]);
+    let error = {
+        world.ok(&["plan", "step", "set", PATH, "S2", "--status", "in_progress"]);
+        world.refused(&["plan", "step", "set", PATH, "S3", "--status", "in_progress"])
+    };
+    assert_eq!(error["findings"][0]["code"], "plan.two_in_progress");
+}
+
+#[test]
+fn a_plan_that_was_wrong_before_can_still_be_edited() {
+    let world = world();
+    let wrong = PLAN.replace("  \"layer\": \"L5\",\n", "").replace("\"queued\", \"stage\"", "\"completed\", \"stage\"");
+    world.write(PATH, &wrong);
+    world.ok(&["plan", "step", "set", PATH, "S2", "--status", "in_progress"]);
+    assert_eq!(world.read(PATH), wrong.replace("\"pending\",\n      \"comm", "\"in_progress\",\n      \"comm"));
+    let ran = world.run(&["plan", "validate", "--json"]).expect(1);
+    let summary: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found = summary["plans"][0]["findings"].as_array().unwrap();
+    let places: Vec<_> = found.iter().map(|f| (f["code"].as_str().unwrap(), f["line"].as_u64().unwrap())).collect();
+    assert_eq!(places, [("step.status", 12), ("plan.layer", 1)]);
+}
+
+#[test]
+fn a_receipt_is_attached_only_when_it_can_be_shown() {
+    let world = world();
+    let code = |file: &str| world.refused(&["plan", "attach", PATH, "S1", "--file", file])["code"].clone();
+    assert_eq!(code("_report/none.json"), "receipt.missing");
+    assert_eq!(code("../x"), "path.outside");
+    world.write("_report/bad.json", "{");
+    assert_eq!(code("_report/bad.json"), "receipt.damaged");
+    std::os::unix::fs::symlink("/etc/hosts", world.repo.join("_report/link.txt")).unwrap();
+    assert_eq!(code("_report/link.txt"), "file.not_regular");
+    world.write("docs/untracked.md", "x");
+    assert_eq!(code("docs/untracked.md"), "receipt.untracked");
+    assert_eq!(world.read(PATH), PLAN);
+
+    let sealed = "{\"a\": 1, \"receipt_sha256\": \"x\"}";
+    world.write("_report/tests.json", sealed);
+    let done = world.json(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    assert_eq!(done["entered"], true);
+    assert_eq!(world.read("_report/tests.json"), sealed, "the receipt itself is left as it is");
+    assert_eq!(world.lines("_report/receipts.jsonl")[0]["path"], "_report/tests.json");
+    let after = world.read(PATH);
+    let wanted = PLAN.replacen("\"receipts\": [] }", "\"receipts\": [\"_report/tests.json\"] }", 1).replacen(
+        "\"receipts\": []\n}",
+        "\"receipts\": [\n    \"_report/tests.json\"\n  ]\n}",
+        1,
+    );
+    assert_eq!(after, wanted);
+    world.ok(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    assert_eq!((world.read(PATH), world.lines("_report/receipts.jsonl").len()), (after, 1), "again changes nothing");
+    let twice = world.refused(&["plan", "attach", PATH, "S2", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    assert_eq!(twice["code"], "plan.invalid", "a receipt stands once among all steps");
+
+    world.git(&["add", "docs"]);
+    world.ok(&["plan", "attach", PATH, "S2", "--file", "docs/untracked.md"]);
+    world.ok(&["plan", "validate", "--strict"]);
+}
+
+#[test]
+fn a_new_plan_needs_a_claim_and_comes_with_its_justification() {
+    let world = world();
+    let new = ["plan", "new", "Fix the Parser!", "--summary", "Fix it", "--actor", "codex-1", "--priority", "2"];
+    let new = [&new[..], &["--impact-score", "5", "--layer", "L5", "--systemic-scale", "6", "--scaffold"]].concat();
+    assert_eq!(world.refused(&new)["code"], "plan.unclaimed");
+    assert!(!world.exists("_plans/2026-01-05-fix-the-parser.md"));
+    world.write(
+        "_bus/claims/Q-1.json",
+        r#"{"task_id": "Q-1", "agent_id": "codex-1", "branch": "agent/codex-1/q-1", "status": "active", "claimed_at": "2026-01-05T11:00:00Z", "plan_id": "2026-01-05-fix-the-parser"}"#,
+    );
+    let made = world.json(&new);
+    assert_eq!(made["path"], "_plans/2026-01-05-fix-the-parser.plan.json");
+    assert!(world.read("_plans/2026-01-05-fix-the-parser.md").starts_with("# Fix it\n"));
+    assert!(world.exists("_report/agent/codex-1/2026-01-05-fix-the-parser/design.md"));
+    world.ok(&["plan", "validate", "--strict", "2026-01-05-fix-the-parser"]);
+    assert_eq!(world.refused(&new)["code"], "file.exists");
+}
+
+#[test]
+fn an_approval_is_for_the_exact_commands() {
+    let world = world();
+    let shown = world.json(&["plan", "show", PATH]);
+    let digest = shown["commands_digest"].as_str().unwrap();
+    assert_eq!(world.refused(&["plan", "approve", PATH, "--digest", "0"])["code"], "plan.digest");
+    let approved = world.json(&["plan", "approve", PATH, "--digest", digest]);
+    assert_eq!(approved["digest"], digest);
+    let trust = std::fs::read_to_string(world.repo.join(".git/teof/trust.json")).unwrap();
+    assert!(trust.contains(digest));
+    world.ok(&["plan", "step", "set", PATH, "S2", "--status", "done"]);
+    assert_eq!(world.json(&["plan", "show", PATH])["commands_digest"], digest);
+    let inside_a_run = world.teof(&["plan", "approve", PATH]).env("TEOF_RUN", "r1").output().unwrap();
+    assert_eq!(inside_a_run.status.code(), Some(6));
+}
+
+#[test]
+fn plans_are_listed_by_urgency_and_damaged_ones_are_named() {
+    let world = world();
+    world.write(
+        "_plans/2026-01-04-urgent.plan.json",
+        r#"{"plan_id": "2026-01-04-urgent", "priority": 1, "status": "done"}"#,
+    );
+    world.write("_plans/2026-01-03-damaged.plan.json", "{\n");
+    let list = world.json(&["plan", "list"]);
+    let ids: Vec<_> = list["plans"].as_array().unwrap().iter().map(|row| row["plan_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["2026-01-04-urgent", "2026-01-05-docs"]);
+    assert_eq!(list["plans"][1]["steps"], serde_json::json!({"done": 0, "total": 2}));
+    assert_eq!(list["damaged"][0]["path"], "_plans/2026-01-03-damaged.plan.json");
+    assert!(world.ok(&["plan", "list"]).ends_with("1 done, 1 queued\n"));
+}
