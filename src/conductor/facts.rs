@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use super::select::{Candidate, Holder, Standing};
 use super::sources::replace_open;
-use crate::base::Result;
-use crate::bus::{Damaged, Listing, assignments, claims};
+use crate::base::{Refusal, Result, names};
+use crate::bus::{Damaged, Listing, assignments, claims, holds};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::ClaimFile;
@@ -31,7 +31,7 @@ impl Facts {
         Ok(Facts { claims, assignments, damaged, busy })
     }
 
-    pub fn put_on(&self, candidate: &mut Candidate) {
+    pub fn put_on(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);
         candidate.held = self.holder(candidate);
@@ -43,7 +43,22 @@ impl Facts {
             let status = claim.status_text().unwrap_or("none");
             let why = format!("its claim has the status {status}, which is neither held nor free");
             replace_open(&mut candidate.standing, Standing::Damaged(why));
+        } else if candidate.held.is_none() && names::is_id(task) {
+            self.hold(hub, candidate)?;
         }
+        Ok(())
+    }
+
+    /// Asked last and only of what nothing else keeps: it reads the task's whole channel.
+    fn hold(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {
+        match holds::on(hub, &candidate.task_id) {
+            Ok(hold) => candidate.on_hold = hold.map(|hold| format!("{}: {}", hold.by, hold.summary)),
+            Err(why) if Refusal::of(&why).is_some() => {
+                replace_open(&mut candidate.standing, Standing::Damaged(why.to_string()));
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
     }
 
     /// The live claim of the task, else the one of its plan.

@@ -4,6 +4,7 @@
 
 pub mod alert;
 mod facts;
+pub mod prompt;
 pub mod select;
 pub mod sources;
 mod work;
@@ -14,7 +15,7 @@ use select::{Ranking, Reason, Rules, Skipped, Taker};
 use sources::Scope;
 
 use crate::base::{Refusal, Result};
-use crate::guard::prerequisites::{self, Prerequisites};
+use crate::guard::prerequisites::{self, Declared, Prerequisites};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::Backlog;
 
@@ -31,12 +32,13 @@ pub struct Look {
 ///
 /// A backlog that cannot be read is a skip like any other, so that the plans go on.
 pub fn look(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Look> {
-    let (backlog, damage) = match sources::read_backlog(hub) {
-        Ok(backlog) => (backlog, None),
+    let (declared, damage) = match Declared::read(hub) {
+        Ok(declared) => (declared, None),
         Err(e) if Refusal::of(&e).is_some() => (None, Some(e.to_string())),
         Err(fault) => return Err(fault),
     };
-    let prerequisites = prerequisites::check(hub, backlog.as_ref())?;
+    let prerequisites = prerequisites::check(hub, declared.as_ref())?;
+    let backlog = declared.map(|declared| declared.backlog);
     let candidates = sources::gather(hub, scope, taker, backlog.as_ref())?;
     let rules = Rules { taker, prerequisites: prerequisites.failure(), excluded };
     let mut ranking = select::rank(candidates, &rules);

@@ -93,7 +93,8 @@ pub enum Work {
     #[default]
     Nothing,
     Commands,
-    /// Commands whose exact bytes nobody approved and no trusted allow-list matches; names the first.
+    /// Commands whose exact bytes nobody approved and no trusted allow-list matches; says which one,
+    /// and what to do.
     NotApproved(String),
     /// An agent of this name, which is not set up here.
     UnknownAgent(String),
@@ -288,9 +289,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
                 "it has neither commands nor an agent: somebody has to take it".into(),
             ));
         }
-        Work::NotApproved(command) => {
-            return Some((Reason::NotApproved, format!("nobody approved what it runs: {command}")));
-        }
+        Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
         Work::UnknownAgent(name) => {
             return Some((Reason::NothingToRun, format!("it names the agent {name}, which is not set up here")));
         }

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::facts::Facts;
 use super::select::{Candidate, Source, Standing, Taker};
-use super::work;
-use crate::base::{Refusal, Result, files, json, names};
-use crate::hub::{Hub, paths};
+use super::work::Bench;
+use crate::base::{Result, names};
+use crate::hub::Hub;
 use crate::model::backlog::{Backlog, Item};
-use crate::model::plan::{Plan, SUFFIX, Status, Step};
-use crate::plans::validate;
+use crate::model::plan::{Plan, Status, Step};
+use crate::plans::{store, validate};
 
 /// What is looked at.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +47,18 @@ impl Scope {
 
 /// Everything that might be done, in no particular order. `backlog` is what the caller read.
 pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backlog>) -> Result<Vec<Candidate>> {
-    let plans = read_plans(hub)?;
-    let shop = Shop { hub, plans: &plans, unattended: taker == Taker::Worker };
+    let plans = read_plans(hub);
+    let bench = match taker {
+        Taker::Seat(_) => None,
+        Taker::Worker => Some(Bench::new(hub)?),
+    };
+    let shop = Shop { plans: &plans, bench };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();
     let mut spoken_for = HashSet::new();
     if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
         for item in backlog.items() {
-            if let Some(candidate) = shop.item(item)? {
+            if let Some(candidate) = shop.item(item) {
                 spoken_for.extend(candidate.plan_id.clone());
                 candidates.push(candidate);
             }
@@ -62,7 +66,7 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     }
     if scope.plans || everything {
         for (id, plan) in plans.iter().filter(|(id, _)| !spoken_for.contains(*id)) {
-            candidates.extend(shop.plan(id, plan)?);
+            candidates.extend(shop.plan(id, plan));
         }
     }
     submit(&mut candidates, &scope.submissions);
@@ -75,64 +79,42 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         enabled || c.submitted.is_some()
     });
     let facts = Facts::read(hub)?;
-    candidates.iter_mut().for_each(|candidate| facts.put_on(candidate));
+    candidates.iter_mut().try_for_each(|candidate| facts.put_on(hub, candidate))?;
     Ok(candidates)
-}
-
-/// The backlog; a tree without one has none.
-pub fn read_backlog(hub: &Hub) -> Result<Option<Backlog>> {
-    Ok(json::read_object(&hub.path(paths::BACKLOG)?)?.map(|raw| Backlog { raw }))
 }
 
 /// A plan, or why it cannot be used.
 type Found = Result<Plan, String>;
 
-/// Every plan that is not done, by id. What is wrong with one is no reason to lose the others.
-fn read_plans(hub: &Hub) -> Result<BTreeMap<String, Found>> {
-    let mut plans = BTreeMap::new();
-    let entries = std::fs::read_dir(hub.path(paths::PLANS)?).into_iter().flatten().flatten();
-    for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
-        let Some(id) = name.strip_suffix(SUFFIX) else { continue };
-        let relative = format!("{}/{name}", paths::PLANS);
-        plans.insert(id.to_owned(), read_plan(hub, &relative)?);
-    }
-    Ok(plans)
-}
-
-fn read_plan(hub: &Hub, relative: &str) -> Result<Found> {
-    let bytes = match files::read(&hub.path(relative)?, files::MAX_DOCUMENT) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(Err(format!("{relative} is gone"))),
-        Err(e) if Refusal::of(&e).is_some() => return Ok(Err(e.to_string())),
-        Err(e) => return Err(e),
-    };
-    let plan = serde_json::from_slice(&bytes).map(|raw| Plan { raw });
-    match plan {
+/// Every plan, by id. What is wrong with one is no reason to lose the others.
+fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
+    let judged = store::all(hub).into_iter().map(|(path, read)| match read {
         // The record holds many more finished plans than open ones: they are not worth a judgement.
-        Ok(plan) if plan.status() == Some(Status::Done) => Ok(Ok(plan)),
-        plan => Ok(match validate::check(relative, &bytes, None).first() {
-            Some(finding) => Err(format!("{relative} is not valid: {}", finding.message)),
-            None => plan.map_err(|e| e.to_string()),
-        }),
-    }
+        Ok(file) if file.plan.status() == Some(Status::Done) => (file.id().to_owned(), Ok(file.plan)),
+        Ok(file) => match validate::check(&path, &file.bytes, None).first() {
+            Some(finding) => (file.id().to_owned(), Err(format!("{path} is not valid: {}", finding.message))),
+            None => (file.id().to_owned(), Ok(file.plan)),
+        },
+        Err(why) => (store::id_of(&path).to_owned(), Err(format!("{path}: {why}"))),
+    });
+    judged.collect()
 }
 
 /// The plans, and what is asked of them.
 struct Shop<'a> {
-    hub: &'a Hub,
     plans: &'a BTreeMap<String, Found>,
-    /// A worker will run it: look at what there is to run.
-    unattended: bool,
+    /// When a worker is to run it: what may be run.
+    bench: Option<Bench<'a>>,
 }
 
 impl Shop<'_> {
     /// An item; `None` when it is done.
-    fn item(&self, item: Item<'_>) -> Result<Option<Candidate>> {
+    fn item(&self, item: Item<'_>) -> Option<Candidate> {
         let standing = match item.raw.get("status").and_then(|status| status.as_str()) {
             Some("pending") => Standing::Open,
             Some("in_progress") => Standing::InProgress,
             Some("blocked") => Standing::Blocked("the item is blocked".into()),
-            Some("done") => return Ok(None),
+            Some("done") => return None,
             Some(other) => Standing::Damaged(format!("its status is {other:?}; only pending items are taken")),
             None => Standing::Damaged("it has no status".into()),
         };
@@ -149,35 +131,35 @@ impl Shop<'_> {
             candidate.standing = Standing::Damaged(format!("{place} has no id that could name a claim"));
         }
         let Some((id, found)) = item.plan().and_then(|plan| self.plans.get_key_value(plan)) else {
-            if self.unattended {
-                work::of_item(self.hub, item, &mut candidate)?;
+            if let Some(bench) = &self.bench {
+                bench.of_item(item, &mut candidate);
             }
-            return Ok(Some(candidate));
+            return Some(candidate);
         };
         // The item stands for its plan's next step, under its own name and in its own place.
-        let Some(next) = self.next(id, found)? else {
+        let Some(next) = self.next(id, found) else {
             replace_open(
                 &mut candidate.standing,
                 Standing::Unavailable(format!("its plan {id} is done, the item is not")),
             );
-            return Ok(Some(candidate));
+            return Some(candidate);
         };
         replace_open(&mut candidate.standing, next.standing);
         if !item.raw.contains_key("priority") {
             candidate.priority = next.priority;
         }
-        Ok(Some(Candidate {
+        Some(Candidate {
             step_id: next.step_id,
             created: next.created,
             work: next.work,
             missing: next.missing,
             ..candidate
-        }))
+        })
     }
 
     /// A plan that no item stands for; `None` when it is done.
-    fn plan(&self, id: &str, found: &Found) -> Result<Option<Candidate>> {
-        let Some(mut next) = self.next(id, found)? else { return Ok(None) };
+    fn plan(&self, id: &str, found: &Found) -> Option<Candidate> {
+        let mut next = self.next(id, found)?;
         if let Some(step) = &next.step_id {
             next.task_id = format!("{id}-{step}");
             if !names::is_id(&next.task_id) {
@@ -185,48 +167,47 @@ impl Shop<'_> {
                 replace_open(&mut next.standing, Standing::Damaged(why));
             }
         }
-        Ok(Some(next))
+        Some(next)
     }
 
     /// What a plan wants done next; `None` when it is done.
-    fn next(&self, id: &str, found: &Found) -> Result<Option<Candidate>> {
+    fn next(&self, id: &str, found: &Found) -> Option<Candidate> {
         let mut next = Candidate { plan_id: Some(id.to_owned()), ..blank(id, Source::Plan) };
         let plan = match found {
             Ok(plan) => plan,
             Err(why) => {
                 next.standing = Standing::Damaged(why.clone());
-                return Ok(Some(next));
+                return Some(next);
             }
         };
         next.priority = plan.priority();
         next.created = plan.created();
         next.title = plan.summary().unwrap_or_default().to_owned();
         match plan.status() {
-            Some(Status::Done) => return Ok(None),
+            Some(Status::Done) => return None,
             Some(Status::Blocked) => next.standing = Standing::Blocked("its plan is blocked".into()),
             _ => {}
         }
         match plan.current_step() {
-            Some(step) => self.step(plan, &step, &mut next)?,
+            Some(step) => self.step(plan, &step, &mut next),
             None => replace_open(
                 &mut next.standing,
                 Standing::Unavailable("all its steps are done, the plan is not".into()),
             ),
         }
-        Ok(Some(next))
+        Some(next)
     }
 
-    fn step(&self, plan: &Plan, step: &Step<'_>, next: &mut Candidate) -> Result<()> {
+    fn step(&self, plan: &Plan, step: &Step<'_>, next: &mut Candidate) {
         next.step_id = step.id().map(str::to_owned);
         next.title = step.title().unwrap_or_default().to_owned();
         if step.status() == Some(Status::Blocked) {
             let step = step.id().unwrap_or_default();
             replace_open(&mut next.standing, Standing::Blocked(format!("step {step} of its plan is blocked")));
         }
-        if self.unattended {
-            work::of_step(self.hub, plan, step, next)?;
+        if let Some(bench) = &self.bench {
+            bench.of_step(plan, step, next);
         }
-        Ok(())
     }
 }
 

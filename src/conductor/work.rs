@@ -3,63 +3,113 @@
 
 use super::select::{Candidate, Standing, Work};
 use super::sources::replace_open;
-use crate::base::Result;
+use crate::base::{Refusal, Result};
+use crate::guard::commands::{self, TrustedCommands};
 use crate::hub::Hub;
 use crate::hub::settings::Settings;
 use crate::model::backlog::Item;
+use crate::model::command::{Command, Program};
 use crate::model::plan::{Plan, Step};
+use crate::plans::commands_digest;
 
-/// Puts on what the step says, with the settings where it says nothing.
-pub(super) fn of_step(hub: &Hub, plan: &Plan, step: &Step<'_>, candidate: &mut Candidate) -> Result<()> {
-    let settings = hub.settings()?;
-    candidate.work = match step.commands() {
-        Err(why) => {
-            replace_open(&mut candidate.standing, Standing::Damaged(format!("its step is not valid: {why}")));
-            Work::Nothing
+/// What may be run here, read once for all candidates.
+pub(super) struct Bench<'a> {
+    settings: &'a Settings,
+    trusted: TrustedCommands,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(hub: &'a Hub) -> Result<Bench<'a>> {
+        // A trust file that cannot be read trusts nothing; the work then waits for a person.
+        let trusted = match commands::trusted(hub) {
+            Ok(trusted) => trusted,
+            Err(e) if Refusal::of(&e).is_some() => TrustedCommands::default(),
+            Err(fault) => return Err(fault),
+        };
+        Ok(Bench { settings: hub.settings()?, trusted })
+    }
+
+    /// Puts on what the step says, with the settings where it says nothing.
+    pub fn of_step(&self, plan: &Plan, step: &Step<'_>, candidate: &mut Candidate) {
+        candidate.missing = self.missing(plan, step);
+        candidate.work = match step.commands().and_then(|own| Ok((own, step.expected_receipts()?))) {
+            Err(why) => {
+                let step = step.id().unwrap_or_default();
+                replace_open(
+                    &mut candidate.standing,
+                    Standing::Damaged(format!("its step {step} is not valid: {why}")),
+                );
+                Work::Nothing
+            }
+            Ok((own, _)) if !own.is_empty() => {
+                // The step's tests are run too, by the foreman.
+                let tests = step.tests().into_iter().map(line);
+                self.approved(Some(plan), own.into_iter().chain(tests).collect())
+            }
+            Ok(_) => match step.agent() {
+                Some(agent) => Work::UnknownAgent(agent.to_owned()),
+                None => self.default_work(step.tests().into_iter().map(line).collect(), Some(plan)),
+            },
+        };
+    }
+
+    /// An item without a plan runs what the settings name; a plan is where the rest can be said.
+    pub fn of_item(&self, item: Item<'_>, candidate: &mut Candidate) {
+        candidate.work = self.default_work(Vec::new(), None);
+        candidate.missing = named([
+            ("goal", item.title().is_none()),
+            ("acceptance", true),
+            ("verification", self.settings.guard.tests.is_empty()),
+            ("targets", item.layer().is_none() || item.systemic_targets().is_empty()),
+        ]);
+    }
+
+    fn default_work(&self, tests: Vec<Command>, plan: Option<&Plan>) -> Work {
+        let default: Vec<Command> = self.settings.commands.default.iter().map(|text| line(text)).collect();
+        if default.is_empty() {
+            return Work::Nothing;
         }
-        Ok(commands) if !commands.is_empty() => approved(hub, plan, step)?,
-        Ok(_) => match step.agent() {
-            Some(agent) => Work::UnknownAgent(agent.to_owned()),
-            None => default_work(settings),
-        },
-    };
-    candidate.missing = missing(settings, plan, step);
-    Ok(())
+        self.approved(plan, default.into_iter().chain(tests).collect())
+    }
+
+    fn approved(&self, plan: Option<&Plan>, commands: Vec<Command>) -> Work {
+        let digest = plan.and_then(|plan| Some((plan.id()?, commands_digest(plan)?)));
+        let plan = digest.as_ref().map(|(id, digest)| (*id, digest.as_str()));
+        match self.trusted.require(plan, &commands) {
+            Ok(()) => Work::Commands,
+            Err(why) => Work::NotApproved(match Refusal::of(&why).and_then(|refusal| refusal.next.first()) {
+                Some(next) => format!("{why}; {next}"),
+                None => why.to_string(),
+            }),
+        }
+    }
+
+    /// The same questions as [`Order::missing`](crate::model::order::Order::missing), asked before
+    /// anything is claimed. Recovery is never missing: the base commit is always known.
+    fn missing(&self, plan: &Plan, step: &Step<'_>) -> Vec<&'static str> {
+        let guard = &self.settings.guard;
+        let nothing_expected = step.expected_receipts().is_ok_and(|expected| expected.is_empty());
+        named([
+            ("goal", step.objective().is_none()),
+            ("acceptance", plan.checkpoint().description().is_none()),
+            ("verification", step.tests().is_empty() && guard.tests.is_empty() && nothing_expected),
+            ("risk", step.diff_limit().unwrap_or(guard.diff_limit) == 0),
+            ("targets", plan.layer().is_none() || plan.systemic_targets().is_empty()),
+        ])
+    }
 }
 
-/// An item without a plan runs what the settings name; a plan is where the rest can be said.
-pub(super) fn of_item(hub: &Hub, item: Item<'_>, candidate: &mut Candidate) -> Result<()> {
-    let settings = hub.settings()?;
-    candidate.work = default_work(settings);
-    let checks = [
-        ("goal", item.title().is_none()),
-        ("acceptance", true),
-        ("verification", settings.guard.tests.is_empty()),
-        ("targets", item.layer().is_none() || item.systemic_targets().is_empty()),
-    ];
-    candidate.missing = checks.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect();
-    Ok(())
-}
-
-/// The settings are trusted as a whole, by their digest: what they name needs no further approval.
-fn default_work(settings: &Settings) -> Work {
-    if settings.commands.default.is_empty() { Work::Nothing } else { Work::Commands }
-}
-
-fn approved(_hub: &Hub, _plan: &Plan, step: &Step<'_>) -> Result<Work> {
-    Ok(Work::NotApproved(format!("step {}", step.id().unwrap_or_default())))
-}
-
-/// The same questions as [`Order::missing`](crate::model::order::Order::missing), asked before
-/// anything is claimed. Recovery is never missing: the base commit is always known.
-fn missing(settings: &Settings, plan: &Plan, step: &Step<'_>) -> Vec<&'static str> {
-    let nothing_expected = step.expected_receipts().is_ok_and(|expected| expected.is_empty());
-    let checks = [
-        ("goal", step.objective().is_none()),
-        ("acceptance", plan.checkpoint().description().is_none()),
-        ("verification", step.tests().is_empty() && settings.guard.tests.is_empty() && nothing_expected),
-        ("risk", step.diff_limit().unwrap_or(settings.guard.diff_limit) == 0),
-        ("targets", plan.layer().is_none() || plan.systemic_targets().is_empty()),
-    ];
+fn named<const N: usize>(checks: [(&'static str, bool); N]) -> Vec<&'static str> {
     checks.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect()
+}
+
+fn line(text: &str) -> Command {
+    Command {
+        program: Program::Shell(text.to_owned()),
+        label: None,
+        description: None,
+        cwd: None,
+        env: Default::default(),
+        timeout: None,
+    }
 }

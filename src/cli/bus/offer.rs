@@ -1,9 +1,12 @@
 //! What a loser is offered: the next free task.
 
+use std::collections::BTreeMap;
+
 use crate::base::Refusal;
 use crate::cli::App;
-use crate::conductor::select::{Rules, Taker, rank};
-use crate::conductor::sources::{self, Scope};
+use crate::conductor;
+use crate::conductor::select::Taker;
+use crate::conductor::sources::Scope;
 
 /// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".
 /// Whatever goes wrong with that is no reason to lose the refusal.
@@ -27,8 +30,6 @@ pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
 
 fn free(app: &App, agent: &str) -> crate::base::Result<Option<String>> {
     let hub = app.hub()?;
-    let backlog = sources::read_backlog(hub)?;
-    let candidates = sources::gather(hub, &Scope::enabled(hub)?, Taker::Seat(agent), backlog.as_ref())?;
-    let ranking = rank(candidates, &Rules::new(Taker::Seat(agent)));
-    Ok(ranking.eligible.into_iter().next().map(|candidate| candidate.task_id))
+    let found = conductor::look(hub, &Scope::enabled(hub)?, Taker::Seat(agent), BTreeMap::new())?;
+    Ok(found.ranking.eligible.into_iter().next().map(|candidate| candidate.task_id))
 }

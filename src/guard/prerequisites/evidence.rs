@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Declared;
 use crate::base::{Refusal, Result, digest, files, json, text};
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 
 /// Trust in the feeds, as the playbook's authenticity tool reports it.
 pub const AUTHENTICITY: &str = "_report/usage/external-authenticity.json";
@@ -19,6 +20,8 @@ const NAME: usize = 80;
 /// those of the playbook's conductor receipts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
+    /// What the backlog declared.
+    pub backlog: Report,
     pub authenticity: Report,
     pub planner_status: Report,
 }
@@ -37,8 +40,9 @@ pub struct Report {
 }
 
 impl Snapshot {
-    pub(super) fn take(hub: &Hub) -> Result<Snapshot> {
+    pub(super) fn take(hub: &Hub, declared: Option<&Declared>) -> Result<Snapshot> {
         Ok(Snapshot {
+            backlog: Report::of_backlog(declared),
             authenticity: Report::read(hub, AUTHENTICITY, &AUTHENTICITY_FIELDS)?,
             planner_status: Report::read(hub, CI_SUMMARY, &CI_FIELDS)?,
         })
@@ -47,6 +51,7 @@ impl Snapshot {
     #[cfg(test)]
     pub(super) fn of(authenticity: Option<&[u8]>, ci: Option<&[u8]>) -> Snapshot {
         Snapshot {
+            backlog: Report::of_backlog(None),
             authenticity: Report::of(AUTHENTICITY, authenticity, &AUTHENTICITY_FIELDS),
             planner_status: Report::of(CI_SUMMARY, ci, &CI_FIELDS),
         }
@@ -101,6 +106,16 @@ impl Report {
                 None => Err(e),
             },
         }
+    }
+
+    fn of_backlog(declared: Option<&Declared>) -> Report {
+        let mut report = Report::of(paths::BACKLOG, None, &[]);
+        if let Some(declared) = declared {
+            report.sha256 = Some(declared.sha256.clone());
+            let asked = declared.backlog.prerequisites().cloned();
+            report.values.extend(asked.map(|asked| ("prerequisites".to_owned(), asked)));
+        }
+        report
     }
 
     fn of(path: &'static str, bytes: Option<&[u8]>, fields: &[&str]) -> Report {

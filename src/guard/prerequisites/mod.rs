@@ -19,8 +19,8 @@ mod evidence;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::base::{Result, digest, json};
-use crate::hub::Hub;
+use crate::base::{Result, digest, files, json};
+use crate::hub::{Hub, paths};
 use crate::model::backlog::Backlog;
 
 pub use evidence::{AUTHENTICITY, CI_SUMMARY, Snapshot};
@@ -42,10 +42,26 @@ pub struct Prerequisites {
     pub snapshot: Snapshot,
 }
 
+/// The backlog, with the hash of the bytes that it was read from.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub backlog: Backlog,
+    pub sha256: String,
+}
+
+impl Declared {
+    /// `None` where there is no backlog.
+    pub fn read(hub: &Hub) -> Result<Option<Declared>> {
+        let Some(bytes) = files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? else { return Ok(None) };
+        let raw = json::parse_object(&bytes, paths::BACKLOG.as_ref())?;
+        Ok(Some(Declared { backlog: Backlog { raw }, sha256: digest::sha256(&bytes) }))
+    }
+}
+
 /// Reads both reports, whether or not they are asked for: receipts show them either way.
-pub fn check(hub: &Hub, backlog: Option<&Backlog>) -> Result<Prerequisites> {
-    let snapshot = Snapshot::take(hub)?;
-    let failures = match backlog.and_then(Backlog::prerequisites) {
+pub fn check(hub: &Hub, declared: Option<&Declared>) -> Result<Prerequisites> {
+    let snapshot = Snapshot::take(hub, declared)?;
+    let failures = match declared.and_then(|declared| declared.backlog.prerequisites()) {
         None => Vec::new(),
         Some(Value::Object(declared)) => judge(declared, &snapshot),
         Some(other) => vec![Failure {
