@@ -9,6 +9,7 @@ pub mod json;
 pub mod jsonl;
 pub mod lock;
 pub mod names;
+pub mod parallel;
 pub mod refusal;
 pub mod text;
 pub mod time;

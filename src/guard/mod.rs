@@ -8,6 +8,7 @@ pub mod collect;
 pub mod commands;
 pub mod consent;
 pub mod glob;
+pub mod preflight;
 pub mod prerequisites;
 pub mod result;
 pub mod secrets;

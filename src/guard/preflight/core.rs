@@ -1,0 +1,81 @@
+//! The short preflight, for a seat before it asks for review: seat, session, receipts.
+
+use super::report::Report;
+use super::{others, plans, tree::Tree};
+use crate::base::{Refusal, Result, time::show_span};
+use crate::guard::Finding;
+use crate::hub::{Hub, paths};
+use crate::model::{plan, seat};
+use crate::receipts;
+use crate::seats::{self, freshness::Freshness};
+
+/// Whether `agent` may ask for review: its manifest and branch agree, its session is fresh, and every
+/// receipt that a plan or the ledger names is there and unaltered.
+///
+/// # Errors
+/// Only when the record cannot be read at all.
+pub fn core(hub: &Hub, tree: &Tree, agent: &str) -> Result<Report> {
+    let mut report = Report::default();
+    seat_of(hub, tree, agent, &mut report);
+    session(hub, agent, &mut report)?;
+    for path in tree.files(paths::PLANS, plan::SUFFIX) {
+        report.files += 1;
+        let found = plans::check(tree, &path);
+        report.findings.extend(found.into_iter().filter(|found| found.code.starts_with("receipt.")));
+    }
+    report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
+    Ok(report.sorted())
+}
+
+fn seat_of(hub: &Hub, tree: &Tree, agent: &str, report: &mut Report) {
+    let manifests = tree.manifests();
+    report.files += manifests.len();
+    for path in &manifests {
+        match tree.read(path) {
+            Ok(bytes) => report.findings.extend(others::seat(path, &bytes.unwrap_or_default())),
+            Err(damaged) => report.findings.push(damaged),
+        }
+    }
+    match seats::manifest::of(hub, agent) {
+        Ok(Some(_)) => {}
+        Ok(None) => report.findings.push(
+            Finding::high("seat.missing", seat::variant(agent), format!("no manifest names the seat {agent}"))
+                .hint("make one, or act as another seat: teof agent list"),
+        ),
+        Err(e) => report.findings.push(of_refusal("seat.unreadable", &seat::variant(agent), &e)),
+    }
+    // The playbook: agent/<id>, below it, or main.
+    let own = |branch: &str| branch == format!("agent/{agent}") || branch.starts_with(&format!("agent/{agent}/"));
+    match hub.here.branch() {
+        Some(branch) if own(&branch) || branch == "main" || Some(&branch) == hub.branch().as_ref() => {}
+        branch => {
+            let on = branch.map_or_else(|| "no branch".to_owned(), |branch| format!("the branch {branch}"));
+            let message = format!("{agent} works on {on}, not on agent/{agent}/<slug>");
+            report.findings.push(
+                Finding::high("seat.branch", seat::MANIFEST, message).hint("switch to a branch of the seat's own"),
+            );
+        }
+    }
+}
+
+fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
+    let (code, message) = match seats::freshness::check(hub, agent, None)? {
+        Freshness::Fresh { .. } => return Ok(()),
+        Freshness::Missing => ("session.missing", format!("{agent} has no session")),
+        Freshness::Invalid(why) => ("session.invalid", format!("the session of {agent} counts for nothing: {why}")),
+        Freshness::Stale { age, max_age } => {
+            let message =
+                format!("the session of {agent} is {} old, {} is allowed", show_span(age), show_span(max_age));
+            ("session.stale", message)
+        }
+    };
+    let hint = format!("boot a session: teof session-boot --agent {agent}");
+    report.findings.push(Finding::high(code, seats::freshness::receipt(agent), message).hint(hint));
+    Ok(())
+}
+
+fn of_refusal(code: &str, path: &str, error: &anyhow::Error) -> Finding {
+    let refusal = Refusal::of(error);
+    let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
+    Finding::high(code, path, crate::base::text::safe(&why)).hint("mend the file by hand, or take it back from git")
+}

@@ -1,0 +1,131 @@
+//! The lines of a log, on all processors, each with its number.
+
+use crate::base::parallel;
+use crate::guard::Finding;
+
+/// Files below this are not worth a second thread.
+const WORTH_SPLITTING: usize = 1 << 20;
+
+/// What a rule found in a run of lines, and what it wants to keep of them.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    pub lines: u64,
+    /// Numbered from the first line of the file.
+    pub findings: Vec<Finding>,
+    /// What the rule kept, with the line that it came from.
+    pub kept: Vec<(u64, T)>,
+}
+
+/// Calls `rule` with every line that is not blank. What follows the last newline is a line too, unless
+/// it does not parse: then it is what a crash left, and `torn` is its finding's code.
+pub(super) fn read<T: Send>(
+    path: &str,
+    bytes: &[u8],
+    torn: &str,
+    rule: impl Fn(&[u8], &mut Vec<Finding>) -> Option<T> + Sync,
+) -> Read<T> {
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let (whole, tail) = bytes.split_at(whole);
+    let parts = if whole.len() < WORTH_SPLITTING { 1 } else { parallel::processors() };
+    let mut all = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
+    for mut part in parallel::map(&parallel::split_lines(whole, parts), |part| read_part(part, &rule)) {
+        let before = all.lines;
+        part.findings.iter_mut().for_each(|found| found.line = found.line.map(|line| line + before));
+        part.kept.iter_mut().for_each(|(line, _)| *line += before);
+        all.lines += part.lines;
+        all.findings.append(&mut part.findings);
+        all.kept.append(&mut part.kept);
+    }
+    if !tail.trim_ascii().is_empty() {
+        all.lines += 1;
+        all.findings.push(unfinished(path, tail, torn).at(all.lines));
+    }
+    for found in &mut all.findings {
+        found.path = Some(path.to_owned());
+    }
+    all
+}
+
+fn read_part<T>(part: &[u8], rule: &impl Fn(&[u8], &mut Vec<Finding>) -> Option<T>) -> Read<T> {
+    let mut read = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
+    for line in part.split_inclusive(|b| *b == b'\n') {
+        read.lines += 1;
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let known = read.findings.len();
+        let kept = rule(line, &mut read.findings);
+        read.findings[known..].iter_mut().for_each(|found| found.line = Some(read.lines));
+        read.kept.extend(kept.map(|kept| (read.lines, kept)));
+    }
+    read
+}
+
+fn unfinished(path: &str, tail: &[u8], torn: &str) -> Finding {
+    let hint = "teof closes it with the next line that it appends; or take the file back from git";
+    if serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok() {
+        return Finding::low("log.unfinished", path, "the last line lacks its newline, so readers pass it over")
+            .hint(hint);
+    }
+    Finding::high(torn, path, "the last line was cut").hint(hint)
+}
+
+/// Whether a text is a UTC time. The usual spelling is told without a calendar.
+pub(super) fn is_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let number = |range: std::ops::Range<usize>| {
+        bytes[range].iter().try_fold(0, |n: u32, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+    };
+    if bytes.len() == 20 && bytes[19] == b'Z' && bytes[10] == b'T' {
+        let date = (number(0..4), number(5..7), number(8..10));
+        let time = (number(11..13), number(14..16), number(17..19));
+        // The 29th and later depend on the month: those are for the calendar.
+        if let ((Some(_), Some(1..=12), Some(1..=28)), (Some(0..=23), Some(0..=59), Some(0..=59))) = (date, time) {
+            return [bytes[4], bytes[7]] == *b"--" && [bytes[13], bytes[16]] == *b"::";
+        }
+    }
+    crate::base::Stamp::parse(text).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use proptest::prelude::*;
+
+    fn numbers(bytes: &[u8]) -> Vec<u64> {
+        let rule = |line: &[u8], found: &mut Vec<Finding>| {
+            found.push(Finding::high("x", "", String::from_utf8_lossy(line)));
+            None::<()>
+        };
+        read("f", bytes, "torn", rule).findings.iter().map(|found| found.line.unwrap()).collect()
+    }
+
+    #[test]
+    fn lines_keep_their_numbers_across_threads() {
+        assert_eq!(numbers(b"a\n\n b \n"), [1, 3]);
+        let many = "0123456789\n".repeat(200_000);
+        assert_eq!(numbers(many.as_bytes()), (1..=200_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cut_tail_is_an_error_and_a_missing_newline_a_warning() {
+        let found = |bytes: &[u8]| read("f", bytes, "event.torn", |_, _| None::<()>).findings.pop().unwrap();
+        assert_eq!((found(b"{}\n{\"a").code.as_str(), found(b"{}\n{\"a").line), ("event.torn", Some(2)));
+        assert_eq!(found(b"{}").code, "log.unfinished");
+        assert!(read("f", b"{}\n \n", "t", |_, _| None::<()>).findings.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_agrees_with_the_calendar(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z") {
+            prop_assert_eq!(is_time(&text), Stamp::parse(&text).is_some());
+        }
+
+        #[test]
+        fn any_text_is_a_time_or_not(text in "\\PC{0,24}") {
+            prop_assert_eq!(is_time(&text), Stamp::parse(&text).is_some());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The guards over a whole tree, as it is checked out: what CI runs, and an engineer before a pull request.
+//!
+//! Reads files and, for the base, git objects; writes nothing, and needs neither a pin nor anything
+//! machine-local. One rule a file, each a pure function over bytes. Unknown files are left alone,
+//! damaged ones are named, all of them in one run.
+
+mod appended;
+mod assignments;
+mod claims;
+mod core;
+mod documents;
+mod events;
+mod lines;
+mod messages;
+mod orders;
+mod others;
+mod plans;
+pub mod report;
+mod tree;
+
+pub use self::core::core;
+pub use report::{Format, Report};
+pub use tree::{Base, Tree};
+
+use crate::base::Result;
+use crate::base::parallel;
+use crate::hub::paths;
+use crate::model::{backlog, plan};
+use crate::receipts;
+
+use super::Finding;
+
+/// Every rule over every file of the tree; with a base also what may only grow, and what may not go back.
+///
+/// # Errors
+/// Only when the base cannot be read; what is wrong in the tree is in the report.
+pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
+    let mut report = Report::default();
+    claims(tree, base, &mut report)?;
+    documents(tree, &tree.files(paths::ASSIGNMENTS, ".json"), assignments::check, &mut report);
+    logs(tree, base, &mut report)?;
+    plans(tree, base, &mut report)?;
+    documents(tree, &tree.orders(), orders::check, &mut report);
+    documents(tree, &tree.files_named(backlog::PATH), others::backlog, &mut report);
+    documents(tree, &tree.manifests(), others::seat, &mut report);
+    documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
+    report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
+    Ok(report.sorted())
+}
+
+/// Runs a rule for single documents over all of them.
+fn documents(tree: &Tree, files: &[String], rule: fn(&str, &[u8]) -> Vec<Finding>, report: &mut Report) {
+    let found = parallel::map(files, |path| match tree.read(path) {
+        Ok(Some(bytes)) => rule(path, &bytes),
+        Ok(None) => Vec::new(),
+        Err(damaged) => vec![damaged],
+    });
+    report.files += files.len();
+    report.findings.extend(found.into_iter().flatten());
+}
+
+fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
+    let files = tree.files(paths::CLAIMS, ".json");
+    report.files += files.len();
+    let judged = parallel::map(&files, |path| match tree.read(path) {
+        Ok(Some(bytes)) => (claims::check(path, &bytes), claims::Held::of(path, &bytes)),
+        Ok(None) => (Vec::new(), None),
+        Err(damaged) => (vec![damaged], None),
+    });
+    let (found, held): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+    report.findings.extend(found.into_iter().flatten());
+    report.findings.extend(claims::one_per_task(held.into_iter().flatten()));
+    let Some(base) = base else { return Ok(()) };
+    for path in base.files(paths::CLAIMS, ".json")? {
+        let before = base.read(&path)?.unwrap_or_default();
+        report.findings.extend(claims::against(&path, &before, tree.read(&path).ok().flatten().as_deref()));
+    }
+    Ok(())
+}
+
+/// Events, messages and the ledger: every line, and against the base that none is gone.
+fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
+    let mut chain = events::Chain::default();
+    let mut directives = messages::Directives::default();
+    let mut take = |folder: &str, check: &mut dyn FnMut(&str, &[u8], &mut Report)| {
+        let mut contents = Vec::new();
+        for path in tree.files(folder, ".jsonl") {
+            report.files += 1;
+            match tree.read_log(&path) {
+                Ok(Some(bytes)) => {
+                    check(&path, &bytes, report);
+                    // Only a comparison with the base needs them again.
+                    contents.extend(base.map(|_| bytes));
+                }
+                Ok(None) => {}
+                Err(damaged) => report.findings.push(damaged),
+            }
+        }
+        contents
+    };
+    let events = take(paths::EVENTS_FOLDER, &mut |path, bytes, report| chain.read(path, bytes, report));
+    let messages = take(paths::MESSAGES, &mut |path, bytes, report| directives.read(path, bytes, report));
+    report.findings.extend(chain.findings());
+    report.findings.extend(directives.findings());
+    let Some(base) = base else { return Ok(()) };
+    // A sealed log moves its lines to another file: all of a folder's lines are one set.
+    report.findings.extend(appended::lost(base.logs(paths::EVENTS_FOLDER)?, &events));
+    report.findings.extend(appended::lost(base.logs(paths::MESSAGES)?, &messages));
+    let ledger = base.read(paths::LEDGER)?.map(|bytes| (paths::LEDGER.to_owned(), bytes));
+    let now = tree.read_log(paths::LEDGER).ok().flatten();
+    report.findings.extend(appended::lost(ledger.into_iter().collect(), now.as_slice()));
+    Ok(())
+}
+
+fn plans(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
+    let files = tree.files(paths::PLANS, plan::SUFFIX);
+    report.files += files.len();
+    let found = parallel::map(&files, |path| plans::check(tree, path));
+    report.findings.extend(found.into_iter().flatten());
+    let Some(base) = base else { return Ok(()) };
+    for path in base.files(paths::PLANS, plan::SUFFIX)? {
+        let before = base.read(&path)?.unwrap_or_default();
+        report.findings.extend(plans::against(tree, &path, &before));
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Plans: the playbook's strict validation, demanding git itself, and no way back from done.
+
+use super::tree::Tree;
+use crate::guard::Finding;
+use crate::plans::{evidence, validate};
+
+/// What is wrong with one plan file.
+pub fn check(tree: &Tree, path: &str) -> Vec<Finding> {
+    let evidence = |receipt: &str| evidence::look(tree.root(), receipt, &|receipt| tree.is_tracked(receipt));
+    match tree.read(path) {
+        Ok(Some(bytes)) => validate::check(path, &bytes, Some(&evidence)),
+        Ok(None) => Vec::new(),
+        Err(damaged) => vec![damaged],
+    }
+}
+
+/// What went back from done since the base's version of the plan.
+pub fn against(tree: &Tree, path: &str, before: &[u8]) -> Vec<Finding> {
+    match tree.read(path) {
+        Ok(Some(now)) => validate::regressions(path, before, &now),
+        // A plan may be archived; that it is gone is worth a look, no more.
+        Ok(None) => vec![
+            Finding::low("plan.removed", path, "the base has this plan, and it is gone here")
+                .at(1)
+                .hint("take it back from git if nobody meant to remove it"),
+        ],
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,176 @@
+//! The two trees that preflight reads: files as they are checked out, and a base through libgit2.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use git2::{Index, ObjectType, Repository, TreeWalkMode, TreeWalkResult};
+
+use crate::base::{Refusal, Result, files, text};
+use crate::guard::Finding;
+use crate::hub::Worktree;
+use crate::model::seat;
+
+/// The largest log that is read at once, in bytes.
+const MAX_LOG: u64 = 8 << 30;
+
+/// The tree that is checked out.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+    /// In git's index or in HEAD.
+    tracked: HashSet<String>,
+}
+
+impl Tree {
+    /// # Errors
+    /// When the repository cannot be opened.
+    pub fn open(worktree: &Worktree) -> Result<Tree> {
+        let repo = open(worktree)?;
+        let mut tracked = HashSet::new();
+        if let Ok(index) = Index::open(&worktree.git_dir.join("index")) {
+            tracked.extend(index.iter().filter_map(|entry| String::from_utf8(entry.path).ok()));
+        }
+        if let Some(tree) = head(&repo, worktree) {
+            tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+                if let (Ok(name), Some(ObjectType::Blob)) = (entry.name(), entry.kind()) {
+                    tracked.insert(format!("{folder}{name}"));
+                }
+                TreeWalkResult::Ok
+            })?;
+        }
+        Ok(Tree { root: worktree.root.clone(), tracked })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn is_tracked(&self, path: &str) -> bool {
+        self.tracked.contains(path)
+    }
+
+    /// The entries of a folder whose names end so, sorted; folders are passed over, links are not.
+    pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.root.join(folder)) else { return Vec::new() };
+        let mut found: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.ends_with(ending) && !name.starts_with('.'))
+            .map(|name| if folder.is_empty() { name } else { format!("{folder}/{name}") })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// One known file, if it is there.
+    pub fn files_named(&self, path: &str) -> Vec<String> {
+        fs::symlink_metadata(self.root.join(path)).map(|_| path.to_owned()).into_iter().collect()
+    }
+
+    /// The seats' manifests.
+    pub fn manifests(&self) -> Vec<String> {
+        let stem = seat::MANIFEST.trim_end_matches("json");
+        self.files("", ".json").into_iter().filter(|name| name.starts_with(stem)).collect()
+    }
+
+    /// Every seat's work orders: `_report/agent/<id>/manifests/manifest-*.json`.
+    pub fn orders(&self) -> Vec<String> {
+        let Ok(agents) = fs::read_dir(self.root.join("_report/agent")) else { return Vec::new() };
+        let folders = agents.flatten().filter_map(|agent| agent.file_name().into_string().ok());
+        let mut found: Vec<_> = folders
+            .flat_map(|agent| self.files(&format!("_report/agent/{agent}/manifests"), ".json"))
+            .filter(|path| path.contains("/manifests/manifest-"))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// A document; the error is the finding that it cannot be read.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Finding> {
+        self.read_up_to(path, files::MAX_DOCUMENT)
+    }
+
+    /// A log, as large as logs may be.
+    pub fn read_log(&self, path: &str) -> Result<Option<Vec<u8>>, Finding> {
+        self.read_up_to(path, MAX_LOG)
+    }
+
+    fn read_up_to(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
+        files::within(&self.root, path).and_then(|path| files::read(&path, max)).map_err(|error| {
+            let refusal = Refusal::of(&error);
+            let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
+            let code = refusal.map_or("file.unreadable", |refusal| refusal.code);
+            Finding::high(code, path, format!("cannot be read: {}", text::safe(&why)))
+                .at(1)
+                .hint("put a regular, readable file there; teof follows no links")
+        })
+    }
+}
+
+/// A commit to compare with.
+pub struct Base {
+    repo: Repository,
+    tree: git2::Oid,
+}
+
+impl Base {
+    /// # Errors
+    /// When `name` is no commit of this repository.
+    pub fn find(worktree: &Worktree, name: &str) -> Result<Base> {
+        let repo = open(worktree)?;
+        let tree = repo.revparse_single(name).and_then(|found| found.peel_to_tree()).map(|tree| tree.id());
+        let unknown = |e: git2::Error| {
+            let shown = text::clip(&text::safe(name), 120);
+            Refusal::not_found("base.unknown", format!("{shown:?} is no commit of this repository"))
+                .because(text::safe(e.message()))
+                .next("fetch it first: git fetch origin <branch>; in CI, check out with the full history")
+        };
+        let tree = tree.map_err(unknown)?;
+        Ok(Base { repo, tree })
+    }
+
+    /// The bytes of a regular file.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let entry = match self.repo.find_tree(self.tree)?.get_path(Path::new(path)) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => entry,
+            _ => return Ok(None),
+        };
+        let blob = self.repo.find_blob(entry.id()).with_context(|| format!("read {path} of the base"))?;
+        Ok(Some(blob.content().to_vec()))
+    }
+
+    /// The files directly in a folder whose names end so.
+    pub fn files(&self, folder: &str, ending: &str) -> Result<Vec<String>> {
+        let Ok(entry) = self.repo.find_tree(self.tree)?.get_path(Path::new(folder)) else { return Ok(Vec::new()) };
+        let Ok(tree) = self.repo.find_tree(entry.id()) else { return Ok(Vec::new()) };
+        let names = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Blob));
+        let names = names.filter_map(|entry| entry.name().ok().map(str::to_owned));
+        Ok(names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect())
+    }
+
+    /// The logs of a folder, with their bytes.
+    pub fn logs(&self, folder: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let with_bytes = |path: String| Ok(self.read(&path)?.map(|bytes| (path, bytes)));
+        self.files(folder, ".jsonl")?.into_iter().filter_map(|path| with_bytes(path).transpose()).collect()
+    }
+}
+
+fn open(worktree: &Worktree) -> Result<Repository> {
+    // The common dir, so that nothing depends on how the worktree is linked to it.
+    Repository::open_bare(&worktree.common_dir)
+        .with_context(|| format!("open the repository {}", worktree.common_dir.display()))
+}
+
+/// The tree of the worktree's HEAD; `None` before the first commit.
+fn head<'a>(repo: &'a Repository, worktree: &Worktree) -> Option<git2::Tree<'a>> {
+    let head = files::read(&worktree.git_dir.join("HEAD"), 8 * 1024).ok()??;
+    let head = String::from_utf8(head).ok()?;
+    let commit = match head.trim().strip_prefix("ref: ") {
+        Some(name) => repo.find_reference(name).ok()?.resolve().ok()?.target()?,
+        None => git2::Oid::from_str(head.trim()).ok()?,
+    };
+    repo.find_commit(commit).ok()?.tree().ok()
+}
