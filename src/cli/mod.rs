@@ -9,6 +9,7 @@ mod completions;
 mod failure;
 mod findings;
 mod plan;
+mod preflight;
 mod receipts;
 mod version;
 
@@ -43,8 +44,9 @@ pub enum Command {
     #[command(subcommand)]
     Plan(plan::Command),
     /// Receipts: enter them into the ledger, check them.
-    #[command(subcommand)]
     Receipts(receipts::Command),
+    /// Check the record: this seat, or every file of the tree.
+    Preflight(preflight::Args),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -72,6 +74,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
         Command::Receipts(command) => receipts::run(command, app),
+        Command::Preflight(args) => preflight::run(args, app),
         Command::Version(args) => version::run(args, app),
     }
 }

@@ -63,7 +63,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
         Command::Core(args) => {
             let hub = app.hub()?;
-            let agent = seats::identity::resolve(hub, args.agent.as_deref())?;
+            let agent = seats::resolve(hub, args.agent.as_deref())?;
             let report = preflight::core(hub, &Tree::open(&hub.here)?, &agent)?;
             Ok(print(&report, &args.output, app))
         }

@@ -7,6 +7,7 @@ mod claims;
 mod exec;
 mod house;
 mod plans;
+mod preflight;
 mod receipts;
 mod result_guard;
 mod select;

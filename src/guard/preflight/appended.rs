@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use super::documents::stem;
 use crate::guard::Finding;
+use crate::model::event::Severity;
 
 /// The lines of the base's files that are in none of the files now; neighbours make one finding.
 ///
 /// A log may have been sealed since, so a line may have moved to another file of the folder.
-pub fn lost(base: Vec<(String, Vec<u8>)>, now: &[Vec<u8>]) -> Vec<Finding> {
+pub fn lost(base: &[(String, Vec<u8>)], now: &[Vec<u8>]) -> Vec<Finding> {
     let mut set = None;
     let mut found = Vec::new();
-    for (path, bytes) in &base {
+    for (path, bytes) in base {
         // The usual case: the file only grew.
         if now.iter().any(|file| file.starts_with(bytes) && (bytes.ends_with(b"\n") || bytes.is_empty())) {
             continue;
@@ -21,6 +22,20 @@ pub fn lost(base: Vec<(String, Vec<u8>)>, now: &[Vec<u8>]) -> Vec<Finding> {
         found.extend(runs(gone.map(|(_, number)| number)).into_iter().map(|run| finding(path, run)));
     }
     found
+}
+
+/// Makes warnings of what is wrong with lines that the base has already: what is only appended to cannot
+/// be mended, and one bad line of long ago must not fail every run after it. An altered line stays an error.
+pub fn forgive(findings: &mut [Finding], before: &[u8], now: &[u8]) {
+    if !now.starts_with(before) {
+        return;
+    }
+    let known = before.iter().filter(|b| **b == b'\n').count() as u64;
+    for found in findings.iter_mut().filter(|found| found.line.is_some_and(|line| line <= known)) {
+        if [".field", ".time", ".unreadable"].iter().any(|fault| found.code.ends_with(fault)) {
+            found.severity = Severity::Low.as_str().to_owned();
+        }
+    }
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -54,7 +69,7 @@ mod tests {
 
     fn gone(base: &str, now: &[&str]) -> Vec<(u64, String)> {
         let now: Vec<_> = now.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let found = lost(vec![("_bus/events/events.jsonl".into(), base.into())], &now);
+        let found = lost(&[("_bus/events/events.jsonl".into(), base.into())], &now);
         found.into_iter().map(|found| (found.line.unwrap(), found.message)).collect()
     }
 
@@ -73,6 +88,17 @@ mod tests {
         assert_eq!(gone("a\nb\n", &["a\nbb\n"]).len(), 1);
         assert_eq!(gone("a\n", &[]).len(), 1, "the whole file went");
         assert_eq!(gone("a\nb", &["a\nb…\n"]).len(), 1);
+    }
+
+    #[test]
+    fn only_what_the_base_has_already_is_forgiven() {
+        let found = |code: &str, line| Finding::high(code, "f", "m").at(line);
+        let mut findings = [found("message.field", 2), found("message.field", 3), found("event.altered", 1)];
+        forgive(&mut findings, b"a\nb\n", b"a\nb\nc\n");
+        let severities = findings.each_ref().map(|found| found.severity.as_str());
+        assert_eq!(severities, ["low", "high", "high"]);
+        forgive(&mut findings[1..], b"x\ny\nc\n", b"a\nb\nc\n");
+        assert!(findings[1].stops(), "the base has other lines there");
     }
 
     proptest! {

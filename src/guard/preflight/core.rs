@@ -44,10 +44,10 @@ fn seat_of(hub: &Hub, tree: &Tree, agent: &str, report: &mut Report) {
         ),
         Err(e) => report.findings.push(of_refusal("seat.unreadable", &seat::variant(agent), &e)),
     }
-    // The playbook: agent/<id>, below it, or main.
+    // The playbook: agent/<id>, below it, or main; and where the record itself lives.
     let own = |branch: &str| branch == format!("agent/{agent}") || branch.starts_with(&format!("agent/{agent}/"));
     match hub.here.branch() {
-        Some(branch) if own(&branch) || branch == "main" || Some(&branch) == hub.branch().as_ref() => {}
+        Some(branch) if own(&branch) || branch == "main" || hub.pin().is_some_and(|pin| pin.branch == branch) => {}
         branch => {
             let on = branch.map_or_else(|| "no branch".to_owned(), |branch| format!("the branch {branch}"));
             let message = format!("{agent} works on {on}, not on agent/{agent}/<slug>");

@@ -112,7 +112,8 @@ fn check<'a>(line: &'a [u8], found: &mut Vec<Finding>) -> Option<View<'a>> {
     ];
     for (name, value) in fields {
         if value.as_ref().is_none_or(|value| value.trim().is_empty()) {
-            let hint = "post messages with: teof bus message; a line that is there stays as it is";
+            let hint =
+                "post messages with: teof bus message; a line that is there stays, and only warns once the base has it";
             note("message.field", format!("{name} is missing or not a text"), hint);
         }
     }
@@ -156,7 +157,7 @@ mod tests {
     fn a_directive_needs_a_pointer_that_names_it() {
         let directive = format!("{LINE}\n{}\n", LINE.replace("\"summary\"}", "\"directive\"}"));
         let lost = ("message.no_pointer".to_owned(), THREAD.to_owned(), 2);
-        assert_eq!(found(&[(THREAD, &directive)]), [lost.clone()]);
+        assert_eq!(found(&[(THREAD, &directive)]), std::slice::from_ref(&lost));
         let pointer = |to: &str| LINE.replace(r#""followups":["A"]"#, &format!(r#""directive":"{to}""#)) + "\n";
         assert_eq!(found(&[(THREAD, &directive), (REPORT, &pointer("BUS-COORD-0001"))]), [lost]);
         assert_eq!(found(&[(THREAD, &directive), (REPORT, &pointer("BUS-COORD-0002"))]), []);

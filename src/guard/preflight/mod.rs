@@ -25,7 +25,7 @@ pub use tree::{Base, Tree};
 use crate::base::Result;
 use crate::base::parallel;
 use crate::hub::paths;
-use crate::model::{backlog, plan};
+use crate::model::plan;
 use crate::receipts;
 
 use super::Finding;
@@ -41,7 +41,7 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     logs(tree, base, &mut report)?;
     plans(tree, base, &mut report)?;
     documents(tree, &tree.orders(), orders::check, &mut report);
-    documents(tree, &tree.files_named(backlog::PATH), others::backlog, &mut report);
+    documents(tree, &tree.files_named(paths::BACKLOG), others::backlog, &mut report);
     documents(tree, &tree.manifests(), others::seat, &mut report);
     documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
@@ -81,35 +81,52 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
 /// Events, messages and the ledger: every line, and against the base that none is gone.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = events::Chain::default();
-    let mut directives = messages::Directives::default();
-    let mut take = |folder: &str, check: &mut dyn FnMut(&str, &[u8], &mut Report)| {
-        let mut contents = Vec::new();
-        for path in tree.files(folder, ".jsonl") {
-            report.files += 1;
-            match tree.read_log(&path) {
-                Ok(Some(bytes)) => {
-                    check(&path, &bytes, report);
-                    // Only a comparison with the base needs them again.
-                    contents.extend(base.map(|_| bytes));
-                }
-                Ok(None) => {}
-                Err(damaged) => report.findings.push(damaged),
-            }
-        }
-        contents
-    };
-    let events = take(paths::EVENTS_FOLDER, &mut |path, bytes, report| chain.read(path, bytes, report));
-    let messages = take(paths::MESSAGES, &mut |path, bytes, report| directives.read(path, bytes, report));
+    let events =
+        folder(tree, base, paths::EVENTS_FOLDER, report, |path, bytes, report| chain.read(path, bytes, report))?;
     report.findings.extend(chain.findings());
+    let mut directives = messages::Directives::default();
+    let take = |path: &str, bytes: &[u8], report: &mut Report| directives.read(path, bytes, report);
+    let messages = folder(tree, base, paths::MESSAGES, report, take)?;
     report.findings.extend(directives.findings());
     let Some(base) = base else { return Ok(()) };
-    // A sealed log moves its lines to another file: all of a folder's lines are one set.
-    report.findings.extend(appended::lost(base.logs(paths::EVENTS_FOLDER)?, &events));
-    report.findings.extend(appended::lost(base.logs(paths::MESSAGES)?, &messages));
     let ledger = base.read(paths::LEDGER)?.map(|bytes| (paths::LEDGER.to_owned(), bytes));
     let now = tree.read_log(paths::LEDGER).ok().flatten();
-    report.findings.extend(appended::lost(ledger.into_iter().collect(), now.as_slice()));
+    for (before, now) in [events, messages, (ledger.into_iter().collect(), now.into_iter().collect())] {
+        report.findings.extend(appended::lost(&before, &now));
+    }
     Ok(())
+}
+
+type Logs = (Vec<(String, Vec<u8>)>, Vec<Vec<u8>>);
+
+/// Reads every log of a folder; gives back the base's logs and ours, when there is a base. A sealed log
+/// moves its lines to another file: all of a folder's lines are one set.
+fn folder(
+    tree: &Tree,
+    base: Option<&Base>,
+    folder: &str,
+    report: &mut Report,
+    mut take: impl FnMut(&str, &[u8], &mut Report),
+) -> Result<Logs> {
+    let before = base.map_or(Ok(Vec::new()), |base| base.logs(folder))?;
+    let mut now = Vec::new();
+    for path in tree.files(folder, ".jsonl") {
+        report.files += 1;
+        let bytes = match tree.read_log(&path) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(damaged) => {
+                report.findings.push(damaged);
+                continue;
+            }
+        };
+        let known = report.findings.len();
+        take(&path, &bytes, report);
+        if let Some((_, before)) = before.iter().find(|(log, _)| *log == path) {
+            appended::forgive(&mut report.findings[known..], before, &bytes);
+        }
+        now.extend(base.map(|_| bytes));
+    }
+    Ok((before, now))
 }
 
 fn plans(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
