@@ -43,10 +43,11 @@ pub enum Command {
     /// Plans: make, list, change, check, approve.
     #[command(subcommand)]
     Plan(plan::Command),
-    /// Receipts: enter them into the ledger, check them.
-    Receipts(receipts::Command),
     /// Check the record: this seat, or every file of the tree.
     Preflight(preflight::Args),
+    /// Receipts: enter them into the ledger, check them.
+    #[command(subcommand)]
+    Receipts(receipts::Command),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -73,8 +74,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Completions(args) => completions::completions(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
-        Command::Receipts(command) => receipts::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),
+        Command::Receipts(command) => receipts::run(command, app),
         Command::Version(args) => version::run(args, app),
     }
 }
