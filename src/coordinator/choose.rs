@@ -51,6 +51,10 @@ impl Turn<'_> {
         if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
             return Some("as many jobs as asked for were chosen".into());
         }
+        let most = state.life.seen.as_ref().and_then(|seen| seen.most);
+        if most.is_some_and(|most| state.chosen_since_grant() >= most) {
+            return Some("as many jobs as were consented to were chosen".into());
+        }
         if let Some(word) = state.skips.get(&offer.task) {
             return Some(format!("skipped by {}", word.by));
         }

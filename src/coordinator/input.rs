@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Rules;
 use super::state::{Ending, Word};
+use crate::base::Stamp;
 use crate::model::outcome::Outcome;
 
 /// Everything that the coordinator is told. Time is told beside each.
@@ -13,6 +14,8 @@ use crate::model::outcome::Outcome;
 pub enum Input {
     /// A process begins with the state that the last one left.
     Started(Rules),
+    /// The settings changed.
+    Settings(Rules),
     /// The time that [`next_wake`](super::step::next_wake) named has come.
     Tick,
     /// Something that is watched has changed.
@@ -36,6 +39,8 @@ pub struct View {
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
+    /// When the consent was granted, and how many jobs it covers if it does not cover any number.
+    pub grant: Option<(Stamp, Option<u64>)>,
     /// Tasks on hold.
     pub holds: BTreeSet<String>,
     /// What could be given, best first.
@@ -234,7 +239,7 @@ pub enum Reply {
     Refused {
         why: String,
     },
-    /// [`Action::Give`], [`Action::Spawn`]: nothing may start just now (consent, a hold).
+    /// Somebody has to allow it first (consent, a hold).
     NotNow {
         why: String,
     },

@@ -160,12 +160,14 @@ impl Turn<'_> {
         self.weigh(id, outcome);
     }
 
-    /// The breaker's other two reasons: a high-severity finding, a budget overrun.
+    /// The breaker's other two reasons: a new finding of high severity in the scan, a budget overrun.
+    /// What a guard found in the result is no such reason: the guard has stopped it.
     fn weigh(&mut self, id: &str, outcome: &Outcome) {
-        let serious = |code: &str, severity: &str| severity == "high" || code.starts_with("budget");
-        if let Some(finding) = outcome.findings.iter().find(|f| serious(&f.code, &f.severity)) {
-            let what = text::clip(&text::safe(&finding.message), MAX_REASON);
-            self.trip(id, format!("{} ({})", what, finding.code));
+        let scan = outcome.scan.iter().find(|found| found.severity == "high");
+        let budget = || outcome.findings.iter().find(|found| found.code.starts_with("budget."));
+        if let Some(found) = scan.or_else(budget) {
+            let what = text::clip(&text::safe(&found.message), MAX_REASON);
+            self.trip(id, format!("{what} ({})", found.code));
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Life {
 pub struct Seen {
     /// Why nothing may start unattended: consent, trust.
     pub stop: Option<String>,
+    /// How many jobs may be chosen under the consent that stands; `None`: any number.
+    pub most: Option<u64>,
     pub holds: BTreeSet<String>,
     pub seats: Vec<Seat>,
 }

@@ -48,6 +48,8 @@ pub struct State {
     pub totals: Totals,
     /// Since when the record holds something that is not committed.
     pub unrecorded_since: Option<Stamp>,
+    /// The consent under which jobs are chosen, and how many were chosen before it.
+    pub grant: Option<Grant>,
     /// What this process knows and the next one finds out again.
     #[serde(skip)]
     pub life: Life,
@@ -208,6 +210,20 @@ pub struct Pending {
     pub after: Option<Stamp>,
 }
 
+impl Pending {
+    /// It waits for somebody to allow it, not for its result.
+    pub fn is_held_back(&self) -> bool {
+        self.failures == 0 && self.after.is_some()
+    }
+}
+
+/// A person's consent, as far as choice depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    pub at: Stamp,
+    pub chosen_before: u64,
+}
+
 /// The circuit breaker. Only a person closes it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
@@ -287,6 +303,11 @@ impl State {
 
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
+    }
+
+    /// How many jobs were chosen since the consent that stands was granted.
+    pub fn chosen_since_grant(&self) -> u64 {
+        self.totals.chosen - self.grant.as_ref().map_or(0, |grant| grant.chosen_before)
     }
 
     /// The job that an operator means: by its id, the id of its run, or its task.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::input::{Action, Effect, How, Input, Leave, Reply, View};
 use super::life::{Life, Seen};
 use super::rules::Rules;
-use super::state::{Job, Pending, Phase, State, VERSION};
+use super::state::{Grant, Job, Pending, Phase, State, VERSION};
 use crate::base::Stamp;
 
 /// Takes one input in, and says what is to be done about it.
 pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
     let rules = match (&input, &state.life.rules) {
-        (Input::Started(rules), _) | (_, Some(rules)) => rules.clone(),
+        (Input::Started(rules), _) | (Input::Settings(rules), Some(_)) | (_, Some(rules)) => rules.clone(),
         (_, None) => return Vec::new(),
     };
     let mut turn = Turn { state, rules, now, out: Vec::new() };
@@ -48,6 +48,7 @@ impl Turn<'_> {
     fn take(&mut self, input: Input) {
         match input {
             Input::Started(rules) => self.started(rules),
+            Input::Settings(rules) => self.state.life.rules = Some(rules),
             Input::Tick => {}
             Input::Woken => {
                 self.state.life.look_again = true;
@@ -76,17 +77,36 @@ impl Turn<'_> {
         let life = &mut self.state.life;
         life.looking = false;
         let fresh = view.seq == life.results;
+        if let Some((at, _)) = view.grant
+            && self.state.grant.as_ref().is_none_or(|grant| grant.at != at)
+        {
+            self.state.grant = Some(Grant { at, chosen_before: self.state.totals.chosen });
+        }
         life.seen = Some(Seen {
             stop: view.stop.take(),
+            most: view.grant.and_then(|(_, most)| most),
             holds: std::mem::take(&mut view.holds),
             seats: std::mem::take(&mut view.seats),
         });
+        self.release_held_back();
         if fresh {
             self.recover(&view.orphans);
             self.choose(view);
         } else {
             // It may show as open what was done while it was read.
-            life.look_again = true;
+            self.state.life.look_again = true;
+        }
+    }
+
+    /// What waited for a hold to be lifted is due when it was.
+    fn release_held_back(&mut self) {
+        let State { pending, jobs, life, .. } = &mut *self.state;
+        let Some(seen) = &life.seen else { return };
+        let on_hold = |id: &str| jobs.iter().any(|job| job.id == id && seen.holds.contains(&job.task));
+        for held in pending.iter_mut().filter(|pending| pending.is_held_back()) {
+            if !held.action.job().is_some_and(on_hold) {
+                held.after = None;
+            }
         }
     }
 
@@ -97,6 +117,11 @@ impl Turn<'_> {
         life.results += 1;
         if let Reply::Failed { why } = reply {
             self.try_again_later(at, &why);
+            return;
+        }
+        if let (Action::Settle { .. }, Reply::NotNow { .. }) = (&self.state.pending[at].action, &reply) {
+            self.state.pending[at].after = Some(self.now.plus(self.rules.poll_max));
+            self.state.life.look_again = true;
             return;
         }
         let action = self.state.pending.remove(at).action;
@@ -279,7 +304,8 @@ pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
 fn is_quiet(state: &State) -> bool {
     let life = &state.life;
     let looked = life.seen.is_some() && !life.looking && !life.look_again;
-    looked && state.pending.is_empty() && state.jobs.iter().all(Job::rests)
+    let held = |job: &Job| state.pending.iter().any(|p| p.action.job() == Some(&job.id) && p.is_held_back());
+    looked && state.pending.iter().all(Pending::is_held_back) && state.jobs.iter().all(|job| job.rests() || held(job))
 }
 
 /// When the record is to be committed at the latest; `None` when there is nothing to commit.

@@ -31,6 +31,9 @@ pub struct Outcome {
     /// One line for people.
     pub reason: String,
     pub findings: Vec<Finding>,
+    /// What the scan after the work found and the one before it did not; a high one opens the breaker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scan: Vec<Finding>,
     pub branch: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,

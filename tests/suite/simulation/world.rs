@@ -45,7 +45,7 @@ pub enum Fate {
     Succeed,
     Fail,
     Refuse,
-    /// Refused, with a finding of high severity.
+    /// Refused, and the scan has a new finding of high severity.
     Alarm,
     /// Does nothing until it is told to end.
     Hang,
@@ -169,6 +169,7 @@ impl World {
         View {
             seq: state.life.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
+            grant: None,
             holds: self.holds.clone(),
             offers,
             skipped: Vec::new(),
@@ -263,6 +264,9 @@ impl World {
         if !self.owns(job) {
             return Reply::Done;
         }
+        if self.holds.contains(&job.task) {
+            return Reply::NotNow { why: "on hold".into() };
+        }
         self.task_mut(&job.task).status = match ending {
             Ending::Done => Status::Done,
             Ending::Blocked => Status::Blocked,
@@ -328,8 +332,8 @@ impl World {
         task.disturbed |= worker.told == Some(How::Now);
         let mut outcome = outcome(worker, verdict, self.stamp());
         if verdict == Verdict::Blocked && fate == Fate::Alarm {
-            let (code, severity, message) = ("secret.found".into(), "high".into(), "a secret".into());
-            outcome.findings.push(Finding { code, severity, message, path: None, line: None, hint: None });
+            let (code, severity, message) = ("receipt.altered".into(), "high".into(), "a receipt was altered".into());
+            outcome.scan.push(Finding { code, severity, message, path: None, line: None, hint: None });
         }
         self.outcomes.insert(worker.run.clone(), outcome);
         Some(At::Wrote)
@@ -362,6 +366,7 @@ fn outcome(worker: &Worker, verdict: Verdict, at: Stamp) -> Outcome {
         verdict,
         reason: format!("{verdict:?}"),
         findings: Vec::new(),
+        scan: Vec::new(),
         branch: String::new(),
         commit: None,
         envelope: None,
