@@ -7,6 +7,7 @@
 //!
 //! Places are named by JSON pointers: `/steps/2/status`.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -205,6 +206,35 @@ impl Document {
 
 const AGREE: &str = "serde_json and jsonc-parser read the same text differently";
 
+/// The pointers of keys that stand more than once in their object: readers disagree on which counts.
+pub fn duplicate_keys(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(root) = tree(text) {
+        collect_duplicates(&root, "", &mut found);
+    }
+    found
+}
+
+fn collect_duplicates(value: &ast::Value<'_>, at: &str, found: &mut Vec<String>) {
+    match value {
+        ast::Value::Object(object) => {
+            let mut seen = HashSet::new();
+            for property in &object.properties {
+                let pointer = child(at, property.name.as_str());
+                collect_duplicates(&property.value, &pointer, found);
+                if !seen.insert(property.name.as_str()) && !found.contains(&pointer) {
+                    found.push(pointer);
+                }
+            }
+        }
+        ast::Value::Array(array) => {
+            let items = array.elements.iter().enumerate();
+            items.for_each(|(i, item)| collect_duplicates(item, &child(at, &i.to_string()), found));
+        }
+        _ => {}
+    }
+}
+
 /// The pointer of a member of what `pointer` points at.
 pub fn child(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -308,6 +338,7 @@ mod tests {
         let twice = r#"{"a": 1, "b": 0, "a": 2}"#;
         assert_eq!(edited(twice, |d| d.set("/a", 3)), r#"{"a": 1, "b": 0, "a": 3}"#);
         assert_eq!(edited(twice, |d| d.remove("/a")), r#"{"b": 0}"#);
+        assert_eq!(duplicate_keys(r#"{"s": [{"a": 1, "\u0061": {"b": 1, "b": 2}}], "b": 1}"#), ["/s/0/a/b", "/s/0/a"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::evidence::Evidence;
 use super::{store, validate};
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result, names, text};
 use crate::hub::{Act, Writer};
 use crate::model::document::Document;
 use crate::model::outcome::Finding;
@@ -23,7 +23,8 @@ pub struct StepChange {
     pub notes: Option<String>,
     /// What the last run left: `{outcome, reason, run, receipts}`, kept in the step's `last_run`.
     pub last_run: Option<Value>,
-    /// Receipts to add, to the step and to the plan.
+    /// Receipts to add, to the step and to the plan. One that another step lists stays there: a
+    /// receipt stands once among all steps.
     pub receipts: Vec<String>,
 }
 
@@ -50,7 +51,10 @@ pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, chan
         if let Some(last_run) = &change.last_run {
             document.set(&format!("{at}/last_run"), last_run.clone())?;
         }
-        change.receipts.iter().try_for_each(|receipt| add_receipt(document, &step, receipt))
+        change.receipts.iter().try_for_each(|receipt| match other_step(found, &step, receipt) {
+            Some(_) => push_once(document, "/receipts", receipt),
+            None => add_receipt(document, &step, receipt),
+        })
     })
 }
 
@@ -67,7 +71,8 @@ pub fn add_step(
     edit(writer, act, plan, |document, found| {
         let free = |n: &usize| found.step(&format!("S{n}")).is_none();
         added = match id {
-            Some(id) => id.to_owned(),
+            // It becomes part of a task's name.
+            Some(id) => names::check_id("step", id)?.to_owned(),
             None => format!("S{}", (1..).find(free).expect("a plan has finitely many steps")),
         };
         document.push("/steps", new_step(&added, title, notes))
@@ -111,8 +116,15 @@ pub fn attach(
             return refuse("receipt.untracked", why.into(), "git add it first, or put it under _report/");
         }
     }
-    let change = StepChange { receipts: vec![receipt.to_owned()], ..StepChange::default() };
-    set_step(writer, act, plan, step, &change)
+    edit(writer, act, plan, |document, found| {
+        let step = step_of(found, step)?;
+        match other_step(found, &step, receipt) {
+            Some(other) => {
+                refuse("receipt.duplicate", format!("step {other} lists it already"), "attach other evidence")
+            }
+            None => add_receipt(document, &step, receipt),
+        }
+    })
 }
 
 /// Adds a link, such as `("bus", "_bus/claims/QUEUE-001.json")`, unless it is there.
@@ -188,16 +200,22 @@ fn transition(whose: &str, from: Option<Status>, to: Status) -> Result<()> {
 }
 
 fn add_receipt(document: &mut Document, step: &Step<'_>, receipt: &str) -> Result<()> {
-    let has = |document: &Document, list: &str| {
-        let items = document.get(list).and_then(Value::as_array);
-        items.is_some_and(|items| items.iter().any(|item| item == receipt))
-    };
-    for list in [format!("/steps/{}/receipts", step.index), "/receipts".to_owned()] {
-        if !has(document, &list) {
-            document.push(&list, receipt)?;
-        }
+    push_once(document, &format!("/steps/{}/receipts", step.index), receipt)?;
+    push_once(document, "/receipts", receipt)
+}
+
+fn push_once(document: &mut Document, list: &str, receipt: &str) -> Result<()> {
+    let items = document.get(list).and_then(Value::as_array);
+    match items.is_some_and(|items| items.iter().any(|item| item == receipt)) {
+        true => Ok(()),
+        false => document.push(list, receipt),
     }
-    Ok(())
+}
+
+/// Another step that lists the receipt.
+fn other_step<'a>(plan: &'a Plan, step: &Step<'_>, receipt: &str) -> Option<&'a str> {
+    let others = plan.steps().into_iter().filter(|other| other.index != step.index);
+    others.filter(|other| other.receipts().contains(&receipt)).find_map(|other| other.id())
 }
 
 fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {

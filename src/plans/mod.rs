@@ -8,6 +8,7 @@ pub mod digest;
 pub mod edit;
 pub mod evidence;
 pub mod new;
+pub mod queue;
 pub mod store;
 pub mod validate;
 

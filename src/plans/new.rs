@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Evidence;
 use super::edit::new_step;
-use super::validate::{self, LAYERS};
+use super::queue::{QueueRef, axis};
+use super::{Evidence, validate};
 use crate::base::{Refusal, Result, Stamp, json as layout, names};
 use crate::hub::{Act, Writer, paths};
 use crate::model::plan::SUFFIX;
@@ -34,27 +34,6 @@ pub struct NewPlan {
     pub scaffold: bool,
 }
 
-/// A queue entry that the plan comes from.
-#[derive(Clone, Debug)]
-pub struct QueueRef {
-    /// Relative to the hub.
-    pub path: String,
-    /// From its line `Coordinate: S6:L5`: systemic scale and layer.
-    pub coordinate: Option<(u64, String)>,
-}
-
-impl QueueRef {
-    pub fn read(path: &str, text: &str) -> QueueRef {
-        let line = text.lines().find_map(|line| line.split_once("Coordinate:").map(|(_, rest)| rest));
-        let coordinate = line.and_then(|line| {
-            let (scale, layer) = line.trim().trim_matches(['*', '`', ' ']).split_once(':')?;
-            let layer: String = layer.trim().chars().take_while(char::is_ascii_alphanumeric).collect();
-            Some((axis(scale.trim())?, layer)).filter(|(_, layer)| LAYERS.contains(&layer.as_str()))
-        });
-        QueueRef { path: path.to_owned(), coordinate }
-    }
-}
-
 /// The id of a plan that is made now: `2026-01-05-<slug>`.
 pub fn id(name: &str, now: Stamp) -> Result<String> {
     let slug = names::slug(name);
@@ -72,6 +51,7 @@ pub fn id(name: &str, now: Stamp) -> Result<String> {
 pub fn create(writer: &Writer<'_>, act: &mut Act, new: &NewPlan) -> Result<String> {
     let now = writer.hub().now();
     let id = id(&new.name, now)?;
+    new.steps.iter().try_for_each(|(step, _)| names::check_id("step", step).map(drop))?;
     let path = format!("{}/{id}{SUFFIX}", paths::PLANS);
     let text = layout::pretty(&document(new, &id, now)?) + "\n";
     let findings = validate::check(&path, text.as_bytes(), Some(&|_| Evidence::Tracked));
@@ -136,6 +116,9 @@ fn systemic(new: &NewPlan) -> Result<Systemic> {
         let axis = axis(target).ok_or_else(|| wrong(format!("{target:?} is no systemic target"), "use S1 to S10"))?;
         axes.insert(axis);
     }
+    if axes.is_empty() {
+        axes.extend(new.queue.iter().flat_map(|queue| &queue.targets));
+    }
     let coordinates: BTreeSet<_> = new.queue.iter().filter_map(|queue| queue.coordinate.clone()).collect();
     if coordinates.len() > 1 {
         return Err(wrong("the queue entries have different coordinates".into(), "make a plan for each").into());
@@ -177,11 +160,6 @@ fn systemic(new: &NewPlan) -> Result<Systemic> {
         axes.insert(4);
     }
     Ok(Systemic { scale, targets: axes.into_iter().map(|axis| format!("S{axis}")).collect(), layer })
-}
-
-/// `S7` → 7.
-fn axis(target: &str) -> Option<u64> {
-    target.strip_prefix('S')?.parse().ok().filter(|axis| (1..=10).contains(axis))
 }
 
 fn justification(new: &NewPlan, id: &str) -> String {

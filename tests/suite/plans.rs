@@ -117,7 +117,7 @@ fn a_receipt_is_attached_only_when_it_can_be_shown() {
     world.ok(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json", "--agent", "codex-1"]);
     assert_eq!((world.read(PATH), world.lines("_report/receipts.jsonl").len()), (after, 1), "again changes nothing");
     let twice = world.refused(&["plan", "attach", PATH, "S2", "--file", "_report/tests.json", "--agent", "codex-1"]);
-    assert_eq!(twice["code"], "plan.invalid", "a receipt stands once among all steps");
+    assert_eq!(twice["code"], "receipt.duplicate", "a receipt stands once among all steps");
 
     world.git(&["add", "docs"]);
     world.ok(&["plan", "attach", PATH, "S2", "--file", "docs/untracked.md"]);

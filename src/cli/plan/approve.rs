@@ -8,6 +8,7 @@ use super::list::step_line;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::guard::trust;
+use crate::model::command::Command;
 use crate::plans::{self, PlanFile};
 
 /// The approval covers the exact commands, tests and rollback commands of all steps, with the guards
@@ -54,9 +55,16 @@ fn words(file: &PlanFile, digest: &str) -> String {
         lines.push(step_line(&step));
         for (what, commands) in [("", step.commands()), ("rollback: ", step.rollback())] {
             let commands = commands.unwrap_or_default();
-            lines.extend(commands.iter().map(|command| format!("  {what}$ {}", text::safe(&command.to_string()))));
+            lines.extend(commands.iter().map(|command| format!("  {what}$ {}", in_full(command))));
         }
         lines.extend(step.tests().iter().map(|test| format!("  test: $ {}", text::safe(test))));
     }
     lines.join("\n")
+}
+
+/// A command with everything that changes what it does.
+fn in_full(command: &Command) -> String {
+    let env = command.env.iter().map(|(name, value)| format!("{name}={value} "));
+    let cwd = command.cwd.as_ref().map_or_else(String::new, |cwd| format!("  (in {cwd})"));
+    text::safe(&format!("{}{command}{cwd}", env.collect::<String>()))
 }

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::hub::Hub;
 use crate::model::plan::{Plan, Status, Step};
+use crate::plans::queue::Warning;
 use crate::plans::{self, PlanFile};
 
 /// With --json: {plans: [{plan_id, priority, layer, systemic_scale, impact_score, status, checkpoint,
-/// steps: {done, total}, receipts, path}], damaged: [{path, why}], counts: {status: number}}.
+/// steps: {done, total}, receipts, queue_warnings, path}], damaged: [{path, why}], counts: {status: number}}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How to print
@@ -49,6 +51,7 @@ struct Row {
     steps: Steps,
     /// How many the plan itself lists.
     receipts: usize,
+    queue_warnings: Vec<Warning>,
     path: String,
 }
 
@@ -69,7 +72,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut document = Document { plans: Vec::new(), damaged: Vec::new(), counts: BTreeMap::new() };
     for (path, found) in plans::all(hub) {
         match found {
-            Ok(file) => document.plans.push(row(&file)),
+            Ok(file) => document.plans.push(row(hub, &file)),
             Err(e) => document.damaged.push(Damaged { path, why: why(&e) }),
         }
     }
@@ -77,6 +80,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     document.plans.sort_by(|a, b| order(a).cmp(&order(b)));
     for row in &document.plans {
         *document.counts.entry(row.status.clone()).or_default() += 1;
+    }
+    for warning in document.plans.iter().flat_map(|row| &row.queue_warnings) {
+        app.say(format!("queue: {}: {}", text::safe(&warning.plan_id), text::safe(&warning.message)));
     }
     for damaged in &document.damaged {
         app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
@@ -93,7 +99,7 @@ fn order(row: &Row) -> (i64, i64, &str) {
     (row.priority.as_i64().unwrap_or(9999), -row.impact_score.unwrap_or(0), &row.plan_id)
 }
 
-fn row(file: &PlanFile) -> Row {
+fn row(hub: &Hub, file: &PlanFile) -> Row {
     let plan = &file.plan;
     let steps = plan.steps();
     let done = steps.iter().filter(|step| step.status() == Some(Status::Done)).count();
@@ -107,6 +113,7 @@ fn row(file: &PlanFile) -> Row {
         checkpoint: plan.checkpoint().status().map(str::to_owned),
         steps: Steps { done, total: steps.len() },
         receipts: plan.receipts().len(),
+        queue_warnings: super::queue_warnings(hub, &file.path, plan),
         path: file.path.clone(),
     }
 }

@@ -14,8 +14,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
-use crate::base::Result;
+use crate::base::{Result, files};
 use crate::hub::{Hub, Tracked};
+use crate::model::plan::Plan;
+use crate::plans::queue::{self, Warning};
+use crate::plans::store;
 use crate::receipts::ledger;
 
 #[derive(Debug, Subcommand)]
@@ -58,4 +61,13 @@ fn tracked(hub: &Hub) -> Result<impl Fn(&str) -> bool + use<>> {
     let git = Tracked::open(&hub.git_dir)?;
     let listed = ledger::listed(&hub.root)?;
     Ok(move |path: &str| listed.contains_key(path) || git.has(path))
+}
+
+/// Where a plan departs from its queue entries; a queue entry that cannot be read counts as missing.
+fn queue_warnings(hub: &Hub, path: &str, plan: &Plan) -> Vec<Warning> {
+    let read = |path: &str| {
+        let bytes = files::read(&hub.path(path).ok()?, files::MAX_DOCUMENT).ok()??;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    queue::warnings(plan, store::id_of(path), &read)
 }

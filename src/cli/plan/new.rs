@@ -9,7 +9,8 @@ use crate::bus::claims;
 use crate::cli::App;
 use crate::hub::{Act, Hub};
 use crate::model::plan::SUFFIX;
-use crate::plans::new::{self, NewPlan, QueueRef};
+use crate::plans::new::{self, NewPlan};
+use crate::plans::queue::QueueRef;
 use crate::plans::store;
 use crate::seats;
 

@@ -13,7 +13,7 @@ use crate::plans::{evidence, store, validate};
 /// Exit code 1 when a plan fails.
 ///
 /// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings:
-/// [{code, severity, path, line, message, hint}], plan_id}]}; --output writes the same.
+/// [{code, severity, path, line, message, hint}], plan_id, queue_warnings}]}; --output writes the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Ids or paths [default: all plans]
@@ -49,7 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "generated_at": hub.now(),
         "strict": args.strict,
         "exit_code": exit as u8,
-        "plans": checked.iter().map(|(path, found)| entry(path, found)).collect::<Vec<_>>(),
+        "plans": checked.iter().map(|(path, found)| entry(hub, path, found)).collect::<Vec<_>>(),
     });
     if let Some(output) = &args.output {
         let mut act = Act::new("plan validate --output");
@@ -68,9 +68,10 @@ fn check(hub: &Hub, path: &str, strict: Option<&dyn Fn(&str) -> evidence::Eviden
     }
 }
 
-fn entry(path: &str, found: &[Finding]) -> Value {
+fn entry(hub: &Hub, path: &str, found: &[Finding]) -> Value {
+    let warnings = store::find(hub, path).map(|file| super::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
     let errors: Vec<_> = found.iter().map(|finding| &finding.message).collect();
-    json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path)})
+    json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path), "queue_warnings": warnings})
 }
 
 fn words(checked: &[(String, Vec<Finding>)]) -> String {

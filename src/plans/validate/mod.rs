@@ -12,7 +12,7 @@ pub use structure::{CHECKPOINTS, LAYERS};
 
 use super::Evidence;
 use crate::base::{Stamp, json, text};
-use crate::model::document::Document;
+use crate::model::document::{self, Document};
 use crate::model::outcome::Finding;
 use crate::model::plan::{Plan, Status};
 
@@ -27,6 +27,10 @@ pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidenc
     let plan = Plan { raw };
     let mut found = Findings::default();
     structure::check(&plan, path, &mut found);
+    for pointer in std::str::from_utf8(bytes).map(document::duplicate_keys).unwrap_or_default() {
+        let message = format!("{} stands more than once", shown(&pointer));
+        found.note(pointer, "plan.duplicate_key", message, "readers disagree on which counts: keep one");
+    }
     if let Some(evidence) = evidence {
         receipts::check(&plan, evidence, &mut found);
     }
@@ -101,6 +105,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     const PATH: &str = "_plans/2026-01-05-fix.plan.json";
@@ -221,5 +226,58 @@ mod tests {
         assert_eq!((found.len(), found[0].code.as_str(), found[0].line), (1, "step.regression", Some(21)));
         assert!(regressions(PATH, new.as_bytes(), old.as_bytes()).is_empty());
         assert_eq!(regressions(PATH, old.as_bytes(), b"{\"steps\": []}").len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        let text = json::pretty(&good()).replacen("\"layer\": \"L5\",", "\"layer\": \"L5\",\n  \"layer\": \"L5\",", 1);
+        let found = check(PATH, text.as_bytes(), None);
+        assert_eq!((found.len(), found[0].code.as_str(), found[0].line), (1, "plan.duplicate_key", Some(16)));
+    }
+
+    fn odd() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(json!(null)),
+            Just(json!([])),
+            Just(json!({})),
+            Just(json!([[{}]])),
+            Just(json!({"id": ["x"], "cmd": [], "env": 1, "timeout": -1, "path": 3})),
+            any::<f64>().prop_map(|n| json!(n)),
+            "\\PC{0,6}".prop_map(Value::from),
+            "[S0-9./-]{0,9}".prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        /// Whatever stands in a field: no panic, and every finding has its line.
+        #[test]
+        fn any_value_anywhere_is_judged(edits in prop::collection::vec((any::<prop::sample::Index>(), odd()), 1..4)) {
+            const FIELDS: [&str; 23] = [
+                "/version", "/plan_id", "/created", "/status", "/steps", "/steps/0", "/steps/0/id", "/steps/1/status",
+                "/steps/1/receipts", "/steps/1/commands", "/steps/1/rollback", "/steps/1/tests", "/steps/1/expected_receipts",
+                "/steps/1/diff_limit", "/steps/1/agent", "/checkpoint", "/checkpoint/status", "/links", "/links/0", "/receipts",
+                "/layer", "/systemic_targets", "/layer_targets",
+            ];
+            let mut plan = good();
+            for (pick, value) in edits {
+                let (parent, key) = pick.get(&FIELDS).rsplit_once('/').unwrap();
+                match plan.pointer_mut(parent) {
+                    Some(Value::Object(map)) => drop(map.insert(key.to_owned(), value)),
+                    Some(Value::Array(items)) => items.push(value),
+                    _ => {}
+                }
+            }
+            let bytes = json::pretty(&plan);
+            for finding in check(PATH, bytes.as_bytes(), Some(&|_| Evidence::Untracked)) {
+                prop_assert!(finding.line.is_some_and(|line| line >= 1));
+            }
+            regressions(PATH, json::pretty(&good()).as_bytes(), bytes.as_bytes());
+            crate::plans::commands_digest(&Plan { raw: plan.as_object().unwrap().clone() });
+        }
+
+        #[test]
+        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            check(PATH, &bytes, None);
+        }
     }
 }
