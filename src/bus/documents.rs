@@ -50,7 +50,7 @@ pub(super) fn list<T>(hub: &Hub, folder: &str, mut load: impl FnMut(&str) -> Res
     Ok(listing)
 }
 
-fn file_names(hub: &Hub, folder: &str) -> Result<Vec<String>> {
+pub(super) fn file_names(hub: &Hub, folder: &str) -> Result<Vec<String>> {
     // The path of a file in it, so that the folder itself is checked for being a link.
     let inside = hub.path(&format!("{folder}/x"))?;
     let folder: PathBuf = inside.parent().context("a file in a folder has a parent")?.to_owned();

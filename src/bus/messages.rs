@@ -1,9 +1,16 @@
 //! Channels of messages: `_bus/messages/<channel>.jsonl`, a task's, `manager-report`, or `agent-<id>`.
 
-use super::line;
-use crate::base::{Result, names};
-use crate::hub::{Act, Writer, paths};
-use crate::model::message::Message;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::{self, Facts};
+use super::{documents, line};
+use crate::base::{Result, Stamp, jsonl, names};
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::event::lenient;
+use crate::model::message::{Message, MessageLine};
 
 /// Puts a message into an act.
 ///
@@ -20,4 +27,73 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, channel: &str, message: &Messag
     line::check_line(&line)?;
     act.append(paths::channel(channel), &line);
     Ok(())
+}
+
+/// The channel of what is meant for an agent or a role.
+pub fn inbox(agent: &str) -> String {
+    format!("agent-{}", agent.to_lowercase())
+}
+
+/// The last `limit` messages (0: all) of a channel, oldest first, each once. Lines that are no message
+/// are passed over.
+pub fn tail(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<MessageLine>> {
+    names::check_id("channel", channel)?;
+    let mut known = HashSet::new();
+    let mut found = Vec::new();
+    jsonl::for_each_line_backwards(&hub.path(&paths::channel(channel))?, |line| {
+        if let Some(message) = MessageLine::parse(line)
+            && known.insert(line.to_vec())
+        {
+            found.push(message);
+        }
+        limit == 0 || found.len() < limit
+    })?;
+    found.reverse();
+    Ok(found)
+}
+
+/// The names of the channels that are there, sorted. Files of other names are left alone.
+pub fn channels(hub: &Hub) -> Result<Vec<String>> {
+    let names = documents::file_names(hub, paths::MESSAGES)?;
+    let stems = names.iter().filter_map(|name| name.strip_suffix(".jsonl"));
+    Ok(stems.filter(|stem| names::is_id(stem)).map(str::to_owned).collect())
+}
+
+/// Who wrote to a channel, and when last.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Senders {
+    /// Per sender, the latest time.
+    seen: BTreeMap<String, Stamp>,
+}
+
+impl Facts for Senders {
+    fn line(&mut self, _: u64, line: &[u8]) {
+        #[derive(Deserialize)]
+        struct View<'a> {
+            #[serde(borrow, default, deserialize_with = "lenient")]
+            ts: Option<Cow<'a, str>>,
+            #[serde(borrow, default, deserialize_with = "lenient")]
+            from: Option<Cow<'a, str>>,
+        }
+        let Some(view) = serde_json::from_slice::<View>(line).ok().filter(|_| line.starts_with(b"{")) else { return };
+        let at = view.ts.as_deref().and_then(Stamp::parse);
+        if let (Some(at), Some(from)) = (at, view.from.as_deref().map(str::trim).filter(|from| names::is_id(from))) {
+            let seen = self.seen.entry(from.to_owned()).or_insert(at);
+            *seen = at.max(*seen);
+        }
+    }
+
+    fn follow(&mut self, later: Senders) {
+        for (from, at) in later.seen {
+            let seen = self.seen.entry(from).or_insert(at);
+            *seen = at.max(*seen);
+        }
+    }
+}
+
+/// The latest message of an agent, in whatever channel.
+pub fn last_seen(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
+    let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
+    let looked = cache::look::<Senders>(hub, "cache/messages.json", &files)?;
+    Ok(looked.iter().filter_map(|(_, known)| known.facts.seen.get(agent).copied()).max())
 }

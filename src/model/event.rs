@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::base::{Stamp, digest, json};
@@ -19,7 +19,7 @@ pub const CORE: [&str; 13] = [
     "id",
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Severity {
     Low,
     Medium,
@@ -41,7 +41,7 @@ impl Severity {
 }
 
 /// An event to be written. The store fills in `prev`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Event {
     pub agent_id: String,
     pub event: String,

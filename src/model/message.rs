@@ -1,5 +1,6 @@
 //! A line of a channel: a task's, `manager-report`, or `agent-<id>`.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::text;
@@ -22,7 +23,7 @@ pub fn is_task_channel(channel: &str) -> bool {
 }
 
 /// A message to be written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Message {
     pub from: String,
     pub kind: String,

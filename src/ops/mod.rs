@@ -4,5 +4,6 @@
 
 pub mod claim;
 mod mirror;
+pub mod post;
 pub mod release;
 pub mod takeover;

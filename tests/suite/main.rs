@@ -6,6 +6,7 @@ mod harness;
 mod claims;
 mod exec;
 mod house;
+mod log;
 mod plans;
 mod preflight;
 mod receipts;

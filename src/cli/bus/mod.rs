@@ -1,11 +1,16 @@
 //! `teof bus …`: claims, events and messages.
 
 pub(super) mod claim;
+mod directive;
+mod event;
+mod message;
 pub(super) mod offer;
 mod pause;
+mod ping;
 mod release;
 pub(super) mod report;
 mod takeover;
+mod write;
 
 use std::process::ExitCode;
 
@@ -30,6 +35,10 @@ enum Command {
     Pause(pause::Args),
     /// Take a task over from a holder who is gone
     Takeover(takeover::Args),
+    Event(event::Args),
+    Message(message::Args),
+    Ping(ping::Args),
+    Directive(directive::Args),
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -38,5 +47,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Release(args) => release::run(args, app),
         Command::Pause(args) => pause::run(args, app),
         Command::Takeover(args) => takeover::run(args, app),
+        Command::Event(args) => event::run(args, app),
+        Command::Message(args) => message::run(args, app),
+        Command::Ping(args) => ping::run(args, app),
+        Command::Directive(args) => directive::run(args, app),
     }
 }

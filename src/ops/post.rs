@@ -1,0 +1,181 @@
+//! Writing to the bus: events and messages, one or many, guarded, all under one lock and in one act.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::base::{Refusal, Result, names};
+use crate::bus::{events, messages};
+use crate::guard::claim::{self, Author};
+use crate::hub::{Act, Hub, Request, Writer, paths};
+use crate::model::event::{self, Event};
+use crate::model::message::{self, Message, is_task_channel};
+
+/// What is to be written.
+#[derive(Clone, Debug, Serialize)]
+pub enum Entry {
+    Event(Event),
+    Message { channel: String, message: Message },
+}
+
+/// One line to be written, and what its author shows for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Post {
+    pub entry: Entry,
+    /// The epoch of the claim under which it is written; recorded with it.
+    pub epoch: Option<u64>,
+    /// Its line in a batch; a refusal names it.
+    pub line: Option<u64>,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// For each post: `{id, event, task_id?, path}` or `{channel, type, to?, path}`.
+    pub written: Vec<Value>,
+    /// The request had been answered before; nothing was written now.
+    pub repeated: bool,
+    /// What was overridden: for people.
+    pub remarks: Vec<String>,
+}
+
+impl Post {
+    pub fn event(event: Event, epoch: Option<u64>) -> Post {
+        Post { entry: Entry::Event(event), epoch, line: None }
+    }
+
+    pub fn message(channel: &str, message: Message, epoch: Option<u64>) -> Post {
+        Post { entry: Entry::Message { channel: channel.to_owned(), message }, epoch, line: None }
+    }
+
+    /// The task that it is about, if it is about one.
+    pub fn task(&self) -> Option<&str> {
+        let task = match &self.entry {
+            Entry::Event(event) => event.task_id.as_deref(),
+            Entry::Message { channel, .. } => Some(channel.as_str()),
+        };
+        task.filter(|task| is_task_channel(task))
+    }
+
+    fn kind(&self) -> &str {
+        match &self.entry {
+            Entry::Event(event) => &event.event,
+            Entry::Message { message, .. } => &message.kind,
+        }
+    }
+
+    /// Whether only who may write to the task may write this: kinds that are bound to a claim, and
+    /// everything that shows an epoch.
+    fn is_bound(&self) -> bool {
+        let bound = match &self.entry {
+            Entry::Event(_) => &event::CLAIM_BOUND,
+            Entry::Message { .. } => &message::CLAIM_BOUND,
+        };
+        self.epoch.is_some() || bound.contains(&self.kind())
+    }
+}
+
+/// Writes all of the posts or, when one of them is refused, none. When this returns they are on disk.
+///
+/// # Errors
+/// A session that is not fresh; `claim.missing`, `claim.not_yours`, `claim.epoch` for what is bound to a
+/// claim; a name or a text that cannot be used; a request id that was used for something else.
+pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Option<&Request>) -> Result<Done> {
+    if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
+        return Ok(repeated(answer));
+    }
+    let mut stale = None;
+    for post in posts {
+        stale = claim::admit(hub, &as_shown(author, post), post.task(), what).map_err(|e| place(e, post))?;
+        if stale.is_some() {
+            break;
+        }
+    }
+    let mut writer = hub.lock(what)?;
+    if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
+        return Ok(repeated(answer));
+    }
+    let mut act = Act::new(what);
+    let mut written = Vec::with_capacity(posts.len());
+    for post in posts {
+        written.push(stage(&mut writer, &mut act, author, post).map_err(|e| place(e, post))?);
+    }
+    let mut remarks = Vec::new();
+    if let Some(stale) = stale {
+        stale.record(&mut act);
+        remarks.push(stale.message);
+    }
+    if let Some(request) = request {
+        request.keep(hub, &mut act, &json!(written));
+    }
+    if !act.is_empty() {
+        writer.perform(act)?;
+    }
+    Ok(Done { written, repeated: false, remarks })
+}
+
+/// Puts one post into an act. A refusal of a claim leaves its line in the author's error log at once.
+fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -> Result<Value> {
+    if let Some(task) = post.task()
+        && post.is_bound()
+    {
+        names::check_id("task", task)?;
+        claim::check(writer, &as_shown(author, post), task, post.kind())?;
+    }
+    match &post.entry {
+        Entry::Event(event) => {
+            check_receipts(writer.hub(), &event.receipts)?;
+            let mut event = event.clone();
+            if let Some(epoch) = post.epoch {
+                event = event.meta("epoch", epoch);
+            }
+            let id = events::stage(writer, act, &event)?;
+            Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
+        }
+        Entry::Message { channel, message } => {
+            check_receipts(writer.hub(), &message.receipts)?;
+            let mut message = message.clone();
+            if let Some(epoch) = post.epoch {
+                message = message.meta("epoch", epoch);
+            }
+            messages::stage(writer, act, channel, &message)?;
+            if let Some(role) = &message.to {
+                messages::stage(writer, act, &messages::inbox(role), &message)?;
+            }
+            let path = paths::channel(channel);
+            Ok(json!({"channel": channel, "type": message.kind, "to": message.to, "path": path}))
+        }
+    }
+}
+
+/// Receipts are named relative to the hub and lie inside it. Whether they are there is for the guards:
+/// a worker's receipts arrive after its events.
+fn check_receipts(hub: &Hub, receipts: &[String]) -> Result<()> {
+    receipts.iter().try_for_each(|receipt| hub.path(receipt).map(drop))
+}
+
+fn as_shown(author: &Author, post: &Post) -> Author {
+    Author { epoch: post.epoch, ..author.clone() }
+}
+
+/// Names the line of a batch in a refusal.
+fn place(error: anyhow::Error, post: &Post) -> anyhow::Error {
+    match (post.line, error.downcast::<Refusal>()) {
+        (Some(line), Ok(refusal)) => at_line(refusal, line).into(),
+        (None, Ok(refusal)) => refusal.into(),
+        (_, Err(error)) => error,
+    }
+}
+
+/// A refusal of one line of a batch, of which nothing is written.
+pub fn at_line(mut refusal: Refusal, line: u64) -> Refusal {
+    refusal.message = format!("line {line}: {}", refusal.message);
+    refusal.next("nothing of the batch was written: mend that line and send all of it again").with("line", line)
+}
+
+fn repeated(answer: Value) -> Done {
+    let written = match answer {
+        Value::Array(written) => written,
+        other => vec![other],
+    };
+    Done { written, repeated: true, remarks: vec!["this request was made before; nothing was written again".into()] }
+}
