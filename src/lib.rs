@@ -29,6 +29,7 @@ pub mod cli;
 pub mod conductor;
 pub mod coordinator;
 pub mod exec;
+pub mod foreman;
 pub mod guard;
 pub mod hub;
 pub mod model;

@@ -8,6 +8,7 @@ mod bus;
 mod completions;
 mod failure;
 mod findings;
+mod foreman;
 mod plan;
 mod preflight;
 mod receipts;
@@ -38,6 +39,8 @@ pub enum Command {
     Bus(bus::Args),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
+    /// Run a work order, or one of the routines: status, scan, tasks, daily.
+    Foreman(foreman::Args),
     /// Print the manual page, or write one per command into a folder.
     Man(completions::ManArgs),
     /// Plans: make, list, change, check, approve.
@@ -72,6 +75,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
         Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
+        Command::Foreman(args) => foreman::run(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),

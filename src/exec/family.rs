@@ -25,8 +25,8 @@ pub struct Process {
 pub struct Family {
     /// The program that was started: its descendants and its session belong.
     pub root: Option<i32>,
-    /// An environment variable and its value that only this family carries.
-    pub mark: Option<(String, String)>,
+    /// Environment variables that only this family carries all of with these values. None: nobody does.
+    pub marks: Vec<(String, String)>,
     /// Orphans whose adoptive parent we are belong, except these (which were ours before).
     pub adopted_except: Option<HashSet<i32>>,
 }
@@ -57,7 +57,7 @@ impl Family {
     fn knows(&self, p: &Process) -> bool {
         let descends = self.root.is_some_and(|root| p.pid == root || p.session == root);
         let adopted = self.adopted_except.as_ref().is_some_and(|ours| p.parent == own_pid() && !ours.contains(&p.pid));
-        descends || adopted || (!p.dead && self.mark.as_ref().is_some_and(|mark| carries(p.pid, mark)))
+        descends || adopted || (!p.dead && carries(p.pid, &self.marks))
     }
 
     /// Only orphans: the program itself belongs to the handle that waits for it.
@@ -139,12 +139,17 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
     })
 }
 
-/// Whether the environment that the process started with holds the variable with this value.
+/// Whether the environment that the process started with holds the variables with these values.
 /// Other users' processes do not show theirs, and are not ours to end.
-fn carries(pid: i32, (name, value): &(String, String)) -> bool {
-    let wanted = format!("{name}={value}");
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes()))
+fn carries(pid: i32, marks: &[(String, String)]) -> bool {
+    if marks.is_empty() {
+        return false;
+    }
+    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    marks.iter().all(|(name, value)| {
+        let wanted = format!("{name}={value}");
+        environ.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes())
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +171,7 @@ mod tests {
         let root = rustix::process::getppid().unwrap().as_raw_nonzero().get();
         let path = std::fs::read("/proc/self/environ").unwrap();
         let path = path.split(|&b| b == 0).find_map(|e| std::str::from_utf8(e).ok()?.strip_prefix("PATH=")).unwrap();
-        let family = Family { root: Some(root), mark: Some(("PATH".into(), path.into())), adopted_except: None };
+        let family = Family { root: Some(root), marks: vec![("PATH".into(), path.into())], adopted_except: None };
         let pids: Vec<_> = family.living().iter().map(|p| p.pid).collect();
         assert!(!pids.contains(&own_pid()) && !pids.contains(&root), "{pids:?}");
     }

@@ -34,8 +34,8 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// The whole environment; nothing is inherited.
     pub env: Vec<(String, String)>,
-    /// A variable, added to the environment, by whose value the family is known.
-    pub mark: (String, String),
+    /// Variables, added to the environment, by whose values together the family is known.
+    pub marks: Vec<(String, String)>,
     /// Written to stdin, which is then closed; empty means no stdin at all.
     pub stdin: Vec<u8>,
     pub clocks: Clocks,
@@ -143,7 +143,7 @@ impl Supervisor {
             }),
             Ok((child, output)) => {
                 let pid = child.id().cast_signed();
-                let family = Family { root: Some(pid), mark: Some(spec.mark.clone()), adopted_except: ours };
+                let family = Family { root: Some(pid), marks: spec.marks.clone(), adopted_except: ours };
                 let mut watch =
                     Watch { child, output: Some(output), capture: &mut capture, started, last_output: started };
                 let told = watch.until_over(spec.clocks, stop)?;
@@ -156,10 +156,10 @@ impl Supervisor {
         }
     }
 
-    /// Ends every process whose environment carries `mark`: what a supervisor that was killed left behind.
-    /// Returns those that had to be ended, and those of them that are still there.
-    pub fn end_marked(&self, mark: (String, String), grace: Duration) -> (Vec<Process>, Vec<Process>) {
-        let family = Family { root: None, mark: Some(mark), adopted_except: None };
+    /// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
+    /// behind. Returns those that had to be ended, and those of them that are still there.
+    pub fn end_marked(&self, marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process>, Vec<Process>) {
+        let family = Family { root: None, marks, adopted_except: None };
         let mut ending = Ending::begin(grace);
         while ending.go_on(family.living()) {
             std::thread::sleep(ENDING_TICK);
@@ -176,7 +176,7 @@ impl Supervisor {
             .current_dir(&spec.cwd)
             .env_clear()
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
-            .env(&spec.mark.0, &spec.mark.1)
+            .envs(spec.marks.iter().map(|(name, value)| (name, value)))
             .stdin(if spec.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(output_end)
             .stderr(status_end);

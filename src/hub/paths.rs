@@ -61,3 +61,8 @@ pub fn run_lock(task: &str) -> String {
 pub fn outcome(run: &str) -> String {
     format!("runs/{run}.json")
 }
+
+/// Machine-local: while it is there, the run ends at its next stage boundary.
+pub fn stop(run: &str) -> String {
+    format!("runs/{run}.stop")
+}

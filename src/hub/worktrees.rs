@@ -92,6 +92,12 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     Ok(place)
 }
 
+/// The run that last worked in the job's worktree, if there is one.
+pub fn last_run(hub: &Hub, job: &str) -> Option<String> {
+    let known = registered(&hub.common_dir);
+    known.iter().find(|w| w.job() == Some(job)).and_then(|w| w.run()).map(str::to_owned)
+}
+
 /// Never the main branch, never another seat's: only `agent/<seat>/…`.
 fn check_branch(hub: &Hub, wanted: &Wanted) -> Result<()> {
     let own = format!("agent/{}/", wanted.agent);

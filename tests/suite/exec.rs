@@ -24,7 +24,7 @@ impl Place {
             argv: Spec::shell(script),
             cwd: self.dir.path().to_owned(),
             env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
-            mark: self.mark.clone(),
+            marks: vec![self.mark.clone()],
             stdin: Vec::new(),
             clocks: Clocks { silence: None, wall: None, grace: Duration::from_secs(20) },
             output: self.dir.path().join("out.log"),
@@ -44,7 +44,7 @@ impl Place {
     }
 
     fn nobody_is_left(&self) -> bool {
-        let family = Family { mark: Some(self.mark.clone()), ..Family::default() };
+        let family = Family { marks: vec![self.mark.clone()], ..Family::default() };
         family.living().is_empty()
     }
 
@@ -214,7 +214,7 @@ fn leftovers_of_a_dead_supervisor_are_ended_by_their_mark() {
         .spawn()
         .unwrap();
     place.wait_for("up");
-    let (ended, survivors) = supervisor().end_marked(place.mark.clone(), Duration::from_millis(50));
+    let (ended, survivors) = supervisor().end_marked(vec![place.mark.clone()], Duration::from_millis(50));
     assert!(!ended.is_empty() && survivors.is_empty());
     left.wait().unwrap();
     assert!(place.nobody_is_left());

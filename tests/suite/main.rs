@@ -5,6 +5,7 @@ mod harness;
 
 mod claims;
 mod exec;
+mod foreman;
 mod house;
 mod log;
 mod plans;

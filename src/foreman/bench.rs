@@ -1,0 +1,201 @@
+//! Commands, performed in a worktree: in order, to the first failure.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::watch::Watch;
+use crate::base::{Result, env, files, json, text};
+use crate::exec::{self, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict};
+use crate::guard::secrets;
+use crate::hub::Hub;
+use crate::hub::settings::Worker;
+use crate::model::command::{Command, Program};
+
+use super::work::Work;
+
+const RECEIPTS: &str = "receipts";
+
+/// How much of a command's last output goes into the record, in characters.
+const TAIL: usize = 2000;
+
+/// Where and how commands are performed for one run.
+pub struct Bench<'a> {
+    pub supervisor: &'a Supervisor,
+    pub settings: &'a Worker,
+    /// The worktree.
+    pub root: PathBuf,
+    /// Where raw output goes; machine-local.
+    pub session: PathBuf,
+    env: Vec<(String, String)>,
+    /// What nobody but this run's processes carry.
+    marks: Vec<(String, String)>,
+    no_output: Duration,
+    wall: Duration,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(
+        hub: &Hub,
+        work: &Work,
+        run: &str,
+        supervisor: &'a Supervisor,
+        settings: &'a Worker,
+        root: &Path,
+    ) -> Result<Self> {
+        let session = new_session(hub, run)?;
+        let order = &work.order;
+        let own = [
+            (env::AGENT, order.agent_id.clone()),
+            (env::TASK, order.task_id.clone()),
+            (env::CLAIM_EPOCH, order.epoch.to_string()),
+            (env::RECEIPTS_DIR, session.join(RECEIPTS).display().to_string()),
+        ];
+        let mut variables = exec::allowed(&settings.env);
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Ok(Self {
+            supervisor,
+            settings,
+            root: root.to_owned(),
+            session,
+            env: variables,
+            marks: marks(hub, run),
+            no_output: order.guardrails.no_output,
+            wall: order.guardrails.wall,
+        })
+    }
+
+    /// The folder that the run's processes leave receipts in.
+    pub fn receipts(&self) -> PathBuf {
+        self.session.join(RECEIPTS)
+    }
+
+    /// Says beside the raw output what it belongs to.
+    pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
+        files::replace(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
+    }
+
+    /// Runs one command. `name` becomes the output's file name.
+    pub fn perform(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<Performed> {
+        let mut env = self.env.clone();
+        env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let cwd = match &command.cwd {
+            Some(folder) => files::within(&self.root, folder)?,
+            None => self.root.clone(),
+        };
+        let wall = command.timeout.map_or(self.wall, |own| own.min(self.wall));
+        let some = |span: Duration| (!span.is_zero()).then_some(span);
+        let spec = Spec {
+            argv: match &command.program {
+                Program::Argv(argv) => argv.clone(),
+                Program::Shell(line) => Spec::shell(line),
+            },
+            cwd,
+            env,
+            marks: self.marks.clone(),
+            stdin: Vec::new(),
+            clocks: Clocks { silence: some(self.no_output), wall: some(wall), grace: self.settings.grace },
+            output: self.session.join(format!("{name}.log")),
+            keep: Keep { file: self.settings.max_output, ..Keep::default() },
+        };
+        let report = self.supervisor.run(&spec, &mut || watch.tick())?;
+        Ok(Performed::of(command, &report))
+    }
+}
+
+/// The variables by whose values a run's processes are known: the run's name alone may be used in
+/// another repository too.
+pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
+    vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
+}
+
+/// A run's machine-local folder, made new.
+fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
+    let sessions = hub.state_home().join("sessions");
+    for n in 1..1000 {
+        let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
+        if folder.symlink_metadata().is_err() {
+            std::fs::create_dir_all(folder.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &folder))?;
+            return Ok(folder);
+        }
+    }
+    anyhow::bail!("no free folder for run {run} in {}", sessions.display())
+}
+
+/// What became of a command, as the record tells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Performed {
+    pub label: String,
+    pub cmd: String,
+    /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
+    pub status: &'static str,
+    /// For people: `exit code 3`, `printed nothing for too long`.
+    pub outcome: String,
+    pub exit_code: Option<i32>,
+    pub duration_seconds: f64,
+    pub output: Output,
+    /// The end of the output, with secrets taken out.
+    pub tail: String,
+    /// Processes that it left behind and that were ended.
+    pub ended: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<String>,
+}
+
+/// The raw output; the file is machine-local.
+#[derive(Clone, Debug, Serialize)]
+pub struct Output {
+    pub file: String,
+    /// Of the file.
+    pub sha256: String,
+    pub bytes: u64,
+    pub kept: u64,
+}
+
+impl Performed {
+    fn of(command: &Command, report: &Report) -> Self {
+        let (status, outcome) = words(&report.verdict);
+        let names =
+            |list: &[exec::Process]| list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect();
+        let tail = secrets::redact(&text::safe_block(&String::from_utf8_lossy(&report.output.tail)));
+        let excess = tail.chars().count().saturating_sub(TAIL);
+        Self {
+            label: secrets::redact(&command.title()),
+            cmd: secrets::redact(&command.to_string()),
+            status,
+            outcome,
+            exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
+            duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+            output: Output {
+                file: report.output.path.display().to_string(),
+                sha256: report.output.sha256.clone(),
+                bytes: report.output.bytes,
+                kept: report.output.kept,
+            },
+            tail: tail.chars().skip(excess).collect(),
+            ended: names(&report.ended),
+            survivors: names(&report.survivors),
+        }
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.status == "ok"
+    }
+
+    pub fn was_cancelled(&self) -> bool {
+        self.status == "cancelled"
+    }
+}
+
+fn words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Exited(0) => ("ok", "ok".to_owned()),
+        Verdict::Exited(code) => ("failed", format!("exit code {code}")),
+        Verdict::Signalled(signal) => ("failed", format!("ended by signal {signal}")),
+        Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "printed nothing for too long".to_owned()),
+        Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "took too long".to_owned()),
+        Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
+        Verdict::NotStarted(why) => ("not_started", format!("could not be started: {}", text::safe(why))),
+    }
+}

@@ -1,0 +1,141 @@
+//! What a run would do, for a person to read before it does: nothing is written, nothing is started.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::run::incomplete;
+use super::watch;
+use super::work::{Given, Work};
+use crate::base::time::show_span;
+use crate::base::{Refusal, Result, text};
+use crate::hub::{Hub, worktrees};
+use crate::model::command::Command;
+use crate::model::order::{ExpectedReceipt, Guardrails};
+use crate::seats::freshness::{self, Freshness};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    pub order: String,
+    pub version: u64,
+    pub task_id: String,
+    pub agent_id: String,
+    pub title: String,
+    pub objective: String,
+    pub acceptance: Option<String>,
+    pub commands: Vec<Command>,
+    pub expected_receipts: Vec<ExpectedReceipt>,
+    pub guardrails: Guardrails,
+    pub branch: String,
+    pub base_commit: String,
+    pub worktree: String,
+    pub job: String,
+    pub epoch: u64,
+    /// What an execution would be refused for, as things stand.
+    pub obstacles: Vec<Obstacle>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Obstacle {
+    pub code: String,
+    pub message: String,
+    pub next: Vec<String>,
+}
+
+/// Looks at an order.
+///
+/// # Errors
+/// When the order cannot be read; everything else is an obstacle in the answer.
+pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
+    let work = Work::read(hub, path, given)?;
+    let order = &work.order;
+    Ok(Preview {
+        order: work.path.clone(),
+        version: work.version,
+        task_id: order.task_id.clone(),
+        agent_id: order.agent_id.clone(),
+        title: order.title.clone(),
+        objective: order.objective.clone(),
+        acceptance: order.acceptance.clone(),
+        commands: order.commands.clone(),
+        expected_receipts: order.expected_receipts.clone(),
+        guardrails: order.guardrails.clone(),
+        branch: order.branch.clone(),
+        base_commit: order.base_commit.clone(),
+        worktree: worktrees::home(hub)?.join(work.job()).display().to_string(),
+        job: work.job().to_owned(),
+        epoch: order.epoch,
+        obstacles: obstacles(hub, &work)?,
+    })
+}
+
+fn obstacles(hub: &Hub, work: &Work) -> Result<Vec<Obstacle>> {
+    let mut found = Vec::new();
+    let missing = work.order.missing();
+    if !missing.is_empty() {
+        found.push(obstacle(&incomplete(&missing, &work.path)));
+    }
+    if work.order.commands.is_empty() {
+        found.push(obstacle(&Refusal::guard("order.nothing_to_run", "the order has no commands")));
+    }
+    if !matches!(freshness::check(hub, &work.order.agent_id, None)?, Freshness::Fresh { .. }) {
+        let agent = &work.order.agent_id;
+        let refusal = Refusal::guard("session.stale", format!("{agent} has no fresh session"));
+        found.push(obstacle(&refusal.next(format!("teof session-boot --agent {agent}"))));
+    }
+    if let Err(e) = watch::own_claim(hub, work) {
+        match Refusal::of(&e) {
+            Some(refusal) => found.push(obstacle(refusal)),
+            None => return Err(e),
+        }
+    }
+    Ok(found)
+}
+
+fn obstacle(refusal: &Refusal) -> Obstacle {
+    Obstacle { code: refusal.code.to_owned(), message: refusal.message.clone(), next: refusal.next.clone() }
+}
+
+impl Preview {
+    pub fn words(&self) -> String {
+        let mut out = String::new();
+        let mut line = |label: &str, value: &str| {
+            if !value.is_empty() {
+                let _ = writeln!(out, "{label:11} {}", text::safe(value));
+            }
+        };
+        line("order", &format!("{} (version {})", self.order, self.version));
+        line("task", &format!("{}: {}", self.task_id, self.title));
+        line("objective", &self.objective);
+        line("done when", self.acceptance.as_deref().unwrap_or_default());
+        line("seat", &format!("{}, epoch {}", self.agent_id, self.epoch));
+        line("branch", &format!("{} from {}", self.branch, self.base_commit));
+        line("worktree", &self.worktree);
+        for (i, command) in self.commands.iter().enumerate() {
+            line(if i == 0 { "commands" } else { "" }, &format!("{}. {}", i + 1, described(command)));
+        }
+        let rules = &self.guardrails;
+        line("diff limit", &format!("{} lines", rules.diff_limit));
+        line("tests", &rules.tests.join("; "));
+        line("allowed", &rules.allowed.join(", "));
+        line("denied", &rules.denied.join(", "));
+        line("protected", &rules.protected.join(", "));
+        line("clocks", &format!("silence {}, in all {}", show_span(rules.no_output), show_span(rules.wall)));
+        for (i, receipt) in self.expected_receipts.iter().enumerate() {
+            line(if i == 0 { "receipts" } else { "" }, &receipt.path);
+        }
+        for (i, obstacle) in self.obstacles.iter().enumerate() {
+            line(if i == 0 { "obstacles" } else { "" }, &obstacle.message);
+            obstacle.next.iter().for_each(|next| line("", &format!("  next: {next}")));
+        }
+        out.push_str("dry run: nothing was written or started; --execute runs it");
+        out
+    }
+}
+
+fn described(command: &Command) -> String {
+    let line = command.to_string();
+    let label = command.label.as_ref().filter(|label| **label != line).map(|label| format!("{label}: "));
+    let wher = command.cwd.as_ref().map(|folder| format!(" (in {folder})")).unwrap_or_default();
+    format!("{}{line}{wher}", label.unwrap_or_default())
+}

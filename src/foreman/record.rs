@@ -1,0 +1,128 @@
+//! What a run leaves in the record, in one act: its receipts, its envelope, an event; a refusal's line.
+
+use serde_json::{Map, Value, json};
+
+use super::report::{End, Entered, Report};
+use crate::base::{Result, json};
+use crate::bus::events;
+use crate::guard::claim::errors;
+use crate::guard::collect::{Collected, Receipt};
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::event::{Event, Severity};
+use crate::model::outcome::Verdict;
+use crate::receipts::{self, ledger};
+
+/// Writes it all and gives back the envelope's path, relative to the hub.
+pub fn write(hub: &Hub, report: &mut Report, collected: Collected, end: &End) -> Result<String> {
+    let mut writer = hub.lock(&format!("record run {}", report.run))?;
+    let mut act = Act::new(format!("record run {}", report.run));
+    let agent = report.work.order.agent_id.clone();
+    for receipt in collected.receipts {
+        enter(&writer, &mut act, &agent, receipt, report)?;
+    }
+    let now = hub.now();
+    let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
+    receipts::write(&writer, &mut act, &agent, &path, report.envelope(end, now))?;
+    if refused(end) {
+        act.append(errors(&agent), &error_line(hub, report, end));
+    }
+    events::stage(&writer, &mut act, &event(report, end, &path))?;
+    writer.perform(act)?;
+    Ok(path)
+}
+
+/// Leaves a line in the seat's error log, for a run that was refused before anything was started.
+pub fn write_refusal(hub: &Hub, report: &Report, end: &End) -> Result<()> {
+    let mut act = Act::new(format!("refuse run {}", report.run));
+    act.append(errors(&report.work.order.agent_id), &error_line(hub, report, end));
+    hub.lock("foreman run")?.perform(act)
+}
+
+fn refused(end: &End) -> bool {
+    matches!(end.verdict, Verdict::Blocked | Verdict::Refused)
+}
+
+/// One receipt into the act, under its own name, or beside an older one of that name.
+fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: Receipt, report: &mut Report) -> Result<()> {
+    let text = String::from_utf8(receipt.bytes)?;
+    let hub = writer.hub();
+    let mut path = receipt.target;
+    let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
+    match known {
+        // An earlier attempt of the same work entered it.
+        Some(bytes) if bytes == text.as_bytes() => {}
+        Some(_) => {
+            let (stem, ending) = path.rsplit_once('.').unwrap_or((&path, ""));
+            let beside = if ending.is_empty() || ending.contains('/') { path.clone() } else { stem.to_owned() };
+            let ending = if beside == path { String::new() } else { format!(".{ending}") };
+            path = free(hub, &format!("{beside}-{}", report.run), &ending)?;
+            act.create(&path, text);
+        }
+        None => {
+            act.create(&path, text);
+        }
+    }
+    ledger::enter(writer, act, agent, &[(path.clone(), receipt.sha256.clone())])?;
+    report.receipts.push(Entered { path, sha256: receipt.sha256 });
+    Ok(())
+}
+
+fn free_name(hub: &Hub, stem: &str) -> Result<String> {
+    free(hub, stem, ".json")
+}
+
+/// The first free name: `<stem><ending>`, `<stem>-2<ending>`, …
+fn free(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
+    for n in 1..1000 {
+        let path = if n == 1 { format!("{stem}{ending}") } else { format!("{stem}-{n}{ending}") };
+        if hub.path(&path)?.symlink_metadata().is_err() {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("no free name like {stem}{ending}")
+}
+
+fn event(report: &Report, end: &End, envelope: &str) -> Event {
+    let order = &report.work.order;
+    let summary = crate::base::text::clip(&format!("run {}: {}", word(end.verdict), end.reason), 500);
+    let mut event = Event::new(&order.agent_id, "status", summary)
+        .on_task(&order.task_id)
+        .meta("run", report.run.clone())
+        .meta("verdict", word(end.verdict));
+    event.plan_id.clone_from(&order.plan_id);
+    event.branch = Some(report.branch().to_owned());
+    event.receipts = vec![envelope.to_owned()];
+    if end.verdict == Verdict::Blocked {
+        event.severity = Some(Severity::Medium);
+    }
+    event
+}
+
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "succeeded",
+        Verdict::Failed => "failed",
+        Verdict::Blocked => "blocked",
+        Verdict::Paused => "paused",
+        Verdict::Refused => "refused",
+    }
+}
+
+/// As the playbook's guards wrote it: ts, agent_id, event, reason, task_id; and ours.
+fn error_line(hub: &Hub, report: &Report, end: &End) -> Vec<u8> {
+    let order = &report.work.order;
+    let codes: Vec<_> = report.findings.iter().filter(|f| f.stops() || f.needs_person()).map(|f| &f.code).collect();
+    let line: Map<String, Value> = [
+        ("ts", json!(hub.now())),
+        ("agent_id", json!(order.agent_id)),
+        ("event", json!("foreman run")),
+        ("reason", json!(end.reason)),
+        ("task_id", json!(order.task_id)),
+        ("run", json!(report.run)),
+        ("codes", json!(codes)),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect();
+    (json::compact(&line) + "\n").into_bytes()
+}

@@ -1,0 +1,208 @@
+//! What a run has come to so far, and the envelope that is written of it: the receipt of the run.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::bench::Performed;
+use super::routines::Round;
+use super::work::Work;
+use crate::base::Stamp;
+use crate::hub::checkpoint::Checkpoint;
+use crate::hub::worktrees::Place;
+use crate::model::outcome::{Finding, Outcome, Verdict};
+
+/// Version of the envelope.
+const VERSION: u64 = 2;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    pub verdict: Verdict,
+    /// One line for people.
+    pub reason: String,
+}
+
+impl End {
+    pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { verdict, reason: reason.into() }
+    }
+}
+
+/// One stage of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageReport {
+    pub name: String,
+    pub round: u32,
+    /// An earlier attempt had committed it already: nothing was run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub done_before: bool,
+    pub commands: Vec<Performed>,
+    /// The checkpoint.
+    pub commit: Option<String>,
+}
+
+/// The size of the result against its base.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffReport {
+    pub files: usize,
+    pub added: u64,
+    pub removed: u64,
+    pub limit: u64,
+}
+
+/// A receipt that entered the record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entered {
+    pub path: String,
+    pub sha256: String,
+}
+
+/// Everything that is told of a run.
+#[derive(Debug)]
+pub struct Report<'a> {
+    pub work: &'a Work,
+    pub run: String,
+    pub started_at: Stamp,
+    pub place: Option<Place>,
+    pub before: Option<Round>,
+    pub after: Option<Round>,
+    pub stages: Vec<StageReport>,
+    pub tests: Vec<Performed>,
+    pub diff: Option<DiffReport>,
+    pub findings: Vec<Finding>,
+    pub receipts: Vec<Entered>,
+    /// Owned paths that the worker changed in its worktree and that were taken back.
+    pub restored: Vec<String>,
+    /// Refs that keep work which is not part of the result.
+    pub kept: Vec<String>,
+    /// Where the raw output lies, on this machine.
+    pub session: String,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(work: &'a Work, run: &str, started_at: Stamp) -> Self {
+        Self {
+            work,
+            run: run.to_owned(),
+            started_at,
+            place: None,
+            before: None,
+            after: None,
+            stages: Vec::new(),
+            tests: Vec::new(),
+            diff: None,
+            findings: Vec::new(),
+            receipts: Vec::new(),
+            restored: Vec::new(),
+            kept: Vec::new(),
+            session: String::new(),
+        }
+    }
+
+    /// Whether a command was started: from then on there is something to show.
+    pub fn has_begun(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The last checkpoint of the job.
+    pub fn commit(&self) -> Option<String> {
+        let own = self.stages.iter().rev().find_map(|stage| stage.commit.clone());
+        own.or_else(|| self.place.as_ref()?.checkpoints.last().map(|c: &Checkpoint| c.commit.to_string()))
+    }
+
+    pub fn branch(&self) -> &str {
+        self.place.as_ref().map_or(&self.work.order.branch, |place| &place.branch)
+    }
+
+    /// The envelope. `now` is when the run ended.
+    pub fn envelope(&self, end: &End, now: Stamp) -> Map<String, Value> {
+        let order = &self.work.order;
+        let place = self.place.as_ref();
+        let document = json!({
+            "version": VERSION,
+            "generated_at": now,
+            "agent_id": order.agent_id,
+            "manager_agent": order.manager_agent,
+            "run": self.run,
+            "job": order.job,
+            "task_id": order.task_id,
+            "plan_id": order.plan_id,
+            "step_id": order.step_id,
+            "order": { "path": self.work.path, "version": self.work.version, "sha256": self.work.sha256 },
+            "epoch": order.epoch,
+            "verdict": end.verdict,
+            "reason": end.reason,
+            "started_at": self.started_at,
+            "finished_at": now,
+            "git": {
+                "branch": self.branch(),
+                "base": place.map(|place| place.base.to_string()),
+                "commit": self.commit(),
+                "worktree": place.map(|place| place.root.display().to_string()),
+                "kept": self.kept,
+            },
+            "stages": self.stages,
+            "tests": self.tests,
+            "diff": self.diff,
+            // The coordinator alone sets the step; this is what the run speaks for.
+            "plan_updates": self.plan_updates(end),
+            "routines": { "before": self.before, "after": self.after },
+            "scan": self.scan(),
+            "restored": self.restored,
+            "receipts": self.receipts,
+            "findings": self.findings,
+            "tokens": null,
+            "cost": null,
+            "raw_output": self.session,
+        });
+        match document {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    pub fn outcome(&self, end: &End, envelope: Option<String>, now: Stamp) -> Outcome {
+        let order = &self.work.order;
+        Outcome {
+            run: self.run.clone(),
+            job: order.job.clone(),
+            task_id: order.task_id.clone(),
+            agent_id: order.agent_id.clone(),
+            verdict: end.verdict,
+            reason: end.reason.clone(),
+            findings: self.findings.clone(),
+            scan: self.new_findings(),
+            branch: self.branch().to_owned(),
+            commit: self.commit(),
+            receipts: self.receipts.iter().map(|entered| entered.path.clone()).chain(envelope.clone()).collect(),
+            envelope,
+            started_at: self.started_at,
+            finished_at: now,
+        }
+    }
+
+    fn plan_updates(&self, end: &End) -> Vec<Value> {
+        let (Some(plan), Some(step)) = (&self.work.order.plan_id, &self.work.order.step_id) else { return Vec::new() };
+        let status = match end.verdict {
+            Verdict::Succeeded => "done",
+            Verdict::Blocked => "blocked",
+            _ => "in_progress",
+        };
+        vec![json!({ "plan_id": plan, "step_id": step, "proposed_status": status })]
+    }
+
+    fn scan(&self) -> Value {
+        let count = |round: &Option<Round>| round.as_ref().map(|round| round.scan.len());
+        json!({ "before": count(&self.before), "after": count(&self.after), "new": self.new_findings() })
+    }
+
+    /// What the scan after the work found and the one before it did not.
+    pub fn new_findings(&self) -> Vec<Finding> {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => {
+                after.scan.iter().filter(|found| !before.scan.contains(found)).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One run: an order, from the lock that is held for life to the outcome that is left behind.
+
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+
+use super::bench::{self, Bench};
+use super::judge::{self, halted};
+use super::report::{End, Report};
+use super::watch::{self, Watch};
+use super::work::{Given, Work};
+use super::{record, routines, stage};
+use crate::base::lock::FileLock;
+use crate::base::{Exit, Refusal, Result, files, json, names};
+use crate::exec::Supervisor;
+use crate::guard::collect::Collected;
+use crate::guard::result::dotgit;
+use crate::hub::worktrees::{self, Wanted};
+use crate::hub::{Hub, paths};
+use crate::model::outcome::{Finding, Outcome, Verdict};
+use crate::seats::freshness::{self, Rule};
+
+/// What a run is asked for.
+pub struct Request<'a> {
+    /// The order's path.
+    pub order: &'a str,
+    pub given: Given,
+    /// `None`: a new one.
+    pub run: Option<&'a str>,
+    /// Started by the coordinator: consent is asked for again and again.
+    pub unattended: bool,
+    /// A person goes on with a stale session.
+    pub allow_stale_session: bool,
+    /// A person goes on with an order that lacks something.
+    pub accept_gaps: bool,
+}
+
+/// Runs an order. `stop` ends it early; `say` tells people how it fares.
+///
+/// # Errors
+/// Only when there is no run to speak of: the order cannot be read, or another run of the task is
+/// alive. Everything else is an outcome, and its file is the last thing that is written.
+pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) -> Result<Outcome> {
+    let started_at = hub.now();
+    let work = Work::read(hub, request.order, &request.given)?;
+    let run = match request.run {
+        Some(run) => names::check_id("run", run)?.to_owned(),
+        None => format!("run-{}-{}", started_at.compact(), std::process::id()),
+    };
+    let lock = hub.local(&paths::run_lock(&work.order.task_id));
+    let Some(_lock) = FileLock::try_acquire(&lock, &format!("run {run}"))? else {
+        return Err(already_running(&work, &lock).into());
+    };
+    if hub.local(&paths::outcome(&run)).exists() {
+        return Err(Refusal::guard("run.over", format!("the run {run} has ended before"))
+            .because("its outcome is there, and a run is one attempt")
+            .next("start another one, with another --run")
+            .into());
+    }
+    let mut report = Report::new(&work, &run, started_at);
+    let outcome = match attempt(hub, request, &mut report, stop, say) {
+        Ok((end, collected)) => settle(hub, report, end, collected)?,
+        Err(e) => {
+            let end = failed(&report, &e);
+            settle(hub, report, end, Collected::default())?
+        }
+    };
+    let bytes = json::pretty(&outcome) + "\n";
+    let path = hub.local(&paths::outcome(&run));
+    files::create_parent(&path)?;
+    files::replace(&path, bytes.as_bytes())?;
+    Ok(outcome)
+}
+
+fn already_running(work: &Work, lock: &std::path::Path) -> Refusal {
+    let holder = crate::base::lock::holder(lock).unwrap_or_else(|| "another process".into());
+    Refusal::held("run.alive", format!("{} is being worked on", work.order.task_id))
+        .because(format!("its run lock is held by {holder}"))
+        .next("wait for that run to end; see it with: teof coordinator status")
+}
+
+/// Everything between lock and envelope.
+fn attempt(
+    hub: &Hub,
+    request: &Request,
+    report: &mut Report,
+    stop: &AtomicBool,
+    say: &dyn Fn(&str),
+) -> Result<(End, Collected)> {
+    let work = report.work;
+    admit(hub, request, report)?;
+    let mut watch = Watch::begin(hub, work, &report.run.clone(), stop, request.unattended)?;
+    if let Some(halt) = watch.boundary()? {
+        return Ok((halted(halt), Collected::default()));
+    }
+    let supervisor = Supervisor::new()?;
+    let settings = hub.settings()?.worker.clone();
+    let run = report.run.clone();
+    end_leftovers(hub, work, &supervisor, &settings, &run, say)?;
+    report.before = Some(routines::round(hub, work.scan_before)?);
+    let wanted = Wanted {
+        job: work.job(),
+        run: &run,
+        agent: &work.order.agent_id,
+        branch: &work.order.branch,
+        base: &work.order.base_commit,
+    };
+    let place = worktrees::prepare(hub, &wanted)?;
+    say(&format!("worktree {} on {}", place.root.display(), place.branch));
+    report.kept.extend(place.parked.clone());
+    let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root)?;
+    bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
+    report.session = bench.session.display().to_string();
+    let before = dotgit::surroundings(&hub.common_dir, &place.git_dir);
+    report.place = Some(place);
+
+    if let Some(end) = stage::perform_all(hub, report, &bench, &mut watch, say)? {
+        report.after = Some(routines::round(hub, work.scan_after)?);
+        return Ok((end, Collected::default()));
+    }
+    let collected = judge::receipts(hub, report, &bench.receipts())?;
+    stage::restore_owned(report)?;
+    judge::guards(hub, report, &before)?;
+    if !report.findings.iter().any(Finding::stops)
+        && let Some(end) = judge::tests(hub, report, &bench, &mut watch, &before)?
+    {
+        return Ok((end, collected));
+    }
+    report.after = Some(routines::round(hub, work.scan_after)?);
+    let new = report.new_findings().into_iter().filter(|found| routines::concerns(found, &work.order));
+    let new: Vec<_> = new.collect();
+    report.findings.extend(new);
+    Ok((judge::verdict(report), collected))
+}
+
+/// Whether the run may begin. Everything here refuses before anything is started.
+fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
+    let order = &report.work.order;
+    let missing = order.missing();
+    if !missing.is_empty() && !request.accept_gaps {
+        return Err(incomplete(&missing, &report.work.path).into());
+    }
+    if order.commands.is_empty() {
+        return Err(Refusal::guard("order.nothing_to_run", "the order has no commands")
+            .because("an order that ran nothing completes nothing")
+            .next("give its step commands, or set [commands] default in teof.toml")
+            .into());
+    }
+    let rule = Rule { allow_stale: request.allow_stale_session, ..Rule::default() };
+    if let Some(passed) = freshness::require(hub, &order.agent_id, rule, "foreman run")? {
+        let mut act = crate::hub::Act::new("record a session override");
+        passed.record(&mut act);
+        hub.lock("foreman run")?.perform(act)?;
+    }
+    watch::own_claim(hub, report.work)?;
+    if request.unattended {
+        watch::consented(hub)?;
+    }
+    Ok(())
+}
+
+/// The order waits for a person, who is told what is missing.
+pub fn incomplete(missing: &[&str], path: &str) -> Refusal {
+    Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
+        .because("work without a goal, acceptance, verification, risk limit, recovery or targets waits for a person")
+        .next("complete the plan step that it was made from, and have it given out again")
+        .next(format!("or, as a person, go on all the same: teof foreman run {path} --execute --accept-gaps"))
+        .with("missing", json!(missing))
+}
+
+/// Ends what an earlier attempt of the same job left running; this run holds the task's run lock.
+fn end_leftovers(
+    hub: &Hub,
+    work: &Work,
+    supervisor: &Supervisor,
+    settings: &crate::hub::settings::Worker,
+    run: &str,
+    say: &dyn Fn(&str),
+) -> Result<()> {
+    let earlier = worktrees::last_run(hub, work.job());
+    for run in earlier.iter().map(String::as_str).chain([run]) {
+        let (ended, survivors) = supervisor.end_marked(bench::marks(hub, run), settings.grace);
+        if !ended.is_empty() {
+            say(&format!("ended {} processes that run {run} had left behind", ended.len()));
+        }
+        anyhow::ensure!(survivors.is_empty(), "processes of run {run} cannot be ended: {survivors:?}");
+    }
+    Ok(())
+}
+
+/// What an error comes to. Before anything was started, a "no" is a refusal; a full disk or a lock
+/// that was not free in time may be better at the next attempt.
+fn failed(report: &Report, error: &anyhow::Error) -> End {
+    let refusal = Refusal::of(error);
+    let passing = refusal.is_none_or(|refusal| refusal.exit == Exit::TimedOut || refusal.code.starts_with("disk."));
+    let mut reason = format!("{error:#}");
+    if let Some(why) = refusal.and_then(|refusal| refusal.reason.as_deref()) {
+        reason = format!("{reason}: {why}");
+    }
+    let verdict = match (passing, refusal.map(|refusal| refusal.exit)) {
+        (true, _) => Verdict::Failed,
+        (false, Some(Exit::Unattended)) => Verdict::Paused,
+        (false, _) if report.has_begun() => Verdict::Blocked,
+        (false, _) => Verdict::Refused,
+    };
+    End::new(verdict, reason)
+}
+
+/// Writes what there is to show and makes the outcome of it.
+fn settle(hub: &Hub, mut report: Report, end: End, collected: Collected) -> Result<Outcome> {
+    let written = match (report.has_begun(), end.verdict) {
+        (true, _) => record::write(hub, &mut report, collected, &end).map(Some),
+        (false, Verdict::Refused) => record::write_refusal(hub, &report, &end).map(|()| None),
+        (false, _) => Ok(None),
+    };
+    match written {
+        Ok(envelope) => Ok(report.outcome(&end, envelope, hub.now())),
+        Err(e) if report.has_begun() => {
+            // Without its evidence the work does not count; it is committed, and the next attempt goes on from there.
+            let end = End::new(Verdict::Failed, format!("{}; the envelope could not be written: {e:#}", end.reason));
+            report.receipts.clear();
+            Ok(report.outcome(&end, None, hub.now()))
+        }
+        Err(e) => {
+            tracing::debug!("the error log was not written: {e:#}");
+            Ok(report.outcome(&end, None, hub.now()))
+        }
+    }
+}

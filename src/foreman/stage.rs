@@ -1,0 +1,153 @@
+//! Stages: what a run consists of. A stage is a name and how it is performed; each ends in a
+//! checkpoint, and what has one is never performed again for the same job.
+
+use super::bench::{Bench, Performed};
+use super::judge::halted;
+use super::report::{End, Report, StageReport};
+use super::watch::Watch;
+use super::work::Work;
+use crate::base::Result;
+use crate::hub::checkpoint::{Mark, Snapshot};
+use crate::hub::{Hub, worktrees::Place};
+use crate::model::command::Command;
+use crate::model::outcome::{Finding, Verdict};
+
+/// One stage of an order.
+pub struct Stage<'a> {
+    pub name: &'a str,
+    pub how: How<'a>,
+}
+
+/// How a stage is performed.
+pub enum How<'a> {
+    /// The order's commands, one after the other, to the first that fails.
+    Commands(&'a [Command]),
+}
+
+/// The stages of an order. Its roles are agents' matter; commands are one stage of their own.
+pub fn of(work: &Work) -> Vec<Stage<'_>> {
+    vec![Stage { name: "commands", how: How::Commands(&work.order.commands) }]
+}
+
+/// Performs what no earlier attempt has committed. `Some` ends the run.
+pub fn perform_all(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    let work = report.work;
+    for stage in of(work) {
+        let place = report.place.clone().expect("stages run in a place");
+        if let Some(done) = place.checkpoints.iter().find(|done| done.stage == stage.name) {
+            say(&format!("stage {}: committed by run {}, not done again", stage.name, done.run));
+            report.stages.push(StageReport {
+                name: stage.name.into(),
+                round: done.round,
+                done_before: true,
+                commands: Vec::new(),
+                commit: Some(done.commit.to_string()),
+            });
+            continue;
+        }
+        report.stages.push(StageReport {
+            name: stage.name.into(),
+            round: 1,
+            done_before: false,
+            commands: Vec::new(),
+            commit: None,
+        });
+        let How::Commands(commands) = stage.how;
+        if let Some(end) = perform(report, commands, bench, watch, say)? {
+            return Ok(Some(end));
+        }
+        checkpoint(hub, report, &place, stage.name)?;
+    }
+    Ok(None)
+}
+
+fn perform(
+    report: &mut Report,
+    commands: &[Command],
+    bench: &Bench,
+    watch: &mut Watch,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    for (i, command) in commands.iter().enumerate() {
+        if let Some(halt) = watch.boundary()? {
+            return Ok(Some(halted(halt)));
+        }
+        let label = crate::base::text::safe(&command.title());
+        say(&format!("[{}/{}] {label}", i + 1, commands.len()));
+        let done = bench.perform(command, &format!("{}-{}", i + 1, crate::base::names::slug(&label)), watch)?;
+        say(&format!("      {} in {}s", done.outcome, done.duration_seconds));
+        let end = how_it_ended(&done);
+        if !done.survivors.is_empty() {
+            let message = format!("could not be ended: {}", done.survivors.join(", "));
+            report.findings.push(Finding::medium("process.survived", "", message));
+        }
+        if let Some(stage) = report.stages.last_mut() {
+            stage.commands.push(done);
+        }
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
+    Ok(None)
+}
+
+fn how_it_ended(done: &Performed) -> Option<End> {
+    match (done.succeeded(), done.was_cancelled()) {
+        (true, _) => None,
+        (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during {}", done.label))),
+        _ => Some(End::new(Verdict::Failed, format!("{}: {}", done.label, done.outcome))),
+    }
+}
+
+/// Commits what the stage left, without the owned paths, which are taken back.
+fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str) -> Result<()> {
+    let order = &report.work.order;
+    let workshop = place.workshop()?;
+    let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;
+    let mark = Mark {
+        agent: &order.agent_id,
+        job: report.work.job(),
+        run: &report.run,
+        stage,
+        round: 1,
+        title: &format!("{}: {}", order.task_id, order.title),
+    };
+    let done = workshop.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
+    for path in nested {
+        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        report.findings.push(Finding::high("folder.nested_repository", path, message));
+    }
+    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
+    if let Some(stage) = report.stages.last_mut() {
+        stage.commit = Some(done.commit.to_string());
+    }
+    if let Some(place) = &mut report.place {
+        place.checkpoints.push(done);
+    }
+    Ok(())
+}
+
+/// Takes the worktree's copy of the record back to what the base has. What was changed there is kept under a ref.
+pub fn restore_owned(report: &mut Report) -> Result<()> {
+    let Some(place) = &report.place else { return Ok(()) };
+    if report.restored.is_empty() {
+        return Ok(());
+    }
+    let workshop = place.workshop()?;
+    if let crate::hub::checkpoint::Parked::Under(name) = workshop.park(place.tip(), &report.run)? {
+        report.kept.push(name);
+    }
+    workshop.restore_owned(place.base)?;
+    for path in &report.restored {
+        let message = "the worker changed its copy of the record; taken back, the record is the hub's";
+        report.findings.push(Finding::low("owned.restored", path.as_str(), message));
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! What a worker is to do, from an order of either version.
+//!
+//! Version 2 says everything. What version 1 (the playbook's manifest) does not say is derived here,
+//! and only here; `docs/orders.md` lists it.
+
+use std::path::Path;
+
+use crate::base::{Refusal, Result, digest, files, names};
+use crate::bus::claims;
+use crate::hub::Hub;
+use crate::model::claim::default_branch;
+use crate::model::command::{Command, Program};
+use crate::model::order::{Guardrails, Order, OrderFile, OrderV1, Rollback};
+use crate::receipts::seal;
+
+/// An order, whole, with what the caller adds to it.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub order: Order,
+    /// Relative to the hub when it lies there.
+    pub path: String,
+    /// Of the order's bytes.
+    pub sha256: String,
+    /// The version that was read.
+    pub version: u64,
+    /// Whether the order names the epoch of the claim; else any epoch of the seat's claim will do.
+    pub fenced: bool,
+    /// What the routines run: the playbook's `run_scan_before`, `run_scan_after`.
+    pub scan_before: bool,
+    pub scan_after: bool,
+}
+
+/// What a version 1 order leaves open and the caller may say.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    pub agent: Option<String>,
+    pub task: Option<String>,
+}
+
+impl Work {
+    /// Reads an order; `path` is relative to the current folder or to the hub.
+    ///
+    /// # Errors
+    /// When there is none, it is damaged, altered after it was hashed, or its commands' labels and
+    /// folders could leave the worktree.
+    pub fn read(hub: &Hub, path: &str, given: &Given) -> Result<Work> {
+        let (shown, bytes) = find(hub, path)?;
+        if seal::check(&bytes) == seal::Seal::Wrong {
+            return Err(Refusal::guard("order.altered", format!("{shown} was changed after it was written"))
+                .because("its receipt_sha256 does not belong to its content")
+                .next("have the order given out again; nothing was run")
+                .into());
+        }
+        let sha256 = digest::sha256(&bytes);
+        let work = match OrderFile::parse(&bytes, Path::new(&shown))? {
+            OrderFile::V2(order) => Work {
+                order: *order,
+                path: shown,
+                sha256,
+                version: 2,
+                fenced: true,
+                scan_before: true,
+                scan_after: true,
+            },
+            OrderFile::V1(old) => {
+                let scan = |key: &str| old.guardrails.get(key).copied().unwrap_or(true);
+                let (scan_before, scan_after) = (scan("run_scan_before"), scan("run_scan_after"));
+                let order = derive(hub, *old, given, &sha256)?;
+                Work { order, path: shown, sha256, version: 1, fenced: false, scan_before, scan_after }
+            }
+        };
+        work.check()?;
+        Ok(work)
+    }
+
+    /// What commits, worktree and receipts of this work are known by: the job, or the order itself.
+    pub fn job(&self) -> &str {
+        self.order.job.as_deref().unwrap_or(&self.order.order)
+    }
+
+    fn check(&self) -> Result<()> {
+        names::check_id("task", &self.order.task_id)?;
+        names::check_id("agent", &self.order.agent_id)?;
+        names::check_id("job", self.job())?;
+        for stage in &self.order.stages {
+            names::check_id("stage", stage)?;
+        }
+        for command in &self.order.commands {
+            if let Some(folder) = &command.cwd {
+                // Its form now; whether a link is on the way is seen when it is used.
+                files::within(Path::new("/nonexistent"), folder)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find(hub: &Hub, path: &str) -> Result<(String, Vec<u8>)> {
+    for candidate in [Path::new(path).to_owned(), hub.root.join(path)] {
+        if let Some(bytes) = files::read(&candidate, files::MAX_DOCUMENT)? {
+            let full = candidate.canonicalize().unwrap_or(candidate);
+            let shown = full.strip_prefix(&hub.root).unwrap_or(&full);
+            return Ok((shown.display().to_string(), bytes));
+        }
+    }
+    Err(Refusal::not_found("order.missing", format!("there is no work order {path}"))
+        .next("orders lie in _report/agent/<manager>/manifests/")
+        .into())
+}
+
+/// Version 1 as version 2.
+fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order> {
+    let agent = given.agent.clone().ok_or_else(|| {
+        Refusal::usage("order.no_seat", "this order (version 1) does not say which seat does the work")
+            .next("name it: teof foreman run <order> --agent <seat>")
+    })?;
+    let task = given.task.clone().unwrap_or_else(|| format!("{}-{}", old.plan_id, old.step_id));
+    names::check_id("task", &task)?;
+    let claim = claims::load(hub, &task)?.map(|found| found.file);
+    let branch = claim.as_ref().and_then(|claim| claim.branch()).map(str::to_owned);
+    let settings = hub.settings()?;
+    let base = hub.git().run(&["rev-parse", "--verify", "HEAD^{commit}"])?;
+    let expected: Vec<&str> =
+        old.expected_receipts.iter().map(|r| r.description.as_deref().unwrap_or(&r.path)).collect();
+    Ok(Order {
+        version: 1,
+        order: format!("order-{}", &sha256[..12]),
+        generated_at: hub.now(),
+        manager_agent: old.manager_agent,
+        agent_id: agent.clone(),
+        job: None,
+        branch: branch.unwrap_or_else(|| default_branch(&agent, &task)),
+        epoch: claim.map_or(0, |claim| claim.epoch()),
+        task_id: task,
+        plan_id: Some(old.plan_id),
+        step_id: Some(old.step_id),
+        title: old.step_title.clone(),
+        objective: [old.plan_summary, old.step_title].join(": ").trim_matches([':', ' ']).to_owned(),
+        notes: old.step_notes,
+        acceptance: (!expected.is_empty()).then(|| format!("these exist: {}", expected.join(", "))),
+        commands: old.commands.into_iter().map(our_own).collect(),
+        expected_receipts: old.expected_receipts,
+        rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
+        base_commit: base,
+        target_branch: hub.branch().unwrap_or_default(),
+        guardrails: Guardrails {
+            diff_limit: settings.guard.diff_limit,
+            tests: settings.guard.tests.clone(),
+            allowed: settings.guard.allowed.clone(),
+            denied: settings.guard.denied.clone(),
+            protected: settings.guard.protected.clone(),
+            no_output: settings.worker.no_output,
+            wall: settings.worker.wall,
+        },
+        stages: Vec::new(),
+        roles: Default::default(),
+        layer: old.layer_targets.first().cloned(),
+        systemic_targets: old.systemic_targets,
+    })
+}
+
+/// The playbook's `python3 -m teof.cli …` is this binary.
+fn our_own(mut command: Command) -> Command {
+    if let Program::Argv(argv) = &command.program
+        && let [python, flag, module, rest @ ..] = argv.as_slice()
+        && python.starts_with("python")
+        && flag == "-m"
+        && matches!(module.as_str(), "teof.cli" | "teof")
+        && let Ok(own) = std::env::current_exe()
+    {
+        let own = own.to_string_lossy().into_owned();
+        command.program = Program::Argv(std::iter::once(own).chain(rest.iter().cloned()).collect());
+    }
+    command
+}
