@@ -12,6 +12,7 @@ mod foreman;
 mod plan;
 mod preflight;
 mod receipts;
+mod task;
 mod version;
 
 use std::ffi::OsString;
@@ -51,6 +52,8 @@ pub enum Command {
     /// Receipts: enter them into the ledger, check them.
     #[command(subcommand)]
     Receipts(receipts::Command),
+    /// What there is to do, and who does it.
+    Task(task::Args),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -80,6 +83,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Plan(command) => plan::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),
         Command::Receipts(command) => receipts::run(command, app),
+        Command::Task(args) => task::run(args, app),
         Command::Version(args) => version::run(args, app),
     }
 }

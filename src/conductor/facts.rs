@@ -10,7 +10,7 @@ use crate::base::{Refusal, Result, names};
 use crate::bus::{Damaged, Listing, assignments, claims, holds};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
-use crate::model::claim::ClaimFile;
+use crate::model::claim::{ClaimFile, ClaimStatus};
 
 pub(super) struct Facts {
     claims: Listing<ClaimFile>,
@@ -29,6 +29,13 @@ impl Facts {
         let live = claims.whole.iter().filter(|(_, claim)| claim.is_live());
         let busy = live.filter_map(|(task, claim)| Some((claim.plan_id()?.to_owned(), task.clone()))).collect();
         Ok(Facts { claims, assignments, damaged, busy })
+    }
+
+    /// The assignments whose task is not done.
+    pub fn wished(&self) -> impl Iterator<Item = (&str, &AssignmentFile)> {
+        let done = |task: &str| self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done);
+        let wishes = self.assignments.whole.iter().filter(move |(task, _)| !done(task));
+        wishes.map(|(task, assignment)| (task.as_str(), assignment))
     }
 
     pub fn put_on(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {

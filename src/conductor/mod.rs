@@ -7,6 +7,7 @@ mod facts;
 pub mod prompt;
 pub mod select;
 pub mod sources;
+pub mod take;
 mod work;
 
 use std::collections::BTreeMap;

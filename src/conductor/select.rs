@@ -19,6 +19,8 @@ use crate::model::priority::Priority;
 pub enum Source {
     /// Named by an operator, and found nowhere else.
     Submission,
+    /// Assigned by a manager, and found nowhere else.
+    Assignment,
     Backlog,
     Plan,
 }
@@ -226,6 +228,7 @@ impl Candidate {
     pub fn standing_words(&self) -> String {
         let source = match self.source {
             Source::Submission => "submission".to_owned(),
+            Source::Assignment => "assignment".to_owned(),
             Source::Backlog => format!("place {} in the backlog", self.position + 1),
             Source::Plan => "open plan".to_owned(),
         };

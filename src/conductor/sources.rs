@@ -11,6 +11,7 @@ use super::select::{Candidate, Source, Standing, Taker};
 use super::work::Bench;
 use crate::base::{Result, names};
 use crate::hub::Hub;
+use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Plan, Status, Step};
 use crate::plans::{store, validate};
@@ -72,13 +73,17 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     submit(&mut candidates, &scope.submissions);
     candidates.retain(|c| {
         let enabled = match c.source {
-            Source::Submission => true,
+            Source::Submission | Source::Assignment => true,
             Source::Backlog => scope.backlog,
             Source::Plan => scope.plans,
         };
         enabled || c.submitted.is_some()
     });
     let facts = Facts::read(hub)?;
+    if matches!(taker, Taker::Seat(_)) {
+        let known: HashSet<String> = candidates.iter().map(|c| c.task_id.clone()).collect();
+        candidates.extend(facts.wished().filter(|(task, _)| !known.contains(*task)).map(assigned));
+    }
     candidates.iter_mut().try_for_each(|candidate| facts.put_on(hub, candidate))?;
     Ok(candidates)
 }
@@ -208,6 +213,16 @@ impl Shop<'_> {
         if let Some(bench) = &self.bench {
             bench.of_step(plan, step, next);
         }
+    }
+}
+
+/// A manager's wish that no source knows of: a seat may take it, a worker would find nothing to run.
+fn assigned((task, assignment): (&str, &AssignmentFile)) -> Candidate {
+    Candidate {
+        plan_id: assignment.plan_id().map(str::to_owned),
+        title: assignment.note().unwrap_or_default().to_owned(),
+        created: assignment.assigned_at(),
+        ..blank(task, Source::Assignment)
     }
 }
 

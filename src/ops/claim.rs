@@ -28,6 +28,8 @@ pub struct Request {
     pub lease: Option<Duration>,
     /// Take the task although nobody, or somebody else, is assigned to it; recorded in the event.
     pub allow_unassigned: bool,
+    /// Who assigns the task to this seat in the same act: then no assignment is looked for.
+    pub assigned_by: Option<String>,
 }
 
 impl Request {
@@ -41,6 +43,7 @@ impl Request {
             notes: Notes::Keep,
             lease: None,
             allow_unassigned: false,
+            assigned_by: None,
         }
     }
 }
@@ -76,7 +79,7 @@ pub fn claim(hub: &Hub, request: &Request) -> Result<Done> {
     let mut done = stage(&writer, &mut act, request)?;
     if let Some(stale) = stale {
         stale.record(&mut act);
-        done.remarks.push(stale.message);
+        done.remarks.push(format!("went on all the same: {}", stale.message));
     }
     writer.perform(act)?;
     Ok(done)
@@ -92,8 +95,8 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
         claim_rules::fence(old, &wish.agent, epoch)?;
     }
     let (wish, overridden) = match &old {
-        None => first(hub, wish, request.allow_unassigned)?,
-        Some(_) => (wish, None),
+        None if request.assigned_by.is_none() => first(hub, wish, request.allow_unassigned)?,
+        _ => (wish, None),
     };
     let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
     let decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
@@ -102,10 +105,13 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     if act.pending(&done.path()).is_none() {
         return Ok(done);
     }
-    let again = old.as_ref().is_some_and(|old| old.agent_id == wish.agent);
-    let mut event = event(&done, "claim", summary(&done, again));
+    let before = old.as_ref().filter(|old| old.agent_id == wish.agent);
+    let mut event = event(&done, "claim", summary(&done, before));
     if let Some(why) = overridden {
         event = event.meta("allow_unassigned", why);
+    }
+    if let Some(manager) = &request.assigned_by {
+        event = event.meta("assigned_by", manager.as_str());
     }
     done.event = Some(events::stage(writer, act, &event)?);
     mirror_claim(writer, act, &mut done)?;
@@ -218,12 +224,15 @@ pub(super) fn assigned_to(task: &str, engineer: &str, manager: Option<&str>) -> 
         .with("engineer", engineer)
 }
 
-fn summary(done: &Done, again: bool) -> String {
-    let Claim { agent_id, task_id, status, .. } = &done.claim;
-    match &done.from {
-        Some(from) => format!("{agent_id} claimed {task_id}, which {} had ({})", from.agent_id, from.status),
-        None if again => format!("{agent_id} updated its claim of {task_id} ({status})"),
-        None => format!("{agent_id} claimed {task_id}"),
+fn summary(done: &Done, before: Option<&Claim>) -> String {
+    let Claim { agent_id, task_id, status, epoch, .. } = &done.claim;
+    match (&done.from, before) {
+        (Some(from), _) => format!("{agent_id} claimed {task_id}, which {} had ({})", from.agent_id, from.status),
+        (None, None) => format!("{agent_id} claimed {task_id}"),
+        (None, Some(before)) if before.epoch < *epoch => {
+            format!("{agent_id} claimed {task_id} again (it was {})", before.status)
+        }
+        (None, Some(_)) => format!("{agent_id} changed its claim of {task_id} ({status})"),
     }
 }
 
@@ -234,7 +243,7 @@ fn usable_branch(agent: &str, task: &str) -> String {
 }
 
 /// A branch that git takes, under `agent/` (the playbook: check_agent_bus).
-fn check_branch(branch: &str) -> Result<&str> {
+pub(super) fn check_branch(branch: &str) -> Result<&str> {
     let refuse = |why: &str| {
         let shown = text::clip(&text::safe(branch), 120);
         Refusal::usage("branch.invalid", format!("{shown:?} is no branch for a claim"))

@@ -1,11 +1,18 @@
-//! What other stores show of a claim: the plan's link, the backlog's status.
+//! What other stores show of a claim or an assignment: the plan's link, the backlog's status, the
+//! playbook's list of tasks.
 //!
 //! The claim decides; these follow. A plan or a backlog that cannot be edited is a remark, never a
 //! reason to refuse a claim or a release: nobody could end their work because of another file.
 
-use crate::base::{Refusal, Result};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Refusal, Result, files};
 use crate::hub::{Act, Writer, paths};
+use crate::model::assignment::Assignment;
 use crate::model::backlog::ItemStatus;
+use crate::model::document::Document;
 use crate::plans;
 
 /// Links the plan to the claim (the playbook: "for easy traceability"); gives back a remark.
@@ -33,4 +40,47 @@ fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
         Some(reason) => format!("{what}: {} ({reason})", refusal.message),
         None => format!("{what}: {}", refusal.message),
     }))
+}
+
+/// Where the playbook's tools kept a list of tasks. Mirrored only where it exists.
+const TASKS_FILE: &str = "agents/tasks/tasks.json";
+
+/// Puts an assignment into the playbook's list of tasks, if the tree has one; gives back a remark.
+pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
+    let mut edit = || -> Result<()> {
+        let Some(bytes) = files::read(&writer.hub().path(TASKS_FILE)?, files::MAX_DOCUMENT)? else { return Ok(()) };
+        let mut document = Document::parse(&bytes, Path::new(TASKS_FILE))?;
+        put_task(&mut document, assignment)?;
+        act.replace(TASKS_FILE, document.into_text());
+        Ok(())
+    };
+    remark(edit(), &format!("{TASKS_FILE} does not show the assignment"))
+}
+
+/// An entry that is there keeps its title, role, priority and status (the playbook: task_assign).
+fn put_task(document: &mut Document, assignment: &Assignment) -> Result<()> {
+    let tasks = document.get("/tasks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let at = tasks.iter().position(|task| task.get("id").and_then(Value::as_str) == Some(&assignment.task_id));
+    let known = |key: &str| at.is_some_and(|at| tasks[at].get(key).is_some());
+    let id = json!(assignment.task_id);
+    let defaults = [
+        ("id", id.clone()),
+        ("title", id),
+        ("role", json!("engineer")),
+        ("priority", json!("medium")),
+        ("status", json!("open")),
+    ];
+    let mut fields: Vec<_> = defaults.into_iter().filter(|(key, _)| !known(key)).collect();
+    fields.extend([
+        ("assigned_by", json!(assignment.manager)),
+        ("plan_id", json!(assignment.plan_id)),
+        ("branch", json!(assignment.branch)),
+    ]);
+    match at {
+        Some(at) => fields.into_iter().try_for_each(|(key, value)| document.set(&format!("/tasks/{at}/{key}"), value)),
+        None => {
+            let task: Map<_, _> = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            document.push("/tasks", task)
+        }
+    }
 }

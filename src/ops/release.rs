@@ -31,7 +31,7 @@ pub fn release(hub: &Hub, request: &Request) -> Result<Done> {
     let mut done = stage(&mut writer, &mut act, request)?;
     if let Some(stale) = stale {
         stale.record(&mut act);
-        done.remarks.push(stale.message);
+        done.remarks.push(format!("went on all the same: {}", stale.message));
     }
     writer.perform(act)?;
     Ok(done)

@@ -21,7 +21,7 @@ pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str) -> Result<Do
     let mut done = stage(&writer, &mut act, request, reason)?;
     if let Some(stale) = stale {
         stale.record(&mut act);
-        done.remarks.push(stale.message);
+        done.remarks.push(format!("went on all the same: {}", stale.message));
     }
     writer.perform(act)?;
     Ok(done)
@@ -70,7 +70,7 @@ pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str) -> Result<Don
     }
     if let Some(stale) = stale {
         stale.record(&mut act);
-        done.remarks.push(stale.message);
+        done.remarks.push(format!("went on all the same: {}", stale.message));
     }
     writer.perform(act)?;
     Ok(done)

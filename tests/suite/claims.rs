@@ -325,3 +325,75 @@ fn a_read_only_folder_is_a_clear_error() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(error["code"], "disk.read_only");
 }
+
+#[test]
+fn an_assignment_is_written_whole_or_not_at_all() {
+    let world = world();
+    world.write(
+        "agents/tasks/tasks.json",
+        "{\n  \"tasks\": [\n    {\n      \"id\": \"QUEUE-001\",\n      \"status\": \"review\"\n    }\n  ]\n}\n",
+    );
+    let assign = ["task", "assign", "QUEUE-001", "--engineer", "codex-1", "--note", "with care", "--scaffold"];
+    let done = ok(&world, "manager", &assign);
+    assert_eq!(
+        (&done["claim"]["claim"]["agent_id"], &done["assignment"]["manager"]),
+        (&json!("codex-1"), &json!("manager"))
+    );
+    let events: Vec<_> =
+        world.lines(EVENTS).iter().map(|event| format!("{} {}", event["agent_id"], event["event"])).collect();
+    assert_eq!(events, ["\"manager\" \"assign\"", "\"codex-1\" \"claim\""]);
+    let message = &world.lines("_bus/messages/QUEUE-001.jsonl")[0];
+    assert_eq!(
+        (&message["type"], &message["summary"], &message["to"]),
+        (&json!("assignment"), &json!("Assigned to codex-1"), &json!("codex-1"))
+    );
+    assert_eq!(&world.lines("_bus/messages/agent-codex-1.jsonl")[0], message);
+    let task = &world.read_json("agents/tasks/tasks.json")["tasks"][0];
+    assert_eq!(
+        (&task["status"], &task["assigned_by"], &task["role"]),
+        (&json!("review"), &json!("manager"), &json!("engineer"))
+    );
+    assert!(world.exists("_report/agent/codex-1/QUEUE-001/.gitkeep"));
+
+    let error = refused(&world, "manager", &["task", "assign", "QUEUE-001", "--engineer", "codex-2"]);
+    assert_eq!((&error["code"], &error["agent_id"]), (&json!("claim.held"), &json!("codex-1")));
+    let wish = ok(&world, "manager", &["task", "assign", "QUEUE-001", "--engineer", "codex-2", "--no-auto-claim"]);
+    assert!(wish["remarks"].to_string().contains("codex-1 still holds QUEUE-001"), "{wish}");
+}
+
+#[test]
+fn a_task_is_picked_up_in_one_step() {
+    let world = world();
+    ok(&world, "manager", &["task", "add", "QUEUE-001", "--title", "First", "--priority", "low"]);
+    ok(&world, "manager", &["task", "add", "QUEUE-002", "--title", "Second", "--priority", "high"]);
+    ok(&world, "manager", &["task", "assign", "QUEUE-003", "--engineer", "codex-2", "--no-auto-claim"]);
+    assert_eq!(refused(&world, "manager", &["task", "add", "QUEUE-001", "--title", "Again"])["code"], "backlog.exists");
+    assert_eq!(refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"])["code"], "claim.assigned");
+    assert_eq!(ok(&world, "codex-2", &["task", "pickup", "QUEUE-003"])["claim"]["epoch"], 1);
+    assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next", "--lease", "1h"])["claim"]["task_id"], "QUEUE-002");
+    assert_eq!(world.read_json("_bus/assignments/QUEUE-002.json")["engineer"], "codex-1");
+    world.write(
+        "_bus/messages/QUEUE-001.jsonl",
+        "{\"ts\":\"2026-01-05T10:00:00Z\",\"from\":\"manager\",\"type\":\"hold\",\"summary\":\"wait\"}\n",
+    );
+    let error = refused(&world, "codex-1", &["task", "pickup"]);
+    assert_eq!((&error["code"], &error["exit"]), (&json!("task.none"), &json!(4)));
+    assert!(error["reason"].as_str().unwrap().contains("QUEUE-001: on hold: manager: wait"), "{error}");
+
+    let table = ok(&world, "codex-1", &["task", "list"]);
+    let rows: Vec<_> = table["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {} {}", row["task_id"], row["state"], row["claim"]["agent_id"]))
+        .collect();
+    assert_eq!(
+        rows.join("; ").replace('"', ""),
+        "QUEUE-002 active codex-1; QUEUE-003 active codex-2; QUEUE-001 open null"
+    );
+    let text = run_as(&world, "codex-1", &["task", "list", "--agent", "codex-1"]).expect(0).stdout;
+    assert_eq!(
+        text,
+        "STATE     PRIORITY  TASK       WHO                                 TITLE\nactive    high      QUEUE-002  codex-1 until 2026-01-05T11:00:00Z  Second\n"
+    );
+}

@@ -8,6 +8,7 @@ use crate::base::Result;
 use crate::bus::claim_rules::Notes;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task, span};
+use crate::conductor::take;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claim::{Request, claim};
 
@@ -28,6 +29,9 @@ pub struct Args {
     /// Claim the task although it is assigned to nobody, or to another; recorded in the event
     #[arg(long)]
     allow_unassigned: bool,
+    /// Take the best task that is free: assigned to you or to nobody
+    #[arg(long, conflicts_with_all = ["place", "task", "status", "branch", "allow_unassigned"])]
+    next: bool,
 }
 
 /// What a claim says besides whose and what.
@@ -57,6 +61,9 @@ impl Terms {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if args.next {
+        return next(&args.author, &args.terms, app);
+    }
     let hub = app.hub()?;
     let task = args.task.name()?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
@@ -66,6 +73,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     request.allow_unassigned = args.allow_unassigned;
     let done = claim(hub, &request).map_err(|e| offer::instead(app, &request.author.agent, e))?;
     report::show(app, &done, "claimed");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the best task that is free: also what `task pickup` without a task does.
+pub fn next(author: &Flags, terms: &Terms, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let mut request = Request::new(author.author(hub, None)?, "");
+    terms.put_into(&mut request);
+    report::show(app, &take::next(hub, &request)?, "claimed");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,12 +1,9 @@
 //! What a loser is offered: the next free task.
 
-use std::collections::BTreeMap;
-
 use crate::base::Refusal;
 use crate::cli::App;
-use crate::conductor;
-use crate::conductor::select::Taker;
-use crate::conductor::sources::Scope;
+use crate::conductor::select::Candidate;
+use crate::conductor::take;
 
 /// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".
 /// Whatever goes wrong with that is no reason to lose the refusal.
@@ -16,8 +13,10 @@ pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
         Ok(refusal) => return refusal.into(),
         Err(error) => return error,
     };
-    match free(app, agent) {
-        Ok(Some(task)) if refusal.data.get("task_id").and_then(|id| id.as_str()) != Some(&task) => {
+    match app.hub().and_then(|hub| take::free(hub, agent)) {
+        Ok(Some(Candidate { task_id: task, .. }))
+            if refusal.data.get("task_id").and_then(|id| id.as_str()) != Some(&task) =>
+        {
             refusal.next(format!("free now: teof task pickup {task}")).with("next_task", task).into()
         }
         Ok(_) => refusal.into(),
@@ -26,10 +25,4 @@ pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
             refusal.into()
         }
     }
-}
-
-fn free(app: &App, agent: &str) -> crate::base::Result<Option<String>> {
-    let hub = app.hub()?;
-    let found = conductor::look(hub, &Scope::enabled(hub)?, Taker::Seat(agent), BTreeMap::new())?;
-    Ok(found.ranking.eligible.into_iter().next().map(|candidate| candidate.task_id))
 }

@@ -1,0 +1,62 @@
+//! `teof task add`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::author::{Flags, Task};
+use crate::model::backlog::NewItem;
+use crate::ops::add;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    /// What is to be done
+    #[arg(long)]
+    title: String,
+    /// The plan that does it
+    #[arg(long)]
+    plan: Option<String>,
+    #[arg(long)]
+    notes: Option<String>,
+    /// critical, high, medium, low, or a number (1 is urgent)
+    #[arg(long)]
+    priority: Option<String>,
+    /// L0 to L6
+    #[arg(long)]
+    layer: Option<String>,
+    #[arg(long, value_name = "N")]
+    systemic_scale: Option<u64>,
+    /// S1 to S10, repeatable
+    #[arg(long = "systemic-target", value_name = "TARGET")]
+    systemic_targets: Vec<String>,
+    /// Where the wish comes from
+    #[arg(long)]
+    source: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let author = args.author.author(hub, None)?;
+    let item = NewItem {
+        id: args.task.name()?.to_owned(),
+        title: args.title,
+        plan: args.plan,
+        notes: args.notes,
+        priority: args.priority,
+        layer: args.layer,
+        systemic_scale: args.systemic_scale,
+        systemic_targets: args.systemic_targets,
+        source: args.source,
+    };
+    let event = add::add(hub, &author, &item)?;
+    app.result(&json!({"task_id": item.id, "event": event}), || {
+        text::safe(&format!("added {} to the backlog", item.id))
+    });
+    Ok(ExitCode::SUCCESS)
+}

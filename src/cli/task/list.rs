@@ -1,0 +1,103 @@
+//! `teof task list`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::ops::tasks::{self, Row, State};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tasks that are assigned to this seat or claimed by it; repeatable
+    #[arg(long, value_name = "SEAT")]
+    agent: Vec<String>,
+    /// Only tasks of this state; repeatable
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    status: Vec<State>,
+    /// Those that are done, too
+    #[arg(long)]
+    all: bool,
+    /// Show no more than so many; 0 shows all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    limit: usize,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let table = tasks::table(app.hub_to_read()?)?;
+    let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
+    let total = rows.len();
+    if args.limit > 0 {
+        rows.truncate(args.limit);
+    }
+    for damaged in &table.damaged {
+        app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
+    }
+    app.result(&json!({"tasks": rows, "total": total, "damaged": table.damaged}), || words(&rows, total));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn shows(&self, row: &Row) -> bool {
+        let holder = row.claim.as_ref().map(|claim| &claim.agent_id);
+        let whose = self.agent.is_empty()
+            || self.agent.iter().any(|agent| Some(agent) == row.engineer.as_ref() || Some(agent) == holder);
+        let state = match self.status.is_empty() {
+            true => self.all || row.state != State::Done,
+            false => self.status.contains(&row.state),
+        };
+        whose && state
+    }
+}
+
+fn words(rows: &[&Row], total: usize) -> String {
+    if rows.is_empty() {
+        return "no tasks".to_owned();
+    }
+    let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", rows)];
+    lines.extend(rows.iter().map(|row| {
+        line(row.state.as_str(), &row.priority.to_string(), &row.task_id, &who(row), &text::clip(&row.title, 70), rows)
+    }));
+    if rows.len() < total {
+        lines.push(format!("and {} more", total - rows.len()));
+    }
+    lines.join("\n")
+}
+
+fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, rows: &[&Row]) -> String {
+    let width = |of: fn(&Row) -> usize| rows.iter().map(|row| of(row)).max().unwrap_or(0).clamp(4, 44);
+    let (tasks, seats) = (width(|row| row.task_id.chars().count()), width(who_width));
+    let line = format!("{state:<8}  {priority:<8}  {task:<tasks$}  {who:<seats$}  {title}");
+    text::safe(line.trim_end())
+}
+
+fn who_width(row: &Row) -> usize {
+    who(row).chars().count()
+}
+
+/// The holder of a live claim with its lease; else the seat that is wished for.
+fn who(row: &Row) -> String {
+    let mut who = match (&row.claim, row.state) {
+        (Some(claim), State::Active | State::Paused) if claim.task_id != row.task_id => {
+            format!("{} under {}", claim.agent_id, claim.task_id)
+        }
+        (Some(claim), State::Active | State::Paused) => match claim.lease_expires_at {
+            Some(at) => format!("{} until {at}", claim.agent_id),
+            None => claim.agent_id.clone(),
+        },
+        (_, State::Done) => row.claim.as_ref().map(|claim| claim.agent_id.clone()).unwrap_or_default(),
+        _ => row.engineer.as_ref().map(|engineer| format!("for {engineer}")).unwrap_or_default(),
+    };
+    if row.on_hold.is_some() {
+        who = format!("{who} (on hold)").trim_start().to_owned();
+    }
+    who
+}
+
+fn state(text: &str) -> Result<State, String> {
+    State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("a task is one of: {}", all.join(", "))
+    })
+}

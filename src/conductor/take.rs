@@ -1,0 +1,63 @@
+//! Takes the best eligible task in one step: for `bus claim --next` and `task pickup`.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::look;
+use super::select::{Candidate, Ranking, Taker};
+use super::sources::Scope;
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+use crate::ops::claim::{Done, Request};
+use crate::ops::pickup::pickup;
+
+/// Takes the best task for the author of `terms`, whose own task is not looked at. When somebody
+/// else was faster, the next best: the choice is made without the lock, the claim decides.
+///
+/// # Errors
+/// `task.none` (exit 4) when there is nothing to take, with what was passed over and why.
+pub fn next(hub: &Hub, terms: &Request) -> Result<Done> {
+    let mut lost = BTreeMap::new();
+    loop {
+        let ranking = rank(hub, &terms.author.agent, lost.clone())?;
+        let Some(best) = ranking.eligible.first() else { return Err(nothing(&ranking).into()) };
+        let request = Request {
+            task: best.task_id.clone(),
+            plan: terms.plan.clone().or_else(|| best.plan_id.clone()),
+            ..terms.clone()
+        };
+        match pickup(hub, &request) {
+            Err(e) if is_gone(&e) => lost.insert(best.task_id.clone(), e.to_string()),
+            done => return done,
+        };
+    }
+}
+
+/// The task that [`next`] would take.
+pub fn free(hub: &Hub, agent: &str) -> Result<Option<Candidate>> {
+    Ok(rank(hub, agent, BTreeMap::new())?.eligible.into_iter().next())
+}
+
+fn rank(hub: &Hub, agent: &str, lost: BTreeMap<String, String>) -> Result<Ranking> {
+    Ok(look(hub, &Scope::enabled(hub)?, Taker::Seat(agent), lost)?.ranking)
+}
+
+/// Whether the task stopped being free between the choice and the claim.
+fn is_gone(error: &anyhow::Error) -> bool {
+    Refusal::of(error).is_some_and(|refusal| {
+        matches!(refusal.code, "claim.held" | "claim.running" | "claim.assigned" | "task.on_hold")
+    })
+}
+
+fn nothing(ranking: &Ranking) -> Refusal {
+    let refusal = Refusal::not_found("task.none", "there is no task to take");
+    let passed: Vec<_> =
+        ranking.skipped.iter().map(|skipped| format!("{}: {}", skipped.task_id, skipped.text)).collect();
+    let refusal = match passed.len() {
+        0 => refusal.because("backlog, plans and assignments hold nothing that is open"),
+        1..=5 => refusal.because(passed.join("\n")),
+        n => refusal.because(format!("{}\nand {} more", passed[..5].join("\n"), n - 5)),
+    };
+    refusal.next("see everything with: teof task list").with("skipped", json!(ranking.skipped))
+}

@@ -1,0 +1,257 @@
+//! Every task there is, with who has what: the backlog, assignments, plan steps, queue files and claims
+//! as one table. Reads, changes nothing; what may be taken is asked of `conductor::select`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::base::{Refusal, Result, Stamp, files, names};
+use crate::bus::{Damaged, assignments, claims, holds};
+use crate::hub::{Hub, paths};
+use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::plan::Status;
+use crate::model::priority::Priority;
+use crate::plans;
+
+/// A task, and what each store says of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Row {
+    pub task_id: String,
+    pub state: State,
+    pub title: String,
+    #[serde(serialize_with = "as_text")]
+    pub priority: Priority,
+    /// backlog, plan, queue, assignment, claim.
+    pub sources: Vec<&'static str>,
+    pub plan_id: Option<String>,
+    pub step_id: Option<String>,
+    /// The seat that a manager wishes for.
+    pub engineer: Option<String>,
+    /// The last claim, live or ended: of the task, else the live one of its plan.
+    pub claim: Option<Holder>,
+    /// Who put the task on hold, and why.
+    pub on_hold: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Holder {
+    /// Another than the row's when its plan is claimed under that.
+    pub task_id: String,
+    pub agent_id: String,
+    pub status: String,
+    pub branch: Option<String>,
+    pub epoch: u64,
+    pub lease_expires_at: Option<Stamp>,
+}
+
+/// What a task is in; a live claim goes before what its source says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Somebody has it.
+    Active,
+    Paused,
+    /// Nobody has it.
+    #[default]
+    Open,
+    /// Its source says that somebody has it; no live claim does.
+    Orphaned,
+    Blocked,
+    Done,
+}
+
+impl State {
+    pub const ALL: [State; 6] = [Self::Active, Self::Paused, Self::Open, Self::Orphaned, Self::Blocked, Self::Done];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Open => "open",
+            Self::Orphaned => "orphaned",
+            Self::Blocked => "blocked",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// The table, in the order of states, priorities and names; and the files that could not be read.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Table {
+    pub tasks: Vec<Row>,
+    pub damaged: Vec<Damaged>,
+}
+
+/// Reads the table. A damaged file costs its own tasks only, and is named.
+pub fn table(hub: &Hub) -> Result<Table> {
+    let mut reading = Reading { rows: BTreeMap::new(), damaged: Vec::new() };
+    reading.backlog(hub)?;
+    reading.plans(hub)?;
+    reading.queue(hub)?;
+    reading.assignments(hub)?;
+    reading.claims(hub)?;
+    reading.plans_under_claim();
+    let mut tasks: Vec<_> = reading.rows.into_values().collect();
+    for row in &mut tasks {
+        if row.state != State::Done && names::is_id(&row.task_id) {
+            row.on_hold = holds::on(hub, &row.task_id)?.map(|hold| format!("{}: {}", hold.by, hold.summary));
+        }
+    }
+    tasks.sort_by(|a, b| (a.state, a.priority, &a.task_id).cmp(&(b.state, b.priority, &b.task_id)));
+    Ok(Table { tasks, damaged: reading.damaged })
+}
+
+struct Reading {
+    rows: BTreeMap<String, Row>,
+    damaged: Vec<Damaged>,
+}
+
+impl Reading {
+    fn row(&mut self, task: &str, source: &'static str) -> &mut Row {
+        let row =
+            self.rows.entry(task.to_owned()).or_insert_with(|| Row { task_id: task.to_owned(), ..Row::default() });
+        if !row.sources.contains(&source) {
+            row.sources.push(source);
+        }
+        row
+    }
+
+    fn backlog(&mut self, hub: &Hub) -> Result<()> {
+        let Some(backlog) = self.or_damaged(paths::BACKLOG, plans::backlog::read(hub))? else { return Ok(()) };
+        for item in backlog.items() {
+            let Some(id) = item.id() else { continue };
+            let row = self.row(id, "backlog");
+            row.title = item.title().unwrap_or_default().to_owned();
+            row.priority = item.priority();
+            row.plan_id = item.plan().map(str::to_owned);
+            row.state = match item.raw.get("status").and_then(|status| status.as_str()) {
+                Some("pending" | "queued") => State::Open,
+                Some("in_progress") => State::Orphaned,
+                Some("done") => State::Done,
+                _ => State::Blocked,
+            };
+        }
+        Ok(())
+    }
+
+    /// The steps that are not done, of the plans that are not done.
+    fn plans(&mut self, hub: &Hub) -> Result<()> {
+        for (path, found) in plans::all(hub) {
+            let Some(file) = self.or_damaged(&path, found)? else { continue };
+            if file.plan.status() == Some(Status::Done) {
+                continue;
+            }
+            for step in file.plan.steps() {
+                let (Some(id), false) = (step.id(), step.status() == Some(Status::Done)) else { continue };
+                let row = self.row(&format!("{}-{id}", file.id()), "plan");
+                row.title = step.title().unwrap_or_default().to_owned();
+                row.priority = file.plan.priority();
+                row.plan_id = Some(file.id().to_owned());
+                row.step_id = Some(id.to_owned());
+                row.state = match step.status() {
+                    Some(Status::Queued) => State::Open,
+                    Some(Status::InProgress) => State::Orphaned,
+                    _ => State::Blocked,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// `queue/*.md`: the task is the name in capitals (the playbook: idle_pickup).
+    fn queue(&mut self, hub: &Hub) -> Result<()> {
+        for entry in std::fs::read_dir(hub.root.join("queue")).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(task) = name.strip_suffix(".md").map(str::to_uppercase).filter(|task| names::is_id(task)) else {
+                continue;
+            };
+            let path = format!("queue/{name}");
+            let text = files::read(&hub.path(&path)?, files::MAX_DOCUMENT);
+            let Some(text) = self.or_damaged(&path, text)?.flatten() else { continue };
+            let text = String::from_utf8_lossy(&text);
+            let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', '-']));
+            let row = self.row(&task, "queue");
+            if row.title.is_empty() {
+                row.title = first.unwrap_or_default().to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    fn assignments(&mut self, hub: &Hub) -> Result<()> {
+        let listing = assignments::list(hub)?;
+        self.damaged.extend(listing.damaged);
+        for (task, assignment) in listing.whole {
+            let row = self.row(&task, "assignment");
+            row.engineer = assignment.engineer().map(str::to_owned);
+            row.plan_id = row.plan_id.take().or_else(|| assignment.plan_id().map(str::to_owned));
+            if row.title.is_empty() {
+                row.title = assignment.note().unwrap_or_default().to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    fn claims(&mut self, hub: &Hub) -> Result<()> {
+        let listing = claims::list(hub)?;
+        self.damaged.extend(listing.damaged);
+        for (task, claim) in listing.whole {
+            let row = self.row(&task, "claim");
+            let only = row.sources.iter().all(|source| matches!(*source, "claim" | "assignment" | "queue"));
+            row.state = match claim.status() {
+                Some(ClaimStatus::Active) => State::Active,
+                Some(ClaimStatus::Paused) => State::Paused,
+                // What has ended says something only where no source does.
+                Some(ClaimStatus::Done) if only => State::Done,
+                None if only && !claim.is_terminal() => State::Blocked,
+                _ => row.state,
+            };
+            row.plan_id = row.plan_id.take().or_else(|| claim.plan_id().map(str::to_owned));
+            if row.title.is_empty() {
+                row.title = claim.notes().unwrap_or_default().to_owned();
+            }
+            row.claim = Some(holder(&task, &claim));
+        }
+        Ok(())
+    }
+
+    /// One running step per plan: while a plan is claimed under one task, its others are not free.
+    fn plans_under_claim(&mut self) {
+        let live = self.rows.values().filter(|row| matches!(row.state, State::Active | State::Paused));
+        let busy: BTreeMap<String, (State, Holder)> =
+            live.filter_map(|row| Some((row.plan_id.clone()?, (row.state, row.claim.clone()?)))).collect();
+        for row in self.rows.values_mut().filter(|row| matches!(row.state, State::Open | State::Orphaned)) {
+            if let Some((state, holder)) = row.plan_id.as_ref().and_then(|plan| busy.get(plan)) {
+                row.state = *state;
+                row.claim = Some(holder.clone());
+            }
+        }
+    }
+
+    /// A refusal to read a file is a damaged file; a fault stays one.
+    fn or_damaged<T>(&mut self, path: &str, found: Result<T>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if Refusal::of(&e).is_some() => {
+                self.damaged.push(Damaged { path: path.to_owned(), why: e.to_string() });
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn holder(task: &str, claim: &ClaimFile) -> Holder {
+    Holder {
+        task_id: task.to_owned(),
+        agent_id: claim.agent_id().unwrap_or("somebody").to_owned(),
+        status: claim.status_text().unwrap_or("none").to_owned(),
+        branch: claim.branch().map(str::to_owned),
+        epoch: claim.epoch(),
+        lease_expires_at: claim.lease_expires_at(),
+    }
+}
+
+fn as_text<S: serde::Serializer>(priority: &Priority, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(priority)
+}
