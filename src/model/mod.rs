@@ -13,6 +13,7 @@ mod layout;
 pub mod message;
 pub mod order;
 pub mod outcome;
+pub mod places;
 pub mod plan;
 pub mod priority;
 pub mod seat;

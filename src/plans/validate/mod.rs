@@ -12,8 +12,9 @@ pub use structure::{CHECKPOINTS, LAYERS};
 
 use super::Evidence;
 use crate::base::{Stamp, json, text};
-use crate::model::document::{self, Document};
+use crate::model::document::Document;
 use crate::model::outcome::Finding;
+use crate::model::places;
 use crate::model::plan::{Plan, Status};
 
 /// Everything that is wrong with a plan. `path` is relative to the tree and is named in the
@@ -27,7 +28,7 @@ pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidenc
     let plan = Plan { raw };
     let mut found = Findings::default();
     structure::check(&plan, path, &mut found);
-    for pointer in std::str::from_utf8(bytes).map(document::duplicate_keys).unwrap_or_default() {
+    for pointer in std::str::from_utf8(bytes).map(places::duplicate_keys).unwrap_or_default() {
         let message = format!("{} stands more than once", shown(&pointer));
         found.note(pointer, "plan.duplicate_key", message, "readers disagree on which counts: keep one");
     }
