@@ -174,3 +174,14 @@ fn plans_are_listed_by_urgency_and_damaged_ones_are_named() {
     assert_eq!(list["damaged"][0]["path"], "_plans/2026-01-03-damaged.plan.json");
     assert!(world.ok(&["plan", "list"]).ends_with("1 done, 1 queued\n"));
 }
+
+#[test]
+fn the_documented_priority_scale_is_the_one_that_counts() {
+    let code = include_str!("../../src/model/priority.rs");
+    let docs = include_str!("../../docs/plans.md");
+    let table: Vec<_> = code.lines().filter_map(|line| line.strip_prefix("//! |")).collect();
+    assert_eq!(table.len(), 8);
+    for row in table {
+        assert!(docs.contains(&format!("\n|{row}\n")), "{row}");
+    }
+}
