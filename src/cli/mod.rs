@@ -6,6 +6,7 @@ mod app;
 mod author;
 mod bus;
 mod completions;
+mod conductor;
 mod failure;
 mod findings;
 mod foreman;
@@ -40,6 +41,8 @@ pub enum Command {
     Bus(bus::Args),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
+    /// Choose the next item of the backlog and hand out its prompt; never executes anything.
+    Conductor(conductor::Args),
     /// Run a work order, or one of the routines: status, scan, tasks, daily.
     Foreman(foreman::Args),
     /// Print the manual page, or write one per command into a folder.
@@ -78,6 +81,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
         Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
+        Command::Conductor(args) => conductor::run(args, app),
         Command::Foreman(args) => foreman::run(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),

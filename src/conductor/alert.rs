@@ -1,5 +1,5 @@
-//! Tells the bus that prerequisites do not hold: an event `alert` and a message, in one act, once
-//! until the failure changes.
+//! Tells the bus that something keeps work from being taken: an event `alert` and a message, in one
+//! act, once until the reason changes.
 //!
 //! The conductor's guardrails ask how such failures "should be surfaced on the bus": an event is what
 //! dashboards count and watchers follow, the message is what a manager reads in the morning.
@@ -13,42 +13,68 @@ use crate::hub::{Act, Hub};
 use crate::model::event::{Event, Severity};
 use crate::model::message::{MANAGER_REPORT, Message};
 
-/// Machine-local: the digest of the failure that was told last; empty once it is over.
-const TOLD: &str = "prerequisites-told";
+/// What the alert is about; each is told, and comes to an end, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The backlog's prerequisites do not hold.
+    Prerequisites,
+    /// The consent's halts stopped a loop.
+    Halt,
+}
+
+impl Topic {
+    /// Machine-local: the digest of the reason that was told last; empty once it is over.
+    fn told(self) -> &'static str {
+        match self {
+            Topic::Prerequisites => "alerts/prerequisites",
+            Topic::Halt => "alerts/halt",
+        }
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Topic::Prerequisites => {
+                ("prerequisites do not hold", "no item of the backlog is taken until its prerequisites hold")
+            }
+            Topic::Halt => ("unattended work is halted", "nothing more starts unattended until this is over"),
+        }
+    }
+}
+
 /// The longest summary, in characters.
 const SUMMARY: usize = 600;
 
-/// Whether anything new was said. When the prerequisites hold again, the next failure counts as new.
-pub fn tell(hub: &Hub, agent: &str, found: &Prerequisites) -> Result<bool> {
-    let now = found.failure().map(|failure| digest::sha256(failure.as_bytes())).unwrap_or_default();
-    if told(hub)? == now {
+/// Whether anything new was said. `None` says that it is over: the next reason counts as new.
+pub fn tell(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &Prerequisites) -> Result<bool> {
+    let now = why.map(|why| digest::sha256(why.as_bytes())).unwrap_or_default();
+    if told(hub, topic)? == now {
         return Ok(false);
     }
-    let mut writer = hub.lock("report prerequisites")?;
+    let mut writer = hub.lock("report an alert")?;
     // Another process may have said it meanwhile.
-    if told(hub)? == now {
+    if told(hub, topic)? == now {
         return Ok(false);
     }
-    let mut act = Act::new("report prerequisites");
-    act.replace_local(TOLD, now.as_str());
-    if let Some(failure) = found.failure() {
-        let summary = text::clip(&format!("prerequisites do not hold: {failure}"), SUMMARY);
+    let mut act = Act::new("report an alert");
+    act.replace_local(topic.told(), now.as_str());
+    if let Some(why) = why {
+        let (what, consequence) = topic.words();
+        let summary = text::clip(&format!("{what}: {why}"), SUMMARY);
         let snapshot = found.snapshot.sha256();
-        let mut event = Event::new(agent, "alert", summary.clone())
-            .meta("prerequisites", json!(found.failures))
+        let mut event = Event::new(agent, "alert", summary.as_str())
+            .meta("failures", json!(found.failures))
             .meta("snapshot_sha256", snapshot.as_str());
         event.severity = Some(Severity::Medium);
         events::stage(&writer, &mut act, &event)?;
-        let message = Message::new(agent, "alert", MANAGER_REPORT, summary)
-            .meta("snapshot_sha256", snapshot)
-            .meta("next", "no backlog item is taken until they hold; see prerequisites in the backlog");
+        let mut message = Message::new(agent, "alert", MANAGER_REPORT, summary).meta("snapshot_sha256", snapshot);
+        message.note = Some(consequence.to_owned());
         messages::stage(&writer, &mut act, MANAGER_REPORT, &message)?;
     }
     writer.perform(act)?;
     Ok(!now.is_empty())
 }
 
-fn told(hub: &Hub) -> Result<String> {
-    let bytes = files::read(&hub.local(TOLD), 1024)?.unwrap_or_default();
+fn told(hub: &Hub, topic: Topic) -> Result<String> {
+    let bytes = files::read(&hub.local(topic.told()), 1024)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

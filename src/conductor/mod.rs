@@ -3,8 +3,10 @@
 //! Chooses and records; never executes what it proposes.
 
 pub mod alert;
+pub mod cycle;
 mod facts;
 pub mod prompt;
+pub mod receipt;
 pub mod select;
 pub mod sources;
 pub mod take;

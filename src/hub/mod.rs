@@ -12,6 +12,7 @@ pub mod pin;
 pub mod requests;
 pub mod settings;
 pub mod tracked;
+pub mod watch;
 pub mod worktrees;
 pub mod writer;
 

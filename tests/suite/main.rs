@@ -4,6 +4,7 @@
 mod harness;
 
 mod claims;
+mod conductor;
 mod exec;
 mod foreman;
 mod house;
