@@ -207,6 +207,11 @@ fn temporary_beside(path: &Path) -> PathBuf {
     folder_of(path).join(format!(".teof-{}-{n}.tmp", std::process::id()))
 }
 
+/// Whether a file name is one of the temporary ones that [`replace`] renames when it is done.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(".teof-") && name.ends_with(".tmp")
+}
+
 fn too_large(path: &Path, size: u64, max: u64) -> Refusal {
     Refusal::guard("file.too_large", format!("{} is too large to read", path.display()))
         .because(format!("it has {size} bytes; at most {max} are read"))

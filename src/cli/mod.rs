@@ -13,6 +13,7 @@ mod foreman;
 mod plan;
 mod preflight;
 mod receipts;
+mod session_boot;
 mod task;
 mod version;
 
@@ -57,6 +58,8 @@ pub enum Command {
     Receipts(receipts::Command),
     /// What there is to do, and who does it.
     Task(task::Args),
+    /// Begin a session: say who works here, sync, and see what is going on.
+    SessionBoot(session_boot::Args),
     /// Print the version, and with --json what this build can read and write.
     Version(version::Args),
 }
@@ -88,6 +91,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Preflight(args) => preflight::run(args, app),
         Command::Receipts(command) => receipts::run(command, app),
         Command::Task(args) => task::run(args, app),
+        Command::SessionBoot(args) => session_boot::run(args, app),
         Command::Version(args) => version::run(args, app),
     }
 }

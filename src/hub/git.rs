@@ -3,6 +3,7 @@
 //! Bus commands never come here. Location variables are removed from the environment, hooks and
 //! fsmonitor are off, and nothing may prompt.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -90,16 +91,42 @@ impl Git {
     /// # Errors
     /// When git cannot be started or fails; the message carries the end of its stderr.
     pub fn run(&self, args: &[&str]) -> Result<String> {
-        let output = self.output(args)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+        answer(args.first().unwrap_or(&""), &self.output(args)?)
+    }
+
+    /// Like [`Git::run`], with something to read on stdin.
+    pub fn feed(&self, args: &[&str], input: &[u8]) -> Result<String> {
+        let what = args.first().unwrap_or(&"");
+        let mut child = self
+            .command()
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start git {what}"))?;
+        // Git reads all of it before it answers; one that ends early closes the pipe, and its exit code tells why.
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(input);
         }
-        let stderr = text::safe_block(String::from_utf8_lossy(&output.stderr).trim());
-        anyhow::bail!("git {} failed ({}): {}", args.first().unwrap_or(&""), output.status, text::clip(&stderr, 2000))
+        let output = child.wait_with_output().with_context(|| format!("wait for git {what}"))?;
+        answer(what, &output)
     }
 
     /// Whether git exits 0; for questions.
     pub fn succeeds(&self, args: &[&str]) -> Result<bool> {
         Ok(self.output(args)?.status.success())
     }
+}
+
+fn answer(what: &str, output: &Output) -> Result<String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+    }
+    anyhow::bail!("git {what} failed ({}): {}", output.status, complaint(output))
+}
+
+/// The end of what git said on stderr, safe to show.
+pub fn complaint(output: &Output) -> String {
+    text::clip(&text::safe_block(String::from_utf8_lossy(&output.stderr).trim()), 2000)
 }

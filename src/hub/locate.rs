@@ -80,6 +80,8 @@ impl Worktree {
             ("MERGE_HEAD", "a merge"),
             ("CHERRY_PICK_HEAD", "a cherry-pick"),
             ("REVERT_HEAD", "a revert"),
+            // Between two picks of a longer sequence.
+            ("sequencer", "a cherry-pick"),
             ("BISECT_LOG", "a bisect"),
         ];
         signs.into_iter().find(|(sign, _)| self.git_dir.join(sign).exists()).map(|(_, name)| name)

@@ -175,6 +175,19 @@ impl Marks {
         names.filter(|name| !name.starts_with('.')).map(|name| name.replace('%', "/")).collect()
     }
 
+    /// Refuses when any log or claim on disk is older than what was acknowledged: for what takes the whole
+    /// record at its word, as a record commit does.
+    pub fn check_all(&self, root: &Path) -> Result<()> {
+        for relative in self.logs() {
+            self.check_log(root, &relative)?;
+        }
+        for relative in self.names("claims") {
+            let found = json::read_object(&root.join(&relative))?.map(|raw| ClaimFile { raw });
+            self.check_claim(&relative, found.as_ref())?;
+        }
+        Ok(())
+    }
+
     /// Refuses when a claim on disk is older than the one that was acknowledged.
     pub fn check_claim(&self, relative: &str, found: Option<&ClaimFile>) -> Result<()> {
         let Some((known, _)) = self.claim(relative)? else { return Ok(()) };

@@ -1,13 +1,17 @@
-//! One act over several stores: what a claim, an assignment or a release means for all of them.
+//! One act over several stores: what a boot, a claim, an assignment, a release or a record commit means
+//! for all of them.
 //!
 //! Each act is checked whole before it is written whole. Nothing here prints or chooses work.
 
 pub mod add;
 pub mod assign;
+pub mod boot;
 pub mod claim;
 mod mirror;
 pub mod pickup;
 pub mod post;
+pub mod record;
 pub mod release;
+pub mod sync;
 pub mod takeover;
 pub mod tasks;

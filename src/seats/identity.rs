@@ -17,6 +17,23 @@ pub fn resolve(hub: &Hub, flag: Option<&str>) -> Result<String> {
     choose(hub, flag.map(str::trim), env::var(env::AGENT).as_deref().map(str::trim))
 }
 
+/// Who is named from outside the tree: by the flag, or by `TEOF_AGENT`, which must agree. For
+/// `session-boot`, which then brings the manifest into agreement itself. The second value says whether
+/// `TEOF_AGENT` is set, so that the manifest does not count.
+pub fn named(flag: Option<&str>) -> Result<(Option<String>, bool)> {
+    let (flag, variable) = (flag.map(str::trim), env::var(env::AGENT));
+    for id in flag.into_iter().chain(variable.as_deref()) {
+        names::check_id("agent", id.trim())?;
+    }
+    match (flag, variable) {
+        (Some(flag), Some(variable)) if flag != variable.trim() => {
+            Err(mismatch(flag, variable.trim(), env::AGENT).into())
+        }
+        (flag, Some(variable)) => Ok((flag.map(str::to_owned).or(Some(variable.trim().to_owned())), true)),
+        (flag, None) => Ok((flag.map(str::to_owned), false)),
+    }
+}
+
 fn choose(hub: &Hub, flag: Option<&str>, variable: Option<&str>) -> Result<String> {
     for id in [flag, variable].into_iter().flatten() {
         names::check_id("agent", id)?;
@@ -36,7 +53,7 @@ fn choose(hub: &Hub, flag: Option<&str>, variable: Option<&str>) -> Result<Strin
 fn mismatch(flag: &str, declared: &str, whence: &str) -> Refusal {
     Refusal::guard("agent.mismatch", format!("agent mismatch: asked to act as {flag}, but this is {declared}'s seat"))
         .because(format!("{} says {declared}", text::safe(whence)))
-        .next(format!("to take {flag}'s seat here: teof session-boot --agent {flag}"))
+        .next(format!("to take {flag}'s seat here: teof agent use {flag}"))
         .next(format!("to act as {flag} beside others in this folder, set TEOF_AGENT={flag}"))
         .with("agent_id", flag)
         .with("declared", declared)
@@ -45,7 +62,7 @@ fn mismatch(flag: &str, declared: &str, whence: &str) -> Refusal {
 fn unknown() -> Refusal {
     Refusal::usage("agent.unknown", "which seat acts is not known")
         .because("there is no --agent, no TEOF_AGENT, and no AGENT_MANIFEST.json with an agent_id")
-        .next("take a seat here: teof session-boot --agent <id>")
+        .next("take a seat here: teof agent use <id>")
         .next("or say it once: --agent <id>, or TEOF_AGENT=<id>")
 }
 

@@ -7,8 +7,11 @@
 pub mod freshness;
 mod identity;
 pub mod manifest;
+pub mod pool;
+pub mod session;
+pub mod swap;
 
-pub use identity::resolve;
+pub use identity::{named, resolve};
 pub use manifest::Manifest;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `teof bus …`: claims, events and messages.
 
 pub(super) mod claim;
+mod commit;
 mod directive;
 mod event;
 mod message;
@@ -33,6 +34,8 @@ enum Command {
     Release(release::Args),
     /// Pause your claim, or that of a holder who is gone
     Pause(pause::Args),
+    /// Commit the record: _bus, _plans and _report, nothing else
+    Commit(commit::Args),
     /// Take a task over from a holder who is gone
     Takeover(takeover::Args),
     Event(event::Args),
@@ -46,6 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Claim(args) => claim::run(args, app),
         Command::Release(args) => release::run(args, app),
         Command::Pause(args) => pause::run(args, app),
+        Command::Commit(args) => commit::run(args, app),
         Command::Takeover(args) => takeover::run(args, app),
         Command::Event(args) => event::run(args, app),
         Command::Message(args) => message::run(args, app),

@@ -1,0 +1,29 @@
+//! `teof bus commit`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::Result;
+use crate::cli::App;
+use crate::ops::record::{self, Recorded};
+
+/// Whatever else is staged or changed stays as it is, and hooks do not run. Nothing happens, and one
+/// line says why, during a merge, rebase, cherry-pick or bisect, on a detached HEAD, on another branch
+/// than the record's, and while another git process has the index locked.
+///
+/// With --json: {outcome: committed|clean|skipped, commit?, why?}.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_: Args, app: &App) -> Result<ExitCode> {
+    let (document, words) = match record::commit(app.hub()?)? {
+        Recorded::Committed(commit) => {
+            (json!({"outcome": "committed", "commit": commit}), format!("committed the record: {}", &commit[..12]))
+        }
+        Recorded::Clean => (json!({"outcome": "clean"}), "the record is committed already".to_owned()),
+        Recorded::Skipped(why) => (json!({"outcome": "skipped", "why": why}), format!("not now: {why}")),
+    };
+    app.result(&document, || words);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,61 @@
+//! Taking a free seat from the pool (`session-boot --auto-agent`).
+
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, Stamp, names, time};
+
+/// What is known of a seat of the pool.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub agent: String,
+    /// It has an active or paused claim.
+    pub claims: bool,
+    /// When it last booted or renewed its session.
+    pub last_session: Option<Stamp>,
+}
+
+/// The first seat without a live claim that never had a session, or none for `stale`.
+///
+/// The playbook's tool took, when there was none, the seat that was idle longest. That makes two agents
+/// one, and exclusive claims worthless; here it is a refusal.
+pub fn choose(pool: &[Candidate], now: Stamp, stale: Duration) -> Result<&str> {
+    let free = |seat: &&Candidate| !seat.claims && seat.last_session.is_none_or(|at| now.since(at) > stale);
+    if let Some(seat) = pool.iter().find(free) {
+        names::check_id("agent", &seat.agent)?;
+        return Ok(&seat.agent);
+    }
+    let what = |seat: &Candidate| match (seat.claims, seat.last_session) {
+        (true, _) => format!("{} holds a claim", seat.agent),
+        (false, Some(at)) => format!("{} had a session at {at}", seat.agent),
+        (false, None) => seat.agent.clone(),
+    };
+    let why = pool.iter().map(what).collect::<Vec<_>>().join(", ");
+    Err(Refusal::held("agent.pool_full", "no seat of the pool is free")
+        .because(if why.is_empty() { "the pool is empty".to_owned() } else { why })
+        .next(format!("a seat is free {} after its last session, without claims", time::show_span(stale)))
+        .next("add seats: --auto-agent-pool <id>, or [session] pool in teof.toml")
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_is_free_without_claims_and_without_a_recent_session() {
+        let now = Stamp::parse("2026-01-05T10:00:00Z").unwrap();
+        let stale = Duration::from_secs(90 * 60);
+        let seat = |agent: &str, claims, minutes: Option<u64>| Candidate {
+            agent: agent.into(),
+            claims,
+            last_session: minutes.map(|m| now.minus(Duration::from_secs(m * 60))),
+        };
+        let busy = [seat("a", true, Some(500)), seat("b", false, Some(90)), seat("c", true, None)];
+        let error = choose(&busy, now, stale).unwrap_err();
+        let why = Refusal::of(&error).unwrap().reason.clone().unwrap();
+        assert_eq!(why, "a holds a claim, b had a session at 2026-01-05T08:30:00Z, c holds a claim");
+        let pool = [&busy[..], &[seat("d", false, Some(91)), seat("e", false, None)]].concat();
+        assert_eq!(choose(&pool, now, stale).unwrap(), "d");
+        assert_eq!(choose(&pool[4..], now, stale).unwrap(), "e");
+    }
+}

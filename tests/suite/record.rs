@@ -1,0 +1,201 @@
+//! The record commit: the owned paths and nothing else, whatever state the hub's tree is in.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::World;
+
+fn world() -> World {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    for folder in ["_bus", "_plans", "_report"] {
+        world.write(&format!("{folder}/.gitkeep"), "");
+    }
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up"]);
+    boot(&world, "a");
+    world
+}
+
+/// Something to record: another handshake.
+fn boot(world: &World, agent: &str) {
+    world.ok(&["session-boot", "--no-sync", "--agent", agent, "--allow-branch-mismatch"]);
+}
+
+fn commit(world: &World) -> String {
+    world.json(&["bus", "commit"])["outcome"].as_str().unwrap().to_owned()
+}
+
+/// The files that the last commit changed.
+fn changed(world: &World) -> Vec<String> {
+    world.git(&["show", "--format=", "--name-only", "HEAD"]).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn only_the_record_is_committed_and_what_is_staged_stays_staged() {
+    let world = world();
+    world.write("README.md", "staged\n");
+    world.write("staged.txt", "x");
+    world.git(&["add", "README.md", "staged.txt"]);
+    world.write("README.md", "changed after staging\n");
+    world.write("untracked.txt", "x");
+    let before = world.git(&["status", "--porcelain", "--", ".", ":(exclude)_*"]);
+    assert_eq!(commit(&world), "committed");
+    assert!(changed(&world).iter().all(|path| path.starts_with('_')), "{:?}", changed(&world));
+    assert_eq!(world.git(&["status", "--porcelain"]), before);
+    assert_eq!(world.git(&["show", ":README.md"]), "staged");
+    assert_eq!(commit(&world), "clean");
+    fs::remove_file(world.repo.join("_report/session/a/agent-inbox-tail.txt")).unwrap();
+    assert_eq!(commit(&world), "committed");
+    assert_eq!(changed(&world), ["_report/session/a/agent-inbox-tail.txt"], "what is gone is gone from the record too");
+}
+
+#[test]
+fn the_first_commit_of_a_repository_may_be_the_record() {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    world.git(&["update-ref", "-d", "HEAD"]);
+    world.git(&["rm", "-rq", "--cached", "."]);
+    boot(&world, "a");
+    assert_eq!(commit(&world), "committed");
+    assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "1");
+    assert_eq!(world.git(&["status", "--porcelain", "_bus", "_report"]), "");
+}
+
+#[test]
+fn nothing_is_committed_where_it_does_not_belong() {
+    let world = world();
+    commit(&world);
+    world.git(&["branch", "side"]);
+    world.write("README.md", "main\n");
+    world.git(&["commit", "-qam", "main"]);
+    world.git(&["worktree", "add", "-q", "../side", "side"]);
+    let side = world.folder().join("side");
+    fs::write(side.join("README.md"), "side\n").unwrap();
+    world.git_in(&side, &["commit", "-qam", "side"]);
+    boot(&world, "b");
+    let skipped = |why: &str| {
+        let head = world.git(&["rev-parse", "HEAD", "main"]);
+        let answer = world.json(&["bus", "commit"]);
+        assert_eq!(answer["outcome"], "skipped", "{why}: {answer}");
+        assert!(answer["why"].as_str().unwrap().contains(why), "{answer}");
+        assert_eq!(world.git(&["rev-parse", "HEAD", "main"]), head);
+    };
+    let conflict = |args: &[&str]| assert!(!try_git(&world, args), "{args:?}");
+    conflict(&["merge", "-q", "side"]);
+    skipped("a merge");
+    world.git(&["merge", "--abort"]);
+    conflict(&["cherry-pick", "side"]);
+    skipped("a cherry-pick");
+    world.git(&["cherry-pick", "--abort"]);
+    // Git begins no rebase over a record that is not committed.
+    assert_eq!(commit(&world), "committed");
+    conflict(&["rebase", "-q", "side"]);
+    skipped("a rebase");
+    let refused = world.refused(&["session-boot", "--no-sync", "--agent", "c"]);
+    assert!(refused["next"][0].as_str().unwrap().contains("finish it first"), "{refused}");
+    let refused = world.refused(&["session-boot", "--no-sync", "--agent", "c", "--allow-branch-mismatch"]);
+    assert_eq!(refused["code"], "hub.busy", "{refused}");
+    assert!(refused["next"][0].as_str().unwrap().contains("finish a rebase"), "{refused}");
+    world.git(&["rebase", "--abort"]);
+    boot(&world, "c");
+    world.git(&["checkout", "-q", "--detach"]);
+    skipped("detached");
+    world.git(&["switch", "-q", "-c", "elsewhere"]);
+    skipped("elsewhere");
+    world.git(&["switch", "-q", "main"]);
+    fs::write(world.repo.join(".git/index.lock"), "").unwrap();
+    skipped("locked");
+    fs::remove_file(world.repo.join(".git/index.lock")).unwrap();
+    assert_eq!(commit(&world), "committed");
+}
+
+#[test]
+fn a_lock_that_a_crash_of_ours_left_is_taken_over() {
+    let world = world();
+    fs::write(world.repo.join(".git/index.lock"), "teof record commit\n").unwrap();
+    fs::write(world.repo.join(".git/teof-record.index"), "half").unwrap();
+    fs::write(world.repo.join(".git/teof-record.index.lock"), "half").unwrap();
+    assert_eq!(commit(&world), "committed");
+    assert!(!world.exists(".git/index.lock") && !world.exists(".git/teof-record.index"));
+    assert_eq!(world.git(&["status", "--porcelain", "_bus", "_report"]), "");
+}
+
+#[test]
+fn a_hook_that_fails_costs_nothing() {
+    let world = world();
+    for hook in ["pre-commit", "commit-msg", "post-commit", "reference-transaction", "post-index-change"] {
+        let path = world.repo.join(".git/hooks").join(hook);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "#!/bin/sh\ntouch \"$(git rev-parse --git-dir)/hook-ran\"\nexit 1\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(commit(&world), "committed");
+    assert!(!world.exists(".git/hook-ran"));
+}
+
+#[test]
+fn what_git_ignores_and_what_is_half_written_stays_out() {
+    let world = world();
+    world.write(".gitignore", "*.tmp.txt\n");
+    world.write("_report/a.tmp.txt", "x");
+    world.write("_report/.teof-1-1.tmp", "half");
+    world.git(&["init", "-q", "_report/nested"]);
+    assert_eq!(commit(&world), "committed");
+    let files = world.git(&["ls-tree", "-r", "--name-only", "HEAD", "_report"]);
+    assert!(!files.contains("tmp") && !files.contains("nested"), "{files}");
+}
+
+#[test]
+fn a_record_that_fell_behind_is_never_committed() {
+    let world = world();
+    commit(&world);
+    boot(&world, "b");
+    world.git(&["stash", "-qu"]);
+    let refused = world.refused(&["bus", "commit"]);
+    assert_eq!(refused["code"], "record.behind");
+    assert!(refused["next"].to_string().contains("git stash pop"), "{refused}");
+    world.git(&["stash", "pop", "-q"]);
+    assert_eq!(commit(&world), "committed");
+    let log = world.git(&["show", "HEAD:_bus/events/events.jsonl"]);
+    assert_eq!(log.lines().count(), 2);
+}
+
+/// Whether git succeeds; it may find the index locked, as beside any other git process.
+fn try_git(world: &World, args: &[&str]) -> bool {
+    let mut command = std::process::Command::new("git");
+    world.clear(&mut command);
+    command.args(args).current_dir(&world.repo).output().unwrap().status.success()
+}
+
+#[test]
+fn a_person_who_commits_meanwhile_loses_nothing_and_takes_nothing() {
+    let world = world();
+    for round in 0..4 {
+        boot(&world, &format!("b{round}"));
+        let recorders: Vec<_> = (0..12).map(|_| world.spawn(&["bus", "commit", "--json"])).collect();
+        for n in 0..6 {
+            world.write("work.txt", &format!("{round} {n}\n"));
+            let _ = try_git(&world, &["add", "work.txt"]) && try_git(&world, &["commit", "-qm", "A person commits"]);
+        }
+        for recorder in recorders {
+            let output = recorder.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    world.git(&["add", "work.txt"]);
+    world.git(&["commit", "-qm", "A person commits", "--allow-empty"]);
+    assert_ne!(commit(&world), "skipped");
+    for line in world.git(&["log", "--format=%H %s"]).lines() {
+        let (commit, subject) = line.split_once(' ').unwrap();
+        let files = world.git(&["show", "--format=", "--name-only", commit]);
+        let fits = |file: &str| match subject {
+            "Commit the record" => file.starts_with('_'),
+            "A person commits" => file == "work.txt",
+            _ => true,
+        };
+        assert!(files.lines().all(fits), "{line}: {files}");
+    }
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+    assert_eq!(world.git(&["show", "HEAD:_bus/events/events.jsonl"]).lines().count(), 5);
+}
