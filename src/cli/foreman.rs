@@ -103,13 +103,12 @@ fn order(args: RunArgs, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::from(code(outcome.verdict) as u8))
 }
 
-/// A run that a guard stopped or that failed ends with 1; one that was paused timed out of nothing: 5
-/// says that waiting, or asking again, is what helps.
+/// A paused run ends as anything does that a person's word stops: 6.
 fn code(verdict: Verdict) -> Exit {
     match verdict {
         Verdict::Succeeded => Exit::Done,
         Verdict::Failed | Verdict::Blocked | Verdict::Refused => Exit::Refused,
-        Verdict::Paused => Exit::TimedOut,
+        Verdict::Paused => Exit::Unattended,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::bench::Bench;
 use super::report::{DiffReport, End, Report};
+use super::trusted::shell;
 use super::watch::{Halt, Watch};
 use crate::base::Result;
 use crate::guard::collect::{self, Caps, Collected, Source};
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit};
 use crate::hub::{Hub, paths};
-use crate::model::command::{Command, Program};
+use crate::model::command::Command;
 use crate::model::order::ExpectedReceipt;
 use crate::model::outcome::{Finding, Verdict};
 
@@ -58,7 +59,7 @@ pub fn tests(
         if let Some(halt) = watch.boundary()? {
             return Ok(Some(halted(halt)));
         }
-        let test = shell(line, i + 1);
+        let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
         let done = bench.perform(&test, &format!("test-{}", i + 1), watch)?;
         let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
         report.tests.push(done);
@@ -78,17 +79,6 @@ pub fn tests(
         report.findings.extend(new.into_iter().filter(|found| !report.findings.contains(found)).collect::<Vec<_>>());
     }
     Ok(None)
-}
-
-fn shell(line: &str, number: usize) -> Command {
-    Command {
-        program: Program::Shell(line.to_owned()),
-        label: Some(format!("test {number}: {line}")),
-        description: None,
-        cwd: None,
-        env: Default::default(),
-        timeout: None,
-    }
 }
 
 /// Finds the receipts that the work left: the expected ones in the worktree and in the receipts'

@@ -12,6 +12,7 @@ mod report;
 pub mod routines;
 pub mod run;
 mod stage;
+mod trusted;
 mod watch;
 mod work;
 

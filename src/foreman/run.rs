@@ -9,7 +9,7 @@ use super::judge::{self, halted};
 use super::report::{End, Report};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{record, routines, stage};
+use super::{record, routines, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::Supervisor;
@@ -154,7 +154,7 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     }
     watch::own_claim(hub, report.work)?;
     if request.unattended {
-        watch::consented(hub)?;
+        trusted::require(hub, order)?;
     }
     Ok(())
 }

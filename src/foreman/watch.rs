@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::trusted;
 use super::work::Work;
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims};
-use crate::guard::consent::{self, Action, Actor};
 use crate::hub::{Act, Hub, paths};
 use crate::model::claim::{Claim, ClaimStatus};
 
@@ -75,7 +75,7 @@ impl<'a> Watch<'a> {
 
     /// Why unattended work is not allowed any more, if it is not.
     fn withdrawn(&self) -> Result<Option<String>> {
-        match self.unattended.then(|| consented(self.hub)) {
+        match self.unattended.then(|| trusted::require(self.hub, &self.work.order)) {
             None | Some(Ok(())) => Ok(None),
             Some(Err(e)) => match Refusal::of(&e) {
                 Some(refusal) => {
@@ -147,9 +147,4 @@ fn renew(hub: &Hub, work: &Work, lease: Duration) -> Result<bool> {
         writer.perform(act)?;
     }
     Ok(true)
-}
-
-/// Whether a person's consent, as it stands now, covers unattended work.
-pub fn consented(hub: &Hub) -> Result<()> {
-    consent::require(hub, Actor::Coordinator, Action::Execute)
 }

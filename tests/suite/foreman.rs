@@ -61,6 +61,25 @@ impl Shop {
         self.world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
     }
 
+    fn hub(&self) -> teof::hub::Hub {
+        teof::hub::Hub::find(Some(&self.world.repo), teof::base::Clock::Machine).unwrap()
+    }
+
+    /// A person grants consent, with these lines under `[commands]`.
+    fn consent(&self, commands: &str) {
+        let text = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
+        self.world.write("docs/automation/autonomy-consent.json", text);
+        self.world.write("teof.toml", &format!("[commands]\n{commands}\n"));
+        let hub = self.hub();
+        let grant = teof::guard::trust::Grant {
+            by: "tester".into(),
+            at: hub.now(),
+            consent_sha256: teof::base::digest::sha256(text.as_bytes()),
+            settings_sha256: teof::guard::trust::settings_digest(&hub).unwrap(),
+        };
+        teof::guard::trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
+    }
+
     fn commands(mut self, lines: &[&str]) -> Shop {
         self.order["commands"] = json!(lines);
         self
@@ -390,7 +409,7 @@ fn a_request_to_end_pauses_and_the_next_run_goes_on() {
     wait_for(&shop.worktree().join("started"));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(child.wait().unwrap().code(), Some(6));
     let outcome = shop.outcome("run-1").unwrap();
     assert_eq!(outcome["verdict"], "paused", "{outcome:#}");
     assert!(shop.nobody_is_left("run-1"));
@@ -434,13 +453,79 @@ fn an_altered_order_is_not_run() {
 }
 
 #[test]
-fn unattended_means_consented() {
-    let shop = Shop::new().commands(&["touch ran"]);
+fn unattended_means_consented_and_trusted() {
+    let shop = Shop::new()
+        .commands(&["touch ran"])
+        .with("expected_receipts", json!([]))
+        .with("guardrails.tests", json!(["true"]));
     let order = shop.write_order();
-    let ran = shop.world.run(&["foreman", "run", &order, "--execute", "--unattended", "--run", "run-1"]);
-    assert_eq!(ran.code, 5, "{ran:?}");
-    assert_eq!(shop.outcome("run-1").unwrap()["verdict"], "paused");
-    assert!(!shop.worktree().exists());
+    let verdict = |run: &str| {
+        shop.world.run(&["foreman", "run", &order, "--execute", "--unattended", "--run", run]);
+        assert_eq!(shop.worktree().exists(), run == "run-3");
+        shop.outcome(run).unwrap()
+    };
+    let none = verdict("run-1");
+    assert_eq!(none["verdict"], "paused", "{none:#}");
+    shop.consent(r#"allow = ["touch elsewhere"]"#);
+    let untrusted = verdict("run-2");
+    assert!(untrusted["reason"].as_str().unwrap().contains("not trusted to run: touch ran"), "{untrusted:#}");
+    shop.consent(r#"allow = ["touch ran", "true"]"#);
+    assert_eq!(verdict("run-3")["verdict"], "succeeded");
+}
+
+#[test]
+fn a_plan_that_was_approved_covers_its_own_commands_only() {
+    let shop = Shop::new()
+        .commands(&["touch ran"])
+        .with("expected_receipts", json!([]))
+        .with("guardrails.tests", json!(["true"]));
+    let plan = json!({"version": 0, "plan_id": "2026-01-05-docs", "steps": [{"id": "S1", "commands": ["touch ran"], "tests": ["true"]}]});
+    shop.world.write("_plans/2026-01-05-docs.plan.json", &plan.to_string());
+    shop.consent("");
+    let raw = serde_json::from_value(plan).unwrap();
+    let digest = teof::plans::commands_digest(&teof::model::plan::Plan { raw }).unwrap();
+    teof::guard::trust::approve(&shop.hub(), "2026-01-05-docs", &digest, "tester").unwrap();
+    let run = |shop: &Shop, run: &str| {
+        shop.world.run(&["foreman", "run", &shop.write_order(), "--execute", "--unattended", "--run", run]);
+        shop.outcome(run).unwrap()
+    };
+    assert_eq!(run(&shop, "run-1")["verdict"], "succeeded", "{:#}", shop.outcome("run-1").unwrap());
+    let shop = shop.commands(&["touch ran", "touch more"]);
+    assert_eq!(run(&shop, "run-2")["verdict"], "paused");
+}
+
+#[test]
+fn a_revocation_or_a_word_pauses_before_the_next_command() {
+    let wait = "touch started; while [ ! -e go ]; do sleep 0.02; done";
+    for how in ["revoke", "stop"] {
+        let shop = Shop::new().commands(&[wait, "touch never"]);
+        shop.consent(r#"allow = ["*", "touch started; while [ ! -e go ]; do sleep 0.02; done"]"#);
+        let order = shop.write_order();
+        let mut child = shop.world.spawn(&["foreman", "run", &order, "--execute", "--unattended", "--run", "run-1"]);
+        wait_for(&shop.worktree().join("started"));
+        match how {
+            "revoke" => teof::guard::trust::update(&shop.hub(), |trust| trust.grant = None).unwrap(),
+            _ => shop.world.write(".git/teof/runs/run-1.stop", ""),
+        }
+        fs::write(shop.worktree().join("go"), "").unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(6), "{how}");
+        let outcome = shop.outcome("run-1").unwrap();
+        assert_eq!(outcome["verdict"], "paused", "{how}: {outcome:#}");
+        assert!(!shop.worktree().join("never").exists(), "{how}");
+        assert!(shop.worktree().join("go").exists(), "{how}: what was done is still there");
+    }
+}
+
+#[test]
+fn a_running_worker_renews_its_lease() {
+    let shop = Shop::new().commands(&[RECEIPT]);
+    let lease = |shop: &Shop| {
+        shop.world.read_json("_bus/claims/QUEUE-001.json")["lease_expires_at"].as_str().unwrap().to_owned()
+    };
+    shop.world.write("teof.toml", "[worker]\nlease = \"5h\"\n");
+    let before = lease(&shop);
+    assert_eq!(shop.run("run-1").0["verdict"], "succeeded");
+    assert!(lease(&shop) > before);
 }
 
 #[test]
