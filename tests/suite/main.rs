@@ -11,6 +11,7 @@ mod house;
 mod log;
 mod plans;
 mod preflight;
+mod race;
 mod receipts;
 mod record;
 mod result_guard;
