@@ -13,12 +13,12 @@ use crate::seats;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Enter files into the ledger, with their digests.
     Add(Add),
-    /// Check that every receipt is what it was when it was entered.
     Verify(Verify),
 }
 
+/// Enter files into the ledger, with their digests.
+///
 /// A receipt is written once: a file that was entered with another digest is refused.
 ///
 /// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
@@ -32,6 +32,8 @@ pub struct Add {
     agent: Option<String>,
 }
 
+/// Check that every receipt is what it was when it was entered.
+///
 /// Names each receipt that changed, is missing or was re-ordered. Exit code 1 when there is one.
 ///
 /// With --json: {entries, sealed, findings: [{code, severity, path, line, message, hint}]}.

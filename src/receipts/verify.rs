@@ -2,14 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
 use super::seal::{self, Seal};
 use super::{chain, ledger};
-use crate::base::{Result, digest, files};
+use crate::base::{Result, digest, files, parallel};
 use crate::hub::paths;
 use crate::model::outcome::Finding;
 
@@ -33,7 +31,7 @@ pub fn verify(root: &Path, all: bool) -> Result<Report> {
     let mut entries = ledger::entries(root)?;
     let mut seen = std::collections::HashSet::new();
     entries.retain(|(_, entry)| seen.insert((entry.path.clone(), entry.sha256.clone())));
-    findings.extend(in_parallel(&entries, |(line, entry)| changed(root, *line, entry)));
+    findings.extend(parallel::map(&entries, |(line, entry)| changed(root, *line, entry)).into_iter().flatten());
     let seals = if all { own_seals(root)? } else { Vec::new() };
     findings.extend(seals.iter().filter(|(_, seal)| *seal == Seal::Wrong).map(|(path, _)| broken_seal(path)));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
@@ -81,27 +79,9 @@ fn own_seals(root: &Path) -> Result<Vec<(String, Seal)>> {
             }
         }
     }
-    Ok(in_parallel(&found, |path| {
+    let seals = parallel::map(&found, |path| {
         let bytes = files::read(&root.join(path), files::MAX_DOCUMENT).ok()??;
         Some((path.clone(), seal::check(&bytes))).filter(|(_, seal)| *seal != Seal::None)
-    }))
-}
-
-/// Maps `items` on all processors; the order of the results is not theirs.
-fn in_parallel<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len().div_ceil(16));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(result) = each(item) {
-                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(result);
-                    }
-                }
-            });
-        }
     });
-    results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    Ok(seals.into_iter().flatten().collect())
 }

@@ -1,5 +1,7 @@
 //! Plans on the command line: made, edited, checked, approved.
 
+use std::process::Stdio;
+
 use crate::harness::World;
 
 /// As hand-written plans are: one-line arrays, fields that teof does not know, no final newline.
@@ -173,6 +175,67 @@ fn plans_are_listed_by_urgency_and_damaged_ones_are_named() {
     assert_eq!(list["plans"][1]["steps"], serde_json::json!({"done": 0, "total": 2}));
     assert_eq!(list["damaged"][0]["path"], "_plans/2026-01-03-damaged.plan.json");
     assert!(world.ok(&["plan", "list"]).ends_with("1 done, 1 queued\n"));
+}
+
+#[test]
+fn edits_by_many_processes_at_once_are_all_there() {
+    let world = world();
+    let adding: Vec<_> = (0..12)
+        .map(|i| {
+            let file = format!("_report/{i}.txt");
+            world.write(&file, "evidence");
+            let title = format!("from {i}");
+            let start = |args: &[&str]| {
+                let mut command = world.teof(args);
+                command.env("TEOF_LOCK_WAIT", "60s").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            };
+            let step = start(&["plan", "step", "add", PATH, "--title", &title]);
+            [step, start(&["plan", "attach", PATH, "S1", "--file", &file, "--agent", "codex-1"])]
+        })
+        .collect();
+    for child in adding.into_iter().flatten() {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let plan = world.read_json(PATH);
+    let steps = plan["steps"].as_array().unwrap();
+    let ids: std::collections::BTreeSet<_> = steps.iter().map(|step| step["id"].as_str().unwrap()).collect();
+    assert_eq!((steps.len(), ids.len()), (14, 14));
+    assert_eq!(steps[0]["receipts"].as_array().unwrap().len(), 12);
+    world.ok(&["plan", "validate", "--strict"]);
+    world.ok(&["receipts", "verify", "--all"]);
+}
+
+#[test]
+fn hostile_plans_are_named_and_change_nothing() {
+    let world = world();
+    let deep = "[".repeat(100_000);
+    let hostile: [(&str, &[u8]); 5] = [
+        ("2026-01-01-deep", deep.as_bytes()),
+        ("2026-01-01-binary", b"{\"plan_id\": \"\xff\xfe\"}"),
+        ("2026-01-01-array", b"[1]"),
+        ("2026-01-01-empty", b""),
+        ("2026-01-01-bell", b"{\"summary\": \"\\u001b[31mred\\u0007\", \"status\": \"\\u001b]0;x\"}"),
+    ];
+    for (id, bytes) in hostile {
+        std::fs::write(world.repo.join(format!("_plans/{id}.plan.json")), bytes).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc/passwd", world.repo.join("_plans/2026-01-01-link.plan.json")).unwrap();
+    let mkfifo = std::process::Command::new("mkfifo").arg(world.repo.join("_plans/2026-01-01-fifo.plan.json")).status();
+    assert!(mkfifo.unwrap().success());
+    let listed = world.json(&["plan", "list"]);
+    assert_eq!(listed["damaged"].as_array().unwrap().len(), 6);
+    let ran = world.run(&["plan", "validate"]).expect(1);
+    assert_eq!(ran.stdout.matches("plan.unreadable").count(), 6);
+    assert!(!world.ok(&["plan", "list"]).contains('\u{1b}') && !ran.stdout.contains('\u{1b}'));
+    for plan in ["2026-01-01-deep", "2026-01-01-link", "../x", "a\nb", "\u{1b}[31m", &"x".repeat(10_000)] {
+        let error = world.refused(&["plan", "step", "add", plan, "--title", "t"]);
+        assert!([1, 2, 4].contains(&error["exit"].as_u64().unwrap()), "{plan:?}: {error}");
+    }
+    let huge = "x".repeat(100_000);
+    world.ok(&["plan", "step", "set", PATH, "S1", "--note", &huge]);
+    assert_eq!(world.read(PATH).len(), PLAN.len() + huge.len() + ", \"notes\": \"\"".len());
 }
 
 #[test]

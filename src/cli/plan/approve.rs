@@ -11,6 +11,8 @@ use crate::guard::trust;
 use crate::model::command::Command;
 use crate::plans::{self, PlanFile};
 
+/// Approve the exact commands of a plan, so that they may run unattended on this machine.
+///
 /// The approval covers the exact commands, tests and rollback commands of all steps, with the guards
 /// around them; any later change of them needs a new one. It is kept outside the tree and holds on this
 /// machine only.

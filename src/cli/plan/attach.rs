@@ -11,6 +11,8 @@ use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::ledger;
 use crate::seats;
 
+/// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
+///
 /// The receipt must be a regular file of the repository, and JSON must parse. One that git does not
 /// keep yet is entered into the ledger when it lies where teof commits (_report/, _bus/, _plans/), and
 /// refused elsewhere.

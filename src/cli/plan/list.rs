@@ -10,9 +10,12 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::hub::Hub;
 use crate::model::plan::{Plan, Status, Step};
+use crate::model::priority::Priority;
 use crate::plans::queue::Warning;
 use crate::plans::{self, PlanFile};
 
+/// List all plans, the most urgent first.
+///
 /// With --json: {plans: [{plan_id, priority, layer, systemic_scale, impact_score, status, checkpoint,
 /// steps: {done, total}, receipts, queue_warnings, path}], damaged: [{path, why}], counts: {status: number}}.
 #[derive(Debug, clap::Args)]
@@ -95,8 +98,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// The playbook's order: priority (none last), impact descending, id.
-fn order(row: &Row) -> (i64, i64, &str) {
-    (row.priority.as_i64().unwrap_or(9999), -row.impact_score.unwrap_or(0), &row.plan_id)
+fn order(row: &Row) -> (u32, i64, &str) {
+    let priority = Some(&row.priority).filter(|priority| !priority.is_null());
+    let rank = priority.map_or(u32::MAX, |priority| Priority::of(Some(priority)).rank());
+    (rank, row.impact_score.unwrap_or(0).saturating_neg(), &row.plan_id)
 }
 
 fn row(hub: &Hub, file: &PlanFile) -> Row {

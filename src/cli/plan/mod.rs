@@ -18,27 +18,20 @@ use crate::base::{Result, files};
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
 use crate::plans::queue::{self, Warning};
-use crate::plans::store;
+use crate::plans::{Evidence, evidence, store};
 use crate::receipts::ledger;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a plan and its justification.
     New(new::Args),
-    /// List all plans, the most urgent first.
     List(list::Args),
-    /// Show one plan, with what is wrong with it.
     Show(show::Args),
-    /// Set the status of a plan.
     Status(status::Args),
     /// Add a step, or change one.
     #[command(subcommand)]
     Step(step::Command),
-    /// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
     Attach(attach::Args),
-    /// Approve the exact commands of a plan, so that they may run unattended on this machine.
     Approve(approve::Args),
-    /// Check plans by the playbook's rules.
     Validate(validate::Args),
 }
 
@@ -61,6 +54,15 @@ fn tracked(hub: &Hub) -> Result<impl Fn(&str) -> bool + use<>> {
     let git = Tracked::open(&hub.git_dir)?;
     let listed = ledger::listed(&hub.root)?;
     Ok(move |path: &str| listed.contains_key(path) || git.has(path))
+}
+
+/// Runs a check with the evidence for receipts when it is strict; git is asked only then.
+fn check<T>(hub: &Hub, strict: bool, run: impl FnOnce(Option<&dyn Fn(&str) -> Evidence>) -> T) -> Result<T> {
+    if !strict {
+        return Ok(run(None));
+    }
+    let tracked = tracked(hub)?;
+    Ok(run(Some(&|path: &str| evidence::look(&hub.root, path, &tracked))))
 }
 
 /// Where a plan departs from its queue entries; a queue entry that cannot be read counts as missing.

@@ -14,6 +14,8 @@ use crate::plans::queue::QueueRef;
 use crate::plans::store;
 use crate::seats;
 
+/// Make a plan and its justification.
+///
 /// The id is today's date and a slug of NAME. The plan is written with its justification
 /// (_plans/<id>.md) beside it, valid or not at all. Somebody must hold a claim that names the plan, so
 /// that no two seats draft the same one.

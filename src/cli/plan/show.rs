@@ -9,8 +9,10 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::findings;
 use crate::model::plan::Status;
-use crate::plans::{self, PlanFile, evidence, validate};
+use crate::plans::{self, PlanFile, validate};
 
+/// Show one plan, with what is wrong with it.
+///
 /// With --json: {path, plan, findings: [{code, severity, path, line, message, hint}], commands_digest}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,9 +26,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let file = plans::find(hub, &args.plan)?;
-    let tracked = super::tracked(hub)?;
-    let look = |path: &str| evidence::look(&hub.root, path, &tracked);
-    let found = validate::check(&file.path, &file.bytes, if args.strict { Some(&look) } else { None });
+    let found = super::check(hub, args.strict, |evidence| validate::check(&file.path, &file.bytes, evidence))?;
     let document = json!({
         "path": file.path,
         "plan": file.plan.raw,

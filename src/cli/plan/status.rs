@@ -10,6 +10,8 @@ use crate::hub::Act;
 use crate::model::plan::Status;
 use crate::plans::{edit, store};
 
+/// Set the status of a plan.
+///
 /// From queued a plan can become anything; from in_progress blocked or done; from blocked in_progress
 /// or done; there is no way back from done.
 ///

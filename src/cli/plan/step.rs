@@ -14,12 +14,12 @@ use crate::plans::store;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Add a queued step at the end.
     Add(Add),
-    /// Set the status or the notes of a step.
     Set(Set),
 }
 
+/// Add a queued step at the end.
+///
 /// With --json: {plan_id, path, step_id}.
 #[derive(Debug, clap::Args)]
 pub struct Add {
@@ -35,6 +35,8 @@ pub struct Add {
     note: String,
 }
 
+/// Set the status or the notes of a step.
+///
 /// With --json: {plan_id, path, step_id, status}.
 #[derive(Debug, clap::Args)]
 pub struct Set {

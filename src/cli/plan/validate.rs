@@ -8,8 +8,10 @@ use crate::base::{Exit, Refusal, Result, files, json};
 use crate::cli::{App, findings};
 use crate::hub::{Act, Hub};
 use crate::model::outcome::Finding;
-use crate::plans::{evidence, store, validate};
+use crate::plans::{Evidence, store, validate};
 
+/// Check plans by the playbook's rules.
+///
 /// Exit code 1 when a plan fails.
 ///
 /// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings:
@@ -38,11 +40,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             .next("make one: teof plan new --help")
             .into());
     }
-    let tracked = super::tracked(hub)?;
-    let look = |path: &str| evidence::look(&hub.root, path, &tracked);
-    let strict: Option<&dyn Fn(&str) -> evidence::Evidence> = if args.strict { Some(&look) } else { None };
-    let checked: Vec<(String, Vec<Finding>)> =
-        paths.into_iter().map(|path| check(hub, &path, strict).map(|found| (path, found))).collect::<Result<_>>()?;
+    let checked: Vec<(String, Vec<Finding>)> = super::check(hub, args.strict, |evidence| {
+        paths.iter().map(|path| (path.clone(), check(hub, path, evidence))).collect()
+    })?;
     let failed = checked.iter().any(|(_, found)| !found.is_empty());
     let exit = if failed { Exit::Refused } else { Exit::Done };
     let summary = json!({
@@ -60,11 +60,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::from(exit as u8))
 }
 
-fn check(hub: &Hub, path: &str, strict: Option<&dyn Fn(&str) -> evidence::Evidence>) -> Result<Vec<Finding>> {
-    match files::read(&hub.path(path)?, files::MAX_DOCUMENT) {
-        Ok(Some(bytes)) => Ok(validate::check(path, &bytes, strict)),
-        Ok(None) => Ok(vec![Finding::high("plan.unreadable", path, "the plan is gone")]),
-        Err(e) => Ok(vec![Finding::high("plan.unreadable", path, format!("{e:#}"))]),
+fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> Vec<Finding> {
+    let bytes = hub.path(path).and_then(|file| files::read(&file, files::MAX_DOCUMENT));
+    match bytes {
+        Ok(Some(bytes)) => validate::check(path, &bytes, evidence),
+        Ok(None) => vec![Finding::high("plan.unreadable", path, "the plan is gone")],
+        Err(e) => vec![Finding::high("plan.unreadable", path, format!("{e:#}"))],
     }
 }
 
