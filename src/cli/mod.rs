@@ -13,6 +13,7 @@ mod foreman;
 mod plan;
 mod preflight;
 mod receipts;
+mod scan;
 mod session_boot;
 mod task;
 mod version;
@@ -56,6 +57,8 @@ pub enum Command {
     /// Receipts: enter them into the ledger, check them.
     #[command(subcommand)]
     Receipts(receipts::Command),
+    /// Look for what has gone wrong in the record.
+    Scan(scan::Args),
     /// What there is to do, and who does it.
     Task(task::Args),
     /// Begin a session: say who works here, sync, and see what is going on.
@@ -90,6 +93,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Plan(command) => plan::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),
         Command::Receipts(command) => receipts::run(command, app),
+        Command::Scan(args) => scan::run(args, app),
         Command::Task(args) => task::run(args, app),
         Command::SessionBoot(args) => session_boot::run(args, app),
         Command::Version(args) => version::run(args, app),

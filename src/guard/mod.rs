@@ -12,6 +12,7 @@ pub mod preflight;
 pub mod prerequisites;
 pub mod result;
 pub mod secrets;
+pub mod sentinels;
 pub mod trust;
 
 pub use crate::model::outcome::Finding;

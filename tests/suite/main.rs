@@ -15,6 +15,7 @@ mod race;
 mod receipts;
 mod record;
 mod result_guard;
+mod scan;
 mod seats;
 mod select;
 mod simulation;

@@ -4,8 +4,9 @@ use super::report::Report;
 use super::{others, plans, tree::Tree};
 use crate::base::{Refusal, Result, time::show_span};
 use crate::guard::Finding;
-use crate::hub::{Hub, paths};
-use crate::model::{plan, seat};
+use crate::hub::Hub;
+use crate::model::seat;
+use crate::plans::store;
 use crate::receipts;
 use crate::seats::{self, freshness::Freshness};
 
@@ -18,7 +19,7 @@ pub fn core(hub: &Hub, tree: &Tree, agent: &str) -> Result<Report> {
     let mut report = Report::default();
     seat_of(hub, tree, agent, &mut report);
     session(hub, agent, &mut report)?;
-    for path in tree.files(paths::PLANS, plan::SUFFIX) {
+    for path in store::paths(tree.root()) {
         report.files += 1;
         let found = plans::check(tree, &path);
         report.findings.extend(found.into_iter().filter(|found| found.code.starts_with("receipt.")));

@@ -22,10 +22,10 @@ pub use self::core::core;
 pub use report::{Format, Report};
 pub use tree::{Base, Tree};
 
-use crate::base::Result;
-use crate::base::parallel;
+use crate::base::{Result, parallel, text};
 use crate::hub::paths;
 use crate::model::plan;
+use crate::plans::store;
 use crate::receipts;
 
 use super::Finding;
@@ -46,6 +46,16 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
     Ok(report.sorted())
+}
+
+/// What is wrong with the event log and the channels as they are, without a base.
+pub fn bus_logs(tree: &Tree) -> Vec<Finding> {
+    let mut report = Report::default();
+    // Only a base can fail to be read.
+    match logs(tree, None, &mut report) {
+        Ok(()) => report.sorted().findings,
+        Err(e) => vec![Finding::high("file.unreadable", paths::EVENTS_FOLDER, text::safe(&e.to_string()))],
+    }
 }
 
 /// Runs a rule for single documents over all of them.
@@ -130,7 +140,7 @@ fn folder(
 }
 
 fn plans(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
-    let files = tree.files(paths::PLANS, plan::SUFFIX);
+    let files = store::paths(tree.root());
     report.files += files.len();
     let found = parallel::map(&files, |path| plans::check(tree, path));
     report.findings.extend(found.into_iter().flatten());

@@ -1,0 +1,73 @@
+//! Claims that hold a task while nobody works on it, and claims that cannot be read.
+
+use std::collections::HashMap;
+
+use crate::base::{Result, Stamp, lock, text};
+use crate::bus::log::Log;
+use crate::bus::{activity, claims};
+use crate::guard::Finding;
+use crate::hub::{Hub, paths};
+use crate::model::claim::{ClaimFile, ClaimStatus};
+
+/// Active claims whose lease has ended or, without a lease, whose owner was silent longer than the
+/// agent window; never while their run lives.
+pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
+    let listing = claims::list(hub)?;
+    let mut owners = Owners::new(hub)?;
+    let mut found: Vec<Finding> = Vec::new();
+    for damaged in listing.damaged {
+        let hint = "mend it by hand, or take it back: teof bus restore";
+        found.push(Finding::high("claim.damaged", damaged.path, text::safe(&damaged.why)).hint(hint));
+    }
+    for (task, claim) in listing.whole {
+        if claim.status() == Some(ClaimStatus::Active)
+            && let Some(why) = why_stale(hub, &claim, &mut owners)?
+            && !lock::is_held(&hub.local(&paths::run_lock(&task)))?
+        {
+            let owner = text::clip(&text::safe(claim.agent_id().unwrap_or("nobody")), 60);
+            let hint = format!("ask {owner}, or take it over: teof bus takeover {task} --reason …");
+            found.push(Finding::medium("claim.stale", paths::claim(&task), format!("{owner} {why}")).hint(hint));
+        }
+    }
+    Ok(found)
+}
+
+/// Without times in the words: the same staleness must read the same on the next scan.
+fn why_stale(hub: &Hub, claim: &ClaimFile, owners: &mut Owners) -> Result<Option<&'static str>> {
+    if let Some(end) = claim.lease_expires_at() {
+        return Ok((end < hub.now()).then_some("holds it, and the lease has ended"));
+    }
+    let window = hub.settings()?.claims.agent_window;
+    let oldest = hub.now().minus(window);
+    if claim.claimed_at().is_some_and(|at| at >= oldest) {
+        return Ok(None);
+    }
+    let seen = owners.last_seen(claim.agent_id().unwrap_or_default(), oldest)?;
+    Ok((seen < Some(oldest)).then_some("holds it, and was silent longer than the agent window"))
+}
+
+/// When owners were last heard of, each asked for once.
+struct Owners<'h> {
+    hub: &'h Hub,
+    log: Log<'h>,
+    known: HashMap<String, Option<Stamp>>,
+}
+
+impl<'h> Owners<'h> {
+    fn new(hub: &'h Hub) -> Result<Self> {
+        Ok(Self { hub, log: Log::look(hub)?, known: HashMap::new() })
+    }
+
+    /// The event log answers fast; the messages are only read for those whom it says are silent.
+    fn last_seen(&mut self, agent: &str, oldest: Stamp) -> Result<Option<Stamp>> {
+        if let Some(seen) = self.known.get(agent) {
+            return Ok(*seen);
+        }
+        let mut seen = self.log.seen(agent).last;
+        if seen < Some(oldest) {
+            seen = seen.max(activity::last_seen(self.hub, agent)?);
+        }
+        self.known.insert(agent.to_owned(), seen);
+        Ok(seen)
+    }
+}

@@ -1,0 +1,24 @@
+//! Plans that the playbook's rules would refuse.
+
+use crate::base::Result;
+use crate::guard::Finding;
+use crate::guard::preflight::Tree;
+use crate::hub::Hub;
+use crate::plans::{evidence, store, validate};
+use crate::receipts::ledger;
+
+/// Every finding of strict validation. While work goes on, a receipt is kept by git, or by the ledger
+/// until the next record commit.
+pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
+    let listed = ledger::listed(&hub.root)?;
+    let tracked = |path: &str| tree.is_tracked(path) || listed.contains_key(path);
+    let evidence = |receipt: &str| evidence::look(&hub.root, receipt, &tracked);
+    let mut found = Vec::new();
+    for path in store::paths(&hub.root) {
+        match tree.read(&path) {
+            Ok(bytes) => found.extend(validate::check(&path, &bytes.unwrap_or_default(), Some(&evidence))),
+            Err(damaged) => found.push(damaged),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,45 @@
+//! Secrets in receipts: evidence is for everybody to read.
+
+use std::fs;
+use std::path::Path;
+
+use crate::base::{files, parallel};
+use crate::guard::{Finding, secrets};
+
+/// Larger receipts are not looked through.
+const MAX_RECEIPT: u64 = 16 * 1024 * 1024;
+/// A file full of secrets is one problem: the first few name it.
+const NAMED: usize = 5;
+
+/// What looks like a secret in any file under `_report/`. Links are not followed.
+pub fn in_receipts(root: &Path) -> Vec<Finding> {
+    let found = parallel::map(&receipts(root), |path| match files::read(&root.join(path), MAX_RECEIPT) {
+        Ok(Some(bytes)) => secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect(),
+        _ => Vec::new(),
+    });
+    found.into_iter().flatten().collect()
+}
+
+fn receipts(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec!["_report".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) else { continue };
+            let path = format!("{folder}/{name}");
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn finding(path: &str, hit: &secrets::Hit) -> Finding {
+    Finding::high("secret.in_receipt", path, format!("looks like a secret ({})", hit.kind))
+        .at(hit.line)
+        .hint("make it invalid where it was issued first; then a person decides what becomes of the receipt")
+}

@@ -1,0 +1,130 @@
+//! `scan --if-changed`: whether anything under the watched prefixes changed since the last scan
+//! (the playbook: scan_trigger), and what that scan found.
+//!
+//! The last scan is remembered in `cache/scan.json`, machine-local. It may be lost at any time: then
+//! the next scan runs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Result, Stamp, digest, files};
+use crate::guard::Finding;
+use crate::hub::Hub;
+
+/// What is watched unless the caller says otherwise.
+pub const PREFIXES: [&str; 2] = ["_plans/", "_report/"];
+/// Where scans that are asked to leave a trace write a line.
+pub const HISTORY: &str = "_report/usage/scan-history.jsonl";
+
+const CACHE: &str = "cache/scan.json";
+const MAX_CACHE: u64 = 64 << 20;
+
+/// The last scan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Last {
+    pub at: Stamp,
+    prefixes: Vec<String>,
+    /// Of names, sizes and times under the prefixes.
+    state: String,
+    pub findings: Vec<Finding>,
+}
+
+/// The last scan, if it watched the same prefixes and nothing under them changed since.
+pub fn unchanged(hub: &Hub, prefixes: &[String]) -> Option<Last> {
+    let last = last(hub)?;
+    (last.prefixes == prefixes && last.state == state(&hub.root, prefixes)).then_some(last)
+}
+
+/// The last scan, whatever it watched.
+pub fn last(hub: &Hub) -> Option<Last> {
+    let bytes = files::read(&hub.local(CACHE), MAX_CACHE).ok()??;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What the prefixes look like now; taken before a scan, so that what changes meanwhile counts as new.
+pub fn state(root: &Path, prefixes: &[String]) -> String {
+    let mut entries = Vec::new();
+    for prefix in prefixes {
+        // A prefix need not end at a folder: `_plans/2026` watches what begins so.
+        let (folder, start) = prefix.rsplit_once('/').unwrap_or(("", prefix));
+        gather(root, folder, start, &mut entries);
+    }
+    entries.sort();
+    entries.dedup();
+    digest::sha256(entries.join("\n").as_bytes())
+}
+
+fn gather(root: &Path, folder: &str, start: &str, entries: &mut Vec<String>) {
+    let mut folders = vec![(folder.to_owned(), start)];
+    while let Some((folder, start)) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            if !name.starts_with(start) || name == ".git" || path == HISTORY {
+                continue;
+            }
+            let Ok(meta) = fs::symlink_metadata(entry.path()) else { continue };
+            if meta.is_dir() {
+                folders.push((path, ""));
+            } else {
+                let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
+                entries.push(format!("{path}\0{}\0{}\0{seconds}.{nanoseconds}", meta.len(), meta.ino()));
+            }
+        }
+    }
+}
+
+/// Remembers a scan. Losing it costs a scan, so nothing is synced.
+pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Finding]) -> Result<()> {
+    let last = Last { at: hub.now(), prefixes: prefixes.to_vec(), state, findings: findings.to_vec() };
+    let path = hub.local(CACHE);
+    files::create_parent(&path)?;
+    files::replace_unsynced(&path, &serde_json::to_vec(&last)?)
+}
+
+/// The line that a scan leaves in [`HISTORY`].
+pub fn history_line(at: Stamp, findings: &[Finding]) -> Vec<u8> {
+    let mut map = serde_json::Map::new();
+    map.insert("ts".into(), serde_json::json!(at));
+    for (severity, count) in super::counts(findings) {
+        map.insert(severity.into(), count.into());
+    }
+    let mut line = crate::base::json::compact(&map).into_bytes();
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_under_a_prefix_counts_as_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("_plans/a.plan.json", "{}");
+        let prefixes = PREFIXES.map(str::to_owned);
+        let before = state(dir.path(), &prefixes);
+        write("src/main.rs", "x");
+        write(HISTORY, "{}\n");
+        assert_eq!(state(dir.path(), &prefixes), before);
+        write("_report/agent/x/a.json", "{}");
+        let after = state(dir.path(), &prefixes);
+        assert_ne!(after, before);
+        write("_report/agent/x/a.json", "{ }");
+        assert_ne!(state(dir.path(), &prefixes), after);
+        let narrow = ["_plans/2026".to_owned()];
+        let before = state(dir.path(), &narrow);
+        write("_plans/a.plan.json", "{  }");
+        assert_eq!(state(dir.path(), &narrow), before);
+        write("_plans/2026-01-05-x.plan.json", "{}");
+        assert_ne!(state(dir.path(), &narrow), before);
+    }
+}
