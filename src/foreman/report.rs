@@ -7,6 +7,7 @@ use super::bench::Performed;
 use super::routines::Round;
 use super::work::Work;
 use crate::base::Stamp;
+use crate::guard::sentinels;
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -200,7 +201,7 @@ impl<'a> Report<'a> {
     pub fn new_findings(&self) -> Vec<Finding> {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => {
-                after.scan.iter().filter(|found| !before.scan.contains(found)).cloned().collect()
+                sentinels::new_since(&before.scan, &after.scan).into_iter().cloned().collect()
             }
             _ => Vec::new(),
         }

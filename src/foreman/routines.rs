@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::base::{Result, Stamp, text};
 use crate::bus::{assignments, claims};
+use crate::guard::sentinels;
 use crate::hub::Hub;
 use crate::model::order::Order;
 use crate::model::outcome::Finding;
@@ -31,8 +32,8 @@ pub fn round(hub: &Hub, with_scan: bool) -> Result<Round> {
 }
 
 /// What the sentinels find in the record.
-pub fn scan(_hub: &Hub) -> Result<Vec<Finding>> {
-    Ok(Vec::new())
+pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
+    sentinels::scan(hub)
 }
 
 /// Whether a finding of a scan is about this piece of work, not another that runs beside it.
