@@ -21,6 +21,8 @@ use crate::plans::{store, validate};
 pub struct Scope {
     pub backlog: bool,
     pub plans: bool,
+    /// What managers assigned and no source knows of; a worker would find nothing to run there.
+    pub assignments: bool,
     /// In the order in which they were made; looked up in every source, enabled or not.
     pub submissions: Vec<Submission>,
 }
@@ -38,7 +40,7 @@ impl Scope {
     /// The sources that the settings enable.
     pub fn enabled(hub: &Hub) -> Result<Scope> {
         let sources = &hub.settings()?.sources;
-        Ok(Scope { backlog: sources.backlog, plans: sources.plans, submissions: Vec::new() })
+        Ok(Scope { backlog: sources.backlog, plans: sources.plans, assignments: true, submissions: Vec::new() })
     }
 
     pub fn backlog() -> Scope {
@@ -56,19 +58,14 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     let shop = Shop { plans: &plans, bench };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();
-    let mut spoken_for = HashSet::new();
     if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
-        for item in backlog.items() {
-            if let Some(candidate) = shop.item(item) {
-                spoken_for.extend(candidate.plan_id.clone());
-                candidates.push(candidate);
-            }
-        }
+        candidates.extend(backlog.items().into_iter().filter_map(|item| shop.item(item)));
     }
     if scope.plans || everything {
-        for (id, plan) in plans.iter().filter(|(id, _)| !spoken_for.contains(*id)) {
-            candidates.extend(shop.plan(id, plan));
-        }
+        let items = candidates.iter().filter(|_| scope.backlog);
+        let spoken_for: HashSet<String> = items.filter_map(|c: &Candidate| c.plan_id.clone()).collect();
+        let others = plans.iter().filter(|(id, _)| !spoken_for.contains(*id));
+        candidates.extend(others.filter_map(|(id, plan)| shop.plan(id, plan)));
     }
     submit(&mut candidates, &scope.submissions);
     candidates.retain(|c| {
@@ -80,8 +77,10 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         enabled || c.submitted.is_some()
     });
     let facts = Facts::read(hub)?;
-    if matches!(taker, Taker::Seat(_)) {
-        let known: HashSet<String> = candidates.iter().map(|c| c.task_id.clone()).collect();
+    if scope.assignments && taker != Taker::Worker {
+        let items = backlog.map(Backlog::items).unwrap_or_default();
+        let items = items.iter().filter_map(|item| item.id().map(str::to_owned));
+        let known: HashSet<String> = candidates.iter().map(|c| c.task_id.clone()).chain(items).collect();
         candidates.extend(facts.wished().filter(|(task, _)| !known.contains(*task)).map(assigned));
     }
     candidates.iter_mut().try_for_each(|candidate| facts.put_on(hub, candidate))?;

@@ -14,7 +14,7 @@ use crate::harness::World;
 const SEAT: Taker<'_> = Taker::Seat("codex-1");
 
 fn both() -> Scope {
-    Scope { backlog: true, plans: true, submissions: Vec::new() }
+    Scope { backlog: true, plans: true, ..Scope::default() }
 }
 
 fn see(world: &World, scope: &Scope, taker: Taker<'_>) -> Look {
@@ -152,11 +152,36 @@ fn a_submission_comes_first_and_one_that_cannot_be_met_says_why() {
         submit("x", Some(&other), Some("S2")),
         submit("NOPE", None, None),
     ];
-    let scope = Scope { backlog: true, plans: false, submissions };
+    let scope = Scope { backlog: true, submissions, ..Scope::default() };
     let found = see(&world, &scope, SEAT);
     assert_eq!(eligible(&found), [&format!("{id}-S2"), "ND-2", "ND-1"]);
     assert_eq!(reason(&found, "x"), Some(Reason::Unavailable), "S1 comes before S2");
     assert_eq!(reason(&found, "NOPE"), Some(Reason::Unavailable));
+}
+
+#[test]
+fn a_submission_reaches_a_source_that_is_switched_off_and_opens_nothing_else_there() {
+    let world = World::new();
+    let (a, b) = (plan(&world, "a", &["queued"]), plan(&world, "b", &["queued"]));
+    backlog(&world, json!([item("ND-1", &a), item("ND-2", "")]));
+    let submissions = vec![Submission { task_id: "ND-2".into(), ..Submission::default() }];
+    let found = see(&world, &Scope { plans: true, submissions, ..Scope::default() }, SEAT);
+    assert_eq!(eligible(&found), ["ND-2".to_owned(), format!("{a}-S1"), format!("{b}-S1")]);
+}
+
+#[test]
+fn assignments_are_offered_where_they_are_asked_for_and_not_once_their_item_is_done() {
+    let world = World::new();
+    backlog(&world, json!([item("ND-1", ""), {"id": "ND-2", "status": "done"}]));
+    for task in ["ND-2", "ASKED"] {
+        let wish =
+            json!({"task_id": task, "engineer": "codex-1", "manager": "m", "assigned_at": "2026-01-05T00:00:00Z"});
+        world.write(&format!("_bus/assignments/{task}.json"), &wish.to_string());
+    }
+    let all = Scope { assignments: true, ..both() };
+    assert_eq!(eligible(&see(&world, &all, SEAT)), ["ASKED", "ND-1"]);
+    assert_eq!(eligible(&see(&world, &all, Taker::Seat("codex-2"))), ["ND-1"]);
+    assert_eq!(eligible(&see(&world, &both(), SEAT)), ["ND-1"]);
 }
 
 #[test]
