@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::evidence::Evidence;
 use super::{store, validate};
@@ -23,6 +23,8 @@ pub struct StepChange {
     pub notes: Option<String>,
     /// What the last run left: `{outcome, reason, run, receipts}`, kept in the step's `last_run`.
     pub last_run: Option<Value>,
+    /// Other fields to set, such as `commands` or `diff_limit`.
+    pub fields: Map<String, Value>,
     /// Receipts to add, to the step and to the plan. One that another step lists stays there: a
     /// receipt stands once among all steps.
     pub receipts: Vec<String>,
@@ -51,6 +53,9 @@ pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, chan
         if let Some(last_run) = &change.last_run {
             document.set(&format!("{at}/last_run"), last_run.clone())?;
         }
+        for (field, value) in &change.fields {
+            document.set(&format!("{at}/{field}"), value.clone())?;
+        }
         change.receipts.iter().try_for_each(|receipt| match other_step(found, &step, receipt) {
             Some(_) => push_once(document, "/receipts", receipt),
             None => add_receipt(document, &step, receipt),
@@ -58,7 +63,8 @@ pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, chan
     })
 }
 
-/// Adds a queued step at the end; gives back its id, the next free `S<n>` unless given.
+/// Adds a queued step at the end, with further `fields` as [`StepChange::fields`]; gives back its id,
+/// the next free `S<n>` unless given.
 pub fn add_step(
     writer: &Writer<'_>,
     act: &mut Act,
@@ -66,6 +72,7 @@ pub fn add_step(
     id: Option<&str>,
     title: &str,
     notes: &str,
+    fields: &Map<String, Value>,
 ) -> Result<String> {
     let mut added = String::new();
     edit(writer, act, plan, |document, found| {
@@ -75,7 +82,9 @@ pub fn add_step(
             Some(id) => names::check_id("step", id)?.to_owned(),
             None => format!("S{}", (1..).find(free).expect("a plan has finitely many steps")),
         };
-        document.push("/steps", new_step(&added, title, notes))
+        let mut step = new_step(&added, title, notes);
+        fields.iter().for_each(|(field, value)| step[field] = value.clone());
+        document.push("/steps", step)
     })?;
     Ok(added)
 }

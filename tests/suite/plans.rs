@@ -76,6 +76,23 @@ fn what_would_break_the_plan_is_refused_before_it_is_written() {
 }
 
 #[test]
+fn a_step_is_given_what_a_worker_needs() {
+    let world = world();
+    let work = ["--command", "make all", "--command", "make docs", "--test", "make check", "--diff-limit", "20"];
+    world.ok(&[&["plan", "step", "add", PATH, "--title", "Third", "--allow", "docs/**"][..], &work].concat());
+    let steps = world.read_json(PATH)["steps"].clone();
+    let third = steps.as_array().unwrap().last().unwrap();
+    assert_eq!(third["commands"], serde_json::json!(["make all", "make docs"]));
+    assert_eq!((third["diff_limit"].as_u64(), third["allowed"][0].as_str()), (Some(20), Some("docs/**")));
+    let before = world.read(PATH);
+    assert_eq!(world.refused(&["plan", "step", "set", PATH, "S1", "--command", " "])["code"], "plan.empty");
+    assert_eq!(world.refused(&["plan", "step", "set", PATH, "S1", "--expect", "../x"])["code"], "path.outside");
+    assert_eq!(world.read(PATH), before);
+    world.ok(&["plan", "step", "set", PATH, "S1", "--test", "true"]);
+    assert_eq!(world.read_json(PATH)["steps"][0]["tests"], serde_json::json!(["true"]));
+}
+
+#[test]
 fn a_plan_that_was_wrong_before_can_still_be_edited() {
     let world = world();
     let wrong = PLAN.replace("  \"layer\": \"L5\",\n", "").replace("\"queued\", \"stage\"", "\"completed\", \"stage\"");

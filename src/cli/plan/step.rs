@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, files};
 use crate::cli::App;
 use crate::hub::Act;
 use crate::model::plan::Status;
@@ -33,6 +33,8 @@ pub struct Add {
     id: Option<String>,
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
+    #[command(flatten)]
+    work: Work,
 }
 
 /// Set the status or the notes of a step.
@@ -50,6 +52,55 @@ pub struct Set {
     /// Replaces the step's notes
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    #[command(flatten)]
+    work: Work,
+}
+
+/// What a worker needs to do the step unattended; each replaces what the step has.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For unattended work")]
+pub struct Work {
+    /// A command line for `sh -c`; in this order, stopping at the first that fails
+    #[arg(long, value_name = "LINE")]
+    command: Vec<String>,
+    /// A command line that must pass on the result
+    #[arg(long, value_name = "LINE")]
+    test: Vec<String>,
+    /// A receipt that the run must leave, relative to the repository
+    #[arg(long, value_name = "PATH")]
+    expect: Vec<String>,
+    /// Lines added plus lines removed, at most
+    #[arg(long, value_name = "LINES")]
+    diff_limit: Option<u64>,
+    /// A glob that the step may change [default: everywhere that is not denied]
+    #[arg(long, value_name = "GLOB")]
+    allow: Vec<String>,
+}
+
+impl Work {
+    /// The fields of the step that are given.
+    fn fields(&self) -> Result<Map<String, Value>> {
+        let lists = [
+            ("commands", &self.command),
+            ("tests", &self.test),
+            ("expected_receipts", &self.expect),
+            ("allowed", &self.allow),
+        ];
+        let mut fields = Map::new();
+        for (field, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
+            if values.iter().any(|value| value.trim().is_empty()) {
+                return Err(Refusal::usage("plan.empty", format!("an entry of {field} is empty"))
+                    .next("leave it out, or say what it shall be")
+                    .into());
+            }
+            fields.insert(field.into(), json!(values));
+        }
+        self.expect.iter().try_for_each(|path| files::within("/".as_ref(), path).map(drop))?;
+        if let Some(limit) = self.diff_limit {
+            fields.insert("diff_limit".into(), json!(limit));
+        }
+        Ok(fields)
+    }
 }
 
 pub fn run(command: Command, app: &App) -> Result<ExitCode> {
@@ -64,7 +115,8 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let path = store::locate(hub, &args.plan)?;
     let mut writer = hub.lock("plan step add")?;
     let mut act = Act::new(format!("plan step add {}", store::id_of(&path)));
-    let id = edit::add_step(&writer, &mut act, &path, args.id.as_deref(), &args.title, &args.note)?;
+    let id =
+        edit::add_step(&writer, &mut act, &path, args.id.as_deref(), &args.title, &args.note, &args.work.fields()?)?;
     writer.perform(act)?;
     let document = json!({"plan_id": store::id_of(&path), "path": path, "step_id": id});
     app.result(&document, || format!("added step {id} to {}", store::id_of(&path)));
@@ -72,14 +124,15 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
 }
 
 fn set(args: Set, app: &App) -> Result<ExitCode> {
-    if args.status.is_none() && args.note.is_none() {
-        return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, or both").into());
+    let fields = args.work.fields()?;
+    if args.status.is_none() && args.note.is_none() && fields.is_empty() {
+        return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, --command…").into());
     }
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let mut writer = hub.lock("plan step set")?;
     let mut act = Act::new(format!("plan step set {} {}", store::id_of(&path), args.step));
-    let change = StepChange { status: args.status, notes: args.note, ..StepChange::default() };
+    let change = StepChange { status: args.status, notes: args.note, fields, ..StepChange::default() };
     edit::set_step(&writer, &mut act, &path, &args.step, &change)?;
     writer.perform(act)?;
     let now = store::find(hub, &path)?;
