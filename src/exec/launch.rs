@@ -14,6 +14,8 @@ use std::process::{Command, ExitCode};
 
 use rustix::stdio;
 
+use super::guardian;
+
 /// The first argument that selects this mode. What follows: our pid, the program, its arguments.
 const MODE: &str = "__launch";
 
@@ -35,10 +37,15 @@ pub(super) fn own_binary() -> std::io::Result<OsString> {
     std::env::current_exe().map(Into::into)
 }
 
-/// To be called first in `main`: when the arguments say so, becomes the program and does not return.
+/// To be called first in `main`: when the arguments select one of the hidden modes, this is the whole
+/// process. Becoming the program does not return.
 pub fn become_program() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
-    if args.next()? != MODE {
+    let mode = args.next()?;
+    if mode == guardian::MODE {
+        return Some(guardian::watch_over(args));
+    }
+    if mode != MODE {
         return None;
     }
     let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok());

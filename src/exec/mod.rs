@@ -9,7 +9,8 @@
 //!
 //! A program can leave its parent, its session and its process group; it cannot leave all three
 //! marks that are looked for: its ancestors, the environment it inherited, and, since we adopt
-//! orphans (sub-reaper), ourselves as its parent.
+//! orphans (sub-reaper), ourselves as its parent. When we are killed, the kernel ends the program and
+//! a [`Guardian`] the rest.
 //!
 //! May import `base` only. Knows nothing of tasks, orders or the record. May not decide what a
 //! verdict means.
@@ -17,11 +18,13 @@
 mod capture;
 mod environment;
 mod family;
+mod guardian;
 mod launch;
 mod supervise;
 
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
 pub use family::{Family, Process};
+pub use guardian::Guardian;
 pub use launch::become_program;
-pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};
+pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict, end_marked};

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::capture::{Capture, Captured, Keep};
 use super::family::{self, Family, Process};
+use super::guardian::Guardian;
 use super::launch;
 use crate::base::Result;
 
@@ -156,15 +157,9 @@ impl Supervisor {
         }
     }
 
-    /// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
-    /// behind. Returns those that had to be ended, and those of them that are still there.
-    pub fn end_marked(&self, marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process>, Vec<Process>) {
-        let family = Family { root: None, marks, adopted_except: None };
-        let mut ending = Ending::begin(grace);
-        while ending.go_on(family.living()) {
-            std::thread::sleep(ENDING_TICK);
-        }
-        (ending.ended, ending.living)
+    /// Has somebody end whoever carries all `marks` if this process dies before the guardian is dropped.
+    pub fn guard(&self, marks: &[(String, String)], grace: Duration) -> Result<Guardian> {
+        Guardian::start(&self.launcher, marks, grace)
     }
 
     /// The child and its output, or why it could not be started.
@@ -199,6 +194,17 @@ impl Supervisor {
         }
         Ok(Ok((child, output)))
     }
+}
+
+/// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
+/// behind. Returns those that had to be ended, and those of them that are still there.
+pub fn end_marked(marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process>, Vec<Process>) {
+    let family = Family { root: None, marks, adopted_except: None };
+    let mut ending = Ending::begin(grace);
+    while ending.go_on(family.living()) {
+        std::thread::sleep(ENDING_TICK);
+    }
+    (ending.ended, ending.living)
 }
 
 /// One running program.

@@ -71,6 +71,12 @@ impl<'a> Bench<'a> {
         self.session.join(RECEIPTS)
     }
 
+    /// The marks of this attempt alone: a run that was paused goes on under its own name.
+    pub fn own_marks(&self) -> Vec<(String, String)> {
+        let folder = self.receipts().display().to_string();
+        self.marks.iter().cloned().chain([(env::RECEIPTS_DIR.to_owned(), folder)]).collect()
+    }
+
     /// Says beside the raw output what it belongs to.
     pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
         files::replace(&self.session.join("metadata.json"), json::pretty(what).as_bytes())

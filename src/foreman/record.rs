@@ -13,11 +13,12 @@ use crate::model::outcome::Verdict;
 use crate::receipts::{self, ledger};
 
 /// Writes it all and gives back the envelope's path, relative to the hub.
-pub fn write(hub: &Hub, report: &mut Report, collected: Collected, end: &End) -> Result<String> {
+pub fn write(hub: &Hub, report: &mut Report, collected: &Collected, end: &End) -> Result<String> {
     let mut writer = hub.lock(&format!("record run {}", report.run))?;
     let mut act = Act::new(format!("record run {}", report.run));
     let agent = report.work.order.agent_id.clone();
-    for receipt in collected.receipts {
+    report.receipts.clear();
+    for receipt in &collected.receipts {
         enter(&writer, &mut act, &agent, receipt, report)?;
     }
     let now = hub.now();
@@ -43,10 +44,10 @@ fn refused(end: &End) -> bool {
 }
 
 /// One receipt into the act, under its own name, or beside an older one of that name.
-fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: Receipt, report: &mut Report) -> Result<()> {
-    let text = String::from_utf8(receipt.bytes)?;
+fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report: &mut Report) -> Result<()> {
+    let text = std::str::from_utf8(&receipt.bytes)?;
     let hub = writer.hub();
-    let mut path = receipt.target;
+    let mut path = receipt.target.clone();
     let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
     match known {
         // An earlier attempt of the same work entered it.
@@ -63,7 +64,7 @@ fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: Receipt, report: 
         }
     }
     ledger::enter(writer, act, agent, &[(path.clone(), receipt.sha256.clone())])?;
-    report.receipts.push(Entered { path, sha256: receipt.sha256 });
+    report.receipts.push(Entered { path, sha256: receipt.sha256.clone() });
     Ok(())
 }
 

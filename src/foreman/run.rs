@@ -1,6 +1,7 @@
 //! One run: an order, from the lock that is held for life to the outcome that is left behind.
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -12,13 +13,16 @@ use super::work::{Given, Work};
 use super::{record, routines, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
-use crate::exec::Supervisor;
+use crate::exec::{self, Supervisor};
 use crate::guard::collect::Collected;
 use crate::guard::result::dotgit;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths};
 use crate::model::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
+
+/// How often the bus lock's wait may run out before the evidence is given up.
+const PATIENCE: u32 = 12;
 
 /// What a run is asked for.
 pub struct Request<'a> {
@@ -62,6 +66,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         Ok((end, collected)) => settle(hub, report, end, collected)?,
         Err(e) => {
             let end = failed(&report, &e);
+            report.findings.extend(taught(&e));
             settle(hub, report, end, Collected::default())?
         }
     };
@@ -96,7 +101,7 @@ fn attempt(
     let supervisor = Supervisor::new()?;
     let settings = hub.settings()?.worker.clone();
     let run = report.run.clone();
-    end_leftovers(hub, work, &supervisor, &settings, &run, say)?;
+    end_leftovers(hub, work, settings.grace, &run, say)?;
     report.before = Some(routines::round(hub, work.scan_before)?);
     let wanted = Wanted {
         job: work.job(),
@@ -111,6 +116,7 @@ fn attempt(
     let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root)?;
     bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = bench.session.display().to_string();
+    let _guardian = supervisor.guard(&bench.own_marks(), settings.grace)?;
     let before = dotgit::surroundings(&hub.common_dir, &place.git_dir);
     report.place = Some(place);
 
@@ -169,17 +175,10 @@ pub fn incomplete(missing: &[&str], path: &str) -> Refusal {
 }
 
 /// Ends what an earlier attempt of the same job left running; this run holds the task's run lock.
-fn end_leftovers(
-    hub: &Hub,
-    work: &Work,
-    supervisor: &Supervisor,
-    settings: &crate::hub::settings::Worker,
-    run: &str,
-    say: &dyn Fn(&str),
-) -> Result<()> {
+fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn Fn(&str)) -> Result<()> {
     let earlier = worktrees::last_run(hub, work.job());
     for run in earlier.iter().map(String::as_str).chain([run]) {
-        let (ended, survivors) = supervisor.end_marked(bench::marks(hub, run), settings.grace);
+        let (ended, survivors) = exec::end_marked(bench::marks(hub, run), grace);
         if !ended.is_empty() {
             say(&format!("ended {} processes that run {run} had left behind", ended.len()));
         }
@@ -206,10 +205,27 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
     End::new(verdict, reason)
 }
 
+/// Tries again while the bus lock is not free in time: what was done must not be lost to a crowd.
+fn patiently<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..PATIENCE {
+        match act() {
+            Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) => {}
+            done => return done,
+        }
+    }
+    act()
+}
+
+/// What a refusal says to do next, for whoever reads the outcome.
+fn taught(error: &anyhow::Error) -> Option<Finding> {
+    let refusal = Refusal::of(error)?;
+    Some(Finding::high(refusal.code, "", refusal.message.clone()).hint(refusal.next.join("; or: ")))
+}
+
 /// Writes what there is to show and makes the outcome of it.
 fn settle(hub: &Hub, mut report: Report, end: End, collected: Collected) -> Result<Outcome> {
     let written = match (report.has_begun(), end.verdict) {
-        (true, _) => record::write(hub, &mut report, collected, &end).map(Some),
+        (true, _) => patiently(|| record::write(hub, &mut report, &collected, &end)).map(Some),
         (false, Verdict::Refused) => record::write_refusal(hub, &report, &end).map(|()| None),
         (false, _) => Ok(None),
     };

@@ -136,6 +136,7 @@ fn choose_branch(
 ) -> Result<(String, Oid, Vec<Checkpoint>)> {
     let mut others: Vec<String> = known.iter().filter(|w| w.job() != Some(wanted.job)).filter_map(head_of).collect();
     others.extend(branch_in(&repo.commondir().join("HEAD")));
+    nothing_in_the_way(repo, wanted.branch)?;
     for n in 1..1000 {
         let name = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
         if others.contains(&name) {
@@ -153,6 +154,18 @@ fn choose_branch(
         }
     }
     anyhow::bail!("no free branch name like {}", wanted.branch)
+}
+
+/// Git keeps branches as folders: `agent/codex-1` and `agent/codex-1/docs` cannot both be.
+fn nothing_in_the_way(repo: &Repository, branch: &str) -> Result<()> {
+    let ends = branch.match_indices('/').map(|(at, _)| &branch[..at]);
+    let Some(other) = ends.into_iter().find(|name| repo.find_reference(&format!("refs/heads/{name}")).is_ok()) else {
+        return Ok(());
+    };
+    Err(Refusal::guard("branch.in_the_way", format!("the branch {branch} cannot be made beside {other}"))
+        .because("git cannot have a branch whose name is the beginning of another's")
+        .next(format!("give that branch another name: git branch -m {other} {other}-main"))
+        .into())
 }
 
 /// A linked worktree, as git's files describe it.
@@ -381,6 +394,9 @@ mod tests {
             let error = prepare(&world.hub, &Wanted { branch, ..world.wanted("job-1", "run-1") }).unwrap_err();
             assert_eq!(Refusal::of(&error).unwrap().code, "branch.not_the_seats", "{branch}");
         }
+        world.hub.git().run(&["branch", "agent/codex-1"]).unwrap();
+        let error = prepare(&world.hub, &world.wanted("job-1", "run-1")).unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "branch.in_the_way");
         let error = prepare(&world.hub, &Wanted { base: "0123456789", ..world.wanted("j", "r") }).unwrap_err();
         assert_eq!(Refusal::of(&error).unwrap().code, "order.base_unknown");
     }

@@ -214,7 +214,7 @@ fn leftovers_of_a_dead_supervisor_are_ended_by_their_mark() {
         .spawn()
         .unwrap();
     place.wait_for("up");
-    let (ended, survivors) = supervisor().end_marked(vec![place.mark.clone()], Duration::from_millis(50));
+    let (ended, survivors) = teof::exec::end_marked(vec![place.mark.clone()], Duration::from_millis(50));
     assert!(!ended.is_empty() && survivors.is_empty());
     left.wait().unwrap();
     assert!(place.nobody_is_left());

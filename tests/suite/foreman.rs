@@ -418,7 +418,7 @@ fn a_request_to_end_pauses_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_worker_killed_at_once_takes_its_command_along_and_the_next_run_ends_the_rest() {
+fn a_worker_killed_at_once_takes_everything_along_and_the_next_run_goes_on() {
     let script = "setsid sh -c 'echo $$ > far; exec sleep 1000' & echo $$ > near; sleep 1000";
     let shop = Shop::new().commands(&[script]);
     let mut child = shop.spawn("run-1");
@@ -428,11 +428,31 @@ fn a_worker_killed_at_once_takes_its_command_along_and_the_next_run_ends_the_res
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(shop.outcome("run-1").is_none());
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !shop.nobody_is_left("run-1") {
+        assert!(Instant::now() < patience, "somebody outlived the worker");
+        std::thread::yield_now();
+    }
     let shop = shop.commands(&[RECEIPT]);
     let (outcome, _) = shop.run("run-2");
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    assert!(shop.nobody_is_left("run-1"));
     assert!(!shop.show("refs/teof/parked/run-1:far").is_empty());
+}
+
+#[test]
+fn what_outlived_a_worker_and_its_guardian_is_ended_by_the_next_run() {
+    let shop = Shop::new().commands(&["touch started; false"]);
+    shop.run("run-1");
+    let mut left = std::process::Command::new("sleep")
+        .arg("1000")
+        .env("TEOF_RUN", "run-1")
+        .env("TEOF_ROOT", &shop.world.repo)
+        .spawn()
+        .unwrap();
+    assert!(!shop.nobody_is_left("run-1"));
+    let shop = shop.commands(&[RECEIPT]);
+    assert_eq!(shop.run("run-2").0["verdict"], "succeeded");
+    assert!(!left.wait().unwrap().success());
 }
 
 #[test]
