@@ -19,7 +19,7 @@
 //! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/` |
-//! | [`ops`] | one act over several stores: claim, release, take over, assign | |
+//! | [`ops`] | one act over several stores: boot, claim, release, take over, assign, record | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 

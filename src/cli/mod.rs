@@ -7,6 +7,7 @@ mod author;
 mod bus;
 mod completions;
 mod conductor;
+mod consent;
 mod failure;
 mod findings;
 mod foreman;
@@ -47,6 +48,8 @@ pub enum Command {
     Conductor(conductor::Args),
     /// Run a work order, or one of the routines: status, scan, tasks, daily.
     Foreman(foreman::Args),
+    /// What may run unattended: show, grant, revoke.
+    Consent(consent::Args),
     /// Print the manual page, or write one per command into a folder.
     Man(completions::ManArgs),
     /// Plans: make, list, change, check, approve.
@@ -89,6 +92,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Completions(args) => completions::completions(args, app),
         Command::Conductor(args) => conductor::run(args, app),
         Command::Foreman(args) => foreman::run(args, app),
+        Command::Consent(args) => consent::run(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),

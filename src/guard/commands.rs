@@ -39,6 +39,11 @@ pub fn trusted(hub: &Hub) -> Result<TrustedCommands> {
 }
 
 impl TrustedCommands {
+    /// The patterns of the trusted settings, for people to see.
+    pub fn allow_list(&self) -> &[String] {
+        &self.allow
+    }
+
     /// Whether a person approved the commands of this plan as they stand.
     pub fn is_approved(&self, plan_id: &str, digest: &str) -> bool {
         self.approvals.iter().any(|approval| approval.plan_id == plan_id && approval.digest == digest)

@@ -56,7 +56,7 @@ impl Consent {
     ///
     /// # Errors
     /// The name of the first flag that has another type than it should.
-    fn read(raw: &Map<String, Value>) -> Result<Consent, &'static str> {
+    pub fn read(raw: &Map<String, Value>) -> Result<Consent, &'static str> {
         let flag = |key: &'static str, default: bool| match raw.get(key) {
             None => Ok(default),
             Some(value) => value.as_bool().ok_or(key),

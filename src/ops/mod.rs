@@ -7,6 +7,7 @@ pub mod add;
 pub mod assign;
 pub mod boot;
 pub mod claim;
+pub mod consent;
 mod mirror;
 pub mod pickup;
 pub mod post;

@@ -5,6 +5,7 @@ mod harness;
 
 mod claims;
 mod conductor;
+mod consent;
 mod exec;
 mod foreman;
 mod house;

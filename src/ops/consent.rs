@@ -1,0 +1,134 @@
+//! Granting and revoking consent: the consent file, the digests outside the tree, and the event.
+//!
+//! The order makes a crash in between a "no": a grant writes the file first and trusts it last, a
+//! revocation stops trusting first.
+
+use crate::base::{Refusal, Result, digest, files, json};
+use crate::bus::events;
+use crate::guard::consent::{self, Consent, Standing};
+use crate::guard::trust::{self, Grant};
+use crate::hub::{Act, Hub, paths};
+use crate::model::document::Document;
+use crate::model::event::Event;
+
+/// The agent under which events of people are logged.
+pub const OPERATOR: &str = "operator";
+
+/// Flags to set; `None` leaves one as it is in the file.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub continuous: Option<bool>,
+    pub max_iterations: Option<u64>,
+    pub require_execute: Option<bool>,
+    pub allow_apply: Option<bool>,
+    pub halt_on_attention_feeds: Option<bool>,
+    pub halt_on_ci_failure: Option<bool>,
+}
+
+/// A new consent file, as `init` writes it: everything off.
+pub fn new_file() -> String {
+    let mut map = serde_json::Map::new();
+    for (key, value) in fields(&Consent::NONE) {
+        map.insert(key.to_owned(), value);
+    }
+    let note = "What may run unattended. It counts only after a person ran: teof consent grant";
+    map.insert("notes".to_owned(), note.into());
+    json::pretty(&map) + "\n"
+}
+
+/// Turns `auto_enabled` on with the changes, and trusts the consent file and `teof.toml` as they are now.
+///
+/// # Errors
+/// In a worker's children; when the file is malformed, which is for the person to mend.
+pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
+    trust::require_person("grant consent")?;
+    // What is trusted below is what stood there before the person said so, not what came since.
+    let settings_sha256 = trust::settings_digest(hub)?;
+    let mut writer = hub.lock("consent grant")?;
+    let path = hub.path(paths::CONSENT)?;
+    let old = files::read(&path, files::MAX_DOCUMENT)?;
+    let text = granted(old.as_deref(), &path, changes)?;
+    let consent_sha256 = digest::sha256(text.as_bytes());
+    let mut act = Act::new("consent grant");
+    if old.as_deref() != Some(text.as_bytes()) {
+        act.replace(paths::CONSENT, text);
+    }
+    let event = Event::new(OPERATOR, "consent", format!("{by} granted consent to run unattended"))
+        .meta("by", by)
+        .meta("consent_sha256", consent_sha256.as_str());
+    events::stage(&writer, &mut act, &event)?;
+    writer.perform(act)?;
+    drop(writer);
+    let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256 };
+    trust::update(hub, |trust| trust.grant = Some(grant))?;
+    consent::standing(hub)
+}
+
+/// The consent file with `auto_enabled` on and the changes made; nothing else of it is touched.
+fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Result<String> {
+    let new = new_file();
+    let mut document = Document::parse(old.unwrap_or(new.as_bytes()), path)?;
+    document.set("/auto_enabled", true)?;
+    let flags = [
+        ("continuous", changes.continuous),
+        ("require_execute", changes.require_execute),
+        ("allow_apply", changes.allow_apply),
+        ("halt_on_attention_feeds", changes.halt_on_attention_feeds),
+        ("halt_on_ci_failure", changes.halt_on_ci_failure),
+    ];
+    for (key, value) in flags {
+        if let Some(value) = value {
+            document.set(&format!("/{key}"), value)?;
+        }
+    }
+    if let Some(most) = changes.max_iterations {
+        document.set("/max_iterations", most)?;
+    }
+    Consent::read(document.object()).map_err(|key| {
+        Refusal::guard("consent.malformed", format!("{key} in {} has the wrong type", paths::CONSENT))
+            .because("what cannot be read cannot be granted")
+            .next("mend the file by hand, then: teof consent grant")
+    })?;
+    Ok(document.into_text())
+}
+
+/// What a revocation could do.
+#[derive(Clone, Debug)]
+pub struct Revoked {
+    /// Why the file still says `auto_enabled`, if it does; it counts no more all the same.
+    pub file_left: Option<String>,
+}
+
+/// Stops trusting at once, whatever state the hub is in; then turns `auto_enabled` off in the file.
+pub fn revoke(hub: &Hub, by: &str) -> Result<Revoked> {
+    trust::update(hub, |trust| trust.grant = None)?;
+    let file_left = turn_off(hub, by).err().map(|e| e.to_string());
+    Ok(Revoked { file_left })
+}
+
+fn turn_off(hub: &Hub, by: &str) -> Result<()> {
+    let mut writer = hub.lock("consent revoke")?;
+    let mut act = Act::new("consent revoke");
+    let event = Event::new(OPERATOR, "consent", format!("{by} revoked the consent to run unattended")).meta("by", by);
+    events::stage(&writer, &mut act, &event)?;
+    let path = hub.path(paths::CONSENT)?;
+    if let Some(old) = files::read(&path, files::MAX_DOCUMENT)? {
+        let mut document = Document::parse(&old, &path)?;
+        document.set("/auto_enabled", false)?;
+        act.replace(paths::CONSENT, document.into_text());
+    }
+    writer.perform(act)
+}
+
+/// Every flag with its value, in the order of the file.
+pub fn fields(consent: &Consent) -> [(&'static str, serde_json::Value); 7] {
+    [
+        ("auto_enabled", consent.auto_enabled.into()),
+        ("continuous", consent.continuous.into()),
+        ("max_iterations", consent.max_iterations.into()),
+        ("require_execute", consent.require_execute.into()),
+        ("allow_apply", consent.allow_apply.into()),
+        ("halt_on_attention_feeds", consent.halt_on_attention_feeds.into()),
+        ("halt_on_ci_failure", consent.halt_on_ci_failure.into()),
+    ]
+}

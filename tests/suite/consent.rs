@@ -1,0 +1,118 @@
+//! Consent and trust: by a person, on this machine, for exactly these bytes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::World;
+
+const FILE: &str = "docs/automation/autonomy-consent.json";
+
+fn world() -> World {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    world
+}
+
+fn show(world: &World) -> (bool, Option<String>) {
+    let shown = world.json(&["consent", "show"]);
+    (shown["counts"].as_bool().unwrap(), shown["doubt"].as_str().map(str::to_owned))
+}
+
+fn doubt(code: &str) -> (bool, Option<String>) {
+    (false, Some(code.to_owned()))
+}
+
+#[test]
+fn consent_counts_only_where_a_person_granted_it_and_only_as_it_was() {
+    let world = world();
+    assert_eq!(show(&world), doubt("consent.missing"));
+    world.write(FILE, "{\n  \"auto_enabled\": true,\n  \"continuous\": true,\n  \"extra\": [1, 2]\n}\n");
+    assert_eq!(show(&world), doubt("consent.not_granted"));
+    world.ok(&["consent", "grant", "--max-iterations", "3", "--continuous=false", "--by", "Ada"]);
+    assert_eq!(show(&world), (true, None));
+    // The edit is as small as the grant.
+    let text = world.read(FILE);
+    assert_eq!(
+        text,
+        "{\n  \"auto_enabled\": true,\n  \"continuous\": false,\n  \"extra\": [1, 2],\n  \"max_iterations\": 3\n}\n"
+    );
+    let event = &world.lines("_bus/events/events.jsonl")[0];
+    assert_eq!((event["event"].as_str(), event["meta"]["by"].as_str()), (Some("consent"), Some("Ada")));
+
+    let shown: Value = world.json(&["consent", "show"]);
+    assert_eq!((shown["grant"]["by"].as_str(), shown["written"]["max_iterations"].as_u64()), (Some("Ada"), Some(3)));
+
+    world.write(FILE, &text.replace("3", "300"));
+    assert_eq!(show(&world), doubt("consent.changed"));
+    world.write(FILE, &text);
+    assert_eq!(show(&world), (true, None), "the bytes that were granted count again");
+    world.write("teof.toml", "[commands]\nallow = [\"*\"]\n");
+    assert_eq!(show(&world), doubt("consent.changed"));
+    assert_eq!(world.json(&["consent", "show"])["trusted_commands"], serde_json::json!([]));
+    world.ok(&["consent", "grant"]);
+    assert_eq!(world.json(&["consent", "show"])["trusted_commands"], serde_json::json!(["*"]));
+    fs::remove_file(world.repo.join("teof.toml")).unwrap();
+    assert_eq!(show(&world), doubt("consent.changed"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no() {
+    let world = world();
+    world.ok(&["consent", "grant"]);
+    let text = world.read(FILE);
+    for (bad, code) in [
+        ("{".to_owned(), "consent.malformed"),
+        (text.replace("\"allow_apply\": false", "\"allow_apply\": \"yes\""), "consent.malformed"),
+        (format!("<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> x\n"), "consent.conflicted"),
+        ("[true]".to_owned(), "consent.malformed"),
+    ] {
+        world.write(FILE, &bad);
+        assert_eq!(show(&world), doubt(code), "{bad}");
+        assert_ne!(world.run(&["consent", "grant"]).code, 0, "what cannot be read cannot be granted");
+        assert_eq!(world.read(FILE), bad);
+    }
+    fs::remove_file(world.repo.join(FILE)).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", world.repo.join(FILE)).unwrap();
+    assert_eq!(show(&world), doubt("consent.malformed"));
+}
+
+#[test]
+fn a_clone_has_the_file_and_not_the_consent() {
+    let world = world();
+    for folder in ["_bus", "_plans", "_report"] {
+        world.write(&format!("{folder}/.gitkeep"), "");
+    }
+    world.ok(&["consent", "grant"]);
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Consent"]);
+    let clone = world.folder().join("clone");
+    world.git(&["clone", "-q", world.repo.to_str().unwrap(), clone.to_str().unwrap()]);
+    let shown = world.json(&["--root", clone.to_str().unwrap(), "consent", "show"]);
+    assert_eq!((shown["counts"].as_bool(), shown["doubt"].as_str()), (Some(false), Some("consent.not_granted")));
+}
+
+#[test]
+fn a_revocation_works_whatever_state_the_hub_is_in() {
+    let world = world();
+    world.ok(&["consent", "grant"]);
+    world.ok(&["consent", "revoke"]);
+    assert_eq!(show(&world), doubt("consent.not_granted"));
+    assert_eq!(world.read_json(FILE)["auto_enabled"], false);
+    world.ok(&["consent", "grant"]);
+    world.git(&["switch", "-qc", "elsewhere"]);
+    let revoked = world.json(&["consent", "revoke"]);
+    assert!(revoked["file_left"].as_str().unwrap().contains("elsewhere"), "{revoked}");
+    world.git(&["switch", "-q", "main"]);
+    assert_eq!(show(&world), doubt("consent.not_granted"));
+}
+
+#[test]
+fn a_run_cannot_widen_what_runs_may_do() {
+    let world = world();
+    let output = world.teof(&["consent", "grant", "--json"]).env("TEOF_RUN", "run-1").output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "trust.person");
+    assert!(!world.exists(FILE));
+}
