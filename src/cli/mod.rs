@@ -11,6 +11,7 @@ mod consent;
 mod failure;
 mod findings;
 mod foreman;
+mod init;
 mod plan;
 mod preflight;
 mod receipts;
@@ -50,6 +51,8 @@ pub enum Command {
     Foreman(foreman::Args),
     /// What may run unattended: show, grant, revoke.
     Consent(consent::Args),
+    /// Set up a repository, without touching what is there.
+    Init(init::Args),
     /// Print the manual page, or write one per command into a folder.
     Man(completions::ManArgs),
     /// Plans: make, list, change, check, approve.
@@ -93,6 +96,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Conductor(args) => conductor::run(args, app),
         Command::Foreman(args) => foreman::run(args, app),
         Command::Consent(args) => consent::run(args, app),
+        Command::Init(args) => init::run(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
         Command::Preflight(args) => preflight::run(args, app),

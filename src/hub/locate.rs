@@ -24,7 +24,9 @@ impl Worktree {
     /// A refusal outside a repository, and in a bare one.
     pub fn containing(start: &Path) -> Result<Worktree> {
         let start = start.canonicalize().map_err(|e| {
-            Refusal::not_found("root.missing", format!("{} does not exist", start.display())).because(e.to_string())
+            Refusal::not_found("root.missing", format!("{} does not exist", start.display()))
+                .because(e.to_string())
+                .next("name a folder that exists: teof --root <path> …")
         })?;
         for folder in start.ancestors() {
             if let Some(found) = Self::at(folder) {

@@ -11,6 +11,7 @@ pub mod paths;
 pub mod pin;
 pub mod requests;
 pub mod settings;
+pub mod settings_text;
 pub mod tracked;
 pub mod watch;
 pub mod worktrees;
@@ -181,10 +182,18 @@ impl Hub {
         }
     }
 
-    /// The first write to an unpinned hub pins it to the branch that is checked out.
+    /// The first write to an unpinned hub pins it to the branch that is checked out. A hub that was moved
+    /// since it was found takes no more writes.
     fn pin_now(&self) -> Result<()> {
-        if self.pin.is_some() || Pin::read(&self.common_dir)?.is_some() {
-            return Ok(());
+        match Pin::read(&self.common_dir)? {
+            Some(pin) if pin.path == self.root => return Ok(()),
+            Some(pin) => {
+                return Err(Refusal::guard("hub.repinned", format!("the hub is {} now", pin.path.display()))
+                    .because(format!("it was moved from {} while this command ran", self.root.display()))
+                    .next("run it again")
+                    .into());
+            }
+            None => {}
         }
         let hub = self.worktree();
         match hub.branch() {

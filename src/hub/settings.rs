@@ -74,7 +74,9 @@ pub struct Git {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sources {
+    /// Whether the coordinator takes work from the backlog.
     pub backlog: bool,
+    /// Whether the coordinator takes steps of open plans.
     pub plans: bool,
 }
 
@@ -95,9 +97,10 @@ pub struct Coordinator {
     pub poll_max: Duration,
     /// Further attempts after a process failure or a time-out.
     pub retries: u32,
-    /// The wait before the first and before every later further attempt.
+    /// The wait before the first further attempt.
     #[serde(with = "span")]
     pub retry_first: Duration,
+    /// The wait before every later one.
     #[serde(with = "span")]
     pub retry_later: Duration,
     /// Failures in a row that open the breaker.

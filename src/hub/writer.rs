@@ -132,7 +132,9 @@ impl<'h> Writer<'h> {
                 Change::Append { path, text, .. } => {
                     marks.appended(&self.hub.root, path, text.as_bytes())?;
                 }
-                Change::Replace { path, text, local: false } if path.starts_with(paths::CLAIMS) => {
+                Change::Replace { path, text, local: false }
+                    if path.starts_with(paths::CLAIMS) && path.ends_with(".json") =>
+                {
                     marks.claimed(path, text.as_bytes())?;
                 }
                 _ => {}

@@ -8,6 +8,8 @@ pub mod assign;
 pub mod boot;
 pub mod claim;
 pub mod consent;
+mod dedicated;
+pub mod init;
 mod mirror;
 pub mod pickup;
 pub mod post;

@@ -9,6 +9,7 @@ mod consent;
 mod exec;
 mod foreman;
 mod house;
+mod init;
 mod log;
 mod plans;
 mod preflight;

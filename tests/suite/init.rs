@@ -1,0 +1,210 @@
+//! Setting up: in every kind of place, twice, and without touching what is there.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::World;
+
+fn world() -> World {
+    let mut world = World::bare_of_teof();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    world
+}
+
+fn code(world: &World, args: &[&str]) -> String {
+    let refused = world.refused(args);
+    assert!(!refused["next"].as_array().unwrap().is_empty(), "a refusal says what to do: {refused}");
+    refused["code"].as_str().unwrap().to_owned()
+}
+
+fn init_in(world: &World, root: &Path) -> serde_json::Value {
+    world.json(&["--root", root.to_str().unwrap(), "init"])
+}
+
+#[test]
+fn init_writes_what_is_missing_and_the_second_time_nothing() {
+    let world = world();
+    let done = world.json(&["init", "--agent", "codex-1"]);
+    let wrote: Vec<&str> = done["wrote"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let wanted = [
+        "_bus/claims/.gitkeep",
+        "_bus/assignments/.gitkeep",
+        "_bus/events/.gitkeep",
+        "_bus/messages/.gitkeep",
+        "_plans/.gitkeep",
+        "_report/.gitkeep",
+        ".gitattributes",
+        "docs/automation/autonomy-consent.json",
+        "teof.toml",
+        "AGENT_MANIFEST.json",
+    ];
+    assert_eq!(wrote, wanted);
+    assert!(wanted.iter().all(|path| world.exists(path)));
+    assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "1", "nothing is committed for people");
+    let consent = world.read_json("docs/automation/autonomy-consent.json");
+    assert_eq!((consent["auto_enabled"].as_bool(), consent["halt_on_ci_failure"].as_bool()), (Some(false), Some(true)));
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["branch_prefix"], "agent/codex-1/");
+    let pin = world.read_json(".git/teof/hub");
+    assert_eq!(pin["branch"], "main");
+
+    let before = world.git(&["status", "--porcelain", "-uall"]);
+    let again = world.json(&["init", "--agent", "codex-1"]);
+    assert_eq!(again["wrote"], serde_json::json!([]));
+    assert_eq!(world.git(&["status", "--porcelain", "-uall"]), before);
+    world.ok(&["session-boot", "--no-sync"]);
+    assert_eq!(
+        world.json(&["init", "--agent", "codex-2"])["wrote"],
+        serde_json::json!(["AGENT_MANIFEST.codex-2.json"])
+    );
+}
+
+#[test]
+fn what_is_there_stays_byte_for_byte() {
+    let world = world();
+    let mine = [
+        (".gitattributes", "*.png  binary\n_bus/**/*.jsonl   merge=union  -text"),
+        ("teof.toml", "[lock]\nwait = \"9s\"\n"),
+        ("docs/automation/autonomy-consent.json", "{\"auto_enabled\": true}"),
+        ("AGENT_MANIFEST.json", "{\"agent_id\": \"mine\"}"),
+        ("_plans/a.md", "x"),
+    ];
+    for (path, text) in mine {
+        world.write(path, text);
+    }
+    let done = world.json(&["init"]);
+    assert_eq!(
+        world.read(".gitattributes"),
+        "*.png  binary\n_bus/**/*.jsonl   merge=union  -text\n_plans/**/*.jsonl merge=union -text\n\
+         _report/**/*.jsonl merge=union -text\n"
+    );
+    for (path, text) in &mine[1..] {
+        assert_eq!(world.read(path), *text);
+    }
+    assert!(done["kept"].to_string().contains("_plans"), "{done}");
+    assert_eq!(world.git(&["check-attr", "merge", "--", "_bus/events/events.jsonl"]).rsplit(' ').next(), Some("union"));
+}
+
+#[test]
+fn a_fresh_clone_of_a_repository_that_was_set_up_works_at_once() {
+    let world = world();
+    world.ok(&["init"]);
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up teof"]);
+    let clone = world.folder().join("clone");
+    world.git(&["clone", "-q", world.repo.to_str().unwrap(), clone.to_str().unwrap()]);
+    world.ok(&["--root", clone.to_str().unwrap(), "session-boot", "--no-sync"]);
+    assert!(clone.join("_bus/events/events.jsonl").exists());
+    assert!(!world.exists("_bus/events/events.jsonl"));
+}
+
+#[test]
+fn the_wrong_places_say_what_to_do() {
+    let world = world();
+    let folder = world.folder();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    fs::create_dir(folder.join("plain")).unwrap();
+    assert_eq!(code(&world, &["--root", &at("plain"), "init"]), "repository.missing");
+    assert_eq!(code(&world, &["--root", &at("nowhere"), "init"]), "root.missing");
+    assert_eq!(code(&world, &["session-boot", "--agent", "a"]), "hub.not_initialised");
+
+    world.git(&["init", "-q", "--bare", &at("bare.git")]);
+    assert_eq!(code(&world, &["--root", &at("bare.git"), "init"]), "hub.unknown");
+    assert_eq!(code(&world, &["init", "--hub", &at("bare.git")]), "hub.no_worktree");
+
+    world.git(&["init", "-q", &at("inner")]);
+    world.git_in(&folder.join("inner"), &["commit", "-qm", "x", "--allow-empty"]);
+    world.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &at("inner"), "sub"]);
+    let sub = world.repo.join("sub");
+    assert_eq!(code(&world, &["--root", sub.to_str().unwrap(), "init"]), "hub.unknown");
+    world.ok(&["--root", sub.to_str().unwrap(), "init", "--hub", sub.to_str().unwrap()]);
+    world.ok(&["--root", sub.to_str().unwrap(), "session-boot", "--no-sync", "--agent", "codex-1"]);
+    assert!(!world.exists("_bus"));
+    assert_eq!(
+        code(&world, &["--root", world.repo.to_str().unwrap(), "init", "--hub", sub.to_str().unwrap()]),
+        "hub.foreign"
+    );
+
+    world.git(&["checkout", "-q", "--detach"]);
+    assert_eq!(code(&world, &["init"]), "hub.detached");
+    assert_eq!(code(&world, &["init", "--hub", world.repo.to_str().unwrap()]), "hub.detached");
+    assert!(!world.exists("_bus") && !world.exists(".git/teof/hub"));
+    world.git(&["switch", "-q", "main"]);
+
+    world.write("_report", "a file in the way");
+    assert_eq!(code(&world, &["init"]), "hub.folder");
+    assert!(!world.exists("_bus") && !world.exists("teof.toml"), "all or nothing");
+    fs::remove_file(world.repo.join("_report")).unwrap();
+    std::os::unix::fs::symlink("/tmp", world.repo.join("_report")).unwrap();
+    assert_eq!(code(&world, &["init"]), "path.outside");
+    fs::remove_file(world.repo.join("_report")).unwrap();
+
+    world.write("_bus/claims/x.txt", "");
+    assert_eq!(code(&world, &["bus", "commit"]), "hub.incomplete");
+    world.ok(&["init"]);
+    world.ok(&["bus", "commit"]);
+}
+
+#[test]
+fn a_linked_worktree_sets_up_the_main_one() {
+    let world = world();
+    let linked = world.folder().join("linked");
+    world.git(&["worktree", "add", "-q", linked.to_str().unwrap()]);
+    let done = init_in(&world, &linked);
+    assert_eq!(done["hub"], world.repo.to_str().unwrap());
+    assert!(world.exists("_bus") && !linked.join("_bus").exists());
+}
+
+#[test]
+fn a_dedicated_hub_keeps_the_record_away_from_where_people_work() {
+    let world = world();
+    let done = world.json(&["init", "--dedicated"]);
+    let hub = world.folder().join("repo.record");
+    assert_eq!((done["hub"].as_str(), done["branch"].as_str()), (hub.to_str(), Some("teof/record")));
+    assert_eq!(world.git(&["status", "--porcelain"]), "", "the main worktree is as it was");
+    assert_eq!(world.git_in(&hub, &["status", "--porcelain"]), "");
+    assert!(!hub.join("README.md").exists());
+    assert!(fs::read_to_string(hub.join("teof.toml")).unwrap().contains("\ntarget = \"main\"\n"));
+
+    world.ok(&["session-boot", "--no-sync"]);
+    world.git(&["switch", "-qc", "anything"]);
+    world.write("README.md", "work\n");
+    world.git(&["stash", "-qu"]);
+    world.ok(&["session-boot", "--no-sync", "--allow-branch-mismatch"]);
+    assert_eq!(world.json(&["bus", "commit"])["outcome"], "committed");
+    assert_eq!(world.git(&["log", "-1", "--format=%s", "teof/record"]), "Commit the record");
+    assert_eq!(world.json(&["init", "--dedicated"])["wrote"], serde_json::json!([]));
+    assert_eq!(world.json(&["init"])["hub"], hub.to_str().unwrap());
+}
+
+#[test]
+fn a_record_that_was_in_the_main_worktree_moves_along() {
+    let world = world();
+    world.ok(&["init"]);
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up teof"]);
+    world.ok(&["session-boot", "--no-sync"]);
+    world.ok(&["init", "--dedicated"]);
+    world.ok(&["session-boot", "--no-sync"]);
+    let hub = world.folder().join("repo.record");
+    let log = fs::read_to_string(hub.join("_bus/events/events.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 2, "{log}");
+    assert_eq!(world.lines("_bus/events/events.jsonl").len(), 1, "the old copy is history");
+}
+
+#[test]
+fn a_bare_repository_gets_a_dedicated_hub() {
+    let world = world();
+    let bare = world.folder().join("bare.git");
+    world.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
+    world.ok(&["--root", bare.to_str().unwrap(), "init", "--dedicated"]);
+    world.ok(&[
+        "--root",
+        bare.to_str().unwrap(),
+        "session-boot",
+        "--no-sync",
+        "--allow-branch-mismatch",
+        "--agent",
+        "codex-1",
+    ]);
+    assert!(world.folder().join("bare.record/_bus/events/events.jsonl").exists());
+}
