@@ -78,8 +78,8 @@ impl Document {
             (Some(Value::Array(old)), Value::Array(new))
                 if new.starts_with(old) || (old.len() == new.len() && !old.is_empty()) =>
             {
-                let items = new.iter().enumerate();
-                items.into_iter().try_for_each(|(i, item)| self.set(&child(pointer, &i.to_string()), item.clone()))
+                let mut items = new.iter().enumerate();
+                items.try_for_each(|(i, item)| self.set(&child(pointer, &i.to_string()), item.clone()))
             }
             (Some(_), _) if pointer.is_empty() => Err(self.shape(pointer, "the document must stay an object")),
             (Some(_), _) => self.replace(pointer, &value),
@@ -152,25 +152,29 @@ impl Document {
             ast::Value::Array(_) if key.parse() == Ok(members.len()) => (members.len(), None),
             _ => return Err(missing()),
         };
-        // The white space before member `i`, which a neighbour of it takes over.
-        let lead = |i: usize| match i {
-            0 => Some(&self.text[container.start() + 1..members[0].start]).filter(|space| space.contains('\n')),
-            _ => self.text[members[i - 1].end..members[i].start].split_once(',').map(|(_, space)| space),
-        };
-        let lead = |i: usize| lead(i).unwrap_or(self.layout.gap());
         let (range, text) = if members.is_empty() {
             let shape = self.layout.shape_at(&self.text, container.start());
             (container.start() + 1..container.end() - 1, self.layout.only_member(name, value, &shape))
-        } else if at == members.len() {
-            let lead = lead(at - 1);
-            let member = self.layout.member(name, value, &Shape::after(lead));
-            (members[at - 1].end..members[at - 1].end, format!(",{lead}{member}"))
         } else {
-            let lead = lead(at);
+            let neighbour = at.min(members.len() - 1);
+            let lead = self.lead(container, &members, neighbour);
             let member = self.layout.member(name, value, &Shape::after(lead));
-            (members[at].start..members[at].start, format!("{member},{lead}"))
+            let (place, text) = match at < members.len() {
+                true => (members[at].start, format!("{member},{lead}")),
+                false => (members[neighbour].end, format!(",{lead}{member}")),
+            };
+            (place..place, text)
         };
         self.splice(range, &text)
+    }
+
+    /// The white space before member `i`, which a new neighbour of it takes over.
+    fn lead(&self, container: &ast::Value<'_>, members: &[Range<usize>], i: usize) -> &str {
+        let found = match i {
+            0 => Some(&self.text[container.start() + 1..members[0].start]).filter(|space| space.contains('\n')),
+            _ => self.text[members[i - 1].end..members[i].start].split_once(',').map(|(_, space)| space),
+        };
+        found.unwrap_or(self.layout.gap())
     }
 
     fn cut(&mut self, parent: &str, key: &str) -> Result<()> {

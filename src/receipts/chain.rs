@@ -72,6 +72,7 @@ fn link(path: &str, shown: &str, seal: Seal<'_>, prev: Option<Option<u64>>, numb
 mod tests {
     use super::*;
     use crate::base::Stamp;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn line(path: &str, prev: Option<&str>) -> (String, String) {
@@ -117,5 +118,21 @@ mod tests {
         );
         let again = line("one", None).0.replace("\"0\"", "\"1\"");
         assert_eq!(of(&[&one, &again]), ["2 ledger.altered", "2 receipt.rewritten"]);
+    }
+
+    proptest! {
+        /// One byte, anywhere but the newline that ends the file.
+        #[test]
+        fn no_byte_can_be_changed_unseen(at: prop::sample::Index, byte: u8) {
+            let mut ledger = three().concat().into_bytes();
+            let at = at.index(ledger.len() - 1);
+            let same = std::mem::replace(&mut ledger[at], byte) == byte;
+            prop_assert_eq!(check("l", &ledger).is_empty(), same, "{}", String::from_utf8_lossy(&ledger));
+        }
+
+        #[test]
+        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            check("l", &bytes);
+        }
     }
 }

@@ -57,6 +57,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn receipt() -> String {
@@ -94,5 +95,24 @@ mod tests {
         assert_eq!(check(compact.as_bytes()), Seal::Right);
         let empty = sealed(Map::new());
         assert_eq!(check(empty.as_bytes()), Seal::Right);
+    }
+
+    proptest! {
+        /// Layout may change, and the bytes of the hash's own key; what the receipt says may not.
+        #[test]
+        fn what_a_receipt_says_cannot_be_changed_unseen(at: prop::sample::Index, byte in 0x20..0x7f_u8) {
+            let text = receipt();
+            let mut bytes = text.clone().into_bytes();
+            bytes[at.index(text.len())] = byte;
+            let says = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+            if check(&bytes) == Seal::Right {
+                prop_assert_eq!(says(&bytes), says(text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            check(&[&bytes[..], b"{\"receipt_sha256\": \"\"}"].concat());
+        }
     }
 }
