@@ -37,14 +37,18 @@ pub fn inbox(agent: &str) -> String {
 /// The last `limit` messages (0: all) of a channel, oldest first, each once. Lines that are no message
 /// are passed over.
 pub fn tail(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<MessageLine>> {
+    let lines = tail_lines(hub, channel, limit)?;
+    Ok(lines.iter().filter_map(|line| MessageLine::parse(line)).collect())
+}
+
+/// Like [`tail`], as they stand in the file.
+pub fn tail_lines(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<Vec<u8>>> {
     names::check_id("channel", channel)?;
     let mut known = HashSet::new();
     let mut found = Vec::new();
     jsonl::for_each_line_backwards(&hub.path(&paths::channel(channel))?, |line| {
-        if let Some(message) = MessageLine::parse(line)
-            && known.insert(line.to_vec())
-        {
-            found.push(message);
+        if MessageLine::parse(line).is_some() && known.insert(line.to_vec()) {
+            found.push(line.to_vec());
         }
         limit == 0 || found.len() < limit
     })?;

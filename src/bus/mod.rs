@@ -15,6 +15,7 @@ mod line;
 pub mod log;
 pub mod messages;
 mod trace;
+pub mod watch;
 
 pub use documents::{Damaged, Listing};
 pub use line::{check_length, check_text};

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod collect;
 pub mod commands;
 pub mod consent;
+pub mod fencing;
 pub mod glob;
 pub mod preflight;
 pub mod prerequisites;

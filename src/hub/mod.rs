@@ -207,7 +207,9 @@ impl Hub {
 
     fn check_folders(&self) -> Result<()> {
         let missing: Vec<_> = paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect();
-        if missing.is_empty() {
+        // A stash or a reset can take whole folders away: where something was acknowledged, the marks say
+        // what is missing, and nobody is told to begin anew.
+        if missing.is_empty() || !self.marks().logs().is_empty() {
             return Ok(());
         }
         let refusal = if missing.len() == paths::OWNED.len() {

@@ -16,5 +16,8 @@ pub mod post;
 pub mod record;
 pub mod release;
 pub mod sync;
+pub mod restore;
+pub mod status;
 pub mod takeover;
 pub mod tasks;
+pub mod verify;

@@ -11,6 +11,7 @@ mod foreman;
 mod house;
 mod init;
 mod log;
+mod log_loss;
 mod plans;
 mod preflight;
 mod race;

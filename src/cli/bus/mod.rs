@@ -10,7 +10,11 @@ mod pause;
 mod ping;
 mod release;
 pub(super) mod report;
+mod restore;
+mod status;
 mod takeover;
+mod verify;
+mod watch;
 mod write;
 
 use std::process::ExitCode;
@@ -42,6 +46,10 @@ enum Command {
     Message(message::Args),
     Ping(ping::Args),
     Directive(directive::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -55,5 +63,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Message(args) => message::run(args, app),
         Command::Ping(args) => ping::run(args, app),
         Command::Directive(args) => directive::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Watch(args) => watch::run(args, app),
+        Command::Verify(args) => verify::run(args, app),
+        Command::Restore(args) => restore::run(args, app),
     }
 }

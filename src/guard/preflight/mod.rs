@@ -58,6 +58,16 @@ pub fn bus_logs(tree: &Tree) -> Vec<Finding> {
     }
 }
 
+/// The rules for the event log, the channels and the ledger alone; not sorted yet.
+///
+/// # Errors
+/// As [`full`].
+pub fn bus(tree: &Tree, base: Option<&Base>) -> Result<Report> {
+    let mut report = Report::default();
+    logs(tree, base, &mut report)?;
+    Ok(report)
+}
+
 /// Runs a rule for single documents over all of them.
 fn documents(tree: &Tree, files: &[String], rule: fn(&str, &[u8]) -> Vec<Finding>, report: &mut Report) {
     let found = parallel::map(files, |path| match tree.read(path) {

@@ -31,7 +31,7 @@ pub struct Report {
 
 impl Report {
     /// By file, then line, each finding once; every one with a line and a hint.
-    pub(super) fn sorted(mut self) -> Report {
+    pub fn sorted(mut self) -> Report {
         for found in &mut self.findings {
             found.line.get_or_insert(1);
             found.hint.get_or_insert_with(|| "mend it by hand, or take the file back from git".to_owned());

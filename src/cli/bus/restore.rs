@@ -1,0 +1,52 @@
+//! `teof bus restore`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::ops::restore::{self, Mended};
+
+/// Bring back what a stash, a reset, a bad merge or damage took from logs and claims: from git, from the
+/// lines that are whole, and from what this machine saw acknowledged. Files are copied aside first.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let mended = restore::restore(app.hub()?, args.dry_run)?;
+    app.result(&json!({"dry_run": args.dry_run, "mended": mended}), || {
+        mended.iter().map(|mended| words(mended, args.dry_run)).collect::<Vec<_>>().join("\n")
+    });
+    if mended.is_empty() {
+        app.say("nothing is missing; nothing was changed");
+    } else if !args.dry_run {
+        app.say("to see that all is well: teof bus verify");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(mended: &Mended, dry: bool) -> String {
+    let mut parts = Vec::new();
+    let done = if dry { "would come" } else { "came" };
+    let is_claim = mended.path.ends_with(".json");
+    for (count, whence) in [(mended.from_git, "from git"), (mended.from_marks, "from what this machine acknowledged")] {
+        match count {
+            0 => {}
+            _ if is_claim => parts.push(format!("the claim {done} {whence}")),
+            n => parts.push(format!("{n} {} {done} {whence}", if n == 1 { "line" } else { "lines" })),
+        }
+    }
+    if mended.left_out > 0 {
+        parts.push(format!("{} damaged left out", mended.left_out));
+    }
+    parts.extend(mended.note.clone());
+    if let Some(aside) = &mended.aside {
+        parts.push(format!("as it was: {}", aside.display()));
+    }
+    text::safe(&format!("{}: {}", mended.path, parts.join("; ")))
+}

@@ -1,0 +1,111 @@
+//! `teof bus status`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, Stamp, env};
+use crate::cli::App;
+use crate::hub::Hub;
+use crate::model::event::Severity;
+use crate::ops::status::{self, Preset, Query};
+use crate::seats::manifest;
+
+/// Show claims, the latest events, and whether a manager is there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Defaults for a purpose: support (medium and high, six hours) or manager (high, four hours)
+    #[arg(long, value_parser = preset, value_name = "PRESET")]
+    preset: Option<Preset>,
+    /// Show this many events after the filters; 0 shows all [default: 10, 20 with a preset]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only this seat's claims and events; may be given again [default: the seat that works here;
+    /// everybody with a preset]
+    #[arg(long = "agent", value_name = "SEAT")]
+    agents: Vec<String>,
+    /// Everybody's claims and events
+    #[arg(long, conflicts_with = "agents")]
+    all: bool,
+    /// Only events of this severity; may be given again
+    #[arg(long = "severity", value_parser = severity, value_name = "SEVERITY")]
+    severities: Vec<Severity>,
+    /// Only claims that are active or paused
+    #[arg(long)]
+    active_only: bool,
+    /// Only events from this time on; beats the window
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Stamp>,
+    /// How many hours events go back; 0 is without end [default: 24, or the preset's]
+    #[arg(long, value_name = "HOURS", value_parser = number, allow_negative_numbers = true)]
+    window_hours: Option<f64>,
+    /// After how many minutes a silent manager is stale; 0 does not look [default: 30]
+    #[arg(long, value_name = "MINUTES", value_parser = number, allow_negative_numbers = true)]
+    manager_window: Option<f64>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let mut query = Query::new(args.preset);
+    query.limit = args.limit.unwrap_or(query.limit);
+    query.active_only |= args.active_only;
+    query.since = args.since;
+    if !args.severities.is_empty() {
+        query.severities = args.severities;
+    }
+    if let Some(hours) = args.window_hours {
+        query.window = span(hours, 3600.0)?;
+    }
+    if let Some(minutes) = args.manager_window {
+        query.manager_window = span(minutes, 60.0)?;
+    }
+    query.agents = match (args.all, args.agents.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, false) => args.agents,
+        // A preset is for looking at others.
+        (false, true) if args.preset.is_some() => Vec::new(),
+        (false, true) => here(hub)?.into_iter().collect(),
+    };
+    let report = status::look(hub, query)?;
+    app.result(&report.document(), || report.text());
+    if report.damaged.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    app.say(format!("{} damaged files are named above; to mend them: teof bus restore", report.damaged.len()));
+    Ok(ExitCode::FAILURE)
+}
+
+/// The seat that works here, if one does.
+fn here(hub: &Hub) -> Result<Option<String>> {
+    match env::var(env::AGENT) {
+        Some(agent) => Ok(Some(agent)),
+        None => Ok(manifest::current(hub)?.map(|found| found.agent().to_owned())),
+    }
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    Preset::parse(text).ok_or_else(|| "a preset is support or manager".to_owned())
+}
+
+pub fn severity(text: &str) -> Result<Severity, String> {
+    Severity::parse(text).ok_or_else(|| "a severity is low, medium or high".to_owned())
+}
+
+/// For clap: a time such as `2026-01-05T10:00:00Z`.
+pub fn time(text: &str) -> Result<Stamp, String> {
+    Stamp::parse(text).ok_or_else(|| "a time is written as 2026-01-05T10:00:00Z".to_owned())
+}
+
+/// For clap: a number that is not negative.
+pub fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "it is a number, 0 or more".to_owned())
+}
+
+/// So many units; 0 is no window at all.
+pub fn span(number: f64, seconds: f64) -> Result<Option<Duration>> {
+    if number == 0.0 {
+        return Ok(None);
+    }
+    let span = Duration::try_from_secs_f64(number * seconds);
+    span.map(Some).map_err(|e| Refusal::usage("span.invalid", format!("{number} is no window: {e}")).into())
+}

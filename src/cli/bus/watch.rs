@@ -1,0 +1,76 @@
+//! `teof bus watch`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::status::{number, span, time};
+use crate::base::{Result, Stamp, json, names};
+use crate::bus::watch::{self, Filter, Follower, Item};
+use crate::cli::App;
+
+/// Show the latest events, oldest first, and with --follow what comes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Stay, and show what comes; ends with Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// Show this channel's messages among the events: a task's (with that task's events only),
+    /// manager-report, or agent-<id>
+    #[arg(long, value_name = "CHANNEL")]
+    task: Option<String>,
+    /// Only this seat's; may be given again
+    #[arg(long = "agent", value_name = "SEAT")]
+    agents: Vec<String>,
+    /// Only this kind of event, or type of message; may be given again
+    #[arg(long = "event", value_name = "KIND")]
+    kinds: Vec<String>,
+    /// Only from this time on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Stamp>,
+    /// Show at most this many of what the filters leave, before following; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
+    /// How many hours to look back; 0 is without end
+    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = number, allow_negative_numbers = true)]
+    window_hours: f64,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    if let Some(channel) = &args.task {
+        names::check_id("channel", channel)?;
+    }
+    let window = span(args.window_hours, 3600.0)?.map(|window| hub.now().minus(window));
+    let filter = Filter { since: args.since.max(window), agents: args.agents, kinds: args.kinds, channel: args.task };
+    if !args.follow {
+        let items = watch::recent(hub, &filter, args.limit)?;
+        let raw: Vec<_> = items.iter().map(|item| &item.raw).collect();
+        app.result(&json!({ "items": raw }), || items.iter().map(Item::line).collect::<Vec<_>>().join("\n"));
+        if items.is_empty() {
+            app.say("nothing matches; to look further back: --window-hours 0");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Begun first, so that nothing falls between what is shown and what comes.
+    let mut follower = Follower::begin(hub, filter.clone())?;
+    let stop = follower.stopper();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || signals.forever().next().map(|_| stop.stop()));
+    let items = watch::recent(hub, &filter, args.limit)?;
+    follower.shown(&items);
+    show(app, &items);
+    while let Some(items) = follower.next()? {
+        show(app, &items);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line each; with `--json` a JSON document each.
+fn show(app: &App, items: &[Item]) {
+    for item in items {
+        app.out(if app.json() { json::compact(&item.raw) } else { item.line() });
+    }
+}

@@ -1,0 +1,337 @@
+//! `bus restore`: a damaged or fallen-behind log or claim, put together again from git, from its own
+//! lines that are whole, and from what this machine saw acknowledged and git does not have yet.
+//!
+//! Nothing is thrown away: a file that is rewritten is first copied aside, out of the tree. What git has
+//! committed comes back as it was, and first, so that the difference is what was appended.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::verify::committed;
+use crate::base::{Refusal, Result, files, json, names};
+use crate::guard::preflight::Base;
+use crate::hub::{Hub, Repair, paths};
+use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::event::{Seal, check_seal};
+
+/// The largest log that is put together, in bytes.
+const MAX_LOG: u64 = 8 << 30;
+
+/// What was done to a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// Relative to the hub.
+    pub path: String,
+    /// Lines (of a claim: the whole file) that git had.
+    pub from_git: usize,
+    /// Lines (of a claim: the whole file) that this machine saw acknowledged and git does not have.
+    pub from_marks: usize,
+    /// Damaged or altered lines that are only in the copy now.
+    pub left_out: usize,
+    /// Where the file lies as it was; absent when there was none.
+    pub aside: Option<PathBuf>,
+    /// What else is to be said, for people.
+    pub note: Option<String>,
+}
+
+/// Mends what can be mended; with `dry` only tells what would be. Empty: nothing is missing.
+///
+/// Works although the record fell behind, which refuses every other write.
+pub fn restore(hub: &Hub, dry: bool) -> Result<Vec<Mended>> {
+    let mut repair = hub.lock_for_repair("bus restore")?;
+    let base = committed(hub)?;
+    let mut work = Work { hub, base, dry, mended: Vec::new() };
+    let logs = work.logs()?;
+    let bytes: Vec<(String, Option<Vec<u8>>)> =
+        logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
+    for (log, now) in &bytes {
+        // The event log is one set of lines, whatever files it lies in.
+        let others = bytes.iter().filter(|(other, _)| other != log && both_events(log, other));
+        let elsewhere: HashSet<&[u8]> = others.flat_map(|(_, now)| lines(now.as_deref().unwrap_or_default())).collect();
+        work.mend_log(&mut repair, log, now.as_deref(), &elsewhere)?;
+    }
+    for task in work.claimed()? {
+        work.mend_claim(&mut repair, &paths::claim(&task))?;
+    }
+    Ok(work.mended)
+}
+
+struct Work<'h> {
+    hub: &'h Hub,
+    base: Option<Base>,
+    dry: bool,
+    mended: Vec<Mended>,
+}
+
+impl Work<'_> {
+    /// Every log that is there, was there, or is in git.
+    fn logs(&self) -> Result<BTreeSet<String>> {
+        let mut logs: BTreeSet<String> = self.hub.marks().logs().into_iter().collect();
+        for folder in [paths::EVENTS_FOLDER, paths::MESSAGES] {
+            logs.extend(self.names(folder, ".jsonl")?);
+        }
+        if self.committed(paths::LEDGER)?.is_some() {
+            logs.insert(paths::LEDGER.to_owned());
+        }
+        Ok(logs)
+    }
+
+    fn claimed(&self) -> Result<BTreeSet<String>> {
+        let mut tasks: BTreeSet<String> = self.hub.marks().claimed_tasks().into_iter().collect();
+        let stem =
+            |path: String| Some(path.strip_prefix(paths::CLAIMS)?.trim_matches('/').strip_suffix(".json")?.to_owned());
+        tasks.extend(self.names(paths::CLAIMS, ".json")?.into_iter().filter_map(stem));
+        tasks.retain(|task| names::is_id(task));
+        Ok(tasks)
+    }
+
+    /// The files of a folder, in the tree or in git.
+    fn names(&self, folder: &str, ending: &str) -> Result<Vec<String>> {
+        let entries = std::fs::read_dir(self.hub.root.join(folder)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let names = names.filter(|name| name.ends_with(ending) && !name.starts_with('.'));
+        let mut found: Vec<String> = names.map(|name| format!("{folder}/{name}")).collect();
+        if let Some(base) = &self.base {
+            found.extend(base.files(folder, ending)?);
+        }
+        Ok(found)
+    }
+
+    fn committed(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.base.as_ref().map_or(Ok(None), |base| base.read(path))
+    }
+
+    /// A file as it is. One that is no regular file is named and left alone (the outer `None`).
+    fn read(&mut self, path: &str, max: u64) -> Option<Option<Vec<u8>>> {
+        match self.hub.path(path).and_then(|path| files::read(&path, max)) {
+            Ok(bytes) => Some(bytes),
+            Err(e) => {
+                let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| e.to_string());
+                let note = Some(format!("left alone: {why}"));
+                self.mended.push(Mended { path: path.to_owned(), note, ..Mended::default() });
+                None
+            }
+        }
+    }
+
+    fn mend_log(
+        &mut self,
+        repair: &mut Repair<'_>,
+        log: &str,
+        now: Option<&[u8]>,
+        elsewhere: &HashSet<&[u8]>,
+    ) -> Result<()> {
+        let git = self.committed(log)?.unwrap_or_default();
+        let kept = self.hub.marks().uncommitted(log)?;
+        let parts = Parts::of(&git, now.unwrap_or_default(), &kept, elsewhere);
+        if parts.is_whole() {
+            return self.accept(repair, log);
+        }
+        let mut done = Mended {
+            path: log.to_owned(),
+            from_git: parts.from_git,
+            from_marks: parts.from_marks,
+            left_out: parts.left_out,
+            ..Mended::default()
+        };
+        if !self.dry {
+            done.aside = now.map(|now| self.set_aside(log, now)).transpose()?;
+            repair.replace(log, &parts.whole())?;
+            repair.accept_log(log)?;
+        }
+        self.mended.push(done);
+        Ok(())
+    }
+
+    /// Nothing is missing; a mark that says otherwise (lines moved to a sealed log, or were there twice)
+    /// is set right.
+    fn accept(&mut self, repair: &mut Repair<'_>, log: &str) -> Result<()> {
+        if self.hub.marks().check_log(&self.hub.root, log).is_ok() {
+            return Ok(());
+        }
+        let note = Some("shorter than it was, but every line is there: accepted as it is".to_owned());
+        self.mended.push(Mended { path: log.to_owned(), note, ..Mended::default() });
+        if self.dry { Ok(()) } else { repair.accept_log(log) }
+    }
+
+    fn mend_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {
+        let Some(now) = self.read(path, files::MAX_DOCUMENT) else { return Ok(()) };
+        let at = self.hub.root.join(path);
+        let rank_of = |bytes: &[u8]| rank(&at, bytes);
+        let current = now.as_deref().and_then(rank_of);
+        let git = self.committed(path)?;
+        let mark = self.hub.marks().claim(path)?.map(|(_, bytes)| bytes);
+        let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
+        // Of equals the mark: it is what this machine acknowledged last.
+        let best = from(git, true).into_iter().chain(from(mark, false)).max_by_key(|(rank, ..)| *rank);
+        let mut done = Mended { path: path.to_owned(), ..Mended::default() };
+        match best {
+            Some((rank, ..)) if current >= Some(rank) => return Ok(()),
+            None if current.is_some() => return Ok(()),
+            None => {
+                done.note = Some("damaged, and neither git nor this machine has another copy: mend it by hand".into());
+            }
+            Some((_, is_git, bytes)) => {
+                done.from_git = usize::from(is_git);
+                done.from_marks = usize::from(!is_git);
+                if !self.dry {
+                    done.aside = now.map(|now| self.set_aside(path, &now)).transpose()?;
+                    repair.replace(path, &bytes)?;
+                    repair.accept_claim(path, &bytes)?;
+                }
+            }
+        }
+        self.mended.push(done);
+        Ok(())
+    }
+
+    /// Copies a file, as it is, out of the tree.
+    fn set_aside(&self, path: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let stem = format!("aside/{}-{}", path.replace('/', "%"), self.hub.now().compact());
+        let aside = (1..)
+            .map(|n| self.hub.local(&if n == 1 { stem.clone() } else { format!("{stem}-{n}") }))
+            .find(|aside| !aside.exists())
+            .unwrap_or_else(|| self.hub.local(&stem));
+        files::create_parent(&aside)?;
+        files::replace(&aside, bytes)?;
+        Ok(aside)
+    }
+}
+
+/// How far a claim has come: its epoch and, within one, from active over paused to its end. Every way
+/// back raises the epoch, so of two copies the one with the higher rank is the later one.
+fn rank(path: &Path, bytes: &[u8]) -> Option<(u64, u8)> {
+    let claim = ClaimFile { raw: json::parse_object(bytes, path).ok()? };
+    claim.agent_id()?;
+    let status = match claim.status() {
+        Some(ClaimStatus::Active) => 0,
+        Some(ClaimStatus::Paused) => 1,
+        // Other tools' words for the end.
+        Some(ClaimStatus::Released | ClaimStatus::Done) | None => 2,
+    };
+    Some((claim.epoch(), status))
+}
+
+fn both_events(a: &str, b: &str) -> bool {
+    [a, b].iter().all(|path| path.starts_with(paths::EVENTS_FOLDER))
+}
+
+/// A log taken apart.
+struct Parts<'a> {
+    /// What git has and no other log has now, in its order.
+    git: Vec<&'a [u8]>,
+    /// What survives in the file and git does not have.
+    survivors: Vec<&'a [u8]>,
+    /// What was acknowledged and is nowhere else.
+    marks: Vec<&'a [u8]>,
+    from_git: usize,
+    from_marks: usize,
+    left_out: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn of(git: &'a [u8], now: &'a [u8], kept: &'a [u8], elsewhere: &HashSet<&[u8]>) -> Parts<'a> {
+        let present: HashSet<&[u8]> = lines(now).collect();
+        let committed: HashSet<&[u8]> = lines(git).collect();
+        let mut left_out = 0;
+        let survivors: Vec<&[u8]> = lines(now)
+            .filter(|line| !committed.contains(line))
+            .filter(|line| {
+                let whole = is_whole(line);
+                left_out += usize::from(!whole);
+                whole
+            })
+            .collect();
+        let git: Vec<&[u8]> = lines(git).filter(|line| present.contains(line) || !elsewhere.contains(line)).collect();
+        let mut known: HashSet<&[u8]> = survivors.iter().copied().collect();
+        let marks: Vec<&[u8]> = lines(kept)
+            .filter(|line| is_whole(line) && !committed.contains(line) && !elsewhere.contains(line))
+            .filter(|line| known.insert(line))
+            .collect();
+        let from_git = git.iter().filter(|line| !present.contains(*line)).count();
+        Parts { from_git, from_marks: marks.len(), git, survivors, marks, left_out }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.from_git == 0 && self.from_marks == 0 && self.left_out == 0
+    }
+
+    fn whole(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in self.git.iter().chain(&self.survivors).chain(&self.marks) {
+            bytes.extend_from_slice(line);
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}
+
+/// The lines that are not blank; what follows the last newline is one, too.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// A JSON object that belongs to its id, if it has one.
+fn is_whole(line: &[u8]) -> bool {
+    line.trim_ascii_start().first() == Some(&b'{')
+        && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+        && !matches!(check_seal(line), Seal::Wrong(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts(git: &str, now: &str, kept: &str, elsewhere: &[&str]) -> (String, usize, usize, usize) {
+        let elsewhere = elsewhere.iter().map(|line| line.as_bytes()).collect();
+        let parts = Parts::of(git.as_bytes(), now.as_bytes(), kept.as_bytes(), &elsewhere);
+        let whole = String::from_utf8(parts.whole()).unwrap().replace('\n', " ");
+        (whole.trim_end().to_owned(), parts.from_git, parts.from_marks, parts.left_out)
+    }
+
+    #[test]
+    fn a_log_is_put_together_from_what_is_left_of_it() {
+        let done = |whole: &str, git, marks, out| (whole.to_owned(), git, marks, out);
+        let (git, kept) = ("{\"a\":1}\n{\"b\":1}\n", "{\"c\":1}\n{\"d\":1}\n");
+        let all = "{\"a\":1} {\"b\":1} {\"c\":1} {\"d\":1}";
+        assert_eq!(parts(git, "", kept, &[]), done(all, 2, 2, 0));
+        assert_eq!(parts(git, git, kept, &[]), done(all, 0, 2, 0));
+        assert_eq!(parts(git, &format!("{git}{kept}"), kept, &[]), done(all, 0, 0, 0));
+        assert_eq!(
+            parts(git, "{\"d\":1}\n{\"a\":1}\n", kept, &[]),
+            done("{\"a\":1} {\"b\":1} {\"d\":1} {\"c\":1}", 1, 1, 0)
+        );
+        assert_eq!(parts("", "{\"a\":1}\nnot json\n{\"b\"", "", &[]), done("{\"a\":1}", 0, 0, 2));
+        assert_eq!(parts("not json\n", "not json\n", "", &[]), done("not json", 0, 0, 0), "git has it: it stays");
+        assert_eq!(parts(git, "", "", &["{\"a\":1}"]), done("{\"b\":1}", 1, 0, 0), "sealed elsewhere");
+    }
+
+    #[test]
+    fn of_two_copies_of_a_claim_the_later_one_counts() {
+        let rank = |text: &str| rank(Path::new("T.json"), text.as_bytes());
+        let active = rank(r#"{"agent_id":"a","status":"active","epoch":2}"#);
+        assert!(active < rank(r#"{"agent_id":"a","status":"done","epoch":2}"#));
+        assert!(active < rank(r#"{"agent_id":"b","status":"active","epoch":3}"#));
+        assert!(active > rank(r#"{"agent_id":"b","status":"done"}"#));
+        assert!(rank("{\"agent_id\"").is_none() && rank("[]").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_whole_line_is_lost_and_a_second_time_changes_nothing(
+            git in "(\\{\"[ab]\":[1-3]\\}\n|x\n){0,4}", now in "[{}\"ab:1x\n]{0,30}", kept in "(\\{\"[cd]\":1\\}\n){0,3}"
+        ) {
+            let elsewhere = HashSet::new();
+            let whole = Parts::of(git.as_bytes(), now.as_bytes(), kept.as_bytes(), &elsewhere).whole();
+            let there: HashSet<&[u8]> = lines(&whole).collect();
+            let wanted = lines(git.as_bytes()).chain(lines(now.as_bytes()).chain(lines(kept.as_bytes())).filter(|l| is_whole(l)));
+            for line in wanted {
+                prop_assert!(there.contains(line));
+            }
+            prop_assert!(Parts::of(git.as_bytes(), &whole, kept.as_bytes(), &elsewhere).is_whole());
+        }
+    }
+}
