@@ -159,7 +159,7 @@ pub struct Follower<'h> {
 }
 
 impl<'h> Follower<'h> {
-    /// Begins: lines that are there now are known, later ones come from [`Follower::next`].
+    /// Begins: lines that are there now are known, later ones come from [`Follower::wait`].
     pub fn begin(hub: &'h Hub, filter: Filter) -> Result<Follower<'h>> {
         let (send, wakes) = channel();
         let mut follower = Follower {
@@ -178,7 +178,7 @@ impl<'h> Follower<'h> {
         Ok(follower)
     }
 
-    /// To end [`Follower::next`] from elsewhere.
+    /// To end [`Follower::wait`] from elsewhere.
     pub fn stopper(&self) -> Stop {
         Stop(self.send.clone())
     }
@@ -191,7 +191,7 @@ impl<'h> Follower<'h> {
     }
 
     /// Waits for a change and gives back what is new and wanted; `None` once it was stopped.
-    pub fn next(&mut self) -> Result<Option<Vec<Item>>> {
+    pub fn wait(&mut self) -> Result<Option<Vec<Item>>> {
         match self.wakes.recv_timeout(SAFETY) {
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => {}

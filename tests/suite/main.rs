@@ -12,6 +12,7 @@ mod house;
 mod init;
 mod log;
 mod log_loss;
+mod log_read;
 mod plans;
 mod preflight;
 mod race;

@@ -4,6 +4,7 @@ pub(super) mod claim;
 mod commit;
 mod directive;
 mod event;
+mod inbox;
 mod message;
 pub(super) mod offer;
 mod pause;
@@ -46,6 +47,7 @@ enum Command {
     Message(message::Args),
     Ping(ping::Args),
     Directive(directive::Args),
+    Inbox(inbox::Args),
     Status(status::Args),
     Watch(watch::Args),
     Verify(verify::Args),
@@ -63,6 +65,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Message(args) => message::run(args, app),
         Command::Ping(args) => ping::run(args, app),
         Command::Directive(args) => directive::run(args, app),
+        Command::Inbox(args) => inbox::run(args, app),
         Command::Status(args) => status::run(args, app),
         Command::Watch(args) => watch::run(args, app),
         Command::Verify(args) => verify::run(args, app),

@@ -62,7 +62,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let items = watch::recent(hub, &filter, args.limit)?;
     follower.shown(&items);
     show(app, &items);
-    while let Some(items) = follower.next()? {
+    while let Some(items) = follower.wait()? {
         show(app, &items);
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,113 @@
+//! A seat's inbox: the channel `agent-<id>`, what of it is unread, and the receipt of having looked
+//! (the playbook: bus_inbox).
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Result, Stamp, json, names};
+use crate::bus::messages;
+use crate::hub::{Act, Hub, paths};
+use crate::model::message::MessageLine;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub agent: String,
+    /// How many of the last messages; 0: all.
+    pub limit: usize,
+    /// Remember that everything was read.
+    pub mark_read: bool,
+    /// Leave a receipt, here or (an empty path) in its usual place.
+    pub receipt: Option<String>,
+    /// Where it is remembered what was read, instead of the usual place.
+    pub state: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Inbox {
+    pub channel: String,
+    /// Oldest first.
+    pub messages: Vec<MessageLine>,
+    /// Messages later than the last one that was marked as read.
+    pub unread: usize,
+    /// Relative to the hub; absent when none was written.
+    pub receipt: Option<String>,
+    last: Option<Stamp>,
+    seen: Option<Stamp>,
+}
+
+impl Inbox {
+    /// Whether a message is later than the last one that was marked as read.
+    pub fn is_unread(&self, message: &MessageLine) -> bool {
+        unread(message, self.seen)
+    }
+}
+
+/// Reads the inbox; writes only the receipt and, when it is marked as read, the state: both or neither.
+pub fn look(hub: &Hub, look: &Look) -> Result<Inbox> {
+    let agent = names::check_id("agent", &look.agent)?;
+    let channel = messages::inbox(agent);
+    let folder = paths::session(agent);
+    let state_path = look.state.clone().unwrap_or_else(|| format!("{folder}/agent-inbox-state.json"));
+    let state = json::read_object(&hub.path(&state_path)?)?.unwrap_or_default();
+    let seen = state.get("last_seen_ts").and_then(Value::as_str).and_then(Stamp::parse);
+
+    let all = messages::tail_lines(hub, &channel, 0)?;
+    let shown = if look.limit == 0 { &all[..] } else { &all[all.len().saturating_sub(look.limit)..] };
+    let parsed: Vec<MessageLine> = all.iter().filter_map(|line| MessageLine::parse(line)).collect();
+    let mut inbox = Inbox {
+        unread: parsed.iter().filter(|message| unread(message, seen)).count(),
+        last: parsed.iter().filter_map(MessageLine::at).max(),
+        messages: shown.iter().filter_map(|line| MessageLine::parse(line)).collect(),
+        channel,
+        receipt: None,
+        seen,
+    };
+    let mut act = Act::new(format!("inbox of {agent}"));
+    if let Some(place) = &look.receipt {
+        let usual = || format!("{folder}/agent-inbox-tail.txt");
+        let place = if place.is_empty() { usual() } else { place.clone() };
+        act.replace(place.as_str(), receipt(hub, look, &inbox, shown));
+        inbox.receipt = Some(place);
+    }
+    if look.mark_read {
+        act.replace(state_path, json::pretty(&marked(hub.now(), state, inbox.last)) + "\n");
+    }
+    if !act.is_empty() {
+        hub.lock("bus inbox")?.perform(act)?;
+    }
+    Ok(inbox)
+}
+
+fn unread(message: &MessageLine, seen: Option<Stamp>) -> bool {
+    seen.is_none_or(|seen| message.at().is_some_and(|at| at > seen))
+}
+
+/// The state with what was read by now; fields that others keep there stay.
+fn marked(now: Stamp, mut state: Map<String, Value>, last: Option<Stamp>) -> Map<String, Value> {
+    state.insert("last_checked_at".into(), json!(now));
+    if let Some(last) = last {
+        state.insert("last_seen_ts".into(), json!(last));
+    }
+    state
+}
+
+fn receipt(hub: &Hub, look: &Look, inbox: &Inbox, lines: &[Vec<u8>]) -> String {
+    let header = [
+        ("agent", look.agent.clone()),
+        ("channel", paths::channel(&inbox.channel)),
+        ("captured_at", hub.now().to_string()),
+        ("requested_entries", look.limit.to_string()),
+        ("written_entries", lines.len().to_string()),
+        ("unread_since_state", inbox.unread.to_string()),
+        ("last_message_ts", inbox.last.map(|last| last.to_string()).unwrap_or_default()),
+    ];
+    let mut text: String = header.iter().map(|(key, value)| format!("# {key}={value}\n")).collect();
+    for line in lines {
+        text += &String::from_utf8_lossy(line);
+        text.push('\n');
+    }
+    if lines.is_empty() {
+        text += "(inbox empty)\n";
+    }
+    text
+}
