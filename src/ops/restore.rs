@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::verify::committed;
 use crate::base::{Refusal, Result, files, json, names};
+use crate::bus::events;
 use crate::guard::preflight::Base;
 use crate::hub::{Hub, Repair, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
@@ -18,6 +19,8 @@ use crate::model::event::{Seal, check_seal};
 
 /// The largest log that is put together, in bytes.
 const MAX_LOG: u64 = 8 << 30;
+/// How many earlier places of the branch are looked at.
+const EARLIER: usize = 100;
 
 /// What was done to a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,16 +39,26 @@ pub struct Mended {
     pub note: Option<String>,
 }
 
-/// Mends what can be mended; with `dry` only tells what would be. Empty: nothing is missing.
+/// How far a restore goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Only tell what would be done.
+    pub dry: bool,
+    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why.
+    pub accept: bool,
+}
+
+/// Mends what can be mended. Empty: nothing is missing.
 ///
 /// Works although the record fell behind, which refuses every other write.
-pub fn restore(hub: &Hub, dry: bool) -> Result<Vec<Mended>> {
+pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
     let mut repair = hub.lock_for_repair("bus restore")?;
     let base = committed(hub)?;
-    let mut work = Work { hub, base, dry, mended: Vec::new() };
+    let mut work = Work { hub, base, limits, moved: false, mended: Vec::new() };
     let logs = work.logs()?;
     let bytes: Vec<(String, Option<Vec<u8>>)> =
         logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
+    work.moved = work.only_moved(&bytes);
     for (log, now) in &bytes {
         // The event log is one set of lines, whatever files it lies in.
         let others = bytes.iter().filter(|(other, _)| other != log && both_events(log, other));
@@ -61,7 +74,9 @@ pub fn restore(hub: &Hub, dry: bool) -> Result<Vec<Mended>> {
 struct Work<'h> {
     hub: &'h Hub,
     base: Option<Base>,
-    dry: bool,
+    limits: Limits,
+    /// The event log has at least as many bytes as were acknowledged, in whatever files.
+    moved: bool,
     mended: Vec<Mended>,
 }
 
@@ -123,37 +138,95 @@ impl Work<'_> {
         now: Option<&[u8]>,
         elsewhere: &HashSet<&[u8]>,
     ) -> Result<()> {
-        let git = self.committed(log)?.unwrap_or_default();
+        let mut git = self.committed(log)?.unwrap_or_default();
         let kept = self.hub.marks().uncommitted(log)?;
-        let parts = Parts::of(&git, now.unwrap_or_default(), &kept, elsewhere);
-        if parts.is_whole() {
-            return self.accept(repair, log);
+        let now_bytes = now.unwrap_or_default();
+        if self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
+            // The record was committed, and the branch was taken back since.
+            for earlier in self.earlier()? {
+                add_lines(&mut git, &earlier.read(log)?.unwrap_or_default());
+                if !self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
+                    break;
+                }
+            }
+        }
+        let parts = Parts::of(&git, now_bytes, &kept, elsewhere);
+        let whole = parts.whole();
+        let short = self.is_short(log, whole.len());
+        if parts.is_whole() && self.hub.marks().check_log(&self.hub.root, log).is_ok() {
+            return Ok(());
         }
         let mut done = Mended {
             path: log.to_owned(),
             from_git: parts.from_git,
             from_marks: parts.from_marks,
             left_out: parts.left_out,
+            note: self.note(log, short, whole.len(), parts.is_whole()),
             ..Mended::default()
         };
-        if !self.dry {
-            done.aside = now.map(|now| self.set_aside(log, now)).transpose()?;
-            repair.replace(log, &parts.whole())?;
-            repair.accept_log(log)?;
+        if !self.limits.dry {
+            if !parts.is_whole() {
+                done.aside = now.map(|now| self.set_aside(log, now)).transpose()?;
+                repair.replace(log, &whole)?;
+            }
+            if !short || self.limits.accept {
+                repair.accept_log(log)?;
+                self.count_moved(repair, log)?;
+            }
         }
         self.mended.push(done);
         Ok(())
     }
 
-    /// Nothing is missing; a mark that says otherwise (lines moved to a sealed log, or were there twice)
-    /// is set right.
-    fn accept(&mut self, repair: &mut Repair<'_>, log: &str) -> Result<()> {
-        if self.hub.marks().check_log(&self.hub.root, log).is_ok() {
+    /// Lines that moved to a log which somebody else sealed are acknowledged there from now on: they
+    /// explain one shorter file, and not the next one, too.
+    fn count_moved(&self, repair: &mut Repair<'_>, log: &str) -> Result<()> {
+        if !log.starts_with(paths::EVENTS_FOLDER) {
             return Ok(());
         }
-        let note = Some("shorter than it was, but every line is there: accepted as it is".to_owned());
-        self.mended.push(Mended { path: log.to_owned(), note, ..Mended::default() });
-        if self.dry { Ok(()) } else { repair.accept_log(log) }
+        let marks = self.hub.marks();
+        let sealed = events::logs(self.hub)?.into_iter().filter(|log| paths::is_sealed(log));
+        sealed.filter(|log| marks.log_length(log) == 0).try_for_each(|log| repair.accept_log(&log))
+    }
+
+    fn note(&self, log: &str, short: bool, length: usize, unchanged: bool) -> Option<String> {
+        let known = self.hub.marks().log_length(log);
+        match (short, self.limits.accept) {
+            (true, true) => Some(format!("accepted with {length} bytes, where {known} were acknowledged")),
+            (true, false) => Some(format!(
+                "{known} bytes were acknowledged, {length} are left, and no copy of the rest was found; if it was only \
+                 doubled lines, take it as it is: teof bus restore --accept"
+            )),
+            (false, _) if unchanged => Some("nothing is missing: its lines lie in another order or file".to_owned()),
+            (false, _) => None,
+        }
+    }
+
+    /// Whether a log of this length lacks something that was acknowledged.
+    fn is_short(&self, log: &str, length: usize) -> bool {
+        let moved = self.moved && log.starts_with(paths::EVENTS_FOLDER);
+        !moved && (length as u64) < self.hub.marks().log_length(log)
+    }
+
+    /// Whether the event log has all its bytes, though a file of it is shorter: it was sealed elsewhere,
+    /// and a merge brought that here.
+    fn only_moved(&self, logs: &[(String, Option<Vec<u8>>)]) -> bool {
+        let events = || logs.iter().filter(|(log, _)| log.starts_with(paths::EVENTS_FOLDER));
+        let found: usize = events().map(|(_, now)| now.as_ref().map_or(0, Vec::len)).sum();
+        let known: u64 = events().map(|(log, _)| self.hub.marks().log_length(log)).sum();
+        found as u64 >= known
+    }
+
+    /// Where the record's branch was before, newest first, as its reflog tells.
+    fn earlier(&self) -> Result<Vec<Base>> {
+        let Some(branch) = self.hub.branch() else { return Ok(Vec::new()) };
+        let path = self.hub.common_dir.join("logs/refs/heads").join(branch);
+        let text = files::read(&path, MAX_LOG).ok().flatten().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let mut known = HashSet::new();
+        let commits = text.lines().rev().flat_map(|line| line.split(' ').take(2).collect::<Vec<_>>().into_iter().rev());
+        let commits = commits.filter(|commit| known.insert(*commit)).take(EARLIER);
+        Ok(commits.filter_map(|commit| Base::find(&self.hub.worktree(), commit).ok()).collect())
     }
 
     fn mend_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {
@@ -176,7 +249,7 @@ impl Work<'_> {
             Some((_, is_git, bytes)) => {
                 done.from_git = usize::from(is_git);
                 done.from_marks = usize::from(!is_git);
-                if !self.dry {
+                if !self.limits.dry {
                     done.aside = now.map(|now| self.set_aside(path, &now)).transpose()?;
                     repair.replace(path, &bytes)?;
                     repair.accept_claim(path, &bytes)?;
@@ -265,6 +338,20 @@ impl<'a> Parts<'a> {
             bytes.push(b'\n');
         }
         bytes
+    }
+}
+
+/// Adds the lines that are not there yet.
+fn add_lines(bytes: &mut Vec<u8>, more: &[u8]) {
+    let known: HashSet<&[u8]> = lines(bytes).collect();
+    let new: Vec<&[u8]> = lines(more).filter(|line| !known.contains(line)).collect();
+    let new = new.join(&b'\n');
+    if !new.is_empty() {
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(&new);
+        bytes.push(b'\n');
     }
 }
 

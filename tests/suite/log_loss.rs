@@ -325,3 +325,49 @@ impl Following {
         assert_eq!(self.lines.iter().count(), 0, "nothing was shown twice");
     }
 }
+
+#[test]
+fn a_record_commit_that_was_reset_away_comes_back_from_the_reflog() {
+    let world = world();
+    log_event(&world, "s0", "first");
+    commit(&world);
+    log_event(&world, "s0", "second");
+    world.ok(&["bus", "message", "--agent", "s0", "--task", "manager-report", "--type", "note", "--summary", "x"]);
+    world.ok(&["bus", "commit"]);
+    assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "3");
+    log_event(&world, "s0", "third");
+    let before = (world.read(EVENTS), world.read("_bus/messages/manager-report.jsonl"));
+    world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    assert_eq!(world.refused(&event("s0", "refused"))["code"], "record.behind");
+    world.ok(&["bus", "restore"]);
+    assert_eq!(before, (world.read(EVENTS), world.read("_bus/messages/manager-report.jsonl")));
+    log_event(&world, "s0", "goes on");
+    assert_eq!(codes(&world), [] as [String; 0]);
+}
+
+#[test]
+fn a_log_that_was_sealed_elsewhere_is_accepted_and_one_that_lost_lines_is_not() {
+    let world = world();
+    for n in 0..5 {
+        log_event(&world, "s0", &format!("event {n}"));
+    }
+    let text = world.read(EVENTS);
+    let (moved, left) = text.split_at(text.match_indices('\n').nth(3).unwrap().0 + 1);
+    // As a merge brings it from a clone that sealed the log.
+    world.write("_bus/events/events-20260105T100000Z.jsonl", moved);
+    world.write(EVENTS, left);
+    assert_eq!(world.refused(&event("s0", "refused"))["code"], "record.behind");
+    let done = world.json(&["bus", "restore"]);
+    assert_eq!((done["mended"][0]["from_marks"].as_u64(), world.read(EVENTS).as_str()), (Some(0), left));
+    log_event(&world, "s0", "goes on");
+    assert_eq!(codes(&world), [] as [String; 0]);
+
+    // Gone from everywhere: the marks' copy, too.
+    std::fs::remove_dir_all(world.repo.join(".git/teof/marks/lines")).unwrap();
+    world.write(EVENTS, left);
+    let done = world.json(&["bus", "restore"]);
+    assert!(done["mended"][0]["note"].as_str().unwrap().contains("no copy of the rest was found"), "{done}");
+    assert_eq!(world.refused(&event("s0", "refused"))["code"], "record.behind", "nothing is accepted by itself");
+    world.ok(&["bus", "restore", "--accept"]);
+    log_event(&world, "s0", "goes on");
+}

@@ -160,4 +160,8 @@ fn an_inbox_counts_what_is_unread_until_it_is_marked() {
     world.ok(&["bus", "inbox", "--agent", "codex-2"]);
     assert!(world.read("_report/session/codex-2/agent-inbox-tail.txt").ends_with("(inbox empty)\n"));
     assert_eq!(world.refused(&["bus", "inbox", "--agent", "a", "--receipt", "../x"])["code"], "path.outside");
+    world.write("AGENT_MANIFEST.json", "{\"agent_id\": \"m\"}");
+    world.ok(&["bus", "inbox", "--agent", "reader"]);
+    assert!(!world.exists("_report/session/reader"), "who looks into another's inbox leaves no trace in it");
+    assert_eq!(world.refused(&["bus", "inbox", "--agent", "reader", "--mark-read"])["code"], "agent.mismatch");
 }

@@ -38,11 +38,17 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    // Anybody may read; only the seat itself leaves its receipt and remembers what it read.
+    let (agent, own) = match (seats::resolve(hub, args.agent.as_deref()), &args.agent) {
+        (Ok(agent), _) => (agent, true),
+        (Err(_), Some(other)) if !args.mark_read => (other.clone(), false),
+        (Err(e), _) => return Err(e),
+    };
     let look = Look {
-        agent: seats::resolve(hub, args.agent.as_deref())?,
+        agent,
         limit: args.limit,
         mark_read: args.mark_read,
-        receipt: (!args.no_capture_receipt).then(|| args.receipt.unwrap_or_default()),
+        receipt: (own && !args.no_capture_receipt).then(|| args.receipt.unwrap_or_default()),
         state: args.state,
     };
     let inbox = inbox::look(hub, &look)?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
-use crate::ops::restore::{self, Mended};
+use crate::ops::restore::{self, Limits, Mended};
 
 /// Bring back what a stash, a reset, a bad merge or damage took from logs and claims: from git, from the
 /// lines that are whole, and from what this machine saw acknowledged. Files are copied aside first.
@@ -15,10 +15,14 @@ pub struct Args {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
+    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why
+    #[arg(long)]
+    accept: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let mended = restore::restore(app.hub()?, args.dry_run)?;
+    let limits = Limits { dry: args.dry_run, accept: args.accept };
+    let mended = restore::restore(app.hub()?, limits)?;
     app.result(&json!({"dry_run": args.dry_run, "mended": mended}), || {
         mended.iter().map(|mended| words(mended, args.dry_run)).collect::<Vec<_>>().join("\n")
     });
