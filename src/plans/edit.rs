@@ -236,3 +236,62 @@ fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
             .into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::hub::{Hub, paths};
+    use crate::model::backlog::ItemStatus;
+    use crate::plans::backlog;
+
+    const PLAN: &str = r#"{"plan_id": "2026-01-05-a", "steps": [
+    {"id": "S1", "title": "one", "receipts": ["r"]},
+    {"id": "S2", "title": "two"}
+]}"#;
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("repo");
+        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(&root).status().unwrap();
+        assert!(init.success());
+        paths::OWNED.iter().for_each(|folder| std::fs::create_dir(root.join(folder)).unwrap());
+        std::fs::write(root.join("_plans/2026-01-05-a.plan.json"), PLAN).unwrap();
+        std::fs::write(root.join(paths::BACKLOG), r#"{"items": [{"id": "ND-1", "status": "pending"}]}"#).unwrap();
+        (dir, Hub::find(Some(&root), Clock::Machine).unwrap())
+    }
+
+    #[test]
+    fn edits_of_one_act_build_on_each_other() {
+        let (_dir, hub) = hub();
+        let mut writer = hub.lock("test").unwrap();
+        let mut act = Act::new("test");
+        let running = StepChange { status: Some(Status::InProgress), ..StepChange::default() };
+        let done = StepChange {
+            status: Some(Status::Done),
+            last_run: Some(json!({"outcome": "succeeded"})),
+            receipts: vec!["r".into(), "s".into()],
+            ..StepChange::default()
+        };
+        for _ in 0..2 {
+            // What was done already is not done twice.
+            set_status(&writer, &mut act, "2026-01-05-a", Status::InProgress).unwrap();
+            link(&writer, &mut act, "2026-01-05-a", "bus", "_bus/claims/ND-1.json").unwrap();
+        }
+        set_step(&writer, &mut act, "2026-01-05-a", "S2", &running).unwrap();
+        assert!(set_step(&writer, &mut act, "2026-01-05-a", "S1", &running).is_err(), "one step at a time");
+        set_step(&writer, &mut act, "2026-01-05-a", "S2", &done).unwrap();
+        backlog::set_status(&writer, &mut act, "ND-1", ItemStatus::InProgress).unwrap();
+        backlog::set_status(&writer, &mut act, "ND-1", ItemStatus::Done).unwrap();
+        assert_eq!(store::find(&hub, "2026-01-05-a").unwrap().bytes, PLAN.as_bytes(), "nothing is written yet");
+        writer.perform(act).unwrap();
+        let plan = store::find(&hub, "2026-01-05-a").unwrap().plan;
+        assert_eq!((plan.status(), plan.links().len()), (Some(Status::InProgress), 1));
+        let step = plan.step("S2").unwrap();
+        assert_eq!((step.status(), step.receipts()), (Some(Status::Done), vec!["s"]), "another step lists r");
+        assert_eq!(plan.receipts(), ["r", "s"]);
+        let backlog = backlog::read(&hub).unwrap();
+        assert_eq!(backlog.item("ND-1").unwrap().status(), Some(ItemStatus::Done));
+        assert_eq!(backlog.raw["history"].as_array().unwrap().len(), 1);
+    }
+}
