@@ -1,5 +1,7 @@
 //! Writing to the bus: events and messages, one or many, guarded, all under one lock and in one act.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -84,7 +86,10 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
         return Ok(repeated(answer));
     }
     let mut stale = None;
-    for post in posts {
+    // A session is asked for once, and once each claim that is shown instead.
+    let mut asked = HashSet::new();
+    let shown = |post: &Post| post.epoch.map(|epoch| (post.task().map(str::to_owned), epoch));
+    for post in posts.iter().filter(|post| asked.insert(shown(post))) {
         stale = claim::admit(hub, &as_shown(author, post), post.task(), what).map_err(|e| place(e, post))?;
         if stale.is_some() {
             break;
