@@ -8,16 +8,20 @@ use super::look;
 use super::select::{Candidate, Ranking, Taker};
 use super::sources::Scope;
 use crate::base::{Refusal, Result};
-use crate::hub::Hub;
-use crate::ops::claim::{Done, Request};
+use crate::hub::{self, Hub};
+use crate::ops::claim::Request;
 use crate::ops::pickup::pickup;
+use crate::ops::{self, Answer};
 
 /// Takes the best task for the author of `terms`, whose own task is not looked at. When somebody
 /// else was faster, the next best: the choice is made without the lock, the claim decides.
 ///
 /// # Errors
 /// `task.none` (exit 4) when there is nothing to take, with what was passed over and why.
-pub fn next(hub: &Hub, terms: &Request) -> Result<Done> {
+pub fn next(hub: &Hub, terms: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    if let Some(answer) = ops::answered(hub, repeat)? {
+        return Ok(answer);
+    }
     let mut lost = BTreeMap::new();
     loop {
         let ranking = rank(hub, &terms.author.agent, lost.clone())?;
@@ -27,7 +31,7 @@ pub fn next(hub: &Hub, terms: &Request) -> Result<Done> {
             plan: terms.plan.clone().or_else(|| best.plan_id.clone()),
             ..terms.clone()
         };
-        match pickup(hub, &request) {
+        match pickup(hub, &request, repeat) {
             Err(e) if is_gone(&e) => lost.insert(best.task_id.clone(), e.to_string()),
             done => return done,
         };

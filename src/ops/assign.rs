@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value, json};
+
 use super::claim::{self, Done, check_branch, plan_id};
+use super::frame::{self, Answer, Call};
 use super::mirror;
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
-use crate::guard::claim::{Author, admit};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::guard::claim::Author;
+use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::assignment::Assignment;
 use crate::model::event::Event;
 use crate::model::message::Message;
@@ -48,6 +51,15 @@ impl Request {
             scaffold: false,
         }
     }
+
+    /// What makes one request another one than the next.
+    pub fn arguments(&self) -> Value {
+        json!({
+            "agent": self.author.agent, "task": self.task, "engineer": self.engineer, "plan": self.plan,
+            "branch": self.branch, "note": self.note, "claim": self.claim,
+            "lease": self.lease.map(|lease| lease.as_secs()), "scaffold": self.scaffold,
+        })
+    }
 }
 
 /// What was done.
@@ -61,22 +73,26 @@ pub struct Assigned {
     pub remarks: Vec<String>,
 }
 
+impl Assigned {
+    /// `{assignment: {…}, event, claim}`; `claim` as `bus claim` answers, or null.
+    pub fn document(&self) -> Value {
+        let assignment: Map<_, _> = self.assignment.fields().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        json!({"assignment": assignment, "event": self.event, "claim": self.claim.as_ref().map(Done::document)})
+    }
+}
+
 /// Assigns a task.
 ///
 /// # Errors
 /// What is wrong with a name, a text or the manager's session; with a claim wanted, `claim.held` and
 /// `claim.running` (exit 3) when somebody else has the task. Nothing is written then.
-pub fn assign(hub: &Hub, request: &Request) -> Result<Assigned> {
-    let stale = admit(hub, &request.author, None, "task assign")?;
-    let mut writer = hub.lock(&format!("task assign {}", request.task))?;
-    let mut act = Act::new(format!("assign {}", request.task));
-    let mut done = stage(&writer, &mut act, request)?;
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
-    }
-    writer.perform(act)?;
-    Ok(done)
+pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let Request { author, task, .. } = request;
+    let call = Call { command: "task assign", author, task, bound: false, request: repeat };
+    frame::perform(hub, &call, |writer, act| {
+        let done = stage(writer, act, request)?;
+        Ok((done.document(), done.remarks))
+    })
 }
 
 /// Puts an assignment into an act; asks nothing about sessions.
@@ -94,7 +110,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<As
     let message = message(&done.assignment);
     messages::stage(writer, act, task_id, &message)?;
     if engineer != manager {
-        messages::stage(writer, act, &format!("agent-{}", engineer.to_lowercase()), &message)?;
+        messages::stage(writer, act, &messages::inbox(engineer), &message)?;
     }
     let mut event = Event::new(manager, "assign", format!("{manager} assigned {task_id} to {engineer}"))
         .on_task(task_id)

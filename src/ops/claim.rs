@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::frame::{self, Answer, Call};
 use super::mirror;
 use crate::base::{Refusal, Result, Stamp, lock, names, text};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
 use crate::bus::{activity, claims, events};
-use crate::guard::claim::{Author, admit};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::guard::claim::Author;
+use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::backlog::ItemStatus;
 use crate::model::claim::{Claim, ClaimStatus, default_branch};
 use crate::model::event::Event;
@@ -46,6 +47,15 @@ impl Request {
             assigned_by: None,
         }
     }
+
+    /// What makes one request another one than the next.
+    pub fn arguments(&self) -> Value {
+        json!({
+            "agent": self.author.agent, "task": self.task, "branch": self.branch, "plan": self.plan,
+            "status": self.status.as_str(), "notes": format!("{:?}", self.notes),
+            "lease": self.lease.map(|lease| lease.as_secs()), "allow_unassigned": self.allow_unassigned,
+        })
+    }
 }
 
 /// What was done.
@@ -65,6 +75,22 @@ impl Done {
     pub fn path(&self) -> String {
         paths::claim(&self.claim.task_id)
     }
+
+    /// `{claim: {…}, path, event, from}`; `event` is null when nothing had to be written.
+    pub fn document(&self) -> Value {
+        let fields = self.claim.fields().into_iter().filter(|(_, value)| !value.is_null());
+        let claim: Map<String, Value> = fields.map(|(key, value)| (key.to_owned(), value)).collect();
+        json!({"claim": claim, "path": self.path(), "event": self.event, "from": self.from.as_ref().map(former)})
+    }
+
+    pub(super) fn told(self) -> (Value, Vec<String>) {
+        (self.document(), self.remarks)
+    }
+}
+
+/// What is kept of the claim before, in answers and events.
+fn former(from: &Claim) -> Value {
+    json!({"agent_id": from.agent_id, "status": from.status.as_str(), "epoch": from.epoch})
 }
 
 /// Claims a task. Acknowledged means durable: when this returns, claim and event are on disk.
@@ -72,17 +98,10 @@ impl Done {
 /// # Errors
 /// `claim.held` (exit 3) and the other refusals of `claim_rules`; `claim.unassigned` and
 /// `claim.assigned` (exit 1); a session that is not fresh; a record that fell behind.
-pub fn claim(hub: &Hub, request: &Request) -> Result<Done> {
-    let stale = admit(hub, &request.author, Some(&request.task), "bus claim")?;
-    let mut writer = hub.lock(&format!("bus claim {}", request.task))?;
-    let mut act = Act::new(format!("claim {}", request.task));
-    let mut done = stage(&writer, &mut act, request)?;
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
-    }
-    writer.perform(act)?;
-    Ok(done)
+pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let Request { author, task, .. } = request;
+    let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
+    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
 }
 
 /// Puts a claim into an act; asks nothing about sessions.
@@ -129,9 +148,7 @@ pub(super) fn event(done: &Done, kind: &str, summary: String) -> Event {
         event = event.meta("lease_expires_at", json!(at));
     }
     match &done.from {
-        Some(from) => {
-            event.meta("from", json!({"agent_id": from.agent_id, "status": from.status.as_str(), "epoch": from.epoch}))
-        }
+        Some(from) => event.meta("from", former(from)),
         None => event,
     }
 }

@@ -9,6 +9,7 @@ pub mod boot;
 pub mod claim;
 pub mod consent;
 mod dedicated;
+mod frame;
 pub mod inbox;
 pub mod init;
 mod mirror;
@@ -22,3 +23,5 @@ pub mod sync;
 pub mod takeover;
 pub mod tasks;
 pub mod verify;
+
+pub use frame::{Answer, answered};

@@ -3,28 +3,32 @@
 
 use super::assign;
 use super::claim::{self, Done, assigned_to};
+use super::frame::{self, Answer, Call};
 use crate::base::Result;
 use crate::bus::{assignments, holds};
-use crate::guard::claim::admit;
-use crate::hub::{Act, Hub};
+use crate::hub::{self, Act, Hub, Writer};
 
 /// Picks a task up for the author of the request.
 ///
 /// # Errors
 /// `claim.assigned` (exit 1) when it is another's; `task.on_hold` (exit 1); `claim.held` (exit 3).
-pub fn pickup(hub: &Hub, request: &claim::Request) -> Result<Done> {
+pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
-    let stale = admit(hub, author, Some(task), "task pickup")?;
-    let mut writer = hub.lock(&format!("task pickup {task}"))?;
-    let mut act = Act::new(format!("pick up {task}"));
-    let assignment = assignments::load(hub, task)?.map(|found| found.file);
-    holds::check(hub, task, "pickup")?;
-    let mut done = match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
+    let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
+    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
+}
+
+/// Puts a pickup into an act; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Result<Done> {
+    let claim::Request { author, task, .. } = request;
+    let assignment = assignments::load(writer.hub(), task)?.map(|found| found.file);
+    holds::check(writer.hub(), task, "pickup")?;
+    match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
         Some(engineer) if engineer != author.agent => {
             let manager = assignment.as_ref().and_then(|assignment| assignment.manager());
-            return Err(assigned_to(task, engineer, manager).into());
+            Err(assigned_to(task, engineer, manager).into())
         }
-        Some(_) => claim::stage(&writer, &mut act, request)?,
+        Some(_) => claim::stage(writer, act, request),
         None => {
             let to_self = assign::Request {
                 plan: request.plan.clone(),
@@ -32,22 +36,16 @@ pub fn pickup(hub: &Hub, request: &claim::Request) -> Result<Done> {
                 claim: false,
                 ..assign::Request::new(author.clone(), task, &author.agent)
             };
-            let assigned = assign::stage(&writer, &mut act, &to_self)?;
+            let assigned = assign::stage(writer, act, &to_self)?;
             let request = claim::Request {
                 plan: assigned.assignment.plan_id,
                 branch: assigned.assignment.branch,
                 assigned_by: Some(author.agent.clone()),
                 ..request.clone()
             };
-            let mut done = claim::stage(&writer, &mut act, &request)?;
+            let mut done = claim::stage(writer, act, &request)?;
             done.remarks.extend(assigned.remarks);
-            done
+            Ok(done)
         }
-    };
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
     }
-    writer.perform(act)?;
-    Ok(done)
 }

@@ -1,11 +1,12 @@
 //! Releasing and pausing one's own claim: the claim, its event and the backlog's mirror, in one act.
 
 use super::claim::{Done, event, mirror_claim, missing};
+use super::frame::{self, Answer, Call};
 use crate::base::{Refusal, Result};
 use crate::bus::claim_rules::{self, Notes};
 use crate::bus::{claims, events, holds};
-use crate::guard::claim::{Author, admit, refuse};
-use crate::hub::{Act, Hub, Writer};
+use crate::guard::claim::{Author, refuse};
+use crate::hub::{self, Act, Hub, Writer};
 use crate::model::claim::ClaimStatus;
 
 /// What the holder asks for.
@@ -24,17 +25,10 @@ pub struct Request {
 /// # Errors
 /// `claim.not_found` (exit 4); `claim.held` and `claim.epoch` (exit 3), which leave a line in the
 /// seat's error log; `task.on_hold` (exit 1), which does not keep anybody from pausing.
-pub fn release(hub: &Hub, request: &Request) -> Result<Done> {
-    let stale = admit(hub, &request.author, Some(&request.task), "bus release")?;
-    let mut writer = hub.lock(&format!("bus release {}", request.task))?;
-    let mut act = Act::new(format!("release {}", request.task));
-    let mut done = stage(&mut writer, &mut act, request)?;
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
-    }
-    writer.perform(act)?;
-    Ok(done)
+pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let Request { author, task, .. } = request;
+    let call = Call { command: "bus release", author, task, bound: true, request: repeat };
+    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
 }
 
 /// Puts a release into an act; asks nothing about sessions. A refusal leaves its line at once.

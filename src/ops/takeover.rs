@@ -1,11 +1,12 @@
 //! Having a task that another holds: taking it over, or pausing it, when that holder may be replaced.
 
 use super::claim::{self, Done, event, facts, mirror_claim, missing};
+use super::frame::{self, Answer, Call};
 use crate::base::Result;
 use crate::bus::claim_rules;
 use crate::bus::{claims, events, messages};
-use crate::guard::claim::{Author, admit};
-use crate::hub::{Act, Hub, Writer};
+use crate::guard::claim::Author;
+use crate::hub::{self, Act, Hub, Writer};
 use crate::model::claim::Claim;
 use crate::model::message::Message;
 
@@ -13,22 +14,15 @@ use crate::model::message::Message;
 ///
 /// # Errors
 /// `claim.not_expired`, `claim.running` (exit 3), `claim.not_found` (exit 4).
-pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str) -> Result<Done> {
-    crate::bus::check_text("reason", reason)?;
-    let stale = admit(hub, &request.author, Some(&request.task), "bus takeover")?;
-    let mut writer = hub.lock(&format!("bus takeover {}", request.task))?;
-    let mut act = Act::new(format!("take over {}", request.task));
-    let mut done = stage(&writer, &mut act, request, reason)?;
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
-    }
-    writer.perform(act)?;
-    Ok(done)
+pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let claim::Request { author, task, .. } = request;
+    let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
+    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request, reason)?.told()))
 }
 
 /// Puts a takeover into an act; asks nothing about sessions.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reason: &str) -> Result<Done> {
+    crate::bus::check_text("reason", reason)?;
     let hub = writer.hub();
     let wish = claim::wish(request)?;
     let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
@@ -48,11 +42,15 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
 ///
 /// # Errors
 /// As [`take_over`], and `claim.ended` when nobody holds the task.
-pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str) -> Result<Done> {
+pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
+    frame::perform(hub, &call, |writer, act| Ok(stage_pause(writer, act, author, task, reason)?.told()))
+}
+
+/// Puts a pause into an act; asks nothing about sessions.
+pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &str, reason: &str) -> Result<Done> {
     crate::bus::check_text("reason", reason)?;
-    let stale = admit(hub, author, Some(task), "bus pause")?;
-    let mut writer = hub.lock(&format!("bus pause {task}"))?;
-    let mut act = Act::new(format!("pause {task}"));
+    let hub = writer.hub();
     let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
     let old = found.claim(hub)?;
     if let Some(epoch) = author.epoch {
@@ -60,19 +58,14 @@ pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str) -> Result<Don
     }
     let others = Some(&old).filter(|old| old.agent_id != author.agent);
     let decision = claim_rules::pause(&old, &author.agent, reason, facts(hub, others, true)?)?;
-    claims::stage(&mut act, Some(&found), &decision.claim)?;
+    claims::stage(act, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
     paused.agent_id = author.agent.clone();
-    done.event = Some(events::stage(&writer, &mut act, &paused)?);
+    done.event = Some(events::stage(writer, act, &paused)?);
     if others.is_some() {
-        tell(&writer, &mut act, &old, &author.agent, &format!("{} paused your claim of {task}", author.agent), reason)?;
+        tell(writer, act, &old, &author.agent, &format!("{} paused your claim of {task}", author.agent), reason)?;
     }
-    if let Some(stale) = stale {
-        stale.record(&mut act);
-        done.remarks.push(format!("went on all the same: {}", stale.message));
-    }
-    writer.perform(act)?;
     Ok(done)
 }
 
@@ -81,5 +74,5 @@ fn tell(writer: &Writer<'_>, act: &mut Act, old: &Claim, from: &str, summary: &s
     let mut message = Message::new(from, "note", &old.task_id, summary).meta("epoch", old.epoch);
     message.note = Some(reason.to_owned());
     message.to = Some(old.agent_id.clone());
-    messages::stage(writer, act, &format!("agent-{}", old.agent_id.to_lowercase()), &message)
+    messages::stage(writer, act, &messages::inbox(&old.agent_id), &message)
 }

@@ -397,3 +397,26 @@ fn a_task_is_picked_up_in_one_step() {
         "STATE     PRIORITY  TASK       WHO                                 TITLE\nactive    high      QUEUE-002  codex-1 until 2026-01-05T11:00:00Z  Second\n"
     );
 }
+
+#[test]
+fn a_request_that_is_sent_again_is_answered_and_not_done_again() {
+    let world = world();
+    for task in ["QUEUE-001", "QUEUE-002"] {
+        ok(&world, "manager", &["task", "add", task, "--title", "x", "--request-id", task]);
+        assert_eq!(
+            ok(&world, "manager", &["task", "add", task, "--title", "x", "--request-id", task])["repeated"],
+            true
+        );
+    }
+    let next = ["bus", "claim", "--next", "--request-id", "r1"];
+    let first = ok(&world, "codex-1", &next);
+    let before = tree(&world);
+    let again = ok(&world, "codex-1", &next);
+    assert_eq!(
+        (&again["claim"], &again["event"], &again["repeated"]),
+        (&first["claim"], &first["event"], &json!(true))
+    );
+    assert_eq!(refused(&world, "codex-2", &next)["code"], "request.changed");
+    assert_eq!(tree(&world), before);
+    assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next"])["claim"]["task_id"], "QUEUE-002");
+}

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::write::Repeat;
 use super::{offer, report};
 use crate::base::Result;
 use crate::bus::claim_rules::Notes;
@@ -18,6 +19,8 @@ pub struct Args {
     task: Task,
     #[command(flatten)]
     author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
     #[command(flatten)]
     terms: Terms,
     /// active, paused, released or done
@@ -62,7 +65,7 @@ impl Terms {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.next {
-        return next(&args.author, &args.terms, app);
+        return next(&args.author, &args.terms, &args.repeat, app);
     }
     let hub = app.hub()?;
     let task = args.task.name()?;
@@ -71,17 +74,20 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
     request.status = args.status;
     request.allow_unassigned = args.allow_unassigned;
-    let done = claim(hub, &request).map_err(|e| offer::instead(app, &request.author.agent, e))?;
-    report::show(app, &done, "claimed");
+    let repeat = args.repeat.request("bus claim", &request.arguments())?;
+    let answer = claim(hub, &request, repeat.as_ref());
+    let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
+    report::show(app, &answer, report::claim("claimed"));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Takes the best task that is free: also what `task pickup` without a task does.
-pub fn next(author: &Flags, terms: &Terms, app: &App) -> Result<ExitCode> {
+pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let mut request = Request::new(author.author(hub, None)?, "");
     terms.put_into(&mut request);
-    report::show(app, &take::next(hub, &request)?, "claimed");
+    let repeat = repeat.request("bus claim --next", &request.arguments())?;
+    report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("claimed"));
     Ok(ExitCode::SUCCESS)
 }
 

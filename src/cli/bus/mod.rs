@@ -16,7 +16,7 @@ mod status;
 mod takeover;
 mod verify;
 mod watch;
-mod write;
+pub(super) mod write;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::report;
+use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
@@ -14,6 +15,8 @@ pub struct Args {
     task: Task,
     #[command(flatten)]
     author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
     /// Why; kept in the claim's notes and in the event
     #[arg(long)]
     reason: String,
@@ -22,7 +25,9 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?;
-    let done = pause(hub, &args.author.author(hub, Some(task))?, task, &args.reason)?;
-    report::show(app, &done, "paused");
+    let author = args.author.author(hub, Some(task))?;
+    let repeat = args.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
+    let answer = pause(hub, &author, task, &args.reason, repeat.as_ref())?;
+    report::show(app, &answer, report::claim("paused"));
     Ok(ExitCode::SUCCESS)
 }

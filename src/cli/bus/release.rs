@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::report;
+use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
@@ -15,6 +16,8 @@ pub struct Args {
     task: Task,
     #[command(flatten)]
     author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
     /// What became of the work: done, released (somebody else may go on) or paused
     #[arg(long, default_value = "done", value_parser = status)]
     status: ClaimStatus,
@@ -27,8 +30,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?.to_owned();
     let author = args.author.author(hub, Some(&task))?;
-    let done = release(hub, &Request { author, task, status: args.status, notes: args.notes })?;
-    report::show(app, &done, if args.status == ClaimStatus::Paused { "paused" } else { "released" });
+    let request = Request { author, task, status: args.status, notes: args.notes };
+    let arguments = (&request.author.agent, &request.task, request.status.as_str(), &request.notes);
+    let repeat = args.repeat.request("bus release", &arguments)?;
+    let verb = if request.status == ClaimStatus::Paused { "paused" } else { "released" };
+    report::show(app, &release(hub, &request, repeat.as_ref())?, report::claim(verb));
     Ok(ExitCode::SUCCESS)
 }
 

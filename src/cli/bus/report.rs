@@ -1,42 +1,43 @@
 //! How a change of a claim is told.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::base::text;
 use crate::cli::App;
-use crate::ops::claim::Done;
+use crate::ops::Answer;
 
-/// Prints what was done: `verb` is what happened to the task ("claimed").
-pub fn show(app: &App, done: &Done, verb: &str) {
-    for remark in &done.remarks {
+/// Prints an answer: its document with `repeated` and `remarks`, or its words.
+pub fn show(app: &App, answer: &Answer, words: impl FnOnce(&Value) -> String) {
+    for remark in &answer.remarks {
         app.say(format!("note: {}", text::safe(remark)));
     }
-    app.result(&document(done), || words(done, verb));
+    let mut document = answer.document.clone();
+    document["repeated"] = json!(answer.repeated);
+    document["remarks"] = json!(answer.remarks);
+    app.result(&document, || {
+        let before = if answer.repeated { "done before: " } else { "" };
+        text::safe(&format!("{before}{}", words(&answer.document)))
+    });
 }
 
-/// `{claim: {…}, path, event, from?, remarks}`; `event` is null when nothing had to be written.
-pub fn document(done: &Done) -> Value {
-    let fields = done.claim.fields().into_iter().filter(|(_, value)| !value.is_null());
-    let claim: Map<String, Value> = fields.map(|(key, value)| (key.to_owned(), value)).collect();
-    let from = done
-        .from
-        .as_ref()
-        .map(|from| json!({"agent_id": from.agent_id, "status": from.status.as_str(), "epoch": from.epoch}));
-    json!({"claim": claim, "path": done.path(), "event": done.event, "from": from, "remarks": done.remarks})
-}
-
-fn words(done: &Done, verb: &str) -> String {
-    let claim = &done.claim;
-    let mut line = match done.event {
-        Some(_) => format!("{verb} {} for {}", claim.task_id, claim.agent_id),
-        None => format!("{} is {} for {} already", claim.task_id, claim.status, claim.agent_id),
-    };
-    line += &format!(" (epoch {}, {}, {})", claim.epoch, claim.branch, done.path());
-    if let Some(from) = &done.from {
-        line += &format!("; {} had it ({})", from.agent_id, from.status);
+/// The words for a claim: `verb` is what happened to the task ("claimed").
+pub fn claim<'a>(verb: &'a str) -> impl FnOnce(&Value) -> String + 'a {
+    move |document| {
+        let claim = &document["claim"];
+        let part = |key: &str| claim[key].as_str().unwrap_or_default();
+        let (task, agent) = (part("task_id"), part("agent_id"));
+        let mut line = match document["event"].is_null() {
+            true => format!("{task} is {} for {agent} already", part("status")),
+            false => format!("{verb} {task} for {agent}"),
+        };
+        let path = document["path"].as_str().unwrap_or_default();
+        line += &format!(" (epoch {}, {}, {path})", claim["epoch"], part("branch"));
+        if let Some(former) = document["from"]["agent_id"].as_str() {
+            line += &format!("; {former} had it ({})", document["from"]["status"].as_str().unwrap_or_default());
+        }
+        if let Some(at) = claim["lease_expires_at"].as_str() {
+            line += &format!("; lease until {at}");
+        }
+        line
     }
-    if let Some(at) = claim.lease_expires_at {
-        line += &format!("; lease until {at}");
-    }
-    text::safe(&line)
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::claim::Terms;
 use super::report;
+use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
@@ -17,6 +18,8 @@ pub struct Args {
     #[command(flatten)]
     author: Flags,
     #[command(flatten)]
+    repeat: Repeat,
+    #[command(flatten)]
     terms: Terms,
     /// Why; kept in the event and told to the seat that had the task
     #[arg(long)]
@@ -28,7 +31,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = args.task.name()?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
     args.terms.put_into(&mut request);
-    let done = take_over(hub, &request, &args.reason)?;
-    report::show(app, &done, "took over");
+    let repeat = args.repeat.request("bus takeover", &(request.arguments(), &args.reason))?;
+    let answer = take_over(hub, &request, &args.reason, repeat.as_ref())?;
+    report::show(app, &answer, report::claim("took over"));
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -24,14 +25,15 @@ pub struct Repeat {
 }
 
 impl Repeat {
-    fn request(&self, command: &str, author: &Author, posts: &[Post]) -> Result<Option<Request>> {
-        self.request_id.as_deref().map(|id| Request::new(id, command, &(&author.agent, posts))).transpose()
+    /// `arguments` is everything that makes this call another one than the next.
+    pub fn request(&self, command: &str, arguments: &impl Serialize) -> Result<Option<Request>> {
+        self.request_id.as_deref().map(|id| Request::new(id, command, arguments)).transpose()
     }
 }
 
 /// Writes the posts and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, posts: &[Post], repeat: &Repeat) -> Result<()> {
-    let request = repeat.request(command, author, posts)?;
+    let request = repeat.request(command, &(&author.agent, posts))?;
     let done = post::post(app.hub()?, command, author, posts, request.as_ref())?;
     for remark in &done.remarks {
         app.say(format!("note: {}", text::safe(remark)));

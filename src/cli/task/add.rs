@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
-use crate::base::{Result, text};
+use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
+use crate::cli::bus::report;
+use crate::cli::bus::write::Repeat;
 use crate::model::backlog::NewItem;
 use crate::ops::add;
 
@@ -16,6 +16,8 @@ pub struct Args {
     task: Task,
     #[command(flatten)]
     author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
     /// What is to be done
     #[arg(long)]
     title: String,
@@ -54,9 +56,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         systemic_targets: args.systemic_targets,
         source: args.source,
     };
-    let event = add::add(hub, &author, &item)?;
-    app.result(&json!({"task_id": item.id, "event": event}), || {
-        text::safe(&format!("added {} to the backlog", item.id))
+    let fields = (&item.title, &item.plan, &item.notes, &item.priority, &item.layer, &item.source);
+    let lists = (&item.systemic_scale, &item.systemic_targets);
+    let repeat = args.repeat.request("task add", &(&author.agent, &item.id, fields, lists))?;
+    let answer = add::add(hub, &author, &item, repeat.as_ref())?;
+    report::show(app, &answer, |document| {
+        format!("added {} to the backlog", document["task_id"].as_str().unwrap_or(""))
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::base::{Result, text};
+use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task, span};
 use crate::cli::bus::report;
+use crate::cli::bus::write::Repeat;
 use crate::guard::claim::Author;
-use crate::ops::assign::{Assigned, Request, assign};
+use crate::ops::assign::{Request, assign};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,6 +25,8 @@ pub struct Args {
     manager: Option<String>,
     #[command(flatten)]
     author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
     /// The plan that the work follows, by id or path
     #[arg(long)]
     plan: Option<String>,
@@ -62,26 +65,17 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         scaffold: args.scaffold,
         ..Request::new(author, task, args.engineer)
     };
-    let done = assign(hub, &request)?;
-    for remark in &done.remarks {
-        app.say(format!("note: {}", text::safe(remark)));
-    }
-    app.result(&document(&done), || words(&done));
+    let repeat = args.repeat.request("task assign", &request.arguments())?;
+    report::show(app, &assign(hub, &request, repeat.as_ref())?, words);
     Ok(ExitCode::SUCCESS)
 }
 
-/// `{assignment: {…}, event, claim?, remarks}`; `claim` as `bus claim` prints it.
-fn document(done: &Assigned) -> Value {
-    let assignment: Map<_, _> = done.assignment.fields().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    let claim = done.claim.as_ref().map(report::document);
-    json!({"assignment": assignment, "event": done.event, "claim": claim, "remarks": done.remarks})
-}
-
-fn words(done: &Assigned) -> String {
-    let assignment = &done.assignment;
-    let claimed = match &done.claim {
-        Some(claim) => format!(", claimed on {} (epoch {})", claim.claim.branch, claim.claim.epoch),
-        None => String::new(),
+fn words(document: &Value) -> String {
+    let (assignment, claim) = (&document["assignment"], &document["claim"]["claim"]);
+    let part = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
+    let claimed = match claim.is_null() {
+        true => String::new(),
+        false => format!(", claimed on {} (epoch {})", part(claim, "branch"), claim["epoch"]),
     };
-    text::safe(&format!("assigned {} to {}{claimed}", assignment.task_id, assignment.engineer))
+    format!("assigned {} to {}{claimed}", part(assignment, "task_id"), part(assignment, "engineer"))
 }

@@ -6,6 +6,7 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
 use crate::cli::bus::claim::{self, Terms};
+use crate::cli::bus::write::Repeat;
 use crate::cli::bus::{offer, report};
 use crate::ops::claim::Request;
 use crate::ops::pickup::pickup;
@@ -18,15 +19,19 @@ pub struct Args {
     #[command(flatten)]
     author: Flags,
     #[command(flatten)]
+    repeat: Repeat,
+    #[command(flatten)]
     terms: Terms,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let Some(task) = args.task.given() else { return claim::next(&args.author, &args.terms, app) };
+    let Some(task) = args.task.given() else { return claim::next(&args.author, &args.terms, &args.repeat, app) };
     let hub = app.hub()?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
     args.terms.put_into(&mut request);
-    let done = pickup(hub, &request).map_err(|e| offer::instead(app, &request.author.agent, e))?;
-    report::show(app, &done, "picked up");
+    let repeat = args.repeat.request("task pickup", &request.arguments())?;
+    let answer = pickup(hub, &request, repeat.as_ref());
+    let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
+    report::show(app, &answer, report::claim("picked up"));
     Ok(ExitCode::SUCCESS)
 }

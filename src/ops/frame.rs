@@ -1,0 +1,65 @@
+//! The frame of whatever a seat writes: its session, the lock, a request that was made before, and the
+//! record of what was overridden. Inside it an act is put together, and is written whole.
+
+use serde_json::Value;
+
+use crate::base::Result;
+use crate::guard::claim::{Author, admit};
+use crate::hub::{Act, Hub, Request, Writer};
+
+/// Who calls, and for what.
+pub(super) struct Call<'a> {
+    /// The command, for those who wait for the lock, and for the guard's log: "bus claim".
+    pub command: &'a str,
+    pub author: &'a Author,
+    /// The task that it is about.
+    pub task: &'a str,
+    /// Whether an epoch of that task's claim stands in for a session.
+    pub bound: bool,
+    pub request: Option<&'a Request>,
+}
+
+/// The answer to a call: what the command prints.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub document: Value,
+    /// What could not be mirrored, and what was overridden: for people.
+    pub remarks: Vec<String>,
+    /// The request had been answered before; nothing was written now.
+    pub repeated: bool,
+}
+
+/// Runs `stage` under the lock and performs what it put into the act. It gives back the document of the
+/// answer and its remarks.
+pub(super) fn perform(
+    hub: &Hub,
+    call: &Call<'_>,
+    stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<(Value, Vec<String>)>,
+) -> Result<Answer> {
+    if let Some(answer) = answered(hub, call.request)? {
+        return Ok(answer);
+    }
+    let stale = admit(hub, call.author, Some(call.task).filter(|_| call.bound), call.command)?;
+    let what = format!("{} {}", call.command, call.task);
+    let mut writer = hub.lock(&what)?;
+    if let Some(answer) = answered(hub, call.request)? {
+        return Ok(answer);
+    }
+    let mut act = Act::new(what);
+    let (document, mut remarks) = stage(&mut writer, &mut act)?;
+    if let Some(stale) = stale {
+        stale.record(&mut act);
+        remarks.push(format!("went on all the same: {}", stale.message));
+    }
+    if let Some(request) = call.request {
+        request.keep(hub, &mut act, &document);
+    }
+    writer.perform(act)?;
+    Ok(Answer { document, remarks, repeated: false })
+}
+
+/// The answer that the request was given before, if it was.
+pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> {
+    let answer = request.map_or(Ok(None), |request| request.answered(hub))?;
+    Ok(answer.map(|document| Answer { document, remarks: Vec::new(), repeated: true }))
+}
