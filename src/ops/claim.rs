@@ -9,7 +9,7 @@ use super::mirror;
 use crate::base::{Refusal, Result, Stamp, lock, names, text};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
-use crate::bus::{activity, claims, events};
+use crate::bus::{activity, claims, events, holds};
 use crate::guard::claim::Author;
 use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::backlog::ItemStatus;
@@ -119,6 +119,10 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     };
     let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
     let decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
+    if !decision.claim.status.is_live() {
+        // `--status done` is a release by another name.
+        holds::check(hub, &wish.task, "release")?;
+    }
     claims::stage(act, found.as_ref(), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     if act.pending(&done.path()).is_none() {

@@ -248,6 +248,7 @@ fn a_hold_stops_a_release_and_not_a_pause() {
     world.write("_bus/messages/QUEUE-001.jsonl", "{\"ts\":\"2026-01-05T10:00:00Z\",\"from\":\"manager\",\"type\":\"hold\",\"task_id\":\"QUEUE-001\",\"summary\":\"look again\"}\n");
     let error = refused(&world, "codex-1", &["bus", "release", "QUEUE-001"]);
     assert_eq!((&error["code"], &error["held_by"]), (&json!("task.on_hold"), &json!("manager")));
+    assert_eq!(refused(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--status", "done"])["code"], "task.on_hold");
     ok(&world, "codex-1", &["bus", "release", "QUEUE-001", "--status", "paused"]);
 }
 
