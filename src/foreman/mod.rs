@@ -5,6 +5,7 @@
 
 mod bench;
 pub mod companion;
+mod evidence;
 mod judge;
 pub mod preview;
 mod record;

@@ -2,24 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
+use super::evidence::Receipt;
 use super::report::{End, Entered, Report};
 use crate::base::{Result, json};
 use crate::bus::events;
 use crate::guard::claim::errors;
-use crate::guard::collect::{Collected, Receipt};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{Event, Severity};
 use crate::model::outcome::Verdict;
 use crate::receipts::{self, ledger};
 
 /// Writes it all and gives back the envelope's path, relative to the hub.
-pub fn write(hub: &Hub, report: &mut Report, collected: &Collected, end: &End) -> Result<String> {
+pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<String> {
     let mut writer = hub.lock(&format!("record run {}", report.run))?;
     let mut act = Act::new(format!("record run {}", report.run));
     let agent = report.work.order.agent_id.clone();
     report.receipts.clear();
-    for receipt in &collected.receipts {
-        enter(&writer, &mut act, &agent, receipt, report)?;
+    for receipt in report.evidence.receipts.clone() {
+        enter(&writer, &mut act, &agent, &receipt, report)?;
     }
     let now = hub.now();
     let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
@@ -45,7 +45,7 @@ fn refused(end: &End) -> bool {
 
 /// One receipt into the act, under its own name, or beside an older one of that name.
 fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report: &mut Report) -> Result<()> {
-    let text = std::str::from_utf8(&receipt.bytes)?;
+    let text = receipt.text.as_str();
     let hub = writer.hub();
     let mut path = receipt.target.clone();
     let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;

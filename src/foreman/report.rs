@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::bench::Performed;
+use super::evidence::Evidence;
 use super::routines::Round;
 use super::work::Work;
 use crate::base::Stamp;
@@ -71,6 +72,9 @@ pub struct Report<'a> {
     pub tests: Vec<Performed>,
     pub diff: Option<DiffReport>,
     pub findings: Vec<Finding>,
+    /// What the work left; it enters the record with the envelope.
+    pub evidence: Evidence,
+    /// What of it has entered.
     pub receipts: Vec<Entered>,
     /// Owned paths that the worker changed in its worktree and that were taken back.
     pub restored: Vec<String>,
@@ -93,6 +97,7 @@ impl<'a> Report<'a> {
             tests: Vec::new(),
             diff: None,
             findings: Vec::new(),
+            evidence: Evidence::default(),
             receipts: Vec::new(),
             restored: Vec::new(),
             kept: Vec::new(),

@@ -10,11 +10,10 @@ use super::judge::{self, halted};
 use super::report::{End, Report};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{record, routines, stage, trusted};
+use super::{evidence, record, routines, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::collect::Collected;
 use crate::guard::result::dotgit;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths};
@@ -63,17 +62,20 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     }
     let mut report = Report::new(&work, &run, started_at);
     let outcome = match attempt(hub, request, &mut report, stop, say) {
-        Ok((end, collected)) => settle(hub, report, end, collected)?,
+        Ok(end) => settle(hub, report, end)?,
         Err(e) => {
             let end = failed(&report, &e);
             report.findings.extend(taught(&e));
-            settle(hub, report, end, Collected::default())?
+            settle(hub, report, end)?
         }
     };
     let bytes = json::pretty(&outcome) + "\n";
     let path = hub.local(&paths::outcome(&run));
     files::create_parent(&path)?;
     files::replace(&path, bytes.as_bytes())?;
+    if outcome.verdict == Verdict::Succeeded {
+        evidence::forget(hub, work.job());
+    }
     Ok(outcome)
 }
 
@@ -85,18 +87,12 @@ fn already_running(work: &Work, lock: &std::path::Path) -> Refusal {
 }
 
 /// Everything between lock and envelope.
-fn attempt(
-    hub: &Hub,
-    request: &Request,
-    report: &mut Report,
-    stop: &AtomicBool,
-    say: &dyn Fn(&str),
-) -> Result<(End, Collected)> {
+fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool, say: &dyn Fn(&str)) -> Result<End> {
     let work = report.work;
     admit(hub, request, report)?;
     let mut watch = Watch::begin(hub, work, &report.run.clone(), stop, request.unattended)?;
     if let Some(halt) = watch.boundary()? {
-        return Ok((halted(halt), Collected::default()));
+        return Ok(halted(halt));
     }
     let supervisor = Supervisor::new()?;
     let settings = hub.settings()?.worker.clone();
@@ -122,21 +118,22 @@ fn attempt(
 
     if let Some(end) = stage::perform_all(hub, report, &bench, &mut watch, say)? {
         report.after = Some(routines::round(hub, work.scan_after)?);
-        return Ok((end, Collected::default()));
+        return Ok(end);
     }
-    let collected = judge::receipts(hub, report, &bench.receipts())?;
+    report.findings.extend(report.evidence.findings.clone());
+    report.findings.extend(evidence::missing(hub, report));
     stage::restore_owned(report)?;
     judge::guards(hub, report, &before)?;
     if !report.findings.iter().any(Finding::stops)
         && let Some(end) = judge::tests(hub, report, &bench, &mut watch, &before)?
     {
-        return Ok((end, collected));
+        return Ok(end);
     }
     report.after = Some(routines::round(hub, work.scan_after)?);
     let new = report.new_findings().into_iter().filter(|found| routines::concerns(found, &work.order));
     let new: Vec<_> = new.collect();
     report.findings.extend(new);
-    Ok((judge::verdict(report), collected))
+    Ok(judge::verdict(report))
 }
 
 /// Whether the run may begin. Everything here refuses before anything is started.
@@ -223,9 +220,9 @@ fn taught(error: &anyhow::Error) -> Option<Finding> {
 }
 
 /// Writes what there is to show and makes the outcome of it.
-fn settle(hub: &Hub, mut report: Report, end: End, collected: Collected) -> Result<Outcome> {
+fn settle(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
     let written = match (report.has_begun(), end.verdict) {
-        (true, _) => patiently(|| record::write(hub, &mut report, &collected, &end)).map(Some),
+        (true, _) => patiently(|| record::write(hub, &mut report, &end)).map(Some),
         (false, Verdict::Refused) => record::write_refusal(hub, &report, &end).map(|()| None),
         (false, _) => Ok(None),
     };

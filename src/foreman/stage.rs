@@ -1,7 +1,10 @@
 //! Stages: what a run consists of. A stage is a name and how it is performed; each ends in a
 //! checkpoint, and what has one is never performed again for the same job.
 
+use std::path::Path;
+
 use super::bench::{Bench, Performed};
+use super::evidence;
 use super::judge::halted;
 use super::report::{End, Report, StageReport};
 use super::watch::Watch;
@@ -49,6 +52,10 @@ pub fn perform_all(
                 commands: Vec::new(),
                 commit: Some(done.commit.to_string()),
             });
+            report.evidence = match evidence::kept(hub, work.job())? {
+                Some(kept) => kept,
+                None => evidence::collect(hub, report, &bench.receipts())?,
+            };
             continue;
         }
         report.stages.push(StageReport {
@@ -62,7 +69,7 @@ pub fn perform_all(
         if let Some(end) = perform(report, commands, bench, watch, say)? {
             return Ok(Some(end));
         }
-        checkpoint(hub, report, &place, stage.name)?;
+        checkpoint(hub, report, &place, stage.name, &bench.receipts())?;
     }
     Ok(None)
 }
@@ -105,8 +112,10 @@ fn how_it_ended(done: &Performed) -> Option<End> {
     }
 }
 
-/// Commits what the stage left, without the owned paths, which are taken back.
-fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str) -> Result<()> {
+/// Commits what the stage left, without the owned paths, which are taken back. Its receipts are safe first.
+fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
+    report.evidence = evidence::collect(hub, report, receipts)?;
+    evidence::keep(hub, report.work.job(), &report.evidence)?;
     let order = &report.work.order;
     let workshop = place.workshop()?;
     let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{AttrCheckFlags, Commit, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree};
+use git2::{
+    AttrCheckFlags, Commit, ConfigLevel, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree,
+};
 
 use super::paths;
-use crate::base::{Result, Stamp};
+use crate::base::{Result, Stamp, files};
 
 pub const TRAILER_JOB: &str = "Teof-Job";
 pub const TRAILER_RUN: &str = "Teof-Run";
@@ -32,8 +34,20 @@ pub struct Checkpoint {
 
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
+    make_durable(&repo)?;
     repo.set_workdir(root, false)?;
     Ok(repo)
+}
+
+/// Has objects and refs synced as they are written: a checkpoint that a power cut takes back would be
+/// one that was already acted on. libgit2 takes this from configuration only.
+fn make_durable(repo: &Repository) -> Result<()> {
+    let path = repo.commondir().join("teof/durable.gitconfig");
+    if !path.exists() {
+        files::create_parent(&path)?;
+        files::replace(&path, b"[core]\n\tfsyncObjectFiles = true\n")?;
+    }
+    repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
 }
 
 /// Whose work a new checkpoint is.
@@ -214,7 +228,8 @@ impl Workshop {
                 Err(e) if e.code() == ErrorCode::Exists && self.repo.refname_to_id(&name).ok() == Some(commit) => {
                     return Ok(name);
                 }
-                Err(e) if e.code() == ErrorCode::Exists => {}
+                // Taken, or locked for ever by a worker that was killed.
+                Err(e) if matches!(e.code(), ErrorCode::Exists | ErrorCode::Locked) => {}
                 Err(e) => return Err(e).with_context(|| format!("keep work under {name}")),
             }
         }

@@ -5,6 +5,7 @@
 //! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +15,14 @@ use git2::{ErrorCode, Oid, Repository};
 use super::checkpoint::{self, Checkpoint, Parked, Workshop};
 use super::{Hub, git::Git};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, names};
+use crate::base::{Refusal, Result, files, names};
 use crate::model::claim::default_branch;
 
 /// Making a worktree of a large repository takes a while, and others may be before us.
 const WAIT: Duration = Duration::from_secs(120);
+/// How long, and in which steps, a lock file of git's is watched before it counts as left over.
+const STALE_AFTER: u32 = 20;
+const STALE_STEP: Duration = Duration::from_millis(100);
 const REASON: &str = "teof job ";
 /// Instead of [`REASON`]: left to people, with work in it that no commit can hold.
 const KEPT: &str = "teof keeps job ";
@@ -77,6 +81,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     check_branch(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
     let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
+    clear_stale(&hub.common_dir.join(format!("refs/heads/{}.lock", wanted.branch)));
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     let base = commit(&repo, wanted.base)?;
     let known = registered(&hub.common_dir);
@@ -90,6 +95,21 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
         create(hub, &mut place, wanted, &known)?;
     }
     Ok(place)
+}
+
+/// Takes away a lock file of git's that a killed worker left on what is ours. Git holds such locks for
+/// moments; one that nobody lets go of is nobody's.
+fn clear_stale(lock: &Path) {
+    let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.ino());
+    let Some(found) = inode(lock) else { return };
+    for _ in 0..STALE_AFTER {
+        std::thread::sleep(STALE_STEP);
+        if inode(lock) != Some(found) {
+            return;
+        }
+    }
+    tracing::warn!("removing {}, which nobody lets go of", lock.display());
+    let _ = fs::remove_file(lock);
 }
 
 /// The run that last worked in the job's worktree, if there is one.
@@ -222,18 +242,22 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
     place.root.clone_from(&ours.root);
     place.git_dir.clone_from(&ours.git_dir);
     let lock = ours.git_dir.join("locked");
+    for name in ["HEAD.lock", "index.lock"] {
+        clear_stale(&ours.git_dir.join(name));
+    }
     let workshop = place.workshop()?;
     let tip = place.tip();
     match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
         Parked::Impossible => {
             let text = format!("{KEPT}{} run {}", wanted.job, ours.run().unwrap_or_default());
-            fs::write(&lock, text).context("rename the worktree's lock")?;
+            files::replace(&lock, text.as_bytes())?;
             return Ok(false);
         }
         Parked::Under(name) => place.parked = Some(name),
         Parked::Nothing => {}
     }
-    fs::write(&lock, reason(wanted)).context("rename the worktree's lock")?;
+    // As a whole: a worktree whose reason is lost is nobody's.
+    files::replace(&lock, reason(wanted).as_bytes())?;
     workshop.ensure_branch(&place.branch, tip)?;
     workshop.reset(&place.branch, tip)?;
     Ok(true)
@@ -355,6 +379,27 @@ mod tests {
         fs::remove_dir_all(&first.root).unwrap();
         let again = world.prepare("job-1", "run-2");
         assert_eq!(fs::read_to_string(again.root.join("code/a")).unwrap(), "2");
+    }
+
+    #[test]
+    fn locks_of_gits_that_a_killed_worker_left_stop_nobody() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        fs::write(first.root.join("code/b"), "half done").unwrap();
+        let refs = world.hub.common_dir.join("refs");
+        fs::create_dir_all(refs.join("teof/parked")).unwrap();
+        for lock in [
+            refs.join("heads/agent/codex-1/a.lock"),
+            refs.join("teof/parked/run-1.lock"),
+            first.git_dir.join("HEAD.lock"),
+            first.git_dir.join("index.lock"),
+        ] {
+            fs::write(lock, "").unwrap();
+        }
+        let again = world.prepare("job-1", "run-2");
+        assert_eq!(again.parked.as_deref(), Some("refs/teof/parked/run-1-2"));
+        commit_all(&again, "run-2", "job-1");
+        assert_eq!(Git::at(&again.root).run(&["status", "--porcelain"]).unwrap(), "");
     }
 
     #[test]

@@ -440,6 +440,22 @@ fn a_worker_killed_at_once_takes_everything_along_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn receipts_outlive_a_worker_that_dies_after_its_checkpoint() {
+    let leave = "echo 1 > $TEOF_RECEIPTS_DIR/more.txt";
+    let shop = Shop::new().commands(&[RECEIPT, leave]).with("guardrails.tests", json!(["touch testing; sleep 1000"]));
+    let mut child = shop.spawn("run-1");
+    wait_for(&shop.worktree().join("testing"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shop = shop.with("guardrails.tests", json!(["true"]));
+    let (outcome, _) = shop.run("run-2");
+    assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    assert_eq!(shop.envelope(&outcome)["stages"][0]["done_before"], true);
+    assert_eq!(shop.world.read_json("_report/agent/codex-1/tests.json")["passed"], 3);
+    assert_eq!(shop.world.read("_report/agent/codex-1/more.txt"), "1\n");
+}
+
+#[test]
 fn what_outlived_a_worker_and_its_guardian_is_ended_by_the_next_run() {
     let shop = Shop::new().commands(&["touch started; false"]);
     shop.run("run-1");

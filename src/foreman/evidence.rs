@@ -1,0 +1,176 @@
+//! Receipts of a run: collected from where the work left them, and put in safety before its checkpoint.
+//!
+//! What has a checkpoint is not done again. So whatever the work left beside the commit must be safe
+//! before the commit is: a worker that dies between the two finds it here the next time.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+use crate::base::{Result, files, json};
+use crate::guard::collect::{self, Caps, Collected, Source};
+use crate::hub::{Hub, paths};
+use crate::model::order::ExpectedReceipt;
+use crate::model::outcome::Finding;
+
+/// All of them together may weigh so many times the largest one.
+const TOTAL: u64 = 8;
+
+/// What the work of a job left to show.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    pub receipts: Vec<Receipt>,
+    /// About what was left; whether anything is missing is asked later, of the order as it is then.
+    pub findings: Vec<Finding>,
+}
+
+/// A receipt that may enter the record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Relative to the hub.
+    pub target: String,
+    pub text: String,
+    pub sha256: String,
+}
+
+/// Machine-local.
+fn file(job: &str) -> String {
+    format!("evidence/{job}.json")
+}
+
+/// Makes it durable.
+pub fn keep(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
+    let path = hub.local(&file(job));
+    files::create_parent(&path)?;
+    files::replace(&path, json::compact(evidence).as_bytes())
+}
+
+/// What an earlier attempt of the job kept, if it got that far.
+pub fn kept(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
+    let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
+    // It is replaced as a whole; one that cannot be read is none.
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// The record has it: it need not be kept any longer.
+pub fn forget(hub: &Hub, job: &str) {
+    if let Err(e) = files::remove(&hub.local(&file(job))) {
+        tracing::debug!("kept evidence was not removed: {e:#}");
+    }
+}
+
+/// Finds the receipts that the work left: the expected ones in the worktree and in the receipts'
+/// folder `left`, and everything else that is in the latter.
+pub fn collect(hub: &Hub, report: &Report, left: &Path) -> Result<Evidence> {
+    let Some(place) = &report.place else { return Ok(Evidence::default()) };
+    let order = &report.work.order;
+    let settings = &hub.settings()?.guard;
+    let caps = Caps {
+        file: settings.receipt_max_bytes,
+        total: settings.receipt_max_bytes.saturating_mul(TOTAL),
+        files: settings.receipt_max_files,
+    };
+    let own = paths::agent(&order.agent_id);
+    let folder = Source { folder: left, stands_for: &own };
+    let sources = [folder, Source { folder: &place.root, stands_for: "" }];
+    let mut all = collect::collect(&order.expected_receipts, &sources, caps);
+    let rest = [ExpectedReceipt { description: None, path: format!("{own}/**") }];
+    let rest = collect::collect(&rest, &[folder], caps);
+    for receipt in rest.receipts {
+        if all.receipts.iter().all(|known| known.target != receipt.target) {
+            all.receipts.push(receipt);
+        }
+    }
+    for found in rest.findings {
+        if !all.findings.contains(&found) {
+            all.findings.push(found);
+        }
+    }
+    all.findings.retain(|found| found.code != "receipt.missing");
+    Ok(sifted(all, &own))
+}
+
+/// The order's expectations that nothing meets: neither what was left, nor the commit, nor the record.
+pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
+    let Some(place) = &report.place else { return Vec::new() };
+    let order = &report.work.order;
+    let mut found = Vec::new();
+    for expected in &order.expected_receipts {
+        let pattern = collect::pattern(&expected.path);
+        let told = |finding: &Finding| finding.path.as_deref().is_some_and(|path| pattern.is_match(path));
+        let left = report.evidence.receipts.iter().any(|receipt| pattern.is_match(&receipt.target));
+        let recorded = hub.path(&expected.path).is_ok_and(|path| path.is_file());
+        if left || recorded || report.evidence.findings.iter().any(told) {
+            continue;
+        }
+        let tree = Source { folder: &place.root, stands_for: "" };
+        let Collected { of_the_record, findings, .. } =
+            collect::collect(std::slice::from_ref(expected), &[tree], Caps::default());
+        found.extend(findings);
+        for wanted in of_the_record {
+            let message = "the record does not have it yet; the coordinator writes it with the step";
+            found.push(Finding::low("receipt.later", wanted, message));
+        }
+    }
+    if report.work.version == 1 {
+        // Version 1 names, for people, what the playbook's own tools wrote under names of their own.
+        for finding in found.iter_mut().filter(|finding| finding.code == "receipt.missing") {
+            *finding =
+                Finding::low("receipt.missing", finding.path.clone().unwrap_or_default(), finding.message.clone());
+        }
+    }
+    found
+}
+
+/// What may enter: text, in the seat's own folder or a common one, never over a file that teof keeps.
+fn sifted(collected: Collected, own: &str) -> Evidence {
+    let mut evidence = Evidence { receipts: Vec::new(), findings: collected.findings };
+    for receipt in collected.receipts {
+        let (target, sha256) = (receipt.target, receipt.sha256);
+        let mut refuse = |code: &str, message: &str| {
+            let hint = format!("expect it under {own}/, as text");
+            evidence.findings.push(Finding::high(code, target.as_str(), message).hint(hint));
+        };
+        if !is_free(&target, own) {
+            refuse("receipt.not_yours", "a worker leaves no receipt there");
+            continue;
+        }
+        match String::from_utf8(receipt.bytes) {
+            Ok(text) => evidence.receipts.push(Receipt { target, text, sha256 }),
+            Err(_) => refuse("receipt.not_text", "a receipt is text; this one is not UTF-8"),
+        }
+    }
+    evidence
+}
+
+fn is_free(target: &str, own: &str) -> bool {
+    let kept = [format!("{own}/errors.jsonl"), paths::LEDGER.to_owned()];
+    let folders = [format!("{own}/manifests/"), format!("{own}/session_guard/"), "_report/session/".to_owned()];
+    let of_a_seat = target.starts_with("_report/agent/");
+    (!of_a_seat || target.starts_with(&format!("{own}/")))
+        && !kept.iter().any(|file| file == target)
+        && !folders.iter().any(|folder| target.starts_with(folder.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_leaves_receipts_in_its_own_folder_or_a_common_one() {
+        let own = "_report/agent/codex-1";
+        for (target, free) in [
+            ("_report/agent/codex-1/tests.json", true),
+            ("_report/usage/scan.json", true),
+            ("_report/agent/codex-10/tests.json", false),
+            ("_report/agent/codex-2/tests.json", false),
+            ("_report/agent/codex-1/errors.jsonl", false),
+            ("_report/agent/codex-1/manifests/x.json", false),
+            ("_report/session/codex-1/manager-report-tail.txt", false),
+            ("_report/receipts.jsonl", false),
+        ] {
+            assert_eq!(is_free(target, own), free, "{target}");
+        }
+    }
+}
