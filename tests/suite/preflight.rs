@@ -274,3 +274,41 @@ fn core_is_about_the_seat_its_session_and_its_receipts() {
     world.git(&["switch", "-qc", "agent/codex-9/x"]);
     assert_eq!(codes(&[]), ["seat.branch", "receipt.missing", "session.stale"]);
 }
+
+/// Codes are an interface: who filters or looks one up finds it in the documentation.
+#[test]
+fn every_code_of_the_guards_is_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = std::fs::read_to_string(root.join("docs/guards.md")).unwrap();
+    let mut folders =
+        vec![root.join("src/guard/preflight"), root.join("src/guard/result"), root.join("src/guard/sentinels")];
+    let mut missing = Vec::new();
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        for call in ["Finding::high(", "Finding::medium(", "Finding::low(", "note(", "warn("] {
+            for after in source.split(call).skip(1) {
+                // The code is the first of the call's texts that has a dot and nothing else of a sentence.
+                let texts = after.split('"').skip(1).step_by(2).take(2);
+                let is_code = |text: &&str| {
+                    text.contains('.') && text.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b))
+                };
+                missing.extend(
+                    texts
+                        .into_iter()
+                        .find(is_code)
+                        .filter(|code| !documented.contains(&format!("`{code}`")))
+                        .map(str::to_owned),
+                );
+            }
+        }
+    }
+    // Whole families stand as `event.*`.
+    missing
+        .retain(|code| !["event", "message", "receipt"].iter().any(|family| code.starts_with(&format!("{family}."))));
+    assert_eq!(missing, [] as [&str; 0]);
+}

@@ -25,6 +25,11 @@ impl<'a> Notes<'a> {
         self.found.push((pointer.to_owned(), Finding::high(code, self.path, message).hint(hint)));
     }
 
+    /// Worth a look, but no error.
+    pub(super) fn warn(&mut self, pointer: &str, code: &str, message: impl Into<String>, hint: &str) {
+        self.found.push((pointer.to_owned(), Finding::low(code, self.path, message).hint(hint)));
+    }
+
     /// A field that must be a non-blank string; notes it under `code` when it is not.
     pub(super) fn need<'b>(&mut self, raw: &'b Map<String, Value>, pointer: &str, code: &str) -> Option<&'b str> {
         let key = &pointer[1..];

@@ -31,9 +31,10 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
                 "workers work on agent/<seat>/<slug>",
             );
         }
+        // Such an order waits for a person, who is told: that is a state, not a fault.
         for missing in order.missing() {
             let message = format!("the order lacks {missing}");
-            notes.note("", "order.incomplete", message, "a person adds what is missing before it is run");
+            notes.warn("", "order.incomplete", message, "a person adds what is missing before it is run");
         }
     }
     notes.into_findings()
