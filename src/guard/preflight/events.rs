@@ -56,12 +56,7 @@ fn check(line: &[u8], found: &mut Vec<Finding>) -> Option<Link> {
     let view = match EventView::parse(line) {
         Ok(view) => view,
         Err(e) => {
-            let why = crate::base::text::safe(&e.to_string());
-            note(
-                "event.unreadable",
-                format!("not a JSON object: {why}"),
-                "take the line back from git: teof bus restore",
-            );
+            note("event.unreadable", lines::not_an_object(&e), RESTORE);
             return None;
         }
     };

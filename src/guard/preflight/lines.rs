@@ -1,6 +1,6 @@
 //! The lines of a log, on all processors, each with its number.
 
-use crate::base::parallel;
+use crate::base::{parallel, text};
 use crate::guard::Finding;
 
 /// Files below this are not worth a second thread.
@@ -69,6 +69,16 @@ fn unfinished(path: &str, tail: &[u8], torn: &str) -> Finding {
             .hint(hint);
     }
     Finding::high(torn, path, "the last line was cut").hint(hint)
+}
+
+/// Why a line is no JSON object; its number is told elsewhere, so only the column stays.
+pub(super) fn not_an_object(error: &serde_json::Error) -> String {
+    let why = text::safe(&error.to_string()).replace(" at line 1 column", " at column");
+    if why.starts_with("not a JSON object") {
+        "not a JSON object".to_owned()
+    } else {
+        format!("not a JSON object: {why}")
+    }
 }
 
 /// Whether a text is a UTC time. The usual spelling is told without a calendar.

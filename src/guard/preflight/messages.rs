@@ -93,13 +93,12 @@ fn check<'a>(line: &'a [u8], found: &mut Vec<Finding>) -> Option<View<'a>> {
     // A derived reader would take an array for the fields in order.
     let parsed = match line.first() {
         Some(b'{') => serde_json::from_slice(line),
-        _ => Err(serde::de::Error::custom("it begins with no brace")),
+        _ => Err(serde::de::Error::custom("not a JSON object")),
     };
     let view: View = match parsed {
         Ok(view) => view,
         Err(e) => {
-            let why = crate::base::text::safe(&e.to_string());
-            note("message.unreadable", format!("not a JSON object: {why}"), "take the line back from git");
+            note("message.unreadable", lines::not_an_object(&e), "take the line back from git");
             return None;
         }
     };

@@ -51,12 +51,11 @@ impl Tree {
         self.tracked.contains(path)
     }
 
-    /// The entries of a folder whose names end so, sorted; folders are passed over, links are not.
+    /// The entries of a folder whose names end so, sorted; links and folders too, which reading then names.
     pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.join(folder)) else { return Vec::new() };
         let mut found: Vec<String> = entries
             .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| name.ends_with(ending) && !name.starts_with('.'))
             .map(|name| if folder.is_empty() { name } else { format!("{folder}/{name}") })
