@@ -3,8 +3,11 @@
 //! The log is a set of lines: identical ones count once, a fork of a chain is information and no
 //! finding, and lines without an id are other tools' own.
 
+use std::io;
+
 use super::lines;
 use super::report::Report;
+use crate::base::parallel;
 use crate::guard::Finding;
 use crate::model::event::{EventView, Seal, check_seal};
 
@@ -25,8 +28,8 @@ struct Link {
 
 impl Chain {
     /// Reads one file of the log.
-    pub fn read(&mut self, path: &str, bytes: &[u8], report: &mut Report) {
-        let read = lines::read(path, bytes, "event.torn", check);
+    pub fn read(&mut self, path: &str, log: impl io::Read, report: &mut Report) -> io::Result<()> {
+        let read = lines::read(path, log, "event.torn", check)?;
         report.lines += read.lines;
         report.findings.extend(read.findings);
         let file = self.files.len();
@@ -35,6 +38,7 @@ impl Chain {
             self.ids.push(link.id);
             self.prevs.extend(link.prev.map(|prev| (file, line, prev)));
         }
+        Ok(())
     }
 
     /// Lines whose predecessor is in none of the files.
@@ -46,7 +50,9 @@ impl Chain {
                 .at(*line)
                 .hint("take the log back from git: teof bus restore")
         };
-        self.prevs.iter().filter(|(_, _, prev)| gone(prev)).map(named).collect()
+        let chunks: Vec<_> = self.prevs.chunks(1 << 16).collect();
+        let found = parallel::map(&chunks, |prevs| prevs.iter().filter(|(_, _, prev)| gone(prev)).map(named).collect());
+        found.into_iter().flat_map(|found: Vec<_>| found).collect()
     }
 }
 
@@ -105,7 +111,7 @@ mod tests {
     fn codes(files: &[&[u8]]) -> Vec<(String, u64)> {
         let (mut chain, mut report) = (Chain::default(), Report::default());
         for (i, bytes) in files.iter().enumerate() {
-            chain.read(&format!("{i}.jsonl"), bytes, &mut report);
+            chain.read(&format!("{i}.jsonl"), *bytes, &mut report).unwrap();
         }
         report.findings.extend(chain.findings());
         report.findings.into_iter().map(|found| (found.code, found.line.unwrap())).collect()

@@ -1,10 +1,14 @@
 //! The lines of a log, on all processors, each with its number.
 
+use std::io::{self, Read as _};
+
 use crate::base::{parallel, text};
 use crate::guard::Finding;
 
-/// Files below this are not worth a second thread.
+/// Blocks below this are not worth a second thread.
 const WORTH_SPLITTING: usize = 1 << 20;
+/// How much is read at once.
+const BLOCK: u64 = 16 << 20;
 
 /// What a rule found in a run of lines, and what it wants to keep of them.
 #[derive(Debug)]
@@ -16,34 +20,54 @@ pub(super) struct Read<T> {
     pub kept: Vec<(u64, T)>,
 }
 
-/// Calls `rule` with every line that is not blank. What follows the last newline is a line too, unless
-/// it does not parse: then it is what a crash left, and `torn` is its finding's code.
+/// Calls `rule` with every line that is not blank. What follows the last newline is no line yet; when it
+/// does not even parse, a crash cut it, and `torn` is the code of that finding.
+///
+/// Reads block by block, so that a log of any length costs the same memory.
 pub(super) fn read<T: Send>(
     path: &str,
-    bytes: &[u8],
+    mut source: impl io::Read,
     torn: &str,
     rule: impl Fn(&[u8], &mut Vec<Finding>) -> Option<T> + Sync,
-) -> Read<T> {
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let (whole, tail) = bytes.split_at(whole);
-    let parts = if whole.len() < WORTH_SPLITTING { 1 } else { parallel::processors() };
+) -> io::Result<Read<T>> {
     let mut all = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
-    for mut part in parallel::map(&parallel::split_lines(whole, parts), |part| read_part(part, &rule)) {
-        let before = all.lines;
-        part.findings.iter_mut().for_each(|found| found.line = found.line.map(|line| line + before));
-        part.kept.iter_mut().for_each(|(line, _)| *line += before);
-        all.lines += part.lines;
-        all.findings.append(&mut part.findings);
-        all.kept.append(&mut part.kept);
+    // What was read and is not judged yet; between blocks, the beginning of a line.
+    let mut held = Vec::new();
+    loop {
+        let begun = held.len();
+        let new = source.by_ref().take(BLOCK).read_to_end(&mut held)?;
+        if let Some(at) = held[begun..].iter().rposition(|b| *b == b'\n') {
+            let end = begun + at + 1;
+            all.follow(&held[..end], &rule);
+            held.drain(..end);
+        }
+        if new == 0 {
+            break;
+        }
     }
-    if !tail.trim_ascii().is_empty() {
+    if !held.trim_ascii().is_empty() {
         all.lines += 1;
-        all.findings.push(unfinished(path, tail, torn).at(all.lines));
+        all.findings.push(unfinished(path, &held, torn).at(all.lines));
     }
     for found in &mut all.findings {
         found.path = Some(path.to_owned());
     }
-    all
+    Ok(all)
+}
+
+impl<T: Send> Read<T> {
+    /// Takes in the whole lines that come next.
+    fn follow(&mut self, lines: &[u8], rule: &(impl Fn(&[u8], &mut Vec<Finding>) -> Option<T> + Sync)) {
+        let parts = if lines.len() < WORTH_SPLITTING { 1 } else { parallel::processors() };
+        for mut part in parallel::map(&parallel::split_lines(lines, parts), |part| read_part(part, rule)) {
+            let before = self.lines;
+            part.findings.iter_mut().for_each(|found| found.line = found.line.map(|line| line + before));
+            part.kept.iter_mut().for_each(|(line, _)| *line += before);
+            self.lines += part.lines;
+            self.findings.append(&mut part.findings);
+            self.kept.append(&mut part.kept);
+        }
+    }
 }
 
 fn read_part<T>(part: &[u8], rule: &impl Fn(&[u8], &mut Vec<Finding>) -> Option<T>) -> Read<T> {
@@ -109,22 +133,24 @@ mod tests {
             found.push(Finding::high("x", "", String::from_utf8_lossy(line)));
             None::<()>
         };
-        read("f", bytes, "torn", rule).findings.iter().map(|found| found.line.unwrap()).collect()
+        read("f", bytes, "torn", rule).unwrap().findings.iter().map(|found| found.line.unwrap()).collect()
     }
 
     #[test]
     fn lines_keep_their_numbers_across_threads() {
         assert_eq!(numbers(b"a\n\n b \n"), [1, 3]);
-        let many = "0123456789\n".repeat(200_000);
-        assert_eq!(numbers(many.as_bytes()), (1..=200_000).collect::<Vec<_>>());
+        let many = format!("{}\n", "x".repeat(199)).repeat(100_000);
+        assert!(many.len() as u64 > BLOCK);
+        let kept = read("f", many.as_bytes(), "torn", |_, _| Some(())).unwrap().kept;
+        assert!(kept.into_iter().map(|(line, ())| line).eq(1..=100_000));
     }
 
     #[test]
     fn a_cut_tail_is_an_error_and_a_missing_newline_a_warning() {
-        let found = |bytes: &[u8]| read("f", bytes, "event.torn", |_, _| None::<()>).findings.pop().unwrap();
+        let found = |bytes: &[u8]| read("f", bytes, "event.torn", |_, _| None::<()>).unwrap().findings.pop().unwrap();
         assert_eq!((found(b"{}\n{\"a").code.as_str(), found(b"{}\n{\"a").line), ("event.torn", Some(2)));
         assert_eq!(found(b"{}").code, "log.unfinished");
-        assert!(read("f", b"{}\n \n", "t", |_, _| None::<()>).findings.is_empty());
+        assert!(read("f", &b"{}\n \n"[..], "t", |_, _| None::<()>).unwrap().findings.is_empty());
     }
 
     proptest! {

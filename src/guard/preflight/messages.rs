@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::Deserialize;
 
@@ -45,17 +46,17 @@ enum Kept {
 
 impl Directives {
     /// Reads one channel.
-    pub fn read(&mut self, path: &str, bytes: &[u8], report: &mut Report) {
+    pub fn read(&mut self, path: &str, log: impl io::Read, report: &mut Report) -> io::Result<()> {
         let channel = stem(path);
         let is_thread = channel.starts_with(THREADS);
         let is_report = channel == MANAGER_REPORT;
-        let read = lines::read(path, bytes, "message.torn", |line, found| {
+        let read = lines::read(path, log, "message.torn", |line, found| {
             let view = check(line, found)?;
             if is_thread && view.kind.as_deref() == Some("directive") {
                 return Some(Kept::Directive);
             }
             is_report.then(|| pointer(line)).flatten().map(Kept::Pointer)
-        });
+        })?;
         report.lines += read.lines;
         report.findings.extend(read.findings);
         for (line, kept) in read.kept {
@@ -64,6 +65,7 @@ impl Directives {
                 Kept::Directive => drop(self.posted.entry(channel.to_owned()).or_insert((path.to_owned(), line))),
             }
         }
+        Ok(())
     }
 
     /// Directives that no manager would find.
@@ -131,7 +133,7 @@ mod tests {
     fn found(files: &[(&str, &str)]) -> Vec<(String, String, u64)> {
         let (mut directives, mut report) = (Directives::default(), Report::default());
         for (path, text) in files {
-            directives.read(path, text.as_bytes(), &mut report);
+            directives.read(path, text.as_bytes(), &mut report).unwrap();
         }
         report.findings.extend(directives.findings());
         report.findings.into_iter().map(|f| (f.code, f.path.unwrap(), f.line.unwrap())).collect()

@@ -22,6 +22,9 @@ pub use self::core::core;
 pub use report::{Format, Report};
 pub use tree::{Base, Tree};
 
+use std::fs::File;
+use std::io;
+
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
 use crate::model::plan;
@@ -46,16 +49,6 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
     Ok(report.sorted())
-}
-
-/// What is wrong with the event log and the channels as they are, without a base.
-pub fn bus_logs(tree: &Tree) -> Vec<Finding> {
-    let mut report = Report::default();
-    // Only a base can fail to be read.
-    match logs(tree, None, &mut report) {
-        Ok(()) => report.sorted().findings,
-        Err(e) => vec![Finding::high("file.unreadable", paths::EVENTS_FOLDER, text::safe(&e.to_string()))],
-    }
 }
 
 /// The rules for the event log, the channels and the ledger alone; not sorted yet.
@@ -101,12 +94,10 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
 /// Events, messages and the ledger: every line, and against the base that none is gone.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = events::Chain::default();
-    let events =
-        folder(tree, base, paths::EVENTS_FOLDER, report, |path, bytes, report| chain.read(path, bytes, report))?;
+    let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| chain.read(path, log, report))?;
     report.findings.extend(chain.findings());
     let mut directives = messages::Directives::default();
-    let take = |path: &str, bytes: &[u8], report: &mut Report| directives.read(path, bytes, report);
-    let messages = folder(tree, base, paths::MESSAGES, report, take)?;
+    let messages = folder(tree, base, paths::MESSAGES, report, |path, log, report| directives.read(path, log, report))?;
     report.findings.extend(directives.findings());
     let Some(base) = base else { return Ok(()) };
     let ledger = base.read(paths::LEDGER)?.map(|bytes| (paths::LEDGER.to_owned(), bytes));
@@ -126,25 +117,35 @@ fn folder(
     base: Option<&Base>,
     folder: &str,
     report: &mut Report,
-    mut take: impl FnMut(&str, &[u8], &mut Report),
+    mut take: impl FnMut(&str, File, &mut Report) -> io::Result<()>,
 ) -> Result<Logs> {
     let before = base.map_or(Ok(Vec::new()), |base| base.logs(folder))?;
     let mut now = Vec::new();
     for path in tree.files(folder, ".jsonl") {
         report.files += 1;
-        let bytes = match tree.read_log(&path) {
-            Ok(bytes) => bytes.unwrap_or_default(),
+        let known = report.findings.len();
+        match tree.open_log(&path) {
+            Ok(None) => continue,
+            Ok(Some(log)) => {
+                if let Err(e) = take(&path, log, report) {
+                    let message = format!("cannot be read to its end: {}", text::safe(&e.to_string()));
+                    report.findings.push(Finding::high("file.unreadable", path.as_str(), message));
+                }
+            }
             Err(damaged) => {
                 report.findings.push(damaged);
                 continue;
             }
-        };
-        let known = report.findings.len();
-        take(&path, &bytes, report);
-        if let Some((_, before)) = before.iter().find(|(log, _)| *log == path) {
-            appended::forgive(&mut report.findings[known..], before, &bytes);
         }
-        now.extend(base.map(|_| bytes));
+        // Only a comparison needs the whole file at once.
+        if base.is_some()
+            && let Ok(Some(bytes)) = tree.read_log(&path)
+        {
+            if let Some((_, before)) = before.iter().find(|(log, _)| *log == path) {
+                appended::forgive(&mut report.findings[known..], before, &bytes);
+            }
+            now.push(bytes);
+        }
     }
     Ok((before, now))
 }

@@ -1,7 +1,7 @@
 //! The two trees that preflight reads: files as they are checked out, and a base through libgit2.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -97,16 +97,27 @@ impl Tree {
         self.read_up_to(path, MAX_LOG)
     }
 
-    fn read_up_to(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
-        files::within(&self.root, path).and_then(|path| files::read(&path, max)).map_err(|error| {
-            let refusal = Refusal::of(&error);
-            let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
-            let code = refusal.map_or("file.unreadable", |refusal| refusal.code);
-            Finding::high(code, path, format!("cannot be read: {}", text::safe(&why)))
-                .at(1)
-                .hint("put a regular, readable file there; teof follows no links")
-        })
+    /// A log, to be read in parts.
+    pub fn open_log(&self, path: &str) -> Result<Option<File>, Finding> {
+        files::within(&self.root, path)
+            .and_then(|path| files::open_regular(&path))
+            .map_err(|error| unreadable(path, &error))
     }
+
+    fn read_up_to(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
+        files::within(&self.root, path)
+            .and_then(|path| files::read(&path, max))
+            .map_err(|error| unreadable(path, &error))
+    }
+}
+
+fn unreadable(path: &str, error: &anyhow::Error) -> Finding {
+    let refusal = Refusal::of(error);
+    let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
+    let code = refusal.map_or("file.unreadable", |refusal| refusal.code);
+    Finding::high(code, path, format!("cannot be read: {}", text::safe(&why)))
+        .at(1)
+        .hint("put a regular, readable file there; teof follows no links")
 }
 
 /// A commit to compare with.

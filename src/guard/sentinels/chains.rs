@@ -1,12 +1,16 @@
 //! Logs that were altered, cut, or lost a line of a chain.
 
+use crate::base::Result;
 use crate::guard::Finding;
-use crate::guard::preflight::{Tree, bus_logs};
+use crate::guard::preflight::{self, Tree};
 use crate::model::event::Severity;
 
 /// What breaks trust in the logs is `high`; a line that lacks a field, as other tools write them, is `low`.
-pub fn broken(tree: &Tree) -> Vec<Finding> {
-    let mut found = bus_logs(tree);
+///
+/// # Errors
+/// Never without a base.
+pub fn broken(tree: &Tree) -> Result<Vec<Finding>> {
+    let mut found = preflight::bus(tree, None)?.sorted().findings;
     for finding in &mut found {
         let severity = match finding.code.rsplit('.').next() {
             Some("field" | "time") => Severity::Low,
@@ -16,5 +20,5 @@ pub fn broken(tree: &Tree) -> Vec<Finding> {
         };
         finding.severity = severity.as_str().to_owned();
     }
-    found
+    Ok(found)
 }

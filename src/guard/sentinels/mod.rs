@@ -29,7 +29,7 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
     let mut findings = claims::stale(hub)?;
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);
-    findings.extend(chains::broken(&tree));
+    findings.extend(chains::broken(&tree)?);
     findings.extend(commitments::open(&tree));
     findings.extend(secrets::in_receipts(&hub.root));
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
