@@ -130,8 +130,9 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
         return Ok(end);
     }
     report.after = Some(routines::round(hub, work.scan_after)?);
-    let new = report.new_findings().into_iter().filter(|found| routines::concerns(found, &work.order));
-    let new: Vec<_> = new.collect();
+    // The rest is told, and is the coordinator's or a person's matter.
+    let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
+    let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
     Ok(judge::verdict(report))
 }
