@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Result, files, jsonl};
+use crate::base::{Result, files, jsonl, parallel};
 use crate::hub::Hub;
 
 /// Another number makes every cache that is there worthless: raise it when the facts change their meaning.
@@ -103,9 +103,10 @@ fn modified(meta: &Metadata) -> (i64, i64) {
 
 /// The facts of the whole lines between two offsets, and where the last of them ends.
 fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let long = to.saturating_sub(from);
-    if long < WORTH_SPLITTING || cores == 1 {
+    // Asked for last: to count the cores costs more than to read a few lines.
+    let cores = if long < WORTH_SPLITTING { 1 } else { parallel::processors() as u64 };
+    if cores == 1 {
         return read_part(file, from, from, to);
     }
     let step = long.div_ceil(cores);
