@@ -2,12 +2,14 @@
 //!
 //! The only room that prints. Decides nothing about the record: it calls the rooms below.
 
+mod agent;
 mod app;
 mod author;
 mod bus;
 mod completions;
 mod conductor;
 mod consent;
+mod doctor;
 mod failure;
 mod findings;
 mod foreman;
@@ -16,6 +18,7 @@ mod plan;
 mod preflight;
 mod receipts;
 mod scan;
+mod session;
 mod session_boot;
 mod task;
 mod version;
@@ -41,6 +44,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Seats: list, use, save, restore.
+    Agent(agent::Args),
     /// Claims, events and messages.
     Bus(bus::Args),
     /// Print a completion script for a shell.
@@ -51,6 +56,8 @@ pub enum Command {
     Foreman(foreman::Args),
     /// What may run unattended: show, grant, revoke.
     Consent(consent::Args),
+    /// Find what is wrong with a set-up, and say how to mend it.
+    Doctor(doctor::Args),
     /// Set up a repository, without touching what is there.
     Init(init::Args),
     /// Print the manual page, or write one per command into a folder.
@@ -67,6 +74,8 @@ pub enum Command {
     Scan(scan::Args),
     /// What there is to do, and who does it.
     Task(task::Args),
+    /// Sessions: who has one, and how fresh it is.
+    Session(session::Args),
     /// Begin a session: say who works here, sync, and see what is going on.
     SessionBoot(session_boot::Args),
     /// Print the version, and with --json what this build can read and write.
@@ -91,11 +100,13 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
+        Command::Agent(args) => agent::run(args, app),
         Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
         Command::Conductor(args) => conductor::run(args, app),
         Command::Foreman(args) => foreman::run(args, app),
         Command::Consent(args) => consent::run(args, app),
+        Command::Doctor(args) => doctor::run(args, app),
         Command::Init(args) => init::run(args, app),
         Command::Man(args) => completions::man(args, app),
         Command::Plan(command) => plan::run(command, app),
@@ -103,6 +114,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Receipts(command) => receipts::run(command, app),
         Command::Scan(args) => scan::run(args, app),
         Command::Task(args) => task::run(args, app),
+        Command::Session(args) => session::run(args, app),
         Command::SessionBoot(args) => session_boot::run(args, app),
         Command::Version(args) => version::run(args, app),
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::ops::boot::{self, Auto, Booted, TAIL, Wish};
+use crate::ops::status::Preset;
 
 /// Checks first and writes nothing: manifest and branch must be the seat's, the tree clean, the remote
 /// reachable. Then logs the handshake and captures the tail of manager-report, which dates the session:
 /// writing to the bus needs one no older than an hour.
 ///
-/// With --json: {agent_id, branch, event, sync, dirty_handoff, manifest_swapped, warnings, peers,
-/// manager_report, inbox, unread}.
+/// With --json: {agent_id, branch, event, sync, dirty_handoff, status_receipt, manifest_swapped, warnings,
+/// peers, manager_report, inbox, unread}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The seat; else that of TEOF_AGENT or the manifest
@@ -45,6 +46,12 @@ pub struct Args {
     /// Go on over uncommitted changes: they are kept, and a receipt tells their owner
     #[arg(long)]
     sync_allow_dirty: bool,
+    /// Capture what `bus status` shows as a receipt
+    #[arg(long)]
+    with_status: bool,
+    /// Which view of it: support or manager
+    #[arg(long, value_name = "PRESET", default_value = "support", value_parser = preset)]
+    status_preset: Preset,
     /// How many lines of manager-report to capture
     #[arg(long, value_name = "N", default_value_t = TAIL)]
     manager_report_tail_count: usize,
@@ -104,6 +111,7 @@ fn wish(args: Args, app: &App) -> Result<Wish> {
         announce: !args.no_announce,
         sync: !args.no_sync,
         allow_dirty: args.sync_allow_dirty,
+        status: args.with_status.then_some(args.status_preset),
         tail: (!args.no_manager_report_tail).then_some(args.manager_report_tail_count),
         inbox: (!args.no_agent_inbox).then_some(args.agent_inbox_limit),
         allow_manifest_mismatch: args.allow_manifest_mismatch,
@@ -128,6 +136,7 @@ fn words(booted: &Booted) -> String {
             text::safe(&peer.status)
         ));
     }
+    lines.extend(booted.status_receipt.iter().map(|path| format!("status: {path}")));
     lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", clipped(line))));
     if booted.unread > 0 {
         lines.push(format!("inbox: {} unread (teof bus inbox)", booted.unread));
@@ -138,4 +147,8 @@ fn words(booted: &Booted) -> String {
 
 fn clipped(line: &str) -> String {
     text::clip(&text::safe(line), 160)
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    Preset::parse(text).ok_or_else(|| "a preset is support or manager".to_owned())
 }

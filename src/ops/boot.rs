@@ -14,13 +14,14 @@ use crate::base::{Refusal, Result, digest, env, json, text};
 use crate::bus::{claims, events};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::Event;
-use crate::receipts::ledger;
+use crate::receipts::{self, ledger};
 use crate::seats::freshness::{self, Freshness};
 use crate::seats::pool::{self, Candidate};
 use crate::seats::session::{self, Inbox};
 use crate::seats::swap::{self, Swap};
 use crate::seats::{self, manifest};
 
+use super::status::{self, Preset, Query};
 use super::sync::{self, Synced};
 
 /// How many lines of manager-report a session shows when nobody says (the playbook: session_boot).
@@ -40,6 +41,8 @@ pub struct Wish {
     pub sync: bool,
     /// Sync over uncommitted changes, which are kept and reported.
     pub allow_dirty: bool,
+    /// Capture what `bus status --preset` shows as a receipt.
+    pub status: Option<Preset>,
     /// How many lines of manager-report to capture; `None` leaves the session undated.
     pub tail: Option<usize>,
     /// How many messages of the inbox to capture; `None` leaves it alone.
@@ -67,6 +70,8 @@ pub struct Booted {
     pub sync: Option<Synced>,
     /// The receipt of a tree that somebody left dirty.
     pub dirty_handoff: Option<String>,
+    /// The receipt of the bus status.
+    pub status_receipt: Option<String>,
     /// The worktree's manifest was swapped to this seat's.
     pub manifest_swapped: bool,
     pub warnings: Vec<String>,
@@ -164,6 +169,10 @@ fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Re
         Some(count) => session::stage_tail(hub, &mut act, agent, if count == 0 { TAIL } else { count })?,
         None => Vec::new(),
     };
+    let status_receipt = match wish.status {
+        Some(preset) => Some(stage_status(writer, &mut act, agent, preset)?),
+        None => None,
+    };
     let inbox = match wish.inbox {
         Some(count) => session::stage_inbox(hub, &mut act, agent, count)?,
         None => Inbox::default(),
@@ -174,6 +183,7 @@ fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Re
         event,
         sync: None,
         dirty_handoff,
+        status_receipt,
         manifest_swapped: place.swap.is_some(),
         warnings: place.warnings.iter().map(|warning| warning.message.clone()).collect(),
         peers: peers(hub, agent)?,
@@ -328,14 +338,8 @@ fn named_and_auto(named: &str) -> Refusal {
 /// The receipt of a dirty tree and its observation event. Returns the receipt's path.
 fn stage_dirty(writer: &Writer<'_>, act: &mut Act, agent: &str, dirt: &[String]) -> Result<String> {
     let hub = writer.hub();
-    let stem = format!("{}/dirty-handoff/dirty-{}", paths::session(agent), hub.now().compact());
-    let mut path = format!("{stem}.txt");
-    for n in 2.. {
-        if !hub.path(&path)?.exists() {
-            break;
-        }
-        path = format!("{stem}-{n}.txt");
-    }
+    let path =
+        free_name(hub, &format!("{}/dirty-handoff/dirty-{}", paths::session(agent), hub.now().compact()), "txt")?;
     let text = session::dirty_handoff(agent, hub.now(), dirt);
     ledger::enter(writer, act, agent, &[(path.clone(), digest::sha256(text.as_bytes()))])?;
     act.create(path.as_str(), text);
@@ -343,6 +347,32 @@ fn stage_dirty(writer: &Writer<'_>, act: &mut Act, agent: &str, dirt: &[String])
     event.branch = hub.here.branch();
     event.receipts = vec![path.clone()];
     events::stage(writer, act, &event)?;
+    Ok(path)
+}
+
+/// What the bus shows now, as a sealed receipt. Returns its path.
+fn stage_status(writer: &Writer<'_>, act: &mut Act, agent: &str, preset: Preset) -> Result<String> {
+    let hub = writer.hub();
+    let Value::Object(report) = status::look(hub, Query::new(Some(preset)))?.document() else {
+        anyhow::bail!("a status report is an object");
+    };
+    let mut payload =
+        Map::from_iter([("generated_at".to_owned(), json!(hub.now())), ("agent_id".to_owned(), json!(agent))]);
+    payload.extend(report);
+    let stem = format!("{}/session_boot/bus-status-{}", paths::agent(agent), hub.now().compact());
+    let path = free_name(hub, &stem, "json")?;
+    receipts::write(writer, act, agent, &path, payload)?;
+    Ok(path)
+}
+
+/// `<stem>.<ending>`, or `<stem>-2.<ending>` and so on: two boots may fall into one second.
+fn free_name(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
+    let mut path = format!("{stem}.{ending}");
+    let mut n = 2;
+    while hub.path(&path)?.symlink_metadata().is_ok() {
+        path = format!("{stem}-{n}.{ending}");
+        n += 1;
+    }
     Ok(path)
 }
 

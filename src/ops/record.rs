@@ -82,6 +82,11 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
         .then(|| format!("the index is locked by another git process ({})", lock.display()))
 }
 
+/// Whether git's `index.lock` was left by a record commit that was killed; the next one takes it over.
+pub fn left_a_lock(hub: &Hub) -> bool {
+    is_ours(&lock_path(hub))
+}
+
 /// One attempt; `None` when something moved meanwhile.
 fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let head = Head::read(hub)?;

@@ -8,6 +8,7 @@ pub mod freshness;
 mod identity;
 pub mod manifest;
 pub mod pool;
+pub mod saved;
 pub mod session;
 pub mod swap;
 

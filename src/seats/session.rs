@@ -1,10 +1,12 @@
 //! The session files under `_report/session/<id>/`, laid out as the playbook's tools wrote them: a
 //! `# key=value` header, then raw lines.
 
+use std::fs;
+
 use serde_json::{Map, Value, json};
 
 use super::freshness;
-use crate::base::{Result, Stamp, json, jsonl, text};
+use crate::base::{Result, Stamp, json, jsonl, names, text};
 use crate::hub::{Act, Hub, paths};
 use crate::model::message::MANAGER_REPORT;
 
@@ -25,6 +27,14 @@ pub fn stage_tail(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result
     ];
     act.replace(freshness::receipt(agent), receipt(&header, &lines, &format!("(no {source} yet)")));
     Ok(lines)
+}
+
+/// The agents that have a folder of session files, in no order.
+pub fn agents(hub: &Hub) -> Vec<String> {
+    let folder = hub.path("_report/session/x").ok().and_then(|path| Some(path.parent()?.to_owned()));
+    let entries = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| names::is_id(name)).collect()
 }
 
 /// The inbox as boot shows it.

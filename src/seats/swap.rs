@@ -64,7 +64,8 @@ pub fn to_new(agent: &str) -> Result<Swap> {
     Ok(Swap { agent: agent.to_owned(), content: Content::Bytes(text.into_bytes()) })
 }
 
-fn read(found: &Manifest) -> Result<Vec<u8>> {
+/// The bytes of a manifest.
+pub fn read(found: &Manifest) -> Result<Vec<u8>> {
     // A link was followed and checked when the manifest was found.
     let path = found.path.canonicalize().map_err(|e| files::io_refusal(e, "read", &found.path))?;
     Ok(files::read(&path, files::MAX_DOCUMENT)?.unwrap_or_default())

@@ -83,6 +83,17 @@ fn a_boot_announces_the_seat_and_dates_its_session() {
 }
 
 #[test]
+fn a_boot_may_capture_the_status_as_a_receipt() {
+    let world = world();
+    for _ in 0..2 {
+        world.ok(&["session-boot", "--agent", "a", "--no-sync", "--with-status", "--status-preset", "manager"]);
+    }
+    let receipt = world.read_json("_report/agent/a/session_boot/bus-status-20260105T100000Z-2.json");
+    assert_eq!(receipt["filters"]["preset"], "manager", "{receipt}");
+    world.ok(&["receipts", "verify", "--all"]);
+}
+
+#[test]
 fn what_is_switched_off_leaves_no_file() {
     let world = world();
     world.ok(&["session-boot", "--agent", "a", "--no-manager-report-tail", "--no-agent-inbox", "--no-announce"]);
@@ -286,4 +297,75 @@ fn a_free_seat_is_taken_once_however_many_ask() {
     assert_eq!(taken, ["s2", "s3", "s4"]);
     let full = world.refused(&command[..command.len()].iter().copied().filter(|a| *a != "--json").collect::<Vec<_>>());
     assert_eq!((full["code"].as_str(), full["exit"].as_u64()), (Some("agent.pool_full"), Some(3)));
+}
+
+#[test]
+fn a_seat_is_taken_put_away_and_taken_up_again() {
+    let world = world();
+    world.write(".gitignore", "/AGENT_MANIFEST*.json\n");
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Ignore the seats"]);
+    world.ok(&["agent", "use", "codex-1"]);
+    assert_eq!(world.refused(&["agent", "save", "mid"])["code"], "session.missing");
+    world.ok(&["session-boot", "--no-sync"]);
+    world.ok(&["agent", "save", "mid", "--heartbeat-meta", "shift=mid"]);
+    let heartbeat = world.lines("_bus/events/events.jsonl").pop().unwrap();
+    assert_eq!((heartbeat["event"].as_str(), heartbeat["meta"]["shift"].as_str()), (Some("status"), Some("mid")));
+    assert_eq!(world.refused(&["agent", "save", "mid"])["code"], "seat.label_taken");
+    assert_eq!(world.refused(&["agent", "save", "../x"])["code"], "name.invalid");
+
+    world.ok(&["agent", "use", "codex-2"]);
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "codex-2");
+    world.ok(&["agent", "restore"]);
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "codex-1");
+    world.ok(&["agent", "restore"]);
+    world.ok(&["agent", "restore", "mid"]);
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "codex-1");
+
+    world.write("README.md", "work\n");
+    assert_eq!(world.refused(&["agent", "save", "late"])["code"], "seat.dirty");
+    let events = events(&world).len();
+    world.ok(&["agent", "save", "late", "--allow-dirty", "--no-heartbeat"]);
+    assert_eq!(self::events(&world).len(), events);
+    let listed = world.json(&["agent", "list"]);
+    assert_eq!(listed["saved"], serde_json::json!(["late", "mid"]));
+    assert_eq!(
+        (listed["seats"][0]["agent_id"].as_str(), listed["seats"][0]["session"].as_str()),
+        (Some("codex-1"), Some("fresh"))
+    );
+}
+
+#[test]
+fn a_saved_seat_takes_its_branch_along_but_never_the_hub() {
+    let world = world();
+    world.write(".gitignore", "/AGENT_MANIFEST*.json\n");
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Ignore the seats"]);
+    let linked = world.folder().join("linked");
+    let root = linked.to_str().unwrap();
+    world.git(&["worktree", "add", "-qb", "agent/a/x", root]);
+    world.ok(&["--root", root, "agent", "use", "a"]);
+    world.ok(&["--root", root, "agent", "save", "there", "--no-heartbeat"]);
+    world.git_in(&linked, &["switch", "-qc", "agent/a/y"]);
+    world.ok(&["--root", root, "agent", "use", "b"]);
+    world.ok(&["--root", root, "agent", "restore", "there"]);
+    assert_eq!(world.git_in(&linked, &["branch", "--show-current"]), "agent/a/x");
+    assert!(fs::read_to_string(linked.join("AGENT_MANIFEST.json")).unwrap().contains("\"a\""));
+    assert_eq!(world.refused(&["agent", "restore", "there"])["code"], "hub.stays");
+    world.ok(&["agent", "restore", "there", "--manifest-only"]);
+    assert_eq!(world.git(&["branch", "--show-current"]), "main");
+}
+
+#[test]
+fn sessions_tell_how_fresh_they_are() {
+    let mut world = world();
+    world.ok(&["session-boot", "--no-sync", "--agent", "a"]);
+    world.now = Some("2026-01-05T11:00:01Z".to_owned());
+    world.ok(&["session-boot", "--no-sync", "--agent", "b"]);
+    let listed = world.json(&["session", "list"]);
+    let states: Vec<_> =
+        listed["sessions"].as_array().unwrap().iter().map(|s| s["session"].as_str().unwrap()).collect();
+    assert_eq!(states, ["stale", "fresh"]);
+    assert_eq!(world.json(&["session", "show", "a"])["age_seconds"], 3601);
+    assert_eq!(world.refused(&["session", "show", "nobody"])["code"], "seat.unknown");
 }

@@ -1,0 +1,228 @@
+//! What is wrong with a set-up, and how to mend it. Looks, and changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::base::{Clock, Refusal, Result, Stamp, files, jsonl, lock, text, time};
+use crate::guard::{consent, trust};
+use crate::hub::{Hub, paths};
+use crate::model::event::EventView;
+use crate::seats::{freshness, manifest};
+
+use super::record;
+
+/// The oldest git with everything that is used: `merge-tree --write-tree`.
+const GIT: (u64, u64) = (2, 38);
+/// How far ahead of this machine's clock a time may lie.
+const SKEW: std::time::Duration = std::time::Duration::from_secs(300);
+/// How many of the last events are looked at for times in the future.
+const EVENTS: usize = 200;
+
+/// One thing that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trouble {
+    pub code: String,
+    pub message: String,
+    /// How to mend it.
+    pub mend: String,
+    /// Something to know, not something wrong.
+    pub note: bool,
+}
+
+/// Looks at the repository that contains `start`.
+pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
+    let mut found = Found(Vec::new());
+    match Hub::locate(start, clock) {
+        Err(e) => found.error(e),
+        Ok(hub) => {
+            let checks: [fn(&Hub, &mut Found) -> Result<()>; 10] = [
+                check_git,
+                check_hub,
+                check_settings,
+                check_record,
+                check_ignored,
+                check_attributes,
+                check_locks,
+                check_leftovers,
+                check_trust,
+                check_seats_and_clock,
+            ];
+            for check in checks {
+                if let Err(e) = check(&hub, &mut found) {
+                    found.error(e);
+                }
+            }
+        }
+    }
+    found.0
+}
+
+struct Found(Vec<Trouble>);
+
+impl Found {
+    fn wrong(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: false });
+    }
+
+    fn note(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: true });
+    }
+
+    /// A check that could not be made is a finding too. The same one is listed once.
+    fn error(&mut self, error: anyhow::Error) {
+        let (code, message, mend) = match Refusal::of(&error) {
+            Some(refusal) => {
+                let why = refusal.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                (refusal.code, format!("{refusal}{why}"), refusal.next.join("; "))
+            }
+            None => ("fault", format!("{error:#}"), "this check could not be made".to_owned()),
+        };
+        if !self.0.iter().any(|trouble| trouble.code == code && trouble.message == message) {
+            self.wrong(code, message, mend);
+        }
+    }
+}
+
+fn check_git(hub: &Hub, found: &mut Found) -> Result<()> {
+    let told = hub.git().run(&["version"])?;
+    let numbers: Vec<u64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    if (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0)) < GIT {
+        let message = format!("{} is too old; {}.{} or later is needed", text::safe(&told), GIT.0, GIT.1);
+        found.wrong("git.old", message, "install a newer git");
+    }
+    // Fails, and says why, where git distrusts the owner of the folder.
+    hub.git().run(&["rev-parse", "--git-dir"]).map(drop)
+}
+
+fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {
+    if hub.pin().is_none() {
+        found.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
+    }
+    if let Some(why) = record::obstacle(hub) {
+        found.note("record.obstacle", format!("the record is not committed now: {why}"), "finish that");
+    }
+    Hub::find(Some(&hub.here.root), hub.clock).map(drop)
+}
+
+fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
+    hub.settings().map(drop)
+}
+
+fn check_record(hub: &Hub, _: &mut Found) -> Result<()> {
+    hub.behind().map_or(Ok(()), Err)?;
+    hub.marks().check_all(&hub.root)
+}
+
+/// One path of each kind in each owned folder, there or not.
+const SAMPLES: [&str; 5] = [
+    "_bus/claims/x.json",
+    "_bus/events/events.jsonl",
+    "_bus/messages/x.jsonl",
+    "_plans/x.plan.json",
+    "_report/agent/x/x.json",
+];
+
+fn check_ignored(hub: &Hub, found: &mut Found) -> Result<()> {
+    let output = hub.git().output(&[&["check-ignore", "--no-index", "--"], &SAMPLES[..]].concat())?;
+    let ignored = String::from_utf8_lossy(&output.stdout).trim().replace('\n', ", ");
+    if !ignored.is_empty() {
+        let message = format!("git ignores paths like {ignored}: they would never be committed");
+        found.wrong("git.ignored", message, format!("see which rule: git check-ignore -v --no-index {}", SAMPLES[0]));
+    }
+    Ok(())
+}
+
+fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
+    let told = hub.git().run(&["check-attr", "merge", "--", "_bus/events/events.jsonl", "_report/receipts.jsonl"])?;
+    if !told.lines().all(|line| line.ends_with(": merge: union")) {
+        let message = "logs are not merged line by line: branches of the record will conflict";
+        found.wrong("git.attributes", message, "teof init adds the lines to .gitattributes");
+    }
+    Ok(())
+}
+
+fn check_locks(hub: &Hub, found: &mut Found) -> Result<()> {
+    let locks = fs::read_dir(hub.local("locks")).into_iter().flatten().flatten();
+    for path in locks.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "lock")) {
+        if lock::is_held(&path)? {
+            let holder = lock::holder(&path).unwrap_or_else(|| "another process".to_owned());
+            let message = format!("{} is held by {holder}", path.display());
+            found.note("lock.held", message, "it goes with its process; end that one if it hangs");
+        }
+    }
+    let bus_is_free = !lock::is_held(&hub.local("locks/bus.lock"))?;
+    if bus_is_free && record::left_a_lock(hub) {
+        let message = "a record commit was killed and left git's index.lock";
+        found.wrong("git.index_lock", message, "teof bus commit takes it over");
+    }
+    if bus_is_free && fs::metadata(hub.local("intents/current")).is_ok_and(|meta| meta.len() > 0) {
+        let message = "an act was interrupted";
+        found.note("intent.unfinished", message, "the next command that writes completes it");
+    }
+    Ok(())
+}
+
+/// Temporary files, while nobody writes.
+fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
+    if lock::is_held(&hub.local("locks/bus.lock"))? {
+        return Ok(());
+    }
+    let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
+    folders.push(hub.local(""));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name().to_str().is_some_and(files::is_temporary) {
+                let message = format!("{} was left by a command that was killed", entry.path().display());
+                found.note("file.leftover", message, "it is not used; it may be deleted");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {
+    trust::read(hub)?;
+    let standing = consent::standing(hub)?;
+    let Some(doubt) = &standing.doubt else { return Ok(()) };
+    match &standing.written {
+        // Somebody means yes, and it does not count.
+        Some(written) if written.auto_enabled => found.wrong(
+            doubt.code(),
+            format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
+            "if you are the person to say so: teof consent grant",
+        ),
+        Some(_) => found.note(doubt.code(), "nothing may run unattended here", "teof consent grant, when it shall"),
+        None => found.wrong(doubt.code(), doubt.reason(), "teof init writes one; a damaged one is mended by hand"),
+    }
+    Ok(())
+}
+
+fn check_seats_and_clock(hub: &Hub, found: &mut Found) -> Result<()> {
+    for (_, seat) in manifest::scan(hub)? {
+        match seat {
+            Err(e) => found.error(e),
+            Ok(Some(seat)) => {
+                let at = freshness::captured_at(hub, seat.agent())?;
+                report_future(hub, found, at, &format!("the session of {}", seat.agent()));
+            }
+            Ok(None) => {}
+        }
+    }
+    let lines = jsonl::tail(&hub.path(paths::EVENTS)?, EVENTS)?;
+    let latest = lines.iter().filter_map(|line| EventView::parse(line).ok()?.at()).max();
+    report_future(hub, found, latest, "an event");
+    Ok(())
+}
+
+fn report_future(hub: &Hub, found: &mut Found, at: Option<Stamp>, what: &str) {
+    let now = hub.now();
+    if let Some(at) = at.filter(|at| *at > now.plus(SKEW)) {
+        let message = format!("{what} is dated {at}, {} ahead of this machine's clock", time::show_span(at.since(now)));
+        found.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
+    }
+}

@@ -1,0 +1,105 @@
+//! The doctor names each thing that is wrong with a set-up, says how to mend it, and changes nothing.
+
+use std::fs;
+
+use crate::harness::World;
+
+fn world() -> World {
+    let mut world = World::bare_of_teof();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    world.ok(&["init"]);
+    world
+}
+
+/// The codes of what is wrong, and of what is only noted.
+fn codes(world: &World) -> (Vec<String>, Vec<String>) {
+    let ran = world.run(&["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let found = document["found"].as_array().unwrap().clone();
+    assert!(found.iter().all(|trouble| !trouble["mend"].as_str().unwrap().is_empty()), "{document}");
+    let (notes, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(|trouble| trouble["note"] == true);
+    assert_eq!(ran.code, i32::from(!wrong.is_empty()), "{document}");
+    let code = |list: Vec<serde_json::Value>| list.iter().map(|t| t["code"].as_str().unwrap().to_owned()).collect();
+    (code(wrong), code(notes))
+}
+
+#[test]
+fn a_sound_set_up_has_nothing_wrong() {
+    let world = world();
+    assert_eq!(codes(&world), (vec![], vec!["consent.not_granted".to_owned()]));
+    world.ok(&["session-boot", "--no-sync"]);
+    world.ok(&["consent", "grant"]);
+    assert_eq!(codes(&world), (vec![], vec![]));
+}
+
+#[test]
+fn each_fault_is_named() {
+    let world = world();
+    world.ok(&["session-boot", "--no-sync"]);
+    let wrong = |code: &str| {
+        let (wrong, _) = codes(&world);
+        assert!(wrong.iter().any(|found| found == code), "{code} is not among {wrong:?}");
+    };
+    let restore = |path: &str, text: &str| {
+        world.write(path, text);
+        assert_eq!(codes(&world).0, Vec::<String>::new(), "{path} is mended");
+    };
+    world.write(".gitignore", "_report/\n");
+    wrong("git.ignored");
+    fs::remove_file(world.repo.join(".gitignore")).unwrap();
+
+    let attributes = world.read(".gitattributes");
+    fs::remove_file(world.repo.join(".gitattributes")).unwrap();
+    wrong("git.attributes");
+    restore(".gitattributes", &attributes);
+
+    let settings = world.read("teof.toml");
+    world.write("teof.toml", "[lock]\nwhait = 1\n");
+    wrong("settings.invalid");
+    restore("teof.toml", &settings);
+
+    let consent = world.read("docs/automation/autonomy-consent.json");
+    world.write("docs/automation/autonomy-consent.json", "{\"auto_enabled\": true}");
+    wrong("consent.not_granted");
+    restore("docs/automation/autonomy-consent.json", &consent);
+
+    let log = world.read("_bus/events/events.jsonl");
+    world.write("_bus/events/events.jsonl", "");
+    wrong("record.behind");
+    world.write("_bus/events/events.jsonl", &format!("{log}{{\"ts\":\"2027-01-01T00:00:00Z\",\"agent_id\":\"a\"}}\n"));
+    wrong("clock.future");
+    restore("_bus/events/events.jsonl", &log);
+
+    world.write("AGENT_MANIFEST.x.json", "{");
+    wrong("json.invalid");
+    fs::remove_file(world.repo.join("AGENT_MANIFEST.x.json")).unwrap();
+
+    world.write(".git/index.lock", "teof record commit\n");
+    wrong("git.index_lock");
+    fs::remove_file(world.repo.join(".git/index.lock")).unwrap();
+
+    world.write("_bus/claims/.teof-1-0.tmp", "");
+    assert!(codes(&world).1.contains(&"file.leftover".to_owned()));
+
+    world.git(&["switch", "-qc", "elsewhere"]);
+    wrong("hub.switched");
+    world.git(&["switch", "-q", "main"]);
+    fs::remove_dir_all(world.repo.join("_plans")).unwrap();
+    wrong("hub.incomplete");
+}
+
+#[test]
+fn outside_a_repository_the_doctor_says_so() {
+    let world = world();
+    let ran = world.run(&["--root", world.folder().to_str().unwrap(), "doctor"]).expect(1);
+    assert!(ran.stdout.contains("repository.missing") && ran.stdout.contains("mend:"), "{}", ran.stdout);
+}
+
+#[test]
+fn every_setting_is_shown_with_its_default() {
+    let world = world();
+    world.write("teof.toml", "[lock]\nwait = \"9s\"\n");
+    let shown = world.ok(&["doctor", "--settings"]);
+    assert!(shown.contains("lock.wait = \"9s\" (default \"5s\")\n    How long a command waits"), "{shown}");
+    assert!(shown.contains("coordinator.concurrency = 3\n"), "{shown}");
+}
