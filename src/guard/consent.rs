@@ -327,9 +327,32 @@ mod tests {
             (C, Suggested, ["yes", auto, "yes", "yes", "yes", "yes", "yes", "yes"]),
             (C, Apply, ["yes", auto, "yes", "yes", "yes", "allow_apply", "yes", "yes"]),
         ];
+        let documented = include_str!("../../docs/consent.md");
         for (actor, action, wanted) in rows {
             assert_eq!(consents.map(|consent| flag(consent, actor, action)), wanted, "{actor:?} {action:?}");
+            let cells = wanted.map(|cell| if ["yes", "never"].contains(&cell) { cell } else { "no" });
+            let line = format!("| {} | {} |\n", row_name(actor, action), cells.join(" | "));
+            assert!(documented.contains(&line), "docs/consent.md lacks: {line}");
         }
+    }
+
+    fn row_name(actor: Actor, action: Action) -> String {
+        let who = match actor {
+            Actor::Person => "person",
+            Actor::ConductorLoop => "conductor loop",
+            Actor::Coordinator => "coordinator",
+        };
+        let what = match action {
+            Action::Execute => "execute commands",
+            Action::Suggested => "execute what an agent suggests",
+            Action::Apply => "merge, push",
+            Action::Cycle(Cycle { done: 3, .. }) => "the fourth cycle",
+            Action::Cycle(Cycle { idle: true, .. }) => "after a cycle that executed nothing",
+            Action::Cycle(Cycle { attention: true, .. }) => "while feeds need attention",
+            Action::Cycle(Cycle { ci_failed: true, .. }) => "while CI fails",
+            Action::Cycle(_) => "a cycle",
+        };
+        format!("{who}: {what}")
     }
 
     #[test]
