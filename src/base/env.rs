@@ -14,6 +14,8 @@ pub const CLAIM_EPOCH: &str = "TEOF_CLAIM_EPOCH";
 pub const RECEIPTS_DIR: &str = "TEOF_RECEIPTS_DIR";
 /// Seconds that a session stays fresh (the playbook's name); `session.max_age` is the setting.
 pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
+/// Set for a worker, and for nothing that it starts: the run that it is. The coordinator knows it by that.
+pub const WORKER: &str = "TEOF_WORKER";
 /// A fixed time, for tests and replays.
 pub const NOW: &str = "TEOF_NOW";
 /// What to log on stderr: error, warn, info, debug or trace.

@@ -9,6 +9,7 @@ mod bus;
 mod completions;
 mod conductor;
 mod consent;
+mod coordinator;
 mod doctor;
 mod failure;
 mod findings;
@@ -52,6 +53,8 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     /// Choose the next item of the backlog and hand out its prompt; never executes anything.
     Conductor(conductor::Args),
+    /// Choose work, give it to workers, settle it: run it, see it, tell it what to do.
+    Coordinator(coordinator::Args),
     /// Run a work order, or one of the routines: status, scan, tasks, daily.
     Foreman(foreman::Args),
     /// What may run unattended: show, grant, revoke.
@@ -104,6 +107,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Bus(args) => bus::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
         Command::Conductor(args) => conductor::run(args, app),
+        Command::Coordinator(args) => coordinator::run(args, app),
         Command::Foreman(args) => foreman::run(args, app),
         Command::Consent(args) => consent::run(args, app),
         Command::Doctor(args) => doctor::run(args, app),

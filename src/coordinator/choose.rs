@@ -36,7 +36,7 @@ impl Turn<'_> {
         }
         if chose {
             self.poll_after(self.rules.poll_min);
-            self.state.life.last_nothing.clear();
+            self.state.last_nothing.clear();
         } else if has_slot(self.state, &self.rules) {
             self.log_nothing(passed.iter().chain(&view.skipped));
         }
@@ -50,6 +50,9 @@ impl Turn<'_> {
         }
         if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
             return Some("as many jobs as asked for were chosen".into());
+        }
+        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.no_choice.clone()) {
+            return Some(why);
         }
         let most = state.life.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
@@ -107,7 +110,7 @@ impl Turn<'_> {
         }
         given.times += 1;
         let (listed, more) = list(skipped);
-        self.say(Some(id.clone()), format!("chose {} for {seat}: {}", offer.task, offer.why));
+        self.say(Some(id.clone()), format!("chosen: {}", offer.why));
         self.state.jobs.push(Job {
             id: id.clone(),
             task: offer.task.clone(),
@@ -140,15 +143,17 @@ impl Turn<'_> {
 
     /// Logs why nothing was chosen, when the reasons are not those that were logged last.
     fn log_nothing<'a>(&mut self, skipped: impl Iterator<Item = &'a Skipped>) {
-        let (listed, more) = list(skipped);
+        // What is being done is no reason of its own.
+        let under_way: Vec<_> = self.state.live_jobs().map(|job| job.task.clone()).collect();
+        let (listed, more) = list(skipped.filter(|skipped| !under_way.contains(&skipped.task)));
         let key = match listed.is_empty() {
             true => String::new(),
             false => digest::sha256(format!("{listed:?} {more}").as_bytes()),
         };
-        if key == self.state.life.last_nothing {
+        if key == self.state.last_nothing {
             return;
         }
-        self.state.life.last_nothing = key;
+        self.state.last_nothing = key;
         if !listed.is_empty() {
             let why = "nothing can be given now".into();
             let (decision, job, task, seat) = ("nothing".into(), None, None, None);

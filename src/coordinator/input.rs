@@ -39,6 +39,8 @@ pub struct View {
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
+    /// Why nothing new may be chosen, although what was chosen may go on.
+    pub no_choice: Option<String>,
     /// When the consent was granted, and how many jobs it covers if it does not cover any number.
     pub grant: Option<(Stamp, Option<u64>)>,
     /// Tasks on hold.

@@ -257,7 +257,7 @@ impl Turn<'_> {
         job.phase = Phase::Over { ending, at: now };
         let name = format!("{} ({})", job.task, job.seat);
         let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
-        let mut text = format!("{name} is {}{why}", ending.as_str());
+        let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
         }
@@ -277,6 +277,7 @@ impl Turn<'_> {
         self.state.life.look_again = true;
         self.say(Some(id.to_owned()), text.clone());
         if ending != Ending::Dropped {
+            let text = format!("{name} is {text}");
             self.act(Action::Note { text, job: Some(id.to_owned()), alert: ending == Ending::Blocked });
         }
     }

@@ -31,8 +31,6 @@ pub struct Life {
     pub chosen: u64,
     /// The process is to end; workers are told how.
     pub ending: Option<How>,
-    /// The reasons for choosing nothing that were logged last, so that they are logged once.
-    pub last_nothing: String,
     /// Not before then: the last commit of the record was refused.
     pub commit_after: Option<Stamp>,
 }
@@ -42,6 +40,8 @@ pub struct Life {
 pub struct Seen {
     /// Why nothing may start unattended: consent, trust.
     pub stop: Option<String>,
+    /// Why nothing new may be chosen.
+    pub no_choice: Option<String>,
     /// How many jobs may be chosen under the consent that stands; `None`: any number.
     pub most: Option<u64>,
     pub holds: BTreeSet<String>,

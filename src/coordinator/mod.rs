@@ -5,12 +5,15 @@
 
 mod choose;
 mod commands;
+pub mod inbox;
 pub mod input;
 mod jobs;
 pub mod life;
 pub mod rules;
+pub mod shell;
 pub mod state;
 pub mod step;
+pub mod store;
 
 pub use input::{Action, Command, Effect, Input, Reply};
 pub use rules::Rules;

@@ -18,8 +18,10 @@ pub const VERSION: u32 = 1;
 /// Relative to the machine-local folder.
 pub const FILE: &str = "coordinator/state.json";
 
+/// Everything that is saved. A field that an older teof did not write is empty; one that we do not
+/// know would be lost, so it is refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct State {
     pub version: u32,
     /// The last number given to a job or an action; numbers are never given twice.
@@ -43,6 +45,8 @@ pub struct State {
     pub handled: VecDeque<String>,
     /// What was reported once and needs no second report.
     pub told: VecDeque<String>,
+    /// The digest of the reasons for choosing nothing that were logged last: they are logged once.
+    pub last_nothing: String,
     /// Seat to what it was given today.
     pub given: BTreeMap<String, Given>,
     pub totals: Totals,
@@ -325,7 +329,9 @@ mod tests {
         let state = State::new();
         assert_eq!(State::from_bytes(&state.to_bytes()).unwrap(), state);
         let newer = String::from_utf8(state.to_bytes()).unwrap().replace("\"version\": 1", "\"version\": 2");
-        for (bytes, why) in [(newer.as_bytes(), "a newer teof"), (b"{}", "version"), (b"{\"version\":1}", "missing")] {
+        for (bytes, why) in
+            [(newer.as_bytes(), "a newer teof"), (b"{}", "version"), (b"{\"version\":1,\"x\":2}", "unknown")]
+        {
             let error = State::from_bytes(bytes).unwrap_err();
             assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{error:?}");
         }

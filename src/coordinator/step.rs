@@ -84,6 +84,7 @@ impl Turn<'_> {
         }
         life.seen = Some(Seen {
             stop: view.stop.take(),
+            no_choice: view.no_choice.take(),
             most: view.grant.and_then(|(_, most)| most),
             holds: std::mem::take(&mut view.holds),
             seats: std::mem::take(&mut view.seats),
@@ -240,7 +241,7 @@ impl Turn<'_> {
         } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
             Some(match &state.life.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
-                Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
+                Some(Seen { stop: Some(_), .. } | Seen { no_choice: Some(_), .. }) => Leave::NoConsent,
                 _ => Leave::Idle,
             })
         } else {

@@ -70,6 +70,18 @@ impl Family {
     }
 }
 
+/// The processes that started with all of these variables and values, without their children.
+pub fn marked(marks: &[(String, String)]) -> Vec<Process> {
+    all_processes().into_iter().filter(|p| !p.dead && carries(p.pid, marks)).collect()
+}
+
+impl Process {
+    /// Asks it to end; or, `firmly`, ends it.
+    pub fn end(&self, firmly: bool) {
+        signal(self, if firmly { Signal::KILL } else { Signal::TERM });
+    }
+}
+
 /// This process's own children now.
 pub(super) fn children() -> HashSet<i32> {
     all_processes().into_iter().filter(|p| p.parent == own_pid()).map(|p| p.pid).collect()

@@ -19,6 +19,17 @@ use super::guardian;
 /// The first argument that selects this mode. What follows: our pid, the program, its arguments.
 const MODE: &str = "__launch";
 
+/// The other mode: only a session of its own; the program outlives us. What follows: the program, its arguments.
+const DETACH: &str = "__detach";
+
+/// A command that will be our own binary with `arguments`, in its own session, outliving this process.
+pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
+    let own = own_binary()?;
+    let mut command = Command::new(&own);
+    command.arg(DETACH).arg(&own).args(arguments);
+    Ok(command)
+}
+
 /// A command that will be `argv`, in its own session, ended when this thread's process dies.
 ///
 /// The caller gives it stdin, stdout, and a pipe as stderr: the pipe carries the reason when the
@@ -45,6 +56,13 @@ pub fn become_program() -> Option<ExitCode> {
     if mode == guardian::MODE {
         return Some(guardian::watch_over(args));
     }
+    if mode == DETACH {
+        let program: Vec<OsString> = args.collect();
+        return Some(match detach(&program) {
+            Ok(never) => match never {},
+            Err(_) => ExitCode::from(127),
+        });
+    }
     if mode != MODE {
         return None;
     }
@@ -66,6 +84,12 @@ fn prepare(parent: Option<i32>, argv: &[OsString]) -> std::io::Result<std::conve
     };
     status.write_all(failed.to_string().as_bytes())?;
     Err(failed)
+}
+
+fn detach(argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
+    rustix::process::setsid()?;
+    let [program, args @ ..] = argv else { return Err(std::io::Error::other("no program was named")) };
+    Err(Command::new(program).arg0("teof").args(args).exec())
 }
 
 fn apart(parent: Option<i32>) -> std::io::Result<()> {

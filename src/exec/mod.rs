@@ -24,7 +24,7 @@ mod supervise;
 
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
-pub use family::{Family, Process};
+pub use family::{Family, Process, marked};
 pub use guardian::Guardian;
-pub use launch::become_program;
+pub use launch::{become_program, detached};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict, end_marked};

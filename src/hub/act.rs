@@ -119,6 +119,14 @@ impl Act {
         })
     }
 
+    /// The files of the record that the act would write whole: path and text.
+    pub fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Replace { path, text, local: false } => Some((path.as_str(), text.as_str())),
+            _ => None,
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }

@@ -1,0 +1,104 @@
+//! `teof coordinator run`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Exit, Result, text};
+use crate::cli::App;
+use crate::coordinator::input::Leave;
+use crate::coordinator::shell::{self, Options, Preview, Progress};
+use crate::guard::consent::{self, Action, Actor};
+use crate::hub::Hub;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End when there is nothing left to do
+    #[arg(long)]
+    until_idle: bool,
+    /// Show what would be chosen, and why the rest would not; nothing is started or written
+    #[arg(long, conflicts_with_all = ["until_idle", "max_jobs"])]
+    dry_run: bool,
+    /// Choose at most so many jobs, then end
+    #[arg(long, value_name = "N")]
+    max_jobs: Option<u64>,
+    /// How many workers run at the same time [default: coordinator.concurrency, 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    concurrency: Option<u32>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let options = Options {
+        until_idle: args.until_idle,
+        max_jobs: args.max_jobs,
+        concurrency: args.concurrency.map(|n| n as usize),
+    };
+    if args.dry_run {
+        let found = shell::preview(hub, options)?;
+        app.result(&found, || preview(&found));
+        return Ok(ExitCode::SUCCESS);
+    }
+    consent::require(hub, Actor::Coordinator, Action::Execute)?;
+    let own = Hub::find(Some(&hub.root), app.clock)?;
+    // With --json, stderr is for an error alone.
+    let say = |text: String| {
+        if !app.json() {
+            app.say(text)
+        }
+    };
+    let leave = shell::run(own, options, &mut |progress| say(line(app, progress)))?;
+    let (word, exit) = match leave {
+        Leave::Idle => ("idle", Exit::Done),
+        Leave::Stopped => ("stopped", Exit::Done),
+        Leave::Breaker => ("breaker", Exit::Unattended),
+        Leave::NoConsent => ("no_consent", Exit::Unattended),
+    };
+    let last = match leave {
+        Leave::Idle => "nothing is left to do",
+        Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run",
+        Leave::Breaker => "the breaker is open; see why: teof coordinator status",
+        Leave::NoConsent => "nothing more is consented to; see: teof consent show",
+    };
+    say(last.to_owned());
+    if app.json() {
+        app.result(&json!({ "left": word }), String::new);
+    }
+    Ok(ExitCode::from(exit as u8))
+}
+
+/// One line of progress: time, run, step, seat, and what happened.
+fn line(app: &App, progress: &Progress) -> String {
+    let time = app.now().to_string();
+    let time = time.get(11..19).unwrap_or(&time);
+    let job = progress.run.as_deref().map(|run| format!("{run} ")).unwrap_or_default();
+    let seat = progress.seat.as_deref().map(|seat| format!("({seat}) ")).unwrap_or_default();
+    let task = match (&progress.task, &progress.step) {
+        (Some(task), Some(step)) if !task.ends_with(step.as_str()) => format!("{task} {step} "),
+        (Some(task), _) => format!("{task} "),
+        (None, _) => String::new(),
+    };
+    text::safe(&format!("{time} {job}{task}{seat}{}", progress.text))
+}
+
+fn preview(found: &Preview) -> String {
+    let mut lines = Vec::new();
+    for decision in &found.decisions {
+        if let (Some(task), Some(seat)) = (&decision.task, &decision.seat) {
+            lines.push(format!("would give {task} to {seat}: {}", decision.why));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("would give nothing".to_owned());
+    }
+    if let Some(last) = found.decisions.last() {
+        lines.extend(last.skipped.iter().map(|skipped| format!("  not {}: {}", skipped.task, skipped.why)));
+        if last.more > 0 {
+            lines.push(format!("  and {} more", last.more));
+        }
+    }
+    if let Some(obstacle) = &found.obstacle {
+        lines.push(format!("would not begin: {obstacle}"));
+    }
+    lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
+}

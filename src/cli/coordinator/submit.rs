@@ -1,0 +1,105 @@
+//! `teof coordinator submit`
+
+use std::process::ExitCode;
+
+use super::send::send;
+use crate::base::{Refusal, Result, names, text};
+use crate::cli::App;
+use crate::coordinator::input::Command;
+use crate::coordinator::store;
+use crate::hub::{Act, Hub};
+use crate::plans;
+
+/// Name a backlog item, a plan (its next step is meant), or a step as `<plan>/<step>` or `<plan>-<step>`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is to be done next
+    #[arg(required_unless_present = "objective")]
+    task: Option<String>,
+    /// Say what is wanted instead: a plan is made of it
+    #[arg(long, value_name = "TEXT", conflicts_with = "task")]
+    objective: Option<String>,
+    /// Why, for the others
+    #[arg(long)]
+    note: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let waiting = store::load(hub)?.submissions.len();
+    let most = hub.settings()?.coordinator.queue;
+    if waiting >= most {
+        return Err(full(most).into());
+    }
+    let command = match (&args.task, &args.objective) {
+        (Some(task), _) => named(hub, task)?,
+        (None, Some(objective)) => plan_of(app, hub, objective)?,
+        (None, None) => return Err(Refusal::usage("submit.nothing", "name what is to be done").into()),
+    };
+    send(app, command, args.note)
+}
+
+fn full(most: usize) -> Refusal {
+    Refusal::guard("submit.full", format!("the queue is full: {most} submissions wait"))
+        .because("only what was asked for by name waits in it; the rest is chosen as slots become free")
+        .next("see them: teof coordinator status")
+        .next("take one out: teof coordinator cancel <task>")
+}
+
+/// The task that a name means; refused when there is none, so that nobody waits for a typing error.
+fn named(hub: &Hub, name: &str) -> Result<Command> {
+    if let Some((plan, step)) = name.trim_matches('/').rsplit_once('/').filter(|(plan, _)| !plan.contains('/')) {
+        let found = plans::find(hub, plan)?;
+        step_of(&found, step)?;
+        let task = format!("{}-{step}", found.id());
+        return Ok(Command::Submit { task, plan: Some(found.id().into()), step: Some(step.into()) });
+    }
+    names::check_id("task", name)?;
+    let is_item = plans::backlog::read(hub)?.item(name).is_some();
+    let steps = plans::all(hub).into_iter().filter_map(|(_, found)| found.ok());
+    let of_plan = steps.into_iter().find_map(|file| {
+        let rest = name.strip_prefix(file.id())?;
+        let step = rest.strip_prefix('-').filter(|step| file.plan.step(step).is_some()).map(str::to_owned);
+        (rest.is_empty() || step.is_some()).then(|| (file.id().to_owned(), step))
+    });
+    match of_plan {
+        _ if is_item => Ok(Command::Submit { task: name.into(), plan: None, step: None }),
+        Some((plan, step)) => Ok(Command::Submit { task: name.into(), plan: Some(plan), step }),
+        None => Err(Refusal::not_found("task.not_found", format!("neither an item nor a plan is called {name}"))
+            .next("see what there is: teof task list")
+            .into()),
+    }
+}
+
+fn step_of(found: &plans::PlanFile, step: &str) -> Result<()> {
+    if found.plan.step(step).is_some() {
+        return Ok(());
+    }
+    Err(Refusal::not_found("step.not_found", format!("the plan {} has no step {step}", found.id()))
+        .next(format!("see its steps: teof plan show {}", found.id()))
+        .into())
+}
+
+/// A plan with one step that has the objective; what it runs is `[commands] default`.
+fn plan_of(app: &App, hub: &Hub, objective: &str) -> Result<Command> {
+    let mut writer = hub.lock("coordinator submit")?;
+    let mut act = Act::new("make a plan of an objective");
+    let new = plans::new::NewPlan {
+        name: text::clip(objective, 60),
+        summary: objective.to_owned(),
+        actor: hub.settings()?.coordinator.manager.clone(),
+        checkpoint: Some(objective.to_owned()),
+        priority: 2,
+        impact_score: 1,
+        layer: Some("L5".to_owned()),
+        systemic_targets: vec!["S6".to_owned()],
+        ..Default::default()
+    };
+    let path = plans::new::create(&writer, &mut act, &new)?;
+    writer.perform(act)?;
+    let plan = plans::find(hub, &path)?;
+    let step = plan.plan.current_step().and_then(|step| step.id().map(str::to_owned));
+    app.say(format!("made {path}; it is yours to edit until it begins"));
+    let task = plan.id().to_owned();
+    Ok(Command::Submit { plan: Some(task.clone()), task, step })
+}

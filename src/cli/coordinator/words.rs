@@ -1,0 +1,97 @@
+//! The commands that only say something: pause, resume, cancel, reassign, skip, stop, reset-breaker.
+
+use std::process::ExitCode;
+
+use super::send::send;
+use crate::base::{Result, names};
+use crate::cli::App;
+use crate::coordinator::input::Command;
+use crate::guard::trust;
+
+#[derive(Debug, clap::Args)]
+pub struct Pause {
+    /// Why, for the others
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// A task that was skipped or cancelled; without one, the pause ends
+    task: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Cancel {
+    /// A job, a run, or a task
+    target: String,
+    /// End its worker at once, not at the end of its stage
+    #[arg(long)]
+    now: bool,
+    /// Why, for the others
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Reassign {
+    /// A job, a run, or a task
+    target: String,
+    /// The seat that is to have it
+    #[arg(long, value_name = "SEAT")]
+    to: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Skip {
+    task: String,
+    /// Why, for the others
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Stop {
+    /// End the workers at once, not at the end of their stage
+    #[arg(long)]
+    now: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ResetBreaker {
+    /// What was done about the reason, for the others
+    #[arg(long)]
+    note: Option<String>,
+}
+
+pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
+    send(app, Command::Pause, args.note)
+}
+
+pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {
+    send(app, Command::Resume { task: args.task }, None)
+}
+
+pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
+    send(app, Command::Cancel { target: args.target, now: args.now }, args.note)
+}
+
+pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
+    names::check_id("agent", &args.to)?;
+    send(app, Command::Reassign { target: args.target, to: args.to }, None)
+}
+
+pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
+    names::check_id("task", &args.task)?;
+    send(app, Command::Skip { task: args.task }, args.note)
+}
+
+pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
+    send(app, Command::Stop { now: args.now }, None)
+}
+
+/// Only a person closes the breaker: what a worker started may not.
+pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
+    trust::require_person("reset the breaker")?;
+    send(app, Command::ResetBreaker, args.note)
+}

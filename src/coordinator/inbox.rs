@@ -1,0 +1,105 @@
+//! Operators' commands: small files, machine-local, each consumed exactly once.
+//!
+//! A command is written and synced by `teof coordinator …`, taken by the coordinator that runs or by
+//! the next one, and removed when it took effect. Its answer lies beside it for whoever waits.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::input::Command;
+use super::state::Word;
+use crate::base::{Result, files, json};
+use crate::hub::Hub;
+
+/// Relative to the machine-local folder.
+pub const FOLDER: &str = "coordinator/inbox";
+pub const ANSWERS: &str = "coordinator/answers";
+/// The largest command or answer, in bytes.
+const MAX: u64 = 64 * 1024;
+/// An answer that nobody fetched.
+const ANSWER_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// A command as it lies in its file; the file's name is its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    #[serde(flatten)]
+    pub word: Word,
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub ok: bool,
+    pub text: String,
+}
+
+/// Puts a command into the inbox and gives back its id.
+pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
+    let base = format!("{}-{}", letter.word.at.compact(), std::process::id());
+    // Two commands of one process in one second.
+    let id = (1..).map(|n| format!("{base}-{n}")).find(|id| !file(hub, id).exists()).expect("names do not end");
+    let path = file(hub, &id);
+    files::create_parent(&path)?;
+    files::replace(&path, json::pretty(letter).as_bytes())?;
+    Ok(id)
+}
+
+/// What lies in the inbox, oldest first. A file that is no command is set aside under another name.
+pub fn read(hub: &Hub) -> Result<Vec<(String, Letter)>> {
+    let mut letters = Vec::new();
+    for path in listed(&hub.local(FOLDER)) {
+        let Some(id) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
+        let bytes = files::read(&path, MAX).ok().flatten().unwrap_or_default();
+        match serde_json::from_slice(&bytes) {
+            Ok(letter) => letters.push((id, letter)),
+            Err(e) if path.exists() => {
+                tracing::warn!("{} is no command ({e}); set aside", path.display());
+                let _ = std::fs::rename(&path, path.with_extension("damaged"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(letters)
+}
+
+/// Leaves the answer, then removes the command: in this order, so that a crash repeats the answer only.
+pub fn answer(hub: &Hub, id: &str, answer: &Answer) -> Result<()> {
+    let path = hub.local(&format!("{ANSWERS}/{id}.json"));
+    files::create_parent(&path)?;
+    files::replace_unsynced(&path, json::pretty(answer).as_bytes())?;
+    files::remove(&file(hub, id))
+}
+
+/// The answer to a command, if it is there; it is taken away.
+pub fn take_answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
+    let path = hub.local(&format!("{ANSWERS}/{id}.json"));
+    let Some(bytes) = files::read(&path, MAX)? else { return Ok(None) };
+    let answer = serde_json::from_slice(&bytes)?;
+    let _ = std::fs::remove_file(&path);
+    Ok(Some(answer))
+}
+
+/// Removes answers that nobody came for.
+pub fn sweep(hub: &Hub) {
+    for path in listed(&hub.local(ANSWERS)) {
+        let age = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > ANSWER_AGE) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+fn file(hub: &Hub, id: &str) -> PathBuf {
+    hub.local(&format!("{FOLDER}/{id}.json"))
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,414 @@
+//! The shell: one process per hub that feeds the decision and performs what it asks for.
+//!
+//! # Theory of operation
+//!
+//! One thread decides and performs; the others only send it [`Message`]s: the watcher, the signals,
+//! and one thread per worker that waits for its end. Each message becomes inputs, each input a call
+//! of [`step`], and before anything that came out is performed, the state is saved. Results go back
+//! in as inputs before anything else is done, a look at the world comes last. So at most one thing is
+//! under way at any moment, and a crash leaves at most one action whose result nobody knows: it is
+//! checked by the next process.
+//!
+//! Nothing here decides what is done.
+
+mod give;
+mod look;
+mod options;
+mod orders;
+mod perform;
+pub mod publish;
+mod watch;
+pub mod workers;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use self::options::{LONG, rules};
+pub use self::options::{Options, Preview, preview};
+use self::perform::Hands;
+use self::watch::{Own, Watcher, What};
+use self::workers::Workers;
+use super::inbox::{self, Answer};
+use super::input::{Effect, How, Input, Leave, Seat, View};
+use super::state::{Phase, State};
+use super::step::{next_wake, step};
+use super::store::{self, Store};
+use crate::base::lock::{self, FileLock};
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+use crate::ops::boot;
+
+/// Held by the coordinator of a hub for life; relative to the machine-local folder.
+pub const LOCK: &str = "locks/coordinator.lock";
+
+/// After a change was acted upon, further ones are gathered for so long.
+const WINDOW: Duration = Duration::from_millis(20);
+/// When the state could not be saved, it is tried again after so long.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
+
+/// What the other threads send.
+#[derive(Debug)]
+pub enum Message {
+    Changed(Vec<(What, PathBuf)>),
+    /// The system lost count of the changes: look at everything.
+    Overflow,
+    /// A worker's process has ended, or its lock is free.
+    Ended(String),
+    Signal,
+}
+
+/// A line for those who watch.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Progress {
+    pub job: Option<String>,
+    pub run: Option<String>,
+    pub task: Option<String>,
+    pub step: Option<String>,
+    pub seat: Option<String>,
+    pub text: String,
+}
+
+/// Runs the coordinator of a hub until it is told to end, or has nothing to do.
+///
+/// # Errors
+/// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used.
+pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
+    let path = hub.local(LOCK);
+    let Some(_lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    let (send, queue) = channel();
+    listen(send.clone())?;
+    let mut shell = Shell {
+        manager: hub.settings()?.coordinator.manager.clone(),
+        options,
+        state: store::load(&hub)?,
+        store: Store::default(),
+        own: Own::default(),
+        workers: Workers::new(send.clone()),
+        watcher: Watcher::start(&hub, send)?,
+        queue,
+        effects: VecDeque::new(),
+        signals: 0,
+        unsaved: false,
+        gathered_until: Instant::now(),
+        leave: None,
+        tell,
+        hub,
+    };
+    shell.begin()?;
+    shell.serve()
+}
+
+/// Whether a coordinator runs for this hub, and what it says of itself.
+pub fn holder(hub: &Hub) -> Result<Option<String>> {
+    let path = hub.local(LOCK);
+    Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
+}
+
+fn running(path: &std::path::Path) -> Refusal {
+    let holder = lock::holder(path).unwrap_or_else(|| "another process".into());
+    Refusal::held("coordinator.running", "this hub has a coordinator already")
+        .because(format!("its lock is held by {holder}"))
+        .next("see what it does: teof coordinator status")
+        .next("end it: teof coordinator stop")
+        .with("holder", holder)
+}
+
+/// SIGTERM, SIGINT and SIGHUP become messages.
+fn listen(queue: Sender<Message>) -> Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
+    std::thread::spawn(move || signals.forever().all(|_| queue.send(Message::Signal).is_ok()));
+    Ok(())
+}
+
+struct Shell<'t> {
+    hub: Hub,
+    manager: String,
+    options: Options,
+    state: State,
+    store: Store,
+    own: Own,
+    workers: Workers,
+    watcher: Watcher,
+    queue: Receiver<Message>,
+    effects: VecDeque<Effect>,
+    signals: u32,
+    /// The state could not be saved: nothing is performed until it is.
+    unsaved: bool,
+    gathered_until: Instant,
+    leave: Option<Leave>,
+    tell: &'t mut dyn FnMut(&Progress),
+}
+
+impl Shell<'_> {
+    fn begin(&mut self) -> Result<()> {
+        inbox::sweep(&self.hub);
+        self.report(format!("coordinating {} (end with Ctrl-C, or: teof coordinator stop)", self.hub.root.display()));
+        let rules = rules(self.hub.settings()?, self.options);
+        self.feed(Input::Started(rules));
+        self.read_inbox();
+        self.ask_runs();
+        Ok(())
+    }
+
+    fn serve(mut self) -> Result<Leave> {
+        loop {
+            self.drain();
+            if let Some(leave) = self.leave {
+                self.publish();
+                return Ok(leave);
+            }
+            self.publish();
+            match self.queue.recv_timeout(self.patience()) {
+                Ok(message) => self.gather(message),
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.effects.extend(step(&mut self.state, input, self.hub.now()));
+    }
+
+    /// Performs what is to be done until nothing is, saving the state before each thing.
+    fn drain(&mut self) {
+        while !self.effects.is_empty() && self.leave.is_none() {
+            let saved = self.store.save(&self.hub, &self.state);
+            if let Err(e) = saved {
+                if !std::mem::replace(&mut self.unsaved, true) {
+                    self.report(format!("the state cannot be saved, so nothing is done: {e:#}"));
+                }
+                return;
+            }
+            self.unsaved = false;
+            if let Some(effect) = self.next_effect() {
+                self.perform(effect);
+            }
+        }
+    }
+
+    /// A job's own actions go before reports, a look comes after everything.
+    fn next_effect(&mut self) -> Option<Effect> {
+        let rank = |effect: &Effect| match effect {
+            Effect::Say { .. } | Effect::Tell { .. } | Effect::Answer { .. } => 0,
+            Effect::Do { action, .. } if action.job().is_some() => 1,
+            Effect::Do { .. } => 2,
+            Effect::Look => 3,
+            Effect::Exit(_) => 4,
+        };
+        let first = self.effects.iter().enumerate().min_by_key(|(at, effect)| (rank(effect), *at));
+        self.effects.remove(first?.0)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            // What it was for has come about meanwhile.
+            Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
+            Effect::Do { id, action, check } => {
+                let Shell { hub, manager, own, workers, state, .. } = self;
+                let mut hands = Hands { hub, manager, own, workers };
+                let reply = hands.perform(id, &action, check, state);
+                self.feed(Input::Reply { id, reply });
+            }
+            Effect::Look => {
+                let view = look::look(&self.hub, &self.manager, &self.state);
+                let view = view.unwrap_or_else(|e| self.blind(&format!("{e:#}")));
+                self.feed(Input::View(view));
+            }
+            Effect::Tell { run, how, .. } => {
+                if let Err(e) = self.workers.tell(&self.hub, &run, how) {
+                    self.report(format!("{run} was not told to end: {e:#}"));
+                }
+            }
+            Effect::Answer { command, ok, text } => {
+                if let Err(e) = inbox::answer(&self.hub, &command, &Answer { ok, text }) {
+                    self.report(format!("the command {command} was not answered: {e:#}"));
+                }
+            }
+            Effect::Say { job, text } => self.say(job.as_deref(), text),
+            Effect::Exit(leave) => self.leave = Some(leave),
+        }
+    }
+
+    /// What is seen when nothing can be seen: everything stays as it is.
+    fn blind(&self, why: &str) -> View {
+        View {
+            seq: self.state.life.results,
+            stop: Some(format!("the record cannot be read: {why}")),
+            holds: self.state.live_jobs().map(|job| job.task.clone()).collect(),
+            seats: vec![Seat { id: self.manager.clone(), daily_limit: None }],
+            ..View::default()
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn patience(&self) -> Duration {
+        if self.unsaved {
+            return SAVE_AGAIN;
+        }
+        next_wake(&self.state).map_or(LONG, |at| at.since(self.hub.now())).min(LONG)
+    }
+
+    /// The first change is acted upon at once; those that follow within the window, together.
+    fn gather(&mut self, first: Message) {
+        let mut messages = vec![first];
+        loop {
+            let wait = self.gathered_until.saturating_duration_since(Instant::now());
+            match self.queue.recv_timeout(wait) {
+                Ok(message) => messages.push(message),
+                Err(_) => break,
+            }
+        }
+        self.hear(messages);
+        self.gathered_until = Instant::now() + WINDOW;
+    }
+
+    fn hear(&mut self, messages: Vec<Message>) {
+        let mut heard = Vec::new();
+        for message in messages {
+            match message {
+                Message::Changed(paths) => {
+                    heard.extend(paths.into_iter().filter(|(_, path)| !self.own.wrote(path)).map(|(what, _)| what));
+                }
+                Message::Overflow => heard.extend([What::Folders, What::Settings, What::Runs, What::Inbox]),
+                Message::Ended(run) => {
+                    self.workers.ended(&run);
+                    self.ask_run(&run);
+                }
+                Message::Signal => self.signal(),
+            }
+        }
+        let has = |what| heard.contains(&what);
+        if has(What::Folders) {
+            self.watcher.arm();
+        }
+        if has(What::Settings) {
+            self.settings_changed();
+        }
+        if has(What::Inbox) {
+            self.read_inbox();
+        }
+        if has(What::Runs) {
+            self.ask_runs();
+        }
+        if has(What::World) || has(What::Folders) || has(What::Settings) {
+            self.feed(Input::Woken);
+        }
+    }
+
+    /// The safety poll: whatever the watcher may have missed is looked at as well.
+    fn tick(&mut self) {
+        if self.unsaved {
+            return;
+        }
+        self.watcher.arm();
+        self.read_inbox();
+        self.ask_runs();
+        self.renew_sessions();
+        self.feed(Input::Tick);
+    }
+
+    fn signal(&mut self) {
+        self.signals += 1;
+        match self.signals {
+            1 => {
+                self.report("ending: workers finish their stage; once more to end them now".into());
+                self.feed(Input::Terminate(How::Stage));
+            }
+            2 => {
+                self.report("ending: workers are ended now; once more to leave without waiting".into());
+                self.feed(Input::Terminate(How::Now));
+            }
+            _ => self.leave = Some(Leave::Stopped),
+        }
+    }
+
+    fn settings_changed(&mut self) {
+        let fresh = Hub::find(Some(&self.hub.root), self.hub.clock).and_then(|hub| {
+            hub.settings()?;
+            Ok(hub)
+        });
+        match fresh {
+            Ok(hub) => {
+                self.hub = hub;
+                if let Ok(settings) = self.hub.settings() {
+                    let rules = rules(settings, self.options);
+                    self.feed(Input::Settings(rules));
+                }
+            }
+            Err(e) => self.report(format!("the settings stay as they were: {e:#}")),
+        }
+    }
+
+    fn read_inbox(&mut self) {
+        match inbox::read(&self.hub) {
+            Ok(letters) => letters.into_iter().for_each(|(id, letter)| {
+                self.feed(Input::Command { id, word: letter.word, command: letter.command });
+            }),
+            Err(e) => self.report(format!("the inbox cannot be read: {e:#}")),
+        }
+    }
+
+    fn ask_runs(&mut self) {
+        let runs: Vec<_> = self.state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| job.run_id()).collect();
+        runs.iter().for_each(|run| self.ask_run(run));
+    }
+
+    fn ask_run(&mut self, run: &str) {
+        let job = self.state.live_jobs().find(|job| job.run_id() == run).cloned();
+        let Some(job) = job.filter(|job| matches!(job.phase, Phase::Running { .. } | Phase::Spawning)) else { return };
+        match self.workers.fares(&self.hub, &job, run) {
+            Ok(is) => self.feed(Input::Run { run: run.to_owned(), is }),
+            Err(e) => self.report(format!("it cannot be told how {run} fares: {e:#}")),
+        }
+    }
+
+    /// Sessions of those who have work under way are kept fresh.
+    fn renew_sessions(&mut self) {
+        let mut seats: Vec<_> =
+            self.state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| job.seat.clone()).collect();
+        if !seats.is_empty() {
+            seats.push(self.manager.clone());
+        }
+        seats.sort();
+        seats.dedup();
+        for seat in seats {
+            if let Err(e) = boot::renew(&self.hub, &seat) {
+                self.report(format!("the session of {seat} was not renewed: {e:#}"));
+            }
+        }
+    }
+
+    /// Projection and metrics; nothing is written when they say the same.
+    fn publish(&mut self) {
+        let saved = self.store.save(&self.hub, &self.state);
+        if self.store.take_news()
+            && let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state))
+        {
+            self.report(format!("the state was not published: {e:#}"));
+        }
+    }
+
+    fn say(&mut self, job: Option<&str>, text: String) {
+        let job = job.and_then(|job| self.state.job(job));
+        let progress = Progress {
+            job: job.map(|job| job.id.clone()),
+            run: job.map(|job| job.run_id()),
+            task: job.map(|job| job.task.clone()),
+            step: job.and_then(|job| job.step.clone()),
+            seat: job.map(|job| job.seat.clone()),
+            text,
+        };
+        (self.tell)(&progress);
+    }
+
+    fn report(&mut self, text: String) {
+        (self.tell)(&Progress { text, ..Progress::default() });
+    }
+}

@@ -1,0 +1,70 @@
+//! What a run is held to: the settings and the flags as rules; and what it would choose.
+
+use std::time::Duration;
+
+use super::look;
+use crate::base::Result;
+use crate::coordinator::input::{Action, Decision, Effect, Input};
+use crate::coordinator::rules::Rules;
+use crate::coordinator::step::step;
+use crate::coordinator::store;
+use crate::hub::Hub;
+use crate::hub::settings::Settings;
+
+/// The longest sleep; the safety poll is shorter. And how much longer than twice its own wall clock a
+/// worker may take.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// How this run differs from what the settings say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub until_idle: bool,
+    pub max_jobs: Option<u64>,
+    pub concurrency: Option<usize>,
+}
+
+/// The design's numbers, as the settings and the flags have them.
+pub fn rules(settings: &Settings, options: Options) -> Rules {
+    let own = &settings.coordinator;
+    let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
+    Rules {
+        slots: options.concurrency.unwrap_or(own.concurrency).max(1),
+        retry_after: retries.collect(),
+        breaker_after: own.breaker_after.max(1),
+        queue: own.queue,
+        // The worker keeps its own clocks; this one is for a worker that does not.
+        deadline: settings.worker.wall.saturating_mul(2).saturating_add(LONG),
+        poll_min: own.poll_min.max(Duration::from_secs(1)),
+        poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
+        commit_every: own.record.then_some(own.record_every),
+        until_idle: options.until_idle,
+        max_jobs: options.max_jobs,
+        ..Rules::default()
+    }
+}
+
+/// What would be chosen now, and why the rest would not; nothing is written.
+pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
+    let settings = hub.settings()?;
+    let mut state = store::load(hub)?;
+    // What is under way goes on elsewhere; here only choice is of interest.
+    state.pending.clear();
+    step(&mut state, Input::Started(rules(settings, options)), hub.now());
+    let mut view = look::look(hub, &settings.coordinator.manager, &state)?;
+    let obstacle = view.stop.take().or(view.no_choice.take());
+    view.seq = state.life.results;
+    let effects = step(&mut state, Input::View(view), hub.now());
+    let decisions = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Do { action: Action::Decide(decision), .. } => Some(decision),
+        _ => None,
+    });
+    Ok(Preview { decisions: decisions.collect(), obstacle })
+}
+
+/// What a coordinator would do.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Preview {
+    pub decisions: Vec<Decision>,
+    /// Why it would not do it unattended.
+    pub obstacle: Option<String>,
+}

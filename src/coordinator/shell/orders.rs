@@ -1,0 +1,160 @@
+//! Work orders: what a worker is given, made of the step, the settings and the repository as it stands.
+
+use serde_json::{Map, Value};
+
+use crate::base::{Refusal, Result};
+use crate::coordinator::state::Job;
+use crate::guard::commands;
+use crate::hub::settings::Settings;
+use crate::hub::{Hub, paths};
+use crate::model::claim::ClaimFile;
+use crate::model::command::{Command, Program};
+use crate::model::order::{Guardrails, Order, Rollback, VERSION};
+use crate::model::plan::{Plan, Step};
+use crate::plans;
+
+/// Where a job's order lies, relative to the hub.
+pub fn path(manager: &str, job: &Job) -> String {
+    format!("{}/manifests/manifest-{}.json", paths::agent(manager), job.id)
+}
+
+/// Makes the order of a job whose claim is taken.
+///
+/// # Errors
+/// When the step is gone, its commands are not trusted (exit 6), or the order lacks what a worker
+/// needs: then it waits for a person, who is told what is missing.
+pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Order> {
+    let settings = hub.settings()?;
+    let plan = job.plan.as_deref().map(|plan| plans::find(hub, plan)).transpose()?;
+    let step = match (&plan, job.step.as_deref()) {
+        (Some(file), Some(id)) => Some(file.plan.step(id).ok_or_else(|| gone(job, id))?),
+        _ => None,
+    };
+    let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
+    let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
+    let base =
+        hub.git().run(&["rev-parse", "--verify", "--end-of-options", &format!("refs/heads/{target}^{{commit}}")])?;
+    let mut order = Order {
+        version: VERSION,
+        order: format!("order-{}", job.id),
+        generated_at: hub.now(),
+        manager_agent: manager.to_owned(),
+        agent_id: job.seat.clone(),
+        job: Some(job.id.clone()),
+        task_id: job.task.clone(),
+        plan_id: job.plan.clone(),
+        step_id: job.step.clone(),
+        title: job.title.clone(),
+        objective: job.title.clone(),
+        notes: None,
+        acceptance: None,
+        commands: settings.commands.default.iter().map(|line| shell(line)).collect(),
+        expected_receipts: Vec::new(),
+        rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
+        branch: claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned),
+        base_commit: base,
+        target_branch: target,
+        epoch: claim.epoch(),
+        guardrails: guardrails(settings),
+        stages: Vec::new(),
+        roles: Default::default(),
+        layer: None,
+        systemic_targets: Vec::new(),
+    };
+    if let (Some(file), Some(step)) = (&plan, &step) {
+        of_step(&mut order, &file.plan, step).map_err(|why| damaged(job, &why))?;
+    } else {
+        of_item(hub, &mut order)?;
+    }
+    let missing = order.missing();
+    if !missing.is_empty() {
+        return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
+            .because("work without these waits for a person")
+            .into());
+    }
+    trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
+    Ok(order)
+}
+
+/// The order as it is written.
+pub fn payload(order: &Order) -> Map<String, Value> {
+    match serde_json::to_value(order) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+fn of_step(order: &mut Order, plan: &Plan, step: &Step<'_>) -> Result<(), String> {
+    let own = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let commands = step.commands()?;
+    if !commands.is_empty() {
+        order.commands = commands;
+    }
+    order.expected_receipts = step.expected_receipts()?;
+    order.rollback.commands = step.rollback()?;
+    if let Some(objective) = step.objective() {
+        order.objective = objective.to_owned();
+    }
+    order.notes = step.notes().map(str::to_owned);
+    order.acceptance = plan.checkpoint().description().map(str::to_owned);
+    order.layer = plan.layer().map(str::to_owned);
+    order.systemic_targets = own(plan.systemic_targets());
+    let rails = &mut order.guardrails;
+    rails.diff_limit = step.diff_limit().unwrap_or(rails.diff_limit);
+    rails.tests.extend(own(step.tests()).into_iter().filter(|test| !rails.tests.contains(test)).collect::<Vec<_>>());
+    if !step.allowed().is_empty() {
+        rails.allowed = own(step.allowed());
+    }
+    rails.denied.extend(own(step.denied()));
+    rails.protected.extend(own(step.protected()));
+    Ok(())
+}
+
+fn of_item(hub: &Hub, order: &mut Order) -> Result<()> {
+    let backlog = plans::backlog::read(hub)?;
+    let Some(item) = backlog.item(&order.task_id) else { return Ok(()) };
+    order.notes = item.notes().map(str::to_owned);
+    order.layer = item.layer().map(str::to_owned);
+    order.systemic_targets = item.systemic_targets().into_iter().map(str::to_owned).collect();
+    Ok(())
+}
+
+fn guardrails(settings: &Settings) -> Guardrails {
+    let guard = &settings.guard;
+    Guardrails {
+        diff_limit: guard.diff_limit,
+        tests: guard.tests.clone(),
+        allowed: guard.allowed.clone(),
+        denied: guard.denied.clone(),
+        protected: guard.protected.clone(),
+        no_output: settings.worker.no_output,
+        wall: settings.worker.wall,
+    }
+}
+
+/// Everything that the worker would execute, asked at the last moment before it is written down.
+fn trusted(hub: &Hub, plan: Option<&Plan>, order: &Order) -> Result<()> {
+    let digest = plan.and_then(|plan| Some((plan.id()?, plans::commands_digest(plan)?)));
+    let plan = digest.as_ref().map(|(id, digest)| (*id, digest.as_str()));
+    commands::trusted(hub)?.require(plan, &order.commands)
+}
+
+fn shell(line: &str) -> Command {
+    Command {
+        program: Program::Shell(line.to_owned()),
+        label: None,
+        description: None,
+        cwd: None,
+        env: Default::default(),
+        timeout: None,
+    }
+}
+
+fn gone(job: &Job, step: &str) -> Refusal {
+    let plan = job.plan.as_deref().unwrap_or_default();
+    Refusal::not_found("step.not_found", format!("the plan {plan} has no step {step} any more"))
+}
+
+fn damaged(job: &Job, why: &str) -> Refusal {
+    Refusal::guard("step.invalid", format!("the step of {} cannot be read", job.task)).because(why)
+}

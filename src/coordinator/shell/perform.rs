@@ -1,0 +1,78 @@
+//! Actions performed against the stores, and what an error means for the one who asked.
+
+use super::watch::Own;
+use super::workers::Workers;
+use super::{give, publish};
+use crate::base::{Exit, Refusal, Result};
+use crate::coordinator::input::{Action, Reply};
+use crate::coordinator::state::State;
+use crate::guard::consent::{self, Actor};
+use crate::hub::Hub;
+use crate::ops::record::{self, Recorded};
+
+/// What actions are performed with.
+pub struct Hands<'a> {
+    pub hub: &'a Hub,
+    /// The seat that the coordinator acts as.
+    pub manager: &'a str,
+    pub own: &'a mut Own,
+    pub workers: &'a mut Workers,
+}
+
+impl Hands<'_> {
+    /// Performs an action, or finds that it was performed. `check` says that it may have been.
+    pub fn perform(&mut self, id: u64, action: &Action, check: bool, state: &State) -> Reply {
+        let done = self.try_perform(id, action, check, state);
+        done.unwrap_or_else(|e| answer(&e))
+    }
+
+    fn try_perform(&mut self, id: u64, action: &Action, check: bool, state: &State) -> Result<Reply> {
+        let job = action.job().and_then(|job| state.job(job));
+        match (action, job) {
+            (Action::Give { .. }, Some(job)) => give::give(self, job),
+            (Action::Order { .. }, Some(job)) => give::order(self, job),
+            (Action::Settle { ending, .. }, Some(job)) => give::settle(self, job, *ending),
+            (Action::Spawn { run, .. }, Some(job)) => {
+                self.permitted()?;
+                self.workers.spawn(self.hub, job, run)?;
+                Ok(Reply::Done)
+            }
+            (Action::Note { text, job, alert }, _) => {
+                let job = job.as_ref().and_then(|job| state.job(job));
+                publish::note(self.hub, self.manager, id, text, job, *alert, check)
+            }
+            (Action::Decide(decision), _) => publish::decide(self.hub, self.manager, id, decision, check),
+            (Action::Reset { task }, _) => give::reset(self, task),
+            (Action::Commit, _) => {
+                publish::project(self.hub, self.manager, state)?;
+                Ok(match record::commit(self.hub)? {
+                    Recorded::Skipped(why) => Reply::NotNow { why },
+                    _ => Reply::Done,
+                })
+            }
+            (action, None) => Ok(Reply::Refused { why: format!("{action:?} is about a job that nobody remembers") }),
+        }
+    }
+
+    /// Consent, asked anew before everything that begins work.
+    pub fn permitted(&self) -> Result<()> {
+        consent::require(self.hub, Actor::Coordinator, consent::Action::Execute)
+    }
+}
+
+/// Whether it may be possible later by itself, needs somebody's word, or never will be.
+fn answer(error: &anyhow::Error) -> Reply {
+    let Some(refusal) = Refusal::of(error) else { return Reply::Failed { why: format!("{error:#}") } };
+    let why = match &refusal.reason {
+        Some(reason) => format!("{}: {reason}", refusal.message),
+        None => refusal.message.clone(),
+    };
+    let passing = ["disk.", "hub.", "record.", "lock."].iter().any(|kind| refusal.code.starts_with(kind));
+    match refusal.exit {
+        Exit::TimedOut => Reply::Failed { why },
+        _ if passing => Reply::Failed { why },
+        Exit::Unattended if refusal.code != "commands.untrusted" => Reply::NotNow { why },
+        _ if refusal.code == "task.on_hold" => Reply::NotNow { why },
+        _ => Reply::Refused { why },
+    }
+}

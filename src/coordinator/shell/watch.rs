@@ -1,0 +1,182 @@
+//! The watcher: tells the loop that something changed where work, words or permissions come from.
+//!
+//! It decides only what is of interest. Whether a change is our own writing is asked of [`Own`]: what
+//! was written is remembered by its digest, so that another's change of the same file still wakes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::Message;
+use crate::base::{Result, digest, files};
+use crate::coordinator::inbox;
+use crate::guard::trust;
+use crate::hub::{Act, Hub, paths};
+use crate::model::message::is_task_channel;
+use crate::model::seat;
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// Work, claims, holds, seats, consent, trust.
+    World,
+    /// `teof.toml`.
+    Settings,
+    /// A worker's outcome.
+    Runs,
+    Inbox,
+    /// A folder that is watched, or its parent, came or went.
+    Folders,
+}
+
+pub struct Watcher {
+    inner: Option<RecommendedWatcher>,
+    /// Wanted folder to the folder that is watched for it (itself, or the nearest above it), with the
+    /// inode that it had.
+    watched: HashMap<PathBuf, (PathBuf, Option<u64>)>,
+    folders: Vec<PathBuf>,
+}
+
+impl Watcher {
+    /// Starts watching. Where the system has no watches left, the safety poll alone has to do.
+    pub fn start(hub: &Hub, queue: Sender<Message>) -> Result<Watcher> {
+        for local in [inbox::FOLDER, "runs"] {
+            std::fs::create_dir_all(hub.local(local))?;
+        }
+        let consent = hub.root.join(paths::CONSENT);
+        let folders = vec![
+            hub.root.clone(),
+            hub.root.join(paths::CLAIMS),
+            hub.root.join(paths::MESSAGES),
+            hub.root.join(paths::PLANS),
+            consent.parent().unwrap_or(&hub.root).to_owned(),
+            hub.local(""),
+            hub.local(inbox::FOLDER),
+            hub.local("runs"),
+        ];
+        let names = Names::of(hub);
+        let inner = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let message = match event {
+                Ok(event) if event.need_rescan() => Some(Message::Overflow),
+                Ok(event) if is_write(&event.kind) => names.interesting(&event.paths),
+                Ok(_) => None,
+                Err(_) => Some(Message::Overflow),
+            };
+            if let Some(message) = message {
+                // The loop ended; so will we.
+                let _ = queue.send(message);
+            }
+        });
+        let inner = inner.inspect_err(|e| tracing::warn!("nothing is watched, only polled: {e}")).ok();
+        let mut watcher = Watcher { inner, watched: HashMap::new(), folders };
+        watcher.arm();
+        Ok(watcher)
+    }
+
+    /// Watches every wanted folder, or the nearest above it that exists; again for those that were
+    /// replaced (a `git switch`, a restored backup).
+    pub fn arm(&mut self) {
+        let Some(inner) = &mut self.inner else { return };
+        for wanted in &self.folders {
+            let Some(there) = wanted.ancestors().find(|folder| folder.is_dir()) else { continue };
+            let now = (there.to_owned(), inode(there));
+            if self.watched.get(wanted) == Some(&now) {
+                continue;
+            }
+            match inner.watch(there, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watched.insert(wanted.clone(), now)),
+                Err(e) => tracing::warn!("{} is not watched, only polled: {e}", there.display()),
+            }
+        }
+    }
+}
+
+/// Reading is no change; of writing only the end is heard.
+fn is_write(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Access(kind) => *kind == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    }
+}
+
+fn inode(folder: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    folder.metadata().ok().map(|meta| meta.ino())
+}
+
+/// Which names mean what.
+struct Names {
+    root: PathBuf,
+    local: PathBuf,
+}
+
+impl Names {
+    fn of(hub: &Hub) -> Names {
+        Names { root: hub.root.clone(), local: hub.local("") }
+    }
+
+    fn interesting(&self, changed: &[PathBuf]) -> Option<Message> {
+        let found: Vec<_> = changed.iter().filter_map(|path| Some((self.what(path)?, path.clone()))).collect();
+        (!found.is_empty()).then_some(Message::Changed(found))
+    }
+
+    fn what(&self, path: &Path) -> Option<What> {
+        let name = path.file_name()?.to_str()?;
+        if name.ends_with(".tmp") || name.ends_with(".lock") {
+            return None;
+        }
+        if let Ok(local) = path.strip_prefix(&self.local) {
+            let folder = local.parent()?.to_str()?;
+            return match folder {
+                inbox::FOLDER => Some(What::Inbox),
+                "runs" => name.ends_with(".json").then_some(What::Runs),
+                "" => (name == trust::FILE).then_some(What::World),
+                _ => None,
+            };
+        }
+        let relative = path.strip_prefix(&self.root).ok()?.to_str()?;
+        let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match folder {
+            "" if name == paths::SETTINGS => Some(What::Settings),
+            "" if name.starts_with(seat::MANIFEST.trim_end_matches(".json")) => Some(What::World),
+            "" => matches!(name, "_bus" | "_plans" | "docs").then_some(What::Folders),
+            paths::CLAIMS => Some(What::World),
+            paths::MESSAGES => is_task_channel(name.trim_end_matches(".jsonl")).then_some(What::World),
+            paths::PLANS => Some(What::World),
+            _ if relative == paths::CONSENT => Some(What::World),
+            "_bus" | "docs" => Some(What::Folders),
+            _ => None,
+        }
+    }
+}
+
+/// What we wrote last, by path and digest: seeing it again is no news.
+#[derive(Default)]
+pub struct Own {
+    digests: HashMap<PathBuf, String>,
+}
+
+/// More than a coordinator writes between two looks; forgetting only costs a look.
+const MOST: usize = 512;
+
+impl Own {
+    /// Remembers what an act is about to write.
+    pub fn remember(&mut self, hub: &Hub, act: &Act) {
+        if self.digests.len() > MOST {
+            self.digests.clear();
+        }
+        for (path, text) in act.replaced() {
+            self.digests.insert(hub.root.join(path), digest::sha256(text.as_bytes()));
+        }
+    }
+
+    /// Whether a changed file holds exactly what we wrote there.
+    pub fn wrote(&mut self, path: &Path) -> bool {
+        let Some(ours) = self.digests.get(path) else { return false };
+        let now = files::read(path, files::MAX_DOCUMENT).ok().flatten();
+        now.is_some_and(|bytes| digest::sha256(&bytes) == *ours)
+    }
+}

@@ -1,0 +1,154 @@
+//! Workers: started apart from us, known by their run lock and their outcome, told to end.
+//!
+//! A worker outlives the coordinator. So nothing here relies on being its parent: whether it lives is
+//! asked of the kernel (its lock, its mark), what it did of its outcome file. Being its parent only
+//! makes us hear of its end at once.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::process::Stdio;
+use std::sync::mpsc::Sender;
+
+use anyhow::Context;
+
+use super::Message;
+use crate::base::{Result, env, files, lock};
+use crate::coordinator::input::{How, RunIs};
+use crate::coordinator::state::Job;
+use crate::exec;
+use crate::hub::{Hub, paths};
+use crate::model::outcome::{Outcome, Verdict};
+
+/// The largest outcome that is read, in bytes.
+const MAX_OUTCOME: u64 = 4 * 1024 * 1024;
+
+/// Workers' output, machine-local.
+pub const LOGS: &str = "coordinator/logs";
+
+pub struct Workers {
+    queue: Sender<Message>,
+    /// Our own children that have not ended.
+    children: HashSet<String>,
+    /// Runs of an earlier coordinator, whose end a thread waits for.
+    awaited: HashSet<String>,
+    /// How firmly each was told to end.
+    told: HashMap<String, How>,
+}
+
+impl Workers {
+    pub fn new(queue: Sender<Message>) -> Self {
+        Self { queue, children: HashSet::new(), awaited: HashSet::new(), told: HashMap::new() }
+    }
+
+    /// Starts the worker of a run, unless it lives or is over.
+    pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<()> {
+        match self.fares(hub, job, run)? {
+            RunIs::Ended(outcome) if outcome.verdict == Verdict::Paused => {
+                // It goes on under its own name; what it said when it paused must not end it again.
+                files::remove(&hub.local(&paths::outcome(run)))?;
+            }
+            RunIs::Ended(_) | RunIs::Alive => return Ok(()),
+            RunIs::Gone => {}
+        }
+        files::remove(&hub.local(&paths::stop(run)))?;
+        let order = job.order.as_deref().context("a job has its order before it runs")?;
+        let root = hub.root.display().to_string();
+        let arguments = ["--root", &root, "foreman", "run", order, "--execute", "--unattended", "--run", run];
+        let log = log(hub, run)?;
+        let child = exec::detached(&arguments)?
+            .current_dir(&hub.root)
+            .envs(marks(hub, run))
+            .env_remove(env::RUN)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start a worker")?;
+        self.children.insert(run.to_owned());
+        let (queue, run) = (self.queue.clone(), run.to_owned());
+        std::thread::spawn(move || {
+            let mut child = child;
+            let _ = child.wait();
+            let _ = queue.send(Message::Ended(run));
+        });
+        Ok(())
+    }
+
+    /// One of our children has ended, or a run's lock was let go.
+    pub fn ended(&mut self, run: &str) {
+        self.children.remove(run);
+        self.awaited.remove(run);
+        self.told.remove(run);
+    }
+
+    /// How a run fares, as the machine shows it now.
+    pub fn fares(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunIs> {
+        if self.children.contains(run) {
+            return Ok(RunIs::Alive);
+        }
+        let lock = hub.local(&paths::run_lock(&job.task));
+        let holds = lock::is_held(&lock)? && lock::holder(&lock).is_some_and(|note| note.contains(run));
+        if holds || !exec::marked(&marks(hub, run)).is_empty() {
+            self.await_end(hub, job, run);
+            return Ok(RunIs::Alive);
+        }
+        Ok(outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
+    }
+
+    /// Waits for the end of a run that is not our child: its lock is free when it has ended.
+    fn await_end(&mut self, hub: &Hub, job: &Job, run: &str) {
+        if !self.awaited.insert(run.to_owned()) {
+            return;
+        }
+        let (queue, run) = (self.queue.clone(), run.to_owned());
+        let path = hub.local(&paths::run_lock(&job.task));
+        std::thread::spawn(move || {
+            if let Ok(file) = File::open(&path) {
+                let _ = file.lock_shared();
+            }
+            let _ = queue.send(Message::Ended(run));
+        });
+    }
+
+    /// Tells a worker to end: after its stage by a file that it looks for, at once by a signal, and
+    /// when it was signalled before, without asking.
+    pub fn tell(&mut self, hub: &Hub, run: &str, how: How) -> Result<()> {
+        let path = hub.local(&paths::stop(run));
+        files::create_parent(&path)?;
+        files::replace(&path, b"")?;
+        if how == How::Now {
+            let again = self.told.insert(run.to_owned(), how) == Some(How::Now);
+            exec::marked(&marks(hub, run)).iter().for_each(|worker| worker.end(again));
+        }
+        Ok(())
+    }
+}
+
+/// By what a worker is known; the run's name alone may be used in another repository too.
+fn marks(hub: &Hub, run: &str) -> [(String, String); 2] {
+    [(env::WORKER.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
+}
+
+/// What a run left as its last act.
+pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
+    let Some(bytes) = files::read(&hub.local(&paths::outcome(run)), MAX_OUTCOME)? else { return Ok(None) };
+    match serde_json::from_slice(&bytes) {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(e) => {
+            // It is replaced as a whole, so this is no half of one; the run counts as dead.
+            tracing::warn!("the outcome of {run} cannot be read: {e}");
+            Ok(None)
+        }
+    }
+}
+
+/// Removes what is left of a run that is settled.
+pub fn forget(hub: &Hub, run: &str) {
+    let _ = std::fs::remove_file(hub.local(&paths::stop(run)));
+}
+
+fn log(hub: &Hub, run: &str) -> Result<File> {
+    let path = hub.local(&format!("{LOGS}/{run}.log"));
+    files::create_parent(&path)?;
+    OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("open {}", path.display()))
+}
