@@ -6,6 +6,7 @@ mod harness;
 mod claims;
 mod conductor;
 mod consent;
+mod coordinator;
 mod doctor;
 mod exec;
 mod foreman;

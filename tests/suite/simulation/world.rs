@@ -169,6 +169,7 @@ impl World {
         View {
             seq: state.life.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
+            no_choice: None,
             grant: None,
             holds: self.holds.clone(),
             offers,
