@@ -185,6 +185,18 @@ fn a_receipt_that_git_does_not_keep_is_not_evidence() {
 }
 
 #[test]
+fn a_receipt_in_the_ledger_awaits_its_commit_and_then_git_must_keep_it() {
+    let world = sound();
+    world.git(&["rm", "-q", "--cached", "_report/agent/codex-2/tests.json"]);
+    world.git(&["commit", "-qm", "Forget it"]);
+    world.ok(&["receipts", "add", "_report/agent/codex-2/tests.json", "--agent", "codex-2"]);
+    assert_eq!(found(&world, &[]), [] as [&str; 0]);
+    world.git(&["add", "_report/receipts.jsonl"]);
+    world.git(&["commit", "-qm", "The ledger alone"]);
+    assert_eq!(found(&world, &[]), [format!("{PLAN_PATH}:38 receipt.untracked")]);
+}
+
+#[test]
 fn logs_only_grow_and_old_faults_only_warn() {
     let world = sound();
     let bad = "{\"ts\": \"2025-09-18T19:20:54Z\", \"from\": \"a\", \"type\": \"status\", \"summary\": \"s\"}\n";

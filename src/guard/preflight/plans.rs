@@ -1,4 +1,4 @@
-//! Plans: the playbook's strict validation, demanding git itself, and no way back from done.
+//! Plans: the playbook's strict validation, and no way back from done.
 
 use super::tree::Tree;
 use crate::guard::Finding;

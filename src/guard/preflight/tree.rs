@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use git2::{Index, ObjectType, Repository, TreeWalkMode, TreeWalkResult};
 
-use crate::base::{Refusal, Result, files, text};
+use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
-use crate::hub::Worktree;
+use crate::hub::{Worktree, paths};
 use crate::model::seat;
+use crate::receipts::ledger::Entry;
 
 /// The largest log that is read at once, in bytes.
 const MAX_LOG: u64 = 8 << 30;
@@ -19,7 +20,7 @@ const MAX_LOG: u64 = 8 << 30;
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
-    /// In git's index or in HEAD.
+    /// In git's index or in HEAD, or in the ledger awaiting the next record commit.
     tracked: HashSet<String>,
 }
 
@@ -40,6 +41,7 @@ impl Tree {
                 TreeWalkResult::Ok
             })?;
         }
+        tracked.extend(awaiting_commit(&repo, worktree));
         Ok(Tree { root: worktree.root.clone(), tracked })
     }
 
@@ -109,6 +111,24 @@ impl Tree {
             .and_then(|path| files::read(&path, max))
             .map_err(|error| unreadable(path, &error))
     }
+}
+
+/// The receipts of ledger lines that HEAD does not have yet. A clean checkout has none: there, git
+/// itself must keep every receipt.
+fn awaiting_commit(repo: &Repository, worktree: &Worktree) -> Vec<String> {
+    let committed = head(repo, worktree)
+        .and_then(|tree| tree.get_path(Path::new(paths::LEDGER)).ok()?.to_object(repo).ok()?.into_blob().ok())
+        .map_or_else(Vec::new, |blob| blob.content().to_vec());
+    let committed: HashSet<&[u8]> = committed.split(|&b| b == b'\n').collect();
+    let mut waiting = Vec::new();
+    // An unreadable ledger is the ledger's own finding.
+    let _ = jsonl::for_each_line(&worktree.root.join(paths::LEDGER), 0, |_, _, line| {
+        if !committed.contains(line) {
+            waiting.extend(Entry::parse(line).map(|entry| entry.path));
+        }
+        Ok(true)
+    });
+    waiting
 }
 
 fn unreadable(path: &str, error: &anyhow::Error) -> Finding {
