@@ -205,8 +205,13 @@ impl Hub {
         }
     }
 
+    /// The folders of the record that are not there.
+    pub fn missing_folders(&self) -> Vec<&'static str> {
+        paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect()
+    }
+
     fn check_folders(&self) -> Result<()> {
-        let missing: Vec<_> = paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect();
+        let missing = self.missing_folders();
         // A stash or a reset can take whole folders away: where something was acknowledged, the marks say
         // what is missing, and nobody is told to begin anew.
         if missing.is_empty() || !self.marks().logs().is_empty() {

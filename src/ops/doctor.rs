@@ -103,7 +103,14 @@ fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {
     if let Some(why) = record::obstacle(hub) {
         found.note("record.obstacle", format!("the record is not committed now: {why}"), "finish that");
     }
-    Hub::find(Some(&hub.here.root), hub.clock).map(drop)
+    Hub::find(Some(&hub.here.root), hub.clock)?;
+    // Once something was acknowledged, commands go on without a folder that a stash took away.
+    let missing = hub.missing_folders();
+    if !missing.is_empty() {
+        let mend = "take them back from git (git status, git stash list), or make them: teof init";
+        found.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), mend);
+    }
+    Ok(())
 }
 
 fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
