@@ -14,9 +14,11 @@ mod doctor;
 mod failure;
 mod findings;
 mod foreman;
+mod guide;
 mod init;
 mod plan;
 mod preflight;
+mod quickstart;
 mod receipts;
 mod scan;
 mod session;
@@ -49,6 +51,10 @@ pub enum Command {
     Agent(agent::Args),
     /// Claims, events and messages.
     Bus(bus::Args),
+    /// See the main job on a small repository of its own: nothing needs to be configured.
+    Quickstart(quickstart::Args),
+    /// Print how to work with teof: the loop of an agent, or every command.
+    Guide(guide::Args),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
     /// Choose the next item of the backlog and hand out its prompt; never executes anything.
@@ -105,6 +111,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
         Command::Agent(args) => agent::run(args, app),
         Command::Bus(args) => bus::run(args, app),
+        Command::Quickstart(args) => quickstart::run(args, app),
+        Command::Guide(args) => guide::run(args, app),
         Command::Completions(args) => completions::completions(args, app),
         Command::Conductor(args) => conductor::run(args, app),
         Command::Coordinator(args) => coordinator::run(args, app),

@@ -152,7 +152,7 @@ impl OrderFile {
         let refuse = |why: String| {
             Refusal::guard("order.invalid", format!("{} is not a work order", path.display()))
                 .because(why)
-                .next("see: teof schema order")
+                .next("what an order holds stands in docs/files.md, \"Work orders\"")
         };
         match raw.get("version").and_then(Value::as_u64) {
             Some(1) => v1(&raw).map(|order| OrderFile::V1(Box::new(order))).map_err(|why| refuse(why).into()),

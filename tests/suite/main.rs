@@ -8,6 +8,7 @@ mod conductor;
 mod consent;
 mod coordinator;
 mod doctor;
+mod examples;
 mod exec;
 mod foreman;
 mod house;

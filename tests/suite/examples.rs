@@ -1,0 +1,20 @@
+//! The files under `examples/` work as they stand.
+
+use std::path::Path;
+
+use crate::harness::World;
+
+fn example(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)).unwrap()
+}
+
+#[test]
+fn the_example_plan_seat_and_settings_are_accepted_as_they_are() {
+    let world = World::new();
+    world.write("_plans/2026-01-05-docs.plan.json", &example("2026-01-05-docs.plan.json"));
+    world.write("AGENT_MANIFEST.json", &example("AGENT_MANIFEST.codex-1.json"));
+    world.write("teof.toml", &example("teof.toml"));
+    world.ok(&["plan", "validate", "--strict"]);
+    let plan = world.json(&["plan", "show", "2026-01-05-docs"]).to_string();
+    assert!(plan.contains("check-links.sh"), "{plan}");
+}
