@@ -82,12 +82,23 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
 
 /// Like [`replace`], but nothing is synced: for caches and marks that can be built again.
 pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|e| {
+    let temporary = write_beside_unsynced(path, bytes)?;
+    fs::rename(&temporary, path).map_err(|e| {
         let _ = fs::remove_file(&temporary);
         io_refusal(e, "write", path)
     })
+}
+
+/// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
+pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
+    let temporary = temporary_beside(path);
+    match fs::write(&temporary, bytes) {
+        Ok(()) => Ok(temporary),
+        Err(e) => {
+            let _ = fs::remove_file(&temporary);
+            Err(io_refusal(e, "write", path))
+        }
+    }
 }
 
 /// Removes a file and syncs its folder; a missing file is fine.

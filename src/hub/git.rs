@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
 const LOCATION: [&str; 16] = [
@@ -123,7 +123,21 @@ fn answer(what: &str, output: &Output) -> Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
     }
-    anyhow::bail!("git {what} failed ({}): {}", output.status, complaint(output))
+    Err(failed(what, output))
+}
+
+/// What a failed git is told as: a full or read-only disk as a refusal, everything else as a fault.
+pub fn failed(what: &str, output: &Output) -> anyhow::Error {
+    let said = complaint(output);
+    let refuse =
+        |code, next: &str| Refusal::guard(code, format!("git {what} failed")).because(&*said).next(next).into();
+    if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
+        return refuse("disk.full", "free some room and try again; no branch was changed");
+    }
+    if said.contains("Read-only file system") || said.contains("insufficient permission for adding an object") {
+        return refuse("disk.read_only", "check the owner and mode of the git directory; no branch was changed");
+    }
+    anyhow::anyhow!("git {what} failed ({}): {said}", output.status)
 }
 
 /// The end of what git said on stderr, safe to show.

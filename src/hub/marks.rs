@@ -67,34 +67,50 @@ impl Marks {
         Ok(files::read(&self.file("lines", relative), u64::MAX >> 1)?.unwrap_or_default())
     }
 
-    pub(super) fn appended(&self, root: &Path, relative: &str, lines: &[u8]) -> Result<()> {
+    /// Keeps lines that were appended to a log. Gives back the file that keeps them and its length before,
+    /// so that they can be taken back.
+    pub(super) fn keep_lines(&self, relative: &str, lines: &[u8]) -> Result<(PathBuf, u64)> {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
-        let kept = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| file.write_all(lines));
-        kept.map_err(|e| files::io_refusal(e, "write", &path))?;
-        self.accept_log(root, relative)
+        let failed = |e| files::io_refusal(e, "write", &path);
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        let before = file.metadata().map_err(failed)?.len();
+        if let Err(e) = file.write_all(lines) {
+            let _ = file.set_len(before);
+            return Err(failed(e));
+        }
+        Ok((path, before))
     }
 
-    /// Marks a log as it is now: after an append, a restore, or a merge that was looked at.
+    /// Marks a log as it is now: after a restore, or a merge that was looked at.
     pub(super) fn accept_log(&self, root: &Path, relative: &str) -> Result<()> {
+        let (temporary, path) = self.stage_log(root, relative)?;
+        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+    }
+
+    /// The mark of a log as it is now, written but not yet in its place: temporary file and target.
+    pub(super) fn stage_log(&self, root: &Path, relative: &str) -> Result<(PathBuf, PathBuf)> {
         let file = files::open_regular(&root.join(relative))?;
         let length = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|meta| meta.len()))?;
         let tail = file.map_or(Ok(String::new()), |file| files::digest_before(&file, length))?;
         let path = self.file(kind_of(relative), relative);
         files::create_parent(&path)?;
-        files::replace_unsynced(&path, format!("{length} {tail}").as_bytes())
+        Ok((files::write_beside_unsynced(&path, format!("{length} {tail}").as_bytes())?, path))
     }
 
-    /// A log was sealed: what is known of it goes with its name. Done twice, it is the same.
+    /// A log was sealed: what is known of it goes with its name. Done twice, or after it was half done, it
+    /// is the same; what needs room on the disk comes first.
     pub(super) fn renamed(&self, root: &Path, from: &str, to: &str) -> Result<()> {
-        if self.log(to).is_some() {
-            return Ok(());
+        if self.log(to).is_none() {
+            self.accept_log(root, to)?;
         }
-        match fs::rename(self.file("lines", from), self.file("lines", to)) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
-            _ => {}
+        let (kept, sealed) = (self.file("lines", from), self.file("lines", to));
+        if !sealed.exists() {
+            match fs::rename(kept, sealed) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
+                _ => {}
+            }
         }
-        self.accept_log(root, to)?;
         self.forget_log(from)
     }
 
@@ -104,9 +120,15 @@ impl Marks {
     }
 
     pub(super) fn claimed(&self, relative: &str, bytes: &[u8]) -> Result<()> {
+        let (temporary, path) = self.stage_claim(relative, bytes)?;
+        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+    }
+
+    /// The mark of a claim, written but not yet in its place: temporary file and target.
+    pub(super) fn stage_claim(&self, relative: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
         let path = self.file("claims", relative);
         files::create_parent(&path)?;
-        files::replace_unsynced(&path, bytes)
+        Ok((files::write_beside_unsynced(&path, bytes)?, path))
     }
 
     /// The record commit holds everything up to here: the kept lines of this log are not needed any more.

@@ -25,6 +25,7 @@ impl<'h> Writer<'h> {
         hub.pin_now()?;
         hub.check_branch()?;
         // First, so that a log which fell behind is not marked as good by what is appended to it.
+        writer.finish_sealing()?;
         hub.marks().check_events(&hub.root)?;
         writer.roll_forward()?;
         Ok(writer)
@@ -59,7 +60,7 @@ impl<'h> Writer<'h> {
         if let (Err(_), Some(journal)) = (&staged, &journal) {
             act::clear_journal(journal)?;
         }
-        self.finish(&act, staged?)?;
+        self.finish(staged?)?;
         journal.map_or(Ok(()), |journal| act::clear_journal(&journal))
     }
 
@@ -73,18 +74,36 @@ impl<'h> Writer<'h> {
         let Some(act) = act::read_journal(&journal)? else { return Ok(()) };
         tracing::info!("completing an interrupted act: {}", act.what);
         let staged = self.stage(&act, true)?;
-        self.finish(&act, staged)?;
+        self.finish(staged)?;
         act::clear_journal(&journal)
     }
 
+    /// A crash between giving a log another name and marking that would look like a log that was taken away.
+    fn finish_sealing(&self) -> Result<()> {
+        let Some(act) = act::read_journal(&self.journal())? else { return Ok(()) };
+        for change in &act.changes {
+            if let Change::Rename { from, to } = change
+                && !files::within(&self.hub.root, from)?.exists()
+                && files::within(&self.hub.root, to)?.exists()
+            {
+                self.hub.marks().renamed(&self.hub.root, from, to)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The half that only changes names. If it fails, the journal stays and the next command goes on.
-    fn finish(&self, act: &Act, mut staged: Staged) -> Result<()> {
+    fn finish(&self, mut staged: Staged) -> Result<()> {
         staged.appended.clear();
         for (temporary, target) in staged.replaced.drain(..) {
             fs::rename(&temporary, &target).map_err(|e| files::io_refusal(e, "write", &target))?;
             files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
         }
-        self.mark(act)
+        // Not synced: after a power cut, the journal or the record itself says what the marks had said.
+        for (temporary, target) in staged.marks.drain(..) {
+            fs::rename(&temporary, &target).map_err(|e| files::io_refusal(e, "write", &target))?;
+        }
+        Ok(())
     }
 
     /// The half that needs room on the disk: replacements are written beside their targets, lines are
@@ -113,6 +132,7 @@ impl<'h> Writer<'h> {
                 }
             }
         }
+        self.mark(act, &mut staged)?;
         Ok(staged)
     }
 
@@ -122,20 +142,26 @@ impl<'h> Writer<'h> {
             fs::rename(&source, &target).map_err(|e| files::io_refusal(e, "rename", &source))?;
             files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
         }
-        self.hub.marks().renamed(&self.hub.root, from, to)
+        self.hub.marks().renamed(&self.hub.root, from, to).inspect_err(|_| {
+            // Under its old name the log is what was acknowledged.
+            if !source.exists() {
+                let _ = fs::rename(&target, &source).map(|()| self.hub.marks().forget_log(to));
+            }
+        })
     }
 
-    fn mark(&self, act: &Act) -> Result<()> {
+    fn mark(&self, act: &Act, staged: &mut Staged) -> Result<()> {
         let marks = self.hub.marks();
         for change in &act.changes {
             match change {
                 Change::Append { path, text, .. } => {
-                    marks.appended(&self.hub.root, path, text.as_bytes())?;
+                    staged.appended.push(marks.keep_lines(path, text.as_bytes())?);
+                    staged.marks.push(marks.stage_log(&self.hub.root, path)?);
                 }
                 Change::Replace { path, text, local: false }
                     if path.starts_with(paths::CLAIMS) && path.ends_with(".json") =>
                 {
-                    marks.claimed(path, text.as_bytes())?;
+                    staged.marks.push(marks.stage_claim(path, text.as_bytes())?);
                 }
                 _ => {}
             }
@@ -223,17 +249,118 @@ impl<'h> Repair<'h> {
 struct Staged {
     /// Temporary file and target.
     replaced: Vec<(PathBuf, PathBuf)>,
-    /// Log and the length before our lines.
+    /// Log, or the marks' copy of its lines, and the length before ours.
     appended: Vec<(PathBuf, u64)>,
+    /// Marks: temporary file and target.
+    marks: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        for (temporary, _) in &self.replaced {
+        for (temporary, _) in self.replaced.iter().chain(&self.marks) {
             let _ = fs::remove_file(temporary);
         }
         for (log, length) in &self.appended {
             let _ = fs::File::options().write(true).open(log).and_then(|file| file.set_len(*length));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(dir.path()).status();
+        assert!(init.unwrap().success());
+        for folder in paths::OWNED {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    fn line(text: &[u8]) -> Act {
+        let mut act = Act::new("x");
+        act.append(paths::EVENTS, text);
+        act
+    }
+
+    const SEALED: &str = "_bus/events/events-20260105T100000Z.jsonl";
+
+    fn seal() -> Act {
+        let mut act = line(b"{\"a\":2}\n");
+        act.rename(paths::EVENTS, SEALED);
+        act
+    }
+
+    fn read(hub: &Hub, path: &str) -> String {
+        fs::read_to_string(hub.root.join(path)).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_be_marked_is_not_done() {
+        let (_dir, hub) = hub();
+        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        let mut claim = line(b"{\"a\":2}\n");
+        claim.replace("_bus/claims/A.json", "{\"epoch\":1}\n");
+        for (blocked, act) in [("logs", line(b"{\"a\":2}\n")), ("claims", claim)] {
+            let folder = hub.local("marks").join(blocked);
+            let aside = hub.local("aside");
+            let was_there = fs::rename(&folder, &aside).is_ok();
+            fs::write(&folder, "no folder").unwrap();
+            assert!(hub.lock("x").unwrap().perform(act).is_err(), "{blocked}");
+            fs::remove_file(&folder).unwrap();
+            if was_there {
+                fs::rename(&aside, &folder).unwrap();
+            }
+            drop(hub.lock("next").unwrap());
+            assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n", "{blocked}");
+            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n", "{blocked}");
+            assert!(!hub.root.join("_bus/claims/A.json").exists());
+        }
+    }
+
+    #[test]
+    fn a_crash_at_any_point_of_sealing_a_log_is_completed() {
+        for step in 0..4 {
+            let (_dir, hub) = hub();
+            hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+            files::create_parent(&hub.local("intents/current")).unwrap();
+            act::write_journal(&hub.local("intents/current"), &seal()).unwrap();
+            fs::rename(hub.root.join(paths::EVENTS), hub.root.join(SEALED)).unwrap();
+            if step > 0 {
+                hub.marks().accept_log(&hub.root, SEALED).unwrap();
+            }
+            if step > 1 {
+                let lines = hub.local("marks/lines");
+                let name = |path: &str| lines.join(path.replace('/', "%"));
+                fs::rename(name(paths::EVENTS), name(SEALED)).unwrap();
+            }
+            if step > 2 {
+                hub.marks().forget_log(paths::EVENTS).unwrap();
+            }
+            drop(hub.lock("next").unwrap_or_else(|e| panic!("{step}: {e:#}")));
+            drop(hub.lock("after").unwrap());
+            assert_eq!(read(&hub, SEALED), "{\"a\":1}\n", "{step}");
+            assert_eq!(read(&hub, paths::EVENTS), "{\"a\":2}\n", "{step}");
+            assert_eq!(hub.marks().uncommitted(SEALED).unwrap(), b"{\"a\":1}\n", "{step}");
+            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":2}\n", "{step}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_sealed_keeps_its_name() {
+        let (_dir, hub) = hub();
+        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        let blocked = hub.local("marks/sealed");
+        fs::write(&blocked, "no folder").unwrap();
+        assert!(hub.lock("x").unwrap().perform(seal()).is_err());
+        fs::remove_file(&blocked).unwrap();
+        drop(hub.lock("next").unwrap());
+        assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n");
+        assert!(!hub.root.join(SEALED).exists());
     }
 }

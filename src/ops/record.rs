@@ -175,7 +175,9 @@ fn tree(hub: &Hub, copy: &Git, head: &Head, names: &[String]) -> Result<Option<S
         if !written.status.success() && is_unmerged(&written) {
             return Ok(None);
         }
-        anyhow::ensure!(written.status.success(), "git write-tree failed: {}", git::complaint(&written));
+        if !written.status.success() {
+            return Err(git::failed("write-tree", &written));
+        }
         entries.push(format!("040000 tree {}\t{folder}", String::from_utf8_lossy(&written.stdout).trim()));
     }
     let input: Vec<u8> = entries.iter().flat_map(|entry| [entry.as_bytes(), b"\0"].concat()).collect();
@@ -203,7 +205,9 @@ fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
         // A machine on which nobody told git who they are must not lose its history for that.
         output = with_identity(&["-c", "user.name=teof", "-c", "user.email=teof@localhost"])?;
     }
-    anyhow::ensure!(output.status.success(), "git commit-tree failed: {}", git::complaint(&output));
+    if !output.status.success() {
+        return Err(git::failed("commit-tree", &output));
+    }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -234,7 +238,10 @@ impl IndexCopy {
         }
         let was = identity(&index)?;
         if was.is_some() {
-            fs::copy(&index, &path).with_context(|| format!("copy {}", index.display()))?;
+            fs::copy(&index, &path).map_err(|e| {
+                let _ = fs::remove_file(&path);
+                files::io_refusal(e, "copy the index to", &path)
+            })?;
             // Git tells by an index's own time which of its entries may have changed since.
             let modified = fs::metadata(&index)?.modified()?;
             File::options().write(true).open(&path)?.set_modified(modified)?;
