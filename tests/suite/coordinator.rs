@@ -169,6 +169,38 @@ fn kill(pid: i32) {
 }
 
 #[test]
+fn a_stop_that_finds_no_coordinator_does_not_end_the_next_one() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1")]);
+    let stopped = yard.world.json(&["coordinator", "stop"]);
+    assert_eq!((&stopped["command"], &stopped["answered"]), (&Value::Null, &json!(false)), "{stopped}");
+    yard.finish();
+    assert_eq!(yard.ran(), ["a1"]);
+}
+
+#[test]
+fn a_dry_run_gives_its_reasons_however_often_it_is_asked() {
+    let yard = Yard::new();
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    let path = format!("_plans/{id}.plan.json");
+    let changed = yard.world.read(&path).replace("\"diff_limit\": 5", "\"diff_limit\": 6");
+    yard.world.write(&path, &changed);
+    yard.finish();
+    let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(dry["decisions"][0]["skipped"][0]["task"], format!("{id}-S1"), "{dry}");
+}
+
+#[test]
+fn an_end_for_want_of_consent_says_what_is_wanting() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1")]);
+    yard.world.ok(&["consent", "grant", "--continuous=false", "--max-iterations", "0"]);
+    let ran = yard.world.run(&["coordinator", "run", "--until-idle"]);
+    assert!(ran.code == 6 && ran.stderr.contains("max_iterations"), "{}", ran.stderr);
+    assert!(yard.ran().is_empty());
+}
+
+#[test]
 fn plans_are_done_step_by_step_and_everything_is_accounted_for() {
     let yard = Yard::new();
     let a = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);

@@ -58,9 +58,16 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Leave::Idle => "nothing is left to do",
         Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run",
         Leave::Breaker => "the breaker is open; see why: teof coordinator status",
-        Leave::NoConsent => "nothing more is consented to; see: teof consent show",
+        Leave::NoConsent => "nothing more is consented to",
     };
-    say(last.to_owned());
+    let obstacle = match leave {
+        Leave::NoConsent => shell::preview(hub, options).ok().and_then(|found| found.obstacle),
+        _ => None,
+    };
+    say(match obstacle {
+        Some(why) => text::safe(&format!("nothing more is started: {why}")),
+        None => last.to_owned(),
+    });
     if app.json() {
         app.result(&json!({ "left": word }), String::new);
     }

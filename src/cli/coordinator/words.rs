@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::send::send;
 use crate::base::{Result, names};
 use crate::cli::App;
 use crate::coordinator::input::Command;
+use crate::coordinator::{shell, store};
 use crate::guard::trust;
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +47,7 @@ pub struct Reassign {
 
 #[derive(Debug, clap::Args)]
 pub struct Skip {
+    /// The task
     task: String,
     /// Why, for the others
     #[arg(long)]
@@ -87,6 +91,18 @@ pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
 }
 
 pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
+    if shell::holder(app.hub()?)?.is_none() {
+        // Kept for the next start, it would end that one, long after anybody meant it.
+        let text = match store::load(app.hub()?)?.live_jobs().next() {
+            None => "no coordinator runs here; there is nothing to stop",
+            Some(_) => {
+                "no coordinator runs here; what one left behind goes on with the next, and a worker stops at its next \
+                 command after: teof consent revoke"
+            }
+        };
+        app.result(&json!({"command": null, "answered": false, "text": text}), || text.to_owned());
+        return Ok(ExitCode::SUCCESS);
+    }
     send(app, Command::Stop { now: args.now }, None)
 }
 

@@ -49,6 +49,8 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     let mut state = store::load(hub)?;
     // What is under way goes on elsewhere; here only choice is of interest.
     state.pending.clear();
+    // A coordinator logs the same reasons once; who asks is told every time.
+    state.last_nothing.clear();
     step(&mut state, Input::Started(rules(settings, options)), hub.now());
     let mut view = look::look(hub, &settings.coordinator.manager, &state)?;
     let obstacle = view.stop.take().or(view.no_choice.take());
