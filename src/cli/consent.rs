@@ -91,7 +91,12 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
         halt_on_ci_failure: args.halt_on_ci_failure,
     };
     let by = person(app, args.by)?;
-    print(app, &grant(app.hub()?, &by, &changes)?)
+    let before = consent::standing(app.hub()?)?.written;
+    let standing = grant(app.hub()?, &by, &changes)?;
+    if standing.written != before {
+        app.say(format!("note: {} changed; commit it, so that the next session finds a clean tree", paths::CONSENT));
+    }
+    print(app, &standing)
 }
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
@@ -99,6 +104,9 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     let revoked = revoke(app.hub()?, &by)?;
     app.result(&json!({"counts": false, "by": by, "file_left": revoked.file_left}), || {
         let mut lines = vec![format!("revoked by {}: nothing may run unattended on this machine", text::safe(&by))];
+        lines.push(
+            "a command that runs already goes on to its end; to end it too: teof coordinator stop --now".to_owned(),
+        );
         if let Some(why) = &revoked.file_left {
             lines.push(format!("{} was left as it is: {}", paths::CONSENT, text::safe(why)));
         }
@@ -133,6 +141,9 @@ fn words(standing: &Standing, allow: &[String]) -> String {
     }
     for (key, value) in standing.written.iter().flat_map(fields) {
         lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
+    }
+    if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
+        lines.push("  so no job may begin yet; permit some: teof consent grant --max-iterations <n>".to_owned());
     }
     if allow.is_empty() {
         lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());

@@ -203,7 +203,11 @@ fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {
             format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
             "if you are the person to say so: teof consent grant",
         ),
-        Some(_) => found.note(doubt.code(), "nothing may run unattended here", "teof consent grant, when it shall"),
+        Some(_) => found.note(
+            doubt.code(),
+            "nothing may run unattended here",
+            "if you are the person to permit it: teof consent grant --max-iterations <n>",
+        ),
         None => found.wrong(doubt.code(), doubt.reason(), "teof init writes one; a damaged one is mended by hand"),
     }
     Ok(())

@@ -116,3 +116,24 @@ fn a_run_cannot_widen_what_runs_may_do() {
     assert_eq!(error["error"]["code"], "trust.person");
     assert!(!world.exists(FILE));
 }
+
+#[test]
+fn a_grant_that_permits_no_job_says_so() {
+    let world = world();
+    let granted = world.ok(&["consent", "grant"]);
+    assert!(granted.contains("no job may begin yet") && granted.contains("--max-iterations <n>"), "{granted}");
+    for flags in [&["--max-iterations", "1"][..], &["--max-iterations", "0", "--continuous"]] {
+        let granted = world.ok(&[&["consent", "grant"], flags].concat());
+        assert!(!granted.contains("no job may begin"), "{granted}");
+    }
+}
+
+#[test]
+fn a_grant_that_changes_the_file_asks_for_a_commit() {
+    let world = world();
+    let said = || world.run(&["consent", "grant", "--max-iterations", "1"]).stderr;
+    let first = said();
+    assert!(first.contains("commit it"), "{first}");
+    let second = said();
+    assert!(!second.contains("commit it"), "{second}");
+}
