@@ -299,7 +299,20 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::Commands => {}
     }
     (!c.missing.is_empty())
-        .then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", c.missing.join(", "))))
+        .then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(&c.missing))))
+}
+
+/// The playbook's words for what is missing, each with what would be enough.
+fn lacks(missing: &[&'static str]) -> String {
+    let each = missing.iter().map(|name| match *name {
+        "goal" => "goal (an objective)".to_owned(),
+        "acceptance" => "acceptance (what the checkpoint is)".to_owned(),
+        "verification" => "verification (a test, or a receipt that it must leave)".to_owned(),
+        "risk" => "risk (a diff limit)".to_owned(),
+        "targets" => "targets (a layer and systemic targets)".to_owned(),
+        other => other.to_owned(),
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 impl Holder {
@@ -450,6 +463,16 @@ mod tests {
             Some(step("p", 0)),
             "prerequisites bind the backlog only"
         );
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_what_would_do() {
+        let choice = choose(
+            vec![Candidate { missing: vec!["verification", "risk"], ..step("p", 0) }],
+            &Rules::new(Taker::Worker),
+        );
+        let why = &choice.skipped[0].text;
+        assert!(why.ends_with("verification (a test, or a receipt that it must leave), risk (a diff limit)"), "{why}");
     }
 
     #[test]
