@@ -145,7 +145,11 @@ fn companion(words: &str, app: &App) -> Result<ExitCode> {
             let said = text::clip(&text::safe(words), 80);
             let message =
                 if said.is_empty() { "nothing was asked for".into() } else { format!("no routine for {said:?}") };
-            Err(Refusal::usage("foreman.no_match", message).next(companion::HELP).into())
+            Err(Refusal::usage("foreman.no_match", message)
+                .next("name a routine, or use its words: status, scan, tasks, daily")
+                .next("to run a work order: teof foreman run <order>")
+                .next("what else it understands: teof foreman help")
+                .into())
         }
     }
 }

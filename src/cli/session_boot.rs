@@ -137,7 +137,7 @@ fn words(booted: &Booted) -> String {
         ));
     }
     lines.extend(booted.status_receipt.iter().map(|path| format!("status: {path}")));
-    lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", clipped(line))));
+    lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
     if booted.unread > 0 {
         lines.push(format!("inbox: {} unread (teof bus inbox)", booted.unread));
     }
@@ -145,8 +145,15 @@ fn words(booted: &Booted) -> String {
     lines.join("\n")
 }
 
-fn clipped(line: &str) -> String {
-    text::clip(&text::safe(line), 160)
+/// A line of the channel in a person's words; one that is none of ours as it stands.
+fn reported(line: &str) -> String {
+    let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    let part = |key: &str| message[key].as_str();
+    let words = match (part("ts"), part("from"), part("type"), part("summary")) {
+        (Some(ts), Some(from), Some(kind), Some(summary)) => format!("{ts} {from} {kind}: {summary}"),
+        _ => line.to_owned(),
+    };
+    text::clip(&text::safe(&words), 160)
 }
 
 fn preset(text: &str) -> Result<Preset, String> {

@@ -71,6 +71,7 @@ fn a_boot_announces_the_seat_and_dates_its_session() {
     assert!(out.contains("peer codex-2: QUEUE-7[paused]=@agent/codex-2/x"), "{out}");
     assert!(out.contains("teof bus watch --task manager-report --follow --limit 20"), "{out}");
     assert!(out.contains("inbox: 2 unread"), "{out}");
+    assert!(out.contains("manager-report: {\"n\":3}"), "what is no message is shown as it stands: {out}");
     let event = &world.lines("_bus/events/events.jsonl")[0];
     assert_eq!((event["event"].as_str(), event["meta"]["focus"].as_str()), (Some("handshake"), Some("docs")));
     let tail = world.read("_report/session/codex-1/manager-report-tail.txt");
