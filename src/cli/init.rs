@@ -32,17 +32,18 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let wish = Wish { hub: args.hub, dedicated: args.dedicated, agent: args.agent };
     let done = init::init(app.global.root.as_deref(), app.clock, &wish)?;
-    app.result(&done, || words(&done));
+    app.result(&done, || words(&done, wish.agent.as_deref()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(done: &Done) -> String {
+fn words(done: &Done, seat: Option<&str>) -> String {
     let mut lines = vec![format!("hub: {} on {}", done.hub.display(), text::safe(&done.branch))];
     lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: look at what was written and commit it, so that every clone has it".to_owned());
     }
-    lines.push("next: teof session-boot --agent <seat>".to_owned());
+    let seat = seat.unwrap_or("<seat>");
+    lines.push(format!("next: teof session-boot --agent {seat}"));
     lines.join("\n")
 }

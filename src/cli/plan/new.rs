@@ -43,6 +43,7 @@ pub struct Args {
     /// 1 is the most urgent
     #[arg(long, value_name = "NUMBER")]
     priority: u64,
+    /// How much it matters: the more, the higher
     #[arg(long, value_name = "NUMBER")]
     impact_score: u64,
     /// [default: the plan's id]

@@ -24,6 +24,7 @@ pub struct Args {
     /// The plan that does it
     #[arg(long)]
     plan: Option<String>,
+    /// A word about it
     #[arg(long)]
     notes: Option<String>,
     /// critical, high, medium, low, or a number (1 is urgent)
@@ -32,6 +33,7 @@ pub struct Args {
     /// L0 to L6
     #[arg(long)]
     layer: Option<String>,
+    /// 1 to 10
     #[arg(long, value_name = "N")]
     systemic_scale: Option<u64>,
     /// S1 to S10, repeatable
