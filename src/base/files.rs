@@ -196,6 +196,11 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
             "this user may not write or read there",
             "check the owner and mode of the folder; nothing was changed",
         ),
+        ErrorKind::InvalidFilename => refuse(
+            "path.too_long",
+            "the file system takes no name like this",
+            "choose a shorter one; nothing was changed",
+        ),
         _ => anyhow::Error::new(error).context(format!("{doing} {}", path.display())),
     }
 }

@@ -214,11 +214,16 @@ impl Marks {
     pub fn check_claim(&self, relative: &str, found: Option<&ClaimFile>) -> Result<()> {
         let Some((known, _)) = self.claim(relative)? else { return Ok(()) };
         let epoch = found.map(ClaimFile::epoch);
-        if epoch.is_some_and(|epoch| epoch >= known.epoch()) {
+        let holder = known.agent_id().unwrap_or("somebody");
+        // Every change of ownership raises the epoch.
+        let other = found.and_then(ClaimFile::agent_id).filter(|&now| epoch == Some(known.epoch()) && now != holder);
+        if epoch.is_some_and(|epoch| epoch >= known.epoch()) && other.is_none() {
             return Ok(());
         }
-        let holder = known.agent_id().unwrap_or("somebody");
         let what = match epoch {
+            Some(epoch) if let Some(other) = other => {
+                format!("{relative} names {other} at epoch {epoch}; {holder} had it at that epoch")
+            }
             None => format!("{relative} is gone; {holder} had it at epoch {}", known.epoch()),
             Some(epoch) => format!("{relative} shows epoch {epoch}; {holder} had it at epoch {}", known.epoch()),
         };

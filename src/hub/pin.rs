@@ -20,13 +20,19 @@ fn file(common_dir: &Path) -> PathBuf {
 impl Pin {
     pub fn read(common_dir: &Path) -> Result<Option<Pin>> {
         let path = file(common_dir);
-        let Some(map) = json::read_object(&path)? else { return Ok(None) };
-        serde_json::from_value(map.into()).map(Some).map_err(|e| {
+        let invalid = |why: String| {
             Refusal::guard("hub.pin_invalid", format!("the hub pin {} cannot be read", path.display()))
-                .because(e.to_string())
+                .because(why)
                 .next("pin the hub again: teof init --hub <path of the worktree with the record>")
-                .into()
-        })
+        };
+        let found = json::read_object(&path).map_err(|e| match Refusal::of(&e) {
+            Some(refusal) if refusal.code == "json.invalid" => {
+                invalid(refusal.reason.clone().unwrap_or_default()).into()
+            }
+            _ => e,
+        })?;
+        let Some(map) = found else { return Ok(None) };
+        serde_json::from_value(map.into()).map(Some).map_err(|e| invalid(e.to_string()).into())
     }
 
     pub fn write(&self, common_dir: &Path) -> Result<()> {
@@ -62,13 +68,30 @@ pub fn check_branch(hub: &Worktree, pin: &Pin) -> Result<()> {
         (Some(branch), None) => {
             Refusal::guard("hub.switched", format!("the hub {} is on branch {branch}", hub.root.display()))
                 .because(format!("its record lives on branch {}; what is checked out now is another one", pin.branch))
-                .next(format!("go back with: git -C {} switch {}", hub.root.display(), pin.branch))
+                .next(way_back(hub, pin))
         }
         (None, None) => Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", hub.root.display()))
             .because(format!("its record lives on branch {}", pin.branch))
-            .next(format!("go back with: git -C {} switch {}", hub.root.display(), pin.branch)),
+            .next(way_back(hub, pin)),
     };
     Err(refusal
         .next("to let people switch branches freely, give the record a worktree of its own: teof init --dedicated")
         .into())
+}
+
+fn way_back(hub: &Worktree, pin: &Pin) -> String {
+    let (root, branch) = (hub.root.display(), &pin.branch);
+    if is_branch(&hub.common_dir, branch) {
+        return format!("go back with: git -C {root} switch {branch}");
+    }
+    format!("there is no branch {branch} any more; if this is it under another name: teof init --hub {root}")
+}
+
+/// Whether the branch exists, as far as files tell; where they do not, it is taken to.
+fn is_branch(common_dir: &Path, branch: &str) -> bool {
+    let packed = || std::fs::read_to_string(common_dir.join("packed-refs")).unwrap_or_default();
+    let reference = format!("refs/heads/{branch}");
+    common_dir.join("reftable").exists()
+        || common_dir.join(&reference).exists()
+        || packed().lines().any(|line| line.split(' ').nth(1) == Some(&reference))
 }

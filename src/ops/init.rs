@@ -104,8 +104,23 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
     // The folders first: a pin to a worktree without them would only move the error.
     let found = Hub::of_worktree(hub.clone(), clock);
     check_folders(&found)?;
+    check_record(&found)?;
     Pin { path: hub.root.clone(), branch }.write(&hub.common_dir)?;
     Hub::locate(Some(&hub.root), clock)
+}
+
+/// Refuses to move the hub away from a worktree that has its record to one that lacks some of it.
+fn check_record(new: &Hub) -> Result<()> {
+    let Ok(Some(pin)) = Pin::read(&new.common_dir) else { return Ok(()) };
+    if pin.path == new.root || pin.worktree(&new.common_dir).is_err() {
+        return Ok(());
+    }
+    new.marks().check_all(&new.root).map_err(|e| {
+        Refusal::guard("hub.behind", format!("{} lacks some of the record", new.root.display()))
+            .because(format!("{e:#}; the hub is {}", pin.path.display()))
+            .next(format!("leave it there, or commit the record (teof bus commit) and merge {} here first", pin.branch))
+            .into()
+    })
 }
 
 /// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.

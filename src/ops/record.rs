@@ -92,6 +92,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let head = Head::read(hub)?;
     let copy = IndexCopy::make(&hub.git_dir)?;
     let git = hub.git().with_index(&copy.path);
+    if let Some(why) = left_out(hub, &git)? {
+        return Ok(Some(Recorded::Skipped(why)));
+    }
     let names = owned_names(&git)?;
     let input: Vec<u8> = names.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect();
     git.feed(&["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], &input)?;
@@ -142,6 +145,20 @@ impl Head {
         let tree = hub.git().run(&["rev-parse", &format!("{commit}^{{tree}}")])?;
         Ok(Head { branch, commit: Some(commit), tree: Some(tree) })
     }
+}
+
+/// A sparse checkout that leaves files of the record out: to commit what is here would delete them.
+fn left_out(hub: &Hub, git: &Git) -> Result<Option<String>> {
+    let mut args = vec!["ls-files", "-z", "-t", "--"];
+    args.extend(paths::OWNED);
+    let listed = git.run(&args)?;
+    let out = listed.split('\0').filter_map(|entry| entry.strip_prefix("S ")).count();
+    let why = format!(
+        "a sparse checkout leaves {out} files of the record out of {}; to have them: git sparse-checkout add {}",
+        hub.root.display(),
+        paths::OWNED.join(" ")
+    );
+    Ok((out > 0).then_some(why))
 }
 
 /// Every file of the owned folders that git has or would take: ignored ones stay with the person's word.

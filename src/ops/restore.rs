@@ -235,6 +235,11 @@ impl Work<'_> {
         let rank_of = |bytes: &[u8]| rank(&at, bytes);
         let current = now.as_deref().and_then(rank_of);
         let git = self.committed(path)?;
+        let file = now.as_deref().and_then(|now| json::parse_object(now, &at).ok()).map(|raw| ClaimFile { raw });
+        // Another owner at the same epoch is nobody's later state, wherever it comes from.
+        let swapped = current.is_some() && self.hub.marks().check_claim(path, file.as_ref()).is_err();
+        let git = git.filter(|_| !swapped);
+        let current = current.filter(|_| !swapped);
         let mark = self.hub.marks().claim(path)?.map(|(_, bytes)| bytes);
         let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
         // Of equals the mark: it is what this machine acknowledged last.

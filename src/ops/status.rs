@@ -236,7 +236,7 @@ impl Report {
             lines.push(if none { "  no events recorded" } else { "  no events matching the filters" }.into());
         }
         for damaged in &self.damaged {
-            lines.push(format!("damaged: {}: {}", damaged.path, text::safe(&damaged.why)));
+            lines.push(format!("damaged: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
         }
         lines.join("\n")
     }

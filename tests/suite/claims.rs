@@ -242,6 +242,29 @@ fn a_record_that_was_taken_back_never_makes_a_task_look_free() {
 }
 
 #[test]
+fn a_claim_file_that_names_another_owner_at_the_same_epoch_is_nobodys() {
+    let world = world();
+    ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
+    let claim = world.read(CLAIM);
+    world.write(CLAIM, &claim.replace("\"codex-1\"", "\"codex-2\""));
+    for args in [["bus", "claim", "QUEUE-001"], ["bus", "release", "QUEUE-001"]] {
+        assert_eq!(refused(&world, "codex-2", &args)["code"], "record.behind", "{args:?}");
+    }
+    ok(&world, "codex-1", &["bus", "restore"]);
+    assert_eq!(world.read(CLAIM), claim);
+}
+
+#[test]
+fn hostile_file_names_reach_no_terminal_and_are_no_fault_of_ours() {
+    let world = world();
+    world.write("_bus/claims/x\u{1b}[31m\n::error::y.json", "{");
+    let ran = world.run(&["bus", "status"]).expect(1);
+    assert!(ran.stdout.contains("damaged: ") && !ran.stdout.contains(['\u{1b}']), "{}", ran.stdout);
+    assert!(!ran.stdout.lines().any(|line| line.starts_with("::")), "{}", ran.stdout);
+    assert_eq!(refused(&world, "codex-1", &["receipts", "add", &"a".repeat(300)])["code"], "path.too_long");
+}
+
+#[test]
 fn a_hold_stops_a_release_and_not_a_pause() {
     let world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);

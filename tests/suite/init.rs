@@ -208,3 +208,35 @@ fn a_bare_repository_gets_a_dedicated_hub() {
     ]);
     assert!(world.folder().join("bare.record/_bus/events/events.jsonl").exists());
 }
+
+#[test]
+fn a_hub_is_not_moved_away_from_its_record() {
+    let world = world();
+    world.ok(&["init", "--agent", "a"]);
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.ok(&["session-boot", "--no-sync", "--agent", "a"]);
+    world.git(&["worktree", "add", "-q", "../other"]);
+    let other = world.folder().join("other");
+    let pin = world.read(".git/teof/hub");
+    assert_eq!(code(&world, &["init", "--hub", other.to_str().unwrap()]), "hub.behind");
+    assert_eq!(world.read(".git/teof/hub"), pin);
+}
+
+#[test]
+fn a_damaged_pin_and_a_renamed_branch_say_how_to_pin_the_hub_again() {
+    let world = world();
+    world.ok(&["init", "--agent", "a"]);
+    let hub = world.repo.to_str().unwrap();
+    world.git(&["branch", "-m", "trunk"]);
+    let refused = world.refused(&["session-boot", "--no-sync", "--agent", "a", "--allow-branch-mismatch"]);
+    assert_eq!(refused["code"], "hub.switched");
+    assert!(refused["next"][0].as_str().unwrap().contains("init --hub"), "{refused}");
+    world.ok(&["init", "--hub", hub]);
+    world.write(".git/teof/hub", "");
+    let refused = world.refused(&["bus", "status"]);
+    assert_eq!(refused["code"], "hub.pin_invalid");
+    assert!(refused["next"][0].as_str().unwrap().contains("init --hub"), "{refused}");
+    world.ok(&["init", "--hub", hub]);
+    world.ok(&["bus", "status"]);
+}

@@ -161,6 +161,20 @@ fn a_record_that_fell_behind_is_never_committed() {
     assert_eq!(log.lines().count(), 2);
 }
 
+#[test]
+fn what_a_sparse_checkout_leaves_out_is_not_deleted() {
+    let world = world();
+    world.ok(&["bus", "message", "--task", "manager-report", "--type", "status", "--summary", "x", "--agent", "a"]);
+    assert_eq!(commit(&world), "committed");
+    let files = world.git(&["ls-tree", "-r", "--name-only", "HEAD"]);
+    world.git(&["sparse-checkout", "set", "docs"]);
+    world.ok(&["bus", "restore"]);
+    boot(&world, "a");
+    let answer = world.json(&["bus", "commit"]);
+    assert!(answer["why"].as_str().unwrap().contains("git sparse-checkout add"), "{answer}");
+    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "HEAD"]), files);
+}
+
 /// Whether git succeeds; it may find the index locked, as beside any other git process.
 fn try_git(world: &World, args: &[&str]) -> bool {
     let mut command = std::process::Command::new("git");
