@@ -24,7 +24,9 @@ pub fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
         return ExitCode::from(error.exit_code() as u8);
     }
     let text = error.render().to_string();
-    let message = text.lines().next().unwrap_or("usage").trim_start_matches("error: ").to_owned();
+    // The first paragraph names the arguments that are meant; usage and tips follow it.
+    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let message = said.join(" ").trim_start_matches("error: ").to_owned();
     show(&Refusal::usage("usage", message).next("see: teof --help"), true)
 }
 
