@@ -94,7 +94,9 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
     let before = consent::standing(app.hub()?)?.written;
     let standing = grant(app.hub()?, &by, &changes)?;
     if standing.written != before {
-        app.say(format!("note: {} changed; commit it, so that the next session finds a clean tree", paths::CONSENT));
+        let file = app.hub()?.root.join(paths::CONSENT);
+        let file = text::safe(&file.display().to_string());
+        app.say(format!("note: {file} changed; commit it, so that the next session finds a clean tree"));
     }
     print(app, &standing)
 }

@@ -43,7 +43,7 @@ fn words(done: &Done, seat: Option<&str>) -> String {
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: look at what was written and commit it, so that every clone has it".to_owned());
     }
-    let seat = seat.unwrap_or("<seat>");
-    lines.push(format!("next: teof session-boot --agent {seat}"));
+    let seat = seat.map(|seat| format!(" --agent {seat}")).unwrap_or_default();
+    lines.push(format!("next: teof session-boot{seat}"));
     lines.join("\n")
 }

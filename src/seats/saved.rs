@@ -46,8 +46,10 @@ pub fn load(hub: &Hub, label: &str) -> Result<Saved> {
     names::check_id("label", label)?;
     let path = path(hub, label);
     let Some(raw) = json::read_object(&path)? else {
+        let saved = labels(hub);
+        let there = if saved.is_empty() { "none is saved".into() } else { format!("there are: {}", saved.join(", ")) };
         return Err(Refusal::not_found("seat.not_saved", format!("no seat is saved as {label}"))
-            .because(format!("there are: {}", labels(hub).join(", ")))
+            .because(there)
             .next("see them: teof agent list")
             .into());
     };
