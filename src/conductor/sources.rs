@@ -196,7 +196,9 @@ impl Shop<'_> {
             Some(step) => self.step(plan, &step, &mut next),
             None => replace_open(
                 &mut next.standing,
-                Standing::Unavailable("all its steps are done, the plan is not".into()),
+                Standing::Unavailable(
+                    "all its steps are done; a person closes it: teof plan checkpoint, teof plan status".into(),
+                ),
             ),
         }
         Some(next)

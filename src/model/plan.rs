@@ -250,6 +250,12 @@ impl<'a> Step<'a> {
             .collect()
     }
 
+    /// The commit that the last run left on its branch.
+    pub fn last_commit(&self) -> Option<&'a str> {
+        let commit = self.raw.get("last_run")?.get("commit")?.as_str()?;
+        (commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit())).then_some(commit)
+    }
+
     /// Command lines that must pass before the step counts as done.
     pub fn tests(&self) -> Vec<&'a str> {
         texts(self.raw, "tests")

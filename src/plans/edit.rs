@@ -21,7 +21,7 @@ pub struct StepChange {
     pub status: Option<Status>,
     /// Replaces the notes (the playbook: `step set --note`).
     pub notes: Option<String>,
-    /// What the last run left: `{outcome, reason, run, receipts}`, kept in the step's `last_run`.
+    /// What the last run left: `{outcome, reason, run, commit?, receipts}`, kept in the step's `last_run`.
     pub last_run: Option<Value>,
     /// Other fields to set, such as `commands` or `diff_limit`.
     pub fields: Map<String, Value>,
@@ -35,6 +35,19 @@ pub fn set_status(writer: &Writer<'_>, act: &mut Act, plan: &str, status: Status
     edit(writer, act, plan, |document, found| {
         transition("the plan", found.status(), status)?;
         document.set("/status", status.as_str())
+    })
+}
+
+/// Sets the status of a plan's checkpoint: a person's word that its goal is met, or is no goal any more.
+pub fn set_checkpoint(writer: &Writer<'_>, act: &mut Act, plan: &str, status: &str) -> Result<()> {
+    edit(writer, act, plan, |document, found| {
+        if status == "satisfied" && found.receipts().is_empty() {
+            return Err(Refusal::guard("plan.no_evidence", "a satisfied checkpoint needs a receipt")
+                .because("the plan lists none")
+                .next("attach the evidence first: teof plan attach <plan> <step> --file <path>")
+                .into());
+        }
+        document.set("/checkpoint/status", status)
     })
 }
 

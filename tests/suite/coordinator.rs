@@ -231,6 +231,24 @@ fn plans_are_done_step_by_step_and_everything_is_accounted_for() {
 }
 
 #[test]
+fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
+    let yard = Yard::new();
+    let plan =
+        yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt", "test -e a2.txt && echo 3 > a3.txt"]);
+    yard.finish();
+    let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();
+    let git = |args: &[&str]| yard.world.git(args);
+    assert_eq!(git(&["rev-parse", &format!("{}^", commit("S2"))]), commit("S1"));
+    assert_eq!(git(&["rev-parse", &format!("{}^", commit("S3"))]), commit("S2"));
+    assert!(!yard.world.exists("a1.txt"), "nothing is merged");
+    git(&["merge", "-q", &commit("S3")]);
+    assert!(yard.world.exists("a1.txt") && yard.world.exists("a3.txt"));
+    yard.world.ok(&["plan", "checkpoint", &plan, "satisfied"]);
+    yard.world.ok(&["plan", "status", &plan, "done"]);
+    yard.world.ok(&["plan", "validate", "--strict"]);
+}
+
+#[test]
 fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
     let yard = Yard::new();
     let flaky = format!(

@@ -76,6 +76,17 @@ fn what_would_break_the_plan_is_refused_before_it_is_written() {
 }
 
 #[test]
+fn a_checkpoint_is_satisfied_by_evidence_only() {
+    let world = world();
+    let mut plan = world.read_json(PATH);
+    plan["receipts"] = serde_json::json!([]);
+    world.write(PATH, &plan.to_string());
+    assert_eq!(world.refused(&["plan", "checkpoint", PATH, "satisfied"])["code"], "plan.no_evidence");
+    world.ok(&["plan", "checkpoint", PATH, "superseded"]);
+    assert_eq!(world.read_json(PATH)["checkpoint"]["status"], "superseded");
+}
+
+#[test]
 fn a_step_is_given_what_a_worker_needs() {
     let world = world();
     let work = ["--command", "make all", "--command", "make docs", "--test", "make check", "--diff-limit", "20"];

@@ -2,6 +2,7 @@
 
 mod approve;
 mod attach;
+mod checkpoint;
 mod list;
 mod new;
 mod show;
@@ -32,6 +33,7 @@ pub enum Command {
     Step(step::Command),
     Attach(attach::Args),
     Approve(approve::Args),
+    Checkpoint(checkpoint::Args),
     Validate(validate::Args),
 }
 
@@ -44,6 +46,7 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Step(command) => step::run(command, app),
         Command::Attach(args) => attach::run(args, app),
         Command::Approve(args) => approve::run(args, app),
+        Command::Checkpoint(args) => checkpoint::run(args, app),
         Command::Validate(args) => validate::run(args, app),
     }
 }

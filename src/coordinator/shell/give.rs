@@ -145,12 +145,12 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
     let listed = receipts::ledger::listed(&writer.hub().root)?;
     let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
     let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
-    let last_run = json!({
-        "outcome": ending.as_str(),
-        "reason": words(job, ending),
-        "run": run,
-        "receipts": receipts,
-    });
+    let mut last_run = json!({ "outcome": ending.as_str(), "reason": words(job, ending), "run": run });
+    // The plan's next step builds on it while nobody has merged it.
+    if let Some(commit) = outcome.and_then(|outcome| outcome.commit.as_deref()) {
+        last_run["commit"] = json!(commit);
+    }
+    last_run["receipts"] = json!(receipts);
     let change = edit::StepChange { status, last_run: Some(last_run), receipts, ..Default::default() };
     edit::set_step(writer, act, plan, step, &change)?;
     let others_done =

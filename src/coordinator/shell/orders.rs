@@ -10,7 +10,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
 use crate::model::order::{Guardrails, Order, Rollback, VERSION};
-use crate::model::plan::{Plan, Step};
+use crate::model::plan::{Plan, Status, Step};
 use crate::plans;
 
 /// Where a job's order lies, relative to the hub.
@@ -32,8 +32,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     };
     let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
     let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
-    let base =
-        hub.git().run(&["rev-parse", "--verify", "--end-of-options", &format!("refs/heads/{target}^{{commit}}")])?;
+    let base = base(hub, plan.as_ref().map(|file| &file.plan), step.as_ref(), &target)?;
     let mut order = Order {
         version: VERSION,
         order: format!("order-{}", job.id),
@@ -74,6 +73,26 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     }
     trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
     Ok(order)
+}
+
+/// Where the work begins: at the plan's newest finished step that the target branch does not have yet
+/// (finished branches wait for a person to merge them), else at the target branch.
+fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -> Result<String> {
+    let git = hub.git();
+    let head = git.run(&["rev-parse", "--verify", "--end-of-options", &format!("refs/heads/{target}^{{commit}}")])?;
+    let (Some(plan), Some(step)) = (plan, step) else { return Ok(head) };
+    let steps = plan.steps();
+    let finished = steps.iter().rev().filter(|s| s.index < step.index && s.status() == Some(Status::Done));
+    for commit in finished.filter_map(Step::last_commit) {
+        if git.succeeds(&["merge-base", "--is-ancestor", commit, &head])? {
+            break;
+        }
+        // A branch that somebody deleted may be gone for good.
+        if git.succeeds(&["cat-file", "-e", &format!("{commit}^{{commit}}")])? {
+            return Ok(commit.to_owned());
+        }
+    }
+    Ok(head)
 }
 
 /// The order as it is written.
