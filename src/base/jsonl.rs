@@ -113,7 +113,9 @@ pub fn for_each_line(path: &Path, from: u64, each: impl FnMut(u64, u64, &[u8]) -
 /// Like [`for_each_line`], of an open file, whose position is neither used nor moved: several threads may
 /// read parts of one file.
 pub fn for_each_line_of(file: &File, from: u64, mut each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {
-    let mut reader = BufReader::with_capacity(1 << 20, From { file, at: from });
+    // The buffer is cleared before its first use, which a short log should not pay for.
+    let left = file.metadata()?.len().saturating_sub(from);
+    let mut reader = BufReader::with_capacity(left.clamp(4 << 10, 1 << 20) as usize, From { file, at: from });
     let mut offset = from;
     let mut number = 0;
     let mut line = Vec::new();

@@ -16,6 +16,7 @@ mod findings;
 mod foreman;
 mod guide;
 mod init;
+mod lazy;
 mod plan;
 mod preflight;
 mod quickstart;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use app::App;
+use lazy::Lazy;
 
 use crate::base::Result;
 
@@ -48,47 +50,47 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Seats: list, use, save, restore.
-    Agent(agent::Args),
+    Agent(Lazy<agent::Args>),
     /// Claims, events and messages.
-    Bus(bus::Args),
+    Bus(Lazy<bus::Args>),
     /// See the main job on a small repository of its own: nothing needs to be configured.
-    Quickstart(quickstart::Args),
+    Quickstart(Lazy<quickstart::Args>),
     /// Print how to work with teof: the loop of an agent, or every command.
-    Guide(guide::Args),
+    Guide(Lazy<guide::Args>),
     /// Print a completion script for a shell.
-    Completions(completions::CompletionsArgs),
+    Completions(Lazy<completions::CompletionsArgs>),
     /// Choose the next item of the backlog and hand out its prompt; never executes anything.
-    Conductor(conductor::Args),
+    Conductor(Lazy<conductor::Args>),
     /// Choose work, give it to workers, settle it: run it, see it, tell it what to do.
-    Coordinator(coordinator::Args),
+    Coordinator(Lazy<coordinator::Args>),
     /// Run a work order, or one of the routines: status, scan, tasks, daily.
-    Foreman(foreman::Args),
+    Foreman(Lazy<foreman::Args>),
     /// What may run unattended: show, grant, revoke.
-    Consent(consent::Args),
+    Consent(Lazy<consent::Args>),
     /// Find what is wrong with a set-up, and say how to mend it.
-    Doctor(doctor::Args),
+    Doctor(Lazy<doctor::Args>),
     /// Set up a repository, without touching what is there.
-    Init(init::Args),
+    Init(Lazy<init::Args>),
     /// Print the manual page, or write one per command into a folder.
-    Man(completions::ManArgs),
+    Man(Lazy<completions::ManArgs>),
     /// Plans: make, list, change, check, approve.
     #[command(subcommand)]
-    Plan(plan::Command),
+    Plan(Lazy<plan::Command>),
     /// Check the record: this seat, or every file of the tree.
-    Preflight(preflight::Args),
+    Preflight(Lazy<preflight::Args>),
     /// Receipts: enter them into the ledger, check them.
     #[command(subcommand)]
-    Receipts(receipts::Command),
+    Receipts(Lazy<receipts::Command>),
     /// Look for what has gone wrong in the record.
-    Scan(scan::Args),
+    Scan(Lazy<scan::Args>),
     /// What there is to do, and who does it.
-    Task(task::Args),
+    Task(Lazy<task::Args>),
     /// Sessions: who has one, and how fresh it is.
-    Session(session::Args),
+    Session(Lazy<session::Args>),
     /// Begin a session: say who works here, sync, and see what is going on.
-    SessionBoot(session_boot::Args),
+    SessionBoot(Lazy<session_boot::Args>),
     /// Print the version, and with --json what this build can read and write.
-    Version(version::Args),
+    Version(Lazy<version::Args>),
 }
 
 /// Parses the process's arguments, runs the command, and tells the exit code.
@@ -109,25 +111,25 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
-        Command::Agent(args) => agent::run(args, app),
-        Command::Bus(args) => bus::run(args, app),
-        Command::Quickstart(args) => quickstart::run(args, app),
-        Command::Guide(args) => guide::run(args, app),
-        Command::Completions(args) => completions::completions(args, app),
-        Command::Conductor(args) => conductor::run(args, app),
-        Command::Coordinator(args) => coordinator::run(args, app),
-        Command::Foreman(args) => foreman::run(args, app),
-        Command::Consent(args) => consent::run(args, app),
-        Command::Doctor(args) => doctor::run(args, app),
-        Command::Init(args) => init::run(args, app),
-        Command::Man(args) => completions::man(args, app),
-        Command::Plan(command) => plan::run(command, app),
-        Command::Preflight(args) => preflight::run(args, app),
-        Command::Receipts(command) => receipts::run(command, app),
-        Command::Scan(args) => scan::run(args, app),
-        Command::Task(args) => task::run(args, app),
-        Command::Session(args) => session::run(args, app),
-        Command::SessionBoot(args) => session_boot::run(args, app),
-        Command::Version(args) => version::run(args, app),
+        Command::Agent(Lazy(args)) => agent::run(args, app),
+        Command::Bus(Lazy(args)) => bus::run(args, app),
+        Command::Quickstart(Lazy(args)) => quickstart::run(args, app),
+        Command::Guide(Lazy(args)) => guide::run(args, app),
+        Command::Completions(Lazy(args)) => completions::completions(args, app),
+        Command::Conductor(Lazy(args)) => conductor::run(args, app),
+        Command::Coordinator(Lazy(args)) => coordinator::run(args, app),
+        Command::Foreman(Lazy(args)) => foreman::run(args, app),
+        Command::Consent(Lazy(args)) => consent::run(args, app),
+        Command::Doctor(Lazy(args)) => doctor::run(args, app),
+        Command::Init(Lazy(args)) => init::run(args, app),
+        Command::Man(Lazy(args)) => completions::man(args, app),
+        Command::Plan(Lazy(command)) => plan::run(command, app),
+        Command::Preflight(Lazy(args)) => preflight::run(args, app),
+        Command::Receipts(Lazy(command)) => receipts::run(command, app),
+        Command::Scan(Lazy(args)) => scan::run(args, app),
+        Command::Task(Lazy(args)) => task::run(args, app),
+        Command::Session(Lazy(args)) => session::run(args, app),
+        Command::SessionBoot(Lazy(args)) => session_boot::run(args, app),
+        Command::Version(Lazy(args)) => version::run(args, app),
     }
 }

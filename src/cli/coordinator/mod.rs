@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
+use super::lazy::Lazy;
 use crate::base::Result;
 
 /// One coordinator per hub chooses work, gives it to workers in worktrees of their own, and settles
@@ -26,44 +27,44 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Choose work and have it done, until told to stop
-    Run(run::Args),
+    Run(Lazy<run::Args>),
     /// Put a task before everything that was not submitted
-    Submit(submit::Args),
+    Submit(Lazy<submit::Args>),
     /// Show what runs, what waits, and whether the breaker is open
-    Status(status::Args),
+    Status(Lazy<status::Args>),
     /// Show what was decided, and why other tasks were passed over
-    Explain(explain::Args),
+    Explain(Lazy<explain::Args>),
     /// Start nothing new; what runs goes on
-    Pause(words::Pause),
+    Pause(Lazy<words::Pause>),
     /// End a pause, or let a skipped or cancelled task be chosen again
-    Resume(words::Resume),
+    Resume(Lazy<words::Resume>),
     /// End a job, and do not choose its task again
-    Cancel(words::Cancel),
+    Cancel(Lazy<words::Cancel>),
     /// Give a task to another seat
-    Reassign(words::Reassign),
+    Reassign(Lazy<words::Reassign>),
     /// Do not choose a task
-    Skip(words::Skip),
+    Skip(Lazy<words::Skip>),
     /// End the coordinator when its workers have finished their stage
-    Stop(words::Stop),
+    Stop(Lazy<words::Stop>),
     /// Close the circuit breaker, as a person
-    ResetBreaker(words::ResetBreaker),
+    ResetBreaker(Lazy<words::ResetBreaker>),
     /// Print what a job's worker said
-    Logs(logs::Args),
+    Logs(Lazy<logs::Args>),
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
-        Command::Run(args) => run::run(args, app),
-        Command::Submit(args) => submit::run(args, app),
-        Command::Status(args) => status::run(args, app),
-        Command::Explain(args) => explain::run(args, app),
-        Command::Pause(args) => words::pause(args, app),
-        Command::Resume(args) => words::resume(args, app),
-        Command::Cancel(args) => words::cancel(args, app),
-        Command::Reassign(args) => words::reassign(args, app),
-        Command::Skip(args) => words::skip(args, app),
-        Command::Stop(args) => words::stop(args, app),
-        Command::ResetBreaker(args) => words::reset_breaker(args, app),
-        Command::Logs(args) => logs::run(args, app),
+        Command::Run(Lazy(args)) => run::run(args, app),
+        Command::Submit(Lazy(args)) => submit::run(args, app),
+        Command::Status(Lazy(args)) => status::run(args, app),
+        Command::Explain(Lazy(args)) => explain::run(args, app),
+        Command::Pause(Lazy(args)) => words::pause(args, app),
+        Command::Resume(Lazy(args)) => words::resume(args, app),
+        Command::Cancel(Lazy(args)) => words::cancel(args, app),
+        Command::Reassign(Lazy(args)) => words::reassign(args, app),
+        Command::Skip(Lazy(args)) => words::skip(args, app),
+        Command::Stop(Lazy(args)) => words::stop(args, app),
+        Command::ResetBreaker(Lazy(args)) => words::reset_breaker(args, app),
+        Command::Logs(Lazy(args)) => logs::run(args, app),
     }
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
+use super::lazy::Lazy;
 use crate::base::{Result, files};
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
@@ -24,30 +25,30 @@ use crate::receipts::ledger;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    New(new::Args),
-    List(list::Args),
-    Show(show::Args),
-    Status(status::Args),
+    New(Lazy<new::Args>),
+    List(Lazy<list::Args>),
+    Show(Lazy<show::Args>),
+    Status(Lazy<status::Args>),
     /// Add a step, or change one.
     #[command(subcommand)]
-    Step(step::Command),
-    Attach(attach::Args),
-    Approve(approve::Args),
-    Checkpoint(checkpoint::Args),
-    Validate(validate::Args),
+    Step(Lazy<step::Command>),
+    Attach(Lazy<attach::Args>),
+    Approve(Lazy<approve::Args>),
+    Checkpoint(Lazy<checkpoint::Args>),
+    Validate(Lazy<validate::Args>),
 }
 
 pub fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
-        Command::New(args) => new::run(args, app),
-        Command::List(args) => list::run(args, app),
-        Command::Show(args) => show::run(args, app),
-        Command::Status(args) => status::run(args, app),
-        Command::Step(command) => step::run(command, app),
-        Command::Attach(args) => attach::run(args, app),
-        Command::Approve(args) => approve::run(args, app),
-        Command::Checkpoint(args) => checkpoint::run(args, app),
-        Command::Validate(args) => validate::run(args, app),
+        Command::New(Lazy(args)) => new::run(args, app),
+        Command::List(Lazy(args)) => list::run(args, app),
+        Command::Show(Lazy(args)) => show::run(args, app),
+        Command::Status(Lazy(args)) => status::run(args, app),
+        Command::Step(Lazy(command)) => step::run(command, app),
+        Command::Attach(Lazy(args)) => attach::run(args, app),
+        Command::Approve(Lazy(args)) => approve::run(args, app),
+        Command::Checkpoint(Lazy(args)) => checkpoint::run(args, app),
+        Command::Validate(Lazy(args)) => validate::run(args, app),
     }
 }
 
