@@ -5,6 +5,7 @@
 //! flags; where help, completions or pages are asked for, everything is built.
 
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use clap::{ArgMatches, Command, Error, FromArgMatches};
 
@@ -48,7 +49,8 @@ impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
 
 /// Whether the command line may ask for this command's flags: it names it, or asks about all of them.
 fn is_wanted(command: &Command) -> bool {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    static WORDS: LazyLock<Vec<OsString>> = LazyLock::new(|| std::env::args_os().skip(1).collect());
+    let words = &*WORDS;
     // A group that stands alone is answered with its help.
     let alone = words.last().is_none_or(|last| GROUPS.iter().any(|group| last == group));
     alone || words.iter().any(|word| word == command.get_name() || ASKING.iter().any(|asking| word == asking))

@@ -255,18 +255,26 @@ impl Default for Guard {
 
 /// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
 pub(super) fn load(root: &Path) -> Result<Settings> {
-    let defaults = Table::try_from(Settings::default())?;
-    let mut merged = Table::new();
+    let mut layers = Vec::new();
     for path in [user_file(), Some(root.join(paths::SETTINGS))].into_iter().flatten() {
         if let Some(table) = read_table(&path)? {
-            check(&path.display().to_string(), &table)?;
-            merge(&mut merged, table);
+            layers.push((path.display().to_string(), table));
         }
     }
-    let from_env = environment(&defaults)?;
-    check("the TEOF_* environment", &from_env)?;
-    merge(&mut merged, from_env);
-    Ok(merged.try_into()?)
+    let from_env = environment()?;
+    if !from_env.is_empty() {
+        layers.push(("the TEOF_* environment".to_owned(), from_env));
+    }
+    let mut merged = Table::new();
+    layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
+    match merged.try_into() {
+        Ok(settings) => Ok(settings),
+        // Something is wrong in one of them: say in which.
+        Err(e) => {
+            layers.iter().try_for_each(|(whence, table)| check(whence, table))?;
+            Err(e.into())
+        }
+    }
 }
 
 /// The person's own settings file.
@@ -308,15 +316,21 @@ fn merge(into: &mut Table, from: Table) {
 }
 
 /// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
-fn environment(defaults: &Table) -> Result<Table> {
+fn environment() -> Result<Table> {
     let mut found = Table::new();
-    for (section, keys) in defaults {
+    // Most processes have none, and the table of defaults takes longer than all the rest.
+    let mut set = env::vars_with_prefix("TEOF_");
+    set.retain(|(_, text)| !text.is_empty());
+    if set.is_empty() {
+        return Ok(found);
+    }
+    for (section, keys) in Table::try_from(Settings::default())? {
         let Some(keys) = keys.as_table() else { continue };
         for (key, default) in keys {
             let name = format!("TEOF_{}_{}", section.to_uppercase(), key.to_uppercase());
-            let Some(text) = env::var(&name) else { continue };
+            let Some((_, text)) = set.iter().find(|(known, _)| *known == name) else { continue };
             let value = match default {
-                Value::String(_) => Value::String(text),
+                Value::String(_) => Value::String(text.clone()),
                 Value::Array(_) => {
                     Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
                 }
