@@ -142,6 +142,10 @@ fn companion(words: &str, app: &App) -> Result<ExitCode> {
             .next("see what there is: teof foreman help")
             .into()),
         None => {
+            // The playbook: words that match nothing are answered with the help, and exit 2.
+            if !app.json() {
+                app.say(companion::HELP);
+            }
             let said = text::clip(&text::safe(words), 80);
             let message =
                 if said.is_empty() { "nothing was asked for".into() } else { format!("no routine for {said:?}") };

@@ -126,9 +126,11 @@ fn a_killed_claim_or_release_is_whole_or_never_happened() {
     // How long a whole command takes here and now: kills are spread over that.
     let begun = Instant::now();
     assert!(field.start(0, &["bus", "claim", "A", "--allow-unassigned"]).wait().unwrap().success());
-    let span = begun.elapsed();
-    let mut killed = 0;
-    for _ in 0..60 {
+    let mut span = begun.elapsed();
+    let (mut killed, mut rounds) = (0, 0);
+    while rounds < 60 || killed <= 20 {
+        rounds += 1;
+        assert!(rounds < 1000, "only {killed} were killed before they ended");
         let mut racers: Vec<(Child, &str, bool)> = (0..3)
             .map(|n| {
                 let (seat, task) = (random.below(6), tasks[random.below(3)]);
@@ -142,10 +144,14 @@ fn a_killed_claim_or_release_is_whole_or_never_happened() {
         while Instant::now() < until {
             std::thread::yield_now();
         }
+        let mut alive = 0;
         for (racer, ..) in &mut racers {
-            killed += usize::from(racer.try_wait().unwrap().is_none());
+            alive += usize::from(racer.try_wait().unwrap().is_none());
             let _ = racer.kill();
         }
+        killed += alive;
+        // How fast this machine is changes while the test runs.
+        span = span.mul_f64(if alive == 0 { 0.8 } else { 1.1 });
         let acknowledged: Vec<(String, &str)> = racers
             .into_iter()
             .filter_map(|(racer, task, claim)| {
@@ -162,7 +168,6 @@ fn a_killed_claim_or_release_is_whole_or_never_happened() {
             assert!(claims.contains_key(task) && said.contains(task), "{said}");
         }
     }
-    assert!(killed > 20, "only {killed} were killed before they ended");
     let ids: Vec<_> = field.world.lines(EVENTS).iter().map(|event| text(&event["id"])).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an event was written twice");
 }
