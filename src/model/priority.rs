@@ -35,13 +35,18 @@ impl Priority {
     }
 
     pub fn text(text: &str) -> Priority {
+        Self::named(text).unwrap_or(Self::MEDIUM)
+    }
+
+    /// `None` for what is on no line of the table but the last.
+    pub fn named(text: &str) -> Option<Priority> {
         let text = text.trim().to_ascii_lowercase();
         match text.as_str() {
-            "critical" | "urgent" => Priority(0),
-            "high" => Self::HIGH,
-            "medium" | "normal" => Self::MEDIUM,
-            "low" => Self::LOW,
-            other => other.strip_prefix('p').unwrap_or(other).parse().map_or(Self::MEDIUM, Self::number),
+            "critical" | "urgent" => Some(Priority(0)),
+            "high" => Some(Self::HIGH),
+            "medium" | "normal" => Some(Self::MEDIUM),
+            "low" => Some(Self::LOW),
+            other => other.strip_prefix('p').unwrap_or(other).parse().ok().map(Self::number),
         }
     }
 

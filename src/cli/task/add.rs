@@ -8,6 +8,7 @@ use crate::cli::author::{Flags, Task};
 use crate::cli::bus::report;
 use crate::cli::bus::write::Repeat;
 use crate::model::backlog::NewItem;
+use crate::model::priority::Priority;
 use crate::ops::add;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     notes: Option<String>,
     /// critical, high, medium, low, or a number (1 is urgent)
-    #[arg(long)]
+    #[arg(long, value_parser = priority)]
     priority: Option<String>,
     /// L0 to L6
     #[arg(long)]
@@ -66,4 +67,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         format!("added {} to the backlog", document["task_id"].as_str().unwrap_or(""))
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// A word that says no priority counts as medium where others wrote it; here it is a slip.
+fn priority(text: &str) -> Result<String, String> {
+    match Priority::named(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("use critical, high, medium, low, or a number".to_owned()),
+    }
 }
