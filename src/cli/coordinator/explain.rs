@@ -22,7 +22,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let manager = &hub.settings()?.coordinator.manager;
     let found = publish::explain(hub, manager, args.task.as_deref(), args.limit.max(1))?;
     app.result(&found, || match found.is_empty() {
-        true => "nothing was decided yet; see what would be: teof coordinator run --dry-run".to_owned(),
+        true => {
+            let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
+            format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
+        }
         false => {
             let blocks: Vec<_> = found.iter().map(|decision| words(decision, args.task.as_deref())).collect();
             text::safe_block(&blocks.join("\n"))

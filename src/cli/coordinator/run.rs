@@ -35,6 +35,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         concurrency: args.concurrency.map(|n| n as usize),
     };
     if args.dry_run {
+        // The tree may be another branch's: whoever reads of plans there is told.
+        app.hub_to_read()?;
         let found = shell::preview(hub, options)?;
         app.result(&found, || preview(&found));
         return Ok(ExitCode::SUCCESS);
