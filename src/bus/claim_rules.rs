@@ -200,7 +200,8 @@ pub fn held(claim: &Claim, now: Stamp) -> Refusal {
     about(refusal, claim)
 }
 
-fn running(claim: &Claim) -> Refusal {
+/// Nothing takes a claim from under its own run.
+pub fn running(claim: &Claim) -> Refusal {
     let refusal = Refusal::held("claim.running", format!("{} is being worked on", claim.task_id))
         .because(format!("a run of {} is alive on this machine: its run lock is held", claim.agent_id))
         .next("wait for the run to end; see it with: teof coordinator status");

@@ -101,7 +101,24 @@ fn former(from: &Claim) -> Value {
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
-    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
+    frame::perform(hub, &call, |writer, act| {
+        if request.status != ClaimStatus::Active {
+            not_running(hub, author, task)?;
+        }
+        Ok(stage(writer, act, request)?.told())
+    })
+}
+
+/// Refuses to end or pause one's claim while its run is at work: whoever gave the work settles it when the
+/// run is over, and would find the task lost (the playbook has agents release what they claimed).
+pub(super) fn not_running(hub: &Hub, author: &Author, task: &str) -> Result<()> {
+    let Some(found) = claims::load(hub, task)? else { return Ok(()) };
+    let claim = found.claim(hub)?;
+    let own = claim.agent_id == author.agent && claim.status.is_live();
+    if own && lock::is_held(&hub.local(&paths::run_lock(&claim.task_id)))? {
+        return Err(claim_rules::running(&claim).into());
+    }
+    Ok(())
 }
 
 /// Puts a claim into an act; asks nothing about sessions.

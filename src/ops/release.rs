@@ -1,6 +1,6 @@
 //! Releasing and pausing one's own claim: the claim, its event and the backlog's mirror, in one act.
 
-use super::claim::{Done, event, mirror_claim, missing};
+use super::claim::{Done, event, mirror_claim, missing, not_running};
 use super::frame::{self, Answer, Call};
 use crate::base::{Refusal, Result};
 use crate::bus::claim_rules::{self, Notes};
@@ -28,7 +28,10 @@ pub struct Request {
 pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus release", author, task, bound: true, request: repeat };
-    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
+    frame::perform(hub, &call, |writer, act| {
+        not_running(hub, author, task)?;
+        Ok(stage(writer, act, request)?.told())
+    })
 }
 
 /// Puts a release into an act; asks nothing about sessions. A refusal leaves its line at once.

@@ -44,7 +44,10 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
 /// As [`take_over`], and `claim.ended` when nobody holds the task.
 pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
-    frame::perform(hub, &call, |writer, act| Ok(stage_pause(writer, act, author, task, reason)?.told()))
+    frame::perform(hub, &call, |writer, act| {
+        claim::not_running(hub, author, task)?;
+        Ok(stage_pause(writer, act, author, task, reason)?.told())
+    })
 }
 
 /// Puts a pause into an act; asks nothing about sessions.

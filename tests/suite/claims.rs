@@ -255,6 +255,23 @@ fn a_claim_file_that_names_another_owner_at_the_same_epoch_is_nobodys() {
 }
 
 #[test]
+fn nobody_ends_or_pauses_a_claim_from_under_its_own_run() {
+    let world = world();
+    ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
+    let held = fs::File::create(world.repo.join(".git/teof/locks/run-QUEUE-001.lock")).unwrap();
+    held.lock().unwrap();
+    for args in [
+        &["bus", "release", "QUEUE-001"][..],
+        &["bus", "claim", "QUEUE-001", "--status", "done"],
+        &["bus", "pause", "QUEUE-001", "--reason", "x"],
+    ] {
+        assert_eq!(refused(&world, "codex-1", args)["code"], "claim.running", "{args:?}");
+    }
+    drop(held);
+    ok(&world, "codex-1", &["bus", "release", "QUEUE-001"]);
+}
+
+#[test]
 fn hostile_file_names_reach_no_terminal_and_are_no_fault_of_ours() {
     let world = world();
     world.write("_bus/claims/x\u{1b}[31m\n::error::y.json", "{");
