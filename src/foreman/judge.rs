@@ -38,6 +38,8 @@ pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<(
         limit: rules.diff_limit,
     });
     report.findings.extend(found.findings);
+    let merged = hub.branch().map_or(Ok(None), |target| result::landed(&place.git_dir, place.base, &target))?;
+    report.findings.extend(merged);
     Ok(())
 }
 

@@ -319,6 +319,17 @@ fn the_record_in_the_worktree_is_taken_back() {
 }
 
 #[test]
+fn a_worker_that_merges_its_own_work_is_seen() {
+    let own = "echo x >> src/code.txt; git add src; git -c user.name=x -c user.email=x@x commit -qm mine";
+    let shop = Shop::new().commands(&[own, RECEIPT]);
+    assert_eq!(shop.run("run-1").0["verdict"], "succeeded", "a commit of its own is no fault");
+    let shop = Shop::new().commands(&[&format!("{own}; git update-ref refs/heads/main HEAD"), RECEIPT]);
+    let (outcome, _) = shop.run("run-1");
+    assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
+    assert!(Shop::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
+}
+
+#[test]
 fn a_replaced_git_is_seen_and_nothing_of_it_runs() {
     let evil = "rm .git && git init -q . && git config core.fsmonitor 'touch ../pwned' && \
         printf '#!/bin/sh\\ntouch ../pwned\\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit && \

@@ -36,6 +36,23 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
     ))
 }
 
+/// Finds commits of the worker that are on `target` already: nothing is merged without a person.
+///
+/// The worker's own commits are those that the worktree's reflog calls so. Other git processes move the
+/// target meanwhile, and a worker may check it out: neither makes a commit its own.
+pub fn landed(worktree: &Repository, base: Oid, target: &str) -> Result<Option<Finding>> {
+    let Ok(tip) = worktree.refname_to_id(&format!("refs/heads/{target}")) else { return Ok(None) };
+    let Ok(reflog) = worktree.reflog("HEAD") else { return Ok(None) };
+    let within = |tip, id| tip == id || worktree.graph_descendant_of(tip, id).unwrap_or(false);
+    let own = |entry: &git2::ReflogEntry| entry.message_bytes().is_some_and(|message| message.starts_with(b"commit"));
+    let landed = reflog.iter().filter(own).map(|entry| entry.id_new());
+    let Some(id) = landed.filter(|id| !within(base, *id)).find(|id| within(tip, *id)) else { return Ok(None) };
+    Ok(Some(
+        Finding::high("git.merged", "", format!("{target} holds the commit {id}, which was made in the worktree"))
+            .hint(format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}")),
+    ))
+}
+
 fn parents(commit: &[u8]) -> impl Iterator<Item = Oid> + '_ {
     commit
         .split(|&b| b == b'\n')
