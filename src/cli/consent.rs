@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::base::{Result, text};
+use crate::coordinator::inbox::{self, Letter};
+use crate::coordinator::state::Word;
+use crate::coordinator::{input, shell};
 use crate::guard::commands;
 use crate::guard::consent::{self, Standing};
 use crate::hub::paths;
@@ -60,6 +63,9 @@ struct Grant {
 
 #[derive(Debug, clap::Args)]
 struct Revoke {
+    /// End the running coordinator and its workers too, at once
+    #[arg(long)]
+    now: bool,
     /// Who revokes it, instead of git's user.name
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -103,12 +109,22 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     let by = person(app, args.by)?;
-    let revoked = revoke(app.hub()?, &by)?;
-    app.result(&json!({"counts": false, "by": by, "file_left": revoked.file_left}), || {
+    let hub = app.hub()?;
+    let revoked = revoke(hub, &by)?;
+    let stopping = args.now && shell::holder(hub)?.is_some();
+    if stopping {
+        let word = Word { by: by.clone(), at: app.now(), note: Some("consent was revoked".to_owned()) };
+        inbox::post(hub, &Letter { word, command: input::Command::Stop { now: true } })?;
+    }
+    let document = json!({"counts": false, "by": by, "file_left": revoked.file_left, "stopping": stopping});
+    app.result(&document, || {
         let mut lines = vec![format!("revoked by {}: nothing may run unattended on this machine", text::safe(&by))];
-        lines.push(
-            "a command that runs already goes on to its end; to end it too: teof coordinator stop --now".to_owned(),
-        );
+        lines.push(match stopping {
+            true => "the coordinator and its workers are told to end at once".to_owned(),
+            false => {
+                "a command that runs already goes on to its end; to end it too: teof coordinator stop --now".into()
+            }
+        });
         if let Some(why) = &revoked.file_left {
             lines.push(format!("{} was left as it is: {}", paths::CONSENT, text::safe(why)));
         }

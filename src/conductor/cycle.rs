@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::alert::{self, Topic};
+use super::candidate::{Candidate, Taker};
 use super::prompt::{self, Guardrails, Step, Task};
 use super::receipt::{self, Evidence, Outcome};
-use super::select::{Candidate, Reason, Skipped, Taker};
+use super::select::{Reason, Skipped};
 use super::sources::Scope;
 use super::{Look, look};
 use crate::base::{Refusal, Result, names};

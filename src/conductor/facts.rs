@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::select::{Candidate, Holder, Standing};
+use super::candidate::{Candidate, Holder, Standing};
 use super::sources::replace_open;
 use crate::base::{Refusal, Result, names};
 use crate::bus::{Damaged, Listing, assignments, claims, holds};

@@ -3,6 +3,7 @@
 //! Chooses and records; never executes what it proposes.
 
 pub mod alert;
+pub mod candidate;
 pub mod cycle;
 mod facts;
 pub mod prompt;
@@ -14,7 +15,8 @@ mod work;
 
 use std::collections::BTreeMap;
 
-use select::{Ranking, Reason, Rules, Skipped, Taker};
+use candidate::Taker;
+use select::{Ranking, Reason, Rules, Skipped};
 use sources::Scope;
 
 use crate::base::{Refusal, Result};

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::candidate::{Candidate, Source, Standing, Taker};
 use super::facts::Facts;
-use super::select::{Candidate, Source, Standing, Taker};
 use super::work::Bench;
 use crate::base::{Result, names};
 use crate::hub::Hub;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::candidate::{Candidate, Taker};
 use super::look;
-use super::select::{Candidate, Ranking, Taker};
+use super::select::Ranking;
 use super::sources::Scope;
 use crate::base::{Refusal, Result};
 use crate::hub::{self, Hub};

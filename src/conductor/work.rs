@@ -1,7 +1,7 @@
 //! What an unattended worker would run for a candidate, whether it may, and what its work order
 //! would lack.
 
-use super::select::{Candidate, Standing, Work};
+use super::candidate::{Candidate, Standing, Work};
 use super::sources::replace_open;
 use crate::base::{Refusal, Result};
 use crate::guard::commands::{self, TrustedCommands};

@@ -276,6 +276,24 @@ fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
 }
 
 #[test]
+fn consent_that_is_revoked_now_ends_what_runs_and_loses_nothing() {
+    let yard = Yard::new();
+    let plan = yard.plan("a", &[&yard.gated("a")]);
+    let mut coordinator = yard.begin();
+    until("the command to run", || !yard.ran().is_empty());
+    yard.world.ok(&["consent", "revoke", "--now"]);
+    until("the coordinator's end", || coordinator.try_wait().unwrap().is_some());
+    until("the worker's end", || yard.workers().is_empty());
+    assert_ne!(yard.step(&plan, "S1")["status"], "done");
+    assert_eq!(yard.world.run(&["coordinator", "run", "--until-idle"]).code, 6, "nobody may go on");
+    yard.open();
+    yard.world.ok(&["consent", "grant", "--continuous"]);
+    yard.finish();
+    assert_eq!(yard.step(&plan, "S1")["status"], "done");
+    yard.nothing_is_left_over();
+}
+
+#[test]
 fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
     let yard = Yard::with("retries = 0\nconcurrency = 1\n");
     for name in ["a", "b", "c", "d"] {

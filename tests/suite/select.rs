@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use teof::base::Clock;
-use teof::conductor::select::{Candidate, Reason, Taker};
+use teof::conductor::candidate::{Candidate, Taker};
+use teof::conductor::select::Reason;
 use teof::conductor::sources::{Scope, Submission};
 use teof::conductor::{Look, look};
 use teof::hub::Hub;

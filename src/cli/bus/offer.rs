@@ -2,7 +2,7 @@
 
 use crate::base::Refusal;
 use crate::cli::App;
-use crate::conductor::select::Candidate;
+use crate::conductor::candidate::Candidate;
 use crate::conductor::take;
 
 /// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".

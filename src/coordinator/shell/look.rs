@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::{Refusal, Result};
 use crate::bus::holds;
 use crate::conductor;
-use crate::conductor::select::{Reason, Taker};
+use crate::conductor::candidate::Taker;
+use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::coordinator::input::{Offer, Seat, Skipped, View};
 use crate::coordinator::state::{Phase, State};
@@ -48,7 +49,7 @@ fn submission(of: &crate::coordinator::state::Submission) -> Submission {
     Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
 }
 
-fn offer(candidate: conductor::select::Candidate) -> Offer {
+fn offer(candidate: conductor::candidate::Candidate) -> Offer {
     Offer {
         why: candidate.standing_words(),
         source: match candidate.submitted {
