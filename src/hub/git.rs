@@ -37,12 +37,14 @@ pub struct Git {
     worktree: PathBuf,
     git_dir: Option<PathBuf>,
     index: Option<PathBuf>,
+    /// Settings that win over the configuration, `key=value`.
+    overrides: Vec<String>,
 }
 
 impl Git {
     /// In a worktree that is ours to trust (the hub, the person's own).
     pub fn at(worktree: &Path) -> Self {
-        Self { worktree: worktree.to_owned(), git_dir: None, index: None }
+        Self { worktree: worktree.to_owned(), git_dir: None, index: None, overrides: Vec::new() }
     }
 
     /// In a worker's worktree: the git directory is named, so that a `.git` replaced there means nothing.
@@ -54,6 +56,26 @@ impl Git {
     #[must_use]
     pub fn with_index(mut self, index: &Path) -> Self {
         self.index = Some(index.to_owned());
+        self
+    }
+
+    /// Without the content filters that the repository's own configuration names: whoever can write
+    /// there (a worker's program can) would otherwise have git run what it likes.
+    #[must_use]
+    pub fn without_own_filters(mut self, common_dir: &Path, git_dir: &Path) -> Self {
+        for file in [common_dir.join("config"), git_dir.join("config.worktree")] {
+            let Ok(config) = git2::Config::open(&file) else { continue };
+            let Ok(mut entries) = config.entries(Some("^filter\\..*")) else { continue };
+            while let Some(Ok(entry)) = entries.next() {
+                let name = entry.name().unwrap_or_default();
+                if let Some((filter, _)) = name.rsplit_once('.') {
+                    self.overrides
+                        .extend(["clean=", "process=", "required=false"].map(|key| format!("{filter}.{key}")));
+                }
+            }
+        }
+        self.overrides.sort();
+        self.overrides.dedup();
         self
     }
 
@@ -71,6 +93,7 @@ impl Git {
             .env("GIT_EDITOR", "true")
             .env("LC_ALL", "C")
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
+            .args(self.overrides.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null());
         if let Some(git_dir) = &self.git_dir {
             command.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &self.worktree);

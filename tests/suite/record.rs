@@ -32,6 +32,24 @@ fn changed(world: &World) -> Vec<String> {
 }
 
 #[test]
+fn a_filter_that_somebody_set_up_in_the_shared_git_directory_is_not_run() {
+    let world = world();
+    let trace = world.folder().join("ran");
+    for key in ["filter.evil.clean", "filter.Evil.Too.process"] {
+        world.git(&["config", key, &format!("touch {}; cat", trace.display())]);
+    }
+    world.git(&["config", "filter.evil.required", "true"]);
+    fs::create_dir_all(world.repo.join(".git/info")).unwrap();
+    fs::write(world.repo.join(".git/info/attributes"), "_bus/** filter=evil\n_report/** filter=Evil.Too\n").unwrap();
+    assert_eq!(commit(&world), "committed");
+    assert!(!trace.exists(), "the filter ran");
+    assert_eq!(
+        world.git(&["show", "HEAD:_bus/events/events.jsonl"]),
+        world.read("_bus/events/events.jsonl").trim_end()
+    );
+}
+
+#[test]
 fn only_the_record_is_committed_and_what_is_staged_stays_staged() {
     let world = world();
     world.write("README.md", "staged\n");
