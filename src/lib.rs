@@ -10,16 +10,17 @@
 //! |---|---|---|
 //! | [`base`] | clock, environment, locks, atomic files, JSON lines, digests, safe text | |
 //! | [`model`] | the data, as on disk; no I/O | |
-//! | [`hub`] | root, pin, paths, settings, git, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks}`, `teof.toml` |
-//! | [`bus`] | claims, assignments, events, messages | `_bus/` |
-//! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
+//! | [`hub`] | root, pin, paths, settings, git, worktrees, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks,requests}`, `teof.toml`, `<repository>.worktrees/` |
+//! | [`bus`] | claims, assignments, events, messages | `_bus/`, `<common dir>/teof/cache` |
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
+//! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
 //! | [`exec`] | supervised processes | |
-//! | [`guard`] | checks that can stop: on results, on secrets, on the whole tree | |
-//! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
-//! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/` |
+//! | [`guard`] | checks that can stop: consent, trust, results, secrets, sentinels, the whole tree | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one act over several stores: boot, claim, release, take over, assign, record | |
+//! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
+//! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/runs/`, the session folders of runs |
+//! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
