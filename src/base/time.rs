@@ -176,6 +176,22 @@ pub mod span {
         let text = String::deserialize(from)?;
         parse_span(&text).map_err(serde::de::Error::custom)
     }
+
+    /// A span that may be left out.
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+            match span {
+                Some(span) => super::serialize(span, to),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+            super::deserialize(from).map(Some)
+        }
+    }
 }
 
 #[cfg(test)]

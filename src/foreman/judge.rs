@@ -28,7 +28,7 @@ pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<(
         allowed: rules.allowed.clone(),
         denied: rules.denied.clone(),
         protected: rules.protected.clone(),
-        copied: Vec::new(),
+        copied: rules.copied.clone(),
     };
     let found = result::check(&subject, &limits)?;
     report.diff = Some(DiffReport {

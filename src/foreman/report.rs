@@ -11,6 +11,7 @@ use crate::base::Stamp;
 use crate::guard::sentinels;
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
+use crate::model::agent::Usage;
 use crate::model::outcome::{Finding, Outcome, Verdict};
 
 /// Version of the envelope.
@@ -180,6 +181,10 @@ impl<'a> Report<'a> {
             scan: self.new_findings(),
             branch: self.branch().to_owned(),
             commit: self.commit(),
+            bundle: None,
+            usage: Usage::default(),
+            passes: 0,
+            suspended: None,
             receipts: self.receipts.iter().map(|entered| entered.path.clone()).chain(envelope.clone()).collect(),
             envelope,
             started_at: self.started_at,

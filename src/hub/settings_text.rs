@@ -1,7 +1,7 @@
 //! Every setting with its default and its description, as text: for the `teof.toml` that `init` writes
 //! and for `doctor --settings`.
 //!
-//! The descriptions are the doc comments in `settings.rs`, read at compile time, so that there is one
+//! The descriptions are the doc comments in `settings/`, read at compile time, so that there is one
 //! place to describe a setting.
 
 use std::collections::HashMap;
@@ -11,7 +11,8 @@ use toml::{Table, Value};
 use super::settings::Settings;
 use crate::base::Result;
 
-const SOURCE: &str = include_str!("settings.rs");
+const SOURCE: &str =
+    concat!(include_str!("settings/mod.rs"), include_str!("settings/sections.rs"), include_str!("settings/work.rs"));
 
 /// One setting.
 #[derive(Clone, Debug)]

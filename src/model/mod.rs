@@ -3,8 +3,10 @@
 //! Documents that others write too (claims, plans, the backlog, seats) are held as their raw JSON
 //! object, so that unknown fields and their order survive; documents that only we write are structs.
 
+pub mod agent;
 pub mod assignment;
 pub mod backlog;
+pub mod bundle;
 pub mod claim;
 pub mod command;
 pub mod document;

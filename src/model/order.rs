@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::command::Command;
+use super::outcome::Finding;
 use super::{text, texts};
 use crate::base::{Refusal, Result, Stamp, json, names, time::span};
 
@@ -55,9 +56,24 @@ pub struct Order {
     pub guardrails: Guardrails,
     #[serde(default)]
     pub stages: Vec<String>,
-    /// Role to agent or command.
+    /// Role to who plays it; a role is named like its stage.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub roles: BTreeMap<String, String>,
+    pub roles: BTreeMap<String, Binding>,
+    /// The seat that reviews; never the one that does the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
+    /// How often the coder may try, the first time included.
+    #[serde(default = "passes")]
+    pub passes: u32,
+    /// What the job may spend.
+    #[serde(default)]
+    pub budget: Spend,
+    /// How hard the request is, and how that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<Complexity>,
+    /// The job was sent back: what for, and the work to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rework: Option<Rework>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     #[serde(default)]
@@ -96,10 +112,72 @@ pub struct Guardrails {
     /// Globs whose change needs a person.
     #[serde(default)]
     pub protected: Vec<String>,
+    /// Files that were copied into the worktree and may not leave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied: Vec<String>,
     #[serde(with = "span")]
     pub no_output: Duration,
+    /// An agent's silence in meaning, not in bytes.
+    #[serde(with = "span", default = "no_event")]
+    pub no_event: Duration,
     #[serde(with = "span")]
     pub wall: Duration,
+}
+
+/// Who plays a role: an agent, or a command line whose exit code decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A prompt template of the person's own, relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+}
+
+/// A limit on what is used; 0 means no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spend {
+    pub tokens: u64,
+    /// US dollars.
+    pub cost: f64,
+}
+
+/// How hard a request looks, from its own fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complexity {
+    /// 0 to 10.
+    pub score: u8,
+    /// What it is made of: what was looked at, and the points for it.
+    pub parts: Vec<(String, u8)>,
+    /// Which routing rule was followed, in words.
+    pub route: String,
+}
+
+/// A job that was sent back after its work was finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rework {
+    /// 1 for the first time.
+    pub nth: u32,
+    /// The coder's passes before it, which count.
+    pub passes_used: u32,
+    /// The commit whose changes are to be carried over to the order's base.
+    pub carry: String,
+    /// What it was sent back for.
+    pub findings: Vec<Finding>,
+}
+
+fn passes() -> u32 {
+    3
+}
+
+fn no_event() -> Duration {
+    Duration::from_secs(20 * 60)
 }
 
 impl Order {

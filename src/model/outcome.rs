@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agent::Usage;
 use super::event::Severity;
 use crate::base::Stamp;
 
@@ -40,10 +41,31 @@ pub struct Outcome {
     /// Relative to the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
+    /// The review bundle, relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
     /// Relative to the hub.
     pub receipts: Vec<String>,
+    /// What all agents of the job used so far, in this run.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The coder's passes so far.
+    #[serde(default)]
+    pub passes: u32,
+    /// An agent's account ran into its limit: nobody's failure, and no retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspended>,
     pub started_at: Stamp,
     pub finished_at: Stamp,
+}
+
+/// An agent that may not be called before a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    pub agent: String,
+    pub until: Stamp,
+    /// What the agent said.
+    pub reason: String,
 }
 
 /// One thing that a guard, a check or a sentinel found.

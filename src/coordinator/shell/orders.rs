@@ -57,6 +57,11 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         guardrails: guardrails(settings),
         stages: Vec::new(),
         roles: Default::default(),
+        reviewer: None,
+        passes: settings.pipeline.passes,
+        budget: Default::default(),
+        complexity: None,
+        rework: None,
         layer: None,
         systemic_targets: Vec::new(),
     };
@@ -146,7 +151,9 @@ fn guardrails(settings: &Settings) -> Guardrails {
         allowed: guard.allowed.clone(),
         denied: guard.denied.clone(),
         protected: guard.protected.clone(),
+        copied: settings.worktrees.copy.clone(),
         no_output: settings.worker.no_output,
+        no_event: settings.worker.no_event,
         wall: settings.worker.wall,
     }
 }

@@ -1,30 +1,10 @@
-//! Settings: flags > `TEOF_*` > `teof.toml` > `$XDG_CONFIG_HOME/teof/config.toml` > the defaults here.
-//!
-//! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
+//! The sections about the record, the coordinator, its workers and what guards them.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
-use super::paths;
-use crate::base::{Refusal, Result, env, files, time::span};
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    pub session: Session,
-    pub lock: Lock,
-    pub claims: Claims,
-    pub log: Log,
-    pub git: Git,
-    pub sources: Sources,
-    pub coordinator: Coordinator,
-    pub worker: Worker,
-    pub guard: Guard,
-    pub commands: Commands,
-}
+use crate::base::time::span;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,6 +58,14 @@ pub struct Sources {
     pub backlog: bool,
     /// Whether the coordinator takes steps of open plans.
     pub plans: bool,
+    /// Whether the coordinator takes planned feature requests of the vault.
+    pub vault: bool,
+    /// Where planned feature requests lie.
+    pub vault_folder: String,
+    /// Whether the coordinator takes entries of the queue.
+    pub queue: bool,
+    /// Where queue entries lie.
+    pub queue_folder: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,9 +108,15 @@ pub struct Worker {
     /// A command that prints nothing for so long is ended.
     #[serde(with = "span")]
     pub no_output: Duration,
+    /// An agent that reports nothing of meaning for so long is ended, whatever else it prints.
+    #[serde(with = "span")]
+    pub no_event: Duration,
     /// A command that runs for so long is ended.
     #[serde(with = "span")]
     pub wall: Duration,
+    /// How long an agent may still run after its final result.
+    #[serde(with = "span")]
+    pub after_result: Duration,
     /// Between asking a process to end and ending it.
     #[serde(with = "span")]
     pub grace: Duration,
@@ -203,7 +197,14 @@ impl Default for Git {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { backlog: true, plans: true }
+        Self {
+            backlog: true,
+            plans: true,
+            vault: true,
+            vault_folder: "vault/10_features/03_planned".into(),
+            queue: true,
+            queue_folder: "queue".into(),
+        }
     }
 }
 
@@ -230,6 +231,8 @@ impl Default for Worker {
         Self {
             worktrees: String::new(),
             no_output: Duration::from_secs(10 * MINUTE),
+            no_event: Duration::from_secs(20 * MINUTE),
+            after_result: Duration::from_secs(10),
             wall: Duration::from_secs(2 * HOUR),
             grace: Duration::from_secs(10),
             lease: Duration::from_secs(30 * MINUTE),
@@ -249,127 +252,6 @@ impl Default for Guard {
             protected: Vec::new(),
             receipt_max_bytes: MIB,
             receipt_max_files: 64,
-        }
-    }
-}
-
-/// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
-pub(super) fn load(root: &Path) -> Result<Settings> {
-    let mut layers = Vec::new();
-    for path in [user_file(), Some(root.join(paths::SETTINGS))].into_iter().flatten() {
-        if let Some(table) = read_table(&path)? {
-            layers.push((path.display().to_string(), table));
-        }
-    }
-    let from_env = environment()?;
-    if !from_env.is_empty() {
-        layers.push(("the TEOF_* environment".to_owned(), from_env));
-    }
-    let mut merged = Table::new();
-    layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
-    match merged.try_into() {
-        Ok(settings) => Ok(settings),
-        // Something is wrong in one of them: say in which.
-        Err(e) => {
-            layers.iter().try_for_each(|(whence, table)| check(whence, table))?;
-            Err(e.into())
-        }
-    }
-}
-
-/// The person's own settings file.
-pub fn user_file() -> Option<PathBuf> {
-    let folder = env::var(env::XDG_CONFIG_HOME)
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".config")))?;
-    Some(folder.join("teof/config.toml"))
-}
-
-fn read_table(path: &Path) -> Result<Option<Table>> {
-    let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "it is not UTF-8"))?;
-    text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
-}
-
-fn check(whence: &str, table: &Table) -> Result<()> {
-    match table.clone().try_into::<Settings>() {
-        Ok(_) => Ok(()),
-        Err(e) => Err(invalid(whence, &e.to_string()).into()),
-    }
-}
-
-fn invalid(whence: &str, why: &str) -> Refusal {
-    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
-        .because(why.trim())
-        .next("all settings and their defaults: teof doctor --settings")
-}
-
-fn merge(into: &mut Table, from: Table) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
-}
-
-/// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
-fn environment() -> Result<Table> {
-    let mut found = Table::new();
-    // Most processes have none, and the table of defaults takes longer than all the rest.
-    let mut set = env::vars_with_prefix("TEOF_");
-    set.retain(|(_, text)| !text.is_empty());
-    if set.is_empty() {
-        return Ok(found);
-    }
-    for (section, keys) in Table::try_from(Settings::default())? {
-        let Some(keys) = keys.as_table() else { continue };
-        for (key, default) in keys {
-            let name = format!("TEOF_{}_{}", section.to_uppercase(), key.to_uppercase());
-            let Some((_, text)) = set.iter().find(|(known, _)| *known == name) else { continue };
-            let value = match default {
-                Value::String(_) => Value::String(text.clone()),
-                Value::Array(_) => {
-                    Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
-                }
-                _ => format!("v = {text}")
-                    .parse::<Table>()
-                    .ok()
-                    .and_then(|mut table| table.remove("v"))
-                    .ok_or_else(|| invalid(&name, &format!("{text:?} is not a {}", default.type_str())))?,
-            };
-            let keys = found.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(keys) = keys {
-                keys.insert(key.clone(), value);
-            }
-        }
-    }
-    Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_wins_over_the_defaults_and_unknown_keys_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("teof.toml");
-        std::fs::write(&file, "[lock]\nwait = \"9s\"\n").unwrap();
-        let settings = load(dir.path()).unwrap();
-        assert_eq!(settings.lock.wait, Duration::from_secs(9));
-        assert_eq!(settings.coordinator, Coordinator::default());
-        for (text, why) in [
-            ("[lock]\nwhait = 1", "whait"),
-            ("[lock]\nwait = \"soon\"", "soon"),
-            ("[lock", "TOML"),
-            ("[coordinator]\nconcurrency = -1", "-1"),
-        ] {
-            std::fs::write(&file, text).unwrap();
-            let error = load(dir.path()).unwrap_err();
-            assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{text}: {error:?}");
         }
     }
 }

@@ -1,0 +1,167 @@
+//! Settings: flags > `TEOF_*` > `teof.toml` > `$XDG_CONFIG_HOME/teof/config.toml` > the defaults here.
+//!
+//! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
+
+mod sections;
+mod work;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, Session, Sources, Worker};
+pub use work::{Agent, Budget, Pipeline, Review, Route, Worktrees};
+
+use super::paths;
+use crate::base::{Refusal, Result, env, files};
+use crate::model::order::Binding;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub session: Session,
+    pub lock: Lock,
+    pub claims: Claims,
+    pub log: Log,
+    pub git: Git,
+    pub sources: Sources,
+    pub coordinator: Coordinator,
+    pub worker: Worker,
+    pub guard: Guard,
+    pub commands: Commands,
+    pub worktrees: Worktrees,
+    pub pipeline: Pipeline,
+    pub budget: Budget,
+    pub review: Review,
+    /// Role to who plays it: `[roles.coder]`.
+    pub roles: BTreeMap<String, Binding>,
+    /// Name to how it is called: `[agents.claude]`.
+    pub agents: BTreeMap<String, Agent>,
+    /// The first rule that covers a request's complexity decides: `[[routing]]`.
+    pub routing: Vec<Route>,
+}
+
+/// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
+pub(super) fn load(root: &Path) -> Result<Settings> {
+    let mut layers = Vec::new();
+    for path in [user_file(), Some(root.join(paths::SETTINGS))].into_iter().flatten() {
+        if let Some(table) = read_table(&path)? {
+            layers.push((path.display().to_string(), table));
+        }
+    }
+    let from_env = environment()?;
+    if !from_env.is_empty() {
+        layers.push(("the TEOF_* environment".to_owned(), from_env));
+    }
+    let mut merged = Table::new();
+    layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
+    match merged.try_into() {
+        Ok(settings) => Ok(settings),
+        // Something is wrong in one of them: say in which.
+        Err(e) => {
+            layers.iter().try_for_each(|(whence, table)| check(whence, table))?;
+            Err(e.into())
+        }
+    }
+}
+
+/// The person's own settings file.
+pub fn user_file() -> Option<PathBuf> {
+    let folder = env::var(env::XDG_CONFIG_HOME)
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".config")))?;
+    Some(folder.join("teof/config.toml"))
+}
+
+fn read_table(path: &Path) -> Result<Option<Table>> {
+    let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "it is not UTF-8"))?;
+    text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
+}
+
+fn check(whence: &str, table: &Table) -> Result<()> {
+    match table.clone().try_into::<Settings>() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(invalid(whence, &e.to_string()).into()),
+    }
+}
+
+fn invalid(whence: &str, why: &str) -> Refusal {
+    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
+        .because(why.trim())
+        .next("all settings and their defaults: teof doctor --settings")
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
+fn environment() -> Result<Table> {
+    let mut found = Table::new();
+    // Most processes have none, and the table of defaults takes longer than all the rest.
+    let mut set = env::vars_with_prefix("TEOF_");
+    set.retain(|(_, text)| !text.is_empty());
+    if set.is_empty() {
+        return Ok(found);
+    }
+    for (section, keys) in Table::try_from(Settings::default())? {
+        let Some(keys) = keys.as_table() else { continue };
+        for (key, default) in keys {
+            let name = format!("TEOF_{}_{}", section.to_uppercase(), key.to_uppercase());
+            let Some((_, text)) = set.iter().find(|(known, _)| *known == name) else { continue };
+            let value = match default {
+                Value::String(_) => Value::String(text.clone()),
+                Value::Array(_) => {
+                    Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
+                }
+                _ => format!("v = {text}")
+                    .parse::<Table>()
+                    .ok()
+                    .and_then(|mut table| table.remove("v"))
+                    .ok_or_else(|| invalid(&name, &format!("{text:?} is not a {}", default.type_str())))?,
+            };
+            let keys = found.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(keys) = keys {
+                keys.insert(key.clone(), value);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_file_wins_over_the_defaults_and_unknown_keys_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("teof.toml");
+        std::fs::write(&file, "[lock]\nwait = \"9s\"\n").unwrap();
+        let settings = load(dir.path()).unwrap();
+        assert_eq!(settings.lock.wait, Duration::from_secs(9));
+        assert_eq!(settings.coordinator, Coordinator::default());
+        for (text, why) in [
+            ("[lock]\nwhait = 1", "whait"),
+            ("[lock]\nwait = \"soon\"", "soon"),
+            ("[lock", "TOML"),
+            ("[coordinator]\nconcurrency = -1", "-1"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = load(dir.path()).unwrap_err();
+            assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{text}: {error:?}");
+        }
+    }
+}

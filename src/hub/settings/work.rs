@@ -1,0 +1,124 @@
+//! The sections about agents and what becomes of their work: stages, routing, budgets, worktrees, review.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::time::span;
+use crate::model::agent::{Format, PromptVia};
+use crate::model::order::{Binding, Spend};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worktrees {
+    /// Command lines that prepare a new worktree, in order; each must succeed.
+    pub setup: Vec<String>,
+    /// Files that are copied from the hub into a new worktree and never leave it.
+    pub copy: Vec<String>,
+    /// How many finished worktrees are kept.
+    pub keep: usize,
+    /// How long a finished worktree is kept.
+    #[serde(with = "span")]
+    pub keep_for: Duration,
+}
+
+impl Default for Worktrees {
+    fn default() -> Self {
+        Self { setup: Vec::new(), copy: Vec::new(), keep: 20, keep_for: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pipeline {
+    /// What agents' work goes through, where no routing rule says otherwise.
+    pub stages: Vec<String>,
+    /// How often the coder may try, the first time included.
+    pub passes: u32,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { stages: ["planner", "coder", "tester", "reviewer"].map(str::to_owned).to_vec(), passes: 3 }
+    }
+}
+
+/// 0 means no limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Tokens that one job may use; 0 means any number. More opens the breaker.
+    pub job_tokens: u64,
+    /// Dollars that one job may cost; 0 means any sum. More opens the breaker.
+    pub job_cost: f64,
+    /// Tokens that all jobs of a day (UTC) may use; 0 means any number. More opens the breaker.
+    pub day_tokens: u64,
+    /// Dollars that all jobs of a day (UTC) may cost; 0 means any sum. More opens the breaker.
+    pub day_cost: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Review {
+    /// Whether a person reviews the results of approved commands too, not only those of agents.
+    pub commands: bool,
+    /// How long a claim is kept while its result waits for a person.
+    #[serde(with = "span")]
+    pub lease: Duration,
+    /// Whether results are offered as draft pull requests where `gh` and a remote are there.
+    pub pull_requests: bool,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self { commands: false, lease: Duration::from_secs(30 * 24 * 3600), pull_requests: true }
+    }
+}
+
+/// How an agent is called. What is left out comes from the preset of that name, or from `preset`.
+///
+/// In argument lists `{model}`, `{session}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
+/// stand for what the foreman fills in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Agent {
+    /// The preset that this one begins with, when it has another name.
+    pub preset: Option<String>,
+    /// Program and arguments of an unattended call.
+    pub command: Option<Vec<String>>,
+    /// Arguments that are added to the command.
+    pub args: Vec<String>,
+    pub prompt: Option<PromptVia>,
+    pub format: Option<Format>,
+    /// Arguments that choose a new session's id; without them the agent chooses.
+    pub session_args: Option<Vec<String>>,
+    /// Arguments that go on with a session; without them every round is a new one.
+    pub resume_args: Option<Vec<String>>,
+    /// Arguments that name the model.
+    pub model_args: Option<Vec<String>>,
+    /// The model, where role and routing name none.
+    pub model: Option<String>,
+    /// Environment variables that it inherits, besides the basic ones and the preset's.
+    pub env: Vec<String>,
+    /// Environment variables that are set for it.
+    pub set: BTreeMap<String, String>,
+    /// How long the next start of this agent waits for the one before.
+    #[serde(with = "span::option")]
+    pub stagger: Option<Duration>,
+}
+
+/// One rule of `[[routing]]`; what it leaves out is as the settings have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Covers requests of this complexity (0 to 10) and below.
+    pub up_to: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Binding>,
+    /// What one job may spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Spend>,
+}

@@ -1,0 +1,63 @@
+//! How a coding agent takes its prompt, how its output is read, and what it used.
+
+use serde::{Deserialize, Serialize};
+
+/// The form of an agent's standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// `stream-json` as claude prints it; amp, cursor-agent and qwen follow it.
+    Claude,
+    Codex,
+    Gemini,
+    Opencode,
+    /// Plain text: no events, no usage; the exit code and the evidence decide.
+    Text,
+}
+
+/// How the prompt reaches the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptVia {
+    /// Written to standard input, which is then closed.
+    Stdin,
+    /// In place of `{prompt}` in the arguments.
+    Argument,
+    /// In a file named in place of `{prompt_file}`.
+    File,
+}
+
+/// What an agent used, as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read, cached ones included.
+    pub input_tokens: u64,
+    /// Those of them that came from a cache.
+    pub cached_tokens: u64,
+    /// Tokens written, reasoning included.
+    pub output_tokens: u64,
+    /// US dollars; `None` when the agent does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+}
+
+impl Usage {
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// Both together; a cost that only one of them names counts alone.
+    #[must_use]
+    pub fn plus(self, other: Usage) -> Usage {
+        let cost_usd = match (self.cost_usd, other.cost_usd) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+        };
+        Usage {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cost_usd,
+        }
+    }
+}
