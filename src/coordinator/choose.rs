@@ -116,6 +116,7 @@ impl Turn<'_> {
             task: offer.task.clone(),
             plan: offer.plan,
             step: offer.step,
+            origin: offer.origin,
             title: offer.title,
             source: offer.source,
             seat: seat.clone(),

@@ -8,6 +8,7 @@ use super::rules::Rules;
 use super::state::{Ending, Word};
 use crate::base::Stamp;
 use crate::model::outcome::Outcome;
+use crate::model::plan::Link;
 
 /// Everything that the coordinator is told. Time is told beside each.
 #[derive(Clone, Debug)]
@@ -63,8 +64,12 @@ pub struct Offer {
     pub step: Option<String>,
     pub title: String,
     pub source: String,
+    /// The plan is not there yet: it is made of this when the work is given.
+    pub origin: Option<Link>,
     /// The seat that it is assigned to already.
     pub seat: Option<String>,
+    /// The agents, by their names in the settings, that its work order would need; none for commands.
+    pub agents: Vec<String>,
     /// Why it comes before the others, for the decision log.
     pub why: String,
 }

@@ -11,6 +11,7 @@ use super::input::Action;
 use super::life::Life;
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::model::outcome::Verdict;
+use crate::model::plan::Link;
 
 /// The version that is written. A newer one is refused: guessing at it could do a job twice.
 pub const VERSION: u32 = 1;
@@ -67,6 +68,8 @@ pub struct Job {
     pub task: String,
     pub plan: Option<String>,
     pub step: Option<String>,
+    /// What the plan is made of when the job is given, where there is none yet.
+    pub origin: Option<Link>,
     pub title: String,
     /// Where it was found: `submission`, `backlog`, `plan`…
     pub source: String,

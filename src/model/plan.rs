@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::command::Command;
@@ -164,6 +165,17 @@ impl Plan {
     pub fn current_step(&self) -> Option<Step<'_>> {
         self.steps().into_iter().find(|step| step.status() != Some(Status::Done))
     }
+}
+
+/// What a plan comes from: a file of the vault or the queue, an item of the backlog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// `vault`, `queue` or `backlog`; people write others.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A path relative to the hub, or an id.
+    #[serde(rename = "ref")]
+    pub to: String,
 }
 
 /// How one knows that the plan reached its goal.

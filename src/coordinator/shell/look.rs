@@ -61,6 +61,8 @@ fn offer(candidate: conductor::candidate::Candidate) -> Offer {
         step: candidate.step_id,
         title: candidate.title,
         seat: candidate.assigned_to,
+        origin: None,
+        agents: Vec::new(),
     }
 }
 

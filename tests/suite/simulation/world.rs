@@ -354,6 +354,8 @@ fn offer(task: &Task) -> Offer {
         title: task.id.clone(),
         source: if task.plan.is_some() { "plan" } else { "backlog" }.into(),
         seat: None,
+        origin: None,
+        agents: Vec::new(),
         why: "it is the first".into(),
     }
 }
