@@ -8,7 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -16,8 +16,10 @@ use rustix::stdio;
 
 use super::guardian;
 
-/// The first argument that selects this mode. What follows: our pid, the program, its arguments.
+/// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
+/// ([`MERGED`], or a path that opens a pipe), the program, its arguments.
 const MODE: &str = "__launch";
+const MERGED: &str = "-";
 
 /// The other mode: only a session of its own; the program outlives us. What follows: the program, its arguments.
 const DETACH: &str = "__detach";
@@ -33,11 +35,35 @@ pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
 /// A command that will be `argv`, in its own session, ended when this thread's process dies.
 ///
 /// The caller gives it stdin, stdout, and a pipe as stderr: the pipe carries the reason when the
-/// program could not be started and is closed, empty, when it was. The program's own stderr is its stdout.
-pub(super) fn command(launcher: &OsStr, argv: &[String]) -> Command {
+/// program could not be started and is closed, empty, when it was. The program's own stderr is its
+/// stdout, or the pipe `apart`, which must stay open until that status was read.
+pub(super) fn command(launcher: &OsStr, apart: Option<&Apart>, argv: &[String]) -> Command {
+    let stderr = apart.map_or(MERGED.to_owned(), Apart::path);
     let mut command = Command::new(launcher);
-    command.arg(MODE).arg(std::process::id().to_string()).args(argv);
+    command.arg(MODE).arg(std::process::id().to_string()).arg(stderr).args(argv);
     command
+}
+
+/// A pipe's end that a launcher opens for itself: the standard library hands on three descriptors only.
+pub(super) struct Apart(OwnedFd);
+
+impl Apart {
+    /// On Linux a launcher opens ours, which nobody inherits. Elsewhere there is no such way, and it inherits it.
+    pub fn offer(end: BorrowedFd) -> std::io::Result<Self> {
+        let own = end.try_clone_to_owned()?;
+        if cfg!(not(target_os = "linux")) {
+            rustix::io::fcntl_setfd(&own, rustix::io::FdFlags::empty())?;
+        }
+        Ok(Self(own))
+    }
+
+    fn path(&self) -> String {
+        let descriptor = self.0.as_raw_fd();
+        match cfg!(target_os = "linux") {
+            true => format!("/proc/{}/fd/{descriptor}", std::process::id()),
+            false => format!("/dev/fd/{descriptor}"),
+        }
+    }
 }
 
 /// Where our own binary is: on Linux the running one, even if its file was replaced meanwhile.
@@ -67,17 +93,18 @@ pub fn become_program() -> Option<ExitCode> {
         return None;
     }
     let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok());
+    let stderr = args.next().unwrap_or_else(|| MERGED.into());
     let program: Vec<OsString> = args.collect();
-    Some(match prepare(parent, &program) {
+    Some(match prepare(parent, &stderr, &program) {
         Ok(never) => match never {},
         Err(_) => ExitCode::from(127),
     })
 }
 
-fn prepare(parent: Option<i32>, argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
+fn prepare(parent: Option<i32>, stderr: &OsStr, argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
     // Kept apart from stderr, and closed by the kernel at the moment the program takes over.
     let mut status = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(stdio::stderr(), 3)?);
-    let failed = match (apart(parent), argv) {
+    let failed = match (apart(parent, stderr), argv) {
         (Ok(()), [program, args @ ..]) => Command::new(program).args(args).exec(),
         (Ok(()), []) => std::io::Error::other("no program was named"),
         (Err(e), _) => e,
@@ -92,8 +119,11 @@ fn detach(argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
     Err(Command::new(program).arg0("teof").args(args).exec())
 }
 
-fn apart(parent: Option<i32>) -> std::io::Result<()> {
-    stdio::dup2_stderr(stdio::stdout().as_fd())?;
+fn apart(parent: Option<i32>, stderr: &OsStr) -> std::io::Result<()> {
+    match stderr == MERGED {
+        true => stdio::dup2_stderr(stdio::stdout().as_fd())?,
+        false => stdio::dup2_stderr(std::fs::File::options().write(true).open(stderr)?.as_fd())?,
+    }
     rustix::process::setsid()?;
     #[cfg(target_os = "linux")]
     {

@@ -4,8 +4,8 @@
 //!
 //! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that
 //! makes a session, asks to die with us, and becomes the program. It then drains the output into a
-//! file ([`capture`]) while it watches two clocks and the caller's wish to stop. When the program is
-//! over, for whatever reason, whoever is left of its family is found ([`family`]) and ended.
+//! file ([`capture`]) while it watches three clocks, and an [`Attendant`] who hears every piece and may end
+//! it. When the program is over, for whatever reason, whoever is left of its family is found ([`family`]) and ended.
 //!
 //! A program can leave its parent, its session and its process group; it cannot leave all three
 //! marks that are looked for: its ancestors, the environment it inherited, and, since we adopt
@@ -15,13 +15,16 @@
 //! May import `base` only. Knows nothing of tasks, orders or the record. May not decide what a
 //! verdict means.
 
+mod attend;
 mod capture;
 mod environment;
 mod family;
 mod guardian;
 mod launch;
+mod streams;
 mod supervise;
 
+pub use attend::{Attendant, Word};
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
 pub use family::{Family, Process, marked};

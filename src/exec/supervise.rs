@@ -3,29 +3,29 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{PipeReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
+use super::attend::{Attendant, Word};
 use super::capture::{Capture, Captured, Keep};
 use super::family::{self, Family, Process};
 use super::guardian::Guardian;
 use super::launch;
+use super::streams::Streams;
 use crate::base::Result;
 
-/// How often the clocks, the caller's wish and the exit are looked at when nothing is printed.
+/// How often the clocks, the attendant's word and the exit are looked at when nothing is printed.
 const TICK: Duration = Duration::from_millis(50);
 /// The same while the family is being ended: somebody waits for it.
 const ENDING_TICK: Duration = Duration::from_millis(10);
 /// How long after SIGKILL a process may need to be gone (one in the kernel's hands can take for ever).
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// How long output is waited for after everyone found is gone; only somebody not found can hold it open.
-const DRAIN: Duration = Duration::from_millis(500);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -40,8 +40,11 @@ pub struct Spec {
     /// Written to stdin, which is then closed; empty means no stdin at all.
     pub stdin: Vec<u8>,
     pub clocks: Clocks,
-    /// Where stdout and stderr go, together and in order. The file must not exist.
+    /// Where stdout goes, and stderr with it, in order, unless that has a file of its own. Must not exist.
     pub output: PathBuf,
+    /// Where stderr goes when it is kept apart. Must not exist.
+    pub errors: Option<PathBuf>,
+    /// For each file.
     pub keep: Keep,
 }
 
@@ -57,8 +60,12 @@ impl Spec {
 pub struct Clocks {
     /// Since it last printed something.
     pub silence: Option<Duration>,
+    /// Since the attendant last heard something of meaning.
+    pub meaning: Option<Duration>,
     /// Since it started.
     pub wall: Option<Duration>,
+    /// How long it may still run once its attendant has heard enough.
+    pub after_enough: Duration,
     /// Between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
@@ -67,6 +74,7 @@ pub struct Clocks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimedOut {
     Silence,
+    Meaning,
     Wall,
 }
 
@@ -77,8 +85,10 @@ pub enum Verdict {
     /// By a signal that was not ours.
     Signalled(i32),
     TimedOut(TimedOut),
-    /// The caller wished it.
+    /// The attendant wished it.
     Cancelled,
+    /// It had said its last word and did not leave by itself; what it said decides.
+    Enough,
     /// With the reason; nothing ran.
     NotStarted(String),
 }
@@ -96,6 +106,8 @@ pub struct Report {
     /// Until it was over; ending what it left behind is not counted.
     pub duration: Duration,
     pub output: Captured,
+    /// Stderr, when it was kept apart.
+    pub errors: Option<Captured>,
     /// Members of its family, besides itself, that had to be ended.
     pub ended: Vec<Process>,
     /// Members that even SIGKILL did not end in time.
@@ -126,35 +138,30 @@ impl Supervisor {
         Self { launcher: launcher.into(), adopts: false }
     }
 
-    /// Runs one program to its end and its family's end. `stop` is asked about every 50 ms, for
-    /// cancellation and for anything that has to happen meanwhile.
+    /// Runs one program to its end and its family's end, attended.
     ///
-    /// Fails only when the output file cannot be made or written, or the kernel refuses the basics.
-    pub fn run(&self, spec: &Spec, stop: &mut dyn FnMut() -> bool) -> Result<Report> {
-        let mut capture = Capture::create(&spec.output, spec.keep)?;
+    /// Fails only when an output file cannot be made or written, or the kernel refuses the basics.
+    pub fn run(&self, spec: &Spec, attendant: &mut dyn Attendant) -> Result<Report> {
+        let errors = spec.errors.as_ref().map(|path| Capture::create(path, spec.keep)).transpose()?;
+        let mut streams = Streams::new(Capture::create(&spec.output, spec.keep)?, errors);
         let started = Instant::now();
         let ours = self.adopts.then(family::children);
-        match self.start(spec)? {
-            Err(reason) => Ok(Report {
-                verdict: Verdict::NotStarted(reason),
-                duration: started.elapsed(),
-                output: capture.finish()?,
-                ended: Vec::new(),
-                survivors: Vec::new(),
-            }),
-            Ok((child, output)) => {
+        let (verdict, duration, (ended, survivors)) = match self.start(spec)? {
+            Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
+            Ok(Started { child, out, err }) => {
                 let pid = child.id().cast_signed();
                 let family = Family { root: Some(pid), marks: spec.marks.clone(), adopted_except: ours };
-                let mut watch =
-                    Watch { child, output: Some(output), capture: &mut capture, started, last_output: started };
-                let told = watch.until_over(spec.clocks, stop)?;
+                streams.attach(out, err);
+                let mut watch = Watch { child, streams: &mut streams, attendant, started };
+                let told = watch.until_over(spec.clocks)?;
                 let duration = started.elapsed();
-                let (ended, survivors) = watch.end(&family, spec.clocks.grace)?;
-                watch.drain()?;
-                let verdict = watch.verdict(told)?;
-                Ok(Report { verdict, duration, output: capture.finish()?, ended, survivors })
+                let ending = watch.end(&family, spec.clocks.grace)?;
+                watch.streams.drain(ENDING_TICK, watch.attendant)?;
+                (watch.verdict(told)?, duration, ending)
             }
-        }
+        };
+        let (output, errors) = streams.finish()?;
+        Ok(Report { verdict, duration, output, errors, ended, survivors })
     }
 
     /// Has somebody end whoever carries all `marks` if this process dies before the guardian is dropped.
@@ -163,10 +170,13 @@ impl Supervisor {
     }
 
     /// The child and its output, or why it could not be started.
-    fn start(&self, spec: &Spec) -> Result<Result<(Child, PipeReader), String>> {
-        let (output, output_end) = std::io::pipe().context("make a pipe")?;
+    fn start(&self, spec: &Spec) -> Result<Result<Started, String>> {
+        let (out, output_end) = std::io::pipe().context("make a pipe")?;
         let (mut status, status_end) = std::io::pipe().context("make a pipe")?;
-        let mut command = launch::command(&self.launcher, &spec.argv);
+        let errors = spec.errors.is_some().then(std::io::pipe).transpose().context("make a pipe")?;
+        let (err, errors_end) = errors.unzip();
+        let apart = errors_end.as_ref().map(|end| launch::Apart::offer(end.as_fd())).transpose()?;
+        let mut command = launch::command(&self.launcher, apart.as_ref(), &spec.argv);
         command
             .current_dir(&spec.cwd)
             .env_clear()
@@ -182,6 +192,7 @@ impl Supervisor {
         drop(command); // It holds our copies of the pipes' far ends.
         let mut reason = String::new();
         status.read_to_string(&mut reason).context("read the launcher's status")?;
+        drop((apart, errors_end)); // The program has its own by now.
         if !reason.is_empty() {
             child.wait().context("wait for the launcher")?;
             let program = spec.argv.first().map_or("", String::as_str);
@@ -192,8 +203,15 @@ impl Supervisor {
             // A program that does not read ends this thread by closing its end.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         }
-        Ok(Ok((child, output)))
+        Ok(Ok(Started { child, out, err }))
     }
+}
+
+/// A program that runs, and the near ends of its pipes.
+struct Started {
+    child: Child,
+    out: PipeReader,
+    err: Option<PipeReader>,
 }
 
 /// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
@@ -210,31 +228,41 @@ pub fn end_marked(marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process
 /// One running program.
 struct Watch<'a> {
     child: Child,
-    /// Until end of file.
-    output: Option<PipeReader>,
-    capture: &'a mut Capture,
+    streams: &'a mut Streams,
+    attendant: &'a mut dyn Attendant,
     started: Instant,
-    last_output: Instant,
 }
 
 impl Watch<'_> {
     /// Returns when the program is over or should be: `Some` says who decided so.
-    fn until_over(&mut self, clocks: Clocks, stop: &mut dyn FnMut() -> bool) -> Result<Option<Verdict>> {
+    fn until_over(&mut self, clocks: Clocks) -> Result<Option<Verdict>> {
         let past = |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| since.elapsed() >= limit);
+        let mut enough = None;
         loop {
             if self.exited()? {
                 return Ok(None);
             }
-            if stop() {
-                return Ok(Some(Verdict::Cancelled));
+            // It may find more to say: then the time to leave begins anew with its next last word.
+            enough = match self.attendant.word() {
+                Word::Cancel => return Ok(Some(Verdict::Cancelled)),
+                Word::Enough => enough.or_else(|| Some(Instant::now())),
+                Word::GoOn => None,
+            };
+            if enough.is_some_and(|since| past(Some(clocks.after_enough), since)) {
+                return Ok(Some(Verdict::Enough));
             }
-            if past(clocks.wall, self.started) {
-                return Ok(Some(Verdict::TimedOut(TimedOut::Wall)));
+            let timed_out = if past(clocks.wall, self.started) {
+                Some(TimedOut::Wall)
+            } else if past(clocks.silence, self.streams.last_output) {
+                Some(TimedOut::Silence)
+            } else {
+                past(clocks.meaning, self.streams.last_meaning).then_some(TimedOut::Meaning)
+            };
+            match timed_out {
+                // Time runs out for those who still have something to say.
+                Some(clock) if enough.is_none() => return Ok(Some(Verdict::TimedOut(clock))),
+                _ => self.streams.read(TICK, self.attendant)?,
             }
-            if past(clocks.silence, self.last_output) {
-                return Ok(Some(Verdict::TimedOut(TimedOut::Silence)));
-            }
-            self.read_output(TICK)?;
         }
     }
 
@@ -249,7 +277,7 @@ impl Watch<'_> {
             if !ending.go_on(family.living()) && (self.exited()? || ending.is_late()) {
                 break;
             }
-            self.read_output(ENDING_TICK)?;
+            self.streams.read(ENDING_TICK, self.attendant)?;
         }
         let besides = |p: &Process| Some(p.pid) != family.root;
         ending.ended.retain(besides);
@@ -261,15 +289,6 @@ impl Watch<'_> {
         if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
             let _ = rustix::process::kill_process_group(group, ending.signal());
         }
-    }
-
-    /// What is still in the pipe. Somebody whom nobody found may hold it open: not waited for.
-    fn drain(&mut self) -> Result<()> {
-        let until = Instant::now() + DRAIN;
-        while self.output.is_some() && Instant::now() < until {
-            self.read_output(ENDING_TICK)?;
-        }
-        Ok(())
     }
 
     fn verdict(&mut self, told: Option<Verdict>) -> Result<Verdict> {
@@ -289,29 +308,6 @@ impl Watch<'_> {
         let pid = Pid::from_raw(self.child.id().cast_signed()).context("a child has a pid")?;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(waitid(WaitId::Pid(pid), options).context("look at the program")?.is_some())
-    }
-
-    /// Takes in what there is, waiting at most `wait` for it.
-    fn read_output(&mut self, wait: Duration) -> Result<()> {
-        let wait = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
-        let mut watched: Vec<_> = self.output.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
-        match poll(&mut watched, Some(&wait)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(()),
-            Ok(_) => {}
-            Err(e) => return Err(e).context("wait for output"),
-        }
-        let mut chunk = [0; 64 * 1024];
-        let Some(pipe) = &mut self.output else { return Ok(()) };
-        match pipe.read(&mut chunk) {
-            Ok(0) => self.output = None,
-            Ok(n) => {
-                self.capture.take(&chunk[..n]);
-                self.last_output = Instant::now();
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e).context("read output"),
-        }
-        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::watch::Watch;
 use crate::base::{Result, env, files, json, text};
-use crate::exec::{self, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict};
+use crate::exec::{self, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
@@ -101,11 +101,18 @@ impl<'a> Bench<'a> {
             env,
             marks: self.marks.clone(),
             stdin: Vec::new(),
-            clocks: Clocks { silence: some(self.no_output), wall: some(wall), grace: self.settings.grace },
+            clocks: Clocks {
+                silence: some(self.no_output),
+                meaning: None,
+                wall: some(wall),
+                after_enough: Duration::ZERO,
+                grace: self.settings.grace,
+            },
             output: self.session.join(format!("{name}.log")),
+            errors: None,
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
-        let report = self.supervisor.run(&spec, &mut || watch.tick())?;
+        let report = self.supervisor.run(&spec, &mut || if watch.tick() { Word::Cancel } else { Word::GoOn })?;
         Ok(Performed::of(command, &report))
     }
 }
@@ -200,6 +207,8 @@ fn words(verdict: &Verdict) -> (&'static str, String) {
         Verdict::Exited(code) => ("failed", format!("exit code {code}")),
         Verdict::Signalled(signal) => ("failed", format!("ended by signal {signal}")),
         Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "printed nothing for too long".to_owned()),
+        Verdict::TimedOut(TimedOut::Meaning) => ("timed_out", "reported nothing of meaning for too long".to_owned()),
+        Verdict::Enough => ("ok", "ended after its last word".to_owned()),
         Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "took too long".to_owned()),
         Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
         Verdict::NotStarted(why) => ("not_started", format!("could not be started: {}", text::safe(why))),

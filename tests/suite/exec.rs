@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use teof::exec::{Clocks, Family, Keep, Report, Spec, Supervisor, TimedOut, Verdict};
+use teof::exec::{Attendant, Clocks, Family, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -26,18 +26,29 @@ impl Place {
             env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             marks: vec![self.mark.clone()],
             stdin: Vec::new(),
-            clocks: Clocks { silence: None, wall: None, grace: Duration::from_secs(20) },
+            clocks: Clocks {
+                silence: None,
+                meaning: None,
+                wall: None,
+                after_enough: Duration::from_secs(20),
+                grace: Duration::from_secs(20),
+            },
             output: self.dir.path().join("out.log"),
+            errors: None,
             keep: Keep::default(),
         }
     }
 
     fn run(&self, spec: &Spec) -> Report {
-        self.run_until(spec, &mut || false)
+        self.attended(spec, &mut || Word::GoOn)
     }
 
     fn run_until(&self, spec: &Spec, stop: &mut dyn FnMut() -> bool) -> Report {
-        let report = supervisor().run(spec, stop).unwrap();
+        self.attended(spec, &mut || if stop() { Word::Cancel } else { Word::GoOn })
+    }
+
+    fn attended(&self, spec: &Spec, attendant: &mut dyn Attendant) -> Report {
+        let report = supervisor().run(spec, attendant).unwrap();
         assert!(report.survivors.is_empty(), "{:?}", report.survivors);
         assert!(self.nobody_is_left(), "somebody still carries the mark");
         report
@@ -118,11 +129,8 @@ fn a_silent_hang_is_ended_by_the_silence_clock() {
 fn chatter_does_not_outlast_the_wall_clock() {
     let place = Place::new();
     let mut spec = place.spec("while :; do echo tick; sleep 0.01; done");
-    spec.clocks = Clocks {
-        silence: Some(Duration::from_secs(60)),
-        wall: Some(Duration::from_millis(300)),
-        grace: Duration::from_secs(20),
-    };
+    spec.clocks.silence = Some(Duration::from_secs(60));
+    spec.clocks.wall = Some(Duration::from_millis(300));
     assert_eq!(place.run(&spec).verdict, Verdict::TimedOut(TimedOut::Wall));
 }
 
@@ -218,4 +226,86 @@ fn leftovers_of_a_dead_supervisor_are_ended_by_their_mark() {
     assert!(!ended.is_empty() && survivors.is_empty());
     left.wait().unwrap();
     assert!(place.nobody_is_left());
+}
+
+/// Keeps what it hears; has enough at a word, unless another follows.
+#[derive(Default)]
+struct Listener {
+    heard: Vec<u8>,
+    enough_at: &'static str,
+    more_at: &'static str,
+}
+
+impl Listener {
+    fn says(&self, word: &str) -> bool {
+        !word.is_empty() && String::from_utf8_lossy(&self.heard).contains(word)
+    }
+}
+
+impl Attendant for Listener {
+    fn hear(&mut self, chunk: &[u8]) -> bool {
+        self.heard.extend_from_slice(chunk);
+        chunk.windows(5).any(|part| part == b"event")
+    }
+
+    fn word(&mut self) -> Word {
+        if self.says(self.enough_at) && !self.says(self.more_at) { Word::Enough } else { Word::GoOn }
+    }
+}
+
+#[test]
+fn stderr_can_be_kept_apart_and_is_bounded_like_stdout() {
+    let place = Place::new();
+    let script = "echo out; head -c 5000000 /dev/zero >&2; echo last >&2; echo out";
+    let mut spec = Spec { errors: Some(place.dir.path().join("err.log")), ..place.spec(script) };
+    spec.keep = Keep { file: 1 << 10, tail: 5 };
+    let mut listener = Listener::default();
+    let report = place.attended(&spec, &mut listener);
+    assert_eq!(report.verdict, Verdict::Exited(0));
+    assert_eq!(
+        (text(&report).as_str(), &listener.heard[..]),
+        ("out\nout\n", &b"out\nout\n"[..]),
+        "stdout alone is heard"
+    );
+    let errors = report.errors.unwrap();
+    assert_eq!((errors.bytes, errors.kept, &errors.tail[..]), (5_000_005, 1 << 10, &b"last\n"[..]));
+    let missing = Spec {
+        argv: vec!["no-such-program".into()],
+        output: place.dir.path().join("2.log"),
+        errors: Some(place.dir.path().join("2.err")),
+        ..spec
+    };
+    assert!(matches!(place.run(&missing).verdict, Verdict::NotStarted(_)), "a start that fails is still told");
+}
+
+#[test]
+fn noise_without_meaning_runs_out_of_time() {
+    let place = Place::new();
+    let mut spec = place.spec("echo event; while :; do echo noise; sleep 0.01; done");
+    spec.clocks.silence = Some(Duration::from_secs(60));
+    spec.clocks.meaning = Some(Duration::from_millis(200));
+    let report = place.attended(&spec, &mut Listener::default());
+    assert_eq!(report.verdict, Verdict::TimedOut(TimedOut::Meaning));
+}
+
+#[test]
+fn who_does_not_leave_after_its_last_word_is_ended_and_the_word_counts() {
+    let place = Place::new();
+    let mut spec = place.spec("echo event result; sleep 1000");
+    spec.clocks.after_enough = Duration::from_millis(100);
+    let report = place.attended(&spec, &mut Listener { enough_at: "result", ..Listener::default() });
+    assert_eq!((report.verdict, report.output.bytes), (Verdict::Enough, 13));
+    let leaves = Spec { output: place.dir.path().join("2.log"), ..place.spec("echo result; exit 3") };
+    let report = place.attended(&leaves, &mut Listener { enough_at: "result", ..Listener::default() });
+    assert_eq!(report.verdict, Verdict::Exited(3), "an exit of its own is told as it is");
+}
+
+#[test]
+fn who_finds_more_to_say_after_its_last_word_is_heard_out() {
+    let place = Place::new();
+    let mut spec = place.spec("printf 'result\\nagain\\n'; echo more; exit 4");
+    spec.clocks.after_enough = Duration::ZERO;
+    let mut listener = Listener { enough_at: "result", more_at: "again", ..Listener::default() };
+    assert_eq!(place.attended(&spec, &mut listener).verdict, Verdict::Exited(4));
+    assert!(listener.says("more"));
 }
