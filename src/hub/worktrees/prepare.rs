@@ -1,75 +1,25 @@
-//! Git worktrees for workers: made, found again, never taken from somebody else.
+//! A job's worktree, made or found again: the branch is chosen, what was left uncommitted is parked,
+//! and the folder is brought to the job's last checkpoint.
 //!
-//! A job's worktree is `<repository>.worktrees/<job>`, on a branch of its seat, locked with a reason
-//! that names job and run. What does not carry that reason is not ours: it is neither used nor touched.
-//! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
+//! Never uses a folder or a branch that is not the job's.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use git2::{ErrorCode, Oid, Repository};
 
-use super::checkpoint::{self, Checkpoint, Parked, Workshop};
-use super::{Hub, git::Git};
+use super::registry::{self, Registered};
+use super::{Place, Wanted, home};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
+use crate::hub::Hub;
+use crate::hub::checkpoint::{self, Checkpoint, Parked};
 use crate::model::claim::default_branch;
 
 /// Making a worktree of a large repository takes a while, and others may be before us.
 const WAIT: Duration = Duration::from_secs(120);
-/// How long, and in which steps, a lock file of git's is watched before it counts as left over.
-const STALE_AFTER: u32 = 20;
-const STALE_STEP: Duration = Duration::from_millis(100);
-const REASON: &str = "teof job ";
-/// Instead of [`REASON`]: left to people, with work in it that no commit can hold.
-const KEPT: &str = "teof keeps job ";
-
-/// What a run needs a worktree for.
-#[derive(Clone, Debug)]
-pub struct Wanted<'a> {
-    pub job: &'a str,
-    pub run: &'a str,
-    pub agent: &'a str,
-    /// `agent/<seat>/<slug>`.
-    pub branch: &'a str,
-    /// The order's base commit.
-    pub base: &'a str,
-}
-
-/// A worktree, ready to be worked in.
-#[derive(Clone, Debug)]
-pub struct Place {
-    pub root: PathBuf,
-    /// `<common dir>/worktrees/<name>`.
-    pub git_dir: PathBuf,
-    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work.
-    pub branch: String,
-    /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
-    pub base: Oid,
-    /// What earlier attempts of this job committed, oldest first.
-    pub checkpoints: Vec<Checkpoint>,
-    /// The ref that keeps uncommitted work found here, if there was any.
-    pub parked: Option<String>,
-}
-
-impl Place {
-    /// The last commit of this job, or its base.
-    pub fn tip(&self) -> Oid {
-        self.checkpoints.last().map_or(self.base, |last| last.commit)
-    }
-
-    /// Git here, with the git directory named.
-    pub fn git(&self) -> Git {
-        Git::named(&self.root, &self.git_dir)
-    }
-
-    pub fn workshop(&self) -> Result<Workshop> {
-        Workshop::open(&self.git_dir, &self.root)
-    }
-}
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -81,10 +31,10 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     check_branch(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
     let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
-    clear_stale(&hub.common_dir.join(format!("refs/heads/{}.lock", wanted.branch)));
+    registry::clear_stale(&hub.common_dir.join(format!("refs/heads/{}.lock", wanted.branch)));
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     let base = commit(&repo, wanted.base)?;
-    let known = registered(&hub.common_dir);
+    let known = registry::all(&hub.common_dir);
     let (branch, base, checkpoints) = choose_branch(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
     let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there()) {
@@ -95,27 +45,6 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
         create(hub, &mut place, wanted, &known)?;
     }
     Ok(place)
-}
-
-/// Takes away a lock file of git's that a killed worker left on what is ours. Git holds such locks for
-/// moments; one that nobody lets go of is nobody's.
-fn clear_stale(lock: &Path) {
-    let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.ino());
-    let Some(found) = inode(lock) else { return };
-    for _ in 0..STALE_AFTER {
-        std::thread::sleep(STALE_STEP);
-        if inode(lock) != Some(found) {
-            return;
-        }
-    }
-    tracing::warn!("removing {}, which nobody lets go of", lock.display());
-    let _ = fs::remove_file(lock);
-}
-
-/// The run that last worked in the job's worktree, if there is one.
-pub fn last_run(hub: &Hub, job: &str) -> Option<String> {
-    let known = registered(&hub.common_dir);
-    known.iter().find(|w| w.job() == Some(job)).and_then(|w| w.run()).map(str::to_owned)
 }
 
 /// Never the main branch, never another seat's: only `agent/<seat>/…`.
@@ -154,8 +83,9 @@ fn choose_branch(
     base: Oid,
     known: &[Registered],
 ) -> Result<(String, Oid, Vec<Checkpoint>)> {
-    let mut others: Vec<String> = known.iter().filter(|w| w.job() != Some(wanted.job)).filter_map(head_of).collect();
-    others.extend(branch_in(&repo.commondir().join("HEAD")));
+    let mut others: Vec<String> =
+        known.iter().filter(|w| w.job() != Some(wanted.job)).filter_map(registry::head_of).collect();
+    others.extend(registry::branch_in(&repo.commondir().join("HEAD")));
     nothing_in_the_way(repo, wanted.branch)?;
     for n in 1..1000 {
         let name = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
@@ -188,53 +118,6 @@ fn nothing_in_the_way(repo: &Repository, branch: &str) -> Result<()> {
         .into())
 }
 
-/// A linked worktree, as git's files describe it.
-struct Registered {
-    root: PathBuf,
-    git_dir: PathBuf,
-    reason: Option<String>,
-}
-
-impl Registered {
-    /// Its folder is there, and is a folder.
-    fn is_there(&self) -> bool {
-        fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
-    }
-
-    fn job(&self) -> Option<&str> {
-        self.reason.as_deref()?.strip_prefix(REASON)?.split(' ').next()
-    }
-
-    fn run(&self) -> Option<&str> {
-        self.reason.as_deref()?.split(" run ").nth(1)
-    }
-}
-
-fn head_of(worktree: &Registered) -> Option<String> {
-    branch_in(&worktree.git_dir.join("HEAD"))
-}
-
-fn branch_in(head: &Path) -> Option<String> {
-    fs::read_to_string(head).ok()?.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
-}
-
-fn registered(common_dir: &Path) -> Vec<Registered> {
-    let folders = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
-    folders
-        .filter_map(|entry| {
-            let git_dir = entry.path();
-            let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
-            let root = Path::new(link.trim_end()).parent()?.to_owned();
-            let reason = fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned());
-            Some(Registered { root, git_dir, reason })
-        })
-        .collect()
-}
-
-fn reason(wanted: &Wanted) -> String {
-    format!("{REASON}{} run {}", wanted.job, wanted.run)
-}
-
 /// Takes over what an earlier attempt of the same job left: its uncommitted work is kept under a
 /// ref, and the worktree is brought back to the last checkpoint. `false` when that work cannot be
 /// kept so: then the worktree is left to people as it is.
@@ -243,13 +126,13 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
     place.git_dir.clone_from(&ours.git_dir);
     let lock = ours.git_dir.join("locked");
     for name in ["HEAD.lock", "index.lock"] {
-        clear_stale(&ours.git_dir.join(name));
+        registry::clear_stale(&ours.git_dir.join(name));
     }
     let workshop = place.workshop()?;
     let tip = place.tip();
     match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
         Parked::Impossible => {
-            let text = format!("{KEPT}{} run {}", wanted.job, ours.run().unwrap_or_default());
+            let text = registry::kept(wanted.job, ours.run().unwrap_or_default());
             files::replace(&lock, text.as_bytes())?;
             return Ok(false);
         }
@@ -257,7 +140,7 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
         Parked::Nothing => {}
     }
     // As a whole: a worktree whose reason is lost is nobody's.
-    files::replace(&lock, reason(wanted).as_bytes())?;
+    files::replace(&lock, registry::reason(wanted.job, wanted.run).as_bytes())?;
     workshop.ensure_branch(&place.branch, tip)?;
     workshop.reset(&place.branch, tip)?;
     Ok(true)
@@ -271,7 +154,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
         .find(|root| fs::symlink_metadata(root).is_err() && known.iter().all(|w| w.root != *root))
         .context("no free folder for the worktree")?;
     let root = place.root.to_str().context("the worktree's path is not UTF-8")?;
-    let (tip, reason) = (place.tip().to_string(), reason(wanted));
+    let (tip, reason) = (place.tip().to_string(), registry::reason(wanted.job, wanted.run));
     let git = hub.git();
     let branch = format!("refs/heads/{}", place.branch);
     // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
@@ -279,7 +162,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     // --force: an earlier worktree of this job may still be registered on the branch, its folder gone.
     git.run(&["worktree", "add", "--force", "--lock", "--reason", &reason, "--quiet", root, &place.branch])?;
     let canonical = place.root.canonicalize()?;
-    place.git_dir = registered(&hub.common_dir)
+    place.git_dir = registry::all(&hub.common_dir)
         .into_iter()
         .find(|w| w.root == place.root || w.root == canonical)
         .map(|w| w.git_dir)
@@ -287,25 +170,12 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     Ok(())
 }
 
-/// Where this repository's workers have their worktrees: the setting, or `<repository>.worktrees`.
-pub fn home(hub: &Hub) -> Result<PathBuf> {
-    let setting = &hub.settings()?.worker.worktrees;
-    if !setting.is_empty() {
-        return Ok(hub.root.join(setting));
-    }
-    let repository = match hub.common_dir.file_name() {
-        Some(name) if name == ".git" => hub.common_dir.parent().unwrap_or(&hub.common_dir),
-        _ => &hub.common_dir,
-    };
-    let name = repository.file_name().context("the repository lies at the root of the disk")?.to_string_lossy();
-    Ok(repository.with_file_name(format!("{}.worktrees", name.trim_end_matches(".git"))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::{Clock, Stamp};
     use crate::hub::checkpoint::Mark;
+    use crate::hub::git::Git;
 
     struct World {
         _dir: tempfile::TempDir,
