@@ -26,6 +26,7 @@ mod session;
 mod session_boot;
 mod task;
 mod version;
+mod worktree;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -89,6 +90,8 @@ pub enum Command {
     Session(Lazy<session::Args>),
     /// Begin a session: say who works here, sync, and see what is going on.
     SessionBoot(Lazy<session_boot::Args>),
+    /// Where jobs work: list, find, clean.
+    Worktree(Lazy<worktree::Args>),
     /// Print the version, and with --json what this build can read and write.
     Version(Lazy<version::Args>),
 }
@@ -130,6 +133,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Task(Lazy(args)) => task::run(args, app),
         Command::Session(Lazy(args)) => session::run(args, app),
         Command::SessionBoot(Lazy(args)) => session_boot::run(args, app),
+        Command::Worktree(Lazy(args)) => worktree::run(args, app),
         Command::Version(Lazy(args)) => version::run(args, app),
     }
 }

@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod input;
 mod jobs;
 pub mod life;
+pub mod places;
 pub mod rules;
 pub mod shell;
 pub mod state;

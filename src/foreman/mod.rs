@@ -12,6 +12,7 @@ mod record;
 mod report;
 pub mod routines;
 pub mod run;
+mod setup;
 mod stage;
 mod trusted;
 mod watch;

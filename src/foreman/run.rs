@@ -10,7 +10,7 @@ use super::judge::{self, halted};
 use super::report::{End, Report};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{evidence, record, routines, stage, trusted};
+use super::{evidence, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
@@ -101,6 +101,7 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     report.before = Some(routines::round(hub, work.scan_before)?);
     let wanted = Wanted {
         job: work.job(),
+        task: &work.order.task_id,
         run: &run,
         agent: &work.order.agent_id,
         branch: &work.order.branch,
@@ -113,8 +114,12 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = bench.session.display().to_string();
     let _guardian = supervisor.guard(&bench.own_marks(), settings.grace)?;
-    let before = dotgit::surroundings(&hub.common_dir, &place.git_dir);
+    let git_dir = place.git_dir.clone();
     report.place = Some(place);
+    if let Some(end) = setup::make_ready(hub, report, &bench, &mut watch, request.unattended, say)? {
+        return Ok(end);
+    }
+    let before = dotgit::surroundings(&hub.common_dir, &git_dir);
 
     if let Some(end) = stage::perform_all(hub, report, &bench, &mut watch, say)? {
         report.after = Some(routines::round(hub, work.scan_after)?);

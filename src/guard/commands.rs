@@ -1,5 +1,5 @@
 //! Which commands may run: those that a person approved with their plan, and those that the
-//! allow-list of a trusted `teof.toml` covers. Everything else is text.
+//! allow-list of a trusted `teof.toml` covers; and its own set-up of worktrees. Everything else is text.
 
 use toml::Table;
 
@@ -15,6 +15,8 @@ pub struct TrustedCommands {
     /// `[commands] allow` and `default` of a trusted `teof.toml`; nothing of one that is not.
     allow: Vec<String>,
     default: Vec<String>,
+    /// `[worktrees] setup` of a trusted `teof.toml`.
+    setup: Vec<String>,
     settings_trusted: bool,
 }
 
@@ -29,12 +31,13 @@ pub fn trusted(hub: &Hub) -> Result<TrustedCommands> {
     }
     found.settings_trusted = true;
     let table = String::from_utf8_lossy(&bytes).parse::<Table>().unwrap_or_default();
-    let list = |key: &str| -> Vec<String> {
-        let items = table.get("commands").and_then(|commands| commands.get(key)).and_then(|list| list.as_array());
+    let list = |section: &str, key: &str| -> Vec<String> {
+        let items = table.get(section).and_then(|section| section.get(key)).and_then(|list| list.as_array());
         items.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
     };
-    found.allow = list("allow");
-    found.default = list("default");
+    found.allow = list("commands", "allow");
+    found.default = list("commands", "default");
+    found.setup = list("worktrees", "setup");
     Ok(found)
 }
 
@@ -56,6 +59,20 @@ impl TrustedCommands {
         let line = command.to_string();
         command.env.is_empty()
             && (self.default.contains(&line) || self.allow.iter().any(|pattern| line_matches(pattern, &line)))
+    }
+
+    /// Refuses (exit 6, `commands.untrusted`) unless the trusted settings have this very line as set-up
+    /// of worktrees: what the environment or the user's own settings say is not what was granted.
+    pub fn require_setup(&self, line: &str) -> Result<()> {
+        if self.setup.iter().any(|own| own == line) {
+            return Ok(());
+        }
+        let line = text::clip(line, 200);
+        Err(Refusal::unattended("commands.untrusted", format!("not trusted to run as set-up: {line}"))
+            .because("it is not in [worktrees] setup of a teof.toml that a person granted on this machine")
+            .next("put it there, look at it, then: teof consent grant")
+            .with("command", line)
+            .into())
     }
 
     /// Refuses (exit 6, `commands.untrusted`) unless every command is approved with its plan or covered.
@@ -143,11 +160,14 @@ mod tests {
             approvals: vec![trust::Approval { plan_id: "p".into(), digest: "d".into(), by: "me".into(), at }],
             allow: vec!["cargo *".into()],
             default: vec!["make check && make lint".into()],
+            setup: vec!["npm ci".into()],
             settings_trusted: true,
         };
         let fine = [command(r#"["cargo", "test"]"#), command(r#""make check && make lint""#)];
         assert!(trusted.require(None, &fine).is_ok());
         assert!(trusted.require(Some(("p", "other")), &fine).is_ok());
+        assert!(trusted.require_setup("npm ci").is_ok() && trusted.require_setup("cargo test").is_err());
+        assert!(trusted.require(None, &[command(r#""npm ci""#)]).is_err(), "a set-up is no work");
         for bad in [r#""rm -rf x""#, r#"{"cmd": "cargo test", "env": {"RUSTC": "./evil"}}"#, r#""cargo test; x""#] {
             let commands = [fine[0].clone(), command(bad)];
             assert!(trusted.require(Some(("p", "d")), &commands).is_ok(), "approved: {bad}");

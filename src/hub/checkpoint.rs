@@ -13,6 +13,7 @@ use git2::{
 };
 
 use super::paths;
+use super::worktrees::note::Note;
 use crate::base::{Result, Stamp, files};
 
 pub const TRAILER_JOB: &str = "Teof-Job";
@@ -174,6 +175,17 @@ impl Workshop {
         self.keep("parked", run, commit).map(Parked::Under)
     }
 
+    /// The paths that differ from `tip`, owned ones included, and the repositories inside the worktree.
+    pub fn changes(&self, tip: Oid) -> Result<(Vec<String>, Vec<String>)> {
+        let parent = self.repo.find_commit(tip)?.tree()?;
+        let (tree, nested) = self.tree_over(&parent, |_| false)?;
+        let tree = self.repo.find_tree(tree)?;
+        let diff = self.repo.diff_tree_to_tree(Some(&parent), Some(&tree), None)?;
+        let path =
+            |delta: git2::DiffDelta| delta.new_file().path_bytes().map(|p| String::from_utf8_lossy(p).into_owned());
+        Ok((diff.deltas().filter_map(path).collect(), nested))
+    }
+
     /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
     pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
         let commit = self.repo.find_commit(tip)?;
@@ -219,7 +231,7 @@ impl Workshop {
     }
 
     /// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.
-    fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
+    pub(super) fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
         let run = if run.is_empty() { "unknown" } else { run };
         for n in 1..1000 {
             let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };
@@ -249,7 +261,7 @@ impl Workshop {
     }
 
     /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),
-    /// and the repositories inside it that `parent` does not know.
+    /// and the repositories inside it that `parent` does not know. What was copied in is left out.
     fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
         let repo = open(self.repo.path(), &self.root)?;
         let mut index = Index::new()?;
@@ -257,6 +269,7 @@ impl Workshop {
         repo.set_index(&mut index)?;
         let is_filtered =
             |path: &Path| matches!(repo.get_attr(path, "filter", AttrCheckFlags::INDEX_ONLY), Ok(Some(_)));
+        let note = Note::read(self.repo.path());
         let mut nested = Vec::new();
         let mut choose = |path: &Path, _: &[u8]| {
             let repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
@@ -264,7 +277,7 @@ impl Workshop {
                 nested.push(path.to_string_lossy().into_owned());
             }
             let left = parent.get_path(path).is_ok() && is_filtered(path);
-            i32::from(repository || left || skip(path))
+            i32::from(repository || left || note.is_copied(path) || skip(path))
         };
         index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
         Ok((index.write_tree_to(&repo)?, nested))

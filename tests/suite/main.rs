@@ -28,3 +28,4 @@ mod seats;
 mod select;
 mod simulation;
 mod surface;
+mod worktrees;

@@ -36,6 +36,7 @@ use self::watch::{Own, Watcher, What};
 use self::workers::Workers;
 use super::inbox::{self, Answer};
 use super::input::{Effect, How, Input, Leave, Seat, View};
+use super::places;
 use super::state::{Phase, State};
 use super::step::{next_wake, step};
 use super::store::{self, Store};
@@ -311,6 +312,9 @@ impl Shell<'_> {
         self.read_inbox();
         self.ask_runs();
         self.renew_sessions();
+        for line in places::retire(&self.hub, &self.state) {
+            self.report(line);
+        }
         self.feed(Input::Tick);
     }
 

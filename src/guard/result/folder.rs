@@ -3,7 +3,7 @@
 //! It will not be merged, so it can do no harm there; but it is work that somebody may miss, and a
 //! guard that runs before the commit must see it. A file counts as unchanged when git's index says so
 //! by size and time, or when its bytes hash to what the commit holds. What git ignores is counted and
-//! not looked into. The record's folders are left to the hub.
+//! not looked into; so is what teof copied in. The record's folders are left to the hub.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,6 +20,7 @@ use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
 use crate::hub::paths::OWNED;
+use crate::hub::worktrees::note::Note;
 
 /// What was left.
 #[derive(Default)]
@@ -42,6 +43,7 @@ pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findin
         odb: &odb,
         index: index_of(&subject.git_dir.join("index")),
         ignore: Ignore::new(subject)?,
+        note: Note::read(subject.git_dir),
         missing: committed.clone(),
         committed,
         left: Left::default(),
@@ -94,6 +96,8 @@ struct Walk<'a> {
     odb: &'a Odb<'a>,
     index: BTreeMap<Vec<u8>, Indexed>,
     ignore: Ignore,
+    /// Says which files were copied in.
+    note: Note,
     committed: BTreeMap<Vec<u8>, Entry>,
     /// Committed files that were not met yet.
     missing: BTreeMap<Vec<u8>, Entry>,
@@ -157,7 +161,8 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<()> {
-        if was.is_none() && self.ignore.covers(path) {
+        let copied = self.note.is_copied(Path::new(OsStr::from_bytes(path)));
+        if was.is_none() && (copied || self.ignore.covers(path)) {
             self.left.ignored += 1;
             return Ok(());
         }

@@ -12,11 +12,11 @@ use crate::model::order::{Binding, Spend};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worktrees {
-    /// Command lines that prepare a new worktree, in order; each must succeed.
+    /// Command lines that are run once in a new worktree, in order; each must succeed. What they leave must be ignored by git.
     pub setup: Vec<String>,
-    /// Files that are copied from the hub into a new worktree and never leave it.
+    /// Files that are copied from the hub into each worktree, by their paths; no commit ever holds them.
     pub copy: Vec<String>,
-    /// How many finished worktrees are kept.
+    /// How many finished worktrees are kept, the newest first.
     pub keep: usize,
     /// How long a finished worktree is kept.
     #[serde(with = "span")]

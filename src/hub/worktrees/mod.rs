@@ -4,24 +4,34 @@
 //! that names job and run. What does not carry that reason is not ours: it is neither used nor touched.
 //! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
 
+pub mod clean;
+pub mod note;
 mod prepare;
+pub mod ready;
 mod registry;
+mod seen;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use git2::Oid;
 
 pub use prepare::prepare;
+pub use seen::{Seen, Whose, seen};
 
 use super::checkpoint::{Checkpoint, Workshop};
 use super::{Hub, git::Git};
 use crate::base::Result;
 
+/// Making a worktree of a large repository takes a while, and others may be before us.
+const WAIT: Duration = Duration::from_secs(120);
+
 /// What a run needs a worktree for.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     pub job: &'a str,
+    pub task: &'a str,
     pub run: &'a str,
     pub agent: &'a str,
     /// `agent/<seat>/<slug>`.

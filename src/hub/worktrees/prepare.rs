@@ -5,21 +5,18 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use git2::{ErrorCode, Oid, Repository};
 
+use super::note::Note;
 use super::registry::{self, Registered};
-use super::{Place, Wanted, home};
+use super::{Place, WAIT, Wanted, home};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
 use crate::hub::checkpoint::{self, Checkpoint, Parked};
 use crate::model::claim::default_branch;
-
-/// Making a worktree of a large repository takes a while, and others may be before us.
-const WAIT: Duration = Duration::from_secs(120);
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -44,6 +41,9 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     if !reused {
         create(hub, &mut place, wanted, &known)?;
     }
+    let old = Note::read(&place.git_dir);
+    let made_at = old.made_at.or(Some(hub.now()));
+    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, ..old }.write(&place.git_dir)?;
     Ok(place)
 }
 
@@ -201,7 +201,7 @@ mod tests {
         }
 
         fn wanted<'a>(&'a self, job: &'a str, run: &'a str) -> Wanted<'a> {
-            Wanted { job, run, agent: "codex-1", branch: "agent/codex-1/a", base: &self.base }
+            Wanted { job, task: "T-1", run, agent: "codex-1", branch: "agent/codex-1/a", base: &self.base }
         }
 
         fn prepare(&self, job: &str, run: &str) -> Place {

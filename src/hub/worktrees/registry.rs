@@ -31,6 +31,11 @@ impl Registered {
         self.reason.as_deref()?.strip_prefix(REASON)?.split(' ').next()
     }
 
+    /// The job that it was, when it is left to people.
+    pub fn kept_job(&self) -> Option<&str> {
+        self.reason.as_deref()?.strip_prefix(KEPT)?.split(' ').next()
+    }
+
     pub fn run(&self) -> Option<&str> {
         self.reason.as_deref()?.split(" run ").nth(1)
     }
@@ -45,14 +50,19 @@ pub fn branch_in(head: &Path) -> Option<String> {
     fs::read_to_string(head).ok()?.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
 }
 
+/// The folder of the worktree that a git directory is about.
+pub fn root_of(git_dir: &Path) -> Option<PathBuf> {
+    let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
+    Path::new(link.trim_end()).parent().map(Path::to_owned)
+}
+
 /// All linked worktrees of the repository.
 pub fn all(common_dir: &Path) -> Vec<Registered> {
     let folders = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
     folders
         .filter_map(|entry| {
             let git_dir = entry.path();
-            let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
-            let root = Path::new(link.trim_end()).parent()?.to_owned();
+            let root = root_of(&git_dir)?;
             let reason = fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned());
             Some(Registered { root, git_dir, reason })
         })

@@ -1,0 +1,19 @@
+//! `teof worktree list`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::row;
+use crate::base::Result;
+use crate::cli::App;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_: Args, app: &App) -> Result<ExitCode> {
+    let rows = row::rows(app.hub_to_read()?)?;
+    let now = app.now();
+    app.result(&json!({ "worktrees": rows }), || rows.iter().map(|row| row.line(now)).collect::<Vec<_>>().join("\n"));
+    Ok(ExitCode::SUCCESS)
+}

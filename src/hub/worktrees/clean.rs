@@ -1,0 +1,244 @@
+//! Worktrees whose job is over, removed: what is uncommitted is parked first, branches stay.
+//!
+//! Touches only what carries our reason, directly inside the worktrees' home, with no run of its task
+//! alive. What git ignores there goes with the folder. Never follows a link out of it.
+//!
+//! A removal is: the folder is renamed beside itself, git's own folder about it is moved to
+//! `<common dir>/teof/removed/`, then both are deleted. Whatever a crash leaves is finished by the next.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use git2::Repository;
+use serde::Serialize;
+
+use super::seen::{Seen, Whose, seen};
+use super::{WAIT, home, registry};
+use crate::base::lock::{self, FileLock};
+use crate::base::{Refusal, Result, Stamp, files};
+use crate::hub::checkpoint::{Parked, Workshop};
+use crate::hub::{Hub, paths};
+
+/// Machine-local: git's folders about worktrees that are being removed.
+const REMOVED: &str = "removed";
+/// How a worktree's folder is called while it is removed, beside its old name.
+const ASIDE: &str = ".teof-removed-";
+
+/// Which finished worktrees are to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// The newest that are kept.
+    pub keep: usize,
+    /// However few there are, none is kept longer.
+    pub keep_for: Duration,
+}
+
+impl Retention {
+    /// What `[worktrees]` says.
+    pub fn of(hub: &Hub) -> Result<Self> {
+        let own = &hub.settings()?.worktrees;
+        Ok(Self { keep: own.keep, keep_for: own.keep_for })
+    }
+
+    /// None is kept.
+    pub const NONE: Self = Self { keep: 0, keep_for: Duration::ZERO };
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Cleaned {
+    /// Those that are gone; in a dry run, those that would go.
+    pub removed: Vec<Removed>,
+    pub kept: Vec<Kept>,
+    /// Folders of earlier removals that a crash or an error had left, deleted now.
+    pub finished: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Removed {
+    pub path: PathBuf,
+    pub job: String,
+    pub branch: Option<String>,
+    /// The refs that keep what no commit of the branch has.
+    pub kept_under: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    pub path: PathBuf,
+    pub job: Option<String>,
+    pub why: String,
+}
+
+/// Removes what the retention does not keep. `over` says since when a job is over, `None` while it is not.
+///
+/// # Errors
+/// When the worktrees' lock is not free in time. What cannot be removed is kept, with the reason.
+pub fn clean(hub: &Hub, retention: Retention, dry_run: bool, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
+    let _lock = FileLock::acquire(&hub.local("locks/worktrees.lock"), WAIT, "lock.wait", "clean worktrees")?;
+    let home = home(hub)?;
+    let mut cleaned = Cleaned::default();
+    if !dry_run {
+        cleaned.finished = finish(hub);
+    }
+    let mut candidates = Vec::new();
+    for found in seen(hub)? {
+        match may_go(hub, &home, &found).and_then(|()| over(&found).ok_or_else(|| "its job is not over".to_owned())) {
+            Ok(since) => candidates.push((since, found)),
+            Err(why) => cleaned.kept.push(Kept { path: found.root, job: found.job, why }),
+        }
+    }
+    // Newest first; among those of the same second, the order of their names.
+    candidates.sort_by(|(a, left), (b, right)| (b, &left.root).cmp(&(a, &right.root)));
+    for (at, (since, found)) in candidates.into_iter().enumerate() {
+        let young = hub.now().since(since) < retention.keep_for;
+        let kept = if at < retention.keep && young {
+            Err("it is kept for a while ([worktrees] keep, keep_for)".to_owned())
+        } else if dry_run {
+            Ok(Vec::new())
+        } else {
+            remove(hub, &home, &found).map_err(|e| format!("{e:#}"))
+        };
+        let job = found.job.unwrap_or_default();
+        match kept {
+            Ok(kept_under) => {
+                cleaned.removed.push(Removed { path: found.root, job, branch: found.branch, kept_under });
+            }
+            Err(why) => cleaned.kept.push(Kept { path: found.root, job: Some(job), why }),
+        }
+    }
+    Ok(cleaned)
+}
+
+/// Whether anything would have to be done: cheap, to be asked often, takes no lock.
+pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<bool> {
+    let home = home(hub)?;
+    let ours = seen(hub)?.into_iter().filter(|found| may_go(hub, &home, found).is_ok());
+    let since: Vec<Stamp> = ours.filter_map(|found| over(&found)).collect();
+    Ok(since.len() > retention.keep || since.iter().any(|since| hub.now().since(*since) >= retention.keep_for))
+}
+
+/// Why a worktree is none of our business, or not now.
+fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
+    let name = found.git_dir.file_name().unwrap_or_default();
+    match found.whose {
+        Whose::Hub => return Err("it is the hub".into()),
+        Whose::Others => return Err("it is not teof's".into()),
+        Whose::Kept => return Err("left to a person: it holds work that no commit can hold".into()),
+        Whose::Ours => {}
+    }
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if found.root.parent().map(canonical) != Some(canonical(home)) || name.is_empty() {
+        return Err(format!("it does not lie in {}", home.display()));
+    }
+    if fs::symlink_metadata(&found.root).is_ok_and(|there| !there.is_dir()) {
+        return Err("its folder was replaced by something else".into());
+    }
+    let Some(task) = &found.task else { return Err("nobody knows its task".into()) };
+    // Whoever runs the task prepares its worktree under the lock that is held here, so this stays true.
+    match lock::is_held(&hub.local(&paths::run_lock(task))) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err("a run of its task is under way".into()),
+        Err(e) => Err(format!("it cannot be told whether a run is under way: {e:#}")),
+    }
+}
+
+/// Parks, renames, deletes. The refs that keep what was not on the branch.
+fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
+    let kept = if found.is_there() { keep_work(hub, found)? } else { Vec::new() };
+    let name = found.git_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (aside, record) = (found.root.with_file_name(format!("{ASIDE}{name}")), hub.local(REMOVED).join(&name));
+    // What an earlier removal could not delete has the name still.
+    anyhow::ensure!(fs::symlink_metadata(&record).is_err(), "an earlier removal is not finished: {}", aside.display());
+    files::create_parent(&record)?;
+    if found.is_there() {
+        anyhow::ensure!(fs::symlink_metadata(&aside).is_err(), "{} is in the way", aside.display());
+        fs::rename(&found.root, &aside).map_err(|e| files::io_refusal(e, "rename", &found.root))?;
+        files::sync_folder(home)?;
+    }
+    fs::rename(&found.git_dir, &record).map_err(|e| files::io_refusal(e, "move", &found.git_dir))?;
+    delete_both(&aside, &record)?;
+    Ok(kept)
+}
+
+/// Everything that is on no branch: commits under a HEAD that names none, and what is uncommitted.
+fn keep_work(hub: &Hub, found: &Seen) -> Result<Vec<String>> {
+    let repo = Repository::open(&hub.common_dir)?;
+    let run = found.run.as_deref().unwrap_or("unknown");
+    for name in ["HEAD.lock", "index.lock"] {
+        registry::clear_stale(&found.git_dir.join(name));
+    }
+    let workshop = Workshop::open(&found.git_dir, &found.root)?;
+    let mut kept = Vec::new();
+    let tip = match &found.branch {
+        Some(branch) => repo.refname_to_id(&format!("refs/heads/{branch}"))?,
+        None => {
+            let head = workshop.repo().head()?.peel_to_commit()?.id();
+            kept.push(workshop.keep("moved", run, head)?);
+            head
+        }
+    };
+    match workshop.park(tip, run)? {
+        Parked::Nothing => {}
+        Parked::Under(name) => kept.push(name),
+        Parked::Impossible => {
+            let reason = registry::kept(found.job.as_deref().unwrap_or_default(), run);
+            files::replace(&found.git_dir.join("locked"), reason.as_bytes())?;
+            return Err(Refusal::guard("worktree.nested", "it holds a git repository that no commit can hold").into());
+        }
+    }
+    Ok(kept)
+}
+
+/// Deletes what earlier removals left: only folders that git's record of a removal names.
+fn finish(hub: &Hub) -> Vec<PathBuf> {
+    let entries = fs::read_dir(hub.local(REMOVED)).into_iter().flatten().flatten();
+    let mut finished = Vec::new();
+    for entry in entries {
+        let name = entry.file_name();
+        let root = registry::root_of(&entry.path());
+        let aside = root.map(|root| root.with_file_name(format!("{ASIDE}{}", name.to_string_lossy())));
+        // Without it the folder is gone already: it is deleted before the record of it.
+        let aside = aside.unwrap_or_else(|| entry.path());
+        match delete_both(&aside, &entry.path()) {
+            Ok(()) => finished.push(aside),
+            Err(e) => tracing::warn!("{} is not deleted yet: {e:#}", aside.display()),
+        }
+    }
+    finished
+}
+
+/// The record goes last: while it is there, the folder is known to be ours.
+fn delete_both(aside: &Path, record: &Path) -> Result<()> {
+    for folder in [aside, record] {
+        match delete(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                make_deletable(folder);
+                delete(folder).map_err(|e| files::io_refusal(e, "delete", folder))?;
+            }
+            done => done.map_err(|e| files::io_refusal(e, "delete", folder))?,
+        }
+    }
+    Ok(())
+}
+
+fn delete(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Some caches (Go's modules) are folders without write permission.
+fn make_deletable(folder: &Path) {
+    if !fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+        return;
+    }
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_deletable(&entry.path());
+        }
+    }
+}

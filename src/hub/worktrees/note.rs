@@ -1,0 +1,47 @@
+//! What is noted beside a worktree of ours, in its git directory: `teof.json`.
+//!
+//! Says what the worktree was made for and what was put into it that is nobody's work. Whose it is
+//! says the lock's reason alone; a note that is missing or damaged is an empty one.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Result, Stamp, files, json};
+
+/// In the worktree's own git directory: it goes when the worktree goes.
+const FILE: &str = "teof.json";
+/// More than any note of ours has.
+const MAX: u64 = 1024 * 1024;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Note {
+    pub task: String,
+    /// The seat.
+    pub agent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Stamp>,
+    /// The digest of the set-up's lines that were run here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
+    /// Files that were copied in: no commit of ours ever holds them.
+    pub copied: BTreeSet<String>,
+}
+
+impl Note {
+    pub fn read(git_dir: &Path) -> Note {
+        let bytes = files::read(&git_dir.join(FILE), MAX).ok().flatten().unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub fn write(&self, git_dir: &Path) -> Result<()> {
+        files::replace(&git_dir.join(FILE), (json::pretty(self) + "\n").as_bytes())
+    }
+
+    /// Whether a path of the worktree was copied in, or lies where a copied file was.
+    pub fn is_copied(&self, path: &Path) -> bool {
+        self.copied.iter().any(|copied| path.starts_with(copied))
+    }
+}

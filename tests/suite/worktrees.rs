@@ -1,0 +1,330 @@
+//! Jobs' worktrees: made by many at once, made ready, listed, found, and cleaned away without loss.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use teof::base::Clock;
+use teof::hub::Hub;
+use teof::hub::worktrees::{self, Wanted};
+
+use crate::harness::World;
+
+const SEAT: &str = "codex-1";
+const TASK: &str = "QUEUE-001";
+
+/// A world in which jobs can be run by hand.
+struct Grove {
+    world: World,
+    base: String,
+}
+
+impl Grove {
+    fn new() -> Grove {
+        let world = World::new();
+        world.write("src/code.txt", "one\ntwo\n");
+        world.write(".gitignore", "build/\n");
+        world.write("_bus/events/events.jsonl", "");
+        world.git(&["add", "."]);
+        world.git(&["commit", "-qm", "Content"]);
+        let now = Clock::Machine.now();
+        world.write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
+        let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
+            "epoch": 3, "lease_expires_at": now.plus(Duration::from_secs(3600)), "status": "active", "task_id": TASK});
+        world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
+        Grove { base: world.git(&["rev-parse", "HEAD"]), world }
+    }
+
+    fn settings(&self, text: &str) {
+        self.world.write("teof.toml", text);
+    }
+
+    /// Runs one command as a job's whole work; gives back the outcome.
+    fn run(&self, job: &str, run: &str, command: &str, copied: &[&str]) -> Value {
+        let receipt = "mkdir -p _report/agent/codex-1 && echo '{}' > _report/agent/codex-1/tests.json";
+        let order = json!({
+            "version": 2, "order": format!("order-{job}"), "generated_at": "2026-01-05T10:00:00Z",
+            "manager_agent": "manager", "agent_id": SEAT, "job": job, "task_id": TASK, "title": "Write the docs",
+            "objective": "Docs exist", "acceptance": "they read well", "commands": [receipt, command],
+            "expected_receipts": [{"path": "_report/agent/codex-1/tests.json"}],
+            "rollback": {"base_commit": self.base}, "branch": format!("agent/{SEAT}/docs"),
+            "base_commit": self.base, "target_branch": "main", "epoch": 3, "stages": [],
+            "guardrails": {"diff_limit": 20, "copied": copied, "no_output": "5m", "wall": "10m"},
+            "layer": "L5", "systemic_targets": ["S1"],
+        });
+        let path = format!("_report/agent/manager/manifests/manifest-{job}.json");
+        self.world.write(&path, &format!("{order:#}\n"));
+        let ran = self.world.run(&["foreman", "run", &path, "--execute", "--run", run]);
+        let outcome = fs::read(self.world.repo.join(format!(".git/teof/runs/{run}.json")));
+        serde_json::from_slice(&outcome.unwrap_or_else(|e| panic!("no outcome ({e}): {ran:?}"))).unwrap()
+    }
+
+    /// A job that has succeeded.
+    fn finished(&self, job: &str) -> PathBuf {
+        let outcome = self.run(job, &format!("{job}.1"), &format!("echo {job} > {job}.txt"), &[]);
+        assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+        self.worktree(job)
+    }
+
+    fn home(&self) -> PathBuf {
+        self.world.folder().join("repo.worktrees")
+    }
+
+    fn worktree(&self, job: &str) -> PathBuf {
+        self.home().join(job)
+    }
+
+    fn clean(&self, args: &[&str]) -> Value {
+        self.world.json(&[&["worktree", "clean"], args].concat())
+    }
+
+    fn row(&self, path: &Path) -> Option<Value> {
+        let list = self.world.json(&["worktree", "list"]);
+        let rows = list["worktrees"].as_array().unwrap();
+        rows.iter().find(|row| row["path"] == path.to_str().unwrap()).cloned()
+    }
+
+    /// A person's own worktree.
+    fn persons(&self, path: &Path, branch: &str) {
+        self.world.git(&["worktree", "add", "-q", "-b", branch, path.to_str().unwrap()]);
+    }
+}
+
+fn removed(cleaned: &Value) -> Vec<String> {
+    let paths = cleaned["removed"].as_array().unwrap().iter().map(|gone| gone["path"].as_str().unwrap());
+    paths.map(|path| path.rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+fn findings<'a>(outcome: &'a Value, code: &str) -> Vec<&'a str> {
+    let all = outcome["findings"].as_array().unwrap().iter().filter(|found| found["code"] == code);
+    all.map(|found| found["path"].as_str().unwrap_or_default()).collect()
+}
+
+#[test]
+fn many_makers_at_once_get_each_their_own_worktree_and_write_no_configuration() {
+    let grove = Grove::new();
+    grove.world.git(&["config", "branch.autoSetupMerge", "always"]);
+    let config = grove.world.read(".git/config");
+    let names: Vec<_> = (0..12).map(|n| format!("job-{n}")).collect();
+    let make = |job: &str| {
+        let hub = Hub::find(Some(&grove.world.repo), Clock::Machine).unwrap();
+        let branch = format!("agent/{SEAT}/docs");
+        let wanted = Wanted { job, task: TASK, run: "run-1", agent: SEAT, branch: &branch, base: &grove.base };
+        worktrees::prepare(&hub, &wanted).unwrap()
+    };
+    std::thread::scope(|scope| {
+        let makers: Vec<_> = names.iter().map(|job| scope.spawn(|| make(job))).collect();
+        let mut branches: Vec<_> = makers.into_iter().map(|maker| maker.join().unwrap().branch).collect();
+        branches.sort();
+        branches.dedup();
+        assert_eq!(branches.len(), names.len(), "{branches:?}");
+    });
+    for job in &names {
+        let reason = grove.world.read(&format!(".git/worktrees/{job}/locked"));
+        assert_eq!(reason.trim(), format!("teof job {job} run run-1"));
+        assert_eq!(grove.world.git_in(&grove.worktree(job), &["status", "--porcelain"]), "");
+    }
+    assert_eq!(grove.world.read(".git/config"), config, "two writers of it would stop each other");
+}
+
+#[test]
+fn copied_files_keep_their_mode_and_no_commit_holds_them() {
+    let grove = Grove::new();
+    grove.world.write(".env", "TOKEN=xyz\n");
+    grove.world.write("deep/er/.env", "B=1\n");
+    fs::set_permissions(grove.world.repo.join(".env"), fs::Permissions::from_mode(0o600)).unwrap();
+    let copied = [".env", "deep/er/.env", "none.env", "src/code.txt"];
+    let outcome =
+        grove.run("job-1", "job-1.1", "cat .env deep/er/.env >&2; echo x > new.txt; echo more >> .env", &copied);
+    assert_eq!(outcome["verdict"], "succeeded", "git ignores none of them: {outcome:#}");
+    assert_eq!(findings(&outcome, "worktree.not_copied"), ["none.env", "src/code.txt"]);
+    let commit = outcome["commit"].as_str().unwrap();
+    let changed = grove.world.git(&["diff", "--name-only", &grove.base, commit]);
+    assert_eq!(changed, "new.txt");
+    let copy = grove.worktree("job-1").join(".env");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // Nor does the ref that keeps what is uncommitted when the worktree goes.
+    fs::write(grove.worktree("job-1").join("half.txt"), "half done").unwrap();
+    assert_eq!(grove.row(&grove.worktree("job-1")).unwrap()["dirty"], true);
+    let cleaned = grove.clean(&["--all-finished"]);
+    let kept = cleaned["removed"][0]["kept_under"][0].as_str().unwrap();
+    let parked = grove.world.git(&["diff", "--name-only", commit, kept]);
+    assert!(parked.contains("half.txt") && !parked.contains(".env"), "{parked}");
+}
+
+#[test]
+fn nothing_is_copied_through_a_link_or_from_git_or_the_record() {
+    let grove = Grove::new();
+    fs::write(grove.world.folder().join("secret"), "x").unwrap();
+    symlink(grove.world.folder().join("secret"), grove.world.repo.join("link")).unwrap();
+    symlink(grove.world.folder(), grove.world.repo.join("folder")).unwrap();
+    for (n, path) in
+        ["link", "folder/secret", ".git/config", "_bus/events/events.jsonl", "../secret"].iter().enumerate()
+    {
+        let outcome = grove.run(&format!("job-{n}"), &format!("run-{n}"), "touch ran", &[path]);
+        assert_eq!(outcome["verdict"], "blocked", "{path}: {outcome:#}");
+        assert!(!grove.worktree(&format!("job-{n}")).join("ran").exists(), "{path}");
+    }
+}
+
+#[test]
+fn a_set_up_runs_once_and_what_it_changes_of_tracked_files_is_taken_back() {
+    let grove = Grove::new();
+    let ran = grove.world.folder().join("ran");
+    grove.settings(&format!(
+        "[worktrees]\nsetup = [\"echo once >> {}\", \"test -f .env && mkdir build && touch build/out && echo y > src/code.txt && echo z > new\"]\n",
+        ran.display()
+    ));
+    grove.world.write(".env", "A=1\n");
+    let work =
+        "test -f build/out -a -f .env -a ! -e new && grep -q one src/code.txt && test -e ../go && echo x > x.txt";
+    let first = grove.run("job-1", "job-1.1", work, &[".env"]);
+    assert_eq!(first["verdict"], "failed", "{first:#}");
+    assert_eq!(findings(&first, "worktree.setup_changed"), ["new", "src/code.txt"]);
+    let envelope = grove.world.read_json(first["envelope"].as_str().unwrap());
+    assert_eq!(envelope["setup"].as_array().unwrap().len(), 2, "{envelope:#}");
+
+    fs::write(grove.home().join("go"), "").unwrap();
+    let second = grove.run("job-1", "job-1.2", work, &[".env"]);
+    assert_eq!(second["verdict"], "succeeded", "{second:#}");
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "once\n");
+    let changed = grove.world.git(&["diff", "--name-only", &grove.base, second["commit"].as_str().unwrap()]);
+    assert_eq!(changed, "x.txt");
+}
+
+#[test]
+fn a_set_up_that_fails_ends_the_run_before_its_first_command_and_is_tried_again() {
+    let grove = Grove::new();
+    grove.settings("[worktrees]\nsetup = [\"echo no such registry >&2; test -e ../go\"]\n");
+    let work = "echo x > x.txt";
+    let outcome = grove.run("job-1", "job-1.1", work, &[]);
+    assert_eq!(outcome["verdict"], "failed");
+    assert!(outcome["reason"].as_str().unwrap().contains("set-up failed"), "{outcome:#}");
+    assert!(!grove.worktree("job-1").join("x.txt").exists());
+    let envelope = grove.world.read_json(outcome["envelope"].as_str().unwrap());
+    assert!(envelope["setup"][0]["tail"].as_str().unwrap().contains("no such registry"), "{envelope:#}");
+    fs::write(grove.home().join("go"), "").unwrap();
+    assert_eq!(grove.run("job-1", "job-1.2", work, &[])["verdict"], "succeeded");
+}
+
+#[test]
+fn cleaning_parks_what_is_uncommitted_and_keeps_commits() {
+    let grove = Grove::new();
+    let root = grove.finished("job-1");
+    let row = grove.row(&root).unwrap();
+    assert_eq!((row["state"].as_str(), row["task"].as_str()), (Some("finished"), Some(TASK)));
+    assert_eq!((row["dirty"].as_bool(), row["job"].as_str()), (Some(false), Some("job-1")), "{row}");
+    fs::write(root.join("half.txt"), "half done").unwrap();
+    // A commit that is on no branch.
+    grove.world.git_in(&root, &["switch", "-q", "--detach"]);
+    fs::write(root.join("own.txt"), "own").unwrap();
+    grove.world.git_in(&root, &["add", "own.txt"]);
+    grove.world.git_in(&root, &["commit", "-qm", "Own"]);
+    // What is outside is not reached, and folders without write permission are no obstacle.
+    let outside = grove.world.folder().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "x").unwrap();
+    fs::create_dir_all(root.join("build/cache")).unwrap();
+    symlink(&outside, root.join("build/link")).unwrap();
+    fs::write(root.join("build/cache/x"), "x").unwrap();
+    fs::set_permissions(root.join("build/cache"), fs::Permissions::from_mode(0o500)).unwrap();
+
+    assert_eq!(removed(&grove.clean(&[])), Vec::<String>::new(), "it is kept for a while");
+    assert_eq!(removed(&grove.clean(&["--all-finished", "--dry-run"])), ["job-1"]);
+    assert!(root.exists());
+    let cleaned = grove.clean(&["--all-finished"]);
+    assert_eq!(removed(&cleaned), ["job-1"], "{cleaned:#}");
+    assert!(!root.exists() && grove.row(&root).is_none());
+    assert_eq!(fs::read_dir(grove.home()).unwrap().count(), 0);
+    assert!(outside.join("precious").exists());
+    assert_eq!(grove.world.git(&["show", "agent/codex-1/docs:job-1.txt"]), "job-1");
+    assert_eq!(grove.world.git(&["show", "refs/teof/moved/job-1.1:own.txt"]), "own");
+    assert_eq!(grove.world.git(&["show", "refs/teof/parked/job-1.1:half.txt"]), "half done");
+}
+
+#[test]
+fn what_is_not_teofs_is_never_touched() {
+    let grove = Grove::new();
+    let (inside, locked) = (grove.home().join("job-9"), grove.home().join("job-8"));
+    grove.persons(&inside, "feature/a");
+    grove.persons(&locked, "feature/b");
+    grove.world.git(&["worktree", "lock", "--reason", "my teof job 8", locked.to_str().unwrap()]);
+    let nested = grove.finished("job-1");
+    grove.world.git_in(&nested, &["init", "-q", "inner"]);
+    fs::write(nested.join("inner/precious"), "x").unwrap();
+    let moved = grove.finished("job-2");
+    let elsewhere = grove.world.folder().join("elsewhere");
+    fs::rename(&moved, &elsewhere).unwrap();
+    grove.world.git_in(&elsewhere, &["worktree", "repair"]);
+    for _ in 0..2 {
+        let cleaned = grove.clean(&["--all-finished"]);
+        assert_eq!(removed(&cleaned), Vec::<String>::new(), "{cleaned:#}");
+        assert_eq!(cleaned["kept"].as_array().unwrap().len(), 5);
+    }
+    assert!(inside.join("src/code.txt").exists() && locked.join("src/code.txt").exists() && elsewhere.exists());
+    assert!(nested.join("inner/precious").exists());
+    assert_eq!(grove.row(&nested).unwrap()["state"], "kept");
+    assert_eq!(grove.row(&inside).unwrap()["state"], "not_ours");
+    assert_eq!(grove.row(&grove.world.repo).unwrap()["state"], "hub");
+}
+
+#[test]
+fn the_newest_finished_worktrees_are_kept() {
+    let grove = Grove::new();
+    grove.settings("[worktrees]\nkeep = 2\n");
+    for job in ["job-1", "job-2", "job-3"] {
+        grove.finished(job);
+    }
+    // One second is too coarse to tell them apart: the first is made older.
+    let path = grove.world.repo.join(".git/teof/runs/job-2.1.json");
+    let mut outcome: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    outcome["finished_at"] = json!(Clock::Machine.now().minus(Duration::from_secs(60)));
+    fs::write(&path, outcome.to_string()).unwrap();
+    assert_eq!(removed(&grove.clean(&[])), ["job-2"]);
+    assert_eq!(removed(&grove.clean(&[])), Vec::<String>::new());
+    grove.settings("[worktrees]\nkeep_for = \"0s\"\n");
+    assert_eq!(removed(&grove.clean(&[])).len(), 2);
+}
+
+#[test]
+fn a_removal_that_was_cut_short_is_finished_by_the_next() {
+    let grove = Grove::new();
+    // Killed after the folder was renamed, and after git's folder about it was moved too.
+    for job in ["job-1", "job-2"] {
+        let root = grove.finished(job);
+        fs::rename(&root, grove.home().join(format!(".teof-removed-{job}"))).unwrap();
+    }
+    fs::create_dir_all(grove.world.repo.join(".git/teof/removed")).unwrap();
+    let record = |folder: &str| grove.world.repo.join(".git").join(folder).join("job-2");
+    fs::rename(record("worktrees"), record("teof/removed")).unwrap();
+    // Not a removal of ours, whatever it is called.
+    fs::create_dir_all(grove.home().join(".teof-removed-mine")).unwrap();
+    let cleaned = grove.clean(&["--all-finished"]);
+    assert_eq!(removed(&cleaned), ["job-1"]);
+    assert_eq!(cleaned["finished"].as_array().unwrap().len(), 1);
+    let left: Vec<_> = fs::read_dir(grove.home()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".teof-removed-mine"]);
+    assert!(!record("teof/removed").exists() && !record("worktrees").exists());
+    assert_eq!(grove.world.git(&["show", "agent/codex-1/docs-2:job-2.txt"]), "job-2");
+}
+
+#[test]
+fn a_task_finds_its_worktree_by_its_job_or_by_the_end_of_its_name() {
+    let grove = Grove::new();
+    let own = grove.finished("job-1");
+    let persons = grove.world.folder().join("mine");
+    grove.persons(&persons, "feature/auth-05A");
+    let found = |task: &str| grove.world.json(&["worktree", "find", task]);
+    assert_eq!(found(TASK)["worktree"]["path"], own.to_str().unwrap());
+    let by_name = found("implement-auth-05A");
+    assert_eq!(
+        (by_name["found_by"].as_str(), by_name["worktree"]["path"].as_str()),
+        (Some("branch"), persons.to_str())
+    );
+    assert_eq!(grove.world.refused(&["worktree", "find", "implement-noauth-05A"])["code"], "worktree.missing");
+    grove.persons(&grove.world.folder().join("other"), "fix/05A");
+    assert_eq!(grove.world.refused(&["worktree", "find", "implement-auth-05A"])["code"], "worktree.ambiguous");
+}
