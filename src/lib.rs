@@ -16,6 +16,7 @@
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
 //! | [`exec`] | supervised processes | |
+//! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
 //! | [`guard`] | checks that can stop: consent, trust, results, secrets, sentinels, the whole tree | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one act over several stores: boot, claim, release, take over, assign, record | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
@@ -24,6 +25,7 @@
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
+pub mod agents;
 pub mod base;
 pub mod bus;
 pub mod cli;

@@ -1,0 +1,237 @@
+//! An agent as it is called here: a preset, with what the settings say about it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::call::FLAGS;
+use super::preset::PRESETS;
+use crate::base::{Refusal, Result, env, names};
+use crate::hub::Settings;
+use crate::hub::settings;
+use crate::model::agent::{Format, PromptVia};
+
+/// What may stand in braces in argument lists.
+const PLACEHOLDERS: [&str; 7] = ["{model}", "{session}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
+
+/// How an agent is called, complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    pub name: String,
+    /// The preset it began with.
+    pub preset: Option<String>,
+    /// Whether this way of calling it was tried by the makers of teof; of a preset that the settings change
+    /// nothing about but names and models.
+    pub verified: bool,
+    /// Program and arguments of an unattended call.
+    pub command: Vec<String>,
+    /// Further arguments.
+    pub args: Vec<String>,
+    pub prompt: PromptVia,
+    pub format: Format,
+    pub session_args: Option<Vec<String>>,
+    pub resume_args: Option<Vec<String>>,
+    pub model_args: Option<Vec<String>>,
+    pub model: Option<String>,
+    /// Names of variables that it inherits besides the basic ones.
+    pub env: Vec<String>,
+    pub set: BTreeMap<String, String>,
+    /// Variables, any of which is a key to its service.
+    pub keys: Vec<String>,
+    /// Files below HOME, any of which shows that somebody logged in or set it up.
+    pub logins: Vec<String>,
+    /// How long the next start waits for the one before.
+    pub stagger: Duration,
+}
+
+impl Agent {
+    /// Whether a new session's id can be chosen.
+    pub fn chooses_session(&self) -> bool {
+        self.session_args.is_some()
+    }
+
+    /// Whether a session can be gone on with.
+    pub fn resumes(&self) -> bool {
+        self.resume_args.is_some()
+    }
+
+    /// What is run.
+    pub fn program(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
+    }
+
+    /// What makes it print its version and end.
+    pub fn version_call(&self) -> Vec<String> {
+        vec![self.program().to_owned(), "--version".to_owned()]
+    }
+
+    /// A variable's value as the agent would see it: set for it, else inherited.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.set.get(name).cloned().or_else(|| {
+            let inherits = self.env.iter().any(|known| known == name);
+            inherits.then(|| env::var(name)).flatten()
+        })
+    }
+}
+
+/// The agent of this name: as the settings describe it, over the preset of that name.
+pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
+    let described = settings.agents.get(name);
+    let preset = described.and_then(|agent| agent.preset.as_deref()).unwrap_or(name);
+    let begin = PRESETS.iter().find(|known| known.name == preset).map(|known| known.agent());
+    match (begin, described) {
+        (Some(agent), None) => Ok(agent),
+        (Some(agent), Some(described)) => merged(agent, name, described),
+        (None, Some(described)) if described.preset.is_none() => merged(blank(), name, described),
+        (None, Some(_)) => Err(invalid(name, format!("there is no preset {preset:?}"))
+            .next(format!("presets: {}", preset_names().join(", ")))
+            .into()),
+        (None, None) => Err(Refusal::not_found("agent.unknown", format!("there is no agent {name:?}"))
+            .because("it is neither a preset nor described in the settings")
+            .next(format!("presets: {}", preset_names().join(", ")))
+            .next(format!("describe it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
+            .next("see what there is: teof agent doctor")
+            .into()),
+    }
+}
+
+/// Every agent that the settings describe, then every preset that they leave alone. What is described
+/// wrongly is an error beside its name.
+pub fn known(settings: &Settings) -> Vec<(String, Result<Agent>)> {
+    let described = settings.agents.keys().map(String::as_str);
+    let presets = preset_names().into_iter().filter(|name| !settings.agents.contains_key(*name));
+    described.chain(presets).map(|name| (name.to_owned(), find(settings, name))).collect()
+}
+
+fn preset_names() -> Vec<&'static str> {
+    PRESETS.iter().map(|preset| preset.name).collect()
+}
+
+fn blank() -> Agent {
+    Agent {
+        name: String::new(),
+        preset: None,
+        verified: false,
+        command: Vec::new(),
+        args: Vec::new(),
+        prompt: PromptVia::Stdin,
+        format: Format::Text,
+        session_args: None,
+        resume_args: None,
+        model_args: None,
+        model: None,
+        env: Vec::new(),
+        set: BTreeMap::new(),
+        keys: Vec::new(),
+        logins: Vec::new(),
+        stagger: Duration::ZERO,
+    }
+}
+
+fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<Agent> {
+    let changed = described.command.is_some()
+        || !described.args.is_empty()
+        || described.prompt.is_some()
+        || described.format.is_some()
+        || described.session_args.is_some()
+        || described.resume_args.is_some()
+        || described.model_args.is_some();
+    name.clone_into(&mut agent.name);
+    agent.verified &= !changed;
+    // An empty list takes away what the preset can.
+    let list = |over: &Option<Vec<String>>, below: Option<Vec<String>>| match over {
+        Some(list) => Some(list.clone()).filter(|list| !list.is_empty()),
+        None => below,
+    };
+    agent.session_args = list(&described.session_args, agent.session_args);
+    agent.resume_args = list(&described.resume_args, agent.resume_args);
+    agent.model_args = list(&described.model_args, agent.model_args);
+    agent.command = described.command.clone().unwrap_or(agent.command);
+    agent.args.clone_from(&described.args);
+    agent.prompt = described.prompt.unwrap_or(agent.prompt);
+    agent.format = described.format.unwrap_or(agent.format);
+    agent.model = described.model.clone().or(agent.model);
+    agent.env.extend(described.env.iter().cloned());
+    agent.set.extend(described.set.clone());
+    agent.stagger = described.stagger.unwrap_or(agent.stagger);
+    match fault(&agent) {
+        Some(why) => Err(invalid(name, why).next("how to describe an agent: docs/agents.md").into()),
+        None => Ok(agent),
+    }
+}
+
+fn invalid(name: &str, why: String) -> Refusal {
+    Refusal::usage("agent.invalid", format!("agent {name:?} is described in a way that cannot work")).because(why)
+}
+
+/// What would go wrong in every call.
+fn fault(agent: &Agent) -> Option<String> {
+    let options = [&agent.session_args, &agent.resume_args, &agent.model_args].into_iter().flatten();
+    let lists: Vec<&String> = [&agent.command, &agent.args].into_iter().chain(options).flatten().collect();
+    let has = |list: &[String], what: &str| list.iter().any(|part| part.contains(what));
+    let anywhere = |what: &str| lists.iter().any(|part| part.contains(what));
+    let lacks = |list: &Option<Vec<String>>, what: &str| list.as_ref().is_some_and(|list| !has(list, what));
+    if !names::is_id(&agent.name) {
+        return Some("its name is used in file names: letters, digits, '.', '_' and '-' only".to_owned());
+    }
+    if agent.program().is_empty() || agent.program() == FLAGS {
+        return Some("it has no command: command = [\"program\", \"argument\"]".to_owned());
+    }
+    if let Some(unknown) = lists.iter().find(|part| is_placeholder(part) && !PLACEHOLDERS.contains(&part.as_str())) {
+        return Some(format!("nothing is known that could stand for {unknown}"));
+    }
+    let wants = [
+        (agent.prompt == PromptVia::Argument, "{prompt}", "argument"),
+        (agent.prompt == PromptVia::File, "{prompt_file}", "file"),
+    ];
+    for (wanted, what, how) in wants {
+        if wanted != anywhere(what) {
+            let word = if wanted { "is in no argument" } else { "is in an argument" };
+            return Some(format!(
+                "{what} {word}, and its prompt is {}given by {how}",
+                if wanted { "" } else { "not " }
+            ));
+        }
+    }
+    let options = [
+        ("session_args", &agent.session_args, "{session}"),
+        ("resume_args", &agent.resume_args, "{session}"),
+        ("model_args", &agent.model_args, "{model}"),
+    ];
+    if let Some((name, _, what)) = options.iter().find(|(_, list, what)| lacks(list, what)) {
+        return Some(format!("{name} leaves {what} out"));
+    }
+    let named = agent.env.iter().chain(agent.set.keys());
+    named.into_iter().find_map(|name| variable_fault(name))
+}
+
+fn is_placeholder(part: &str) -> bool {
+    let inner = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+    inner.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+}
+
+fn variable_fault(name: &str) -> Option<String> {
+    let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
+    match () {
+        () if !sound => Some(format!("{name:?} is no name of a variable")),
+        () if name.starts_with("TEOF_") || name.starts_with("GIT_") => {
+            Some(format!("{name} is set by the foreman alone"))
+        }
+        () if name == "CLAUDECODE" => Some(format!("{name} would tell it that it runs inside another agent")),
+        () => None,
+    }
+}
+
+/// Where a program is: a path as it is, from `folder`; a name along `PATH`.
+pub fn find_program(program: &str, folder: &Path) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(folder.join(program)).filter(|path| is_program(path));
+    }
+    let path = env::var("PATH")?;
+    path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

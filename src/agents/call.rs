@@ -1,0 +1,163 @@
+//! One call of an agent: its arguments, what it is given on stdin, its environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Agent;
+use crate::base::{Refusal, Result, digest, names};
+use crate::model::agent::PromptVia;
+
+/// One argument may not be longer on Linux (128 KiB, its end included); some is left for what stands beside.
+const MAX_ARGUMENT: usize = 120 << 10;
+/// Where extra arguments go within a command; without it they go to the end.
+pub(super) const FLAGS: &str = "{flags}";
+
+/// What an agent is asked.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    pub prompt: &'a str,
+    /// Where it works: the current directory of the call, absolute.
+    pub worktree: &'a Path,
+    /// A folder outside the worktree for what it is given in files, absolute.
+    pub scratch: &'a Path,
+    pub session: Session<'a>,
+    /// Instead of the agent's own model.
+    pub model: Option<&'a str>,
+}
+
+/// Which session of the agent's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session<'a> {
+    /// A new one with this id, see [`session_id`], where the agent [lets us choose](Agent::chooses_session).
+    New(&'a str),
+    /// One that was begun before, where the agent [can](Agent::resumes).
+    Resume(&'a str),
+    /// A new one, whose id the stream tells.
+    Unnamed,
+}
+
+/// What is to be run, in the worktree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Written to stdin, which is then closed; empty: stdin is `/dev/null`.
+    pub stdin: Vec<u8>,
+    /// Names of variables that it inherits besides the basic ones; nothing else is inherited.
+    pub inherit: Vec<String>,
+    /// Variables that are set.
+    pub set: Vec<(String, String)>,
+    /// Files to be written before, for this user only.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Agent {
+    /// Makes the call. Refuses what would reach the agent as something else than it is.
+    pub fn call(&self, ask: &Ask<'_>) -> Result<Call> {
+        let prompt_file = ask.scratch.join("prompt.md");
+        let model = ask.model.or(self.model.as_deref()).filter(|model| !model.is_empty());
+        let session = match ask.session {
+            Session::New(id) | Session::Resume(id) => Some(id),
+            Session::Unnamed => None,
+        };
+        self.check(ask, model, session)?;
+        let mut known: BTreeMap<&str, String> = BTreeMap::new();
+        known.insert("worktree", ask.worktree.display().to_string());
+        known.insert("scratch", ask.scratch.display().to_string());
+        known.extend(session.map(|id| ("session", id.to_owned())));
+        known.extend(model.map(|model| ("model", model.to_owned())));
+        match self.prompt {
+            PromptVia::Argument => known.insert("prompt", ask.prompt.to_owned()),
+            PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
+            PromptVia::Stdin => None,
+        };
+        let argv = self.arguments(ask.session, model.is_some()).iter().map(|part| filled(part, &known)).collect();
+        let set = self.set.iter().map(|(name, value)| (name.clone(), filled(value, &known))).collect();
+        let files = match self.prompt {
+            PromptVia::File => vec![(prompt_file, ask.prompt.as_bytes().to_vec())],
+            _ => Vec::new(),
+        };
+        let stdin = match self.prompt {
+            PromptVia::Stdin => ask.prompt.as_bytes().to_vec(),
+            _ => Vec::new(),
+        };
+        Ok(Call { argv, stdin, inherit: self.env.clone(), set, files })
+    }
+
+    /// The command with session, model and further arguments where they belong, nothing filled in yet.
+    fn arguments(&self, session: Session<'_>, model: bool) -> Vec<String> {
+        let session = match session {
+            Session::New(_) => self.session_args.as_ref(),
+            Session::Resume(_) => self.resume_args.as_ref(),
+            Session::Unnamed => None,
+        };
+        let model = self.model_args.as_ref().filter(|_| model);
+        let extra = session.into_iter().chain(model).chain([&self.args]).flatten();
+        let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
+        let (before, after) = self.command.split_at(at);
+        before.iter().chain(extra).chain(after.iter().skip(1)).cloned().collect()
+    }
+
+    fn check(&self, ask: &Ask<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {
+        let refuse = |why: String, next: &str| {
+            let message = format!("agent {} cannot be called like that", self.name);
+            Err(Refusal::guard("agent.call", message).because(why).next(next).into())
+        };
+        if matches!(ask.session, Session::Resume(_)) && !self.resumes() {
+            return refuse("it cannot go on with a session".to_owned(), "begin a new session");
+        }
+        if let Some(id) = session.filter(|id| !names::is_id(id)) {
+            return refuse(format!("{id:?} is no session id that could stand among arguments"), "begin a new session");
+        }
+        if let Some(model) = model {
+            if self.model_args.is_none() {
+                return refuse(
+                    format!("it has no way to be told its model ({model})"),
+                    "leave the model out, or say how in teof.toml: [agents.<name>] model_args = [\"--model\", \"{model}\"]",
+                );
+            }
+            if model.starts_with('-') || model.contains(|c: char| c.is_control() || c.is_whitespace()) {
+                return refuse(format!("{model:?} is no model's name"), "name a model as the agent itself spells it");
+            }
+        }
+        if self.prompt == PromptVia::Argument && (ask.prompt.len() > MAX_ARGUMENT || ask.prompt.contains('\0')) {
+            return refuse(
+                format!("a prompt of {} bytes does not fit into an argument", ask.prompt.len()),
+                "give it another way in teof.toml: prompt = \"stdin\" or \"file\"",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Puts values in place of `{name}`, once: what is put in is not looked at again. Unknown names stay.
+fn filled(template: &str, known: &BTreeMap<&str, String>) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let value = rest[1..].split_once('}').and_then(|(name, after)| Some((known.get(name)?, after)));
+        match value {
+            Some((value, after)) => {
+                out.push_str(value);
+                rest = after;
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A session id in the shape of a UUID, always the same for the same seed: known before the agent's first
+/// word, so that a run can be gone on with even if it dies before it.
+pub fn session_id(seed: &str) -> String {
+    let hex = digest::sha256(seed.as_bytes());
+    // Version 8 is for ids that somebody made their own way; the variant is 10 in binary.
+    let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16] % 4)];
+    format!("{}-{}-8{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}

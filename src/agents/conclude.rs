@@ -1,0 +1,253 @@
+//! What became of a call: the stream's last word, the exit, and the end of stderr, weighed together.
+//!
+//! Success is a result that says so **and** exit 0: a program may end with 0 and no result (it was
+//! interrupted), with a result and another code, or with 0 and a result that is an error. Nothing here
+//! believes an agent about its work: whoever asked looks at commits, diff and tests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::event::RateLimit;
+use super::failure::{self, Kind};
+use super::limits;
+use super::reading::{End, Reading, Story};
+use crate::base::{Stamp, text};
+use crate::model::agent::{Format, Usage};
+
+/// How long after a limit's reset an agent is called again: their clocks are not ours.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// How the program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    /// By a signal that was not ours.
+    Signal(i32),
+    /// It had said its last word and stayed: ended by us, and no failure for that.
+    Lingered,
+    /// One of our clocks ran out; says which.
+    TimedOut(String),
+    /// We were asked to stop it.
+    Stopped,
+    /// With the reason; nothing ran.
+    NotStarted(String),
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The agent says that it is done; the evidence decides.
+    Succeeded,
+    Failed {
+        why: String,
+        kind: Kind,
+    },
+    /// The account's limit: nobody's failure. Not to be called before `until`; `None` when nobody said.
+    RateLimited {
+        until: Option<Stamp>,
+        why: String,
+    },
+    /// It ended, or was ended, and never said how its work went.
+    NoResult {
+        why: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    pub verdict: Verdict,
+    /// The session to go on with.
+    pub session: Option<String>,
+    pub model: Option<String>,
+    /// The final answer, or what was said last.
+    pub text: String,
+    /// What this run used.
+    pub usage: Usage,
+    pub warnings: Vec<String>,
+    /// How often each tool was called.
+    pub tools: BTreeMap<String, u64>,
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl Reading {
+    /// Weighs everything. `stderr_tail` is the end of what was printed on stderr; `now` is when it ended.
+    pub fn conclude(mut self, exit: &Exit, stderr_tail: &[u8], now: Stamp) -> Conclusion {
+        self.finish();
+        let Self { format, mut story, .. } = self;
+        let stderr = String::from_utf8_lossy(stderr_tail);
+        let beside = String::from_utf8_lossy(&story.beside).into_owned();
+        let judge = Judge { story: &story, format, exit, stderr: &stderr, beside: &beside, now };
+        let verdict = match format {
+            Format::Text => judge.plain(),
+            _ => judge.verdict(),
+        };
+        if story.background && verdict == Verdict::Succeeded {
+            story.warn("it ended while work went on in the background");
+        }
+        let said = story.end.and_then(|end| end.text).unwrap_or(story.answer);
+        Conclusion {
+            verdict,
+            session: story.session,
+            model: story.model,
+            text: if format == Format::Text { beside.trim().to_owned() } else { said },
+            usage: story.usage,
+            warnings: story.warnings,
+            tools: story.tools,
+            rate_limit: story.limit,
+        }
+    }
+}
+
+struct Judge<'a> {
+    story: &'a Story,
+    format: Format,
+    exit: &'a Exit,
+    stderr: &'a str,
+    beside: &'a str,
+    now: Stamp,
+}
+
+impl Judge<'_> {
+    fn verdict(&self) -> Verdict {
+        match (&self.story.end, self.exit) {
+            (_, Exit::NotStarted(why)) => {
+                Verdict::Failed { why: format!("it could not be started: {}", line(why)), kind: Kind::SetUp }
+            }
+            (Some(end), _) if !end.ok => self.failed(end),
+            (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
+            (Some(_), exit) => {
+                let why = format!("it reported success, but {}", ended(exit));
+                Verdict::Failed { why, kind: if self.ended_by_us() { Kind::Stopped } else { Kind::Other } }
+            }
+            (None, _) => self.without_result(),
+        }
+    }
+
+    /// The agent itself speaks of a failure.
+    fn failed(&self, end: &End) -> Verdict {
+        let error = end.error.as_deref().unwrap_or("it reports a failure");
+        let kind = if end.kind == Kind::Other { self.kind_of_exit().unwrap_or(Kind::Other) } else { end.kind };
+        self.failure(kind, &failure::why(error), error)
+    }
+
+    /// No word about the end: the reason is looked for in what was said last.
+    fn without_result(&self) -> Verdict {
+        if let Some(limit) = self.story.limit.as_ref().filter(|limit| limit.rejected) {
+            return self.limited(&format!("the account's limit is reached ({})", line(&limit.what)), "");
+        }
+        if let Some(why) = &self.story.rejected {
+            return Verdict::Failed { why: why.clone(), kind: Kind::Rejected };
+        }
+        let ended = ended(self.exit);
+        let said = self.last_words();
+        let trouble = self.story.trouble.as_ref();
+        // Some wait for their limit without a word in the stream. Once tools were at work, stderr may speak
+        // of anything.
+        if (trouble.is_some() || self.story.tools.is_empty()) && limits::speaks_of_one(&said) {
+            let words = said.lines().rev().find(|line| limits::speaks_of_one(line)).unwrap_or(&said);
+            return self.limited(&line(words), words);
+        }
+        if let Some((why, kind)) = trouble {
+            return match kind {
+                Kind::Limit | Kind::Account | Kind::Request => self.failure(*kind, why, why),
+                _ => Verdict::NoResult { why: format!("{ended}, with no result; last: {why}") },
+            };
+        }
+        if self.story.lines == 0 && matches!(self.exit, Exit::Code(code) if *code != 0) {
+            return self.never_began(&ended);
+        }
+        let said = last_line(&said).map_or_else(String::new, |said| format!("; last: {said}"));
+        Verdict::NoResult { why: format!("{ended}, with no result{said}") }
+    }
+
+    /// It failed before its first word.
+    fn never_began(&self, ended: &str) -> Verdict {
+        let stderr = self.stderr.to_lowercase();
+        let said = last_line(self.stderr);
+        let kind = match () {
+            () if stderr.contains("database is locked") || said.is_none() => Kind::Busy,
+            () => match failure::kind_of(None, self.stderr) {
+                Kind::Other => Kind::SetUp,
+                kind => kind,
+            },
+        };
+        let said = said.map_or_else(|| "it printed nothing".to_owned(), |said| said.clone());
+        Verdict::Failed { why: format!("{ended} before it began: {said}"), kind }
+    }
+
+    fn failure(&self, kind: Kind, why: &str, said: &str) -> Verdict {
+        match kind {
+            Kind::Limit => self.limited(why, said),
+            kind => Verdict::Failed { why: line(why), kind },
+        }
+    }
+
+    /// The time that was given as a number counts more than one in words, and both more than a guess.
+    fn limited(&self, why: &str, said: &str) -> Verdict {
+        let structured = self.story.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets_at);
+        let until =
+            structured.or_else(|| limits::until(said, self.now)).or_else(|| limits::until(self.stderr, self.now));
+        Verdict::RateLimited { until: until.map(|at| at.max(self.now).plus(MARGIN)), why: line(why) }
+    }
+
+    /// No events: the exit decides, then the evidence.
+    fn plain(&self) -> Verdict {
+        match self.exit {
+            Exit::Code(0) => Verdict::Succeeded,
+            Exit::NotStarted(_) => self.verdict(),
+            _ if limits::speaks_of_one(&self.last_words()) => {
+                self.limited(&line(&self.last_words()), &self.last_words())
+            }
+            Exit::Code(_) => {
+                let said = last_line(&self.last_words()).map_or_else(String::new, |said| format!(": {said}"));
+                let kind = failure::kind_of(None, &said);
+                Verdict::Failed { why: format!("{}{said}", ended(self.exit)), kind }
+            }
+            exit => Verdict::NoResult { why: ended(exit) },
+        }
+    }
+
+    /// stderr, else what was printed beside the stream (they may be one pipe).
+    fn last_words(&self) -> String {
+        let said = if self.stderr.trim().is_empty() { self.beside } else { self.stderr };
+        let from = said.len().saturating_sub(2000);
+        let from = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(said.len());
+        said[from..].to_owned()
+    }
+
+    fn ended_by_us(&self) -> bool {
+        matches!(self.exit, Exit::TimedOut(_) | Exit::Stopped)
+    }
+
+    /// gemini's exit code is the HTTP status, as far as it fits into a byte, or one of its own.
+    fn kind_of_exit(&self) -> Option<Kind> {
+        match (self.format, self.exit) {
+            (Format::Gemini, Exit::Code(41)) => Some(Kind::Account),
+            (Format::Gemini, Exit::Code(42)) => Some(Kind::Request),
+            (Format::Gemini, Exit::Code(44 | 52 | 55)) => Some(Kind::SetUp),
+            (Format::Gemini, Exit::Code(53)) => Some(Kind::Turns),
+            (Format::Gemini, Exit::Code(code @ 100..=255)) => failure::of_status(256 + u64::from(code.unsigned_abs())),
+            _ => None,
+        }
+    }
+}
+
+fn ended(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("it ended with {code}"),
+        Exit::Signal(signal) => format!("signal {signal} ended it"),
+        Exit::Lingered => "it had to be ended".to_owned(),
+        Exit::TimedOut(clock) => format!("it was ended: {clock}"),
+        Exit::Stopped => "it was stopped".to_owned(),
+        Exit::NotStarted(why) => format!("it could not be started: {}", line(why)),
+    }
+}
+
+fn line(said: &str) -> String {
+    text::clip(text::safe(said.trim()).trim(), 300)
+}
+
+/// The last line that says something.
+fn last_line(said: &str) -> Option<String> {
+    said.lines().rev().map(line).find(|line| !line.is_empty())
+}

@@ -1,0 +1,195 @@
+//! Why an agent failed, told from what it and its service say: the status code where there is one, else words.
+
+use serde_json::Value;
+
+use super::limits;
+use crate::base::text;
+
+/// What kind of failure it is, for whoever decides what to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The account's limit; a conclusion says [`RateLimited`](super::Verdict::RateLimited) instead.
+    Limit,
+    /// The service does not know this account, or it may not: a person must act.
+    Account,
+    /// The service refused the request itself, such as an unknown model; the same call fails again.
+    Request,
+    /// The service or the way to it failed; another attempt may do better.
+    Service,
+    /// The agent's own limit of turns, of output or of money.
+    Turns,
+    /// A tool was not allowed, and nobody was there to allow it.
+    Rejected,
+    /// It could not begin, for want of something on this machine: a person must act.
+    SetUp,
+    /// It could not begin because another start was under way; try again at once.
+    Busy,
+    /// It was ended: a clock, a signal, a wish.
+    Stopped,
+    /// Anything else that the agent calls a failure.
+    Other,
+}
+
+impl Kind {
+    /// The word for it in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Limit => "limit",
+            Kind::Account => "account",
+            Kind::Request => "request",
+            Kind::Service => "service",
+            Kind::Turns => "turns",
+            Kind::Rejected => "rejected",
+            Kind::SetUp => "set_up",
+            Kind::Busy => "busy",
+            Kind::Stopped => "stopped",
+            Kind::Other => "other",
+        }
+    }
+
+    /// Whether the same call may do better soon, with nothing changed.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Kind::Service | Kind::Busy)
+    }
+}
+
+const ACCOUNT: [&str; 14] = [
+    "unauthorized",
+    "unauthenticated",
+    "authentication",
+    "invalid api key",
+    "invalid x-api-key",
+    "invalid bearer",
+    "not logged in",
+    "please run /login",
+    "log in",
+    "permission_denied",
+    "billing",
+    "credit balance",
+    "auth method",
+    "api key",
+];
+const SERVICE: [&str; 17] = [
+    "overloaded",
+    "server_error",
+    "server error",
+    "internal error",
+    "unavailable",
+    "stream disconnected",
+    "connection",
+    "socket",
+    "econnre",
+    "network",
+    "terminated",
+    "timed out",
+    "timeout",
+    "fetch failed",
+    "bad gateway",
+    "dns",
+    "eai_again",
+];
+const REQUEST: [&str; 6] =
+    ["invalid_request", "bad request", "invalid_argument", "model not found", "not_found", "prompt is too long"];
+
+/// The kind of a failure with this HTTP status and this text.
+pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
+    if limits::speaks_of_one(text) {
+        return Kind::Limit;
+    }
+    if let Some(kind) = status.or_else(|| status_in(text)).and_then(of_status) {
+        return kind;
+    }
+    let lower = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    match () {
+        () if has(&REQUEST) => Kind::Request,
+        () if has(&SERVICE) => Kind::Service,
+        () if has(&ACCOUNT) => Kind::Account,
+        () => Kind::Other,
+    }
+}
+
+/// The kind of an HTTP status; `None` when it is no failure.
+pub fn of_status(status: u64) -> Option<Kind> {
+    match status {
+        401..=403 => Some(Kind::Account),
+        429 => Some(Kind::Limit),
+        408 | 409 | 425 | 500..=599 => Some(Kind::Service),
+        400..=499 => Some(Kind::Request),
+        _ => None,
+    }
+}
+
+/// The first number that stands alone and could be a failure's HTTP status.
+fn status_in(text: &str) -> Option<u64> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':')));
+    words
+        .map(|word| word.trim_matches([':', '.', '-']))
+        // `"code":429` is one word here.
+        .map(|word| word.rsplit(':').next().unwrap_or(word))
+        .filter(|word| word.len() == 3)
+        .find_map(|word| word.parse().ok().filter(|status| (400..600).contains(status)))
+}
+
+/// One line for people, out of what an agent calls an error: JSON unwrapped, made harmless, clipped.
+pub fn why(error: &str) -> String {
+    let mut said = error.trim();
+    said = said.strip_prefix("[API Error:").map_or(said, |inner| inner.trim());
+    let inner = said.find('{').and_then(|at| {
+        let mut values = serde_json::Deserializer::from_str(&said[at..]).into_iter::<Value>();
+        message(&values.next()?.ok()?)
+    });
+    // The bracket that was opened before.
+    let line = inner.unwrap_or_else(|| match error.trim() == said {
+        true => said.to_owned(),
+        false => said.replacen(']', "", 1),
+    });
+    text::clip(&text::safe(line.trim()), 300)
+}
+
+fn message(value: &Value) -> Option<String> {
+    let inner = value.get("error").unwrap_or(value);
+    inner.get("message").and_then(Value::as_str).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_is_told_from_the_status_or_from_the_words() {
+        for (text, kind) in [
+            ("API Error: 400 no such tool", Kind::Request),
+            ("unexpected status 401 Unauthorized: bad key, url: http://127.0.0.1:40412/v1", Kind::Account),
+            ("[API Error: {\"error\":{\"code\":403,\"message\":\"no\"}}]", Kind::Account),
+            ("API Error: 500 oops, usually temporary", Kind::Service),
+            ("API Error: 529 overloaded", Kind::Service),
+            ("stream disconnected before completion: Transport error", Kind::Service),
+            ("[API Error: terminated]", Kind::Service),
+            ("last status: 429 Too Many Requests", Kind::Limit),
+            ("You’ve hit your usage limit.", Kind::Limit),
+            ("Credit balance is too low", Kind::Account),
+            ("the tests fail: 12 of 500 000", Kind::Service),
+            ("something else", Kind::Other),
+            ("", Kind::Other),
+        ] {
+            assert_eq!(kind_of(None, text), kind, "{text}");
+        }
+        assert_eq!(kind_of(Some(503), "x"), Kind::Service);
+        assert!(Kind::Busy.is_transient() && !Kind::Account.is_transient());
+    }
+
+    #[test]
+    fn people_read_the_message_and_not_its_wrapping() {
+        for (error, shown) in [
+            (r#"{"error": {"message": "bad request", "type": "x"}}"#, "bad request"),
+            (r#"[API Error: {"error":{"code":401,"message":"bad key"}}]"#, "bad key"),
+            ("[API Error: terminated]", "terminated"),
+            ("[API Error: too much.]\nPlease wait", "too much. Please wait"),
+            ("a [list] {of} things\u{1b}", "a [list] {of} things␛"),
+            ("  plain ", "plain"),
+        ] {
+            assert_eq!(why(error), shown);
+        }
+    }
+}
