@@ -29,6 +29,8 @@ pub struct Preview {
     pub branch: String,
     pub base_commit: String,
     pub worktree: String,
+    /// What is run once in a new worktree.
+    pub setup: Vec<String>,
     pub job: String,
     pub epoch: u64,
     /// What an execution would be refused for, as things stand.
@@ -63,6 +65,7 @@ pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
         branch: order.branch.clone(),
         base_commit: order.base_commit.clone(),
         worktree: worktrees::home(hub)?.join(work.job()).display().to_string(),
+        setup: hub.settings()?.worktrees.setup.clone(),
         job: work.job().to_owned(),
         epoch: order.epoch,
         obstacles: obstacles(hub, &work)?,
@@ -111,6 +114,8 @@ impl Preview {
         line("seat", &format!("{}, epoch {}", self.agent_id, self.epoch));
         line("branch", &format!("{} from {}", self.branch, self.base_commit));
         line("worktree", &self.worktree);
+        line("set-up", &self.setup.join("; "));
+        line("copied", &self.guardrails.copied.join(", "));
         for (i, command) in self.commands.iter().enumerate() {
             line(if i == 0 { "commands" } else { "" }, &format!("{}. {}", i + 1, described(command)));
         }

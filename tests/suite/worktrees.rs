@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use teof::base::Clock;
+use teof::base::lock::FileLock;
+use teof::base::{Clock, digest};
+use teof::guard::trust::{self, Grant};
 use teof::hub::Hub;
 use teof::hub::worktrees::{self, Wanted};
 
@@ -39,6 +41,21 @@ impl Grove {
 
     fn settings(&self, text: &str) {
         self.world.write("teof.toml", text);
+    }
+
+    /// These settings, and a person's consent to them.
+    fn consent(&self, settings: &str) {
+        let consent = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
+        self.world.write("docs/automation/autonomy-consent.json", consent);
+        self.settings(settings);
+        let hub = Hub::find(Some(&self.world.repo), Clock::Machine).unwrap();
+        let grant = Grant {
+            by: "tester".into(),
+            at: hub.now(),
+            consent_sha256: digest::sha256(consent.as_bytes()),
+            settings_sha256: trust::settings_digest(&hub).unwrap(),
+        };
+        trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
     }
 
     /// Runs one command as a job's whole work; gives back the outcome.
@@ -208,6 +225,78 @@ fn a_set_up_that_fails_ends_the_run_before_its_first_command_and_is_tried_again(
     assert!(envelope["setup"][0]["tail"].as_str().unwrap().contains("no such registry"), "{envelope:#}");
     fs::write(grove.home().join("go"), "").unwrap();
     assert_eq!(grove.run("job-1", "job-1.2", work, &[])["verdict"], "succeeded");
+}
+
+#[test]
+fn unattended_only_the_set_up_that_was_granted_runs() {
+    let grove = Grove::new();
+    grove.run("job-1", "job-1.1", "echo x > x.txt", &[]);
+    grove.consent("[commands]\ndefault = [\"true\"]\n[worktrees]\nsetup = [\"true\"]\n");
+    let path = "_report/agent/manager/manifests/manifest-job-1.json";
+    let mut order = grove.world.read_json(path);
+    order["commands"] = json!(["true"]);
+    order["expected_receipts"] = json!([]);
+    order["guardrails"]["tests"] = json!(["true"]);
+    let mut reason = |job: &str, setup: Option<&str>| {
+        order["job"] = json!(job);
+        grove.world.write(path, &order.to_string());
+        let mut teof = grove.world.teof(&["foreman", "run", path, "--execute", "--unattended", "--run", job]);
+        if let Some(setup) = setup {
+            teof.env("TEOF_WORKTREES_SETUP", setup);
+        }
+        teof.output().unwrap();
+        let outcome: Value = serde_json::from_str(&grove.world.read(&format!(".git/teof/runs/{job}.json"))).unwrap();
+        (outcome["verdict"].as_str().unwrap().to_owned(), outcome["reason"].as_str().unwrap().to_owned())
+    };
+    let (verdict, why) = reason("job-2", Some("touch planted"));
+    assert!(verdict == "paused" && why.contains("not trusted to run as set-up: touch planted"), "{verdict}: {why}");
+    assert!(!grove.worktree("job-2").join("planted").exists());
+    assert_eq!(reason("job-3", None).0, "succeeded");
+}
+
+#[test]
+fn the_coordinator_removes_what_the_settings_do_not_keep() {
+    let grove = Grove::new();
+    let root = grove.finished("job-1");
+    grove.consent("");
+    grove.world.ok(&["coordinator", "run", "--until-idle"]);
+    assert!(root.exists(), "it is kept for a week");
+    grove.consent("[worktrees]\nkeep = 0\n");
+    let ran = grove.world.run(&["coordinator", "run", "--until-idle"]).expect(0);
+    assert!(!root.exists() && ran.stderr.contains("worktree of job-1 removed"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_worktree_of_a_task_that_is_being_run_stays() {
+    let grove = Grove::new();
+    let root = grove.finished("job-1");
+    let lock = grove.world.repo.join(format!(".git/teof/locks/run-{TASK}.lock"));
+    let held = FileLock::try_acquire(&lock, "run x").unwrap().unwrap();
+    assert_eq!(removed(&grove.clean(&["--all-finished"])), Vec::<String>::new());
+    assert!(root.exists());
+    drop(held);
+    assert_eq!(removed(&grove.clean(&["--all-finished"])), ["job-1"]);
+}
+
+#[test]
+fn a_clean_that_is_killed_loses_nothing_and_is_finished_by_the_next() {
+    let grove = Grove::new();
+    for n in 1..=3 {
+        let job = format!("job-{n}");
+        let root = grove.finished(&job);
+        fs::write(root.join("half.txt"), "half done").unwrap();
+        (0..40).for_each(|n| fs::create_dir_all(root.join(format!("build/{n}/a/b/c"))).unwrap());
+        let mut child = grove.world.spawn(&["worktree", "clean", "--all-finished"]);
+        while root.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        grove.clean(&["--all-finished"]);
+        assert_eq!(fs::read_dir(grove.home()).unwrap().count(), 0);
+        assert!(grove.row(&root).is_none());
+        assert_eq!(grove.world.git(&["show", &format!("refs/teof/parked/{job}.1:half.txt")]), "half done");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::row::{self, Row};
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
+use crate::coordinator::places::Standing;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,7 +20,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = names::check_id("task", &args.task)?;
     let rows = row::rows(app.hub_to_read()?)?;
     let there = || rows.iter().filter(|row| row.exists);
-    let own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task)).collect();
+    let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task)).collect();
+    let is_live = |row: &&Row| matches!(row.state, Standing::Running | Standing::Waiting);
+    if own.iter().any(is_live) {
+        own.retain(is_live);
+    }
     let (found, by) = match own.is_empty() {
         false => (own, "task"),
         true => (there().filter(|row| row.task.is_none() && row.seen.suits(task)).collect(), "branch"),

@@ -151,6 +151,7 @@ impl Shell<'_> {
         inbox::sweep(&self.hub);
         self.report(format!("coordinating {} (end with Ctrl-C, or: teof coordinator stop)", self.hub.root.display()));
         let rules = rules(self.hub.settings()?, self.options);
+        self.retire_worktrees();
         self.feed(Input::Started(rules));
         self.read_inbox();
         self.ask_runs();
@@ -312,10 +313,14 @@ impl Shell<'_> {
         self.read_inbox();
         self.ask_runs();
         self.renew_sessions();
+        self.retire_worktrees();
+        self.feed(Input::Tick);
+    }
+
+    fn retire_worktrees(&mut self) {
         for line in places::retire(&self.hub, &self.state) {
             self.report(line);
         }
-        self.feed(Input::Tick);
     }
 
     fn signal(&mut self) {
