@@ -235,6 +235,12 @@ impl Workshop {
         let run = if run.is_empty() { "unknown" } else { run };
         for n in 1..1000 {
             let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };
+            // Asked first: in a linked worktree libgit2 does not see that the ref exists, and replaces it.
+            match self.repo.refname_to_id(&name) {
+                Ok(kept) if kept == commit => return Ok(name),
+                Ok(_) => continue,
+                Err(_) => {}
+            }
             match self.repo.reference(&name, commit, false, "teof: kept") {
                 Ok(_) => return Ok(name),
                 Err(e) if e.code() == ErrorCode::Exists && self.repo.refname_to_id(&name).ok() == Some(commit) => {
