@@ -10,6 +10,7 @@ pub mod jsonl;
 pub mod lock;
 pub mod names;
 pub mod parallel;
+pub mod quote;
 pub mod refusal;
 pub mod text;
 pub mod time;

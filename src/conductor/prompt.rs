@@ -8,14 +8,9 @@
 
 use serde::Serialize;
 
+use crate::base::quote::{block, field, marked};
 use crate::base::{Refusal, Result, text};
 use crate::hub::paths;
-
-/// Stands before every line that somebody else wrote.
-const QUOTE: &str = "> ";
-/// How much of the notes, and of a title, is quoted, in characters.
-const MAX_NOTES: usize = 16_000;
-const MAX_LINE: usize = 400;
 
 /// The limits that the operator sets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -122,30 +117,10 @@ fn quoted(task: &Task) -> String {
     if let Some(step) = &task.step {
         lines.push(field("step", &step.id));
         lines.extend(step.title.as_deref().map(|title| field("step title", title)));
-        lines.extend(block("step notes", step.notes.as_deref()));
+        lines.extend(block("step notes", step.notes.as_deref(), "the backlog"));
     }
-    lines.extend(block("notes", task.notes.as_deref()));
-    lines.iter().map(|line| format!("{QUOTE}{line}\n")).collect()
-}
-
-/// A field on one line, whatever line breaks it holds.
-fn field(name: &str, value: &str) -> String {
-    format!("{name}: {}", text::clip(&text::safe(value.trim()), MAX_LINE))
-}
-
-/// A field over several lines. Anything else that could break a line was made visible before it is split.
-fn block(name: &str, value: Option<&str>) -> Vec<String> {
-    let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) else {
-        return vec![format!("{name}: none")];
-    };
-    let shown = text::clip(&text::safe_block(value), MAX_NOTES);
-    let mut lines = vec![format!("{name}:")];
-    lines.extend(shown.split('\n').map(|line| format!("  {line}")));
-    let cut = value.chars().count().saturating_sub(MAX_NOTES);
-    if cut > 0 {
-        lines.push(format!("  ({cut} more characters stand in the backlog)"));
-    }
-    lines
+    lines.extend(block("notes", task.notes.as_deref(), "the backlog"));
+    marked(&lines)
 }
 
 fn limits(guardrails: &Guardrails) -> String {
@@ -171,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::quote::{MARK as QUOTE, MAX_BLOCK as MAX_NOTES};
 
     fn guardrails() -> Guardrails {
         let tests = ["cargo test", "  sh -c 'a | b' # as it is"].map(str::to_owned).to_vec();
