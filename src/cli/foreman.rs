@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::App;
 use crate::base::{Exit, Refusal, Result, text};
 use crate::foreman::companion::{self, Routine};
-use crate::foreman::{Given, Request, preview, routines};
+use crate::foreman::{Given, Request, explain, preview, routines};
 use crate::model::outcome::{Outcome, Verdict};
 use crate::{foreman, seats};
 
@@ -39,10 +39,16 @@ pub struct RunArgs {
     /// The order's path
     #[arg(required = true, value_name = "ORDER")]
     order: Vec<String>,
-    /// Run the commands, in a worktree on the seat's branch
+    /// Run it, in a worktree on the seat's branch
     #[arg(long)]
     execute: bool,
-    /// Started by the coordinator: ask for consent before every command
+    /// Show what each role would be asked now, or this one
+    #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["execute", "explain"])]
+    show_prompt: Option<String>,
+    /// Show how hard the order looked, its route, and who plays each role
+    #[arg(long, conflicts_with = "execute")]
+    explain: bool,
+    /// Started by the coordinator: ask for consent before every command and agent
     #[arg(long, requires = "execute")]
     unattended: bool,
     /// The id of this run (one attempt)
@@ -81,6 +87,16 @@ fn order(args: RunArgs, app: &App) -> Result<ExitCode> {
     };
     let given = Given { agent, task: args.task };
     let path = args.order.concat();
+    if let Some(role) = args.show_prompt {
+        let found = explain::show(hub, &path, &given, Some(role.as_str()).filter(|role| !role.is_empty()))?;
+        app.result(&found, || found.iter().map(|one| one.prompt.as_str()).collect::<Vec<_>>().join("\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.explain {
+        let found = explain::explain(hub, &path, &given)?;
+        app.result(&found, || found.words());
+        return Ok(ExitCode::SUCCESS);
+    }
     if !args.execute {
         let found = preview::preview(hub, &path, &given)?;
         app.result(&found, || found.words());

@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::pushes::Obstacle;
 use super::watch::Watch;
+use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
-use crate::exec::{self, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
+use crate::exec::{self, Attendant, Captured, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
 use crate::model::command::{Command, Program};
+use crate::model::outcome::Finding;
 
 use super::work::Work;
 
@@ -32,7 +35,11 @@ pub struct Bench<'a> {
     /// What nobody but this run's processes carry.
     marks: Vec<(String, String)>,
     no_output: Duration,
+    no_event: Duration,
     wall: Duration,
+    obstacle: Obstacle,
+    /// Started by the coordinator.
+    pub unattended: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -43,6 +50,7 @@ impl<'a> Bench<'a> {
         supervisor: &'a Supervisor,
         settings: &'a Worker,
         root: &Path,
+        unattended: bool,
     ) -> Result<Self> {
         let session = new_session(hub, run)?;
         let order = &work.order;
@@ -54,6 +62,7 @@ impl<'a> Bench<'a> {
         ];
         let mut variables = exec::allowed(&settings.env);
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        let obstacle = Obstacle::new(hub, &session)?;
         Ok(Self {
             supervisor,
             settings,
@@ -62,7 +71,10 @@ impl<'a> Bench<'a> {
             env: variables,
             marks: marks(hub, run),
             no_output: order.guardrails.no_output,
+            no_event: order.guardrails.no_event,
             wall: order.guardrails.wall,
+            obstacle,
+            unattended,
         })
     }
 
@@ -82,16 +94,47 @@ impl<'a> Bench<'a> {
         files::replace(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
     }
 
+    /// What was tried of pushing.
+    pub fn attempts(&self) -> Vec<Finding> {
+        self.obstacle.attempts()
+    }
+
+    /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
+    pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Attendant) -> Result<Report> {
+        let mut env = exec::allowed(&call.inherit);
+        env.extend(self.env.iter().cloned());
+        env.extend(call.set.iter().cloned());
+        self.obstacle.arm(&mut env);
+        let spec = Spec {
+            argv: call.argv.clone(),
+            cwd: self.root.clone(),
+            env,
+            marks: self.marks.clone(),
+            stdin: call.stdin.clone(),
+            clocks: Clocks {
+                silence: some(self.no_output),
+                meaning: some(self.no_event),
+                wall: some(self.wall),
+                after_enough: self.settings.after_result,
+                grace: self.settings.grace,
+            },
+            output: self.session.join(format!("{name}.out")),
+            errors: Some(self.session.join(format!("{name}.err"))),
+            keep: Keep { file: self.settings.max_output, ..Keep::default() },
+        };
+        self.supervisor.run(&spec, attendant)
+    }
+
     /// Runs one command. `name` becomes the output's file name.
     pub fn perform(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<Performed> {
         let mut env = self.env.clone();
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.obstacle.arm(&mut env);
         let cwd = match &command.cwd {
             Some(folder) => files::within(&self.root, folder)?,
             None => self.root.clone(),
         };
         let wall = command.timeout.map_or(self.wall, |own| own.min(self.wall));
-        let some = |span: Duration| (!span.is_zero()).then_some(span);
         let spec = Spec {
             argv: match &command.program {
                 Program::Argv(argv) => argv.clone(),
@@ -117,6 +160,10 @@ impl<'a> Bench<'a> {
     }
 }
 
+fn some(span: Duration) -> Option<Duration> {
+    (!span.is_zero()).then_some(span)
+}
+
 /// The variables by whose values a run's processes are known: the run's name alone may be used in
 /// another repository too.
 pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
@@ -137,12 +184,12 @@ fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
 }
 
 /// What became of a command, as the record tells it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Performed {
     pub label: String,
     pub cmd: String,
     /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
-    pub status: &'static str,
+    pub status: String,
     /// For people: `exit code 3`, `printed nothing for too long`.
     pub outcome: String,
     pub exit_code: Option<i32>,
@@ -152,18 +199,29 @@ pub struct Performed {
     pub tail: String,
     /// Processes that it left behind and that were ended.
     pub ended: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<String>,
 }
 
 /// The raw output; the file is machine-local.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Output {
     pub file: String,
     /// Of the file.
     pub sha256: String,
     pub bytes: u64,
     pub kept: u64,
+}
+
+impl Output {
+    pub fn of(captured: &Captured) -> Self {
+        Self {
+            file: captured.path.display().to_string(),
+            sha256: captured.sha256.clone(),
+            bytes: captured.bytes,
+            kept: captured.kept,
+        }
+    }
 }
 
 impl Performed {
@@ -176,16 +234,11 @@ impl Performed {
         Self {
             label: secrets::redact(&command.title()),
             cmd: secrets::redact(&command.to_string()),
-            status,
+            status: status.to_owned(),
             outcome,
             exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
             duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
-            output: Output {
-                file: report.output.path.display().to_string(),
-                sha256: report.output.sha256.clone(),
-                bytes: report.output.bytes,
-                kept: report.output.kept,
-            },
+            output: Output::of(&report.output),
             tail: tail.chars().skip(excess).collect(),
             ended: names(&report.ended),
             survivors: names(&report.survivors),

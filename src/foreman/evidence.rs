@@ -60,9 +60,25 @@ pub fn forget(hub: &Hub, job: &str) {
     }
 }
 
+/// Adds what a pass left, and what its answer names, to what earlier passes did.
+pub fn add(hub: &Hub, report: &mut Report, left: &Path, named: &[ExpectedReceipt]) -> Result<()> {
+    let mut found = gather(hub, report, left, named)?;
+    for receipt in std::mem::take(&mut report.evidence.receipts) {
+        if found.receipts.iter().all(|newer| newer.target != receipt.target) {
+            found.receipts.push(receipt);
+        }
+    }
+    report.evidence = found;
+    Ok(())
+}
+
 /// Finds the receipts that the work left: the expected ones in the worktree and in the receipts'
 /// folder `left`, and everything else that is in the latter.
 pub fn collect(hub: &Hub, report: &Report, left: &Path) -> Result<Evidence> {
+    gather(hub, report, left, &[])
+}
+
+fn gather(hub: &Hub, report: &Report, left: &Path, named: &[ExpectedReceipt]) -> Result<Evidence> {
     let Some(place) = &report.place else { return Ok(Evidence::default()) };
     let order = &report.work.order;
     let settings = &hub.settings()?.guard;
@@ -87,7 +103,20 @@ pub fn collect(hub: &Hub, report: &Report, left: &Path) -> Result<Evidence> {
             all.findings.push(found);
         }
     }
+    // An answer's word is no expectation: what it names is taken where it is, and told where it is not.
+    let said = collect::collect(named, &sources, caps);
+    for receipt in said.receipts {
+        if all.receipts.iter().all(|known| known.target != receipt.target) {
+            all.receipts.push(receipt);
+        }
+    }
     all.findings.retain(|found| found.code != "receipt.missing");
+    all.findings.extend(said.findings.into_iter().map(|found| match found.code.as_str() {
+        "receipt.secret" => found,
+        code => {
+            Finding::low(code, found.path.clone().unwrap_or_default(), format!("named in an answer: {}", found.message))
+        }
+    }));
     Ok(sifted(all, &own))
 }
 

@@ -1,18 +1,27 @@
 //! Whether the result of a run may stand, whatever its commands said: guards and tests.
 
 use super::bench::Bench;
-use super::report::{DiffReport, End, Report};
+use super::report::{DiffReport, End, Report, StageReport};
+use super::shift::Shift;
 use super::trusted::shell;
 use super::watch::{Halt, Watch};
 use crate::base::Result;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit};
 use crate::hub::Hub;
+use crate::model::bundle::File;
 use crate::model::command::Command;
 use crate::model::outcome::{Finding, Verdict};
 
 /// Holds the commit to the order's guardrails; the findings go into the report.
 pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
-    let Some(place) = &report.place else { return Ok(()) };
+    let found = look(hub, report, before)?;
+    report.findings.extend(found);
+    Ok(())
+}
+
+/// Holds the commit to the order's guardrails and measures it.
+pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
+    let Some(place) = &report.place else { return Ok(Vec::new()) };
     let rules = &report.work.order.guardrails;
     let base = place.base.to_string();
     let subject = Subject {
@@ -31,16 +40,61 @@ pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<(
         copied: rules.copied.clone(),
     };
     let found = result::check(&subject, &limits)?;
-    report.diff = Some(DiffReport {
-        files: found.changes.len(),
-        added: found.added,
-        removed: found.removed,
-        limit: rules.diff_limit,
-    });
-    report.findings.extend(found.findings);
-    let merged = hub.branch().map_or(Ok(None), |target| result::landed(&place.git_dir, place.base, &target))?;
-    report.findings.extend(merged);
-    Ok(())
+    let committed = found.changes.iter().filter(|change| change.committed);
+    let size = |change: &result::Change| File {
+        path: crate::base::text::safe(&change.path),
+        added: change.added,
+        removed: change.removed,
+    };
+    let files: Vec<_> = committed.map(size).collect();
+    let diff =
+        DiffReport { files: found.changes.len(), added: found.added, removed: found.removed, limit: rules.diff_limit };
+    let mut findings = found.findings;
+    findings.extend(hub.branch().map_or(Ok(None), |target| result::landed(&place.git_dir, place.base, &target))?);
+    (report.diff, report.files) = (Some(diff), files);
+    Ok(findings)
+}
+
+/// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once
+/// more on the same tree: if it passes then, a person looks and the work goes on. `Some` ends the run.
+pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Option<End>> {
+    stage.passed = true;
+    stage.outcome = "no tests were named".into();
+    for (i, line) in shift.report.work.order.guardrails.tests.clone().iter().enumerate() {
+        for again in [false, true] {
+            if let Some(halt) = shift.watch.boundary()? {
+                return Ok(Some(halted(halt)));
+            }
+            let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
+            let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
+            let done = shift.bench.perform(&test, &name, shift.watch)?;
+            let (ok, cancelled) = (done.succeeded(), done.was_cancelled());
+            stage.duration_seconds += done.duration_seconds;
+            stage.tests.push(done);
+            if cancelled {
+                return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+            }
+            if ok {
+                if again {
+                    let message = format!("the test {line:?} failed and then passed on the same tree");
+                    stage
+                        .notes
+                        .push(Finding::medium("test.flaky", "", message).hint("look at both outputs in the envelope"));
+                }
+                break;
+            }
+        }
+        let Some(last) = stage.tests.last().filter(|last| !last.succeeded()) else {
+            stage.outcome = "tests passed".into();
+            continue;
+        };
+        let message = format!("the test {line:?} did not pass: {}\n{}", last.outcome, last.tail);
+        stage.outcome = format!("the test {line:?} did not pass: {}", last.outcome);
+        stage.findings.push(Finding::high("test.failed", "", message).hint("its output is in the envelope"));
+        stage.passed = false;
+        break;
+    }
+    Ok(None)
 }
 
 /// Runs the order's tests in the worktree, to the first that fails. `Some` ends the run.
@@ -79,9 +133,12 @@ pub fn tests(
 }
 
 /// What the findings come to.
+///
+/// A person looks at agents' work in any case: what needs one does not stop it.
 pub fn verdict(report: &Report) -> End {
-    let stops: Vec<_> = report.findings.iter().filter(|found| found.stops()).collect();
-    let asks: Vec<_> = report.findings.iter().filter(|found| found.needs_person()).collect();
+    let all = || report.findings.iter().chain(&report.guards);
+    let stops: Vec<_> = all().filter(|found| found.stops()).collect();
+    let asks: Vec<_> = all().filter(|found| found.needs_person() && !report.by_agents()).collect();
     match (stops.as_slice(), asks.as_slice()) {
         ([], []) => End::new(Verdict::Succeeded, "committed, guarded and evidenced"),
         ([], [first, ..]) => {

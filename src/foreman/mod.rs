@@ -1,19 +1,34 @@
-//! From a work order to an envelope: claim, worktree, commands, guards, receipts; and the routines.
+//! From a work order to an envelope: claim, worktree, commands or agents, guards, receipts; and the routines.
 //!
 //! May not set a plan's step, release a claim or merge anything: the coordinator does, or a person.
 //! Does not decide what may run: `guard` does, and is asked again and again.
 
+mod answer;
+mod ask;
 mod bench;
+mod bundle;
+mod bundle_words;
+mod carry;
+mod casting;
+mod close;
 pub mod companion;
 mod evidence;
+pub mod explain;
 mod judge;
+mod kept;
+mod pipeline;
 pub mod preview;
+mod prompts;
+mod pushes;
 mod record;
 mod report;
 pub mod routines;
 pub mod run;
 mod setup;
+mod shift;
 mod stage;
+mod suggested;
+mod talk;
 mod trusted;
 mod watch;
 mod work;

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::explain::{self, Role};
 use super::run::incomplete;
-use super::watch;
 use super::work::{Given, Work};
+use super::{casting, prompts, watch};
 use crate::base::time::show_span;
 use crate::base::{Refusal, Result, text};
 use crate::hub::{Hub, worktrees};
@@ -24,6 +25,8 @@ pub struct Preview {
     pub objective: String,
     pub acceptance: Option<String>,
     pub commands: Vec<Command>,
+    /// The stages of agents' work and who plays them.
+    pub stages: Vec<Role>,
     pub expected_receipts: Vec<ExpectedReceipt>,
     pub guardrails: Guardrails,
     pub branch: String,
@@ -60,6 +63,7 @@ pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
         objective: order.objective.clone(),
         acceptance: order.acceptance.clone(),
         commands: order.commands.clone(),
+        stages: explain::roles(hub, order),
         expected_receipts: order.expected_receipts.clone(),
         guardrails: order.guardrails.clone(),
         branch: order.branch.clone(),
@@ -78,7 +82,15 @@ fn obstacles(hub: &Hub, work: &Work) -> Result<Vec<Obstacle>> {
     if !missing.is_empty() {
         found.push(obstacle(&incomplete(&missing, &work.path)));
     }
-    if work.order.commands.is_empty() {
+    if !work.order.stages.is_empty() {
+        let order = &work.order;
+        let templates = order.stages.iter().map(|role| prompts::template(hub, order, role).map(drop));
+        for result in std::iter::once(casting::require(hub, order)).chain(templates) {
+            if let Err(e) = result {
+                found.push(Refusal::of(&e).map(obstacle).ok_or(e)?);
+            }
+        }
+    } else if work.order.commands.is_empty() {
         found.push(obstacle(&Refusal::guard("order.nothing_to_run", "the order has no commands")));
     }
     if !matches!(freshness::check(hub, &work.order.agent_id, None)?, Freshness::Fresh { .. }) {
@@ -118,6 +130,9 @@ impl Preview {
         line("copied", &self.guardrails.copied.join(", "));
         for (i, command) in self.commands.iter().enumerate() {
             line(if i == 0 { "commands" } else { "" }, &format!("{}. {}", i + 1, described(command)));
+        }
+        for (i, role) in self.stages.iter().enumerate() {
+            line(if i == 0 { "stages" } else { "" }, &role.words());
         }
         let rules = &self.guardrails;
         line("diff limit", &format!("{} lines", rules.diff_limit));

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::evidence::Receipt;
-use super::report::{End, Entered, Report};
+use super::pipeline::REVIEWER;
+use super::report::{End, Entered, Report, StageReport};
+use super::{bundle, bundle_words};
 use crate::base::{Result, json};
 use crate::bus::events;
 use crate::guard::claim::errors;
@@ -22,14 +24,79 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<String> {
         enter(&writer, &mut act, &agent, &receipt, report)?;
     }
     let now = hub.now();
+    if end.verdict == Verdict::Succeeded {
+        review(&writer, &mut act, report, now)?;
+    }
     let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
     receipts::write(&writer, &mut act, &agent, &path, report.envelope(end, now))?;
     if refused(end) {
         act.append(errors(&agent), &error_line(hub, report, end));
     }
     events::stage(&writer, &mut act, &event(report, end, &path))?;
+    for stage in report.stages.iter().filter(|stage| stage.name == REVIEWER) {
+        // One that an earlier attempt made may have been told, or have died before it was.
+        if stage.done_before && is_told(hub, stage)? {
+            continue;
+        }
+        if let Some(audit) = audit(report, stage, &path) {
+            events::stage(&writer, &mut act, &audit)?;
+        }
+    }
     writer.perform(act)?;
     Ok(path)
+}
+
+/// The bundle, as a receipt and as a page for people.
+fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
+    let hub = writer.hub();
+    let agent = report.work.order.agent_id.clone();
+    let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
+    let bundle = bundle::of(hub, report, now);
+    let page = bundle_words::page(&bundle);
+    let Value::Object(payload) = json!(bundle) else { anyhow::bail!("a bundle is an object") };
+    receipts::write(writer, act, &agent, &path, payload)?;
+    let twin = format!("{}.md", path.trim_end_matches(".json"));
+    let sha256 = crate::base::digest::sha256(page.as_bytes());
+    act.create(&twin, page);
+    ledger::enter(writer, act, &agent, &[(twin, sha256)])?;
+    report.bundle = Some(path);
+    Ok(())
+}
+
+fn is_told(hub: &Hub, stage: &StageReport) -> Result<bool> {
+    let Some(run) = &stage.run else { return Ok(true) };
+    let mut told = false;
+    crate::base::jsonl::for_each_line(&hub.path(paths::EVENTS)?, 0, |_, _, line| {
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let meta = &event["meta"];
+        told |= event["event"] == "audit" && meta["run"] == json!(run) && meta["round"] == stage.round;
+        Ok(!told)
+    })?;
+    Ok(told)
+}
+
+/// What the reviewer decided, by its own seat.
+fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> {
+    let order = &report.work.order;
+    let reviewer = order.reviewer.as_deref()?;
+    stage.commit.as_ref()?;
+    let verdict = if stage.passed { "approve" } else { "reject" };
+    let judged = report.stages.iter().filter(|other| other.round == stage.round && other.name != stage.name);
+    let commit = judged.filter_map(|other| other.commit.clone()).next_back().unwrap_or_default();
+    let summary =
+        crate::base::text::clip(&format!("review of round {}: {verdict}: {}", stage.round, stage.outcome), 500);
+    let mut event = Event::new(reviewer, "audit", summary)
+        .on_task(&order.task_id)
+        .meta("reviewer", reviewer)
+        .meta("verdict", verdict)
+        .meta("confidence", json!(stage.answer.as_ref().and_then(|answer| answer.confidence)))
+        .meta("commit", commit)
+        .meta("run", stage.run.clone())
+        .meta("round", stage.round);
+    event.plan_id.clone_from(&order.plan_id);
+    event.branch = Some(report.branch().to_owned());
+    event.receipts = vec![envelope.to_owned()];
+    Some(event)
 }
 
 /// Leaves a line in the seat's error log, for a run that was refused before anything was started.

@@ -1,18 +1,21 @@
 //! What a run has come to so far, and the envelope that is written of it: the receipt of the run.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::answer::Answer;
 use super::bench::Performed;
 use super::evidence::Evidence;
 use super::routines::Round;
+use super::talk::Called;
 use super::work::Work;
-use crate::base::Stamp;
+use crate::base::{Result, Stamp};
 use crate::guard::sentinels;
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
 use crate::model::agent::Usage;
-use crate::model::outcome::{Finding, Outcome, Verdict};
+use crate::model::bundle::File;
+use crate::model::outcome::{Finding, Outcome, Suspended, Verdict};
 
 /// Version of the envelope.
 const VERSION: u64 = 2;
@@ -32,16 +35,63 @@ impl End {
 }
 
 /// One stage of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StageReport {
     pub name: String,
     pub round: u32,
+    /// The run that performed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The agent's session, which a later round goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    #[serde(default)]
+    pub passed: bool,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Why the work goes back to the coder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What is told of it, and sends nothing back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Called>,
+    /// Suggested commands that were not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<NotRun>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<Performed>,
+    #[serde(default)]
+    pub usage: Usage,
+    #[serde(default)]
+    pub duration_seconds: f64,
     /// An earlier attempt had committed it already: nothing was run.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done_before: bool,
     pub commands: Vec<Performed>,
     /// The checkpoint.
     pub commit: Option<String>,
+}
+
+impl StageReport {
+    pub fn new(name: &str, round: u32) -> Self {
+        Self { name: name.to_owned(), round, ..Self::default() }
+    }
+}
+
+/// A suggested command that was not run, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NotRun {
+    pub command: String,
+    pub why: String,
 }
 
 /// The size of the result against its base.
@@ -75,6 +125,16 @@ pub struct Report<'a> {
     pub tests: Vec<Performed>,
     pub diff: Option<DiffReport>,
     pub findings: Vec<Finding>,
+    /// What the guards found at the last look; taken over at the end.
+    pub guards: Vec<Finding>,
+    /// The files that the result changes.
+    pub files: Vec<File>,
+    /// The coder's passes, and what this run's agents used.
+    pub passes: u32,
+    pub usage: Usage,
+    pub suspended: Option<Suspended>,
+    /// The review bundle, once it was written.
+    pub bundle: Option<String>,
     /// What the work left; it enters the record with the envelope.
     pub evidence: Evidence,
     /// What of it has entered.
@@ -101,12 +161,31 @@ impl<'a> Report<'a> {
             tests: Vec::new(),
             diff: None,
             findings: Vec::new(),
+            guards: Vec::new(),
+            files: Vec::new(),
+            passes: 0,
+            usage: Usage::default(),
+            suspended: None,
+            bundle: None,
             evidence: Evidence::default(),
             receipts: Vec::new(),
             restored: Vec::new(),
             kept: Vec::new(),
             session: String::new(),
         }
+    }
+
+    /// Where the work is done.
+    ///
+    /// # Errors
+    /// Before there is such a place.
+    pub fn place(&self) -> Result<&Place> {
+        self.place.as_ref().ok_or_else(|| anyhow::anyhow!("there is no worktree yet"))
+    }
+
+    /// Whether agents do the work.
+    pub fn by_agents(&self) -> bool {
+        !self.work.order.stages.is_empty()
     }
 
     /// Whether a command was started: from then on there is something to show.
@@ -162,8 +241,12 @@ impl<'a> Report<'a> {
             "restored": self.restored,
             "receipts": self.receipts,
             "findings": self.findings,
-            "tokens": null,
-            "cost": null,
+            "rounds": self.passes,
+            "usage": self.usage,
+            "tokens": self.by_agents().then(|| self.usage.tokens()),
+            "cost": self.usage.cost_usd,
+            "suspended": self.suspended,
+            "bundle": self.bundle,
             "raw_output": self.session,
         });
         match document {
@@ -185,11 +268,17 @@ impl<'a> Report<'a> {
             scan: self.new_findings(),
             branch: self.branch().to_owned(),
             commit: self.commit(),
-            bundle: None,
-            usage: Usage::default(),
-            passes: 0,
-            suspended: None,
-            receipts: self.receipts.iter().map(|entered| entered.path.clone()).chain(envelope.clone()).collect(),
+            bundle: self.bundle.clone(),
+            usage: self.usage,
+            passes: self.passes,
+            suspended: self.suspended.clone(),
+            receipts: self
+                .receipts
+                .iter()
+                .map(|entered| entered.path.clone())
+                .chain(self.bundle.clone())
+                .chain(envelope.clone())
+                .collect(),
             envelope,
             started_at: self.started_at,
             finished_at: now,

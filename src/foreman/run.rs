@@ -8,13 +8,14 @@ use serde_json::json;
 use super::bench::{self, Bench};
 use super::judge::{self, halted};
 use super::report::{End, Report};
+use super::shift::{self, Shift};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{evidence, record, routines, setup, stage, trusted};
+use super::{casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::result::dotgit;
+use crate::guard::result::{Surroundings, dotgit};
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths};
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -75,6 +76,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     files::replace(&path, bytes.as_bytes())?;
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
+        kept::forget(hub, work.job());
     }
     Ok(outcome)
 }
@@ -110,7 +112,7 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     let place = worktrees::prepare(hub, &wanted)?;
     say(&format!("worktree {} on {}", place.root.display(), place.branch));
     report.kept.extend(place.parked.clone());
-    let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root)?;
+    let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
     bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = bench.session.display().to_string();
     let _guardian = supervisor.guard(&bench.own_marks(), settings.grace)?;
@@ -121,25 +123,64 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     }
     let before = dotgit::surroundings(&hub.common_dir, &git_dir);
 
-    if let Some(end) = stage::perform_all(hub, report, &bench, &mut watch, say)? {
-        report.after = Some(routines::round(hub, work.scan_after)?);
-        return Ok(end);
-    }
-    report.findings.extend(report.evidence.findings.clone());
-    report.findings.extend(evidence::missing(hub, report));
-    stage::restore_owned(report)?;
-    judge::guards(hub, report, &before)?;
-    if !report.findings.iter().any(Finding::stops)
-        && let Some(end) = judge::tests(hub, report, &bench, &mut watch, &before)?
-    {
-        return Ok(end);
-    }
+    let end = if report.by_agents() {
+        agents_work(hub, report, &bench, &mut watch, &before, say)?
+    } else {
+        commands_work(hub, report, &bench, &mut watch, &before, say)?
+    };
     report.after = Some(routines::round(hub, work.scan_after)?);
+    if let Some(end) = end {
+        return Ok(end);
+    }
     // The rest is told, and is the coordinator's or a person's matter.
     let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
     let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
     Ok(judge::verdict(report))
+}
+
+/// Planner, coder, tester, reviewer. `Some` ends the run.
+fn agents_work(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    before: &Surroundings,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    let kept = kept::Kept::load(hub, report.work.job())?;
+    let mut shift = Shift { hub, report, bench, watch, before, kept, say };
+    let end = shift::perform_all(&mut shift);
+    let guards = std::mem::take(&mut report.guards);
+    report.findings.extend(guards);
+    report.findings.extend(report.evidence.findings.clone());
+    end
+}
+
+/// The order's commands, then guards and tests. `Some` ends the run.
+fn commands_work(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    before: &Surroundings,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    if let Some(end) = stage::perform_all(hub, report, bench, watch, say)? {
+        return Ok(Some(end));
+    }
+    report.findings.extend(report.evidence.findings.clone());
+    report.findings.extend(evidence::missing(hub, report));
+    stage::restore_owned(report)?;
+    judge::guards(hub, report, before)?;
+    report.findings.extend(bench.attempts());
+    if report.findings.iter().any(Finding::stops) {
+        return Ok(None);
+    }
+    let end = judge::tests(hub, report, bench, watch, before)?;
+    let late = bench.attempts().into_iter().filter(|found| !report.findings.contains(found)).collect::<Vec<_>>();
+    report.findings.extend(late);
+    Ok(end)
 }
 
 /// Whether the run may begin. Everything here refuses before anything is started.
@@ -149,10 +190,15 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     if !missing.is_empty() && !request.accept_gaps {
         return Err(incomplete(&missing, &report.work.path).into());
     }
-    if order.commands.is_empty() {
+    if report.by_agents() {
+        casting::require(hub, order)?;
+        for role in &order.stages {
+            prompts::template(hub, order, role)?;
+        }
+    } else if order.commands.is_empty() {
         return Err(Refusal::guard("order.nothing_to_run", "the order has no commands")
             .because("an order that ran nothing completes nothing")
-            .next("give its step commands, or set [commands] default in teof.toml")
+            .next("give its step commands or an agent, or set [commands] default in teof.toml")
             .into());
     }
     let rule = Rule { allow_stale: request.allow_stale_session, ..Rule::default() };

@@ -1,4 +1,4 @@
-//! Stages: what a run consists of. A stage is a name and how it is performed; each ends in a
+//! Stages of an order that carries commands (agents' stages: `shift`). A stage is a name and how it is performed; each ends in a
 //! checkpoint, and what has one is never performed again for the same job.
 
 use std::path::Path;
@@ -27,7 +27,7 @@ pub enum How<'a> {
     Commands(&'a [Command]),
 }
 
-/// The stages of an order. Its roles are agents' matter; commands are one stage of their own.
+/// The stages of an order of commands: they are one.
 pub fn of(work: &Work) -> Vec<Stage<'_>> {
     vec![Stage { name: "commands", how: How::Commands(&work.order.commands) }]
 }
@@ -46,11 +46,10 @@ pub fn perform_all(
         if let Some(done) = place.checkpoints.iter().find(|done| done.stage == stage.name) {
             say(&format!("stage {}: committed by run {}, not done again", stage.name, done.run));
             report.stages.push(StageReport {
-                name: stage.name.into(),
-                round: done.round,
+                passed: true,
                 done_before: true,
-                commands: Vec::new(),
                 commit: Some(done.commit.to_string()),
+                ..StageReport::new(stage.name, done.round)
             });
             report.evidence = match evidence::kept(hub, work.job())? {
                 Some(kept) => kept,
@@ -58,13 +57,7 @@ pub fn perform_all(
             };
             continue;
         }
-        report.stages.push(StageReport {
-            name: stage.name.into(),
-            round: 1,
-            done_before: false,
-            commands: Vec::new(),
-            commit: None,
-        });
+        report.stages.push(StageReport::new(stage.name, 1));
         let How::Commands(commands) = stage.how;
         if let Some(end) = perform(report, commands, bench, watch, say)? {
             return Ok(Some(end));
@@ -135,6 +128,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
     let base = workshop.repo().find_commit(place.base)?.tree()?;
     report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     if let Some(stage) = report.stages.last_mut() {
+        stage.passed = true;
         stage.commit = Some(done.commit.to_string());
     }
     if let Some(place) = &mut report.place {

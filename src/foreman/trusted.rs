@@ -5,7 +5,7 @@ use crate::guard::commands;
 use crate::guard::consent::{self, Action, Actor};
 use crate::hub::Hub;
 use crate::model::command::{Command, Program};
-use crate::model::order::Order;
+use crate::model::order::{Binding, Order};
 use crate::plans::{commands_digest, store};
 
 /// Refuses unless a person's consent, as it stands now, covers unattended execution, and each command
@@ -17,10 +17,32 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     // The settings' tests were granted with teof.toml.
     let tests = order.guardrails.tests.iter().filter(|line| !own.contains(line)).map(|line| shell(line));
     let all: Vec<Command> = order.commands.iter().cloned().chain(tests).collect();
+    roles(hub, order)?;
     let Some(plan) = Approvable::find(hub, order)? else { return trusted.require(None, &all) };
     let (of_the_plan, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|command| plan.holds(command));
     trusted.require(Some((&plan.id, &plan.digest)), &of_the_plan)?;
     trusted.require(None, &rest)
+}
+
+/// A role's command must be one that the settings name for a role: they were granted with teof.toml.
+fn roles(hub: &Hub, order: &Order) -> Result<()> {
+    let settings = hub.settings()?;
+    let routed = settings.routing.iter().flat_map(|route| route.roles.values());
+    let granted: Vec<&str> = settings.roles.values().chain(routed).filter_map(line).collect();
+    match order.roles.values().filter_map(line).find(|line| !granted.contains(line)) {
+        None => Ok(()),
+        Some(line) => {
+            let line = crate::base::text::clip(&crate::base::text::safe(line), 200);
+            Err(Refusal::unattended("commands.untrusted", format!("not trusted to run: {line}"))
+                .because("no role of teof.toml is played by this command")
+                .next("bind it in teof.toml: [roles.tester] command = …, then: teof consent grant")
+                .into())
+        }
+    }
+}
+
+fn line(binding: &Binding) -> Option<&str> {
+    binding.command.as_deref()
 }
 
 /// The order's step as the plan has it now, and the digest that an approval of it names.

@@ -185,7 +185,9 @@ fn a_run_commits_guards_and_leaves_its_evidence() {
     assert_eq!(output["sha256"], teof::base::digest::sha256(&raw));
     let ledger = shop.world.lines("_report/receipts.jsonl");
     let paths: Vec<_> = ledger.iter().map(|line| line["path"].clone()).collect();
-    assert_eq!(paths, [json!("_report/agent/codex-1/tests.json"), outcome["envelope"].clone()]);
+    let bundle = outcome["bundle"].as_str().unwrap();
+    let page = json!(bundle.replace(".json", ".md"));
+    assert_eq!(paths, [json!("_report/agent/codex-1/tests.json"), json!(bundle), page, outcome["envelope"].clone()]);
     let event = shop.world.lines("_bus/events/events.jsonl").pop().unwrap();
     assert_eq!((event["event"].as_str(), event["task_id"].as_str()), (Some("status"), Some(TASK)));
     let claim = shop.world.read_json("_bus/claims/QUEUE-001.json");

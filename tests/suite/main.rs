@@ -3,7 +3,6 @@
 
 mod harness;
 
-mod agents;
 mod claims;
 mod conductor;
 mod consent;
@@ -18,6 +17,7 @@ mod init;
 mod log;
 mod log_loss;
 mod log_read;
+mod pipeline;
 mod plans;
 mod preflight;
 mod race;

@@ -3,7 +3,7 @@
 mod explain;
 mod logs;
 mod run;
-pub mod send;
+mod send;
 mod status;
 mod submit;
 mod words;

@@ -1,6 +1,8 @@
 //! Gives each test its own repository, a cleared environment and, where it wants, a fixed clock.
 #![allow(dead_code)] // Not every test uses every helper.
 
+pub mod agents;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,0 +1,124 @@
+//! How a stage ends: its tree, its result in safety, its checkpoint.
+
+use anyhow::Context;
+use git2::{DiffFormat, DiffOptions, Oid, Repository};
+
+use super::pipeline::CODER;
+use super::prompts::MAX_DIFF;
+use super::report::StageReport;
+use super::shift::{Shift, parked};
+use crate::base::Result;
+use crate::hub::checkpoint::Mark;
+use crate::hub::worktrees::Place;
+use crate::model::outcome::Finding;
+
+/// Ends a stage with a commit of what its role may leave: a coder's changes, of everybody else nothing.
+pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
+    if stage.name != CODER {
+        take_back(shift, &mut stage)?;
+        let place = shift.report.place()?;
+        let tree = place.workshop()?.repo().find_commit(place.tip())?.tree_id();
+        return commit(shift, stage, tree);
+    }
+    let place = shift.report.place()?;
+    let workshop = place.workshop()?;
+    let snapshot = workshop.snapshot(place.tip())?;
+    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    let restored: Vec<_> = snapshot.owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
+    for path in snapshot.nested {
+        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        stage.notes.push(Finding::high("folder.nested_repository", path, message));
+    }
+    shift.report.restored = restored;
+    commit(shift, stage, snapshot.tree)?;
+    super::stage::restore_owned(shift.report)
+}
+
+/// Keeps and commits. In this order: what has a checkpoint is never done again.
+pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()> {
+    let report = &mut *shift.report;
+    let place = report.place()?;
+    stage.notes.extend(strayed(place)?);
+    shift.kept.add(shift.hub, report.work.job(), stage.clone())?;
+    let order = &report.work.order;
+    let mark = Mark {
+        agent: &order.agent_id,
+        job: report.work.job(),
+        run: &report.run,
+        stage: &stage.name,
+        round: stage.round,
+        title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
+    };
+    let done = place.workshop()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
+    stage.commit = Some(done.commit.to_string());
+    let words = if stage.passed { "passed" } else { "sent back" };
+    (shift.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
+    report.stages.push(stage);
+    if let Some(place) = &mut report.place {
+        place.checkpoints.push(done);
+    }
+    Ok(())
+}
+
+/// Takes the tree back to the last checkpoint; what was changed is kept under a ref.
+pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
+    let place = shift.report.place()?;
+    let workshop = place.workshop()?;
+    let tip = place.tip();
+    let snapshot = workshop.snapshot(tip)?;
+    if snapshot.tree == workshop.repo().find_commit(tip)?.tree_id() && snapshot.nested.is_empty() {
+        return Ok(());
+    }
+    match parked(workshop.park(tip, &shift.report.run)?) {
+        Err(finding) => stage.notes.push(finding),
+        Ok(name) => {
+            workshop.reset(&place.branch, tip)?;
+            let whom = &stage.name;
+            let message = match &name {
+                Some(name) => format!("the {whom} changed files; taken back, and kept under {name}"),
+                None => format!("the {whom} changed files; taken back"),
+            };
+            stage.notes.push(Finding::low("tree.taken_back", "", message));
+            shift.report.kept.extend(name);
+        }
+    }
+    Ok(())
+}
+
+/// What became of the branch while somebody worked: the checkpoints are the foreman's.
+fn strayed(place: &Place) -> Result<Option<Finding>> {
+    let repo = Repository::open(&place.git_dir)?;
+    let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
+    let holds = |id: Oid| now == id || repo.graph_descendant_of(now, id).unwrap_or(false);
+    if now == place.tip() {
+        return Ok(None);
+    }
+    let kept = "its own commits are kept under refs/teof/moved, the work is folded into the checkpoint";
+    Ok(Some(match holds(place.base) {
+        true => Finding::low("git.own_commits", "", format!("the branch was moved by the one who works there; {kept}")),
+        false => Finding::high("history.rewritten", "", format!("commits below the base were rewritten; {kept}"))
+            .hint("see what was done to the history: git log refs/teof/moved/<run>"),
+    }))
+}
+
+/// The change so far against its base, as text, bounded.
+pub fn diff(place: &Place) -> Result<String> {
+    let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
+    let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
+    let mut options = DiffOptions::new();
+    options.force_text(true).context_lines(3);
+    let diff = repo.diff_tree_to_tree(Some(&tree(place.base)?), Some(&tree(place.tip())?), Some(&mut options))?;
+    let mut out = Vec::new();
+    // A character is a byte at least; what is cut, the prompt says.
+    let printed = diff.print(DiffFormat::Patch, |_, _, line| {
+        if matches!(line.origin(), '+' | '-' | ' ') {
+            out.push(line.origin() as u8);
+        }
+        out.extend_from_slice(line.content());
+        out.len() <= 8 * MAX_DIFF
+    });
+    match printed {
+        Err(e) if out.len() <= 8 * MAX_DIFF => Err(e.into()),
+        _ => Ok(String::from_utf8_lossy(&out).into_owned()),
+    }
+}

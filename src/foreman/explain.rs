@@ -1,0 +1,152 @@
+//! An order of agents' work, explained: how hard it looked, which route it took, who plays each role, and
+//! what each would be asked now. Nothing is written, nothing is started.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::casting::{self, Player};
+use super::pipeline::{CODER, ROLES};
+use super::prompts::{self, Material};
+use super::work::{Given, Work};
+use crate::base::{Refusal, Result, text};
+use crate::hub::Hub;
+use crate::model::order::{Complexity, Order, Spend};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    pub order: String,
+    pub complexity: Option<Complexity>,
+    pub roles: Vec<Role>,
+    pub passes: u32,
+    pub budget: Spend,
+}
+
+/// A stage of the order and who plays it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Role {
+    pub role: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A template of the person's own, relative to the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Why nobody can play it, as things stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+}
+
+/// A role's prompt as it would be now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Prompt {
+    pub role: String,
+    pub prompt: String,
+}
+
+/// Who plays the order's stages.
+pub fn roles(hub: &Hub, order: &Order) -> Vec<Role> {
+    let one = |stage: &String| {
+        let prompt = order.roles.get(stage).and_then(|binding| binding.prompt.clone());
+        let empty = Role { role: stage.clone(), agent: None, model: None, command: None, prompt, obstacle: None };
+        match casting::player(hub, order, stage) {
+            Ok(Some(Player::Agent { agent, model })) => {
+                let model = model.or(agent.model.clone());
+                Role { agent: Some(agent.name.clone()), model, ..empty }
+            }
+            Ok(Some(Player::Command(line))) => Role { command: Some(line), ..empty },
+            Ok(None) => empty,
+            Err(e) => Role { obstacle: Some(format!("{e:#}")), ..empty },
+        }
+    };
+    order.stages.iter().map(one).collect()
+}
+
+/// Explains an order.
+pub fn explain(hub: &Hub, path: &str, given: &Given) -> Result<Explanation> {
+    let work = Work::read(hub, path, given)?;
+    let order = &work.order;
+    Ok(Explanation {
+        order: work.path.clone(),
+        complexity: order.complexity.clone(),
+        roles: roles(hub, order),
+        passes: order.passes,
+        budget: order.budget,
+    })
+}
+
+/// The prompts of a role, or of all that agents play, for the first round.
+///
+/// # Errors
+/// When the order has no such stage, or a template cannot be used.
+pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<Vec<Prompt>> {
+    let work = Work::read(hub, path, given)?;
+    let order = &work.order;
+    if let Some(role) = role.filter(|role| !order.stages.iter().any(|stage| stage == role)) {
+        let known =
+            if order.stages.is_empty() { ROLES.to_vec() } else { order.stages.iter().map(String::as_str).collect() };
+        return Err(Refusal::usage("order.no_such_stage", format!("the order has no stage {role:?}"))
+            .next(format!("name one of: {}", known.join(", ")))
+            .into());
+    }
+    let findings = order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
+    let mut shown = Vec::new();
+    for stage in order.stages.iter().filter(|stage| role.is_none_or(|role| role == *stage)) {
+        if !matches!(casting::player(hub, order, stage)?, Some(Player::Agent { .. })) {
+            continue;
+        }
+        let findings = if stage == CODER { findings.clone() } else { Vec::new() };
+        let material = Material { findings, ..Material::default() };
+        let template = prompts::template(hub, order, stage)?;
+        let prompt = prompts::render(&template, order, stage, &material, "$TEOF_RECEIPTS_DIR");
+        shown.push(Prompt { role: stage.clone(), prompt });
+    }
+    Ok(shown)
+}
+
+impl Role {
+    /// One line for people.
+    pub fn words(&self) -> String {
+        let who = match (&self.agent, &self.command, &self.obstacle) {
+            (_, _, Some(why)) => format!("nobody: {why}"),
+            (Some(agent), _, _) => {
+                let model = self.model.as_ref().map(|model| format!(" with {model}")).unwrap_or_default();
+                format!("{agent}{model}")
+            }
+            (_, Some(line), _) => format!("command: {line}"),
+            _ => "the order's tests alone".to_owned(),
+        };
+        let prompt = self.prompt.as_ref().map(|path| format!(" (prompt {path})")).unwrap_or_default();
+        text::safe(&format!("{}: {who}{prompt}", self.role))
+    }
+}
+
+impl Explanation {
+    pub fn words(&self) -> String {
+        let mut out = String::new();
+        match &self.complexity {
+            Some(found) => {
+                let _ = writeln!(out, "complexity {} of 10", found.score);
+                for (what, points) in &found.parts {
+                    let _ = writeln!(out, "  {points:>2}  {}", text::safe(what));
+                }
+                let _ = writeln!(out, "route      {}", text::safe(&found.route));
+            }
+            None => out.push_str("complexity was not looked at\n"),
+        }
+        for role in &self.roles {
+            let _ = writeln!(out, "role       {}", role.words());
+        }
+        if self.roles.is_empty() {
+            out.push_str("the order has commands and no roles\n");
+        }
+        let limit = |value: String, none: bool| if none { "any".to_owned() } else { value };
+        let Spend { tokens, cost } = self.budget;
+        let (tokens, cost) = (limit(tokens.to_string(), tokens == 0), limit(format!("{cost}"), cost == 0.0));
+        let _ = write!(out, "passes     {} of the coder; budget: {tokens} tokens, {cost} dollars", self.passes);
+        out
+    }
+}

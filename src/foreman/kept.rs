@@ -1,0 +1,110 @@
+//! What the stages of a job came to, kept on this machine until the job's record has it.
+//!
+//! A stage's result is safe before its checkpoint is made: a worker that dies between the two does the
+//! stage again, and one that dies after it finds here what the checkpoint is worth.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::pipeline::{Done, REVIEWER, TESTER};
+use super::report::StageReport;
+use crate::base::{Result, files, json};
+use crate::hub::Hub;
+use crate::hub::checkpoint::Checkpoint;
+use crate::model::agent::Usage;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    /// What all calls of the job used, those of stages without a checkpoint too.
+    pub spent: Usage,
+    /// Calls so far, by stage and round: no two have the same session.
+    calls: BTreeMap<String, u32>,
+    /// What each session used.
+    sessions: BTreeMap<String, Usage>,
+    results: Vec<StageReport>,
+}
+
+fn file(job: &str) -> String {
+    format!("stages/{job}.json")
+}
+
+impl Kept {
+    pub fn load(hub: &Hub, job: &str) -> Result<Kept> {
+        let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
+        // It is replaced as a whole; one that cannot be read is none.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    fn save(&self, hub: &Hub, job: &str) -> Result<()> {
+        let path = hub.local(&file(job));
+        files::create_parent(&path)?;
+        files::replace(&path, json::compact(self).as_bytes())
+    }
+
+    /// Counts a call before it is made; gives back its number.
+    pub fn begin(&mut self, hub: &Hub, job: &str, stage: &str, round: u32) -> Result<u32> {
+        let number = self.calls.entry(format!("{stage}-{round}")).or_default();
+        *number += 1;
+        let number = *number;
+        self.save(hub, job)?;
+        Ok(number)
+    }
+
+    pub fn used(&mut self, hub: &Hub, job: &str, session: Option<&str>, usage: Usage) -> Result<()> {
+        self.spent = self.spent.plus(usage);
+        if let Some(session) = session {
+            let known = self.sessions.entry(session.to_owned()).or_default();
+            *known = known.plus(usage);
+        }
+        self.save(hub, job)
+    }
+
+    pub fn of_session(&self, session: &str) -> Option<Usage> {
+        self.sessions.get(session).copied()
+    }
+
+    pub fn add(&mut self, hub: &Hub, job: &str, result: StageReport) -> Result<()> {
+        self.results.push(result);
+        self.save(hub, job)
+    }
+
+    /// The results of the stages that have a checkpoint, in order.
+    ///
+    /// A judgement whose result was lost counts as not made; work whose result was lost counts as done.
+    pub fn of(&self, checkpoints: &[Checkpoint]) -> Vec<StageReport> {
+        let mut found = Vec::new();
+        for done in checkpoints {
+            let same = |kept: &&StageReport| {
+                kept.name == done.stage && kept.round == done.round && kept.run.as_deref() == Some(&done.run)
+            };
+            let mut result = match self.results.iter().rev().find(same) {
+                Some(kept) => kept.clone(),
+                None if [TESTER, REVIEWER].contains(&done.stage.as_str()) => continue,
+                None => StageReport { passed: true, ..StageReport::new(&done.stage, done.round) },
+            };
+            result.commit = Some(done.commit.to_string());
+            result.done_before = true;
+            found.push(result);
+        }
+        found
+    }
+}
+
+/// What the pipeline is told of stages.
+pub fn history(stages: &[StageReport]) -> Vec<Done> {
+    let done = |stage: &StageReport| Done {
+        stage: stage.name.clone(),
+        round: stage.round,
+        passed: stage.passed,
+        findings: stage.findings.clone(),
+    };
+    stages.iter().filter(|stage| stage.commit.is_some()).map(done).collect()
+}
+
+/// The record has it all.
+pub fn forget(hub: &Hub, job: &str) {
+    if let Err(e) = files::remove(&hub.local(&file(job))) {
+        tracing::debug!("kept results were not removed: {e:#}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Fake agents: small programs that print what an agent prints, and do what a file tells them to.
+//!
+//! A fake is a shell script whose stream has claude's form. On its n-th call it takes the lines of
+//! `<folder>/<name>/<n>`, or of `<folder>/<name>/default`, as a script in its worktree; functions are at
+//! hand: `answer JSON` ends with success, `say TEXT` speaks, `use_tokens N` counts, `limit AT` is out of
+//! credit. Every call leaves its prompt in `<n>.prompt`, its arguments in `<n>.args`, its environment in `<n>.env`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// A fake agent.
+pub struct Fake {
+    pub name: String,
+    folder: PathBuf,
+}
+
+const SCRIPT: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+n=$(($(cat "$here/calls" 2>/dev/null || echo 0) + 1))
+echo $n > "$here/calls"
+printf '%s\n' "$@" > "$here/$n.args"
+env > "$here/$n.env"
+cat > "$here/$n.prompt"
+session=none
+for arg in "$@"; do case $arg in --session-id=*|--resume=*) session=${arg#*=} ;; esac; done
+tokens=100
+use_tokens() { tokens=$1; printf '{"type":"assistant","message":{"id":"m'$1'","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":%s,"output_tokens":0}}}\n' "$1"; }
+say() { printf '{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"%s"}]}}\n' "$1"; }
+quoted() { printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g' | tr '\n' ' '; }
+result() { printf '{"type":"result","subtype":"%s","is_error":%s,"result":"%s","session_id":"%s","total_cost_usd":0.01,"usage":{"input_tokens":%s,"output_tokens":10}}\n' "$1" "$2" "$(quoted "$3")" "$session" "$tokens"; }
+answer() { result success false "$1"; }
+limit() {
+  printf '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":%s,"rateLimitType":"five_hour"},"session_id":"%s"}\n' "$1" "$session"
+  printf '{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"limit","session_id":"%s"}\n' "$session"
+  exit 1
+}
+printf '{"type":"system","subtype":"init","session_id":"%s","model":"fake-1"}\n' "$session"
+deed="$here/$n"
+[ -f "$deed" ] || deed="$here/default"
+. "$deed"
+"#;
+
+/// Answers that need nothing more.
+pub const DONE: &str = r#"answer '{"analysis": "did it", "commands": [], "receipts": []}'"#;
+pub const APPROVE: &str = r#"answer '{"analysis": "good", "commands": [], "receipts": [], "verdict": "approve", "confidence": 90, "findings": []}'"#;
+pub const REJECT: &str = r#"answer '{"analysis": "bad", "commands": [], "receipts": [], "verdict": "reject", "confidence": 80, "findings": [{"file": "src/code.txt", "line": 1, "message": "spell it right", "severity": "high"}]}'"#;
+
+impl Fake {
+    /// Makes a fake in `folder/<name>`; `default` is what it does when no call has a script of its own.
+    pub fn new(folder: &Path, name: &str, default: &str) -> Fake {
+        let fake = Fake { name: name.to_owned(), folder: folder.join(name) };
+        fs::create_dir_all(&fake.folder).unwrap();
+        fs::write(fake.program(), SCRIPT).unwrap();
+        fs::set_permissions(fake.program(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(fake.folder.join("default"), default).unwrap();
+        fake
+    }
+
+    pub fn program(&self) -> PathBuf {
+        self.folder.join("agent")
+    }
+
+    /// Says what its n-th call does.
+    pub fn on(&self, call: u32, script: &str) -> &Fake {
+        fs::write(self.folder.join(call.to_string()), script).unwrap();
+        self
+    }
+
+    /// How often it was called.
+    pub fn calls(&self) -> u32 {
+        fs::read_to_string(self.folder.join("calls")).map_or(0, |text| text.trim().parse().unwrap())
+    }
+
+    pub fn prompt(&self, call: u32) -> String {
+        fs::read_to_string(self.folder.join(format!("{call}.prompt"))).unwrap()
+    }
+
+    pub fn args(&self, call: u32) -> String {
+        fs::read_to_string(self.folder.join(format!("{call}.args"))).unwrap()
+    }
+
+    pub fn env(&self, call: u32) -> String {
+        fs::read_to_string(self.folder.join(format!("{call}.env"))).unwrap()
+    }
+
+    /// A file that a script of this fake may write and a test may wait for.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Its section of `teof.toml`.
+    pub fn settings(&self) -> String {
+        format!(
+            "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\nsession_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\n",
+            self.name,
+            Value::from(self.program().display().to_string())
+        )
+    }
+}
