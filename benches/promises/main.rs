@@ -10,6 +10,7 @@ mod coordinator;
 mod growth;
 mod measure;
 mod start;
+mod streams;
 mod world;
 
 fn main() {
@@ -17,13 +18,14 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 6] = [
+    let all: [(&str, fn()); 7] = [
         ("start", start::version),
         ("bus", start::bus),
         ("growth", growth::growth),
         ("preflight", growth::preflight),
         ("latency", coordinator::latency),
         ("idle", coordinator::idle),
+        ("streams", streams::streams),
     ];
     for (name, figure) in all {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {

@@ -50,7 +50,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Seats: list, use, save, restore.
+    /// Seats: list, use, save, restore; and the agents' programs: doctor.
     Agent(Lazy<agent::Args>),
     /// Claims, events and messages.
     Bus(Lazy<bus::Args>),

@@ -4,7 +4,7 @@
 //! it now: slots, one step per plan, operators' words, seats and their limits.
 
 use super::input::{Action, Decision, Offer, Skipped, View};
-use super::state::{Given, Job, Phase};
+use super::state::{Given, Job, Phase, Work};
 use super::step::{Turn, closed, has_slot};
 use crate::base::digest;
 
@@ -67,6 +67,9 @@ impl Turn<'_> {
         if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
             return Some(format!("has the job {}", job.id));
         }
+        if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
+            return Some(format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason));
+        }
         let plan = offer.plan.as_ref()?;
         let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
         Some(format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id))
@@ -123,11 +126,16 @@ impl Turn<'_> {
             phase: Phase::Giving,
             epoch: None,
             order: None,
+            work: Work { agents: offer.agents, ..Work::default() },
             run: 1,
             failures: 0,
             interruptions: 0,
             wish: None,
             last: None,
+            counted: Default::default(),
+            decision: None,
+            rework: None,
+            pull_request: None,
             chosen_at: self.now,
         });
         self.act(Action::Decide(Decision {

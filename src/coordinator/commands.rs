@@ -61,6 +61,7 @@ impl Turn<'_> {
                 self.end(if now { How::Now } else { How::Stage });
                 Ok("the coordinator ends when its workers have".into())
             }
+            Command::Reviewed { job, run, word: said } => self.reviewed(&job, &run, said, &word),
             Command::ResetBreaker => match self.state.breaker.open.take() {
                 Some(trip) => {
                     self.state.breaker.failures_in_a_row = 0;
@@ -161,6 +162,7 @@ fn name(command: &Command) -> &'static str {
         Command::Skip { .. } => "skip",
         Command::Stop { .. } => "stop",
         Command::ResetBreaker => "reset-breaker",
+        Command::Reviewed { .. } => "reviewed",
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::rules::Rules;
-use super::state::{Ending, Word};
+use super::state::{Ending, Word, Work};
 use crate::base::Stamp;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Finding, Outcome};
 use crate::model::plan::Link;
 
 /// Everything that the coordinator is told. Time is told beside each.
@@ -54,6 +54,19 @@ pub struct View {
     pub seats: Vec<Seat>,
     /// Backlog items in progress without a live claim.
     pub orphans: Vec<String>,
+    /// Decisions about jobs under review that show in the repository or on its pull requests.
+    pub reviews: Vec<Reviewed>,
+}
+
+/// A decision that was found, not told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reviewed {
+    pub job: String,
+    /// The run whose result it is about.
+    pub run: String,
+    pub word: ReviewWord,
+    /// Where it was seen, in words that follow "merged" or "rejected".
+    pub by: String,
 }
 
 /// A piece of work that the selector would give next.
@@ -133,6 +146,25 @@ pub enum Command {
         now: bool,
     },
     ResetBreaker,
+    /// A decision about the result of a job's run. `run` is what the bundle says: a decision about an
+    /// earlier result does not hit a later one.
+    Reviewed {
+        job: String,
+        run: String,
+        word: ReviewWord,
+    },
+}
+
+/// What was decided about a finished job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum ReviewWord {
+    /// The target branch has it, by this commit.
+    Merged { commit: String },
+    /// Nobody wants it; the note says why.
+    Rejected,
+    /// The coder is to go on with it. `fresh`: a person wants it so, and the count of passes begins anew.
+    Rework { findings: Vec<Finding>, fresh: bool },
 }
 
 /// How a worker is to end.
@@ -150,8 +182,8 @@ pub enum Effect {
     /// [`Input::Reply`]. With `check` it may have been performed already, by a process that
     /// died before it knew.
     Do { id: u64, action: Action, check: bool },
-    /// Read the world; the answer is [`Input::View`].
-    Look,
+    /// Read the world; the answer is [`Input::View`]. With `remote` also what costs a process or the network.
+    Look { remote: bool },
     /// Tell a worker to end.
     Tell { run: String, task: String, how: How },
     /// The operator's command took effect, or not; its file can go.
@@ -184,6 +216,12 @@ pub enum Action {
     Order { job: String },
     /// The worker. Checked by its run lock and its outcome.
     Spawn { job: String, run: String },
+    /// A longer lease for a claim whose job waits so long. Safe to repeat.
+    Keep { job: String, until: Stamp },
+    /// The step's note and the claim's longer lease while a person decides. Safe to repeat.
+    Await { job: String },
+    /// The branch is pushed and offered as a pull request, where that is possible. Checked by branch.
+    Deliver { job: String },
     /// Step, backlog item and claim after the work. Checked by each of them.
     Settle { job: String, ending: Ending },
     /// A line on `manager-report`. Checked by its id.
@@ -199,11 +237,20 @@ pub enum Action {
 impl Action {
     pub fn job(&self) -> Option<&str> {
         match self {
-            Action::Give { job } | Action::Order { job } | Action::Spawn { job, .. } | Action::Settle { job, .. } => {
-                Some(job)
-            }
-            _ => None,
+            Action::Give { job }
+            | Action::Order { job }
+            | Action::Spawn { job, .. }
+            | Action::Keep { job, .. }
+            | Action::Await { job }
+            | Action::Deliver { job }
+            | Action::Settle { job, .. } => Some(job),
+            Action::Note { .. } | Action::Decide(_) | Action::Reset { .. } | Action::Commit => None,
         }
+    }
+
+    /// Whether it begins something, or takes long: not what an errand is for.
+    pub fn is_no_errand(&self) -> bool {
+        matches!(self, Action::Give { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
     }
 }
 
@@ -238,9 +285,14 @@ pub enum Reply {
     Given {
         epoch: u64,
     },
-    /// [`Action::Order`]: the order lies there, relative to the hub.
+    /// [`Action::Order`]: the order lies there, relative to the hub, and asks for that.
     Ordered {
         path: String,
+        work: Work,
+    },
+    /// [`Action::Deliver`]: the pull request, if there can be one.
+    Delivered {
+        pull_request: Option<u64>,
     },
     /// It will not become possible by itself.
     Refused {

@@ -4,13 +4,13 @@ use super::input::{Action, Effect, How, Reply, RunIs};
 use super::state::{Ending, Job, Last, Phase, Trip};
 use super::step::{Turn, closed, has_slot};
 use crate::base::text;
-use crate::model::outcome::{Outcome, Verdict};
+use crate::model::outcome::{Finding, Outcome, Verdict};
 
 /// The longest reason that is kept in the state, in characters.
 const MAX_REASON: usize = 300;
 
 impl Turn<'_> {
-    fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
+    pub(super) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
 
@@ -18,13 +18,15 @@ impl Turn<'_> {
     pub(super) fn start_what_rests(&mut self) {
         for at in 0..self.state.jobs.len() {
             let job = &self.state.jobs[at];
+            let awake = self.state.asleep(&job.work.agents, self.now).is_none();
             let ready = match job.phase {
-                Phase::Held => true,
-                Phase::Waiting { until } => until <= self.now,
+                Phase::Held => awake,
+                Phase::Waiting { until } => awake && until <= self.now,
                 _ => false,
             };
             let id = job.id.clone();
-            if job.wish.is_some() && matches!(job.phase, Phase::Held | Phase::Waiting { .. }) {
+            if job.wish.is_some() && matches!(job.phase, Phase::Held | Phase::Waiting { .. } | Phase::Review { .. }) {
+                self.forget(&id, |action| !matches!(action, Action::Settle { .. }));
                 self.settle(&id, Ending::Cancelled);
             } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.rules) {
                 self.begin(&id);
@@ -55,20 +57,20 @@ impl Turn<'_> {
                 self.note_reason(id, &why);
                 self.settle(id, Ending::Dropped);
             }
-            Reply::Done | Reply::Ordered { .. } | Reply::Failed { .. } => {}
+            Reply::Done | Reply::Ordered { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
         }
     }
 
     pub(super) fn was_ordered(&mut self, id: &str, reply: Reply) {
         match reply {
-            Reply::Ordered { path } => {
+            Reply::Ordered { path, work } => {
                 let Some(job) = self.job_mut(id) else { return };
-                job.order = Some(path);
+                (job.order, job.work) = (Some(path), work);
                 self.go_on(id);
             }
             Reply::Refused { why } => self.block(id, &why),
             Reply::NotNow { why } => self.hold_back(id, why),
-            Reply::Done | Reply::Given { .. } | Reply::Failed { .. } => {}
+            Reply::Done | Reply::Given { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
         }
     }
 
@@ -85,7 +87,7 @@ impl Turn<'_> {
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => self.failed(id, &why),
-            Reply::Given { .. } | Reply::Ordered { .. } | Reply::Failed { .. } => {}
+            Reply::Given { .. } | Reply::Ordered { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
         }
     }
 
@@ -99,6 +101,9 @@ impl Turn<'_> {
         } else if job.order.is_none() {
             self.enter(id, Phase::Ordering);
             self.act(Action::Order { job: id.to_owned() });
+        } else if let Some((_, suspension)) = self.state.asleep(&job.work.agents, self.now) {
+            let until = suspension.until;
+            self.enter(id, Phase::Waiting { until });
         } else {
             let run = job.run_id();
             self.enter(id, Phase::Spawning);
@@ -129,6 +134,7 @@ impl Turn<'_> {
 
     fn ended(&mut self, id: &str, outcome: &Outcome) {
         let reason = text::clip(&outcome.reason, MAX_REASON);
+        self.count(id, outcome);
         let Some(job) = self.job_mut(id) else { return };
         let cancelled = job.wish.is_some();
         job.last = Some(Last {
@@ -137,24 +143,33 @@ impl Turn<'_> {
             reason: reason.clone(),
             commit: outcome.commit.clone(),
             envelope: outcome.envelope.clone(),
+            bundle: outcome.bundle.clone(),
+            passes: outcome.passes,
         });
-        self.forget_start(id);
+        // The worker is known to have run: its start needs no result any more.
+        self.forget(id, |action| matches!(action, Action::Spawn { .. }));
         self.state.unrecorded_since.get_or_insert(self.now);
         match outcome.verdict {
-            // A word that comes after the work is done comes too late.
+            // A word that comes after the work is done comes too late, unless a person decides about it anyway.
             Verdict::Succeeded => {
                 self.state.breaker.failures_in_a_row = 0;
-                self.settle(id, Ending::Done);
+                match self.state.job(id).is_some_and(|job| self.needs_review(job)) {
+                    true => self.submit_result(id),
+                    false => self.settle(id, Ending::Done),
+                }
             }
             _ if cancelled => self.settle(id, Ending::Cancelled),
             Verdict::Failed => self.failed(id, &reason),
+            Verdict::Paused if outcome.suspended.is_some() => {
+                outcome.suspended.iter().for_each(|suspended| self.suspend(id, suspended));
+            }
             Verdict::Paused => {
                 self.say(Some(id.to_owned()), format!("paused: {reason}"));
                 self.enter(id, Phase::Held);
             }
             Verdict::Blocked | Verdict::Refused => {
                 self.state.totals.guard_refusals += 1;
-                self.block(id, &reason);
+                self.block(id, &format!("{}{}", outcome.reason, beyond(outcome)));
             }
         }
         self.weigh(id, outcome);
@@ -177,7 +192,7 @@ impl Turn<'_> {
         let now = self.now;
         let Some(job) = self.job_mut(id) else { return };
         let reason = "the worker died without leaving an outcome".to_owned();
-        job.last = Some(Last { run: run.to_owned(), verdict: None, reason, commit: None, envelope: None });
+        job.last = Some(silent(run.to_owned(), reason, job.last.as_ref()));
         if job.wish.is_some() {
             self.settle(id, Ending::Cancelled);
         } else if witnessed {
@@ -205,15 +220,20 @@ impl Turn<'_> {
         // A run that left an outcome is over; one that died is resumed, so that what it committed counts.
         if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
             job.run += 1;
+            job.counted = Default::default();
         }
+        job.decision = None;
         job.phase = Phase::Waiting { until: now.plus(*wait) };
         self.state.totals.retries += 1;
         let wait = crate::base::time::show_span(*wait);
         self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; again in {wait}"));
     }
 
-    fn block(&mut self, id: &str, reason: &str) {
+    pub(super) fn block(&mut self, id: &str, reason: &str) {
         self.note_reason(id, reason);
+        if let Some(job) = self.job_mut(id) {
+            job.decision = None;
+        }
         self.state.breaker.failures_in_a_row += 1;
         let row = self.state.breaker.failures_in_a_row;
         if row >= self.rules.breaker_after {
@@ -222,7 +242,7 @@ impl Turn<'_> {
         self.settle(id, Ending::Blocked);
     }
 
-    fn trip(&mut self, id: &str, reason: String) {
+    pub(super) fn trip(&mut self, id: &str, reason: String) {
         if self.state.breaker.open.is_some() {
             return;
         }
@@ -234,14 +254,14 @@ impl Turn<'_> {
     }
 
     /// Keeps a reason that no outcome brought.
-    fn note_reason(&mut self, id: &str, reason: &str) {
+    pub(super) fn note_reason(&mut self, id: &str, reason: &str) {
         let reason = text::clip(reason, MAX_REASON);
         let Some(job) = self.job_mut(id) else { return };
         match &mut job.last {
             Some(last) => last.reason = reason,
             None => {
                 let run = job.run_id();
-                job.last = Some(Last { run, verdict: None, reason, commit: None, envelope: None });
+                job.last = Some(silent(run, reason, None));
             }
         }
     }
@@ -256,6 +276,7 @@ impl Turn<'_> {
         let Some(job) = self.job_mut(id) else { return };
         job.phase = Phase::Over { ending, at: now };
         let name = format!("{} ({})", job.task, job.seat);
+        let decided = job.decision.is_some();
         let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
@@ -278,26 +299,28 @@ impl Turn<'_> {
         self.say(Some(id.to_owned()), text.clone());
         if ending != Ending::Dropped {
             let text = format!("{name} is {text}");
-            self.act(Action::Note { text, job: Some(id.to_owned()), alert: ending == Ending::Blocked });
+            // What a person decided needs nobody's attention.
+            let alert = ending == Ending::Blocked && !decided;
+            self.act(Action::Note { text, job: Some(id.to_owned()), alert });
         }
     }
 
-    fn enter(&mut self, id: &str, phase: Phase) {
+    pub(super) fn enter(&mut self, id: &str, phase: Phase) {
         if let Some(job) = self.job_mut(id) {
             job.phase = phase;
         }
     }
 
-    /// The worker is known to have run: its start needs no result any more.
-    fn forget_start(&mut self, id: &str) {
+    /// Takes back actions of a job whose result is of no interest any more.
+    pub(super) fn forget(&mut self, id: &str, which: impl Fn(&Action) -> bool) {
         let Turn { state, .. } = self;
         let life = &mut state.life;
         state.pending.retain(|pending| {
-            let keep = !matches!(&pending.action, Action::Spawn { job, .. } if job == id);
-            if !keep {
+            let drop = pending.action.job() == Some(id) && which(&pending.action);
+            if drop {
                 life.flying.remove(&pending.id);
             }
-            keep
+            !drop
         });
     }
 
@@ -345,5 +368,31 @@ impl Turn<'_> {
         }
         self.say(None, format!("{task} was in progress without a live claim; it is open again"));
         self.state.life.look_again = true;
+    }
+}
+
+/// What is known of a run that left no outcome; what an earlier one left stays known.
+fn silent(run: String, reason: String, before: Option<&Last>) -> Last {
+    let passes = before.map_or(0, |last| last.passes);
+    Last { run, verdict: None, reason, commit: None, envelope: None, bundle: None, passes }
+}
+
+/// The findings that a refusal's reason does not tell, in words that follow it.
+fn beyond(outcome: &Outcome) -> String {
+    let untold = outcome.findings.iter().filter(|found| !outcome.reason.contains(&found.message));
+    summary(&untold.cloned().collect::<Vec<_>>())
+}
+
+/// The first findings, in words that follow a reason.
+pub(super) fn summary(findings: &[Finding]) -> String {
+    let one = |found: &Finding| {
+        let at = found.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = found.path.as_deref().map(|path| format!("{path}{at}: ")).unwrap_or_default();
+        format!("{place}{}", text::clip(&text::safe(&found.message), 100))
+    };
+    let told: Vec<_> = findings.iter().take(3).map(one).collect();
+    match told.is_empty() {
+        true => String::new(),
+        false => format!(": {}", told.join("; ")),
     }
 }

@@ -19,6 +19,8 @@ pub struct Life {
     pub looking: bool,
     /// Another look is needed.
     pub look_again: bool,
+    /// The next look also asks what costs a process or the network.
+    pub ask_remote: bool,
     /// Whether the last look still tells what there is to do.
     pub seen: Option<Seen>,
     pub next_poll: Option<Stamp>,

@@ -10,13 +10,15 @@ pub mod input;
 mod jobs;
 pub mod life;
 pub mod places;
+mod review;
 pub mod rules;
 pub mod shell;
+mod spend;
 pub mod state;
 pub mod step;
 pub mod store;
 
-pub use input::{Action, Command, Effect, Input, Reply};
+pub use input::{Action, Command, Effect, Input, Reply, ReviewWord};
 pub use rules::Rules;
 pub use state::State;
 pub use step::{next_wake, step};

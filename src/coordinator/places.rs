@@ -17,6 +17,8 @@ pub enum Standing {
     Running,
     /// It goes on later.
     Waiting,
+    /// It waits for a person's review.
+    Review,
     /// Its job is over.
     Finished,
     /// Left to people, with work in it that no commit can hold.
@@ -30,6 +32,7 @@ impl Standing {
         match self {
             Standing::Running => "running",
             Standing::Waiting => "waiting",
+            Standing::Review => "review",
             Standing::Finished => "finished",
             Standing::Kept => "kept",
             Standing::Hub => "hub",
@@ -49,6 +52,7 @@ pub fn standing(hub: &Hub, state: &State, seen: &Seen) -> Standing {
     match over_since(state, seen) {
         Some(_) => Standing::Finished,
         None if seen.task.as_ref().is_some_and(alive) => Standing::Running,
+        None if job_of(state, seen).is_some_and(|job| matches!(job.phase, Phase::Review { .. })) => Standing::Review,
         None => Standing::Waiting,
     }
 }

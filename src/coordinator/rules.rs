@@ -33,6 +33,14 @@ pub struct Rules {
     pub commit_every: Option<Duration>,
     /// How many finished jobs are remembered.
     pub keep: usize,
+    /// Whether a person decides about the results of approved commands too.
+    pub review_commands: bool,
+    /// Tokens that a day's jobs may use; 0: any number.
+    pub day_tokens: u64,
+    /// Dollars that a day's jobs may cost; 0: any sum.
+    pub day_cost: f64,
+    /// Do what is left to be done, begin nothing, leave.
+    pub errand: bool,
     /// Leave when there is nothing to do.
     pub until_idle: bool,
     /// Choose at most so many jobs, then leave.
@@ -53,6 +61,10 @@ impl Default for Rules {
             cool_down: 5 * MINUTE,
             commit_every: Some(10 * MINUTE),
             keep: 200,
+            review_commands: false,
+            day_tokens: 0,
+            day_cost: 0.0,
+            errand: false,
             until_idle: false,
             max_jobs: None,
         }

@@ -3,13 +3,15 @@
 //!
 //! Only data. Nothing here decides, reads a clock or touches a disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::input::Action;
+use super::input::{Action, ReviewWord};
 use super::life::Life;
 use crate::base::{Refusal, Result, Stamp, json};
+use crate::model::agent::Usage;
+use crate::model::order::{Order, Rework};
 use crate::model::outcome::Verdict;
 use crate::model::plan::Link;
 
@@ -51,6 +53,10 @@ pub struct State {
     /// Seat to what it was given today.
     pub given: BTreeMap<String, Given>,
     pub totals: Totals,
+    /// Agent to when it may be called again: its account ran into a limit.
+    pub suspended: BTreeMap<String, Suspension>,
+    /// What agents used.
+    pub spent: Spent,
     /// Since when the record holds something that is not committed.
     pub unrecorded_since: Option<Stamp>,
     /// The consent under which jobs are chosen, and how many were chosen before it.
@@ -79,6 +85,9 @@ pub struct Job {
     pub epoch: Option<u64>,
     /// The work order, relative to the hub.
     pub order: Option<String>,
+    /// What the order asks for.
+    #[serde(default)]
+    pub work: Work,
     /// Which run it is, from 1. A run that died is resumed under its own number.
     pub run: u32,
     /// Process failures and time-outs so far.
@@ -89,6 +98,18 @@ pub struct Job {
     pub wish: Option<Wish>,
     /// What the last run came to.
     pub last: Option<Last>,
+    /// What the current run used so far, as far as it is counted in [`State::spent`].
+    #[serde(default)]
+    pub counted: Usage,
+    /// What was decided about its result.
+    #[serde(default)]
+    pub decision: Option<Decision>,
+    /// It was sent back after its work was finished: what for, and what to go on from.
+    #[serde(default)]
+    pub rework: Option<Rework>,
+    /// The number of its pull request.
+    #[serde(default)]
+    pub pull_request: Option<u64>,
     pub chosen_at: Stamp,
 }
 
@@ -107,9 +128,19 @@ impl Job {
         matches!(self.phase, Phase::Giving | Phase::Ordering | Phase::Spawning | Phase::Running { .. })
     }
 
-    /// Whether it waits for time or permission, with nothing under way.
+    /// Whether it waits for time, permission or a decision, with nothing under way.
     pub fn rests(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Over { .. })
+        matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Review { .. } | Phase::Over { .. })
+    }
+
+    /// Whether its work is finished and a person is to decide about it.
+    pub fn is_under_review(&self) -> bool {
+        matches!(self.phase, Phase::Review { .. })
+    }
+
+    /// The commit that its last run left.
+    pub fn commit(&self) -> Option<&str> {
+        self.last.as_ref().and_then(|last| last.commit.as_deref())
     }
 }
 
@@ -131,6 +162,10 @@ pub enum Phase {
     },
     /// Nothing is wrong with it; it goes on when things may start again.
     Held,
+    /// Its work is finished and a person is to decide about it; its claim is kept.
+    Review {
+        since: Stamp,
+    },
     /// Its step, claim and backlog item are being set.
     Settling {
         ending: Ending,
@@ -145,7 +180,7 @@ pub enum Phase {
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     Done,
-    /// A guard refused it, or every attempt failed.
+    /// A guard or a person refused it, or every attempt failed.
     Blocked,
     /// An operator ended it; its step is open again.
     Cancelled,
@@ -193,6 +228,55 @@ pub struct Last {
     pub commit: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
+    /// The review bundle, relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The coder's passes so far.
+    #[serde(default)]
+    pub passes: u32,
+}
+
+/// What a job's order asks for, as far as decisions depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// Agents work on it, in stages: a person decides about the result.
+    pub staged: bool,
+    /// The agents that it cannot be done without.
+    pub agents: Vec<String>,
+    /// How often the coder may try.
+    pub passes: u32,
+}
+
+impl Work {
+    pub fn of(order: &Order) -> Work {
+        let agents: BTreeSet<_> = order.roles.values().filter_map(|role| role.agent.clone()).collect();
+        Work { staged: !order.stages.is_empty(), agents: agents.into_iter().collect(), passes: order.passes }
+    }
+}
+
+/// What was decided about a job's result, and who said so or where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub word: ReviewWord,
+    /// In words that follow "merged" or "rejected".
+    pub by: String,
+}
+
+/// Until when an agent is not called, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    pub until: Stamp,
+    pub reason: String,
+}
+
+/// What agents used, on the day of the last use and since the file exists.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spent {
+    pub day: String,
+    pub today: Usage,
+    pub total: Usage,
 }
 
 /// Work that an operator asked for by name.
@@ -218,9 +302,9 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// It waits for somebody to allow it, not for its result.
+    /// It waits for somebody to allow it, not for its result. Nothing waits for a delivery.
     pub fn is_held_back(&self) -> bool {
-        self.failures == 0 && self.after.is_some()
+        self.after.is_some() && (self.failures == 0 || matches!(self.action, Action::Deliver { .. }))
     }
 }
 
@@ -266,6 +350,9 @@ pub struct Totals {
     /// Guard refusals, which are never retried.
     pub guard_refusals: u64,
     pub breaker_trips: u64,
+    /// How often finished work was sent back.
+    #[serde(default)]
+    pub reworks: u64,
 }
 
 impl State {
@@ -310,6 +397,12 @@ impl State {
 
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
+    }
+
+    /// The first of these agents that may not be called, and until when.
+    pub fn asleep<'a>(&'a self, agents: &'a [String], now: Stamp) -> Option<(&'a str, &'a Suspension)> {
+        let found = agents.iter().filter_map(|agent| Some((agent.as_str(), self.suspended.get(agent)?)));
+        found.filter(|(_, suspension)| suspension.until > now).max_by_key(|(_, suspension)| suspension.until)
     }
 
     /// How many jobs were chosen since the consent that stands was granted.

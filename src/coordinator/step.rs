@@ -28,12 +28,19 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
     let life = &state.life;
     let rules = life.rules.as_ref()?;
     let retries = state.pending.iter().filter(|p| !life.flying.contains(&p.id)).filter_map(|p| p.after);
+    let awake = |job: &Job, at: Stamp| state.asleep(&job.work.agents, at).is_none();
     let attempts = state.jobs.iter().filter_map(|job| match job.phase {
-        Phase::Waiting { until } if closed(state, &job.task).is_none() && has_slot(state, rules) => Some(until),
+        Phase::Waiting { until }
+            if closed(state, &job.task).is_none() && has_slot(state, rules) && awake(job, until) =>
+        {
+            Some(until)
+        }
         Phase::Running { since } if !life.told_workers.contains_key(&job.run_id()) => Some(since.plus(rules.deadline)),
         _ => None,
     });
-    life.next_poll.into_iter().chain(retries).chain(attempts).chain(commit_due(state, rules)).min()
+    let awakenings = state.suspended.values().map(|suspension| suspension.until);
+    let due = life.next_poll.into_iter().chain(retries).chain(attempts).chain(awakenings);
+    due.chain(commit_due(state, rules)).min()
 }
 
 /// One call of [`step`]: the state, and what is to be done so far.
@@ -58,6 +65,8 @@ impl Turn<'_> {
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
             Input::Command { id, word, command } => self.command(id, word, command),
+            // An errand is over soon anyway, and the workers are not its own.
+            Input::Terminate(_) if self.rules.errand => {}
             Input::Terminate(how) => self.end(how),
         }
     }
@@ -92,6 +101,10 @@ impl Turn<'_> {
             seats: std::mem::take(&mut view.seats),
         });
         self.release_held_back();
+        self.saw_reviews(std::mem::take(&mut view.reviews));
+        if self.rules.errand {
+            return;
+        }
         if fresh {
             self.recover(&view.orphans);
             self.choose(view);
@@ -106,7 +119,8 @@ impl Turn<'_> {
         let State { pending, jobs, life, .. } = &mut *self.state;
         let Some(seen) = &life.seen else { return };
         let on_hold = |id: &str| jobs.iter().any(|job| job.id == id && seen.holds.contains(&job.task));
-        for held in pending.iter_mut().filter(|pending| pending.is_held_back()) {
+        let settles = |pending: &&mut Pending| matches!(pending.action, Action::Settle { .. });
+        for held in pending.iter_mut().filter(|pending| pending.is_held_back()).filter(settles) {
             if !held.action.job().is_some_and(on_hold) {
                 held.after = None;
             }
@@ -122,13 +136,16 @@ impl Turn<'_> {
             self.try_again_later(at, &why);
             return;
         }
-        if let (Action::Settle { .. }, Reply::NotNow { .. }) = (&self.state.pending[at].action, &reply) {
-            self.state.pending[at].after = Some(self.now.plus(self.rules.poll_max));
-            self.state.life.look_again = true;
+        if let (Action::Settle { .. } | Action::Deliver { .. }, Reply::NotNow { .. }) =
+            (&self.state.pending[at].action, &reply)
+        {
+            let pending = &mut self.state.pending[at];
+            pending.after = Some(self.now.plus(self.rules.poll_max));
+            self.state.life.look_again |= matches!(pending.action, Action::Settle { .. });
             return;
         }
         let action = self.state.pending.remove(at).action;
-        let wrote = matches!(reply, Reply::Done | Reply::Given { .. } | Reply::Ordered { .. });
+        let wrote = !matches!(reply, Reply::Refused { .. } | Reply::NotNow { .. } | Reply::Failed { .. });
         if wrote && !matches!(action, Action::Commit | Action::Spawn { .. }) {
             self.state.unrecorded_since.get_or_insert(self.now);
         }
@@ -136,6 +153,8 @@ impl Turn<'_> {
             Action::Give { job } => self.was_given(&job, reply),
             Action::Order { job } => self.was_ordered(&job, reply),
             Action::Spawn { job, run } => self.was_spawned(&job, &run, reply),
+            Action::Await { job } => self.was_awaited(&job, reply),
+            Action::Deliver { job } => self.was_delivered(&job, reply),
             Action::Settle { job, ending } => self.was_settled(&job, ending, reply),
             Action::Commit => {
                 if let Reply::Refused { why } | Reply::NotNow { why } = reply {
@@ -143,7 +162,8 @@ impl Turn<'_> {
                 }
             }
             Action::Reset { task } => self.was_reset(task, reply),
-            Action::Note { .. } | Action::Decide(_) => {}
+            // A claim that is lost shows when it is renewed again.
+            Action::Keep { .. } | Action::Note { .. } | Action::Decide(_) => {}
         }
     }
 
@@ -157,7 +177,8 @@ impl Turn<'_> {
         if self.state.life.look_again && !self.state.life.looking {
             self.state.life.look_again = false;
             self.state.life.looking = true;
-            self.out.push(Effect::Look);
+            let remote = std::mem::take(&mut self.state.life.ask_remote) && !self.rules.errand;
+            self.out.push(Effect::Look { remote });
         }
         self.commit();
         self.leave();
@@ -169,10 +190,12 @@ impl Turn<'_> {
             return;
         }
         life.look_again = true;
+        life.ask_remote = true;
         // A worker that was told to end and did not is told again; the shell is firmer each time.
         life.told_workers.retain(|_, how| *how != How::Now);
         let longer = (life.poll * 2).min(self.rules.poll_max);
-        let works = self.state.live_jobs().next().is_some() || !self.state.pending.is_empty();
+        let works = self.state.live_jobs().any(|job| !job.is_under_review())
+            || self.state.pending.iter().any(|pending| !pending.is_held_back());
         self.poll_after(if works { self.rules.poll_min } else { longer });
     }
 
@@ -185,6 +208,9 @@ impl Turn<'_> {
     fn issue(&mut self) {
         let (life, now) = (&mut self.state.life, self.now);
         for pending in &mut self.state.pending {
+            if self.rules.errand && pending.action.is_no_errand() {
+                continue;
+            }
             if pending.after.is_some_and(|at| at > now) || !life.flying.insert(pending.id) {
                 continue;
             }
@@ -212,7 +238,10 @@ impl Turn<'_> {
         let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.rules.poll_max);
         pending.after = Some(self.now.plus(wait));
         let job = pending.action.job().map(str::to_owned);
-        if pending.failures == 1 {
+        if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, pending.failures)) {
+            self.state.pending.remove(at);
+            self.not_delivered(job, why);
+        } else if pending.failures == 1 {
             self.say(job, format!("will be tried again: {why}"));
         }
     }
@@ -236,7 +265,10 @@ impl Turn<'_> {
     fn leave(&mut self) {
         let state = &*self.state;
         let chose_enough = self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max);
-        let leave = if state.life.ending.is_some() {
+        let leave = if self.rules.errand {
+            // What failed is saved, as is all that an errand does not do.
+            (has_looked(state) && state.life.flying.is_empty()).then_some(Leave::Idle)
+        } else if state.life.ending.is_some() {
             // What failed is saved, and tried again by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
             (state.life.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
@@ -274,6 +306,9 @@ impl Turn<'_> {
         let cooling = self.state.cooling.len();
         self.state.cooling.retain(|_, until| *until > self.now);
         self.state.life.look_again |= self.state.cooling.len() < cooling;
+        let suspended = self.state.suspended.len();
+        self.state.suspended.retain(|_, suspension| suspension.until > self.now);
+        self.state.life.look_again |= self.state.suspended.len() < suspended;
     }
 
     pub fn say(&mut self, job: Option<String>, text: String) {
@@ -286,6 +321,9 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     let Some(seen) = &state.life.seen else { return Some("not looked yet".into()) };
     if state.life.ending.is_some() {
         return Some("the coordinator is ending".into());
+    }
+    if state.life.rules.as_ref().is_some_and(|rules| rules.errand) {
+        return Some("no coordinator runs".into());
     }
     if let Some(trip) = &state.breaker.open {
         return Some(format!("the breaker is open: {}", trip.reason));
@@ -303,12 +341,17 @@ pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
     state.jobs.iter().filter(|job| job.takes_a_slot()).count() < rules.slots
 }
 
+fn has_looked(state: &State) -> bool {
+    let life = &state.life;
+    life.seen.is_some() && !life.looking && !life.look_again
+}
+
 /// Nothing is under way and nothing is known to be done next.
 fn is_quiet(state: &State) -> bool {
-    let life = &state.life;
-    let looked = life.seen.is_some() && !life.looking && !life.look_again;
     let held = |job: &Job| state.pending.iter().any(|p| p.action.job() == Some(&job.id) && p.is_held_back());
-    looked && state.pending.iter().all(Pending::is_held_back) && state.jobs.iter().all(|job| job.rests() || held(job))
+    let errand = state.life.rules.as_ref().is_some_and(|rules| rules.errand);
+    let waits = |p: &Pending| p.is_held_back() || (errand && p.action.is_no_errand());
+    has_looked(state) && state.pending.iter().all(waits) && state.jobs.iter().all(|job| job.rests() || held(job))
 }
 
 /// When the record is to be committed at the latest; `None` when there is nothing to commit.

@@ -15,6 +15,7 @@
 //! May import `base` only. Knows nothing of tasks, orders or the record. May not decide what a
 //! verdict means.
 
+mod ask;
 mod attend;
 mod capture;
 mod environment;
@@ -24,6 +25,7 @@ mod launch;
 mod streams;
 mod supervise;
 
+pub use ask::{Answer, ask};
 pub use attend::{Attendant, Word};
 pub use capture::{Captured, Keep};
 pub use environment::allowed;

@@ -307,11 +307,25 @@ pub(super) fn plan_id(plan: &str) -> Result<String> {
 /// A longer lease for a claim that is proved by its epoch: by a running worker, without an event.
 pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) -> Result<Stamp> {
     let mut writer = hub.lock(&format!("renew {task}"))?;
+    let mut act = Act::new(format!("renew {task}"));
+    let until = stage_renewal(&writer, &mut act, agent, task, epoch, lease)?;
+    writer.perform(act)?;
+    Ok(until)
+}
+
+/// The same as a part of an act; gives back when the lease ends.
+pub fn stage_renewal(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    agent: &str,
+    task: &str,
+    epoch: u64,
+    lease: Duration,
+) -> Result<Stamp> {
+    let hub = writer.hub();
     let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
     let claim = claim_rules::renew(&found.claim(hub)?, agent, epoch, lease, hub.now())?;
-    let mut act = Act::new(format!("renew {task}"));
-    claims::stage(&mut act, Some(&found), &claim)?;
-    writer.perform(act)?;
+    claims::stage(act, Some(&found), &claim)?;
     Ok(claim.lease_expires_at.unwrap_or_else(|| hub.now()))
 }
 

@@ -15,6 +15,11 @@ fn the_example_plan_seat_and_settings_are_accepted_as_they_are() {
     world.write("AGENT_MANIFEST.json", &example("AGENT_MANIFEST.codex-1.json"));
     world.write("teof.toml", &example("teof.toml"));
     world.ok(&["plan", "validate", "--strict"]);
+    // Whether its program is installed here is another matter.
+    let doctor = world.run(&["agent", "doctor", "--json"]).stdout;
+    let doctor: serde_json::Value = serde_json::from_str(&doctor).unwrap();
+    let careful = doctor["agents"].as_array().unwrap().iter().find(|agent| agent["name"] == "careful").unwrap();
+    assert_eq!((careful["error"].as_str(), careful["roles"][0].as_str()), (None, Some("reviewer")), "{careful}");
     let plan = world.json(&["plan", "show", "2026-01-05-docs"]).to_string();
     assert!(plan.contains("check-links.sh"), "{plan}");
 }

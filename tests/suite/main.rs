@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod agents;
 mod claims;
 mod conductor;
 mod consent;

@@ -3,7 +3,7 @@
 mod explain;
 mod logs;
 mod run;
-mod send;
+pub mod send;
 mod status;
 mod submit;
 mod words;

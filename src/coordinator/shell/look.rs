@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::reviews;
 use crate::base::{Refusal, Result};
 use crate::bus::holds;
 use crate::conductor;
@@ -40,6 +41,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State) -> Result<View> {
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
+        reviews: reviews::found(hub, state),
         offers: ranking.eligible.into_iter().map(offer).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
     })

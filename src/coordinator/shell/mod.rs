@@ -17,6 +17,8 @@ mod options;
 mod orders;
 mod perform;
 pub mod publish;
+mod reviews;
+mod settle;
 mod watch;
 pub mod workers;
 
@@ -47,6 +49,9 @@ use crate::ops::boot;
 
 /// Held by the coordinator of a hub for life; relative to the machine-local folder.
 pub const LOCK: &str = "locks/coordinator.lock";
+
+/// The refusal's code where a hub has a coordinator already.
+const RUNNING: &str = "coordinator.running";
 
 /// After a change was acted upon, further ones are gathered for so long.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -105,6 +110,18 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     shell.serve()
 }
 
+/// Does what is left to be done where no coordinator runs: reads the inbox, settles, begins nothing,
+/// waits for no worker. False when a coordinator runs, whose task that is.
+pub fn errand(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
+    let options = Options { errand: true, ..Options::default() };
+    let own = Hub::find(Some(&hub.root), hub.clock)?;
+    match run(own, options, tell) {
+        Ok(_) => Ok(true),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == RUNNING) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Whether a coordinator runs for this hub, and what it says of itself.
 pub fn holder(hub: &Hub) -> Result<Option<String>> {
     let path = hub.local(LOCK);
@@ -113,7 +130,7 @@ pub fn holder(hub: &Hub) -> Result<Option<String>> {
 
 fn running(path: &std::path::Path) -> Refusal {
     let holder = lock::holder(path).unwrap_or_else(|| "another process".into());
-    Refusal::held("coordinator.running", "this hub has a coordinator already")
+    Refusal::held(RUNNING, "this hub has a coordinator already")
         .because(format!("its lock is held by {holder}"))
         .next("see what it does: teof coordinator status")
         .next("end it: teof coordinator stop")
@@ -149,12 +166,16 @@ struct Shell<'t> {
 impl Shell<'_> {
     fn begin(&mut self) -> Result<()> {
         inbox::sweep(&self.hub);
-        self.report(format!("coordinating {} (end with Ctrl-C, or: teof coordinator stop)", self.hub.root.display()));
+        if !self.options.errand {
+            let root = self.hub.root.display();
+            self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
+        }
         let rules = rules(self.hub.settings()?, self.options);
         self.retire_worktrees();
         self.feed(Input::Started(rules));
-        self.read_inbox();
+        // Words about a result come after what is known of it.
         self.ask_runs();
+        self.read_inbox();
         Ok(())
     }
 
@@ -201,7 +222,7 @@ impl Shell<'_> {
             Effect::Say { .. } | Effect::Tell { .. } | Effect::Answer { .. } => 0,
             Effect::Do { action, .. } if action.job().is_some() => 1,
             Effect::Do { .. } => 2,
-            Effect::Look => 3,
+            Effect::Look { .. } => 3,
             Effect::Exit(_) => 4,
         };
         let first = self.effects.iter().enumerate().min_by_key(|(at, effect)| (rank(effect), *at));
@@ -218,7 +239,7 @@ impl Shell<'_> {
                 let reply = hands.perform(id, &action, check, state);
                 self.feed(Input::Reply { id, reply });
             }
-            Effect::Look => {
+            Effect::Look { .. } => {
                 let view = look::look(&self.hub, &self.manager, &self.state);
                 let view = view.unwrap_or_else(|e| self.blind(&format!("{e:#}")));
                 self.feed(Input::View(view));

@@ -21,6 +21,8 @@ pub struct Options {
     pub until_idle: bool,
     pub max_jobs: Option<u64>,
     pub concurrency: Option<usize>,
+    /// Read the inbox, do what is left to be done, begin nothing, leave.
+    pub errand: bool,
 }
 
 /// The design's numbers, as the settings and the flags have them.
@@ -37,6 +39,10 @@ pub fn rules(settings: &Settings, options: Options) -> Rules {
         poll_min: own.poll_min.max(Duration::from_secs(1)),
         poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),
+        review_commands: settings.review.commands,
+        day_tokens: settings.budget.day_tokens,
+        day_cost: settings.budget.day_cost,
+        errand: options.errand,
         until_idle: options.until_idle,
         max_jobs: options.max_jobs,
         ..Rules::default()

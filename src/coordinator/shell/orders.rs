@@ -13,9 +13,17 @@ use crate::model::order::{Guardrails, Order, Rollback, VERSION};
 use crate::model::plan::{Plan, Status, Step};
 use crate::plans;
 
-/// Where a job's order lies, relative to the hub.
+/// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
 pub fn path(manager: &str, job: &Job) -> String {
-    format!("{}/manifests/manifest-{}.json", paths::agent(manager), job.id)
+    format!("{}/manifests/manifest-{}.json", paths::agent(manager), name(job))
+}
+
+/// What the job's present order is known by.
+fn name(job: &Job) -> String {
+    match &job.rework {
+        Some(rework) => format!("{}-r{}", job.id, rework.nth),
+        None => job.id.clone(),
+    }
 }
 
 /// Makes the order of a job whose claim is taken.
@@ -32,10 +40,12 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     };
     let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
     let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
-    let base = base(hub, plan.as_ref().map(|file| &file.plan), step.as_ref(), &target)?;
+    // What was sent back is carried over to what the target is now.
+    let earlier = plan.as_ref().map(|file| &file.plan).filter(|_| job.rework.is_none());
+    let base = base(hub, earlier, step.as_ref(), &target)?;
     let mut order = Order {
         version: VERSION,
-        order: format!("order-{}", job.id),
+        order: format!("order-{}", name(job)),
         generated_at: hub.now(),
         manager_agent: manager.to_owned(),
         agent_id: job.seat.clone(),
@@ -61,7 +71,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         passes: settings.pipeline.passes,
         budget: Default::default(),
         complexity: None,
-        rework: None,
+        rework: job.rework.clone(),
         layer: None,
         systemic_targets: Vec::new(),
     };

@@ -2,7 +2,7 @@
 
 use super::watch::Own;
 use super::workers::Workers;
-use super::{give, publish};
+use super::{give, publish, settle};
 use crate::base::{Exit, Refusal, Result};
 use crate::coordinator::input::{Action, Reply};
 use crate::coordinator::state::State;
@@ -31,7 +31,10 @@ impl Hands<'_> {
         match (action, job) {
             (Action::Give { .. }, Some(job)) => give::give(self, job),
             (Action::Order { .. }, Some(job)) => give::order(self, job),
-            (Action::Settle { ending, .. }, Some(job)) => give::settle(self, job, *ending),
+            (Action::Keep { until, .. }, Some(job)) => give::keep(self, job, *until),
+            (Action::Await { .. }, Some(job)) => settle::under_review(self, job),
+            (Action::Deliver { .. }, Some(_)) => Ok(Reply::Delivered { pull_request: None }),
+            (Action::Settle { ending, .. }, Some(job)) => settle::settle(self, job, *ending),
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted()?;
                 self.workers.spawn(self.hub, job, run)?;
@@ -42,7 +45,7 @@ impl Hands<'_> {
                 publish::note(self.hub, self.manager, id, text, job, *alert, check)
             }
             (Action::Decide(decision), _) => publish::decide(self.hub, self.manager, id, decision, check),
-            (Action::Reset { task }, _) => give::reset(self, task),
+            (Action::Reset { task }, _) => settle::reset(self, task),
             (Action::Commit, _) => {
                 publish::project(self.hub, self.manager, state)?;
                 Ok(match record::commit(self.hub)? {

@@ -79,7 +79,7 @@ impl Default for Review {
 /// How an agent is called. What is left out comes from the preset of that name, or from `preset`.
 ///
 /// In argument lists `{model}`, `{session}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
-/// stand for what the foreman fills in.
+/// stand for what the foreman fills in, and `{flags}` marks where session, model and `args` go.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {

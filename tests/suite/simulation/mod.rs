@@ -177,7 +177,7 @@ impl History {
                     false => self.inputs.push(Input::Reply { id, reply }),
                 }
             }
-            Effect::Look => {
+            Effect::Look { .. } => {
                 let view = self.world.view(state);
                 self.inputs.push(Input::View(view));
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use teof::base::Stamp;
 use teof::coordinator::input::{How, Offer, RunIs, Seat, View};
-use teof::coordinator::state::{Ending, Job};
+use teof::coordinator::state::{Ending, Job, Work};
 use teof::coordinator::{Action, Reply, State};
 use teof::model::outcome::{Finding, Outcome, Verdict};
 
@@ -176,6 +176,7 @@ impl World {
             skipped: Vec::new(),
             seats: ["codex-1", "codex-2"].map(|id| Seat { id: id.into(), daily_limit: None }).into(),
             orphans: self.orphans(),
+            reviews: Vec::new(),
         }
     }
 
@@ -197,7 +198,7 @@ impl World {
             (Action::Give { .. }, Some(job)) => self.give(&job),
             (Action::Order { .. }, Some(job)) => {
                 self.orders.insert(job.id.clone());
-                Reply::Ordered { path: format!("manifest-{}.json", job.id) }
+                Reply::Ordered { path: format!("manifest-{}.json", job.id), work: Work::default() }
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
             (Action::Settle { ending, .. }, Some(job)) => self.settle(&job, *ending),
@@ -211,6 +212,8 @@ impl World {
                 }
                 Reply::Done
             }
+            (Action::Keep { .. } | Action::Await { .. }, Some(_)) => Reply::Done,
+            (Action::Deliver { .. }, Some(_)) => Reply::Delivered { pull_request: None },
             (Action::Commit, _) => Reply::Done,
             _ => unreachable!("these actions have a job"),
         }

@@ -1,5 +1,7 @@
 //! `teof agent …`
 
+mod doctor;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -30,6 +32,8 @@ enum Command {
     Save(Save),
     /// Take up a seat that was put away or, without a label, the one before the last swap
     Restore(Restore),
+    /// Say which agent programs are here, and whether they could work unattended
+    Doctor(doctor::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +80,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Use(args) => take(&args, app)?,
         Command::Save(args) => save(args, app)?,
         Command::Restore(args) => restore(&args, app)?,
+        Command::Doctor(args) => return doctor::run(&args, app),
     }
     Ok(ExitCode::SUCCESS)
 }

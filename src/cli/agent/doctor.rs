@@ -1,0 +1,208 @@
+//! `teof agent doctor`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::agents::{self, Agent};
+use crate::base::time::{parse_span, show_span};
+use crate::base::{Result, env, text};
+use crate::cli::App;
+use crate::exec::{self, Answer};
+use crate::hub::{Hub, Settings};
+
+/// Looks for the agents' programs, asks each its version (with a cleared environment and no stdin), and says
+/// whether it could work unattended, as far as that can be seen without calling its service: keys and logins are
+/// hints. Ends with 1 when an agent that a role is bound to could not work.
+///
+/// With --json: {ok, agents: [{name, preset, verified, program, installed, version, key, roles, problems, hints,
+/// error}]}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this agent; without it all presets and all agents of the settings
+    name: Option<String>,
+    /// How long a program may take to print its version
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    timeout: Duration,
+}
+
+/// What was found out about one agent.
+#[derive(Debug, Default, Serialize)]
+struct Found {
+    name: String,
+    preset: Option<String>,
+    /// Whether this way of calling it was tried.
+    verified: bool,
+    program: Option<String>,
+    installed: bool,
+    version: Option<String>,
+    /// What shows that it may use its service.
+    key: Option<String>,
+    /// The roles that are bound to it.
+    roles: Vec<String>,
+    /// Why it could not work unattended.
+    problems: Vec<String>,
+    hints: Vec<String>,
+    /// Why it cannot be called at all: its description, or that there is none.
+    error: Option<String>,
+}
+
+pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
+    let (settings, folder) = match Hub::locate(app.global.root.as_deref(), app.clock) {
+        Ok(hub) => (hub.settings()?.clone(), hub.root.clone()),
+        // Outside a repository the presets are still there to ask about.
+        Err(_) => (Settings::default(), PathBuf::from("/")),
+    };
+    let roles = bound(&settings);
+    let known = match &args.name {
+        Some(name) => vec![(name.clone(), Ok(agents::find(&settings, name)?))],
+        None => all(&settings, &roles),
+    };
+    let look = |(name, agent): (String, Result<Agent>)| {
+        let roles = roles.get(&name).cloned().unwrap_or_default();
+        match agent {
+            Ok(agent) => examine(&agent, roles, &folder, args.timeout),
+            Err(e) => Found { name, roles, error: Some(reason(&e)), ..Found::default() },
+        }
+    };
+    let found: Vec<Found> = known.into_iter().map(look).collect();
+    let ok = found.iter().all(|agent| agent.roles.is_empty() || agent.works());
+    app.result(&json!({ "ok": ok, "agents": found }), || words(&found));
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Those that are known, and those that a role is bound to all the same.
+fn all(settings: &Settings, roles: &BTreeMap<String, Vec<String>>) -> Vec<(String, Result<Agent>)> {
+    let mut known = agents::known(settings);
+    for name in roles.keys() {
+        if !known.iter().any(|(known, _)| known == name) {
+            known.push((name.clone(), agents::find(settings, name)));
+        }
+    }
+    known
+}
+
+/// Agents with the roles that they are bound to, by the settings and by each routing rule.
+fn bound(settings: &Settings) -> BTreeMap<String, Vec<String>> {
+    let mut bound: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let always = settings.roles.iter().map(|(role, binding)| (role.clone(), binding));
+    let routed = settings.routing.iter().flat_map(|route| {
+        let roles = route.roles.iter();
+        roles.map(|(role, binding)| (format!("{role} (complexity up to {})", route.up_to), binding))
+    });
+    for (role, binding) in always.chain(routed) {
+        if let Some(agent) = &binding.agent {
+            bound.entry(agent.clone()).or_default().push(role);
+        }
+    }
+    bound
+}
+
+fn reason(error: &anyhow::Error) -> String {
+    let refusal = crate::base::Refusal::of(error);
+    let why = refusal.and_then(|refusal| refusal.reason.as_ref());
+    why.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"))
+}
+
+fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience: Duration) -> Found {
+    let program = agents::find_program(agent.program(), folder);
+    let mut found = Found {
+        name: agent.name.clone(),
+        preset: agent.preset.clone(),
+        verified: agent.verified,
+        installed: program.is_some(),
+        program: program.as_ref().map(|path| path.display().to_string()),
+        key: key(agent),
+        roles,
+        ..Found::default()
+    };
+    let Some(program) = program else {
+        let where_to = if agent.program().contains('/') { "is no program" } else { "is not on PATH" };
+        found.problems.push(format!("{} {where_to}", text::safe(agent.program())));
+        return found;
+    };
+    found.ask_version(agent, program, folder, patience);
+    if is_claude(agent) {
+        found.ask_claude(agent, folder, patience);
+    }
+    if found.key.is_none() && !agent.keys.is_empty() {
+        let keys = agent.keys.join(", ");
+        found.hints.push(format!("none of {keys} is set and no login was found: it may have to be logged in"));
+    }
+    if !agent.verified {
+        found.hints.push("this way of calling it was not tried with the program itself".to_owned());
+    }
+    found
+}
+
+fn is_claude(agent: &Agent) -> bool {
+    agent.preset.as_deref() == Some("claude")
+}
+
+/// What may let it in.
+fn key(agent: &Agent) -> Option<String> {
+    let variable = agent.keys.iter().find(|name| agent.variable(name).is_some());
+    let home = PathBuf::from(env::var("HOME")?);
+    let login = || agent.logins.iter().find(|file| home.join(file).exists());
+    variable.map(|name| format!("{name} is set")).or_else(|| login().map(|file| format!("~/{file} exists")))
+}
+
+impl Found {
+    fn works(&self) -> bool {
+        self.installed && self.problems.is_empty() && self.error.is_none()
+    }
+
+    fn ask_version(&mut self, agent: &Agent, program: PathBuf, folder: &std::path::Path, patience: Duration) {
+        let mut argv = agent.version_call();
+        argv[0] = program.display().to_string();
+        let line = |said: &str| text::clip(&text::safe(said.lines().next().unwrap_or_default()), 120);
+        match exec::ask(&argv, folder, &exec::allowed(&[]), patience) {
+            Answer::Said(said) => self.version = Some(line(&said)),
+            Answer::Failed(how, said) => self.problems.push(format!("asked for its version, {how}: {}", line(&said))),
+            Answer::TooLong => self.problems.push(format!("it printed no version within {}", show_span(patience))),
+            Answer::NotStarted(why) => self.problems.push(format!("it cannot be started: {}", line(&why))),
+        }
+    }
+
+    /// What only claude is particular about.
+    fn ask_claude(&mut self, agent: &Agent, folder: &std::path::Path, patience: Duration) {
+        if rustix::process::geteuid().is_root() && agent.variable("IS_SANDBOX").is_none() {
+            self.problems.push(
+                "it cannot run unattended as root: work as another user, or in a container that sets IS_SANDBOX=1"
+                    .to_owned(),
+            );
+        }
+        let node = ["node", "--version"].map(str::to_owned);
+        if let Answer::Said(said) = exec::ask(&node, folder, &exec::allowed(&[]), patience)
+            && let Some(major) = said.trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok())
+            && major < 22
+        {
+            self.hints.push(format!("node here is {}: npm then installs an older claude", text::safe(&said)));
+        }
+    }
+}
+
+fn words(found: &[Found]) -> String {
+    let mut lines = Vec::new();
+    for agent in found {
+        let state = match (&agent.version, agent.installed) {
+            (Some(version), _) => version.clone(),
+            (None, true) => "installed".to_owned(),
+            (None, false) if agent.error.is_some() => "-".to_owned(),
+            (None, false) => "not installed".to_owned(),
+        };
+        let roles = if agent.roles.is_empty() { String::new() } else { format!("  plays {}", agent.roles.join(", ")) };
+        let key = agent.key.as_ref().map_or_else(String::new, |key| format!("  {key}"));
+        lines.push(text::safe(&format!("{:<14} {state}{key}{roles}", agent.name)));
+        // What is not there, and not asked for, needs no words.
+        let problems = agent.problems.iter().filter(|_| agent.installed || !agent.roles.is_empty());
+        lines.extend(agent.error.iter().chain(problems).map(|why| format!("  wrong: {}", text::safe(why))));
+        let hints = agent.hints.iter().filter(|_| agent.installed);
+        lines.extend(hints.map(|hint| format!("  note:  {}", text::safe(hint))));
+    }
+    lines.join("\n")
+}

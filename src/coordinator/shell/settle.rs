@@ -1,0 +1,155 @@
+//! What becomes of a task after its work: under review, settled, or open again; each in one act over
+//! claim, backlog and plan.
+//!
+//! Every act here can be repeated, as in `give`.
+
+use serde_json::json;
+
+use super::give::ours;
+use super::perform::Hands;
+use super::workers;
+use crate::base::{Result, text};
+use crate::bus::claims;
+use crate::coordinator::input::{Reply, ReviewWord};
+use crate::coordinator::state::{Ending, Job};
+use crate::guard::claim::Author;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::backlog::ItemStatus;
+use crate::model::claim::ClaimStatus;
+use crate::model::outcome::Outcome;
+use crate::model::plan::Status;
+use crate::ops::{boot, claim, release};
+use crate::plans::{self, edit};
+use crate::receipts;
+
+/// A longer lease, and a note in the step that says what it waits for. Its status and the backlog's
+/// stay: the work counts as done when it is merged.
+pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let lease = hub.settings()?.review.lease;
+    boot::renew(hub, hands.manager)?;
+    let mut writer = hub.lock(&format!("put {} under review", job.task))?;
+    let Some(epoch) = job.epoch else { return Ok(lost(job)) };
+    let mut act = Act::new(format!("put {} under review", job.task));
+    claim::stage_renewal(&writer, &mut act, &job.seat, &job.task, epoch, lease)?;
+    if let (Some(plan), Some(step)) = (&job.plan, &job.step) {
+        let outcome = last_outcome(hub, job)?;
+        let change = note(hub, job, "review", outcome.as_ref())?;
+        edit::set_step(&writer, &mut act, plan, step, &change)?;
+    }
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}
+
+/// The step's status with what the run left, the claim's end, the backlog's status: one act.
+///
+/// A claim that is not the job's any more is left alone, and the step with it: whoever took it over
+/// goes on with both.
+pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
+    let hub = hands.hub;
+    boot::renew(hub, hands.manager)?;
+    let mut writer = hub.lock(&format!("settle {}", job.task))?;
+    let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
+    let claim = claims::load(hub, &job.task)?.map(|found| found.file);
+    let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
+    match owned {
+        None => return Ok(lost(job)),
+        Some(claim) if !claim.is_live() => return Ok(Reply::Done),
+        Some(_) => {}
+    }
+    let outcome = workers::outcome(hub, &job.run_id())?.or(last_outcome(hub, job)?);
+    let mut act = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    let whole = set_step(&writer, &mut act, job, ending, outcome.as_ref())?;
+    let done = ending == Ending::Done && whole;
+    let mut author = Author::new(&job.seat);
+    author.epoch = Some(epoch);
+    let status = if done { ClaimStatus::Done } else { ClaimStatus::Released };
+    let request = release::Request { author, task: job.task.clone(), status, notes: Some(words(job, ending.as_str())) };
+    release::stage(&mut writer, &mut act, &request)?;
+    if ending == Ending::Blocked && plans::backlog::read(hub)?.item(&job.task).is_some() {
+        plans::backlog::set_status(&writer, &mut act, &job.task, ItemStatus::Blocked)?;
+    }
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    workers::forget(hub, &job.run_id());
+    Ok(Reply::Done)
+}
+
+/// The outcome that a job's last run left, when its current run left none.
+fn last_outcome(hub: &Hub, job: &Job) -> Result<Option<Outcome>> {
+    match &job.last {
+        Some(last) => workers::outcome(hub, &last.run),
+        None => Ok(None),
+    }
+}
+
+/// Sets the step; says whether the task as a whole ends with it (an item that stands for a plan ends
+/// with the plan's last step).
+fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outcome: Option<&Outcome>) -> Result<bool> {
+    let (Some(plan), Some(step)) = (&job.plan, &job.step) else { return Ok(true) };
+    let found = plans::find(writer.hub(), plan)?;
+    let status = match ending {
+        Ending::Done => Some(Status::Done),
+        Ending::Blocked => Some(Status::Blocked),
+        // There is no way back to queued; without a claim, a step in progress may be chosen again.
+        Ending::Cancelled | Ending::Dropped => None,
+    };
+    let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
+    edit::set_step(writer, act, plan, step, &change)?;
+    let others_done =
+        found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
+    let whole = ending == Ending::Done && others_done;
+    // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
+    if whole && found.plan.checkpoint().status() == Some("satisfied") {
+        edit::set_status(writer, act, plan, Status::Done)?;
+    }
+    let stands_for_plan = plans::backlog::read(writer.hub())?.item(&job.task).is_some();
+    Ok(whole || (ending == Ending::Done && !stands_for_plan))
+}
+
+/// What the last run left, and what became of it.
+fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<edit::StepChange> {
+    let mut left = outcome.map(|outcome| outcome.receipts.clone()).unwrap_or_default();
+    left.extend(outcome.and_then(|outcome| outcome.bundle.clone()).filter(|bundle| !left.contains(bundle)));
+    let listed = receipts::ledger::listed(&hub.root)?;
+    let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
+    let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
+    let mut last_run = json!({ "outcome": word, "reason": words(job, word), "run": run });
+    // The plan's next step builds on it while nobody has merged it.
+    let merged = job.decision.as_ref().and_then(|decision| match &decision.word {
+        ReviewWord::Merged { commit } => Some(commit.as_str()),
+        _ => None,
+    });
+    if let Some(commit) = merged.or(outcome.and_then(|outcome| outcome.commit.as_deref())) {
+        last_run["commit"] = json!(commit);
+    }
+    last_run["receipts"] = json!(receipts);
+    Ok(edit::StepChange { last_run: Some(last_run), receipts, ..Default::default() })
+}
+
+fn words(job: &Job, word: &str) -> String {
+    let reason = job.last.as_ref().map_or(word, |last| &last.reason);
+    text::clip(&text::safe(reason), 300)
+}
+
+fn lost(job: &Job) -> Reply {
+    Reply::Refused { why: format!("{} is not {}'s any more", job.task, job.seat) }
+}
+
+/// An item in progress that nobody has is open again.
+pub fn reset(hands: &mut Hands, task: &str) -> Result<Reply> {
+    let hub = hands.hub;
+    let writer = hub.lock(&format!("reset {task}"))?;
+    let live = claims::load(hub, task)?.is_some_and(|found| found.file.is_live());
+    let status = plans::backlog::read(hub)?.item(task).and_then(|item| item.status());
+    if live || status != Some(ItemStatus::InProgress) {
+        return Ok(Reply::Done);
+    }
+    let mut writer = writer;
+    let mut act = Act::new(format!("reset {task}"));
+    plans::backlog::set_status(&writer, &mut act, task, ItemStatus::Pending)?;
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}

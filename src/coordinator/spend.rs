@@ -1,0 +1,66 @@
+//! What agents use up: an account's limit that only time lifts, and the day's budget.
+
+use super::input::Action;
+use super::state::{Phase, Spent, Suspension};
+use super::step::Turn;
+use crate::base::text;
+use crate::model::agent::Usage;
+use crate::model::outcome::{Outcome, Suspended};
+
+/// The longest reason that is kept, in characters.
+const MAX_REASON: usize = 200;
+
+impl Turn<'_> {
+    /// An agent's account ran into its limit: the job waits, and so does all work that needs this agent.
+    pub(super) fn suspend(&mut self, id: &str, found: &Suspended) {
+        // A limit that is said to be over already would be run into again at once.
+        let until = found.until.max(self.now.plus(self.rules.poll_max));
+        let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
+        let known = self.state.suspended.get(&found.agent).map(|known| known.until);
+        let until = known.map_or(until, |known| known.max(until));
+        self.state.suspended.insert(found.agent.clone(), Suspension { until, reason: reason.clone() });
+        if let Some(job) = self.job_mut(id)
+            && !job.work.agents.contains(&found.agent)
+        {
+            job.work.agents.push(found.agent.clone());
+        }
+        self.enter(id, Phase::Waiting { until });
+        self.act(Action::Keep { job: id.to_owned(), until });
+        self.say(Some(id.to_owned()), format!("{} is suspended until {until}: {reason}", found.agent));
+    }
+
+    /// Adds what a run used since it was last counted, and opens the breaker when the day's budget is used up.
+    pub(super) fn count(&mut self, id: &str, outcome: &Outcome) {
+        let Some(job) = self.job_mut(id) else { return };
+        let more = beyond(outcome.usage, job.counted);
+        job.counted = job.counted.plus(more);
+        let today = self.now.date();
+        let spent = &mut self.state.spent;
+        if spent.day != today {
+            *spent = Spent { day: today, today: Usage::default(), total: spent.total };
+        }
+        spent.today = spent.today.plus(more);
+        spent.total = spent.total.plus(more);
+        let (tokens, cost) = (spent.today.tokens(), spent.today.cost_usd.unwrap_or(0.0));
+        let (most, dearest) = (self.rules.day_tokens, self.rules.day_cost);
+        if more == Usage::default() {
+            return;
+        }
+        if most > 0 && tokens > most {
+            self.trip(id, format!("the day's budget is used up: {tokens} tokens of {most} (budget.day_tokens)"));
+        } else if dearest > 0.0 && cost > dearest {
+            self.trip(id, format!("the day's budget is used up: ${cost:.2} of ${dearest:.2} (budget.day_cost)"));
+        }
+    }
+}
+
+/// What the total has beyond what is counted of it: a resumed run reports its total again.
+fn beyond(total: Usage, counted: Usage) -> Usage {
+    let cost = total.cost_usd.map(|cost| (cost - counted.cost_usd.unwrap_or(0.0)).max(0.0));
+    Usage {
+        input_tokens: total.input_tokens.saturating_sub(counted.input_tokens),
+        cached_tokens: total.cached_tokens.saturating_sub(counted.cached_tokens),
+        output_tokens: total.output_tokens.saturating_sub(counted.output_tokens),
+        cost_usd: cost.filter(|cost| *cost > 0.0 || counted.cost_usd.is_none()),
+    }
+}

@@ -1,0 +1,181 @@
+//! How agents are called: presets, what settings change about them, and what is refused.
+
+use std::path::Path;
+
+use teof::agents::{self, Agent, Ask, Call, Session, session_id};
+use teof::base::{Refusal, Result};
+use teof::hub::Settings;
+use teof::model::agent::{Format, PromptVia};
+
+fn settings(text: &str) -> Settings {
+    toml::from_str(text).unwrap()
+}
+
+fn agent(name: &str, text: &str) -> Agent {
+    agents::find(&settings(text), name).unwrap()
+}
+
+fn ask<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ask<'a> {
+    Ask { prompt, worktree: Path::new("/work/tree"), scratch: Path::new("/work/scratch"), session, model }
+}
+
+fn call(agent: &Agent, session: Session<'_>, model: Option<&str>) -> Call {
+    agent.call(&ask("Mend {worktree} it.", session, model)).unwrap()
+}
+
+fn line(call: &Call) -> String {
+    call.argv.join(" ")
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str) -> String {
+    let error = result.unwrap_err();
+    let refusal = Refusal::of(&error).unwrap();
+    assert_eq!(refusal.code, code);
+    assert!(!refusal.next.is_empty(), "a refusal says what to do next");
+    format!("{refusal} {}", refusal.reason.clone().unwrap_or_default())
+}
+
+#[test]
+fn each_preset_is_called_as_it_was_tried() {
+    let id = session_id("job-1 coder");
+    let new = Session::New(&id);
+    let claude = "claude -p --verbose --output-format stream-json --permission-mode bypassPermissions \
+                  --disallowedTools=AskUserQuestion --strict-mcp-config";
+    for (name, session, model, wanted) in [
+        ("claude", new, Some("large"), format!("{claude} --session-id={id} --model large")),
+        ("claude", Session::Resume("s-1"), None, format!("{claude} --resume=s-1")),
+        ("codex", new, Some("m"), "codex exec -m m --json -c sandbox_mode=\"workspace-write\" -".to_owned()),
+        (
+            "codex",
+            Session::Resume("t-1"),
+            None,
+            "codex exec resume t-1 --json -c sandbox_mode=\"workspace-write\" -".to_owned(),
+        ),
+        ("gemini", new, None, format!("gemini -o stream-json --approval-mode yolo --skip-trust --session-id {id}")),
+        (
+            "opencode",
+            Session::Resume("ses_1"),
+            None,
+            "opencode run --format json --auto --dir /work/tree --session ses_1".to_owned(),
+        ),
+        ("qwen", Session::Resume("q"), None, "qwen --output-format stream-json --yolo --resume q".to_owned()),
+        (
+            "amp",
+            Session::Resume("T-1"),
+            None,
+            "amp threads continue T-1 --execute --stream-json --dangerously-allow-all".to_owned(),
+        ),
+    ] {
+        let call = call(&agent(name, ""), session, model);
+        assert_eq!(line(&call), wanted);
+        assert_eq!((call.stdin, call.files), (b"Mend {worktree} it.".to_vec(), vec![]), "{name}");
+    }
+    let call = call(&agent("aider", ""), Session::Unnamed, None);
+    assert!(line(&call).contains("--message-file /work/scratch/prompt.md"), "{call:?}");
+    assert_eq!((call.stdin.len(), call.files[0].1.as_slice()), (0, &b"Mend {worktree} it."[..]));
+}
+
+#[test]
+fn nothing_of_an_agent_around_us_reaches_an_agent() {
+    for (name, found) in agents::known(&Settings::default()) {
+        let agent = found.unwrap();
+        let call = call(&agent, Session::Unnamed, None);
+        for inherited in &call.inherit {
+            assert!(!inherited.starts_with("CLAUDE_CODE") && inherited != "CLAUDECODE", "{name}: {inherited}");
+        }
+        assert!(call.set.iter().all(|(variable, _)| variable != "IS_SANDBOX"), "{name}: that is a container's word");
+    }
+    let claude = call(&agent("claude", ""), Session::Unnamed, None);
+    assert!(claude.set.contains(&("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS".to_owned(), "1".to_owned())));
+    assert!(claude.inherit.contains(&"ANTHROPIC_API_KEY".to_owned()));
+    let opencode = agent("opencode", "");
+    assert!(!opencode.stagger.is_zero(), "parallel starts collide on its database");
+    let call = call(&opencode, Session::Unnamed, None);
+    assert!(call.set.contains(&("OPENCODE_CONFIG_CONTENT".to_owned(), "{\"permission\":\"allow\"}".to_owned())));
+}
+
+#[test]
+fn settings_change_a_preset_and_describe_agents_of_ones_own() {
+    let text = r#"
+        [agents.claude]
+        model = "small"
+        env = ["CLAUDE_CODE_OAUTH_TOKEN"]
+        [agents.careful]
+        preset = "codex"
+        args = ["-c", "model_reasoning_effort=\"high\""]
+        set = { CODEX_HOME = "{scratch}/codex" }
+        [agents.own]
+        command = ["bin/own", "--in", "{worktree}", "{prompt}"]
+        prompt = "argument"
+        format = "claude"
+        session_args = ["--id", "{session}"]
+        stagger = "3s"
+        [agents.gemini]
+        session_args = []
+    "#;
+    let claude = agent("claude", text);
+    assert!(claude.verified, "a model and a variable change nothing about the call");
+    let made = call(&claude, Session::Unnamed, None);
+    assert!(line(&made).ends_with("--model small") && made.inherit.contains(&"CLAUDE_CODE_OAUTH_TOKEN".to_owned()));
+    assert!(line(&call(&claude, Session::Unnamed, Some("large"))).ends_with("--model large"), "a role's model wins");
+
+    let careful = agent("careful", text);
+    assert!(!careful.verified && careful.resumes() && !careful.chooses_session());
+    let made = call(&careful, Session::Resume("t"), None);
+    assert!(line(&made).starts_with("codex exec resume t -c model_reasoning_effort=\"high\" --json"), "{made:?}");
+    assert!(made.set.contains(&("CODEX_HOME".to_owned(), "/work/scratch/codex".to_owned())));
+
+    let own = agent("own", text);
+    assert_eq!((own.prompt, own.format, own.stagger.as_secs()), (PromptVia::Argument, Format::Claude, 3));
+    let made = call(&own, Session::New("s"), None);
+    assert_eq!(made.argv, ["bin/own", "--in", "/work/tree", "Mend {worktree} it.", "--id", "s"]);
+    assert!(made.stdin.is_empty());
+    assert!(!agent("gemini", text).chooses_session(), "an empty list takes away what the preset can");
+    assert_eq!(agents::known(&settings(text)).len(), 10);
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_the_reason() {
+    refused(agents::find(&Settings::default(), "nobody"), "agent.unknown");
+    for (described, why) in [
+        ("preset = \"nothing\"", "no preset"),
+        ("model = \"m\"", "no command"),
+        ("command = [\"x\", \"{promt}\"]", "{promt}"),
+        ("command = [\"x\"]\nprompt = \"argument\"", "{prompt} is in no argument"),
+        ("command = [\"x\", \"{prompt}\"]", "{prompt} is in an argument"),
+        ("command = [\"x\"]\nprompt = \"file\"", "{prompt_file} is in no argument"),
+        ("command = [\"x\"]\nresume_args = [\"--resume\"]", "resume_args leaves {session} out"),
+        ("command = [\"x\"]\nmodel_args = [\"-m\"]", "model_args leaves {model} out"),
+        ("command = [\"x\"]\nenv = [\"A B\"]", "no name of a variable"),
+        ("command = [\"x\"]\nenv = [\"CLAUDECODE\"]", "inside another agent"),
+        ("command = [\"x\"]\nset = { TEOF_RUN = \"x\" }", "set by the foreman"),
+    ] {
+        let said = refused(agents::find(&settings(&format!("[agents.own]\n{described}")), "own"), "agent.invalid");
+        assert!(said.contains(why), "{described}: {said}");
+    }
+}
+
+#[test]
+fn nothing_reaches_an_agent_as_something_else_than_it_is() {
+    let own = agent("own", "[agents.own]\ncommand = [\"x\", \"{prompt}\"]\nprompt = \"argument\"");
+    let long = "x".repeat(200_000);
+    refused(own.call(&ask(&long, Session::Unnamed, None)), "agent.call");
+    refused(own.call(&ask("a\0b", Session::Unnamed, None)), "agent.call");
+    refused(own.call(&ask("p", Session::Resume("s"), None)), "agent.call");
+    refused(own.call(&ask("p", Session::Unnamed, Some("m"))), "agent.call");
+    let claude = agent("claude", "");
+    refused(claude.call(&ask("p", Session::Resume("--flag"), None)), "agent.call");
+    refused(claude.call(&ask("p", Session::Unnamed, Some("--flag"))), "agent.call");
+    assert!(claude.call(&ask(&long, Session::Unnamed, None)).is_ok(), "stdin takes any length");
+}
+
+#[test]
+fn a_session_id_is_shaped_like_a_uuid_and_always_the_same() {
+    let id = session_id("run-1");
+    assert_eq!(id, session_id("run-1"));
+    assert_ne!(id, session_id("run-2"));
+    let parts: Vec<usize> = id.split('-').map(str::len).collect();
+    assert_eq!(parts, [8, 4, 4, 4, 12]);
+    assert!(id.as_bytes()[14] == b'8' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
+}

@@ -1,0 +1,103 @@
+//! `teof agent doctor`: which agents are there, and whether they can work unattended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::harness::{Ran, World};
+
+/// A world with a folder of programs that comes first on PATH.
+fn world(settings: &str) -> World {
+    let world = World::new();
+    world.write("teof.toml", settings);
+    world
+}
+
+fn program(world: &World, name: &str, script: &str) {
+    let path = world.folder().join("bin").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn doctor(world: &World, args: &[&str], env: &[(&str, &str)]) -> (Ran, Value) {
+    let args = [&["agent", "doctor", "--json"], args].concat();
+    let mut command = world.teof(&args);
+    command.env("PATH", format!("{}:/usr/bin:/bin", world.folder().join("bin").display()));
+    let output = command.envs(env.iter().copied()).output().unwrap();
+    let ran = Ran::of(output, &args);
+    let document = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    (ran, document)
+}
+
+fn of<'d>(document: &'d Value, name: &str) -> &'d Value {
+    document["agents"].as_array().unwrap().iter().find(|agent| agent["name"] == name).unwrap()
+}
+
+#[test]
+fn every_preset_and_every_described_agent_is_listed_with_what_it_lacks() {
+    let world = world("[agents.own]\ncommand = [\"own\"]\n[agents.broken]\ncommand = []\n");
+    program(&world, "own", "[ -z \"$SECRET\" ] && [ \"$1\" = --version ] && echo own 1.2.3 && echo more");
+    program(&world, "gemini", "echo 0.99.0; echo a notice >&2");
+    let (ran, document) = doctor(&world, &[], &[("SECRET", "x"), ("GEMINI_API_KEY", "k")]);
+    assert_eq!(ran.code, 0, "no role is bound: {document}");
+    let own = of(&document, "own");
+    assert_eq!((own["installed"].as_bool(), own["version"].as_str()), (Some(true), Some("own 1.2.3")), "{own}");
+    assert_eq!(of(&document, "gemini")["key"], "GEMINI_API_KEY is set");
+    assert_eq!(of(&document, "codex")["installed"], false);
+    assert!(of(&document, "broken")["error"].as_str().unwrap().contains("no command"), "{document}");
+    assert_eq!(of(&document, "aider")["verified"], false);
+    let words = world.run(&["agent", "doctor", "gemini"]).expect(0).stdout;
+    assert!(words.contains("gemini") && !words.contains("codex"), "{words}");
+    assert_eq!(world.refused(&["agent", "doctor", "nobody"])["code"], "agent.unknown");
+}
+
+#[test]
+fn an_agent_that_a_role_is_bound_to_must_be_there() {
+    let world = world(
+        "[roles.coder]\nagent = \"own\"\n[roles.reviewer]\nagent = \"codex\"\n\
+         [[routing]]\nup_to = 3\nroles = { coder = { agent = \"qwen\" } }\n[agents.own]\ncommand = [\"own\"]\n",
+    );
+    program(&world, "own", "echo 1");
+    let (ran, document) = doctor(&world, &[], &[]);
+    assert_eq!((ran.code, document["ok"].as_bool()), (1, Some(false)));
+    assert_eq!(of(&document, "own")["roles"][0], "coder");
+    assert_eq!(of(&document, "qwen")["roles"][0], "coder (complexity up to 3)");
+    let problems = of(&document, "codex")["problems"].to_string();
+    assert!(problems.contains("codex is not on PATH"), "{problems}");
+    for name in ["codex", "qwen"] {
+        program(&world, name, "echo 1");
+    }
+    assert_eq!(doctor(&world, &[], &[]).0.code, 0);
+    world.write("teof.toml", "[roles.coder]\nagent = \"nobody\"\n");
+    let (ran, document) = doctor(&world, &[], &[]);
+    assert_eq!(ran.code, 1);
+    assert!(of(&document, "nobody")["error"].as_str().unwrap().contains("no agent"), "{document}");
+}
+
+#[test]
+fn a_program_that_prints_no_version_is_not_waited_for() {
+    let world = world("[agents.hung]\ncommand = [\"hung\"]\n[agents.sick]\ncommand = [\"sick\"]\n");
+    // It leaves a child that holds the pipe open, too.
+    program(&world, "hung", "sleep 600 & sleep 600");
+    program(&world, "sick", "echo it cannot start >&2; exit 3");
+    let mut command = world.teof(&["agent", "doctor", "hung", "--json", "--timeout", "1s"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", world.folder().join("bin").display()));
+    let ran = Ran::of(command.output().unwrap(), &["agent", "doctor", "hung"]).expect(0);
+    assert!(ran.stdout.contains("printed no version within 1s"), "{}", ran.stdout);
+    let sick = doctor(&world, &["sick"], &[]).1;
+    assert!(of(&sick, "sick")["problems"].to_string().contains("it cannot start"), "{sick}");
+}
+
+#[test]
+fn root_is_told_that_claude_refuses_it() {
+    let world = world("");
+    program(&world, "claude", "echo 9.9.9");
+    let (_, document) = doctor(&world, &["claude"], &[]);
+    let root = rustix::process::geteuid().is_root();
+    let problems = of(&document, "claude")["problems"].to_string();
+    assert_eq!(problems.contains("cannot run unattended as root"), root, "{problems}");
+    let (_, document) = doctor(&world, &["claude"], &[("IS_SANDBOX", "1")]);
+    assert!(!of(&document, "claude")["problems"].to_string().contains("as root"), "a container's word: {document}");
+}

@@ -1,0 +1,297 @@
+//! What each trap in the streams comes to. The streams are invented, one per trap.
+
+use proptest::prelude::*;
+use teof::agents::{Conclusion, Event, Exit, Reading, Verdict};
+use teof::base::Stamp;
+use teof::model::agent::{Format, Usage};
+
+use super::{conclude, fixture, same, usage, word};
+
+const FORMATS: [Format; 5] = [Format::Claude, Format::Codex, Format::Gemini, Format::Opencode, Format::Text];
+
+fn now() -> Stamp {
+    Stamp::parse("2026-01-05T10:00:00Z").unwrap()
+}
+
+fn of(name: &str, earlier: Option<Usage>, exit: &Exit, stderr: &str) -> Conclusion {
+    let format = match name.split('-').next().unwrap() {
+        "codex" => Format::Codex,
+        "gemini" => Format::Gemini,
+        "opencode" => Format::Opencode,
+        _ => Format::Claude,
+    };
+    conclude(format, &fixture(name), 64 << 10, earlier, exit, stderr, now())
+}
+
+fn ended(name: &str, code: i32) -> Conclusion {
+    of(name, None, &Exit::Code(code), "")
+}
+
+fn why(verdict: &Verdict) -> &str {
+    match verdict {
+        Verdict::Succeeded => "",
+        Verdict::Failed { why, .. } | Verdict::RateLimited { why, .. } | Verdict::NoResult { why } => why,
+    }
+}
+
+#[test]
+fn a_success_has_its_answer_its_session_and_its_costs() {
+    let done = ended("claude-done", 0);
+    assert_eq!(done.verdict, Verdict::Succeeded);
+    assert_eq!((done.session.as_deref(), done.model.as_deref()), (Some("5e55-1"), Some("m-large")));
+    assert_eq!(done.text, "The parser is mended.");
+    assert!(same(done.usage, usage(105, 70, 40, Some(0.25))), "{:?}", done.usage);
+    assert_eq!(done.tools["Bash"], 1);
+    assert!(!done.rate_limit.unwrap().rejected, "a warning is no refusal");
+
+    let done = ended("codex-done", 0);
+    assert_eq!((word(&done.verdict).as_str(), done.session.as_deref()), ("succeeded", Some("th-1")));
+    assert_eq!(done.text, "There is a rule now.");
+    assert!(same(done.usage, usage(500, 200, 50, None)));
+    let tools: Vec<_> = done.tools.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(tools, [("command_execution", 2), ("docs.find", 1), ("file_change", 1)]);
+    assert!(done.warnings.iter().any(|warning| warning.contains("Reconnecting")), "{:?}", done.warnings);
+
+    let done = ended("gemini-done", 0);
+    assert_eq!((word(&done.verdict).as_str(), done.model.as_deref()), ("succeeded", Some("g-large")));
+    assert_eq!(done.text, "Tried it.");
+    assert!(same(done.usage, usage(100, 40, 30, None)), "{:?}", done.usage);
+
+    let done = ended("opencode-done", 0);
+    assert_eq!((word(&done.verdict).as_str(), done.session.as_deref()), ("succeeded", Some("ses_1")));
+    assert_eq!(done.text, "It is done,\nas asked.");
+    assert!(same(done.usage, usage(122, 10, 15, Some(0.75))), "{:?}", done.usage);
+
+    let done = ended("cursor-done", 0);
+    assert_eq!((word(&done.verdict).as_str(), done.session.as_deref()), ("succeeded", Some("c0-1")));
+    assert_eq!((done.tools["shell"], done.tools["edit"]), (1, 1));
+}
+
+#[test]
+fn success_asks_for_a_result_that_says_so_and_exit_0() {
+    assert_eq!(word(&ended("claude-success-that-failed", 1).verdict), "failed:service");
+    assert_eq!(word(&ended("claude-success-that-failed", 0).verdict), "failed:service");
+    let turns = ended("claude-max-turns", 1);
+    assert_eq!((word(&turns.verdict).as_str(), turns.text.as_str()), ("failed:turns", "Half of it is done."));
+    assert!(why(&turns.verdict).contains("maximum number of turns"), "{turns:?}");
+    assert_eq!(word(&ended("claude-done", 1).verdict), "failed:other");
+    assert_eq!(word(&of("claude-done", None, &Exit::Signal(9), "").verdict), "failed:other");
+    assert_eq!(word(&of("claude-done", None, &Exit::Lingered, "").verdict), "succeeded");
+    let clock = Exit::TimedOut("no output for 10m".to_owned());
+    assert_eq!(word(&of("claude-done", None, &clock, "").verdict), "failed:stopped");
+    assert_eq!(word(&ended("qwen-error", 1).verdict), "failed:request");
+    assert_eq!(word(&ended("gemini-loop", 0).verdict), "failed:turns");
+    for name in ["codex-interrupted", "opencode-cut"] {
+        assert_eq!(word(&ended(name, 0).verdict), "nothing", "{name}");
+    }
+    let nothing = of("codex-interrupted", None, &clock, "");
+    assert!(why(&nothing.verdict).contains("no output for 10m"), "{nothing:?}");
+}
+
+#[test]
+fn a_tool_that_nobody_could_allow_is_a_failure_although_it_exits_0() {
+    let rejected = ended("opencode-rejected", 0);
+    assert_eq!(word(&rejected.verdict), "failed:rejected");
+    assert!(why(&rejected.verdict).contains("write"), "{rejected:?}");
+    assert_eq!(word(&ended("opencode-done-event", 0).verdict), "failed:rejected");
+}
+
+#[test]
+fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
+    let text = fixture("claude-background");
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+    let mut reading = Reading::new(Format::Claude, None);
+    let mut last_words = Vec::new();
+    for line in &lines {
+        reading.take(line);
+        last_words.push(reading.is_final());
+    }
+    // After the first result a task is left; when it is over a turn follows.
+    assert_eq!(last_words, [false, false, false, true, false, false, true]);
+    let done = reading.conclude(&Exit::Code(0), b"", now());
+    assert_eq!(
+        (word(&done.verdict).as_str(), done.text.as_str()),
+        ("succeeded", "The build failed after all; mended.")
+    );
+    assert!(same(done.usage, usage(150, 0, 15, Some(0.75))), "{:?}", done.usage);
+
+    let cut: Vec<u8> = lines[..6].concat();
+    let cut = conclude(Format::Claude, &cut, 4096, None, &Exit::Signal(15), "", now());
+    assert_eq!(word(&cut.verdict), "nothing", "the turn after the first result never ended");
+}
+
+#[test]
+fn an_accounts_limit_is_nobodys_failure() {
+    assert_eq!(word(&ended("claude-limit", 1).verdict), "limited:2026-01-05T11:01:00Z");
+    assert_eq!(word(&ended("claude-overage", 0).verdict), "succeeded");
+    assert_eq!(word(&ended("codex-limit", 1).verdict), "limited:2026-01-05T11:06:00Z");
+    assert_eq!(word(&ended("gemini-error", 0).verdict), "limited:2026-01-05T11:03:03Z");
+    let hung = Exit::TimedOut("no output for 10m".to_owned());
+    let waiting = "Retrying in 60s (attempt 1/10): [API Error: 429 over the account's rate limit.]\n";
+    let begun = br#"{"type":"system","subtype":"init","session_id":"q","model":"m"}"#;
+    let done = conclude(Format::Claude, begun, 4096, None, &hung, waiting, now());
+    assert_eq!(word(&done.verdict), "limited:?", "it was waiting for its limit, in silence");
+}
+
+#[test]
+fn a_session_that_counts_on_is_charged_for_this_run_only() {
+    let earlier = Some(usage(100, 50, 10, None));
+    let done = of("codex-done", earlier, &Exit::Code(0), "");
+    assert!(same(done.usage, usage(400, 150, 40, None)), "{:?}", done.usage);
+    let done = of("qwen-resumed", earlier, &Exit::Code(0), "");
+    assert!(same(done.usage, usage(40, 0, 4, None)), "{:?}", done.usage);
+    // Counts by model that hold the earlier runs too, and no increment: the sum of money holds them as well.
+    let line = r#"{"type":"result","subtype":"success","is_error":false,"result":"x","session_id":"s","total_cost_usd":0.75,"usage":{"input_tokens":50,"output_tokens":5},"modelUsage":{"m":{"inputTokens":INPUT,"outputTokens":15,"costUSD":0.75}}}"#;
+    for (input, cost) in [("150", 0.25), ("50", 0.75)] {
+        let earlier = Some(usage(100, 0, 10, Some(0.5)));
+        let line = line.replace("INPUT", input);
+        let done = conclude(Format::Claude, line.as_bytes(), 4096, earlier, &Exit::Code(0), "", now());
+        assert!(same(done.usage, usage(50, 0, 5, Some(cost))), "{:?}", done.usage);
+    }
+}
+
+#[test]
+fn usage_is_known_while_it_runs() {
+    let text = fixture("claude-done");
+    let mut reading = Reading::new(Format::Claude, None);
+    let upto = text.split_inclusive(|b| *b == b'\n').take(4).collect::<Vec<_>>().concat();
+    reading.take(&upto);
+    assert!(same(reading.usage(), usage(100, 70, 1, None)), "one message in two lines: {:?}", reading.usage());
+    assert_eq!((reading.session(), reading.is_final()), (Some("5e55-1"), false));
+}
+
+#[test]
+fn retries_and_warnings_are_no_signs_of_work() {
+    let text = fixture("claude-success-that-failed");
+    let mut reading = Reading::new(Format::Claude, None);
+    let mut signs = Vec::new();
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        reading.take(line);
+        signs.push(reading.meaningful());
+    }
+    assert_eq!((signs[0], signs[1], signs[2]), (2, 2, 2));
+    assert!(signs[3] > 2, "a result is a sign");
+}
+
+#[test]
+fn what_fails_before_the_first_word_is_told_apart() {
+    let of = |stderr: &str| word(&conclude(Format::Opencode, b"", 1, None, &Exit::Code(1), stderr, now()).verdict);
+    assert_eq!(of(""), "failed:busy");
+    assert_eq!(of("SQLiteError: database is locked\n"), "failed:busy");
+    assert_eq!(of("it cannot be used with root/sudo privileges for security reasons\n"), "failed:set_up");
+    assert_eq!(of("Not logged in · Please run /login"), "failed:account");
+    let missing = Exit::NotStarted("opencode: No such file or directory".to_owned());
+    assert_eq!(word(&conclude(Format::Opencode, b"", 1, None, &missing, "", now()).verdict), "failed:set_up");
+    let plain = |code: i32| word(&conclude(Format::Text, b"did it\n", 1, None, &Exit::Code(code), "", now()).verdict);
+    assert_eq!((plain(0).as_str(), plain(2).as_str()), ("succeeded", "failed:other"));
+}
+
+#[test]
+fn a_session_id_that_is_no_plain_name_is_not_taken() {
+    let line = br#"{"type":"system","subtype":"init","session_id":"--dangerous","model":"m"}"#;
+    let done = conclude(Format::Claude, line, 4096, None, &Exit::Code(1), "", now());
+    assert_eq!(done.session, None);
+    assert!(done.warnings[0].contains("id"), "{:?}", done.warnings);
+}
+
+/// Lines as agents print them, with things in the wrong place.
+fn odd_line() -> impl Strategy<Value = Vec<u8>> {
+    let value = prop::sample::select(vec![
+        "null",
+        "true",
+        "1",
+        "-1",
+        "1e400",
+        "\"x\"",
+        "[]",
+        "[1,[]]",
+        "{}",
+        "{\"text\":\"t\",\"type\":\"text\"}",
+        "\"\\ud800\"",
+        "[{\"type\":\"text\",\"text\":\"hi\"},{\"type\":\"tool_use\",\"name\":\"T\",\"input\":[]}]",
+        "{\"message\":{\"message\":1}}",
+    ]);
+    let key = prop::sample::select(vec![
+        "subtype",
+        "session_id",
+        "message",
+        "usage",
+        "item",
+        "part",
+        "error",
+        "result",
+        "stats",
+        "status",
+        "tool_call",
+        "tasks",
+        "model",
+        "rate_limit_info",
+        "modelUsage",
+        "thread_id",
+        "sessionID",
+        "role",
+        "content",
+        "type",
+    ]);
+    let kind = prop::sample::select(vec![
+        "system",
+        "assistant",
+        "user",
+        "result",
+        "rate_limit_event",
+        "tool_call",
+        "thread.started",
+        "turn.started",
+        "turn.completed",
+        "turn.failed",
+        "item.started",
+        "item.completed",
+        "error",
+        "init",
+        "message",
+        "tool_use",
+        "tool_result",
+        "step_start",
+        "step_finish",
+        "text",
+        "done",
+        "new",
+    ]);
+    (kind, prop::collection::vec((key, value), 0..5)).prop_map(|(kind, fields)| {
+        let fields: String = fields.iter().map(|(key, value)| format!(",\"{key}\":{value}")).collect();
+        format!("{{\"type\":\"{kind}\"{fields}}}\n").into_bytes()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_bytes_are_too_odd_and_chunks_do_not_matter(
+        lines in prop::collection::vec(prop_oneof![3 => odd_line(), 1 => prop::collection::vec(any::<u8>(), 0..40)], 0..12),
+        size in 1_usize..50,
+        format in prop::sample::select(FORMATS.to_vec()),
+    ) {
+        let bytes = lines.concat();
+        let (mut whole, mut cut) = (Reading::new(format, None), Reading::new(format, None));
+        let together: Vec<Event> = whole.take(&bytes);
+        let apart: Vec<Event> = bytes.chunks(size).flat_map(|chunk| cut.take(chunk)).collect();
+        prop_assert_eq!(together, apart);
+        let (whole, cut) = (whole.conclude(&Exit::Code(0), b"", now()), cut.conclude(&Exit::Code(0), b"", now()));
+        prop_assert_eq!(whole.verdict, cut.verdict);
+        prop_assert_eq!(whole.text, cut.text);
+    }
+
+    #[test]
+    fn a_field_of_a_wrong_type_costs_no_other(
+        key in prop::sample::select(vec!["uuid", "model", "usage", "modelUsage", "errors", "error", "tasks", "permission_denials", "total_cost_usd", "rate_limit_info"]),
+        value in prop::sample::select(vec!["1", "true", "null", "\"s\"", "[[]]", "{\"a\":{}}"]),
+        first in any::<bool>(),
+    ) {
+        let odd = format!("\"{key}\":{value}");
+        let rest = r#""type":"result","subtype":"success","is_error":false,"result":"kept","session_id":"s-1""#;
+        let line = if first { format!("{{{odd},{rest}}}") } else { format!("{{{rest},{odd}}}") };
+        let done = conclude(Format::Claude, line.as_bytes(), 4096, None, &Exit::Code(0), "", now());
+        prop_assert_eq!(word(&done.verdict), "succeeded");
+        prop_assert_eq!((done.text.as_str(), done.session.as_deref()), ("kept", Some("s-1")));
+    }
+}
