@@ -34,6 +34,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "finished": over,
         "submissions": state.submissions,
         "skipped": state.skips,
+        "suspended": state.suspended,
+        "spent": state.spent,
         "unread_commands": letters,
         "totals": state.totals,
     });
@@ -46,6 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         lines.extend(live.iter().chain(over).map(|job| job_line(job, app.now())));
         lines.extend(state.submissions.iter().map(|s| format!("queued     {} (by {})", s.task, s.word.by)));
         lines.extend(state.skips.iter().map(|(task, word)| format!("skipped    {task} (by {})", word.by)));
+        lines.extend(spent(&state, app.now()));
         let totals = &state.totals;
         lines.push(format!("done {}, blocked {}, retries {}", totals.done, totals.blocked, totals.retries));
         lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
@@ -64,10 +67,21 @@ fn obstacles(state: &State, letters: usize) -> Vec<String> {
         let note = word.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
         lines.push(format!("paused by {} since {}{note}; go on: teof coordinator resume", word.by, word.at));
     }
+    for (agent, suspension) in &state.suspended {
+        lines.push(format!("{agent} is not called until {}: {}", suspension.until, suspension.reason));
+    }
     if letters > 0 {
         lines.push(format!("{letters} commands wait for the coordinator"));
     }
     lines
+}
+
+/// What agents used today, when they used anything.
+fn spent(state: &State, now: Stamp) -> Option<String> {
+    let today = state.spent.today;
+    let cost = today.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+    let is_news = state.spent.day == now.date() && today != Default::default();
+    is_news.then(|| format!("used today: {} tokens{cost}", today.tokens()))
 }
 
 fn job_line(job: &Job, now: Stamp) -> String {
@@ -75,6 +89,10 @@ fn job_line(job: &Job, now: Stamp) -> String {
     let since = match job.phase {
         Phase::Running { since } => format!(" for {}", crate::base::time::show_span(now.since(since))),
         Phase::Waiting { until } => format!(" until {until}"),
+        Phase::Review { since } => {
+            let number = job.pull_request.map(|number| format!(", pull request #{number}")).unwrap_or_default();
+            format!(" since {since}{number}; teof review show {}", job.task)
+        }
         _ => String::new(),
     };
     let last = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();

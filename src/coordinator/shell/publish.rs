@@ -63,7 +63,15 @@ fn overview(state: &State, manager: &str) -> Map<String, Value> {
         })
     };
     let running = |job: &&Job| job.takes_a_slot();
-    let waiting = |job: &&Job| !job.takes_a_slot();
+    let waiting = |job: &&Job| !job.takes_a_slot() && !job.is_under_review();
+    let reviewed = |job: &&Job| job.is_under_review();
+    let under_review = |job: &Job| {
+        let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
+        json!({
+            "job": job.id, "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
+            "run": job.run_id(), "commit": job.commit(), "bundle": bundle, "pr": job.pull_request,
+        })
+    };
     let incidents = state.jobs.iter().rev().filter_map(|job| match (&job.phase, &job.last) {
         (Phase::Over { ending: crate::coordinator::state::Ending::Blocked, at }, Some(last)) => Some(json!({
             "at": at, "job": job.id, "task_id": job.task, "agent_id": job.seat, "reason": last.reason,
@@ -81,6 +89,8 @@ fn overview(state: &State, manager: &str) -> Map<String, Value> {
             "skipped": state.skips,
             "reassigned": state.reassigned,
         },
+        "under_review": state.live_jobs().filter(reviewed).map(under_review).collect::<Vec<_>>(),
+        "suspended_agents": state.suspended,
         "active_workers": state.live_jobs().filter(running).map(job).collect::<Vec<_>>(),
         "guard_incidents": incidents.take(20).collect::<Vec<_>>(),
         "circuit_breaker": {
@@ -114,6 +124,15 @@ fn summary(state: &State) -> Map<String, Value> {
         "cancelled": totals.cancelled,
         "dropped": totals.dropped,
         "breaker_trips": totals.breaker_trips,
+        "reworks": totals.reworks,
+        "under_review": state.live_jobs().filter(|job| job.is_under_review()).count(),
+        "spent": {
+            "day": state.spent.day,
+            "day_tokens": state.spent.today.tokens(),
+            "day_cost_usd": state.spent.today.cost_usd,
+            "total_tokens": state.spent.total.tokens(),
+            "total_cost_usd": state.spent.total.cost_usd,
+        },
         "recent_jobs_by_seat": seats,
     }))
 }

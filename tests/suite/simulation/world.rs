@@ -5,10 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use teof::base::Stamp;
-use teof::coordinator::input::{How, Offer, RunIs, Seat, View};
+use teof::coordinator::input::{How, Offer, Reviewed, RunIs, Seat, View};
 use teof::coordinator::state::{Ending, Job, Work};
-use teof::coordinator::{Action, Reply, State};
-use teof::model::outcome::{Finding, Outcome, Verdict};
+use teof::coordinator::{Action, Reply, ReviewWord, State};
+use teof::model::agent::Usage;
+use teof::model::outcome::{Finding, Outcome, Suspended, Verdict};
+
+/// How often the coder may try.
+const PASSES: u32 = 3;
 
 /// A small, fast, seeded generator (SplitMix64): the same seed gives the same history everywhere.
 pub struct Dice(pub u64);
@@ -57,6 +61,10 @@ pub struct Task {
     pub plan: Option<String>,
     pub status: Status,
     pub fates: Vec<Fate>,
+    /// The agent that works on it; a person decides about its work.
+    pub agent: Option<&'static str>,
+    /// How often its agent's account will run into its limit.
+    pub limits: u32,
     /// A worker of it died or hung, or a person interfered: it need not end done.
     pub disturbed: bool,
 }
@@ -88,6 +96,8 @@ pub struct Worker {
     pub seat: String,
     pub epoch: u64,
     pub nth: u32,
+    /// The coder's passes when it is done.
+    pub passes: u32,
     pub at: At,
     pub told: Option<How>,
 }
@@ -106,6 +116,12 @@ pub struct World {
     pub finished: BTreeMap<String, u32>,
     /// Notes and decisions by the action's number.
     pub lines: BTreeMap<u64, u32>,
+    /// Runs whose commit is merged.
+    pub target: BTreeSet<String>,
+    /// Runs whose result a person decided about.
+    pub decided: BTreeSet<String>,
+    /// Run to the tokens that it used so far.
+    pub used: BTreeMap<String, u64>,
     pub consent: bool,
     pub holds: BTreeSet<String>,
 }
@@ -131,7 +147,9 @@ impl World {
         let lasts = [Fate::Refuse, Fate::Alarm, Fate::Fail];
         let mut fates: Vec<_> = (0..dice.roll(3)).map(|_| hurdles[dice.roll(4)]).collect();
         fates.push(*lasts.get(dice.roll(12)).unwrap_or(&Fate::Succeed));
-        Task { id, plan, status: Status::Open, fates, disturbed: false }
+        let agent = [None, None, Some("claude"), Some("codex")][dice.roll(4)];
+        let limits = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(4) as u32 } else { 0 };
+        Task { id, plan, status: Status::Open, fates, agent, limits, disturbed: false }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -146,7 +164,11 @@ impl World {
         self.claims.get(task).is_some_and(|claim| claim.live)
     }
 
-    fn owns(&self, job: &Job) -> bool {
+    pub fn agent_of(&self, task: &str) -> Option<&'static str> {
+        self.tasks.iter().find(|found| found.id == task)?.agent
+    }
+
+    pub fn owns(&self, job: &Job) -> bool {
         self.claims.get(&job.task).is_some_and(|c| c.live && c.job.as_deref() == Some(&job.id))
     }
 
@@ -176,8 +198,20 @@ impl World {
             skipped: Vec::new(),
             seats: ["codex-1", "codex-2"].map(|id| Seat { id: id.into(), daily_limit: None }).into(),
             orphans: self.orphans(),
-            reviews: Vec::new(),
+            reviews: self.merged(state),
         }
+    }
+
+    fn merged(&self, state: &State) -> Vec<Reviewed> {
+        let under_review = state.live_jobs().filter(|job| job.is_under_review());
+        let merged = under_review.filter(|job| job.commit().is_some_and(|commit| self.target.contains(commit)));
+        let found = |job: &Job| Reviewed {
+            job: job.id.clone(),
+            run: job.run_id(),
+            word: ReviewWord::Merged { commit: job.run_id() },
+            by: "and found there".into(),
+        };
+        merged.map(found).collect()
     }
 
     pub fn is_open(&self, task: &Task) -> bool {
@@ -197,8 +231,10 @@ impl World {
         match (action, job) {
             (Action::Give { .. }, Some(job)) => self.give(&job),
             (Action::Order { .. }, Some(job)) => {
-                self.orders.insert(job.id.clone());
-                Reply::Ordered { path: format!("manifest-{}.json", job.id), work: Work::default() }
+                self.orders.insert(order(&job));
+                let agents: Vec<_> = self.agent_of(&job.task).map(str::to_owned).into_iter().collect();
+                let work = Work { staged: !agents.is_empty(), agents, passes: PASSES };
+                Reply::Ordered { path: order(&job), work }
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
             (Action::Settle { ending, .. }, Some(job)) => self.settle(&job, *ending),
@@ -212,8 +248,16 @@ impl World {
                 }
                 Reply::Done
             }
-            (Action::Keep { .. } | Action::Await { .. }, Some(_)) => Reply::Done,
-            (Action::Deliver { .. }, Some(_)) => Reply::Delivered { pull_request: None },
+            (Action::Keep { .. } | Action::Await { .. }, Some(job)) => match self.owns(&job) {
+                true => Reply::Done,
+                false => Reply::Refused { why: "the claim is lost".into() },
+            },
+            (Action::Deliver { .. }, Some(_)) => match id % 5 {
+                _ if !self.consent => Reply::NotNow { why: "no consent".into() },
+                0 => Reply::Failed { why: "the remote is gone".into() },
+                1 => Reply::Refused { why: "there is none".into() },
+                _ => Reply::Delivered { pull_request: Some(id) },
+            },
             (Action::Commit, _) => Reply::Done,
             _ => unreachable!("these actions have a job"),
         }
@@ -237,7 +281,9 @@ impl World {
     }
 
     fn spawn(&mut self, job: &Job, run: &str) -> Reply {
-        if !self.orders.contains(&job.id) {
+        let used = job.rework.as_ref().map_or(0, |rework| rework.passes_used);
+        assert!(used < PASSES, "the coder's passes are bounded");
+        if !self.orders.contains(&order(job)) {
             return Reply::Refused { why: "it has no order".into() };
         }
         if self.outcomes.get(run).is_some_and(|outcome| outcome.verdict == Verdict::Paused) {
@@ -258,6 +304,7 @@ impl World {
             seat: job.seat.clone(),
             epoch: job.epoch.expect("a job is given before it runs"),
             nth: job.run,
+            passes: 1 + job.rework.as_ref().map_or(0, |rework| rework.passes_used),
             at: At::Born,
             told: None,
         });
@@ -270,6 +317,10 @@ impl World {
         }
         if self.holds.contains(&job.task) {
             return Reply::NotNow { why: "on hold".into() };
+        }
+        if ending == Ending::Done && self.agent_of(&job.task).is_some() {
+            let merged = job.commit().is_some_and(|commit| self.target.contains(commit));
+            assert!(merged, "{} is done before it is merged", job.task);
         }
         self.task_mut(&job.task).status = match ending {
             Ending::Done => Status::Done,
@@ -299,7 +350,7 @@ impl World {
             }
             At::Locked => self.do_the_work(&worker),
             At::Worked => {
-                let outcome = outcome(&worker, Verdict::Succeeded, self.stamp());
+                let outcome = self.outcome(&worker, Verdict::Succeeded);
                 self.outcomes.insert(worker.run.clone(), outcome);
                 Some(At::Wrote)
             }
@@ -312,6 +363,7 @@ impl World {
     }
 
     fn do_the_work(&mut self, worker: &Worker) -> Option<At> {
+        *self.used.entry(worker.run.clone()).or_default() += 1000;
         let claim = self.claims.get(&worker.task);
         let ours = claim.is_some_and(|c| c.live && c.epoch == worker.epoch && c.seat == worker.seat);
         let task = self.tasks.iter_mut().find(|task| task.id == worker.task).unwrap();
@@ -324,6 +376,15 @@ impl World {
             (Some(How::Stage), Fate::Hang) => return Some(At::Locked),
             (Some(How::Stage), _) => Verdict::Paused,
             _ if !self.consent => Verdict::Paused,
+            (None, _) if task.limits > 0 => {
+                task.limits -= 1;
+                let agent = task.agent.expect("a limit is an agent's").to_owned();
+                let until = Stamp::from_unix(self.now + 400 + i64::from(task.limits) * 300);
+                let mut outcome = self.outcome(worker, Verdict::Paused);
+                outcome.suspended = Some(Suspended { agent, until, reason: "the limit is reached".into() });
+                self.outcomes.insert(worker.run.clone(), outcome);
+                return Some(At::Wrote);
+            }
             (None, Fate::Succeed) => Verdict::Succeeded,
             (None, Fate::Fail) => Verdict::Failed,
             (None, Fate::Refuse | Fate::Alarm) => Verdict::Blocked,
@@ -334,13 +395,37 @@ impl World {
             return Some(At::Worked);
         }
         task.disturbed |= worker.told == Some(How::Now);
-        let mut outcome = outcome(worker, verdict, self.stamp());
+        let mut outcome = self.outcome(worker, verdict);
         if verdict == Verdict::Blocked && fate == Fate::Alarm {
             let (code, severity, message) = ("receipt.altered".into(), "high".into(), "a receipt was altered".into());
             outcome.scan.push(Finding { code, severity, message, path: None, line: None, hint: None });
         }
         self.outcomes.insert(worker.run.clone(), outcome);
         Some(At::Wrote)
+    }
+
+    fn outcome(&self, worker: &Worker, verdict: Verdict) -> Outcome {
+        let output_tokens = self.used.get(&worker.run).copied().unwrap_or(0);
+        Outcome {
+            run: worker.run.clone(),
+            job: Some(worker.job.clone()),
+            task_id: worker.task.clone(),
+            agent_id: worker.seat.clone(),
+            verdict,
+            reason: format!("{verdict:?}"),
+            findings: Vec::new(),
+            scan: Vec::new(),
+            branch: String::new(),
+            commit: (verdict == Verdict::Succeeded).then(|| worker.run.clone()),
+            envelope: None,
+            bundle: None,
+            usage: Usage { output_tokens, ..Usage::default() },
+            passes: worker.passes,
+            suspended: None,
+            receipts: Vec::new(),
+            started_at: self.stamp(),
+            finished_at: self.stamp(),
+        }
     }
 
     pub fn kill(&mut self, which: usize) {
@@ -358,30 +443,12 @@ fn offer(task: &Task) -> Offer {
         source: if task.plan.is_some() { "plan" } else { "backlog" }.into(),
         seat: None,
         origin: None,
-        agents: Vec::new(),
+        agents: task.agent.map(str::to_owned).into_iter().collect(),
         why: "it is the first".into(),
     }
 }
 
-fn outcome(worker: &Worker, verdict: Verdict, at: Stamp) -> Outcome {
-    Outcome {
-        run: worker.run.clone(),
-        job: Some(worker.job.clone()),
-        task_id: worker.task.clone(),
-        agent_id: worker.seat.clone(),
-        verdict,
-        reason: format!("{verdict:?}"),
-        findings: Vec::new(),
-        scan: Vec::new(),
-        branch: String::new(),
-        commit: None,
-        envelope: None,
-        bundle: None,
-        usage: Default::default(),
-        passes: 0,
-        suspended: None,
-        receipts: Vec::new(),
-        started_at: at,
-        finished_at: at,
-    }
+/// What a job's present order is known by.
+fn order(job: &Job) -> String {
+    format!("{}-{}", job.id, job.rework.as_ref().map_or(0, |rework| rework.nth))
 }
