@@ -7,6 +7,11 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use teof::base::{Clock, Stamp};
+use teof::coordinator::inbox::{self, Letter};
+use teof::coordinator::state::Word;
+use teof::coordinator::{Command, ReviewWord, shell};
+use teof::hub::Hub;
 
 use crate::harness::World;
 
@@ -492,5 +497,36 @@ fn twenty_jobs_survive_kills_at_any_moment_and_each_is_done_once() {
     assert!(checkpoints.values().all(|times| *times == 1), "what was committed is not redone: {checkpoints:?}");
     let finished = yard.status()["finished"].as_array().unwrap().len();
     assert_eq!(finished, 20, "each job is done once");
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_result_waits_for_a_persons_word_and_needs_no_coordinator_to_be_settled() {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    let id = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
+    yard.finish();
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("in_progress"), &json!("review")), "{step}");
+    let claim = yard.world.read_json(&format!("_bus/claims/{id}-S1.json"));
+    let at = |key: &str| Stamp::parse(claim[key].as_str().unwrap()).unwrap();
+    assert_eq!(claim["status"], "active");
+    assert!(at("lease_expires_at").since(at("claimed_at")) >= Duration::from_secs(30 * 24 * 3600), "{claim}");
+    yard.finish();
+    assert_eq!(yard.ran(), ["a1"], "the plan's next step waits");
+    let job = yard.status()["jobs"][0].clone();
+    assert_eq!(job["phase"]["is"], "review", "{job}");
+    let text = yard.world.ok(&["coordinator", "status"]);
+    assert!(text.contains(&format!("teof review show {id}-S1")), "{text}");
+    let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
+    let run = format!("{}.1", job["id"].as_str().unwrap());
+    let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };
+    let command = Command::Reviewed { job: job["id"].as_str().unwrap().into(), run, word };
+    let by = Word { by: "ada".into(), at: hub.now(), note: None };
+    let letter = inbox::post(&hub, &Letter { word: by, command }).unwrap();
+    assert!(shell::errand(&hub, &mut |_| {}).unwrap());
+    assert!(inbox::take_answer(&hub, &letter).unwrap().unwrap().ok);
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
+    assert_eq!(yard.ran(), ["a1"], "an errand begins nothing");
     yard.nothing_is_left_over();
 }
