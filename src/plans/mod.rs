@@ -1,4 +1,5 @@
-//! Plans, their justifications and the backlog: read, checked, edited. Owns `_plans/`.
+//! Plans, their justifications and the backlog: read, checked, edited. Owns `_plans/`; reads the vault and
+//! the queue, whose entries become plans, and keeps the status of the vault's.
 //!
 //! Every edit is checked on the bytes that it would leave, and refused before it is written if it
 //! adds a finding. Knows nothing of claims or of the receipts' ledger: who needs both asks both.
@@ -7,10 +8,13 @@ pub mod backlog;
 pub mod digest;
 pub mod edit;
 pub mod evidence;
+pub mod front_matter;
 pub mod new;
 pub mod queue;
+pub mod requests;
 pub mod store;
 pub mod validate;
+pub mod vault;
 
 pub use digest::commands_digest;
 pub use evidence::Evidence;
