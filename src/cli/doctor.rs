@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::base::{Result, text};
+use crate::conductor::routing;
 use crate::hub::settings_text::{self, Entry};
 use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Trouble};
@@ -25,10 +26,24 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.settings {
         return settings(app);
     }
-    let found = doctor::examine(app.global.root.as_deref(), app.clock);
+    let mut found = doctor::examine(app.global.root.as_deref(), app.clock);
+    found.extend(agents(app));
     let ok = found.iter().all(|trouble| trouble.note);
     app.result(&json!({ "ok": ok, "found": found }), || words(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Agents that roles or routing name, and that nothing describes.
+fn agents(app: &App) -> Vec<Trouble> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock);
+    let Ok(Ok(settings)) = hub.as_ref().map(|hub| hub.settings()) else { return Vec::new() };
+    let trouble = |(name, mend)| Trouble {
+        code: "settings.agent".into(),
+        message: format!("roles or routing name the agent {name}, which is not set up here"),
+        mend,
+        note: false,
+    };
+    routing::troubles(settings).into_iter().map(trouble).collect()
 }
 
 fn words(found: &[Trouble]) -> String {

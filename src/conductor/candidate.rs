@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
+use super::routing::Route;
 use crate::base::Stamp;
 use crate::model::claim::ClaimStatus;
+use crate::model::order::Complexity;
+use crate::model::plan::Link;
 use crate::model::priority::Priority;
 
 /// Where a candidate comes from. The order is the order of positions.
@@ -16,6 +19,10 @@ pub enum Source {
     Assignment,
     Backlog,
     Plan,
+    /// A planned feature request.
+    Vault,
+    /// An entry of the queue.
+    Queue,
 }
 
 /// A piece of work, with every fact that the choice depends on.
@@ -48,8 +55,14 @@ pub struct Candidate {
     /// Who put the task on hold, and what they said.
     #[serde(skip)]
     pub on_hold: Option<String>,
+    /// The plan is not there yet: it is made of this when the work is given.
+    #[serde(skip)]
+    pub origin: Option<Link>,
     #[serde(skip)]
     pub work: Work,
+    /// How hard it is and who does what, when agents do it.
+    #[serde(skip)]
+    pub route: Option<(Complexity, Route)>,
     /// What a work order made of it would lack (goal, acceptance, verification, targets).
     #[serde(skip)]
     pub missing: Vec<&'static str>,
@@ -88,11 +101,15 @@ pub enum Work {
     #[default]
     Nothing,
     Commands,
+    /// Agents of these names; commands alone may play the roles too.
+    Agents(Vec<String>),
     /// Commands whose exact bytes nobody approved and no trusted allow-list matches; says which one,
     /// and what to do.
     NotApproved(String),
-    /// An agent of this name, which is not set up here.
-    UnknownAgent(String),
+    /// An agent of this name, which neither the settings nor a preset describes; says what to do.
+    UnknownAgent(String, String),
+    /// Agents would do it, and something in the settings or the seats is in the way; says what.
+    NoRoute(String),
 }
 
 /// Who is going to do the work.
@@ -112,10 +129,16 @@ impl Candidate {
             Source::Assignment => "assignment".to_owned(),
             Source::Backlog => format!("place {} in the backlog", self.position + 1),
             Source::Plan => "open plan".to_owned(),
+            Source::Vault => "planned in the vault".to_owned(),
+            Source::Queue => "queue entry".to_owned(),
         };
+        let route = self.route.as_ref();
+        let route = route.map_or_else(String::new, |(complexity, route)| {
+            format!("; complexity {}, {}", complexity.score, route.words)
+        });
         match self.submitted {
-            Some(place) => format!("submitted (place {}), priority {}, {source}", place + 1, self.priority),
-            None => format!("priority {}, {source}", self.priority),
+            Some(place) => format!("submitted (place {}), priority {}, {source}{route}", place + 1, self.priority),
+            None => format!("priority {}, {source}{route}", self.priority),
         }
     }
 }

@@ -38,6 +38,11 @@ impl Facts {
         wishes.map(|(task, assignment)| (task.as_str(), assignment))
     }
 
+    /// Whether the task's claim ended with its work done.
+    pub fn is_done(&self, task: &str) -> bool {
+        self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done)
+    }
+
     pub fn put_on(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);

@@ -4,10 +4,13 @@
 
 pub mod alert;
 pub mod candidate;
+pub mod complexity;
 pub mod cycle;
 mod facts;
 pub mod prompt;
 pub mod receipt;
+pub mod reviewers;
+pub mod routing;
 pub mod select;
 pub mod sources;
 pub mod take;

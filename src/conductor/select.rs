@@ -173,14 +173,17 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::Nothing => {
             return Some((
                 Reason::NothingToRun,
-                "it has neither commands nor an agent: somebody has to take it".into(),
+                "it has neither commands nor an agent: somebody has to take it, or bind an agent in [roles.coder]"
+                    .into(),
             ));
         }
         Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
-        Work::UnknownAgent(name) => {
-            return Some((Reason::NothingToRun, format!("it names the agent {name}, which is not set up here")));
+        Work::UnknownAgent(name, next) => {
+            let why = format!("it needs the agent {name}, which is not set up here: {next}");
+            return Some((Reason::NothingToRun, why));
         }
-        Work::Commands => {}
+        Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),
+        Work::Commands | Work::Agents(_) => {}
     }
     (!c.missing.is_empty())
         .then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(&c.missing))))
@@ -262,7 +265,9 @@ mod tests {
             standing: Standing::Open,
             held: None,
             on_hold: None,
+            origin: None,
             work: Work::Commands,
+            route: None,
             missing: Vec::new(),
         }
     }
@@ -326,7 +331,7 @@ mod tests {
             (Reason::OnHold, Candidate { on_hold: Some("ana: wait".into()), ..step("p", 0) }),
             (Reason::Prerequisites, item("A", 0)),
             (Reason::NothingToRun, Candidate { work: Work::Nothing, ..step("p", 0) }),
-            (Reason::NothingToRun, Candidate { work: Work::UnknownAgent("x".into()), ..step("p", 0) }),
+            (Reason::NothingToRun, Candidate { work: Work::UnknownAgent("x".into(), "y".into()), ..step("p", 0) }),
             (Reason::NotApproved, Candidate { work: Work::NotApproved("rm".into()), ..step("p", 0) }),
             (Reason::Incomplete, Candidate { missing: vec!["goal"], ..step("p", 0) }),
         ];

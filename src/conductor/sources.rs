@@ -1,5 +1,5 @@
-//! Reads the stores into candidates: the backlog's items, the open plans' next steps, and what an
-//! operator submitted. The facts about each (claims, assignments, holds) are put on by [`facts`](super::facts).
+//! Reads the stores into candidates: the backlog's items, the open plans' next steps, the requests of
+//! vault and queue, and what an operator submitted. The facts about each (claims, assignments, holds) are put on by [`facts`](super::facts).
 //!
 //! Decides nothing: what cannot be taken becomes a candidate too, with the reason in its standing,
 //! so that the choice can tell it.
@@ -9,18 +9,21 @@ use std::collections::{BTreeMap, HashSet};
 use super::candidate::{Candidate, Source, Standing, Taker};
 use super::facts::Facts;
 use super::work::Bench;
-use crate::base::{Result, names};
+use crate::base::{Refusal, Result, names};
 use crate::hub::Hub;
 use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
-use crate::model::plan::{Plan, Status, Step};
-use crate::plans::{store, validate};
+use crate::model::plan::{Link, Plan, Status, Step};
+use crate::plans::requests::{self, Entry, Wanted};
+use crate::plans::{store, validate, vault};
 
 /// What is looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub backlog: bool,
     pub plans: bool,
+    pub vault: bool,
+    pub queue: bool,
     /// What managers assigned and no source knows of; a worker would find nothing to run there.
     pub assignments: bool,
     /// In the order in which they were made; looked up in every source, enabled or not.
@@ -40,7 +43,14 @@ impl Scope {
     /// The sources that the settings enable.
     pub fn enabled(hub: &Hub) -> Result<Scope> {
         let sources = &hub.settings()?.sources;
-        Ok(Scope { backlog: sources.backlog, plans: sources.plans, assignments: true, submissions: Vec::new() })
+        Ok(Scope {
+            backlog: sources.backlog,
+            plans: sources.plans,
+            vault: sources.vault,
+            queue: sources.queue,
+            assignments: true,
+            submissions: Vec::new(),
+        })
     }
 
     pub fn backlog() -> Scope {
@@ -55,14 +65,27 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         Taker::Seat(_) => None,
         Taker::Worker => Some(Bench::new(hub)?),
     };
-    let shop = Shop { plans: &plans, bench };
+    let facts = Facts::read(hub)?;
+    let shop = Shop { hub, plans: &plans, bench };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();
     if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
         candidates.extend(backlog.items().into_iter().filter_map(|item| shop.item(item)));
     }
+    if scope.vault || everything {
+        candidates.extend(vault::planned(hub)?.into_iter().filter_map(|entry| shop.request(entry, Source::Vault)));
+    }
+    if scope.queue || everything {
+        let entries = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+        // Nothing in the entry itself says that it is done.
+        let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
+        candidates.extend(open.filter_map(|entry| shop.request(entry, Source::Queue)));
+    }
     if scope.plans || everything {
-        let items = candidates.iter().filter(|_| scope.backlog);
+        let items = candidates.iter().filter(|c| match c.source {
+            Source::Vault => scope.vault,
+            _ => scope.backlog,
+        });
         let spoken_for: HashSet<String> = items.filter_map(|c: &Candidate| c.plan_id.clone()).collect();
         let others = plans.iter().filter(|(id, _)| !spoken_for.contains(*id));
         candidates.extend(others.filter_map(|(id, plan)| shop.plan(id, plan)));
@@ -73,10 +96,11 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
             Source::Submission | Source::Assignment => true,
             Source::Backlog => scope.backlog,
             Source::Plan => scope.plans,
+            Source::Vault => scope.vault,
+            Source::Queue => scope.queue,
         };
         enabled || c.submitted.is_some()
     });
-    let facts = Facts::read(hub)?;
     if scope.assignments && taker != Taker::Worker {
         let items = backlog.map(Backlog::items).unwrap_or_default();
         let items = items.iter().filter_map(|item| item.id().map(str::to_owned));
@@ -106,6 +130,7 @@ fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
 
 /// The plans, and what is asked of them.
 struct Shop<'a> {
+    hub: &'a Hub,
     plans: &'a BTreeMap<String, Found>,
     /// When a worker is to run it: what may be run.
     bench: Option<Bench<'a>>,
@@ -135,30 +160,92 @@ impl Shop<'_> {
             candidate.standing = Standing::Damaged(format!("{place} has no id that could name a claim"));
         }
         let Some((id, found)) = item.plan().and_then(|plan| self.plans.get_key_value(plan)) else {
-            if let Some(bench) = &self.bench {
-                bench.of_item(item, &mut candidate);
+            match &self.bench {
+                Some(bench) if bench.has_coder() => {
+                    let link = Link { kind: requests::BACKLOG.into(), to: candidate.task_id.clone() };
+                    self.becomes_a_plan(&requests::of_item(&item), link, &mut candidate);
+                }
+                Some(bench) => bench.of_item(item, &mut candidate),
+                None => {}
             }
             return Some(candidate);
         };
         // The item stands for its plan's next step, under its own name and in its own place.
+        let own_priority = item.raw.contains_key("priority");
+        let candidate = self.for_its_plan(candidate, id, found);
+        let plans = found.as_ref().ok().filter(|_| !own_priority).map(Plan::priority);
+        Some(Candidate { priority: plans.unwrap_or(candidate.priority), ..candidate })
+    }
+
+    /// A candidate that stands for its plan's next step.
+    fn for_its_plan(&self, mut candidate: Candidate, id: &str, found: &Found) -> Candidate {
         let Some(next) = self.next(id, found) else {
-            replace_open(
-                &mut candidate.standing,
-                Standing::Unavailable(format!("its plan {id} is done, the item is not")),
-            );
-            return Some(candidate);
+            let why = Standing::Unavailable(format!("its plan {id} is done, the item is not"));
+            replace_open(&mut candidate.standing, why);
+            return candidate;
         };
         replace_open(&mut candidate.standing, next.standing);
-        if !item.raw.contains_key("priority") {
-            candidate.priority = next.priority;
-        }
-        Some(Candidate {
+        Candidate {
             step_id: next.step_id,
             created: next.created,
             work: next.work,
+            route: next.route,
             missing: next.missing,
             ..candidate
-        })
+        }
+    }
+
+    /// A request of the vault or the queue. One of the vault stands for the plan that comes from it; for
+    /// an entry of the queue its plan stands by itself.
+    fn request(&self, entry: Entry, source: Source) -> Option<Candidate> {
+        let mut candidate = Candidate { position: entry.position, ..blank(&entry.task, source) };
+        let wanted = match &entry.wanted {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                candidate.standing = Standing::Damaged(why.clone());
+                return Some(candidate);
+            }
+        };
+        candidate.title.clone_from(&wanted.title);
+        candidate.priority = wanted.priority;
+        let link = (entry.link.kind.as_str(), entry.link.to.as_str());
+        let plan = self.plans.iter().find(|(_, found)| found.as_ref().is_ok_and(|plan| plan.links().contains(&link)));
+        match plan {
+            Some(_) if source == Source::Queue => None,
+            Some((id, found)) => {
+                candidate.plan_id = Some(id.clone());
+                Some(self.for_its_plan(candidate, id, found))
+            }
+            None => {
+                self.becomes_a_plan(wanted, entry.link, &mut candidate);
+                Some(candidate)
+            }
+        }
+    }
+
+    /// A plan is made of it when it is given; judged as that plan's first step would be.
+    fn becomes_a_plan(&self, wanted: &Wanted, link: Link, candidate: &mut Candidate) {
+        // Whoever takes it by hand plans it by hand.
+        let Some(bench) = &self.bench else { return };
+        if !names::is_id(&candidate.task_id) {
+            return;
+        }
+        let draft = requests::plan_id(self.hub, &candidate.task_id, &wanted.title)
+            .and_then(|id| Ok((requests::draft(self.hub, wanted, &link, &id, self.hub.now())?, id)));
+        let (plan, id) = match draft {
+            Ok(found) => found,
+            Err(e) => {
+                let next = Refusal::of(&e).and_then(|r| r.next.first()).map(|next| format!("; {next}"));
+                let why = format!("no plan can be made of {}: {e}{}", link.to, next.unwrap_or_default());
+                return replace_open(&mut candidate.standing, Standing::Damaged(why));
+            }
+        };
+        if let Some(step) = plan.current_step() {
+            candidate.step_id = step.id().map(str::to_owned);
+            bench.of_step(&plan, &step, candidate);
+        }
+        candidate.plan_id = Some(id);
+        candidate.origin = Some(link);
     }
 
     /// A plan that no item stands for; `None` when it is done.
@@ -242,7 +329,9 @@ fn blank(task: &str, source: Source) -> Candidate {
         standing: Standing::Open,
         held: None,
         on_hold: None,
+        origin: None,
         work: Default::default(),
+        route: None,
         missing: Vec::new(),
     }
 }

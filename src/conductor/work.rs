@@ -2,6 +2,8 @@
 //! would lack.
 
 use super::candidate::{Candidate, Standing, Work};
+use super::reviewers;
+use super::routing::{self, Route, unknown_agent};
 use super::sources::replace_open;
 use crate::base::{Refusal, Result};
 use crate::guard::commands::{self, TrustedCommands};
@@ -9,6 +11,7 @@ use crate::hub::Hub;
 use crate::hub::settings::Settings;
 use crate::model::backlog::Item;
 use crate::model::command::{Command, Program};
+use crate::model::order::Complexity;
 use crate::model::plan::{Plan, Step};
 use crate::plans::commands_digest;
 
@@ -16,6 +19,8 @@ use crate::plans::commands_digest;
 pub(super) struct Bench<'a> {
     settings: &'a Settings,
     trusted: TrustedCommands,
+    /// Whether any work finds a seat that did not do it.
+    reviewable: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -26,7 +31,14 @@ impl<'a> Bench<'a> {
             Err(e) if Refusal::of(&e).is_some() => TrustedCommands::default(),
             Err(fault) => return Err(fault),
         };
-        Ok(Bench { settings: hub.settings()?, trusted })
+        let settings = hub.settings()?;
+        let reviewable = reviewers::all(hub, &settings.coordinator.manager)?.len() > 1;
+        Ok(Bench { settings, trusted, reviewable })
+    }
+
+    /// Whether agents do what neither commands nor a step's own word say otherwise.
+    pub fn has_coder(&self) -> bool {
+        self.settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some())
     }
 
     /// Puts on what the step says, with the settings where it says nothing.
@@ -46,11 +58,38 @@ impl<'a> Bench<'a> {
                 let tests = step.tests().into_iter().map(line);
                 self.approved(Some(plan), own.into_iter().chain(tests).collect())
             }
-            Ok(_) => match step.agent() {
-                Some(agent) => Work::UnknownAgent(agent.to_owned()),
+            Ok(_) => match routing::of_step(self.settings, plan, step) {
+                Some(found) => self.agents(plan, step, found, candidate),
                 None => self.default_work(step.tests().into_iter().map(line).collect(), Some(plan)),
             },
         };
+    }
+
+    /// The step's own tests have to be trusted like commands; the settings' were, with `teof.toml`.
+    fn agents(
+        &self,
+        plan: &Plan,
+        step: &Step<'_>,
+        found: Result<(Complexity, Route), String>,
+        candidate: &mut Candidate,
+    ) -> Work {
+        let (complexity, route) = match found {
+            Ok(found) => found,
+            Err(why) => return Work::NoRoute(why),
+        };
+        if let Some((name, next)) = unknown_agent(self.settings, &route.agents) {
+            return Work::UnknownAgent(name, next);
+        }
+        if route.stages.iter().any(|stage| stage == "reviewer") && !self.reviewable {
+            return Work::NoRoute(reviewers::NONE.to_owned());
+        }
+        let tests = step.tests().into_iter().filter(|test| !self.settings.guard.tests.iter().any(|own| own == test));
+        if let refused @ Work::NotApproved(_) = self.approved(Some(plan), tests.map(line).collect()) {
+            return refused;
+        }
+        let agents = route.agents.clone();
+        candidate.route = Some((complexity, route));
+        Work::Agents(agents)
     }
 
     /// An item without a plan runs what the settings name; a plan is where the rest can be said.

@@ -153,6 +153,15 @@ pub fn set_status(document: &mut Document, id: &str, status: ItemStatus, now: St
     }
 }
 
+/// Names the plan that does the item.
+pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
+    let backlog = Backlog { raw: document.object().clone() };
+    match backlog.item(id) {
+        Some(item) => document.set(&format!("/items/{}/plan_suggestion", item.index), plan),
+        None => Ok(()),
+    }
+}
+
 /// The last history line of `id`, if it lacks `completed_at`.
 fn open_line(backlog: &Backlog, id: &str) -> Option<usize> {
     let history = backlog.raw.get("history")?.as_array()?;

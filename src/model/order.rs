@@ -18,6 +18,9 @@ use crate::base::{Refusal, Result, Stamp, json, names, time::span};
 /// The version that is written.
 pub const VERSION: u64 = 2;
 
+/// What agents' work goes through, in this order; a role is named like its stage.
+pub const STAGES: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub version: u64,

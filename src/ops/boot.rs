@@ -100,7 +100,7 @@ pub fn boot(hub: &Hub, wish: &Wish) -> Result<Booted> {
         (None, None) => seats::resolve(hub, None)?,
     };
     let mut place = place(hub, &tentative, by_variable, wish)?;
-    let dirt = if wish.sync { sync::dirt(&hub.here)? } else { Vec::new() };
+    let dirt = if wish.sync { sync::dirt(hub, &hub.here)? } else { Vec::new() };
     if !dirt.is_empty() && !wish.allow_dirty {
         return Err(refuse_dirty(hub, &place.agent, &dirt)?);
     }

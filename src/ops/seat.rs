@@ -156,7 +156,7 @@ fn switch(hub: &Hub, branch: &str) -> Result<()> {
 }
 
 fn refuse_dirt(hub: &Hub, why: &str) -> Result<()> {
-    let dirt = sync::dirt(&hub.here)?;
+    let dirt = sync::dirt(hub, &hub.here)?;
     if dirt.is_empty() {
         return Ok(());
     }

@@ -7,10 +7,11 @@
 
 use serde::Serialize;
 
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result, files, text};
 use crate::hub::git::{self, Git};
 use crate::hub::{Hub, Worktree, paths};
 use crate::model::seat::MANIFEST;
+use crate::plans::front_matter::differ_in_status_only;
 
 use super::record::{self, Recorded};
 
@@ -60,14 +61,37 @@ impl Synced {
 }
 
 /// What makes a worktree dirty, as lines of `git status --porcelain`. The record and the manifests never
-/// do: teof and every seat change them as they work.
-pub fn dirt(worktree: &Worktree) -> Result<Vec<String>> {
+/// do: teof and every seat change them as they work. Nor does the status of a feature request.
+pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
+    let vault = format!("{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
     let listed = Git::at(&worktree.root).run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
-        !path.is_empty() && !paths::is_owned(path) && !is_manifest(path)
+        let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
+        !path.is_empty() && !paths::is_owned(path) && !is_manifest(path) && !ours()
     };
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())
+}
+
+/// Whether a changed file is Markdown that differs from HEAD in the status of its front matter alone: the
+/// line that teof writes as the work goes on.
+fn is_status_only(worktree: &Worktree, line: &str) -> bool {
+    let Some(path) = line.strip_prefix(" M ").or_else(|| line.strip_prefix("M  ")).or_else(|| line.strip_prefix("MM "))
+    else {
+        return false;
+    };
+    if !path.ends_with(".md") {
+        return false;
+    }
+    let now = files::within(&worktree.root, path).and_then(|place| files::read(&place, files::MAX_DOCUMENT));
+    let Ok(Some(now)) = now else { return false };
+    // Not `run`, which trims: every byte counts.
+    let before = Git::at(&worktree.root).output(&["cat-file", "blob", &format!("HEAD:{path}")]);
+    let Ok(before) = before else { return false };
+    match (std::str::from_utf8(&before.stdout), std::str::from_utf8(&now)) {
+        (Ok(before), Ok(now)) => before != now && differ_in_status_only(before, now),
+        _ => false,
+    }
 }
 
 fn is_manifest(path: &str) -> bool {

@@ -21,6 +21,11 @@ pub fn set_status(writer: &Writer<'_>, act: &mut Act, id: &str, status: ItemStat
     edit(writer, act, |document| backlog::set_status(document, id, status, writer.hub().now()))
 }
 
+/// Names the plan that does an item.
+pub fn set_plan(writer: &Writer<'_>, act: &mut Act, id: &str, plan: &str) -> Result<()> {
+    edit(writer, act, |document| backlog::set_plan(document, id, plan))
+}
+
 /// Adds a pending item at the end, making the file when there is none.
 pub fn add(writer: &Writer<'_>, act: &mut Act, new: &NewItem, owner: &str) -> Result<()> {
     if store::current(writer.hub(), act, paths::BACKLOG)?.is_none() {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::edit::new_step;
 use super::queue::{QueueRef, axis};
 use super::{Evidence, validate};
 use crate::base::{Refusal, Result, Stamp, json as layout, names};
 use crate::hub::{Act, Writer, paths};
-use crate::model::plan::SUFFIX;
+use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
 /// What a new plan is made from.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,16 @@ pub struct NewPlan {
     pub systemic_scale: Option<u64>,
     pub systemic_targets: Vec<String>,
     pub queue: Vec<QueueRef>,
+    /// Its id, where that was decided before; else it is made of the name and the day.
+    pub id: Option<String>,
+    /// Where it comes from, besides queue entries.
+    pub links: Vec<Link>,
+    /// What its first step says besides: `objective`, `notes`, `tests`, `diff_limit`.
+    pub details: Map<String, Value>,
+    /// Why it is wanted, in the words of whoever wants it.
+    pub why: Option<String>,
+    /// Its first step begins at once.
+    pub begun: bool,
     /// Also make `_report/agent/<actor>/<plan>/design.md`.
     pub scaffold: bool,
 }
@@ -50,16 +60,8 @@ pub fn id(name: &str, now: Stamp) -> Result<String> {
 /// when performed, the act is refused if one of the files is there already.
 pub fn create(writer: &Writer<'_>, act: &mut Act, new: &NewPlan) -> Result<String> {
     let now = writer.hub().now();
-    let id = id(&new.name, now)?;
-    new.steps.iter().try_for_each(|(step, _)| names::check_id("step", step).map(drop))?;
+    let (id, text) = drafted(new, now)?;
     let path = format!("{}/{id}{SUFFIX}", paths::PLANS);
-    let text = layout::pretty(&document(new, &id, now)?) + "\n";
-    let findings = validate::check(&path, text.as_bytes(), Some(&|_| Evidence::Tracked));
-    if let Some(first) = findings.first() {
-        return Err(Refusal::usage("plan.invalid", format!("the new plan would not be valid: {}", first.message))
-            .with("findings", json!(findings))
-            .into());
-    }
     act.create(path.as_str(), text);
     act.create(format!("{}/{id}.md", paths::PLANS), justification(new, &id));
     if new.scaffold {
@@ -69,13 +71,47 @@ pub fn create(writer: &Writer<'_>, act: &mut Act, new: &NewPlan) -> Result<Strin
     Ok(path)
 }
 
+/// The plan that [`create`] would write.
+///
+/// # Errors
+/// Like [`create`].
+pub fn draft(new: &NewPlan, now: Stamp) -> Result<Plan> {
+    let (id, text) = drafted(new, now)?;
+    Ok(Plan { raw: layout::parse_object(text.as_bytes(), std::path::Path::new(&id))? })
+}
+
+fn drafted(new: &NewPlan, now: Stamp) -> Result<(String, String)> {
+    let id = match &new.id {
+        Some(id) => id.clone(),
+        None => id(&new.name, now)?,
+    };
+    new.steps.iter().try_for_each(|(step, _)| names::check_id("step", step).map(drop))?;
+    let path = format!("{}/{id}{SUFFIX}", paths::PLANS);
+    let text = layout::pretty(&document(new, &id, now)?) + "\n";
+    let findings = validate::check(&path, text.as_bytes(), Some(&|_| Evidence::Tracked));
+    match findings.first() {
+        None => Ok((id, text)),
+        Some(first) => {
+            Err(Refusal::usage("plan.invalid", format!("the new plan would not be valid: {}", first.message))
+                .with("findings", json!(findings))
+                .into())
+        }
+    }
+}
+
 fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
     let systemic = systemic(new)?;
-    let steps: Vec<Value> = match new.steps.is_empty() {
+    let mut steps: Vec<Value> = match new.steps.is_empty() {
         true => vec![new_step("S1", &new.summary, "")],
         false => new.steps.iter().map(|(id, title)| new_step(id, title, "")).collect(),
     };
-    let links: Vec<Value> = new.queue.iter().map(|queue| json!({"type": "queue", "ref": queue.path})).collect();
+    let status = if new.begun { Status::InProgress } else { Status::Queued };
+    if let Some(first) = steps.first_mut().and_then(Value::as_object_mut) {
+        first.insert("status".into(), status.as_str().into());
+        first.extend(new.details.clone());
+    }
+    let queue = new.queue.iter().map(|queue| json!({"type": "queue", "ref": queue.path}));
+    let links: Vec<Value> = queue.chain(new.links.iter().map(|link| json!(link))).collect();
     Ok(json!({
         "version": 0,
         "plan_id": id,
@@ -89,7 +125,7 @@ fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
         "layer": systemic.layer,
         "systemic_scale": systemic.scale,
         "impact_score": new.impact_score,
-        "status": "queued",
+        "status": status.as_str(),
         "steps": steps,
         "checkpoint": {
             "description": new.checkpoint.as_deref().unwrap_or("Define verification + receipts"),
@@ -163,10 +199,12 @@ fn systemic(new: &NewPlan) -> Result<Systemic> {
 }
 
 fn justification(new: &NewPlan, id: &str) -> String {
-    let origin: String = new.queue.iter().map(|queue| format!("- From: `{}`\n", queue.path)).collect();
+    let from = new.queue.iter().map(|queue| &queue.path).chain(new.links.iter().map(|link| &link.to));
+    let origin: String = from.map(|from| format!("- From: `{from}`\n")).collect();
+    let why = new.why.as_deref().unwrap_or("What is wrong or missing today, and for whom.");
     format!(
         "# {}\n\n- Plan: `{}/{id}{SUFFIX}`\n- Actor: {}\n{origin}\n\
-         ## Why\n\nWhat is wrong or missing today, and for whom.\n\n\
+         ## Why\n\n{why}\n\n\
          ## Approach\n\nWhat will change, and what was considered instead.\n\n\
          ## Verification\n\nWhich tests and receipts will show that it works.\n\n\
          ## Risk and way back\n\nWhat could go wrong, and how to undo it.\n",

@@ -29,5 +29,6 @@ mod scan;
 mod seats;
 mod select;
 mod simulation;
+mod sources;
 mod surface;
 mod worktrees;

@@ -92,6 +92,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         systemic_targets: args.systemic_targets,
         queue,
         scaffold: args.scaffold,
+        ..NewPlan::default()
     };
     let mut writer = hub.lock("plan new")?;
     if !args.allow_unclaimed {

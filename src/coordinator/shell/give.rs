@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::perform::Hands;
-use crate::base::{Refusal, Result, Stamp, files};
+use crate::base::{Refusal, Result, Stamp, files, text};
 use crate::bus;
 use crate::bus::{assignments, claims};
 use crate::coordinator::input::Reply;
@@ -15,9 +15,9 @@ use crate::guard::claim::Author;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::order::OrderFile;
-use crate::model::plan::Status;
+use crate::model::plan::{Plan, Status};
 use crate::ops::{assign, boot, claim};
-use crate::plans::{self, edit};
+use crate::plans::{self, edit, requests, vault};
 use crate::receipts;
 
 /// Assignment, claim, backlog item and step in one act; or a longer lease when the claim is ours already.
@@ -41,18 +41,45 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
     }
     bus::holds::check(hub, &job.task, "choice")?;
     let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
+    let made = plan_of_origin(&writer, &mut act, job)?;
     let mut wish = assign::Request::new(Author::new(hands.manager), &job.task, &job.seat);
     wish.plan.clone_from(&job.plan);
     wish.note = Some(note(job));
     wish.lease = Some(lease);
     let done = assign::stage(&writer, &mut act, &wish)?;
-    if let (Some(plan), Some(step)) = (&job.plan, &job.step) {
+    if let (Some(plan), Some(step)) = (&job.plan, &job.step)
+        && !made
+    {
         begin_step(&writer, &mut act, plan, step)?;
     }
     hands.own.remember(hub, &act);
     writer.perform(act)?;
     let epoch = done.claim.map_or(0, |done| done.claim.epoch);
     Ok(Reply::Given { epoch })
+}
+
+/// Makes the plan of a request that has none yet, begun, in the same act as the claim; says whether it did.
+/// The request is read again: it may have been taken back since it was chosen.
+fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, job: &Job) -> Result<bool> {
+    let (Some(link), Some(plan)) = (&job.origin, &job.plan) else { return Ok(false) };
+    let hub = writer.hub();
+    let known = |found: &plans::PlanFile| found.plan.links().contains(&(link.kind.as_str(), link.to.as_str()));
+    if plans::find(hub, plan).is_ok_and(|found| known(&found)) {
+        return Ok(false);
+    }
+    let wanted = requests::find(hub, link)?;
+    let mut new = requests::plan_of(hub, &wanted, link, plan)?;
+    new.begun = true;
+    plans::new::create(writer, act, &new)?;
+    match link.kind.as_str() {
+        requests::BACKLOG => plans::backlog::set_plan(writer, act, &link.to, plan)?,
+        vault::LINK => {
+            let refuse = |why| Refusal::guard("request.status", format!("{} keeps its status", link.to)).because(why);
+            vault::set(writer, act, &link.to, vault::IN_PROGRESS)?.map_err(|why: String| refuse(why))?;
+        }
+        _ => {}
+    }
+    Ok(true)
 }
 
 /// What the assignment says about the job: by this the claim is known as the job's own after a crash.
@@ -82,7 +109,16 @@ fn begin_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str) -> Res
         edit::set_status(writer, act, plan, Status::InProgress)?;
     }
     let change = edit::StepChange { status: Some(Status::InProgress), ..Default::default() };
-    edit::set_step(writer, act, plan, step, &change)
+    edit::set_step(writer, act, plan, step, &change)?;
+    follow(writer, act, &found.plan, vault::IN_PROGRESS)
+}
+
+/// The feature request that the plan comes from says how it stands; where it cannot, the work goes on.
+pub(super) fn follow(writer: &Writer<'_>, act: &mut Act, plan: &Plan, status: &str) -> Result<()> {
+    for left in vault::follow(writer, act, plan, status)? {
+        tracing::warn!("{}", text::safe(&left));
+    }
+    Ok(())
 }
 
 /// A longer lease for a job that waits so long, so that nobody takes its task meanwhile.

@@ -6,7 +6,7 @@ use super::reviews;
 use crate::base::{Refusal, Result};
 use crate::bus::holds;
 use crate::conductor;
-use crate::conductor::candidate::Taker;
+use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::coordinator::input::{Offer, Seat, Skipped, View};
@@ -63,8 +63,11 @@ fn offer(candidate: conductor::candidate::Candidate) -> Offer {
         step: candidate.step_id,
         title: candidate.title,
         seat: candidate.assigned_to,
-        origin: None,
-        agents: Vec::new(),
+        origin: candidate.origin,
+        agents: match candidate.work {
+            Work::Agents(names) => names,
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -83,10 +86,11 @@ fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     Ok(held)
 }
 
-/// The seats that work: every manifest's but the manager's. Where there is no other, the manager works.
+/// The seats that work: every manifest's but the manager's, and those that only review. Where there is no
+/// other, the manager works.
 fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
     let all = manifest::all(hub)?;
-    let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| *role != "manager");
+    let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| !["manager", "reviewer"].contains(role));
     let workers = all.iter().filter(|found| found.agent() != manager && works(&found.seat.desired_roles()));
     let mut seats: Vec<_> = workers
         .map(|found| Seat {

@@ -367,6 +367,9 @@ impl Shell<'_> {
         match fresh {
             Ok(hub) => {
                 self.hub = hub;
+                if let Err(e) = self.watcher.follow(&self.hub) {
+                    self.report(format!("what is watched stays as it was: {e:#}"));
+                }
                 if let Ok(settings) = self.hub.settings() {
                     let rules = rules(settings, self.options);
                     self.feed(Input::Settings(rules));

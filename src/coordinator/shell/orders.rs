@@ -3,13 +3,15 @@
 use serde_json::{Map, Value};
 
 use crate::base::{Refusal, Result};
+use crate::conductor::reviewers;
+use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
 use crate::guard::commands;
 use crate::hub::settings::Settings;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
-use crate::model::order::{Guardrails, Order, Rollback, VERSION};
+use crate::model::order::{Complexity, Guardrails, Order, Rollback, VERSION};
 use crate::model::plan::{Plan, Status, Step};
 use crate::plans;
 
@@ -80,6 +82,12 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     } else {
         of_item(hub, &mut order)?;
     }
+    if let (Some(file), Some(step)) = (&plan, &step)
+        && let Some(found) = routing::of_step(settings, &file.plan, step)
+    {
+        let found = found.map_err(|why| damaged(job, &why))?;
+        by_agents(hub, manager, &mut order, found)?;
+    }
     let missing = order.missing();
     if !missing.is_empty() {
         return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
@@ -88,6 +96,28 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     }
     trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
     Ok(order)
+}
+
+/// Agents do the work: who plays what, who reviews, what it may spend.
+fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Route)) -> Result<()> {
+    let (complexity, route) = found;
+    order.commands.clear();
+    if route.stages.iter().any(|stage| stage == "reviewer") {
+        let seat = reviewers::of(hub, manager, &order.agent_id)?;
+        let none = || Refusal::guard("order.no_reviewer", "nobody could review the result").because(reviewers::NONE);
+        order.reviewer = Some(seat.ok_or_else(none)?);
+    }
+    order.stages = route.stages;
+    order.roles = route.roles;
+    order.passes = route.passes;
+    order.budget = route.budget;
+    order.complexity = Some(complexity);
+    // What is asked for is not for the asked to change.
+    let vault = format!("/{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
+    if !order.guardrails.denied.contains(&vault) {
+        order.guardrails.denied.push(vault);
+    }
+    Ok(())
 }
 
 /// Where the work begins: at the plan's newest finished step that the target branch does not have yet

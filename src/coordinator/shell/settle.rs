@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::give::ours;
+use super::give::{follow, ours};
 use super::perform::Hands;
 use super::workers;
 use crate::base::{Result, text};
@@ -19,7 +19,7 @@ use crate::model::claim::ClaimStatus;
 use crate::model::outcome::Outcome;
 use crate::model::plan::Status;
 use crate::ops::{boot, claim, release};
-use crate::plans::{self, edit};
+use crate::plans::{self, edit, vault};
 use crate::receipts;
 
 /// A longer lease, and a note in the step that says what it waits for. Its status and the backlog's
@@ -103,6 +103,12 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
     // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
     if whole && found.plan.checkpoint().status() == Some("satisfied") {
         edit::set_status(writer, act, plan, Status::Done)?;
+    }
+    match ending {
+        Ending::Done if whole => follow(writer, act, &found.plan, vault::DONE)?,
+        Ending::Done => {}
+        Ending::Blocked => follow(writer, act, &found.plan, vault::BLOCKED)?,
+        Ending::Cancelled | Ending::Dropped => follow(writer, act, &found.plan, vault::PLANNED)?,
     }
     let stands_for_plan = plans::backlog::read(writer.hub())?.item(&job.task).is_some();
     Ok(whole || (ending == Ending::Done && !stands_for_plan))

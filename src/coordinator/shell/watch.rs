@@ -38,6 +38,7 @@ pub struct Watcher {
     /// inode that it had.
     watched: HashMap<PathBuf, (PathBuf, Option<u64>)>,
     folders: Vec<PathBuf>,
+    queue: Sender<Message>,
 }
 
 impl Watcher {
@@ -47,7 +48,8 @@ impl Watcher {
             std::fs::create_dir_all(hub.local(local))?;
         }
         let consent = hub.root.join(paths::CONSENT);
-        let folders = vec![
+        let sources = sources(hub)?;
+        let mut folders = vec![
             hub.root.clone(),
             hub.root.join(paths::CLAIMS),
             hub.root.join(paths::MESSAGES),
@@ -57,7 +59,9 @@ impl Watcher {
             hub.local(inbox::FOLDER),
             hub.local("runs"),
         ];
-        let names = Names::of(hub);
+        folders.extend(sources.iter().cloned());
+        let names = Names { root: hub.root.clone(), local: hub.local(""), sources };
+        let sender = queue.clone();
         let inner = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let message = match event {
                 Ok(event) if event.need_rescan() => Some(Message::Overflow),
@@ -71,9 +75,19 @@ impl Watcher {
             }
         });
         let inner = inner.inspect_err(|e| tracing::warn!("nothing is watched, only polled: {e}")).ok();
-        let mut watcher = Watcher { inner, watched: HashMap::new(), folders };
+        let mut watcher = Watcher { inner, watched: HashMap::new(), folders, queue: sender };
         watcher.arm();
         Ok(watcher)
+    }
+
+    /// Begins anew when the settings name other folders.
+    pub fn follow(&mut self, hub: &Hub) -> Result<()> {
+        let wanted = sources(hub)?;
+        let begun = self.folders.len().saturating_sub(wanted.len());
+        if self.folders[begun..] != wanted[..] || begun != OWN_FOLDERS {
+            *self = Watcher::start(hub, self.queue.clone())?;
+        }
+        Ok(())
     }
 
     /// Watches every wanted folder, or the nearest above it that exists; again for those that were
@@ -94,6 +108,17 @@ impl Watcher {
     }
 }
 
+/// How many folders are watched whatever the settings say.
+const OWN_FOLDERS: usize = 8;
+
+/// The folders where requests lie, of the sources that are enabled.
+fn sources(hub: &Hub) -> Result<Vec<PathBuf>> {
+    let sources = &hub.settings()?.sources;
+    let enabled = [(sources.vault, &sources.vault_folder), (sources.queue, &sources.queue_folder)];
+    let folders = enabled.into_iter().filter(|(enabled, _)| *enabled);
+    Ok(folders.map(|(_, folder)| hub.root.join(folder.trim_matches('/'))).collect())
+}
+
 /// Reading is no change; of writing only the end is heard.
 fn is_write(kind: &EventKind) -> bool {
     match kind {
@@ -111,13 +136,10 @@ fn inode(folder: &Path) -> Option<u64> {
 struct Names {
     root: PathBuf,
     local: PathBuf,
+    sources: Vec<PathBuf>,
 }
 
 impl Names {
-    fn of(hub: &Hub) -> Names {
-        Names { root: hub.root.clone(), local: hub.local("") }
-    }
-
     fn interesting(&self, changed: &[PathBuf]) -> Option<Message> {
         let found: Vec<_> = changed.iter().filter_map(|path| Some((self.what(path)?, path.clone()))).collect();
         (!found.is_empty()).then_some(Message::Changed(found))
@@ -136,6 +158,12 @@ impl Names {
                 "" => (name == trust::FILE).then_some(What::World),
                 _ => None,
             };
+        }
+        if self.sources.iter().any(|folder| path.parent() == Some(folder)) {
+            return name.ends_with(".md").then_some(What::World);
+        }
+        if self.sources.iter().any(|folder| folder.starts_with(path)) {
+            return Some(What::Folders);
         }
         let relative = path.strip_prefix(&self.root).ok()?.to_str()?;
         let folder = relative.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -2,6 +2,7 @@
 //!
 //! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
 
+mod check;
 mod sections;
 mod work;
 
@@ -58,10 +59,13 @@ pub(super) fn load(root: &Path) -> Result<Settings> {
     let mut merged = Table::new();
     layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
     match merged.try_into() {
-        Ok(settings) => Ok(settings),
+        Ok(settings) => match check::check(&settings) {
+            Ok(()) => Ok(settings),
+            Err(why) => Err(invalid(&layers_named(&layers), &why).into()),
+        },
         // Something is wrong in one of them: say in which.
         Err(e) => {
-            layers.iter().try_for_each(|(whence, table)| check(whence, table))?;
+            layers.iter().try_for_each(|(whence, table)| readable(whence, table))?;
             Err(e.into())
         }
     }
@@ -81,7 +85,12 @@ fn read_table(path: &Path) -> Result<Option<Table>> {
     text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
 }
 
-fn check(whence: &str, table: &Table) -> Result<()> {
+/// The layers together hold what makes no sense: any of them may be meant.
+fn layers_named(layers: &[(String, Table)]) -> String {
+    layers.iter().map(|(whence, _)| whence.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+fn readable(whence: &str, table: &Table) -> Result<()> {
     match table.clone().try_into::<Settings>() {
         Ok(_) => Ok(()),
         Err(e) => Err(invalid(whence, &e.to_string()).into()),

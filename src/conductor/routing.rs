@@ -1,0 +1,207 @@
+//! Who does which stage of a request, and what it may spend: the settings' rules over its complexity.
+//! Pure: reads no file and asks no clock.
+
+use std::collections::BTreeMap;
+
+use super::complexity::{self, Request};
+use crate::agents;
+use crate::base::Refusal;
+use crate::hub::Settings;
+use crate::model::order::{Binding, Complexity, Spend};
+use crate::model::plan::{Plan, Step};
+
+/// What a request goes through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    pub stages: Vec<String>,
+    /// Role to who plays it, for the roles of these stages; a tester that nobody plays is not there.
+    pub roles: BTreeMap<String, Binding>,
+    pub passes: u32,
+    pub budget: Spend,
+    /// The agents that are needed, each once.
+    pub agents: Vec<String>,
+    /// The rule and who plays what, for people.
+    pub words: String,
+}
+
+/// Whether agents do the step, and how: `None` when it runs commands, or when nobody is bound to code.
+///
+/// The error says what is wrong with the settings for this step.
+pub fn of_step(settings: &Settings, plan: &Plan, step: &Step<'_>) -> Option<Result<(Complexity, Route), String>> {
+    if step.commands().is_ok_and(|commands| !commands.is_empty()) {
+        return None;
+    }
+    if step.agent().is_none() && !settings.roles.get("coder").is_some_and(is_bound) {
+        return None;
+    }
+    let mut complexity = complexity::score(&Request::of_step(settings, plan, step));
+    Some(route(settings, step.agent(), complexity.score).map(|route| {
+        complexity.route.clone_from(&route.words);
+        (complexity, route)
+    }))
+}
+
+/// The first rule of `[[routing]]` that covers the score, over `[pipeline]`, `[roles]` and `[budget]`.
+/// `agent` is the step's own word about who codes.
+pub fn route(settings: &Settings, agent: Option<&str>, score: u8) -> Result<Route, String> {
+    let rule = settings.routing.iter().find(|rule| score <= rule.up_to);
+    let mut roles = settings.roles.clone();
+    for (role, binding) in rule.iter().flat_map(|rule| &rule.roles) {
+        let below = roles.remove(role).unwrap_or_default();
+        roles.insert(role.clone(), over(below, binding));
+    }
+    let coder = coder(roles.remove("coder").unwrap_or_default(), agent)?;
+    for role in ["planner", "reviewer"] {
+        let own = roles.remove(role).unwrap_or_default();
+        let played = if is_bound(&own) || coder.agent.is_none() { own } else { stands_in(own, &coder) };
+        roles.insert(role.to_owned(), played);
+    }
+    roles.insert("coder".to_owned(), coder);
+    let mut stages = rule.and_then(|rule| rule.stages.clone()).unwrap_or_else(|| settings.pipeline.stages.clone());
+    // A coder that is a command plans nothing and reviews nobody.
+    stages.retain(|stage| matches!(stage.as_str(), "coder" | "tester") || roles.get(stage).is_some_and(is_bound));
+    roles.retain(|role, binding| is_bound(binding) && stages.contains(role));
+    for binding in roles.values_mut() {
+        let described = binding.agent.as_ref().and_then(|name| settings.agents.get(name));
+        binding.model = binding.model.take().or_else(|| described.and_then(|agent| agent.model.clone()));
+    }
+    let mut agents: Vec<String> = roles.values().filter_map(|binding| binding.agent.clone()).collect();
+    agents.sort();
+    agents.dedup();
+    let budget = Spend { tokens: settings.budget.job_tokens, cost: settings.budget.job_cost };
+    let words = words(rule.map(|rule| rule.up_to), &stages, &roles);
+    Ok(Route {
+        budget: rule.and_then(|rule| rule.budget).unwrap_or(budget),
+        passes: settings.pipeline.passes.max(1),
+        stages,
+        roles,
+        agents,
+        words,
+    })
+}
+
+/// A rule's binding over the one below it: one that names a model or a prompt only keeps who plays.
+fn over(below: Binding, rule: &Binding) -> Binding {
+    if is_bound(rule) {
+        return rule.clone();
+    }
+    Binding { model: rule.model.clone().or(below.model), prompt: rule.prompt.clone().or(below.prompt), ..below }
+}
+
+fn coder(bound: Binding, agent: Option<&str>) -> Result<Binding, String> {
+    match agent {
+        // Another agent's model would mean nothing to this one.
+        Some(name) if bound.agent.as_deref() != Some(name) => {
+            Ok(Binding { agent: Some(name.to_owned()), prompt: bound.prompt, ..Binding::default() })
+        }
+        _ if is_bound(&bound) => Ok(bound),
+        _ => Err("nobody is bound to code: set [roles.coder] agent in teof.toml".into()),
+    }
+}
+
+/// The coder's agent in a role that nobody is bound to, with that role's own model and prompt.
+fn stands_in(own: Binding, coder: &Binding) -> Binding {
+    Binding {
+        agent: coder.agent.clone(),
+        command: None,
+        model: own.model.or_else(|| coder.model.clone()),
+        prompt: own.prompt,
+    }
+}
+
+fn is_bound(binding: &Binding) -> bool {
+    binding.agent.is_some() || binding.command.is_some()
+}
+
+fn words(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Binding>) -> String {
+    let rule = up_to.map_or("no rule".to_owned(), |up_to| format!("the rule up to {up_to}"));
+    let each = stages.iter().map(|stage| match roles.get(stage) {
+        Some(Binding { agent: Some(agent), model: Some(model), .. }) => format!("{stage} {agent} ({model})"),
+        Some(Binding { agent: Some(agent), .. }) => format!("{stage} {agent}"),
+        Some(_) => format!("{stage} by a command"),
+        None => format!("{stage} by the named tests"),
+    });
+    format!("{rule}: {}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// The first agent that neither the settings nor a preset describes rightly, with the reason.
+pub fn unknown_agent<'a>(settings: &Settings, names: impl IntoIterator<Item = &'a String>) -> Option<(String, String)> {
+    names.into_iter().find_map(|name| {
+        let error = agents::find(settings, name).err()?;
+        let next = Refusal::of(&error).and_then(|refusal| refusal.next.first().cloned());
+        Some((name.clone(), next.map_or_else(|| error.to_string(), |next| format!("{error}; {next}"))))
+    })
+}
+
+/// What is wrong with the agents that roles and rules name, for `teof doctor`.
+pub fn troubles(settings: &Settings) -> Vec<(String, String)> {
+    let rules = settings.routing.iter().flat_map(|rule| rule.roles.values());
+    let mut named: Vec<String> = settings.roles.values().chain(rules).filter_map(|role| role.agent.clone()).collect();
+    named.sort();
+    named.dedup();
+    named.iter().filter_map(|name| unknown_agent(settings, [name])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        toml::from_str(text).unwrap()
+    }
+
+    fn agent_of<'a>(route: &'a Route, role: &str) -> Option<&'a str> {
+        route.roles.get(role)?.agent.as_deref()
+    }
+
+    #[test]
+    fn who_is_not_bound_is_played_by_the_coders_agent() {
+        let settings = settings("[roles.coder]\nagent = \"claude\"\nmodel = \"m\"\n[budget]\njob_tokens = 7\n");
+        let found = route(&settings, None, 3).unwrap();
+        assert_eq!(found.stages, ["planner", "coder", "tester", "reviewer"]);
+        assert_eq!(
+            (agent_of(&found, "planner"), agent_of(&found, "reviewer"), agent_of(&found, "tester")),
+            (Some("claude"), Some("claude"), None)
+        );
+        assert_eq!((found.agents.as_slice(), found.passes, found.budget.tokens), (&["claude".to_owned()][..], 3, 7));
+        assert_eq!(
+            found.words,
+            "no rule: planner claude (m), coder claude (m), tester by the named tests, reviewer claude (m)"
+        );
+    }
+
+    #[test]
+    fn the_first_rule_that_covers_the_score_decides() {
+        let settings = settings(
+            "[roles.coder]\nagent = \"claude\"\n[roles.reviewer]\nagent = \"codex\"\n[agents.claude]\nmodel = \"small\"\n\
+             [[routing]]\nup_to = 2\nstages = [\"coder\", \"tester\"]\nbudget = {tokens = 5, cost = 0.5}\n\
+             [[routing]]\nup_to = 6\n[routing.roles.coder]\nmodel = \"large\"\n[routing.roles.reviewer]\nagent = \"gemini\"\n",
+        );
+        let (easy, middle, hard) = (
+            route(&settings, None, 2).unwrap(),
+            route(&settings, None, 3).unwrap(),
+            route(&settings, None, 7).unwrap(),
+        );
+        assert_eq!((easy.stages.len(), easy.budget.tokens, easy.roles.len()), (2, 5, 1));
+        assert_eq!(middle.roles["coder"].model.as_deref(), Some("large"));
+        assert_eq!((agent_of(&middle, "coder"), agent_of(&middle, "reviewer")), (Some("claude"), Some("gemini")));
+        assert_eq!((hard.roles["coder"].model.as_deref(), agent_of(&hard, "reviewer")), (Some("small"), Some("codex")));
+    }
+
+    #[test]
+    fn the_steps_own_agent_codes_with_its_own_model() {
+        let settings = settings("[roles.coder]\nagent = \"claude\"\nmodel = \"m\"\nprompt = \"p.md\"\n");
+        let found = route(&settings, Some("codex"), 0).unwrap();
+        let coder = Binding { agent: Some("codex".into()), prompt: Some("p.md".into()), ..Binding::default() };
+        assert_eq!(found.roles["coder"], coder);
+        assert_eq!(route(&settings, Some("claude"), 0).unwrap().roles["coder"].model.as_deref(), Some("m"));
+        assert!(route(&Settings::default(), None, 0).unwrap_err().contains("[roles.coder]"));
+    }
+
+    #[test]
+    fn a_command_that_codes_neither_plans_nor_reviews() {
+        let settings = settings("[roles.coder]\ncommand = \"./fix\"\n");
+        let found = route(&settings, None, 0).unwrap();
+        assert_eq!((found.stages, found.agents), (vec!["coder".to_owned(), "tester".into()], Vec::<String>::new()));
+    }
+}
