@@ -92,7 +92,9 @@ fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> 
         .meta("confidence", json!(stage.answer.as_ref().and_then(|answer| answer.confidence)))
         .meta("commit", commit)
         .meta("run", stage.run.clone())
-        .meta("round", stage.round);
+        .meta("round", stage.round)
+        // The reviewer has no claim: it speaks of the task under the one of the seat whose work it judges.
+        .meta("epoch", order.epoch);
     event.plan_id.clone_from(&order.plan_id);
     event.branch = Some(report.branch().to_owned());
     event.receipts = vec![envelope.to_owned()];

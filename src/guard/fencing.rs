@@ -124,7 +124,8 @@ mod tests {
         let taken = [line(3, "b", "takeover", Some(2), Some("active"))];
         let late = [line(4, "a", "complete", Some(1), None), line(4, "a", "status", None, None)];
         assert_eq!(found(&[&first[..], &taken, &late].concat()), [4, 5]);
-        let fine = [line(4, "a", "observation", None, None), line(4, "b", "status", Some(2), None)];
+        let judged = line(4, "c", "audit", Some(2), None);
+        let fine = [line(4, "a", "observation", None, None), line(4, "b", "status", Some(2), None), judged];
         assert_eq!(found(&[&first[..], &taken, &fine].concat()), [] as [u64; 0]);
         // Merged behind the takeover, but written before it.
         assert_eq!(found(&[&taken[..], &[line(2, "a", "status", Some(1), None)]].concat()), [] as [u64; 0]);

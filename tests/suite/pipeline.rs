@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use teof::model::event::Event;
 
 use crate::harness::World;
 use crate::harness::agents::{APPROVE, DONE, Fake, REJECT};
@@ -52,6 +53,8 @@ impl Shop {
         let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
             "epoch": 3, "lease_expires_at": until, "status": "active", "task_id": TASK});
         shop.world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
+        let claimed = Event::new(SEAT, "claim", "taken").on_task(TASK).meta("epoch", 3).meta("status", "active");
+        shop.world.write("_bus/events/events.jsonl", std::str::from_utf8(&claimed.line(now, None).0).unwrap());
         shop
     }
 
@@ -148,6 +151,8 @@ fn stages_run_in_order_and_end_in_a_bundle_for_a_person() {
     assert_eq!((audit["agent_id"].as_str(), audit["meta"]["verdict"].as_str()), (Some("codex-2"), Some("approve")));
     assert_eq!(outcome["usage"]["output_tokens"], 30, "three calls");
     shop.world.ok(&["receipts", "verify"]);
+    // The reviewer's seat has no claim, and what it says is no trespass all the same.
+    shop.world.ok(&["bus", "verify"]);
 }
 
 #[test]
