@@ -18,6 +18,7 @@ mod init;
 mod log;
 mod log_loss;
 mod log_read;
+mod misbehave;
 mod pipeline;
 mod plans;
 mod preflight;

@@ -1,0 +1,263 @@
+//! Agents that misbehave in every way that real ones were seen to: each ends in the right verdict, in
+//! bounded time and memory, with nothing left running and nothing lost.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use teof::exec::Family;
+
+use crate::harness::World;
+
+const SEAT: &str = "codex-1";
+const TASK: &str = "QUEUE-001";
+const RUN: &str = "run-1";
+
+/// Says what a program prints as claude's stream does.
+const SPEAK: &str = r##"
+say() { printf '%s\n' "$1"; }
+begin() { say '{"type":"system","subtype":"init","session_id":"s-1","model":"m"}'; }
+result() { say '{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","usage":{"input_tokens":10,"output_tokens":5},"result":"{\"analysis\":\"'"$1"'\",\"commands\":[],\"receipts\":[]}"}'; }
+prompt=$(cat)
+begin
+"##;
+
+/// A seat with a claim, a fresh session, and an order for one coder whose program is `script`.
+struct Bench {
+    world: World,
+    order: Value,
+}
+
+impl Bench {
+    fn new(script: &str) -> Bench {
+        let world = World::new();
+        world.write("src/code.txt", "one\ntwo\n");
+        world.git(&["add", "."]);
+        world.git(&["commit", "-qm", "Content"]);
+        let base = world.git(&["rev-parse", "HEAD"]);
+        let program = world.folder().join("agent.sh");
+        fs::write(&program, format!("{SPEAK}{script}\n")).unwrap();
+        let settings = format!(
+            "[worker]\ngrace = \"1s\"\nafter_result = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {:?}]\nformat = \"claude\"\n[roles.coder]\nagent = \"fake\"\n",
+            program.display().to_string()
+        );
+        world.write("teof.toml", &settings);
+        let now = teof::base::Clock::Machine.now();
+        world.write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
+        let until = now.plus(Duration::from_secs(3600)).to_string();
+        let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
+            "epoch": 3, "lease_expires_at": until, "status": "active", "task_id": TASK});
+        world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
+        let order = json!({
+            "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z", "manager_agent": "manager",
+            "agent_id": SEAT, "job": "job-1", "task_id": TASK, "title": "Write the docs", "objective": "Docs exist",
+            "acceptance": "they read well", "commands": [], "rollback": {"base_commit": base},
+            "branch": format!("agent/{SEAT}/docs"), "base_commit": base, "target_branch": "main", "epoch": 3,
+            "guardrails": {"diff_limit": 20, "tests": ["true"], "no_output": "5m", "wall": "10m"},
+            "stages": ["coder"], "roles": {"coder": {"agent": "fake"}}, "layer": "L5", "systemic_targets": ["S1"],
+        });
+        Bench { world, order }
+    }
+
+    fn with(mut self, key: &str, value: Value) -> Bench {
+        self.order["guardrails"][key] = value;
+        self
+    }
+
+    /// Runs the order, with at most `megabytes` of address space for the foreman and all it starts.
+    fn run_within(&self, megabytes: u64) -> Value {
+        let path = "_report/agent/manager/manifests/manifest-1.json";
+        self.world.write(path, &format!("{:#}\n", self.order));
+        let line = format!("ulimit -v {}; exec \"$@\"", megabytes * 1024);
+        let mut command = std::process::Command::new("sh");
+        self.world.clear(&mut command);
+        let teof = env!("CARGO_BIN_EXE_teof");
+        let args = ["-c", &line, "sh", teof, "foreman", "run", path, "--execute", "--run", RUN];
+        let output = command.args(args).current_dir(&self.world.repo).output().unwrap();
+        let outcome = self.world.repo.join(format!(".git/teof/runs/{RUN}.json"));
+        let bytes = fs::read(outcome).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+        let marks = [("TEOF_RUN", RUN.to_owned()), ("TEOF_ROOT", self.world.repo.display().to_string())];
+        let marks = marks.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let left = Family { marks, ..Family::default() }.living();
+        assert!(left.is_empty(), "still running: {left:?}");
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    fn run(&self) -> Value {
+        self.run_within(4096)
+    }
+
+    /// The file in the reviewed commit.
+    fn result(&self, outcome: &Value, path: &str) -> String {
+        self.world.git(&["show", &format!("{}:{path}", outcome["commit"].as_str().unwrap())])
+    }
+
+    fn branches_are_as_they_were(&self) {
+        assert_eq!(self.world.git(&["log", "-1", "--format=%s", "main"]), "Content");
+    }
+}
+
+fn codes(outcome: &Value) -> Vec<&str> {
+    outcome["findings"].as_array().unwrap().iter().filter_map(|found| found["code"].as_str()).collect()
+}
+
+#[track_caller]
+fn expect(outcome: &Value, verdict: &str, reason: &str) {
+    assert_eq!(outcome["verdict"], verdict, "{outcome:#}");
+    assert!(outcome["reason"].as_str().unwrap().contains(reason), "{outcome:#}");
+}
+
+#[test]
+fn one_that_hangs_in_silence_is_ended() {
+    let bench = Bench::new("sleep 1000").with("no_output", json!("1s"));
+    expect(&bench.run(), "failed", "printed nothing for too long");
+}
+
+#[test]
+fn one_that_prints_without_meaning_is_ended() {
+    let bench = Bench::new("while :; do echo '{\"type\":\"noise\"}'; sleep 0.1; done").with("no_event", json!("1s"));
+    expect(&bench.run(), "failed", "nothing of meaning");
+}
+
+#[test]
+fn one_that_never_ends_is_ended() {
+    let talk = "while :; do say '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hm\"}]}}'; sleep 0.1; done";
+    expect(&Bench::new(talk).with("wall", json!("1s")).run(), "failed", "took too long");
+}
+
+#[test]
+fn a_flood_of_100_mb_is_bounded_and_its_end_still_counts() {
+    let flood = "echo three >> src/code.txt
+        line=$(head -c 900 /dev/zero | tr '\\0' x)
+        yes '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"'$line'\"}]}}' | head -c 100000000; echo
+        yes complaint | head -c 100000000 >&2
+        result done";
+    let bench = Bench::new(flood);
+    // Two floods, and the git objects that libgit2 maps, in less than the floods together.
+    let outcome = bench.run_within(190);
+    expect(&outcome, "succeeded", "");
+    assert_eq!(bench.result(&outcome, "src/code.txt"), "one\ntwo\nthree");
+}
+
+#[test]
+fn one_line_without_end_is_bounded_too() {
+    let bench = Bench::new("head -c 100000000 /dev/zero | tr '\\0' x; echo; echo three >> src/code.txt; result done");
+    expect(&bench.run_within(190), "succeeded", "");
+}
+
+#[test]
+fn one_that_ignores_sigterm_is_ended_all_the_same() {
+    let bench = Bench::new("trap '' TERM; while :; do sleep 1000; done").with("no_output", json!("1s"));
+    expect(&bench.run(), "failed", "printed nothing for too long");
+}
+
+#[test]
+fn what_forks_away_twice_is_found() {
+    let away = "echo three >> src/code.txt
+        setsid sh -c 'setsid sh -c \"sleep 1000\" >/dev/null 2>&1 &' >/dev/null 2>&1
+        result done";
+    expect(&Bench::new(away).run(), "succeeded", "");
+}
+
+#[test]
+fn output_that_stays_open_after_the_end_is_not_waited_for() {
+    expect(&Bench::new("echo three >> src/code.txt; sleep 1000 & result done").run(), "succeeded", "");
+}
+
+#[test]
+fn a_process_that_stays_after_its_result_is_ended_and_its_result_counts() {
+    expect(&Bench::new("echo three >> src/code.txt; result done; sleep 1000").run(), "succeeded", "");
+}
+
+#[test]
+fn a_second_result_after_background_work_is_the_one_that_counts() {
+    let later = "say '{\"type\":\"system\",\"subtype\":\"background_tasks_changed\",\"tasks\":[{\"id\":\"b\"}]}'
+        result early; sleep 3
+        echo three >> src/code.txt
+        say '{\"type\":\"system\",\"subtype\":\"background_tasks_changed\",\"tasks\":[]}'
+        begin; result late";
+    // The grace after a result is one second, and this one comes after three.
+    let bench = Bench::new(later);
+    let outcome = bench.run();
+    expect(&outcome, "succeeded", "");
+    let envelope = bench.world.read(outcome["envelope"].as_str().unwrap());
+    assert!(envelope.contains("late") && bench.result(&outcome, "src/code.txt").contains("three"), "{envelope}");
+}
+
+#[test]
+fn exit_code_0_without_a_result_is_no_success() {
+    expect(&Bench::new("echo three >> src/code.txt; exit 0").run(), "failed", "result");
+}
+
+#[test]
+fn a_result_with_a_failing_exit_code_is_no_success() {
+    expect(&Bench::new("echo three >> src/code.txt; result done; exit 3").run(), "failed", "3");
+}
+
+#[test]
+fn success_that_left_nothing_is_asked_again_and_then_blocked() {
+    let bench = Bench::new("echo x >> \"$HOME/passes\"; result done");
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "nothing was changed");
+    let passes = fs::read_to_string(bench.world.folder().join("home/passes")).unwrap();
+    assert_eq!(passes.lines().count(), 3, "three passes in all");
+}
+
+#[test]
+fn success_with_failing_tests_goes_back_and_is_blocked_in_the_end() {
+    let bench = Bench::new("echo x >> src/code.txt; result done").with("tests", json!(["grep four src/code.txt"]));
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "grep four");
+    assert_eq!(bench.result(&outcome, "src/code.txt"), "one\ntwo\nx\nx\nx", "everything is kept");
+}
+
+#[test]
+fn a_diff_beyond_the_limit_is_blocked_at_once() {
+    let bench = Bench::new("seq 1 100 > src/big.txt; result done");
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "100 changed lines");
+    assert_eq!((codes(&outcome).contains(&"diff.too_large"), &outcome["passes"]), (true, &json!(1)), "no second pass");
+}
+
+#[test]
+fn denied_paths_are_blocked_and_the_record_stays_as_it_is() {
+    let bench =
+        Bench::new("echo '[worker]' > teof.toml; mkdir -p vault; echo x > vault/a.md; echo x > _plans/x; result done");
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "teof.toml");
+    assert!(!bench.world.exists("_plans/x") && !bench.world.exists("vault/a.md"));
+    bench.branches_are_as_they_were();
+}
+
+#[test]
+fn a_history_that_was_rewritten_harms_nobody() {
+    let rewrite = "git -c user.name=a -c user.email=a@a commit -q --amend -m mine 2>/dev/null
+        echo three >> src/code.txt; git update-ref refs/heads/main HEAD 2>/dev/null; result done";
+    let bench = Bench::new(rewrite);
+    let main = bench.world.git(&["rev-parse", "main"]);
+    let outcome = bench.run();
+    assert_ne!(outcome["verdict"], "succeeded", "{outcome:#}");
+    let all = bench.world.git(&["log", "--all", "--format=%H"]);
+    assert!(all.contains(&main), "the base is still there");
+}
+
+#[test]
+fn a_secret_in_the_work_is_blocked_and_repeated_nowhere() {
+    let secret = concat!("ghp", "_16C7e42F292c6912E7710c838347Ae178B4a");
+    let bench = Bench::new(&format!("echo 'token = \"{secret}\"' >> src/code.txt; result 'the token is {secret}'"));
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "secret");
+    let told = bench.world.read(outcome["envelope"].as_str().unwrap());
+    assert!(!told.contains(secret) && !outcome.to_string().contains(secret), "{told}");
+}
+
+#[test]
+fn bytes_that_are_no_text_and_lines_that_are_cut_cost_nothing_else() {
+    let odd = "printf '\\377\\376 no text\\n{\"type\":\"assis\\n\\n{\\n'
+        printf '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"\\377\"}]}}\\n'
+        echo three >> src/code.txt; result done; printf '{\"type\":\"half'";
+    let bench = Bench::new(odd);
+    let outcome = bench.run();
+    expect(&outcome, "succeeded", "");
+    assert_eq!(bench.result(&outcome, "src/code.txt"), "one\ntwo\nthree");
+}
