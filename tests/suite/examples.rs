@@ -23,3 +23,17 @@ fn the_example_plan_seat_and_settings_are_accepted_as_they_are() {
     let plan = world.json(&["plan", "show", "2026-01-05-docs"]).to_string();
     assert!(plan.contains("check-links.sh"), "{plan}");
 }
+
+#[test]
+fn the_stand_in_for_a_model_service_knows_every_role_by_its_prompt() {
+    let model = example("real-agent/model.py");
+    let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/foreman/prompts");
+    for role in ["planner", "coder", "tester", "reviewer"] {
+        let prompt = std::fs::read_to_string(prompts.join(format!("{role}.md"))).unwrap();
+        let heading = prompt.lines().next().unwrap();
+        let word = heading.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" one piece of work"));
+        let known = format!("\"{}\": {role}", word.unwrap_or_else(|| panic!("{role}: {heading}")));
+        assert!(model.contains(&known), "{known} is not in model.py");
+    }
+    assert!(model.contains("^# (Plan|Do|Test|Review) one piece of work"));
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Looks at what the job of run.sh left in the repository, says what it sees, and fails when anything is missing.
+
+    check.py AGENT      in the project's folder
+"""
+
+import glob
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+PLAN, STEP = "2026-01-05-greeting", "S1"
+STAGES = "planner coder !tester coder tester reviewer"
+MODEL_LOG = "../model.log"
+RIGHT = '#!/bin/sh\n# Greets whom the first argument names.\necho "Hello, $1!"\n'
+
+missing = []
+
+
+def look(what, there, seen=""):
+    print(f"  {'ok     ' if there else 'MISSING'} {what}" + (f": {seen}" if seen else ""))
+    if not there:
+        missing.append(what)
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def document(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def the_record():
+    """The job waits for a person: its step is open, its claim held, nothing is merged."""
+    status = json.loads(output("teof", "coordinator", "status", "--json"))
+    phases = {job["task"]: job["phase"]["is"] for job in status["jobs"]}
+    look("the job is in review", phases == {f"{PLAN}-{STEP}": "review"}, phases)
+    used = status["jobs"][0]["counted"] if status["jobs"] else {}
+    look("what it used is counted", used.get("input_tokens") and used.get("output_tokens"), used)
+    step = document(f"_plans/{PLAN}.plan.json")["steps"][0]
+    look("its step is in progress", step["status"] == "in_progress", step["status"])
+    claims = [document(path) for path in glob.glob("_bus/claims/*.json")]
+    held = [claim for claim in claims if claim["task_id"] == f"{PLAN}-{STEP}" and claim["status"] == "active"]
+    look("its claim is held", len(held) == 1, ", ".join(claim["agent_id"] for claim in held))
+    audits = [event for event in lines("_bus/events/events.jsonl") if event["event"] == "audit"]
+    look("the review is in the log", any(event["agent_id"] == "reviewer-1" for event in audits))
+    look("nothing is merged", not os.path.exists("greet.sh") and "greet.sh" not in output("git", "ls-tree", "main"))
+
+
+def the_bundle(agent):
+    """Everything that a person needs to decide stands in one file."""
+    bundles = glob.glob("_report/agent/*/reviews/*.json")
+    look("there is one review bundle", len(bundles) == 1, ", ".join(bundles))
+    if not bundles:
+        return
+    bundle = document(bundles[0])
+    look("it can be read as Markdown", os.path.exists(bundles[0].removesuffix("json") + "md"))
+    passed = " ".join(("" if stage["passed"] else "!") + stage["name"] for stage in bundle["stages"])
+    look("the failing test sent the work back once", passed == STAGES and bundle["passes"] == 2, passed)
+    look("the tests pass now", [test["passed"] for test in bundle["tests"]] == [True])
+    look("the reviewer said how sure it is", bundle.get("confidence") == 90, bundle.get("confidence"))
+    look("the reviewer is another seat", bundle.get("reviewer") == "reviewer-1" and bundle["agent_id"] == "worker-1")
+    diff = [(file["path"], file["added"], file["removed"]) for file in bundle["diff"]["files"]]
+    look("the diff is greet.sh", diff == [("greet.sh", 3, 0)], diff)
+    look("the reviewed commit holds it", output("git", "show", f"{bundle['commit']}:greet.sh") == RIGHT, bundle["commit"])
+    tip = output("git", "rev-parse", bundle["branch"]).strip()
+    look("it is the branch's", tip == bundle["commit"], bundle["branch"])
+    for receipt in bundle["receipts"]:
+        look(f"receipt {receipt['path']}", hashlib.sha256(content(receipt["path"])).hexdigest() == receipt["sha256"])
+    the_stages(agent, bundle)
+
+
+def the_stages(agent, bundle):
+    """Each call of the agent is told with its session, its raw stream and what the model service counted."""
+    envelopes = [document(path) for path in glob.glob(f"_report/agent/worker-1/runs/*{bundle['run']}.json")]
+    stages = [stage for envelope in envelopes for stage in envelope["stages"] if stage.get("calls")]
+    for stage in stages:
+        used, call = stage["usage"], stage["calls"][0]
+        whole = stage["agent"] == agent and stage.get("session") and call["outcome"] == "ok" and used["output_tokens"]
+        tokens = f"{used['input_tokens']} + {used['output_tokens']} tokens"
+        look(f"{stage['name']} {stage['round']}", whole, f"session {stage.get('session')}, {tokens}, {stage['outcome']}")
+    coders = [stage["session"] for stage in stages if stage["name"] == "coder"]
+    look("the coder went on in its own session", len(coders) == 2 and coders[0] == coders[1])
+    look("no two roles share one", len({stage["session"] for stage in stages}) == 4)
+    streams = glob.glob(os.path.expanduser("~/.local/state/teof/projects/*/sessions/*/*"))
+    raw = [path for path in streams if os.path.isfile(path) and coders and coders[0].encode() in content(path)]
+    look("the raw streams are kept on this machine", len(raw) >= 2, f"{len(raw)} of the coder's")
+    for role in ("planner", "coder", "tester", "reviewer"):
+        asked = [line for line in lines(MODEL_LOG) if line["role"] == role]
+        counted = sum(line["input"] for line in asked), sum(line["output"] for line in asked)
+        told = [stage["usage"] for stage in bundle["stages"] if stage["name"] == role]
+        said = sum(usage["input_tokens"] for usage in told), sum(usage["output_tokens"] for usage in told)
+        look(f"the {role}'s tokens are those of the service", said == counted, f"{len(asked)} requests, {counted}")
+
+
+def the_commands():
+    """What a person would ask next."""
+    for command in (["receipts", "verify"], ["bus", "verify"], ["preflight", "full"], ["doctor"]):
+        ran = subprocess.run(["teof", *command], capture_output=True, text=True)
+        look("teof " + " ".join(command), ran.returncode == 0, (ran.stdout + ran.stderr).strip().split("\n")[-1])
+
+
+def nothing_runs():
+    """In here processes are numbered anew, so whatever runs was begun for this job."""
+    ours = {os.getpid(), os.getppid()}
+    left = []
+    for folder in glob.glob("/proc/[0-9]*"):
+        with open(folder + "/cmdline", encoding="utf-8", errors="replace") as file:
+            words = file.read().split("\0")
+        if int(folder.split("/")[2]) not in ours and words[0] and not any(w.endswith("model.py") for w in words):
+            left.append(" ".join(words)[:200])
+    look("no process is left", not left, "; ".join(left))
+
+
+def main():
+    agent = sys.argv[1]
+    print(f"\nWhat {agent} left:")
+    nothing_runs()
+    the_record()
+    the_bundle(agent)
+    the_commands()
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)}")
+    print("\nOne whole job, from plan step to review bundle.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# A real coding agent does one whole job for teof, from plan step to review bundle, without any model service:
+# model.py plays the service, on loopback, in a network namespace that has nothing else.
+#
+#   run.sh [--keep] [--prefix FOLDER] [claude|codex|gemini|opencode|qwen]
+#
+#   --keep            leave the temporary folder where it is, to look around in it
+#   --prefix FOLDER   install the agent there, and keep it for the next time
+#
+# Needs Linux with bash, git, python3, node with npm, unshare (util-linux) and ip (iproute2); root, or a system
+# that lets everybody make user namespaces. `teof` is taken from $TEOF, else from PATH. Only `npm install` uses
+# the network. No key is needed, and nothing of yours is read or changed: HOME is a temporary one (codex and opencode
+# leave a folder of their own in /tmp all the same). When it ends, for whatever reason, so does every process that it
+# started.
+#
+# Exit code: 0 when the job is in review with everything that belongs to it, 1 when anything is missing.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+port=8080 # The namespace is ours alone, so no port is taken.
+
+main() {
+    keep= prefix= running= agent=codex
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --keep) keep=yes ;;
+        --prefix) prefix=${2:?--prefix names a folder} && shift ;;
+        claude | codex | gemini | opencode | qwen) agent=$1 ;;
+        *) sed -n '2,/^set/{/^#/p}' "$0" >&2 && exit 2 ;;
+        esac
+        shift
+    done
+    for tool in git python3 node npm unshare ip; do
+        command -v "$tool" >/dev/null || fail "$tool is not installed"
+    done
+    teof=$(command -v "${TEOF:-teof}") || fail "there is no teof: cargo build --release, then TEOF=target/release/teof $0"
+    teof=$(realpath "$teof")
+
+    folder=$(mktemp -d)
+    trap 'leave $?' EXIT
+    mkdir -p "$folder/bin" "$folder/home" "$folder/tmp"
+    ln -s "$teof" "$folder/bin/teof"
+    install
+    say "$agent is $(version "$folder/bin/$agent"), teof is $("$teof" --version)"
+
+    # Processes are numbered anew in there: whatever is left when the first one ends, ends with it.
+    local rights=(--net --pid --fork --mount-proc --kill-child)
+    [ "$(id -u)" = 0 ] || rights=(--user --map-root-user "${rights[@]}")
+    unshare "${rights[@]}" true || fail "this system lets you make no network namespace of your own: try it as root"
+    unshare "${rights[@]}" env -i PATH="$folder/bin:$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" LANG=C.UTF-8 \
+        "$BASH" "$here/run.sh" --in-the-namespace "$folder" "$agent" &
+    running=$!
+    wait "$running"
+}
+
+# The agent as npm installs it; no script of any package is run.
+install() {
+    local package
+    case $agent in
+    claude) package=@anthropic-ai/claude-code ;;
+    codex) package=@openai/codex ;;
+    gemini) package=@google/gemini-cli ;;
+    opencode) package=opencode-ai ;;
+    qwen) package=@qwen-code/qwen-code ;;
+    esac
+    prefix=${prefix:-$folder/packages}
+    mkdir -p "$prefix" && prefix=$(realpath "$prefix")
+    say "npm install --ignore-scripts $package"
+    npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
+    # Some launchers only work after such a script; the program itself lies in the package for this platform.
+    local program
+    while read -r program; do
+        if version "$program" >/dev/null; then
+            ln -s "$program" "$folder/bin/$agent"
+            return
+        fi
+    done < <(echo "$prefix/node_modules/.bin/$agent" && find "$prefix/node_modules" -type f -name "$agent" -perm -u+x)
+    fail "npm installed $package, but none of its programs answers --version"
+}
+
+version() {
+    HOME=$folder/home timeout 60 "$1" --version </dev/null 2>/dev/null | head -n 1
+}
+
+# --- inside -----------------------------------------------------------------------------------------------
+
+inside() {
+    folder=$1 agent=$2
+    ip link set lo up
+    say "The network in here: $(ip -o -4 addr show | awk '{print $2, $4}')"
+    exec 3< <(exec python3 "$here/model.py" "$port" "$folder/model.log")
+    read -r -u 3 ready || fail "the stand-in for the model service does not start"
+    say "The stand-in: $ready"
+
+    mkdir "$folder/project" && cd "$folder/project"
+    project
+    settings >teof.toml
+    teof init --agent manager
+    seats
+    plan >"_plans/2026-01-05-greeting.plan.json"
+    teof plan validate --strict
+    teof agent doctor "$agent"
+    teof consent grant --max-iterations 5
+    git add . && git commit -qm "Set up teof"
+
+    timeout 600 teof coordinator run --until-idle || fail "the coordinator ended with exit code $?"
+    python3 "$here/check.py" "$agent"
+}
+
+project() {
+    git init -q -b main
+    git config user.name "A person" && git config user.email person@example.invalid
+    echo "# Greetings" >README.md
+    cat >test.sh <<'END'
+#!/bin/sh
+# greet.sh greets whom it is told to.
+said=$(sh greet.sh Ada)
+test "$said" = "Hello, Ada!" || { echo "greet.sh said: $said" >&2; exit 1; }
+END
+    git add . && git commit -qm "A small project"
+}
+
+# How each agent is pointed at the stand-in; all the rest is its preset.
+settings() {
+    cat <<END
+[roles]
+planner = { agent = "$agent" }
+coder = { agent = "$agent" }
+tester = { agent = "$agent" }
+reviewer = { agent = "$agent" }
+
+[guard]
+tests = ["sh test.sh"]
+
+[agents.$agent]
+END
+    case $agent in
+    claude)
+        cat <<END
+[agents.claude.set]
+ANTHROPIC_BASE_URL = "http://127.0.0.1:$port"
+ANTHROPIC_API_KEY = "none"
+# Root may skip permissions in a sandbox only, and this is one: it has no network and a HOME of its own.
+IS_SANDBOX = "1"
+END
+        ;;
+    codex)
+        cat <<END
+model = "stand-in"
+args = [
+    # At its end it would wait for a service that is not there.
+    "-c", "analytics.enabled=false",
+    "-c", "model_provider=standin",
+    "-c", 'model_providers.standin={name="stand-in",base_url="http://127.0.0.1:$port/v1",wire_api="responses",env_key="STANDIN_KEY"}',
+]
+set = { STANDIN_KEY = "none" }
+END
+        ;;
+    gemini)
+        mkdir -p "$HOME/.gemini"
+        echo '{"security":{"auth":{"selectedType":"gemini-api-key"}}}' >"$HOME/.gemini/settings.json"
+        cat <<END
+model = "stand-in"
+set = { GOOGLE_GEMINI_BASE_URL = "http://127.0.0.1:$port", GEMINI_API_KEY = "none" }
+END
+        ;;
+    opencode)
+        cat <<END
+model = "standin/stand-in"
+[agents.opencode.set]
+OPENCODE_DISABLE_MODELS_FETCH = "1"
+OPENCODE_CONFIG_CONTENT = '''
+{"permission": "allow", "provider": {"standin": {"npm": "@ai-sdk/openai-compatible",
+ "options": {"baseURL": "http://127.0.0.1:$port/v1", "apiKey": "none"}, "models": {"stand-in": {}}}}}'''
+END
+        ;;
+    qwen)
+        cat <<END
+model = "stand-in"
+set = { OPENAI_BASE_URL = "http://127.0.0.1:$port/v1", OPENAI_API_KEY = "none", OPENAI_MODEL = "stand-in" }
+END
+        ;;
+    esac
+}
+
+seats() {
+    echo '{"agent_id": "worker-1", "desired_roles": ["engineer"]}' >AGENT_MANIFEST.worker-1.json
+    echo '{"agent_id": "reviewer-1", "desired_roles": ["reviewer"]}' >AGENT_MANIFEST.reviewer-1.json
+}
+
+plan() {
+    cat <<'END'
+{
+  "version": 0,
+  "plan_id": "2026-01-05-greeting",
+  "created": "2026-01-05T10:00:00Z",
+  "actor": "manager",
+  "summary": "Greet people by name",
+  "priority": 2,
+  "layer": "L5",
+  "systemic_scale": 5,
+  "impact_score": 3,
+  "systemic_targets": ["S6"],
+  "layer_targets": ["L5"],
+  "status": "queued",
+  "steps": [
+    {
+      "id": "S1",
+      "title": "Write greet.sh",
+      "status": "queued",
+      "notes": "`sh greet.sh Ada` prints `Hello, Ada!`.",
+      "receipts": [],
+      "tests": ["sh test.sh"],
+      "allowed": ["greet.sh"],
+      "diff_limit": 20
+    }
+  ],
+  "checkpoint": {"description": "test.sh passes", "owner": "manager", "status": "pending"},
+  "links": [],
+  "receipts": []
+}
+END
+}
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "run.sh: $*" && exit 1; }
+
+leave() {
+    trap - EXIT
+    [ -z "$running" ] || { kill -KILL "$running" && wait "$running"; } 2>/dev/null || true
+    if [ -n "$keep" ] || [ "$1" != 0 ]; then
+        say "Left for you to look at: $folder"
+    else
+        rm -rf "$folder"
+    fi
+    exit "$1"
+}
+
+if [ "${1-}" = --in-the-namespace ]; then
+    shift && inside "$@"
+else
+    main "$@"
+fi
