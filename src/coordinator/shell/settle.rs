@@ -116,8 +116,7 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
 
 /// What the last run left, and what became of it.
 fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<edit::StepChange> {
-    let mut left = outcome.map(|outcome| outcome.receipts.clone()).unwrap_or_default();
-    left.extend(outcome.and_then(|outcome| outcome.bundle.clone()).filter(|bundle| !left.contains(bundle)));
+    let left = outcome.map(|outcome| outcome.receipts.clone()).unwrap_or_default();
     let listed = receipts::ledger::listed(&hub.root)?;
     let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
     let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
