@@ -15,6 +15,8 @@ pub const SEALED: &str = "_bus/events/events-";
 pub const PLANS: &str = "_plans";
 pub const BACKLOG: &str = "_plans/next-development.todo.json";
 pub const LEDGER: &str = "_report/receipts.jsonl";
+/// Who approved and rejected what: the one file outside the owned folders that is part of the record.
+pub const MEMORY: &str = "memory/log.jsonl";
 pub const CONSENT: &str = "docs/automation/autonomy-consent.json";
 pub const SETTINGS: &str = "teof.toml";
 
@@ -23,6 +25,11 @@ pub fn is_owned(relative: &str) -> bool {
     OWNED
         .iter()
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Whether a path is part of the record: in a folder that teof owns, or the log of approvals.
+pub fn is_record(relative: &str) -> bool {
+    is_owned(relative) || relative == MEMORY
 }
 
 /// Whether a path is a sealed part of the event log.

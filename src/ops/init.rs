@@ -22,9 +22,11 @@ const FOLDERS: [&str; 6] =
 pub const ATTRIBUTES: &str = ".gitattributes";
 
 /// Logs are sets of lines, so both sides of a merge are kept; their bytes are hashed, so git must not
-/// change line ends. One line for each owned folder.
-pub fn attribute_lines() -> [String; 3] {
-    paths::OWNED.map(|folder| format!("{folder}/**/*.jsonl merge=union -text"))
+/// change line ends. One line for each owned folder, and one for the log of approvals.
+pub fn attribute_lines() -> [String; 4] {
+    let logs = |folder: &str| format!("{folder}/**/*.jsonl merge=union -text");
+    let [bus, plans, report] = paths::OWNED.map(logs);
+    [bus, plans, report, format!("{} merge=union -text", paths::MEMORY)]
 }
 
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,10 @@
-//! The record commit: exactly the owned paths of the hub, and nothing else.
+//! The record commit: exactly the owned paths of the hub and the log of approvals, and nothing else.
 //!
 //! Whatever the person has staged or changed elsewhere stays as it is. Their hooks do not run: a hook
 //! that fails, or that edits files, must not stand between the record and its history.
 //!
 //! How: the person's index is copied beside itself, and the owned paths are brought up to date in the
-//! copy. The commit's tree is HEAD's with the owned folders taken from the copy. Then, while git's own
+//! copy. The commit's tree is HEAD's with the owned folders (and the one file) taken from the copy. Then, while git's own
 //! `index.lock` is held, so that nobody commits or switches in between, the branch moves by
 //! compare-and-swap and the copy becomes the index. Whoever was faster costs us another attempt.
 //!
@@ -150,7 +150,7 @@ impl Head {
 /// A sparse checkout that leaves files of the record out: to commit what is here would delete them.
 fn left_out(hub: &Hub, git: &Git) -> Result<Option<String>> {
     let mut args = vec!["ls-files", "-z", "-t", "--"];
-    args.extend(paths::OWNED);
+    args.extend(paths::OWNED.iter().chain([&paths::MEMORY]));
     let listed = git.run(&args)?;
     let out = listed.split('\0').filter_map(|entry| entry.strip_prefix("S ")).count();
     let why = format!(
@@ -164,12 +164,12 @@ fn left_out(hub: &Hub, git: &Git) -> Result<Option<String>> {
 /// Every file of the owned folders that git has or would take: ignored ones stay with the person's word.
 fn owned_names(git: &Git) -> Result<Vec<String>> {
     let mut args = vec!["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--"];
-    args.extend(paths::OWNED);
+    args.extend(paths::OWNED.iter().chain([&paths::MEMORY]));
     let listed = git.run(&args)?;
     let names = listed.split('\0').filter(|name| {
         // A repository inside the record shows as a folder; a temporary file is about to be renamed or gone.
         let temporary = name.rsplit('/').next().is_some_and(files::is_temporary);
-        paths::is_owned(name) && name.contains('/') && !name.ends_with('/') && !temporary
+        paths::is_record(name) && name.contains('/') && !name.ends_with('/') && !temporary
     });
     Ok(names.map(str::to_owned).collect())
 }
@@ -197,9 +197,54 @@ fn tree(hub: &Hub, copy: &Git, head: &Head, names: &[String]) -> Result<Option<S
         }
         entries.push(format!("040000 tree {}\t{folder}", String::from_utf8_lossy(&written.stdout).trim()));
     }
+    if names.iter().any(|name| name == paths::MEMORY) {
+        match memory(hub, copy, head)? {
+            Some(entry) => replace_entry(&mut entries, entry),
+            None => return Ok(None),
+        }
+    }
+    make_tree(hub, &entries).map(Some)
+}
+
+/// The entry of the folder that holds the log of approvals: HEAD's, with that one file as it stands in
+/// `copy`, whatever else is staged there. `None` when it is not merged.
+fn memory(hub: &Hub, copy: &Git, head: &Head) -> Result<Option<String>> {
+    let (folder, file) = paths::MEMORY.split_once('/').unwrap_or_default();
+    let staged = copy.run(&["ls-files", "-z", "--stage", "--", paths::MEMORY])?;
+    let mut entries = Vec::new();
+    if let Some(commit) = &head.commit {
+        let listed = hub.git().run(&["ls-tree", "-z", commit, &format!("{folder}/")])?;
+        entries.extend(
+            listed
+                .split('\0')
+                .filter(|entry| !entry.is_empty())
+                .map(|entry| entry.replace(&format!("\t{folder}/"), "\t")),
+        );
+        entries.retain(|entry: &String| !entry.ends_with(&format!("\t{file}")));
+    }
+    for line in staged.split('\0').filter(|line| !line.is_empty()) {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [mode, id, "0", ..] => entries.push(format!("{mode} blob {id}\t{file}")),
+            _ => return Ok(None),
+        }
+    }
+    let tree = if entries.is_empty() { String::new() } else { make_tree(hub, &entries)? };
+    Ok(Some(format!("040000 tree {tree}\t{folder}")))
+}
+
+/// Puts an entry in the place of the one of its name; an empty folder is no entry.
+fn replace_entry(entries: &mut Vec<String>, entry: String) {
+    let name = entry.split('\t').nth(1).unwrap_or_default().to_owned();
+    entries.retain(|other| other.split('\t').nth(1) != Some(&name));
+    if !entry.contains("tree \t") {
+        entries.push(entry);
+    }
+}
+
+fn make_tree(hub: &Hub, entries: &[String]) -> Result<String> {
     let input: Vec<u8> = entries.iter().flat_map(|entry| [entry.as_bytes(), b"\0"].concat()).collect();
     // `--missing`: in a partial clone not every object needs to be here.
-    hub.git().feed(&["mktree", "-z", "--missing"], &input).map(Some)
+    hub.git().feed(&["mktree", "-z", "--missing"], &input)
 }
 
 fn is_unmerged(output: &Output) -> bool {

@@ -67,10 +67,20 @@ pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     let listed = Git::at(&worktree.root).run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
-        let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
-        !path.is_empty() && !paths::is_owned(path) && !is_manifest(path) && !ours()
+let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
+        !path.is_empty() && !is_record(worktree, path) && !is_manifest(path) && !ours()
     };
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())
+}
+
+/// Whether a line is about the record. An untracked folder stands for what is in it: the one that holds the
+/// log of approvals may hold nothing else yet.
+fn is_record(worktree: &Worktree, path: &str) -> bool {
+    let alone = |folder: &str| {
+        let mut names = std::fs::read_dir(worktree.root.join(folder)).into_iter().flatten().flatten();
+        names.all(|entry| entry.file_name().to_str().is_some_and(|name| paths::is_record(&format!("{folder}{name}"))))
+    };
+    paths::is_record(path) || (path.ends_with('/') && paths::MEMORY.starts_with(path) && alone(path))
 }
 
 /// Whether a changed file is Markdown that differs from HEAD in the status of its front matter alone: the
@@ -183,7 +193,7 @@ fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<Str
     }
     let base = String::from_utf8_lossy(&base.stdout).trim().to_owned();
     let changed = git.run(&["diff", "--name-only", "-z", "--no-renames", &base, "HEAD"])?;
-    if let Some(path) = changed.split('\0').find(|path| !path.is_empty() && !paths::is_owned(path)) {
+    if let Some(path) = changed.split('\0').find(|path| !path.is_empty() && !paths::is_record(path)) {
         let why =
             format!("{branch} and the remote's diverged, and ours changes more than the record ({})", text::safe(path));
         return Ok(Err(Synced::left(why, by_hand())));

@@ -75,7 +75,8 @@ fn what_is_there_stays_byte_for_byte() {
     assert_eq!(
         world.read(".gitattributes"),
         "*.png  binary\n_bus/**/*.jsonl   merge=union  -text\n_plans/**/*.jsonl merge=union -text\n\
-         _report/**/*.jsonl merge=union -text\n"
+         _report/**/*.jsonl merge=union -text\n\
+         memory/log.jsonl merge=union -text\n"
     );
     for (path, text) in &mine[1..] {
         assert_eq!(world.read(path), *text);

@@ -69,6 +69,27 @@ fn only_the_record_is_committed_and_what_is_staged_stays_staged() {
 }
 
 #[test]
+fn the_log_of_approvals_is_committed_and_nothing_else_of_its_folder() {
+    let world = world();
+    world.write("memory/kept.md", "as committed\n");
+    world.git(&["add", "memory"]);
+    world.git(&["commit", "-qm", "A person's notes"]);
+    world.write("memory/kept.md", "staged\n");
+    world.write("memory/new.md", "staged\n");
+    world.git(&["add", "memory"]);
+    world.write("memory/log.jsonl", "{\"event\":\"approved\"}\n");
+    assert_eq!(commit(&world), "committed");
+    assert!(changed(&world).contains(&"memory/log.jsonl".to_owned()), "{:?}", changed(&world));
+    assert_eq!(world.git(&["show", "HEAD:memory/kept.md"]), "as committed");
+    assert_eq!(world.git(&["status", "--porcelain"]), "M  memory/kept.md\nA  memory/new.md");
+    assert_eq!(commit(&world), "clean");
+    std::fs::remove_file(world.repo.join("memory/log.jsonl")).unwrap();
+    world.git(&["commit", "-qm", "Take the notes along"]);
+    assert_eq!(commit(&world), "committed");
+    assert_eq!(world.git(&["ls-tree", "--name-only", "HEAD", "memory/"]), "memory/kept.md\nmemory/new.md");
+}
+
+#[test]
 fn the_first_commit_of_a_repository_may_be_the_record() {
     let mut world = World::new();
     world.now = Some("2026-01-05T10:00:00Z".to_owned());

@@ -91,7 +91,7 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Events, messages and the ledger: every line, and against the base that none is gone.
+/// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = events::Chain::default();
     let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| chain.read(path, log, report))?;
@@ -102,7 +102,10 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let Some(base) = base else { return Ok(()) };
     let ledger = base.read(paths::LEDGER)?.map(|bytes| (paths::LEDGER.to_owned(), bytes));
     let now = tree.read_log(paths::LEDGER).ok().flatten();
-    for (before, now) in [events, messages, (ledger.into_iter().collect(), now.into_iter().collect())] {
+    let memory = base.read(paths::MEMORY)?.map(|bytes| (paths::MEMORY.to_owned(), bytes));
+    let remembered = tree.read_log(paths::MEMORY).ok().flatten();
+    let ledger = (ledger.into_iter().collect(), now.into_iter().collect());
+    for (before, now) in [events, messages, ledger, (memory.into_iter().collect(), remembered.into_iter().collect())] {
         report.findings.extend(appended::lost(&before, &now));
     }
     Ok(())

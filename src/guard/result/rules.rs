@@ -6,10 +6,11 @@ use crate::base::text;
 use crate::guard::{Finding, glob};
 
 /// What no worker changes: git's own files, the record, the sources of work, and what grants power.
-const DENIED: [&str; 7] = [
+const DENIED: [&str; 8] = [
     "/_bus/",
     "/_plans/",
     "/_report/",
+    "/memory/log.jsonl",
     "/vault/",
     "/AGENT_MANIFEST*.json",
     "/docs/automation/autonomy-consent.json",
@@ -190,6 +191,7 @@ mod tests {
             "agent_manifest.codex-1.json",
             "docs/automation/Autonomy-Consent.json",
             "TEOF.toml",
+            "Memory/Log.jsonl",
             "sub/.git/config",
             "sub/.GIT ",
             "a/GIT~1/hooks",
