@@ -162,6 +162,17 @@ pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
     }
 }
 
+/// Opens an item again whose result was reverted: the one way back from done. Its history stays.
+pub fn reopen(document: &mut Document, id: &str) -> Result<()> {
+    let backlog = Backlog { raw: document.object().clone() };
+    let Some(item) = backlog.item(id).filter(|item| item.status() == Some(ItemStatus::Done)) else { return Ok(()) };
+    let at = format!("/items/{}", item.index);
+    if item.raw.contains_key("completed_at") {
+        document.remove(&format!("{at}/completed_at"))?;
+    }
+    document.set(&format!("{at}/status"), ItemStatus::Pending.as_str())
+}
+
 /// The last history line of `id`, if it lacks `completed_at`.
 fn open_line(backlog: &Backlog, id: &str) -> Option<usize> {
     let history = backlog.raw.get("history")?.as_array()?;

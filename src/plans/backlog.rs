@@ -26,6 +26,11 @@ pub fn set_plan(writer: &Writer<'_>, act: &mut Act, id: &str, plan: &str) -> Res
     edit(writer, act, |document| backlog::set_plan(document, id, plan))
 }
 
+/// Opens an item again that was done, because its result was reverted.
+pub fn reopen(writer: &Writer<'_>, act: &mut Act, id: &str) -> Result<()> {
+    edit(writer, act, |document| backlog::reopen(document, id))
+}
+
 /// Adds a pending item at the end, making the file when there is none.
 pub fn add(writer: &Writer<'_>, act: &mut Act, new: &NewItem, owner: &str) -> Result<()> {
     if store::current(writer.hub(), act, paths::BACKLOG)?.is_none() {

@@ -76,6 +76,31 @@ pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, chan
     })
 }
 
+/// Opens a step again that was done, because its result was reverted by `commit`; its plan with it, and a
+/// satisfied checkpoint. The one way back from done, and it shows: `last_run` says what was taken back.
+pub fn reopen(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, commit: &str, reason: &str) -> Result<()> {
+    edit(writer, act, plan, |document, found| {
+        let step = step_of(found, step)?;
+        if step.status() != Some(Status::Done) {
+            return Err(Refusal::guard("plan.transition", "only a step that is done can be opened again").into());
+        }
+        // One step at a time: beside another one it waits for its turn.
+        let busy = found.steps().iter().any(|other| other.status() == Some(Status::InProgress));
+        let status = if busy { Status::Queued } else { Status::InProgress };
+        let at = format!("/steps/{}", step.index);
+        document.set(&format!("{at}/status"), status.as_str())?;
+        let last_run = json!({"outcome": validate::REVERTED, "reason": text::safe(reason), "commit": commit});
+        document.set(&format!("{at}/last_run"), last_run)?;
+        if found.status() == Some(Status::Done) {
+            document.set("/status", Status::InProgress.as_str())?;
+        }
+        match found.checkpoint().status() {
+            Some("satisfied") => document.set("/checkpoint/status", "pending"),
+            _ => Ok(()),
+        }
+    })
+}
+
 /// Adds a queued step at the end, with further `fields` as [`StepChange::fields`]; gives back its id,
 /// the next free `S<n>` unless given.
 pub fn add_step(

@@ -15,7 +15,7 @@ use crate::base::{Stamp, json, text};
 use crate::model::document::Document;
 use crate::model::outcome::Finding;
 use crate::model::places;
-use crate::model::plan::{Plan, Status};
+use crate::model::plan::{Plan, Status, Step};
 
 /// Everything that is wrong with a plan. `path` is relative to the tree and is named in the
 /// findings; with `evidence` the strict rules are asked too.
@@ -38,20 +38,24 @@ pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidenc
     found.at_their_lines(path, bytes)
 }
 
+/// What the `last_run` of a step says whose result was taken back.
+pub const REVERTED: &str = "reverted";
+
 /// What went back from done between two versions of a plan; unreadable versions are `check`'s matter.
 pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     let read = |bytes| serde_json::from_slice(bytes).ok().map(|raw| Plan { raw });
     let (Some(old), Some(new)) = (read(before), read(after)) else { return Vec::new() };
     let mut found = Findings::default();
     let hint = "there is no way back from done: add a step, or a plan, for what is left";
-    if old.status() == Some(Status::Done) && new.status() != Some(Status::Done) {
+    let reopened = new.steps().iter().any(|step| step.status() != Some(Status::Done) && is_reverted(step));
+    if old.status() == Some(Status::Done) && new.status() != Some(Status::Done) && !reopened {
         found.note("/status", "plan.regression", "the plan was done and is not any more", hint);
     }
     for step in old.steps().iter().filter(|step| step.status() == Some(Status::Done)) {
         let Some(id) = step.id() else { continue };
         match new.step(id) {
             None => found.note("/steps", "step.regression", format!("step {id} was done and is gone"), hint),
-            Some(now) if now.status() != Some(Status::Done) => {
+            Some(now) if now.status() != Some(Status::Done) && !is_reverted(&now) => {
                 let at = format!("/steps/{}/status", now.index);
                 found.note(at, "step.regression", format!("step {id} was done and is not any more"), hint);
             }
@@ -59,6 +63,12 @@ pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
         }
     }
     found.at_their_lines(path, after)
+}
+
+/// A person took its result back: it says so, and by which commit.
+fn is_reverted(step: &Step<'_>) -> bool {
+    let last_run = |key| step.raw.get("last_run").and_then(|last| last.get(key)).and_then(Value::as_str);
+    last_run("outcome") == Some(REVERTED) && last_run("commit").is_some_and(|commit| !commit.is_empty())
 }
 
 /// `YYYY-MM-DD-slug`, the slug in lower case.
@@ -227,6 +237,11 @@ mod tests {
         assert_eq!((found.len(), found[0].code.as_str(), found[0].line), (1, "step.regression", Some(21)));
         assert!(regressions(PATH, new.as_bytes(), old.as_bytes()).is_empty());
         assert_eq!(regressions(PATH, old.as_bytes(), b"{\"steps\": []}").len(), 1);
+        let with = |last_run: &str| new.replace("\"blocked\"", &format!("\"blocked\", \"last_run\": {last_run}"));
+        let reverted = with(r#"{"outcome": "reverted", "commit": "0123"}"#);
+        assert_eq!(regressions(PATH, old.as_bytes(), reverted.as_bytes()), [], "a person took it back");
+        let unproven = with(r#"{"outcome": "reverted"}"#);
+        assert_eq!(regressions(PATH, old.as_bytes(), unproven.as_bytes()).len(), 1);
     }
 
     #[test]
