@@ -21,6 +21,7 @@
 //! | [`ops`] | one act over several stores: boot, claim, release, take over, assign, record | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/runs/`, the session folders of runs |
+//! | [`review`] | what becomes of finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
@@ -39,4 +40,5 @@ pub mod model;
 pub mod ops;
 pub mod plans;
 pub mod receipts;
+pub mod review;
 pub mod seats;

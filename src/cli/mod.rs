@@ -21,6 +21,7 @@ mod plan;
 mod preflight;
 mod quickstart;
 mod receipts;
+mod review;
 mod scan;
 mod session;
 mod session_boot;
@@ -82,6 +83,8 @@ pub enum Command {
     /// Receipts: enter them into the ledger, check them.
     #[command(subcommand)]
     Receipts(Lazy<receipts::Command>),
+    /// Finished work that waits for a person: look at it, merge it, send it back.
+    Review(Lazy<review::Args>),
     /// Look for what has gone wrong in the record.
     Scan(Lazy<scan::Args>),
     /// What there is to do, and who does it.
@@ -129,6 +132,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Plan(Lazy(command)) => plan::run(command, app),
         Command::Preflight(Lazy(args)) => preflight::run(args, app),
         Command::Receipts(Lazy(command)) => receipts::run(command, app),
+        Command::Review(Lazy(args)) => review::run(args, app),
         Command::Scan(Lazy(args)) => scan::run(args, app),
         Command::Task(Lazy(args)) => task::run(args, app),
         Command::Session(Lazy(args)) => session::run(args, app),

@@ -73,7 +73,7 @@ impl Turn<'_> {
 
     fn started(&mut self, rules: Rules) {
         self.state.version = VERSION;
-        self.state.life = Life { rules: Some(rules), look_again: true, ..Life::default() };
+        self.state.life = Life { rules: Some(rules), look_again: true, ask_remote: true, ..Life::default() };
         // Whoever starts it again has seen to what was in the way, and expects a try now.
         self.state.pending.iter_mut().for_each(|pending| pending.after = None);
         self.poll_after(self.rules.poll_min);

@@ -10,6 +10,7 @@ mod bundle;
 mod bundle_words;
 mod carry;
 mod casting;
+pub mod check;
 mod close;
 pub mod companion;
 mod evidence;

@@ -42,7 +42,7 @@ fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
 
 /// Has objects and refs synced as they are written: a checkpoint that a power cut takes back would be
 /// one that was already acted on. libgit2 takes this from configuration only.
-fn make_durable(repo: &Repository) -> Result<()> {
+pub fn make_durable(repo: &Repository) -> Result<()> {
     let path = repo.commondir().join("teof/durable.gitconfig");
     if !path.exists() {
         files::create_parent(&path)?;

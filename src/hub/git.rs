@@ -69,8 +69,9 @@ impl Git {
             while let Some(Ok(entry)) = entries.next() {
                 let name = entry.name().unwrap_or_default();
                 if let Some((filter, _)) = name.rsplit_once('.') {
-                    self.overrides
-                        .extend(["clean=", "process=", "required=false"].map(|key| format!("{filter}.{key}")));
+                    self.overrides.extend(
+                        ["clean=", "smudge=", "process=", "required=false"].map(|key| format!("{filter}.{key}")),
+                    );
                 }
             }
         }

@@ -67,7 +67,7 @@ pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     let listed = Git::at(&worktree.root).run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
-let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
+        let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
         !path.is_empty() && !is_record(worktree, path) && !is_manifest(path) && !ours()
     };
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())

@@ -13,7 +13,8 @@ use teof::coordinator::state::Word;
 use teof::coordinator::{Command, ReviewWord, shell};
 use teof::hub::Hub;
 
-use crate::harness::World;
+use crate::harness::{Ran, World};
+use crate::review::GH;
 
 /// Waits for what another process brings about; a test that waits a minute has failed.
 fn until(what: &str, mut happened: impl FnMut() -> bool) {
@@ -548,4 +549,100 @@ fn a_result_that_a_person_merged_by_hand_is_done_and_the_plan_goes_on() {
         (&json!("done"), &json!("review")),
         "{first} {second}"
     );
+}
+
+/// A yard whose hub is whole enough for a merge, with a result that waits for a person.
+fn reviewed_yard() -> (Yard, String, String) {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    yard.world.git(&["add", "."]);
+    yard.world.git(&["commit", "-qm", "Set up"]);
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    yard.finish();
+    let job = yard.status()["jobs"][0]["id"].as_str().unwrap().to_owned();
+    (yard, id, job)
+}
+
+#[test]
+fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
+    let (yard, id, job) = reviewed_yard();
+    assert_eq!(yard.world.json(&["review", "list"])[0]["job"], json!(job));
+    let said = yard.world.json(&["review", "approve", &format!("{id}-S1"), "--by", "ada"]);
+    assert_eq!(said["coordinator"]["ok"], true, "{said}");
+    assert_eq!(yard.world.read("a1.txt"), "a1\n");
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
+    yard.nothing_is_left_over();
+    yard.world.ok(&["bus", "verify"]);
+    assert_eq!(yard.world.ok(&["review", "list"]).trim(), "nothing waits for a person");
+
+    yard.world.ok(&["review", "revert", &job, "--note", "not yet", "--by", "ada"]);
+    assert!(!yard.world.exists("a1.txt"));
+    assert_eq!(yard.step(&id, "S1")["last_run"]["outcome"], "reverted");
+}
+
+#[test]
+fn a_rejection_blocks_the_step_with_its_note_and_a_conflict_sends_the_job_back() {
+    let (yard, id, job) = reviewed_yard();
+    let said = yard.world.json(&["review", "reject", &job, "--note", "not what was asked", "--by", "ada"]);
+    assert_eq!(said["coordinator"]["ok"], true, "{said}");
+    let step = yard.step(&id, "S1");
+    assert_eq!(step["status"], "blocked", "{step}");
+    assert!(step["last_run"]["reason"].as_str().unwrap().contains("not what was asked"), "{step}");
+    yard.nothing_is_left_over();
+
+    let (yard, _, job) = reviewed_yard();
+    yard.world.write("a1.txt", "a person's\n");
+    yard.world.git(&["add", "a1.txt"]);
+    yard.world.git(&["commit", "-qm", "A person's"]);
+    let refused = yard.world.refused(&["review", "approve", &job, "--by", "ada"]);
+    assert_eq!((&refused["code"], &refused["files"]), (&json!("review.conflict"), &json!(["a1.txt"])), "{refused}");
+    let status = yard.status();
+    assert_ne!(status["jobs"][0]["phase"]["is"], "review", "{status}");
+    assert_eq!(yard.world.read("a1.txt"), "a person's\n");
+}
+
+#[test]
+fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed() {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    let home = yard.world.folder().join("home");
+    let remote = home.join("remote.git");
+    let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0, "allow_apply": true});
+    yard.world.write("docs/automation/autonomy-consent.json", &consent.to_string());
+    yard.grant();
+    yard.world.git(&["add", "."]);
+    yard.world.git(&["commit", "-qm", "Set up"]);
+    yard.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    yard.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    yard.world.git(&["push", "-q", "origin", "main"]);
+    let bin = yard.world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("gh"), GH).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let args = ["coordinator", "run", "--until-idle"];
+    let run = || Ran::of(yard.world.teof(&args).env("PATH", &path).output().unwrap(), &args).expect(0);
+
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    run();
+    let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
+    assert!(calls.contains("pr create --draft --head agent/"), "{calls}");
+    let branches = yard.world.git_in(&remote, &["for-each-ref", "--format=%(refname)"]);
+    let pushed: Vec<_> = branches.lines().filter(|name| *name != "refs/heads/main").collect();
+    assert!(pushed.len() == 1 && pushed[0].starts_with("refs/heads/agent/codex-"), "{branches}");
+    let events = yard.world.lines("_bus/events/events.jsonl");
+    let opened: Vec<_> = events.iter().filter(|event| event["event"] == "pr_opened").collect();
+    assert_eq!((opened.len(), &opened[0]["pr"]), (1, &json!("7")), "{opened:?}");
+    run();
+    let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
+    assert_eq!(calls.matches("pr create").count(), 1, "{calls}");
+    yard.world.ok(&["bus", "verify"]);
+
+    let commit = fs::read_to_string(home.join("gh.state")).unwrap();
+    fs::write(home.join("gh.merged"), commit).unwrap();
+    run();
+    assert_eq!(yard.step(&id, "S1")["status"], "done");
+    let memory = yard.world.lines("memory/log.jsonl");
+    assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "{memory:?}");
+    assert!(memory[0]["actor"].as_str().unwrap().contains("ann"), "{memory:?}");
+    yard.nothing_is_left_over();
 }

@@ -26,6 +26,7 @@ mod race;
 mod receipts;
 mod record;
 mod result_guard;
+mod review;
 mod scan;
 mod seats;
 mod select;

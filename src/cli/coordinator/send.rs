@@ -23,7 +23,8 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// Puts the command into the inbox and tells what became of it.
 pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let id = post(app, command, note)?;
+    let word = Word { by: app.person()?, at: app.now(), note };
+    let id = inbox::post(hub, &Letter { word, command })?;
     let answer = match shell::holder(hub)? {
         Some(_) => wait(hub, &id)?,
         None => None,
@@ -46,20 +47,14 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
 
 /// Has a command done at once: by the coordinator that runs, else by an errand of our own, which begins
 /// nothing. `None` when a running coordinator gives no answer in time: then it will be done.
-#[allow(dead_code)] // Until the commands of a review are there.
-pub fn have_done(app: &App, command: Command, note: Option<String>) -> Result<Option<Answer>> {
+pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) -> Result<Option<Answer>> {
     let hub = app.hub()?;
-    let id = post(app, command, note)?;
+    let id = inbox::post(hub, &Letter { word: Word { by: by.to_owned(), at: app.now(), note }, command })?;
     let mut say = |progress: &shell::Progress| tracing::info!("{}", progress.text);
     if shell::holder(hub)?.is_none() && shell::errand(hub, &mut say)? {
         return inbox::take_answer(hub, &id);
     }
     wait(hub, &id)
-}
-
-fn post(app: &App, command: Command, note: Option<String>) -> Result<String> {
-    let word = Word { by: app.person()?, at: app.now(), note };
-    inbox::post(app.hub()?, &Letter { word, command })
 }
 
 /// Waits for the answer of a running coordinator; `None` when it gives none in time.

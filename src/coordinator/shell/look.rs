@@ -16,8 +16,8 @@ use crate::hub::Hub;
 use crate::model::outcome::Verdict;
 use crate::seats::manifest;
 
-/// Looks. Takes no lock and writes nothing.
-pub fn look(hub: &Hub, manager: &str, state: &State) -> Result<View> {
+/// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`.
+pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<View> {
     let mut scope = Scope::enabled(hub)?;
     scope.submissions = state.submissions.iter().map(submission).collect();
     let found = conductor::look(hub, &scope, Taker::Worker, BTreeMap::new())?;
@@ -41,7 +41,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State) -> Result<View> {
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
-        reviews: reviews::found(hub, state),
+        reviews: reviews::found(hub, state, remote),
         offers: ranking.eligible.into_iter().map(offer).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
     })

@@ -239,8 +239,8 @@ impl Shell<'_> {
                 let reply = hands.perform(id, &action, check, state);
                 self.feed(Input::Reply { id, reply });
             }
-            Effect::Look { .. } => {
-                let view = look::look(&self.hub, &self.manager, &self.state);
+            Effect::Look { remote } => {
+                let view = look::look(&self.hub, &self.manager, &self.state, remote);
                 let view = view.unwrap_or_else(|e| self.blind(&format!("{e:#}")));
                 self.feed(Input::View(view));
             }

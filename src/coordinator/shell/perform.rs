@@ -2,7 +2,7 @@
 
 use super::watch::Own;
 use super::workers::Workers;
-use super::{give, publish, settle};
+use super::{give, publish, reviews, settle};
 use crate::base::{Exit, Refusal, Result};
 use crate::coordinator::input::{Action, Reply};
 use crate::coordinator::state::State;
@@ -33,7 +33,7 @@ impl Hands<'_> {
             (Action::Order { .. }, Some(job)) => give::order(self, job),
             (Action::Keep { until, .. }, Some(job)) => give::keep(self, job, *until),
             (Action::Await { .. }, Some(job)) => settle::under_review(self, job),
-            (Action::Deliver { .. }, Some(_)) => Ok(Reply::Delivered { pull_request: None }),
+            (Action::Deliver { .. }, Some(job)) => reviews::deliver(self.hub, job),
             (Action::Settle { ending, .. }, Some(job)) => settle::settle(self, job, *ending),
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted()?;

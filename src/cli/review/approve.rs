@@ -1,0 +1,69 @@
+//! `teof review approve`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::tell::tell;
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::review::{Approval, Decision, bundles, pull_request};
+
+/// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
+/// preflight must find nothing; then the target moves, and whoever has it checked out keeps their staged
+/// and unstaged work, or it is refused. A job in conflict goes back to the coder (exit 1). With a pull
+/// request, that is what is merged.
+///
+/// With --json: {decision, before, coordinator: {ok, text} or null}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job, its run or its task
+    job: String,
+    /// What to remember with it
+    #[arg(long)]
+    note: Option<String>,
+    /// Who approves it, instead of git's user.name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let entry = bundles::find(hub, &args.job)?;
+    let word = super::word(app, args.by, args.note)?;
+    let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| super::talk(app, line))? {
+        Approval::Merged(decision) => (decision, false),
+        Approval::Before(decision) => (decision, true),
+        Approval::Conflict(decision) => {
+            tell(app, &decision)?;
+            return Err(conflict(&decision).into());
+        }
+    };
+    let coordinator = tell(app, &decision)?;
+    let remote = pull_request::of_job(hub, &decision.job)?;
+    app.result(&json!({"decision": decision, "before": before, "coordinator": coordinator}), || {
+        words(&decision, before, remote)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(decision: &Decision, before: bool, remote: Option<u64>) -> String {
+    let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
+    let target = text::safe(&decision.target_branch);
+    let how = if before { "was merged already" } else { "is merged" };
+    let mut lines = vec![format!("{} {how} to {target}: {commit}", text::safe(&decision.task_id))];
+    if let Some(number) = remote {
+        lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));
+    }
+    lines.push(format!("to take it back: teof review revert {}", text::safe(&decision.job)));
+    lines.join("\n")
+}
+
+fn conflict(decision: &Decision) -> Refusal {
+    let files: Vec<_> = decision.findings.iter().filter_map(|finding| finding.path.clone()).collect();
+    let head = decision.target_before.as_deref().unwrap_or_default();
+    Refusal::guard("review.conflict", format!("{} is in conflict with {}", decision.job, decision.target_branch))
+        .because(format!("both changed {} (target at {head})", text::clip(&files.join(", "), 600)))
+        .next("nothing was merged; it goes back to the coder, and comes here again")
+        .with("files", files)
+}

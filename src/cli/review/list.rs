@@ -1,0 +1,94 @@
+//! `teof review list`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::base::{Result, Stamp, text, time::show_span};
+use crate::cli::App;
+use crate::coordinator::state::{Ending, Phase};
+use crate::coordinator::store;
+use crate::hub::Hub;
+use crate::review::{Entry, bundles, pull_request};
+
+/// With --json: a list of {job, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
+/// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, bundle,
+/// altered, decision}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show what was decided already, too
+    #[arg(long)]
+    all: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let mut entries = bundles::all(hub)?;
+    let state = store::load(hub)?;
+    // Cancelled or blocked: nobody waits for a word about it, though it may still be given.
+    let given_up = |job: &str| {
+        let over = state.job(job).map(|job| &job.phase);
+        matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
+    };
+    entries.retain(|entry| args.all || (entry.waits() && !given_up(&entry.bundle.job)));
+    let rows = entries.iter().map(|entry| row(hub, entry, app.now())).collect::<Result<Vec<_>>>()?;
+    app.result(&rows, || match entries.is_empty() {
+        true => "nothing waits for a person".to_owned(),
+        false => entries.iter().zip(&rows).map(|(entry, row)| words(entry, row)).collect::<Vec<_>>().join("\n"),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(hub: &Hub, entry: &Entry, now: Stamp) -> Result<Value> {
+    let bundle = &entry.bundle;
+    let passed = bundle.tests.iter().filter(|test| test.passed).count();
+    Ok(json!({
+        "job": bundle.job,
+        "run": bundle.run,
+        "task_id": bundle.task_id,
+        "title": bundle.title,
+        "agent_id": bundle.agent_id,
+        "branch": bundle.branch,
+        "target_branch": bundle.target_branch,
+        "commit": bundle.commit,
+        "diff": {
+            "added": bundle.diff.added,
+            "removed": bundle.diff.removed,
+            "limit": bundle.diff.limit,
+            "files": bundle.diff.files.len(),
+        },
+        "tests": {"passed": passed, "failed": bundle.tests.len() - passed},
+        "confidence": bundle.confidence,
+        "need_person": bundle.findings.iter().filter(|finding| finding.needs_person()).count(),
+        "age_seconds": now.since(bundle.generated_at).as_secs(),
+        "pr": pull_request::of_job(hub, &bundle.job)?,
+        "bundle": entry.path,
+        "altered": entry.altered,
+        "decision": entry.decision,
+    }))
+}
+
+fn words(entry: &Entry, row: &Value) -> String {
+    let bundle = &entry.bundle;
+    let age = show_span(std::time::Duration::from_secs(row["age_seconds"].as_u64().unwrap_or_default()));
+    let mut parts = vec![
+        format!("+{} -{} in {} files", bundle.diff.added, bundle.diff.removed, bundle.diff.files.len()),
+        format!("tests {}/{}", row["tests"]["passed"], bundle.tests.len()),
+    ];
+    parts.extend(bundle.confidence.map(|confidence| format!("confidence {confidence}")));
+    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| format!("{n} findings need a person")));
+    parts.extend(row["pr"].as_u64().map(|number| format!("pull request {number}")));
+    parts.extend(entry.altered.as_ref().map(|_| "ALTERED after it was written".to_owned()));
+    match &entry.decision {
+        Some(done) => parts.push(format!("{} by {}", done.decision.as_str(), text::safe(&done.by))),
+        None => parts.push(format!("waits for {age}")),
+    }
+    format!(
+        "{}  {}  {}\n  by {}: {}",
+        text::safe(&bundle.job),
+        text::safe(&bundle.task_id),
+        text::clip(&text::safe(&bundle.title), 80),
+        text::safe(&bundle.agent_id),
+        parts.join(", ")
+    )
+}

@@ -1,0 +1,66 @@
+//! `teof review …`: what waits for a person, and the person's word about it.
+
+mod approve;
+mod list;
+mod reject;
+mod retry;
+mod revert;
+mod show;
+mod tell;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::App;
+use super::lazy::Lazy;
+use crate::base::Result;
+use crate::review::Word;
+
+/// Finished work waits here for a person. A job is named by its id, its run or its task, or by the
+/// beginning of one of them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what waits for a person
+    List(Lazy<list::Args>),
+    /// Show one job: what was asked, what was done, tested and found
+    Show(Lazy<show::Args>),
+    /// Merge the commit that was reviewed, as a person
+    Approve(Lazy<approve::Args>),
+    /// Say no: the step is blocked, the branch is kept
+    Reject(Lazy<reject::Args>),
+    /// Send it back to the coder, with a note of what to do
+    Retry(Lazy<retry::Args>),
+    /// Take back what was merged, and open its step again
+    Revert(Lazy<revert::Args>),
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::List(Lazy(args)) => list::run(args, app),
+        Command::Show(Lazy(args)) => show::run(args, app),
+        Command::Approve(Lazy(args)) => approve::run(args, app),
+        Command::Reject(Lazy(args)) => reject::run(args, app),
+        Command::Retry(Lazy(args)) => retry::run(args, app),
+        Command::Revert(Lazy(args)) => revert::run(args, app),
+    }
+}
+
+/// Progress; with `--json` stderr is kept for the one document of an error.
+fn talk(app: &App, line: &str) {
+    if !app.json() {
+        app.say(line);
+    }
+}
+
+/// Who says it: `--by`, else git's `user.name`.
+fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
+    let by = by.filter(|by| !by.trim().is_empty()).map_or_else(|| app.person(), Ok)?;
+    Ok(Word { by, note: note.filter(|note| !note.trim().is_empty()) })
+}

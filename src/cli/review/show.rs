@@ -1,0 +1,105 @@
+//! `teof review show`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::{App, findings};
+use crate::model::bundle::Bundle;
+use crate::review::{Entry, bundles, diff, pull_request};
+
+/// With --json: {path, sha256, bundle, decision, altered, pull_request, diff?}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job, its run or its task
+    job: String,
+    /// Show the change itself, from the base to the reviewed commit
+    #[arg(long)]
+    diff: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let entry = bundles::find(hub, &args.job)?;
+    let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
+    let mut document = json!(entry);
+    document["pull_request"] = json!(pull_request::read(hub, &entry.bundle.job)?);
+    if let Some(patch) = &patch {
+        document["diff"] = json!(patch);
+    }
+    app.result(&document, || match patch {
+        Some(patch) => patch.trim_end().to_owned(),
+        None => words(&entry),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(entry: &Entry) -> String {
+    let bundle = &entry.bundle;
+    let mut lines = vec![format!("{} [{}]", text::safe(&bundle.title), text::safe(&bundle.task_id))];
+    if let Some(why) = &entry.altered {
+        lines.push(format!("ALTERED: {why}; it will not be merged"));
+    }
+    // What a person has to look at comes first.
+    let mut found: Vec<_> = bundle.findings.iter().collect();
+    found.sort_by_key(|finding| !finding.needs_person());
+    lines.extend(found.iter().map(|finding| format!("  {}: {}", finding.severity, findings::line(finding))));
+    lines.extend([
+        format!("job        {} (run {})", text::safe(&bundle.job), text::safe(&bundle.run)),
+        format!("by         {}", text::safe(&bundle.agent_id)),
+        format!("reviewer   {}", bundle.reviewer.as_deref().map_or_else(|| "-".to_owned(), text::safe)),
+        format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
+        format!("target     {} (from {})", text::safe(&bundle.target_branch), text::safe(&bundle.base_commit)),
+    ]);
+    lines.push(section("Objective", Some(&bundle.objective)));
+    lines.push(section("Acceptance", bundle.acceptance.as_deref()));
+    lines.push(section("Plan", bundle.plan.as_deref()));
+    lines.push(stages(bundle));
+    lines.push(changes(bundle));
+    lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&receipt.path))));
+    if let Some(done) = &entry.decision {
+        let note = done.note.as_ref().map_or_else(String::new, |note| format!(": {}", text::safe(note)));
+        lines.push(format!("{} by {} at {}{note}", done.decision.as_str(), text::safe(&done.by), done.at));
+    }
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+fn section(title: &str, body: Option<&str>) -> String {
+    match body.map(str::trim).filter(|body| !body.is_empty()) {
+        Some(body) => format!("\n{title}\n  {}\n", text::safe_block(body).replace('\n', "\n  ")),
+        None => String::new(),
+    }
+}
+
+fn stages(bundle: &Bundle) -> String {
+    let mut lines = vec![format!("Stages ({} coder passes)", bundle.passes)];
+    for stage in &bundle.stages {
+        let who = stage.agent.as_deref().map_or_else(String::new, |agent| format!(" by {}", text::safe(agent)));
+        let how = if stage.passed { "passed" } else { "failed" };
+        lines.push(format!(
+            "  {} {}{who}: {how}, {}",
+            text::safe(&stage.name),
+            stage.round,
+            text::safe(&stage.outcome)
+        ));
+    }
+    for test in &bundle.tests {
+        let how = if test.passed { "passed" } else { "failed" };
+        lines.push(format!("  test {how} in {:.1}s: {}", test.duration_seconds, text::safe(&test.command)));
+    }
+    lines.extend(bundle.confidence.map(|confidence| format!("  reviewer's confidence {confidence}")));
+    let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
+    lines.push(format!("  {} tokens{cost}", bundle.usage.tokens()));
+    lines.join("\n")
+}
+
+fn changes(bundle: &Bundle) -> String {
+    let diff = &bundle.diff;
+    let mut lines = vec![format!("Changes +{} -{} (limit {})", diff.added, diff.removed, diff.limit)];
+    lines.extend(
+        diff.files.iter().map(|file| format!("  +{} -{} {}", file.added, file.removed, text::safe(&file.path))),
+    );
+    lines.join("\n")
+}

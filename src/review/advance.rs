@@ -1,0 +1,203 @@
+//! Moving the target to a commit that is ready, beside people who work there.
+//!
+//! Where nobody has the target checked out, only its ref moves, by compare-and-swap. Where somebody has,
+//! files in their worktree change with it: what they have staged, changed or left untracked elsewhere
+//! stays as it is, and what stands in the way is named, before anything is touched. Hooks, and filters
+//! that the repository's own configuration names, do not run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git2::{Oid, Repository};
+
+use super::merge;
+use crate::base::{Refusal, Result, text};
+use crate::hub::git::{self, Git};
+use crate::hub::{Hub, Worktree, paths};
+use crate::ops::record;
+
+/// How many files in the way are named.
+const NAMED: usize = 20;
+
+/// A move of a branch.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    pub from: Oid,
+    /// A descendant of `from`.
+    pub to: Oid,
+    /// For the reflog: "merge <job>".
+    pub what: &'a str,
+}
+
+/// Whether the move could be made now, as far as can be told without making it.
+///
+/// # Errors
+/// As [`advance`].
+pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    if let Some(worktree) = checked_out(hub, step.branch)? {
+        check(hub, &worktree, repo, step)?;
+    }
+    Ok(())
+}
+
+/// Makes the move; to be called under the bus lock, so that no record commit comes between.
+///
+/// # Errors
+/// `target.busy` while git is in the middle of something there; `target.in_the_way`, with the files;
+/// `target.moved` when somebody was faster. Nothing has changed then.
+pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    let reference = format!("refs/heads/{}", step.branch);
+    let (from, to) = (step.from.to_string(), step.to.to_string());
+    let Some(worktree) = checked_out(hub, step.branch)? else {
+        let message = format!("teof: {}", step.what);
+        return match hub.git().succeeds(&["update-ref", "-m", &message, &reference, &to, &from])? {
+            true => Ok(()),
+            false => Err(moved(step.branch).into()),
+        };
+    };
+    check(hub, &worktree, repo, step)?;
+    if merge::tip(repo, step.branch)? != step.from {
+        return Err(moved(step.branch).into());
+    }
+    let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let mut command = git.command();
+    command
+        .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
+        .args(["-c", "submodule.recurse=false", "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
+        .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
+    let output = command.output()?;
+    if merge::tip(repo, step.branch)? == step.to {
+        return Ok(());
+    }
+    Err(Refusal::guard(
+        "target.in_the_way",
+        format!("git does not move {} in {}", step.branch, worktree.root.display()),
+    )
+    .because(git::complaint(&output))
+    .next(format!("settle it in {}, then approve again; nothing was merged", worktree.root.display()))
+    .into())
+}
+
+/// The worktree that has the branch checked out.
+///
+/// # Errors
+/// When more than one has.
+fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
+    let mut found: Vec<_> =
+        worktrees(hub).into_iter().filter(|worktree| worktree.branch().as_deref() == Some(branch)).collect();
+    if found.len() > 1 {
+        let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
+        return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
+            .because(format!("in {}; only one of them could follow the merge", roots.join(" and ")))
+            .next("switch all but one of them to another branch, then approve again")
+            .into());
+    }
+    Ok(found.pop())
+}
+
+/// Every worktree of the repository whose folder is there. A rebase detaches HEAD: its branch is found
+/// checked out nowhere, and git itself lets nobody move it then.
+fn worktrees(hub: &Hub) -> Vec<Worktree> {
+    let linked = fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
+        let link = fs::read_to_string(entry.path().join("gitdir")).ok()?;
+        let root: PathBuf = Path::new(link.trim_end()).parent()?.to_owned();
+        root.is_dir().then(|| Worktree { root, git_dir: entry.path(), common_dir: hub.common_dir.clone() })
+    });
+    Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect()
+}
+
+fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+    let root = worktree.root.display();
+    let busy = |why: String, next: String| {
+        Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
+            .because(why)
+            .next(next)
+            .into())
+    };
+    if let Some(operation) = worktree.operation() {
+        return busy(format!("{operation} is in progress there"), format!("finish {operation}, then approve again"));
+    }
+    let lock = worktree.git_dir.join("index.lock");
+    if lock.exists() && !(worktree.root == hub.root && record::left_a_lock(hub)) {
+        let next = "wait for that git to end; if none runs any more, see whose lock it is, then approve again";
+        return busy(format!("its index is locked by another git process ({})", lock.display()), next.into());
+    }
+    let changed = merge::changed(repo, step.from, step.to)?;
+    if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
+        return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))
+            .because("the record is the hub's; no merge of work changes it")
+            .into());
+    }
+    let way = in_the_way(worktree, repo, step, &changed)?;
+    if way.is_empty() {
+        return Ok(());
+    }
+    let more = if way.len() > NAMED { format!(" and {} more", way.len() - NAMED) } else { String::new() };
+    let shown: Vec<_> = way.iter().take(NAMED).map(|(path, why)| format!("{} ({why})", text::safe(path))).collect();
+    let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
+    Err(Refusal::guard("target.in_the_way", format!("somebody's work in {root} stands in the way"))
+        .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
+        .next("commit it or put it aside, then approve again; nothing was merged, nothing of it was touched")
+        .with("files", files)
+        .into())
+}
+
+/// The paths that the move would write and that hold somebody's work: path and why.
+fn in_the_way(
+    worktree: &Worktree,
+    repo: &Repository,
+    step: Move,
+    changed: &[String],
+) -> Result<Vec<(String, &'static str)>> {
+    let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let touched: BTreeSet<&str> = changed.iter().map(String::as_str).collect();
+    let mut found = Vec::new();
+    let status = git.run(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"])?;
+    for line in status.split('\0').filter(|line| line.len() > 3) {
+        let (state, path) = line.split_at(3);
+        if touched.contains(path) {
+            found.push((path.to_owned(), if state.starts_with(' ') { "changed" } else { "staged" }));
+        }
+    }
+    // What git was told not to look at may hold work all the same.
+    let hidden = git.run(&["ls-files", "-z", "-v"])?;
+    for line in hidden.split('\0').filter(|line| line.len() > 2) {
+        let (tag, path) = line.split_at(2);
+        let unseen = tag.starts_with(|c: char| c.is_ascii_lowercase()) || tag.starts_with('S');
+        if unseen && touched.contains(path) && fs::symlink_metadata(worktree.root.join(path)).is_ok() {
+            found.push((path.to_owned(), "hidden from git's status"));
+        }
+    }
+    // New files: whatever lies there is untracked, or ignored.
+    for path in changed {
+        if merge::has(repo, step.to, path)? && !merge::has(repo, step.from, path)? {
+            if let Some(obstacle) = obstacle(&worktree.root, path)
+                && !touched.contains(obstacle.as_str())
+                && !merge::has(repo, step.from, &obstacle)?
+            {
+                found.push((obstacle, "untracked"));
+            } else if fs::symlink_metadata(worktree.root.join(path)).is_ok_and(|meta| !meta.is_dir()) {
+                found.push((path.clone(), "untracked"));
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|a, b| a.0 == b.0);
+    Ok(found)
+}
+
+/// A file or link that lies where one of the path's folders is to be.
+fn obstacle(root: &Path, path: &str) -> Option<String> {
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let in_place = |folder: &&str| fs::symlink_metadata(root.join(folder)).is_ok_and(|meta| !meta.is_dir());
+    folders.into_iter().find(in_place).map(str::to_owned)
+}
+
+fn moved(branch: &str) -> Refusal {
+    Refusal::guard("target.moved", format!("{branch} was moved meanwhile"))
+        .because("somebody committed to it or merged into it; nothing was changed")
+        .next("approve again: it is merged with what is there now")
+}

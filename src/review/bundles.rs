@@ -1,0 +1,142 @@
+//! Review bundles: found, named by people, and trusted only as they were written.
+
+use std::collections::HashMap;
+use std::fs;
+
+use serde::Serialize;
+
+use super::decision::{self, Decision};
+use crate::base::{Refusal, Result, digest, files, text};
+use crate::hub::{Hub, paths};
+use crate::model::bundle::{Bundle, VERSION};
+use crate::receipts::{ledger, seal};
+
+/// A bundle as it lies in the record, with what was decided about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Relative to the hub.
+    pub path: String,
+    /// Of the file.
+    pub sha256: String,
+    pub bundle: Bundle,
+    /// The latest; `None` while it waits for a person.
+    pub decision: Option<Decision>,
+    /// Why it cannot be trusted, if it cannot.
+    pub altered: Option<String>,
+}
+
+impl Entry {
+    pub fn waits(&self) -> bool {
+        self.decision.is_none()
+    }
+
+    /// Refuses what was altered since it was written: nothing of it is merged or run.
+    pub fn verify(&self) -> Result<()> {
+        let Some(why) = &self.altered else { return Ok(()) };
+        Err(Refusal::guard("bundle.altered", format!("{} was changed after it was written", self.path))
+            .because(why.as_str())
+            .next("take it back from git, or have the work done again: teof review retry <job> --note …")
+            .next("to see which receipts changed: teof receipts verify")
+            .into())
+    }
+}
+
+/// The newest bundle of every job, oldest first. What cannot be read as a bundle is passed over.
+pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
+    let listed = ledger::listed(&hub.root)?;
+    let mut decisions: HashMap<String, Decision> = HashMap::new();
+    let mut newest: HashMap<String, Entry> = HashMap::new();
+    for path in paths_of(hub)? {
+        let Some(bytes) = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten() else { continue };
+        if let Some(found) = decision::parse(&bytes) {
+            let later = decisions.get(&found.bundle).is_none_or(|known| known.at <= found.at);
+            if later {
+                decisions.insert(found.bundle.clone(), found);
+            }
+        } else if let Some(entry) = read(&path, &bytes, &listed) {
+            let later = |known: &Entry| (known.bundle.generated_at, &known.path) < (entry.bundle.generated_at, &path);
+            if newest.get(&entry.bundle.job).is_none_or(later) {
+                newest.insert(entry.bundle.job.clone(), entry);
+            }
+        }
+    }
+    let mut entries: Vec<_> = newest.into_values().collect();
+    for entry in &mut entries {
+        entry.decision = decisions.remove(&entry.path);
+    }
+    entries.sort_by(|a, b| (a.bundle.generated_at, &a.path).cmp(&(b.bundle.generated_at, &b.path)));
+    Ok(entries)
+}
+
+/// The bundle at a path that is known (the coordinator's outcome names it).
+///
+/// # Errors
+/// `bundle.missing` when there is none.
+pub fn at(hub: &Hub, path: &str) -> Result<Entry> {
+    let missing = || Refusal::not_found("bundle.missing", format!("there is no review bundle {path}"));
+    let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(missing)?;
+    let mut entry = read(path, &bytes, &ledger::listed(&hub.root)?).ok_or_else(missing)?;
+    entry.decision = decision::of_bundle(hub, path)?;
+    Ok(entry)
+}
+
+/// The job that a person names: by its job, run or task, or the beginning of one of them.
+///
+/// # Errors
+/// `review.not_found` (exit 4); `review.ambiguous` (exit 2), which names the jobs that it could be.
+pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
+    let all = all(hub)?;
+    let names = |entry: &Entry| [entry.bundle.job.clone(), entry.bundle.run.clone(), entry.bundle.task_id.clone()];
+    let exact = |entry: &&Entry| names(entry).iter().any(|known| known == name);
+    let begins = |entry: &&Entry| !name.is_empty() && names(entry).iter().any(|known| known.starts_with(name));
+    let mut found: Vec<_> = all.iter().filter(exact).collect();
+    if found.is_empty() {
+        found = all.iter().filter(begins).collect();
+    }
+    // Of several, the one that waits is meant.
+    if found.len() > 1 && found.iter().filter(|entry| entry.waits()).count() == 1 {
+        found.retain(|entry| entry.waits());
+    }
+    let shown = text::clip(&text::safe(name), 60);
+    match found[..] {
+        [entry] => Ok(entry.clone()),
+        [] => Err(Refusal::not_found("review.not_found", format!("no finished work is known as {shown:?}"))
+            .next("see what waits: teof review list")
+            .into()),
+        _ => {
+            let jobs: Vec<_> = found.iter().map(|entry| entry.bundle.job.as_str()).collect();
+            Err(Refusal::usage("review.ambiguous", format!("{shown:?} could be {} jobs", found.len()))
+                .next(format!("name one of them: {}", text::clip(&jobs.join(", "), 400)))
+                .into())
+        }
+    }
+}
+
+fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Entry> {
+    let bundle: Bundle = serde_json::from_slice(bytes).ok().filter(|bundle: &Bundle| bundle.version == VERSION)?;
+    let sha256 = digest::sha256(bytes);
+    let altered = match (seal::check(bytes), listed.get(path)) {
+        (seal::Seal::Right, Some(known)) if *known == sha256 => None,
+        (seal::Seal::Right, Some(_)) => Some(format!("{} has another digest for it", paths::LEDGER)),
+        (seal::Seal::Right, None) => Some(format!("{} does not list it", paths::LEDGER)),
+        _ => Some("its receipt_sha256 does not belong to its content".to_owned()),
+    };
+    Some(Entry { path: path.to_owned(), sha256, bundle, decision: None, altered })
+}
+
+/// Everything in the seats' folders of reviews, relative to the hub.
+pub(super) fn paths_of(hub: &Hub) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for seat in names(&hub.path("_report/agent")?) {
+        let folder = format!("{}/reviews", paths::agent(&seat));
+        let files = names(&hub.path(&folder)?).into_iter().filter(|name| name.ends_with(".json"));
+        found.extend(files.map(|name| format!("{folder}/{name}")));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}

@@ -1,0 +1,81 @@
+//! What must hold before anything is merged: the work is what was reviewed, nobody holds it up, and the
+//! record is whole.
+
+use git2::{Oid, Repository};
+use serde_json::json;
+
+use super::merge;
+use crate::base::{Refusal, Result, text};
+use crate::bus::{claims, holds};
+use crate::guard::Finding;
+use crate::guard::preflight::{self, Base, Tree};
+use crate::hub::{Hub, paths};
+use crate::model::bundle::Bundle;
+use crate::ops;
+
+/// How many findings a refusal names.
+const NAMED: usize = 5;
+
+/// Whether the reviewed commit stands on its base and leaves the record alone, and the task is still its
+/// seat's and not on hold.
+pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
+    let commit = merge::reviewed(repo, bundle)?;
+    let refuse = |why: String| {
+        Refusal::guard("review.not_mergeable", format!("the work of {} is not merged", bundle.job))
+            .because(why)
+            .next(format!("have it done again: teof review retry {} --note …", bundle.job))
+    };
+    let base = Oid::from_str(&bundle.base_commit).ok().filter(|base| repo.find_commit(*base).is_ok());
+    let Some(base) = base else { return Err(refuse("its base commit is not in this repository".into()).into()) };
+    if !merge::is_merged(repo, commit, base)? {
+        return Err(refuse(format!("{commit} does not descend from its base {base}")).into());
+    }
+    if let Some(path) = merge::changed(repo, base, commit)?.into_iter().find(|path| paths::is_record(path)) {
+        return Err(refuse(format!("it changes {}, which is the record's", text::safe(&path))).into());
+    }
+    holds::check(hub, &bundle.task_id, "merge")?;
+    let claim = claims::load(hub, &bundle.task_id)?.map(|found| found.file).filter(|claim| claim.is_live());
+    let owner = claim.as_ref().and_then(|claim| claim.agent_id());
+    match owner {
+        Some(owner) if owner != bundle.agent_id => Err(Refusal::guard(
+            "claim.not_yours",
+            format!("{} was taken over by {}", bundle.task_id, text::safe(owner)),
+        )
+        .because(format!("this is the work of {}, from before", bundle.agent_id))
+        .next(format!("say no to it: teof review reject {} --note …", bundle.job))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `bus verify` and the full preflight find nothing wrong.
+pub fn record(hub: &Hub) -> Result<()> {
+    let verified = ops::verify::verify(hub, None)?;
+    let base = match hub.branch() {
+        Some(branch) => Some(Base::find(&hub.worktree(), &format!("refs/heads/{branch}"))?),
+        None => None,
+    };
+    let tree = preflight::full(&Tree::open(&hub.worktree())?, base.as_ref())?;
+    let mut findings: Vec<_> = verified.findings.into_iter().chain(tree.findings).filter(is_error).collect();
+    findings.dedup();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let line = |found: &Finding| {
+        let path = found.path.as_deref().unwrap_or_default();
+        format!("{}:{}: {}", text::safe(path), found.line.unwrap_or(1), text::safe(&found.message))
+    };
+    let mut shown: Vec<_> = findings.iter().take(NAMED).map(line).collect();
+    if findings.len() > NAMED {
+        shown.push(format!("and {} more", findings.len() - NAMED));
+    }
+    Err(Refusal::guard("review.record", "nothing is merged while something is wrong with the record")
+        .because(shown.join("\n"))
+        .next("see all of it: teof bus verify; teof preflight full")
+        .with("findings", json!(findings))
+        .into())
+}
+
+fn is_error(found: &Finding) -> bool {
+    found.stops() || found.needs_person()
+}

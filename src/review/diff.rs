@@ -1,0 +1,36 @@
+//! What the reviewed commit changes, as a patch for people's eyes.
+//!
+//! Read from objects: no attributes, no text conversion, no external diff. Its text is made safe.
+
+use std::fmt::Write as _;
+
+use git2::{DiffFormat, DiffOptions, Oid};
+
+use super::merge;
+use crate::base::{Result, text};
+use crate::hub::Hub;
+use crate::model::bundle::Bundle;
+
+/// Larger files are named, not shown.
+const MAX_FILE: i64 = 1024 * 1024;
+
+/// The patch from the base to the reviewed commit.
+pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
+    let repo = merge::open(hub)?;
+    let commit = merge::reviewed(&repo, bundle)?;
+    let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
+    let (base, tip) = (tree(Oid::from_str(&bundle.base_commit)?)?, tree(commit)?);
+    let mut options = DiffOptions::new();
+    options.max_size(MAX_FILE).force_text(false);
+    let diff = repo.diff_tree_to_tree(Some(&base), Some(&tip), Some(&mut options))?;
+    let mut out = String::new();
+    diff.print(DiffFormat::Patch, |_, _, line| {
+        if matches!(line.origin(), '+' | '-' | ' ') {
+            out.push(line.origin());
+        }
+        let content = text::safe_block(&String::from_utf8_lossy(line.content()));
+        let _ = write!(out, "{content}");
+        true
+    })?;
+    Ok(out)
+}

@@ -1,0 +1,130 @@
+//! Calls of `gh`, and of git where it talks to a remote: bounded in time, never asking anything.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::timed;
+use crate::base::{Refusal, Result, env, text};
+use crate::hub::Hub;
+use crate::hub::git::complaint;
+
+/// A pull request, found or made.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Found {
+    pub number: u64,
+    pub url: String,
+}
+
+/// A pull request as it stands.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// `OPEN`, `MERGED` or `CLOSED`.
+    pub state: String,
+    #[serde(default)]
+    pub is_draft: bool,
+    #[serde(default)]
+    pub head_ref_oid: String,
+    pub merge_commit: Option<Commit>,
+    pub merged_by: Option<Login>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Commit {
+    pub oid: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Login {
+    pub login: String,
+}
+
+/// Whether `gh` is on the search path.
+pub fn is_there() -> bool {
+    let path = env::var("PATH").unwrap_or_default();
+    path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join("gh").is_file())
+}
+
+/// The open pull request of a branch, if there is one.
+pub fn find(hub: &Hub, branch: &str) -> Result<Option<Found>> {
+    let args = ["pr", "list", "--head", branch, "--state", "open", "--json", "number,url", "--limit", "1"];
+    Ok(document::<Vec<Found>>(&call(hub, &args)?)?.into_iter().next())
+}
+
+/// Opens a draft.
+pub fn create(hub: &Hub, branch: &str, base: &str, title: &str, body: &str) -> Result<Found> {
+    let file = tempfile_of(hub, body)?;
+    let path = file.display().to_string();
+    let args = ["pr", "create", "--draft", "--head", branch, "--base", base, "--title", title, "--body-file", &path];
+    let made = call(hub, &args);
+    let _ = std::fs::remove_file(&file);
+    let url = made?.trim().lines().last().unwrap_or_default().trim().to_owned();
+    let number = url.rsplit('/').next().and_then(|number| number.parse().ok());
+    match number {
+        Some(number) => Ok(Found { number, url }),
+        // It said something else than the address: then it is asked for.
+        None => find(hub, branch)?.ok_or_else(|| failed("gh pr create", "it did not say which one it opened".into())),
+    }
+}
+
+/// How a pull request stands.
+pub fn view(hub: &Hub, number: u64) -> Result<Seen> {
+    let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,mergedBy";
+    document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
+}
+
+/// Merges a pull request whose head is still `commit`.
+pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
+    let number = number.to_string();
+    if draft {
+        call(hub, &["pr", "ready", &number])?;
+    }
+    call(hub, &["pr", "merge", &number, "--merge", "--match-head-commit", commit]).map(drop)
+}
+
+/// Git, where it talks to a remote.
+pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
+    answer(what, &timed::run(hub.git().command().args(args), what)?)
+}
+
+fn call(hub: &Hub, args: &[&str]) -> Result<String> {
+    let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
+    let mut command = Command::new("gh");
+    command
+        .args(args)
+        .current_dir(&hub.root)
+        .env("GH_PROMPT_DISABLED", "1")
+        .env("GH_NO_UPDATE_NOTIFIER", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("NO_COLOR", "1");
+    answer(&what, &timed::run(&mut command, &what)?)
+}
+
+fn answer(what: &str, output: &Output) -> Result<String> {
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(failed(what, complaint(output))),
+    }
+}
+
+fn failed(what: &str, why: String) -> anyhow::Error {
+    Refusal::guard("remote.failed", format!("{what} failed"))
+        .because(why)
+        .next("see whether it works by hand: gh auth status; git fetch")
+        .into()
+}
+
+fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
+    serde_json::from_str(printed).map_err(|e| failed("gh", format!("its answer is not what was asked for: {e}")))
+}
+
+/// The body as a file: it may be long, and is nobody's argument.
+fn tempfile_of(hub: &Hub, body: &str) -> Result<std::path::PathBuf> {
+    let path = hub.local(&format!("review/body-{}.md", std::process::id()));
+    crate::base::files::create_parent(&path)?;
+    crate::base::files::replace(&path, text::clip(body, 60_000).as_bytes())?;
+    Ok(path)
+}

@@ -1,0 +1,277 @@
+//! A draft pull request for finished work, through the person's own `gh`.
+//!
+//! Only the reviewed commit is pushed, and only to its seat's branch; what somebody else put there is not
+//! overwritten. With a pull request the approval is its merge: after the same checks, on the remote's
+//! target. The local target is not moved behind the person's back: the next `session-boot` brings it.
+//! Without `gh`, a remote or consent the bundle is the pull request.
+
+use anyhow::Context;
+use git2::{Oid, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::approve::{self, Approval};
+use super::bundles::{self, Entry};
+use super::decision::{self, Decision, Kind};
+use super::gh;
+use super::merge::{self, Merged};
+use super::{Word, checks};
+use crate::base::{Exit, Refusal, Result, files, json, text};
+use crate::bus::{claims, events};
+use crate::guard::consent::{self, Action, Actor};
+use crate::hub::{Act, Hub};
+use crate::model::event::Event;
+
+/// A pull request of a job, as this machine remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// 0 while it is pushed and not opened yet.
+    pub number: u64,
+    pub url: String,
+    pub branch: String,
+    /// What was pushed last.
+    pub commit: String,
+}
+
+/// What became of a pull request on the other side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    Open,
+    /// With the decision that was written down.
+    Merged(Box<Decision>),
+    Closed(Box<Decision>),
+}
+
+/// Why there is no pull request for finished work here; `None` when there can be.
+pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
+    let settings = hub.settings()?;
+    let remote = &settings.git.remote;
+    if !settings.review.pull_requests {
+        return Ok(Some("[review] pull_requests is off".to_owned()));
+    }
+    if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
+        return Ok(Some(format!("there is no remote {remote:?}")));
+    }
+    Ok((!gh::is_there()).then(|| "gh is not installed".to_owned()))
+}
+
+/// Pushes the reviewed commit and opens a draft pull request, or finds the one that is open; repeated, it
+/// is the same one. `None` where the bundle is the pull request: no `gh`, no remote, no consent to push.
+///
+/// # Errors
+/// `remote.*`, with what git or gh said; and what keeps the work from being merged.
+pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
+    if obstacle(hub)?.is_some() {
+        return Ok(None);
+    }
+    match consent::require(hub, Actor::Coordinator, Action::Apply) {
+        Ok(()) => {}
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::Unattended) => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    let repo = merge::open(hub)?;
+    checks::work(hub, &repo, &entry.bundle)?;
+    let work = &entry.bundle;
+    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| PullRequest {
+        number: 0,
+        url: String::new(),
+        branch: work.branch.clone(),
+        commit: String::new(),
+    });
+    push(hub, &entry, &mut ours)?;
+    let found = match gh::find(hub, &ours.branch)? {
+        Some(found) => found,
+        None => gh::create(hub, &ours.branch, &work.target_branch, &title(&entry), &body(hub, &entry))?,
+    };
+    let news = ours.number != found.number;
+    (ours.number, ours.url) = (found.number, found.url);
+    if news {
+        tell(hub, &entry, &ours)?;
+    }
+    write(hub, &work.job, &ours)?;
+    Ok(Some(ours))
+}
+
+/// Looks at a job's pull request. That it was merged or closed there is written down once, as a decision.
+///
+/// # Errors
+/// `remote.*`, with what gh or git said; nothing is known then.
+pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    let Some(number) = of_job(hub, &entry.bundle.job)? else { return Ok(State::Open) };
+    let seen = gh::view(hub, number)?;
+    let kind = match seen.state.as_str() {
+        "MERGED" => Kind::Approved,
+        "CLOSED" => Kind::Rejected,
+        _ => return Ok(State::Open),
+    };
+    let mut writer = hub.lock("follow a pull request")?;
+    let decision = match decision::of_bundle(hub, &entry.path)? {
+        Some(done) if done.decision == kind => done,
+        Some(done) => return Err(approve::decided(&done).into()),
+        None => {
+            let by = seen.merged_by.map_or_else(|| "somebody".to_owned(), |who| who.login);
+            let word = Word { by: format!("{by} (pull request {number})"), note: None };
+            let mut decision = Decision::new(kind, &entry, &word, hub.now());
+            decision.pr = Some(number);
+            decision.merge_commit = seen.merge_commit.map(|commit| commit.oid);
+            decision::perform(&mut writer, Act::new(format!("follow pull request {number}")), &decision)?;
+            decision
+        }
+    };
+    Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
+}
+
+/// The number of a job's pull request, if one was opened from here.
+pub fn of_job(hub: &Hub, job: &str) -> Result<Option<u64>> {
+    Ok(read(hub, job)?.map(|ours| ours.number).filter(|number| *number > 0))
+}
+
+/// Approves by merging the pull request: the merge with the remote's target is made and tested here first.
+pub(super) fn approve(
+    hub: &Hub,
+    repo: &Repository,
+    entry: &Entry,
+    word: &Word,
+    number: u64,
+    say: &dyn Fn(&str),
+) -> Result<Approval> {
+    let bundle = &entry.bundle;
+    let commit = merge::reviewed(repo, bundle)?;
+    let head = fetch(hub, repo, &bundle.target_branch)?;
+    let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
+    decision.pr = Some(number);
+    decision.target_before = Some(head.to_string());
+    let mut seen = gh::view(hub, number)?;
+    if seen.state == "CLOSED" {
+        return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
+            .because("somebody said no to it there")
+            .next(format!("open it again, or: teof review reject {} --note …", bundle.job))
+            .into());
+    }
+    if seen.state != "MERGED" {
+        if seen.head_ref_oid != bundle.commit {
+            return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
+                .because(format!("its head is {}, reviewed was {commit}", text::safe(&seen.head_ref_oid)))
+                .next("look at who pushed there; nothing was merged")
+                .into());
+        }
+        checks::work(hub, repo, bundle)?;
+        checks::record(hub)?;
+        let ready = match merge::prepare(hub, repo, head, bundle, &word.by)? {
+            Merged::Clean(ready) => ready,
+            Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
+        };
+        let lines = bundle.tests.iter().map(|test| test.command.clone()).collect();
+        decision.tests = approve::tested(hub, entry, lines, ready, say)?;
+        say(&format!("merging pull request {number}"));
+        gh::merge(hub, number, seen.is_draft, &bundle.commit)?;
+        seen = gh::view(hub, number)?;
+    }
+    let now = fetch(hub, repo, &bundle.target_branch)?;
+    if seen.state != "MERGED" || !(merge::is_merged(repo, now, commit)? || seen.merge_commit.is_some()) {
+        return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
+            .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
+            .next("it may wait for required checks; look at it, then approve again")
+            .into());
+    }
+    decision.merge_commit = seen.merge_commit.map(|commit| commit.oid);
+    let mut writer = hub.lock("review approve")?;
+    decision::perform(&mut writer, Act::new(format!("review approved {}", bundle.job)), &decision)?;
+    Ok(Approval::Merged(decision))
+}
+
+/// The reviewed commit, to the seat's branch; never another ref, never over what somebody else pushed.
+fn push(hub: &Hub, entry: &Entry, ours: &mut PullRequest) -> Result<()> {
+    let (branch, commit) = (&entry.bundle.branch, &entry.bundle.commit);
+    let own = format!("agent/{}/", entry.bundle.agent_id);
+    if !branch.starts_with(&own) || !git2::Branch::name_is_valid(branch).unwrap_or(false) {
+        return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(branch)))
+            .because(format!("only branches under {own} are"))
+            .into());
+    }
+    let remote = hub.settings()?.git.remote.clone();
+    let reference = format!("refs/heads/{branch}");
+    let listed = gh::git(hub, &["ls-remote", "--quiet", &remote, &reference], "git ls-remote")?;
+    let there = listed.split_whitespace().next().unwrap_or_default().to_owned();
+    if there == *commit {
+        ours.commit.clone_from(commit);
+        return Ok(());
+    }
+    if !there.is_empty() && there != ours.commit {
+        return Err(Refusal::guard("remote.branch_taken", format!("the remote's {branch} is somebody else's"))
+            .because(format!("it is at {there}, which was not pushed from here"))
+            .next("look at it; rename or remove it there, then it is offered again")
+            .into());
+    }
+    let lease = format!("--force-with-lease={reference}:{there}");
+    let spec = format!("{commit}:{reference}");
+    let args =
+        ["push", "--quiet", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", &lease, &remote, &spec];
+    gh::git(hub, &args, "git push")?;
+    ours.commit.clone_from(commit);
+    // Before anything else: after a crash it is known that this is ours.
+    write(hub, &entry.bundle.job, ours)
+}
+
+/// The remote's target, as it is now.
+fn fetch(hub: &Hub, repo: &Repository, target: &str) -> Result<Oid> {
+    let remote = hub.settings()?.git.remote.clone();
+    let tracking = format!("refs/remotes/{remote}/{target}");
+    let spec = format!("+refs/heads/{target}:{tracking}");
+    gh::git(hub, &["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", &remote, &spec], "git fetch")?;
+    repo.refname_to_id(&tracking).with_context(|| format!("read {tracking}"))
+}
+
+/// The event that carries the number, by the seat whose work it is.
+fn tell(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
+    let bundle = &entry.bundle;
+    let mut writer = hub.lock("tell of a pull request")?;
+    let summary = format!("draft pull request {} for {}", ours.number, bundle.task_id);
+    let mut event = Event::new(&bundle.agent_id, "pr_opened", summary)
+        .on_task(&bundle.task_id)
+        .meta("url", text::safe(&ours.url))
+        .meta("commit", bundle.commit.as_str());
+    if let Some(claim) = claims::load(hub, &bundle.task_id)? {
+        event = event.meta("epoch", claim.file.epoch());
+    }
+    event.plan_id.clone_from(&bundle.plan_id);
+    event.branch = Some(bundle.branch.clone());
+    event.pr = Some(ours.number.to_string());
+    event.receipts = vec![entry.path.clone()];
+    let mut act = Act::new("tell of a pull request");
+    events::stage(&writer, &mut act, &event)?;
+    writer.perform(act)
+}
+
+fn title(entry: &Entry) -> String {
+    text::clip(&text::safe(&format!("{}: {}", entry.bundle.task_id, entry.bundle.title)), 120)
+}
+
+/// The bundle's Markdown, which lies beside it; what is left of it when it is gone.
+fn body(hub: &Hub, entry: &Entry) -> String {
+    let beside = entry.path.strip_suffix(".json").map(|stem| format!("{stem}.md"));
+    let bytes = beside.and_then(|path| files::read(&hub.path(&path).ok()?, files::MAX_DOCUMENT).ok()?);
+    match bytes {
+        Some(bytes) => text::safe_block(&String::from_utf8_lossy(&bytes)),
+        None => text::safe_block(&entry.bundle.objective),
+    }
+}
+
+fn file(job: &str) -> String {
+    format!("review/{job}.json")
+}
+
+/// What this machine remembers of a job's pull request.
+pub fn read(hub: &Hub, job: &str) -> Result<Option<PullRequest>> {
+    let bytes = files::read(&hub.local(&file(job)), files::MAX_DOCUMENT)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn write(hub: &Hub, job: &str, ours: &PullRequest) -> Result<()> {
+    let path = hub.local(&file(job));
+    files::create_parent(&path)?;
+    files::replace(&path, json::pretty(ours).as_bytes())
+}

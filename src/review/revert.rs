@@ -1,0 +1,156 @@
+//! Taking a merge back: a commit that undoes it, and the step that is open again.
+
+use git2::{Oid, Repository};
+
+use super::advance::{self, Move};
+use super::bundles::Entry;
+use super::decision::{self, Decision, Kind};
+use super::merge::{self, Merged};
+use super::scratch;
+use super::{Word, approve, checks};
+use crate::base::{Refusal, Result, text};
+use crate::guard::trust;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::backlog::ItemStatus;
+use crate::model::plan::Status;
+use crate::plans::{self, backlog, edit, vault};
+
+/// Reverts the merge of a job on its target, and opens its step and its backlog item again.
+///
+/// # Errors
+/// When the job was not approved; when later work stands on it (`review.conflict`); and as
+/// [`approve::approve`]. Nothing has moved then.
+pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Decision> {
+    trust::require_person("revert work")?;
+    let bundle = &entry.bundle;
+    let _lock = super::lock(hub, &format!("review revert {}", bundle.job))?;
+    scratch::clean(hub);
+    let repo = merge::open(hub)?;
+    let merged = match decision::of_bundle(hub, &entry.path)? {
+        Some(done) if done.decision == Kind::Reverted => return Ok(done),
+        Some(done) if done.decision == Kind::Approved => done,
+        _ => {
+            return Err(Refusal::guard("review.not_merged", format!("{} was not approved", bundle.job))
+                .because("only what was merged can be taken back")
+                .next("see what was: teof review list --all")
+                .into());
+        }
+    };
+    let span = span(&repo, &merged)?;
+    let head = merge::tip(&repo, &bundle.target_branch)?;
+    if !merge::is_merged(&repo, head, span.1)? {
+        return Err(Refusal::guard("review.not_merged", format!("{} does not have it", bundle.target_branch))
+            .because(format!("{} is not among its commits here", span.1))
+            .next("bring the branch up to date first: git pull")
+            .into());
+    }
+    if let Some(done) = reverted_by(&repo, head, span.1)? {
+        say(&format!("{done} takes it back already"));
+        let mut writer = hub.lock("review revert")?;
+        let act = reopened(&writer, entry, word, done)?;
+        return book(&mut writer, act, entry, word, (done, None));
+    }
+    checks::record(hub)?;
+    let ready = match merge::prepare_revert(hub, &repo, head, span, bundle, word)? {
+        Merged::Clean(ready) => ready,
+        Merged::Conflict(files) => return Err(stands_on_it(entry, &files).into()),
+    };
+    let what = format!("revert {}", bundle.job);
+    let step = Move { branch: &bundle.target_branch, from: head, to: ready, what: &what };
+    advance::rehearse(hub, &repo, step)?;
+    // The bundle's own tests may be about what is taken back.
+    approve::tested(hub, entry, Vec::new(), ready, say)?;
+    let mut writer = hub.lock("review revert")?;
+    let now = merge::tip(&repo, &bundle.target_branch)?;
+    let ready = match now == head {
+        true => ready,
+        false if merge::is_merged(&repo, now, head)? && merge::differ_in_record_only(&repo, head, now)? => {
+            match merge::prepare_revert(hub, &repo, now, span, bundle, word)? {
+                Merged::Clean(ready) => ready,
+                Merged::Conflict(files) => return Err(stands_on_it(entry, &files).into()),
+            }
+        }
+        false => {
+            return Err(Refusal::guard("target.moved", format!("{} was moved meanwhile", bundle.target_branch))
+                .next("revert again: it is made on what is there now")
+                .into());
+        }
+    };
+    // First, so that a plan that cannot be opened again is no surprise afterwards.
+    let act = reopened(&writer, entry, word, ready)?;
+    advance::advance(hub, &repo, Move { from: now, to: ready, ..step })?;
+    book(&mut writer, act, entry, word, (ready, Some(now)))
+}
+
+/// The commits before and after the merge.
+fn span(repo: &Repository, merged: &Decision) -> Result<(Oid, Oid)> {
+    let id = |text: &Option<String>| text.as_deref().and_then(|id| Oid::from_str(id).ok());
+    if let Some(after) = id(&merged.merge_commit) {
+        let before = repo.find_commit(after).ok().and_then(|commit| commit.parent_id(0).ok());
+        if let Some(before) = before {
+            return Ok((before, after));
+        }
+    }
+    Err(Refusal::guard("review.no_merge_commit", format!("{} came in without a commit of its own", merged.job))
+        .because("the target was moved to the reviewed commit by hand: there is no merge to undo")
+        .next("undo its commits by hand: git revert")
+        .into())
+}
+
+/// The commit on the target's own line that took `after` back: an earlier revert that was killed.
+fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> {
+    let mut at = repo.find_commit(head)?;
+    while at.id() != after {
+        let trailers = git2::message_trailers_strs(at.message().unwrap_or_default())?;
+        if trailers.iter().any(|(key, value)| key == merge::TRAILER_REVERTS && value == after.to_string()) {
+            return Ok(Some(at.id()));
+        }
+        match at.parent(0) {
+            Ok(before) => at = before,
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+/// What is opened again with the revert: the step, and the item of the backlog.
+fn reopened(writer: &Writer<'_>, entry: &Entry, word: &Word, commit: Oid) -> Result<Act> {
+    let (hub, bundle) = (writer.hub(), &entry.bundle);
+    let mut act = Act::new(format!("review revert {}", bundle.job));
+    if let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) {
+        let found = plans::find(hub, plan)?;
+        if found.plan.step(step).and_then(|step| step.status()) == Some(Status::Done) {
+            let why = word.note.as_deref().unwrap_or("a person took it back");
+            edit::reopen(writer, &mut act, plan, step, &commit.to_string(), why)?;
+            // One that cannot be edited keeps its status; the work does not depend on it.
+            vault::follow(writer, &mut act, &found.plan, vault::IN_PROGRESS)?;
+        }
+    }
+    if backlog::read(hub)?.item(&bundle.task_id).and_then(|item| item.status()) == Some(ItemStatus::Done) {
+        backlog::reopen(writer, &mut act, &bundle.task_id)?;
+    }
+    Ok(act)
+}
+
+/// The decision, and everything that is opened again: one act.
+fn book(
+    writer: &mut Writer<'_>,
+    act: Act,
+    entry: &Entry,
+    word: &Word,
+    (commit, before): (Oid, Option<Oid>),
+) -> Result<Decision> {
+    let mut decision = Decision::new(Kind::Reverted, entry, word, writer.hub().now());
+    decision.merge_commit = Some(commit.to_string());
+    decision.target_before = before.map(|before| before.to_string());
+    decision::perform(writer, act, &decision)?;
+    Ok(decision)
+}
+
+fn stands_on_it(entry: &Entry, files: &[String]) -> Refusal {
+    let shown = text::clip(&files.join(", "), 600);
+    Refusal::guard("review.conflict", format!("{} cannot be taken back as it is", entry.bundle.job))
+        .because(format!("later work changed the same places: {shown}"))
+        .next("take the later work back first, or undo it by hand: git revert")
+        .with("files", files.to_vec())
+}
