@@ -9,6 +9,7 @@ mod bare;
 mod coordinator;
 mod growth;
 mod measure;
+mod stage;
 mod start;
 mod streams;
 mod world;
@@ -18,7 +19,7 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("start", start::version),
         ("bus", start::bus),
         ("growth", growth::growth),
@@ -26,6 +27,7 @@ fn main() {
         ("latency", coordinator::latency),
         ("idle", coordinator::idle),
         ("streams", streams::streams),
+        ("stage", stage::stage),
     ];
     for (name, figure) in all {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {
