@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::base::{Refusal, Result, env, files, text};
 
-/// Shows the main job on a small repository: two workers in parallel, a retry, a guard that blocks.
+/// Shows the main job on a small repository: workers in parallel, an agent that is sent back by a test, a retry, a guard that blocks, and work that waits for you.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to make the repository; a new or empty folder [default: a new temporary one]
@@ -37,7 +37,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
     demo.teof("set the repository up", &["init", "--agent", "manager"])?;
     let plans = sample::write_work(&demo.folder, app.now())?;
-    app.say("  (wrote two worker seats, a backlog and three plans)");
+    app.say("  (wrote two workers' seats and a reviewer's, a backlog and four plans)");
     demo.teof("check them", &["plan", "list"])?;
     app.say("\nWork that runs unattended needs a person's consent. You started this, so it is given in your name,");
     app.say("for this repository only: what may run (each plan's commands, by digest), and that anything may.");
@@ -112,10 +112,20 @@ impl Demo<'_> {
                 text::clip(&text::safe(step["reason"].as_str().unwrap_or("")), 100)
             ));
         }
-        app.say("\nLook at it yourself:");
+        let status = self.ask(&["coordinator", "status"])?;
+        let jobs = status["jobs"].as_array().cloned().unwrap_or_default();
+        let waiting = jobs.iter().filter(|job| job["phase"]["is"] == "review");
+        let jobs: Vec<_> = waiting.filter_map(|job| job["id"].as_str()).collect();
         let folder = self.folder.display();
+        for job in &jobs {
+            app.say("\nThe agent's work waits for you; nothing is merged without a person:");
+            app.say(format!("  cd {folder}"));
+            app.say(format!("  teof review show {job} --diff"));
+            app.say(format!("  teof review approve {job}"));
+        }
+        app.say("\nLook at the rest yourself:");
         for (line, why) in [
-            (format!("cd {folder}"), "the repository; nothing was merged, that is for a person"),
+            (format!("cd {folder}"), "the repository"),
             ("git log --oneline --graph --all".into(), "a branch per finished step, with trailers"),
             ("teof plan list".into(), "plans and their steps"),
             ("teof coordinator explain".into(), "what was chosen, what was skipped, and why"),
@@ -126,7 +136,7 @@ impl Demo<'_> {
         ] {
             app.say(format!("  {line:<34} # {why}"));
         }
-        let document = json!({ "folder": self.folder, "steps": steps });
+        let document = json!({ "folder": self.folder, "steps": steps, "reviews": jobs });
         app.result(&document, String::new);
         Ok(ExitCode::SUCCESS)
     }

@@ -8,25 +8,28 @@ use crate::base::{Result, Stamp, files, json};
 
 const README: &str = "# Greetings\n\nSays hello. `sh check.sh` tests it.\n";
 const GREET: &str = "#!/bin/sh\necho \"hello\"\n";
+/// The agent: a program like any other, reached through `[agents.scripted]`.
+const AGENT: &str = include_str!("scripted-agent.sh");
 const CHECK: &str = "#!/bin/sh\nset -e\ntest \"$(sh greet.sh | head -n 1)\" = hello\n";
 
 /// The project before anybody works on it.
 pub fn write_project(folder: &Path) -> Result<()> {
-    for (name, text) in [("README.md", README), ("greet.sh", GREET), ("check.sh", CHECK)] {
+    let files = [("README.md", README), ("greet.sh", GREET), ("check.sh", CHECK), ("tools/scripted-agent.sh", AGENT)];
+    for (name, text) in files {
+        files::create_parent(&folder.join(name))?;
         files::replace(&folder.join(name), text.as_bytes())?;
     }
     Ok(())
 }
 
-/// Two worker seats, quick retries, a backlog item and three plans. Returns the plans' ids.
+/// Two worker seats and a reviewer's, an agent, quick retries, a backlog item and four plans. Returns the plans' ids.
 pub fn write_work(folder: &Path, now: Stamp) -> Result<Vec<String>> {
-    for seat in ["worker-1", "worker-2"] {
-        write(folder, &format!("AGENT_MANIFEST.{seat}.json"), &seat_of(seat))?;
+    for (seat, role) in [("worker-1", "engineer"), ("worker-2", "engineer"), ("critic", "reviewer")] {
+        write(folder, &format!("AGENT_MANIFEST.{seat}.json"), &seat_of(seat, role))?;
     }
     // Nobody wants to watch the ordinary half minute before a retry.
-    let settings = "[coordinator]\nretry_first = \"1s\"\n\n[guard]\ntests = [\"sh check.sh\"]\n";
-    files::replace(&folder.join("teof.toml"), settings.as_bytes())?;
-    let plans = [languages(now), weather(now), rewrite(now)];
+    files::replace(&folder.join("teof.toml"), SETTINGS.as_bytes())?;
+    let plans = [languages(now), french(now), weather(now), rewrite(now)];
     let mut ids = Vec::new();
     for plan in plans {
         let id = plan["plan_id"].as_str().unwrap_or_default().to_owned();
@@ -39,13 +42,24 @@ pub fn write_work(folder: &Path, now: Stamp) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+const SETTINGS: &str = r#"[coordinator]
+retry_first = "1s"
+
+[guard]
+tests = ["sh check.sh"]
+
+[agents.scripted]
+command = ["sh", "tools/scripted-agent.sh"]
+format = "claude"
+"#;
+
 fn write(folder: &Path, name: &str, value: &Value) -> Result<()> {
     files::replace(&folder.join(name), (json::pretty(value) + "\n").as_bytes())
 }
 
-fn seat_of(id: &str) -> Value {
+fn seat_of(id: &str, role: &str) -> Value {
     json!({
-        "agent_id": id, "owner": id, "agent_type": "cli", "capabilities": ["engineering"], "desired_roles": ["engineer"],
+        "agent_id": id, "owner": id, "agent_type": "cli", "capabilities": ["engineering"], "desired_roles": [role],
         "max_prs_per_day": 0, "branch_prefix": format!("agent/{id}/"), "contact": "", "notes": "",
     })
 }
@@ -65,6 +79,22 @@ fn languages(now: Stamp) -> Value {
             json!({ "id": "S1", "title": "Greet in German", "commands": [{ "label": "add a greeting", "cmd": german }], "diff_limit": 20 }),
             json!({ "id": "S2", "title": "Say so in the README", "commands": [{ "label": "one more line", "cmd": readme }], "diff_limit": 20 }),
         ],
+    )
+}
+
+/// A step for an agent: planned, coded wrong, sent back by the test, mended, reviewed; then it waits for a person.
+fn french(now: Stamp) -> Value {
+    plan(
+        now,
+        "french",
+        "Greet in French when asked",
+        1,
+        "greet.sh fr greets in French, and without an argument nothing changes",
+        &[json!({
+            "id": "S1", "title": "Greet in French when asked", "agent": "scripted", "diff_limit": 20,
+            "objective": "greet.sh greets in French when its first argument is fr",
+            "tests": ["sh greet.sh fr | grep -qx bonjour"],
+        })],
     )
 }
 
@@ -105,8 +135,10 @@ fn plan(now: Stamp, slug: &str, summary: &str, priority: u32, acceptance: &str, 
         .map(|step| {
             let mut whole =
                 json!({ "id": step["id"], "title": step["title"], "status": "queued", "notes": "", "receipts": [] });
-            for key in ["commands", "diff_limit"] {
-                whole[key] = step[key].clone();
+            for key in ["objective", "agent", "commands", "tests", "diff_limit"] {
+                if let Some(value) = step.get(key) {
+                    whole[key] = value.clone();
+                }
             }
             whole
         })
