@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod agency;
 mod agents;
 mod claims;
 mod conductor;

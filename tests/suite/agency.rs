@@ -1,0 +1,402 @@
+//! The orchestrator request's table of manual tests, row by row, with a real coordinator, real workers
+//! and fake agents; and three agents at once while everything is killed at random.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+/// A fake agent: it plans, codes, and reviews, as the test tells it by files in `$HOME`.
+///
+/// - `log`: a line per call, `<role> <task>`;
+/// - `hold-<role>` makes that role wait until the file is gone;
+/// - `reject` holds how many more reviews say no; `wrong` how many more of the coder's passes do it wrong.
+const AGENT: &str = r##"
+say() { printf '%s\n' "$1"; }
+prompt=$(cat)
+case "$prompt" in
+  "# Plan "*) role=planner ;;
+  "# Review "*) role=reviewer ;;
+  *) role=coder ;;
+esac
+say '{"type":"system","subtype":"init","session_id":"s-'$$'","model":"m"}'
+echo "$role $TEOF_TASK" >> "$HOME/log"
+while [ -e "$HOME/hold-$role" ]; do sleep 0.02; done
+take() { # counts a file down; succeeds while it was above zero
+  left=$(cat "$HOME/$1" 2>/dev/null || echo 0)
+  [ "$left" -gt 0 ] && echo $((left - 1)) > "$HOME/$1"
+}
+answer='\"analysis\":\"'$role' of '$TEOF_TASK'\",\"commands\":[],\"receipts\":[]'
+case $role in
+  coder)
+    if take wrong; then echo wrong >> "$TEOF_TASK.txt"; else echo right > "$TEOF_TASK.txt"; fi ;;
+  reviewer)
+    if take reject
+    then answer="$answer"',\"verdict\":\"reject\",\"confidence\":40,\"findings\":[{\"file\":\"README.md\",\"line\":1,\"message\":\"say it better\"}]'
+    else answer="$answer"',\"verdict\":\"approve\",\"confidence\":95,\"findings\":[]'
+    fi
+    ;;
+esac
+case "$prompt" in *"say it better"*) [ $role = coder ] && echo "heard" >> "$HOME/log" && echo better >> "$TEOF_TASK.txt" ;; esac
+say '{"type":"result","subtype":"success","is_error":false,"usage":{"input_tokens":100,"output_tokens":10},"total_cost_usd":0.01,"result":"{'"$answer"'}"}'
+"##;
+
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A repository whose feature requests are worked by the fake agent, in a person's name.
+struct Agency {
+    world: World,
+}
+
+impl Agency {
+    fn new() -> Agency {
+        Self::with("")
+    }
+
+    fn with(settings: &str) -> Agency {
+        let world = World::new();
+        let seat = |id: &str, role: &str| json!({"agent_id": id, "desired_roles": [role]}).to_string();
+        world.write("AGENT_MANIFEST.json", &seat("manager", "manager"));
+        for (id, role) in
+            [("worker-1", "engineer"), ("worker-2", "engineer"), ("worker-3", "engineer"), ("critic", "reviewer")]
+        {
+            world.write(&format!("AGENT_MANIFEST.{id}.json"), &seat(id, role));
+        }
+        let program = world.folder().join("agent.sh");
+        fs::write(&program, AGENT).unwrap();
+        let program = program.display().to_string();
+        world.write(
+            "teof.toml",
+            &format!(
+                "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"! grep -rq wrong --include=*.txt .\"]\n\
+                 [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n\
+                 [roles.coder]\nagent = \"fake\"\n{settings}\n"
+            ),
+        );
+        let agency = Agency { world };
+        agency.world.ok(&["consent", "grant", "--continuous", "--allow-apply"]);
+        agency.world.git(&["add", "."]);
+        agency.world.git(&["commit", "-qm", "Set up"]);
+        agency
+    }
+
+    /// A planned feature request in the vault, committed.
+    fn request(&self, id: &str, priority: &str) -> String {
+        let path = format!("vault/10_features/03_planned/{id}.md");
+        let text = format!(
+            "---\nid: {id}\ntitle: Write {id}\nstatus: planned   # a comment\npriority: {priority}\n---\n\n# Write {id}\n\nA file is wanted.\n\n## Acceptance\n\nThe file says right.\n"
+        );
+        self.world.write(&path, &text);
+        self.world.git(&["add", "vault"]);
+        self.world.git(&["commit", "-qm", &format!("Request {id}")]);
+        path
+    }
+
+    fn home(&self, name: &str) -> PathBuf {
+        self.world.folder().join("home").join(name)
+    }
+
+    fn tell(&self, name: &str, text: &str) {
+        fs::write(self.home(name), text).unwrap();
+    }
+
+    /// What the agent was called for, in order: `<role> <task>`.
+    fn log(&self) -> Vec<String> {
+        fs::read_to_string(self.home("log")).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    fn begin(&self) -> Child {
+        self.world.spawn(&["coordinator", "run", "--until-idle"])
+    }
+
+    fn finish(&self) {
+        let ran = self.world.run(&["coordinator", "run", "--until-idle"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+
+    fn job(&self, task: &str) -> Value {
+        let status = self.world.json(&["coordinator", "status", "--limit", "1000"]);
+        let all = ["finished", "jobs"].map(|list| status[list].as_array().unwrap().clone()).concat();
+        all.iter()
+            .rev()
+            .find(|job| job["task"] == task)
+            .unwrap_or_else(|| panic!("no job of {task}: {status:#}"))
+            .clone()
+    }
+
+    /// `review`, `done`, `blocked`, or where else the job stands.
+    fn phase(&self, task: &str) -> String {
+        let phase = &self.job(task)["phase"];
+        let ending = phase["ending"].as_str().filter(|_| phase["is"] == "over");
+        ending.or(phase["is"].as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// The file of the task in the commit that waits for review.
+    fn result(&self, task: &str) -> String {
+        let job = self.job(task);
+        assert_eq!(job["phase"]["is"], "review", "{job:#}");
+        let commit = job["last"]["commit"].as_str().unwrap();
+        self.world.git(&["show", &format!("{commit}:{task}.txt")])
+    }
+}
+
+#[test]
+fn the_main_loop_discovers_a_planned_request_in_the_vault() {
+    let agency = Agency::new();
+    agency.request("FR-2", "low");
+    agency.request("FR-1", "high");
+    let dry = agency.world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(dry["decisions"][0]["task"], "FR-1", "the more urgent one comes first: {dry:#}");
+    agency.finish();
+    assert_eq!((agency.phase("FR-1").as_str(), agency.phase("FR-2").as_str()), ("review", "review"));
+}
+
+#[test]
+fn a_dispatch_makes_a_worktree_and_invokes_the_agent_there() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.tell("hold-coder", "");
+    let mut coordinator = agency.begin();
+    until("the coder's call", || agency.log().contains(&"coder FR-1".to_owned()));
+    let job = agency.job("FR-1")["id"].as_str().unwrap().to_owned();
+    let worktree = agency.world.folder().join("repo.worktrees").join(&job);
+    assert!(worktree.join("README.md").exists(), "{}", worktree.display());
+    let branch = agency.world.git_in(&worktree, &["branch", "--show-current"]);
+    assert!(branch.starts_with("agent/worker-"), "{branch}");
+    fs::remove_file(agency.home("hold-coder")).unwrap();
+    assert!(coordinator.wait().unwrap().success());
+    assert!(!agency.world.exists("FR-1.txt"), "the person's own worktree is as it was");
+}
+
+#[test]
+fn a_requests_status_is_in_progress_from_its_dispatch_and_done_with_its_merge() {
+    let agency = Agency::new();
+    let path = agency.request("FR-1", "high");
+    let before = agency.world.read(&path);
+    agency.finish();
+    let during = agency.world.read(&path);
+    assert_eq!(during, before.replace("status: planned ", "status: in-progress "), "one word, and nothing else");
+    let job = agency.job("FR-1")["id"].as_str().unwrap().to_owned();
+    agency.world.ok(&["review", "approve", &job]);
+    assert_eq!(agency.world.read(&path), before.replace("status: planned ", "status: done "));
+    assert_eq!(agency.world.git(&["show", "main:FR-1.txt"]), "right");
+    assert_eq!(agency.world.read("FR-1.txt"), "right\n", "the checked out target has it too");
+    assert_eq!(agency.phase("FR-1"), "done");
+}
+
+#[test]
+fn stages_come_in_order() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.finish();
+    assert_eq!(agency.log(), ["planner FR-1", "coder FR-1", "reviewer FR-1"]);
+    let branch = agency.job("FR-1")["id"].as_str().unwrap().to_owned();
+    let grep = format!("--grep=^Teof-Job: {branch}$");
+    let format = "--format=%(trailers:key=Teof-Stage,valueonly)";
+    let stages = agency.world.git(&["log", "--all", "--reverse", &grep, format]);
+    let stages: Vec<_> = stages.split_whitespace().collect();
+    assert_eq!(stages, ["planner", "coder", "tester", "reviewer"], "a checkpoint after each");
+}
+
+#[test]
+fn a_rejected_review_goes_back_to_the_coder_with_its_issues() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.tell("reject", "1");
+    agency.finish();
+    let wanted = ["planner FR-1", "coder FR-1", "reviewer FR-1", "coder FR-1", "heard", "reviewer FR-1"];
+    assert_eq!(agency.log(), wanted, "the coder was told what the reviewer found");
+    assert_eq!(agency.result("FR-1"), "right\nbetter");
+}
+
+#[test]
+fn the_loop_ends_after_three_passes_and_keeps_everything() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.tell("wrong", "9");
+    agency.finish();
+    assert_eq!(agency.log().iter().filter(|line| *line == "coder FR-1").count(), 3);
+    assert_eq!(agency.phase("FR-1"), "blocked");
+    let report = agency.world.lines("_bus/messages/manager-report.jsonl");
+    let told = report
+        .iter()
+        .any(|line| line["summary"].as_str().is_some_and(|text| text.contains("FR-1") && text.contains("blocked")));
+    assert!(told, "{report:#?}");
+    let all = agency.world.git(&["log", "--all", "--format=%H", "--grep=^Teof-Stage: coder"]);
+    assert_eq!(all.lines().count(), 3, "every pass is on the branch");
+}
+
+/// A stand-in for `gh`: it keeps what it was asked in files, and says that it has one pull request.
+const GH: &str = r##"#!/bin/sh
+echo "$*" >> "$HOME/gh-log"
+case "$1 $2" in
+  "--version "*) echo "gh version 2.60.0" ;;
+  "auth status"*) exit 0 ;;
+  "pr list"*) [ -e "$HOME/gh-pr" ] && cat "$HOME/gh-pr" || echo '[]' ;;
+  "pr create"*)
+    while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$HOME/gh-body"; shift; done
+    echo '[{"number":7,"url":"https://example.invalid/pr/7","state":"OPEN","isDraft":true}]' > "$HOME/gh-pr"
+    echo "https://example.invalid/pr/7" ;;
+  "pr view"*) echo '{"number":7,"url":"https://example.invalid/pr/7","state":"OPEN","isDraft":true,"mergedAt":null,"mergeCommit":null}' ;;
+esac
+"##;
+
+#[test]
+fn a_draft_pull_request_is_opened_for_a_finished_pipeline() {
+    let agency = Agency::new();
+    let bin = agency.world.folder().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("gh"), GH).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let remote = agency.world.folder().join("remote.git");
+    agency.world.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
+    agency.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    agency.world.git(&["push", "-q", "origin", "main"]);
+    agency.request("FR-1", "high");
+    let mut command = agency.world.teof(&["coordinator", "run", "--until-idle"]);
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    assert!(command.env("PATH", path).status().unwrap().success());
+    let body = fs::read_to_string(agency.home("gh-body")).unwrap();
+    assert!(body.contains("FR-1") && body.contains("coder"), "{body}");
+    let asked = fs::read_to_string(agency.home("gh-log")).unwrap();
+    assert!(asked.lines().any(|line| line.starts_with("pr create") && line.contains("--draft")), "{asked}");
+    let events = agency.world.lines("_bus/events/events.jsonl");
+    let opened = events.iter().find(|event| event["event"] == "pr_opened").expect("an event says so");
+    assert_eq!((opened["pr"].to_string().trim_matches('"'), opened["task_id"].as_str()), ("7", Some("FR-1")));
+    let pushed = agency.world.git_in(&remote, &["for-each-ref", "--format=%(refname)"]);
+    let others: Vec<_> = pushed.lines().filter(|name| *name != "refs/heads/main").collect();
+    assert!(others.len() == 1 && others[0].starts_with("refs/heads/agent/worker-"), "{pushed}");
+}
+
+#[test]
+fn three_pipelines_run_at_the_same_time_without_interference() {
+    let agency = Agency::new();
+    for id in ["FR-1", "FR-2", "FR-3"] {
+        agency.request(id, "high");
+    }
+    agency.tell("hold-coder", "");
+    let mut coordinator = agency.begin();
+    until("three coders at once", || agency.log().iter().filter(|line| line.starts_with("coder")).count() == 3);
+    fs::remove_file(agency.home("hold-coder")).unwrap();
+    assert!(coordinator.wait().unwrap().success());
+    for id in ["FR-1", "FR-2", "FR-3"] {
+        assert_eq!((agency.phase(id).as_str(), agency.result(id).as_str()), ("review", "right"), "{id}");
+    }
+}
+
+#[test]
+fn a_crash_is_recovered_from_the_last_completed_stage() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.tell("hold-reviewer", "");
+    let mut coordinator = agency.begin();
+    until("the reviewer's call", || agency.log().contains(&"reviewer FR-1".to_owned()));
+    coordinator.kill().unwrap();
+    coordinator.wait().unwrap();
+    kill_workers(&agency);
+    fs::remove_file(agency.home("hold-reviewer")).unwrap();
+    agency.finish();
+    let calls = |role: &str| agency.log().iter().filter(|line| line.starts_with(role)).count();
+    assert_eq!((calls("planner"), calls("coder"), calls("reviewer")), (1, 1, 2), "{:?}", agency.log());
+    assert_eq!((agency.phase("FR-1").as_str(), agency.result("FR-1").as_str()), ("review", "right"));
+}
+
+#[test]
+fn a_graceful_shutdown_finishes_the_stage_saves_and_exits() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.tell("hold-coder", "");
+    let mut coordinator = agency.begin();
+    until("the coder's call", || agency.log().contains(&"coder FR-1".to_owned()));
+    let pid = rustix::process::Pid::from_child(&coordinator);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    fs::remove_file(agency.home("hold-coder")).unwrap();
+    assert!(coordinator.wait().unwrap().success());
+    assert_eq!(agency.log(), ["planner FR-1", "coder FR-1"], "the stage was finished, the next one not begun");
+    agency.finish();
+    assert_eq!(agency.log(), ["planner FR-1", "coder FR-1", "reviewer FR-1"], "and nothing was done twice");
+    assert_eq!(agency.result("FR-1"), "right");
+}
+
+/// The processes of this repository that carry a run's or a worker's mark.
+fn marked(agency: &Agency) -> Vec<i32> {
+    let root = format!("TEOF_ROOT={}", agency.world.repo.display());
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &i32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let dead = fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+        !dead && environ.split(|&b| b == 0).any(|entry| entry == root.as_bytes())
+    })
+    .collect()
+}
+
+fn kill_workers(agency: &Agency) {
+    for pid in marked(agency) {
+        kill(pid);
+    }
+    until("the workers' end", || marked(agency).is_empty());
+}
+
+fn kill(pid: i32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[test]
+fn three_agents_on_three_requests_survive_kills_at_random_each_right_each_once() {
+    let agency = Agency::new();
+    for id in ["FR-1", "FR-2", "FR-3"] {
+        agency.request(id, "high");
+    }
+    agency.tell("wrong", "2");
+    agency.tell("reject", "1");
+    let mut dice = 0x9e37_79b9_u64;
+    for _ in 0..14 {
+        let before = agency.log().len();
+        let mut coordinator = agency.begin();
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let calls = (dice >> 33) as usize % 3;
+        // Killed after so many calls of agents more, or when there is nothing more to do.
+        until("progress", || agency.log().len() >= before + calls || coordinator.try_wait().unwrap().is_some());
+        for pid in marked(&agency).into_iter().filter(|pid| !(dice >> 40).wrapping_add(*pid as u64).is_multiple_of(3)) {
+            kill(pid);
+        }
+        let _ = coordinator.kill();
+        coordinator.wait().unwrap();
+    }
+    kill_workers(&agency);
+    agency.finish();
+    let status = agency.world.json(&["coordinator", "status", "--limit", "1000"]);
+    assert_eq!(
+        (status["jobs"].as_array().unwrap().len(), &status["finished"]),
+        (3, &json!([])),
+        "each once: {status:#}"
+    );
+    for id in ["FR-1", "FR-2", "FR-3"] {
+        assert_eq!(agency.phase(id), "review", "{id}");
+        assert_eq!(agency.result(id).lines().next(), Some("right"), "{id}");
+        let checkpoints = agency.world.git(&[
+            "log",
+            "--all",
+            "--format=%(trailers:key=Teof-Stage,valueonly)%(trailers:key=Teof-Round,valueonly)",
+            "--grep",
+            &format!("^{id}:"),
+        ]);
+        let mut seen: Vec<_> = checkpoints.split("\n\n").map(str::trim).filter(|one| !one.is_empty()).collect();
+        let all = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), all, "no stage of {id} has two checkpoints: {checkpoints}");
+    }
+}
