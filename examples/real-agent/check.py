@@ -109,7 +109,7 @@ def the_stages(agent, bundle):
 
 def the_commands():
     """What a person would ask next."""
-    for command in (["receipts", "verify"], ["bus", "verify"], ["preflight", "full"], ["doctor"]):
+    for command in (["review", "list"], ["receipts", "verify"], ["bus", "verify"], ["preflight", "full"], ["doctor"]):
         ran = subprocess.run(["teof", *command], capture_output=True, text=True)
         look("teof " + " ".join(command), ran.returncode == 0, (ran.stdout + ran.stderr).strip().split("\n")[-1])
 

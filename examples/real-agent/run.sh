@@ -7,11 +7,10 @@
 #   --keep            leave the temporary folder where it is, to look around in it
 #   --prefix FOLDER   install the agent there, and keep it for the next time
 #
-# Needs Linux with bash, git, python3, node with npm, unshare (util-linux) and ip (iproute2); root, or a system
+# Needs Linux with bash, git, python3, node with npm, unshare and mount (util-linux) and ip (iproute2); root, or a system
 # that lets everybody make user namespaces. `teof` is taken from $TEOF, else from PATH. Only `npm install` uses
-# the network. No key is needed, and nothing of yours is read or changed: HOME is a temporary one (codex and opencode
-# leave a folder of their own in /tmp all the same). When it ends, for whatever reason, so does every process that it
-# started.
+# the network. No key is needed, and nothing of yours is read or changed: HOME is a temporary one, and so is /tmp in
+# there. When it ends, for whatever reason, so does every process that it started.
 #
 # Exit code: 0 when the job is in review with everything that belongs to it, 1 when anything is missing.
 set -euo pipefail
@@ -30,25 +29,26 @@ main() {
         esac
         shift
     done
-    for tool in git python3 node npm unshare ip; do
+    for tool in git python3 node npm unshare mount ip; do
         command -v "$tool" >/dev/null || fail "$tool is not installed"
     done
     teof=$(command -v "${TEOF:-teof}") || fail "there is no teof: cargo build --release, then TEOF=target/release/teof $0"
     teof=$(realpath "$teof")
 
-    folder=$(mktemp -d)
+    # Not below /tmp: in there that is another folder.
+    folder=$(mktemp -d /var/tmp/teof-real-agent.XXXXXX)
     trap 'leave $?' EXIT
-    mkdir -p "$folder/bin" "$folder/home" "$folder/tmp"
-    ln -s "$teof" "$folder/bin/teof"
+    mkdir -p "$folder/bin" "$folder/home" "$folder/tmp" "$folder/packages" "$folder/script"
+    cp "$teof" "$folder/bin/teof"
+    cp "$here"/*.sh "$here"/*.py "$folder/script"
     install
-    say "$agent is $(version "$folder/bin/$agent"), teof is $("$teof" --version)"
 
     # Processes are numbered anew in there: whatever is left when the first one ends, ends with it.
     local rights=(--net --pid --fork --mount-proc --kill-child)
     [ "$(id -u)" = 0 ] || rights=(--user --map-root-user "${rights[@]}")
     unshare "${rights[@]}" true || fail "this system lets you make no network namespace of your own: try it as root"
-    unshare "${rights[@]}" env -i PATH="$folder/bin:$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" LANG=C.UTF-8 \
-        "$BASH" "$here/run.sh" --in-the-namespace "$folder" "$agent" &
+    unshare "${rights[@]}" env -i PATH="$folder/bin:$PATH" HOME="$folder/home" LANG=C.UTF-8 \
+        "$BASH" "$folder/script/run.sh" --in-the-namespace "$folder" "$agent" "$prefix" &
     running=$!
     wait "$running"
 }
@@ -68,31 +68,33 @@ install() {
     say "npm install --ignore-scripts $package"
     npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
     # Some launchers only work after such a script; the program itself lies in the package for this platform.
-    local program
+    local program version
     while read -r program; do
-        if version "$program" >/dev/null; then
-            ln -s "$program" "$folder/bin/$agent"
+        if version=$(HOME=$folder/home timeout 60 "$program" --version </dev/null 2>/dev/null); then
+            say "$agent is $version, teof is $("$teof" --version)"
+            # In there the packages lie below the folder, wherever they lie out here.
+            ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$agent"
             return
         fi
     done < <(echo "$prefix/node_modules/.bin/$agent" && find "$prefix/node_modules" -type f -name "$agent" -perm -u+x)
     fail "npm installed $package, but none of its programs answers --version"
 }
 
-version() {
-    HOME=$folder/home timeout 60 "$1" --version </dev/null 2>/dev/null | head -n 1
-}
-
 # --- inside -----------------------------------------------------------------------------------------------
 
 inside() {
     folder=$1 agent=$2
+    # Agents leave things in /tmp under names of their own, and trip over what others left there.
+    cd "$folder"
+    mount --bind "$3" "$folder/packages"
+    mount --bind "$folder/tmp" /tmp
     ip link set lo up
     say "The network in here: $(ip -o -4 addr show | awk '{print $2, $4}')"
     exec 3< <(exec python3 "$here/model.py" "$port" "$folder/model.log")
     read -r -u 3 ready || fail "the stand-in for the model service does not start"
     say "The stand-in: $ready"
 
-    mkdir "$folder/project" && cd "$folder/project"
+    mkdir project && cd project
     project
     settings >teof.toml
     teof init --agent manager
