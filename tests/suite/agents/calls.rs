@@ -16,7 +16,7 @@ fn agent(name: &str, text: &str) -> Agent {
 }
 
 fn ask<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ask<'a> {
-    Ask { prompt, worktree: Path::new("/work/tree"), scratch: Path::new("/work/scratch"), session, model }
+    Ask { prompt, worktree: Path::new("/repo/tree"), scratch: Path::new("/repo/scratch"), session, model }
 }
 
 fn call(agent: &Agent, session: Session<'_>, model: Option<&str>) -> Call {
@@ -57,7 +57,7 @@ fn each_preset_is_called_as_it_was_tried() {
             "opencode",
             Session::Resume("ses_1"),
             None,
-            "opencode run --format json --auto --dir /work/tree --session ses_1".to_owned(),
+            "opencode run --format json --auto --dir /repo/tree --session ses_1".to_owned(),
         ),
         ("qwen", Session::Resume("q"), None, "qwen --output-format stream-json --yolo --resume q".to_owned()),
         (
@@ -72,7 +72,7 @@ fn each_preset_is_called_as_it_was_tried() {
         assert_eq!((call.stdin, call.files), (b"Mend {worktree} it.".to_vec(), vec![]), "{name}");
     }
     let call = call(&agent("aider", ""), Session::Unnamed, None);
-    assert!(line(&call).contains("--message-file /work/scratch/prompt.md"), "{call:?}");
+    assert!(line(&call).contains("--message-file /repo/scratch/prompt.md"), "{call:?}");
     assert_eq!((call.stdin.len(), call.files[0].1.as_slice()), (0, &b"Mend {worktree} it."[..]));
 }
 
@@ -124,12 +124,12 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
     assert!(!careful.verified && careful.resumes() && !careful.chooses_session());
     let made = call(&careful, Session::Resume("t"), None);
     assert!(line(&made).starts_with("codex exec resume t -c model_reasoning_effort=\"high\" --json"), "{made:?}");
-    assert!(made.set.contains(&("CODEX_HOME".to_owned(), "/work/scratch/codex".to_owned())));
+    assert!(made.set.contains(&("CODEX_HOME".to_owned(), "/repo/scratch/codex".to_owned())));
 
     let own = agent("own", text);
     assert_eq!((own.prompt, own.format, own.stagger.as_secs()), (PromptVia::Argument, Format::Claude, 3));
     let made = call(&own, Session::New("s"), None);
-    assert_eq!(made.argv, ["bin/own", "--in", "/work/tree", "Mend {worktree} it.", "--id", "s"]);
+    assert_eq!(made.argv, ["bin/own", "--in", "/repo/tree", "Mend {worktree} it.", "--id", "s"]);
     assert!(made.stdin.is_empty());
     assert!(!agent("gemini", text).chooses_session(), "an empty list takes away what the preset can");
     assert_eq!(agents::known(&settings(text)).len(), 10);
