@@ -23,7 +23,11 @@ case "$prompt" in
   "# Review "*) role=reviewer ;;
   *) role=coder ;;
 esac
-say '{"type":"system","subtype":"init","session_id":"s-'$$'","model":"m"}'
+case ${1:-claude} in
+  claude) say '{"type":"system","subtype":"init","session_id":"s-'$$'","model":"m"}' ;;
+  codex) say '{"type":"thread.started","thread_id":"s-'$$'"}' ;;
+  gemini) say '{"type":"init","session_id":"s-'$$'","model":"m"}' ;;
+esac
 echo "$role $TEOF_TASK" >> "$HOME/log"
 while [ -e "$HOME/hold-$role" ]; do sleep 0.02; done
 take() { # counts a file down; succeeds while it was above zero
@@ -42,7 +46,15 @@ case $role in
     ;;
 esac
 case "$prompt" in *"say it better"*) [ $role = coder ] && echo "heard" >> "$HOME/log" && echo better >> "$TEOF_TASK.txt" ;; esac
-say '{"type":"result","subtype":"success","is_error":false,"usage":{"input_tokens":100,"output_tokens":10},"total_cost_usd":0.01,"result":"{'"$answer"'}"}'
+case ${1:-claude} in
+  claude) say '{"type":"result","subtype":"success","is_error":false,"usage":{"input_tokens":100,"output_tokens":10},"total_cost_usd":0.01,"result":"{'"$answer"'}"}' ;;
+  codex)
+    say '{"type":"item.completed","item":{"id":"i","type":"agent_message","text":"{'"$answer"'}"}}'
+    say '{"type":"turn.completed","usage":{"input_tokens":100,"cached_input_tokens":0,"output_tokens":10}}' ;;
+  gemini)
+    say '{"type":"message","role":"assistant","content":"{'"$answer"'}","delta":true}'
+    say '{"type":"result","status":"success","stats":{"total_tokens":110,"input_tokens":100,"output_tokens":10}}' ;;
+esac
 "##;
 
 fn until(what: &str, mut happened: impl FnMut() -> bool) {
@@ -80,6 +92,8 @@ impl Agency {
             &format!(
                 "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"! grep -rq wrong --include=*.txt .\"]\n\
                  [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n\
+                 [agents.second]\ncommand = [\"sh\", {program:?}, \"codex\"]\nformat = \"codex\"\nenv = [\"HOME\"]\n\
+                 [agents.third]\ncommand = [\"sh\", {program:?}, \"gemini\"]\nformat = \"gemini\"\nenv = [\"HOME\"]\n\
                  [roles.coder]\nagent = \"fake\"\n{settings}\n"
             ),
         );
@@ -100,6 +114,19 @@ impl Agency {
         self.world.git(&["add", "vault"]);
         self.world.git(&["commit", "-qm", &format!("Request {id}")]);
         path
+    }
+
+    /// A plan with one step for an agent; gives back its task.
+    fn plan(&self, name: &str, agent: &str) -> String {
+        let id = format!("2026-01-05-{name}");
+        let plan = json!({"version": 0, "plan_id": id, "created": "2026-01-05T10:00:00Z", "actor": "manager",
+            "summary": name, "priority": 2, "impact_score": 1, "layer": "L5", "systemic_scale": 6,
+            "systemic_targets": ["S4", "S6"], "layer_targets": ["L5"], "status": "queued",
+            "steps": [{"id": "S1", "title": name, "status": "queued", "notes": "", "receipts": [], "agent": agent}],
+            "checkpoint": {"description": "it says right", "owner": "manager", "status": "pending"}, "links": [],
+            "receipts": []});
+        self.world.write(&format!("_plans/{id}.plan.json"), &format!("{plan:#}\n"));
+        format!("{id}-S1")
     }
 
     fn home(&self, name: &str) -> PathBuf {
@@ -356,9 +383,8 @@ fn kill(pid: i32) {
 #[test]
 fn three_agents_on_three_requests_survive_kills_at_random_each_right_each_once() {
     let agency = Agency::new();
-    for id in ["FR-1", "FR-2", "FR-3"] {
-        agency.request(id, "high");
-    }
+    let tasks =
+        [("first", "fake"), ("second", "second"), ("third", "third")].map(|(name, agent)| agency.plan(name, agent));
     agency.tell("wrong", "2");
     agency.tell("reject", "1");
     let mut dice = 0x9e37_79b9_u64;
@@ -383,7 +409,7 @@ fn three_agents_on_three_requests_survive_kills_at_random_each_right_each_once()
         (3, &json!([])),
         "each once: {status:#}"
     );
-    for id in ["FR-1", "FR-2", "FR-3"] {
+    for id in &tasks {
         assert_eq!(agency.phase(id), "review", "{id}");
         assert_eq!(agency.result(id).lines().next(), Some("right"), "{id}");
         let checkpoints = agency.world.git(&[
