@@ -34,7 +34,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let known = registry::all(&hub.common_dir);
     let (branch, base, checkpoints) = choose_branch(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
-    let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there()) {
+    let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there() && w.is_whole()) {
         Some(ours) => reuse(&mut place, ours, wanted)?,
         None => false,
     };
@@ -214,6 +214,20 @@ mod tests {
         let snapshot = workshop.snapshot(place.tip()).unwrap();
         let mark = Mark { agent: "codex-1", job, run, stage: "commands", round: 1, title: "work\n\nTeof-Job: x" };
         workshop.commit(&place.branch, place.tip(), snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
+    }
+
+    #[test]
+    fn a_worktree_that_a_kill_left_half_made_is_left_alone_and_another_one_is_made() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        // What git has written when it is killed early: the link, the reason, and no HEAD yet.
+        for name in ["HEAD", "commondir"] {
+            fs::remove_file(first.git_dir.join(name)).unwrap();
+        }
+        let second = world.prepare("job-1", "run-2");
+        assert_ne!(second.root, first.root);
+        assert!(second.root.join("code/a").exists() && first.root.exists());
+        assert_eq!(world.prepare("job-1", "run-3").root, second.root, "and that one is found again");
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Registered {
         fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
     }
 
+    /// Git was not killed while it made it: nothing was ever worked on in one that is half made.
+    pub fn is_whole(&self) -> bool {
+        git2::Repository::open(&self.git_dir).is_ok()
+    }
+
     pub fn job(&self) -> Option<&str> {
         self.reason.as_deref()?.strip_prefix(REASON)?.split(' ').next()
     }
