@@ -385,7 +385,8 @@ fn three_agents_on_three_requests_survive_kills_at_random_each_right_each_once()
     let agency = Agency::new();
     let tasks =
         [("first", "fake"), ("second", "second"), ("third", "third")].map(|(name, agent)| agency.plan(name, agent));
-    agency.tell("wrong", "2");
+    // At most two passes of one request can go wrong so, whoever gets them.
+    agency.tell("wrong", "1");
     agency.tell("reject", "1");
     let mut dice = 0x9e37_79b9_u64;
     for _ in 0..14 {
