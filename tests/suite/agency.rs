@@ -367,6 +367,18 @@ fn marked(agency: &Agency) -> Vec<i32> {
     .collect()
 }
 
+/// Of these processes, the workers that the dice chose and whatever of their agents they chose too.
+///
+/// What a spared worker has started is spared: an agent that dies alone is that agent's failure, a test
+/// that dies alone a failed test, and a few of those rightly block a job. Here nobody is at fault.
+fn victims(pids: &[i32], chosen: impl Fn(i32) -> bool) -> Vec<i32> {
+    let read = |pid: i32, what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let spared = |pid: i32| read(pid, "cmdline").contains("\0foreman\0run\0") && !chosen(pid);
+    let parent = |pid: i32| read(pid, "stat").rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok();
+    let lives_on = |pid: i32| std::iter::successors(parent(pid), |up| parent(*up)).any(spared);
+    pids.iter().copied().filter(|pid| chosen(*pid) && !lives_on(*pid)).collect()
+}
+
 fn kill_workers(agency: &Agency) {
     for pid in marked(agency) {
         kill(pid);
@@ -396,9 +408,8 @@ fn three_agents_on_three_requests_survive_kills_at_random_each_right_each_once()
         let calls = (dice >> 33) as usize % 3;
         // Killed after so many calls of agents more, or when there is nothing more to do.
         until("progress", || agency.log().len() >= before + calls || coordinator.try_wait().unwrap().is_some());
-        for pid in marked(&agency).into_iter().filter(|pid| !(dice >> 40).wrapping_add(*pid as u64).is_multiple_of(3)) {
-            kill(pid);
-        }
+        let chosen = |pid: i32| !(dice >> 40).wrapping_add(pid as u64).is_multiple_of(3);
+        victims(&marked(&agency), chosen).into_iter().for_each(kill);
         let _ = coordinator.kill();
         coordinator.wait().unwrap();
     }
