@@ -1,0 +1,148 @@
+//! A finished job waits for a person's word, and follows it.
+
+use super::*;
+
+#[test]
+fn a_result_waits_for_a_persons_word_and_needs_no_coordinator_to_be_settled() {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    let id = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
+    yard.finish();
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("in_progress"), &json!("review")), "{step}");
+    let claim = yard.world.read_json(&format!("_bus/claims/{id}-S1.json"));
+    let at = |key: &str| Stamp::parse(claim[key].as_str().unwrap()).unwrap();
+    assert_eq!(claim["status"], "active");
+    assert!(at("lease_expires_at").since(at("claimed_at")) >= Duration::from_secs(30 * 24 * 3600), "{claim}");
+    yard.finish();
+    assert_eq!(yard.ran(), ["a1"], "the plan's next step waits");
+    let job = yard.status()["jobs"][0].clone();
+    assert_eq!(job["phase"]["is"], "review", "{job}");
+    let text = yard.world.ok(&["coordinator", "status"]);
+    assert!(text.contains(&format!("teof review show {id}-S1")), "{text}");
+    let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
+    let run = format!("{}.1", job["id"].as_str().unwrap());
+    let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };
+    let command = Command::Reviewed { job: job["id"].as_str().unwrap().into(), run, word };
+    let by = Word { by: "ada".into(), at: hub.now(), note: None };
+    let letter = inbox::post(&hub, &Letter { word: by, command }).unwrap();
+    assert!(shell::errand(&hub, &mut |_| {}).unwrap());
+    assert!(inbox::take_answer(&hub, &letter).unwrap().unwrap().ok);
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
+    assert_eq!(yard.ran(), ["a1"], "an errand begins nothing");
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_result_that_a_person_merged_by_hand_is_done_and_the_plan_goes_on() {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    let id = yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt"]);
+    yard.finish();
+    yard.finish();
+    assert_eq!(yard.step(&id, "S1")["status"], "in_progress", "what nobody merged is not done");
+    let commit = |step: &str| yard.step(&id, step)["last_run"]["commit"].as_str().unwrap().to_owned();
+    yard.world.git(&["merge", "-q", &commit("S1")]);
+    yard.finish();
+    let (first, second) = (yard.step(&id, "S1"), yard.step(&id, "S2"));
+    assert_eq!(
+        (&first["status"], &second["last_run"]["outcome"]),
+        (&json!("done"), &json!("review")),
+        "{first} {second}"
+    );
+}
+
+/// A yard whose hub is whole enough for a merge, with a result that waits for a person.
+fn reviewed_yard() -> (Yard, String, String) {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    yard.world.git(&["add", "."]);
+    yard.world.git(&["commit", "-qm", "Set up"]);
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    yard.finish();
+    let job = yard.status()["jobs"][0]["id"].as_str().unwrap().to_owned();
+    (yard, id, job)
+}
+
+#[test]
+fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
+    let (yard, id, job) = reviewed_yard();
+    assert_eq!(yard.world.json(&["review", "list"])[0]["job"], json!(job));
+    let said = yard.world.json(&["review", "approve", &format!("{id}-S1"), "--by", "ada"]);
+    assert_eq!(said["coordinator"]["ok"], true, "{said}");
+    assert_eq!(yard.world.read("a1.txt"), "a1\n");
+    let step = yard.step(&id, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
+    yard.nothing_is_left_over();
+    yard.world.ok(&["bus", "verify"]);
+    assert_eq!(yard.world.ok(&["review", "list"]).trim(), "nothing waits for a person");
+
+    yard.world.ok(&["review", "revert", &job, "--note", "not yet", "--by", "ada"]);
+    assert!(!yard.world.exists("a1.txt"));
+    assert_eq!(yard.step(&id, "S1")["last_run"]["outcome"], "reverted");
+}
+
+#[test]
+fn a_rejection_blocks_the_step_with_its_note_and_a_conflict_sends_the_job_back() {
+    let (yard, id, job) = reviewed_yard();
+    let said = yard.world.json(&["review", "reject", &job, "--note", "not what was asked", "--by", "ada"]);
+    assert_eq!(said["coordinator"]["ok"], true, "{said}");
+    let step = yard.step(&id, "S1");
+    assert_eq!(step["status"], "blocked", "{step}");
+    assert!(step["last_run"]["reason"].as_str().unwrap().contains("not what was asked"), "{step}");
+    yard.nothing_is_left_over();
+
+    let (yard, _, job) = reviewed_yard();
+    yard.world.write("a1.txt", "a person's\n");
+    yard.world.git(&["add", "a1.txt"]);
+    yard.world.git(&["commit", "-qm", "A person's"]);
+    let refused = yard.world.refused(&["review", "approve", &job, "--by", "ada"]);
+    assert_eq!((&refused["code"], &refused["files"]), (&json!("review.conflict"), &json!(["a1.txt"])), "{refused}");
+    let status = yard.status();
+    assert_ne!(status["jobs"][0]["phase"]["is"], "review", "{status}");
+    assert_eq!(yard.world.read("a1.txt"), "a person's\n");
+}
+
+#[test]
+fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed() {
+    let yard = Yard::with("[review]\ncommands = true\n");
+    let home = yard.world.folder().join("home");
+    let remote = home.join("remote.git");
+    let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0, "allow_apply": true});
+    yard.world.write("docs/automation/autonomy-consent.json", &consent.to_string());
+    yard.grant();
+    yard.world.git(&["add", "."]);
+    yard.world.git(&["commit", "-qm", "Set up"]);
+    yard.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    yard.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    yard.world.git(&["push", "-q", "origin", "main"]);
+    let bin = yard.world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("gh"), GH).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let args = ["coordinator", "run", "--until-idle"];
+    let run = || Ran::of(yard.world.teof(&args).env("PATH", &path).output().unwrap(), &args).expect(0);
+
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    run();
+    let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
+    assert!(calls.contains("pr create --draft --head agent/"), "{calls}");
+    let branches = yard.world.git_in(&remote, &["for-each-ref", "--format=%(refname)"]);
+    let pushed: Vec<_> = branches.lines().filter(|name| *name != "refs/heads/main").collect();
+    assert!(pushed.len() == 1 && pushed[0].starts_with("refs/heads/agent/codex-"), "{branches}");
+    let events = yard.world.lines("_bus/events/events.jsonl");
+    let opened: Vec<_> = events.iter().filter(|event| event["event"] == "pr_opened").collect();
+    assert_eq!((opened.len(), &opened[0]["pr"]), (1, &json!("7")), "{opened:?}");
+    run();
+    let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
+    assert_eq!(calls.matches("pr create").count(), 1, "{calls}");
+    yard.world.ok(&["bus", "verify"]);
+
+    let commit = fs::read_to_string(home.join("gh.state")).unwrap();
+    fs::write(home.join("gh.merged"), commit).unwrap();
+    run();
+    assert_eq!(yard.step(&id, "S1")["status"], "done");
+    let memory = yard.world.lines("memory/log.jsonl");
+    assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "{memory:?}");
+    assert!(memory[0]["actor"].as_str().unwrap().contains("ann"), "{memory:?}");
+    yard.nothing_is_left_over();
+}

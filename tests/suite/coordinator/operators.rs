@@ -1,0 +1,131 @@
+//! Operators' words: stop, pause, hold, reset, and consent.
+
+use super::*;
+
+#[test]
+fn a_stop_that_finds_no_coordinator_does_not_end_the_next_one() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1")]);
+    let stopped = yard.world.json(&["coordinator", "stop"]);
+    assert_eq!((&stopped["command"], &stopped["answered"]), (&Value::Null, &json!(false)), "{stopped}");
+    yard.finish();
+    assert_eq!(yard.ran(), ["a1"]);
+}
+
+#[test]
+fn an_end_for_want_of_consent_says_what_is_wanting() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1")]);
+    yard.world.ok(&["consent", "grant", "--continuous=false", "--max-iterations", "0"]);
+    let ran = yard.world.run(&["coordinator", "run", "--until-idle"]);
+    assert!(ran.code == 6 && ran.stderr.contains("max_iterations"), "{}", ran.stderr);
+    assert!(yard.ran().is_empty());
+}
+
+#[test]
+fn consent_that_is_revoked_now_ends_what_runs_and_loses_nothing() {
+    let yard = Yard::new();
+    let plan = yard.plan("a", &[&yard.gated("a")]);
+    let mut coordinator = yard.begin();
+    until("the command to run", || !yard.ran().is_empty());
+    yard.world.ok(&["consent", "revoke", "--now"]);
+    until("the coordinator's end", || coordinator.try_wait().unwrap().is_some());
+    until("the worker's end", || yard.workers().is_empty());
+    assert_ne!(yard.step(&plan, "S1")["status"], "done");
+    assert_eq!(yard.world.run(&["coordinator", "run", "--until-idle"]).code, 6, "nobody may go on");
+    yard.open();
+    yard.world.ok(&["consent", "grant", "--continuous"]);
+    yard.finish();
+    assert_eq!(yard.step(&plan, "S1")["status"], "done");
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
+    let yard = Yard::with("retries = 0\nconcurrency = 1\n");
+    for name in ["a", "b", "c", "d"] {
+        yard.plan(name, &[&format!("echo {name} >> {}/ran; false", yard.world.folder().display())]);
+    }
+    let run = ["coordinator", "run", "--until-idle"];
+    assert_eq!(yard.world.run(&run).code, 6);
+    assert_eq!(yard.ran().len(), 3);
+    assert_eq!(yard.world.run(&run).code, 6, "the breaker is sticky");
+    assert_eq!(yard.ran().len(), 3);
+    assert_eq!(yard.world.read_json("_report/agent/manager/state.json")["circuit_breaker"]["active"], true);
+    let mut worker = yard.world.teof(&["coordinator", "reset-breaker"]);
+    assert_eq!(worker.env("TEOF_RUN", "r").output().unwrap().status.code(), Some(6), "a worker may not reset it");
+    yard.world.ok(&["coordinator", "reset-breaker"]);
+    yard.finish();
+    assert_eq!(yard.ran().len(), 4);
+}
+
+#[test]
+fn without_consent_nothing_runs_unattended() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a")]);
+    yard.world.write("docs/automation/autonomy-consent.json", "{\"auto_enabled\": true}");
+    let error = yard.world.refused(&["coordinator", "run", "--until-idle"]);
+    assert_eq!(error["exit"], 6, "{error}");
+    assert!(yard.ran().is_empty());
+}
+
+#[test]
+fn operators_words_wait_for_the_next_start_and_count_once() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a")]);
+    yard.plan("b", &[&yard.work("b")]);
+    let noted = yard.world.json(&["coordinator", "skip", "2026-01-05-a-S1", "--note", "not today"]);
+    assert_eq!(noted["answered"], false);
+    yard.finish();
+    assert_eq!(yard.ran(), ["b"]);
+    let explained = yard.world.json(&["coordinator", "explain", "2026-01-05-a-S1"]);
+    assert!(explained.to_string().contains("skipped by"), "{explained}");
+    yard.world.ok(&["coordinator", "submit", "2026-01-05-a/S1"]);
+    yard.finish();
+    assert_eq!(yard.ran(), ["b", "a"], "what is submitted is not skipped any more");
+    let error = yard.world.refused(&["coordinator", "submit", "2026-01-05-a/S9"]);
+    assert_eq!(error["code"], "step.not_found");
+}
+
+#[test]
+fn a_running_coordinator_answers_operators() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.gated("a")]);
+    yard.plan("b", &[&yard.gated("b")]);
+    let mut coordinator = yard.begin();
+    until("both commands' begin", || yard.ran().len() == 2);
+    let answer = yard.world.json(&["coordinator", "cancel", "2026-01-05-a-S1", "--now"]);
+    assert_eq!(answer["answered"], true);
+    let error = yard.world.refused(&["coordinator", "cancel", "nobody"]);
+    assert_eq!(error["code"], "coordinator.refused");
+    until("the cancelled job's end", || {
+        let status = yard.status();
+        status["finished"].as_array().unwrap().iter().any(|job| job["phase"]["ending"] == "cancelled")
+    });
+    yard.open();
+    assert!(coordinator.wait().unwrap().success());
+    assert_eq!(yard.ran().len(), 2, "a cancelled task is not chosen again");
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_hold_keeps_a_finished_task_until_it_is_lifted() {
+    let yard = Yard::new();
+    let plan = yard.plan("a", &[&yard.gated("a")]);
+    let mut coordinator = yard.begin();
+    until("the command's begin", || yard.ran().len() == 1);
+    let say = |kind| {
+        let task = "2026-01-05-a-S1";
+        let args = ["bus", "message", "--task", task, "--type", kind, "--summary", "wait", "--agent", "manager"];
+        yard.world.ok(&args);
+    };
+    say("hold");
+    yard.open();
+    assert!(coordinator.wait().unwrap().success(), "held work does not keep it from ending");
+    assert_eq!(yard.step(&plan, "S1")["status"], "in_progress");
+    say("lift");
+    yard.finish();
+    assert_eq!(yard.step(&plan, "S1")["status"], "done");
+    assert_eq!(yard.ran(), ["a"]);
+    yard.nothing_is_left_over();
+}

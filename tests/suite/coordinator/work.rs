@@ -1,0 +1,104 @@
+//! Plans and backlog are worked off, step by step.
+
+use super::*;
+
+#[test]
+fn a_dry_run_gives_its_reasons_however_often_it_is_asked() {
+    let yard = Yard::new();
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    let path = format!("_plans/{id}.plan.json");
+    let changed = yard.world.read(&path).replace("\"diff_limit\": 5", "\"diff_limit\": 6");
+    yard.world.write(&path, &changed);
+    yard.finish();
+    let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(dry["decisions"][0]["skipped"][0]["task"], format!("{id}-S1"), "{dry}");
+    let nothing = yard.world.ok(&["coordinator", "explain", "nobodys"]);
+    assert!(nothing.contains("nothing was decided about nobodys yet"), "{nothing}");
+    yard.world.git(&["switch", "-qc", "elsewhere"]);
+    let elsewhere = yard.world.run(&["coordinator", "run", "--dry-run"]);
+    assert!(elsewhere.stderr.contains("is on branch elsewhere"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn plans_are_done_step_by_step_and_everything_is_accounted_for() {
+    let yard = Yard::new();
+    let a = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
+    let b = yard.plan("b", &[&yard.work("b1")]);
+    let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(dry["decisions"].as_array().unwrap().len(), 2, "{dry}");
+    assert!(yard.ran().is_empty(), "a dry run runs nothing");
+    let said = yard.finish();
+    assert!(said.contains("codex-1") && said.contains("codex-2"), "two seats share the work: {said}");
+    assert_eq!(yard.ran().len(), 3);
+    for (plan, step) in [(&a, "S1"), (&a, "S2"), (&b, "S1")] {
+        let step = yard.step(plan, step);
+        assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")));
+        let mut receipts = step["receipts"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let envelope = yard.world.read_json(receipts.find(|path| path.contains("/runs/")).unwrap());
+        assert_eq!(envelope["verdict"], "succeeded");
+    }
+    let chose = |line: &&Value| line["decision"] == "chose";
+    assert_eq!(yard.world.lines("_report/agent/manager/decisions.jsonl").iter().filter(chose).count(), 3);
+    let report = yard.world.lines("_bus/messages/manager-report.jsonl");
+    assert!(report.iter().any(|line| line["summary"].as_str().unwrap().contains("b-S1 (codex-")), "{report:?}");
+    assert_eq!(yard.world.read_json("_report/usage/autonomy-coordinator/summary.json")["successes"], 3);
+    assert_eq!(yard.world.git(&["status", "--porcelain", "_bus", "_plans", "_report"]), "", "the record is committed");
+    yard.nothing_is_left_over();
+    let before = yard.world.git(&["rev-parse", "HEAD"]);
+    yard.finish();
+    assert_eq!(yard.world.git(&["rev-parse", "HEAD"]), before, "a second run finds nothing and writes nothing");
+    assert_eq!(yard.world.git(&["status", "--porcelain", "_bus", "_plans", "_report"]), "");
+}
+
+#[test]
+fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
+    let yard = Yard::new();
+    let plan =
+        yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt", "test -e a2.txt && echo 3 > a3.txt"]);
+    yard.finish();
+    let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();
+    let git = |args: &[&str]| yard.world.git(args);
+    assert_eq!(git(&["rev-parse", &format!("{}^", commit("S2"))]), commit("S1"));
+    assert_eq!(git(&["rev-parse", &format!("{}^", commit("S3"))]), commit("S2"));
+    assert!(!yard.world.exists("a1.txt"), "nothing is merged");
+    git(&["merge", "-q", &commit("S3")]);
+    assert!(yard.world.exists("a1.txt") && yard.world.exists("a3.txt"));
+    yard.world.ok(&["plan", "checkpoint", &plan, "satisfied"]);
+    yard.world.ok(&["plan", "status", &plan, "done"]);
+    yard.world.ok(&["plan", "validate", "--strict"]);
+}
+
+#[test]
+fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
+    let yard = Yard::new();
+    let flaky = format!(
+        "{}; test -e {1}/second || {{ touch {1}/second; exit 7; }}",
+        yard.work("flaky"),
+        yard.world.folder().display()
+    );
+    let flaky = yard.plan("flaky", &[&flaky]);
+    let large = yard.plan("large", &[&format!("{}; seq 100 > large.txt", yard.work("large")), "true"]);
+    yard.finish();
+    assert_eq!(yard.step(&flaky, "S1")["status"], "done");
+    assert_eq!(yard.ran().iter().filter(|name| *name == "flaky").count(), 2);
+    let step = yard.step(&large, "S1");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("blocked"), &json!("blocked")));
+    assert!(step["last_run"]["reason"].as_str().unwrap().contains("lines"), "{step}");
+    assert_eq!(yard.ran().iter().filter(|name| *name == "large").count(), 1, "a guard's refusal is not retried");
+    assert_eq!(yard.step(&large, "S2")["status"], "queued", "what follows a blocked step waits");
+    assert_eq!(yard.status()["totals"]["retries"], 1);
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn an_item_that_nobody_has_is_open_again() {
+    let yard = Yard::new();
+    let plan = yard.plan("a", &[&yard.work("a")]);
+    let item = json!({"id": "ND-1", "title": "a", "status": "in_progress", "plan_suggestion": plan});
+    yard.world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": [item]}).to_string());
+    yard.finish();
+    assert_eq!(yard.ran(), ["a"]);
+    assert_eq!(yard.world.read_json("_plans/next-development.todo.json")["items"][0]["status"], "done");
+    assert_eq!(yard.step(&plan, "S1")["status"], "done");
+    yard.nothing_is_left_over();
+}

@@ -1,0 +1,177 @@
+//! The reviewed commit is merged: from which state to which, and what a kill in between leaves.
+
+use super::*;
+
+#[test]
+fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
+    let desk = Desk::tested(&["test $(cat src/new.txt) = new"]);
+    desk.work(&[("src/new.txt", "slipped in\n")]);
+    let before = desk.main();
+    let decision = desk.merged();
+    let merge = decision["merge_commit"].as_str().unwrap();
+    assert_eq!(desk.main(), merge);
+    assert_eq!(desk.world.git(&["rev-parse", "main^1", "main^2"]), format!("{before}\n{}", desk.commit));
+    assert_eq!(desk.world.read("src/new.txt"), "new\n");
+    let trailers = desk.world.git(&["log", "-1", "--format=%(trailers)", "main"]);
+    assert_eq!(trailers.trim(), format!("Teof-Job: {JOB}\nTeof-Run: {JOB}.1\nTeof-Reviewed-By: Ann"));
+    assert_eq!((&decision["decision"], &decision["by"]), (&json!("approved"), &json!("Ann")));
+    assert_eq!(decision["tests"][0]["passed"], true);
+    let line = &desk.memory()[0];
+    assert_eq!(
+        (&line["event"], &line["actor"], &line["commit"]),
+        (&json!("approved"), &json!("Ann"), &json!(desk.commit))
+    );
+    assert!(desk.world.exists(line["receipts"][0].as_str().unwrap()));
+    assert_eq!(desk.leftovers(), [] as [&str; 0]);
+    desk.world.ok(&["receipts", "verify", "--all"]);
+
+    // Once is enough: nothing is written a second time.
+    let again = desk.world.json(&["review", "approve", JOB, "--by", "Bob"]);
+    assert_eq!((&again["before"], &again["decision"]["by"]), (&json!(true), &json!("Ann")));
+    assert_eq!((desk.memory().len(), desk.main().as_str()), (1, merge));
+    desk.world.ok(&["bus", "commit"]);
+    assert_eq!(desk.world.git(&["status", "--porcelain"]), "");
+    desk.world.ok(&["preflight", "full", "--base", "main^"]);
+}
+
+#[test]
+fn a_target_that_nobody_has_checked_out_moves_alone() {
+    let desk = Desk::new();
+    desk.world.git(&["switch", "-qc", "elsewhere"]);
+    fs::remove_dir_all(desk.world.repo.join(".git/teof")).unwrap();
+    desk.world.write("src/code.txt", "mine\n");
+    desk.merged();
+    assert_eq!(desk.show("main:src/code.txt"), "one\n2\nthree");
+    assert_eq!(desk.world.read("src/code.txt"), "mine\n");
+}
+
+#[test]
+fn a_target_that_moved_in_the_record_alone_has_not_moved() {
+    let desk = Desk::tested(&[
+        "echo ran >> $HOME/ran; cd \"$TEOF_ROOT\" && echo x > _report/x.txt && git add _report/x.txt && \
+        git -c user.name=t -c user.email=t@t commit -qm record -- _report/x.txt",
+    ]);
+    let decision = desk.merged();
+    assert_eq!(
+        desk.world.git(&["log", "--format=%s", "--first-parent", "-2", "main"]),
+        "Merge QUEUE-001: Write the docs\nrecord"
+    );
+    assert_eq!(decision["target_before"], json!(desk.world.git(&["rev-parse", "main^1"])));
+    assert_eq!(fs::read_to_string(desk.world.folder().join("home/ran")).unwrap(), "ran\n", "tested once");
+    assert_eq!(desk.show("main:_report/x.txt"), "x");
+}
+
+#[test]
+fn a_target_whose_code_moved_is_merged_and_tested_anew() {
+    let desk = Desk::tested(&[
+        "echo ran >> $HOME/ran; test -e $HOME/moved && exit 0; touch $HOME/moved; cd \"$TEOF_ROOT\" && \
+        echo y > src/other.txt && git -c user.name=t -c user.email=t@t commit -qm code -- src/other.txt",
+    ]);
+    desk.merged();
+    assert_eq!(fs::read_to_string(desk.world.folder().join("home/ran")).unwrap(), "ran\nran\n");
+    assert_eq!((desk.show("main:src/other.txt"), desk.show("main:src/code.txt")), ("y".into(), "one\n2\nthree".into()));
+}
+
+#[test]
+fn a_conflict_merges_nothing_and_names_the_files() {
+    let desk = Desk::new();
+    desk.world.write("src/code.txt", "one\nzwei\nthree\n");
+    desk.world.git(&["commit", "-qam", "A person's"]);
+    let main = desk.main();
+    let refused = desk.refused();
+    assert_eq!((&refused["code"], &refused["exit"]), (&json!("review.conflict"), &json!(1)), "{refused}");
+    assert_eq!(refused["files"], json!(["src/code.txt"]));
+    assert_eq!((desk.main(), desk.world.read("src/code.txt")), (main.clone(), "one\nzwei\nthree\n".into()));
+    let list = desk.world.json(&["review", "list", "--all"]);
+    let decision = &list[0]["decision"];
+    assert_eq!((&decision["decision"], &decision["target_before"]), (&json!("conflict"), &json!(main)));
+    assert_eq!(decision["findings"][0]["path"], "src/code.txt");
+    assert!(desk.memory().is_empty());
+}
+
+#[test]
+fn tests_that_fail_on_the_merged_tree_stop_the_merge() {
+    // It passes on the branch and on the target, and not on both together.
+    let desk = Desk::tested(&["test ! -e src/theirs.txt || test ! -e src/new.txt"]);
+    desk.world.write("src/theirs.txt", "x\n");
+    desk.world.git(&["add", "src/theirs.txt"]);
+    desk.world.git(&["commit", "-qm", "A person's"]);
+    let main = desk.main();
+    let refused = desk.refused();
+    assert_eq!((&refused["code"], &refused["exit"]), (&json!("review.tests_failed"), &json!(1)), "{refused}");
+    assert_eq!((desk.main(), desk.leftovers()), (main, vec![]));
+}
+
+#[test]
+fn what_was_altered_since_it_was_written_is_neither_merged_nor_run() {
+    let desk = Desk::tested(&["true"]);
+    let text = desk.world.read(&desk.path);
+    desk.world.write(&desk.path, &text.replace("\"command\": \"true\"", "\"command\": \"touch $HOME/pwned\""));
+    assert_eq!(desk.refused()["code"], "bundle.altered");
+    // Sealed anew by hand, it is not what the ledger says.
+    let mut payload: serde_json::Map<String, Value> = serde_json::from_str(&desk.world.read(&desk.path)).unwrap();
+    payload.remove("receipt_sha256");
+    desk.world.write(&desk.path, &teof::receipts::seal::sealed(payload));
+    assert_eq!(desk.refused()["code"], "bundle.altered");
+    assert!(!desk.world.folder().join("home/pwned").exists());
+    assert_eq!(desk.main(), desk.base);
+}
+
+#[test]
+fn nothing_is_merged_while_something_is_wrong_with_the_record() {
+    let desk = Desk::new();
+    desk.world.write("_bus/claims/QUEUE-009.json", "{\"task_id\": \"QUEUE-008\"}\n");
+    let refused = desk.refused();
+    assert_eq!(refused["code"], "review.record", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("QUEUE-009"), "{refused}");
+    fs::remove_file(desk.world.repo.join("_bus/claims/QUEUE-009.json")).unwrap();
+    desk.world.ok(&["session-boot", "--no-sync", "--agent", "codex-2", "--allow-branch-mismatch"]);
+    desk.world.ok(&[
+        "bus",
+        "message",
+        "--task",
+        "QUEUE-001",
+        "--type",
+        "hold",
+        "--summary",
+        "wait",
+        "--agent",
+        "codex-2",
+    ]);
+    assert_eq!(desk.refused()["code"], "task.on_hold");
+    assert_eq!(desk.main(), desk.base);
+}
+
+#[test]
+fn killed_while_the_tests_run_it_is_approved_by_the_next_word() {
+    let desk = Desk::tested(&["touch $HOME/begun; test -e $HOME/go || sleep 600"]);
+    let mut child = desk.world.spawn(&["review", "approve", JOB]);
+    let begun = desk.world.folder().join("home/begun");
+    let since = Instant::now();
+    while !begun.exists() {
+        assert!(since.elapsed() < Duration::from_secs(60), "the test never began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((desk.main(), desk.leftovers().len()), (desk.base.clone(), 1));
+    fs::write(desk.world.folder().join("home/go"), "").unwrap();
+    desk.merged();
+    assert_eq!(desk.leftovers(), [] as [&str; 0]);
+    assert_eq!(desk.world.git(&["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
+fn a_merge_without_its_decision_is_written_down_once() {
+    let desk = Desk::tested(&["false"]);
+    let before = desk.main();
+    desk.world.git(&["merge", "-q", "--no-ff", "-m", "By hand", &desk.commit]);
+    let merge = desk.main();
+    desk.world.git(&["commit", "-q", "--allow-empty", "-m", "Later"]);
+    let decision = desk.merged();
+    assert_eq!((&decision["merge_commit"], &decision["target_before"]), (&json!(merge), &json!(before)));
+    desk.merged();
+    assert_eq!(desk.memory().len(), 1);
+    let refused = desk.world.refused(&["review", "reject", JOB, "--note", "too late"]);
+    assert_eq!(refused["code"], "review.decided");
+}

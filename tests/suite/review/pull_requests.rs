@@ -1,0 +1,90 @@
+//! With a pull request the approval is its merge.
+
+use super::*;
+
+/// A `gh` that keeps its pull request in a file, and merges into the bare remote.
+pub const GH: &str = r#"#!/bin/sh
+echo "$*" >> "$HOME/gh.calls"
+state="$HOME/gh.state"; remote="$HOME/remote.git"
+case "$1 $2" in
+"pr list") [ -e "$state" ] && printf '[{"number":7,"url":"https://x/pull/7"}]' || printf '[]';;
+"pr create") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
+  git -C "$remote" rev-parse "$5" > "$state"; echo draft > "$HOME/gh.draft"; echo https://x/pull/7;;
+"pr view") head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
+  if [ -n "$merged" ]; then st=MERGED; mc="{\"oid\":\"$merged\"}"; else st=$(cat "$HOME/gh.is" 2>/dev/null || echo OPEN); mc=null; fi
+  [ -e "$HOME/gh.draft" ] && draft=true || draft=false
+  printf '{"state":"%s","isDraft":%s,"mergedAt":null,"mergeCommit":%s,"headRefOid":"%s","mergedBy":{"login":"ann"}}' "$st" "$draft" "$mc" "$head";;
+"pr ready") rm "$HOME/gh.draft";;
+"pr merge") [ -e "$HOME/gh.draft" ] && exit 1
+  [ "$6" = "$(cat "$state")" ] || exit 1
+  cd "$remote" && tree=$(git merge-tree --write-tree main "$6") && new=$(git commit-tree "$tree" -p main -p "$6" -m merge) &&
+  git update-ref refs/heads/main "$new" && echo "$new" > "$HOME/gh.merged";;
+*) echo "gh: unknown $*" >&2; exit 1;;
+esac
+"#;
+
+/// A desk with a remote, that `gh`, and consent to let results leave.
+fn shop() -> (Desk, String) {
+    let desk = Desk::tested(&["true"]);
+    let home = desk.world.folder().join("home");
+    let remote = home.join("remote.git");
+    desk.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    desk.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    desk.world.git(&["push", "-q", "origin", "main"]);
+    let bin = desk.world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("gh"), GH).unwrap();
+    fs::set_permissions(bin.join("gh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    (desk, path)
+}
+
+fn calls(desk: &Desk) -> String {
+    fs::read_to_string(desk.world.folder().join("home/gh.calls")).unwrap_or_default()
+}
+
+impl Desk {
+    /// `teof` with the stand-in on its search path.
+    fn with(&self, path: &str, args: &[&str]) -> Ran {
+        Ran::of(self.world.teof(args).env("PATH", path).output().unwrap(), args)
+    }
+
+    fn remember(&self, number: u64) {
+        let state = json!({"number": number, "url": "https://x/pull/7", "branch": BRANCH, "commit": self.commit});
+        self.world.write(&format!(".git/teof/review/{JOB}.json"), &state.to_string());
+    }
+}
+
+#[test]
+fn with_a_pull_request_the_approval_is_its_merge_and_the_local_target_stays() {
+    let (desk, path) = shop();
+    desk.world.git(&["push", "-q", "origin", &format!("{}:refs/heads/{BRANCH}", desk.commit)]);
+    fs::write(desk.world.folder().join("home/gh.state"), format!("{}\n", desk.commit)).unwrap();
+    fs::write(desk.world.folder().join("home/gh.draft"), "draft").unwrap();
+    desk.remember(7);
+    let main = desk.main();
+    let said = desk.with(&path, &["review", "approve", JOB, "--by", "Ann"]).expect(0);
+    assert!(said.stdout.contains("pull request 7") && said.stdout.contains("session-boot"), "{}", said.stdout);
+    assert_eq!(desk.main(), main, "the local target is the person's to bring up to date");
+    assert!(
+        calls(&desk).contains(&format!("pr merge 7 --merge --match-head-commit {}", desk.commit)),
+        "{}",
+        calls(&desk)
+    );
+    desk.world.git(&["merge-base", "--is-ancestor", &desk.commit, "refs/remotes/origin/main"]);
+    assert_eq!(desk.memory()[0]["merge_commit"], json!(desk.world.git(&["rev-parse", "refs/remotes/origin/main"])));
+    let again = desk.with(&path, &["review", "approve", JOB]).expect(0);
+    assert!(again.stdout.contains("already"), "{}", again.stdout);
+    assert_eq!(desk.memory().len(), 1);
+}
+
+#[test]
+fn a_pull_request_that_is_not_what_was_reviewed_is_not_merged() {
+    let (desk, path) = shop();
+    fs::write(desk.world.folder().join("home/gh.state"), format!("{}\n", desk.base)).unwrap();
+    desk.remember(7);
+    let ran = desk.with(&path, &["review", "approve", JOB]).expect(1);
+    assert!(ran.stderr.contains("not what was reviewed"), "{}", ran.stderr);
+    assert!(!calls(&desk).contains("pr merge"));
+    assert!(desk.memory().is_empty());
+}
