@@ -27,7 +27,8 @@ pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
     Bundle {
         version: VERSION,
         generated_at: now,
-        job: report.work.job().to_owned(),
+        // The coordinator's name of it: a decision is about the job, whichever attempt it was.
+        job: order.job.clone().unwrap_or_else(|| report.work.job().to_owned()),
         run: report.run.clone(),
         task_id: order.task_id.clone(),
         plan_id: order.plan_id.clone(),

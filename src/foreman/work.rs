@@ -17,6 +17,8 @@ use crate::receipts::seal;
 #[derive(Clone, Debug)]
 pub struct Work {
     pub order: Order,
+    /// See [`Work::job`].
+    known_as: String,
     /// Relative to the hub when it lies there.
     pub path: String,
     /// Of the order's bytes.
@@ -54,6 +56,7 @@ impl Work {
         let sha256 = digest::sha256(&bytes);
         let work = match OrderFile::parse(&bytes, Path::new(&shown))? {
             OrderFile::V2(order) => Work {
+                known_as: known_as(&order),
                 order: *order,
                 path: shown,
                 sha256,
@@ -66,16 +69,19 @@ impl Work {
                 let scan = |key: &str| old.guardrails.get(key).copied().unwrap_or(true);
                 let (scan_before, scan_after) = (scan("run_scan_before"), scan("run_scan_after"));
                 let order = derive(hub, *old, given, &sha256)?;
-                Work { order, path: shown, sha256, version: 1, fenced: false, scan_before, scan_after }
+                let known_as = known_as(&order);
+                Work { order, known_as, path: shown, sha256, version: 1, fenced: false, scan_before, scan_after }
             }
         };
         work.check()?;
         Ok(work)
     }
 
-    /// What commits, worktree and receipts of this work are known by: the job, or the order itself.
+    /// What commits, worktree and evidence of this work are known by: the job, `<job>-r<n>` when it was sent
+    /// back for the n-th time, or the order itself. Work that was sent back begins anew, on another base: what
+    /// it left before is carried over, and none of its checkpoints counts as done.
     pub fn job(&self) -> &str {
-        self.order.job.as_deref().unwrap_or(&self.order.order)
+        &self.known_as
     }
 
     fn check(&self) -> Result<()> {
@@ -92,6 +98,14 @@ impl Work {
             }
         }
         Ok(())
+    }
+}
+
+fn known_as(order: &Order) -> String {
+    match (&order.job, &order.rework) {
+        (Some(job), Some(rework)) => format!("{job}-r{}", rework.nth),
+        (Some(job), None) => job.clone(),
+        (None, _) => order.order.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 use git2::{Oid, Repository};
 
 use super::advance::{self, Move};
-use super::bundles::Entry;
+use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
 use super::merge::{self, Merged};
 use super::scratch::{self, Scratch};
@@ -125,6 +125,33 @@ fn still_ready(
     match merge::prepare(hub, repo, now, &entry.bundle, &word.by)? {
         Merged::Clean(again) if merge::differ_in_record_only(repo, tested, again)? => Ok(Some(again)),
         _ => Ok(None),
+    }
+}
+
+/// Writes down that a bundle's commit is on its target although nobody approved it here: a person merged it by
+/// hand. `None` while it is not there, or while somebody decides about work at this moment.
+///
+/// # Errors
+/// As [`approve`] where bundle and target are read.
+pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    let repo = merge::open(hub)?;
+    let commit = merge::reviewed(&repo, &entry.bundle)?;
+    if entry.bundle.commit == entry.bundle.base_commit {
+        return Ok(None);
+    }
+    let head = merge::tip(&repo, &entry.bundle.target_branch)?;
+    if !merge::is_merged(&repo, head, commit)? {
+        return Ok(None);
+    }
+    let Ok(_lock) = super::lock(hub, "note a merge by hand") else { return Ok(None) };
+    if let Some(done) = decision::of_bundle(hub, bundle)? {
+        return Ok(Some(done));
+    }
+    let word = Word { by: format!("somebody, found on {}", entry.bundle.target_branch), note: None };
+    match complete(hub, &repo, &entry, &word, (head, commit))? {
+        Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }
 }
 

@@ -107,6 +107,11 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         "CLOSED" => Kind::Rejected,
         _ => return Ok(State::Open),
     };
+    if kind == Kind::Approved {
+        // The plan's next step begins where this ended. Without the commit it begins at the local target.
+        let fetched = merge::open(hub).and_then(|repo| fetch(hub, &repo, &entry.bundle.target_branch));
+        let _ = fetched.inspect_err(|e| tracing::warn!("what pull request {number} merged is not here: {e:#}"));
+    }
     let mut writer = hub.lock("follow a pull request")?;
     let decision = match decision::of_bundle(hub, &entry.path)? {
         Some(done) if done.decision == kind => done,
@@ -185,10 +190,11 @@ pub(super) fn approve(
 
 /// The reviewed commit, to the seat's branch; never another ref, never over what somebody else pushed.
 fn push(hub: &Hub, entry: &Entry, ours: &mut PullRequest) -> Result<()> {
-    let (branch, commit) = (&entry.bundle.branch, &entry.bundle.commit);
+    // What was sent back and done again is another branch here, and the same pull request there.
+    let (branch, commit) = (ours.branch.clone(), &entry.bundle.commit);
     let own = format!("agent/{}/", entry.bundle.agent_id);
-    if !branch.starts_with(&own) || !git2::Branch::name_is_valid(branch).unwrap_or(false) {
-        return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(branch)))
+    if !branch.starts_with(&own) || !git2::Branch::name_is_valid(&branch).unwrap_or(false) {
+        return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(&branch)))
             .because(format!("only branches under {own} are"))
             .into());
     }

@@ -355,6 +355,50 @@ fn a_graceful_shutdown_finishes_the_stage_saves_and_exits() {
     assert_eq!(agency.result("FR-1"), "right");
 }
 
+#[test]
+fn work_that_a_person_sends_back_reaches_the_coder_with_the_note_on_the_target_as_it_is_now() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.finish();
+    agency.world.write("meanwhile.txt", "a person's\n");
+    agency.world.git(&["add", "meanwhile.txt"]);
+    agency.world.git(&["commit", "-qm", "Meanwhile"]);
+    let head = agency.world.git(&["rev-parse", "HEAD"]);
+    agency.world.ok(&["review", "retry", "FR-1", "--note", "say it better", "--by", "ada"]);
+    agency.finish();
+    let log = agency.log();
+    assert_eq!(log[3..], ["coder FR-1", "heard", "reviewer FR-1"], "coded and reviewed again, not planned: {log:?}");
+    assert_eq!(agency.result("FR-1"), "right\nbetter");
+    let row = agency.world.json(&["review", "list"])[0].clone();
+    let bundle = agency.world.json(&["review", "show", row["job"].as_str().unwrap()]);
+    let bundle = if bundle["bundle"].is_object() { bundle["bundle"].clone() } else { bundle };
+    let base = bundle["base_commit"].as_str().unwrap();
+    agency.world.git(&["merge-base", "--is-ancestor", &head, base]);
+    agency.world.ok(&["review", "approve", "FR-1", "--by", "ada"]);
+    assert_eq!(agency.world.read("FR-1.txt"), "right\nbetter\n");
+    assert_eq!(agency.phase("FR-1"), "done");
+    let late = agency.world.refused(&["review", "retry", "FR-1", "--note", "once more", "--by", "ada"]);
+    assert_eq!(late["code"], "review.over", "nobody would go on: {late}");
+}
+
+#[test]
+fn a_conflict_goes_back_to_the_coder_and_what_it_mends_is_merged() {
+    let agency = Agency::new();
+    agency.request("FR-1", "high");
+    agency.finish();
+    agency.world.write("FR-1.txt", "a person's\n");
+    agency.world.git(&["add", "FR-1.txt"]);
+    agency.world.git(&["commit", "-qm", "A person's"]);
+    let refused = agency.world.refused(&["review", "approve", "FR-1", "--by", "ada"]);
+    assert_eq!(refused["code"], "review.conflict", "{refused}");
+    agency.finish();
+    let log = agency.log();
+    assert_eq!(log[3..], ["coder FR-1", "reviewer FR-1"], "{log:?}");
+    agency.world.ok(&["review", "approve", "FR-1", "--by", "ada"]);
+    assert_eq!(agency.world.read("FR-1.txt"), "right\n");
+    assert_eq!(agency.phase("FR-1"), "done");
+}
+
 /// The processes of this repository that carry a run's or a worker's mark.
 fn marked(agency: &Agency) -> Vec<i32> {
     let root = format!("TEOF_ROOT={}", agency.world.repo.display());

@@ -359,18 +359,14 @@ fn earlier_work_is_carried_over_and_its_conflicts_go_to_the_coder() {
     let base = shop.world.git(&["rev-parse", "HEAD"]);
     let rework = json!({"nth": 1, "passes_used": 1, "carry": carry, "findings": [
         {"code": "review.rework", "severity": "high", "message": "bring it up to date"}]});
-    let shop = shop
-        .with("base_commit", json!(base))
-        .with("rework", rework)
-        .with("job", json!("job-1-r1"))
-        .with("branch", json!("agent/codex-1/docs-r1"));
+    let shop = shop.with("base_commit", json!(base)).with("rework", rework);
     shop.coder.on(2, DONE).on(3, &format!("printf 'one\\ntwo\\ndrei\\nthree\\n' > src/code.txt\n{DONE}"));
     let outcome = shop.run("run-2");
     assert_verdict(&outcome, "succeeded");
     assert!(shop.coder.prompt(2).contains("> - bring it up to date"));
     assert!(shop.coder.prompt(2).contains("conflict markers stand in the file"));
     assert!(shop.coder.prompt(3).contains("conflict markers still stand in the file"));
-    assert_eq!(shop.show("agent/codex-1/docs-r1:src/code.txt"), "one\ntwo\ndrei\nthree");
+    assert_eq!(shop.show(&format!("{}:src/code.txt", outcome["commit"].as_str().unwrap())), "one\ntwo\ndrei\nthree");
     assert_eq!(outcome["passes"], 3);
 }
 

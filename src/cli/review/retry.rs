@@ -5,8 +5,13 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::tell::tell;
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::coordinator::state::Phase;
+use crate::coordinator::store;
+use crate::guard::trust;
+use crate::hub::Hub;
+use crate::model::bundle::Bundle;
 use crate::review::bundles;
 
 /// The coder goes on from the reviewed commit, on the target as it is now, with the note as its finding
@@ -28,10 +33,25 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
+    trust::require_person("decide about work")?;
+    can_go_on(hub, &entry.bundle)?;
     let decision = crate::review::retry(hub, &entry, &super::word(app, args.by, Some(args.note))?)?;
     let coordinator = tell(app, &decision)?;
     app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
         format!("{} goes back to the coder", text::safe(&decision.task_id))
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asked before the word is written down: once it is, the result cannot be approved any more.
+fn can_go_on(hub: &Hub, bundle: &Bundle) -> Result<()> {
+    let why = match store::load(hub)?.job(&bundle.job).map(|job| &job.phase) {
+        Some(Phase::Over { ending, .. } | Phase::Settling { ending }) => format!("it is over: {}", ending.as_str()),
+        Some(_) => return Ok(()),
+        None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
+    };
+    Err(Refusal::guard("review.over", format!("nobody can go on with {}", bundle.job))
+        .because(why)
+        .next("have it done as new work: teof coordinator submit --objective \"…\"")
+        .into())
 }

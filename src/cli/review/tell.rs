@@ -5,24 +5,15 @@ use serde_json::{Value, json};
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::coordinator::send::have_done;
-use crate::coordinator::input::{Command, ReviewWord};
-use crate::review::{Decision, Kind};
+use crate::coordinator::input::Command;
+use crate::coordinator::shell::reviews;
+use crate::review::Decision;
 
 /// Tells of a decision and says what came of it: `{ok, text}`, or null while a running coordinator is busy.
 ///
 /// The decision stands, whatever the coordinator makes of it: a person's own order is no job of its.
 pub fn tell(app: &App, decision: &Decision) -> Result<Value> {
-    let word = match decision.decision {
-        Kind::Approved => {
-            let commit = decision.merge_commit.clone().unwrap_or_else(|| decision.reviewed_commit.clone());
-            ReviewWord::Merged { commit }
-        }
-        Kind::Rejected => ReviewWord::Rejected,
-        kind @ (Kind::Retry | Kind::Conflict) => {
-            ReviewWord::Rework { findings: decision.findings.clone(), fresh: kind == Kind::Retry }
-        }
-        Kind::Reverted => return Ok(Value::Null),
-    };
+    let Some(word) = reviews::word(decision) else { return Ok(Value::Null) };
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {

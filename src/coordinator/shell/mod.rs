@@ -17,7 +17,7 @@ mod options;
 mod orders;
 mod perform;
 pub mod publish;
-mod reviews;
+pub mod reviews;
 mod settle;
 mod watch;
 pub mod workers;

@@ -43,6 +43,8 @@ fn a_result_that_a_person_merged_by_hand_is_done_and_the_plan_goes_on() {
     let commit = |step: &str| yard.step(&id, step)["last_run"]["commit"].as_str().unwrap().to_owned();
     yard.world.git(&["merge", "-q", &commit("S1")]);
     yard.finish();
+    let memory = yard.world.lines("memory/log.jsonl");
+    assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "written down, once: {memory:?}");
     let (first, second) = (yard.step(&id, "S1"), yard.step(&id, "S2"));
     assert_eq!(
         (&first["status"], &second["last_run"]["outcome"]),
@@ -145,4 +147,26 @@ fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed()
     assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "{memory:?}");
     assert!(memory[0]["actor"].as_str().unwrap().contains("ann"), "{memory:?}");
     yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_decision_whose_letter_never_came_is_found_and_takes_effect_once() {
+    for (kind, ending) in [("reject", "blocked"), ("retry", "review")] {
+        let (yard, id, job) = reviewed_yard();
+        let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
+        let entry = teof::review::bundles::find(&hub, &job).unwrap();
+        let word = teof::review::Word { by: "ada".into(), note: Some("not so".into()) };
+        // Killed right after it was written down.
+        match kind {
+            "reject" => teof::review::reject(&hub, &entry, &word).unwrap(),
+            _ => teof::review::retry(&hub, &entry, &word).unwrap(),
+        };
+        yard.finish();
+        let step = yard.step(&id, "S1");
+        assert_eq!(step["last_run"]["outcome"], ending, "{kind}: {step}");
+        let calls = yard.ran().len();
+        assert_eq!(calls, if kind == "retry" { 2 } else { 1 }, "{kind}");
+        yard.finish();
+        assert_eq!(yard.ran().len(), calls, "{kind} took effect once");
+    }
 }
