@@ -14,6 +14,7 @@ use git2::{
 
 use super::paths;
 use super::worktrees::note::Note;
+use super::worktrees::registry;
 use crate::base::{Result, Stamp, files};
 
 pub const TRAILER_JOB: &str = "Teof-Job";
@@ -34,6 +35,7 @@ pub struct Checkpoint {
 }
 
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
+    registry::own_folder(git_dir, root)?;
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
     make_durable(&repo)?;
     repo.set_workdir(root, false)?;
@@ -125,6 +127,11 @@ impl Workshop {
         &self.repo
     }
 
+    /// Asked again right before files are written or deleted: the workshop may have been open a while.
+    fn still_ours(&self) -> Result<()> {
+        registry::own_folder(self.repo.path(), &self.root)
+    }
+
     /// The worktree's files over the tree of `parent`; ignored files are not part of it.
     pub fn snapshot(&self, parent: Oid) -> Result<Snapshot> {
         let parent = self.repo.find_commit(parent)?.tree()?;
@@ -144,6 +151,7 @@ impl Workshop {
     /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
     /// nothing of it is lost, and nothing of it gets into the result.
     pub fn commit(&self, branch: &str, parent: Oid, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+        self.still_ours()?;
         let parent = self.repo.find_commit(parent)?;
         let tree = self.repo.find_tree(tree)?;
         let time = Time::new(at.unix(), 0);
@@ -188,6 +196,7 @@ impl Workshop {
 
     /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
     pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
+        self.still_ours()?;
         let commit = self.repo.find_commit(tip)?;
         // First the index, without what it says about files: then none is taken for unchanged.
         self.settle(branch, &commit.tree()?);
@@ -197,6 +206,7 @@ impl Workshop {
 
     /// Brings tracked files of the owned paths back to what `base` has.
     pub fn restore_owned(&self, base: Oid) -> Result<()> {
+        self.still_ours()?;
         let base = self.repo.find_commit(base)?;
         let mut checkout = CheckoutBuilder::new();
         checkout.force().update_index(false);

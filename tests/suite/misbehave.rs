@@ -261,3 +261,72 @@ fn bytes_that_are_no_text_and_lines_that_are_cut_cost_nothing_else() {
     expect(&outcome, "succeeded", "");
     assert_eq!(bench.result(&outcome, "src/code.txt"), "one\ntwo\nthree");
 }
+
+/// A folder of somebody's, with names that git tracks and names that it does not, and what is in it.
+fn victim(bench: &Bench, name: &str) -> std::path::PathBuf {
+    let victim = bench.world.folder().join(name);
+    fs::create_dir_all(victim.join("src")).unwrap();
+    for path in ["diary.txt", "src/code.txt"] {
+        fs::write(victim.join(path), "precious").unwrap();
+    }
+    victim
+}
+
+#[track_caller]
+fn is_untouched(victim: &std::path::Path) {
+    for path in ["diary.txt", "src/code.txt"] {
+        assert_eq!(fs::read_to_string(victim.join(path)).unwrap(), "precious", "{path}");
+    }
+}
+
+/// The same bench with another program, which may name the victim.
+fn attacked(name: &str, script: impl Fn(&str) -> String) -> (Bench, std::path::PathBuf) {
+    let bench = Bench::new("");
+    let victim = victim(&bench, name);
+    let text = format!("{SPEAK}{}\n", script(&victim.display().to_string()));
+    fs::write(bench.world.folder().join("agent.sh"), text).unwrap();
+    (bench, victim)
+}
+
+#[test]
+fn one_that_puts_a_link_in_its_worktrees_place_has_nothing_done_through_it() {
+    for stages in [json!(["planner", "coder"]), json!(["coder"])] {
+        let (mut bench, victim) =
+            attacked("victim", |to| format!("W=$PWD; cd /; rm -rf \"$W\"; ln -s '{to}' \"$W\"; result done"));
+        bench.order["stages"] = stages;
+        let outcome = bench.run();
+        assert!(codes(&outcome).contains(&"git.replaced"), "{outcome:#}");
+        assert_ne!(outcome["verdict"], "succeeded", "{outcome:#}");
+        is_untouched(&victim);
+    }
+}
+
+#[test]
+fn one_that_puts_a_link_in_the_place_of_all_worktrees_has_nothing_done_through_it() {
+    let (mut bench, victim) = attacked("other/job-1", |to| {
+        format!(
+            "P=$(dirname \"$PWD\"); cd /; mv \"$P\" \"$P-old\"; ln -s \"$(dirname '{to}')\" \"$P\"
+            cp \"$P-old/job-1/.git\" \"$P/job-1/.git\"; result done"
+        )
+    });
+    bench.order["stages"] = json!(["planner", "coder"]);
+    let outcome = bench.run();
+    assert!(codes(&outcome).contains(&"git.replaced"), "{outcome:#}");
+    is_untouched(&victim);
+}
+
+#[test]
+fn one_that_points_gits_file_about_its_worktree_elsewhere_has_the_next_attempt_refused() {
+    let (bench, victim) = attacked("victim", |to| {
+        format!("G=$(git rev-parse --absolute-git-dir); echo '{to}/.git' > \"$G/gitdir\"; exit 1")
+    });
+    bench.run();
+    let args = ["foreman", "run", "_report/agent/manager/manifests/manifest-1.json", "--execute", "--run", "run-2"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_teof"));
+    bench.world.clear(&mut command);
+    command.args(args).current_dir(&bench.world.repo).output().unwrap();
+    let outcome = fs::read(bench.world.repo.join(".git/teof/runs/run-2.json")).unwrap();
+    let outcome: Value = serde_json::from_slice(&outcome).unwrap();
+    assert!(codes(&outcome).contains(&"worktree.not_ours"), "{outcome:#}");
+    is_untouched(&victim);
+}

@@ -8,7 +8,7 @@ pub mod clean;
 pub mod note;
 mod prepare;
 pub mod ready;
-mod registry;
+pub(super) mod registry;
 mod seen;
 
 use std::path::PathBuf;

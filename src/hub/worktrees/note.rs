@@ -26,6 +26,10 @@ pub struct Note {
     /// The digest of the set-up's lines that were run here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<String>,
+    /// The inodes of the worktree's folder and of the one it lies in, as they were when it was made.
+    /// Without the device: its number may be another one after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folders: Option<(u64, u64)>,
     /// Files that were copied in: no commit of ours ever holds them.
     pub copied: BTreeSet<String>,
 }

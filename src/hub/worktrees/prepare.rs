@@ -35,7 +35,10 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let (branch, base, checkpoints) = choose_branch(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
     let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there() && w.is_whole()) {
-        Some(ours) => reuse(&mut place, ours, wanted)?,
+        Some(ours) => {
+            in_home(hub, ours)?;
+            reuse(&mut place, ours, wanted)?
+        }
         None => false,
     };
     if !reused {
@@ -43,8 +46,22 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     }
     let old = Note::read(&place.git_dir);
     let made_at = old.made_at.or(Some(hub.now()));
-    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, ..old }.write(&place.git_dir)?;
+    let folders = old.folders.or_else(|| registry::folders_of(&place.root));
+    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, ..old }.write(&place.git_dir)?;
     Ok(place)
+}
+
+/// Git's file about a worktree can be edited to name any folder: only those in the home are ours.
+fn in_home(hub: &Hub, found: &Registered) -> Result<()> {
+    let home = home(hub)?;
+    if home.canonicalize().is_ok_and(|home| found.root.parent() == Some(&home)) {
+        return Ok(());
+    }
+    Err(Refusal::guard("worktree.not_ours", format!("{} is no worktree of teof's", found.root.display()))
+        .because(format!("it does not lie in {}; nothing there was touched", home.display()))
+        .next(format!("see who changed {}", found.git_dir.join("gitdir").display()))
+        .next("put the worktree right: git worktree repair <its folder>")
+        .into())
 }
 
 /// Never the main branch, never another seat's: only `agent/<seat>/…`.
@@ -158,16 +175,25 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     let git = hub.git();
     let branch = format!("refs/heads/{}", place.branch);
     // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
-    git.run(&["update-ref", &branch, &tip])?;
+    // Only from what was seen: a branch that somebody moves or makes meanwhile is not taken from them.
+    let old = if place.checkpoints.is_empty() && git.run(&["rev-parse", "-q", "--verify", &branch]).is_err() {
+        Oid::ZERO_SHA1.to_string()
+    } else {
+        tip.clone()
+    };
+    git.run(&["update-ref", &branch, &tip, &old])?;
     // --force: an earlier worktree of this job may still be registered on the branch, its folder gone.
-    git.run(&["worktree", "add", "--force", "--lock", "--reason", &reason, "--quiet", root, &place.branch])?;
-    let canonical = place.root.canonicalize()?;
+    // --no-checkout: git would run the repository's own filters on what it writes.
+    let add = ["worktree", "add", "--force", "--no-checkout", "--lock", "--reason", &reason, "--quiet"];
+    git.run(&[&add[..], &[root, &place.branch]].concat())?;
+    // Without links from here on: one that is found in it later was put there.
+    place.root = place.root.canonicalize()?;
     place.git_dir = registry::all(&hub.common_dir)
         .into_iter()
-        .find(|w| w.root == place.root || w.root == canonical)
+        .find(|w| w.root == place.root)
         .map(|w| w.git_dir)
         .context("git made no worktree")?;
-    Ok(())
+    place.workshop()?.reset(&place.branch, place.tip())
 }
 
 #[cfg(test)]
@@ -263,6 +289,18 @@ mod tests {
         fs::remove_dir_all(&first.root).unwrap();
         let again = world.prepare("job-1", "run-2");
         assert_eq!(fs::read_to_string(again.root.join("code/a")).unwrap(), "2");
+    }
+
+    #[test]
+    fn no_filter_of_the_repository_runs_when_a_worktree_is_made() {
+        let world = World::new();
+        let ran = world.hub.common_dir.join("ran");
+        let git = world.hub.git();
+        git.run(&["config", "filter.evil.smudge", &format!("touch '{}'; cat", ran.display())]).unwrap();
+        fs::write(world.hub.common_dir.join("info/attributes"), "code/* filter=evil\n").unwrap();
+        let place = world.prepare("job-1", "run-1");
+        assert_eq!(fs::read_to_string(place.root.join("code/a")).unwrap(), "1");
+        assert!(!ran.exists());
     }
 
     #[test]

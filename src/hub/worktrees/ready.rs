@@ -8,6 +8,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path};
 
+use anyhow::Context;
+use git2::Repository;
+
 use super::Place;
 use super::note::Note;
 use crate::base::{Refusal, Result, files};
@@ -32,8 +35,8 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
     if wanted.len() > MOST {
         return Err(not_copied("too many files", &format!("{} are named; at most {MOST} are copied", wanted.len())));
     }
-    let workshop = place.workshop()?;
-    let tree = workshop.repo().find_commit(place.tip())?.tree()?;
+    let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
+    let tree = repo.find_commit(place.tip())?.tree()?;
     let (mut copies, mut left_out) = (Vec::new(), Vec::new());
     for path in wanted {
         let source = files::within(&hub.root, path)?;

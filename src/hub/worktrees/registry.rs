@@ -7,6 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::note::Note;
+use crate::base::{Refusal, Result};
+
 /// How long, and in which steps, a lock file of git's is watched before it counts as left over.
 const STALE_AFTER: u32 = 20;
 const STALE_STEP: Duration = Duration::from_millis(100);
@@ -59,6 +62,52 @@ pub fn branch_in(head: &Path) -> Option<String> {
 pub fn root_of(git_dir: &Path) -> Option<PathBuf> {
     let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
     Path::new(link.trim_end()).parent().map(Path::to_owned)
+}
+
+/// The inodes of a worktree's folder and of the one it lies in; `None` when a link leads to either.
+pub fn folders_of(root: &Path) -> Option<(u64, u64)> {
+    let inode = |path: &Path| fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| found.ino());
+    Some((inode(root)?, inode(root.parent()?)?))
+}
+
+/// Whether a folder still is the one that was made as this worktree: asked before anything there is
+/// written or deleted. Who works there can put a link in its place, or in that of a folder above it.
+///
+/// # Errors
+/// `git.replaced` when it is another one, or when that cannot be told.
+pub fn own_folder(git_dir: &Path, root: &Path) -> Result<()> {
+    let Some(why) = replaced(git_dir, root) else { return Ok(()) };
+    Err(Refusal::guard("git.replaced", format!("{} is not the folder that was made as a worktree", root.display()))
+        .because(format!("{why}; nothing there was touched"))
+        .next("see what is there now, and put the worktree back in its place or delete what replaced it")
+        .into())
+}
+
+fn replaced(git_dir: &Path, root: &Path) -> Option<&'static str> {
+    let Some(now) = folders_of(root) else { return Some("a link or a file is in its place") };
+    if !root.canonicalize().is_ok_and(|canonical| canonical == root) {
+        return Some("a link leads to it");
+    }
+    match Note::read(git_dir).folders {
+        Some(made) if made != now => Some("another folder is in its place"),
+        // Whatever became of the `.git` in it: a guard looks at that.
+        Some(_) => None,
+        None if leads_to(root, git_dir) => None,
+        None => Some("its .git leads elsewhere"),
+    }
+}
+
+fn leads_to(root: &Path, git_dir: &Path) -> bool {
+    let dot_git = root.join(".git");
+    let linked = match fs::symlink_metadata(&dot_git) {
+        Ok(found) if found.is_dir() => Some(dot_git),
+        Ok(found) if found.is_file() => fs::read_to_string(&dot_git)
+            .ok()
+            .and_then(|text| Some(root.join(text.trim_end().strip_prefix("gitdir: ")?))),
+        _ => None,
+    };
+    let canonical = |path: &Path| path.canonicalize().ok();
+    linked.and_then(|linked| canonical(&linked)).is_some_and(|linked| Some(linked) == canonical(git_dir))
 }
 
 /// All linked worktrees of the repository.
