@@ -6,13 +6,13 @@
 use std::fmt;
 
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::pipeline::{REVIEWER, TESTER};
 use crate::base::text;
 use crate::guard::secrets;
-use crate::model::command::Command;
+use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::outcome::Finding;
 
@@ -28,6 +28,8 @@ const MAX_ENTRIES: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub analysis: String,
+    /// As they are run; what is written of them has no secrets.
+    #[serde(serialize_with = "without_secrets")]
     pub commands: Vec<Command>,
     pub receipts: Vec<String>,
     /// The tester's and the reviewer's: whether the work may pass.
@@ -101,6 +103,35 @@ fn finding(value: &Value, role: &str) -> Result<Finding, String> {
         Some(line) => found.at(line),
         None => found,
     })
+}
+
+fn without_secrets<S: Serializer>(commands: &[Command], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(commands.iter().map(redacted))
+}
+
+/// Every text in a command, without secrets.
+fn redacted(command: &Command) -> Command {
+    let of = |text: &Option<String>| text.as_deref().map(secrets::redact);
+    Command {
+        program: match &command.program {
+            Program::Argv(argv) => Program::Argv(argv.iter().map(|word| secrets::redact(word)).collect()),
+            Program::Shell(line) => Program::Shell(secrets::redact(line)),
+        },
+        label: of(&command.label),
+        description: of(&command.description),
+        cwd: of(&command.cwd),
+        env: command.env.iter().map(|(name, value)| (secrets::redact(name), env_value(name, value))).collect(),
+        timeout: command.timeout,
+    }
+}
+
+/// The name may be what gives a value away.
+fn env_value(name: &str, value: &str) -> String {
+    let pair = format!("{name}={value}");
+    match secrets::redact(&pair) == pair {
+        true => value.to_owned(),
+        false => "[redacted]".to_owned(),
+    }
 }
 
 /// Safe to keep and to show, without secrets.
@@ -241,6 +272,19 @@ mod tests {
         ] {
             assert!(parse(&said, REVIEWER).is_err(), "{said:.200}");
         }
+    }
+
+    #[test]
+    fn what_is_written_of_a_command_has_no_secret_and_what_runs_is_as_it_was() {
+        let token = ["ghp_", "aB3dE5gH7jK9mN1pQ3sT5vX7zB9dF1hJ3lN5"].concat();
+        let said = format!(
+            r#"{{"analysis": "", "receipts": [], "commands": ["curl {token}", ["curl", "{token}"],
+                {{"cmd": "ls", "label": "{token}", "description": "{token}", "cwd": "{token}", "env": {{"{token}": "{token}"}}}}]}}"#
+        );
+        let answer = parse(&said, CODER).unwrap();
+        assert_eq!(answer.commands[0].to_string(), format!("curl {token}"));
+        let written = serde_json::to_string(&answer).unwrap();
+        assert!(!written.contains(&token) && written.contains("redacted"), "{written}");
     }
 
     #[test]

@@ -172,8 +172,9 @@ fn told(wanted: &Talk, conclusion: &Conclusion, report: &Report) -> Called {
     };
     Called {
         agent: wanted.agent.name.clone(),
-        model: conclusion.model.clone().or_else(|| wanted.model.map(str::to_owned)),
-        session: conclusion.session.clone().or(chosen),
+        model: conclusion.model.as_deref().or(wanted.model).map(secrets::redact),
+        // Redacted it would name no session: one that looks like a secret is not gone on with.
+        session: conclusion.session.clone().or(chosen).filter(|id| secrets::redact(id) == *id),
         prompt_sha256: digest::sha256(wanted.prompt.as_bytes()),
         outcome: secrets::redact(&outcome),
         duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -183,7 +184,7 @@ fn told(wanted: &Talk, conclusion: &Conclusion, report: &Report) -> Called {
         tail: tail(&conclusion.text),
         errors_tail: report.errors.as_ref().map_or(String::new(), shown),
         warnings: conclusion.warnings.iter().map(|warning| secrets::redact(warning)).collect(),
-        tools: conclusion.tools.clone(),
+        tools: conclusion.tools.iter().map(|(tool, times)| (secrets::redact(tool), *times)).collect(),
         ended: names(&report.ended),
     }
 }
