@@ -51,7 +51,8 @@ impl Usage {
     pub fn plus(self, other: Usage) -> Usage {
         let cost_usd = match (self.cost_usd, other.cost_usd) {
             (None, None) => None,
-            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+            // No finite sum would be no cost at all in JSON.
+            (a, b) => Some((a.unwrap_or(0.0) + b.unwrap_or(0.0)).min(f64::MAX)),
         };
         Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
