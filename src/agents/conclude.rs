@@ -89,7 +89,7 @@ impl Reading {
             verdict,
             session: story.session,
             model: story.model,
-            text: if format == Format::Text { beside.trim().to_owned() } else { said },
+            text: if format == Format::Text { String::from_utf8_lossy(&story.plain).trim().to_owned() } else { said },
             usage: story.usage,
             warnings: story.warnings,
             tools: story.tools,
@@ -127,6 +127,11 @@ impl Judge<'_> {
     fn failed(&self, end: &End) -> Verdict {
         let error = end.error.as_deref().unwrap_or("it reports a failure");
         let kind = if end.kind == Kind::Other { self.kind_of_exit().unwrap_or(Kind::Other) } else { end.kind };
+        // The refusal of an account tells more than a text that nobody knows.
+        let kind = match kind {
+            Kind::Other | Kind::Service if self.story.limit.as_ref().is_some_and(|limit| limit.rejected) => Kind::Limit,
+            kind => kind,
+        };
         self.failure(kind, &failure::why(error), error)
     }
 
@@ -185,9 +190,10 @@ impl Judge<'_> {
     /// The time that was given as a number counts more than one in words, and both more than a guess.
     fn limited(&self, why: &str, said: &str) -> Verdict {
         let structured = self.story.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets_at);
+        let latest = self.now.plus(limits::LONGEST);
         let until =
             structured.or_else(|| limits::until(said, self.now)).or_else(|| limits::until(self.stderr, self.now));
-        Verdict::RateLimited { until: until.map(|at| at.max(self.now).plus(MARGIN)), why: line(why) }
+        Verdict::RateLimited { until: until.map(|at| at.clamp(self.now, latest).plus(MARGIN)), why: line(why) }
     }
 
     /// No events: the exit decides, then the evidence.

@@ -11,7 +11,7 @@ use crate::base::Stamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Nobody waits longer than that on a word; also keeps sums of times in range.
-const LONGEST: u64 = 40 * 24 * 3600;
+pub const LONGEST: Duration = Duration::from_secs(40 * 24 * 3600);
 
 /// Whether an error's text says that the account may do no more for now.
 pub fn speaks_of_one(text: &str) -> bool {
@@ -111,7 +111,7 @@ fn dated(month: u32, day: u32, rest: &str, now: Stamp) -> Option<Stamp> {
         // Without a year it is the next such day.
         None => on(this_year).filter(|at| *at > now).or_else(|| on(this_year + 1)),
     }
-    .filter(|at| at.since(now).as_secs() <= LONGEST)
+    .filter(|at| at.since(now) <= LONGEST)
 }
 
 fn month_and_day(text: &str) -> Option<(u32, u32, &str)> {
@@ -160,7 +160,7 @@ fn span(text: &str) -> Option<Duration> {
         rest = after[unit..].trim_start_matches([',', ' ']);
         rest = rest.strip_prefix("and ").unwrap_or(rest);
     }
-    (found && total <= LONGEST as f64).then(|| Duration::from_secs(total.ceil() as u64))
+    (found && total <= LONGEST.as_secs_f64()).then(|| Duration::from_secs(total.ceil() as u64))
 }
 
 fn decimal(text: &str) -> Option<(f64, &str)> {

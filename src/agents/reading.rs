@@ -47,8 +47,10 @@ pub(super) struct Story {
     pub meaningful: u64,
     /// Lines that were printed, of whatever sort.
     pub lines: u64,
-    /// The end of what is no part of the stream; the text itself where the format is text.
+    /// The end of what is no part of the stream.
     pub beside: Vec<u8>,
+    /// All that was printed, where the format is text.
+    pub plain: Vec<u8>,
 }
 
 /// How a turn ended, in the agent's own words.
@@ -120,6 +122,7 @@ fn read(frame: Frame<'_>, format: Format, reader: &mut Reader, story: &mut Story
             if !line.trim_ascii().is_empty() {
                 tell(Event::Progress);
             }
+            story.plain(line);
             story.beside(line);
         }
         Frame::Line(line) => {
@@ -204,11 +207,19 @@ impl Story {
     }
 
     fn beside(&mut self, line: &[u8]) {
-        let line = &line[line.len().saturating_sub(MAX_BESIDE)..];
-        self.beside.extend_from_slice(line);
-        self.beside.push(b'\n');
-        if self.beside.len() > 2 * MAX_BESIDE {
-            self.beside.drain(..self.beside.len() - MAX_BESIDE);
-        }
+        add_line(&mut self.beside, line, MAX_BESIDE);
+    }
+
+    fn plain(&mut self, line: &[u8]) {
+        add_line(&mut self.plain, line, MAX_ANSWER);
+    }
+}
+
+/// Keeps at least the last `max` bytes, and at most twice as many.
+fn add_line(kept: &mut Vec<u8>, line: &[u8], max: usize) {
+    kept.extend_from_slice(&line[line.len().saturating_sub(max)..]);
+    kept.push(b'\n');
+    if kept.len() > 2 * max {
+        kept.drain(..kept.len() - max);
     }
 }

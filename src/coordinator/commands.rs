@@ -1,8 +1,9 @@
 //! What operators may say, and what it changes.
 
 use super::input::{Action, Command, Decision, Effect, How};
-use super::state::{Submission, Wish, Word};
+use super::state::{Phase, Submission, Wish, Word};
 use super::step::Turn;
+use crate::model::outcome::Verdict;
 
 /// How many commands are remembered as done.
 const HANDLED: usize = 500;
@@ -41,10 +42,7 @@ impl Turn<'_> {
                 self.state.paused = Some(word);
                 Ok("nothing new starts until it is resumed; what runs goes on".into())
             }
-            Command::Resume { task: None } => match self.state.paused.take() {
-                Some(_) => Ok("work is chosen again".into()),
-                None => Err("it was not paused".into()),
-            },
+            Command::Resume { task: None } => self.resume(),
             Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
                 Some(_) => Ok(format!("{task} may be chosen again")),
                 None => Err(format!("{task} was not skipped")),
@@ -69,6 +67,29 @@ impl Turn<'_> {
                 }
                 None => Err("the breaker is not open".into()),
             },
+        }
+    }
+
+    /// Takes back a pause, and the suspensions of agents: a person knows better than a time that an agent named.
+    fn resume(&mut self) -> Result<String, String> {
+        let paused = self.state.paused.take().is_some();
+        let agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
+        let now = self.now;
+        for job in &mut self.state.jobs {
+            let rests = job.last.as_ref().is_some_and(|last| last.verdict == Some(Verdict::Paused));
+            if rests && job.work.agents.iter().any(|agent| agents.contains(agent)) {
+                job.phase = match job.phase.clone() {
+                    Phase::Waiting { until } => Phase::Waiting { until: until.min(now) },
+                    other => other,
+                };
+            }
+        }
+        let called = format!("no longer suspended: {}", agents.join(", "));
+        match (paused, agents.is_empty()) {
+            (true, true) => Ok("work is chosen again".into()),
+            (true, false) => Ok(format!("work is chosen again; {called}")),
+            (false, false) => Ok(called),
+            (false, true) => Err("it was not paused, and no agent is suspended".into()),
         }
     }
 
@@ -168,6 +189,7 @@ fn name(command: &Command) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::Suspension;
     use super::super::{Input, Rules, State, step};
     use super::*;
     use crate::base::Stamp;
@@ -200,6 +222,16 @@ mod tests {
         assert!(!ok && text.contains("full"), "{text}");
         assert!(say(&mut state, "cancel", Command::Cancel { target: "A-3".into(), now: false }).0);
         assert!(say(&mut state, "c11", submit(10)).0);
+    }
+
+    #[test]
+    fn resume_lifts_the_suspensions_of_agents() {
+        let mut state = begun();
+        assert!(!say(&mut state, "a", Command::Resume { task: None }).0);
+        let suspension = Suspension { until: Stamp::from_unix(9_000_000), reason: "limit".into() };
+        state.suspended.insert("claude".into(), suspension);
+        let (ok, text) = say(&mut state, "b", Command::Resume { task: None });
+        assert!(ok && text.contains("claude") && state.suspended.is_empty(), "{text}");
     }
 
     #[test]

@@ -35,6 +35,36 @@ fn why(verdict: &Verdict) -> &str {
 }
 
 #[test]
+fn a_plain_answer_is_kept_whole() {
+    let said = format!("{{\"first\": \"{}\"}}", "word\n".repeat(100_000));
+    let done = conclude(Format::Text, said.as_bytes(), 64 << 10, None, &Exit::Code(0), "", now());
+    assert!(done.text == said, "{} bytes of {}", done.text.len(), said.len());
+}
+
+#[test]
+fn a_refusal_of_the_account_counts_before_a_text_that_nobody_knows_and_no_time_is_too_far() {
+    let failed = |resets: u64, said: &str| {
+        let stream = format!(
+            "{{\"type\":\"rate_limit_event\",\"rate_limit_info\":{{\"status\":\"rejected\",\"resetsAt\":{resets}}}}}\n\
+             {{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":{said:?}}}\n"
+        );
+        let done = conclude(Format::Claude, stream.as_bytes(), 64 << 10, None, &Exit::Code(1), "", now());
+        match done.verdict {
+            Verdict::RateLimited { until, .. } => until.unwrap().since(now()).as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(failed(now().plus(std::time::Duration::from_secs(3600)).unix().cast_unsigned(), "Out of usage"), 3660);
+    assert_eq!(failed(99_999_999_999, "limit reached"), 40 * 24 * 3600 + 60);
+}
+
+#[test]
+fn costs_never_add_up_to_none() {
+    let most = usage(0, 0, 0, Some(f64::MAX));
+    assert_eq!(most.plus(most).cost_usd, Some(f64::MAX));
+}
+
+#[test]
 fn a_success_has_its_answer_its_session_and_its_costs() {
     let done = ended("claude-done", 0);
     assert_eq!(done.verdict, Verdict::Succeeded);
