@@ -1,5 +1,7 @@
 //! Whether the result of a run may stand, whatever its commands said: guards and tests.
 
+use std::collections::BTreeSet;
+
 use super::bench::Bench;
 use super::report::{DiffReport, End, Report, StageReport};
 use super::shift::Shift;
@@ -10,6 +12,7 @@ use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit};
 use crate::hub::Hub;
 use crate::model::bundle::File;
 use crate::model::command::Command;
+use crate::model::order::Order;
 use crate::model::outcome::{Finding, Verdict};
 
 /// Holds the commit to the order's guardrails; the findings go into the report.
@@ -50,9 +53,18 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
     let diff =
         DiffReport { files: found.changes.len(), added: found.added, removed: found.removed, limit: rules.diff_limit };
     let mut findings = found.findings;
-    findings.extend(hub.branch().map_or(Ok(None), |target| result::landed(&place.git_dir, place.base, &target))?);
+    for target in targets(hub, &report.work.order) {
+        let old = dotgit::target_before(before, &target);
+        findings.extend(result::landed(&place.git_dir, place.base, &target, old)?);
+    }
     (report.diff, report.files) = (Some(diff), files);
     Ok(findings)
+}
+
+/// The branches that only people and the coordinator move: the order's target, and the record's, which
+/// is another one when the record has a branch of its own.
+pub fn targets(hub: &Hub, order: &Order) -> BTreeSet<String> {
+    hub.branch().into_iter().chain(Some(order.target_branch.clone())).filter(|name| !name.is_empty()).collect()
 }
 
 /// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once

@@ -121,7 +121,10 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     if let Some(end) = setup::make_ready(hub, report, &bench, &mut watch, request.unattended, say)? {
         return Ok(end);
     }
-    let before = dotgit::surroundings(&hub.common_dir, &git_dir);
+    let mut before = dotgit::surroundings(&hub.common_dir, &git_dir);
+    for target in judge::targets(hub, &work.order) {
+        dotgit::note_target(&hub.common_dir, &target, &mut before);
+    }
 
     let end = if report.by_agents() {
         agents_work(hub, report, &bench, &mut watch, &before, say)?

@@ -330,3 +330,30 @@ fn one_that_points_gits_file_about_its_worktree_elsewhere_has_the_next_attempt_r
     assert!(codes(&outcome).contains(&"worktree.not_ours"), "{outcome:#}");
     is_untouched(&victim);
 }
+
+#[test]
+fn one_that_merges_deletes_or_rewrites_the_target_is_seen_however_it_does_it() {
+    let cherry = "git commit -qam mine; c=$(git rev-parse HEAD); git reset -q --hard HEAD~1
+        GIT_COMMITTER_DATE=2020-01-01T00:00:00Z git cherry-pick $c >/dev/null
+        git update-ref refs/heads/main HEAD";
+    let orphan = "git update-ref refs/heads/main $(git commit-tree -m evil $(git write-tree))";
+    for (script, code) in
+        [(cherry, "git.merged"), (orphan, "git.target_lost"), ("git update-ref -d refs/heads/main", "git.target_lost")]
+    {
+        let who = "git config user.name Me; git config user.email me@example.invalid";
+        let outcome = Bench::new(&format!("{who}\necho three >> src/code.txt\n{script}\nresult done")).run();
+        assert!(codes(&outcome).contains(&code), "{script}: {outcome:#}");
+    }
+}
+
+#[test]
+fn settings_that_git_executes_and_exclusions_do_not_change_unseen() {
+    let outcome = Bench::new(
+        "echo three >> src/code.txt; git config pager.log evil; git config user.name Me
+        echo '*.rs' >> $(git rev-parse --git-common-dir)/info/exclude; result done",
+    )
+    .run();
+    let found = outcome["findings"].to_string();
+    assert!(found.contains("config pager.log") && found.contains("info/exclude"), "{outcome:#}");
+    assert!(!found.contains("user.name"), "{outcome:#}");
+}

@@ -18,6 +18,9 @@ const MAX_POINTER: u64 = 8 * 1024;
 const MAX_WATCHED: u64 = 4 * 1024 * 1024;
 const MAX_PACKED: u64 = 64 * 1024 * 1024;
 
+/// Branches are noted among the surroundings, but others may move them: no difference counts by itself.
+const TARGET: &str = "target ";
+
 /// Checks the links between worktree and git dir, and the branch that is checked out.
 pub fn check(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -57,9 +60,12 @@ pub fn surroundings(common_dir: &Path, git_dir: &Path) -> Surroundings {
     for config in [common_dir.join("config"), git_dir.join("config.worktree")] {
         watch_config(&config, &mut found);
     }
-    for file in ["info/attributes", "info/grafts", "objects/info/alternates", "shallow"] {
+    for file in
+        ["info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout", "objects/info/alternates", "shallow"]
+    {
         watch_file(common_dir, file, &mut found);
     }
+    watch_file(git_dir, "info/sparse-checkout", &mut found);
     for folder in ["hooks", "refs/replace"] {
         watch_folder(common_dir, folder, &mut found);
     }
@@ -73,6 +79,20 @@ pub fn surroundings(common_dir: &Path, git_dir: &Path) -> Surroundings {
     found
 }
 
+/// Notes where a branch is that results are merged into, for [`target_before`].
+pub fn note_target(common_dir: &Path, branch: &str, found: &mut Surroundings) {
+    let tip =
+        git2::Repository::open_bare(common_dir).and_then(|repo| repo.refname_to_id(&format!("refs/heads/{branch}")));
+    if let Ok(tip) = tip {
+        found.insert(format!("{TARGET}{branch}"), tip.to_string());
+    }
+}
+
+/// Where the branch was before the work began, if it was noted.
+pub fn target_before(before: &Surroundings, branch: &str) -> Option<git2::Oid> {
+    before.get(&format!("{TARGET}{branch}"))?.parse().ok()
+}
+
 /// What appeared, changed or went away between two looks.
 pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
@@ -81,32 +101,19 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
         let found = if name.starts_with("hooks/") || name.starts_with("config") {
             Finding::high("git.surroundings", "", format!("{message} may execute it"))
         } else {
-            Finding::medium("git.surroundings", "", format!("{message} may show history differently"))
+            Finding::medium("git.surroundings", "", format!("{message} may show history or files differently"))
         };
         found.hint("look at it in the repository's git dir before you run git there")
     };
+    let names = names.filter(|name| !name.starts_with(TARGET));
     names.filter(|name| before.get(*name) != after.get(*name)).map(found).collect()
 }
 
-/// Settings that execute something, or that change what git reads.
+/// Every setting but those that people and git change in everyday work and that execute nothing: which
+/// ones git executes grows with each version of it.
 fn matters(name: &str) -> bool {
-    const SECTIONS: [&str; 9] =
-        ["filter.", "diff.", "merge.", "alias.", "include.", "includeif.", "credential.", "url.", "remote."];
-    const KEYS: [&str; 12] = [
-        "core.hookspath",
-        "core.fsmonitor",
-        "core.worktree",
-        "core.attributesfile",
-        "core.excludesfile",
-        "core.sshcommand",
-        "core.gitproxy",
-        "core.editor",
-        "core.pager",
-        "core.bare",
-        "gpg.program",
-        "extensions.worktreeconfig",
-    ];
-    SECTIONS.iter().any(|section| name.starts_with(section)) || KEYS.contains(&name)
+    const EVERYDAY: [&str; 6] = ["advice.", "branch.", "color.", "gc.", "maintenance.", "user."];
+    name == "gc.recentobjectshook" || !EVERYDAY.iter().any(|section| name.starts_with(section))
 }
 
 fn watch_config(path: &Path, found: &mut Surroundings) {

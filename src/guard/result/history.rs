@@ -36,21 +36,40 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
     ))
 }
 
-/// Finds commits of the worker that are on `target` already: nothing is merged without a person.
+/// Finds commits of the worker that are on `target` already (nothing is merged without a person), and a
+/// target that was deleted or rewritten since it was at `before`.
 ///
 /// The worker's own commits are those that the worktree's reflog calls so. Other git processes move the
 /// target meanwhile, and a worker may check it out: neither makes a commit its own.
-pub fn landed(worktree: &Repository, base: Oid, target: &str) -> Result<Option<Finding>> {
-    let Ok(tip) = worktree.refname_to_id(&format!("refs/heads/{target}")) else { return Ok(None) };
-    let Ok(reflog) = worktree.reflog("HEAD") else { return Ok(None) };
+pub fn landed(worktree: &Repository, base: Oid, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
     let within = |tip, id| tip == id || worktree.graph_descendant_of(tip, id).unwrap_or(false);
-    let own = |entry: &git2::ReflogEntry| entry.message_bytes().is_some_and(|message| message.starts_with(b"commit"));
-    let landed = reflog.iter().filter(own).map(|entry| entry.id_new());
-    let Some(id) = landed.filter(|id| !within(base, *id)).find(|id| within(tip, *id)) else { return Ok(None) };
-    Ok(Some(
-        Finding::high("git.merged", "", format!("{target} holds the commit {id}, which was made in the worktree"))
-            .hint(format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}")),
-    ))
+    let lost = |what: &str, old: Oid| {
+        Finding::medium("git.target_lost", "", format!("{target} was {what} while the worker ran; it was at {old}"))
+            .hint(format!("if nobody meant it, put it back: git branch -f {target} {old}"))
+    };
+    let Ok(tip) = worktree.refname_to_id(&format!("refs/heads/{target}")) else {
+        return Ok(before.map(|old| lost("deleted", old)));
+    };
+    let known = |id: Oid| within(base, id) || before.is_some_and(|old| within(old, id));
+    if let Ok(reflog) = worktree.reflog("HEAD") {
+        let made = reflog.iter().filter(|entry| makes(entry.message_bytes().unwrap_or_default()));
+        let own = made.map(|entry| entry.id_new());
+        if let Some(id) = own.filter(|id| !known(*id)).find(|id| within(tip, *id)) {
+            let message = format!("{target} holds the commit {id}, which was made in the worktree");
+            let hint = format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}");
+            return Ok(Some(Finding::high("git.merged", "", message).hint(hint)));
+        }
+    }
+    Ok(before.filter(|old| !within(tip, *old)).map(|old| lost("rewritten", old)))
+}
+
+/// Whether a reflog's line is about a commit that was made, and not one that was only gone to.
+fn makes(message: &[u8]) -> bool {
+    const MAKES: [&[u8]; 5] = [b"commit", b"cherry-pick", b"revert", b"am", b"rebase"];
+    const GOES: [&[u8]; 4] = [b"rebase (start)", b"rebase (finish)", b"rebase (abort)", b"rebase: "];
+    let merges = || message.windows(10).any(|part| part == b"Merge made");
+    (MAKES.iter().any(|word| message.starts_with(word)) || merges())
+        && !GOES.iter().any(|word| message.starts_with(word))
 }
 
 fn parents(commit: &[u8]) -> impl Iterator<Item = Oid> + '_ {

@@ -111,10 +111,10 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     Ok(Report { tip: tip.to_string(), changes, added, removed, ignored: left.ignored, findings })
 }
 
-/// Whether the worker moved `target` to what it made; `git_dir` is the worktree's own.
-pub fn landed(git_dir: &Path, base: Oid, target: &str) -> Result<Option<Finding>> {
+/// Whether the worker moved `target` to what it made, or away from `before`; `git_dir` is the worktree's own.
+pub fn landed(git_dir: &Path, base: Oid, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
-    history::landed(&repo, base, target)
+    history::landed(&repo, base, target, before)
 }
 
 /// The repository as objects and branches: no worktree, no index, no attributes.
