@@ -5,10 +5,13 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal};
+
+use super::family::Family;
 
 /// More than that is no answer.
 const MAX_ANSWER: u64 = 64 << 10;
@@ -30,18 +33,25 @@ pub enum Answer {
     NotStarted(String),
 }
 
-/// Runs `argv` in `folder` with exactly this environment and no stdin, for at most `patience`. Whatever is left
-/// of its process group is ended.
+/// By which variable the family of one question is known, wherever its members went.
+const MARK: &str = "TEOF_ASKED";
+/// How often what is left of a family is looked for: members may be born while others are ended.
+const LOOKS: usize = 10;
+
+/// Runs `argv` in `folder` with this environment and a mark, and no stdin, for at most `patience`. Whatever is
+/// left of its family is ended, in its process group or not.
 pub fn ask(argv: &[String], folder: &Path, env: &[(String, String)], patience: Duration) -> Answer {
     let Some((program, args)) = argv.split_first() else {
         return Answer::NotStarted("no program was named".to_owned());
     };
+    let mark = fresh_mark();
     let mut command = Command::new(program);
     command
         .args(args)
         .current_dir(folder)
         .env_clear()
         .envs(env.iter().map(|(name, value)| (name, value)))
+        .env(MARK, &mark)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -52,6 +62,7 @@ pub fn ask(argv: &[String], folder: &Path, env: &[(String, String)], patience: D
     };
     let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
     let status = wait(&mut child, patience);
+    end_family(&child, mark);
     end_group(&child);
     let _ = child.wait();
     let said = |from: &Receiver<Vec<u8>>| {
@@ -81,6 +92,27 @@ fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
             Ok(None) if Instant::now() < until => std::thread::sleep(TICK),
             _ => return None,
         }
+    }
+}
+
+/// No other question has it.
+fn fresh_mark() -> String {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{}-{since}-{}", std::process::id(), ASKED.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Before the child is waited for: until then its pid is nobody else's.
+fn end_family(child: &Child, mark: String) {
+    let root = Some(child.id().cast_signed());
+    let family = Family { root, marks: vec![(MARK.to_owned(), mark)], adopted_except: None };
+    for _ in 0..LOOKS {
+        let living = family.living();
+        if living.is_empty() {
+            return;
+        }
+        living.iter().for_each(|process| process.end(true));
+        std::thread::sleep(TICK);
     }
 }
 
@@ -123,6 +155,21 @@ mod tests {
             sh("read line && echo \"$line\"", 9_000),
             Answer::Failed("it ended with 1".to_owned(), String::new())
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn one_that_left_its_group_is_ended_too() {
+        for (end, patience) in [("sleep 600", 300), ("sleep 0.2", 9_000)] {
+            let folder = tempfile::tempdir().unwrap();
+            let pid = folder.path().join("pid");
+            sh(
+                &format!("setsid sh -c 'echo $$ > {0}; exec sleep 600' >/dev/null 2>&1 & {end}", pid.display()),
+                patience,
+            );
+            let pid = std::fs::read_to_string(pid).unwrap();
+            assert!(!Path::new("/proc").join(pid.trim()).join("exe").exists(), "{pid} lives on after {end}");
+        }
     }
 
     #[test]
