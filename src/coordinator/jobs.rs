@@ -159,6 +159,8 @@ impl Turn<'_> {
                 }
             }
             _ if cancelled => self.settle(id, Ending::Cancelled),
+            // Tried again it would fail again.
+            Verdict::Failed if outcome.needs_person => self.block(id, &reason),
             Verdict::Failed => self.failed(id, &reason),
             Verdict::Paused if outcome.suspended.is_some() => {
                 outcome.suspended.iter().for_each(|suspended| self.suspend(id, suspended));

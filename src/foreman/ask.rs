@@ -163,6 +163,12 @@ fn weigh(shift: &mut Shift, agent: &Agent, said: &Said) -> Result<(), End> {
             shift.report.suspended = Some(Suspended { agent: agent.name.clone(), until, reason: reason.clone() });
             Err(End::new(Verdict::Paused, format!("{} rests until {until}: {reason}", agent.name)))
         }
+        Said_::Failed { why, kind: Kind::Account | Kind::SetUp } => {
+            shift.report.needs_person = true;
+            let next = format!("a person must act: `teof agent doctor {}` tells more", agent.name);
+            let why = text::clip(&crate::guard::secrets::redact(why), 200);
+            Err(End::new(Verdict::Failed, format!("{}: {why}; {next}", agent.name)))
+        }
         Said_::Failed { why, .. } | Said_::NoResult { why } => {
             Err(End::new(Verdict::Failed, crate::guard::secrets::redact(&format!("{}: {why}", agent.name))))
         }

@@ -133,6 +133,8 @@ pub struct Report<'a> {
     pub passes: u32,
     pub usage: Usage,
     pub suspended: Option<Suspended>,
+    /// An agent cannot work until a person has acted.
+    pub needs_person: bool,
     /// The review bundle, once it was written.
     pub bundle: Option<String>,
     /// What the work left; it enters the record with the envelope.
@@ -166,6 +168,7 @@ impl<'a> Report<'a> {
             passes: 0,
             usage: Usage::default(),
             suspended: None,
+            needs_person: false,
             bundle: None,
             evidence: Evidence::default(),
             receipts: Vec::new(),
@@ -272,6 +275,7 @@ impl<'a> Report<'a> {
             usage: self.usage,
             passes: self.passes,
             suspended: self.suspended.clone(),
+            needs_person: self.needs_person,
             receipts: self
                 .receipts
                 .iter()

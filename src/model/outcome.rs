@@ -55,6 +55,9 @@ pub struct Outcome {
     /// An agent's account ran into its limit: nobody's failure, and no retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,
+    /// It fails again until a person has acted, so it is not tried again; the reason says what to do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_person: bool,
     pub started_at: Stamp,
     pub finished_at: Stamp,
 }

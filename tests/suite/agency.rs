@@ -178,6 +178,19 @@ impl Agency {
 }
 
 #[test]
+fn an_agent_that_needs_a_person_is_called_once_and_its_job_is_blocked() {
+    let keyless = "cat > /dev/null; echo called >> $HOME/log; echo 'Invalid API key' >&2; exit 1";
+    let agency = Agency::with(&format!(
+        "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n"
+    ));
+    let task = agency.plan("locked", "keyless");
+    agency.finish();
+    assert_eq!((agency.log().len(), agency.phase(&task).as_str()), (1, "blocked"));
+    let reason = agency.job(&task)["last"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("Invalid API key") && reason.contains("teof agent doctor keyless"), "{reason}");
+}
+
+#[test]
 fn the_main_loop_discovers_a_planned_request_in_the_vault() {
     let agency = Agency::new();
     agency.request("FR-2", "low");

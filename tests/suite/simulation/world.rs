@@ -422,6 +422,7 @@ impl World {
             usage: Usage { output_tokens, ..Usage::default() },
             passes: worker.passes,
             suspended: None,
+            needs_person: false,
             receipts: Vec::new(),
             started_at: self.stamp(),
             finished_at: self.stamp(),
