@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
 use super::family::Family;
+use crate::base::Clock;
 
 /// More than that is no answer.
 const MAX_ANSWER: u64 = 64 << 10;
@@ -98,8 +99,8 @@ fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
 /// No other question has it.
 fn fresh_mark() -> String {
     static ASKED: AtomicU64 = AtomicU64::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    format!("{}-{since}-{}", std::process::id(), ASKED.fetch_add(1, Ordering::Relaxed))
+    let now = Clock::Machine.now().unix();
+    format!("{}-{now}-{}", std::process::id(), ASKED.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Before the child is waited for: until then its pid is nobody else's.
