@@ -53,7 +53,7 @@ fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base:
     let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
     let bundle = bundle::of(hub, report, now);
     let page = bundle_words::page(&bundle);
-    let Value::Object(payload) = json!(bundle) else { anyhow::bail!("a bundle is an object") };
+    let Value::Object(payload) = without_secrets(json!(bundle)) else { anyhow::bail!("a bundle is an object") };
     receipts::write(writer, act, &agent, &path, payload)?;
     let twin = format!("{}.md", path.trim_end_matches(".json"));
     let sha256 = crate::base::digest::sha256(page.as_bytes());
@@ -61,6 +61,12 @@ fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base:
     ledger::enter(writer, act, &agent, &[(twin, sha256)])?;
     report.bundle = Some(path);
     Ok(())
+}
+
+/// A file's name can hold a secret as well as a text can.
+fn without_secrets(mut document: Value) -> Value {
+    crate::guard::secrets::redact_json(&mut document);
+    document
 }
 
 fn is_told(hub: &Hub, stage: &StageReport) -> Result<bool> {

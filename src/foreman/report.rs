@@ -10,7 +10,7 @@ use super::routines::Round;
 use super::talk::Called;
 use super::work::Work;
 use crate::base::{Result, Stamp};
-use crate::guard::sentinels;
+use crate::guard::{secrets, sentinels};
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
 use crate::model::agent::Usage;
@@ -30,7 +30,8 @@ pub struct End {
 
 impl End {
     pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { verdict, reason: reason.into() }
+        // It goes into events and logs, and may name what an agent has chosen.
+        Self { verdict, reason: secrets::redact(&reason.into()) }
     }
 }
 
@@ -85,6 +86,12 @@ impl StageReport {
     pub fn new(name: &str, round: u32) -> Self {
         Self { name: name.to_owned(), round, ..Self::default() }
     }
+}
+
+/// As it may be told: names of files can hold secrets too.
+fn shown(found: &Finding) -> Finding {
+    let path = found.path.as_deref().map(secrets::redact);
+    Finding { path, message: secrets::redact(&found.message), ..found.clone() }
 }
 
 /// A suggested command that was not run, and why.
@@ -210,7 +217,7 @@ impl<'a> Report<'a> {
     pub fn envelope(&self, end: &End, now: Stamp) -> Map<String, Value> {
         let order = &self.work.order;
         let place = self.place.as_ref();
-        let document = json!({
+        let mut document = json!({
             "version": VERSION,
             "generated_at": now,
             "agent_id": order.agent_id,
@@ -252,6 +259,8 @@ impl<'a> Report<'a> {
             "bundle": self.bundle,
             "raw_output": self.session,
         });
+        // Whatever of it an agent has chosen, such as the name of a file.
+        secrets::redact_json(&mut document);
         match document {
             Value::Object(map) => map,
             _ => Map::new(),
@@ -267,8 +276,8 @@ impl<'a> Report<'a> {
             agent_id: order.agent_id.clone(),
             verdict: end.verdict,
             reason: end.reason.clone(),
-            findings: self.findings.clone(),
-            scan: self.new_findings(),
+            findings: self.findings.iter().map(shown).collect(),
+            scan: self.new_findings().iter().map(shown).collect(),
             branch: self.branch().to_owned(),
             commit: self.commit(),
             bundle: self.bundle.clone(),

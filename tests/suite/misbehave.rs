@@ -252,6 +252,21 @@ fn a_secret_in_the_work_is_blocked_and_repeated_nowhere() {
 }
 
 #[test]
+fn a_secret_in_the_name_of_a_file_is_repeated_nowhere() {
+    let secret = concat!("ghp", "_16C7e42F292c6912E7710c838347Ae178B4a");
+    // The second one is denied, so that a finding and the reason name it.
+    for name in [secret.to_owned(), format!("secret/{secret}")] {
+        let bench =
+            Bench::new(&format!("mkdir -p secret; echo x > {name}; result done")).with("denied", json!(["secret/"]));
+        let outcome = bench.run();
+        assert!(!outcome.to_string().contains(secret), "{outcome:#}");
+        let mut grep = std::process::Command::new("grep");
+        let found = grep.args(["-rn", secret, "_report", "_bus"]).current_dir(&bench.world.repo).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{name}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_and_lines_that_are_cut_cost_nothing_else() {
     let odd = "printf '\\377\\376 no text\\n{\"type\":\"assis\\n\\n{\\n'
         printf '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"\\377\"}]}}\\n'

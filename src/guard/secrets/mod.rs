@@ -11,6 +11,8 @@ mod shapes;
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// A secret in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
@@ -69,6 +71,16 @@ pub fn redact_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     out.extend_from_slice(&bytes[from..]);
     Cow::Owned(out)
+}
+
+/// Redacts every text in a document, and leaves its keys.
+pub fn redact_json(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redact(text),
+        Value::Array(items) => items.iter_mut().for_each(redact_json),
+        Value::Object(map) => map.values_mut().for_each(redact_json),
+        _ => {}
+    }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
