@@ -1,7 +1,7 @@
 //! How a stage ends: its tree, its result in safety, its checkpoint.
 
 use anyhow::Context;
-use git2::{DiffFormat, DiffOptions, Oid, Repository};
+use git2::{DiffFormat, DiffOptions, ErrorCode, Oid, Repository};
 
 use super::pipeline::CODER;
 use super::prompts::MAX_DIFF;
@@ -39,6 +39,7 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
     let report = &mut *shift.report;
     let place = report.place()?;
     stage.notes.extend(strayed(place)?);
+    stage.notes.extend(left_branch(place, &report.run)?);
     shift.kept.add(shift.hub, report.work.job(), stage.clone())?;
     let order = &report.work.order;
     let mark = Mark {
@@ -99,6 +100,29 @@ fn strayed(place: &Place) -> Result<Option<Finding>> {
         false => Finding::high("history.rewritten", "", format!("commits below the base were rewritten; {kept}"))
             .hint("see what was done to the history: git log refs/teof/moved/<run>"),
     }))
+}
+
+/// Whether another branch is checked out, or the branch is gone: asked before a checkpoint, which puts
+/// both right. Commits that are only there are kept.
+pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
+    let workshop = place.workshop()?;
+    let repo = workshop.repo();
+    let name = format!("refs/heads/{}", place.branch);
+    let mut findings = Vec::new();
+    if repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
+        let message = format!("the branch {} was deleted; it is made again at the checkpoint", place.branch);
+        findings.push(Finding::high("git.branch_missing", "", message).hint("see what was done: git reflog"));
+    }
+    let head = repo.find_reference("HEAD").ok();
+    if head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned)).as_deref() != Some(&name) {
+        let tip = repo.head().and_then(|head| head.peel_to_commit()).map(|commit| commit.id());
+        let own = tip.ok().filter(|id| *id != place.tip());
+        let kept = own.map(|id| workshop.keep("moved", run, id)).transpose()?;
+        let kept = kept.map(|name| format!("; what was there is kept under {name}")).unwrap_or_default();
+        let message = format!("the worktree was no longer on the branch {}{kept}", place.branch);
+        findings.push(Finding::high("git.head_moved", "", message).hint("see where its commits went: git reflog"));
+    }
+    Ok(findings)
 }
 
 /// The change so far against its base, as text, bounded.

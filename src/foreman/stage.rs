@@ -120,6 +120,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
         round: 1,
         title: &format!("{}: {}", order.task_id, order.title),
     };
+    report.findings.extend(super::close::left_branch(place, &report.run)?);
     let done = workshop.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
     for path in nested {
         let message = "a git repository inside the worktree; nothing of it is part of the result";

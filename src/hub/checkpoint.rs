@@ -241,7 +241,7 @@ impl Workshop {
     }
 
     /// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.
-    pub(super) fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
+    pub fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
         let run = if run.is_empty() { "unknown" } else { run };
         for n in 1..1000 {
             let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };

@@ -372,3 +372,26 @@ fn settings_that_git_executes_and_exclusions_do_not_change_unseen() {
     assert!(found.contains("config pager.log") && found.contains("info/exclude"), "{outcome:#}");
     assert!(!found.contains("user.name"), "{outcome:#}");
 }
+
+#[test]
+fn one_that_leaves_or_deletes_its_branch_is_seen_although_the_checkpoint_mends_it() {
+    let who = "git config user.name Me; git config user.email me@example.invalid; echo three >> src/code.txt";
+    let leaves = "git checkout -q -b feature-x; git commit -qam own";
+    let deletes = "git checkout -q --detach; git branch -q -D agent/codex-1/docs";
+    for (script, code) in [(leaves, "git.head_moved"), (deletes, "git.branch_missing")] {
+        let bench = Bench::new(&format!("{who}; {script}; result done"));
+        let outcome = bench.run();
+        assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
+        assert!(codes(&outcome).contains(&code), "{outcome:#}");
+        if script == leaves {
+            assert_eq!(bench.world.git(&["log", "-1", "--format=%s", &format!("refs/teof/moved/{RUN}")]), "own");
+        }
+
+        let mut bench = Bench::new("");
+        bench.order["stages"] = json!([]);
+        bench.order["roles"] = json!({});
+        bench.order["commands"] = json!([format!("{who}; {script}")]);
+        let outcome = bench.run();
+        assert!(codes(&outcome).contains(&code), "{outcome:#}");
+    }
+}
