@@ -76,6 +76,12 @@ impl History {
 
     /// Remembers what the coordinator heard, once it is saved.
     pub fn remember_limits(&mut self, before: &State, input: &Input) {
+        if let Input::Command { command: Command::Resume { task: None }, .. } = input {
+            let state = self.process.as_ref().unwrap();
+            if state.suspended.is_empty() {
+                self.told.limits.clear();
+            }
+        }
         let Some((job, outcome)) = accepted(before, input) else { return };
         let wanted = job.wish.is_none();
         if let (Some(suspended), true) = (&outcome.suspended, wanted) {
