@@ -173,13 +173,19 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
     evidence
 }
 
+/// Files that teof writes itself in a seat's folder, and folders of such files.
+const KEPT: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
+const KEPT_FOLDERS: [&str; 5] = ["manifests/", "reviews/", "runs/", "session_boot/", "session_guard/"];
+
+/// Whether a worker may leave a receipt there. What teof writes is no worker's: a bundle or a decision that
+/// a worker could leave would be a word about its own work.
 fn is_free(target: &str, own: &str) -> bool {
-    let kept = [format!("{own}/errors.jsonl"), paths::LEDGER.to_owned()];
-    let folders = [format!("{own}/manifests/"), format!("{own}/session_guard/"), "_report/session/".to_owned()];
-    let of_a_seat = target.starts_with("_report/agent/");
-    (!of_a_seat || target.starts_with(&format!("{own}/")))
-        && !kept.iter().any(|file| file == target)
-        && !folders.iter().any(|folder| target.starts_with(folder.as_str()))
+    if let Some(of_a_seat) = target.strip_prefix("_report/agent/") {
+        let seat = own.strip_prefix("_report/agent/").unwrap_or(own);
+        let Some(inside) = of_a_seat.strip_prefix(seat).and_then(|rest| rest.strip_prefix('/')) else { return false };
+        return !KEPT.contains(&inside) && !KEPT_FOLDERS.iter().any(|folder| inside.starts_with(folder));
+    }
+    target != paths::LEDGER && !target.starts_with("_report/session/")
 }
 
 #[cfg(test)]
@@ -196,6 +202,11 @@ mod tests {
             ("_report/agent/codex-2/tests.json", false),
             ("_report/agent/codex-1/errors.jsonl", false),
             ("_report/agent/codex-1/manifests/x.json", false),
+            ("_report/agent/codex-1/reviews/x.json", false),
+            ("_report/agent/codex-1/runs/x/run.json", false),
+            ("_report/agent/codex-1/state.json", false),
+            ("_report/agent/codex-1/decisions.jsonl", false),
+            ("_report/agent/codex-1/state.json/mine.json", true),
             ("_report/session/codex-1/manager-report-tail.txt", false),
             ("_report/receipts.jsonl", false),
         ] {

@@ -48,7 +48,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     let mut newest: HashMap<String, Entry> = HashMap::new();
     for path in paths_of(hub)? {
         let Some(bytes) = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten() else { continue };
-        if let Some(found) = decision::parse(&bytes) {
+        if let Some(found) = decision::read(&path, &bytes, &listed) {
             let later = decisions.get(&found.bundle).is_none_or(|known| known.at <= found.at);
             if later {
                 decisions.insert(found.bundle.clone(), found);
@@ -114,6 +114,10 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
 
 fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Entry> {
     let bundle: Bundle = serde_json::from_slice(bytes).ok().filter(|bundle: &Bundle| bundle.version == VERSION)?;
+    if !path.starts_with(&format!("{}/reviews/", paths::agent(&bundle.agent_id))) {
+        // Each foreman writes in its seat's folder; what speaks there for another seat is no bundle.
+        return None;
+    }
     let sha256 = digest::sha256(bytes);
     let altered = match (seal::check(bytes), listed.get(path)) {
         (seal::Seal::Right, Some(known)) if *known == sha256 => None,

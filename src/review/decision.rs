@@ -1,17 +1,19 @@
 //! What was decided about finished work: a receipt, an event, and a line in `memory/log.jsonl`, in one act.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::bundles::{self, Entry};
-use crate::base::{Result, Stamp, files, json, text};
+use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::bundle::Test;
 use crate::model::event::{Event, Severity};
 use crate::model::outcome::Finding;
 use crate::ops::consent::OPERATOR;
-use crate::receipts;
+use crate::receipts::{self, ledger, seal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,9 +111,16 @@ impl Decision {
     }
 }
 
-/// A decision receipt's bytes; anything else is `None`.
-pub fn parse(bytes: &[u8]) -> Option<Decision> {
-    serde_json::from_slice(bytes).ok()
+/// The decision that a receipt tells; `None` for anything else, and for one that was not written as a
+/// receipt is: anybody can put a file there, and a word that nobody gave would move work.
+pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
+    let found: Decision = serde_json::from_slice(bytes).ok()?;
+    let entered = listed.get(path).is_some_and(|known| *known == digest::sha256(bytes));
+    if !entered || seal::check(bytes) != seal::Seal::Right {
+        tracing::warn!("{path} is not as it was written, or the ledger does not list it; it decides nothing");
+        return None;
+    }
+    Some(found)
 }
 
 /// The latest decision about a bundle.
@@ -121,10 +130,11 @@ pub fn of_bundle(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
 
 /// Every decision, oldest first.
 pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
+    let listed = ledger::listed(&hub.root)?;
     let mut found = Vec::new();
     for path in bundles::paths_of(hub)? {
         let bytes = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten();
-        found.extend(bytes.and_then(|bytes| parse(&bytes)));
+        found.extend(bytes.and_then(|bytes| read(&path, &bytes, &listed)));
     }
     found.sort_by_key(|decision: &Decision| decision.at);
     Ok(found)

@@ -7,7 +7,9 @@ use serde_json::json;
 use super::tell::tell;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
-use crate::review::{Approval, Decision, bundles, pull_request};
+use crate::coordinator::store;
+use crate::hub::Hub;
+use crate::review::{Approval, Decision, Entry, bundles, pull_request};
 
 /// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
 /// preflight must find nothing; then the target moves, and whoever has it checked out keeps their staged
@@ -30,6 +32,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
+    is_the_result(hub, &entry)?;
     let word = super::word(app, args.by, args.note)?;
     let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| super::talk(app, line))? {
         Approval::Merged(decision) => (decision, false),
@@ -45,6 +48,29 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         words(&decision, before, remote)
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the coordinator, when it knows the job, knows this as its result: the commit that the worker
+/// reported is the one that is merged, whatever a bundle says.
+fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
+    let state = store::load(hub)?;
+    let Some(job) = state.job(&entry.bundle.job) else { return Ok(()) };
+    let (run, commit) = (entry.bundle.run.as_str(), entry.bundle.commit.as_str());
+    let known = job.last.as_ref().filter(|last| last.run == run);
+    let differs = match known.and_then(|last| last.commit.as_deref()) {
+        Some(known) => known != commit,
+        // It may have ended a moment ago; the bundle is written before its last word.
+        None => job.run_id() != run,
+    };
+    if !differs {
+        return Ok(());
+    }
+    let last = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
+    let result = job.commit().map_or_else(|| "no commit".to_owned(), |commit| format!("commit {commit}"));
+    Err(Refusal::guard("review.not_the_result", format!("{} is not the result of {}", entry.path, job.id))
+        .because(format!("it names commit {commit} of {run}; the coordinator knows {result} of {last}"))
+        .next(format!("see what it did: teof coordinator status; teof review show {}", job.id))
+        .into())
 }
 
 fn words(decision: &Decision, before: bool, remote: Option<u64>) -> String {

@@ -83,6 +83,28 @@ fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
 }
 
 #[test]
+fn a_bundle_that_names_another_commit_than_the_worker_reported_is_not_merged() {
+    let (yard, _, job) = reviewed_yard();
+    let path = yard.status()["jobs"][0]["last"]["bundle"].as_str().unwrap().to_owned();
+    let mut planted = yard.world.read_json(&path);
+    yard.world.git(&["branch", "other", "main"]);
+    planted["commit"] = json!(yard.world.git(&["rev-parse", "other"]));
+    planted["generated_at"] = json!("2031-01-01T00:00:00Z");
+    let seat = planted["agent_id"].as_str().unwrap().to_owned();
+    let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
+    let mut writer = hub.lock("test").unwrap();
+    let mut act = teof::hub::Act::new("test");
+    let beside = path.replace(".json", "-2.json");
+    teof::receipts::write(&writer, &mut act, &seat, &beside, planted.as_object().unwrap().clone()).unwrap();
+    writer.perform(act).unwrap();
+    drop(writer);
+    assert_eq!(yard.world.json(&["review", "show", &job])["path"], json!(beside));
+    let error = yard.world.refused(&["review", "approve", &job, "--by", "ada"]);
+    assert_eq!(error["code"], "review.not_the_result", "{error}");
+    assert!(!yard.world.exists("a1.txt"));
+}
+
+#[test]
 fn a_rejection_blocks_the_step_with_its_note_and_a_conflict_sends_the_job_back() {
     let (yard, id, job) = reviewed_yard();
     let said = yard.world.json(&["review", "reject", &job, "--note", "not what was asked", "--by", "ada"]);

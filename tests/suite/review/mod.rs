@@ -2,6 +2,7 @@
 
 mod approval;
 mod checkout;
+mod planted;
 pub mod pull_requests;
 mod words;
 

@@ -286,10 +286,10 @@ impl World {
         if !self.orders.contains(&order(job)) {
             return Reply::Refused { why: "it has no order".into() };
         }
-        if self.outcomes.get(run).is_some_and(|outcome| outcome.verdict == Verdict::Paused) {
+        let alive = self.workers.iter().any(|worker| worker.run == run);
+        if !alive && self.outcomes.get(run).is_some_and(|outcome| outcome.verdict == Verdict::Paused) {
             self.outcomes.remove(run);
         }
-        let alive = self.workers.iter().any(|worker| worker.run == run);
         if alive || self.outcomes.contains_key(run) {
             return Reply::Done;
         }
