@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod baseline;
 mod bench;
 mod bundle;
 mod bundle_words;

@@ -11,11 +11,11 @@ use super::report::{End, Report};
 use super::shift::{self, Shift};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
+use super::{baseline, casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::result::{Surroundings, dotgit};
+use crate::guard::result::Surroundings;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths};
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -74,6 +74,9 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     let path = hub.local(&paths::outcome(&run));
     files::create_parent(&path)?;
     files::replace(&path, bytes.as_bytes())?;
+    if matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
+        baseline::forget(hub, work.job());
+    }
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         kept::forget(hub, work.job());
@@ -116,16 +119,12 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = bench.session.display().to_string();
     let _guardian = supervisor.guard(&bench.own_marks(), settings.grace)?;
-    let git_dir = place.git_dir.clone();
     report.place = Some(place);
     if let Some(end) = setup::make_ready(hub, report, &bench, &mut watch, request.unattended, say)? {
         return Ok(end);
     }
-    let mut before = dotgit::surroundings(&hub.common_dir, &git_dir);
-    for target in judge::targets(hub, &work.order) {
-        dotgit::note_target(&hub.common_dir, &target, &mut before);
-    }
-
+    // After the set-up, which may install hooks and was granted.
+    let before = baseline::of(hub, work, report.place()?)?;
     let end = if report.by_agents() {
         agents_work(hub, report, &bench, &mut watch, &before, say)?
     } else {

@@ -100,3 +100,19 @@ fn what_outlived_a_worker_and_its_guardian_is_ended_by_the_next_run() {
     assert_eq!(shop.run("run-2").0["verdict"], "succeeded");
     assert!(!left.wait().unwrap().success());
 }
+
+#[test]
+fn what_an_attempt_planted_before_it_died_is_found_by_the_next_one() {
+    let shop = Shop::new().commands(&["git config core.fsmonitor ./evil; touch planted; sleep 1000"]);
+    let mut child = shop.spawn("run-1");
+    wait_for(&shop.worktree().join("planted"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shop = shop.commands(&[RECEIPT]);
+    let (outcome, _) = shop.run("run-2");
+    assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
+    let codes: Vec<_> = outcome["findings"].as_array().unwrap().iter().map(|found| &found["code"]).collect();
+    assert!(codes.contains(&&json!("git.surroundings")), "{codes:?}");
+    // Once it was told, what a person leaves there is as it should be.
+    assert_eq!(shop.run("run-3").0["verdict"], "succeeded");
+}
