@@ -224,10 +224,9 @@ pub fn parked(parked: Parked) -> Result<Option<String>, Finding> {
     match parked {
         Parked::Nothing => Ok(None),
         Parked::Under(name) => Ok(Some(name)),
-        Parked::Impossible => Err(Finding::high(
-            "folder.nested_repository",
-            "",
-            "a git repository was made inside the worktree; it cannot be taken back",
-        )),
+        Parked::Impossible(why) => {
+            let why = [Some(why.message), why.reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            Err(Finding::high("folder.not_kept", "", format!("what was changed cannot be kept and taken back: {why}")))
+        }
     }
 }

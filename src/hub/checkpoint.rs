@@ -12,10 +12,10 @@ use git2::{
     AttrCheckFlags, Commit, ConfigLevel, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree,
 };
 
-use super::paths;
 use super::worktrees::note::Note;
 use super::worktrees::registry;
-use crate::base::{Result, Stamp, files};
+use super::{bulk, paths};
+use crate::base::{Refusal, Result, Stamp, files};
 
 pub const TRAILER_JOB: &str = "Teof-Job";
 pub const TRAILER_RUN: &str = "Teof-Run";
@@ -109,13 +109,13 @@ pub struct Snapshot {
 }
 
 /// What became of uncommitted work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Parked {
     Nothing,
     /// Kept under this ref.
     Under(String),
-    /// There are repositories inside the worktree, which a commit cannot hold.
-    Impossible,
+    /// There are repositories inside the worktree, which a commit cannot hold, or too much to read: why.
+    Impossible(Refusal),
 }
 
 impl Workshop {
@@ -169,9 +169,13 @@ impl Workshop {
     /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
     pub fn park(&self, tip: Oid, run: &str) -> Result<Parked> {
         let parent = self.repo.find_commit(tip)?;
-        let (tree, nested) = self.tree_over(&parent.tree()?, |_| false)?;
-        if !nested.is_empty() {
-            return Ok(Parked::Impossible);
+        let (tree, nested) = match self.tree_over(&parent.tree()?, |_| false) {
+            Ok(found) => found,
+            Err(e) => return bulk::refusal(&e).map(Parked::Impossible).ok_or(e),
+        };
+        if let Some(path) = nested.first() {
+            let what = format!("there is a git repository inside it ({path}), which no commit can hold");
+            return Ok(Parked::Impossible(Refusal::guard("worktree.nested", what)));
         }
         if tree == parent.tree_id() {
             return Ok(Parked::Nothing);
@@ -278,8 +282,12 @@ impl Workshop {
 
     /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),
     /// and the repositories inside it that `parent` does not know. What was copied in is left out.
+    ///
+    /// # Errors
+    /// [`bulk::TOO_LARGE`] before anything is read.
     fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
         let repo = open(self.repo.path(), &self.root)?;
+        bulk::check(&repo, &self.root, parent, bulk::MAX_NEW)?;
         let mut index = Index::new()?;
         index.read_tree(parent)?;
         repo.set_index(&mut index)?;
@@ -371,7 +379,7 @@ mod tests {
         let snapshot = open(&root).snapshot(base).unwrap();
         assert_eq!(files(&root, snapshot.tree), ".gitattributes _bus/a a big.bin");
         assert_eq!(snapshot.nested, ["empty/", "full/"]);
-        assert_eq!(open(&root).park(base, "run-1").unwrap(), Parked::Impossible);
+        assert!(matches!(open(&root).park(base, "run-1").unwrap(), Parked::Impossible(_)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Knows files and locks, not what a claim or a plan means (marks look at a claim's epoch, nothing else).
 
 pub mod act;
+pub mod bulk;
 pub mod checkpoint;
 pub mod git;
 pub mod locate;

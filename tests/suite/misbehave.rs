@@ -220,6 +220,15 @@ fn a_diff_beyond_the_limit_is_blocked_at_once() {
 }
 
 #[test]
+fn a_file_of_a_length_that_nobody_could_read_is_not_read() {
+    let bench = Bench::new("truncate -s 1T src/huge.bin; result done");
+    let outcome = bench.run();
+    expect(&outcome, "blocked", "the largest file is src/huge.bin");
+    assert!(bench.world.folder().join("repo.worktrees/job-1/src/huge.bin").exists(), "it is left as it is");
+    bench.branches_are_as_they_were();
+}
+
+#[test]
 fn denied_paths_are_blocked_and_the_record_stays_as_it_is() {
     let bench =
         Bench::new("echo '[worker]' > teof.toml; mkdir -p vault; echo x > vault/a.md; echo x > _plans/x; result done");

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::seen::{Seen, Whose, seen};
 use super::{WAIT, home, registry};
 use crate::base::lock::{self, FileLock};
-use crate::base::{Refusal, Result, Stamp, files};
+use crate::base::{Result, Stamp, files};
 use crate::hub::checkpoint::{Parked, Workshop};
 use crate::hub::{Hub, paths};
 
@@ -182,10 +182,10 @@ fn keep_work(hub: &Hub, found: &Seen) -> Result<Vec<String>> {
     match workshop.park(tip, run)? {
         Parked::Nothing => {}
         Parked::Under(name) => kept.push(name),
-        Parked::Impossible => {
+        Parked::Impossible(why) => {
             let reason = registry::kept(found.job.as_deref().unwrap_or_default(), run);
             files::replace(&found.git_dir.join("locked"), reason.as_bytes())?;
-            return Err(Refusal::guard("worktree.nested", "it holds a git repository that no commit can hold").into());
+            return Err(why.into());
         }
     }
     Ok(kept)

@@ -148,7 +148,7 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
     let workshop = place.workshop()?;
     let tip = place.tip();
     match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
-        Parked::Impossible => {
+        Parked::Impossible(_) => {
             let text = registry::kept(wanted.job, ours.run().unwrap_or_default());
             files::replace(&lock, text.as_bytes())?;
             return Ok(false);
