@@ -1,7 +1,7 @@
 //! What a worker is to do, from an order of either version.
 //!
 //! Version 2 says everything. What version 1 (the playbook's manifest) does not say is derived here,
-//! and only here; `docs/orders.md` lists it.
+//! and only here; `docs/work-orders.md` lists it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::bus::claims;
 use crate::hub::Hub;
 use crate::model::claim::default_branch;
 use crate::model::command::{Command, Program};
-use crate::model::order::{Guardrails, Order, OrderFile, OrderV1, Rollback};
+use crate::model::order::{Order, OrderFile, OrderV1, Rollback};
 use crate::receipts::seal;
 
 /// An order, whole, with what the caller adds to it.
@@ -157,17 +157,7 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
         base_commit: base,
         target_branch: hub.branch().unwrap_or_default(),
-        guardrails: Guardrails {
-            diff_limit: settings.guard.diff_limit,
-            tests: settings.guard.tests.clone(),
-            allowed: settings.guard.allowed.clone(),
-            denied: settings.guard.denied.clone(),
-            protected: settings.guard.protected.clone(),
-            copied: settings.worktrees.copy.clone(),
-            no_output: settings.worker.no_output,
-            no_event: settings.worker.no_event,
-            wall: settings.worker.wall,
-        },
+        guardrails: settings.guardrails(),
         stages: Vec::new(),
         roles: Default::default(),
         reviewer: None,

@@ -41,6 +41,9 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
 }
 
+/// More than any job costs, in US dollars: what says more is wrong, and counts as this.
+const MOST_COST: f64 = 1e6;
+
 impl Usage {
     pub fn tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
@@ -51,8 +54,7 @@ impl Usage {
     pub fn plus(self, other: Usage) -> Usage {
         let cost_usd = match (self.cost_usd, other.cost_usd) {
             (None, None) => None,
-            // No finite sum would be no cost at all in JSON.
-            (a, b) => Some((a.unwrap_or(0.0) + b.unwrap_or(0.0)).min(f64::MAX)),
+            (a, b) => Some((a.unwrap_or(0.0) + b.unwrap_or(0.0)).min(MOST_COST)),
         };
         Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),

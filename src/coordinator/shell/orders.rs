@@ -7,11 +7,10 @@ use crate::conductor::reviewers;
 use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
 use crate::guard::commands;
-use crate::hub::settings::Settings;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
-use crate::model::order::{Complexity, Guardrails, Order, Rollback, VERSION};
+use crate::model::order::{Complexity, Order, Rollback, VERSION};
 use crate::model::plan::{Plan, Status, Step};
 use crate::plans;
 
@@ -66,7 +65,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         base_commit: base,
         target_branch: target,
         epoch: claim.epoch(),
-        guardrails: guardrails(settings),
+        guardrails: settings.guardrails(),
         stages: Vec::new(),
         roles: Default::default(),
         reviewer: None,
@@ -112,11 +111,6 @@ fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Ro
     order.passes = route.passes;
     order.budget = route.budget;
     order.complexity = Some(complexity);
-    // What is asked for is not for the asked to change.
-    let vault = format!("/{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
-    if !order.guardrails.denied.contains(&vault) {
-        order.guardrails.denied.push(vault);
-    }
     Ok(())
 }
 
@@ -181,21 +175,6 @@ fn of_item(hub: &Hub, order: &mut Order) -> Result<()> {
     order.layer = item.layer().map(str::to_owned);
     order.systemic_targets = item.systemic_targets().into_iter().map(str::to_owned).collect();
     Ok(())
-}
-
-fn guardrails(settings: &Settings) -> Guardrails {
-    let guard = &settings.guard;
-    Guardrails {
-        diff_limit: guard.diff_limit,
-        tests: guard.tests.clone(),
-        allowed: guard.allowed.clone(),
-        denied: guard.denied.clone(),
-        protected: guard.protected.clone(),
-        copied: settings.worktrees.copy.clone(),
-        no_output: settings.worker.no_output,
-        no_event: settings.worker.no_event,
-        wall: settings.worker.wall,
-    }
 }
 
 /// Everything that the worker would execute, asked at the last moment before it is written down.

@@ -169,26 +169,29 @@ pub(super) fn compare(path: &[u8], old: Option<&Content>, new: Option<&Content>)
         committed: false,
         secrets: Vec::new(),
     };
-    let empty = Vec::new();
     let text = |side: Option<&'_ Content>| match side {
         None => Some(true),
         Some(Content::Bytes(bytes)) => Some(!is_binary(bytes)),
         Some(Content::Large(_)) => None,
     };
+    let (old_bytes, new_bytes) = (bytes(old), bytes(new));
+    // One NUL makes a file binary to git, and a secret in it no less of one.
+    change.secrets = secrets_in(old_bytes, new_bytes);
     if text(old) == Some(true) && text(new) == Some(true) {
-        let bytes = |side: Option<&'_ Content>| match side {
-            Some(Content::Bytes(bytes)) => bytes.clone(),
-            _ => empty.clone(),
-        };
-        let (old, new) = (bytes(old), bytes(new));
-        (change.added, change.removed) = count_lines(&old, &new)?;
-        change.secrets = secrets_in(&old, &new);
+        (change.added, change.removed) = count_lines(old_bytes, new_bytes)?;
     } else {
         change.binary = true;
         change.added = new.map_or(0, weight);
         change.removed = old.map_or(0, weight);
     }
     Ok(change)
+}
+
+fn bytes(side: Option<&Content>) -> &[u8] {
+    match side {
+        Some(Content::Bytes(bytes)) => bytes,
+        _ => &[],
+    }
 }
 
 fn count_lines(old: &[u8], new: &[u8]) -> Result<(u64, u64)> {
@@ -286,5 +289,8 @@ mod tests {
         let old = secret(1);
         let new = format!("{}# more\n{}", secret(1), secret(2));
         assert_eq!(secrets_in(old.as_bytes(), new.as_bytes()), [("assigned-secret", 3)]);
+        let binary = Content::Bytes(format!("\0{}", secret(2)).into_bytes());
+        let change = compare(b"a.bin", None, Some(&binary)).unwrap();
+        assert!(change.binary && change.secrets.len() == 1, "{change:?}");
     }
 }

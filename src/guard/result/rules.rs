@@ -18,7 +18,7 @@ const DENIED: [&str; 8] = [
 ];
 
 /// What decides how a change is seen, built or judged: a person looks at it.
-const PROTECTED: [&str; 53] = [
+const PROTECTED: [&str; 65] = [
     // How git shows and stores files.
     ".gitattributes",
     ".gitmodules",
@@ -54,9 +54,22 @@ const PROTECTED: [&str; 53] = [
     "Rakefile",
     "setup.py",
     "build.gradle*",
+    "settings.gradle*",
     "gradlew*",
     "mvnw*",
     "Dockerfile*",
+    "CMakeLists.txt",
+    "meson.build",
+    "pom.xml",
+    "BUILD.bazel",
+    "WORKSPACE*",
+    "MODULE.bazel",
+    // Manifests that name such scripts, or what is built against.
+    "package.json",
+    "pyproject.toml",
+    "Cargo.toml",
+    "composer.json",
+    "deno.json*",
     ".npmrc",
     ".yarnrc*",
     "pip.conf",

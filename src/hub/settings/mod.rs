@@ -17,7 +17,7 @@ pub use work::{Agent, Budget, Pipeline, Review, Route, Worktrees};
 
 use super::paths;
 use crate::base::{Refusal, Result, env, files};
-use crate::model::order::Binding;
+use crate::model::order::{Binding, Guardrails};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +42,31 @@ pub struct Settings {
     pub agents: BTreeMap<String, Agent>,
     /// The first rule that covers a request's complexity decides: `[[routing]]`.
     pub routing: Vec<Route>,
+}
+
+impl Settings {
+    /// What every result is held to. What is asked for is not for the asked to change: the folders that
+    /// work is taken from are denied.
+    pub fn guardrails(&self) -> Guardrails {
+        let mut denied = self.guard.denied.clone();
+        let asked = [
+            (self.sources.vault, format!("/{}/", self.sources.vault_folder.trim_matches('/'))),
+            (self.sources.queue, format!("/{}/*.md", self.sources.queue_folder.trim_matches('/'))),
+        ];
+        let asked = asked.into_iter().filter_map(|(taken, glob)| taken.then_some(glob));
+        denied.extend(asked.filter(|glob| !self.guard.denied.contains(glob)));
+        Guardrails {
+            diff_limit: self.guard.diff_limit,
+            tests: self.guard.tests.clone(),
+            allowed: self.guard.allowed.clone(),
+            denied,
+            protected: self.guard.protected.clone(),
+            copied: self.worktrees.copy.clone(),
+            no_output: self.worker.no_output,
+            no_event: self.worker.no_event,
+            wall: self.worker.wall,
+        }
+    }
 }
 
 /// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
@@ -172,5 +197,16 @@ mod tests {
             let error = load(dir.path()).unwrap_err();
             assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{text}: {error:?}");
         }
+    }
+
+    #[test]
+    fn no_work_changes_what_work_is_taken_from() {
+        let mut settings = Settings::default();
+        settings.sources.queue_folder = "ops/queue/".into();
+        settings.guard.denied = vec!["/secret/".into()];
+        let denied = settings.guardrails().denied;
+        assert_eq!(denied, ["/secret/", "/vault/10_features/03_planned/", "/ops/queue/*.md"]);
+        settings.sources.queue = false;
+        assert_eq!(settings.guardrails().denied.len(), 2, "a folder that nothing is taken from is like any other");
     }
 }

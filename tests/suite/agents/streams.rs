@@ -59,9 +59,9 @@ fn a_refusal_of_the_account_counts_before_a_text_that_nobody_knows_and_no_time_i
 }
 
 #[test]
-fn costs_never_add_up_to_none() {
+fn costs_add_up_to_a_number_that_can_be_told() {
     let most = usage(0, 0, 0, Some(f64::MAX));
-    assert_eq!(most.plus(most).cost_usd, Some(f64::MAX));
+    assert_eq!(most.plus(most).cost_usd, Some(1e6));
 }
 
 #[test]
