@@ -11,11 +11,11 @@ use super::report::{End, Report};
 use super::shift::{self, Shift};
 use super::watch::{self, Watch};
 use super::work::{Given, Work};
-use super::{baseline, casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
+use super::{baseline, casting, evidence, kept, prompts, pushes, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::result::Surroundings;
+use crate::guard::result::{Surroundings, dotgit};
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths};
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -132,13 +132,32 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     };
     report.after = Some(routines::round(hub, work.scan_after)?);
     if let Some(end) = end {
-        return Ok(end);
+        return unfinished(hub, report, &bench, &before, end);
     }
     // The rest is told, and is the coordinator's or a person's matter.
     let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
     let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
     Ok(judge::verdict(report))
+}
+
+/// What work comes to that did not get to its guards: tried again it would be compared with what it left.
+fn unfinished(hub: &Hub, report: &mut Report, bench: &Bench, before: &Surroundings, end: End) -> Result<End> {
+    if end.verdict != Verdict::Failed {
+        return Ok(end);
+    }
+    let place = report.place()?;
+    let mut found = dotgit::differences(before, &dotgit::surroundings(&hub.common_dir, &place.git_dir));
+    found.extend(pushes::pushed(place)?);
+    found.extend(bench.attempts());
+    found.retain(|finding| finding.stops() && !report.findings.contains(finding));
+    if found.is_empty() {
+        return Ok(end);
+    }
+    report.findings.extend(found);
+    let mut judged = judge::verdict(report);
+    judged.reason = format!("{}; before that: {}", judged.reason, end.reason);
+    Ok(judged)
 }
 
 /// Planner, coder, tester, reviewer. `Some` ends the run.

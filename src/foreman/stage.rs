@@ -108,10 +108,16 @@ fn how_it_ended(done: &Performed) -> Option<End> {
 /// Commits what the stage left, without the owned paths, which are taken back. Its receipts are safe first.
 fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
     report.evidence = evidence::collect(hub, report, receipts)?;
-    evidence::keep(hub, report.work.job(), &report.evidence)?;
     let order = &report.work.order;
     let workshop = place.workshop()?;
     let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;
+    // Told with the evidence: after the commit nobody could see it any more.
+    report.evidence.findings.extend(super::close::left_branch(place, &report.run)?);
+    for path in nested {
+        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        report.evidence.findings.push(Finding::high("folder.nested_repository", path, message));
+    }
+    evidence::keep(hub, report.work.job(), &report.evidence)?;
     let mark = Mark {
         agent: &order.agent_id,
         job: report.work.job(),
@@ -120,12 +126,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
         round: 1,
         title: &format!("{}: {}", order.task_id, order.title),
     };
-    report.findings.extend(super::close::left_branch(place, &report.run)?);
     let done = workshop.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
-    for path in nested {
-        let message = "a git repository inside the worktree; nothing of it is part of the result";
-        report.findings.push(Finding::high("folder.nested_repository", path, message));
-    }
     let base = workshop.repo().find_commit(place.base)?.tree()?;
     report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     if let Some(stage) = report.stages.last_mut() {

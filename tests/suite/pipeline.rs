@@ -246,6 +246,8 @@ fn a_killed_worker_goes_on_from_its_last_checkpoint() {
         assert_verdict(&outcome, "succeeded");
         assert_eq!(shop.stages(), ["planner1", "coder1", "tester1", "reviewer1"], "{stage}");
         assert_eq!(shop.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree", "{stage}");
+        let bundle = shop.world.read_json(outcome["bundle"].as_str().unwrap());
+        assert_eq!(bundle["tests"][0]["command"], "grep three src/code.txt", "{stage}: an approval runs it again");
         let calls = shop.coder.calls() + shop.judge.calls();
         assert_eq!(calls, 4, "{stage}: each of three once, and the killed one again; {done:?} were done");
     }
@@ -315,6 +317,23 @@ fn a_push_is_stopped_and_found() {
     assert_verdict(&outcome, "blocked");
     assert_eq!(finding(&outcome, "git.push_attempted").unwrap()["severity"], "high");
     assert_eq!(shop.world.git_in(&remote, &["for-each-ref"]), "", "nothing arrived");
+}
+
+#[test]
+fn a_call_that_fails_hides_no_push_and_no_planted_setting() {
+    for (deed, code) in [
+        ("git push --no-verify origin HEAD:refs/heads/stolen", "git.push_attempted"),
+        ("git config core.fsmonitor ./evil", "git.surroundings"),
+    ] {
+        let shop = Shop::new();
+        let remote = shop.world.folder().join("remote.git");
+        shop.world.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
+        shop.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        shop.coder.on(1, &format!("{deed}\nexit 3"));
+        let outcome = shop.run("run-1");
+        assert_verdict(&outcome, "blocked");
+        assert_eq!(finding(&outcome, code).unwrap()["severity"], "high");
+    }
 }
 
 #[test]
