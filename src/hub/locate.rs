@@ -88,6 +88,24 @@ impl Worktree {
         ];
         signs.into_iter().find(|(sign, _)| self.git_dir.join(sign).exists()).map(|(_, name)| name)
     }
+
+    /// The operation here that began on `branch` and returns to it: HEAD is detached meanwhile, and git lets
+    /// nobody else move the branch.
+    pub fn holding(&self, branch: &str) -> Option<&'static str> {
+        let reference = format!("refs/heads/{branch}");
+        let names = |file: &str, what: &str| {
+            let text = fs::read_to_string(self.git_dir.join(file)).unwrap_or_default();
+            text.lines().any(|line| line.trim_end() == what)
+        };
+        let rebase = ["rebase-merge/head-name", "rebase-merge/update-refs", "rebase-apply/head-name"];
+        if rebase.into_iter().any(|file| names(file, &reference)) {
+            return Some("a rebase");
+        }
+        // Git notes the short name there.
+        let bisects = self.git_dir.join("BISECT_LOG").exists()
+            && (names("BISECT_START", branch) || names("BISECT_START", &reference));
+        bisects.then_some("a bisect")
+    }
 }
 
 fn is_git_dir(folder: &Path) -> bool {

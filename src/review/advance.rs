@@ -7,14 +7,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use git2::{Oid, Repository};
 
 use super::merge;
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Worktree, paths};
+use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::ops::record;
 
 /// How many files in the way are named.
@@ -46,7 +46,7 @@ pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
 /// Makes the move; to be called under the bus lock, so that no record commit comes between.
 ///
 /// # Errors
-/// `target.busy` while git is in the middle of something there; `target.in_the_way`, with the files;
+/// `target.busy` while git is in the middle of something with it; `target.in_the_way`, with the files;
 /// `target.moved` when somebody was faster. Nothing has changed then.
 pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     let reference = format!("refs/heads/{}", step.branch);
@@ -84,10 +84,13 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
 /// The worktree that has the branch checked out.
 ///
 /// # Errors
-/// When more than one has.
+/// When more than one has; when one is on no branch while a rebase or bisect of this one is not finished.
 fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
-    let mut found: Vec<_> =
-        worktrees(hub).into_iter().filter(|worktree| worktree.branch().as_deref() == Some(branch)).collect();
+    let all = worktrees(hub);
+    if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
+        return Err(busy(worktree, branch, operation).into());
+    }
+    let mut found: Vec<_> = all.into_iter().filter(|worktree| worktree.branch().as_deref() == Some(branch)).collect();
     if found.len() > 1 {
         let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
         return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
@@ -98,32 +101,30 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     Ok(found.pop())
 }
 
-/// Every worktree of the repository whose folder is there. A rebase detaches HEAD: its branch is found
-/// checked out nowhere, and git itself lets nobody move it then.
+/// Every worktree of the repository whose folder is there.
 fn worktrees(hub: &Hub) -> Vec<Worktree> {
-    let linked = fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
-        let link = fs::read_to_string(entry.path().join("gitdir")).ok()?;
-        let root: PathBuf = Path::new(link.trim_end()).parent()?.to_owned();
-        root.is_dir().then(|| Worktree { root, git_dir: entry.path(), common_dir: hub.common_dir.clone() })
-    });
+    let linked = worktrees::linked(&hub.common_dir).into_iter().filter(|worktree| worktree.root.is_dir());
     Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect()
+}
+
+/// Git has begun something in a worktree that the branch cannot be moved under.
+fn busy(worktree: &Worktree, branch: &str, operation: &str) -> Refusal {
+    Refusal::guard("target.busy", format!("{branch} cannot move in {} now", worktree.root.display()))
+        .because(format!("{operation} is in progress there"))
+        .next(format!("finish {operation}, then approve again"))
 }
 
 fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
     let root = worktree.root.display();
-    let busy = |why: String, next: String| {
-        Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
-            .because(why)
-            .next(next)
-            .into())
-    };
     if let Some(operation) = worktree.operation() {
-        return busy(format!("{operation} is in progress there"), format!("finish {operation}, then approve again"));
+        return Err(busy(worktree, step.branch, operation).into());
     }
     let lock = worktree.git_dir.join("index.lock");
     if lock.exists() && !(worktree.root == hub.root && record::left_a_lock(hub)) {
-        let next = "wait for that git to end; if none runs any more, see whose lock it is, then approve again";
-        return busy(format!("its index is locked by another git process ({})", lock.display()), next.into());
+        return Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
+            .because(format!("its index is locked by another git process ({})", lock.display()))
+            .next("wait for that git to end; if none runs any more, see whose lock it is, then approve again")
+            .into());
     }
     let changed = merge::changed(repo, step.from, step.to)?;
     if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {

@@ -13,13 +13,14 @@ use git2::{Oid, Repository};
 
 use crate::base::{Refusal, Result};
 use crate::foreman::check::{self, Trial};
-use crate::hub::git::Git;
 use crate::hub::worktrees::{Place, ready};
 use crate::hub::{Hub, worktrees};
 use crate::model::bundle::Bundle;
 
 /// How the lock reason of ours begins.
 const REASON: &str = "teof review ";
+/// How their folders' names begin.
+const NAME: &str = "review-";
 
 /// A scratch worktree; removed when dropped.
 pub struct Scratch<'h> {
@@ -34,7 +35,7 @@ impl<'h> Scratch<'h> {
     pub fn make(hub: &'h Hub, job: &str, commit: Oid) -> Result<Scratch<'h>> {
         let home = worktrees::home(hub)?;
         fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
-        let name = |n: usize| if n == 1 { format!("review-{job}") } else { format!("review-{job}-{n}") };
+        let name = |n: usize| if n == 1 { format!("{NAME}{job}") } else { format!("{NAME}{job}-{n}") };
         let root = (1..1000)
             .map(|n| home.join(name(n)))
             .find(|root| fs::symlink_metadata(root).is_err())
@@ -110,32 +111,33 @@ impl<'h> Scratch<'h> {
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        remove(self.hub, &self.root);
+        clean(self.hub);
     }
 }
 
-/// Removes what approvals that were killed left behind.
+/// Removes the scratch worktrees that there are: whoever asks holds the lock that says nobody works in one.
 pub fn clean(hub: &Hub) {
     for entry in fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten() {
         let ours = fs::read_to_string(entry.path().join("locked")).is_ok_and(|reason| reason.starts_with(REASON));
-        let link = fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
-        if let (true, Some(root)) = (ours, Path::new(link.trim_end()).parent()) {
-            remove(hub, root);
+        if ours && let Err(e) = remove(hub, &entry.path()) {
+            tracing::warn!("a scratch worktree is left behind: {e:#}");
         }
     }
 }
 
-fn remove(hub: &Hub, root: &Path) {
-    let Some(path) = root.to_str() else { return };
-    // Twice forced: it is locked, and tests leave files behind.
-    let removed = Git::at(&hub.root).output(&["worktree", "remove", "--force", "--force", path]);
-    if removed.is_ok_and(|output| output.status.success()) {
-        return;
+/// One of them, and nothing else that git knows: what it would prune may be a person's worktree on a disk that
+/// is not there now. The folder goes first, so that what a kill leaves is known to be ours.
+fn remove(hub: &Hub, git_dir: &Path) -> Result<()> {
+    if let Some(root) = worktrees::root_of(git_dir)
+        && let Ok(found) = fs::symlink_metadata(&root)
+    {
+        let canonical = |path: &Path| path.canonicalize().ok();
+        let home = canonical(&worktrees::home(hub)?);
+        let in_home = home.is_some() && root.parent().and_then(canonical) == home;
+        let named = root.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME));
+        // Git's file about it can be edited to name any folder.
+        anyhow::ensure!(in_home && named && found.is_dir(), "{} is none", root.display());
+        worktrees::clean::delete_folder(&root)?;
     }
-    // Half made or half removed.
-    if fs::symlink_metadata(root).is_ok_and(|meta| meta.is_dir()) {
-        let _ = fs::remove_dir_all(root);
-    }
-    let _ = Git::at(&hub.root).output(&["worktree", "unlock", path]);
-    let _ = Git::at(&hub.root).output(&["worktree", "prune"]);
+    worktrees::clean::delete_folder(git_dir)
 }

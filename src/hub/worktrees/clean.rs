@@ -197,7 +197,7 @@ fn finish(hub: &Hub) -> Vec<PathBuf> {
     let mut finished = Vec::new();
     for entry in entries {
         let name = entry.file_name();
-        let root = registry::root_of(&entry.path());
+        let root = registry::root_as_at(&entry.path(), &hub.common_dir.join("worktrees").join(&name));
         let aside = root.map(|root| root.with_file_name(format!("{ASIDE}{}", name.to_string_lossy())));
         // Without it the folder is gone already: it is deleted before the record of it.
         let aside = aside.unwrap_or_else(|| entry.path());
@@ -211,16 +211,20 @@ fn finish(hub: &Hub) -> Vec<PathBuf> {
 
 /// The record goes last: while it is there, the folder is known to be ours.
 fn delete_both(aside: &Path, record: &Path) -> Result<()> {
-    for folder in [aside, record] {
-        match delete(folder) {
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-                make_deletable(folder);
-                delete(folder).map_err(|e| files::io_refusal(e, "delete", folder))?;
-            }
-            done => done.map_err(|e| files::io_refusal(e, "delete", folder))?,
+    delete_folder(aside)?;
+    delete_folder(record)
+}
+
+/// Deletes a folder with all that is in it; links are not followed. One that is not there is fine.
+pub fn delete_folder(folder: &Path) -> Result<()> {
+    let done = match delete(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            make_deletable(folder);
+            delete(folder)
         }
-    }
-    Ok(())
+        done => done,
+    };
+    done.map_err(|e| files::io_refusal(e, "delete", folder))
 }
 
 fn delete(folder: &Path) -> std::io::Result<()> {

@@ -11,17 +11,18 @@ pub mod ready;
 pub(super) mod registry;
 mod seen;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use git2::Oid;
 
 pub use prepare::prepare;
+pub use registry::root_of;
 pub use seen::{Seen, Whose, seen};
 
 use super::checkpoint::{Checkpoint, Workshop};
-use super::{Hub, git::Git};
+use super::{Hub, Worktree, git::Git};
 use crate::base::Result;
 
 /// Making a worktree of a large repository takes a while, and others may be before us.
@@ -70,6 +71,14 @@ impl Place {
     pub fn workshop(&self) -> Result<Workshop> {
         Workshop::open(&self.git_dir, &self.root)
     }
+}
+
+/// Every linked worktree that git knows of, whoever made it and whether its folder is there or not.
+pub fn linked(common_dir: &Path) -> Vec<Worktree> {
+    let known = registry::all(common_dir).into_iter();
+    known
+        .map(|found| Worktree { root: found.root, git_dir: found.git_dir, common_dir: common_dir.to_owned() })
+        .collect()
 }
 
 /// The run that last worked in the job's worktree, if there is one.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::note::Note;
@@ -60,8 +60,27 @@ pub fn branch_in(head: &Path) -> Option<String> {
 
 /// The folder of the worktree that a git directory is about.
 pub fn root_of(git_dir: &Path) -> Option<PathBuf> {
+    root_as_at(git_dir, git_dir)
+}
+
+/// What `git_dir`, wherever it lies now, named as its worktree's folder while it lay at `place`: the link
+/// may be relative to that (`git worktree add --relative-paths`).
+pub fn root_as_at(git_dir: &Path, place: &Path) -> Option<PathBuf> {
     let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
-    Path::new(link.trim_end()).parent().map(Path::to_owned)
+    let link = Path::new(link.trim_end_matches(['\n', '\r'])).parent().filter(|link| !link.as_os_str().is_empty())?;
+    if link.is_absolute() {
+        return Some(link.to_owned());
+    }
+    // By names alone: a link on the way is not followed, so that it can be seen.
+    let mut root = place.to_owned();
+    for part in link.components() {
+        match part {
+            Component::ParentDir => drop(root.pop()),
+            Component::CurDir => {}
+            part => root.push(part),
+        }
+    }
+    Some(root)
 }
 
 /// The inodes of a worktree's folder and of the one it lies in; `None` when a link leads to either.

@@ -37,8 +37,7 @@ fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
 #[test]
 fn a_target_that_nobody_has_checked_out_moves_alone() {
     let desk = Desk::new();
-    desk.world.git(&["switch", "-qc", "elsewhere"]);
-    fs::remove_dir_all(desk.world.repo.join(".git/teof")).unwrap();
+    desk.leave_main();
     desk.world.write("src/code.txt", "mine\n");
     desk.merged();
     assert_eq!(desk.show("main:src/code.txt"), "one\n2\nthree");

@@ -84,3 +84,81 @@ fn a_git_in_the_middle_of_something_is_not_disturbed() {
     fs::remove_file(lock).unwrap();
     desk.merged();
 }
+
+#[test]
+fn a_branch_that_a_rebase_or_a_bisect_elsewhere_will_put_back_is_not_moved() {
+    let rebase = |desk: &Desk, at: &std::path::Path| {
+        // The command that git is to run between the commits does not pass, and git waits for a person.
+        let mut git = std::process::Command::new("git");
+        desk.world.clear(&mut git);
+        git.args(["rebase", "-q", "--exec", "false", "main~1"]).current_dir(at).output().unwrap();
+    };
+    let bisect = |desk: &Desk, at: &std::path::Path| {
+        for _ in 0..2 {
+            desk.world.git_in(at, &["commit", "-q", "--allow-empty", "-m", "A person's"]);
+        }
+        desk.world.git_in(at, &["bisect", "start", "main", "main~2"]);
+    };
+    type Case<'a> = (&'a str, &'a dyn Fn(&Desk, &std::path::Path), &'a [&'a str]);
+    let cases: [Case; 2] = [("a rebase", &rebase, &["rebase", "--abort"]), ("a bisect", &bisect, &["bisect", "reset"])];
+    for (operation, begin, end) in cases {
+        let desk = Desk::tested(&["touch $HOME/ran"]);
+        desk.leave_main();
+        let folder = desk.world.folder().join("persons");
+        desk.world.git(&["worktree", "add", "-q", folder.to_str().unwrap(), "main"]);
+        begin(&desk, &folder);
+        let main = desk.main();
+        assert!(!desk.world.read(".git/worktrees/persons/HEAD").starts_with("ref:"), "it is on no branch meanwhile");
+        let refused = desk.refused();
+        assert_eq!(refused["code"], "target.busy", "{refused}");
+        let reason = refused.to_string();
+        assert!(reason.contains(operation) && reason.contains(folder.to_str().unwrap()), "{reason}");
+        assert_eq!(desk.main(), main);
+        assert!(!desk.world.folder().join("home/ran").exists(), "it is told before the tests run");
+        desk.world.git_in(&folder, end);
+        desk.merged();
+        assert_eq!(fs::read_to_string(folder.join("src/code.txt")).unwrap(), "one\n2\nthree\n");
+    }
+}
+
+#[test]
+fn a_worktree_whose_link_is_relative_follows_the_merge() {
+    let desk = Desk::new();
+    desk.leave_main();
+    let folder = desk.world.folder().join("persons");
+    desk.world.git(&["worktree", "add", "-q", folder.to_str().unwrap(), "main"]);
+    // As `git worktree add --relative-paths` writes it.
+    desk.world.write(".git/worktrees/persons/gitdir", "../../../../persons/.git\n");
+    fs::write(folder.join(".git"), "gitdir: ../repo/.git/worktrees/persons\n").unwrap();
+    fs::write(folder.join("src/new.txt"), "mine\n").unwrap();
+    assert_eq!(desk.refused()["code"], "target.in_the_way");
+    fs::remove_file(folder.join("src/new.txt")).unwrap();
+    desk.merged();
+    assert_eq!(fs::read_to_string(folder.join("src/code.txt")).unwrap(), "one\n2\nthree\n");
+    assert_eq!(desk.world.git_in(&folder, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn what_is_left_of_a_scratch_worktree_goes_and_nothing_else_does() {
+    let desk = Desk::new();
+    let at = |name: &str| desk.world.folder().join(name);
+    let scratch = at("repo.worktrees/review-killed");
+    let add = |folder: &PathBuf, reason: &str| {
+        let args = ["worktree", "add", "-q", "--detach", "--lock", "--reason", reason, folder.to_str().unwrap()];
+        desk.world.git(&args);
+    };
+    add(&scratch, "teof review killed");
+    fs::remove_file(scratch.join(".git")).unwrap();
+    // On a disk that is not there at this moment.
+    desk.world.git(&["worktree", "add", "-q", "--detach", at("away").to_str().unwrap()]);
+    fs::rename(at("away"), at("unplugged")).unwrap();
+    // Somebody's folder, under a reason that says it is ours.
+    add(&at("precious"), "teof review precious");
+    fs::remove_file(at("precious/.git")).unwrap();
+    desk.merged();
+    assert_eq!(desk.leftovers(), [] as [&str; 0]);
+    assert!(desk.world.exists(".git/worktrees/away/gitdir"));
+    assert!(at("precious/src/code.txt").exists());
+    fs::rename(at("unplugged"), at("away")).unwrap();
+    assert_eq!(desk.world.git_in(&at("away"), &["status", "--porcelain"]), "");
+}

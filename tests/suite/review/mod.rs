@@ -120,6 +120,12 @@ impl Desk {
         serde_json::from_str::<Value>(said).unwrap()["error"].clone()
     }
 
+    /// The hub on another branch, for good.
+    fn leave_main(&self) {
+        self.world.git(&["switch", "-qc", "elsewhere"]);
+        fs::remove_dir_all(self.world.repo.join(".git/teof")).unwrap();
+    }
+
     fn main(&self) -> String {
         self.tip("main").unwrap()
     }
