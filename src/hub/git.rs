@@ -1,7 +1,7 @@
 //! The system's git, as a child process: for what needs the person's credentials, worktrees and commits.
 //!
-//! Bus commands never come here. Location variables are removed from the environment, hooks and
-//! fsmonitor are off, and nothing may prompt.
+//! Bus commands never come here. Location variables are removed from the environment, hooks, fsmonitor and
+//! housekeeping are off, what is written is synced, and nothing may prompt.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,10 @@ const LOCATION: [&str; 16] = [
     "GIT_SHALLOW_FILE",
     "GIT_EXTERNAL_DIFF",
 ];
+
+/// Objects, refs and the index are on the disk before git says that they are: else a power cut leaves a
+/// branch that names a commit which is not there. Costs a sync for each of them.
+const DURABLE: &str = "core.fsync=added";
 
 /// How to call git in one place.
 #[derive(Clone, Debug)]
@@ -94,6 +98,7 @@ impl Git {
             .env("GIT_EDITOR", "true")
             .env("LC_ALL", "C")
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
+            .args(["-c", "maintenance.auto=false", "-c", DURABLE])
             .args(self.overrides.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null());
         if let Some(git_dir) = &self.git_dir {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use git2::{Oid, Repository};
@@ -64,7 +65,9 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     }
     let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
     let mut command = git.command();
+    // Ctrl-C ends us and not git in the middle of its checkout: the next approval finds the merge.
     command
+        .process_group(0)
         .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
         .args(["-c", "submodule.recurse=false", "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);

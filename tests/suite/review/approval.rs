@@ -145,12 +145,7 @@ fn nothing_is_merged_while_something_is_wrong_with_the_record() {
 fn killed_while_the_tests_run_it_is_approved_by_the_next_word() {
     let desk = Desk::tested(&["touch $HOME/begun; test -e $HOME/go || sleep 600"]);
     let mut child = desk.world.spawn(&["review", "approve", JOB]);
-    let begun = desk.world.folder().join("home/begun");
-    let since = Instant::now();
-    while !begun.exists() {
-        assert!(since.elapsed() < Duration::from_secs(60), "the test never began");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("the test began", || desk.world.folder().join("home/begun").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!((desk.main(), desk.leftovers().len()), (desk.base.clone(), 1));
@@ -173,4 +168,53 @@ fn a_merge_without_its_decision_is_written_down_once() {
     assert_eq!(desk.memory().len(), 1);
     let refused = desk.world.refused(&["review", "reject", JOB, "--note", "too late"]);
     assert_eq!(refused["code"], "review.decided");
+}
+
+/// In the way of git on the search path: tells when it moves a checked-out target, and waits for a word.
+const SLOW_GIT: &str = r#"#!/bin/sh
+PATH="${PATH#*:}"
+for arg; do
+  if [ "$arg" = --ff-only ]; then touch "$HOME/moving"; while [ ! -e "$HOME/go" ]; do sleep 0.01; done; fi
+done
+exec git "$@"
+"#;
+
+#[test]
+fn ctrl_c_does_not_cut_a_checkout_in_half() {
+    use std::os::unix::process::CommandExt;
+    let desk = Desk::new();
+    let home = desk.world.folder().join("home");
+    let path = desk.put_on_path("git", SLOW_GIT);
+    let mut teof = desk.world.teof(&["review", "approve", JOB]);
+    let mut child = teof.env("PATH", path).process_group(0).spawn().unwrap();
+    until("git moves the target", || home.join("moving").exists());
+    let group = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+    rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
+    fs::write(home.join("go"), "").unwrap();
+    child.wait().unwrap();
+    until("git has moved it", || desk.main() != desk.base && !desk.world.exists(".git/index.lock"));
+    assert_eq!(desk.world.git(&["diff", "HEAD", "--", "src"]), "");
+    let decision = desk.merged();
+    assert_eq!((&decision["merge_commit"], desk.memory().len()), (&json!(desk.main()), 1));
+}
+
+#[test]
+fn what_git_writes_for_a_merge_is_synced() {
+    for checked_out in [true, false] {
+        let desk = Desk::new();
+        if !checked_out {
+            desk.leave_main();
+        }
+        let traces = desk.world.folder().join("traces");
+        fs::create_dir(&traces).unwrap();
+        let mut teof = desk.world.teof(&["review", "approve", JOB]);
+        Ran::of(teof.env("GIT_TRACE2_EVENT", &traces).output().unwrap(), &[]).expect(0);
+        let traces = fs::read_dir(traces).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+        let traces: Vec<_> = traces.collect();
+        for command in ["commit-tree", if checked_out { "merge" } else { "update-ref" }] {
+            let of_it = |trace: &&String| trace.contains(&format!("\"name\":\"{command}\""));
+            let trace = traces.iter().find(of_it).unwrap_or_else(|| panic!("no {command}: {traces:?}"));
+            assert!(trace.contains("hardware-flush"), "{trace}");
+        }
+    }
 }

@@ -21,6 +21,14 @@ const JOB: &str = "20260105T100000Z-1";
 
 const BRANCH: &str = "agent/codex-1/docs";
 
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !happened() {
+        assert!(since.elapsed() < Duration::from_secs(60), "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A repository with work that waits for a person.
 struct Desk {
     world: World,
@@ -71,6 +79,15 @@ impl Desk {
         self.world.git_in(&folder, &["commit", "-qm", "Work"]);
         self.world.git(&["worktree", "remove", "--force", at]);
         self.tip(BRANCH).unwrap()
+    }
+
+    /// A script in the way of a program, and the search path that begins with it.
+    fn put_on_path(&self, program: &str, script: &str) -> String {
+        let bin = self.world.folder().join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(bin.join(program), script).unwrap();
+        fs::set_permissions(bin.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+        format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
     }
 
     fn tip(&self, branch: &str) -> Option<String> {

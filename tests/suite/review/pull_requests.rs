@@ -31,11 +31,7 @@ fn shop() -> (Desk, String) {
     desk.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
     desk.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
     desk.world.git(&["push", "-q", "origin", "main"]);
-    let bin = desk.world.folder().join("bin");
-    fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("gh"), GH).unwrap();
-    fs::set_permissions(bin.join("gh"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let path = desk.put_on_path("gh", GH);
     (desk, path)
 }
 
