@@ -51,7 +51,9 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
         title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
     };
     let done = place.workshop()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
-    stage.commit = Some(done.commit.to_string());
+    let commit = done.commit.to_string();
+    shift.kept.committed(shift.hub, report.work.job(), &commit)?;
+    stage.commit = Some(commit);
     let words = if stage.passed { "passed" } else { "sent back" };
     (shift.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
     report.stages.push(stage);

@@ -173,7 +173,8 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
     evidence
 }
 
-/// Files that teof writes itself in a seat's folder, and folders of such files.
+/// Files that teof writes itself in a seat's folder (a folder of such a name would keep it from that), and
+/// folders of such files.
 const KEPT: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
 const KEPT_FOLDERS: [&str; 5] = ["manifests/", "reviews/", "runs/", "session_boot/", "session_guard/"];
 
@@ -183,7 +184,8 @@ fn is_free(target: &str, own: &str) -> bool {
     if let Some(of_a_seat) = target.strip_prefix("_report/agent/") {
         let seat = own.strip_prefix("_report/agent/").unwrap_or(own);
         let Some(inside) = of_a_seat.strip_prefix(seat).and_then(|rest| rest.strip_prefix('/')) else { return false };
-        return !KEPT.contains(&inside) && !KEPT_FOLDERS.iter().any(|folder| inside.starts_with(folder));
+        let first = inside.split('/').next().unwrap_or_default();
+        return !KEPT.contains(&first) && !KEPT_FOLDERS.iter().any(|folder| inside.starts_with(folder));
     }
     target != paths::LEDGER && !target.starts_with("_report/session/")
 }
@@ -206,7 +208,7 @@ mod tests {
             ("_report/agent/codex-1/runs/x/run.json", false),
             ("_report/agent/codex-1/state.json", false),
             ("_report/agent/codex-1/decisions.jsonl", false),
-            ("_report/agent/codex-1/state.json/mine.json", true),
+            ("_report/agent/codex-1/errors.jsonl/mine.json", false),
             ("_report/session/codex-1/manager-report-tail.txt", false),
             ("_report/receipts.jsonl", false),
         ] {

@@ -69,6 +69,14 @@ impl Kept {
         self.save(hub, job)
     }
 
+    /// The last result has its checkpoint: it is worth nothing under another commit.
+    pub fn committed(&mut self, hub: &Hub, job: &str, commit: &str) -> Result<()> {
+        if let Some(last) = self.results.last_mut() {
+            last.commit = Some(commit.to_owned());
+        }
+        self.save(hub, job)
+    }
+
     /// The results of the stages that have a checkpoint, in order.
     ///
     /// A judgement whose result was lost counts as not made; work whose result was lost counts as done.
@@ -76,7 +84,9 @@ impl Kept {
         let mut found = Vec::new();
         for done in checkpoints {
             let same = |kept: &&StageReport| {
-                kept.name == done.stage && kept.round == done.round && kept.run.as_deref() == Some(&done.run)
+                let commit = done.commit.to_string();
+                let own = kept.commit.as_ref().is_none_or(|known| *known == commit);
+                own && kept.name == done.stage && kept.round == done.round && kept.run.as_deref() == Some(&done.run)
             };
             let mut result = match self.results.iter().rev().find(same) {
                 Some(kept) => kept.clone(),

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use git2::Repository;
 use serde_json::json;
 
 use super::bench::{self, Bench};
@@ -17,7 +18,7 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::{Surroundings, dotgit};
 use crate::hub::worktrees::{self, Wanted};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, trail};
 use crate::model::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
 
@@ -80,6 +81,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         kept::forget(hub, work.job());
+        Repository::open(&hub.common_dir).map_err(Into::into).and_then(|repo| trail::forget(&repo, work.job()))?;
     }
     Ok(outcome)
 }

@@ -8,31 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{
-    AttrCheckFlags, Commit, ConfigLevel, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree,
-};
+use git2::{AttrCheckFlags, ConfigLevel, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree};
 
+use super::trail::{self, message};
 use super::worktrees::note::Note;
 use super::worktrees::registry;
 use super::{bulk, paths};
 use crate::base::{Refusal, Result, Stamp, files};
 
-pub const TRAILER_JOB: &str = "Teof-Job";
-pub const TRAILER_RUN: &str = "Teof-Run";
-pub const TRAILER_STAGE: &str = "Teof-Stage";
-pub const TRAILER_ROUND: &str = "Teof-Round";
-
-/// How far back a job's own commits are followed.
-const MOST: usize = 1000;
-
-/// A commit of a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    pub commit: Oid,
-    pub run: String,
-    pub stage: String,
-    pub round: u32,
-}
+pub use super::trail::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
 
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     registry::own_folder(git_dir, root)?;
@@ -51,44 +35,6 @@ pub fn make_durable(repo: &Repository) -> Result<()> {
         files::replace(&path, b"[core]\n\tfsyncObjectFiles = true\n")?;
     }
     repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
-}
-
-/// Whose work a new checkpoint is.
-#[derive(Clone, Debug)]
-pub struct Mark<'a> {
-    pub agent: &'a str,
-    pub job: &'a str,
-    pub run: &'a str,
-    pub stage: &'a str,
-    pub round: u32,
-    /// The first line of the message; made one harmless line.
-    pub title: &'a str,
-}
-
-/// The commits of `job` at the end of a branch (oldest first), and the commit before them.
-pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkpoint>)> {
-    let mut at = repo.find_commit(tip)?;
-    let mut found = Vec::new();
-    while found.len() < MOST
-        && let Some(checkpoint) = read_trailers(&at, job)
-    {
-        found.push(checkpoint);
-        at = at.parent(0).context("a checkpoint has a parent")?;
-    }
-    found.reverse();
-    Ok((at.id(), found))
-}
-
-fn read_trailers(commit: &Commit, job: &str) -> Option<Checkpoint> {
-    let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;
-    let get = |key: &str| trailers.iter().find(|(k, _)| *k == key).map(|(_, value)| value);
-    (get(TRAILER_JOB)? == job && commit.parent_count() == 1).then_some(())?;
-    Some(Checkpoint {
-        commit: commit.id(),
-        run: get(TRAILER_RUN)?.to_owned(),
-        stage: get(TRAILER_STAGE)?.to_owned(),
-        round: get(TRAILER_ROUND)?.parse().ok()?,
-    })
 }
 
 /// A worktree's content and its branch, for the one who works there.
@@ -161,6 +107,7 @@ impl Workshop {
             Err(_) => author.clone(),
         };
         let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
+        trail::note(&self.repo, mark.job, commit)?;
         self.move_branch(branch, parent.id(), commit, mark.run)?;
         self.settle(branch, &tree);
         Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
@@ -221,15 +168,16 @@ impl Workshop {
     }
 
     /// Points the branch at `tip` if it points elsewhere; the commits there are kept.
-    pub(super) fn ensure_branch(&self, branch: &str, tip: Oid) -> Result<()> {
-        self.move_branch(branch, tip, tip, "")
+    pub(super) fn ensure_branch(&self, branch: &str, tip: Oid, run: &str) -> Result<()> {
+        self.move_branch(branch, tip, tip, run)
     }
 
     fn move_branch(&self, branch: &str, expected: Oid, to: Oid, run: &str) -> Result<()> {
         let name = format!("refs/heads/{branch}");
         match self.repo.refname_to_id(&name) {
             Ok(now) => {
-                if now != expected {
+                let kept = now == expected || self.repo.graph_descendant_of(to, now).unwrap_or(false);
+                if !kept {
                     self.keep("moved", run, now)?;
                 }
                 if now != to {
@@ -244,28 +192,9 @@ impl Workshop {
         Ok(())
     }
 
-    /// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.
+    /// As [`trail::keep`].
     pub fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
-        let run = if run.is_empty() { "unknown" } else { run };
-        for n in 1..1000 {
-            let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };
-            // Asked first: in a linked worktree libgit2 does not see that the ref exists, and replaces it.
-            match self.repo.refname_to_id(&name) {
-                Ok(kept) if kept == commit => return Ok(name),
-                Ok(_) => continue,
-                Err(_) => {}
-            }
-            match self.repo.reference(&name, commit, false, "teof: kept") {
-                Ok(_) => return Ok(name),
-                Err(e) if e.code() == ErrorCode::Exists && self.repo.refname_to_id(&name).ok() == Some(commit) => {
-                    return Ok(name);
-                }
-                // Taken, or locked for ever by a worker that was killed.
-                Err(e) if matches!(e.code(), ErrorCode::Exists | ErrorCode::Locked) => {}
-                Err(e) => return Err(e).with_context(|| format!("keep work under {name}")),
-            }
-        }
-        anyhow::bail!("too many refs like refs/teof/{kind}/{run}")
+        trail::keep(&self.repo, kind, run, commit)
     }
 
     /// HEAD and index as a person expects to find them. A convenience: nothing of ours reads them.
@@ -306,15 +235,6 @@ impl Workshop {
         index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
         Ok((index.write_tree_to(&repo)?, nested))
     }
-}
-
-fn message(mark: &Mark) -> String {
-    let title = crate::base::text::clip(&crate::base::text::safe(mark.title.trim()), 72);
-    let title = if title.is_empty() { mark.job } else { &title };
-    format!(
-        "{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n{TRAILER_STAGE}: {}\n{TRAILER_ROUND}: {}\n",
-        mark.job, mark.run, mark.stage, mark.round
-    )
 }
 
 #[cfg(test)]
@@ -418,8 +338,8 @@ mod tests {
         let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
         let done = workshop.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
         assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
-        assert_eq!(of_job(workshop.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
-        assert_eq!(of_job(workshop.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
+        assert_eq!(trail::of_job(workshop.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
+        assert_eq!(trail::of_job(workshop.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
         assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
     }
 }

@@ -14,6 +14,7 @@ pub mod requests;
 pub mod settings;
 pub mod settings_text;
 pub mod tracked;
+pub mod trail;
 pub mod watch;
 pub mod worktrees;
 pub mod writer;

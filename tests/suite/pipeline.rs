@@ -254,6 +254,24 @@ fn a_killed_worker_goes_on_from_its_last_checkpoint() {
 }
 
 #[test]
+fn a_coder_that_commits_and_then_fails_has_no_stage_done_again() {
+    let shop = Shop::new().with("stages", json!(["planner", "coder", "reviewer"]));
+    shop.coder.on(1, r#"answer '{"analysis": "the plan", "commands": [], "receipts": []}'"#);
+    shop.coder.on(2, "echo own >> src/code.txt; git -c user.name=x -c user.email=x@x commit -qam own\nexit 3");
+    assert_verdict(&shop.run("run-1"), "failed");
+    let outcome = shop.run("run-2");
+    assert_verdict(&outcome, "succeeded");
+    assert_eq!(outcome["branch"], "agent/codex-1/docs");
+    assert_eq!(
+        (shop.stages(), shop.coder.calls()),
+        (["planner1", "coder1", "tester1", "reviewer1"].map(str::to_owned).to_vec(), 3)
+    );
+    assert_eq!(shop.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree");
+    let kept = shop.world.git(&["for-each-ref", "--format=%(refname) %(subject)", "refs/teof/moved", "refs/teof/jobs"]);
+    assert_eq!(kept, "refs/teof/moved/run-1 own", "its own commit is kept, and the job is done");
+}
+
+#[test]
 fn only_the_coder_changes_files() {
     let shop = Shop::new().with("stages", json!(["planner", "coder", "reviewer"]));
     let plan = r#"answer '{"analysis": "p", "commands": [], "receipts": []}'"#;

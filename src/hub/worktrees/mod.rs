@@ -4,6 +4,7 @@
 //! that names job and run. What does not carry that reason is not ours: it is neither used nor touched.
 //! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
 
+mod branch;
 pub mod clean;
 pub mod note;
 mod prepare;

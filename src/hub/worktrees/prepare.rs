@@ -7,16 +7,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use git2::{ErrorCode, Oid, Repository};
+use git2::{Oid, Repository};
 
+use super::branch::{self, Chosen};
 use super::note::Note;
 use super::registry::{self, Registered};
 use super::{Place, WAIT, Wanted, home};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
-use crate::hub::checkpoint::{self, Checkpoint, Parked};
-use crate::model::claim::default_branch;
+use crate::hub::checkpoint::Parked;
+use crate::hub::trail;
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -25,14 +26,16 @@ use crate::model::claim::default_branch;
 pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     names::check_id("job", wanted.job)?;
     names::check_id("run", wanted.run)?;
-    check_branch(hub, wanted)?;
+    branch::check(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
     let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
-    registry::clear_stale(&hub.common_dir.join(format!("refs/heads/{}.lock", wanted.branch)));
+    for reference in [format!("refs/heads/{}", wanted.branch), trail::reference(wanted.job)] {
+        registry::clear_stale(&hub.common_dir.join(format!("{reference}.lock")));
+    }
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     let base = commit(&repo, wanted.base)?;
     let known = registry::all(&hub.common_dir);
-    let (branch, base, checkpoints) = choose_branch(&repo, wanted, base, &known)?;
+    let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
     let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there() && w.is_whole()) {
         Some(ours) => {
@@ -64,22 +67,6 @@ fn in_home(hub: &Hub, found: &Registered) -> Result<()> {
         .into())
 }
 
-/// Never the main branch, never another seat's: only `agent/<seat>/…`.
-fn check_branch(hub: &Hub, wanted: &Wanted) -> Result<()> {
-    let own = format!("agent/{}/", wanted.agent);
-    let legal = git2::Branch::name_is_valid(wanted.branch).unwrap_or(false);
-    if legal && wanted.branch.strip_prefix(&own).is_some_and(|slug| !slug.is_empty()) {
-        return Ok(());
-    }
-    Err(Refusal::guard("branch.not_the_seats", format!("no worker works on branch {:?}", wanted.branch))
-        .because(format!(
-            "workers work on branches under {own}, never on {} or another seat's",
-            hub.branch().unwrap_or_else(|| "the main branch".into())
-        ))
-        .next(format!("give the order a branch such as {}", default_branch(wanted.agent, wanted.job)))
-        .into())
-}
-
 fn commit(repo: &Repository, name: &str) -> Result<Oid> {
     let found = repo.revparse_single(name).and_then(|object| object.peel_to_commit());
     found.map(|commit| commit.id()).map_err(|e| {
@@ -88,51 +75,6 @@ fn commit(repo: &Repository, name: &str) -> Result<Oid> {
             .next("fetch it, or give out the order again")
             .into()
     })
-}
-
-/// The branch to work on, where this job began on it, and what it has committed there.
-///
-/// A branch that holds anything else (a person's work, another job's), or that somebody has checked
-/// out, is left alone and the next free name is taken.
-fn choose_branch(
-    repo: &Repository,
-    wanted: &Wanted,
-    base: Oid,
-    known: &[Registered],
-) -> Result<(String, Oid, Vec<Checkpoint>)> {
-    let mut others: Vec<String> =
-        known.iter().filter(|w| w.job() != Some(wanted.job)).filter_map(registry::head_of).collect();
-    others.extend(registry::branch_in(&repo.commondir().join("HEAD")));
-    nothing_in_the_way(repo, wanted.branch)?;
-    for n in 1..1000 {
-        let name = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
-        if others.contains(&name) {
-            continue;
-        }
-        let tip = match repo.refname_to_id(&format!("refs/heads/{name}")) {
-            Ok(tip) => tip,
-            Err(e) if e.code() == ErrorCode::NotFound => return Ok((name, base, Vec::new())),
-            Err(e) => return Err(e).with_context(|| format!("read branch {name}")),
-        };
-        let (began, checkpoints) = checkpoint::of_job(repo, tip, wanted.job)?;
-        let continues = began == base || repo.graph_descendant_of(base, began)?;
-        if continues && (!checkpoints.is_empty() || began == base) {
-            return Ok((name, began, checkpoints));
-        }
-    }
-    anyhow::bail!("no free branch name like {}", wanted.branch)
-}
-
-/// Git keeps branches as folders: `agent/codex-1` and `agent/codex-1/docs` cannot both be.
-fn nothing_in_the_way(repo: &Repository, branch: &str) -> Result<()> {
-    let ends = branch.match_indices('/').map(|(at, _)| &branch[..at]);
-    let Some(other) = ends.into_iter().find(|name| repo.find_reference(&format!("refs/heads/{name}")).is_ok()) else {
-        return Ok(());
-    };
-    Err(Refusal::guard("branch.in_the_way", format!("the branch {branch} cannot be made beside {other}"))
-        .because("git cannot have a branch whose name is the beginning of another's")
-        .next(format!("give that branch another name: git branch -m {other} {other}-main"))
-        .into())
 }
 
 /// Takes over what an earlier attempt of the same job left: its uncommitted work is kept under a
@@ -156,9 +98,9 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
         Parked::Under(name) => place.parked = Some(name),
         Parked::Nothing => {}
     }
+    workshop.ensure_branch(&place.branch, tip, ours.run().unwrap_or(wanted.run))?;
     // As a whole: a worktree whose reason is lost is nobody's.
     files::replace(&lock, registry::reason(wanted.job, wanted.run).as_bytes())?;
-    workshop.ensure_branch(&place.branch, tip)?;
     workshop.reset(&place.branch, tip)?;
     Ok(true)
 }
@@ -176,11 +118,12 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     let branch = format!("refs/heads/{}", place.branch);
     // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
     // Only from what was seen: a branch that somebody moves or makes meanwhile is not taken from them.
-    let old = if place.checkpoints.is_empty() && git.run(&["rev-parse", "-q", "--verify", &branch]).is_err() {
-        Oid::ZERO_SHA1.to_string()
-    } else {
-        tip.clone()
-    };
+    let repo = Repository::open(&hub.common_dir)?;
+    let old = repo.refname_to_id(&branch).unwrap_or(Oid::ZERO_SHA1);
+    if !old.is_zero() && old != place.tip() {
+        trail::keep(&repo, "moved", wanted.run, old)?;
+    }
+    let old = old.to_string();
     git.run(&["update-ref", &branch, &tip, &old])?;
     // --force: an earlier worktree of this job may still be registered on the branch, its folder gone.
     // --no-checkout: git would run the repository's own filters on what it writes.
@@ -200,7 +143,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
 mod tests {
     use super::*;
     use crate::base::{Clock, Stamp};
-    use crate::hub::checkpoint::Mark;
+    use crate::hub::checkpoint::{Checkpoint, Mark};
     use crate::hub::git::Git;
 
     struct World {
@@ -281,6 +224,40 @@ mod tests {
     }
 
     #[test]
+    fn what_others_commit_on_the_branch_makes_no_stage_undone_and_no_checkpoint_another() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        fs::write(first.root.join("code/a"), "2").unwrap();
+        let checkpoint = commit_all(&first, "run-1", "job-1");
+        let git = Git::at(&first.root);
+        let own = |args: &[&str]| git.run(&[&["-c", "user.name=t", "-c", "user.email=t@t"], args].concat()).unwrap();
+        for (n, deed) in [&["commit", "-qm", "own"][..], &["commit", "-q", "--amend", "--no-edit"]].iter().enumerate() {
+            fs::write(first.root.join("code/b"), format!("own {n}")).unwrap();
+            own(&["add", "."]);
+            own(deed);
+            let tip = own(&["rev-parse", "HEAD"]);
+            let again = world.prepare("job-1", &format!("run-{}", n + 2));
+            assert_eq!((&again.branch, &again.checkpoints), (&first.branch, &vec![checkpoint.clone()]), "{deed:?}");
+            let kept = own(&["for-each-ref", "--format=%(objectname)", "refs/teof/moved"]);
+            assert!(kept.contains(&tip), "{deed:?}: what was there is kept");
+        }
+        own(&["checkout", "-q", "--detach"]);
+        own(&["branch", "-q", "-D", &first.branch]);
+        let again = world.prepare("job-1", "run-4");
+        assert_eq!((again.branch, again.checkpoints), (first.branch, vec![checkpoint]), "the branch is made again");
+    }
+
+    #[test]
+    fn what_was_committed_before_the_first_checkpoint_leaves_the_job_its_branch() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        let git = Git::at(&first.root);
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "own"]).unwrap();
+        let again = world.prepare("job-1", "run-2");
+        assert_eq!((again.branch, again.base, again.checkpoints.len()), (first.branch, first.base, 0));
+    }
+
+    #[test]
     fn a_worktree_whose_folder_was_deleted_is_made_again_at_its_checkpoint() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
@@ -310,9 +287,11 @@ mod tests {
         fs::write(first.root.join("code/b"), "half done").unwrap();
         let refs = world.hub.common_dir.join("refs");
         fs::create_dir_all(refs.join("teof/parked")).unwrap();
+        fs::create_dir_all(refs.join("teof/jobs")).unwrap();
         for lock in [
             refs.join("heads/agent/codex-1/a.lock"),
             refs.join("teof/parked/run-1.lock"),
+            refs.join("teof/jobs/job-1.lock"),
             first.git_dir.join("HEAD.lock"),
             first.git_dir.join("index.lock"),
         ] {

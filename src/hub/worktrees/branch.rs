@@ -1,0 +1,93 @@
+//! Which branch a job works on, and what it has there already.
+
+use anyhow::Context;
+use git2::{ErrorCode, Oid, Repository};
+
+use super::Wanted;
+use super::registry::{self, Registered};
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+use crate::hub::checkpoint::Checkpoint;
+use crate::hub::trail;
+use crate::model::claim::default_branch;
+
+/// The branch, where the job began on it, and what it has committed there.
+pub(super) struct Chosen {
+    pub branch: String,
+    pub base: Oid,
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// Never the main branch, never another seat's: only `agent/<seat>/…`.
+pub(super) fn check(hub: &Hub, wanted: &Wanted) -> Result<()> {
+    let own = format!("agent/{}/", wanted.agent);
+    let legal = git2::Branch::name_is_valid(wanted.branch).unwrap_or(false);
+    if legal && wanted.branch.strip_prefix(&own).is_some_and(|slug| !slug.is_empty()) {
+        return Ok(());
+    }
+    Err(Refusal::guard("branch.not_the_seats", format!("no worker works on branch {:?}", wanted.branch))
+        .because(format!(
+            "workers work on branches under {own}, never on {} or another seat's",
+            hub.branch().unwrap_or_else(|| "the main branch".into())
+        ))
+        .next(format!("give the order a branch such as {}", default_branch(wanted.agent, wanted.job)))
+        .into())
+}
+
+/// A job goes on from its newest checkpoint, whatever was done to its branch since: commits of those who
+/// work there are kept by whoever puts the branch right.
+///
+/// A branch that holds anything else (a person's work, another job's), or that somebody has checked
+/// out, is left alone and the next free name is taken.
+pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Registered]) -> Result<Chosen> {
+    let is_ours = |worktree: &&Registered| worktree.job() == Some(wanted.job);
+    let mut others: Vec<String> = known.iter().filter(|w| !is_ours(w)).filter_map(registry::head_of).collect();
+    others.extend(registry::branch_in(&repo.commondir().join("HEAD")));
+    let own: Vec<String> = known.iter().filter(is_ours).filter_map(registry::head_of).collect();
+    nothing_in_the_way(repo, wanted.branch)?;
+    let (began, checkpoints) = match trail::newest(repo, wanted.job) {
+        Some(newest) => continued(repo, newest, wanted.job, base)?,
+        None => None,
+    }
+    .unwrap_or((base, Vec::new()));
+    let newest = checkpoints.last().map_or(began, |done| done.commit);
+    for n in 1..1000 {
+        let branch = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
+        if others.contains(&branch) {
+            continue;
+        }
+        let tip = match repo.refname_to_id(&format!("refs/heads/{branch}")) {
+            Ok(tip) => Some(tip),
+            Err(e) if e.code() == ErrorCode::NotFound => None,
+            Err(e) => return Err(e).with_context(|| format!("read branch {branch}")),
+        };
+        if tip.is_none_or(|tip| tip == newest) || own.contains(&branch) {
+            return Ok(Chosen { branch, base: began, checkpoints });
+        }
+        if let (true, Some(tip)) = (checkpoints.is_empty(), tip)
+            && let Some((base, checkpoints)) = continued(repo, tip, wanted.job, base)?.filter(|(_, c)| !c.is_empty())
+        {
+            return Ok(Chosen { branch, base, checkpoints });
+        }
+    }
+    anyhow::bail!("no free branch name like {}", wanted.branch)
+}
+
+/// The job's commits that end at `tip`, and where it began; `None` when that is not below `base`.
+fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
+    let (began, checkpoints) = trail::of_job(repo, tip, job)?;
+    let continues = began == base || repo.graph_descendant_of(base, began)?;
+    Ok(continues.then_some((began, checkpoints)))
+}
+
+/// Git keeps branches as folders: `agent/codex-1` and `agent/codex-1/docs` cannot both be.
+fn nothing_in_the_way(repo: &Repository, branch: &str) -> Result<()> {
+    let ends = branch.match_indices('/').map(|(at, _)| &branch[..at]);
+    let Some(other) = ends.into_iter().find(|name| repo.find_reference(&format!("refs/heads/{name}")).is_ok()) else {
+        return Ok(());
+    };
+    Err(Refusal::guard("branch.in_the_way", format!("the branch {branch} cannot be made beside {other}"))
+        .because("git cannot have a branch whose name is the beginning of another's")
+        .next(format!("give that branch another name: git branch -m {other} {other}-main"))
+        .into())
+}
