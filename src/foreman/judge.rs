@@ -53,9 +53,10 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
     let diff =
         DiffReport { files: found.changes.len(), added: found.added, removed: found.removed, limit: rules.diff_limit };
     let mut findings = found.findings;
+    let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
     for target in targets(hub, &report.work.order) {
         let old = dotgit::target_before(before, &target);
-        findings.extend(result::landed(&place.git_dir, place.base, &target, old)?);
+        findings.extend(result::landed(&place.git_dir, place.base, &own, &target, old)?);
     }
     (report.diff, report.files) = (Some(diff), files);
     Ok(findings)

@@ -57,8 +57,13 @@ fn leads_back(subject: &Subject, dot_git: &Path) -> bool {
 /// Everything beside the tracked files that git would execute, or that changes how it shows history.
 pub fn surroundings(common_dir: &Path, git_dir: &Path) -> Surroundings {
     let mut found = Surroundings::new();
-    for config in [common_dir.join("config"), git_dir.join("config.worktree")] {
-        watch_config(&config, &mut found);
+    let configs = [
+        ("config", common_dir.join("config")),
+        ("config.worktree", git_dir.join("config.worktree")),
+        ("config.worktree of the main worktree", common_dir.join("config.worktree")),
+    ];
+    for (label, config) in configs {
+        watch_config(label, &config, &mut found);
     }
     for file in
         ["info/attributes", "info/exclude", "info/grafts", "info/sparse-checkout", "objects/info/alternates", "shallow"]
@@ -116,8 +121,7 @@ fn matters(name: &str) -> bool {
     name == "gc.recentobjectshook" || !EVERYDAY.iter().any(|section| name.starts_with(section))
 }
 
-fn watch_config(path: &Path, found: &mut Surroundings) {
-    let label = path.file_name().unwrap_or_default().to_string_lossy();
+fn watch_config(label: &str, path: &Path, found: &mut Surroundings) {
     match fs::symlink_metadata(path) {
         Err(_) => {}
         Ok(meta) if !meta.is_file() => drop(found.insert(format!("{label} (not a regular file)"), String::new())),

@@ -39,9 +39,15 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
 /// Finds commits of the worker that are on `target` already (nothing is merged without a person), and a
 /// target that was deleted or rewritten since it was at `before`.
 ///
-/// The worker's own commits are those that the worktree's reflog calls so. Other git processes move the
-/// target meanwhile, and a worker may check it out: neither makes a commit its own.
-pub fn landed(worktree: &Repository, base: Oid, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
+/// The worker's own commits are its job's `checkpoints`, and those that the worktree's reflog calls so. Other
+/// git processes move the target meanwhile, and a worker may check it out: neither makes a commit its own.
+pub fn landed(
+    worktree: &Repository,
+    base: Oid,
+    checkpoints: &[Oid],
+    target: &str,
+    before: Option<Oid>,
+) -> Result<Option<Finding>> {
     let within = |tip, id| tip == id || worktree.graph_descendant_of(tip, id).unwrap_or(false);
     let lost = |what: &str, old: Oid| {
         Finding::medium("git.target_lost", "", format!("{target} was {what} while the worker ran; it was at {old}"))
@@ -51,14 +57,15 @@ pub fn landed(worktree: &Repository, base: Oid, target: &str, before: Option<Oid
         return Ok(before.map(|old| lost("deleted", old)));
     };
     let known = |id: Oid| within(base, id) || before.is_some_and(|old| within(old, id));
+    let mut own = checkpoints.to_vec();
     if let Ok(reflog) = worktree.reflog("HEAD") {
         let made = reflog.iter().filter(|entry| makes(entry.message_bytes().unwrap_or_default()));
-        let own = made.map(|entry| entry.id_new());
-        if let Some(id) = own.filter(|id| !known(*id)).find(|id| within(tip, *id)) {
-            let message = format!("{target} holds the commit {id}, which was made in the worktree");
-            let hint = format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}");
-            return Ok(Some(Finding::high("git.merged", "", message).hint(hint)));
-        }
+        own.extend(made.map(|entry| entry.id_new()));
+    }
+    if let Some(id) = own.into_iter().filter(|id| !known(*id)).find(|id| within(tip, *id)) {
+        let message = format!("{target} holds the commit {id}, which was made in the worktree");
+        let hint = format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}");
+        return Ok(Some(Finding::high("git.merged", "", message).hint(hint)));
     }
     Ok(before.filter(|old| !within(tip, *old)).map(|old| lost("rewritten", old)))
 }

@@ -112,9 +112,15 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
 }
 
 /// Whether the worker moved `target` to what it made, or away from `before`; `git_dir` is the worktree's own.
-pub fn landed(git_dir: &Path, base: Oid, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
+pub fn landed(
+    git_dir: &Path,
+    base: Oid,
+    checkpoints: &[Oid],
+    target: &str,
+    before: Option<Oid>,
+) -> Result<Option<Finding>> {
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
-    history::landed(&repo, base, target, before)
+    history::landed(&repo, base, checkpoints, target, before)
 }
 
 /// The repository as objects and branches: no worktree, no index, no attributes.
