@@ -31,6 +31,13 @@ const LOCATION: [&str; 16] = [
     "GIT_EXTERNAL_DIFF",
 ];
 
+/// Has a program that calls git find the repository by its folder alone, whatever our environment says.
+pub fn forget_location(command: &mut Command) {
+    for name in LOCATION {
+        command.env_remove(name);
+    }
+}
+
 /// Objects, refs and the index are on the disk before git says that they are: else a power cut leaves a
 /// branch that names a commit which is not there. Costs a sync for each of them.
 const DURABLE: &str = "core.fsync=added";
@@ -87,9 +94,7 @@ impl Git {
     /// The command, ready to be given arguments; stdin is null.
     pub fn command(&self) -> Command {
         let mut command = Command::new("git");
-        for name in LOCATION {
-            command.env_remove(name);
-        }
+        forget_location(&mut command);
         command
             .current_dir(&self.worktree)
             .env("GIT_TERMINAL_PROMPT", "0")

@@ -9,13 +9,23 @@ use serde::de::DeserializeOwned;
 use super::timed;
 use crate::base::{Refusal, Result, env, text};
 use crate::hub::Hub;
-use crate::hub::git::complaint;
+use crate::hub::git::{complaint, forget_location};
 
 /// A pull request, found or made.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Found {
     pub number: u64,
     pub url: String,
+}
+
+/// One of those that a branch name has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(flatten)]
+    found: Found,
+    is_cross_repository: bool,
+    head_ref_oid: String,
 }
 
 /// A pull request as it stands.
@@ -48,14 +58,20 @@ pub fn is_there() -> bool {
     path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join("gh").is_file())
 }
 
-/// The open pull request of a branch, if there is one.
-pub fn find(hub: &Hub, branch: &str) -> Result<Option<Found>> {
-    let args = ["pr", "list", "--head", branch, "--state", "open", "--json", "number,url", "--limit", "1"];
-    Ok(document::<Vec<Found>>(&call(hub, &args)?)?.into_iter().next())
+/// The open pull request of a branch of this repository with `commit` as its head, or the one that is `known`
+/// to be ours. A fork's branch may have any name, and a branch may be somebody else's by now.
+pub fn find(hub: &Hub, branch: &str, base: &str, commit: &str, known: u64) -> Result<Option<Found>> {
+    let fields = "number,url,isCrossRepository,headRefOid";
+    let args = ["pr", "list", "--head", branch, "--base", base, "--state", "open", "--json", fields, "--limit", "100"];
+    let found: Vec<Listed> = document(&call(hub, &args)?)?;
+    let is_ours = |listed: &Listed| {
+        !listed.is_cross_repository && (listed.found.number == known || listed.head_ref_oid == commit)
+    };
+    Ok(found.into_iter().find(is_ours).map(|listed| listed.found))
 }
 
-/// Opens a draft.
-pub fn create(hub: &Hub, branch: &str, base: &str, title: &str, body: &str) -> Result<Found> {
+/// Opens a draft for `commit`, which its branch was pushed at.
+pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): (&str, &str)) -> Result<Found> {
     let file = tempfile_of(hub, body)?;
     let path = file.display().to_string();
     let args = ["pr", "create", "--draft", "--head", branch, "--base", base, "--title", title, "--body-file", &path];
@@ -66,7 +82,8 @@ pub fn create(hub: &Hub, branch: &str, base: &str, title: &str, body: &str) -> R
     match number {
         Some(number) => Ok(Found { number, url }),
         // It said something else than the address: then it is asked for.
-        None => find(hub, branch)?.ok_or_else(|| failed("gh pr create", "it did not say which one it opened".into())),
+        None => find(hub, branch, base, commit, 0)?
+            .ok_or_else(|| failed("gh pr create", "it did not say which one it opened".into())),
     }
 }
 
@@ -93,6 +110,7 @@ pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
 fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
+    forget_location(&mut command);
     command
         .args(args)
         .current_dir(&hub.root)

@@ -80,9 +80,10 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
         commit: String::new(),
     });
     push(hub, &entry, &mut ours)?;
-    let found = match gh::find(hub, &ours.branch)? {
+    let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*work.commit);
+    let found = match gh::find(hub, branch, base, commit, ours.number)? {
         Some(found) => found,
-        None => gh::create(hub, &ours.branch, &work.target_branch, &title(&entry), &body(hub, &entry))?,
+        None => gh::create(hub, branch, base, commit, (&title(&entry), &body(hub, &entry)))?,
     };
     let news = ours.number != found.number;
     (ours.number, ours.url) = (found.number, found.url);

@@ -1,24 +1,32 @@
-//! Programs that talk to a network: ended when they take too long, and never asked anything.
+//! Programs that talk to a network: ended when they take too long, never asked anything, and bounded in what
+//! they can have us keep.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use crate::base::{Refusal, Result};
+use crate::base::{Exit, Refusal, Result};
 
 /// How long one may take.
 pub const LIMIT: Duration = Duration::from_secs(20);
 /// How often it is looked at.
 const TICK: Duration = Duration::from_millis(10);
+/// How long others may hold on to its output after its own end.
+const LINGER: Duration = Duration::from_millis(500);
+/// The most that is kept of an output: no answer of git's or gh's that is asked for here is as long.
+const MOST: usize = 4 * 1024 * 1024;
 
-/// Runs a program to its end; `what` names it in refusals.
+/// Runs a program to its end; `what` names it in refusals. Whoever it leaves behind with its output open is
+/// ended: nobody waits for them.
 ///
 /// # Errors
-/// `remote.timed_out` (exit 5): it was ended, with its children.
+/// `remote.timed_out` (exit 5): it was ended, with its children; `remote.too_much`: it printed without end.
 pub fn run(command: &mut Command, what: &str) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::null())
@@ -27,34 +35,97 @@ pub fn run(command: &mut Command, what: &str) -> Result<Output> {
         .process_group(0)
         .spawn()
         .with_context(|| format!("start {what}"))?;
-    let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    let (out, err) = (Reader::on(child.stdout.take()), Reader::on(child.stderr.take()));
     let until = Instant::now() + LIMIT;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
+    while !has_ended(&child)? {
         if Instant::now() >= until {
-            if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
-            }
+            end_group(&child);
             child.wait()?;
-            return Err(Refusal::new(crate::base::Exit::TimedOut, "remote.timed_out", format!("{what} took too long"))
+            return Err(Refusal::new(Exit::TimedOut, "remote.timed_out", format!("{what} took too long"))
                 .because(format!("it was ended after {} seconds", LIMIT.as_secs()))
                 .next("see whether the remote answers, then try again")
                 .into());
         }
         std::thread::sleep(TICK);
-    };
-    let text = |reader: std::thread::JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
-    Ok(Output { status, stdout: text(out), stderr: text(err) })
+    }
+    let closed = |until: Instant| out.closes(until) && err.closes(until);
+    if !closed(Instant::now() + LINGER) {
+        end_group(&child);
+        // Whoever left the group as well is not waited for.
+        closed(Instant::now() + LINGER);
+    }
+    let status = child.wait()?;
+    let (stdout, whole) = out.kept();
+    if !whole {
+        return Err(Refusal::guard("remote.too_much", format!("{what} printed too much"))
+            .because(format!("it is not kept past {} MiB", MOST >> 20))
+            .next("see what it prints when it is called by hand")
+            .into());
+    }
+    Ok(Output { status, stdout, stderr: err.kept().0 })
 }
 
-fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        bytes
-    })
+/// Whether the program itself has ended. It is left to be waited for: until then its group is no other one.
+fn has_ended(child: &Child) -> Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let pid = Pid::from_raw(child.id().cast_signed()).context("a process has an id")?;
+    match rustix::process::waitid(WaitId::Pid(pid), options) {
+        Ok(status) => Ok(status.is_some()),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(e) => Err(e).context("wait for a program"),
+    }
+}
+
+fn end_group(child: &Child) {
+    if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Reads an output while the program runs; what is past the bound is read and forgotten.
+struct Reader {
+    /// With whether it is all that came.
+    kept: Arc<Mutex<(Vec<u8>, bool)>>,
+    open: Receiver<()>,
+}
+
+impl Reader {
+    fn on(pipe: Option<impl Read + Send + 'static>) -> Reader {
+        let kept = Arc::new(Mutex::new((Vec::new(), true)));
+        let (reading, open) = mpsc::channel();
+        let into = Arc::clone(&kept);
+        std::thread::spawn(move || {
+            if let Some(pipe) = pipe {
+                drain(pipe, &into);
+            }
+            drop(reading);
+        });
+        Reader { kept, open }
+    }
+
+    /// Whether everybody has closed it by then.
+    fn closes(&self, until: Instant) -> bool {
+        let wait = until.saturating_duration_since(Instant::now());
+        matches!(self.open.recv_timeout(wait), Err(RecvTimeoutError::Disconnected))
+    }
+
+    fn kept(&self) -> (Vec<u8>, bool) {
+        self.kept.lock().map(|mut kept| (std::mem::take(&mut kept.0), kept.1)).unwrap_or_default()
+    }
+}
+
+fn drain(mut pipe: impl Read, into: &Mutex<(Vec<u8>, bool)>) {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let read = match pipe.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => read,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        let Ok(mut kept) = into.lock() else { return };
+        let room = read.min(MOST.saturating_sub(kept.0.len()));
+        kept.0.extend_from_slice(&buffer[..room]);
+        kept.1 &= room == read;
+    }
 }

@@ -125,29 +125,46 @@ fn a_rejection_blocks_the_step_with_its_note_and_a_conflict_sends_the_job_back()
     assert_eq!(yard.world.read("a1.txt"), "a person's\n");
 }
 
+/// A yard with a remote, a `gh`, and consent to let results leave.
+struct Shop {
+    yard: Yard,
+    path: String,
+}
+
+impl Shop {
+    fn new() -> Shop {
+        let yard = Yard::with("[review]\ncommands = true\n");
+        let home = yard.world.folder().join("home");
+        let remote = home.join("remote.git");
+        let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0, "allow_apply": true});
+        yard.world.write("docs/automation/autonomy-consent.json", &consent.to_string());
+        yard.grant();
+        yard.world.git(&["add", "."]);
+        yard.world.git(&["commit", "-qm", "Set up"]);
+        yard.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+        yard.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        yard.world.git(&["push", "-q", "origin", "main"]);
+        let bin = yard.world.folder().join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("gh"), GH).unwrap();
+        fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        Shop { yard, path }
+    }
+
+    fn run(&self) {
+        let args = ["coordinator", "run", "--until-idle"];
+        Ran::of(self.yard.world.teof(&args).env("PATH", &self.path).output().unwrap(), &args).expect(0);
+    }
+}
+
 #[test]
 fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed() {
-    let yard = Yard::with("[review]\ncommands = true\n");
-    let home = yard.world.folder().join("home");
+    let shop = Shop::new();
+    let (yard, home) = (&shop.yard, shop.yard.world.folder().join("home"));
     let remote = home.join("remote.git");
-    let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0, "allow_apply": true});
-    yard.world.write("docs/automation/autonomy-consent.json", &consent.to_string());
-    yard.grant();
-    yard.world.git(&["add", "."]);
-    yard.world.git(&["commit", "-qm", "Set up"]);
-    yard.world.git(&["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
-    yard.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
-    yard.world.git(&["push", "-q", "origin", "main"]);
-    let bin = yard.world.folder().join("bin");
-    fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("gh"), GH).unwrap();
-    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let args = ["coordinator", "run", "--until-idle"];
-    let run = || Ran::of(yard.world.teof(&args).env("PATH", &path).output().unwrap(), &args).expect(0);
-
     let id = yard.plan("a", &[&yard.work("a1")]);
-    run();
+    shop.run();
     let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
     assert!(calls.contains("pr create --draft --head agent/"), "{calls}");
     let branches = yard.world.git_in(&remote, &["for-each-ref", "--format=%(refname)"]);
@@ -156,19 +173,35 @@ fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed()
     let events = yard.world.lines("_bus/events/events.jsonl");
     let opened: Vec<_> = events.iter().filter(|event| event["event"] == "pr_opened").collect();
     assert_eq!((opened.len(), &opened[0]["pr"]), (1, &json!("7")), "{opened:?}");
-    run();
+    shop.run();
     let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
     assert_eq!(calls.matches("pr create").count(), 1, "{calls}");
     yard.world.ok(&["bus", "verify"]);
 
     let commit = fs::read_to_string(home.join("gh.state")).unwrap();
     fs::write(home.join("gh.merged"), commit).unwrap();
-    run();
+    shop.run();
     assert_eq!(yard.step(&id, "S1")["status"], "done");
     let memory = yard.world.lines("memory/log.jsonl");
     assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "{memory:?}");
     assert!(memory[0]["actor"].as_str().unwrap().contains("ann"), "{memory:?}");
     yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_pull_request_of_a_fork_or_of_other_work_is_not_taken_for_ours() {
+    let shop = Shop::new();
+    let home = shop.yard.world.folder().join("home");
+    let other = shop.yard.world.git(&["rev-parse", "HEAD"]);
+    let listed = |number: u64, fork: bool| json!({"number": number, "url": format!("https://x/pull/{number}"), "isCrossRepository": fork, "headRefOid": other});
+    fs::write(home.join("gh.others"), format!("{},{}", listed(5, true), listed(6, false))).unwrap();
+    shop.yard.plan("a", &[&shop.yard.work("a1")]);
+    shop.run();
+    let calls = fs::read_to_string(home.join("gh.calls")).unwrap();
+    assert_eq!(calls.matches("pr create").count(), 1, "{calls}");
+    let events = shop.yard.world.lines("_bus/events/events.jsonl");
+    let opened: Vec<_> = events.iter().filter(|event| event["event"] == "pr_opened").collect();
+    assert_eq!((opened.len(), &opened[0]["pr"]), (1, &json!("7")), "{opened:?}");
 }
 
 #[test]

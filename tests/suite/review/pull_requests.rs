@@ -5,9 +5,12 @@ use super::*;
 /// A `gh` that keeps its pull request in a file, and merges into the bare remote.
 pub const GH: &str = r#"#!/bin/sh
 echo "$*" >> "$HOME/gh.calls"
+[ -z "$GIT_DIR$GIT_WORK_TREE$GIT_INDEX_FILE" ] || { echo "it is to find another repository" >&2; exit 1; }
 state="$HOME/gh.state"; remote="$HOME/remote.git"
 case "$1 $2" in
-"pr list") [ -e "$state" ] && printf '[{"number":7,"url":"https://x/pull/7"}]' || printf '[]';;
+"pr list") others=$(cat "$HOME/gh.others" 2>/dev/null); ours=
+  [ -e "$state" ] && ours="{\"number\":7,\"url\":\"https://x/pull/7\",\"isCrossRepository\":false,\"headRefOid\":\"$(cat "$state")\"}"
+  printf '[%s%s%s]' "$others" "${others:+${ours:+,}}" "$ours";;
 "pr create") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
   git -C "$remote" rev-parse "$5" > "$state"; echo draft > "$HOME/gh.draft"; echo https://x/pull/7;;
 "pr view") head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
@@ -45,6 +48,14 @@ impl Desk {
         Ran::of(self.world.teof(args).env("PATH", path).output().unwrap(), args)
     }
 
+    /// Its pull request, as a draft.
+    fn opened(&self) {
+        self.world.git(&["push", "-q", "origin", &format!("{}:refs/heads/{BRANCH}", self.commit)]);
+        fs::write(self.world.folder().join("home/gh.state"), format!("{}\n", self.commit)).unwrap();
+        fs::write(self.world.folder().join("home/gh.draft"), "draft").unwrap();
+        self.remember(7);
+    }
+
     fn remember(&self, number: u64) {
         let state = json!({"number": number, "url": "https://x/pull/7", "branch": BRANCH, "commit": self.commit});
         self.world.write(&format!(".git/teof/review/{JOB}.json"), &state.to_string());
@@ -54,10 +65,7 @@ impl Desk {
 #[test]
 fn with_a_pull_request_the_approval_is_its_merge_and_the_local_target_stays() {
     let (desk, path) = shop();
-    desk.world.git(&["push", "-q", "origin", &format!("{}:refs/heads/{BRANCH}", desk.commit)]);
-    fs::write(desk.world.folder().join("home/gh.state"), format!("{}\n", desk.commit)).unwrap();
-    fs::write(desk.world.folder().join("home/gh.draft"), "draft").unwrap();
-    desk.remember(7);
+    desk.opened();
     let main = desk.main();
     let said = desk.with(&path, &["review", "approve", JOB, "--by", "Ann"]).expect(0);
     assert!(said.stdout.contains("pull request 7") && said.stdout.contains("session-boot"), "{}", said.stdout);
@@ -82,5 +90,41 @@ fn a_pull_request_that_is_not_what_was_reviewed_is_not_merged() {
     let ran = desk.with(&path, &["review", "approve", JOB]).expect(1);
     assert!(ran.stderr.contains("not what was reviewed"), "{}", ran.stderr);
     assert!(!calls(&desk).contains("pr merge"));
+    assert!(desk.memory().is_empty());
+}
+
+#[test]
+fn where_git_is_told_to_look_is_nothing_to_gh() {
+    let (desk, path) = shop();
+    desk.opened();
+    let elsewhere = desk.world.folder().join("elsewhere");
+    desk.world.git(&["init", "-q", elsewhere.to_str().unwrap()]);
+    let args = ["review", "approve", JOB, "--by", "Ann"];
+    let mut teof = desk.world.teof(&args);
+    teof.env("PATH", &path).env("GIT_DIR", elsewhere.join(".git")).env("GIT_INDEX_FILE", elsewhere.join("index"));
+    Ran::of(teof.output().unwrap(), &args).expect(0);
+    assert_eq!(desk.memory().len(), 1);
+}
+
+#[test]
+fn what_gh_leaves_running_holds_nothing_up() {
+    let (desk, _) = shop();
+    desk.opened();
+    let path = desk.put_on_path("gh", &GH.replacen('\n', "\nsleep 600 & echo $! > \"$HOME/left\"\n", 1));
+    desk.with(&path, &["review", "approve", JOB, "--by", "Ann"]).expect(0);
+    let left = fs::read_to_string(desk.world.folder().join("home/left")).unwrap();
+    until("what it left is ended", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", left.trim())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+}
+
+#[test]
+fn an_answer_without_end_is_no_answer() {
+    let (desk, _) = shop();
+    desk.opened();
+    let path = desk.put_on_path("gh", "#!/bin/sh\nhead -c 20000000 /dev/zero\n");
+    let ran = desk.with(&path, &["review", "approve", JOB, "--json"]).expect(1);
+    assert!(ran.stderr.contains("remote.too_much"), "{}", ran.stderr);
     assert!(desk.memory().is_empty());
 }
