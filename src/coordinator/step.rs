@@ -17,8 +17,11 @@ pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
         (Input::Started(rules), _) | (Input::Settings(rules), Some(_)) | (_, Some(rules)) => rules.clone(),
         (_, None) => return Vec::new(),
     };
+    let busy = taken(state);
     let mut turn = Turn { state, rules, now, out: Vec::new() };
     turn.take(input);
+    // What found no slot at the last look may have one now.
+    turn.state.life.look_again |= taken(turn.state) < busy;
     turn.advance();
     turn.out
 }
@@ -338,7 +341,12 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
 }
 
 pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
-    state.jobs.iter().filter(|job| job.takes_a_slot()).count() < rules.slots
+    taken(state) < rules.slots
+}
+
+/// How many slots are taken.
+fn taken(state: &State) -> usize {
+    state.jobs.iter().filter(|job| job.takes_a_slot()).count()
 }
 
 fn has_looked(state: &State) -> bool {

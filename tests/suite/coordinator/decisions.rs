@@ -34,6 +34,17 @@ fn a_result_waits_for_a_persons_word_and_needs_no_coordinator_to_be_settled() {
 }
 
 #[test]
+fn what_waits_for_a_person_keeps_no_other_work_from_being_done() {
+    let yard = Yard::with("concurrency = 1\n[review]\ncommands = true\n");
+    let plans = ["a", "b", "c"].map(|name| yard.plan(name, &[&yard.work(name)]));
+    yard.finish();
+    assert_eq!(yard.ran(), ["a", "b", "c"], "one run did all that could be done");
+    for plan in plans {
+        assert_eq!(yard.step(&plan, "S1")["last_run"]["outcome"], "review");
+    }
+}
+
+#[test]
 fn a_result_that_a_person_merged_by_hand_is_done_and_the_plan_goes_on() {
     let yard = Yard::with("[review]\ncommands = true\n");
     let id = yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt"]);

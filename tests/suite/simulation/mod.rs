@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A failing history is told.
 
+mod leaving;
 mod person;
 mod world;
 
@@ -123,6 +124,7 @@ impl History {
         self.check_outcome(&before, &heard);
         self.check_begun(&before, &effects);
         self.check_budget(&before);
+        self.check_leaving(&effects);
         if self.dice.one_in(60) {
             return self.crash();
         }
