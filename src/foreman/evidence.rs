@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use crate::base::{Result, files, json};
 use crate::guard::collect::{self, Caps, Collected, Source};
+use crate::hub::worktrees::Place;
 use crate::hub::{Hub, paths};
 use crate::model::order::ExpectedReceipt;
 use crate::model::outcome::Finding;
@@ -133,6 +134,11 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
         if left || recorded || report.evidence.findings.iter().any(told) {
             continue;
         }
+        if is_ignored(place, &expected.path) {
+            let message = "it is there, but git ignores it: it is not part of the commit";
+            found.push(Finding::high("receipt.ignored", expected.path.as_str(), message));
+            continue;
+        }
         let tree = Source { folder: &place.root, stands_for: "" };
         let Collected { of_the_record, findings, .. } =
             collect::collect(std::slice::from_ref(expected), &[tree], Caps::default());
@@ -150,6 +156,24 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Whether a file of the worktree will be in no commit because git ignores it.
+fn is_ignored(place: &Place, path: &str) -> bool {
+    let Ok(repo) = place.workshop() else { return false };
+    let repo = repo.repo();
+    let tracked = repo.find_commit(place.tip()).and_then(|tip| tip.tree()?.get_path(Path::new(path)));
+    !paths::is_owned(path) && tracked.is_err() && repo.is_path_ignored(path).unwrap_or(false)
+}
+
+/// Whether the work left a receipt that the record does not hold as it is already.
+pub fn is_new(hub: &Hub, evidence: &Evidence) -> bool {
+    let known = |receipt: &Receipt| {
+        let path = hub.path(&receipt.target);
+        path.and_then(|path| files::read(&path, files::MAX_DOCUMENT))
+            .is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes == receipt.text.as_bytes()))
+    };
+    evidence.receipts.iter().any(|receipt| !known(receipt))
 }
 
 /// What may enter: text, in the seat's own folder or a common one, never over a file that teof keeps.

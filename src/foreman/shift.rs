@@ -150,7 +150,8 @@ fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
     evidence::keep(shift.hub, shift.report.work.job(), &shift.report.evidence)?;
     let mut findings: Vec<_> = evidence::missing(shift.hub, shift.report).into_iter().filter(Finding::stops).collect();
     let expects = !shift.report.work.order.expected_receipts.is_empty();
-    let satisfied = expects && findings.is_empty();
+    // What was there before satisfies nobody that something was done.
+    let satisfied = expects && findings.is_empty() && evidence::is_new(shift.hub, &shift.report.evidence);
     let place = shift.report.place()?;
     let tip = place.tip();
     let workshop = place.workshop()?;

@@ -388,6 +388,24 @@ fn who_changes_nothing_has_not_passed() {
     let outcome = shop.run("run-1");
     assert_verdict(&outcome, "blocked");
     assert!(outcome["reason"].as_str().unwrap().contains("nothing was changed"));
+
+    // What is asked for was there before.
+    let shop = Shop::new().with("expected_receipts", json!([{"path": "src/code.txt"}, {"path": "_report/note.txt"}]));
+    let shop = shop.with("passes", json!(1));
+    shop.coder.on(1, DONE);
+    let outcome = shop.run("run-1");
+    assert_verdict(&outcome, "blocked");
+    assert!(finding(&outcome, "coder.no_change").is_some());
+}
+
+#[test]
+fn what_git_ignores_is_no_part_of_the_result() {
+    let shop = Shop::new().with("expected_receipts", json!([{"path": "out/docs.txt"}])).with("passes", json!(1));
+    let make = "mkdir out; echo x > out/docs.txt; echo out/ > .gitignore; echo three >> src/code.txt";
+    shop.coder.on(1, &format!("{make}\n{DONE}"));
+    let outcome = shop.run("run-1");
+    assert_verdict(&outcome, "blocked");
+    assert_eq!(finding(&outcome, "receipt.ignored").unwrap()["path"], "out/docs.txt");
 }
 
 #[test]
