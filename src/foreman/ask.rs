@@ -136,9 +136,9 @@ fn note(shift: &mut Shift, stage: &mut StageReport, said: &Said) -> Result<()> {
     stage.session.clone_from(&called.session);
     stage.usage = stage.usage.plus(called.usage);
     stage.duration_seconds += called.duration_seconds;
-    shift.report.usage = shift.report.usage.plus(called.usage);
-    let job = shift.report.work.job().to_owned();
-    shift.kept.used(shift.hub, &job, called.session.as_deref(), called.usage)?;
+    let (job, run) = (shift.report.work.job().to_owned(), shift.report.run.clone());
+    shift.kept.used(shift.hub, &job, &run, called.session.as_deref(), called.usage)?;
+    (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
     if !said.survivors.is_empty() {
         let message = format!("could not be ended: {}", said.survivors.join(", "));
         stage.notes.push(Finding::medium("process.survived", "", message));

@@ -7,7 +7,6 @@ use super::pipeline::{PLANNER, REVIEWER};
 use super::report::{Report, StageReport};
 use crate::base::Stamp;
 use crate::hub::{Hub, paths};
-use crate::model::agent::Usage;
 use crate::model::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
 
 /// Where a bundle lies: without its ending.
@@ -45,7 +44,7 @@ pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         plan: answer(PLANNER).map(|answer| answer.analysis.clone()),
         justification: justification(hub, order.plan_id.as_deref()),
         diff: diff(report),
-        usage: stages.iter().fold(Usage::default(), |sum, stage| sum.plus(stage.usage)),
+        usage: report.spent,
         stages,
         tests: report.tests.iter().map(test).collect(),
         findings,

@@ -20,6 +20,9 @@ pub struct Kept {
     pub spent: Usage,
     /// Calls so far, by stage and round: no two have the same session.
     calls: BTreeMap<String, u32>,
+    /// What each run used, over all its legs: one that pauses or dies goes on under its own name.
+    #[serde(default)]
+    runs: BTreeMap<String, Usage>,
     /// What each session used.
     sessions: BTreeMap<String, Usage>,
     results: Vec<StageReport>,
@@ -51,13 +54,19 @@ impl Kept {
         Ok(number)
     }
 
-    pub fn used(&mut self, hub: &Hub, job: &str, session: Option<&str>, usage: Usage) -> Result<()> {
+    pub fn used(&mut self, hub: &Hub, job: &str, run: &str, session: Option<&str>, usage: Usage) -> Result<()> {
         self.spent = self.spent.plus(usage);
+        let known = self.runs.entry(run.to_owned()).or_default();
+        *known = known.plus(usage);
         if let Some(session) = session {
             let known = self.sessions.entry(session.to_owned()).or_default();
             *known = known.plus(usage);
         }
         self.save(hub, job)
+    }
+
+    pub fn of_run(&self, run: &str) -> Usage {
+        self.runs.get(run).copied().unwrap_or_default()
     }
 
     pub fn of_session(&self, session: &str) -> Option<Usage> {

@@ -138,7 +138,10 @@ pub struct Report<'a> {
     pub files: Vec<File>,
     /// The coder's passes, and what this run's agents used.
     pub passes: u32,
+    /// What this run used, over all its legs.
     pub usage: Usage,
+    /// What the job used, in all its runs.
+    pub spent: Usage,
     pub suspended: Option<Suspended>,
     /// An agent cannot work until a person has acted.
     pub needs_person: bool,
@@ -174,6 +177,7 @@ impl<'a> Report<'a> {
             files: Vec::new(),
             passes: 0,
             usage: Usage::default(),
+            spent: Usage::default(),
             suspended: None,
             needs_person: false,
             bundle: None,

@@ -35,6 +35,8 @@ pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
     let plan = Plan::of(&shift.report.work.order);
     let sent_back = shift.report.work.order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
     shift.report.stages = shift.kept.of(&shift.report.place()?.checkpoints);
+    let run = shift.report.run.clone();
+    (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
     // What was tested before counts: the bundle names it, and an approval runs it again.
     if let Some(tested) = shift.report.stages.iter().rfind(|stage| stage.name == TESTER) {
         shift.report.tests = tested.tests.clone();

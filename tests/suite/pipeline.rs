@@ -315,6 +315,21 @@ fn a_limit_of_the_account_pauses_and_says_until_when() {
 }
 
 #[test]
+fn a_run_that_goes_on_counts_what_it_used_before() {
+    let shop = Shop::new();
+    shop.coder.on(1, "use_tokens 5000\nlimit 4102444800");
+    let before = shop.run("run-1")["usage"]["input_tokens"].as_u64().unwrap();
+    assert!(before >= 5000, "{before}");
+    // As the coordinator does, before it starts the run again.
+    fs::remove_file(shop.world.repo.join(".git/teof/runs/run-1.json")).unwrap();
+    let outcome = shop.run("run-1");
+    assert_verdict(&outcome, "succeeded");
+    assert!(outcome["usage"]["input_tokens"].as_u64().unwrap() > before, "{outcome:#}");
+    let bundle = shop.world.read_json(outcome["bundle"].as_str().unwrap());
+    assert_eq!(bundle["usage"], outcome["usage"], "a person is told of all of it");
+}
+
+#[test]
 fn a_budget_that_is_used_up_blocks() {
     let shop = Shop::new().with("budget", json!({"tokens": 1000, "cost": 0.0}));
     shop.coder.on(1, "use_tokens 5000\nexec sleep 1000");
