@@ -38,6 +38,8 @@ pub struct Seen {
     pub is_draft: bool,
     #[serde(default)]
     pub head_ref_oid: String,
+    #[serde(default)]
+    pub base_ref_name: String,
     pub merge_commit: Option<Commit>,
     pub merged_by: Option<Login>,
 }
@@ -89,7 +91,7 @@ pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): 
 
 /// How a pull request stands.
 pub fn view(hub: &Hub, number: u64) -> Result<Seen> {
-    let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,mergedBy";
+    let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,baseRefName,mergedBy";
     document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
 }
 
@@ -100,6 +102,11 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
         call(hub, &["pr", "ready", &number])?;
     }
     call(hub, &["pr", "merge", &number, "--merge", "--match-head-commit", commit]).map(drop)
+}
+
+/// Closes a pull request; its branch stays.
+pub fn close(hub: &Hub, number: u64) -> Result<()> {
+    call(hub, &["pr", "close", &number.to_string()]).map(drop)
 }
 
 /// Git, where it talks to a remote.

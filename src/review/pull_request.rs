@@ -18,8 +18,10 @@ use super::{Word, checks};
 use crate::base::{Exit, Refusal, Result, files, json, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
-use crate::hub::{Act, Hub};
-use crate::model::event::Event;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::event::{Event, Severity};
+use crate::model::outcome::Finding;
+use crate::ops::consent::OPERATOR;
 
 /// A pull request of a job, as this machine remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,13 +120,12 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         Some(done) if done.decision == kind => done,
         Some(done) => return Err(approve::decided(&done).into()),
         None => {
-            let by = seen.merged_by.map_or_else(|| "somebody".to_owned(), |who| who.login);
+            let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
             let word = Word { by: format!("{by} (pull request {number})"), note: None };
             let mut decision = Decision::new(kind, &entry, &word, hub.now());
             decision.pr = Some(number);
-            decision.merge_commit = seen.merge_commit.map(|commit| commit.oid);
-            decision::perform(&mut writer, Act::new(format!("follow pull request {number}")), &decision)?;
-            decision
+            let act = Act::new(format!("follow pull request {number}"));
+            book(&mut writer, act, decision, &seen)?
         }
     };
     Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
@@ -149,7 +150,6 @@ pub(super) fn approve(
     let head = fetch(hub, repo, &bundle.target_branch)?;
     let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
     decision.pr = Some(number);
-    decision.target_before = Some(head.to_string());
     let mut seen = gh::view(hub, number)?;
     if seen.state == "CLOSED" {
         return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
@@ -158,6 +158,13 @@ pub(super) fn approve(
             .into());
     }
     if seen.state != "MERGED" {
+        let target = &bundle.target_branch;
+        if !seen.base_ref_name.is_empty() && seen.base_ref_name != *target {
+            return Err(Refusal::guard("pr.other_target", format!("pull request {number} would not change {target}"))
+                .because(format!("somebody has it go to {}", text::safe(&seen.base_ref_name)))
+                .next(format!("have it go to {target} there, then approve again; nothing was merged"))
+                .into());
+        }
         if seen.head_ref_oid != bundle.commit {
             return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
                 .because(format!("its head is {}, reviewed was {commit}", text::safe(&seen.head_ref_oid)))
@@ -170,6 +177,7 @@ pub(super) fn approve(
             Merged::Clean(ready) => ready,
             Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
         };
+        decision.target_before = Some(head.to_string());
         let lines = bundle.tests.iter().map(|test| test.command.clone()).collect();
         decision.tests = approve::tested(hub, entry, lines, ready, say)?;
         say(&format!("merging pull request {number}"));
@@ -183,10 +191,51 @@ pub(super) fn approve(
             .next("it may wait for required checks; look at it, then approve again")
             .into());
     }
-    decision.merge_commit = seen.merge_commit.map(|commit| commit.oid);
     let mut writer = hub.lock("review approve")?;
-    decision::perform(&mut writer, Act::new(format!("review approved {}", bundle.job)), &decision)?;
+    let act = Act::new(format!("review approved {}", bundle.job));
+    let decision = book(&mut writer, act, decision, &seen)?;
+    decision.findings.iter().for_each(|finding| say(&finding.message));
     Ok(Approval::Merged(decision))
+}
+
+/// Writes down what became of a pull request. That it was merged at another commit than the reviewed one is
+/// said wherever the decision is told: nobody reviewed that.
+fn book(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, seen: &gh::Seen) -> Result<Decision> {
+    decision.merge_commit = seen.merge_commit.as_ref().map(|commit| commit.oid.clone());
+    if decision.decision == Kind::Approved && seen.head_ref_oid != decision.reviewed_commit {
+        let number = decision.pr.unwrap_or_default();
+        let (head, reviewed) = (text::clip(&text::safe(&seen.head_ref_oid), 60), &decision.reviewed_commit);
+        let message = format!("pull request {number} was merged at {head}, which is not the reviewed {reviewed}");
+        let mut event = Event::new(OPERATOR, "review", &*message).on_task(&decision.task_id);
+        event.severity = Some(Severity::High);
+        event.pr = Some(number.to_string());
+        events::stage(writer, &mut act, &event)?;
+        let notes: Vec<_> = decision.note.take().into_iter().chain([message.clone()]).collect();
+        decision.note = Some(notes.join("; "));
+        let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.job);
+        decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
+    }
+    decision::perform(writer, act, &decision)?;
+    Ok(decision)
+}
+
+/// Closes a job's pull request after a no. It is the person's word that counts: the other side only follows.
+///
+/// # Errors
+/// `remote.*`, with what gh said; `pr.merged` when somebody was faster. The pull request is as it was.
+pub(super) fn close(hub: &Hub, job: &str) -> Result<()> {
+    let Some(number) = of_job(hub, job)? else { return Ok(()) };
+    match gh::view(hub, number)?.state.as_str() {
+        "CLOSED" => Ok(()),
+        "MERGED" => Err(Refusal::guard("pr.merged", format!("pull request {number} was merged meanwhile")).into()),
+        _ => gh::close(hub, number),
+    }
+}
+
+/// Whether a job's pull request is known to be merged on the other side; what cannot be asked is not known.
+pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
+    let Some(number) = of_job(hub, job)? else { return Ok(false) };
+    Ok(gh::view(hub, number).is_ok_and(|seen| seen.state == "MERGED"))
 }
 
 /// The reviewed commit, to the seat's branch; never another ref, never over what somebody else pushed.

@@ -16,7 +16,9 @@ case "$1 $2" in
 "pr view") head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
   if [ -n "$merged" ]; then st=MERGED; mc="{\"oid\":\"$merged\"}"; else st=$(cat "$HOME/gh.is" 2>/dev/null || echo OPEN); mc=null; fi
   [ -e "$HOME/gh.draft" ] && draft=true || draft=false
-  printf '{"state":"%s","isDraft":%s,"mergedAt":null,"mergeCommit":%s,"headRefOid":"%s","mergedBy":{"login":"ann"}}' "$st" "$draft" "$mc" "$head";;
+  printf '{"state":"%s","isDraft":%s,"mergedAt":null,"mergeCommit":%s,"headRefOid":"%s","baseRefName":"%s","mergedBy":{"login":"ann"}}' "$st" "$draft" "$mc" "$head" "$(cat "$HOME/gh.base" 2>/dev/null || echo main)";;
+"pr close") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
+  echo CLOSED > "$HOME/gh.is";;
 "pr ready") rm "$HOME/gh.draft";;
 "pr merge") [ -e "$HOME/gh.draft" ] && exit 1
   [ "$6" = "$(cat "$state")" ] || exit 1
@@ -127,4 +129,68 @@ fn an_answer_without_end_is_no_answer() {
     let ran = desk.with(&path, &["review", "approve", JOB, "--json"]).expect(1);
     assert!(ran.stderr.contains("remote.too_much"), "{}", ran.stderr);
     assert!(desk.memory().is_empty());
+}
+
+#[test]
+fn a_no_closes_the_pull_request_and_stands_where_it_cannot() {
+    let (desk, path) = shop();
+    desk.opened();
+    let broken = desk.world.folder().join("home/gh.broken");
+    fs::write(&broken, "").unwrap();
+    let args = ["review", "reject", JOB, "--note", "not so", "--by", "Ann"];
+    let said = desk.with(&path, &args).expect(0);
+    assert!(said.stderr.contains("not closed") && said.stderr.contains("no network"), "{}", said.stderr);
+    assert_eq!((desk.memory().len(), &desk.memory()[0]["event"]), (1, &json!("rejected")));
+    fs::remove_file(broken).unwrap();
+    let said = desk.with(&path, &args).expect(0);
+    assert!(!said.stderr.contains("not closed"), "{}", said.stderr);
+    assert_eq!(desk.memory().len(), 1, "decided once");
+    assert_eq!(fs::read_to_string(desk.world.folder().join("home/gh.is")).unwrap().trim(), "CLOSED");
+    desk.with(&path, &args).expect(0);
+    assert_eq!(calls(&desk).matches("pr close 7").count(), 2, "{}", calls(&desk));
+}
+
+#[test]
+fn a_no_to_what_was_merged_there_comes_too_late() {
+    let (desk, path) = shop();
+    desk.opened();
+    fs::write(desk.world.folder().join("home/gh.merged"), &desk.commit).unwrap();
+    let ran = desk.with(&path, &["review", "reject", JOB, "--note", "not so", "--json"]).expect(1);
+    assert!(ran.stderr.contains("review.merged"), "{}", ran.stderr);
+    assert!(desk.memory().is_empty());
+}
+
+#[test]
+fn what_was_merged_there_without_review_is_not_called_reviewed() {
+    let (desk, path) = shop();
+    desk.opened();
+    let home = desk.world.folder().join("home");
+    let slipped = desk.work(&[("src/new.txt", "slipped in\n")]);
+    desk.world.git(&["push", "-q", "origin", &format!("{slipped}:refs/heads/main")]);
+    fs::write(home.join("gh.state"), &slipped).unwrap();
+    fs::write(home.join("gh.merged"), &slipped).unwrap();
+    let said = desk.with(&path, &["review", "approve", JOB, "--by", "Ann", "--note", "fine", "--json"]).expect(0);
+    let decision = serde_json::from_str::<Value>(&said.stdout).unwrap()["decision"].clone();
+    let finding = &decision["findings"][0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&json!("pr.other_commit"), &json!("high")), "{decision}");
+    for told in [&finding["message"], &decision["note"], &desk.memory()[0]["note"]] {
+        let told = told.as_str().unwrap();
+        assert!(told.contains(&slipped) && told.contains(&desk.commit), "{told}");
+    }
+    assert!(decision["note"].as_str().unwrap().starts_with("fine; "), "{decision}");
+    assert_eq!(decision["target_before"], Value::Null, "nobody here knows what was there before: {decision}");
+    let events = desk.world.lines("_bus/events/events.jsonl");
+    let alarms: Vec<_> = events.iter().filter(|event| event["severity"] == "high").collect();
+    assert!(alarms.len() == 1 && alarms[0]["summary"].as_str().unwrap().contains(&slipped), "{events:?}");
+    desk.world.ok(&["bus", "verify"]);
+}
+
+#[test]
+fn a_pull_request_to_another_branch_is_not_merged() {
+    let (desk, path) = shop();
+    desk.opened();
+    fs::write(desk.world.folder().join("home/gh.base"), "release").unwrap();
+    let ran = desk.with(&path, &["review", "approve", JOB, "--json"]).expect(1);
+    assert!(ran.stderr.contains("pr.other_target") && ran.stderr.contains("release"), "{}", ran.stderr);
+    assert!(!calls(&desk).contains("pr merge"), "{}", calls(&desk));
 }
