@@ -306,4 +306,8 @@ pub enum Reply {
     Failed {
         why: String,
     },
+    /// Nobody foresaw that it could go wrong so: tried again as [`Reply::Failed`] is, but not for ever.
+    Broken {
+        why: String,
+    },
 }

@@ -57,7 +57,11 @@ impl Turn<'_> {
                 self.note_reason(id, &why);
                 self.settle(id, Ending::Dropped);
             }
-            Reply::Done | Reply::Ordered { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
+            Reply::Done
+            | Reply::Ordered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Failed { .. }
+            | Reply::Broken { .. } => {}
         }
     }
 
@@ -70,7 +74,11 @@ impl Turn<'_> {
             }
             Reply::Refused { why } => self.block(id, &why),
             Reply::NotNow { why } => self.hold_back(id, why),
-            Reply::Done | Reply::Given { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
+            Reply::Done
+            | Reply::Given { .. }
+            | Reply::Delivered { .. }
+            | Reply::Failed { .. }
+            | Reply::Broken { .. } => {}
         }
     }
 
@@ -87,7 +95,11 @@ impl Turn<'_> {
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => self.failed(id, &why),
-            Reply::Given { .. } | Reply::Ordered { .. } | Reply::Delivered { .. } | Reply::Failed { .. } => {}
+            Reply::Given { .. }
+            | Reply::Ordered { .. }
+            | Reply::Delivered { .. }
+            | Reply::Failed { .. }
+            | Reply::Broken { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod choose;
 mod commands;
+mod endings;
 pub mod inbox;
 pub mod input;
 mod jobs;

@@ -11,9 +11,6 @@ use crate::model::agent::Usage;
 use crate::model::order::Rework;
 use crate::model::outcome::Finding;
 
-/// How often a delivery may fail before it is left to a person.
-const DELIVERIES: u32 = 5;
-
 impl Turn<'_> {
     pub(super) fn needs_review(&self, job: &Job) -> bool {
         job.work.staged || self.rules.review_commands
@@ -54,11 +51,6 @@ impl Turn<'_> {
             Reply::Refused { why } => self.not_delivered(id, &why),
             _ => {}
         }
-    }
-
-    /// Whether a delivery that failed so often is given up.
-    pub(super) fn is_hopeless(action: &Action, failures: u32) -> bool {
-        matches!(action, Action::Deliver { .. }) && failures >= DELIVERIES
     }
 
     /// Nothing depends on it: the bundle is there, and it is merged from here.

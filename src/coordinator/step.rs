@@ -135,8 +135,8 @@ impl Turn<'_> {
         let Some(at) = self.state.pending.iter().position(|p| p.id == id) else { return };
         life.flying.remove(&id);
         life.results += 1;
-        if let Reply::Failed { why } = reply {
-            self.try_again_later(at, &why);
+        if let Reply::Failed { why } | Reply::Broken { why } = &reply {
+            self.try_again_later(at, why, matches!(reply, Reply::Broken { .. }));
             return;
         }
         if let (Action::Settle { .. } | Action::Deliver { .. }, Reply::NotNow { .. }) =
@@ -148,7 +148,7 @@ impl Turn<'_> {
             return;
         }
         let action = self.state.pending.remove(at).action;
-        let wrote = !matches!(reply, Reply::Refused { .. } | Reply::NotNow { .. } | Reply::Failed { .. });
+        let wrote = !matches!(reply, Reply::Refused { .. } | Reply::NotNow { .. });
         if wrote && !matches!(action, Action::Commit | Action::Spawn { .. }) {
             self.state.unrecorded_since.get_or_insert(self.now);
         }
@@ -230,7 +230,7 @@ impl Turn<'_> {
         self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None });
     }
 
-    fn try_again_later(&mut self, at: usize, why: &str) {
+    fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
         let pending = &mut self.state.pending[at];
         if pending.action == Action::Commit {
             self.state.pending.remove(at);
@@ -241,9 +241,9 @@ impl Turn<'_> {
         let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.rules.poll_max);
         pending.after = Some(self.now.plus(wait));
         let job = pending.action.job().map(str::to_owned);
-        if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, pending.failures)) {
-            self.state.pending.remove(at);
-            self.not_delivered(job, why);
+        if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, pending.failures, broken)) {
+            let action = self.state.pending.remove(at).action;
+            self.give_up(job, &action, why);
         } else if pending.failures == 1 {
             self.say(job, format!("will be tried again: {why}"));
         }

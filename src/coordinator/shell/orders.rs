@@ -7,7 +7,7 @@ use crate::conductor::reviewers;
 use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
 use crate::guard::commands;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, git, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
 use crate::model::order::{Complexity, Order, Rollback, VERSION};
@@ -118,7 +118,7 @@ fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Ro
 /// (finished branches wait for a person to merge them), else at the target branch.
 fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -> Result<String> {
     let git = hub.git();
-    let head = git.run(&["rev-parse", "--verify", "--end-of-options", &format!("refs/heads/{target}^{{commit}}")])?;
+    let head = tip(hub, target)?;
     let (Some(plan), Some(step)) = (plan, step) else { return Ok(head) };
     let steps = plan.steps();
     let finished = steps.iter().rev().filter(|s| s.index < step.index && s.status() == Some(Status::Done));
@@ -132,6 +132,21 @@ fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -
         }
     }
     Ok(head)
+}
+
+/// The commit of the target branch.
+fn tip(hub: &Hub, target: &str) -> Result<String> {
+    let name = format!("refs/heads/{target}^{{commit}}");
+    let output = hub.git().output(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name])?;
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Some(1) => Err(Refusal::guard("order.no_target", format!("the target branch {target} does not exist"))
+            .because("the work would begin at its newest commit")
+            .next(format!("make it: git branch {target} <commit>"))
+            .next("or name another one: git.target in teof.toml")
+            .into()),
+        _ => Err(git::failed("rev-parse", &output)),
+    }
 }
 
 /// The order as it is written.

@@ -65,17 +65,21 @@ impl Hands<'_> {
 
 /// Whether it may be possible later by itself, needs somebody's word, or never will be.
 fn answer(error: &anyhow::Error) -> Reply {
-    let Some(refusal) = Refusal::of(error) else { return Reply::Failed { why: format!("{error:#}") } };
+    let Some(refusal) = Refusal::of(error) else { return Reply::Broken { why: format!("{error:#}") } };
     let why = match &refusal.reason {
         Some(reason) => format!("{}: {reason}", refusal.message),
         None => refusal.message.clone(),
     };
-    let passing = ["disk.", "hub.", "record.", "lock."].iter().any(|kind| refusal.code.starts_with(kind));
     match refusal.exit {
-        Exit::TimedOut => Reply::Failed { why },
-        _ if passing => Reply::Failed { why },
+        _ if is_passing(refusal) => Reply::Failed { why },
         Exit::Unattended if refusal.code != "commands.untrusted" => Reply::NotNow { why },
         _ if refusal.code == "task.on_hold" => Reply::NotNow { why },
         _ => Reply::Refused { why },
     }
+}
+
+/// Whether the machine or the hub is in the way, not the job: it goes away by itself, or by what people do there.
+pub fn is_passing(refusal: &Refusal) -> bool {
+    let kinds = ["disk.", "hub.", "record.", "lock."];
+    refusal.exit == Exit::TimedOut || kinds.iter().any(|kind| refusal.code.starts_with(kind))
 }

@@ -91,6 +91,17 @@ fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
 }
 
 #[test]
+fn a_target_branch_that_is_gone_blocks_the_job_with_its_name() {
+    let yard = Yard::with("[git]\ntarget = \"gone\"\n");
+    let plan = yard.plan("a", &[&yard.work("a")]);
+    yard.finish();
+    let step = yard.step(&plan, "S1");
+    assert_eq!(step["status"], "blocked", "{step}");
+    assert!(step["last_run"]["reason"].as_str().unwrap().contains("target branch gone"), "{step}");
+    yard.nothing_is_left_over();
+}
+
+#[test]
 fn an_item_that_nobody_has_is_open_again() {
     let yard = Yard::new();
     let plan = yard.plan("a", &[&yard.work("a")]);

@@ -16,7 +16,7 @@ use person::Told;
 use teof::base::env;
 use teof::coordinator::input::{How, Leave, RunIs};
 use teof::coordinator::state::{Ending, Job, Phase, Word};
-use teof::coordinator::{Action, Command, Effect, Input, Rules, State, next_wake, step};
+use teof::coordinator::{Action, Command, Effect, Input, Reply, Rules, State, next_wake, step};
 use world::{At, Dice, Fate, Status, World};
 
 const SLOTS: usize = 2;
@@ -194,7 +194,8 @@ impl History {
             Effect::Do { id, .. } if !state.pending.iter().any(|pending| pending.id == id) => {}
             Effect::Do { id, action, .. } => {
                 let reply = match self.dice.one_in(25) && !self.until_idle {
-                    true => teof::coordinator::Reply::Failed { why: "the disk is full".into() },
+                    true if id % 2 == 0 => Reply::Failed { why: "the disk is full".into() },
+                    true => Reply::Broken { why: "nobody foresaw it".into() },
                     false => self.world.perform(id, &action, state),
                 };
                 match self.dice.one_in(30) && !self.until_idle {

@@ -13,6 +13,8 @@ use teof::model::outcome::{Finding, Outcome, Suspended, Verdict};
 
 /// How often the coder may try.
 const PASSES: u32 = 3;
+/// The task whose order can never be written: it ends, and costs nothing else.
+const UNORDERED: &str = "ND-4";
 
 /// A small, fast, seeded generator (SplitMix64): the same seed gives the same history everywhere.
 pub struct Dice(pub u64);
@@ -149,7 +151,8 @@ impl World {
         fates.push(*lasts.get(dice.roll(12)).unwrap_or(&Fate::Succeed));
         let agent = [None, None, Some("claude"), Some("codex")][dice.roll(4)];
         let limits = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(4) as u32 } else { 0 };
-        Task { id, plan, status: Status::Open, fates, agent, limits, disturbed: false }
+        let disturbed = id == UNORDERED;
+        Task { id, plan, status: Status::Open, fates, agent, limits, disturbed }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -230,6 +233,7 @@ impl World {
         let job = action.job().map(|job| state.job(job).expect("the job of an action is remembered").clone());
         match (action, job) {
             (Action::Give { .. }, Some(job)) => self.give(&job),
+            (Action::Order { .. }, Some(job)) if job.task == UNORDERED => Reply::Broken { why: "no order".into() },
             (Action::Order { .. }, Some(job)) => {
                 self.orders.insert(order(&job));
                 let agents: Vec<_> = self.agent_of(&job.task).map(str::to_owned).into_iter().collect();
