@@ -89,7 +89,7 @@ pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
 }
 
 /// What became of the branch while somebody worked: the checkpoints are the foreman's.
-fn strayed(place: &Place) -> Result<Option<Finding>> {
+pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     let repo = Repository::open(&place.git_dir)?;
     let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
     let holds = |id: Oid| now == id || repo.graph_descendant_of(now, id).unwrap_or(false);

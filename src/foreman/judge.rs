@@ -7,6 +7,7 @@ use super::report::{DiffReport, End, Report, StageReport};
 use super::shift::Shift;
 use super::trusted::shell;
 use super::watch::{Halt, Watch};
+use super::{close, pushes};
 use crate::base::Result;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit};
 use crate::hub::Hub;
@@ -53,13 +54,31 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
     let diff =
         DiffReport { files: found.changes.len(), added: found.added, removed: found.removed, limit: rules.diff_limit };
     let mut findings = found.findings;
+    findings.extend(published(hub, report, before)?);
+    (report.diff, report.files) = (Some(diff), files);
+    Ok(findings)
+}
+
+/// Where the work went without a person: into a target, or to a remote.
+fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
+    let place = report.place()?;
     let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
+    let mut findings: Vec<_> = pushes::pushed(place)?.into_iter().collect();
     for target in targets(hub, &report.work.order) {
         let old = dotgit::target_before(before, &target);
         findings.extend(result::landed(&place.git_dir, place.base, &own, &target, old)?);
     }
-    (report.diff, report.files) = (Some(diff), files);
     Ok(findings)
+}
+
+/// What was done beside the work itself and is not in the report yet: asked where the work got to no
+/// guards, and after its tests, which are the result's own code.
+pub fn strays(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) -> Result<Vec<Finding>> {
+    let mut found = dotgit::differences(before, &dotgit::surroundings(&hub.common_dir, &report.place()?.git_dir));
+    found.extend(published(hub, report, before)?);
+    found.extend(bench.attempts());
+    found.retain(|finding| !report.findings.contains(finding));
+    Ok(found)
 }
 
 /// The branches that only people and the coordinator move: the order's target, and the record's, which
@@ -86,6 +105,10 @@ pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Opti
             stage.tests.push(done);
             if cancelled {
                 return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+            }
+            if !ok && !again {
+                // What the first run left would make another tree of it.
+                close::take_back(shift, stage)?;
             }
             if ok {
                 if again {
@@ -136,12 +159,8 @@ pub fn tests(
             break;
         }
     }
-    if let Some(place) = &report.place {
-        // The tests are the result's own code: what they did to git's surroundings counts as well.
-        let after = dotgit::surroundings(&hub.common_dir, &place.git_dir);
-        let new = dotgit::differences(before, &after);
-        report.findings.extend(new.into_iter().filter(|found| !report.findings.contains(found)).collect::<Vec<_>>());
-    }
+    let late = strays(hub, report, bench, before)?;
+    report.findings.extend(late);
     Ok(None)
 }
 

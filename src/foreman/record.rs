@@ -1,5 +1,7 @@
 //! What a run leaves in the record, in one act: its receipts, its envelope, an event; a refusal's line.
 
+use std::fs;
+
 use serde_json::{Map, Value, json};
 
 use super::evidence::Receipt;
@@ -11,7 +13,7 @@ use crate::bus::events;
 use crate::guard::claim::errors;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{Event, Severity};
-use crate::model::outcome::Verdict;
+use crate::model::outcome::{Finding, Verdict};
 use crate::receipts::{self, ledger};
 
 /// Writes it all and gives back the envelope's path, relative to the hub.
@@ -118,10 +120,25 @@ fn refused(end: &End) -> bool {
     matches!(end.verdict, Verdict::Blocked | Verdict::Refused)
 }
 
+/// Whether no file can have this name: a folder has it, or a file has that of one of its folders.
+fn is_obstructed(hub: &Hub, path: &str, entered: &[Entered]) -> bool {
+    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+    let kind = |path: &str| hub.path(path).map(|path| fs::symlink_metadata(path).ok().map(|meta| meta.is_dir()));
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    entered.iter().any(|other| within(path, &other.path) || within(&other.path, path))
+        || !matches!(kind(path), Ok(None | Some(false)))
+        || folders.into_iter().any(|folder| !matches!(kind(folder), Ok(None | Some(true))))
+}
+
 /// One receipt into the act, under its own name, or beside an older one of that name.
 fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report: &mut Report) -> Result<()> {
     let text = receipt.text.as_str();
     let hub = writer.hub();
+    if is_obstructed(hub, &receipt.target, &report.receipts) {
+        let message = "this receipt cannot enter the record: its name is a folder's there, or lies below a file";
+        report.findings.push(Finding::medium("receipt.obstructed", receipt.target.as_str(), message));
+        return Ok(());
+    }
     let mut path = receipt.target.clone();
     let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
     match known {

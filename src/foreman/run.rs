@@ -10,13 +10,13 @@ use super::bench::{self, Bench};
 use super::judge::{self, halted};
 use super::report::{End, Report};
 use super::shift::{self, Shift};
-use super::watch::{self, Watch};
+use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
-use super::{baseline, casting, evidence, kept, prompts, pushes, record, routines, setup, stage, trusted};
+use super::{baseline, casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::result::{Surroundings, dotgit};
+use crate::guard::result::Surroundings;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, paths, trail};
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -63,7 +63,9 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
             .into());
     }
     let mut report = Report::new(&work, &run, started_at);
-    let outcome = match attempt(hub, request, &mut report, stop, say) {
+    let attempted = attempt(hub, request, &mut report, stop, say);
+    let judged = attempted.is_ok();
+    let outcome = match attempted {
         Ok(end) => settle(hub, report, end)?,
         Err(e) => {
             let end = failed(&report, &e);
@@ -75,13 +77,16 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     let path = hub.local(&paths::outcome(&run));
     files::create_parent(&path)?;
     files::replace(&path, bytes.as_bytes())?;
-    if matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
+    if judged && matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
         baseline::forget(hub, work.job());
     }
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         kept::forget(hub, work.job());
-        Repository::open(&hub.common_dir).map_err(Into::into).and_then(|repo| trail::forget(&repo, work.job()))?;
+        let repo = Repository::open(&hub.common_dir).map_err(Into::into);
+        if let Err(e) = repo.and_then(|repo| trail::forget(&repo, work.job())) {
+            tracing::debug!("the job's ref was not removed: {e:#}");
+        }
     }
     Ok(outcome)
 }
@@ -134,7 +139,10 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     };
     report.after = Some(routines::round(hub, work.scan_after)?);
     if let Some(end) = end {
-        return unfinished(hub, report, &bench, &before, end);
+        return match watch.lost() {
+            Some(why) => Ok(halted(Halt::Lost(why))),
+            None => unfinished(hub, report, &bench, &before, end),
+        };
     }
     // The rest is told, and is the coordinator's or a person's matter.
     let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
@@ -145,14 +153,11 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
 
 /// What work comes to that did not get to its guards: tried again it would be compared with what it left.
 fn unfinished(hub: &Hub, report: &mut Report, bench: &Bench, before: &Surroundings, end: End) -> Result<End> {
-    if end.verdict != Verdict::Failed {
+    if !matches!(end.verdict, Verdict::Failed | Verdict::Paused) {
         return Ok(end);
     }
-    let place = report.place()?;
-    let mut found = dotgit::differences(before, &dotgit::surroundings(&hub.common_dir, &place.git_dir));
-    found.extend(pushes::pushed(place)?);
-    found.extend(bench.attempts());
-    found.retain(|finding| finding.stops() && !report.findings.contains(finding));
+    let mut found = judge::strays(hub, report, bench, before)?;
+    found.retain(Finding::stops);
     if found.is_empty() {
         return Ok(end);
     }
@@ -200,10 +205,7 @@ fn commands_work(
     if report.findings.iter().any(Finding::stops) {
         return Ok(None);
     }
-    let end = judge::tests(hub, report, bench, watch, before)?;
-    let late = bench.attempts().into_iter().filter(|found| !report.findings.contains(found)).collect::<Vec<_>>();
-    report.findings.extend(late);
-    Ok(end)
+    judge::tests(hub, report, bench, watch, before)
 }
 
 /// Whether the run may begin. Everything here refuses before anything is started.

@@ -16,7 +16,7 @@ use super::pipeline::{self, CARRY, CODER, Next, PLANNER, Plan, REVIEWER, TESTER}
 use super::prompts::Material;
 use super::report::{End, Report, StageReport};
 use super::watch::Watch;
-use super::{ask, carry, close, evidence, pushes, suggested};
+use super::{ask, carry, close, evidence, suggested};
 
 /// What every stage of a run needs.
 pub struct Shift<'r, 'a, 'w> {
@@ -70,7 +70,6 @@ pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
 /// Whether the guards, the budget, consent or a wish end the run here.
 fn stopped(shift: &mut Shift) -> Result<Option<End>> {
     let mut guards = judge::look(shift.hub, shift.report, shift.before)?;
-    guards.extend(pushes::pushed(shift.report.place()?)?);
     guards.extend(shift.bench.attempts());
     let stops = guards.iter().any(Finding::stops);
     shift.report.guards = guards;

@@ -112,6 +112,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
     let workshop = place.workshop()?;
     let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;
     // Told with the evidence: after the commit nobody could see it any more.
+    report.evidence.findings.extend(super::close::strayed(place)?);
     report.evidence.findings.extend(super::close::left_branch(place, &report.run)?);
     for path in nested {
         let message = "a git repository inside the worktree; nothing of it is part of the result";

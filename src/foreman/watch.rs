@@ -52,7 +52,12 @@ impl<'a> Watch<'a> {
     /// To be asked often while a command runs: whether to end it now.
     pub fn tick(&mut self) -> bool {
         self.renew_if_due();
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.lost.is_some()
+    }
+
+    /// Why the task is not the seat's any more, if that was seen.
+    pub fn lost(&self) -> Option<String> {
+        self.lost.clone()
     }
 
     /// To be asked between commands and between stages: whether to go on.

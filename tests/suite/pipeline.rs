@@ -430,6 +430,25 @@ fn a_test_that_fails_and_then_passes_needs_a_person() {
     assert_verdict(&outcome, "succeeded");
     assert_eq!(finding(&outcome, "test.flaky").unwrap()["severity"], "medium");
     assert_eq!(shop.coder.calls(), 1);
+
+    // One that passes only with what it wrote when it failed has not passed on this tree.
+    let golden = "test -e src/golden.txt || { touch src/golden.txt; false; }";
+    let shop = Shop::new().with("guardrails.tests", json!([golden])).with("passes", json!(1));
+    let outcome = shop.run("run-1");
+    assert_verdict(&outcome, "blocked");
+    assert!(finding(&outcome, "test.failed").is_some(), "{outcome:#}");
+}
+
+#[test]
+fn a_receipt_whose_name_the_record_has_for_a_folder_keeps_nothing_else_out() {
+    let shop = Shop::new();
+    shop.world.write("_report/agent/codex-1/logs/old.txt", "old\n");
+    let leave = "echo 1 > \"$TEOF_RECEIPTS_DIR/logs\"; echo 2 > \"$TEOF_RECEIPTS_DIR/more.txt\"";
+    shop.coder.on(1, &format!("echo three >> src/code.txt; {leave}\n{DONE}"));
+    let outcome = shop.run("run-1");
+    assert_verdict(&outcome, "succeeded");
+    assert_eq!(finding(&outcome, "receipt.obstructed").unwrap()["path"], "_report/agent/codex-1/logs");
+    assert_eq!(shop.world.read("_report/agent/codex-1/more.txt"), "2\n");
 }
 
 #[test]

@@ -62,6 +62,20 @@ fn a_worker_that_merges_its_own_work_is_seen() {
     let (outcome, _) = shop.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
     assert!(Shop::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
+    // Its tests are its own code as well, and run when all else is looked at.
+    let shop = Shop::new().commands(&[&format!("{own}; git reset -q --soft HEAD~1"), RECEIPT]);
+    let shop = shop.with("guardrails.tests", json!(["git update-ref refs/heads/main HEAD"]));
+    let (outcome, _) = shop.run("run-1");
+    assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
+    assert!(Shop::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
+}
+
+#[test]
+fn a_command_that_rewrites_what_it_began_from_is_seen_although_the_checkpoint_mends_it() {
+    let shop = Shop::new().commands(&["git -c user.name=x -c user.email=x@x commit -q --amend -m other", RECEIPT]);
+    let (outcome, _) = shop.run("run-1");
+    assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
+    assert!(Shop::finding(&outcome, "history.rewritten").is_some(), "{outcome:#}");
 }
 
 #[test]
