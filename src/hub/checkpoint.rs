@@ -197,9 +197,13 @@ impl Workshop {
         trail::keep(&self.repo, kind, run, commit)
     }
 
-    /// HEAD and index as a person expects to find them. A convenience: nothing of ours reads them.
+    /// HEAD (on no branch it stays) and index as a person expects to find them. A convenience: nothing of ours reads them.
     fn settle(&self, branch: &str, tree: &Tree) {
-        let settled = self.repo.set_head(&format!("refs/heads/{branch}")).and_then(|()| {
+        let head = match branch {
+            "" => Ok(()),
+            branch => self.repo.set_head(&format!("refs/heads/{branch}")),
+        };
+        let settled = head.and_then(|()| {
             let mut index = Index::open(&self.repo.path().join("index"))?;
             index.read_tree(tree)?;
             index.write()

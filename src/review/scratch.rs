@@ -11,8 +11,9 @@ use anyhow::Context;
 use git2::build::CheckoutBuilder;
 use git2::{Oid, Repository};
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, text};
 use crate::foreman::check::{self, Trial};
+use crate::hub::worktrees::note::Note;
 use crate::hub::worktrees::{Place, ready};
 use crate::hub::{Hub, worktrees};
 use crate::model::bundle::Bundle;
@@ -26,6 +27,8 @@ const NAME: &str = "review-";
 pub struct Scratch<'h> {
     hub: &'h Hub,
     root: PathBuf,
+    /// Git's own folder about it, wherever the `.git` in it leads by and by.
+    git_dir: PathBuf,
     commit: Oid,
 }
 
@@ -40,7 +43,7 @@ impl<'h> Scratch<'h> {
             .map(|n| home.join(name(n)))
             .find(|root| fs::symlink_metadata(root).is_err())
             .context("no free folder for a scratch worktree")?;
-        let scratch = Scratch { hub, root, commit };
+        let mut scratch = Scratch { hub, root, git_dir: PathBuf::new(), commit };
         let (reason, id) = (format!("{REASON}{job}"), commit.to_string());
         let path = scratch.root.to_str().context("the worktree's path is not UTF-8")?;
         hub.git().run(&[
@@ -55,7 +58,10 @@ impl<'h> Scratch<'h> {
             path,
             &id,
         ])?;
+        scratch.root = scratch.root.canonicalize()?;
         let repo = Repository::open(&scratch.root).context("open the scratch worktree")?;
+        scratch.git_dir = repo.path().to_owned();
+        Note { folders: worktrees::folders_of(&scratch.root), ..Note::default() }.write(&scratch.git_dir)?;
         let tree = repo.find_commit(commit)?;
         repo.checkout_tree(tree.as_object(), Some(CheckoutBuilder::new().force())).context("write the merged files")?;
         Ok(scratch)
@@ -64,10 +70,9 @@ impl<'h> Scratch<'h> {
     /// Copies in and sets up what the settings say, as for a worker: they are the person's, who is here.
     fn make_ready(&self, run: &str, say: &dyn Fn(&str)) -> Result<()> {
         let settings = &self.hub.settings()?.worktrees;
-        let git_dir = Repository::open(&self.root).context("open the scratch worktree")?.path().to_owned();
         let place = Place {
             root: self.root.clone(),
-            git_dir,
+            git_dir: self.git_dir.clone(),
             branch: String::new(),
             base: self.commit,
             checkpoints: Vec::new(),
@@ -75,12 +80,24 @@ impl<'h> Scratch<'h> {
         };
         ready::copy_in(self.hub, &place, &settings.copy)?;
         let done = check::tests(self.hub, &self.root, run, &settings.setup, say)?;
-        let Some(failed) = done.iter().find(|trial| !trial.test.passed) else { return Ok(()) };
+        let Some(failed) = done.iter().find(|trial| !trial.test.passed) else { return self.take_back(&place, say) };
         let message = format!("the set-up {:?} fails on the merged tree", failed.test.command);
         Err(Refusal::guard("review.setup_failed", message)
             .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())
             .next(format!("all that it printed: {}", failed.log))
             .into())
+    }
+
+    /// What the set-up did to files that git knows or does not ignore: the tests are to run on the merged tree.
+    fn take_back(&self, place: &Place, say: &dyn Fn(&str)) -> Result<()> {
+        // A commit of the set-up's would be on no branch, and stay what is checked out.
+        place.workshop()?.repo().set_head_detached(self.commit)?;
+        let changed = ready::take_back(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
+        if let Some(first) = changed.first() {
+            let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
+            say(&format!("the set-up changed {}{more}; taken back", text::safe(first)));
+        }
+        Ok(())
     }
 
     /// Runs `lines` and the tests of the settings, each once, to the first that fails.

@@ -19,7 +19,7 @@ use anyhow::Context;
 use git2::Oid;
 
 pub use prepare::prepare;
-pub use registry::root_of;
+pub use registry::{folders_of, root_of};
 pub use seen::{Seen, Whose, seen};
 
 use super::checkpoint::{Checkpoint, Workshop};
@@ -48,7 +48,7 @@ pub struct Place {
     pub root: PathBuf,
     /// `<common dir>/worktrees/<name>`.
     pub git_dir: PathBuf,
-    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work.
+    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work; empty on none.
     pub branch: String,
     /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
     pub base: Oid,

@@ -218,3 +218,21 @@ fn what_git_writes_for_a_merge_is_synced() {
         }
     }
 }
+
+#[test]
+fn what_the_set_up_changes_is_not_what_is_tested() {
+    let desk = Desk::tested(&[
+        "test \"$(cat src/code.txt)\" = \"$(printf 'one\\n2\\nthree')\" && test -e src/other.txt",
+        "test ! -e src/made.txt && test ! -e src/added.txt && test -e built && test -e src/copied.txt",
+    ]);
+    desk.world.write(".git/info/exclude", "built\n");
+    desk.world.write("src/copied.txt", "of the hub\n");
+    let set_up = "echo bent > src/code.txt; rm src/other.txt; echo x > src/made.txt; echo x > src/added.txt; \
+        git add -A; git -c user.name=t -c user.email=t@t commit -qm bent; git update-index --assume-unchanged \
+        src/code.txt; echo x > built";
+    let settings = format!("[worktrees]\ncopy = [\"src/copied.txt\"]\nsetup = ['''{set_up}''']\n");
+    desk.world.write("teof.toml", &settings);
+    let ran = desk.world.run(&["review", "approve", JOB]).expect(0);
+    assert!(ran.stderr.contains("taken back"), "{}", ran.stderr);
+    assert_eq!(desk.show("main:src/code.txt"), "one\n2\nthree");
+}
