@@ -81,6 +81,18 @@ pub fn came_with(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option
     Ok(None)
 }
 
+/// The tree that merging `reviewed` into `target` makes; `None` where they are in conflict.
+pub fn tree_of(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
+    let (ours, theirs) = (repo.find_commit(target)?, repo.find_commit(reviewed)?);
+    let mut index = repo.merge_commits(&ours, &theirs, Some(&MergeOptions::new())).context("merge the trees")?;
+    Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
+}
+
+/// The number of commits that `to` has and `from` has not.
+pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
+    Ok(repo.graph_ahead_behind(to, from)?.0)
+}
+
 /// Merges the reviewed commit into the target and commits the result, on no branch.
 pub fn prepare(hub: &Hub, repo: &Repository, target: Oid, bundle: &Bundle, by: &str) -> Result<Merged> {
     let reviewed = reviewed(repo, bundle)?;

@@ -1,6 +1,6 @@
 //! Taking a merge back: a commit that undoes it, and the step that is open again.
 
-use git2::{Oid, Repository};
+use git2::{Commit, Oid, Repository};
 
 use super::advance::{self, Move};
 use super::bundles::Entry;
@@ -14,6 +14,11 @@ use crate::hub::{Act, Hub, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
 use crate::plans::{self, backlog, edit, vault};
+
+/// The most commits of one piece of work that are looked for.
+const MOST: usize = 500;
+/// How many of them a refusal names.
+const NAMED: usize = 10;
 
 /// Reverts the merge of a job on its target, and opens its step and its backlog item again.
 ///
@@ -36,13 +41,10 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
                 .into());
         }
     };
-    let span = span(&repo, &merged)?;
+    let span = span(&repo, entry, &merged)?;
     let head = merge::tip(&repo, &bundle.target_branch)?;
     if !merge::is_merged(&repo, head, span.1)? {
-        return Err(Refusal::guard("review.not_merged", format!("{} does not have it", bundle.target_branch))
-            .because(format!("{} is not among its commits here", span.1))
-            .next("bring the branch up to date first: git pull")
-            .into());
+        return Err(not_here(entry, span.1).into());
     }
     if let Some(done) = reverted_by(&repo, head, span.1)? {
         say(&format!("{done} takes it back already"));
@@ -83,18 +85,69 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
 }
 
 /// The commits before and after the merge.
-fn span(repo: &Repository, merged: &Decision) -> Result<(Oid, Oid)> {
+fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid)> {
     let id = |text: &Option<String>| text.as_deref().and_then(|id| Oid::from_str(id).ok());
-    if let Some(after) = id(&merged.merge_commit) {
-        let before = repo.find_commit(after).ok().and_then(|commit| commit.parent_id(0).ok());
-        if let Some(before) = before {
-            return Ok((before, after));
-        }
-    }
-    Err(Refusal::guard("review.no_merge_commit", format!("{} came in without a commit of its own", merged.job))
+    let Some(after) = id(&merged.merge_commit) else {
+        return Err(Refusal::guard(
+            "review.no_merge_commit",
+            format!("{} came in without a commit of its own", merged.job),
+        )
         .because("the target was moved to the reviewed commit by hand: there is no merge to undo")
         .next("undo its commits by hand: git revert")
-        .into())
+        .into());
+    };
+    let Ok(commit) = repo.find_commit(after) else { return Err(not_here(entry, after).into()) };
+    match commit.parent_count() {
+        0 | 1 => Ok((before_all(repo, entry, merged, &commit)?, after)),
+        _ => Ok((commit.parent_id(0)?, after)),
+    }
+}
+
+/// Where the target was before the work came in as commits that are no merge: one (squashed), or several
+/// (rebased), of which the decision names the last.
+fn before_all(repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
+    let reviewed = merge::reviewed(repo, &entry.bundle)?;
+    let most = merge::distance(repo, Oid::from_str(&entry.bundle.base_commit)?, reviewed)?.min(MOST);
+    let (mut line, mut at) = (Vec::new(), last.clone());
+    while line.len() < most && at.parent_count() == 1 && !merge::is_merged(repo, reviewed, at.id())? {
+        let before = at.parent(0)?;
+        line.push(at);
+        at = before;
+    }
+    // All of them first: what the last of them adds to the others is the reviewed work as well.
+    for commit in line.iter().rev() {
+        let before = commit.parent_id(0)?;
+        if merge::tree_of(repo, before, reviewed)? == Some(last.tree_id()) {
+            return Ok(before);
+        }
+    }
+    if let (1, [only], true) = (most, &line[..], merged.findings.is_empty()) {
+        return Ok(only.parent_id(0)?);
+    }
+    Err(unclear(entry, last, &line).into())
+}
+
+fn unclear(entry: &Entry, last: &Commit, line: &[Commit]) -> Refusal {
+    let (job, target) = (&entry.bundle.job, &entry.bundle.target_branch);
+    let name = |commit: &Commit| {
+        let subject = text::clip(&text::safe(commit.summary().ok().flatten().unwrap_or_default()), 60);
+        format!("{} {subject}", commit.id())
+    };
+    let shown: Vec<_> = line.iter().take(NAMED).map(name).collect();
+    Refusal::guard("review.unclear_merge", format!("it cannot be told which commits of {target} are the work of {job}"))
+        .because(format!(
+            "it came in without a merge commit and not as it was reviewed; {} is the last of its commits:\n{}",
+            last.id(),
+            shown.join("\n")
+        ))
+        .next(format!("see which of them it is: git log {}", last.id()))
+        .next("undo those by hand, the last one first: git revert")
+}
+
+fn not_here(entry: &Entry, after: Oid) -> Refusal {
+    Refusal::guard("review.not_merged", format!("{} does not have it", entry.bundle.target_branch))
+        .because(format!("{after} is not among its commits here"))
+        .next("bring the branch up to date first: git pull")
 }
 
 /// The commit on the target's own line that took `after` back: an earlier revert that was killed.

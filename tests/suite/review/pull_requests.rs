@@ -194,3 +194,59 @@ fn a_pull_request_to_another_branch_is_not_merged() {
     assert!(ran.stderr.contains("pr.other_target") && ran.stderr.contains("release"), "{}", ran.stderr);
     assert!(!calls(&desk).contains("pr merge"), "{}", calls(&desk));
 }
+
+/// Work of two commits whose pull request was merged there without a merge commit, while a person's work came
+/// in before it: `merge` makes it, in a worktree on the target.
+fn merged_there(merge: &dyn Fn(&Desk, &std::path::Path)) -> (Desk, String) {
+    let (mut desk, path) = shop();
+    desk.commit = desk.work(&[("src/more.txt", "more\n")]);
+    desk.bundle(&[]);
+    desk.opened();
+    desk.world.write("src/other.txt", "a person's\n");
+    desk.world.git(&["commit", "-qam", "A person's"]);
+    let folder = desk.world.folder().join("there");
+    desk.world.git(&["worktree", "add", "-q", "--detach", folder.to_str().unwrap(), "main"]);
+    merge(&desk, &folder);
+    let merged = desk.world.git_in(&folder, &["rev-parse", "HEAD"]);
+    desk.world.git_in(&folder, &["push", "-q", "origin", "HEAD:main"]);
+    fs::write(desk.world.folder().join("home/gh.merged"), merged).unwrap();
+    desk.with(&path, &["review", "approve", JOB, "--by", "Ann"]).expect(0);
+    desk.world.git(&["merge", "-q", "--ff-only", "origin/main"]);
+    (desk, path)
+}
+
+fn rebase(desk: &Desk, there: &std::path::Path) {
+    desk.world.git_in(there, &["cherry-pick", &format!("{}..{}", desk.base, desk.commit)]);
+}
+
+fn squash(desk: &Desk, there: &std::path::Path) {
+    desk.world.git_in(there, &["merge", "-q", "--squash", &desk.commit]);
+    desk.world.git_in(there, &["commit", "-qm", "Squashed"]);
+}
+
+#[test]
+fn all_of_a_pull_request_is_taken_back_however_it_was_merged() {
+    for merge in [rebase, squash] {
+        let (desk, path) = merged_there(&merge);
+        assert!(desk.world.exists("src/new.txt") && desk.world.exists("src/more.txt"));
+        desk.with(&path, &["review", "revert", JOB, "--note", "broke it", "--by", "Ann"]).expect(0);
+        assert_eq!(desk.world.read("src/code.txt"), "one\ntwo\nthree\n");
+        assert!(!desk.world.exists("src/new.txt") && !desk.world.exists("src/more.txt"));
+        assert_eq!(desk.world.read("src/other.txt"), "a person's\n", "what came before it stays");
+    }
+}
+
+#[test]
+fn a_pull_request_whose_commits_cannot_be_told_is_not_half_taken_back() {
+    let (desk, path) = merged_there(&|desk, there| {
+        rebase(desk, there);
+        fs::write(there.join("src/code.txt"), "not as it was reviewed\n").unwrap();
+        desk.world.git_in(there, &["commit", "-q", "--amend", "-a", "-m", "Rebased and changed"]);
+    });
+    let main = desk.main();
+    let ran = desk.with(&path, &["review", "revert", JOB, "--json"]).expect(1);
+    for part in ["review.unclear_merge", &main, &desk.world.git(&["rev-parse", "main~1"]), "Rebased and changed"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    assert_eq!((desk.main(), desk.memory().len()), (main, 1));
+}
