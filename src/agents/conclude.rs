@@ -14,6 +14,8 @@ use super::reading::{End, Reading, Story};
 use crate::base::{Stamp, text};
 use crate::model::agent::{Format, Usage};
 
+/// So many lines at the end of what an agent without events printed may speak of a limit.
+const LAST_LINES: usize = 4;
 /// How long after a limit's reset an agent is called again: their clocks are not ours.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -191,8 +193,10 @@ impl Judge<'_> {
     fn limited(&self, why: &str, said: &str) -> Verdict {
         let structured = self.story.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets_at);
         let latest = self.now.plus(limits::LONGEST);
-        let until =
-            structured.or_else(|| limits::until(said, self.now)).or_else(|| limits::until(self.stderr, self.now));
+        let until = structured.or_else(|| limits::until(said, self.now)).or_else(|| {
+            // The last word counts: what was said before is over.
+            self.stderr.lines().rev().find_map(|line| limits::until(line, self.now))
+        });
         Verdict::RateLimited { until: until.map(|at| at.clamp(self.now, latest).plus(MARGIN)), why: line(why) }
     }
 
@@ -201,8 +205,8 @@ impl Judge<'_> {
         match self.exit {
             Exit::Code(0) => Verdict::Succeeded,
             Exit::NotStarted(_) => self.verdict(),
-            _ if limits::speaks_of_one(&self.last_words()) => {
-                self.limited(&line(&self.last_words()), &self.last_words())
+            _ if limits::speaks_of_one(&self.last_lines()) => {
+                self.limited(&line(&self.last_lines()), &self.last_lines())
             }
             Exit::Code(_) => {
                 let said = last_line(&self.last_words()).map_or_else(String::new, |said| format!(": {said}"));
@@ -219,6 +223,13 @@ impl Judge<'_> {
         let from = said.len().saturating_sub(2000);
         let from = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(said.len());
         said[from..].to_owned()
+    }
+
+    /// The last lines of those: a limit ends an agent, and what it worked on may speak of limits as well.
+    fn last_lines(&self) -> String {
+        let words = self.last_words();
+        let lines: Vec<_> = words.lines().rev().filter(|line| !line.trim().is_empty()).take(LAST_LINES).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     fn ended_by_us(&self) -> bool {

@@ -120,15 +120,41 @@ pub fn of_status(status: u64) -> Option<Kind> {
     }
 }
 
-/// The first number that stands alone and could be a failure's HTTP status.
+/// Words after which a number is a status, each as the end of a word: `statusCode`, `"code"`, `HTTP/1.1`.
+const BEFORE: [&str; 10] =
+    ["status", "code", "error", "http", "http/1.1", "http/2", "response", "returned", "failed", "got"];
+/// Words that stand for a status, right after it.
+const AFTER: [&str; 16] = [
+    "status",
+    "too",
+    "unauthorized",
+    "payment",
+    "forbidden",
+    "not",
+    "bad",
+    "internal",
+    "service",
+    "gateway",
+    "overloaded",
+    "request",
+    "conflict",
+    "unprocessable",
+    "resource_exhausted",
+    "error",
+];
+
+/// The first number that could be a failure's HTTP status and that something beside it calls so: other
+/// numbers are of lines and of files.
 fn status_in(text: &str) -> Option<u64> {
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':')));
-    words
-        .map(|word| word.trim_matches([':', '.', '-']))
-        // `"code":429` is one word here.
-        .map(|word| word.rsplit(':').next().unwrap_or(word))
-        .filter(|word| word.len() == 3)
-        .find_map(|word| word.parse().ok().filter(|status| (400..600).contains(status)))
+    let apart = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
+    let words: Vec<String> = text.split(apart).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    let word = |at: Option<usize>| at.and_then(|at| words.get(at)).map_or("", |word| word.trim_matches(['.', '-']));
+    (0..words.len()).find_map(|at| {
+        let status = word(Some(at)).parse().ok().filter(|status| (400..600).contains(status))?;
+        let (before, after) = (word(at.checked_sub(1)), word(at.checked_add(1)));
+        let said = BEFORE.iter().any(|known| before.ends_with(known)) || AFTER.contains(&after);
+        (said || words.len() == 1).then_some(status)
+    })
 }
 
 /// One line for people, out of what an agent calls an error: JSON unwrapped, made harmless, clipped.
@@ -169,8 +195,11 @@ mod tests {
             ("last status: 429 Too Many Requests", Kind::Limit),
             ("You’ve hit your usage limit.", Kind::Limit),
             ("Credit balance is too low", Kind::Account),
-            ("the tests fail: 12 of 500 000", Kind::Service),
+            ("the tests fail: 12 of 500 000", Kind::Other),
             ("something else", Kind::Other),
+            ("panicked at src/main.rs:403:5", Kind::Other),
+            ("see line 429 of it", Kind::Other),
+            ("it took 500 ms", Kind::Other),
             ("", Kind::Other),
         ] {
             assert_eq!(kind_of(None, text), kind, "{text}");

@@ -181,13 +181,24 @@ fn without_fence(said: &str) -> &str {
 
 /// Where the next object with a key begins a line, or follows the fence that opens a block.
 fn next_object(said: &str, from: usize) -> Option<usize> {
-    said[from..].match_indices('{').map(|(at, _)| from + at).find(|at| {
-        let line = said[..*at].rfind('\n').map_or(0, |end| end + 1);
-        let before = said[line..*at].trim_start();
-        let fence = before.strip_prefix("```").or_else(|| before.strip_prefix("~~~"));
-        let opens = fence.is_some_and(|word| word.trim().chars().all(|c| c.is_ascii_alphanumeric()));
-        (before.is_empty() || opens) && said[at + 1..].trim_start().starts_with('"')
-    })
+    let mut line = said[..from].rfind('\n').map_or(0, |end| end + 1);
+    loop {
+        let text = said[line..].split('\n').next().unwrap_or_default();
+        // Only the first of a line can have nothing before it.
+        if let Some(first) = text.find('{').filter(|first| line + first >= from) {
+            let before = text[..first].trim_start();
+            let fence = before.strip_prefix("```").or_else(|| before.strip_prefix("~~~"));
+            let opens = fence.is_some_and(|word| word.trim().chars().all(|c| c.is_ascii_alphanumeric()));
+            let at = line + first;
+            if (before.is_empty() || opens) && said[at + 1..].trim_start().starts_with('"') {
+                return Some(at);
+            }
+        }
+        line += text.len() + 1;
+        if line >= said.len() {
+            return None;
+        }
+    }
 }
 
 fn is_answer_begun(said: &str) -> bool {

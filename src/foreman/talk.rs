@@ -6,7 +6,7 @@ use super::bench::{Bench, Output};
 use super::watch::Watch;
 use crate::agents::{Agent, Ask, Conclusion, Exit, Reading, Session};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, digest, files, text};
+use crate::base::{Refusal, Result, digest, files, names, text};
 use crate::exec::{Attendant, Captured, Report, TimedOut, Verdict, Word};
 use crate::guard::secrets;
 use crate::hub::Hub;
@@ -102,7 +102,9 @@ fn turn(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     if agent.stagger.is_zero() {
         return Ok(None);
     }
-    let path = hub.local(&format!("locks/agent-{}.lock", agent.name));
+    // Two names for one program fall over each other just as well.
+    let program = agent.command.first().and_then(|program| program.rsplit('/').next()).unwrap_or(&agent.name);
+    let path = hub.local(&format!("locks/agent-{}.lock", names::slug(program)));
     // A crowd is waited for; who still stands in line after that tries its luck.
     match FileLock::acquire(&path, agent.stagger * 8, "agents.stagger", &format!("start {}", agent.name)) {
         Ok(lock) => Ok(Some(lock)),
