@@ -1,6 +1,6 @@
-//! The ways off a job's way that are not its own: what is given up.
+//! The ways off a job's way that are not its own: what is decided, wished, or given up.
 
-use super::input::Action;
+use super::input::{Action, ReviewWord};
 use super::state::Ending;
 use super::step::Turn;
 use crate::base::text;
@@ -11,6 +11,30 @@ const DELIVERIES: u32 = 5;
 const ATTEMPTS: u32 = 8;
 
 impl Turn<'_> {
+    /// Carries out a decision that needs nothing more of the job's run: the target has its work, or nobody
+    /// wants it. False when there is none.
+    pub(super) fn ends_as_decided(&mut self, id: &str) -> bool {
+        let decided = self.decided(id).is_some_and(|word| !matches!(word, ReviewWord::Rework { .. }));
+        if decided {
+            let text = self.decide(id);
+            self.say(Some(id.to_owned()), text);
+        }
+        decided
+    }
+
+    /// Ends a job that an operator does not want any more. What the target branch has is done all the same.
+    pub(super) fn end_as_wished(&mut self, id: &str) {
+        if matches!(self.decided(id), Some(ReviewWord::Merged { .. })) {
+            self.ends_as_decided(id);
+        } else {
+            self.settle(id, Ending::Cancelled);
+        }
+    }
+
+    fn decided(&self, id: &str) -> Option<&ReviewWord> {
+        self.state.job(id)?.decision.as_ref().map(|decision| &decision.word)
+    }
+
     /// Whether an action that failed so often is given up. `broken`: in a way that time does not mend.
     pub(super) fn is_hopeless(action: &Action, failures: u32, broken: bool) -> bool {
         match action {
@@ -33,7 +57,7 @@ impl Turn<'_> {
         };
         let why = format!("{what}, {ATTEMPTS} times: {}", text::clip(why, 200));
         if job.wish.is_some() {
-            self.settle(id, Ending::Cancelled);
+            self.end_as_wished(id);
         } else if job.epoch.is_some() {
             self.block(id, &why);
         } else {
@@ -52,11 +76,12 @@ impl Turn<'_> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::input::{Effect, Input, Offer, Reply, Seat, View};
-    use super::super::state::{Phase, State};
+    use super::super::input::{Command, Effect, Input, Offer, Reply, ReviewWord, RunIs, Seat, View};
+    use super::super::state::{Phase, State, Word, Work};
     use super::super::{Rules, next_wake, step};
     use crate::base::Stamp;
     use crate::coordinator::Action;
+    use crate::model::outcome::{Outcome, Verdict};
 
     /// A coordinator with one task to do, and its time.
     struct Play {
@@ -98,6 +123,59 @@ mod tests {
             self.feed(Input::Reply { id, reply });
         }
 
+        /// Its worker runs, and has written its bundle.
+        fn running() -> Play {
+            let mut play = Play::new();
+            play.answer(Reply::Given { epoch: 1 });
+            let work = Work { staged: true, ..Work::default() };
+            play.answer(Reply::Ordered { path: "o".into(), work });
+            play.answer(Reply::Done);
+            play
+        }
+
+        fn say(&mut self, command: Command) {
+            let word = Word { by: "ada".into(), at: self.now, note: None };
+            let id = format!("c{}", self.state.handled.len());
+            let effects = self.feed(Input::Command { id, word, command });
+            assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer { ok: true, .. })), "{effects:?}");
+        }
+
+        fn decide(&mut self, word: ReviewWord) {
+            let job = &self.state.jobs[0];
+            let (job, run) = (job.id.clone(), job.run_id());
+            self.say(Command::Reviewed { job, run, word });
+        }
+
+        fn run_is(&mut self, is: RunIs) {
+            let run = self.state.jobs[0].run_id();
+            self.feed(Input::Run { run, is });
+        }
+
+        fn outcome(&self, verdict: Verdict) -> RunIs {
+            let job = &self.state.jobs[0];
+            RunIs::Ended(Box::new(Outcome {
+                run: job.run_id(),
+                job: Some(job.id.clone()),
+                task_id: job.task.clone(),
+                agent_id: job.seat.clone(),
+                verdict,
+                reason: "so".into(),
+                findings: Vec::new(),
+                scan: Vec::new(),
+                branch: String::new(),
+                commit: Some("abc".into()),
+                envelope: None,
+                bundle: None,
+                usage: Default::default(),
+                passes: 1,
+                suspended: None,
+                needs_person: false,
+                receipts: Vec::new(),
+                started_at: self.now,
+                finished_at: self.now,
+            }))
+        }
+
         fn flying(&self) -> Option<u64> {
             let mine = self
                 .state
@@ -112,6 +190,7 @@ mod tests {
                 Phase::Giving => "giving",
                 Phase::Ordering => "ordering",
                 Phase::Settling { ending } => ending.as_str(),
+                Phase::Waiting { .. } => "waiting",
                 _ => "other",
             }
         }
@@ -127,6 +206,50 @@ mod tests {
 
     fn broken() -> Reply {
         Reply::Broken { why: "an odd thing".into() }
+    }
+
+    #[test]
+    fn what_is_merged_is_done_whatever_was_wished_and_however_its_run_ends() {
+        let merged = || ReviewWord::Merged { commit: "abc".into() };
+        let cancel = || Command::Cancel { target: "A".into(), now: false };
+        for verdict in [Some(Verdict::Succeeded), Some(Verdict::Failed), Some(Verdict::Paused), None] {
+            for wish in ["none", "before", "after"] {
+                let mut play = Play::running();
+                if wish == "before" {
+                    play.say(cancel());
+                }
+                play.decide(merged());
+                if wish == "after" {
+                    play.say(cancel());
+                }
+                play.run_is(verdict.map_or(RunIs::Gone, |verdict| play.outcome(verdict)));
+                assert_eq!(play.phase(), "done", "{verdict:?}, wish {wish}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rejected);
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "blocked");
+        assert!(play.state.jobs[0].last.as_ref().unwrap().reason.contains("rejected by ada"));
+
+        let mut play = Play::running();
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "waiting");
+        play.decide(ReviewWord::Merged { commit: "abc".into() });
+        assert_eq!(play.phase(), "done", "it is not done again");
+
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
+        play.run_is(RunIs::Gone);
+        play.answer(Reply::Given { epoch: 1 });
+        play.answer(Reply::Done);
+        play.run_is(play.outcome(Verdict::Succeeded));
+        let job = &play.state.jobs[0];
+        assert_eq!((play.phase(), job.run, job.rework.is_some()), ("giving", 2, true), "it is sent back");
     }
 
     #[test]

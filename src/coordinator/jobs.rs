@@ -27,7 +27,7 @@ impl Turn<'_> {
             let id = job.id.clone();
             if job.wish.is_some() && matches!(job.phase, Phase::Held | Phase::Waiting { .. } | Phase::Review { .. }) {
                 self.forget(&id, |action| !matches!(action, Action::Settle { .. }));
-                self.settle(&id, Ending::Cancelled);
+                self.end_as_wished(&id);
             } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.rules) {
                 self.begin(&id);
             }
@@ -105,9 +105,12 @@ impl Turn<'_> {
 
     /// The next thing of an attempt, unless it is not wanted or not allowed any more.
     fn go_on(&mut self, id: &str) {
+        if self.ends_as_decided(id) {
+            return;
+        }
         let Some(job) = self.state.job(id) else { return };
         if job.wish.is_some() {
-            self.settle(id, Ending::Cancelled);
+            self.end_as_wished(id);
         } else if closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
         } else if job.order.is_none() {
@@ -170,7 +173,9 @@ impl Turn<'_> {
                     false => self.settle(id, Ending::Done),
                 }
             }
-            _ if cancelled => self.settle(id, Ending::Cancelled),
+            _ if cancelled => self.end_as_wished(id),
+            // The bundle is written before a worker's last word: a person may have decided by it.
+            _ if self.ends_as_decided(id) => {}
             // Tried again it would fail again.
             Verdict::Failed if outcome.needs_person => self.block(id, &reason),
             Verdict::Failed => self.failed(id, &reason),
@@ -208,8 +213,14 @@ impl Turn<'_> {
         let reason = "the worker died without leaving an outcome".to_owned();
         job.last = Some(silent(run.to_owned(), reason, job.last.as_ref()));
         if job.wish.is_some() {
-            self.settle(id, Ending::Cancelled);
-        } else if witnessed {
+            return self.end_as_wished(id);
+        }
+        // It may have died after its bundle was written.
+        if self.ends_as_decided(id) {
+            return;
+        }
+        let Some(job) = self.job_mut(id) else { return };
+        if witnessed {
             self.failed(id, "the worker died without leaving an outcome");
         } else if job.interruptions >= max {
             let why = format!("it was interrupted together with the coordinator {max} times");
@@ -232,11 +243,11 @@ impl Turn<'_> {
             return;
         };
         // A run that left an outcome is over; one that died is resumed, so that what it committed counts.
+        // A decision about its result holds as long as its run does.
         if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
             job.run += 1;
-            job.counted = Default::default();
+            (job.counted, job.decision) = (Default::default(), None);
         }
-        job.decision = None;
         job.phase = Phase::Waiting { until: now.plus(*wait) };
         self.state.totals.retries += 1;
         let wait = crate::base::time::show_span(*wait);
@@ -244,6 +255,9 @@ impl Turn<'_> {
     }
 
     pub(super) fn block(&mut self, id: &str, reason: &str) {
+        if self.ends_as_decided(id) {
+            return;
+        }
         self.note_reason(id, reason);
         if let Some(job) = self.job_mut(id) {
             job.decision = None;

@@ -21,9 +21,10 @@ impl Turn<'_> {
         self.enter(id, Phase::Review { since: self.now });
         let Some(job) = self.state.job(id) else { return };
         if job.wish.is_some() {
-            self.settle(id, Ending::Cancelled);
+            self.end_as_wished(id);
         } else if job.decision.is_some() {
-            self.decide(id);
+            let text = self.decide(id);
+            self.say(Some(id.to_owned()), text);
         } else {
             self.act(Action::Await { job: id.to_owned() });
         }
@@ -77,16 +78,18 @@ impl Turn<'_> {
         if job.run_id() != run {
             return Err(format!("{id} has gone on since: review the result of {} when it is there", job.run_id()));
         }
-        if !matches!(job.phase, Phase::Review { .. } | Phase::Running { .. } | Phase::Spawning) {
-            return Err(format!("the work of {id} is not finished"));
+        if job.epoch.is_none() {
+            return Err(format!("the work of {id} has not begun"));
         }
         let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        let under_review = job.is_under_review();
+        // Its worker may have died, or been paused, after it wrote the bundle.
+        let (under_review, rests) = (job.is_under_review(), job.rests());
         let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
         let Some(job) = self.job_mut(id) else { return Err(format!("no job is called {id}")) };
         job.decision = Some(decision);
         match under_review {
             true => Ok(self.decide(id)),
+            false if rests && self.ends_as_decided(id) => Ok(format!("{id} ends: it was decided")),
             // The bundle is written before the worker's last word is.
             false => Ok(format!("noted; it takes effect when the end of {run} is known")),
         }
@@ -105,7 +108,7 @@ impl Turn<'_> {
     }
 
     /// Carries out what was decided about a job under review, and says what that is.
-    fn decide(&mut self, id: &str) -> String {
+    pub(super) fn decide(&mut self, id: &str) -> String {
         self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Deliver { .. }));
         let Some(job) = self.state.job(id) else { return String::new() };
         let Some(Decision { word, by }) = job.decision.clone() else { return String::new() };

@@ -124,6 +124,7 @@ impl History {
         self.check_outcome(&before, &heard);
         self.check_begun(&before, &effects);
         self.check_budget(&before);
+        self.check_decisions(&before);
         self.check_leaving(&effects);
         if self.dice.one_in(60) {
             return self.crash();

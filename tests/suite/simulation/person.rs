@@ -17,9 +17,14 @@ pub struct Told {
 }
 
 impl History {
-    /// A person decides about one of the jobs that they see under review; the coordinator may be down.
+    /// A person decides about one of the jobs whose bundle they see; the coordinator may be down, and the
+    /// worker may not have said its last word.
     pub fn review(&mut self) {
-        let jobs: Vec<_> = self.disk.jobs.iter().filter(|job| job.is_under_review()).cloned().collect();
+        let has_bundle = |job: &&Job| {
+            let staged = self.world.agent_of(&job.task).is_some();
+            job.is_under_review() || (staged && !job.is_over() && self.world.commits.contains_key(&job.run_id()))
+        };
+        let jobs: Vec<_> = self.disk.jobs.iter().filter(has_bundle).cloned().collect();
         let Some(job) = self.dice.pick(&jobs).cloned() else { return };
         if !self.world.decided.insert(job.run_id()) {
             return;
@@ -122,6 +127,17 @@ impl History {
         }
         let used: u64 = self.world.used.values().sum();
         assert!(self.disk.spent.total.tokens() <= used, "what a run used is counted once");
+    }
+
+    /// What a person decided is carried out, or known until it is.
+    pub fn check_decisions(&self, before: &State) {
+        let state = self.process.as_ref().unwrap();
+        for job in before.live_jobs() {
+            let (Some(now), Some(decision)) = (state.job(&job.id), &job.decision) else { continue };
+            let rework = matches!(decision.word, ReviewWord::Rework { .. });
+            let lapsed = rework && (now.run != job.run || matches!(now.phase, Phase::Settling { .. }));
+            assert!(now.decision.as_ref() == Some(decision) || lapsed, "a decision about {} is lost", job.run_id());
+        }
     }
 
     pub fn check_budget(&self, before: &State) {

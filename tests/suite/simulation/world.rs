@@ -322,8 +322,13 @@ impl World {
         if self.holds.contains(&job.task) {
             return Reply::NotNow { why: "on hold".into() };
         }
+        let decided = match job.decision.as_ref().map(|decision| &decision.word) {
+            Some(ReviewWord::Merged { commit }) => Some(commit.as_str()),
+            _ => None,
+        };
+        assert!(decided.is_none() || ending == Ending::Done, "{} is merged, and ends as {ending:?}", job.task);
         if ending == Ending::Done && self.agent_of(&job.task).is_some() {
-            let merged = job.commit().is_some_and(|commit| self.target.contains(commit));
+            let merged = decided.or(job.commit()).is_some_and(|commit| self.target.contains(commit));
             assert!(merged, "{} is done before it is merged", job.task);
         }
         self.task_mut(&job.task).status = match ending {
