@@ -149,7 +149,8 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     if let Some(done) = decision::of_bundle(hub, bundle)? {
         return Ok(Some(done));
     }
-    let word = Word { by: format!("somebody, found on {}", entry.bundle.target_branch), note: None };
+    let by = format!("somebody, found on {}", entry.bundle.target_branch);
+    let word = Word { by, note: None, goes_back: false };
     match complete(hub, &repo, &entry, &word, (head, commit))? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }
@@ -166,8 +167,18 @@ fn complete(hub: &Hub, repo: &Repository, entry: &Entry, word: &Word, (head, com
     Ok(Approval::Merged(decision))
 }
 
-/// Nothing is merged: the coder is told what its work is in conflict with.
+/// Nothing is merged: the coder is told what its work is in conflict with. Where nobody would hear it, nothing
+/// is written down either: it is the person's to bring both together.
 pub(super) fn conflict(hub: &Hub, entry: &Entry, word: &Word, head: Oid, files: &[String]) -> Result<Approval> {
+    if !word.goes_back {
+        let (commit, target) = (&entry.bundle.commit, text::safe(&entry.bundle.target_branch));
+        return Err(Refusal::guard("review.conflict", format!("{} is in conflict with {target}", entry.bundle.job))
+            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
+            .next(format!("its job is over: bring both together by hand, on {target}: git merge {commit}"))
+            .next(format!("then it is approved with: teof review approve {}", entry.bundle.job))
+            .with("files", files.to_vec())
+            .into());
+    }
     let mut decision = Decision::new(Kind::Conflict, entry, word, hub.now());
     decision.target_before = Some(head.to_string());
     let finding = |file: &String| {

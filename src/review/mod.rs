@@ -45,6 +45,8 @@ const LOCK: &str = "locks/review.lock";
 pub struct Word {
     pub by: String,
     pub note: Option<String>,
+    /// Whether somebody can go on with work that is in conflict: its job is not over.
+    pub goes_back: bool,
 }
 
 /// One at a time: whoever has this knows that every scratch worktree there is was left behind.

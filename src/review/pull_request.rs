@@ -121,7 +121,7 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         Some(done) => return Err(approve::decided(&done).into()),
         None => {
             let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
-            let word = Word { by: format!("{by} (pull request {number})"), note: None };
+            let word = Word { by: format!("{by} (pull request {number})"), note: None, goes_back: false };
             let mut decision = Decision::new(kind, &entry, &word, hub.now());
             decision.pr = Some(number);
             let act = Act::new(format!("follow pull request {number}"));

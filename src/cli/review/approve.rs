@@ -9,12 +9,12 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::store;
 use crate::hub::Hub;
-use crate::review::{Approval, Decision, Entry, bundles, pull_request};
+use crate::review::{Approval, Decision, Entry, Word, bundles, pull_request};
 
 /// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
 /// preflight must find nothing; then the target moves, and whoever has it checked out keeps their staged
-/// and unstaged work, or it is refused. A job in conflict goes back to the coder (exit 1). With a pull
-/// request, that is what is merged.
+/// and unstaged work, or it is refused. A job in conflict goes back to the coder, unless it is over: then
+/// the person brings both together (exit 1 either way). With a pull request, that is what is merged.
 ///
 /// With --json: {decision, before, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
     is_the_result(hub, &entry)?;
-    let word = super::word(app, args.by, args.note)?;
+    let goes_back = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
+    let word = Word { goes_back, ..super::word(app, args.by, args.note)? };
     let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| super::talk(app, line))? {
         Approval::Merged(decision) => (decision, false),
         Approval::Before(decision) => (decision, true),
@@ -90,6 +91,6 @@ fn conflict(decision: &Decision) -> Refusal {
     let head = decision.target_before.as_deref().unwrap_or_default();
     Refusal::guard("review.conflict", format!("{} is in conflict with {}", decision.job, decision.target_branch))
         .because(format!("both changed {} (target at {head})", text::clip(&files.join(", "), 600)))
-        .next("nothing was merged; it goes back to the coder, and comes here again")
+        .next("nothing was merged; it goes back to the coder when the coordinator runs, and comes here again")
         .with("files", files)
 }

@@ -12,8 +12,8 @@ use crate::hub::Hub;
 use crate::review::{Entry, bundles, pull_request};
 
 /// With --json: a list of {job, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
-/// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, bundle,
-/// altered, decision}.
+/// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, over,
+/// bundle, altered, decision}; `over`: its job is, nothing but the merge is left.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Show what was decided already, too
@@ -26,12 +26,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut entries = bundles::all(hub)?;
     let state = store::load(hub)?;
     // Cancelled or blocked: nobody waits for a word about it, though it may still be given.
+    let over = |job: &str| state.job(job).is_some_and(|job| job.is_over());
     let given_up = |job: &str| {
         let over = state.job(job).map(|job| &job.phase);
         matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
     };
     entries.retain(|entry| args.all || (entry.waits() && !given_up(&entry.bundle.job)));
-    let rows = entries.iter().map(|entry| row(hub, entry, app.now())).collect::<Result<Vec<_>>>()?;
+    let rows = entries.iter().map(|entry| row(hub, entry, over(&entry.bundle.job), app.now()));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {
         true => "nothing waits for a person".to_owned(),
         false => entries.iter().zip(&rows).map(|(entry, row)| words(entry, row)).collect::<Vec<_>>().join("\n"),
@@ -39,7 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(hub: &Hub, entry: &Entry, now: Stamp) -> Result<Value> {
+fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
     let bundle = &entry.bundle;
     let passed = bundle.tests.iter().filter(|test| test.passed).count();
     Ok(json!({
@@ -62,6 +64,7 @@ fn row(hub: &Hub, entry: &Entry, now: Stamp) -> Result<Value> {
         "need_person": bundle.findings.iter().filter(|finding| finding.needs_person()).count(),
         "age_seconds": now.since(bundle.generated_at).as_secs(),
         "pr": pull_request::of_job(hub, &bundle.job)?,
+        "over": over,
         "bundle": entry.path,
         "altered": entry.altered,
         "decision": entry.decision,
@@ -81,6 +84,7 @@ fn words(entry: &Entry, row: &Value) -> String {
     parts.extend(entry.altered.as_ref().map(|_| "ALTERED after it was written".to_owned()));
     match &entry.decision {
         Some(done) => parts.push(format!("{} by {}", done.decision.as_str(), text::safe(&done.by))),
+        None if row["over"] == true => parts.push(format!("its step is done; not merged for {age}")),
         None => parts.push(format!("waits for {age}")),
     }
     format!(

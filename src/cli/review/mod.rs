@@ -62,5 +62,5 @@ fn talk(app: &App, line: &str) {
 /// Who says it: `--by`, else git's `user.name`.
 fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
     let by = by.filter(|by| !by.trim().is_empty()).map_or_else(|| app.person(), Ok)?;
-    Ok(Word { by, note: note.filter(|note| !note.trim().is_empty()) })
+    Ok(Word { by, note: note.filter(|note| !note.trim().is_empty()), goes_back: false })
 }
