@@ -48,6 +48,7 @@ pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         stages,
         tests: report.tests.iter().map(test).collect(),
         findings,
+        sent_back: order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone()),
         confidence: answer(REVIEWER).and_then(|answer| answer.confidence),
         passes: report.passes,
         complexity: order.complexity.clone(),

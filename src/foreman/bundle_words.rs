@@ -20,6 +20,7 @@ pub fn page(bundle: &Bundle) -> String {
     }
     findings(&mut out, "Needs a person", bundle.findings.iter().filter(|found| found.needs_person() || found.stops()));
     findings(&mut out, "Worth a look", bundle.findings.iter().filter(|f| !f.needs_person() && !f.stops()));
+    findings(&mut out, "Sent back before for", bundle.sent_back.iter());
     change(&mut out, bundle);
     stages(&mut out, bundle);
     tests(&mut out, bundle);
@@ -175,6 +176,7 @@ mod tests {
             stages: Vec::new(),
             tests: Vec::new(),
             findings: vec![Finding::low("l", "", "small"), Finding::medium("m", hostile, hostile)],
+            sent_back: vec![Finding::high("review.retry", hostile, hostile)],
             confidence: Some(80),
             passes: 1,
             usage: Default::default(),

@@ -54,7 +54,8 @@ pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
             Next::Planner => played(shift, PLANNER, 1, Vec::new())?,
             Next::Coder { round, findings } => played(shift, CODER, round, findings)?,
             Next::Tester { round } => test(shift, round)?,
-            Next::Reviewer { round } => played(shift, REVIEWER, round, Vec::new())?,
+            // What a person asked for is judged as well as done.
+            Next::Reviewer { round } => played(shift, REVIEWER, round, sent_back.clone())?,
             Next::Finished => break None,
             Next::Exhausted(findings) => break Some(exhausted(shift.report, &plan, findings)),
         };

@@ -19,6 +19,8 @@ pub fn perform(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
             None => refused(shift, command)?,
         };
         if let Some(why) = no {
+            let message = format!("the coder suggested {shown:?}; it was not run: {why}");
+            stage.notes.push(Finding::low("suggested.not_run", "", message));
             stage.not_run.push(NotRun { command: shown, why });
             continue;
         }

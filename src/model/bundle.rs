@@ -47,6 +47,9 @@ pub struct Bundle {
     pub stages: Vec<Stage>,
     pub tests: Vec<Test>,
     pub findings: Vec<Finding>,
+    /// What the job was sent back for before this: by a person, or because of a conflict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_back: Vec<Finding>,
     /// The reviewer's, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<u8>,

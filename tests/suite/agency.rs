@@ -45,7 +45,10 @@ case $role in
     fi
     ;;
 esac
-case "$prompt" in *"say it better"*) [ $role = coder ] && echo "heard" >> "$HOME/log" && echo better >> "$TEOF_TASK.txt" ;; esac
+case "$prompt" in *"say it better"*)
+  [ $role = planner ] || echo "$role heard" >> "$HOME/log"
+  [ $role = coder ] && echo better >> "$TEOF_TASK.txt" ;;
+esac
 case ${1:-claude} in
   claude) say '{"type":"result","subtype":"success","is_error":false,"usage":{"input_tokens":100,"output_tokens":10},"total_cost_usd":0.01,"result":"{'"$answer"'}"}' ;;
   codex)
@@ -254,7 +257,7 @@ fn a_rejected_review_goes_back_to_the_coder_with_its_issues() {
     agency.request("FR-1", "high");
     agency.tell("reject", "1");
     agency.finish();
-    let wanted = ["planner FR-1", "coder FR-1", "reviewer FR-1", "coder FR-1", "heard", "reviewer FR-1"];
+    let wanted = ["planner FR-1", "coder FR-1", "reviewer FR-1", "coder FR-1", "coder heard", "reviewer FR-1"];
     assert_eq!(agency.log(), wanted, "the coder was told what the reviewer found");
     assert_eq!(agency.result("FR-1"), "right\nbetter");
 }
@@ -380,11 +383,16 @@ fn work_that_a_person_sends_back_reaches_the_coder_with_the_note_on_the_target_a
     agency.world.ok(&["review", "retry", "FR-1", "--note", "say it better", "--by", "ada"]);
     agency.finish();
     let log = agency.log();
-    assert_eq!(log[3..], ["coder FR-1", "heard", "reviewer FR-1"], "coded and reviewed again, not planned: {log:?}");
+    assert_eq!(
+        log[3..],
+        ["coder FR-1", "coder heard", "reviewer FR-1", "reviewer heard"],
+        "coded and reviewed again, not planned: {log:?}"
+    );
     assert_eq!(agency.result("FR-1"), "right\nbetter");
     let row = agency.world.json(&["review", "list"])[0].clone();
     let bundle = agency.world.json(&["review", "show", row["job"].as_str().unwrap()]);
     let bundle = if bundle["bundle"].is_object() { bundle["bundle"].clone() } else { bundle };
+    assert_eq!(bundle["sent_back"][0]["message"], "say it better", "whoever decides is told what was asked for");
     let base = bundle["base_commit"].as_str().unwrap();
     agency.world.git(&["merge-base", "--is-ancestor", &head, base]);
     agency.world.ok(&["review", "approve", "FR-1", "--by", "ada"]);

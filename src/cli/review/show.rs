@@ -55,12 +55,18 @@ fn words(entry: &Entry) -> String {
     lines.push(section("Objective", Some(&bundle.objective)));
     lines.push(section("Acceptance", bundle.acceptance.as_deref()));
     lines.push(section("Plan", bundle.plan.as_deref()));
+    let before: Vec<_> = bundle.sent_back.iter().map(findings::line).collect();
+    lines.push(section("Sent back before for", Some(&before.join("\n"))));
     lines.push(stages(bundle));
     lines.push(changes(bundle));
     lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&receipt.path))));
     if let Some(done) = &entry.decision {
         let note = done.note.as_ref().map_or_else(String::new, |note| format!(": {}", text::safe(note)));
         lines.push(format!("{} by {} at {}{note}", done.decision.as_str(), text::safe(&done.by), done.at));
+    } else {
+        let job = text::safe(&bundle.job);
+        lines.push(format!("the change: teof review show {job} --diff; merge it: teof review approve {job}"));
+        lines.push(format!("or: teof review retry {job} --note …; teof review reject {job} --note …"));
     }
     lines.retain(|line| !line.is_empty());
     lines.join("\n")
@@ -68,7 +74,7 @@ fn words(entry: &Entry) -> String {
 
 fn section(title: &str, body: Option<&str>) -> String {
     match body.map(str::trim).filter(|body| !body.is_empty()) {
-        Some(body) => format!("\n{title}\n  {}\n", text::safe_block(body).replace('\n', "\n  ")),
+        Some(body) => format!("{title}\n  {}", text::safe_block(body).replace('\n', "\n  ")),
         None => String::new(),
     }
 }
