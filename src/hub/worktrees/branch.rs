@@ -1,14 +1,16 @@
 //! Which branch a job works on, and what it has there already.
 
+use std::path::Path;
+
 use anyhow::Context;
 use git2::{ErrorCode, Oid, Repository};
 
 use super::Wanted;
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
-use crate::hub::Hub;
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::trail;
+use crate::hub::{Hub, Worktree};
 use crate::model::claim::default_branch;
 
 /// The branch, where the job began on it, and what it has committed there.
@@ -41,8 +43,11 @@ pub(super) fn check(hub: &Hub, wanted: &Wanted) -> Result<()> {
 /// out, is left alone and the next free name is taken.
 pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Registered]) -> Result<Chosen> {
     let is_ours = |worktree: &&Registered| worktree.job() == Some(wanted.job);
-    let mut others: Vec<String> = known.iter().filter(|w| !is_ours(w)).filter_map(registry::head_of).collect();
-    others.extend(registry::branch_in(&repo.commondir().join("HEAD")));
+    let others = known.iter().filter(|w| !is_ours(w)).map(|w| w.git_dir.as_path()).chain([repo.commondir()]);
+    let others: Vec<Worktree> = others.map(|git_dir| bare(git_dir, repo.commondir())).collect();
+    // A rebase is on no branch, and puts back the one that it began on.
+    let is_taken =
+        |branch: &str| others.iter().any(|at| at.branch().as_deref() == Some(branch) || at.holding(branch).is_some());
     let own: Vec<String> = known.iter().filter(is_ours).filter_map(registry::head_of).collect();
     nothing_in_the_way(repo, wanted.branch)?;
     let (began, checkpoints) = match trail::newest(repo, wanted.job) {
@@ -53,7 +58,7 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
     let newest = checkpoints.last().map_or(began, |done| done.commit);
     for n in 1..1000 {
         let branch = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
-        if others.contains(&branch) {
+        if is_taken(&branch) {
             continue;
         }
         let tip = match repo.refname_to_id(&format!("refs/heads/{branch}")) {
@@ -71,6 +76,11 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
         }
     }
     anyhow::bail!("no free branch name like {}", wanted.branch)
+}
+
+/// A worktree as its git directory tells it, wherever its folder is.
+fn bare(git_dir: &Path, common_dir: &Path) -> Worktree {
+    Worktree { root: git_dir.to_owned(), git_dir: git_dir.to_owned(), common_dir: common_dir.to_owned() }
 }
 
 /// The job's commits that end at `tip`, and where it began; `None` when that is not below `base`.

@@ -331,6 +331,11 @@ mod tests {
         git.run(&["switch", "-qc", "agent/codex-1/person"]).unwrap();
         let wanted = Wanted { branch: "agent/codex-1/person", ..world.wanted("job-3", "run-3") };
         assert_eq!(prepare(&world.hub, &wanted).unwrap().branch, "agent/codex-1/person-2", "somebody works there");
+        let rebase = ["-c", "user.name=t", "-c", "user.email=t@t", "rebase", "-q", "--root", "--exec", "false"];
+        assert!(!git.succeeds(&rebase).unwrap());
+        assert_eq!(world.hub.branch(), None, "a rebase is on no branch");
+        let wanted = Wanted { job: "job-4", ..wanted };
+        assert_eq!(prepare(&world.hub, &wanted).unwrap().branch, "agent/codex-1/person-3", "and comes back to it");
     }
 
     #[test]

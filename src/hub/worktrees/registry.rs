@@ -166,3 +166,25 @@ pub fn clear_stale(lock: &Path) {
     tracing::warn!("removing {}, which nobody lets go of", lock.display());
     let _ = fs::remove_file(lock);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worktrees_folder_is_found_by_a_link_of_either_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let git_dir = Path::new("/r/.git/worktrees/a");
+        for (link, root) in [
+            ("/far/a/.git\n", Some("/far/a")),
+            ("../../../../far/a/.git\n", Some("/far/a")),
+            ("../../../../far/./a b/.git\n", Some("/far/a b")),
+            (".git\n", None),
+            ("\n", None),
+        ] {
+            fs::write(dir.path().join("gitdir"), link).unwrap();
+            // Moved away while its worktree is removed, a relative link still means what it meant.
+            assert_eq!(root_as_at(dir.path(), git_dir).as_deref(), root.map(Path::new), "{link:?}");
+        }
+    }
+}
