@@ -26,6 +26,15 @@ fn safe_char(c: char) -> char {
     }
 }
 
+/// A word as it is typed in a shell: quoted where it must be.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// At most `max` characters, the last of them '…' when something was cut.
 pub fn clip(text: &str, max: usize) -> String {
     if text.chars().nth(max).is_none() {

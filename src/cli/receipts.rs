@@ -19,7 +19,8 @@ pub enum Command {
 
 /// Enter files into the ledger, with their digests.
 ///
-/// A receipt is written once: a file that was entered with another digest is refused.
+/// A receipt is written once: a file that was entered with another digest is refused, and so is one
+/// outside _report/, where files are edited.
 ///
 /// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
 #[derive(Debug, clap::Args)]
@@ -56,6 +57,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let agent = seats::resolve(hub, args.agent.as_deref())?;
     // Hashing may take long: not under the lock.
     let hashed = args.paths.iter().map(|path| ledger::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
+    hashed.iter().try_for_each(|(path, _)| ledger::check_place(path, &agent))?;
     let mut writer = hub.lock("receipts add")?;
     let known = ledger::listed(&hub.root)?;
     let mut act = Act::new("receipts add");

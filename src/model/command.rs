@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::base::text;
 use crate::base::time::{parse_span, show_span};
 
 /// What is executed.
@@ -90,7 +91,7 @@ impl fmt::Display for Command {
             Program::Argv(argv) => {
                 for (i, word) in argv.iter().enumerate() {
                     f.write_str(if i == 0 { "" } else { " " })?;
-                    f.write_str(&quoted(word))?;
+                    f.write_str(&text::shell_word(word))?;
                 }
                 Ok(())
             }
@@ -159,14 +160,6 @@ fn object(map: &Map<String, Value>) -> Result<Command, String> {
         env,
         timeout,
     })
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

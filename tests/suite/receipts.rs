@@ -43,6 +43,23 @@ fn each_receipt_is_entered_once_and_chained() {
     assert_eq!(world.lines(LEDGER).len(), 3);
 }
 
+/// A source file that were entered would fail every check from its next edit on, for good.
+#[test]
+fn only_what_lies_in_report_is_entered_and_the_refusal_enters_a_copy() {
+    let world = world();
+    world.write("src/it's.sh", "true\n");
+    for path in ["src/it's.sh", LEDGER, "_reports/x"] {
+        world.write("_reports/x", "x");
+        assert_eq!(world.refused(&["receipts", "add", path, "--agent", "codex-1"])["code"], "receipts.outside");
+    }
+    assert_eq!(world.lines(LEDGER).len(), 3);
+    let error = world.refused(&["receipts", "add", "src/it's.sh", "--agent", "codex-1"]);
+    world.follow(error["next"][0].as_str().unwrap());
+    assert_eq!(world.lines(LEDGER)[3]["path"], "_report/agent/codex-1/it's.sh");
+    world.write("src/it's.sh", "false\n");
+    assert_eq!(findings(&world), Vec::<String>::new());
+}
+
 #[test]
 fn changed_missing_and_reordered_receipts_are_named() {
     let world = world();

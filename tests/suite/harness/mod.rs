@@ -84,6 +84,19 @@ impl World {
         document["error"].clone()
     }
 
+    /// Does what a refusal says, in a shell that finds this `teof`: what stands after its first colon.
+    #[track_caller]
+    pub fn follow(&self, next: &str) -> String {
+        let (_, line) = next.split_once(": ").unwrap_or_else(|| panic!("no command in {next:?}"));
+        let teof = Path::new(env!("CARGO_BIN_EXE_teof"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new("sh");
+        self.clear(&mut command);
+        command.env("PATH", format!("{}:{path}", teof.parent().unwrap().display()));
+        let output = command.args(["-c", line]).current_dir(&self.repo).stdin(Stdio::null()).output().unwrap();
+        Ran::of(output, &["(followed)", line]).expect(0).stdout
+    }
+
     /// Starts `teof` in the background.
     pub fn spawn(&self, args: &[&str]) -> Child {
         self.teof(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
