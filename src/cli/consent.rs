@@ -33,28 +33,28 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// Sets auto_enabled and the flags that are given (`--continuous=false` turns one off), and remembers the
+/// Sets auto_enabled and the flags that are given (`--continuous false` turns one off), and remembers the
 /// consent file and teof.toml as they are. Read teof.toml before: its [commands] allow says which commands
 /// may run without further approval.
 #[derive(Debug, clap::Args)]
 struct Grant {
     /// Go on beyond max_iterations
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     continuous: Option<bool>,
     /// How many jobs may begin, unless continuous
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
     /// Stop after a cycle that executed nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     require_execute: Option<bool>,
     /// Let results leave their worktree (merge, push) once a person approved them
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     allow_apply: Option<bool>,
     /// Begin nothing while feeds need attention
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     halt_on_attention_feeds: Option<bool>,
     /// Begin nothing while the CI summary reports a failure
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     halt_on_ci_failure: Option<bool>,
     /// Who grants it, instead of git's user.name
     #[arg(long, value_name = "NAME")]

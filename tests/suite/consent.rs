@@ -57,6 +57,23 @@ fn consent_counts_only_where_a_person_granted_it_and_only_as_it_was() {
 }
 
 #[test]
+fn a_flag_takes_its_value_with_a_space_or_an_equals_sign_or_none() {
+    let world = world();
+    let read = |key: &str| world.read_json(FILE)[key].clone();
+    for flag in ["continuous", "require-execute", "allow-apply", "halt-on-attention-feeds", "halt-on-ci-failure"] {
+        let (option, key) = (format!("--{flag}"), flag.replace('-', "_"));
+        world.ok(&["consent", "grant", &option, "--by", "Ada"]);
+        assert_eq!(read(&key), true, "{flag}");
+        world.ok(&["consent", "grant", &option, "false"]);
+        assert_eq!(read(&key), false, "{flag}");
+        world.ok(&["consent", "grant", &option, "true"]);
+        world.ok(&["consent", "grant", &format!("{option}=false")]);
+        assert_eq!(read(&key), false, "{flag}");
+    }
+    assert_eq!(world.run(&["consent", "grant", "--continuous", "perhaps"]).code, 2);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_no() {
     let world = world();
     world.ok(&["consent", "grant"]);
