@@ -10,9 +10,9 @@ pub const MAX_LINE: usize = 64 * 1024;
 /// A text that must be there and must not be too long; `what` names it ("summary").
 pub fn check_text(what: &str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
-        return Err(Refusal::usage("text.empty", format!("the {what} is empty"))
+        return Err(Refusal::usage("text.empty", format!("the {what} (--{what}) is empty"))
             .because("a line that says nothing helps nobody who reads the log later")
-            .next(format!("say in a sentence what happened: --{what} \"…\""))
+            .next(format!("say it in a sentence: --{what} \"…\""))
             .into());
     }
     check_length(what, text)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::edit::new_step;
 use super::queue::{QueueRef, axis};
 use super::{Evidence, validate};
-use crate::base::{Refusal, Result, Stamp, json as layout, names};
+use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
 use crate::hub::{Act, Writer, paths};
 use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
@@ -44,13 +44,23 @@ pub struct NewPlan {
     pub scaffold: bool,
 }
 
-/// The id of a plan that is made now: `2026-01-05-<slug>`.
+/// The id of a plan that is made now: `2026-01-05-<slug>`; with a short digest of the name where the
+/// slug would say less than half of it, such as `2026-01-05-request-1a2b3c`.
 pub fn id(name: &str, now: Stamp) -> Result<String> {
-    let slug = names::slug(name);
-    if slug.is_empty() {
-        return Err(Refusal::usage("plan.name", "the plan's name has no letter or digit to make an id of").into());
+    if name.trim().is_empty() {
+        return Err(Refusal::usage("plan.name", "the plan's name, or the objective, is empty")
+            .because("its id is made of it")
+            .next("say in a few words what is wanted, such as \"Document the parser\"")
+            .into());
     }
-    Ok(format!("{}-{slug}", now.date()))
+    let slug = names::slug(name);
+    // What is written in another script leaves little of itself in a slug, or nothing.
+    let kept = name.chars().filter(char::is_ascii_alphanumeric).count();
+    if 2 * kept >= name.chars().filter(|c| c.is_alphanumeric()).count() && kept > 0 {
+        return Ok(format!("{}-{slug}", now.date()));
+    }
+    let word = if slug.is_empty() { "request" } else { &slug };
+    Ok(format!("{}-{word}-{}", now.date(), &digest::sha256(name.as_bytes())[..6]))
 }
 
 /// Stages a new plan and its justification; gives back the plan's path.

@@ -409,6 +409,8 @@ fn a_task_is_picked_up_in_one_step() {
     ok(&world, "manager", &["task", "add", "QUEUE-002", "--title", "Second", "--priority", "high"]);
     ok(&world, "manager", &["task", "assign", "QUEUE-003", "--engineer", "codex-2", "--no-auto-claim"]);
     assert_eq!(refused(&world, "manager", &["task", "add", "QUEUE-001", "--title", "Again"])["code"], "backlog.exists");
+    let empty = refused(&world, "manager", &["task", "add", "QUEUE-009", "--title", " "]);
+    assert!(empty["message"].as_str().unwrap().contains("--title"), "{empty}");
     let slip = refused(&world, "manager", &["task", "add", "QUEUE-009", "--title", "Slip", "--priority", "hihg"]);
     assert!(slip["message"].as_str().unwrap().contains("critical, high, medium, low"), "{slip}");
     assert_eq!(refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"])["code"], "claim.assigned");

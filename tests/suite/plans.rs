@@ -155,6 +155,41 @@ fn a_receipt_is_attached_only_when_it_can_be_shown() {
 }
 
 #[test]
+fn a_plan_may_be_named_in_any_script_and_its_urgency_in_words() {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".into());
+    let new = |name: &str, priority: &str| {
+        let args = ["--summary", "Fix it", "--actor", "codex-1", "--priority", priority, "--impact-score", "5"];
+        [&["plan", "new", name], &args[..], &["--layer", "L5", "--systemic-scale", "6", "--allow-unclaimed"]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let id = |name: &str, priority: &str| {
+        let args = new(name, priority);
+        let made = world.json(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let plan = world.read_json(made["path"].as_str().unwrap());
+        (made["plan_id"].as_str().unwrap().to_owned(), plan["priority"].as_u64().unwrap())
+    };
+    let (japanese, urgency) = id("日本語だけ", "high");
+    let digest = japanese.strip_prefix("2026-01-05-request-").unwrap();
+    assert!(digest.len() == 6 && digest.bytes().all(|b| b.is_ascii_hexdigit()), "{japanese}");
+    assert_eq!(urgency, 1);
+    assert_ne!(id("中国語だけ", "low").0, japanese);
+    assert_ne!(id("READMEを日本語に直してほしい", "2").0, id("READMEを中国語に直してほしい", "2").0);
+    assert_eq!(id("Größe prüfen", "medium"), ("2026-01-05-gr-e-pr-fen".to_owned(), 3));
+    world.ok(&["plan", "validate"]);
+    for (name, priority, code, word) in
+        [(" ", "2", "plan.name", "empty"), ("Fix", "soon", "usage", "high, medium, low")]
+    {
+        let args = new(name, priority);
+        let error = world.refused(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(error["code"] == code && error["message"].as_str().unwrap().contains(word), "{error}");
+    }
+}
+
+#[test]
 fn a_new_plan_needs_a_claim_and_comes_with_its_justification() {
     let world = world();
     let new = ["plan", "new", "Fix the Parser!", "--summary", "Fix it", "--actor", "codex-1", "--priority", "2"];

@@ -9,6 +9,7 @@ use crate::bus::claims;
 use crate::cli::App;
 use crate::hub::{Act, Hub};
 use crate::model::plan::SUFFIX;
+use crate::model::priority::Priority;
 use crate::plans::new::{self, NewPlan};
 use crate::plans::queue::QueueRef;
 use crate::plans::store;
@@ -40,8 +41,8 @@ pub struct Args {
     /// A step (repeatable) [default: one step, the summary]
     #[arg(long = "step", value_name = "ID:TITLE", value_parser = step)]
     steps: Vec<(String, String)>,
-    /// 1 is the most urgent
-    #[arg(long, value_name = "NUMBER")]
+    /// critical, high, medium, low, or a number (1 is urgent)
+    #[arg(long, value_parser = priority)]
     priority: u64,
     /// How much it matters: the more, the higher
     #[arg(long, value_name = "NUMBER")]
@@ -125,6 +126,12 @@ fn queue_ref(hub: &Hub, path: &str) -> Result<QueueRef> {
         Refusal::not_found("queue.not_found", format!("there is no queue entry {path}")).next("see: ls queue/")
     })?;
     Ok(QueueRef::read(path, &String::from_utf8_lossy(&bytes)))
+}
+
+/// For clap: on the one scale of urgency; plans carry its numbers.
+fn priority(text: &str) -> Result<u64, String> {
+    let named = Priority::named(text).map(|priority| u64::from(priority.rank()));
+    named.ok_or_else(|| "use critical, high, medium, low, or a number".to_owned())
 }
 
 /// For clap: `S1:Write the parser`.
