@@ -80,7 +80,7 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         format!("git does not move {} in {}", step.branch, worktree.root.display()),
     )
     .because(git::complaint(&output))
-    .next(format!("settle it in {}, then approve again; nothing was merged", worktree.root.display()))
+    .next(format!("settle it in {}, then try again; nothing was merged", worktree.root.display()))
     .into())
 }
 
@@ -98,7 +98,7 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
         let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
         return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
             .because(format!("in {}; only one of them could follow the merge", roots.join(" and ")))
-            .next("switch all but one of them to another branch, then approve again")
+            .next("switch all but one of them to another branch, then try again")
             .into());
     }
     Ok(found.pop())
@@ -114,7 +114,7 @@ fn worktrees(hub: &Hub) -> Vec<Worktree> {
 fn busy(worktree: &Worktree, branch: &str, operation: &str) -> Refusal {
     Refusal::guard("target.busy", format!("{branch} cannot move in {} now", worktree.root.display()))
         .because(format!("{operation} is in progress there"))
-        .next(format!("finish {operation}, then approve again"))
+        .next(format!("finish {operation}, then try again"))
 }
 
 fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
@@ -126,7 +126,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
     if lock.exists() && !(worktree.root == hub.root && record::left_a_lock(hub)) {
         return Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
             .because(format!("its index is locked by another git process ({})", lock.display()))
-            .next("wait for that git to end; if none runs any more, see whose lock it is, then approve again")
+            .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
             .into());
     }
     let changed = merge::changed(repo, step.from, step.to)?;
@@ -144,7 +144,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
     let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
     Err(Refusal::guard("target.in_the_way", format!("somebody's work in {root} stands in the way"))
         .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
-        .next("commit it or put it aside, then approve again; nothing was merged, nothing of it was touched")
+        .next("commit it or put it aside, then try again; nothing was merged, nothing of it was touched")
         .with("files", files)
         .into())
 }
@@ -203,5 +203,5 @@ fn obstacle(root: &Path, path: &str) -> Option<String> {
 fn moved(branch: &str) -> Refusal {
     Refusal::guard("target.moved", format!("{branch} was moved meanwhile"))
         .because("somebody committed to it or merged into it; nothing was changed")
-        .next("approve again: it is merged with what is there now")
+        .next("try again: it is merged with what is there now")
 }

@@ -93,9 +93,12 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     if found.is_empty() {
         found = all.iter().filter(begins).collect();
     }
-    // Of several, the one that waits is meant.
-    if found.len() > 1 && found.iter().filter(|entry| entry.waits()).count() == 1 {
+    // Of several, the one that waits is meant; of a task's own, the newest when none does.
+    let waiting = found.iter().filter(|entry| entry.waits()).count();
+    if found.len() > 1 && waiting == 1 {
         found.retain(|entry| entry.waits());
+    } else if waiting == 0 && found.iter().all(|entry| entry.bundle.task_id == name) {
+        found = found.split_off(found.len().saturating_sub(1));
     }
     let shown = text::clip(&text::safe(name), 60);
     match found[..] {

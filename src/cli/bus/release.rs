@@ -7,6 +7,7 @@ use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
+use crate::coordinator::store;
 use crate::model::claim::ClaimStatus;
 use crate::ops::release::{Request, release};
 
@@ -33,6 +34,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let request = Request { author, task, status: args.status, notes: args.notes };
     let arguments = (&request.author.agent, &request.task, request.status.as_str(), &request.notes);
     let repeat = args.repeat.request("bus release", &arguments)?;
+    // Readable or not, the coordinator's state keeps nobody from letting go.
+    let state = store::load(hub).unwrap_or_default();
+    if let Some(job) = state.live_jobs().find(|job| job.task == request.task && job.is_under_review()) {
+        app.say(format!(
+            "the work of {} waits for a person's decision under this claim: teof review show {}",
+            job.task, job.id
+        ));
+    }
     let verb = if request.status == ClaimStatus::Paused { "paused" } else { "released" };
     report::show(app, &release(hub, &request, repeat.as_ref())?, report::claim(verb));
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,7 @@ use super::*;
 
 impl Desk {
     /// Writes a receipt as teof does, sealed and in the ledger.
-    fn receipt(&self, seat: &str, path: &str, payload: &Value) {
+    pub(super) fn receipt(&self, seat: &str, path: &str, payload: &Value) {
         let hub = self.hub();
         let mut writer = hub.lock("test").unwrap();
         let mut act = Act::new("test");

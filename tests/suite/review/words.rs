@@ -41,6 +41,22 @@ fn what_waits_is_shown_with_its_change() {
 }
 
 #[test]
+fn a_task_means_the_work_of_it_that_waits_and_then_its_newest() {
+    let desk = Desk::new();
+    let mut older = desk.world.read_json(&desk.path);
+    older["job"] = json!("20260101T000000Z-9");
+    older["run"] = json!("20260101T000000Z-9.1");
+    older["generated_at"] = json!("2026-01-01T00:00:00Z");
+    desk.receipt("codex-1", "_report/agent/codex-1/reviews/older.json", &older);
+    let error = desk.world.refused(&["review", "show", "QUEUE-001"]);
+    assert_eq!(error["code"], "review.ambiguous", "both wait");
+    for job in ["20260101T000000Z-9", JOB] {
+        desk.world.ok(&["review", "reject", job, "--note", "no", "--by", "Ann"]);
+        assert_eq!(desk.world.json(&["review", "show", "QUEUE-001"])["bundle"]["job"], JOB);
+    }
+}
+
+#[test]
 fn a_merge_is_taken_back_with_a_commit_of_its_own() {
     let desk = Desk::new();
     assert_eq!(desk.world.refused(&["review", "revert", JOB])["code"], "review.not_merged");
