@@ -25,11 +25,7 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
     let hub = app.hub()?;
     let word = Word { by: app.person()?, at: app.now(), note };
     let id = inbox::post(hub, &Letter { word, command })?;
-    let answer = match shell::holder(hub)? {
-        Some(_) => wait(hub, &id)?,
-        None => None,
-    };
-    match answer {
+    match answer(hub, &id)? {
         Some(Answer { ok: true, text }) => {
             app.result(&json!({"command": id, "answered": true, "text": text}), || text::safe(&text));
             Ok(ExitCode::SUCCESS)
@@ -50,11 +46,16 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
 pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) -> Result<Option<Answer>> {
     let hub = app.hub()?;
     let id = inbox::post(hub, &Letter { word: Word { by: by.to_owned(), at: app.now(), note }, command })?;
+    answer(hub, &id)
+}
+
+/// What becomes of a command that was posted: told by the coordinator that runs, else by an errand.
+fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let mut say = |progress: &shell::Progress| tracing::info!("{}", progress.text);
     if shell::holder(hub)?.is_none() && shell::errand(hub, &mut say)? {
-        return inbox::take_answer(hub, &id);
+        return inbox::take_answer(hub, id);
     }
-    wait(hub, &id)
+    wait(hub, id)
 }
 
 /// Waits for the answer of a running coordinator; `None` when it gives none in time.

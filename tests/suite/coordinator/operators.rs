@@ -70,12 +70,15 @@ fn without_consent_nothing_runs_unattended() {
 }
 
 #[test]
-fn operators_words_wait_for_the_next_start_and_count_once() {
+fn operators_words_count_at_once_while_no_coordinator_runs_and_are_refused_at_once() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.work("a")]);
     yard.plan("b", &[&yard.work("b")]);
     let noted = yard.world.json(&["coordinator", "skip", "2026-01-05-a-S1", "--note", "not today"]);
-    assert_eq!(noted["answered"], false);
+    assert_eq!(noted["answered"], true);
+    let error = yard.world.refused(&["coordinator", "cancel", "nobody"]);
+    assert_eq!(error["code"], "coordinator.refused", "not noted, and dropped at the next start: {error}");
+    assert!(yard.ran().is_empty(), "a word begins nothing");
     yard.finish();
     assert_eq!(yard.ran(), ["b"]);
     let explained = yard.world.json(&["coordinator", "explain", "2026-01-05-a-S1"]);
