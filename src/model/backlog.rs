@@ -165,7 +165,11 @@ pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
 /// Opens an item again whose result was reverted: the one way back from done. Its history stays.
 pub fn reopen(document: &mut Document, id: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
-    let Some(item) = backlog.item(id).filter(|item| item.status() == Some(ItemStatus::Done)) else { return Ok(()) };
+    let Some(item) =
+        backlog.item(id).filter(|item| matches!(item.status(), Some(ItemStatus::Done | ItemStatus::Blocked)))
+    else {
+        return Ok(());
+    };
     let at = format!("/items/{}", item.index);
     if item.raw.contains_key("completed_at") {
         document.remove(&format!("{at}/completed_at"))?;

@@ -1,5 +1,6 @@
 //! `teof coordinator …`: run it, see it, and tell it what to do.
 
+mod again;
 mod explain;
 mod logs;
 mod run;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, json};
 
+use super::again;
 use super::send::send;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
@@ -15,6 +16,8 @@ use crate::plans::{self, requests, vault};
 
 /// Name a backlog item, a request of the vault or the queue, a plan (its next step is meant), or a step as
 /// `<plan>/<step>` or `<plan>-<step>`.
+///
+/// What is blocked is open again with it, when a person asks.
 ///
 /// With --objective a plan with one step is made. Tests that are given here are approved with it, on this
 /// machine: the person who gives them has read them.
@@ -55,6 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (None, Some(objective)) => plan_of(app, hub, objective, &args)?,
         (None, None) => return Err(Refusal::usage("submit.nothing", "name what is to be done").into()),
     };
+    again::open(app, hub, &command)?;
     send(app, command, args.note)
 }
 

@@ -91,6 +91,28 @@ fn operators_words_count_at_once_while_no_coordinator_runs_and_are_refused_at_on
 }
 
 #[test]
+fn blocked_work_is_open_again_when_a_person_asks_for_it_by_name() {
+    let yard = Yard::new();
+    let mended = yard.world.folder().join("mended");
+    let work = format!("test -e '{}' || echo x > teof.toml; {}", mended.display(), yard.work("a"));
+    yard.plan("a", &[&work]);
+    yard.finish();
+    assert_eq!(yard.step("2026-01-05-a", "S1")["status"], "blocked");
+    let submit = ["coordinator", "submit", "2026-01-05-a/S1"];
+    let worker = yard.world.teof(&submit).env("TEOF_RUN", "r").output().unwrap();
+    assert_eq!(worker.status.code(), Some(6), "what is blocked waits for a person");
+    std::fs::write(mended, "").unwrap();
+    yard.world.ok(&submit);
+    yard.finish();
+    assert_eq!(yard.step("2026-01-05-a", "S1")["status"], "done");
+
+    let items = r#"{"version": 1, "owner": "m", "items": [{"id": "I-1", "title": "t", "status": "blocked"}]}"#;
+    yard.world.write("_plans/next-development.todo.json", items);
+    yard.world.ok(&["coordinator", "submit", "I-1"]);
+    assert_eq!(yard.world.read_json("_plans/next-development.todo.json")["items"][0]["status"], "pending");
+}
+
+#[test]
 fn a_running_coordinator_answers_operators() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.gated("a")]);
