@@ -80,7 +80,7 @@ fn attempt(hub: &Hub, repo: &Repository, entry: &Entry, word: &Word, say: &dyn F
     let what = format!("merge {}", bundle.job);
     let step = Move { branch: &bundle.target_branch, from: head, to: ready, what: &what };
     advance::rehearse(hub, repo, step)?;
-    let lines = bundle.tests.iter().map(|test| test.command.clone()).collect();
+    let lines = checks::tests(bundle)?;
     let tests = tested(hub, entry, lines, ready, say)?;
     let mut writer = hub.lock("review approve")?;
     let now = merge::tip(repo, &bundle.target_branch)?;

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::merge;
 use crate::base::{Refusal, Result, text};
 use crate::bus::{claims, holds};
-use crate::guard::Finding;
 use crate::guard::preflight::{self, Base, Tree};
+use crate::guard::{Finding, secrets};
 use crate::hub::{Hub, paths};
 use crate::model::bundle::Bundle;
 use crate::ops;
@@ -46,6 +46,21 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
         .into()),
         _ => Ok(()),
     }
+}
+
+/// The command lines of the bundle's tests.
+///
+/// # Errors
+/// `review.test_redacted` when one of them held a secret: what stands in the bundle is not what was run.
+pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
+    if let Some(test) = bundle.tests.iter().find(|test| test.command.contains(secrets::MARK)) {
+        return Err(Refusal::guard("review.test_redacted", format!("the tests of {} cannot be run again", bundle.job))
+            .because(format!("{:?} held a secret, which no receipt keeps", text::safe(&test.command)))
+            .next("have tests read secrets from the environment or a file, and the work done again")
+            .next(format!("or merge it by hand, tested by hand: git merge {}", bundle.commit))
+            .into());
+    }
+    Ok(bundle.tests.iter().map(|test| test.command.clone()).collect())
 }
 
 /// Whether `bus verify` and the full preflight find nothing wrong.

@@ -178,7 +178,7 @@ pub(super) fn approve(
             Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
         };
         decision.target_before = Some(head.to_string());
-        let lines = bundle.tests.iter().map(|test| test.command.clone()).collect();
+        let lines = checks::tests(bundle)?;
         decision.tests = approve::tested(hub, entry, lines, ready, say)?;
         say(&format!("merging pull request {number}"));
         gh::merge(hub, number, seen.is_draft, &bundle.commit)?;

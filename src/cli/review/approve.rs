@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::tell::tell;
 use crate::base::{Refusal, Result, text};
-use crate::cli::App;
+use crate::cli::{App, findings};
 use crate::coordinator::store;
 use crate::hub::Hub;
 use crate::review::{Approval, Decision, Entry, Word, bundles, pull_request};
@@ -82,6 +82,7 @@ fn words(decision: &Decision, before: bool, remote: Option<u64>) -> String {
     if let Some(number) = remote {
         lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));
     }
+    lines.extend(decision.findings.iter().map(|found| format!("{}: {}", found.severity, findings::line(found))));
     lines.push(format!("to take it back: teof review revert {}", text::safe(&decision.job)));
     lines.join("\n")
 }

@@ -47,6 +47,9 @@ pub fn scan(bytes: &[u8]) -> Vec<Hit> {
     hits
 }
 
+/// How what stands for a secret begins.
+pub const MARK: &str = "[redacted:";
+
 /// `text` with every secret replaced by `[redacted:<kind>]`.
 pub fn redact(text: &str) -> String {
     // Secrets begin and end beside ASCII, so cutting there keeps the text valid.
@@ -66,7 +69,7 @@ pub fn redact_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut from = 0;
     for hit in hits {
         out.extend_from_slice(&bytes[from..hit.start]);
-        out.extend_from_slice(format!("[redacted:{}]", hit.kind).as_bytes());
+        out.extend_from_slice(format!("{MARK}{}]", hit.kind).as_bytes());
         from = hit.end;
     }
     out.extend_from_slice(&bytes[from..]);

@@ -57,3 +57,12 @@ fn a_bundle_speaks_for_the_seat_whose_folder_it_lies_in_and_for_no_other() {
     let shown = desk.world.json(&["review", "show", JOB]);
     assert_eq!((&shown["path"], &shown["bundle"]["commit"]), (&json!(desk.path), &json!(desk.commit)), "{shown}");
 }
+
+#[test]
+fn a_test_whose_secret_was_redacted_is_not_run_as_something_else() {
+    let secret = ["AKIA", "Q7RK2ZP9XW4TN8VB"].concat();
+    let desk = Desk::tested(&[&teof::guard::secrets::redact(&format!("check --key {secret}"))]);
+    let refused = desk.refused();
+    assert_eq!(refused["code"], "review.test_redacted", "{refused}");
+    assert_eq!(desk.main(), desk.base);
+}
