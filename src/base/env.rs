@@ -22,6 +22,8 @@ pub const NOW: &str = "TEOF_NOW";
 pub const LOG: &str = "TEOF_LOG";
 /// Any value: no colour.
 pub const NO_COLOR: &str = "NO_COLOR";
+/// Where a shell looks for programs.
+pub const PATH: &str = "PATH";
 /// Where machine-local run data goes.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Where the person's own settings are.

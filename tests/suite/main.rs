@@ -23,6 +23,7 @@ mod misbehave;
 mod pipeline;
 mod plans;
 mod preflight;
+mod quickstart;
 mod race;
 mod receipts;
 mod record;

@@ -101,48 +101,56 @@ impl Demo<'_> {
 
     /// What happened, read back from the record, and where to look at it.
     fn summary(&self, plans: &[String]) -> Result<ExitCode> {
-        let steps = self.steps(plans)?;
-        let app = self.app;
-        app.say("\nWhat happened:");
+        let status = self.ask(&["coordinator", "status"])?;
+        let jobs = status["jobs"].as_array().cloned().unwrap_or_default();
+        let waiting: Vec<_> = jobs.into_iter().filter(|job| job["phase"]["is"] == "review").collect();
+        let steps = self.steps(plans, &waiting)?;
+        self.app.say("\nWhat happened:");
         for step in &steps {
-            app.say(format!(
-                "  {:<9} {:<34} {}",
+            self.app.say(format!(
+                "  {:<11}  {:<34}  {}",
                 step["status"].as_str().unwrap_or("?"),
                 text::clip(step["title"].as_str().unwrap_or(""), 34),
                 text::clip(&text::safe(step["reason"].as_str().unwrap_or("")), 100)
             ));
         }
-        let status = self.ask(&["coordinator", "status"])?;
-        let jobs = status["jobs"].as_array().cloned().unwrap_or_default();
-        let waiting = jobs.iter().filter(|job| job["phase"]["is"] == "review");
-        let jobs: Vec<_> = waiting.filter_map(|job| job["id"].as_str()).collect();
-        let folder = self.folder.display();
-        for job in &jobs {
-            app.say("\nThe agent's work waits for you; nothing is merged without a person:");
-            app.say(format!("  cd {folder}"));
-            app.say(format!("  teof review show {job} --diff"));
-            app.say(format!("  teof review approve {job}"));
-        }
-        app.say("\nLook at the rest yourself:");
-        for (line, why) in [
-            (format!("cd {folder}"), "the repository"),
-            ("git log --oneline --graph --all".into(), "a branch per finished step, with trailers"),
-            ("teof plan list".into(), "plans and their steps"),
-            ("teof coordinator explain".into(), "what was chosen, what was skipped, and why"),
-            ("teof bus watch --limit 30".into(), "events and messages"),
-            ("teof receipts verify".into(), "every receipt against its hash"),
-            ("ls _report/agent/*/runs/".into(), "an envelope per run: commands, exit codes, hashes, findings"),
-            ("teof preflight full".into(), "what CI would say"),
-        ] {
-            app.say(format!("  {line:<34} # {why}"));
-        }
+        let jobs: Vec<_> = waiting.iter().filter_map(|job| job["id"].as_str()).collect();
+        self.where_to_look(&jobs)?;
         let document = json!({ "folder": self.folder, "steps": steps, "reviews": jobs });
-        app.result(&document, String::new);
+        self.app.result(&document, String::new);
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Every step of the plans: `{plan, id, title, status, reason}`.
-    fn steps(&self, plans: &[String]) -> Result<Vec<Value>> {
+    /// Lines that work as they stand, wherever this binary lies.
+    fn where_to_look(&self, jobs: &[&str]) -> Result<()> {
+        let (app, teof) = (self.app, called()?);
+        let cd = format!("cd {}", text::shell_word(&self.folder.display().to_string()));
+        for job in jobs {
+            app.say("\nThe agent's work waits for you; nothing is merged without a person:");
+            app.say(format!("  {cd}"));
+            app.say(format!("  {teof} review show {job}   # with --diff: every line of it"));
+            app.say(format!("  {teof} review approve {job}"));
+        }
+        app.say("\nLook at the rest yourself:");
+        let width = cd.len().max(teof.len() + 22).max(32);
+        for (line, why) in [
+            (cd.clone(), "the repository"),
+            ("git log --oneline --graph --all".into(), "a branch per finished step, with trailers"),
+            (format!("{teof} plan list"), "plans and their steps"),
+            (format!("{teof} coordinator explain"), "what was chosen, what was skipped, and why"),
+            (format!("{teof} bus watch --limit 30"), "events and messages"),
+            (format!("{teof} receipts verify"), "every receipt against its hash"),
+            ("ls _report/agent/*/runs/".into(), "an envelope per run: commands, exit codes, hashes, findings"),
+            (format!("{teof} preflight full"), "what CI would say"),
+        ] {
+            app.say(format!("  {line:<width$}  # {why}"));
+        }
+        Ok(())
+    }
+
+    /// Every step of the plans: `{plan, id, title, status, reason}`; of those whose job waits for a person
+    /// the status is `waiting`.
+    fn steps(&self, plans: &[String], waiting: &[Value]) -> Result<Vec<Value>> {
         let mut steps = Vec::new();
         for plan in plans {
             let shown = self.ask(&["plan", "show", plan])?;
@@ -153,6 +161,12 @@ impl Demo<'_> {
                     row[key] = step[key].clone();
                 }
                 row["reason"] = step["last_run"]["reason"].clone();
+                if let Some(job) = waiting.iter().find(|job| job["plan"] == row["plan"] && job["step"] == row["id"]) {
+                    row["status"] = json!("waiting");
+                    let passes = job["last"]["passes"].as_u64().unwrap_or(1);
+                    row["reason"] =
+                        json!(format!("waits for a person, after {passes} passes of coding, tests and review"));
+                }
                 steps.push(row);
             }
         }
@@ -171,6 +185,15 @@ fn prepare(dir: Option<PathBuf>) -> Result<PathBuf> {
         return Err(not_empty(&folder).into());
     }
     folder.canonicalize().with_context(|| format!("find {}", folder.display()))
+}
+
+/// How this binary is called from a shell: by its name where the PATH leads to it, else by its path.
+fn called() -> Result<String> {
+    let own = std::env::current_exe().context("find our own binary")?;
+    let path = env::var(env::PATH).unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("teof")).find(|teof| teof.is_file());
+    let same = found.and_then(|teof| teof.canonicalize().ok()) == own.canonicalize().ok();
+    Ok(if same { "teof".to_owned() } else { text::shell_word(&own.display().to_string()) })
 }
 
 fn not_empty(folder: &Path) -> Refusal {

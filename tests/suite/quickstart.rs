@@ -1,0 +1,33 @@
+//! The quickstart: what it says is so, and the lines that it prints work as they stand.
+
+use std::process::{Command, Stdio};
+
+use crate::harness::{Ran, World};
+
+#[test]
+fn what_waits_is_said_to_wait_and_every_printed_line_works_as_it_stands() {
+    let world = World::new();
+    let folder = world.folder().join("it's mine");
+    // The PATH of a test leads to no teof, as after `cargo run`.
+    let ran = world.run(&["quickstart", folder.to_str().unwrap()]).expect(0);
+    let (_, told) = ran.stderr.split_once("What happened:\n").unwrap();
+    let (happened, told) = told.split_once("\n\n").unwrap();
+    let french = happened.lines().find(|line| line.contains("in French")).unwrap();
+    assert!(french.trim().starts_with("waiting ") && french.contains("waits for a person, after 2 passes"), "{french}");
+    let title = |line: &str| line.find("Greet in").unwrap();
+    let german = happened.lines().find(|line| line.contains("in German")).unwrap();
+    assert_eq!(title(french), title(german), "the columns stand below each other\n{happened}");
+    assert!(told.contains(" review show ") && told.contains(" review approve "), "{told}");
+    let lines: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    for line in &lines[1..] {
+        follow(&world, &format!("{} && {line}", lines[0]));
+    }
+    assert!(world.git_in(&folder, &["show", "main:greet.sh"]).contains("bonjour"), "the approval merged it");
+}
+
+fn follow(world: &World, line: &str) {
+    let mut command = Command::new("sh");
+    world.clear(&mut command);
+    let output = command.args(["-c", line]).current_dir(world.folder()).stdin(Stdio::null()).output().unwrap();
+    Ran::of(output, &["(followed)", line]).expect(0);
+}
