@@ -161,7 +161,7 @@ pub fn may_write(task: &str, found: Option<&ClaimFile>, agent: &str, epoch: Opti
     let Some(claim) = found else {
         return Err(Refusal::guard("claim.missing", format!("nobody has claimed {task}"))
             .because("what is written to a task needs a claim of it")
-            .next(format!("claim it first: teof bus claim {task}")));
+            .next(format!("take it first, assigned and claimed in one step: teof task pickup {task}")));
     };
     let owner = claim.agent_id().unwrap_or("");
     let status = claim.status_text().unwrap_or("unknown");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{self, Done, check_branch, plan_id};
 use super::frame::{self, Answer, Call};
-use super::mirror;
+use super::{mirror, tasks};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
@@ -89,8 +89,10 @@ impl Assigned {
 pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "task assign", author, task, bound: false, request: repeat };
+    let unknown = tasks::remark_unknown(hub, task)?;
     frame::perform(hub, &call, |writer, act| {
-        let done = stage(writer, act, request)?;
+        let mut done = stage(writer, act, request)?;
+        done.remarks.extend(unknown);
         Ok((done.document(), done.remarks))
     })
 }

@@ -331,7 +331,7 @@ pub fn stage_renewal(
 
 pub(super) fn missing(task: &str) -> Refusal {
     Refusal::not_found("claim.not_found", format!("nobody has claimed {task}"))
-        .next(format!("to claim it: teof bus claim {task}"))
+        .next(format!("to take it, assigned and claimed in one step: teof task pickup {task}"))
         .next("to see who has what: teof task list")
         .with("task_id", task)
 }

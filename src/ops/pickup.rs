@@ -4,6 +4,7 @@
 use super::assign;
 use super::claim::{self, Done, assigned_to};
 use super::frame::{self, Answer, Call};
+use super::tasks;
 use crate::base::Result;
 use crate::bus::{assignments, holds};
 use crate::hub::{self, Act, Hub, Writer};
@@ -15,7 +16,12 @@ use crate::hub::{self, Act, Hub, Writer};
 pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
-    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request)?.told()))
+    let unknown = tasks::remark_unknown(hub, task)?;
+    frame::perform(hub, &call, |writer, act| {
+        let mut done = stage(writer, act, request)?;
+        done.remarks.extend(unknown);
+        Ok(done.told())
+    })
 }
 
 /// Puts a pickup into an act; asks nothing about sessions.

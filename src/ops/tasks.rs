@@ -1,5 +1,5 @@
-//! Every task there is, with who has what: the backlog, assignments, plan steps, queue files and claims
-//! as one table. Reads, changes nothing; what may be taken is asked of `conductor::select`.
+//! Every task there is, with who has what: the backlog, plan steps, the vault, queue files, assignments
+//! and claims as one table. Reads, changes nothing; what may be taken is asked of `conductor::select`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::plan::Status;
 use crate::model::priority::Priority;
-use crate::plans;
+use crate::plans::{self, requests, vault};
 
 /// A task, and what each store says of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -21,7 +21,7 @@ pub struct Row {
     pub title: String,
     #[serde(serialize_with = "as_text")]
     pub priority: Priority,
-    /// backlog, plan, queue, assignment, claim.
+    /// backlog, plan, vault, queue, assignment, claim.
     pub sources: Vec<&'static str>,
     pub plan_id: Option<String>,
     pub step_id: Option<String>,
@@ -84,13 +84,12 @@ pub struct Table {
 
 /// Reads the table. A damaged file costs its own tasks only, and is named.
 pub fn table(hub: &Hub) -> Result<Table> {
-    let mut reading = Reading { rows: BTreeMap::new(), damaged: Vec::new() };
-    reading.backlog(hub)?;
-    reading.plans(hub)?;
-    reading.queue(hub)?;
+    let mut reading = Reading::default();
+    reading.sources(hub)?;
     reading.assignments(hub)?;
     reading.claims(hub)?;
     reading.plans_under_claim();
+    reading.requests_in_hand();
     let mut tasks: Vec<_> = reading.rows.into_values().collect();
     for row in &mut tasks {
         if row.state != State::Done && names::is_id(&row.task_id) {
@@ -101,8 +100,33 @@ pub fn table(hub: &Hub) -> Result<Table> {
     Ok(Table { tasks, damaged: reading.damaged })
 }
 
+/// What is said, and not more, where a task is taken or given that nothing knows: a task may live in its
+/// claim alone, but mostly its name was misspelt.
+pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
+    if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
+        return Ok(None);
+    }
+    let mut reading = Reading::default();
+    reading.sources(hub)?;
+    let queue = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+    let of_plan =
+        |id: &String| task.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let known = reading.rows.contains_key(task)
+        || queue.iter().any(|entry| entry.task == task)
+        || reading.plans.keys().any(of_plan);
+    Ok((!known).then(|| {
+        format!(
+            "nothing knows {task}: it is in no backlog, plan, vault or queue (those that are: teof task list); \
+             if it is meant, say what it is: teof task add {task} --title \"…\""
+        )
+    }))
+}
+
+#[derive(Default)]
 struct Reading {
     rows: BTreeMap<String, Row>,
+    /// Of each plan: what its request wants, where it was made of one.
+    plans: BTreeMap<String, Option<(String, Priority)>>,
     damaged: Vec<Damaged>,
 }
 
@@ -114,6 +138,13 @@ impl Reading {
             row.sources.push(source);
         }
         row
+    }
+
+    fn sources(&mut self, hub: &Hub) -> Result<()> {
+        self.backlog(hub)?;
+        self.plans(hub)?;
+        self.vault(hub)?;
+        self.queue(hub)
     }
 
     fn backlog(&mut self, hub: &Hub) -> Result<()> {
@@ -138,6 +169,9 @@ impl Reading {
     fn plans(&mut self, hub: &Hub) -> Result<()> {
         for (path, found) in plans::all(hub) {
             let Some(file) = self.or_damaged(&path, found)? else { continue };
+            let request = file.plan.links().iter().any(|(kind, _)| matches!(*kind, vault::LINK | requests::QUEUE));
+            let wanted = request.then(|| (file.plan.summary().unwrap_or_default().to_owned(), file.plan.priority()));
+            self.plans.insert(file.id().to_owned(), wanted);
             if file.plan.status() == Some(Status::Done) {
                 continue;
             }
@@ -153,6 +187,23 @@ impl Reading {
                     Some(Status::InProgress) => State::Orphaned,
                     _ => State::Blocked,
                 };
+            }
+        }
+        Ok(())
+    }
+
+    /// The planned requests of the vault.
+    fn vault(&mut self, hub: &Hub) -> Result<()> {
+        let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?;
+        for entry in planned.into_iter().flatten() {
+            match entry.wanted {
+                Ok(wanted) => {
+                    let row = self.row(&entry.task, "vault");
+                    if row.title.is_empty() {
+                        (row.title, row.priority) = (wanted.title, wanted.priority);
+                    }
+                }
+                Err(why) => self.damaged.push(Damaged { path: entry.link.to, why }),
             }
         }
         Ok(())
@@ -224,6 +275,17 @@ impl Reading {
             if let Some((state, holder)) = row.plan_id.as_ref().and_then(|plan| busy.get(plan)) {
                 row.state = *state;
                 row.claim = Some(holder.clone());
+            }
+        }
+    }
+
+    /// A request that was taken is in no source any more; its plan says what it wants, and how urgently.
+    fn requests_in_hand(&mut self) {
+        let taken = |row: &&mut Row| row.sources.iter().all(|source| matches!(*source, "claim" | "assignment"));
+        for row in self.rows.values_mut().filter(taken) {
+            let plan = row.plan_id.as_ref().and_then(|plan| self.plans.get(plan));
+            if let Some(Some((title, priority))) = plan {
+                (row.title, row.priority) = (title.clone(), *priority);
             }
         }
     }

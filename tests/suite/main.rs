@@ -35,4 +35,5 @@ mod select;
 mod simulation;
 mod sources;
 mod surface;
+mod tasks;
 mod worktrees;

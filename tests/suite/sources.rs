@@ -58,6 +58,14 @@ fn plans_from(world: &World, kind: &str) -> Vec<Value> {
     read.filter(|plan| plan["links"][0]["type"] == kind).collect()
 }
 
+/// State, priority and title of a task, as `task list` has them.
+fn in_list(world: &World, task: &str) -> [String; 3] {
+    let list = world.json(&["task", "list", "--all"]);
+    let row = list["tasks"].as_array().unwrap().iter().find(|row| row["task_id"] == task);
+    let row = row.unwrap_or_else(|| panic!("{task} is not in {list}"));
+    ["state", "priority", "title"].map(|key| row[key].as_str().unwrap().to_owned())
+}
+
 fn dry(world: &World) -> Value {
     world.json(&["coordinator", "run", "--dry-run"])["decisions"][0].clone()
 }
@@ -73,8 +81,10 @@ fn a_planned_feature_request_is_found_given_and_followed_to_its_end() {
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "all of it"]);
 
+    assert_eq!(in_list(&world, "FR-045"), ["open", "high", "Score requests"]);
     let mut coordinator = world.spawn(&["coordinator", "run", "--until-idle"]);
     until("the worker's start", || ran(&world) == 1);
+    assert_eq!(in_list(&world, "FR-045"), ["active", "high", "Score requests"]);
     assert_eq!(world.read(&path), planned.replace("planned", "in-progress"), "its status, and no other byte");
     let plan = &plans_from(&world, "vault")[0];
     assert_eq!(plan["links"][0]["ref"], path);

@@ -66,7 +66,7 @@ fn words(rows: &[&Row], total: usize) -> String {
 }
 
 fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, rows: &[&Row]) -> String {
-    let width = |of: fn(&Row) -> usize| rows.iter().map(|row| of(row)).max().unwrap_or(0).clamp(4, 44);
+    let width = |of: fn(&Row) -> usize| rows.iter().map(|row| of(row)).max().unwrap_or(0).clamp(4, 64);
     let (tasks, seats) = (width(|row| row.task_id.chars().count()), width(who_width));
     let line = format!("{state:<8}  {priority:<8}  {task:<tasks$}  {who:<seats$}  {title}");
     text::safe(line.trim_end())

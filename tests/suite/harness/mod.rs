@@ -93,6 +93,7 @@ impl World {
         let mut command = Command::new("sh");
         self.clear(&mut command);
         command.env("PATH", format!("{}:{path}", teof.parent().unwrap().display()));
+        command.envs(self.now.as_ref().map(|now| ("TEOF_NOW", now)));
         let output = command.args(["-c", line]).current_dir(&self.repo).stdin(Stdio::null()).output().unwrap();
         Ran::of(output, &["(followed)", line]).expect(0).stdout
     }

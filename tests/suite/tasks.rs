@@ -1,0 +1,70 @@
+//! Slips of an agent: tasks that nothing knows, writes without a claim, evidence that is not there.
+
+use serde_json::Value;
+
+use crate::harness::World;
+
+fn world() -> World {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".into());
+    world.write("AGENT_MANIFEST.json", "{\"agent_id\": \"codex-1\"}\n");
+    world.write("_report/session/codex-1/manager-report-tail.txt", "# captured_at=2026-01-05T10:00:00Z\n");
+    world
+}
+
+fn remarks(document: &Value) -> String {
+    document["remarks"].to_string()
+}
+
+#[test]
+fn a_task_that_nothing_knows_is_taken_and_given_with_a_word() {
+    let world = world();
+    world.ok(&["task", "add", "KNOWN-1", "--title", "First"]);
+    world.write("vault/10_features/03_planned/f.md", "---\nid: FR-1\nstatus: planned\n---\n# Score\n");
+    world.write("queue/041-clock.md", "# Mend the clock\n");
+    let plan = ["plan", "new", "docs", "--summary", "Docs", "--actor", "codex-1", "--priority", "2"];
+    let plan = [&plan[..], &["--impact-score", "5", "--layer", "L5", "--systemic-scale", "6", "--allow-unclaimed"]];
+    world.ok(&plan.concat());
+    for task in ["KNOWN-1", "FR-1", "041-clock", "2026-01-05-docs-S1"] {
+        assert_eq!(remarks(&world.json(&["task", "pickup", task])), "[]", "{task}");
+        world.ok(&["bus", "release", task, "--status", "released"]);
+    }
+    let slip = world.json(&["task", "pickup", "KNOWN-2"]);
+    assert!(remarks(&slip).contains("nothing knows KNOWN-2"), "{slip}");
+    assert_eq!(remarks(&world.json(&["task", "pickup", "KNOWN-2"])), "[]", "it is known from its claim now");
+    let given = world.run(&["task", "assign", "KNOWN-3", "--engineer", "codex-1"]).expect(0);
+    assert!(given.stderr.contains("note: nothing knows KNOWN-3"), "{}", given.stderr);
+    let next = given.stderr.lines().find(|line| line.contains("teof task add")).unwrap();
+    world.follow(&format!("next: {}", next.rsplit_once(": ").unwrap().1));
+    assert!(world.read("_plans/next-development.todo.json").contains("KNOWN-3"));
+}
+
+/// They said `bus claim`, which is refused for what is assigned to nobody.
+#[test]
+fn a_write_or_a_release_without_a_claim_says_what_takes_the_task() {
+    let world = world();
+    let event = ["bus", "event", "--event", "status", "--summary", "half", "--task", "NOPE-1"];
+    for (task, args) in [("NOPE-1", &event[..]), ("NOPE-2", &["bus", "release", "NOPE-2"])] {
+        let refused = world.refused(args);
+        world.follow(refused["next"][0].as_str().unwrap());
+        assert_eq!(world.read_json(&format!("_bus/claims/{task}.json"))["status"], "active");
+        world.ok(args);
+    }
+}
+
+#[test]
+fn evidence_that_is_not_there_is_named_and_the_event_is_written() {
+    let world = world();
+    world.ok(&["task", "pickup", "NOPE-1"]);
+    world.write("_report/agent/codex-1/tests.json", "{}");
+    let event = ["bus", "event", "--event", "status", "--summary", "half", "--task", "NOPE-1", "--receipt"];
+    for (path, noted) in [
+        ("_report/agent/codex-1/test.json", true),
+        ("_report/agent/codex-1/tests.json", false),
+        ("https://example.org/run/1", false),
+    ] {
+        let ran = world.run(&[&event[..], &[path]].concat()).expect(0);
+        assert_eq!(ran.stderr.contains(&format!("note: there is no file {path}")), noted, "{}", ran.stderr);
+    }
+    assert_eq!(world.lines("_bus/events/events.jsonl").iter().filter(|line| line["event"] == "status").count(), 3);
+}
