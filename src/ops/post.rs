@@ -36,7 +36,7 @@ pub struct Done {
     pub written: Vec<Value>,
     /// The request had been answered before; nothing was written now.
     pub repeated: bool,
-    /// What was overridden: for people.
+    /// What was overridden, and which evidence is not there: for people.
     pub remarks: Vec<String>,
 }
 
@@ -56,6 +56,13 @@ impl Post {
             Entry::Message { channel, .. } => Some(channel.as_str()),
         };
         task.filter(|task| is_task_channel(task))
+    }
+
+    fn receipts(&self) -> &[String] {
+        match &self.entry {
+            Entry::Event(event) => &event.receipts,
+            Entry::Message { message, .. } => &message.receipts,
+        }
     }
 
     fn kind(&self) -> &str {
@@ -104,7 +111,7 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
     for post in posts {
         written.push(stage(&mut writer, &mut act, author, post).map_err(|e| place(e, post))?);
     }
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<_> = posts.iter().flat_map(Post::receipts).filter_map(|path| not_there(hub, path)).collect();
     if let Some(stale) = stale {
         stale.record(&mut act);
         remarks.push(stale.message);
@@ -156,6 +163,13 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
 /// a worker's receipts arrive after its events.
 fn check_receipts(hub: &Hub, receipts: &[String]) -> Result<()> {
     receipts.iter().try_for_each(|receipt| hub.path(receipt).map(drop))
+}
+
+/// What is said of evidence that is not there yet, or never will be: an address is somebody else's.
+fn not_there(hub: &Hub, receipt: &str) -> Option<String> {
+    let missing = !receipt.contains("://") && hub.path(receipt).is_ok_and(|path| !path.exists());
+    missing
+        .then(|| format!("there is no file {receipt}; it is named as evidence all the same: make it, or name another"))
 }
 
 fn as_shown(author: &Author, post: &Post) -> Author {
