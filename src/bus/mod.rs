@@ -21,7 +21,7 @@ pub use documents::{Damaged, Listing};
 pub use line::{check_length, check_text};
 
 #[cfg(test)]
-mod testing {
+pub mod testing {
     use crate::base::Clock;
     use crate::hub::{Hub, paths};
 

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::input::Command;
 use super::state::Word;
-use crate::base::{Result, files, json};
+use crate::base::{Refusal, Result, files, json};
 use crate::hub::Hub;
 
 /// Relative to the machine-local folder.
 pub const FOLDER: &str = "coordinator/inbox";
 pub const ANSWERS: &str = "coordinator/answers";
 /// The largest command or answer, in bytes.
-const MAX: u64 = 64 * 1024;
+const MAX: u64 = 256 * 1024;
 /// An answer that nobody fetched.
 const ANSWER_AGE: Duration = Duration::from_secs(24 * 3600);
 
@@ -38,32 +38,58 @@ pub struct Answer {
 }
 
 /// Puts a command into the inbox and gives back its id.
+///
+/// # Errors
+/// `inbox.too_large` when it is larger than what is read there.
 pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
+    let text = json::pretty(letter);
+    if text.len() as u64 > MAX {
+        let what = format!("the command is too large for the coordinator: {} bytes of {MAX}", text.len());
+        return Err(Refusal::usage("inbox.too_large", what)
+            .because("nothing was sent")
+            .next("say it in fewer words; what is long belongs in a file that they name")
+            .into());
+    }
     let base = format!("{}-{}", letter.word.at.compact(), std::process::id());
     // Two commands of one process in one second.
     let id = (1..).map(|n| format!("{base}-{n}")).find(|id| !file(hub, id).exists()).expect("names do not end");
     let path = file(hub, &id);
     files::create_parent(&path)?;
-    files::replace(&path, json::pretty(letter).as_bytes())?;
+    files::replace(&path, text.as_bytes())?;
     Ok(id)
 }
 
-/// What lies in the inbox, oldest first. A file that is no command is set aside under another name.
+/// What lies in the inbox, oldest first. A file that is no command is set aside under another name; one that
+/// cannot be read now is left for the next time.
 pub fn read(hub: &Hub) -> Result<Vec<(String, Letter)>> {
     let mut letters = Vec::new();
     for path in listed(&hub.local(FOLDER)) {
         let Some(id) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else { continue };
-        let bytes = files::read(&path, MAX).ok().flatten().unwrap_or_default();
+        let bytes = match files::read(&path, MAX) {
+            Ok(Some(bytes)) => bytes,
+            // Answered meanwhile.
+            Ok(None) => continue,
+            Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code.starts_with("file.")) => {
+                set_aside(&path, &format!("{e:#}"));
+                continue;
+            }
+            Err(e) => {
+                tracing::warn!("a command cannot be read now: {e:#}");
+                continue;
+            }
+        };
         match serde_json::from_slice(&bytes) {
             Ok(letter) => letters.push((id, letter)),
-            Err(e) if path.exists() => {
-                tracing::warn!("{} is no command ({e}); set aside", path.display());
-                let _ = std::fs::rename(&path, path.with_extension("damaged"));
-            }
-            Err(_) => {}
+            Err(e) => set_aside(&path, &e.to_string()),
         }
     }
     Ok(letters)
+}
+
+fn set_aside(path: &Path, why: &str) {
+    let aside = path.with_extension("damaged");
+    tracing::warn!("{} is no command ({why}); set aside as {}", path.display(), aside.display());
+    let _ = std::fs::rename(path, aside);
 }
 
 /// Leaves the answer, then removes the command: in this order, so that a crash repeats the answer only.
@@ -102,4 +128,27 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
     paths.sort();
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+
+    fn letter(note: &str) -> Letter {
+        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: Some(note.into()) };
+        Letter { word, command: Command::Pause }
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_not_taken() {
+        let (_dir, hub) = crate::bus::testing::repository();
+        let error = post(&hub, &letter(&"long ".repeat(60_000))).unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "inbox.too_large");
+        let longest = "x".repeat(MAX as usize - 200);
+        post(&hub, &letter(&longest)).unwrap();
+        let read = read(&hub).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].1, letter(&longest));
+    }
 }

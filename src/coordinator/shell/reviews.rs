@@ -3,13 +3,23 @@
 //! The repository is read through libgit2: no process, whatever its configuration says. Pull requests
 //! are asked for seldom; that one was merged or closed is written down at once.
 
-use crate::base::Result;
+use crate::base::{Result, text};
 use crate::coordinator::input::{Reply, ReviewWord, Reviewed};
 use crate::coordinator::state::{Job, State};
 use crate::hub::Hub;
+use crate::model::event::Severity;
+use crate::model::outcome::Finding;
 use crate::review;
 use crate::review::decision::{self, Decision, Kind};
 use crate::review::pull_request::{self, State as Pull};
+
+/// How many findings go back to a coder.
+const FINDINGS: usize = 50;
+/// How long their messages may be together, in characters, and one that has to share, at least.
+const WORDS: usize = 20_000;
+const SHARE: usize = 400;
+/// The longest name in one of them.
+const NAME: usize = 200;
 
 /// Offers a job's result as a pull request, where that is wanted and possible.
 pub fn deliver(hub: &Hub, job: &Job) -> Result<Reply> {
@@ -44,10 +54,29 @@ pub fn word(decision: &Decision) -> Option<ReviewWord> {
         }
         Kind::Rejected => ReviewWord::Rejected,
         kind @ (Kind::Retry | Kind::Conflict) => {
-            ReviewWord::Rework { findings: decision.findings.clone(), fresh: kind == Kind::Retry }
+            ReviewWord::Rework { findings: brief(&decision.findings), fresh: kind == Kind::Retry }
         }
         Kind::Reverted => return None,
     })
+}
+
+/// The findings, as far as a coder can make use of them at once; the decision has them all.
+fn brief(findings: &[Finding]) -> Vec<Finding> {
+    let share = (WORDS / findings.len().max(1)).max(SHARE);
+    let clipped = |found: &Finding| Finding {
+        code: text::clip(&found.code, NAME),
+        severity: text::clip(&found.severity, NAME),
+        path: found.path.as_deref().map(|path| text::clip(path, NAME)),
+        line: found.line,
+        message: text::clip(&found.message, share),
+        hint: found.hint.as_deref().map(|hint| text::clip(hint, NAME)),
+    };
+    let mut brief: Vec<_> = findings.iter().take(FINDINGS).map(clipped).collect();
+    if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
+        let message = format!("{more} more findings are in the review's decision");
+        brief.push(Finding::new(Severity::Low, "review.more", "", message));
+    }
+    brief
 }
 
 /// A decision that was written down and whose letter never came: a kill may lie between the two.
@@ -70,5 +99,22 @@ fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
     match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.id)).ok()? {
         Pull::Open => None,
         Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_back_to_a_coder_is_bounded_and_a_persons_note_is_whole() {
+        let found = |message: String| Finding::new(Severity::High, "review.retry", "", message);
+        let note = "word ".repeat(2_000);
+        assert_eq!(brief(&[found(note.clone())]), [found(note)]);
+        let many = vec![found("\u{1F600}".repeat(5_000)); 3_000];
+        let brief = brief(&many);
+        assert_eq!(brief.len(), FINDINGS + 1);
+        assert!(brief[FINDINGS].message.contains("2950 more"), "{:?}", brief[FINDINGS]);
+        assert!(serde_json::to_string(&brief).unwrap().len() < 128 * 1024);
     }
 }
