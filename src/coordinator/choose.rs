@@ -135,6 +135,7 @@ impl Turn<'_> {
             counted: Default::default(),
             decision: None,
             rework: None,
+            kept: None,
             pull_request: None,
             chosen_at: self.now,
         });

@@ -246,6 +246,27 @@ mod tests {
         play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
         play.run_is(RunIs::Gone);
         play.answer(Reply::Given { epoch: 1 });
+    #[test]
+    fn the_claim_of_what_waits_for_a_person_never_runs_out() {
+        let mut play = Play::running();
+        play.run_is(play.outcome(Verdict::Succeeded));
+        play.answer(Reply::Done);
+        let lease = Rules::default().review_lease;
+        let mut until = play.now.plus(lease);
+        for _ in 0..400 {
+            play.now = play.now.plus(Duration::from_secs(12 * 3600));
+            play.feed(Input::Tick);
+            while let Some(pending) = play.state.pending.iter().find(|p| play.state.life.flying.contains(&p.id)) {
+                if let Action::Keep { until: longer, .. } = &pending.action {
+                    until = *longer;
+                }
+                let id = pending.id;
+                play.feed(Input::Reply { id, reply: Reply::Done });
+            }
+            assert!(until > play.now, "the claim ran out");
+        }
+    }
+
         play.answer(Reply::Done);
         play.run_is(play.outcome(Verdict::Succeeded));
         let job = &play.state.jobs[0];

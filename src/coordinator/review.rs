@@ -42,6 +42,23 @@ impl Turn<'_> {
         self.act(Action::Deliver { job: id.to_owned() });
     }
 
+    /// The claim of a job under review does not run out, however long a person takes.
+    pub(super) fn keep_what_waits(&mut self) {
+        let (now, lease) = (self.now, self.rules.review_lease);
+        let often = (lease / 3).max(self.rules.poll_min);
+        let is_due = |job: &&mut Job| match job.phase {
+            Phase::Review { since } => job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now),
+            _ => false,
+        };
+        let due = self.state.jobs.iter_mut().filter(is_due).map(|job| {
+            job.kept = Some(now);
+            job.id.clone()
+        });
+        for job in due.collect::<Vec<_>>() {
+            self.act(Action::Keep { job, until: now.plus(lease) });
+        }
+    }
+
     pub(super) fn was_delivered(&mut self, id: &str, reply: Reply) {
         match reply {
             Reply::Delivered { pull_request: Some(number) } => {
@@ -109,7 +126,7 @@ impl Turn<'_> {
 
     /// Carries out what was decided about a job under review, and says what that is.
     pub(super) fn decide(&mut self, id: &str) -> String {
-        self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Deliver { .. }));
+        self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. } | Action::Deliver { .. }));
         let Some(job) = self.state.job(id) else { return String::new() };
         let Some(Decision { word, by }) = job.decision.clone() else { return String::new() };
         let task = job.task.clone();

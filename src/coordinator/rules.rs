@@ -35,6 +35,8 @@ pub struct Rules {
     pub keep: usize,
     /// Whether a person decides about the results of approved commands too.
     pub review_commands: bool,
+    /// How long the claim of a job under review is kept, each time.
+    pub review_lease: Duration,
     /// Tokens that a day's jobs may use; 0: any number.
     pub day_tokens: u64,
     /// Dollars that a day's jobs may cost; 0: any sum.
@@ -62,6 +64,7 @@ impl Default for Rules {
             commit_every: Some(10 * MINUTE),
             keep: 200,
             review_commands: false,
+            review_lease: 30 * 24 * 60 * MINUTE,
             day_tokens: 0,
             day_cost: 0.0,
             errand: false,

@@ -107,6 +107,9 @@ pub struct Job {
     /// It was sent back after its work was finished: what for, and what to go on from.
     #[serde(default)]
     pub rework: Option<Rework>,
+    /// When its claim's lease was made longer last, while it is under review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Stamp>,
     /// The number of its pull request.
     #[serde(default)]
     pub pull_request: Option<u64>,

@@ -175,6 +175,7 @@ impl Turn<'_> {
         self.prune();
         self.poll();
         self.tell_workers();
+        self.keep_what_waits();
         self.start_what_rests();
         self.issue();
         if self.state.life.look_again && !self.state.life.looking {

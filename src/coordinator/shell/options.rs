@@ -40,6 +40,7 @@ pub fn rules(settings: &Settings, options: Options) -> Rules {
         poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),
         review_commands: settings.review.commands,
+        review_lease: settings.review.lease,
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,
         errand: options.errand,
