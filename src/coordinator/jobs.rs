@@ -303,9 +303,11 @@ impl Turn<'_> {
         let now = self.now;
         let Some(job) = self.job_mut(id) else { return };
         job.phase = Phase::Over { ending, at: now };
-        let name = format!("{} ({})", job.task, job.seat);
+        let (task, name) = (job.task.clone(), format!("{} ({})", job.task, job.seat));
         let decided = job.decision.is_some();
         let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
+            // Its step may look open still.
+            self.state.cooling.insert(task.clone(), now.plus(self.rules.cool_down));
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was left as it is: {why}"));

@@ -66,15 +66,20 @@ impl Hands<'_> {
 /// Whether it may be possible later by itself, needs somebody's word, or never will be.
 fn answer(error: &anyhow::Error) -> Reply {
     let Some(refusal) = Refusal::of(error) else { return Reply::Broken { why: format!("{error:#}") } };
-    let why = match &refusal.reason {
-        Some(reason) => format!("{}: {reason}", refusal.message),
-        None => refusal.message.clone(),
-    };
+    let why = why(refusal);
     match refusal.exit {
         _ if is_passing(refusal) => Reply::Failed { why },
         Exit::Unattended if refusal.code != "commands.untrusted" => Reply::NotNow { why },
         _ if refusal.code == "task.on_hold" => Reply::NotNow { why },
         _ => Reply::Refused { why },
+    }
+}
+
+/// A refusal in one line.
+pub fn why(refusal: &Refusal) -> String {
+    match &refusal.reason {
+        Some(reason) => format!("{}: {reason}", refusal.message),
+        None => refusal.message.clone(),
     }
 }
 

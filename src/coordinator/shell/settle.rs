@@ -6,9 +6,9 @@
 use serde_json::json;
 
 use super::give::{follow, ours};
-use super::perform::Hands;
+use super::perform::{Hands, is_passing, why};
 use super::workers;
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, text};
 use crate::bus::claims;
 use crate::coordinator::input::{Reply, ReviewWord};
 use crate::coordinator::state::{Ending, Job};
@@ -60,7 +60,7 @@ pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
     }
     let outcome = workers::outcome(hub, &job.run_id())?.or(last_outcome(hub, job)?);
     let mut act = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
-    let whole = set_step(&writer, &mut act, job, ending, outcome.as_ref())?;
+    let (whole, left) = step_or_why(&writer, &mut act, job, ending, outcome.as_ref())?;
     let done = ending == Ending::Done && whole;
     let mut author = Author::new(&job.seat);
     author.epoch = Some(epoch);
@@ -73,7 +73,29 @@ pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
     hands.own.remember(hub, &act);
     writer.perform(act)?;
     workers::forget(hub, &job.run_id());
-    Ok(Reply::Done)
+    Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
+}
+
+/// Sets the step; or says why that is refused (its plan is gone, a person set it), and stages nothing: that is
+/// no reason to keep the task from others.
+fn step_or_why(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    job: &Job,
+    ending: Ending,
+    outcome: Option<&Outcome>,
+) -> Result<(bool, Option<String>)> {
+    let mut own = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    match set_step(writer, &mut own, job, ending, outcome) {
+        Ok(whole) => {
+            *act = own;
+            Ok((whole, None))
+        }
+        Err(e) => match Refusal::of(&e) {
+            Some(refusal) if !is_passing(refusal) => Ok((false, Some(why(refusal)))),
+            _ => Err(e),
+        },
+    }
 }
 
 /// The outcome that a job's last run left, when its current run left none.
