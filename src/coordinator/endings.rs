@@ -1,8 +1,8 @@
 //! The ways off a job's way that are not its own: what is decided, wished, or given up.
 
 use super::input::{Action, ReviewWord};
-use super::state::Ending;
-use super::step::Turn;
+use super::state::{Ending, Phase};
+use super::step::{Turn, closed};
 use crate::base::text;
 
 /// How often a delivery may fail before it is left to a person.
@@ -28,6 +28,23 @@ impl Turn<'_> {
             self.ends_as_decided(id);
         } else {
             self.settle(id, Ending::Cancelled);
+        }
+    }
+
+    /// A worker ended before its work did. One that nobody told to, with nothing in the way that is known here,
+    /// would only pause again: it gets time, and not for ever.
+    pub(super) fn paused(&mut self, id: &str, run: &str, reason: &str) {
+        self.say(Some(id.to_owned()), format!("paused: {reason}"));
+        let (max, later) = (self.rules.max_interruptions, self.now.plus(self.rules.poll_min));
+        let told = self.state.life.told_workers.contains_key(run);
+        let Some(job) = self.state.job(id) else { return };
+        if told || closed(self.state, &job.task).is_some() {
+            self.enter(id, Phase::Held);
+        } else if job.interruptions >= max {
+            self.block(id, &format!("its worker paused {max} times; the last: {reason}"));
+        } else if let Some(job) = self.job_mut(id) {
+            job.interruptions += 1;
+            job.phase = Phase::Waiting { until: later };
         }
     }
 
@@ -77,8 +94,9 @@ mod tests {
     use std::time::Duration;
 
     use super::super::input::{Command, Effect, Input, Offer, Reply, ReviewWord, RunIs, Seat, View};
-    use super::super::state::{Phase, State, Word, Work};
+    use super::super::state::{State, Word, Work};
     use super::super::{Rules, next_wake, step};
+    use super::Phase;
     use crate::base::Stamp;
     use crate::coordinator::Action;
     use crate::model::outcome::{Outcome, Verdict};
@@ -229,24 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
-        let mut play = Play::running();
-        play.decide(ReviewWord::Rejected);
-        play.run_is(RunIs::Gone);
-        assert_eq!(play.phase(), "blocked");
-        assert!(play.state.jobs[0].last.as_ref().unwrap().reason.contains("rejected by ada"));
-
-        let mut play = Play::running();
-        play.run_is(RunIs::Gone);
-        assert_eq!(play.phase(), "waiting");
-        play.decide(ReviewWord::Merged { commit: "abc".into() });
-        assert_eq!(play.phase(), "done", "it is not done again");
-
-        let mut play = Play::running();
-        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
-        play.run_is(RunIs::Gone);
-        play.answer(Reply::Given { epoch: 1 });
-    #[test]
     fn the_claim_of_what_waits_for_a_person_never_runs_out() {
         let mut play = Play::running();
         play.run_is(play.outcome(Verdict::Succeeded));
@@ -267,10 +267,43 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rejected);
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "blocked");
+        assert!(play.state.jobs[0].last.as_ref().unwrap().reason.contains("rejected by ada"));
+
+        let mut play = Play::running();
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "waiting");
+        play.decide(ReviewWord::Merged { commit: "abc".into() });
+        assert_eq!(play.phase(), "done", "it is not done again");
+
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
+        play.run_is(RunIs::Gone);
+        play.answer(Reply::Given { epoch: 1 });
         play.answer(Reply::Done);
         play.run_is(play.outcome(Verdict::Succeeded));
         let job = &play.state.jobs[0];
         assert_eq!((play.phase(), job.run, job.rework.is_some()), ("giving", 2, true), "it is sent back");
+    }
+
+    #[test]
+    fn a_worker_that_pauses_unasked_gets_time_and_not_for_ever() {
+        let mut play = Play::running();
+        for _ in 0..10 {
+            let before = play.now;
+            play.run_is(play.outcome(Verdict::Paused));
+            assert_eq!(play.phase(), "waiting");
+            play.answer(Reply::Given { epoch: 1 });
+            assert!(play.now > before, "it is not tried again at once");
+            play.answer(Reply::Done);
+        }
+        play.run_is(play.outcome(Verdict::Paused));
+        assert_eq!(play.phase(), "blocked");
     }
 
     #[test]

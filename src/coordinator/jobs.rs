@@ -182,10 +182,7 @@ impl Turn<'_> {
             Verdict::Paused if outcome.suspended.is_some() => {
                 outcome.suspended.iter().for_each(|suspended| self.suspend(id, suspended));
             }
-            Verdict::Paused => {
-                self.say(Some(id.to_owned()), format!("paused: {reason}"));
-                self.enter(id, Phase::Held);
-            }
+            Verdict::Paused => self.paused(id, &outcome.run, &reason),
             Verdict::Blocked | Verdict::Refused => {
                 self.state.totals.guard_refusals += 1;
                 self.block(id, &format!("{}{}", outcome.reason, beyond(outcome)));
@@ -306,15 +303,14 @@ impl Turn<'_> {
         let (task, name) = (job.task.clone(), format!("{} ({})", job.task, job.seat));
         let decided = job.decision.is_some();
         let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
-            // Its step may look open still.
-            self.state.cooling.insert(task.clone(), now.plus(self.rules.cool_down));
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
+            // Its step may look open still.
+            self.state.cooling.insert(task.clone(), now.plus(self.rules.cool_down));
         }
         if ending == Ending::Done {
             // An operator's word that came too late must not wait for the task's namesake.
-            let task = job.task.clone();
             self.state.skips.remove(&task);
             self.state.reassigned.remove(&task);
         }
