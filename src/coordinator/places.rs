@@ -78,7 +78,8 @@ pub fn over_since(state: &State, seen: &Seen) -> Option<Stamp> {
     (outcome.job.is_some() || ended).then_some(outcome.finished_at)
 }
 
-/// Removes finished worktrees that the settings do not keep, while nothing runs; gives back what to say.
+/// Removes finished worktrees that the settings do not keep, while nothing runs and without waiting for whoever
+/// has them; gives back what to say.
 pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
     if state.live_jobs().any(Job::takes_a_slot) {
         return Vec::new();
@@ -87,7 +88,7 @@ pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
         let retention = Retention::of(hub)?;
         let over = |seen: &Seen| over_since(state, seen);
         match clean::is_due(hub, retention, &over)? {
-            true => clean::clean(hub, retention, false, &over),
+            true => clean::clean_if_free(hub, retention, &over),
             false => Ok(Cleaned::default()),
         }
     };

@@ -267,6 +267,19 @@ fn the_coordinator_removes_what_the_settings_do_not_keep() {
 }
 
 #[test]
+fn the_coordinator_does_not_wait_for_whoever_has_the_worktrees() {
+    let grove = Grove::new();
+    let root = grove.finished("job-1");
+    grove.consent("[worktrees]\nkeep = 0\n");
+    let held = FileLock::try_acquire(&grove.world.repo.join(".git/teof/locks/worktrees.lock"), "x").unwrap().unwrap();
+    let ran = grove.world.run(&["coordinator", "run", "--until-idle"]).expect(0);
+    assert!(root.exists() && !ran.stderr.contains("not removed"), "{}", ran.stderr);
+    drop(held);
+    grove.world.ok(&["coordinator", "run", "--until-idle"]);
+    assert!(!root.exists());
+}
+
+#[test]
 fn a_worktree_of_a_task_that_is_being_run_stays() {
     let grove = Grove::new();
     let root = grove.finished("job-1");

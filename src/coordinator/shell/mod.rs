@@ -171,7 +171,9 @@ impl Shell<'_> {
             self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
         }
         let rules = rules(self.hub.settings()?, self.options);
-        self.retire_worktrees();
+        if !self.options.errand {
+            self.retire_worktrees();
+        }
         self.feed(Input::Started(rules));
         // Words about a result come after what is known of it.
         self.ask_runs();

@@ -23,6 +23,8 @@ use crate::hub::{Hub, paths};
 
 /// Machine-local: git's folders about worktrees that are being removed.
 const REMOVED: &str = "removed";
+/// Whoever makes or removes worktrees has it.
+const LOCK: &str = "locks/worktrees.lock";
 /// How a worktree's folder is called while it is removed, beside its old name.
 const ASIDE: &str = ".teof-removed-";
 
@@ -76,7 +78,24 @@ pub struct Kept {
 /// # Errors
 /// When the worktrees' lock is not free in time. What cannot be removed is kept, with the reason.
 pub fn clean(hub: &Hub, retention: Retention, dry_run: bool, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
-    let _lock = FileLock::acquire(&hub.local("locks/worktrees.lock"), WAIT, "lock.wait", "clean worktrees")?;
+    let _lock = FileLock::acquire(&hub.local(LOCK), WAIT, "lock.wait", "clean worktrees")?;
+    clean_locked(hub, retention, dry_run, over)
+}
+
+/// As [`clean`], but for those who must not wait: nothing is done while another has the worktrees' lock.
+pub fn clean_if_free(hub: &Hub, retention: Retention, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
+    match FileLock::try_acquire(&hub.local(LOCK), "clean worktrees")? {
+        Some(_lock) => clean_locked(hub, retention, false, over),
+        None => Ok(Cleaned::default()),
+    }
+}
+
+fn clean_locked(
+    hub: &Hub,
+    retention: Retention,
+    dry_run: bool,
+    over: &dyn Fn(&Seen) -> Option<Stamp>,
+) -> Result<Cleaned> {
     let home = home(hub)?;
     let mut cleaned = Cleaned::default();
     if !dry_run {
