@@ -40,6 +40,8 @@ pub struct View {
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
+    /// Nothing could be seen, and `stop` says why.
+    pub blind: bool,
     /// Why nothing new may be chosen, although what was chosen may go on.
     pub no_choice: Option<String>,
     /// When the consent was granted, and how many jobs it covers if it does not cover any number.
@@ -204,6 +206,8 @@ pub enum Leave {
     Breaker,
     /// There may be work, but no consent to do it unattended.
     NoConsent,
+    /// There may be work, but the record cannot be read.
+    Blind,
 }
 
 /// What changes the world. Each can be checked, and is safe to repeat.

@@ -42,6 +42,8 @@ pub struct Life {
 pub struct Seen {
     /// Why nothing may start unattended: consent, trust.
     pub stop: Option<String>,
+    /// Nothing could be seen.
+    pub blind: bool,
     /// Why nothing new may be chosen.
     pub no_choice: Option<String>,
     /// How many jobs may be chosen under the consent that stands; `None`: any number.

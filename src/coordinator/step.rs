@@ -98,6 +98,7 @@ impl Turn<'_> {
         }
         life.seen = Some(Seen {
             stop: view.stop.take(),
+            blind: view.blind,
             no_choice: view.no_choice.take(),
             most: view.grant.and_then(|(_, most)| most),
             holds: std::mem::take(&mut view.holds),
@@ -174,8 +175,8 @@ impl Turn<'_> {
     fn advance(&mut self) {
         self.prune();
         self.poll();
-        self.tell_workers();
         self.keep_what_waits();
+        self.tell_workers();
         self.start_what_rests();
         self.issue();
         if self.state.life.look_again && !self.state.life.looking {
@@ -279,6 +280,7 @@ impl Turn<'_> {
         } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
             Some(match &state.life.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
+                Some(Seen { blind: true, .. }) => Leave::Blind,
                 Some(Seen { stop: Some(_), .. } | Seen { no_choice: Some(_), .. }) => Leave::NoConsent,
                 _ => Leave::Idle,
             })

@@ -56,12 +56,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Leave::Stopped => ("stopped", Exit::Done),
         Leave::Breaker => ("breaker", Exit::Unattended),
         Leave::NoConsent => ("no_consent", Exit::Unattended),
+        Leave::Blind => ("blind", Exit::Fault),
     };
     let last = match leave {
         Leave::Idle => "nothing is left to do",
         Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run",
         Leave::Breaker => "the breaker is open; see why: teof coordinator status",
         Leave::NoConsent => "nothing more is consented to",
+        Leave::Blind => "the record cannot be read",
     };
     let obstacle = match leave {
         Leave::NoConsent => shell::preview(hub, options).ok().and_then(|found| found.obstacle),

@@ -36,6 +36,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Vie
     Ok(View {
         seq: state.life.results,
         stop: refused(Action::Execute),
+        blind: false,
         no_choice: refused(Action::Cycle(cycle)),
         grant: granted.map(|at| (at, most)),
         holds: on_hold(hub, state)?,

@@ -12,6 +12,7 @@
 //! Nothing here decides what is done.
 
 mod give;
+mod holder;
 mod look;
 mod options;
 mod orders;
@@ -31,6 +32,8 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+pub use self::holder::{LOCK, holder};
+use self::holder::{RUNNING, running};
 use self::options::{LONG, rules};
 pub use self::options::{Options, Preview, preview};
 use self::perform::Hands;
@@ -42,16 +45,10 @@ use super::places;
 use super::state::{Phase, State};
 use super::step::{next_wake, step};
 use super::store::{self, Store};
-use crate::base::lock::{self, FileLock};
+use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
 use crate::hub::Hub;
 use crate::ops::boot;
-
-/// Held by the coordinator of a hub for life; relative to the machine-local folder.
-pub const LOCK: &str = "locks/coordinator.lock";
-
-/// The refusal's code where a hub has a coordinator already.
-const RUNNING: &str = "coordinator.running";
 
 /// After a change was acted upon, further ones are gathered for so long.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -83,7 +80,8 @@ pub struct Progress {
 /// Runs the coordinator of a hub until it is told to end, or has nothing to do.
 ///
 /// # Errors
-/// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used.
+/// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used; what is wrong with
+/// the record, when it ends because that cannot be read.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
     let path = hub.local(LOCK);
     let Some(_lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
@@ -102,6 +100,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         signals: 0,
         unsaved: false,
         gathered_until: Instant::now(),
+        blinded: None,
         leave: None,
         tell,
         hub,
@@ -120,21 +119,6 @@ pub fn errand(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == RUNNING) => Ok(false),
         Err(e) => Err(e),
     }
-}
-
-/// Whether a coordinator runs for this hub, and what it says of itself.
-pub fn holder(hub: &Hub) -> Result<Option<String>> {
-    let path = hub.local(LOCK);
-    Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
-}
-
-fn running(path: &std::path::Path) -> Refusal {
-    let holder = lock::holder(path).unwrap_or_else(|| "another process".into());
-    Refusal::held(RUNNING, "this hub has a coordinator already")
-        .because(format!("its lock is held by {holder}"))
-        .next("see what it does: teof coordinator status")
-        .next("end it: teof coordinator stop")
-        .with("holder", holder)
 }
 
 /// SIGTERM, SIGINT and SIGHUP become messages.
@@ -159,6 +143,8 @@ struct Shell<'t> {
     /// The state could not be saved: nothing is performed until it is.
     unsaved: bool,
     gathered_until: Instant,
+    /// Why the last look that failed did.
+    blinded: Option<anyhow::Error>,
     leave: Option<Leave>,
     tell: &'t mut dyn FnMut(&Progress),
 }
@@ -186,7 +172,10 @@ impl Shell<'_> {
             self.drain();
             if let Some(leave) = self.leave {
                 self.publish();
-                return Ok(leave);
+                return match (leave, self.blinded) {
+                    (Leave::Blind, Some(why)) => Err(why),
+                    _ => Ok(leave),
+                };
             }
             self.publish();
             match self.queue.recv_timeout(self.patience()) {
@@ -243,7 +232,7 @@ impl Shell<'_> {
             }
             Effect::Look { remote } => {
                 let view = look::look(&self.hub, &self.manager, &self.state, remote);
-                let view = view.unwrap_or_else(|e| self.blind(&format!("{e:#}")));
+                let view = view.unwrap_or_else(|e| self.blind(e));
                 self.feed(Input::View(view));
             }
             Effect::Tell { run, how, .. } => {
@@ -262,10 +251,16 @@ impl Shell<'_> {
     }
 
     /// What is seen when nothing can be seen: everything stays as it is.
-    fn blind(&self, why: &str) -> View {
+    fn blind(&mut self, why: anyhow::Error) -> View {
+        let stop = format!("the record cannot be read: {why:#}");
+        if self.blinded.as_ref().is_none_or(|known| known.to_string() != why.to_string()) {
+            self.report(stop.clone());
+        }
+        self.blinded = Some(why);
         View {
             seq: self.state.life.results,
-            stop: Some(format!("the record cannot be read: {why}")),
+            stop: Some(stop),
+            blind: true,
             holds: self.state.live_jobs().map(|job| job.task.clone()).collect(),
             seats: vec![Seat { id: self.manager.clone(), daily_limit: None }],
             ..View::default()

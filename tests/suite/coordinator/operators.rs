@@ -60,6 +60,46 @@ fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
 }
 
 #[test]
+fn a_worker_may_not_tell_the_coordinator_what_to_do() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a")]);
+    let task = "2026-01-05-a-S1";
+    let words: [&[&str]; 6] = [
+        &["pause"],
+        &["resume"],
+        &["cancel", task],
+        &["reassign", task, "--to", "codex-2"],
+        &["skip", task],
+        &["stop"],
+    ];
+    for word in words {
+        let args = [&["coordinator"], word].concat();
+        let ran = yard.world.teof(&args).env("TEOF_RUN", "r").output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(6) && said.contains("only a person may"), "{word:?}: {said}");
+    }
+    let ran = yard.world.teof(&["coordinator", "status"]).env("TEOF_RUN", "r").output().unwrap();
+    assert!(ran.status.success(), "it may look");
+    assert_eq!(yard.status()["unread_commands"], 0);
+    yard.finish();
+    assert_eq!(yard.ran(), ["a"]);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_no_want_of_consent() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a")]);
+    let claims = yard.world.repo.join("_bus/claims");
+    let _ = fs::remove_dir_all(&claims);
+    fs::create_dir_all(claims.parent().unwrap()).unwrap();
+    fs::write(&claims, "").unwrap();
+    let ran = yard.world.run(&["coordinator", "run", "--until-idle"]);
+    assert!(![0, 6].contains(&ran.code), "{} {}", ran.code, ran.stderr);
+    assert!(ran.stderr.contains("_bus/claims"), "{}", ran.stderr);
+    assert!(yard.ran().is_empty());
+}
+
+#[test]
 fn without_consent_nothing_runs_unattended() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.work("a")]);

@@ -194,6 +194,7 @@ impl World {
         View {
             seq: state.life.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
+            blind: false,
             no_choice: None,
             grant: None,
             holds: self.holds.clone(),
