@@ -37,7 +37,7 @@ enum Command {
     Explain(Lazy<explain::Args>),
     /// Start nothing new; what runs goes on
     Pause(Lazy<words::Pause>),
-    /// End a pause, or let a skipped or cancelled task be chosen again
+    /// End a pause and the suspensions of agents that ran into a limit, or let a skipped or cancelled task be chosen again
     Resume(Lazy<words::Resume>),
     /// End a job, and do not choose its task again
     Cancel(Lazy<words::Cancel>),

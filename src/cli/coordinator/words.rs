@@ -1,4 +1,6 @@
 //! The commands that only say something: pause, resume, cancel, reassign, skip, stop, reset-breaker.
+//!
+//! What the coordinator does is for people and their tools to say: a worker may not, nor what it started.
 
 use std::process::ExitCode;
 
@@ -20,7 +22,7 @@ pub struct Pause {
 
 #[derive(Debug, clap::Args)]
 pub struct Resume {
-    /// A task that was skipped or cancelled; without one, the pause ends
+    /// A task that was skipped or cancelled; without one, the pause ends and agents' suspensions are lifted
     task: Option<String>,
 }
 
@@ -69,28 +71,34 @@ pub struct ResetBreaker {
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
+    trust::require_person("pause the coordinator")?;
     send(app, Command::Pause, args.note)
 }
 
 pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {
+    trust::require_person("let the coordinator go on")?;
     send(app, Command::Resume { task: args.task }, None)
 }
 
 pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
+    trust::require_person("cancel work")?;
     send(app, Command::Cancel { target: args.target, now: args.now }, args.note)
 }
 
 pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
+    trust::require_person("reassign work")?;
     names::check_id("agent", &args.to)?;
     send(app, Command::Reassign { target: args.target, to: args.to }, None)
 }
 
 pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
+    trust::require_person("have a task skipped")?;
     names::check_id("task", &args.task)?;
     send(app, Command::Skip { task: args.task }, args.note)
 }
 
 pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
+    trust::require_person("stop the coordinator")?;
     if shell::holder(app.hub()?)?.is_none() {
         // Kept for the next start, it would end that one, long after anybody meant it.
         let text = match store::load(app.hub()?)?.live_jobs().next() {
@@ -106,7 +114,6 @@ pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
     send(app, Command::Stop { now: args.now }, None)
 }
 
-/// Only a person closes the breaker: what a worker started may not.
 pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
     trust::require_person("reset the breaker")?;
     send(app, Command::ResetBreaker, args.note)

@@ -174,6 +174,25 @@ fn a_running_coordinator_answers_operators() {
 }
 
 #[test]
+fn a_step_that_cannot_be_set_leaves_no_claim_behind() {
+    let yard = Yard::with("retries = 0\n");
+    let plan = yard.plan("a", &[&format!("{}; false", yard.gated("a"))]);
+    let mut coordinator = yard.begin();
+    until("the command's begin", || yard.ran().len() == 1);
+    let path = format!("_plans/{plan}.plan.json");
+    let text = yard.world.read(&path);
+    let (before, step) = text.split_once("\"steps\"").unwrap();
+    let step = step.replacen("\"in_progress\"", "\"done\"", 1);
+    yard.world.write(&path, &format!("{before}\"steps\"{step}"));
+    yard.open();
+    assert!(coordinator.wait().unwrap().success());
+    yard.nothing_is_left_over();
+    assert_eq!(yard.step(&plan, "S1")["status"], "done", "there is no way back");
+    let report = yard.world.lines("_bus/messages/manager-report.jsonl");
+    assert!(report.iter().any(|line| line["summary"].as_str().unwrap().contains("was left as it is")), "{report:?}");
+}
+
+#[test]
 fn a_hold_keeps_a_finished_task_until_it_is_lifted() {
     let yard = Yard::new();
     let plan = yard.plan("a", &[&yard.gated("a")]);
@@ -194,22 +213,3 @@ fn a_hold_keeps_a_finished_task_until_it_is_lifted() {
     assert_eq!(yard.ran(), ["a"]);
     yard.nothing_is_left_over();
 }
-#[test]
-fn a_step_that_cannot_be_set_leaves_no_claim_behind() {
-    let yard = Yard::with("retries = 0\n");
-    let plan = yard.plan("a", &[&format!("{}; false", yard.gated("a"))]);
-    let mut coordinator = yard.begin();
-    until("the command's begin", || yard.ran().len() == 1);
-    let path = format!("_plans/{plan}.plan.json");
-    let text = yard.world.read(&path);
-    let (before, step) = text.split_once("\"steps\"").unwrap();
-    let step = step.replacen("\"in_progress\"", "\"done\"", 1);
-    yard.world.write(&path, &format!("{before}\"steps\"{step}"));
-    yard.open();
-    assert!(coordinator.wait().unwrap().success());
-    yard.nothing_is_left_over();
-    assert_eq!(yard.step(&plan, "S1")["status"], "done", "there is no way back");
-    let report = yard.world.lines("_bus/messages/manager-report.jsonl");
-    assert!(report.iter().any(|line| line["summary"].as_str().unwrap().contains("was left as it is")), "{report:?}");
-}
-
