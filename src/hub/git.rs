@@ -128,6 +128,18 @@ impl Git {
         answer(args.first().unwrap_or(&""), &self.output(args)?)
     }
 
+    /// Like [`Git::run`], as it was printed: names need not be text.
+    ///
+    /// # Errors
+    /// As [`Git::run`].
+    pub fn bytes(&self, args: &[&str]) -> Result<Vec<u8>> {
+        let output = self.output(args)?;
+        match output.status.success() {
+            true => Ok(output.stdout),
+            false => Err(failed(args.first().unwrap_or(&""), &output)),
+        }
+    }
+
     /// Like [`Git::run`], with something to read on stdin.
     pub fn feed(&self, args: &[&str], input: &[u8]) -> Result<String> {
         let what = args.first().unwrap_or(&"");

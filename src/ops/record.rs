@@ -176,11 +176,11 @@ fn owned_names(git: &Git) -> Result<Vec<String>> {
 
 /// HEAD's tree with the owned folders as they stand in `copy`; `None` when the index is not merged.
 fn tree(hub: &Hub, copy: &Git, head: &Head, names: &[String]) -> Result<Option<String>> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     if let Some(tree) = &head.tree {
-        let listed = hub.git().run(&["ls-tree", "-z", tree])?;
-        let kept = listed.split('\0').filter(|entry| !entry.is_empty());
-        entries.extend(kept.filter(|entry| !entry.split('\t').nth(1).is_some_and(paths::is_owned)).map(str::to_owned));
+        let owned = |entry: &Entry| std::str::from_utf8(name_of(entry)).is_ok_and(paths::is_owned);
+        entries = listed(hub, &["ls-tree", "-z", tree])?;
+        entries.retain(|entry| !owned(entry));
     }
     for folder in paths::OWNED {
         let prefix = format!("{folder}/");
@@ -195,7 +195,7 @@ fn tree(hub: &Hub, copy: &Git, head: &Head, names: &[String]) -> Result<Option<S
         if !written.status.success() {
             return Err(git::failed("write-tree", &written));
         }
-        entries.push(format!("040000 tree {}\t{folder}", String::from_utf8_lossy(&written.stdout).trim()));
+        entries.push(format!("040000 tree {}\t{folder}", String::from_utf8_lossy(&written.stdout).trim()).into());
     }
     if names.iter().any(|name| name == paths::MEMORY) {
         match memory(hub, copy, head)? {
@@ -208,41 +208,52 @@ fn tree(hub: &Hub, copy: &Git, head: &Head, names: &[String]) -> Result<Option<S
 
 /// The entry of the folder that holds the log of approvals: HEAD's, with that one file as it stands in
 /// `copy`, whatever else is staged there. `None` when it is not merged.
-fn memory(hub: &Hub, copy: &Git, head: &Head) -> Result<Option<String>> {
+fn memory(hub: &Hub, copy: &Git, head: &Head) -> Result<Option<Entry>> {
     let (folder, file) = paths::MEMORY.split_once('/').unwrap_or_default();
     let staged = copy.run(&["ls-files", "-z", "--stage", "--", paths::MEMORY])?;
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     if let Some(commit) = &head.commit {
-        let listed = hub.git().run(&["ls-tree", "-z", commit, &format!("{folder}/")])?;
-        entries.extend(
-            listed
-                .split('\0')
-                .filter(|entry| !entry.is_empty())
-                .map(|entry| entry.replace(&format!("\t{folder}/"), "\t")),
-        );
-        entries.retain(|entry: &String| !entry.ends_with(&format!("\t{file}")));
+        let within = format!("{folder}/");
+        entries = listed(hub, &["ls-tree", "-z", commit, &within])?;
+        for entry in &mut entries {
+            let at = entry.len() - name_of(entry).len();
+            // Each is listed by its whole path.
+            entry.drain(at..at + within.len());
+        }
+        entries.retain(|entry| name_of(entry) != file.as_bytes());
     }
     for line in staged.split('\0').filter(|line| !line.is_empty()) {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
-            [mode, id, "0", ..] => entries.push(format!("{mode} blob {id}\t{file}")),
+            [mode, id, "0", ..] => entries.push(format!("{mode} blob {id}\t{file}").into()),
             _ => return Ok(None),
         }
     }
     let tree = if entries.is_empty() { String::new() } else { make_tree(hub, &entries)? };
-    Ok(Some(format!("040000 tree {tree}\t{folder}")))
+    Ok(Some(format!("040000 tree {tree}\t{folder}").into()))
 }
 
 /// Puts an entry in the place of the one of its name; an empty folder is no entry.
-fn replace_entry(entries: &mut Vec<String>, entry: String) {
-    let name = entry.split('\t').nth(1).unwrap_or_default().to_owned();
-    entries.retain(|other| other.split('\t').nth(1) != Some(&name));
-    if !entry.contains("tree \t") {
+fn replace_entry(entries: &mut Vec<Entry>, entry: Entry) {
+    entries.retain(|other| name_of(other) != name_of(&entry));
+    if !entry.starts_with(b"040000 tree \t") {
         entries.push(entry);
     }
 }
 
-fn make_tree(hub: &Hub, entries: &[String]) -> Result<String> {
-    let input: Vec<u8> = entries.iter().flat_map(|entry| [entry.as_bytes(), b"\0"].concat()).collect();
+/// A line of a tree, `<mode> <type> <id>\t<name>`, in bytes: a name need not be text, and is nobody's to change.
+type Entry = Vec<u8>;
+
+fn name_of(entry: &[u8]) -> &[u8] {
+    entry.splitn(2, |byte| *byte == b'\t').nth(1).unwrap_or_default()
+}
+
+fn listed(hub: &Hub, args: &[&str]) -> Result<Vec<Entry>> {
+    let listed = hub.git().bytes(args)?;
+    Ok(listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+fn make_tree(hub: &Hub, entries: &[Entry]) -> Result<String> {
+    let input: Vec<u8> = entries.iter().flat_map(|entry| [entry.as_slice(), b"\0"].concat()).collect();
     // `--missing`: in a partial clone not every object needs to be here.
     hub.git().feed(&["mktree", "-z", "--missing"], &input)
 }

@@ -69,12 +69,16 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     command
         .process_group(0)
         .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
+        // What the person wants of their own merges (`--squash`, `-s ours`) is not meant for this move.
+        .envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_VALUE_0", "")])
+        .env("GIT_CONFIG_KEY_0", format!("branch.{}.mergeoptions", step.branch))
         .args(["-c", "submodule.recurse=false", "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
     let output = command.output()?;
     if merge::tip(repo, step.branch)? == step.to {
         return Ok(());
     }
+    take_back(&git, step);
     Err(Refusal::guard(
         "target.in_the_way",
         format!("git does not move {} in {}", step.branch, worktree.root.display()),
@@ -82,6 +86,28 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     .because(git::complaint(&output))
     .next(format!("settle it in {}, then try again; nothing was merged", worktree.root.display()))
     .into())
+}
+
+/// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
+fn is_movable(worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+    let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
+    let output = Git::at(&worktree.root).output(&["update-ref", &reference, &from, &from])?;
+    if output.status.success() || merge::tip(repo, step.branch)? != step.from {
+        return Ok(());
+    }
+    Err(Refusal::guard("target.busy", format!("{} cannot be moved now", step.branch))
+        .because(git::complaint(&output))
+        .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
+        .into())
+}
+
+/// Brings files and index back to where the target still is: git may have written them, and failed then.
+fn take_back(git: &Git, step: Move) {
+    let (from, to) = (step.from.to_string(), step.to.to_string());
+    match git.run(&["read-tree", "-m", "-u", &to, &from]) {
+        Ok(_) => {}
+        Err(e) => tracing::warn!("what git wrote of the merge is not taken back: {e:#}"),
+    }
 }
 
 /// The worktree that has the branch checked out.
@@ -129,6 +155,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
             .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
             .into());
     }
+    is_movable(worktree, repo, step)?;
     let changed = merge::changed(repo, step.from, step.to)?;
     if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
         return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))

@@ -90,6 +90,29 @@ fn the_log_of_approvals_is_committed_and_nothing_else_of_its_folder() {
 }
 
 #[test]
+fn names_that_are_no_text_are_nobodys_to_change() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let world = world();
+    for name in [&b"f\xe9.txt"[..], b"caf\xe9/a.txt", b"caf\xea/a.txt", b"memory/n\xe9.txt"] {
+        let path = world.repo.join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    world.write("memory/log.jsonl", "{}\n");
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Content"]);
+    boot(&world, "b");
+    world.write("memory/log.jsonl", "{}\n{}\n");
+    assert_eq!(commit(&world), "committed");
+    let changed = changed(&world);
+    assert!(changed.iter().all(|name| teof::hub::paths::is_record(name)), "{changed:?}");
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+    world.git(&["fsck", "--strict"]);
+}
+
+#[test]
 fn the_first_commit_of_a_repository_may_be_the_record() {
     let mut world = World::new();
     world.now = Some("2026-01-05T10:00:00Z".to_owned());

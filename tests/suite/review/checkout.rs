@@ -162,3 +162,32 @@ fn what_is_left_of_a_scratch_worktree_goes_and_nothing_else_does() {
     fs::rename(at("unplugged"), at("away")).unwrap();
     assert_eq!(desk.world.git_in(&at("away"), &["status", "--porcelain"]), "");
 }
+
+#[test]
+fn a_target_that_git_cannot_move_leaves_nothing_of_the_merge_behind() {
+    for lock in ["refs/heads/main.lock", "HEAD.lock"] {
+        let desk = Desk::new();
+        desk.world.write("src/other.txt", "mine\n");
+        let before = desk.persons();
+        let lock = desk.world.repo.join(".git").join(lock);
+        fs::write(&lock, "").unwrap();
+        let refused = desk.refused();
+        assert_eq!(refused["code"], "target.busy", "{refused}");
+        assert!(refused["reason"].to_string().contains(".lock"), "{refused}");
+        fs::remove_file(lock).unwrap();
+        assert!(desk.persons() == before, "something of the merge is there");
+        desk.merged();
+        assert_eq!(desk.world.read("src/other.txt"), "mine\n");
+    }
+}
+
+#[test]
+fn what_the_person_wants_of_their_own_merges_is_not_meant_for_this_one() {
+    for wish in ["--squash", "-s ours", "--no-commit"] {
+        let desk = Desk::new();
+        desk.world.git(&["config", "branch.main.mergeoptions", wish]);
+        let merged = desk.merged();
+        assert_eq!(merged["merge_commit"], desk.main(), "{wish}");
+        assert_eq!(desk.world.read("src/new.txt"), "new\n", "{wish}");
+    }
+}
