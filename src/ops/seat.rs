@@ -63,11 +63,26 @@ pub fn overview(hub: &Hub) -> Result<Vec<Overview>> {
         .collect()
 }
 
-/// Makes a seat this worktree's. `true` when it had no manifest yet and got one.
-pub fn take(hub: &Hub, agent: &str) -> Result<bool> {
-    match swap::to_variant(hub, agent)? {
-        Some(swap) => swap.perform(hub).map(|()| false),
-        None => swap::to_new(agent)?.perform(hub).map(|()| true),
+/// How a seat came to be this worktree's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It had a manifest, here or among those that swaps kept.
+    Known,
+    /// It had none and got one; `back` when it replaced another seat's.
+    Made { back: bool },
+}
+
+/// Makes a seat this worktree's.
+pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
+    let known = match swap::to_variant(hub, agent)? {
+        Some(swap) => Some(swap),
+        None => swap::to_kept(hub, agent),
+    };
+    let back =
+        manifest::current(hub).is_ok_and(|found| found.is_some_and(|found| found.path.starts_with(&hub.here.root)));
+    match known {
+        Some(swap) => swap.perform(hub).map(|()| Taken::Known),
+        None => swap::to_new(agent)?.perform(hub).map(|()| Taken::Made { back }),
     }
 }
 

@@ -57,6 +57,15 @@ pub fn to_variant(hub: &Hub, agent: &str) -> Result<Option<Swap>> {
     Ok(Some(Swap { agent: agent.to_owned(), content }))
 }
 
+/// How this worktree would take a seat again whose manifest a swap replaced.
+pub fn to_kept(hub: &Hub, agent: &str) -> Option<Swap> {
+    kept(hub).into_iter().rev().find_map(|(_, path)| {
+        let bytes = files::read(&path, files::MAX_DOCUMENT).ok()??;
+        let raw = json::parse_object(&bytes, &path).ok()?;
+        (crate::model::text(&raw, "agent_id") == Some(agent)).then(|| Swap::to_bytes(agent, bytes))
+    })
+}
+
 /// How this worktree would take a seat that has no manifest yet.
 pub fn to_new(agent: &str) -> Result<Swap> {
     names::check_id("agent", agent)?;

@@ -300,6 +300,27 @@ fn a_free_seat_is_taken_once_however_many_ask() {
     assert_eq!((full["code"].as_str(), full["exit"].as_u64()), (Some("agent.pool_full"), Some(3)));
 }
 
+/// A slip made a seat without a word, and left the manager's to be made anew, without its role.
+#[test]
+fn a_seat_that_nobody_knew_is_said_to_be_new_and_one_that_was_swapped_out_is_not() {
+    let world = World::new();
+    let manager = "{\"agent_id\": \"manager\", \"desired_roles\": [\"manager\"]}\n";
+    world.write("AGENT_MANIFEST.json", manager);
+    let slip = world.run(&["agent", "use", "mangaer"]).expect(0);
+    assert!(slip.stdout.contains("mangaer is new"), "{}", slip.stdout);
+    world.follow(&format!("undo: {}", slip.stderr.trim_end().rsplit_once(": ").unwrap().1));
+    assert_eq!(world.read("AGENT_MANIFEST.json"), manager);
+    world.write("AGENT_MANIFEST.worker-1.json", "{\"agent_id\": \"worker-1\"}\n");
+    world.ok(&["agent", "use", "worker-1"]);
+    let back = world.run(&["agent", "use", "manager", "--json"]).expect(0);
+    assert!(back.stdout.contains("\"new\": false") && back.stderr.is_empty(), "{}{}", back.stdout, back.stderr);
+    assert_eq!(world.read("AGENT_MANIFEST.json"), manager);
+    std::fs::remove_file(world.repo.join("AGENT_MANIFEST.json")).unwrap();
+    let first = world.run(&["agent", "use", "first"]).expect(0);
+    world.follow(&format!("undo: {}", first.stderr.trim_end().rsplit_once(": ").unwrap().1));
+    assert!(!world.exists("AGENT_MANIFEST.json"));
+}
+
 #[test]
 fn a_seat_is_taken_put_away_and_taken_up_again() {
     let world = world();

@@ -11,7 +11,7 @@ use super::App;
 use super::author::Flags;
 use super::bus::write::pairs;
 use crate::base::{Result, text};
-use crate::ops::seat::{self, Overview, SaveWish};
+use crate::ops::seat::{self, Overview, SaveWish, Taken};
 use crate::seats::saved;
 
 /// A worktree has one seat, its AGENT_MANIFEST.json; other seats wait in AGENT_MANIFEST.<id>.json or put
@@ -106,11 +106,16 @@ pub(super) fn line(seat: &Overview) -> String {
 }
 
 fn take(args: &Use, app: &App) -> Result<()> {
-    let new = seat::take(app.hub()?, &args.agent)?;
-    app.result(&json!({ "agent_id": args.agent, "new": new }), || {
-        let how = if new { "made and taken" } else { "taken" };
-        format!("seat {} {how}; begin with: teof session-boot", args.agent)
+    let taken = seat::take(app.hub()?, &args.agent)?;
+    let (agent, new) = (&args.agent, taken != Taken::Known);
+    app.result(&json!({ "agent_id": agent, "new": new }), || {
+        let how = if new { "is new: it was made, and taken" } else { "taken" };
+        format!("seat {agent} {how}; begin with: teof session-boot")
     });
+    if let Taken::Made { back } = taken {
+        let undo = if back { "teof agent restore" } else { "rm AGENT_MANIFEST.json" };
+        app.say(format!("note: nobody was called {agent} before (teof agent list); if it is a slip, undo it: {undo}"));
+    }
     Ok(())
 }
 
