@@ -185,16 +185,22 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),
         Work::Commands | Work::Agents(_) => {}
     }
-    (!c.missing.is_empty())
-        .then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(&c.missing))))
+    (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(c))))
 }
 
 /// The playbook's words for what is missing, each with what would be enough.
-fn lacks(missing: &[&'static str]) -> String {
-    let each = missing.iter().map(|name| match *name {
+fn lacks(c: &Candidate) -> String {
+    let test = match (&c.plan_id, &c.step_id) {
+        (Some(plan), Some(step)) => {
+            format!("teof plan step set {plan} {step} --test \"…\", then teof plan approve {plan}; or for all work, ")
+        }
+        _ => String::new(),
+    };
+    let test = format!("{test}[guard] tests in teof.toml, then teof consent grant");
+    let each = c.missing.iter().map(|name| match *name {
         "goal" => "goal (an objective)".to_owned(),
         "acceptance" => "acceptance (what the checkpoint is)".to_owned(),
-        "verification" => "verification (a test, or a receipt that it must leave)".to_owned(),
+        "verification" => format!("verification (a test, or a receipt that it must leave: {test})"),
         "risk" => "risk (a diff limit)".to_owned(),
         "targets" => "targets (a layer and systemic targets)".to_owned(),
         other => other.to_owned(),
@@ -353,7 +359,8 @@ mod tests {
             &Rules::new(Taker::Worker),
         );
         let why = &choice.skipped[0].text;
-        assert!(why.ends_with("verification (a test, or a receipt that it must leave), risk (a diff limit)"), "{why}");
+        assert!(why.contains("missing: verification (a test, or a receipt that it must leave: "), "{why}");
+        assert!(why.contains("[guard] tests in teof.toml") && why.ends_with("), risk (a diff limit)"), "{why}");
     }
 
     #[test]

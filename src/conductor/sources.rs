@@ -142,7 +142,7 @@ impl Shop<'_> {
         let standing = match item.raw.get("status").and_then(|status| status.as_str()) {
             Some("pending") => Standing::Open,
             Some("in_progress") => Standing::InProgress,
-            Some("blocked") => Standing::Blocked("the item is blocked".into()),
+            Some("blocked") => Standing::Blocked(blocked("the item", item.id().unwrap_or_default())),
             Some("done") => return None,
             Some(other) => Standing::Damaged(format!("its status is {other:?}; only pending items are taken")),
             None => Standing::Damaged("it has no status".into()),
@@ -276,16 +276,17 @@ impl Shop<'_> {
         next.title = plan.summary().unwrap_or_default().to_owned();
         match plan.status() {
             Some(Status::Done) => return None,
-            Some(Status::Blocked) => next.standing = Standing::Blocked("its plan is blocked".into()),
+            Some(Status::Blocked) => next.standing = Standing::Blocked(blocked("its plan", id)),
             _ => {}
         }
         match plan.current_step() {
             Some(step) => self.step(plan, &step, &mut next),
             None => replace_open(
                 &mut next.standing,
-                Standing::Unavailable(
-                    "all its steps are done; a person closes it: teof plan checkpoint, teof plan status".into(),
-                ),
+                Standing::Unavailable(format!(
+                    "all its steps are done; a person closes it: \
+                     teof plan checkpoint {id} satisfied && teof plan status {id} done"
+                )),
             ),
         }
         Some(next)
@@ -295,13 +296,19 @@ impl Shop<'_> {
         next.step_id = step.id().map(str::to_owned);
         next.title = step.title().unwrap_or_default().to_owned();
         if step.status() == Some(Status::Blocked) {
-            let step = step.id().unwrap_or_default();
-            replace_open(&mut next.standing, Standing::Blocked(format!("step {step} of its plan is blocked")));
+            let (step, plan_id) = (step.id().unwrap_or_default(), next.plan_id.as_deref().unwrap_or_default());
+            let what = format!("step {step} of its plan");
+            replace_open(&mut next.standing, Standing::Blocked(blocked(&what, &format!("{plan_id}/{step}"))));
         }
         if let Some(bench) = &self.bench {
             bench.of_step(plan, step, next);
         }
     }
+}
+
+/// What is blocked, and how it is tried again.
+fn blocked(what: &str, name: &str) -> String {
+    format!("{what} is blocked; to have it tried again: teof coordinator submit {name}")
 }
 
 /// A manager's wish that no source knows of: a seat may take it, a worker would find nothing to run.

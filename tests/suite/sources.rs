@@ -211,3 +211,31 @@ fn an_objective_is_refused_where_nobody_would_do_it_or_nothing_would_verify_it()
         "{chosen}"
     );
 }
+
+/// The words say what is the matter, and the commands in them mend it.
+#[test]
+fn what_lacks_a_test_or_is_blocked_is_told_with_the_commands_that_mend_it() {
+    let world = yard("");
+    world.write("teof.toml", "[commands]\ndefault = [\"true\"]\n");
+    world.ok(&["consent", "grant", "--continuous"]);
+    let plan = ["plan", "new", "docs", "--summary", "Docs", "--actor", "manager", "--priority", "2", "--impact-score"];
+    let plan = [&plan[..], &["5", "--layer", "L5", "--systemic-scale", "6", "--allow-unclaimed"]].concat();
+    let plan = world.json(&plan)["plan_id"].as_str().unwrap().to_owned();
+    let why = |world: &World| {
+        let decision = dry(world);
+        assert_eq!(decision["decision"], "nothing", "{decision}");
+        decision["skipped"][0]["why"].as_str().unwrap().to_owned()
+    };
+    let lacks = why(&world);
+    let set = lacks.split("teof plan step set").nth(1).and_then(|rest| rest.split(", then ").next()).unwrap();
+    world.follow(&format!("do: teof plan step set{}", set.replace('…', "true")));
+    let approve = lacks.split(", then ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    world.follow(&format!("do: {approve}"));
+    assert_eq!(dry(&world)["decision"], "chose");
+
+    for status in ["in_progress", "blocked"] {
+        world.ok(&["plan", "step", "set", &plan, "S1", "--status", status]);
+    }
+    world.follow(&why(&world));
+    assert_eq!(dry(&world)["decision"], "chose");
+}

@@ -134,7 +134,7 @@ pub struct Worker {
 pub struct Guard {
     /// Lines added plus lines removed, where a step says nothing.
     pub diff_limit: u64,
-    /// Commands that must pass on every result, where a step says nothing.
+    /// Commands that must pass on every result, besides the tests of its own step.
     pub tests: Vec<String>,
     /// Globs that results may touch; empty means everywhere that is not denied.
     pub allowed: Vec<String>,
