@@ -12,7 +12,7 @@ use std::path::Path;
 
 use git2::{Oid, Repository};
 
-use super::merge;
+use super::{halfway, merge};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{self, Git};
 use crate::hub::{Hub, Worktree, paths, worktrees};
@@ -74,11 +74,16 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         .env("GIT_CONFIG_KEY_0", format!("branch.{}.mergeoptions", step.branch))
         .args(["-c", "submodule.recurse=false", "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
+    halfway::begin(hub, &worktree, step)?;
     let output = command.output()?;
     if merge::tip(repo, step.branch)? == step.to {
+        halfway::end(hub);
         return Ok(());
     }
-    take_back(&git, step);
+    match halfway::take_back(repo, &worktree, step.from, step.to) {
+        Ok(()) => halfway::end(hub),
+        Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
+    }
     Err(Refusal::guard(
         "target.in_the_way",
         format!("git does not move {} in {}", step.branch, worktree.root.display()),
@@ -99,15 +104,6 @@ fn is_movable(worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> 
         .because(git::complaint(&output))
         .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
         .into())
-}
-
-/// Brings files and index back to where the target still is: git may have written them, and failed then.
-fn take_back(git: &Git, step: Move) {
-    let (from, to) = (step.from.to_string(), step.to.to_string());
-    match git.run(&["read-tree", "-m", "-u", &to, &from]) {
-        Ok(_) => {}
-        Err(e) => tracing::warn!("what git wrote of the merge is not taken back: {e:#}"),
-    }
 }
 
 /// The worktree that has the branch checked out.

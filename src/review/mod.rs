@@ -20,6 +20,7 @@ pub mod checks;
 pub mod decision;
 pub mod diff;
 mod gh;
+mod halfway;
 pub mod merge;
 pub mod pull_request;
 pub mod reject;
@@ -49,14 +50,18 @@ pub struct Word {
     pub goes_back: bool,
 }
 
-/// One at a time: whoever has this knows that every scratch worktree there is was left behind.
+/// One at a time: whoever has this knows that every scratch worktree there is was left behind. What an earlier
+/// one was killed in is completed or taken back first, so that nothing is decided or moved twice.
 fn lock(hub: &Hub, what: &str) -> Result<FileLock> {
     let path = hub.local(LOCK);
-    FileLock::try_acquire(&path, what)?.ok_or_else(|| {
+    let lock = FileLock::try_acquire(&path, what)?.ok_or_else(|| {
         let holder = lock::holder(&path).unwrap_or_else(|| "another process".into());
         Refusal::held("review.busy", "somebody approves or reverts work at this moment")
             .because(format!("the lock is held by {holder}"))
             .next("try again when that has ended")
-            .into()
-    })
+    })?;
+    let journal = hub.lock("complete what was begun")?;
+    halfway::settle(hub)?;
+    drop(journal);
+    Ok(lock)
 }

@@ -191,3 +191,29 @@ fn what_the_person_wants_of_their_own_merges_is_not_meant_for_this_one() {
         assert_eq!(desk.world.read("src/new.txt"), "new\n", "{wish}");
     }
 }
+
+#[test]
+fn a_merge_that_git_was_killed_in_is_taken_back_and_made_again() {
+    for index_written in [true, false] {
+        let desk = Desk::new();
+        let from = desk.main();
+        desk.world.git(&["merge", "-q", "--no-ff", "-m", "Halfway", &desk.commit]);
+        let to = desk.main();
+        desk.world.git(&["update-ref", "refs/heads/main", &from]);
+        if !index_written {
+            desk.world.git(&["read-tree", &from]);
+        }
+        let (root, git_dir) = (desk.world.repo.clone(), desk.world.repo.join(".git"));
+        let moving = json!({"root": root, "git_dir": git_dir, "branch": "main", "from": from, "to": to});
+        desk.world.write(".git/teof/review/moving.json", &moving.to_string());
+        desk.world.write("src/other.txt", "mine\n");
+        // A no moves nothing: what was left is taken back all the same.
+        desk.world.refused(&["review", "reject", JOB, "--note", " "]);
+        let status = desk.world.git(&["status", "--porcelain", "-uall", "--", "src"]);
+        assert_eq!(status, " M src/other.txt", "index written: {index_written}");
+        assert_eq!(desk.world.read("src/code.txt"), "one\ntwo\nthree\n");
+        desk.merged();
+        assert_eq!(desk.world.read("src/new.txt"), "new\n");
+        assert_eq!(desk.world.git(&["status", "--porcelain", "--", "src"]), " M src/other.txt");
+    }
+}
