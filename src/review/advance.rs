@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use anyhow::Context;
 use git2::{Oid, Repository};
 
 use super::{halfway, merge};
@@ -80,7 +81,8 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         halfway::end(hub);
         return Ok(());
     }
-    match halfway::take_back(repo, &worktree, step.from, step.to) {
+    let before = moved_another(&git, &worktree, step)?.unwrap_or(step.from);
+    match halfway::take_back(repo, &worktree, before, step.to) {
         Ok(()) => halfway::end(hub),
         Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
     }
@@ -91,6 +93,21 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     .because(git::complaint(&output))
     .next(format!("settle it in {}, then try again; nothing was merged", worktree.root.display()))
     .into())
+}
+
+/// Git moves what is checked out: somebody may have switched to another branch a moment before. That one is put
+/// back; gives back where it was.
+fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oid>> {
+    let repo = Repository::open(&worktree.root).context("open the worktree")?;
+    let reflog = repo.reflog("HEAD")?;
+    let Some(last) = reflog.get(0).filter(|last| last.id_new() == step.to) else { return Ok(None) };
+    let ours = format!("teof: {}", step.what);
+    if !last.message_bytes().is_some_and(|message| message.starts_with(ours.as_bytes())) {
+        return Ok(None);
+    }
+    let (old, new) = (last.id_old(), step.to);
+    git.run(&["update-ref", "-m", "teof: put back", "HEAD", &old.to_string(), &new.to_string()])?;
+    Ok(Some(old))
 }
 
 /// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
@@ -129,7 +146,22 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
 /// Every worktree of the repository whose folder is there.
 fn worktrees(hub: &Hub) -> Vec<Worktree> {
     let linked = worktrees::linked(&hub.common_dir).into_iter().filter(|worktree| worktree.root.is_dir());
-    Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect()
+    let mut found: Vec<Worktree> = Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect();
+    // A git directory that lies elsewhere (a submodule's, a separate one) has its main worktree nowhere near.
+    let named = Repository::open(&hub.common_dir).ok().and_then(|repo| repo.workdir().map(Path::to_owned));
+    let named =
+        named.map(|root| Worktree { root, git_dir: hub.common_dir.clone(), common_dir: hub.common_dir.clone() });
+    for other in [Some(hub.worktree()), named].into_iter().flatten().filter(|other| other.root.is_dir()) {
+        let same = |known: &Worktree| same_place(&known.git_dir, &other.git_dir);
+        if !found.iter().any(same) {
+            found.push(other);
+        }
+    }
+    found
+}
+
+fn same_place(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Git has begun something in a worktree that the branch cannot be moved under.

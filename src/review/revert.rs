@@ -99,8 +99,33 @@ fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid
     let Ok(commit) = repo.find_commit(after) else { return Err(not_here(entry, after).into()) };
     match commit.parent_count() {
         0 | 1 => Ok((before_all(repo, entry, merged, &commit)?, after)),
-        _ => Ok((commit.parent_id(0)?, after)),
+        _ => {
+            let before = commit.parent_id(0)?;
+            let more = brought_beside(repo, before, merge::reviewed(repo, &entry.bundle)?, after)?;
+            match more.is_empty() {
+                true => Ok((before, after)),
+                false => Err(brings_more(entry, after, &more).into()),
+            }
+        }
     }
+}
+
+/// What a merge brought besides the reviewed work: a person may have merged it together with their own.
+fn brought_beside(repo: &Repository, before: Oid, reviewed: Oid, merge: Oid) -> Result<Vec<Oid>> {
+    let mut walk = repo.revwalk()?;
+    walk.push(merge)?;
+    for known in [before, reviewed] {
+        walk.hide(known)?;
+    }
+    let found = walk.filter(|id| !matches!(id, Ok(id) if *id == merge)).take(MOST);
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
+    let shown: Vec<_> = more.iter().take(NAMED).map(Oid::to_string).collect();
+    Refusal::guard("review.unclear_merge", format!("{merge} brought more than the work of {}", entry.bundle.job))
+        .because(format!("it was made by hand, and has {} other commits:\n{}", more.len(), shown.join("\n")))
+        .next(format!("undo what is not wanted by hand: git log {merge}^1..{merge}; git revert"))
 }
 
 /// Where the target was before the work came in as commits that are no merge: one (squashed), or several

@@ -217,3 +217,48 @@ fn a_merge_that_git_was_killed_in_is_taken_back_and_made_again() {
         assert_eq!(desk.world.git(&["status", "--porcelain", "--", "src"]), " M src/other.txt");
     }
 }
+
+#[test]
+fn a_git_directory_that_lies_elsewhere_hides_nobodys_checkout() {
+    let desk = Desk::new();
+    let store = desk.world.folder().join("store.git");
+    desk.world.git(&["init", "-q", "--separate-git-dir", store.to_str().unwrap()]);
+    let hub = store.join("teof/hub");
+    if hub.exists() {
+        fs::remove_file(hub).unwrap();
+    }
+    let root = desk.world.repo.display().to_string();
+    desk.world.ok(&["init", "--hub", &root, "--agent", "manager"]);
+    desk.world.git(&["add", "."]);
+    desk.world.git(&["commit", "-qm", "Set up"]);
+    desk.world.write("src/other.txt", "mine\n");
+    desk.merged();
+    assert_eq!(desk.world.read("src/new.txt"), "new\n", "the person's checkout follows");
+    assert_eq!(desk.world.git(&["status", "--porcelain", "--", "src"]), " M src/other.txt");
+}
+
+#[test]
+fn whoever_switches_while_the_target_moves_keeps_their_branch_where_it_was() {
+    let desk = Desk::new();
+    let before = desk.main();
+    desk.world.git(&["branch", "mine"]);
+    let folder = desk.world.folder().join("slow");
+    fs::create_dir(&folder).unwrap();
+    let real = std::env::var("PATH").unwrap();
+    let real = real.split(':').map(|folder| format!("{folder}/git")).find(|git| fs::exists(git).unwrap()).unwrap();
+    // The real git; somebody else switches just before it merges.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" merge --ff-only \"*) {real} -C '{}' switch -q mine ;; esac\nexec {real} \"$@\"\n",
+        desk.world.repo.display()
+    );
+    fs::write(folder.join("git"), script).unwrap();
+    fs::set_permissions(folder.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut approve = desk.world.teof(&["review", "approve", JOB, "--by", "Ann", "--json"]);
+    let output = approve.env("PATH", path).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((desk.main(), desk.tip("mine")), (before.clone(), Some(before)));
+    assert_eq!(desk.world.git(&["status", "--porcelain", "--", "src"]), "");
+    desk.world.git(&["switch", "-q", "main"]);
+    desk.merged();
+}

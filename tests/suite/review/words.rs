@@ -81,6 +81,22 @@ fn a_merge_is_taken_back_with_a_commit_of_its_own() {
 }
 
 #[test]
+fn a_merge_by_hand_that_brought_more_is_not_taken_back_whole() {
+    let desk = Desk::new();
+    desk.world.git(&["switch", "-qc", "feature"]);
+    desk.world.git(&["merge", "-q", "--no-edit", &desk.commit]);
+    desk.world.write("src/mine.txt", "a week of work\n");
+    desk.world.git(&["add", "src/mine.txt"]);
+    desk.world.git(&["commit", "-qm", "Mine"]);
+    desk.world.git(&["switch", "-q", "main"]);
+    desk.world.git(&["merge", "-q", "--no-ff", "--no-edit", "feature"]);
+    desk.merged();
+    let refused = desk.world.refused(&["review", "revert", JOB, "--by", "Ann"]);
+    assert_eq!(refused["code"], "review.unclear_merge", "{refused}");
+    assert_eq!(desk.world.read("src/mine.txt"), "a week of work\n");
+}
+
+#[test]
 fn what_later_work_stands_on_is_not_taken_back() {
     let desk = Desk::new();
     desk.merged();
