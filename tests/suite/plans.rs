@@ -209,6 +209,20 @@ fn a_new_plan_needs_a_claim_and_comes_with_its_justification() {
 }
 
 #[test]
+fn a_plan_is_shown_with_its_tests_and_with_why_a_step_is_blocked() {
+    let world = world();
+    let mut plan = world.read_json(PATH);
+    plan["steps"][1]["status"] = "blocked".into();
+    plan["steps"][1]["tests"] = serde_json::json!(["make check"]);
+    plan["steps"][1]["last_run"] =
+        serde_json::json!({"outcome": "blocked", "reason": "30 changed lines, 20 are allowed"});
+    world.write(PATH, &plan.to_string());
+    let shown = world.ok(&["plan", "show", PATH]);
+    assert!(shown.contains("      test: $ make check\n"), "{shown}");
+    assert!(shown.contains("      last run blocked: 30 changed lines, 20 are allowed\n"), "{shown}");
+}
+
+#[test]
 fn an_approval_is_for_the_exact_commands() {
     let world = world();
     let shown = world.json(&["plan", "show", PATH]);

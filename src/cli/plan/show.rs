@@ -8,7 +8,7 @@ use super::list::step_line;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::findings;
-use crate::model::plan::Status;
+use crate::model::plan::{Status, Step};
 use crate::plans::{self, PlanFile, validate};
 
 /// Show one plan, with what is wrong with it.
@@ -40,6 +40,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What became of the last run, and why.
+fn last_run(step: &Step<'_>) -> Option<String> {
+    let part = |key: &str| step.raw.get("last_run")?.get(key)?.as_str();
+    let (outcome, reason) = (part("outcome")?, part("reason").unwrap_or_default());
+    Some(format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300)))
+}
+
 fn words(file: &PlanFile) -> String {
     let plan = &file.plan;
     let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
@@ -64,6 +71,8 @@ fn words(file: &PlanFile) -> String {
             }
             Err(why) => lines.push(format!("      unusable commands: {}", text::safe(&why))),
         }
+        lines.extend(step.tests().iter().map(|test| format!("      test: $ {}", text::safe(test))));
+        lines.extend(last_run(&step));
         lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
     }
     let checkpoint = plan.checkpoint();

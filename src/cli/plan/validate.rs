@@ -82,6 +82,6 @@ fn words(checked: &[(String, Vec<Finding>)]) -> String {
         lines.extend(found.iter().map(|finding| format!("  {}", findings::line(finding))));
     }
     let failed = checked.iter().filter(|(_, found)| !found.is_empty()).count();
-    lines.push(format!("{} plans, {failed} failed", checked.len()));
+    lines.push(format!("{} checked, {failed} failed", checked.len()));
     lines.join("\n")
 }
