@@ -10,6 +10,8 @@ use crate::cli::bus::write::Repeat;
 use crate::model::backlog::NewItem;
 use crate::model::priority::Priority;
 use crate::ops::add;
+use crate::plans::queue::axis;
+use crate::plans::validate::LAYERS;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,13 +34,13 @@ pub struct Args {
     #[arg(long, value_parser = priority)]
     priority: Option<String>,
     /// L0 to L6
-    #[arg(long)]
+    #[arg(long, value_parser = LAYERS)]
     layer: Option<String>,
     /// 1 to 10
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10))]
     systemic_scale: Option<u64>,
     /// S1 to S10, repeatable
-    #[arg(long = "systemic-target", value_name = "TARGET")]
+    #[arg(long = "systemic-target", value_name = "S#", value_parser = target)]
     systemic_targets: Vec<String>,
     /// Where the wish comes from
     #[arg(long)]
@@ -67,6 +69,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         format!("added {} to the backlog", document["task_id"].as_str().unwrap_or(""))
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// For clap: an axis.
+fn target(text: &str) -> Result<String, String> {
+    axis(text).map(|_| text.to_owned()).ok_or_else(|| "use S1 to S10".to_owned())
 }
 
 /// A word that says no priority counts as medium where others wrote it; here it is a slip.
