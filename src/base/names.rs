@@ -42,9 +42,36 @@ pub fn slug(text: &str) -> String {
     out.trim_matches('-').to_owned()
 }
 
+/// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,
+/// left out or doubled.
+pub fn is_near(word: &str, meant: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.to_lowercase().chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    if sorted(word) == sorted(meant) {
+        return true;
+    }
+    let (word, meant): (Vec<char>, Vec<char>) = (word.chars().collect(), meant.chars().collect());
+    let same = word.iter().zip(&meant).take_while(|(a, b)| a == b).count();
+    let tail = word[same..].iter().rev().zip(meant[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+    word.len().max(meant.len()) - same - tail <= 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slips_are_near_and_other_words_are_not() {
+        for slip in ["hlod", "hold", "Hold", "hol", "holdd", "hild", "old"] {
+            assert!(is_near(slip, "hold"), "{slip}");
+        }
+        for other in ["held up", "lift", "bogus", "", "note"] {
+            assert!(!is_near(other, "hold"), "{other}");
+        }
+    }
 
     #[test]
     fn names_that_could_escape_a_folder_are_refused() {

@@ -13,6 +13,10 @@ use crate::base::{Stamp, digest, json};
 /// The kinds that need a claim of the task that they name (the playbook: bus_event).
 pub const CLAIM_BOUND: [&str; 6] = ["status", "complete", "proposal", "pr_opened", "audit", "release"];
 
+/// The kinds that readers know; another one is a word like any other.
+pub const KNOWN: [&str; 8] =
+    ["status", "complete", "proposal", "pr_opened", "audit", "release", "observation", "alert"];
+
 /// The fields that no extra may overwrite.
 pub const CORE: [&str; 13] = [
     "ts", "agent_id", "event", "summary", "task_id", "plan_id", "branch", "pr", "receipts", "severity", "meta", "prev",

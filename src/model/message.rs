@@ -12,6 +12,21 @@ pub const MANAGER_REPORT: &str = "manager-report";
 /// The types that need a claim of the task whose channel they go to (the playbook: bus_message).
 pub const CLAIM_BOUND: [&str; 6] = ["status", "note", "request", "summary", "consensus", "proposal"];
 
+/// The types that readers know; another one is a word like any other.
+pub const KNOWN: [&str; 11] = [
+    "status",
+    "note",
+    "request",
+    "summary",
+    "consensus",
+    "proposal",
+    "assignment",
+    "directive",
+    "reminder",
+    HOLD,
+    LIFT,
+];
+
 /// Stops choice, release and merge of a task until [`LIFT`].
 pub const HOLD: &str = "hold";
 /// Lifts a [`HOLD`].

@@ -11,6 +11,7 @@ use crate::guard::claim::{self, Author};
 use crate::hub::{Act, Hub, Request, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, Message, is_task_channel};
+use crate::seats;
 
 /// What is to be written.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +57,28 @@ impl Post {
             Entry::Message { channel, .. } => Some(channel.as_str()),
         };
         task.filter(|task| is_task_channel(task))
+    }
+
+    /// A word that readers filter by, and that was likely meant to be another: a `hlod` holds nothing.
+    fn slip(&self) -> Option<String> {
+        let (what, known) = match &self.entry {
+            Entry::Event(_) => ("kind", &event::KNOWN[..]),
+            Entry::Message { .. } => ("type", &message::KNOWN[..]),
+        };
+        let kind = self.kind();
+        let meant = known.iter().filter(|_| !known.contains(&kind)).find(|word| names::is_near(kind, word))?;
+        Some(format!("nothing reads the {what} {kind}; was it meant to be {meant}? then write it again"))
+    }
+
+    /// A message to a seat or role that nobody has.
+    fn nobodys(&self, hub: &Hub) -> Result<Option<String>> {
+        let Entry::Message { channel, .. } = &self.entry else { return Ok(None) };
+        let Some(name) = channel.strip_prefix("agent-").filter(|name| names::is_id(name)) else { return Ok(None) };
+        let seats = seats::manifest::all(hub)?;
+        let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
+        let known = seats.iter().any(has) || seats::session::agents(hub).iter().any(|agent| agent == name);
+        Ok((!known)
+            .then(|| format!("nobody here is called {name} (those who are: teof agent list); the message waits")))
     }
 
     fn receipts(&self) -> &[String] {
@@ -112,6 +135,10 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
         written.push(stage(&mut writer, &mut act, author, post).map_err(|e| place(e, post))?);
     }
     let mut remarks: Vec<_> = posts.iter().flat_map(Post::receipts).filter_map(|path| not_there(hub, path)).collect();
+    remarks.extend(posts.iter().filter_map(Post::slip));
+    for post in posts {
+        remarks.extend(post.nobodys(hub)?);
+    }
     if let Some(stale) = stale {
         stale.record(&mut act);
         remarks.push(stale.message);

@@ -68,3 +68,28 @@ fn evidence_that_is_not_there_is_named_and_the_event_is_written() {
     }
     assert_eq!(world.lines("_bus/events/events.jsonl").iter().filter(|line| line["event"] == "status").count(), 3);
 }
+
+#[test]
+fn a_misspelt_hold_and_a_message_to_nobody_are_told() {
+    let world = world();
+    world.ok(&["task", "pickup", "NOPE-1"]);
+    let told = |args: &[&str]| world.run(&[args, &["--summary", "stop"]].concat()).expect(0).stderr;
+    let to = |task: &'static str, kind: &'static str| ["bus", "message", "--task", task, "--type", kind];
+    assert!(told(&to("NOPE-1", "hlod")).contains("was it meant to be hold?"));
+    assert!(told(&["bus", "event", "--event", "statsu"]).contains("was it meant to be status?"));
+    assert!(told(&to("agent-nosuch", "note")).contains("nobody here is called nosuch"));
+    for fine in [to("NOPE-1", "question"), to("agent-codex-1", "note"), to("manager-report", "status")] {
+        assert_eq!(told(&fine), "", "{fine:?}");
+    }
+}
+
+#[test]
+fn an_item_of_no_known_layer_scale_or_target_is_not_added() {
+    let world = world();
+    for wrong in [["--layer", "L9"], ["--systemic-scale", "11"], ["--systemic-target", "S0"]] {
+        let ran = world.run(&[&["task", "add", "X-1", "--title", "First"][..], &wrong].concat());
+        assert_eq!(ran.code, 2, "{wrong:?}: {}", ran.stderr);
+    }
+    let right = ["--layer", "L5", "--systemic-scale", "6", "--systemic-target", "S6"];
+    world.ok(&[&["task", "add", "X-1", "--title", "First"][..], &right].concat());
+}
