@@ -72,6 +72,7 @@ fn attempt(hub: &Hub, repo: &Repository, entry: &Entry, word: &Word, say: &dyn F
         return complete(hub, repo, entry, word, (head, commit)).map(Some);
     }
     checks::work(hub, repo, bundle)?;
+    checks::base(hub, repo, bundle, head)?;
     checks::record(hub)?;
     let ready = match merge::prepare(hub, repo, head, bundle, &word.by)? {
         Merged::Clean(ready) => ready,

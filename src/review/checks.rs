@@ -4,7 +4,8 @@
 use git2::{Oid, Repository};
 use serde_json::json;
 
-use super::merge;
+use super::decision::Kind;
+use super::{bundles, merge};
 use crate::base::{Refusal, Result, text};
 use crate::bus::{claims, holds};
 use crate::guard::preflight::{self, Base, Tree};
@@ -46,6 +47,32 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
         .into()),
         _ => Ok(()),
     }
+}
+
+/// Whether nothing but the reviewed work comes in with it: what it stands on is on the target, or is other work
+/// that a person approved (it may have been squashed there).
+///
+/// # Errors
+/// `review.base_not_merged`: somebody took it off the target, or it never was there.
+pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<()> {
+    let base = Oid::from_str(&bundle.base_commit)?;
+    if merge::is_merged(repo, head, base)? {
+        return Ok(());
+    }
+    let (job, target) = (&bundle.job, text::safe(&bundle.target_branch));
+    let below = bundles::all(hub)?.into_iter().find(|other| other.bundle.commit == bundle.base_commit);
+    let refusal = Refusal::guard("review.base_not_merged", format!("{job} stands on work that {target} does not have"));
+    let refusal = match below {
+        Some(below) if below.decision.as_ref().is_some_and(|done| done.decision == Kind::Approved) => return Ok(()),
+        Some(below) => refusal
+            .because(format!("it would come in with it: {base}, the result of {}", below.bundle.job))
+            .next(format!("decide about that first: teof review show {}", below.bundle.job)),
+        None => refusal
+            .because(format!("its base {base} is not, or no more, on {target}; all up to there would come in with it"))
+            .next(format!("see what that is: git log {target}..{base}"))
+            .next(format!("have the work carried over to {target}: teof review retry {job} --note …")),
+    };
+    Err(refusal.into())
 }
 
 /// The command lines of the bundle's tests.

@@ -172,6 +172,7 @@ pub(super) fn approve(
                 .into());
         }
         checks::work(hub, repo, bundle)?;
+        checks::base(hub, repo, bundle, head)?;
         checks::record(hub)?;
         let ready = match merge::prepare(hub, repo, head, bundle, &word.by)? {
             Merged::Clean(ready) => ready,

@@ -236,3 +236,20 @@ fn what_the_set_up_changes_is_not_what_is_tested() {
     assert!(ran.stderr.contains("taken back"), "{}", ran.stderr);
     assert_eq!(desk.show("main:src/code.txt"), "one\n2\nthree");
 }
+
+#[test]
+fn what_the_work_stands_on_does_not_come_in_with_it() {
+    let mut desk = Desk::new();
+    desk.world.write("src/secret.txt", "never push this\n");
+    desk.world.git(&["add", "src"]);
+    desk.world.git(&["commit", "-qm", "Bad"]);
+    desk.base = desk.main();
+    desk.world.git(&["branch", "-qD", BRANCH]);
+    desk.commit = desk.work(&[("src/new.txt", "new\n")]);
+    desk.bundle(&[]);
+    desk.world.git(&["reset", "-q", "--keep", "HEAD~1"]);
+    let refused = desk.refused();
+    assert_eq!(refused["code"], "review.base_not_merged", "{refused}");
+    assert!(refused["reason"].to_string().contains(&desk.base), "{refused}");
+    assert!(!desk.world.exists("src/secret.txt"));
+}
