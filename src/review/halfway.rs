@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{Oid, Repository, Tree};
 use serde::{Deserialize, Serialize};
 
 use super::advance::Move;
@@ -90,7 +90,7 @@ pub fn take_back(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> 
         let path = Path::new(&path);
         let on_disk = worktree.root.join(path);
         let staged = index.get_path(path, 0).map(|entry| entry.id);
-        if staged != id_in(&before, path) || content(&on_disk) != id_in(&after, path) {
+        if staged != id_in(&before, path) || !is_written(repo, &on_disk, id_in(&after, path)) {
             continue;
         }
         match (staged, id_in(&after, path)) {
@@ -107,13 +107,19 @@ fn id_in(tree: &Tree, path: &Path) -> Option<Oid> {
     tree.get_path(path).ok().map(|entry| entry.id())
 }
 
-/// What git would call a file's content; `None` when there is no file or link.
-fn content(path: &Path) -> Option<Oid> {
-    let meta = fs::symlink_metadata(path).ok()?;
-    if meta.is_symlink() {
-        return Oid::hash_object(ObjectType::Blob, fs::read_link(path).ok()?.as_os_str().as_bytes()).ok();
+/// Whether a file is as the merge has it (`None`: is not there), or as much of that as there was room for.
+fn is_written(repo: &Repository, path: &Path, wanted: Option<Oid>) -> bool {
+    let found = fs::symlink_metadata(path).ok().and_then(|meta| match meta {
+        meta if meta.is_symlink() => fs::read_link(path).ok().map(|to| to.as_os_str().as_bytes().to_vec()),
+        meta if meta.is_file() => fs::read(path).ok(),
+        _ => None,
+    });
+    let wanted = wanted.and_then(|id| repo.find_blob(id).ok());
+    match (found, wanted) {
+        (None, None) => true,
+        (Some(found), Some(wanted)) => wanted.content().starts_with(&found),
+        _ => false,
     }
-    meta.is_file().then(|| Oid::hash_file(ObjectType::Blob, path).ok()).flatten()
 }
 
 /// Removes a file that the merge brought, and the folders that it brought for it.

@@ -219,6 +219,23 @@ fn a_merge_that_git_was_killed_in_is_taken_back_and_made_again() {
 }
 
 #[test]
+fn a_merge_that_git_could_not_write_to_its_end_is_taken_back() {
+    let desk = Desk::new();
+    desk.world.write("src/other.txt", "mine\n");
+    let before = desk.persons();
+    // A filter of the person's own configuration fails in the middle, as a full disk would have git fail.
+    let home = desk.world.folder().join("home");
+    let broken = "[filter \"broken\"]\n\tsmudge = false\n\trequired = true\n[core]\n\tattributesFile = ~/attributes\n";
+    fs::write(home.join(".gitconfig"), broken).unwrap();
+    fs::write(home.join("attributes"), "new.txt filter=broken\n").unwrap();
+    assert_eq!(desk.refused()["code"], "target.in_the_way");
+    assert!(desk.persons() == before, "something of the merge is there");
+    fs::remove_file(home.join(".gitconfig")).unwrap();
+    desk.merged();
+    assert_eq!(desk.world.read("src/other.txt"), "mine\n");
+}
+
+#[test]
 fn a_git_directory_that_lies_elsewhere_hides_nobodys_checkout() {
     let desk = Desk::new();
     let store = desk.world.folder().join("store.git");
