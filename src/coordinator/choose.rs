@@ -102,7 +102,7 @@ impl Turn<'_> {
         let state = &mut *self.state;
         state.last_number += 1;
         let id = format!("{}-{}", self.now.compact(), state.last_number);
-        state.submissions.retain(|submission| submission.task != offer.task);
+        state.submissions.retain(|submission| !submission.means(&offer));
         state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;
         state.life.chosen += 1;

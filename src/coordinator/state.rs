@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::input::{Action, ReviewWord};
+use super::input::{Action, Offer, ReviewWord};
 use super::life::Life;
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::model::agent::Usage;
@@ -289,6 +289,14 @@ pub struct Submission {
     pub plan: Option<String>,
     pub step: Option<String>,
     pub word: Word,
+}
+
+impl Submission {
+    /// Whether the offer is what was asked for: the task, or the plan's next step.
+    pub fn means(&self, offer: &Offer) -> bool {
+        let of_plan = self.plan.is_some() && self.plan == offer.plan;
+        self.task == offer.task || (of_plan && self.step.as_ref().is_none_or(|step| offer.step.as_ref() == Some(step)))
+    }
 }
 
 /// An action that is to be performed, or was and its result is not known yet.

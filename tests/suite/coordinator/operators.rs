@@ -131,6 +131,18 @@ fn operators_words_count_at_once_while_no_coordinator_runs_and_are_refused_at_on
 }
 
 #[test]
+fn a_plan_that_is_submitted_leaves_the_queue_when_its_next_step_is_given() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
+    yard.plan("b", &[&yard.work("b1")]);
+    yard.world.ok(&["coordinator", "submit", "2026-01-05-b"]);
+    assert_eq!(yard.status()["submissions"][0]["task"], "2026-01-05-b");
+    yard.finish();
+    assert_eq!(yard.ran()[0], "b1", "what was asked for comes first");
+    assert_eq!(yard.status()["submissions"], json!([]));
+}
+
+#[test]
 fn blocked_work_is_open_again_when_a_person_asks_for_it_by_name() {
     let yard = Yard::new();
     let mended = yard.world.folder().join("mended");
