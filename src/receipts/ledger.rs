@@ -131,12 +131,17 @@ pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
     Ok((relative.to_owned(), crate::base::digest::sha256_reader(file)?))
 }
 
-/// What may be entered by hand: a file below `_report/`, where evidence lies and nothing is edited.
+/// Whether a file may be entered by hand: below `_report/`, where evidence lies and nothing is edited.
+pub fn is_place(path: &str) -> bool {
+    path.starts_with("_report/") && path != paths::LEDGER
+}
+
+/// Refuses what is no place of a receipt.
 ///
 /// # Errors
 /// `receipts.outside`: the next edit of anything else would fail every check of the ledger for good.
 pub fn check_place(path: &str, agent: &str) -> Result<()> {
-    if path.starts_with("_report/") && path != paths::LEDGER {
+    if is_place(path) {
         return Ok(());
     }
     let file = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("receipt");

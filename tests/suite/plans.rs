@@ -128,6 +128,8 @@ fn a_receipt_is_attached_only_when_it_can_be_shown() {
     std::os::unix::fs::symlink("/etc/hosts", world.repo.join("_report/link.txt")).unwrap();
     assert_eq!(code("_report/link.txt"), "file.not_regular");
     world.write("docs/untracked.md", "x");
+    world.write("_plans/2026-01-05-docs.md", "Why, which people go on editing");
+    assert_eq!(code("_plans/2026-01-05-docs.md"), "receipt.untracked");
     assert_eq!(code("docs/untracked.md"), "receipt.untracked");
     assert_eq!(world.read(PATH), PLAN);
 

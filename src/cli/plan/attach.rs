@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::hub::{Act, paths};
+use crate::hub::Act;
 use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::ledger;
 use crate::seats;
@@ -14,8 +14,8 @@ use crate::seats;
 /// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
 ///
 /// The receipt must be a regular file of the repository, and JSON must parse. One that git does not
-/// keep yet is entered into the ledger when it lies where teof commits (_report/, _bus/, _plans/), and
-/// refused elsewhere.
+/// keep yet is entered into the ledger when it lies in _report/, and refused elsewhere, where files are
+/// edited.
 ///
 /// With --json: {plan_id, path, step_id, receipt, entered}.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let path = store::locate(hub, &args.plan)?;
     let (receipt, sha256) = ledger::hashed(hub, &args.file)?;
     let mut found = evidence::look(&hub.root, &receipt, &super::tracked(hub)?);
-    let entered = found == Evidence::Untracked && paths::is_owned(&receipt);
+    let entered = found == Evidence::Untracked && ledger::is_place(&receipt);
     let agent = if entered { Some(seats::resolve(hub, args.agent.as_deref())?) } else { None };
     let mut writer = hub.lock("plan attach")?;
     let mut act = Act::new(format!("plan attach {} {}", store::id_of(&path), args.step));

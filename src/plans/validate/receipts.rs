@@ -42,7 +42,7 @@ fn receipt(at: String, path: &str, evidence: &dyn Fn(&str) -> Evidence, found: &
     match evidence(path) {
         Evidence::Tracked => {}
         Evidence::Untracked => {
-            let hint = "git add it, or enter it into the ledger: teof receipts add";
+            let hint = "git add it, or keep a copy in _report/ and enter that: teof receipts add";
             found.note(at, "receipt.untracked", format!("the receipt {name} is not tracked"), hint);
         }
         Evidence::Missing => {
