@@ -233,9 +233,15 @@ impl Standing {
                 .next("look at it: teof consent show")
                 .next("if you are the person to say so: teof consent grant"),
             None if flag.is_empty() => Refusal::unattended("consent.never", why),
-            None => Refusal::unattended("consent.refused", format!("the consent does not permit it: {why}"))
-                .because(format!("{flag} in {} says so", paths::CONSENT))
-                .next("what it permits: teof consent show"),
+            None => {
+                let refusal = Refusal::unattended("consent.refused", format!("the consent does not permit it: {why}"))
+                    .because(format!("{flag} in {} says so", paths::CONSENT));
+                match flag {
+                    "require_execute" => refusal.next("see what the last job says, then: teof consent grant"),
+                    "max_iterations" => refusal.next("to permit as many again: teof consent grant"),
+                    _ => refusal.next("what it permits: teof consent show"),
+                }
+            }
         };
         Err(refusal.with("flag", flag).into())
     }

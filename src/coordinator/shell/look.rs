@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reviews;
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, Stamp};
 use crate::bus::holds;
 use crate::conductor;
 use crate::conductor::candidate::{Taker, Work};
@@ -24,7 +24,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Vie
     let standing = consent::standing(hub)?;
     let cycle = Cycle {
         done: state.chosen_since_grant(),
-        idle: last_was_idle(state),
+        idle: last_was_idle(state, standing.grant.as_ref().map(|grant| grant.at)),
         attention: found.prerequisites.attention(),
         ci_failed: found.prerequisites.ci_failed(),
     };
@@ -105,14 +105,15 @@ fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
     Ok(seats)
 }
 
-/// The job that ended last executed nothing: its worker refused to begin.
-fn last_was_idle(state: &State) -> bool {
-    let over = state.jobs.iter().filter_map(|job| match job.phase {
-        Phase::Over { at, .. } => Some((at, job)),
+/// The job that came to something last executed nothing: its worker refused to begin. What was before a
+/// person's last grant is settled with it.
+fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
+    let ended = state.jobs.iter().filter_map(|job| match job.phase {
+        Phase::Over { at, .. } | Phase::Review { since: at } => Some((at, job)),
         _ => None,
     });
-    let last = over.max_by_key(|(at, _)| *at).map(|(_, job)| job);
-    last.and_then(|job| job.last.as_ref()).is_some_and(|last| last.verdict == Some(Verdict::Refused))
+    let last = ended.max_by_key(|(at, _)| *at).filter(|(at, _)| granted.is_none_or(|granted| *at > granted));
+    last.and_then(|(_, job)| job.last.as_ref()).is_some_and(|last| last.verdict == Some(Verdict::Refused))
 }
 
 /// A refusal in one line, with what to do.
@@ -121,4 +122,44 @@ fn words(error: &anyhow::Error) -> String {
     let reason = refusal.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let next = refusal.next.last().map(|next| format!(" ({next})")).unwrap_or_default();
     format!("{}{reason}{next}", refusal.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::state::{Ending, Job, Last};
+    use serde_json::json;
+
+    fn refused(at: i64) -> Job {
+        let at = Stamp::from_unix(at);
+        let job = json!({
+            "id": "j", "task": "T", "plan": null, "step": null, "origin": null, "title": "t", "source": "plan",
+            "seat": "a", "phase": {"is": "held"}, "epoch": null, "order": null, "run": 1, "failures": 0,
+            "interruptions": 0, "wish": null, "last": null, "chosen_at": at,
+        });
+        let last = Last {
+            run: "j.1".into(),
+            verdict: Some(Verdict::Refused),
+            reason: "no program".into(),
+            commit: None,
+            envelope: None,
+            bundle: None,
+            passes: 0,
+        };
+        let phase = Phase::Over { ending: Ending::Blocked, at };
+        Job { phase, last: Some(last), ..serde_json::from_value(job).unwrap() }
+    }
+
+    #[test]
+    fn a_job_that_could_not_begin_stops_choice_until_a_person_grants_again_or_another_one_runs() {
+        let at = |seconds| Some(Stamp::from_unix(seconds));
+        let mut state = State { jobs: vec![refused(100)], ..State::new() };
+        assert!(last_was_idle(&state, None) && last_was_idle(&state, at(50)));
+        assert!(!last_was_idle(&state, at(150)), "granted since");
+        let mut ran = refused(0);
+        ran.phase = Phase::Review { since: Stamp::from_unix(120) };
+        ran.last = ran.last.map(|last| Last { verdict: Some(Verdict::Succeeded), ..last });
+        state.jobs.push(ran);
+        assert!(!last_was_idle(&state, at(50)), "what waits for a person has run");
+    }
 }
