@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::base::{Refusal, Result, Stamp, files, names};
+use crate::base::{Refusal, Result, Stamp, names};
 use crate::bus::{Damaged, assignments, claims, holds};
 use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
@@ -209,21 +209,18 @@ impl Reading {
         Ok(())
     }
 
-    /// `queue/*.md`: the task is the name in capitals (the playbook: idle_pickup).
+    /// The entries of the queue.
     fn queue(&mut self, hub: &Hub) -> Result<()> {
-        for entry in std::fs::read_dir(hub.root.join("queue")).into_iter().flatten().flatten() {
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let Some(task) = name.strip_suffix(".md").map(str::to_uppercase).filter(|task| names::is_id(task)) else {
-                continue;
-            };
-            let path = format!("queue/{name}");
-            let text = files::read(&hub.path(&path)?, files::MAX_DOCUMENT);
-            let Some(text) = self.or_damaged(&path, text)?.flatten() else { continue };
-            let text = String::from_utf8_lossy(&text);
-            let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', '-']));
-            let row = self.row(&task, "queue");
-            if row.title.is_empty() {
-                row.title = first.unwrap_or_default().to_owned();
+        let folder = &hub.settings()?.sources.queue_folder;
+        for entry in requests::listed(hub, requests::QUEUE, folder)? {
+            match entry.wanted {
+                Ok(wanted) => {
+                    let row = self.row(&entry.task, "queue");
+                    if row.title.is_empty() {
+                        (row.title, row.priority) = (wanted.title, wanted.priority);
+                    }
+                }
+                Err(why) => self.damaged.push(Damaged { path: entry.link.to, why }),
             }
         }
         Ok(())

@@ -81,10 +81,19 @@ pub fn listed(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
             Ok(Some((task, wanted))) => (task, Ok(wanted)),
             Err(why) => (stem.to_owned(), Err(format!("{}: {why}", link.to))),
         };
-        let task = if names::is_id(&task) { task } else { link.to.clone() };
+        let task = if names::is_id(&task) { known_as(hub, kind, task) } else { link.to.clone() };
         Some(Entry { link, task, position, wanted })
     });
     Ok(entries.collect())
+}
+
+/// The name that a task goes by. The playbook's tools call an entry of the queue by its stem in capitals: where
+/// they have claimed or assigned one so, it is that, so that nobody takes it under another name.
+fn known_as(hub: &Hub, kind: &str, task: String) -> String {
+    let capitals = task.to_uppercase();
+    let there = |path: String| hub.path(&path).is_ok_and(|path| path.is_file());
+    let taken = kind == QUEUE && (there(paths::claim(&capitals)) || there(paths::assignment(&capitals)));
+    if taken { capitals } else { task }
 }
 
 /// A file's text; the error says in words why it cannot be used.

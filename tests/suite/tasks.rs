@@ -1,6 +1,6 @@
 //! Slips of an agent: tasks that nothing knows, writes without a claim, evidence that is not there.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::World;
 
@@ -37,6 +37,19 @@ fn a_task_that_nothing_knows_is_taken_and_given_with_a_word() {
     let next = given.stderr.lines().find(|line| line.contains("teof task add")).unwrap();
     world.follow(&format!("next: {}", next.rsplit_once(": ").unwrap().1));
     assert!(world.read("_plans/next-development.todo.json").contains("KNOWN-3"));
+}
+
+#[test]
+fn an_entry_of_the_queue_goes_by_one_name() {
+    let world = world();
+    world.write("queue/041-clock.md", "# Mend the clock\nCoordinate: S6:L5\n");
+    world.write("queue/042-bell.md", "# Mend the bell\n");
+    world.write("_bus/assignments/042-BELL.json", "{\"task_id\": \"042-BELL\", \"engineer\": \"codex-2\"}\n");
+    let rows = world.json(&["task", "list"]);
+    let known = |id: &str| rows["tasks"].as_array().unwrap().iter().find(|row| row["task_id"] == id).cloned();
+    assert_eq!(known("041-clock").unwrap()["title"], "Mend the clock", "as the coordinator calls it: {rows}");
+    assert!(known("041-CLOCK").is_none() && known("042-bell").is_none(), "{rows}");
+    assert_eq!(known("042-BELL").unwrap()["sources"], json!(["queue", "assignment"]), "as it was assigned: {rows}");
 }
 
 /// They said `bus claim`, which is refused for what is assigned to nobody.

@@ -36,10 +36,16 @@ fn open_item(hub: &Hub, task: &str) -> Result<bool> {
         return Ok(false);
     }
     trust::require_person("open blocked work again")?;
+    let plan = backlog::read(hub)?.item(task).and_then(|item| item.plan().map(str::to_owned));
     let mut writer = hub.lock("coordinator submit")?;
     let mut act = Act::new(format!("open {task} again"));
     backlog::reopen(&writer, &mut act, task)?;
     writer.perform(act)?;
+    drop(writer);
+    // Its plan is where it was blocked.
+    if let Some(plan) = plan.filter(|plan| plans::find(hub, plan).is_ok()) {
+        open_step(hub, &plan, None)?;
+    }
     Ok(true)
 }
 

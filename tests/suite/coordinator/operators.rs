@@ -158,10 +158,16 @@ fn blocked_work_is_open_again_when_a_person_asks_for_it_by_name() {
     yard.finish();
     assert_eq!(yard.step("2026-01-05-a", "S1")["status"], "done");
 
-    let items = r#"{"version": 1, "owner": "m", "items": [{"id": "I-1", "title": "t", "status": "blocked"}]}"#;
-    yard.world.write("_plans/next-development.todo.json", items);
+    // An item is blocked with the step of its plan.
+    yard.plan("b", &["echo x > teof.toml"]);
+    yard.finish();
+    assert_eq!(yard.step("2026-01-05-b", "S1")["status"], "blocked");
+    let item = r#"{"id": "I-1", "title": "t", "status": "blocked", "plan_suggestion": "2026-01-05-b"}"#;
+    let items = format!(r#"{{"version": 1, "owner": "m", "items": [{item}]}}"#);
+    yard.world.write("_plans/next-development.todo.json", &items);
     yard.world.ok(&["coordinator", "submit", "I-1"]);
     assert_eq!(yard.world.read_json("_plans/next-development.todo.json")["items"][0]["status"], "pending");
+    assert_eq!(yard.step("2026-01-05-b", "S1")["status"], "in_progress");
 }
 
 #[test]
