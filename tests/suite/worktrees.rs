@@ -374,6 +374,30 @@ fn what_is_not_teofs_is_never_touched() {
 }
 
 #[test]
+fn what_others_have_inside_a_finished_worktree_does_not_go_with_it() {
+    let grove = Grove::new();
+    fs::write(grove.world.repo.join(".git/info/exclude"), ".worktrees/\nvendor/\n").unwrap();
+    let first = grove.finished("job-1");
+    grove.persons(&first.join(".worktrees/mine"), "feature/c");
+    let second = grove.finished("job-2");
+    // Another repository's worktree, at a path that git ignores.
+    let other = grove.world.folder().join("other");
+    let at = |path: &Path| path.to_str().unwrap().to_owned();
+    grove.world.git(&["clone", "-q", &at(&grove.world.repo), &at(&other)]);
+    grove.world.git_in(&other, &["worktree", "add", "-q", "--detach", &at(&second.join("vendor/tool"))]);
+    let third = grove.finished("job-3");
+    fs::remove_file(third.join(".git")).unwrap();
+    grove.world.git_in(&third, &["init", "-q"]);
+    for _ in 0..2 {
+        let cleaned = grove.clean(&["--all-finished"]);
+        assert_eq!(removed(&cleaned), Vec::<String>::new(), "{cleaned:#}");
+    }
+    assert!(first.join(".worktrees/mine/src/code.txt").exists() && second.join("vendor/tool/src/code.txt").exists());
+    assert!(third.join(".git/HEAD").exists());
+    assert_eq!(grove.row(&first).unwrap()["state"], "kept");
+}
+
+#[test]
 fn the_newest_finished_worktrees_are_kept() {
     let grove = Grove::new();
     grove.settings("[worktrees]\nkeep = 2\n");

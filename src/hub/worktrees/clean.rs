@@ -15,7 +15,7 @@ use git2::Repository;
 use serde::Serialize;
 
 use super::seen::{Seen, Whose, seen};
-use super::{WAIT, home, registry};
+use super::{WAIT, home, inside, registry};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
 use crate::hub::checkpoint::{Parked, Workshop};
@@ -144,7 +144,7 @@ fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
     match found.whose {
         Whose::Hub => return Err("it is the hub".into()),
         Whose::Others => return Err("it is not teof's".into()),
-        Whose::Kept => return Err("left to a person: it holds work that no commit can hold".into()),
+        Whose::Kept => return Err("left to a person: it holds what no commit can hold, or what is not teof's".into()),
         Whose::Ours => {}
     }
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -165,6 +165,12 @@ fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
 
 /// Parks, renames, deletes. The refs that keep what was not on the branch.
 fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
+    if found.is_there()
+        && let Err(e) = inside::nothing_foreign(hub, &found.root, &found.git_dir)
+    {
+        leave(found)?;
+        return Err(e);
+    }
     let kept = if found.is_there() { keep_work(hub, found)? } else { Vec::new() };
     let name = found.git_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (aside, record) = (found.root.with_file_name(format!("{ASIDE}{name}")), hub.local(REMOVED).join(&name));
@@ -179,6 +185,12 @@ fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
     fs::rename(&found.git_dir, &record).map_err(|e| files::io_refusal(e, "move", &found.git_dir))?;
     delete_both(&aside, &record)?;
     Ok(kept)
+}
+
+/// From now on it is a person's to deal with.
+fn leave(found: &Seen) -> Result<()> {
+    let reason = registry::kept(found.job.as_deref().unwrap_or_default(), found.run.as_deref().unwrap_or("unknown"));
+    files::replace(&found.git_dir.join("locked"), reason.as_bytes())
 }
 
 /// Everything that is on no branch: commits under a HEAD that names none, and what is uncommitted.
@@ -202,8 +214,7 @@ fn keep_work(hub: &Hub, found: &Seen) -> Result<Vec<String>> {
         Parked::Nothing => {}
         Parked::Under(name) => kept.push(name),
         Parked::Impossible(why) => {
-            let reason = registry::kept(found.job.as_deref().unwrap_or_default(), run);
-            files::replace(&found.git_dir.join("locked"), reason.as_bytes())?;
+            leave(found)?;
             return Err(why.into());
         }
     }

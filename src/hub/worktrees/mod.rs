@@ -6,6 +6,7 @@
 
 mod branch;
 pub mod clean;
+mod inside;
 pub mod note;
 mod prepare;
 pub mod ready;

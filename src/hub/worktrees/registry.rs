@@ -116,7 +116,7 @@ fn replaced(git_dir: &Path, root: &Path) -> Option<&'static str> {
     }
 }
 
-fn leads_to(root: &Path, git_dir: &Path) -> bool {
+pub fn leads_to(root: &Path, git_dir: &Path) -> bool {
     let dot_git = root.join(".git");
     let linked = match fs::symlink_metadata(&dot_git) {
         Ok(found) if found.is_dir() => Some(dot_git),

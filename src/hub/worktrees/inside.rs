@@ -1,0 +1,72 @@
+//! What lies in a worktree's folder and is not the worktree's: it must not go with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::registry;
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+
+/// A folder with more entries than this is left to a person.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// Refuses to let a worktree's folder go that holds another worktree (of any repository), something that is
+/// mounted there, or a repository of its own in the place of its link.
+///
+/// # Errors
+/// `worktree.holds_others`, with what it is.
+pub fn nothing_foreign(hub: &Hub, root: &Path, git_dir: &Path) -> Result<()> {
+    let refuse = |what: &str, path: &Path| {
+        Err(Refusal::guard("worktree.holds_others", format!("{what} ({})", path.display()))
+            .because("it would be deleted with the folder, and it is not teof's")
+            .next(format!("take it out of {}; then: git worktree unlock, git worktree remove", root.display()))
+            .into())
+    };
+    let below = |path: &Path| path != root && path.starts_with(root);
+    let registered = registry::all(&hub.common_dir).into_iter().map(|known| known.root);
+    if let Some(path) = registered.chain([hub.root.clone()]).find(|path| below(path)) {
+        return refuse("another worktree lies in it", &path);
+    }
+    if let Some(path) = mounts().into_iter().find(|path| path.starts_with(root)) {
+        return refuse("something is mounted in it", &path);
+    }
+    if fs::symlink_metadata(root.join(".git")).is_ok() && !registry::leads_to(root, git_dir) {
+        return refuse("its .git is not the one that it was made with", &root.join(".git"));
+    }
+    match linked_below(root) {
+        Some(path) => refuse("a worktree or submodule of another repository lies in it", &path),
+        None => Ok(()),
+    }
+}
+
+/// The first `.git` file below: the link of somebody's worktree or submodule, also where git ignores it.
+fn linked_below(root: &Path) -> Option<PathBuf> {
+    let (mut folders, mut seen) = (vec![root.to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            seen += 1;
+            let Ok(kind) = entry.file_type() else { continue };
+            if seen > MAX_ENTRIES || (kind.is_file() && entry.file_name() == ".git" && folder != root) {
+                return Some(entry.path());
+            }
+            if kind.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    None
+}
+
+/// Where something is mounted, as far as this system says so (Linux).
+fn mounts() -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let point = |line: &str| Some(PathBuf::from(unescaped(line.split(' ').nth(4)?)));
+    text.lines().filter_map(point).collect()
+}
+
+/// A space is `\040` there.
+fn unescaped(field: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(field.to_owned(), |text, (code, plain)| text.replace(code, plain))
+}
