@@ -6,7 +6,7 @@ use super::claim::{self, Done, assigned_to};
 use super::frame::{self, Answer, Call};
 use super::tasks;
 use crate::base::Result;
-use crate::bus::{assignments, holds};
+use crate::bus::{assignments, claim_rules, claims, holds};
 use crate::hub::{self, Act, Hub, Writer};
 
 /// Picks a task up for the author of the request.
@@ -31,6 +31,12 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Re
     holds::check(writer.hub(), task, "pickup")?;
     match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
         Some(engineer) if engineer != author.agent => {
+            // Who was faster has it: that is a claim, and told as any other is.
+            if let Some(claim) = claims::load(writer.hub(), task)?.map(|found| found.claim(writer.hub())).transpose()?
+                && claim.status.is_live()
+            {
+                return Err(claim_rules::held(&claim, writer.hub().now()).into());
+            }
             let manager = assignment.as_ref().and_then(|assignment| assignment.manager());
             Err(assigned_to(task, engineer, manager).into())
         }

@@ -415,6 +415,8 @@ fn a_task_is_picked_up_in_one_step() {
     assert!(slip["message"].as_str().unwrap().contains("critical, high, medium, low"), "{slip}");
     assert_eq!(refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"])["code"], "claim.assigned");
     assert_eq!(ok(&world, "codex-2", &["task", "pickup", "QUEUE-003"])["claim"]["epoch"], 1);
+    let late = refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"]);
+    assert_eq!((&late["code"], &late["exit"], &late["epoch"]), (&json!("claim.held"), &json!(3), &json!(1)), "{late}");
     assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next", "--lease", "1h"])["claim"]["task_id"], "QUEUE-002");
     assert_eq!(world.read_json("_bus/assignments/QUEUE-002.json")["engineer"], "codex-1");
     world.write(
