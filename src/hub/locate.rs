@@ -71,7 +71,8 @@ impl Worktree {
     /// The branch that HEAD names, read as a file; `None` when detached or unreadable.
     pub fn branch(&self) -> Option<String> {
         let head = fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
-        head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+        // Git takes any blanks there.
+        head.trim().strip_prefix("ref:")?.trim_start().strip_prefix("refs/heads/").map(str::to_owned)
     }
 
     /// The operation that git has begun here and not finished.

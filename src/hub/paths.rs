@@ -27,9 +27,14 @@ pub fn is_owned(relative: &str) -> bool {
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whether a path is part of the record: in a folder that teof owns, or the log of approvals.
+/// Whether a path is part of the record: in a folder that teof owns, or the log of approvals. A file in the
+/// place of the log's folder would keep it from being written.
 pub fn is_record(relative: &str) -> bool {
-    is_owned(relative) || relative == MEMORY
+    let in_its_place = MEMORY.split_once('/').is_some_and(|(folder, _)| relative == folder);
+    is_owned(relative)
+        || in_its_place
+        || relative == MEMORY
+        || relative.strip_prefix(MEMORY).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether a path is a sealed part of the event log.

@@ -64,7 +64,8 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     if merge::tip(repo, step.branch)? != step.from {
         return Err(moved(step.branch).into());
     }
-    let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let git =
+        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
     let mut command = git.command();
     // Ctrl-C ends us and not git in the middle of its checkout: the next approval finds the merge.
     command
@@ -98,7 +99,7 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
 /// Git moves what is checked out: somebody may have switched to another branch a moment before. That one is put
 /// back; gives back where it was.
 fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oid>> {
-    let repo = Repository::open(&worktree.root).context("open the worktree")?;
+    let repo = Repository::open(&worktree.git_dir).context("open the worktree")?;
     let reflog = repo.reflog("HEAD")?;
     let Some(last) = reflog.get(0).filter(|last| last.id_new() == step.to) else { return Ok(None) };
     let ours = format!("teof: {}", step.what);
@@ -113,7 +114,7 @@ fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oi
 /// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
 fn is_movable(worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
     let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
-    let output = Git::at(&worktree.root).output(&["update-ref", &reference, &from, &from])?;
+    let output = Git::named(&worktree.root, &worktree.git_dir).output(&["update-ref", &reference, &from, &from])?;
     if output.status.success() || merge::tip(repo, step.branch)? != step.from {
         return Ok(());
     }
@@ -132,7 +133,15 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
         return Err(busy(worktree, branch, operation).into());
     }
-    let mut found: Vec<_> = all.into_iter().filter(|worktree| worktree.branch().as_deref() == Some(branch)).collect();
+    let mut found: Vec<_> = all.into_iter().filter(|worktree| leads_to(worktree, branch)).collect();
+    if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir()) {
+        let root = away.root.display();
+        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which is not there"))
+            .because("its files could not follow the merge, and the next commit there would undo it")
+            .next("bring the folder back, or tell git where it is: git worktree repair <folder>")
+            .next("if it is gone for good: git worktree prune")
+            .into());
+    }
     if found.len() > 1 {
         let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
         return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
@@ -143,9 +152,25 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     Ok(found.pop())
 }
 
-/// Every worktree of the repository whose folder is there.
+/// Whether HEAD there is the branch, by its name or by another name for it.
+fn leads_to(worktree: &Worktree, branch: &str) -> bool {
+    let (wanted, repo) = (format!("refs/heads/{branch}"), Repository::open(&worktree.common_dir).ok());
+    let mut name = worktree.branch().map(|name| format!("refs/heads/{name}"));
+    // As deep as git follows them.
+    for _ in 0..5 {
+        let Some(at) = name.filter(|name| *name != wanted) else { break };
+        let found = repo.as_ref().and_then(|repo| repo.find_reference(&at).ok());
+        name = found.and_then(|found| found.symbolic_target().ok().flatten().map(str::to_owned));
+        if name.as_ref() == Some(&wanted) {
+            return true;
+        }
+    }
+    worktree.branch().as_deref() == Some(branch)
+}
+
+/// Every worktree of the repository, whether its folder is there or not.
 fn worktrees(hub: &Hub) -> Vec<Worktree> {
-    let linked = worktrees::linked(&hub.common_dir).into_iter().filter(|worktree| worktree.root.is_dir());
+    let linked = worktrees::linked(&hub.common_dir);
     let mut found: Vec<Worktree> = Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect();
     // A git directory that lies elsewhere (a submodule's, a separate one) has its main worktree nowhere near.
     let named = Repository::open(&hub.common_dir).ok().and_then(|repo| repo.workdir().map(Path::to_owned));
@@ -211,7 +236,8 @@ fn in_the_way(
     step: Move,
     changed: &[String],
 ) -> Result<Vec<(String, &'static str)>> {
-    let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let git =
+        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
     let touched: BTreeSet<&str> = changed.iter().map(String::as_str).collect();
     let mut found = Vec::new();
     let status = git.run(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"])?;

@@ -1,6 +1,8 @@
 //! What must hold before anything is merged: the work is what was reviewed, nobody holds it up, and the
 //! record is whole.
 
+use std::fs;
+
 use git2::{Oid, Repository};
 use serde_json::json;
 
@@ -90,8 +92,28 @@ pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
     Ok(bundle.tests.iter().map(|test| test.command.clone()).collect())
 }
 
-/// Whether `bus verify` and the full preflight find nothing wrong.
+/// Whether a decision could be written: asked before anything moves, which could not be taken back.
+fn writable(hub: &Hub) -> Result<()> {
+    let reviews = format!("{}/reviews/x.json", paths::agent(&hub.settings()?.coordinator.manager));
+    for path in [paths::MEMORY, &reviews] {
+        hub.path(path)?;
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], true));
+        for (at, folder) in folders.chain([(path, false)]) {
+            let found = fs::symlink_metadata(hub.path(at)?);
+            if found.is_ok_and(|meta| if folder { !meta.is_dir() } else { !meta.is_file() }) {
+                return Err(Refusal::guard("review.record", format!("{at} stands in the way of the record"))
+                    .because("what is decided is written there")
+                    .next(format!("see what it is, and move it: {at}"))
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether `bus verify` and the full preflight find nothing wrong, and a decision could be written.
 pub fn record(hub: &Hub) -> Result<()> {
+    writable(hub)?;
     let verified = ops::verify::verify(hub, None)?;
     let base = match hub.branch() {
         Some(branch) => Some(Base::find(&hub.worktree(), &format!("refs/heads/{branch}"))?),

@@ -77,14 +77,15 @@ pub fn settle(hub: &Hub) -> Result<()> {
 /// # Errors
 /// When files cannot be read or written.
 pub fn take_back(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> Result<()> {
-    let git = Git::at(&worktree.root).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let git =
+        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
     // The index was written: git goes back by itself, and keeps what is otherwise.
     if let Err(e) = git.run(&["read-tree", "-m", "-u", &to.to_string(), &from.to_string()]) {
         tracing::debug!("git does not go back: {e:#}");
     }
     // It was not: files are as the merge has them, and the index does not know.
     let (before, after) = (repo.find_commit(from)?.tree()?, repo.find_commit(to)?.tree()?);
-    let index = Repository::open(&worktree.root).context("open the worktree")?.index()?;
+    let index = Repository::open(&worktree.git_dir).context("open the worktree")?.index()?;
     let mut written = Vec::new();
     for path in merge::changed(repo, from, to)? {
         let path = Path::new(&path);

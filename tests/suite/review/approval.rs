@@ -253,3 +253,18 @@ fn what_the_work_stands_on_does_not_come_in_with_it() {
     assert!(refused["reason"].to_string().contains(&desk.base), "{refused}");
     assert!(!desk.world.exists("src/secret.txt"));
 }
+
+#[test]
+fn nothing_moves_when_no_decision_could_be_written() {
+    let mut desk = Desk::new();
+    desk.commit = desk.work(&[("memory", "notes\n")]);
+    desk.bundle(&[]);
+    assert_eq!(desk.refused()["code"], "review.not_mergeable", "it would lie in the log's place");
+    let desk = Desk::new();
+    desk.world.write("memory", "a person's\n");
+    let refused = desk.refused();
+    assert_eq!(refused["code"], "review.record", "{refused}");
+    assert_eq!(desk.main(), desk.base);
+    fs::remove_file(desk.world.repo.join("memory")).unwrap();
+    desk.merged();
+}

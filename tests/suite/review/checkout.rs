@@ -279,3 +279,29 @@ fn whoever_switches_while_the_target_moves_keeps_their_branch_where_it_was() {
     desk.world.git(&["switch", "-q", "main"]);
     desk.merged();
 }
+
+#[test]
+fn a_target_in_a_worktree_that_is_away_or_under_another_name_does_not_move_alone() {
+    let mut desk = Desk::new();
+    desk.world.git(&["branch", "release"]);
+    desk.plan = json!({"target_branch": "release"});
+    desk.bundle(&[]);
+    let linked = desk.world.folder().join("linked");
+    let at = linked.to_str().unwrap();
+    desk.world.git(&["symbolic-ref", "refs/heads/alias", "refs/heads/release"]);
+    desk.world.git(&["worktree", "add", "-q", "--no-checkout", "--detach", at]);
+    desk.world.git_in(&linked, &["symbolic-ref", "HEAD", "refs/heads/alias"]);
+    desk.world.git_in(&linked, &["reset", "-q", "--hard"]);
+    let moved = desk.world.folder().join("moved");
+    fs::rename(&linked, &moved).unwrap();
+    let refused = desk.refused();
+    assert_eq!((&refused["code"], desk.tip("release")), (&json!("target.away"), Some(desk.base.clone())), "{refused}");
+    // A folder that lies in the hub and has lost its link is not the hub.
+    fs::create_dir_all(&linked).unwrap();
+    desk.refused();
+    assert_eq!(desk.tip("release"), Some(desk.base.clone()));
+    fs::remove_dir(&linked).unwrap();
+    fs::rename(&moved, &linked).unwrap();
+    desk.merged();
+    assert_eq!(fs::read_to_string(linked.join("src/new.txt")).unwrap(), "new\n", "its files follow");
+}
