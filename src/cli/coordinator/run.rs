@@ -8,6 +8,7 @@ use crate::base::{Exit, Result, text};
 use crate::cli::App;
 use crate::coordinator::input::Leave;
 use crate::coordinator::shell::{self, Options, Preview, Progress};
+use crate::coordinator::store;
 use crate::guard::consent::{self, Action, Actor};
 use crate::hub::Hub;
 
@@ -59,11 +60,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Leave::Blind => ("blind", Exit::Fault),
     };
     let last = match leave {
-        Leave::Idle => "nothing is left to do",
-        Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run",
-        Leave::Breaker => "the breaker is open; see why: teof coordinator status",
-        Leave::NoConsent => "nothing more is consented to",
-        Leave::Blind => "the record cannot be read",
+        Leave::Idle => idle(hub, args.max_jobs.is_some()),
+        Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run".into(),
+        Leave::Breaker => "the breaker is open; see why: teof coordinator status".into(),
+        Leave::NoConsent => "nothing more is consented to".into(),
+        Leave::Blind => "the record cannot be read".into(),
     };
     let obstacle = match leave {
         Leave::NoConsent => shell::preview(hub, options).ok().and_then(|found| found.obstacle),
@@ -71,12 +72,29 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     say(match obstacle {
         Some(why) => text::safe(&format!("nothing more is started: {why}")),
-        None => last.to_owned(),
+        None => last,
     });
     if app.json() {
         app.result(&json!({ "left": word }), String::new);
     }
     Ok(ExitCode::from(exit as u8))
+}
+
+/// Whether nothing is left to do, or nothing can be done now.
+fn idle(hub: &Hub, bounded: bool) -> String {
+    let state = store::load(hub).unwrap_or_default();
+    let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
+    let waits = [
+        (reviews, "waiting for a person (teof review list)"),
+        (state.submissions.len(), "submitted and not begun"),
+        (state.cooling.len(), "that could not be given, to be tried again later"),
+    ];
+    let mut waits: Vec<_> = waits.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    waits.extend(bounded.then(|| "--max-jobs says how many begin".to_owned()));
+    match waits.is_empty() {
+        true => "nothing is left to do".into(),
+        false => format!("nothing more begins now: {}; why: teof coordinator explain", waits.join(", ")),
+    }
 }
 
 /// One line of progress: time, run, step, seat, and what happened.
