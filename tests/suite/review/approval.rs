@@ -102,6 +102,15 @@ fn tests_that_fail_on_the_merged_tree_stop_the_merge() {
 }
 
 #[test]
+fn tests_that_break_the_record_stop_the_merge() {
+    let mut desk = Desk::new();
+    let log = desk.world.repo.join("_bus/events/events.jsonl");
+    desk.bundle(&[&format!("echo broken >> '{}'", log.display())]);
+    let refused = desk.refused();
+    assert_eq!((&refused["code"], desk.main()), (&json!("review.record"), desk.base.clone()), "{refused}");
+}
+
+#[test]
 fn what_was_altered_since_it_was_written_is_neither_merged_nor_run() {
     let desk = Desk::tested(&["true"]);
     let text = desk.world.read(&desk.path);
