@@ -132,7 +132,7 @@ fn operators_words_count_at_once_while_no_coordinator_runs_and_are_refused_at_on
 
 #[test]
 fn a_plan_that_is_submitted_leaves_the_queue_when_its_next_step_is_given() {
-    let yard = Yard::new();
+    let yard = Yard::with("concurrency = 1\n");
     yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
     yard.plan("b", &[&yard.work("b1")]);
     yard.world.ok(&["coordinator", "submit", "2026-01-05-b"]);
