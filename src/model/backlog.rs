@@ -162,7 +162,8 @@ pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
     }
 }
 
-/// Opens an item again whose result was reverted: the one way back from done. Its history stays.
+/// Opens an item again whose result was reverted (the one way back from done), or that was blocked. Its history
+/// stays.
 pub fn reopen(document: &mut Document, id: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let Some(item) =

@@ -6,12 +6,8 @@ use crate::base::text;
 use crate::guard::{Finding, glob};
 use crate::hub::paths;
 
-/// What no worker changes: git's own files, the record, the sources of work, and what grants power.
-const DENIED: [&str; 8] = [
-    "/_bus/",
-    "/_plans/",
-    "/_report/",
-    "/memory/log.jsonl",
+/// What no worker changes besides git's own files and the record: the sources of work, and what grants power.
+const DENIED: [&str; 4] = [
     "/vault/",
     "/AGENT_MANIFEST*.json",
     "/docs/automation/autonomy-consent.json",
@@ -104,7 +100,7 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         let mut find = |finding: Finding| findings.push(finding);
         if is_git_dir(path) {
             find(Finding::high("path.denied", path, "this path is git's own").hint(TAKE_BACK));
-        } else if paths::is_record(path) {
+        } else if paths::is_record(&path.to_lowercase()) {
             find(Finding::high("path.denied", path, "no worker changes the record").hint(TAKE_BACK));
         } else if let Some(rule) = glob::first_cover(&built_in, path) {
             find(Finding::high("path.denied", path, format!("no worker changes {}", rule.as_str())).hint(TAKE_BACK));
