@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use git2::{Index, ObjectType, Repository, TreeWalkMode, TreeWalkResult};
+use git2::{Index, ObjectType, Repository};
 
 use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
@@ -34,12 +34,7 @@ impl Tree {
             tracked.extend(index.iter().filter_map(|entry| String::from_utf8(entry.path).ok()));
         }
         if let Some(tree) = head(&repo, worktree) {
-            tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
-                if let (Ok(name), Some(ObjectType::Blob)) = (entry.name(), entry.kind()) {
-                    tracked.insert(format!("{folder}{name}"));
-                }
-                TreeWalkResult::Ok
-            })?;
+            collect(&repo, &tree, "", &mut tracked)?;
         }
         tracked.extend(awaiting_commit(&repo, worktree));
         Ok(Tree { root: worktree.root.clone(), tracked })
@@ -192,6 +187,21 @@ fn open(worktree: &Worktree) -> Result<Repository> {
     // The common dir, so that nothing depends on how the worktree is linked to it.
     Repository::open_bare(&worktree.common_dir)
         .with_context(|| format!("open the repository {}", worktree.common_dir.display()))
+}
+
+/// The files of a tree. What has a name that is no text is passed over: the record has none such.
+fn collect(repo: &Repository, tree: &git2::Tree, folder: &str, files: &mut HashSet<String>) -> Result<()> {
+    for entry in tree {
+        let Ok(name) = entry.name() else { continue };
+        match entry.kind() {
+            Some(ObjectType::Blob) => drop(files.insert(format!("{folder}{name}"))),
+            Some(ObjectType::Tree) => {
+                collect(repo, &repo.find_tree(entry.id())?, &format!("{folder}{name}/"), files)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The tree of the worktree's HEAD; `None` before the first commit.
