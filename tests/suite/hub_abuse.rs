@@ -144,7 +144,7 @@ fn agents_write_while_people_switch_merge_rebase_and_commit() {
             if world.git(&["branch", "--show-current"]) != "main" {
                 // A rebase that found the index locked may have left too little to go back by.
                 git(&world, &["rebase", "--quit"]);
-                world.git(&["switch", "-q", "-f", "main"]);
+                world.git(&["switch", "-q", "-m", "main"]);
             }
             assert_eq!(world.git(&["branch", "--show-current"]), "main", "{task}");
             // Git may have written a file from before a line that came meanwhile: that is seen, and brought back.

@@ -90,6 +90,27 @@ fn the_log_of_approvals_is_committed_and_nothing_else_of_its_folder() {
 }
 
 #[test]
+fn a_log_that_lost_committed_lines_is_not_committed_however_long_it_is() {
+    let world = world();
+    let event = |summary: &str| {
+        let args = ["bus", "event", "--event", "observation", "--summary", summary, "--agent", "a"];
+        world.json(&args)["written"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let lost = event("the one that goes");
+    assert_eq!(commit(&world), "committed");
+    event("the one that stays");
+    // As a merge of git's can leave it: a committed line is gone, others stand there twice.
+    let log = world.read("_bus/events/events.jsonl");
+    let kept: Vec<_> = log.lines().filter(|line| !line.contains(&lost)).collect();
+    world.write("_bus/events/events.jsonl", &format!("{0}\n{0}\n", kept.join("\n")));
+    let refused = world.refused(&["bus", "commit"]);
+    assert_eq!(refused["code"], "record.behind", "{refused}");
+    world.ok(&["bus", "restore"]);
+    assert_eq!(commit(&world), "committed");
+    assert_eq!(world.git(&["show", "HEAD:_bus/events/events.jsonl"]).matches(&format!("\"id\":\"{lost}\"")).count(), 1);
+}
+
+#[test]
 fn names_that_are_no_text_are_nobodys_to_change() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
@@ -110,6 +131,7 @@ fn names_that_are_no_text_are_nobodys_to_change() {
     assert!(changed.iter().all(|name| teof::hub::paths::is_record(name)), "{changed:?}");
     assert_eq!(world.git(&["status", "--porcelain"]), "");
     world.git(&["fsck", "--strict"]);
+    world.ok(&["preflight", "full"]);
 }
 
 #[test]

@@ -111,6 +111,36 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// The lines of the base's logs that are gone and that `bus restore` brings back, as far as `changed` paths can have lost them: cheap when what is
+/// only appended to only grew.
+///
+/// # Errors
+/// When the tree or the base cannot be read.
+pub fn lost(tree: &Tree, base: &Base, changed: &[String]) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for folder in [paths::EVENTS_FOLDER, paths::MESSAGES, paths::LEDGER] {
+        let of_it: Vec<_> = changed.iter().filter(|path| is_log_of(path, folder)).collect();
+        let read = |path: &String| Ok(base.read(path)?.map(|bytes| (path.clone(), bytes)));
+        let before = of_it.iter().filter_map(|path| read(path).transpose()).collect::<Result<Vec<_>>>()?;
+        let now: Vec<_> = of_it.iter().filter_map(|path| tree.read_log(path).ok().flatten()).collect();
+        if appended::lost(&before, &now).is_empty() {
+            continue;
+        }
+        // They may stand in a log that did not change.
+        let others = base.files(folder, ".jsonl")?;
+        let others = others.iter().filter(|path| !changed.contains(path));
+        let now =
+            now.into_iter().chain(others.filter_map(|path| tree.read_log(path).ok().flatten())).collect::<Vec<_>>();
+        found.extend(appended::lost(&before, &now));
+    }
+    Ok(found)
+}
+
+fn is_log_of(path: &str, folder: &str) -> bool {
+    let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    path == folder || inside.is_some_and(|name| name.ends_with(".jsonl") && !name.contains('/'))
+}
+
 type Logs = (Vec<(String, Vec<u8>)>, Vec<Vec<u8>>);
 
 /// Reads every log of a folder; gives back the base's logs and ours, when there is a base. A sealed log

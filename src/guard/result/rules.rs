@@ -7,12 +7,7 @@ use crate::guard::{Finding, glob};
 use crate::hub::paths;
 
 /// What no worker changes besides git's own files and the record: the sources of work, and what grants power.
-const DENIED: [&str; 4] = [
-    "/vault/",
-    "/AGENT_MANIFEST*.json",
-    "/docs/automation/autonomy-consent.json",
-    "/teof.toml",
-];
+const DENIED: [&str; 4] = ["/vault/", "/AGENT_MANIFEST*.json", "/docs/automation/autonomy-consent.json", "/teof.toml"];
 
 /// What decides how a change is seen, built or judged: a person looks at it.
 const PROTECTED: [&str; 65] = [
