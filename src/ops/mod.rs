@@ -4,6 +4,7 @@
 //! Each act is checked whole before it is written whole. Nothing here prints or chooses work.
 
 pub mod add;
+mod append_only;
 pub mod assign;
 pub mod boot;
 pub mod claim;

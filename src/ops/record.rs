@@ -17,10 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::Context;
-use serde_json::json;
 
-use crate::base::{Refusal, Result, files};
-use crate::guard::preflight::{self, Base, Tree};
+use super::append_only;
+use crate::base::{Result, files};
 use crate::hub::git::{self, Git};
 use crate::hub::{Hub, Writer, paths};
 
@@ -105,7 +104,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
         None => return Ok(Some(Recorded::Skipped("the index holds unmerged files".to_owned()))),
     };
     if Some(&tree) != head.tree.as_ref() {
-        keeps_all(hub, &head, &tree)?;
+        if let (Some(commit), Some(before)) = (&head.commit, &head.tree) {
+            append_only::check(hub, commit, before, &tree)?;
+        }
         let commit = write_commit(hub, &tree, &head)?;
         let Some(_lock) = IndexLock::take(hub)? else { return Ok(None) };
         // From here on no other git process changes index or HEAD.
@@ -121,24 +122,6 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     }
     committed(hub, &names)?;
     Ok(Some(Recorded::Clean))
-}
-
-/// Refuses to commit a log without lines that its last commit has: git's own merges and checkouts can write a file
-/// from before, and be long enough to hide it.
-fn keeps_all(hub: &Hub, head: &Head, tree: &str) -> Result<()> {
-    let (Some(commit), Some(before)) = (&head.commit, &head.tree) else { return Ok(()) };
-    let changed = hub.git().run(&["diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree])?;
-    let changed: Vec<String> = changed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-    let worktree = hub.worktree();
-    let lost = preflight::lost(&Tree::open(&worktree)?, &Base::find(&worktree, commit)?, &changed)?;
-    let Some(first) = lost.first() else { return Ok(()) };
-    let path = first.path.as_deref().unwrap_or_default();
-    Err(Refusal::guard("record.behind", "the record in the hub lacks lines that are committed")
-        .because(format!("{path}: {}", first.message))
-        .next("bring them back: teof bus restore")
-        .next("if somebody took them out on purpose, that is a person's commit: git commit")
-        .with("findings", json!(lost))
-        .into())
 }
 
 /// Git has these lines now; the marks need not keep them any more.

@@ -143,8 +143,7 @@ impl Reading {
     fn sources(&mut self, hub: &Hub) -> Result<()> {
         self.backlog(hub)?;
         self.plans(hub)?;
-        self.vault(hub)?;
-        self.queue(hub)
+        self.requests(hub)
     }
 
     fn backlog(&mut self, hub: &Hub) -> Result<()> {
@@ -192,30 +191,15 @@ impl Reading {
         Ok(())
     }
 
-    /// The planned requests of the vault.
-    fn vault(&mut self, hub: &Hub) -> Result<()> {
-        let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?;
-        for entry in planned.into_iter().flatten() {
+    /// The planned requests of the vault, and the entries of the queue.
+    fn requests(&mut self, hub: &Hub) -> Result<()> {
+        let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?.unwrap_or_default();
+        let queued = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+        let queued = queued.into_iter().map(|entry| ("queue", entry));
+        for (source, entry) in planned.into_iter().map(|entry| ("vault", entry)).chain(queued) {
             match entry.wanted {
                 Ok(wanted) => {
-                    let row = self.row(&entry.task, "vault");
-                    if row.title.is_empty() {
-                        (row.title, row.priority) = (wanted.title, wanted.priority);
-                    }
-                }
-                Err(why) => self.damaged.push(Damaged { path: entry.link.to, why }),
-            }
-        }
-        Ok(())
-    }
-
-    /// The entries of the queue.
-    fn queue(&mut self, hub: &Hub) -> Result<()> {
-        let folder = &hub.settings()?.sources.queue_folder;
-        for entry in requests::listed(hub, requests::QUEUE, folder)? {
-            match entry.wanted {
-                Ok(wanted) => {
-                    let row = self.row(&entry.task, "queue");
+                    let row = self.row(&entry.task, source);
                     if row.title.is_empty() {
                         (row.title, row.priority) = (wanted.title, wanted.priority);
                     }

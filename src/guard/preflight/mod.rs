@@ -24,6 +24,7 @@ pub use tree::{Base, Tree};
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
@@ -111,26 +112,31 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Where the logs lie that are only appended to, and that `bus restore` mends.
+pub const APPENDED: [&str; 3] = [paths::EVENTS_FOLDER, paths::MESSAGES, paths::LEDGER];
+
 /// The lines of the base's logs that are gone and that `bus restore` brings back, as far as `changed` paths can have lost them: cheap when what is
 /// only appended to only grew.
 ///
 /// # Errors
-/// When the tree or the base cannot be read.
-pub fn lost(tree: &Tree, base: &Base, changed: &[String]) -> Result<Vec<Finding>> {
+/// When the base cannot be read.
+pub fn lost(root: &Path, base: &Base, changed: &[String]) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for folder in [paths::EVENTS_FOLDER, paths::MESSAGES, paths::LEDGER] {
+    for folder in APPENDED {
         let of_it: Vec<_> = changed.iter().filter(|path| is_log_of(path, folder)).collect();
         let read = |path: &String| Ok(base.read(path)?.map(|bytes| (path.clone(), bytes)));
         let before = of_it.iter().filter_map(|path| read(path).transpose()).collect::<Result<Vec<_>>>()?;
-        let now: Vec<_> = of_it.iter().filter_map(|path| tree.read_log(path).ok().flatten()).collect();
+        let now: Vec<_> = of_it.iter().filter_map(|path| tree::log_at(root, path).ok().flatten()).collect();
         if appended::lost(&before, &now).is_empty() {
             continue;
         }
         // They may stand in a log that did not change.
         let others = base.files(folder, ".jsonl")?;
         let others = others.iter().filter(|path| !changed.contains(path));
-        let now =
-            now.into_iter().chain(others.filter_map(|path| tree.read_log(path).ok().flatten())).collect::<Vec<_>>();
+        let now = now
+            .into_iter()
+            .chain(others.filter_map(|path| tree::log_at(root, path).ok().flatten()))
+            .collect::<Vec<_>>();
         found.extend(appended::lost(&before, &now));
     }
     Ok(found)

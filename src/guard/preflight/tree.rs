@@ -102,9 +102,7 @@ impl Tree {
     }
 
     fn read_up_to(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
-        files::within(&self.root, path)
-            .and_then(|path| files::read(&path, max))
-            .map_err(|error| unreadable(path, &error))
+        read_at(&self.root, path, max)
     }
 }
 
@@ -187,6 +185,15 @@ fn open(worktree: &Worktree) -> Result<Repository> {
     // The common dir, so that nothing depends on how the worktree is linked to it.
     Repository::open_bare(&worktree.common_dir)
         .with_context(|| format!("open the repository {}", worktree.common_dir.display()))
+}
+
+/// A log below a folder, as [`Tree::read_log`] reads it.
+pub(super) fn log_at(root: &Path, path: &str) -> Result<Option<Vec<u8>>, Finding> {
+    read_at(root, path, MAX_LOG)
+}
+
+fn read_at(root: &Path, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
+    files::within(root, path).and_then(|path| files::read(&path, max)).map_err(|error| unreadable(path, &error))
 }
 
 /// The files of a tree. What has a name that is no text is passed over: the record has none such.
