@@ -19,6 +19,7 @@ pub mod pickup;
 pub mod post;
 pub mod record;
 pub mod release;
+pub mod reopen;
 pub mod restore;
 pub mod seat;
 pub mod status;

@@ -1,6 +1,5 @@
 //! `teof coordinator …`: run it, see it, and tell it what to do.
 
-mod again;
 mod explain;
 mod logs;
 mod run;

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::{Map, json};
 
-use super::again;
 use super::send::send;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
@@ -12,6 +11,7 @@ use crate::coordinator::input::Command;
 use crate::coordinator::store;
 use crate::guard::trust;
 use crate::hub::{Act, Hub};
+use crate::ops::reopen::{self, Asked};
 use crate::plans::{self, requests, vault};
 
 /// Name a backlog item, a request of the vault or the queue, a plan (its next step is meant), or a step as
@@ -58,8 +58,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (None, Some(objective)) => plan_of(app, hub, objective, &args)?,
         (None, None) => return Err(Refusal::usage("submit.nothing", "name what is to be done").into()),
     };
-    again::open(app, hub, &command)?;
+    if reopened(hub, &command)? {
+        app.say("it was blocked; it is open again");
+    }
     send(app, command, args.note)
+}
+
+fn reopened(hub: &Hub, command: &Command) -> Result<bool> {
+    let Command::Submit { task, plan, step } = command else { return Ok(false) };
+    reopen::reopen(
+        hub,
+        match plan {
+            Some(plan) => Asked::Step { plan, step: step.as_deref() },
+            None => Asked::Item(task),
+        },
+    )
 }
 
 fn full(most: usize) -> Refusal {
