@@ -136,6 +136,20 @@ impl Marks {
         remove_unsynced(&self.file("lines", relative))
     }
 
+    /// The last record commit that was made here.
+    pub fn last_record(&self) -> Option<String> {
+        let text = fs::read_to_string(self.folder.join("record")).ok()?;
+        Some(text.trim().to_owned()).filter(|commit| !commit.is_empty())
+    }
+
+    /// Notes a record commit: from now on its lines are git's to keep.
+    pub fn recorded(&self, commit: &str) -> Result<()> {
+        let path = self.folder.join("record");
+        files::create_parent(&path)?;
+        let temporary = files::write_beside_unsynced(&path, commit.as_bytes())?;
+        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+    }
+
     /// Refuses when the event log, sealed parts included, is not what was acknowledged.
     pub fn check_events(&self, root: &Path) -> Result<()> {
         for sealed in self.names("sealed") {

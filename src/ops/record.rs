@@ -117,6 +117,8 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
             return Ok(None);
         }
         copy.install()?;
+        // Before the lines that are kept are let go: should the branch be taken back, this names them.
+        hub.marks().recorded(&commit)?;
         committed(hub, &names)?;
         return Ok(Some(Recorded::Committed(commit)));
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::append_only;
 use super::verify::committed;
 use crate::base::{Refusal, Result, files, json, names};
 use crate::bus::events;
@@ -54,7 +55,8 @@ pub struct Limits {
 pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
     let mut repair = hub.lock_for_repair("bus restore")?;
     let base = committed(hub)?;
-    let mut work = Work { hub, base, limits, moved: false, mended: Vec::new() };
+    let dropped = append_only::dropped(hub)?;
+    let mut work = Work { hub, base, dropped, limits, moved: false, mended: Vec::new() };
     let logs = work.logs()?;
     let bytes: Vec<(String, Option<Vec<u8>>)> =
         logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
@@ -74,6 +76,8 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
 struct Work<'h> {
     hub: &'h Hub,
     base: Option<Base>,
+    /// A record commit that the branch does not hold any more.
+    dropped: Option<Base>,
     limits: Limits,
     /// The event log has at least as many bytes as were acknowledged, in whatever files.
     moved: bool,
@@ -139,6 +143,9 @@ impl Work<'_> {
         elsewhere: &HashSet<&[u8]>,
     ) -> Result<()> {
         let mut git = self.committed(log)?.unwrap_or_default();
+        if let Some(dropped) = &self.dropped {
+            add_lines(&mut git, &dropped.read(log)?.unwrap_or_default());
+        }
         let kept = self.hub.marks().uncommitted(log)?;
         let now_bytes = now.unwrap_or_default();
         if self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {

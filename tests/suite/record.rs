@@ -111,6 +111,29 @@ fn a_log_that_lost_committed_lines_is_not_committed_however_long_it_is() {
 }
 
 #[test]
+fn lines_of_a_record_commit_that_the_branch_lost_are_missed_however_long_the_log_is() {
+    let world = world();
+    let event = |summary: &str| {
+        let args = ["bus", "event", "--event", "observation", "--summary", summary, "--agent", "a"];
+        world.json(&args)["written"][0]["id"].as_str().unwrap().to_owned()
+    };
+    event("the first");
+    assert_eq!(commit(&world), "committed");
+    let before = world.read("_bus/events/events.jsonl");
+    let lost = event("the one that goes");
+    assert_eq!(commit(&world), "committed");
+    // As `git rebase --abort` does when the record was committed while the rebase began, and a merge after it.
+    world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    world.write("_bus/events/events.jsonl", &format!("{before}{before}"));
+    let refused = world.refused(&["bus", "commit"]);
+    assert_eq!(refused["code"], "record.behind", "{refused}");
+    world.ok(&["bus", "restore"]);
+    assert_eq!(commit(&world), "committed");
+    let log = world.git(&["show", "HEAD:_bus/events/events.jsonl"]);
+    assert_eq!(log.matches(&format!("\"id\":\"{lost}\"")).count(), 1);
+}
+
+#[test]
 fn names_that_are_no_text_are_nobodys_to_change() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
