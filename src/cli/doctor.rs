@@ -12,24 +12,30 @@ use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Trouble};
 
 /// Looks at the pin, the record, ignored paths, merge rules, locks, trust, seats, tools and the clock, and
-/// changes nothing. Ends with 1 when something is wrong.
+/// changes nothing without --fix. Ends with 1 when something is wrong.
 ///
-/// With --json: {ok, found: [{code, message, mend, note}]}.
+/// With --json: {ok, fixed, found: [{code, message, mend, note}]}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print every setting with its value here and its default instead
     #[arg(long)]
     settings: bool,
+    /// Fix what needs no decision first, such as missing git attributes
+    #[arg(long, conflicts_with = "settings")]
+    fix: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.settings {
         return settings(app);
     }
-    let mut found = doctor::examine(app.global.root.as_deref(), app.clock);
+    let root = app.global.root.as_deref();
+    let fixed = if args.fix { doctor::fix(root, app.clock)? } else { Vec::new() };
+    fixed.iter().for_each(|line| app.say(line));
+    let mut found = doctor::examine(root, app.clock);
     found.extend(agents(app));
     let ok = found.iter().all(|trouble| trouble.note);
-    app.result(&json!({ "ok": ok, "found": found }), || words(&found));
+    app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || words(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -7,7 +7,7 @@ use super::App;
 use crate::base::{Result, text};
 use crate::ops::init::{self, Done, Wish};
 
-/// Makes the folders of the record, merge rules for its logs, a consent file with everything off, a
+/// Makes the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
 /// teof.toml with every setting as a comment, and a seat; and remembers which worktree is the hub. What is
 /// there stays as it is. Safe to run again.
 ///
@@ -15,7 +15,7 @@ use crate::ops::init::{self, Done, Wish};
 /// worktree and a branch (teof/record) of its own beside the repository: best where people also work in the
 /// main worktree, because they can switch, stash and rebase there as they like.
 ///
-/// With --json: {hub, branch, wrote, kept, commit}.
+/// With --json: {hub, branch, wrote, kept, commit, notes}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Make this worktree the hub: needed in bare repositories and submodules, or after it was moved
@@ -40,6 +40,7 @@ fn words(done: &Done, seat: Option<&str>) -> String {
     let mut lines = vec![format!("hub: {} on {}", done.hub.display(), text::safe(&done.branch))];
     lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
+    lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: look at what was written and commit it, so that every clone has it".to_owned());
     }

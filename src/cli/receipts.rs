@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{App, findings};
 use crate::base::{Exit, Result};
 use crate::hub::Act;
-use crate::receipts::{ledger, verify};
+use crate::receipts::{entry, ledger, verify};
 use crate::seats;
 
 #[derive(Debug, Subcommand)]
@@ -56,8 +56,8 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let agent = seats::resolve(hub, args.agent.as_deref())?;
     // Hashing may take long: not under the lock.
-    let hashed = args.paths.iter().map(|path| ledger::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
-    hashed.iter().try_for_each(|(path, _)| ledger::check_place(path, &agent))?;
+    let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
+    entry::check(hub, &hashed, &agent)?;
     let mut writer = hub.lock("receipts add")?;
     let known = ledger::listed(&hub.root)?;
     let mut act = Act::new("receipts add");

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::report::Report;
 use crate::base::{Result, files, json};
 use crate::guard::collect::{self, Caps, Collected, Source};
+use crate::hub::kept::{self, Need};
 use crate::hub::worktrees::Place;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, attributes, paths};
 use crate::model::order::ExpectedReceipt;
 use crate::model::outcome::Finding;
+use crate::receipts::entry;
 
 /// All of them together may weigh so many times the largest one.
 const TOTAL: u64 = 8;
@@ -118,7 +120,25 @@ fn gather(hub: &Hub, report: &Report, left: &Path, named: &[ExpectedReceipt]) ->
             Finding::low(code, found.path.clone().unwrap_or_default(), format!("named in an answer: {}", found.message))
         }
     }));
-    Ok(sifted(all, &own))
+    let mut evidence = sifted(all, &own);
+    keep_what_git_keeps(hub, &mut evidence)?;
+    Ok(evidence)
+}
+
+/// Leaves out what a clone would lack, or have with other bytes: found here, not missed after the merge.
+fn keep_what_git_keeps(hub: &Hub, evidence: &mut Evidence) -> Result<()> {
+    let targets: Vec<_> = evidence.receipts.iter().map(|receipt| (receipt.target.as_str(), Need::Bytes)).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    attributes::ensure(hub)?;
+    let losses = kept::losses(hub, &targets)?;
+    evidence.receipts.retain(|receipt| losses.iter().all(|loss| loss.path != receipt.target));
+    evidence.findings.extend(losses.into_iter().map(|loss| {
+        let hint = format!("give the receipt a name that git keeps, or: {}", loss.fix);
+        Finding::high(loss.code, loss.path, loss.why).hint(hint)
+    }));
+    Ok(())
 }
 
 /// The order's expectations that nothing meets: neither what was left, nor the commit, nor the record.
@@ -187,6 +207,11 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
         };
         if !is_free(&target, own) {
             refuse("receipt.not_yours", "a worker leaves no receipt there");
+            continue;
+        }
+        if entry::is_rewritten(&target) {
+            let message = "teof itself rewrites this file, so it is no receipt; the record has its own";
+            evidence.findings.push(Finding::low("receipt.rewritten", target.as_str(), message));
             continue;
         }
         match String::from_utf8(receipt.bytes) {

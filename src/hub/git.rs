@@ -142,6 +142,11 @@ impl Git {
 
     /// Like [`Git::run`], with something to read on stdin.
     pub fn feed(&self, args: &[&str], input: &[u8]) -> Result<String> {
+        answer(args.first().unwrap_or(&""), &self.feed_output(args, input)?)
+    }
+
+    /// Like [`Git::output`], with something to read on stdin.
+    pub fn feed_output(&self, args: &[&str], input: &[u8]) -> Result<Output> {
         let what = args.first().unwrap_or(&"");
         let mut child = self
             .command()
@@ -155,8 +160,7 @@ impl Git {
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input);
         }
-        let output = child.wait_with_output().with_context(|| format!("wait for git {what}"))?;
-        answer(what, &output)
+        child.wait_with_output().with_context(|| format!("wait for git {what}"))
     }
 
     /// Whether git exits 0; for questions.

@@ -3,9 +3,11 @@
 //! Knows files and locks, not what a claim or a plan means (marks look at a claim's epoch, nothing else).
 
 pub mod act;
+pub mod attributes;
 pub mod bulk;
 pub mod checkpoint;
 pub mod git;
+pub mod kept;
 pub mod locate;
 pub mod marks;
 pub mod paths;

@@ -15,9 +15,13 @@ pub const SEALED: &str = "_bus/events/events-";
 pub const PLANS: &str = "_plans";
 pub const BACKLOG: &str = "_plans/next-development.todo.json";
 pub const LEDGER: &str = "_report/receipts.jsonl";
-/// Who approved and rejected what: the one file outside the owned folders that is part of the record.
+/// Who approved and rejected what.
 pub const MEMORY: &str = "memory/log.jsonl";
 pub const CONSENT: &str = "docs/automation/autonomy-consent.json";
+/// Where the playbook's tools kept a list of tasks; kept up to date where it exists.
+pub const TASKS: &str = "agents/tasks/tasks.json";
+/// The files outside the owned folders that are part of the record: teof edits them as work goes on.
+pub const OWNED_FILES: [&str; 3] = [MEMORY, CONSENT, TASKS];
 pub const SETTINGS: &str = "teof.toml";
 
 /// Whether a path (relative, `/`-separated) lies in a folder that teof owns.
@@ -27,14 +31,12 @@ pub fn is_owned(relative: &str) -> bool {
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whether a path is part of the record: in a folder that teof owns, or the log of approvals. A file in the
-/// place of the log's folder would keep it from being written.
+/// Whether a path is part of the record: in a folder that teof owns, or one of the owned files. A file in the
+/// place of the approvals' folder would keep them from being written.
 pub fn is_record(relative: &str) -> bool {
     let in_its_place = MEMORY.split_once('/').is_some_and(|(folder, _)| relative == folder);
-    is_owned(relative)
-        || in_its_place
-        || relative == MEMORY
-        || relative.strip_prefix(MEMORY).is_some_and(|rest| rest.starts_with('/'))
+    let is_file = |file: &str| relative.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_owned(relative) || in_its_place || OWNED_FILES.into_iter().any(is_file)
 }
 
 /// Whether a path is a sealed part of the event log.

@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
-use super::record;
+use super::{attributes, record};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
@@ -37,12 +37,11 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
     match Hub::locate(start, clock) {
         Err(e) => found.error(e),
         Ok(hub) => {
-            let checks: [fn(&Hub, &mut Found) -> Result<()>; 10] = [
+            let checks: [fn(&Hub, &mut Found) -> Result<()>; 9] = [
                 check_git,
                 check_hub,
                 check_settings,
                 check_record,
-                check_ignored,
                 check_attributes,
                 check_locks,
                 check_leftovers,
@@ -57,6 +56,16 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
         }
     }
     found.0
+}
+
+/// Fixes what needs no decision; gives back what was done, a line each.
+///
+/// # Errors
+/// Outside a hub; what taking the bus lock refuses.
+pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
+    let hub = Hub::locate(start, clock)?;
+    let changed = attributes::fix(&hub)?;
+    Ok(changed.into_iter().map(|path| format!("Added git attributes to {path}")).collect())
 }
 
 struct Found(Vec<Trouble>);
@@ -122,30 +131,12 @@ fn check_record(hub: &Hub, _: &mut Found) -> Result<()> {
     hub.marks().check_all(&hub.root)
 }
 
-/// One path of each kind in each owned folder, there or not.
-const SAMPLES: [&str; 5] = [
-    "_bus/claims/x.json",
-    "_bus/events/events.jsonl",
-    "_bus/messages/x.jsonl",
-    "_plans/x.plan.json",
-    "_report/agent/x/x.json",
-];
-
-fn check_ignored(hub: &Hub, found: &mut Found) -> Result<()> {
-    let output = hub.git().output(&[&["check-ignore", "--no-index", "--"], &SAMPLES[..]].concat())?;
-    let ignored = String::from_utf8_lossy(&output.stdout).trim().replace('\n', ", ");
-    if !ignored.is_empty() {
-        let message = format!("git ignores paths like {ignored}: they would never be committed");
-        found.wrong("git.ignored", message, format!("see which rule: git check-ignore -v --no-index {}", SAMPLES[0]));
-    }
-    Ok(())
-}
-
 fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
-    let told = hub.git().run(&["check-attr", "merge", "--", "_bus/events/events.jsonl", "_report/receipts.jsonl"])?;
-    if !told.lines().all(|line| line.ends_with(": merge: union")) {
-        let message = "logs are not merged line by line: branches of the record will conflict";
-        found.wrong("git.attributes", message, "teof init adds the lines to .gitattributes");
+    for problem in attributes::problems(hub)? {
+        match problem.note {
+            true => found.note(problem.code, problem.message, problem.fix),
+            false => found.wrong(problem.code, problem.message, problem.fix),
+        }
     }
     Ok(())
 }

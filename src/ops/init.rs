@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::base::{Clock, Refusal, Result, files, json, names};
-use crate::hub::{Act, Hub, Pin, Worktree, paths, settings_text};
+use crate::base::{Clock, Refusal, Result, json, names};
+use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -19,15 +19,6 @@ use super::dedicated;
 /// The folders of the record, each with a `.gitkeep` so that a fresh clone has them.
 const FOLDERS: [&str; 6] =
     [paths::CLAIMS, paths::ASSIGNMENTS, paths::EVENTS_FOLDER, paths::MESSAGES, paths::PLANS, "_report"];
-pub const ATTRIBUTES: &str = ".gitattributes";
-
-/// Logs are sets of lines, so both sides of a merge are kept; their bytes are hashed, so git must not
-/// change line ends. One line for each owned folder, and one for the log of approvals.
-pub fn attribute_lines() -> [String; 4] {
-    let logs = |folder: &str| format!("{folder}/**/*.jsonl merge=union -text");
-    let [bus, plans, report] = paths::OWNED.map(logs);
-    [bus, plans, report, format!("{} merge=union -text", paths::MEMORY)]
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
@@ -50,6 +41,8 @@ pub struct Done {
     pub kept: Vec<String>,
     /// The commit that holds it, in a dedicated hub.
     pub commit: Option<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
 }
 
 /// Sets up the repository that contains `start` (else the current directory).
@@ -143,7 +136,8 @@ fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Don
         writer.perform(act)?;
     }
     let branch = hub.worktree().branch().unwrap_or_default();
-    Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None })
+    let notes = super::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
+    Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
 }
 
 /// Refuses when something else stands where a folder of the record belongs.
@@ -194,27 +188,12 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Appends the lines that are not there; the rest of the file stays byte for byte.
+    /// Adds the lines that are not there; the rest of each file stays byte for byte.
     fn attributes(&mut self) -> Result<()> {
-        let old = files::read(&self.hub.path(ATTRIBUTES)?, files::MAX_DOCUMENT)?.unwrap_or_default();
-        let missing = missing_attributes(&old);
-        if missing.is_empty() {
-            self.kept.push(ATTRIBUTES.to_owned());
-            return Ok(());
-        }
-        let Ok(mut text) = String::from_utf8(old) else {
-            return Err(Refusal::guard("attributes.invalid", format!("{ATTRIBUTES} is not UTF-8"))
-                .next("mend it by hand, then init again; teof left it as it is")
-                .into());
-        };
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        for line in missing {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        self.write(ATTRIBUTES, text);
+        let changed = attributes::stage(self.hub, &mut self.act, false)?;
+        let kept = attributes::wanted().into_iter().map(|wanted| wanted.path).filter(|path| !changed.contains(path));
+        self.kept.extend(kept);
+        self.wrote.extend(changed);
         Ok(())
     }
 
@@ -239,12 +218,4 @@ impl Plan<'_> {
         self.write(&path, text);
         Ok(())
     }
-}
-
-/// The attribute lines that a `.gitattributes` lacks, however it spaces them.
-pub fn missing_attributes(old: &[u8]) -> Vec<String> {
-    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let text = String::from_utf8_lossy(old);
-    let have: Vec<_> = text.lines().map(words).collect();
-    attribute_lines().into_iter().filter(|line| !have.contains(&words(line))).collect()
 }

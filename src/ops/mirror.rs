@@ -42,19 +42,16 @@ fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Where the playbook's tools kept a list of tasks. Mirrored only where it exists.
-const TASKS_FILE: &str = "agents/tasks/tasks.json";
-
 /// Puts an assignment into the playbook's list of tasks, if the tree has one; gives back a remark.
 pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
     let mut edit = || -> Result<()> {
-        let Some(bytes) = files::read(&writer.hub().path(TASKS_FILE)?, files::MAX_DOCUMENT)? else { return Ok(()) };
-        let mut document = Document::parse(&bytes, Path::new(TASKS_FILE))?;
+        let Some(bytes) = files::read(&writer.hub().path(paths::TASKS)?, files::MAX_DOCUMENT)? else { return Ok(()) };
+        let mut document = Document::parse(&bytes, Path::new(paths::TASKS))?;
         put_task(&mut document, assignment)?;
-        act.replace(TASKS_FILE, document.into_text());
+        act.replace(paths::TASKS, document.into_text());
         Ok(())
     };
-    remark(edit(), &format!("{TASKS_FILE} does not show the assignment"))
+    remark(edit(), &format!("{} does not show the assignment", paths::TASKS))
 }
 
 /// An entry that is there keeps its title, role, priority and status (the playbook: task_assign).

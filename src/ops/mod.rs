@@ -6,6 +6,7 @@
 pub mod add;
 mod append_only;
 pub mod assign;
+pub mod attributes;
 pub mod boot;
 pub mod claim;
 pub mod consent;

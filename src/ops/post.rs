@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::base::{Refusal, Result, names};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
+use crate::hub::kept::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, Message, is_task_channel};
@@ -115,6 +116,7 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
     if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
         return Ok(repeated(answer));
     }
+    check_receipts(hub, posts)?;
     let mut stale = None;
     // A session is asked for once, and once each claim that is shown instead.
     let mut asked = HashSet::new();
@@ -162,7 +164,6 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
     }
     match &post.entry {
         Entry::Event(event) => {
-            check_receipts(writer.hub(), &event.receipts)?;
             let mut event = event.clone();
             if let Some(epoch) = post.epoch {
                 event = event.meta("epoch", epoch);
@@ -171,7 +172,6 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
         Entry::Message { channel, message } => {
-            check_receipts(writer.hub(), &message.receipts)?;
             let mut message = message.clone();
             if let Some(epoch) = post.epoch {
                 message = message.meta("epoch", epoch);
@@ -186,15 +186,35 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
     }
 }
 
-/// Receipts are named relative to the hub and lie inside it. Whether they are there is for the guards:
-/// a worker's receipts arrive after its events.
-fn check_receipts(hub: &Hub, receipts: &[String]) -> Result<()> {
-    receipts.iter().try_for_each(|receipt| hub.path(receipt).map(drop))
+/// Receipts are named relative to the hub, lie inside it, and are what a clone would have. Whether they are
+/// there is for the guards: a worker's receipts arrive after its events.
+fn check_receipts(hub: &Hub, posts: &[Post]) -> Result<()> {
+    let mut named = Vec::new();
+    for post in posts {
+        for receipt in post.receipts().iter().filter(|receipt| !is_address(receipt)) {
+            hub.path(receipt).map_err(|e| place(e, post))?;
+            let need = if paths::is_owned(receipt) { Need::Bytes } else { Need::There };
+            named.push((receipt.as_str(), need));
+        }
+    }
+    let names = |path: &str| posts.iter().find(|post| post.receipts().iter().any(|receipt| receipt == path));
+    match kept::first_loss(hub, &named)? {
+        None => Ok(()),
+        Some(loss) => Err(match names(&loss.path) {
+            Some(post) => place(loss.refusal().into(), post),
+            None => loss.refusal().into(),
+        }),
+    }
+}
+
+/// Evidence that lies elsewhere, at somebody's address.
+fn is_address(receipt: &str) -> bool {
+    receipt.contains("://")
 }
 
 /// What is said of evidence that is not there yet, or never will be: an address is somebody else's.
 fn not_there(hub: &Hub, receipt: &str) -> Option<String> {
-    let missing = !receipt.contains("://") && hub.path(receipt).is_ok_and(|path| !path.exists());
+    let missing = !is_address(receipt) && hub.path(receipt).is_ok_and(|path| !path.exists());
     missing
         .then(|| format!("there is no file {receipt}; it is named as evidence all the same: make it, or name another"))
 }

@@ -73,14 +73,23 @@ pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())
 }
 
-/// Whether a line is about the record. An untracked folder stands for what is in it: the one that holds the
-/// log of approvals may hold nothing else yet.
+/// Whether a line is about the record. An untracked folder stands for what is in it: the one that holds an
+/// owned file may hold nothing else yet.
 fn is_record(worktree: &Worktree, path: &str) -> bool {
-    let alone = |folder: &str| {
-        let mut names = std::fs::read_dir(worktree.root.join(folder)).into_iter().flatten().flatten();
-        names.all(|entry| entry.file_name().to_str().is_some_and(|name| paths::is_record(&format!("{folder}{name}"))))
+    paths::is_record(path) || path.strip_suffix('/').is_some_and(|folder| holds_only_record(worktree, folder))
+}
+
+fn holds_only_record(worktree: &Worktree, folder: &str) -> bool {
+    let leads_to_record = |path: &str| {
+        paths::OWNED_FILES.iter().any(|file| file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
     };
-    paths::is_record(path) || (path.ends_with('/') && paths::MEMORY.starts_with(path) && alone(path))
+    let Ok(names) = std::fs::read_dir(worktree.root.join(folder)) else { return false };
+    leads_to_record(folder)
+        && names.flatten().all(|entry| {
+            let Ok(name) = entry.file_name().into_string() else { return false };
+            let path = format!("{folder}/{name}");
+            paths::is_record(&path) || holds_only_record(worktree, &path)
+        })
 }
 
 /// Whether a changed file is Markdown that differs from HEAD in the status of its front matter alone: the

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use crate::base::{Refusal, Result, files, jsonl, text};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::base::{Refusal, Result, jsonl};
+use crate::hub::{Act, Writer, paths};
 use crate::model::event::{self, Seal};
 
 /// What a line says about a receipt.
@@ -115,42 +115,6 @@ fn find(ledger: &Path, act: &Act, path: &str) -> Result<Option<String>> {
         })?;
     }
     Ok(found)
-}
-
-/// The path of a receipt, relative to the hub, and its SHA-256.
-///
-/// # Errors
-/// When it is outside the hub, missing, or not a regular file.
-pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
-    let missing = || {
-        Refusal::not_found("receipt.missing", format!("there is no file {path} in {}", hub.root.display()))
-            .next("name a file of the repository, relative to its root")
-    };
-    let relative = Path::new(path).strip_prefix(&hub.root).map_or(path, |rest| rest.to_str().unwrap_or(path));
-    let file = files::open_regular(&hub.path(relative)?)?.ok_or_else(missing)?;
-    Ok((relative.to_owned(), crate::base::digest::sha256_reader(file)?))
-}
-
-/// Whether a file may be entered by hand: below `_report/`, where evidence lies and nothing is edited.
-pub fn is_place(path: &str) -> bool {
-    path.starts_with("_report/") && path != paths::LEDGER
-}
-
-/// Refuses what is no place of a receipt.
-///
-/// # Errors
-/// `receipts.outside`: the next edit of anything else would fail every check of the ledger for good.
-pub fn check_place(path: &str, agent: &str) -> Result<()> {
-    if is_place(path) {
-        return Ok(());
-    }
-    let file = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("receipt");
-    let folder = paths::agent(agent);
-    let (from, to) = (text::shell_word(path), text::shell_word(&format!("{folder}/{file}")));
-    Err(Refusal::guard("receipts.outside", format!("{} is no receipt: it does not lie in _report/", text::safe(path)))
-        .because("a receipt is written once; the next change of this file would fail receipts verify, and CI, for good")
-        .next(format!("enter a copy: mkdir -p {folder} && cp {from} {to} && teof receipts add {to} --agent {agent}"))
-        .into())
 }
 
 fn rewritten(path: &str) -> Refusal {

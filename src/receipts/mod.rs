@@ -4,6 +4,7 @@
 //! writer's matter. Knows nothing of claims and plans.
 
 pub mod chain;
+pub mod entry;
 pub mod ledger;
 pub mod seal;
 pub mod verify;

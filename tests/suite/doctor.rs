@@ -1,4 +1,4 @@
-//! The doctor names each thing that is wrong with a set-up, says how to mend it, and changes nothing.
+//! The doctor names each thing that is wrong with a set-up, says how to fix it, and changes nothing unless asked to.
 
 use std::fs;
 
@@ -48,10 +48,15 @@ fn each_fault_is_named() {
     wrong("git.ignored");
     fs::remove_file(world.repo.join(".gitignore")).unwrap();
 
-    let attributes = world.read(".gitattributes");
-    fs::remove_file(world.repo.join(".gitattributes")).unwrap();
+    for path in [".gitattributes", "_report/.gitattributes"] {
+        fs::remove_file(world.repo.join(path)).unwrap();
+        wrong("git.attributes");
+        world.run(&["doctor", "--fix"]).expect(0);
+        assert_eq!(codes(&world).0, Vec::<String>::new(), "{path} is there again");
+    }
+    world.write(".git/info/attributes", "*.json text eol=crlf\n");
     wrong("git.attributes");
-    restore(".gitattributes", &attributes);
+    fs::remove_file(world.repo.join(".git/info/attributes")).unwrap();
 
     let settings = world.read("teof.toml");
     world.write("teof.toml", "[lock]\nwhait = 1\n");

@@ -33,6 +33,9 @@ fn init_writes_what_is_missing_and_the_second_time_nothing() {
         "_bus/messages/.gitkeep",
         "_plans/.gitkeep",
         "_report/.gitkeep",
+        "_bus/.gitattributes",
+        "_plans/.gitattributes",
+        "_report/.gitattributes",
         ".gitattributes",
         "docs/automation/autonomy-consent.json",
         "teof.toml",
@@ -62,7 +65,8 @@ fn init_writes_what_is_missing_and_the_second_time_nothing() {
 fn what_is_there_stays_byte_for_byte() {
     let world = world();
     let mine = [
-        (".gitattributes", "*.png  binary\n_bus/**/*.jsonl   merge=union  -text"),
+        (".gitattributes", "*.png  binary\n*.json  text  filter=lfs"),
+        ("_plans/.gitattributes", "*.md  text"),
         ("teof.toml", "[lock]\nwait = \"9s\"\n"),
         ("docs/automation/autonomy-consent.json", "{\"auto_enabled\": true}"),
         ("AGENT_MANIFEST.json", "{\"agent_id\": \"mine\"}"),
@@ -74,14 +78,21 @@ fn what_is_there_stays_byte_for_byte() {
     let done = world.json(&["init"]);
     assert_eq!(
         world.read(".gitattributes"),
-        "*.png  binary\n_bus/**/*.jsonl   merge=union  -text\n_plans/**/*.jsonl merge=union -text\n\
-         _report/**/*.jsonl merge=union -text\n\
-         memory/log.jsonl merge=union -text\n"
+        "*.png  binary\n*.json  text  filter=lfs\n\
+         /memory/log.jsonl -text -filter -ident -working-tree-encoding !diff merge=union\n\
+         /docs/automation/autonomy-consent.json -text -filter -ident -working-tree-encoding !diff merge\n\
+         /agents/tasks/tasks.json -text -filter -ident -working-tree-encoding !diff merge\n"
     );
-    for (path, text) in &mine[1..] {
+    let inner = "* -text -filter -ident -working-tree-encoding !diff merge\n*.jsonl merge=union\n";
+    assert_eq!(world.read("_plans/.gitattributes"), format!("*.md  text\n{inner}"));
+    assert_eq!(world.read("_bus/.gitattributes"), inner);
+    for (path, text) in &mine[2..] {
         assert_eq!(world.read(path), *text);
     }
     assert!(done["kept"].to_string().contains("_plans"), "{done}");
+    assert!(done["notes"].to_string().contains("lfs"), "a filter of the repository is off for the record: {done}");
+    let of = |path: &str| world.git(&["check-attr", "text", "filter", "merge", "--", path]).replace(path, "");
+    assert_eq!(of("_report/a.json"), ": text: unset\n: filter: unset\n: merge: set", "it wins over the root's file");
     assert_eq!(world.git(&["check-attr", "merge", "--", "_bus/events/events.jsonl"]).rsplit(' ').next(), Some("union"));
 }
 

@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::base::Result;
 use crate::cli::App;
 use crate::hub::Act;
+use crate::hub::kept::{self, Need};
 use crate::plans::{Evidence, edit, evidence, store};
-use crate::receipts::ledger;
+use crate::receipts::{entry, ledger};
 use crate::seats;
 
 /// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
@@ -35,10 +36,14 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
-    let (receipt, sha256) = ledger::hashed(hub, &args.file)?;
+    let (receipt, sha256) = entry::hashed(hub, &args.file)?;
     let mut found = evidence::look(&hub.root, &receipt, &super::tracked(hub)?);
-    let entered = found == Evidence::Untracked && ledger::is_place(&receipt);
+    let entered = found == Evidence::Untracked && entry::is_place(&receipt);
     let agent = if entered { Some(seats::resolve(hub, args.agent.as_deref())?) } else { None };
+    match &agent {
+        Some(agent) => entry::check(hub, &[(receipt.clone(), sha256.clone())], agent)?,
+        None => kept::check(hub, &[(receipt.as_str(), Need::There)])?,
+    }
     let mut writer = hub.lock("plan attach")?;
     let mut act = Act::new(format!("plan attach {} {}", store::id_of(&path), args.step));
     if let Some(agent) = &agent {

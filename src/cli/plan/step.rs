@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, files};
 use crate::cli::App;
-use crate::hub::Act;
+use crate::hub::kept::{self, Need};
+use crate::hub::{Act, Hub};
 use crate::model::plan::Status;
 use crate::plans::edit::{self, StepChange};
 use crate::plans::store;
@@ -79,7 +80,7 @@ pub struct Work {
 
 impl Work {
     /// The fields of the step that are given.
-    fn fields(&self) -> Result<Map<String, Value>> {
+    fn fields(&self, hub: &Hub) -> Result<Map<String, Value>> {
         let lists = [
             ("commands", &self.command),
             ("tests", &self.test),
@@ -96,6 +97,8 @@ impl Work {
             fields.insert(field.into(), json!(values));
         }
         self.expect.iter().try_for_each(|path| files::within("/".as_ref(), path).map(drop))?;
+        let expected: Vec<_> = self.expect.iter().map(|path| (path.as_str(), Need::There)).collect();
+        kept::check(hub, &expected)?;
         if let Some(limit) = self.diff_limit {
             fields.insert("diff_limit".into(), json!(limit));
         }
@@ -113,10 +116,10 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
+    let fields = args.work.fields(hub)?;
     let mut writer = hub.lock("plan step add")?;
     let mut act = Act::new(format!("plan step add {}", store::id_of(&path)));
-    let id =
-        edit::add_step(&writer, &mut act, &path, args.id.as_deref(), &args.title, &args.note, &args.work.fields()?)?;
+    let id = edit::add_step(&writer, &mut act, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
     writer.perform(act)?;
     let document = json!({"plan_id": store::id_of(&path), "path": path, "step_id": id});
     app.result(&document, || format!("added step {id} to {}", store::id_of(&path)));
@@ -124,11 +127,11 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
 }
 
 fn set(args: Set, app: &App) -> Result<ExitCode> {
-    let fields = args.work.fields()?;
+    let hub = app.hub()?;
+    let fields = args.work.fields(hub)?;
     if args.status.is_none() && args.note.is_none() && fields.is_empty() {
         return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, --command…").into());
     }
-    let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let mut writer = hub.lock("plan step set")?;
     let mut act = Act::new(format!("plan step set {} {}", store::id_of(&path), args.step));

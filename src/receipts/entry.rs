@@ -1,0 +1,113 @@
+//! What may be entered as evidence: a file that stays as it is, and that every clone has byte for byte.
+
+use std::path::Path;
+
+use crate::base::{Refusal, Result, digest, files, text};
+use crate::hub::kept::{self, Need};
+use crate::hub::{Hub, attributes, paths};
+
+/// The path of a receipt, relative to the hub, and its SHA-256.
+///
+/// # Errors
+/// When it is outside the hub, missing, or not a regular file.
+pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
+    let missing = || {
+        Refusal::not_found("receipt.missing", format!("there is no file {path} in {}", hub.root.display()))
+            .next("name a file of the repository, relative to its root")
+    };
+    let relative = Path::new(path).strip_prefix(&hub.root).map_or(path, |rest| rest.to_str().unwrap_or(path));
+    let file = files::open_regular(&hub.path(relative)?)?.ok_or_else(missing)?;
+    Ok((relative.to_owned(), digest::sha256_reader(file)?))
+}
+
+/// Whether a file may be entered by hand: below `_report/`, where evidence lies and nothing is edited.
+pub fn is_place(path: &str) -> bool {
+    path.starts_with("_report/") && path != paths::LEDGER
+}
+
+/// Refuses what cannot be a line of the ledger.
+///
+/// # Errors
+/// `receipts.outside`: the next edit of a file that is not evidence would fail every check of the ledger for
+/// good. `receipts.rewritten`: so would teof's own next edit. `receipt.ignored`, `receipt.converted`: a clone
+/// would lack the file, or have other bytes.
+pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()> {
+    receipts.iter().try_for_each(|(path, _)| check_place(path, agent))?;
+    let files: Vec<_> = receipts.iter().map(|(path, _)| (path.as_str(), Need::Bytes)).collect();
+    kept::check(hub, &files)
+}
+
+fn check_place(path: &str, agent: &str) -> Result<()> {
+    let (code, message, why) = if !is_place(path) {
+        let message = format!("{} is no receipt: it does not lie in _report/", text::safe(path));
+        let why =
+            "a receipt is written once; the next change of this file would fail receipts verify, and CI, for good";
+        ("receipts.outside", message, why)
+    } else if is_rewritten(path) {
+        let message = format!("{} is no receipt: teof itself rewrites it", text::safe(path));
+        ("receipts.rewritten", message, "a receipt is written once, and this file changes as work goes on")
+    } else {
+        return Ok(());
+    };
+    let file = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("receipt");
+    let folder = paths::agent(agent);
+    // A name that is rewritten in one seat's folder is so in every other's.
+    let copy = if is_rewritten(&format!("{folder}/{file}")) { format!("copy-of-{file}") } else { file.to_owned() };
+    let (from, to) = (text::shell_word(path), text::shell_word(&format!("{folder}/{copy}")));
+    let fix = format!("enter a copy: mkdir -p {folder} && cp {from} {to} && teof receipts add {to} --agent {agent}");
+    Err(Refusal::guard(code, message).because(why).next(fix).into())
+}
+
+/// Files in a seat's folder that grow or are replaced as work goes on.
+const OF_SEATS: [&str; 5] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl", "session_guard"];
+/// Others of the kind: what scans, validations and feeds replace.
+const OTHERS: [&str; 5] = [
+    paths::LEDGER,
+    "_report/usage/autonomy-coordinator/summary.json",
+    "_report/usage/external-authenticity.json",
+    "_report/usage/scan-history.jsonl",
+    "_report/planner/validate/summary-latest.json",
+];
+
+/// Whether teof itself changes the file later: state, decisions, error logs, session tails.
+pub fn is_rewritten(path: &str) -> bool {
+    let of_seat = |rest: &str| {
+        let inside = rest.split('/').nth(1).unwrap_or_default();
+        OF_SEATS.contains(&inside)
+    };
+    let of_session = |rest: &str| rest.split('/').nth(1) != Some("dirty-handoff");
+    let name = path.rsplit('/').next().unwrap_or(path);
+    OTHERS.contains(&path)
+        || [attributes::FILE, ".gitkeep"].contains(&name)
+        || path.strip_prefix("_report/agent/").is_some_and(of_seat)
+        || path.strip_prefix("_report/session/").is_some_and(of_session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_teof_changes_later_is_no_receipt() {
+        for path in [
+            "_report/agent/manager/state.json",
+            "_report/agent/manager/decisions.jsonl",
+            "_report/agent/a/errors.jsonl",
+            "_report/agent/a/session_guard/events.jsonl",
+            "_report/session/a/manager-report-tail.txt",
+            "_report/planner/validate/summary-latest.json",
+            "_report/.gitattributes",
+        ] {
+            assert!(is_rewritten(path), "{path}");
+        }
+        for path in [
+            "_report/agent/a/tests.json",
+            "_report/agent/a/runs/x/state.json",
+            "_report/session/a/dirty-handoff/dirty-1.txt",
+            "_report/agent/state.json",
+            "_report/usage/scan.json",
+        ] {
+            assert!(!is_rewritten(path), "{path}");
+        }
+    }
+}
