@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,6 +52,39 @@ pub fn open_regular(path: &Path) -> Result<Option<File>> {
     Err(not_regular(path, what).into())
 }
 
+/// Opens a file of teof's own (a lock, the journal, a watermark) for writing, as `options` say.
+///
+/// Whoever can write into the git directory could otherwise point such a name at any file of the person's:
+/// a link in its place or in that of the two folders above it, and a second name of the same file, are refused.
+/// `options` must not truncate: the file is checked after it was opened.
+pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    for folder in path.ancestors().skip(1).take(2).filter(|folder| !folder.as_os_str().is_empty()) {
+        if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
+            return Err(not_own(folder, "a symbolic link").into());
+        }
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = options.custom_flags(flags.bits() as i32).open(path).map_err(|e| match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => not_own(path, "a symbolic link").into(),
+        Ok(found) if !found.is_file() => not_own(path, "a folder, a pipe or a device").into(),
+        _ => io_refusal(e, "open", path),
+    })?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(not_own(path, "a pipe or a device").into());
+    }
+    if found.nlink() > 1 {
+        return Err(not_own(path, "a hard link: the same file has another name").into());
+    }
+    Ok(file)
+}
+
+/// Whether `path` still names the open file: it may have been deleted or replaced since.
+pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (open, named) = (file.metadata()?, fs::symlink_metadata(path));
+    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
+}
+
 /// Replaces `path` by `bytes`: temporary file in the same folder, write, sync, rename, sync the
 /// folder. After a crash at any point the file is the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -65,19 +98,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The first half of [`replace`]: the bytes, synced, in a temporary file beside `path`, ready to be renamed.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-    let temporary = temporary_beside(path);
-    let written = (|| -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(existing_mode(path)).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_data()
-    })();
-    match written {
-        Ok(()) => Ok(temporary),
-        Err(e) => {
-            let _ = fs::remove_file(&temporary);
-            Err(io_refusal(e, "write", path))
-        }
-    }
+    write_temporary(path, bytes, true)
 }
 
 /// Like [`replace`], but nothing is synced: for caches and marks that can be built again.
@@ -91,12 +112,37 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
 pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-    let temporary = temporary_beside(path);
-    match fs::write(&temporary, bytes) {
+    write_temporary(path, bytes, false)
+}
+
+/// A new file beside `path`, with the mode that `path` has.
+fn write_temporary(path: &Path, bytes: &[u8], sync: bool) -> Result<PathBuf> {
+    let (mut file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
+    let written = (|| -> io::Result<()> {
+        if let Some(mode) = existing_mode(path) {
+            // Not when it is created: the umask would take bits away that the file has.
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        file.write_all(bytes)?;
+        if sync { file.sync_data() } else { Ok(()) }
+    })();
+    match written {
         Ok(()) => Ok(temporary),
         Err(e) => {
             let _ = fs::remove_file(&temporary);
             Err(io_refusal(e, "write", path))
+        }
+    }
+}
+
+/// Process ids come again: a name that a killed process left is passed over.
+fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
+    loop {
+        let temporary = temporary_beside(path);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
         }
     }
 }
@@ -151,14 +197,16 @@ pub fn within(root: &Path, relative: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Creates the folder of `path` and those above it, and makes their names durable.
+/// Creates the folder of `path` and those above it, and makes each of their names durable.
 pub fn create_parent(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     if folder.is_dir() {
         return Ok(());
     }
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir()).collect();
     fs::create_dir_all(folder).map_err(|e| io_refusal(e, "create", folder))?;
-    sync_folder(folder_of(folder))
+    missing.into_iter().rev().try_for_each(|made| sync_folder(folder_of(made)))
 }
 
 /// Device and inode: whether two names are the same file.
@@ -212,8 +260,9 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn existing_mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).ok().filter(|meta| meta.is_file()).map_or(0o666, |meta| meta.mode() & 0o777)
+/// The mode of the file that is there.
+fn existing_mode(path: &Path) -> Option<u32> {
+    fs::symlink_metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| meta.mode() & 0o777)
 }
 
 /// Temporary names start with `.teof-` and end with `.tmp`: `doctor` knows leftovers by that.
@@ -232,6 +281,12 @@ fn too_large(path: &Path, size: u64, max: u64) -> Refusal {
     Refusal::guard("file.too_large", format!("{} is too large to read", path.display()))
         .because(format!("it has {size} bytes; at most {max} are read"))
         .next("look at what wrote it; teof left it as it is")
+}
+
+fn not_own(path: &Path, what: &str) -> Refusal {
+    Refusal::guard("file.not_regular", format!("{} is not a file that teof made", path.display()))
+        .because(format!("it is {what}; it was not opened"))
+        .next("remove links among teof's own files: teof doctor --fix")
 }
 
 fn not_regular(path: &Path, what: &str) -> Refusal {
@@ -275,15 +330,62 @@ mod tests {
 
     #[test]
     fn a_replacement_keeps_the_mode_and_leaves_no_temporary_file() {
-        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("f");
         fs::write(&file, b"old").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        replace(&file, b"new").unwrap();
-        assert_eq!(fs::read(&file).unwrap(), b"new");
-        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        // Wider than what an ordinary umask leaves, and narrower.
+        for mode in [0o666, 0o600] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            replace(&file, b"newer").unwrap();
+            replace_unsynced(&file, b"new").unwrap();
+            assert_eq!(fs::read(&file).unwrap(), b"new");
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, mode);
+        }
         assert!(replace(&dir.path().join("none/f"), b"x").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_a_killed_process_of_the_same_id_left_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        let next = temporary_beside(&file).file_name().unwrap().to_str().unwrap().to_owned();
+        let (mine, number) = next.trim_end_matches(".tmp").rsplit_once('-').unwrap();
+        let number: u32 = number.parse().unwrap();
+        for n in number + 1..number + 50 {
+            fs::write(dir.path().join(format!("{mine}-{n}.tmp")), b"left").unwrap();
+        }
+        replace(&file, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_file_of_our_own_is_never_opened_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, outside) = (dir.path().join("victim"), dir.path().join("outside"));
+        fs::write(&victim, b"precious").unwrap();
+        fs::create_dir(&outside).unwrap();
+        let own = dir.path().join("own");
+        fs::create_dir(&own).unwrap();
+        symlink(&victim, own.join("link")).unwrap();
+        symlink(own.join("nothing"), own.join("dangling")).unwrap();
+        fs::hard_link(&victim, own.join("hard")).unwrap();
+        fs::create_dir(own.join("folder")).unwrap();
+        symlink(&outside, own.join("linked")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, own.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for name in ["link", "dangling", "hard", "folder", "pipe", "linked/f"] {
+            let opened = open_own(&own.join(name), OpenOptions::new().write(true).create(true).truncate(false));
+            assert_eq!(
+                Refusal::of(&opened.unwrap_err()).map(|refusal| refusal.code),
+                Some("file.not_regular"),
+                "{name}"
+            );
+        }
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert!(fs::read_dir(&outside).unwrap().next().is_none() && !own.join("nothing").exists());
+        let made = open_own(&own.join("f"), OpenOptions::new().write(true).create(true).truncate(false)).unwrap();
+        assert!(is_at(&made, &own.join("f")).unwrap());
+        fs::remove_file(own.join("f")).unwrap();
+        assert!(!is_at(&made, &own.join("f")).unwrap());
     }
 }

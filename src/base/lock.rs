@@ -1,18 +1,25 @@
-//! Advisory locks on files that are never deleted.
+//! Advisory locks on files that teof never deletes.
 //!
 //! The lock is the standard library's (`flock` on Linux): it belongs to the open file, so the
 //! kernel gives it back when the process dies, however it dies. Who holds it is written into the
-//! file for people to read; nothing decides by that text.
+//! file for people to read; nothing decides by that text. A lock file is never opened through a link, and a
+//! lock on a file that somebody deleted or replaced does not count as taken.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::{Exit, Refusal, Result, text};
+use super::{Exit, Refusal, Result, files, text};
+
+/// How often a lock that only probes hold is tried again, and one whose file was replaced meanwhile: at once for a
+/// while, then with a pause. A probe holds it for some microseconds, and for longer on a busy machine.
+const ATTEMPTS: usize = 2000;
+const AT_ONCE: usize = 50;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// An exclusive lock, held until dropped.
 #[derive(Debug)]
@@ -27,35 +34,42 @@ impl FileLock {
     /// The wait is a blocking lock in a helper thread: no polling, no lost wake-up. When it runs
     /// out the refusal (exit 5) names the file, the holder, and `setting`, which governs the wait.
     pub fn acquire(path: &Path, wait: Duration, setting: &str, what: &str) -> Result<FileLock> {
-        let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => return Self::taken(file, path, what),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(e)) => {
-                return Err(e).with_context(|| format!("lock {}", path.display()));
-            }
+        let until = Instant::now() + wait;
+        if let Some(file) = attempt(path)? {
+            return Self::taken(file, path, what);
         }
-        let (send, receive) = mpsc::channel();
-        std::thread::spawn(move || {
-            let locked = file.lock();
-            // Nobody waits any more: the file is dropped here and the lock goes back.
-            let _ = send.send(locked.map(|()| file));
-        });
-        match receive.recv_timeout(wait) {
-            Ok(Ok(file)) => Self::taken(file, path, what),
-            Ok(Err(e)) => Err(e).with_context(|| format!("lock {}", path.display())),
-            Err(_) => Err(timed_out(path, wait, setting).into()),
+        loop {
+            let file = wait_for(open(path)?, until.saturating_duration_since(Instant::now()));
+            let file = file.with_context(|| format!("lock {}", path.display()))?;
+            match file {
+                Some(file) if is_at(&file, path)? => return Self::taken(file, path, what),
+                // Deleted while we waited: the lock is another file now.
+                Some(_) => {}
+                None => return Err(timed_out(path, wait, setting).into()),
+            }
         }
     }
 
     /// Takes the lock if it is free, else `None`.
     pub fn try_acquire(path: &Path, what: &str) -> Result<Option<FileLock>> {
-        let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => Self::taken(file, path, what).map(Some),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("lock {}", path.display())),
+        attempt(path)?.map(|file| Self::taken(file, path, what)).transpose()
+    }
+
+    /// Whether the lock still protects: its file is where it was.
+    ///
+    /// # Errors
+    /// `lock.deleted`: others may have taken another file of its name since.
+    pub fn check(&self) -> Result<()> {
+        if is_at(&self.file, &self.path)? {
+            return Ok(());
         }
+        Err(Refusal::guard(
+            "lock.deleted",
+            format!("the lock file {} was deleted while it was held", self.path.display()),
+        )
+        .because("another process may hold a new file of that name now")
+        .next("run the command again, and leave the files in that folder alone")
+        .into())
     }
 
     /// Replaces the text that tells people who holds the lock.
@@ -80,13 +94,47 @@ impl FileLock {
     }
 }
 
+/// The lock, unless another process has it.
+///
+/// A probe ([`is_held`]) shares the lock for an instant, and must not be taken for a holder.
+fn attempt(path: &Path) -> Result<Option<File>> {
+    let failed = |e| Err(anyhow::Error::new(e).context(format!("lock {}", path.display())));
+    for tried in 0..ATTEMPTS {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path)? => return Ok(Some(file)),
+            Ok(()) => continue,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return failed(e),
+        }
+        match file.try_lock_shared() {
+            Ok(()) => drop(file),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return failed(e),
+        }
+        if tried < AT_ONCE { std::thread::yield_now() } else { std::thread::sleep(PAUSE) }
+    }
+    Ok(None)
+}
+
+/// Waits for the lock on an open file; `None` when the time is over.
+fn wait_for(file: File, wait: Duration) -> std::io::Result<Option<File>> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let locked = file.lock();
+        // If nobody waits any more, the file is dropped here and the lock goes back.
+        let _ = send.send(locked.map(|()| file));
+    });
+    receive.recv_timeout(wait).map_or(Ok(None), |locked| locked.map(Some))
+}
+
+fn is_at(file: &File, path: &Path) -> Result<bool> {
+    files::is_at(file, path).with_context(|| format!("look at {}", path.display()))
+}
+
 /// Whether some live process holds the lock. A file that does not exist is not held.
 pub fn is_held(path: &Path) -> Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
-    };
+    let Some(file) = files::open_regular(path)? else { return Ok(false) };
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
@@ -97,22 +145,14 @@ pub fn is_held(path: &Path) -> Result<bool> {
 /// What the last holder wrote about itself; for messages only.
 pub fn holder(path: &Path) -> Option<String> {
     let mut note = String::new();
-    File::open(path).ok()?.take(512).read_to_string(&mut note).ok()?;
+    files::open_regular(path).ok()??.take(512).read_to_string(&mut note).ok()?;
     let note = text::safe(note.trim());
     (!note.is_empty()).then_some(note)
 }
 
 fn open(path: &Path) -> Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-    }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|e| super::files::io_refusal(e, "open the lock", path))
+    files::create_parent(path)?;
+    files::open_own(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
 
 fn timed_out(path: &Path, wait: Duration, setting: &str) -> Refusal {
@@ -162,5 +202,42 @@ mod tests {
         };
         drop(held);
         waiter.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_probe_never_keeps_anybody_from_a_free_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bus.lock");
+        drop(FileLock::try_acquire(&path, "first").unwrap().unwrap());
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    is_held(&path).unwrap();
+                }
+            });
+            let taken = (0..500).all(|_| FileLock::try_acquire(&path, "x").unwrap().is_some());
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(taken);
+        });
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_deleted_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bus.lock");
+        let held = FileLock::try_acquire(&path, "first").unwrap().unwrap();
+        held.check().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(Refusal::of(&held.check().unwrap_err()).unwrap().code, "lock.deleted");
+        let second = FileLock::try_acquire(&path, "second").unwrap().unwrap();
+        assert!(held.check().is_err() && second.check().is_ok());
+        // Whoever waited on the old file goes on to the new one.
+        let waiter = {
+            let path = path.clone();
+            std::thread::spawn(move || FileLock::acquire(&path, Duration::from_secs(30), "lock.wait", "third"))
+        };
+        drop((held, second));
+        waiter.join().unwrap().unwrap().check().unwrap();
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::failure;
 use crate::base::{Clock, Refusal, Result, Stamp, env, json};
 use crate::hub::Hub;
 
@@ -78,10 +79,12 @@ impl App {
         }
     }
 
-    /// Data: text on stdout, a newline added. A reader that went away ends the process quietly.
+    /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
+    /// whoever reads the answer must not take a part of it for the whole.
     pub fn out(&self, text: impl AsRef<str>) {
-        if let Err(e) = writeln!(io::stdout(), "{}", text.as_ref()) {
-            std::process::exit(if e.kind() == io::ErrorKind::BrokenPipe { 0 } else { 70 });
+        let mut stdout = io::stdout().lock();
+        if let Err(e) = writeln!(stdout, "{}", text.as_ref()).and_then(|()| stdout.flush()) {
+            std::process::exit(failure::unwritten(&e, self.json()));
         }
     }
 

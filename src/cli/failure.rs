@@ -20,14 +20,30 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 pub fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion) || !as_json {
-        let _ = error.print();
-        return ExitCode::from(error.exit_code() as u8);
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json) as u8),
+            _ => ExitCode::from(error.exit_code() as u8),
+        };
     }
     let text = error.render().to_string();
     // The first paragraph names the arguments that are meant; usage and tips follow it.
     let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = said.join(" ").trim_start_matches("error: ").to_owned();
     show(&Refusal::usage("usage", message).next("see: teof --help"), true)
+}
+
+/// Says that stdout could not be written, and gives the exit code.
+pub fn unwritten(error: &std::io::Error, as_json: bool) -> i32 {
+    let refusal = match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Refusal::guard("stdout.closed", "the reader of stdout closed it")
+            .because("not everything was printed; what the command did before is done"),
+        _ => Refusal::guard("stdout.unwritable", "stdout could not be written")
+            .because(format!("{error}; what the command did before is done"))
+            .next("make room, or send the output somewhere else"),
+    };
+    show(&refusal, as_json);
+    refusal.exit as i32
 }
 
 fn fault(error: &anyhow::Error) -> Refusal {

@@ -4,11 +4,10 @@
 //! synced; then it is applied; then the journal is emptied. Whoever takes the bus lock next finds an
 //! unfinished act in the journal and applies it again. Applying twice is the same as applying once.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, digest, files, jsonl};
@@ -154,10 +153,8 @@ fn digest_of(changes: &[Change]) -> String {
 pub(super) fn write_journal(path: &Path, act: &Act) -> Result<()> {
     let entry = Entry { sha256: digest_of(&act.changes), what: act.what.clone(), changes: act.changes.clone() };
     let bytes = serde_json::to_vec(&entry)?;
-    let written = File::create(path).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_data()
-    });
+    let mut file = empty_journal(path)?;
+    let written = file.write_all(&bytes).and_then(|()| file.sync_data());
     written.map_err(|e| {
         let _ = clear_journal(path);
         files::io_refusal(e, "write the intent", path)
@@ -166,11 +163,7 @@ pub(super) fn write_journal(path: &Path, act: &Act) -> Result<()> {
 
 /// The unfinished act in the journal, if there is one.
 pub(super) fn read_journal(path: &Path) -> Result<Option<Act>> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
-    };
+    let Some(bytes) = files::read(path, u64::MAX >> 1)? else { return Ok(None) };
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -184,7 +177,13 @@ pub(super) fn read_journal(path: &Path) -> Result<Option<Act>> {
 
 /// Empties the journal. Not synced: an act that is applied again changes nothing.
 pub(super) fn clear_journal(path: &Path) -> Result<()> {
-    File::create(path).map(drop).with_context(|| format!("clear {}", path.display()))
+    empty_journal(path).map(drop)
+}
+
+fn empty_journal(path: &Path) -> Result<File> {
+    let file = files::open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    file.set_len(0).map_err(|e| files::io_refusal(e, "clear", path))?;
+    Ok(file)
 }
 
 /// Appends the lines of an act, or finds that they are there already.

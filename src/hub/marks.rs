@@ -16,6 +16,9 @@ use super::paths;
 use crate::base::{Refusal, Result, files, json, jsonl};
 use crate::model::claim::ClaimFile;
 
+/// More than any mark of a log has, in bytes.
+const MAX_MARK: u64 = 4096;
+
 /// The marks of one hub.
 #[derive(Clone, Debug)]
 pub struct Marks {
@@ -73,7 +76,7 @@ impl Marks {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
         let failed = |e| files::io_refusal(e, "write", &path);
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        let mut file = files::open_own(&path, OpenOptions::new().create(true).append(true))?;
         let before = file.metadata().map_err(failed)?.len();
         if let Err(e) = file.write_all(lines) {
             let _ = file.set_len(before);
@@ -138,7 +141,7 @@ impl Marks {
 
     /// The last record commit that was made here.
     pub fn last_record(&self) -> Option<String> {
-        let text = fs::read_to_string(self.folder.join("record")).ok()?;
+        let text = read_mark(&self.folder.join("record"))?;
         Some(text.trim().to_owned()).filter(|commit| !commit.is_empty())
     }
 
@@ -199,7 +202,7 @@ impl Marks {
     }
 
     fn log(&self, relative: &str) -> Option<LogMark> {
-        let text = fs::read_to_string(self.file(kind_of(relative), relative)).ok()?;
+        let text = read_mark(&self.file(kind_of(relative), relative))?;
         let mut words = text.split_whitespace();
         Some(LogMark { length: words.next()?.parse().ok()?, tail: words.next().unwrap_or_default().to_owned() })
     }
@@ -247,6 +250,11 @@ impl Marks {
     fn file(&self, kind: &str, relative: &str) -> PathBuf {
         self.folder.join(kind).join(relative.replace('/', "%"))
     }
+}
+
+/// A mark that cannot be read is none.
+fn read_mark(path: &Path) -> Option<String> {
+    String::from_utf8(files::read(path, MAX_MARK).ok()??).ok()
 }
 
 /// What is known of a log: how long it was, and the digest of its last few KiB.

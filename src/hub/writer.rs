@@ -14,14 +14,14 @@ use crate::base::{Refusal, Result, files, jsonl};
 /// Proof that this process holds the bus lock of a hub. The only way to change the record.
 pub struct Writer<'h> {
     hub: &'h Hub,
-    _lock: FileLock,
+    lock: FileLock,
 }
 
 impl<'h> Writer<'h> {
     pub(super) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
         let wait = hub.settings()?.lock.wait;
         let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
-        let mut writer = Self { hub, _lock: lock };
+        let mut writer = Self { hub, lock };
         hub.pin_now()?;
         hub.check_branch()?;
         // First, so that a log which fell behind is not marked as good by what is appended to it.
@@ -40,6 +40,7 @@ impl<'h> Writer<'h> {
     /// # Errors
     /// When a change cannot be made (no room, no permission, a path out of the tree), nothing is changed.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
+        self.lock.check()?;
         act::check_absent(&self.hub.root, &act)?;
         let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
         for change in &mut act.changes {

@@ -84,7 +84,7 @@ pub struct Progress {
 /// the record, when it ends because that cannot be read.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
     let path = hub.local(LOCK);
-    let Some(_lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     let (send, queue) = channel();
     listen(send.clone())?;
     let mut shell = Shell {
@@ -103,6 +103,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         blinded: None,
         leave: None,
         tell,
+        lock,
         hub,
     };
     shell.begin()?;
@@ -130,6 +131,7 @@ fn listen(queue: Sender<Message>) -> Result<()> {
 
 struct Shell<'t> {
     hub: Hub,
+    lock: FileLock,
     manager: String,
     options: Options,
     state: State,
@@ -169,6 +171,8 @@ impl Shell<'_> {
 
     fn serve(mut self) -> Result<Leave> {
         loop {
+            // Whoever deletes the lock's file lets a second coordinator start beside this one.
+            self.lock.check()?;
             self.drain();
             if let Some(leave) = self.leave {
                 self.publish();

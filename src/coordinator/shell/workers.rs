@@ -150,5 +150,5 @@ pub fn forget(hub: &Hub, run: &str) {
 fn log(hub: &Hub, run: &str) -> Result<File> {
     let path = hub.local(&format!("{LOGS}/{run}.log"));
     files::create_parent(&path)?;
-    OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("open {}", path.display()))
+    files::open_own(&path, OpenOptions::new().create(true).append(true))
 }
