@@ -7,6 +7,7 @@ use clap::CommandFactory;
 
 use super::{App, Cli};
 use crate::base::{Result, files};
+use crate::hub::output::{self, Output};
 
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArgs {
@@ -27,6 +28,9 @@ pub struct ManArgs {
     /// Write one page per command into this folder, instead of printing the first page
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Replace files of the same names that are no manual pages
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 /// Prints or writes manual pages.
@@ -37,8 +41,35 @@ pub fn man(args: ManArgs, app: &App) -> Result<ExitCode> {
         app.out(String::from_utf8_lossy(&page).trim_end());
         return Ok(ExitCode::SUCCESS);
     };
+    output::check_folder("--output", &folder)?;
+    let output = Output { flag: "--output", homes: &[], force: args.force, is_own: is_page };
+    let pages = pages(&Cli::command().disable_help_subcommand(true))?;
+    pages.iter().try_for_each(|(name, _)| output.check_anywhere(&folder.join(name)))?;
     std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
-    clap_mangen::generate_to(Cli::command(), &folder).map_err(|e| files::io_refusal(e, "write into", &folder))?;
+    pages.iter().try_for_each(|(name, page)| files::replace(&folder.join(name), page))?;
     app.say(format!("wrote the pages into {}", folder.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The pages of a command and of those below it, with the names of their files.
+fn pages(command: &clap::Command) -> Result<Vec<(String, Vec<u8>)>> {
+    fn add(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+            add(below, pages)?;
+        }
+        let man = clap_mangen::Man::new(command.clone());
+        let mut page = Vec::new();
+        man.render(&mut page)?;
+        pages.push((man.get_filename(), page));
+        Ok(())
+    }
+    let mut command = command.clone();
+    command.build();
+    let mut pages = Vec::new();
+    add(&command, &mut pages)?;
+    Ok(pages)
+}
+
+fn is_page(bytes: &[u8]) -> bool {
+    bytes.starts_with(b".ie \\n(.g")
 }

@@ -5,6 +5,7 @@
 //! the hub and the ledger.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::glob::Glob;
@@ -98,6 +99,14 @@ fn gather(wanted: &str, sources: &[Source], caps: Caps, collected: &mut Collecte
     let glob = pattern(wanted);
     let mut found = false;
     for source in sources {
+        // Who may write there can put a link in its place: what that leads to was not left as a receipt.
+        if fs::symlink_metadata(source.folder).is_ok_and(|found| found.is_symlink()) {
+            let what = "a symbolic link is in the place of the folder for receipts";
+            collected
+                .findings
+                .push(Finding::high("receipt.not_regular", wanted, what).hint("leave the folder as it is"));
+            continue;
+        }
         for (target, path) in candidates(wanted, &glob, source, &mut collected.findings) {
             found = true;
             if collected.receipts.iter().all(|receipt| receipt.target != target) {
@@ -153,6 +162,11 @@ fn take(target: String, path: &Path, source: &Source, caps: Caps, collected: &mu
 fn read(path: &Path, source: &Source, max: u64) -> Result<Vec<u8>> {
     let relative = path.strip_prefix(source.folder).unwrap_or(path);
     let path = files::within(source.folder, &relative.to_string_lossy())?;
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.nlink() > 1) {
+        return Err(Refusal::guard("file.not_regular", format!("{} has another name elsewhere", path.display()))
+            .because("it is a hard link: its content may come from outside the worktree")
+            .into());
+    }
     files::read(&path, max)?.ok_or_else(|| Refusal::not_found("file.missing", "it went away").into())
 }
 

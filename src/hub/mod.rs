@@ -10,6 +10,7 @@ pub mod git;
 pub mod kept;
 pub mod locate;
 pub mod marks;
+pub mod output;
 pub mod paths;
 pub mod pin;
 pub mod requests;

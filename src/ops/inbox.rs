@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Result, Stamp, json, names};
 use crate::bus::messages;
+use crate::hub::output::Output;
 use crate::hub::{Act, Hub, paths};
 use crate::model::message::MessageLine;
 
@@ -20,6 +21,8 @@ pub struct Look {
     pub receipt: Option<String>,
     /// Where it is remembered what was read, instead of the usual place.
     pub state: Option<String>,
+    /// Replace files in those places although something else wrote them.
+    pub force: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,15 @@ pub fn look(hub: &Hub, look: &Look) -> Result<Inbox> {
     let channel = messages::inbox(agent);
     let folder = paths::session(agent);
     let state_path = look.state.clone().unwrap_or_else(|| format!("{folder}/agent-inbox-state.json"));
+    let homes = [format!("{folder}/agent-inbox-")];
+    let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
+    let output = |flag, is_own| Output { flag, homes: &homes, force: look.force, is_own };
+    if look.state.is_some() {
+        output("--state", is_state).check(hub, &state_path)?;
+    }
+    if let Some(place) = look.receipt.as_deref().filter(|place| !place.is_empty()) {
+        output("--receipt", is_receipt).check(hub, place)?;
+    }
     let state = json::read_object(&hub.path(&state_path)?)?.unwrap_or_default();
     let seen = state.get("last_seen_ts").and_then(Value::as_str).and_then(Stamp::parse);
 
@@ -76,6 +88,14 @@ pub fn look(hub: &Hub, look: &Look) -> Result<Inbox> {
         hub.lock("bus inbox")?.perform(act)?;
     }
     Ok(inbox)
+}
+
+fn is_state(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|document| document.get("last_checked_at").is_some())
+}
+
+fn is_receipt(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"# agent=")
 }
 
 fn unread(message: &MessageLine, seen: Option<Stamp>) -> bool {

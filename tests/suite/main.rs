@@ -21,6 +21,7 @@ mod log;
 mod log_loss;
 mod log_read;
 mod misbehave;
+mod output_paths;
 mod own_files;
 mod pipeline;
 mod plans;

@@ -34,6 +34,9 @@ pub struct Args {
     /// Where it is remembered what was read [default: _report/session/<seat>/agent-inbox-state.json]
     #[arg(long, value_name = "PATH")]
     state: Option<String>,
+    /// Replace the files of --receipt and --state although something else wrote them
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -50,6 +53,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         mark_read: args.mark_read,
         receipt: (own && !args.no_capture_receipt).then(|| args.receipt.unwrap_or_default()),
         state: args.state,
+        force: args.force,
     };
     let inbox = inbox::look(hub, &look)?;
     let raw: Vec<_> = inbox.messages.iter().map(|message| &message.raw).collect();

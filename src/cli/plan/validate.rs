@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Exit, Refusal, Result, files, json};
 use crate::cli::{App, findings};
+use crate::hub::output::Output;
 use crate::hub::{Act, Hub};
 use crate::model::outcome::Finding;
 use crate::plans::{Evidence, store, validate};
@@ -27,10 +28,17 @@ pub struct Args {
     /// is what CI reads)
     #[arg(long, value_name = "PATH")]
     output: Option<String>,
+    /// Replace the file of --output although something else wrote it
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    if let Some(output) = &args.output {
+        let homes = &["_report/planner/"];
+        Output { flag: "--output", homes, force: args.force, is_own: is_summary }.check(hub, output)?;
+    }
     let paths = match args.plans.is_empty() {
         true => store::paths(&hub.root),
         false => args.plans.iter().map(|plan| store::locate(hub, plan)).collect::<Result<_>>()?,
@@ -58,6 +66,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&summary, || words(&checked));
     Ok(ExitCode::from(exit as u8))
+}
+
+fn is_summary(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|document| document.get("exit_code").is_some())
 }
 
 fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> Vec<Finding> {

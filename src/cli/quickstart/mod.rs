@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use crate::base::{Refusal, Result, env, files, text};
+use crate::hub::output;
 
 /// Shows the main job on a small repository: workers in parallel, an agent that is sent back by a test, a retry, a guard that blocks, and work that waits for you.
 #[derive(Debug, clap::Args)]
@@ -180,6 +181,7 @@ fn prepare(dir: Option<PathBuf>) -> Result<PathBuf> {
         Some(dir) => dir,
         None => std::env::temp_dir().join(format!("teof-quickstart-{}", std::process::id())).join("greetings"),
     };
+    output::check_folder("quickstart", &folder)?;
     fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
     if fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?.next().is_some() {
         return Err(not_empty(&folder).into());

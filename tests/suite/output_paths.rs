@@ -1,0 +1,136 @@
+//! No flag that names an output file reaches the record, git's own files, what git tracks, or anything through a link.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::harness::World;
+
+fn world() -> World {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--agent", "codex-1"]);
+    world.ok(&["session-boot", "--agent", "codex-1", "--no-sync"]);
+    world.ok(&[
+        "plan",
+        "new",
+        "docs",
+        "--summary",
+        "Docs",
+        "--priority",
+        "1",
+        "--impact-score",
+        "3",
+        "--allow-unclaimed",
+        "--layer",
+        "L5",
+        "--systemic-scale",
+        "6",
+    ]);
+    world
+}
+
+/// Each of the flags, with a place.
+fn calls(place: &str) -> [Vec<String>; 3] {
+    let inbox = ["bus", "inbox", "--agent", "codex-1", "--mark-read"];
+    [
+        [&["plan", "validate", "--output", place][..], &[]].concat(),
+        [&inbox[..], &["--receipt", place]].concat(),
+        [&inbox[..], &["--no-capture-receipt", "--state", place]].concat(),
+    ]
+    .map(|args| args.into_iter().map(str::to_owned).collect())
+}
+
+fn refused(world: &World, place: &str) {
+    let path = world.repo.join(place);
+    let before = fs::read(&path).ok();
+    for args in calls(place) {
+        for force in [None, Some("--force")] {
+            let args: Vec<&str> = args.iter().map(String::as_str).chain(force).collect();
+            assert_eq!(world.run(&args).code, 1, "{args:?}");
+            assert_eq!(fs::read(&path).ok(), before, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn no_output_flag_reaches_what_it_must_not_write() {
+    let world = world();
+    world.write("src/a.rs", "fn main() {}\n");
+    world.git(&["add", "src"]);
+    world.git(&["commit", "-qm", "Add a source"]);
+    fs::write(world.folder().join("victim"), "precious").unwrap();
+    symlink(world.folder().join("victim"), world.repo.join("link.json")).unwrap();
+    symlink(world.folder(), world.repo.join("away")).unwrap();
+    for place in [
+        "_bus/events/events.jsonl",
+        "_bus/claims/FREE.json",
+        "_report/session/codex-1/manager-report-tail.txt",
+        "_report/agent/codex-1/state.json",
+        ".git/config",
+        ".git/hooks/pre-commit",
+        ".GIT/new",
+        "src/.git",
+        "src/a.rs",
+        "README.md",
+        "teof.toml",
+        "AGENT_MANIFEST.codex-9.json",
+        "docs/automation/autonomy-consent.json",
+        "link.json",
+        "away/victim",
+        "src",
+    ] {
+        refused(&world, place);
+    }
+    fs::remove_file(world.repo.join("src/a.rs")).unwrap();
+    refused(&world, "src/a.rs");
+    assert_eq!(fs::read_to_string(world.folder().join("victim")).unwrap(), "precious");
+}
+
+#[test]
+fn an_output_file_is_replaced_by_the_command_that_wrote_it_and_else_with_force() {
+    let world = world();
+    for (at, home) in
+        ["_report/planner/validate/summary-latest.json", "_report/session/codex-1/agent-inbox-9.txt", "notes.json"]
+            .into_iter()
+            .enumerate()
+    {
+        let args = &calls(home)[at];
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        world.ok(&args);
+        world.ok(&args);
+        world.git(&["add", "-A"]);
+        world.git(&["commit", "-qm", "Track it"]);
+        world.ok(&args);
+        world.write("mine.txt", "mine");
+        let mine = &calls("mine.txt")[at];
+        let mine: Vec<&str> = mine.iter().map(String::as_str).collect();
+        if at == 2 {
+            // A state that cannot be read is an error of its own.
+            world.write("mine.txt", "{}");
+        }
+        let refusal = world.refused(&mine);
+        assert_eq!(refusal["code"], "output.refused", "{refusal}");
+        assert!(refusal["next"].to_string().contains("--force"), "{refusal}");
+        world.ok(&[&mine[..], &["--force"]].concat());
+        fs::remove_file(world.repo.join("mine.txt")).unwrap();
+    }
+}
+
+#[test]
+fn pages_and_new_repositories_are_made_outside_records_and_git_directories() {
+    let world = world();
+    let outside = world.folder().join("man");
+    world.ok(&["man", "--output", outside.to_str().unwrap()]);
+    world.ok(&["man", "--output", outside.to_str().unwrap()]);
+    assert!(outside.join("teof-bus-claim.1").exists());
+    fs::write(outside.join("teof.1"), "mine").unwrap();
+    let again = ["man", "--output", outside.to_str().unwrap()];
+    assert_eq!(world.refused(&again)["code"], "output.refused");
+    world.ok(&[&again[..], &["--force"]].concat());
+    symlink(&outside, world.folder().join("linked")).unwrap();
+    let linked = world.folder().join("linked").display().to_string();
+    for place in ["_bus/x", ".git/x", ".git", "_report", &linked] {
+        for args in [["man", "--output", place], ["quickstart", place, "--quiet"]] {
+            assert_eq!(world.refused(&args)["code"], "output.refused", "{args:?}");
+        }
+    }
+}
