@@ -38,23 +38,32 @@ pub fn sorted(value: &Value) -> Value {
     }
 }
 
+/// JSON text that is safe to show on a terminal: DEL and everything that [`text::is_hidden`] names written as
+/// `\uXXXX`. The document stays the same.
+pub fn printable(json: String) -> String {
+    let is_escaped = |c: char| c == '\x7f' || text::is_hidden(c);
+    if !json.contains(is_escaped) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    json.chars().for_each(|c| if is_escaped(c) { escape(&mut out, c) } else { out.push(c) });
+    out
+}
+
 /// JSON text with every character outside ASCII written as `\uXXXX`.
 pub fn ascii(json: &str) -> String {
     if json.is_ascii() {
         return json.to_owned();
     }
     let mut out = String::with_capacity(json.len() + 16);
-    let mut units = [0; 2];
-    for c in json.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
+    json.chars().for_each(|c| if c.is_ascii() { out.push(c) } else { escape(&mut out, c) });
     out
+}
+
+fn escape(out: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        out.push_str(&format!("\\u{unit:04x}"));
+    }
 }
 
 /// Parses one JSON object; `path` is named in the refusal, with line and column.
@@ -102,6 +111,14 @@ mod tests {
             pretty_sorted_ascii(&value),
             "{\n  \"a\": [],\n  \"notes\": \"TT\\u0394 \\ud83d\\ude80\",\n  \"task_id\": \"ND-025\"\n}\n"
         );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_stays_the_same_document() {
+        let value = serde_json::json!({"a\u{9b}": "x\u{7f}\u{202e}é🚀\u{e0041}"});
+        let shown = printable(compact(&value));
+        assert_eq!(shown, "{\"a\\u009b\":\"x\\u007f\\u202eé🚀\\udb40\\udc41\"}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
     }
 
     #[test]

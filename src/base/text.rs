@@ -16,14 +16,24 @@ fn safe_char(c: char) -> char {
         '\n' | '\t' => ' ',
         '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
         '\x7f' => '\u{2421}',
-        // C1 controls, bidi marks and overrides, zero-width and line separators.
+        c if is_hidden(c) => '\u{fffd}',
+        c => c,
+    }
+}
+
+/// Whether a character is not seen, or changes how others are shown: C1 controls, soft hyphen, bidirectional
+/// marks and overrides, zero-width and line separators, interlinear annotations, tags.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c,
         '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => '\u{fffd}',
-        c => c,
-    }
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A word as it is typed in a shell: quoted where it must be.
@@ -51,6 +61,8 @@ mod tests {
     fn nothing_reaches_the_terminal_that_it_would_obey() {
         assert_eq!(safe("a\u{1b}[31mred\u{7}\r\nb\u{202e}"), "a␛[31mred␇␍ b\u{fffd}");
         assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
+        let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
+        assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl App {
     /// A command's answer: the document with `--json`, else the text.
     pub fn result(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
         if self.global.json {
-            self.out(json::pretty(document));
+            self.out(json::printable(json::pretty(document)));
         } else {
             let text = text();
             if !text.is_empty() {

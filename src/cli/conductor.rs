@@ -136,7 +136,7 @@ impl Told<'_> {
                 self.app.out(asked.prompt.trim_end());
             }
             if self.args.emit_json {
-                self.app.out(json::compact(&document));
+                self.app.out(json::printable(json::compact(&document)));
             }
         }
         for remark in &asked.remarks {
@@ -167,7 +167,7 @@ impl Told<'_> {
         if self.app.json() {
             let mismatch = mismatch.map(document);
             let answer = json!({ "prompts": self.cycles, "plan_mismatch": mismatch, "skipped": skipped });
-            self.app.out(json::pretty(&answer));
+            self.app.out(json::printable(json::pretty(&answer)));
         }
         Ok(ExitCode::SUCCESS)
     }

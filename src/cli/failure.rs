@@ -54,7 +54,7 @@ fn fault(error: &anyhow::Error) -> Refusal {
 }
 
 fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
-    let shown = if as_json { json::pretty(&document(refusal)) } else { words(refusal) };
+    let shown = if as_json { json::printable(json::pretty(&document(refusal))) } else { words(refusal) };
     let _ = writeln!(std::io::stderr(), "{shown}");
     ExitCode::from(refusal.exit as u8)
 }

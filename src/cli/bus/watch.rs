@@ -71,6 +71,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// A line each; with `--json` a JSON document each.
 fn show(app: &App, items: &[Item]) {
     for item in items {
-        app.out(if app.json() { json::compact(&item.raw) } else { item.line() });
+        app.out(if app.json() { json::printable(json::compact(&item.raw)) } else { item.line() });
     }
 }

@@ -91,7 +91,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
     }
     match args.format {
-        Format::Json => app.out(crate::base::json::pretty(&document)),
+        Format::Json => app.out(crate::base::json::printable(crate::base::json::pretty(&document))),
         Format::Table => app.result(&document, || table(&document)),
     }
     Ok(ExitCode::SUCCESS)
