@@ -228,7 +228,7 @@ pub fn find_program(program: &str, folder: &Path) -> Option<PathBuf> {
     if program.contains('/') {
         return Some(folder.join(program)).filter(|path| is_program(path));
     }
-    let path = env::var("PATH")?;
+    let path = env::safe_path()?;
     path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| is_program(path))
 }
 

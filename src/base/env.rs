@@ -35,6 +35,14 @@ pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// `PATH` for programs that run in a folder which is not ours to trust: without relative and empty entries,
+/// which would find programs in that folder. `None` when nothing is left of it.
+pub fn safe_path() -> Option<String> {
+    let path = var(PATH)?;
+    let kept: Vec<_> = path.split(':').filter(|entry| entry.starts_with('/')).collect();
+    (!kept.is_empty()).then(|| kept.join(":"))
+}
+
 /// Every variable whose name starts with `prefix`, sorted by name.
 #[allow(clippy::disallowed_methods)]
 pub fn vars_with_prefix(prefix: &str) -> Vec<(String, String)> {

@@ -29,9 +29,13 @@ const PASSED: [&str; 17] = [
 /// This process's variables that a child may see: the standing list, `LC_*`, and those named in `also`.
 pub fn allowed(also: &[String]) -> Vec<(String, String)> {
     let standing = PASSED.iter().copied().chain(also.iter().map(String::as_str));
-    let mut passed: Vec<_> = standing.filter_map(|name| Some((name.to_owned(), env::var(name)?))).collect();
+    let mut passed: Vec<_> = standing.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
     passed.extend(env::vars_with_prefix("LC_"));
     passed
+}
+
+fn value(name: &str) -> Option<String> {
+    if name == env::PATH { env::safe_path() } else { env::var(name) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
 const LOCATION: [&str; 16] = [
@@ -31,11 +31,16 @@ const LOCATION: [&str; 16] = [
     "GIT_EXTERNAL_DIFF",
 ];
 
-/// Has a program that calls git find the repository by its folder alone, whatever our environment says.
+/// Has a program that calls git find the repository by its folder alone, whatever our environment says, and
+/// other programs never in that folder.
 pub fn forget_location(command: &mut Command) {
     for name in LOCATION {
         command.env_remove(name);
     }
+    match env::safe_path() {
+        Some(path) => command.env(env::PATH, path),
+        None => command.env_remove(env::PATH),
+    };
 }
 
 /// Objects, refs and the index are on the disk before git says that they are: else a power cut leaves a

@@ -56,7 +56,7 @@ pub struct Login {
 
 /// Whether `gh` is on the search path.
 pub fn is_there() -> bool {
-    let path = env::var("PATH").unwrap_or_default();
+    let path = env::safe_path().unwrap_or_default();
     path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join("gh").is_file())
 }
 
