@@ -154,6 +154,23 @@ pub fn fence(claim: &Claim, agent: &str, epoch: u64) -> Result<(), Refusal> {
     Err(old_epoch(&claim.task_id, epoch, claim.epoch, &claim.agent_id, claim.status.as_str()))
 }
 
+/// Refuses an epoch that is not the one of the task's claim, whoever holds it and whatever its status: what
+/// was begun under it is no longer wanted.
+pub fn is_current(task: &str, found: Option<&ClaimFile>, shown: u64) -> Result<(), Refusal> {
+    match found {
+        Some(claim) if claim.epoch() == shown => Ok(()),
+        Some(claim) => {
+            let (owner, status) = (claim.agent_id().unwrap_or(""), claim.status_text().unwrap_or("unknown"));
+            Err(old_epoch(task, shown, claim.epoch(), owner, status))
+        }
+        None => Err(Refusal::held("claim.epoch", format!("nobody has claimed {task}"))
+            .because(format!("epoch {shown} was shown, and there is no claim that it could be of"))
+            .next("leave --epoch out, or see who has what: teof task list")
+            .with("task_id", task)
+            .with("shown_epoch", shown)),
+    }
+}
+
 /// Whether `agent` may write to a task (the playbook: claim_guard): without a claim nobody may, after
 /// the claim's end anybody may, and in between its owner only. An epoch that is shown must be the
 /// claim's, and an old one is refused even after the end.

@@ -1,4 +1,5 @@
-//! Holds: a `hold` message in a task's channel stops its choice, release and merge until a `lift`.
+//! Holds: a `hold` message in a task's channel stops its choice, claim, completion, release and merge until a
+//! `lift` by somebody else than the seat that has the task.
 
 use crate::base::{Refusal, Result, Stamp, jsonl};
 use crate::hub::{Hub, paths};
@@ -44,6 +45,18 @@ pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
         .with("held_by", hold.by)
         .with("summary", hold.summary)
         .into())
+}
+
+/// Refuses a lift by the seat that has the task: whoever put it on hold waits for something else than that
+/// seat's word, even where the last hold is its own.
+pub fn may_lift(task: &str, agent: &str, holder: Option<&str>) -> Result<(), Refusal> {
+    if holder != Some(agent) {
+        return Ok(());
+    }
+    Err(Refusal::guard("task.own_hold", format!("{agent} has {task}, and cannot lift its hold"))
+        .because("a hold keeps the seat that has the task from going on")
+        .next("ask for it: teof bus message --task manager-report --type request --summary …")
+        .with("task_id", task))
 }
 
 #[cfg(test)]

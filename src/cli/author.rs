@@ -13,7 +13,7 @@ pub struct Flags {
     /// Act as this seat, instead of that of TEOF_AGENT or the manifest
     #[arg(long, value_name = "SEAT")]
     pub agent: Option<String>,
-    /// The epoch of the claim under which you write: proves it, and is refused when it is old
+    /// Your claim's epoch (fencing token); a write with an old epoch is refused
     #[arg(long, value_name = "N")]
     pub epoch: Option<u64>,
     /// Go on with a session that is missing or stale; recorded in the seat's guard log
@@ -26,13 +26,26 @@ pub struct Flags {
 
 impl Flags {
     /// The author of a write; `task` is what it is about, if it is about one.
+    ///
+    /// # Errors
+    /// `epoch.no_task`: an epoch that is shown for nothing would not be checked.
     pub fn author(&self, hub: &Hub, task: Option<&str>) -> Result<Author> {
+        if self.epoch.is_some() && task.is_none() {
+            return Err(no_task().into());
+        }
         Ok(Author {
             agent: seats::resolve(hub, self.agent.as_deref())?,
             epoch: claim::shown_epoch(self.epoch, task)?,
             session: Rule { max_age: self.session_max_age, allow_stale: self.allow_stale_session },
         })
     }
+}
+
+/// An epoch belongs to a task's claim.
+pub fn no_task() -> Refusal {
+    Refusal::usage("epoch.no_task", "--epoch is given without a task")
+        .because("an epoch belongs to the claim of a task")
+        .next("name the task, or leave --epoch out")
 }
 
 /// A task that may be given by its place or, as the playbook's agents write it, by `--task`.

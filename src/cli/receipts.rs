@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{App, findings};
 use crate::base::{Exit, Result};
+use crate::guard::claim::check_inherited_epoch;
 use crate::hub::Act;
 use crate::receipts::{entry, ledger, verify};
 use crate::seats;
@@ -20,7 +21,8 @@ pub enum Command {
 /// Enter files into the ledger, with their digests.
 ///
 /// A receipt is written once: a file that was entered with another digest is refused, and so is one
-/// outside _report/, where files are edited.
+/// outside _report/, where files are edited, one that teof itself rewrites, and one that git ignores or may
+/// change, which a clone would lack.
 ///
 /// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
     entry::check(hub, &hashed, &agent)?;
     let mut writer = hub.lock("receipts add")?;
+    check_inherited_epoch(hub)?;
     let known = ledger::listed(&hub.root)?;
     let mut act = Act::new("receipts add");
     ledger::enter(&writer, &mut act, &agent, &hashed)?;

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Refusal, Result, env, json};
+use crate::base::{Refusal, Result, env, json, names};
 use crate::bus::{claim_rules, claims};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
@@ -36,12 +36,43 @@ pub fn shown_epoch(flag: Option<u64>, task: Option<&str>) -> Result<Option<u64>>
     if task.is_none() || env::var(env::TASK).as_deref() != task {
         return Ok(None);
     }
+    inherited_epoch()
+}
+
+/// The epoch under which the worker that started this process works.
+fn inherited_epoch() -> Result<Option<u64>> {
     let Some(text) = env::var(env::CLAIM_EPOCH) else { return Ok(None) };
     let epoch = text.trim().parse().map_err(|_| {
         Refusal::usage("epoch.invalid", format!("{}={text:?} is not an epoch", env::CLAIM_EPOCH))
             .next("it is set by the worker that started you; leave it as it was")
     })?;
     Ok(Some(epoch))
+}
+
+/// Under the lock, for whatever changes the record: refuses an epoch of `task` that is shown and old, and
+/// everything from a worker whose own claim has moved on.
+///
+/// # Errors
+/// `claim.epoch` (exit 3).
+pub fn check_epochs(hub: &Hub, task: &str, shown: Option<u64>) -> Result<()> {
+    if let Some(epoch) = shown {
+        let found = claims::load(hub, task)?;
+        claim_rules::is_current(task, found.as_ref().map(|found| &found.file), epoch)?;
+    }
+    check_inherited_epoch(hub)
+}
+
+/// The half of [`check_epochs`] that needs no task. A hub without the worker's claim is not the worker's.
+///
+/// # Errors
+/// `claim.epoch` (exit 3).
+pub fn check_inherited_epoch(hub: &Hub) -> Result<()> {
+    let Some(task) = env::var(env::TASK).filter(|task| names::is_id(task)) else { return Ok(()) };
+    let Some(epoch) = inherited_epoch()? else { return Ok(()) };
+    match claims::load(hub, &task)? {
+        Some(found) => Ok(claim_rules::is_current(&task, Some(&found.file), epoch)?),
+        None => Ok(()),
+    }
 }
 
 /// Before the lock: passes with a fresh session, or with the epoch of a live claim of `task`; with a

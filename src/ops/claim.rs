@@ -139,6 +139,9 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     if !decision.claim.status.is_live() {
         // `--status done` is a release by another name.
         holds::check(hub, &wish.task, "release")?;
+    } else if old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch) {
+        // Whoever has it may pause, or renew the lease.
+        holds::check(hub, &wish.task, "claim")?;
     }
     claims::stage(act, found.as_ref(), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::base::Result;
-use crate::guard::claim::{Author, admit};
+use crate::guard::claim::{Author, admit, check_epochs};
 use crate::hub::{Act, Hub, Request, Writer};
 
 /// Who calls, and for what.
@@ -45,6 +45,7 @@ pub(super) fn perform(
     if let Some(answer) = answered(hub, call.request)? {
         return Ok(answer);
     }
+    check_epochs(hub, call.task, call.author.epoch)?;
     let mut act = Act::new(what);
     let (document, mut remarks) = stage(&mut writer, &mut act)?;
     if let Some(stale) = stale {

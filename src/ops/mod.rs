@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod init;
 mod mirror;
 pub mod pickup;
+pub mod plan_edit;
 pub mod post;
 pub mod record;
 pub mod release;

@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::base::{Refusal, Result, names};
-use crate::bus::{events, messages};
+use crate::bus::{assignments, claims, events, holds, messages};
 use crate::guard::claim::{self, Author};
 use crate::hub::kept::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
+use crate::model::claim::ClaimFile;
 use crate::model::event::{self, Event};
-use crate::model::message::{self, Message, is_task_channel};
+use crate::model::message::{self, LIFT, Message, is_task_channel};
 use crate::seats;
 
 /// What is to be written.
@@ -131,6 +132,7 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
     if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
         return Ok(repeated(answer));
     }
+    claim::check_inherited_epoch(hub)?;
     let mut act = Act::new(what);
     let mut written = Vec::with_capacity(posts.len());
     for post in posts {
@@ -156,11 +158,18 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
 
 /// Puts one post into an act. A refusal of a claim leaves its line in the author's error log at once.
 fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -> Result<Value> {
+    if post.epoch.is_some() && post.task().is_none() {
+        let refusal = Refusal::usage("epoch.no_task", "an epoch is shown, and it is about no task");
+        return Err(refusal.next("name the task, or leave the epoch out").into());
+    }
     if let Some(task) = post.task()
         && post.is_bound()
     {
         names::check_id("task", task)?;
         claim::check(writer, &as_shown(author, post), task, post.kind())?;
+    }
+    if let Some(task) = post.task() {
+        check_hold(writer.hub(), author, post, task)?;
     }
     match &post.entry {
         Entry::Event(event) => {
@@ -183,6 +192,21 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
             let path = paths::channel(channel);
             Ok(json!({"channel": channel, "type": message.kind, "to": message.to, "path": path}))
         }
+    }
+}
+
+/// A task that is on hold is not told complete, and the seat that has it does not lift the hold.
+fn check_hold(hub: &Hub, author: &Author, post: &Post, task: &str) -> Result<()> {
+    match &post.entry {
+        Entry::Event(event) if event.event == "complete" => holds::check(hub, task, "completion"),
+        Entry::Message { message, .. } if message.kind == LIFT => {
+            let claim = claims::load(hub, task)?.map(|found| found.file).filter(ClaimFile::is_live);
+            let assignment = assignments::load(hub, task)?.map(|found| found.file);
+            let holder = claim.as_ref().and_then(ClaimFile::agent_id);
+            let assigned = assignment.as_ref().and_then(|assignment| assignment.engineer());
+            holds::may_lift(task, &author.agent, holder.or(assigned)).map_err(Into::into)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use super::claim::{self, Done, event, facts, mirror_claim, missing};
 use super::frame::{self, Answer, Call};
 use crate::base::Result;
 use crate::bus::claim_rules;
-use crate::bus::{claims, events, messages};
+use crate::bus::{claims, events, holds, messages};
 use crate::guard::claim::Author;
 use crate::hub::{self, Act, Hub, Writer};
 use crate::model::claim::Claim;
@@ -13,7 +13,7 @@ use crate::model::message::Message;
 /// Takes a task over from whoever has it; `reason` is kept in the event and told to that seat.
 ///
 /// # Errors
-/// `claim.not_expired`, `claim.running` (exit 3), `claim.not_found` (exit 4).
+/// `claim.not_expired`, `claim.running` (exit 3), `claim.not_found` (exit 4), `task.on_hold` (exit 1).
 pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
@@ -27,6 +27,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let wish = claim::wish(request)?;
     let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
     let old = found.claim(hub)?;
+    holds::check(hub, &wish.task, "takeover")?;
     let decision = claim_rules::take_over(&old, &wish, facts(hub, Some(&old), true)?)?;
     claims::stage(act, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };

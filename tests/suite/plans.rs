@@ -135,7 +135,7 @@ fn a_receipt_is_attached_only_when_it_can_be_shown() {
 
     let sealed = "{\"a\": 1, \"receipt_sha256\": \"x\"}";
     world.write("_report/tests.json", sealed);
-    let done = world.json(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    let done = world.json(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json"]);
     assert_eq!(done["entered"], true);
     assert_eq!(world.read("_report/tests.json"), sealed, "the receipt itself is left as it is");
     assert_eq!(world.lines("_report/receipts.jsonl")[0]["path"], "_report/tests.json");
@@ -146,9 +146,9 @@ fn a_receipt_is_attached_only_when_it_can_be_shown() {
         1,
     );
     assert_eq!(after, wanted);
-    world.ok(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    world.ok(&["plan", "attach", PATH, "S1", "--file", "_report/tests.json"]);
     assert_eq!((world.read(PATH), world.lines("_report/receipts.jsonl").len()), (after, 1), "again changes nothing");
-    let twice = world.refused(&["plan", "attach", PATH, "S2", "--file", "_report/tests.json", "--agent", "codex-1"]);
+    let twice = world.refused(&["plan", "attach", PATH, "S2", "--file", "_report/tests.json"]);
     assert_eq!(twice["code"], "receipt.duplicate", "a receipt stands once among all steps");
 
     world.git(&["add", "docs"]);
@@ -270,7 +270,7 @@ fn edits_by_many_processes_at_once_are_all_there() {
                 command.spawn().unwrap()
             };
             let step = start(&["plan", "step", "add", PATH, "--title", &title]);
-            [step, start(&["plan", "attach", PATH, "S1", "--file", &file, "--agent", "codex-1"])]
+            [step, start(&["plan", "attach", PATH, "S1", "--file", &file])]
         })
         .collect();
     for child in adding.into_iter().flatten() {

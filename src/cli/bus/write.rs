@@ -103,7 +103,8 @@ pub trait BatchLine: DeserializeOwned {
 
 /// Reads JSON lines from stdin. All of them are written, or none: a line that is wrong is named.
 pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Post>)> {
-    let author = flags.author(hub, None)?;
+    // Each line shows the epoch for its own task.
+    let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(MAX_BATCH + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BATCH {

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::list::step_line;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
-use crate::guard::trust;
 use crate::model::command::Command;
+use crate::ops::plan_edit;
 use crate::plans::{self, PlanFile};
 
 /// Approve the exact commands of a plan, so that they may run unattended on this machine.
@@ -44,7 +44,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         .into());
     }
     let by = app.person()?;
-    trust::approve(hub, file.id(), &digest, &by)?;
+    plan_edit::approve(hub, &file.path, &digest, &by)?;
     let document = json!({"plan_id": file.id(), "digest": digest, "by": by});
     app.result(&document, || words(&file, &digest));
     Ok(ExitCode::SUCCESS)

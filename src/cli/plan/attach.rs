@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::hub::Act;
+use crate::cli::author::Flags;
 use crate::hub::kept::{self, Need};
+use crate::ops::consent::OPERATOR;
+use crate::ops::plan_edit::{self, Edit, Editor};
 use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::{entry, ledger};
 use crate::seats;
@@ -17,6 +19,8 @@ use crate::seats;
 /// The receipt must be a regular file of the repository, and JSON must parse. One that git does not
 /// keep yet is entered into the ledger when it lies in _report/, and refused elsewhere, where files are
 /// edited.
+///
+/// A seat needs its session and a claim of the step; a person needs neither. An event says who did it.
 ///
 /// With --json: {plan_id, path, step_id, receipt, entered}.
 #[derive(Debug, clap::Args)]
@@ -28,9 +32,8 @@ pub struct Args {
     /// The receipt, relative to the root of the repository
     #[arg(long, value_name = "PATH")]
     file: String,
-    /// The seat that enters it into the ledger
-    #[arg(long, value_name = "SEAT")]
-    agent: Option<String>,
+    #[command(flatten)]
+    author: Flags,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -39,19 +42,27 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let (receipt, sha256) = entry::hashed(hub, &args.file)?;
     let mut found = evidence::look(&hub.root, &receipt, &super::tracked(hub)?);
     let entered = found == Evidence::Untracked && entry::is_place(&receipt);
-    let agent = if entered { Some(seats::resolve(hub, args.agent.as_deref())?) } else { None };
+    let editor = super::editor(app, &args.author)?;
+    let agent = match (&editor, entered) {
+        (_, false) => None,
+        (Editor::Seat(author), true) => Some(author.agent.clone()),
+        (Editor::Person(_), true) => Some(seats::resolve(hub, None).unwrap_or_else(|_| OPERATOR.to_owned())),
+    };
     match &agent {
         Some(agent) => entry::check(hub, &[(receipt.clone(), sha256.clone())], agent)?,
         None => kept::check(hub, &[(receipt.as_str(), Need::There)])?,
     }
-    let mut writer = hub.lock("plan attach")?;
-    let mut act = Act::new(format!("plan attach {} {}", store::id_of(&path), args.step));
-    if let Some(agent) = &agent {
-        ledger::enter(&writer, &mut act, agent, &[(receipt.clone(), sha256)])?;
-        found = Evidence::Tracked;
-    }
-    edit::attach(&writer, &mut act, &path, &args.step, &receipt, found)?;
-    writer.perform(act)?;
+    let edit = Edit { command: "plan attach", plan: &path, step: Some(&args.step), done: false };
+    let remarks = plan_edit::perform(hub, &editor, edit, |writer, act| {
+        if let Some(agent) = &agent {
+            ledger::enter(writer, act, agent, &[(receipt.clone(), sha256)])?;
+            found = Evidence::Tracked;
+        }
+        edit::attach(writer, act, &path, &args.step, &receipt, found)?;
+        let meta = Map::from_iter([("receipt".to_owned(), json!(receipt))]);
+        Ok((format!("attached {receipt} to {}", args.step), meta))
+    })?;
+    remarks.iter().for_each(|remark| app.say(remark));
     let id = store::id_of(&path);
     let document = json!({"plan_id": id, "path": path, "step_id": args.step, "receipt": receipt, "entered": entered});
     app.result(&document, || format!("attached {receipt} to {id} {}", args.step));

@@ -15,10 +15,14 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
+use super::author::Flags;
 use super::lazy::Lazy;
-use crate::base::{Result, files};
+use crate::base::{Result, env, files};
+use crate::guard::claim::Author;
+use crate::guard::trust;
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
+use crate::ops::plan_edit::Editor;
 use crate::plans::queue::{self, Warning};
 use crate::plans::{Evidence, evidence, store};
 use crate::receipts::ledger;
@@ -50,6 +54,18 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Checkpoint(Lazy(args)) => checkpoint::run(args, app),
         Command::Validate(Lazy(args)) => validate::run(args, app),
     }
+}
+
+/// Who edits: the seat that is named or that this process works for, else the person who gives the command.
+fn editor(app: &App, flags: &Flags) -> Result<Editor> {
+    let hub = app.hub()?;
+    let is_named = flags.agent.is_some() || env::var(env::AGENT).is_some();
+    if !is_named && trust::require_person("edit a plan without a seat").is_ok() {
+        return Ok(Editor::Person(app.person()?));
+    }
+    // Its epoch is checked against the claim under which it edits, once that is known.
+    let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
+    Ok(Editor::Seat(Author { epoch: flags.epoch, ..author }))
 }
 
 /// What counts as tracked while work goes on: what git keeps, and what the ledger lists for the next

@@ -2,18 +2,21 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::base::{Refusal, Result};
 use crate::cli::App;
-use crate::hub::Act;
+use crate::cli::author::Flags;
 use crate::model::plan::Status;
+use crate::ops::plan_edit::{self, Edit};
 use crate::plans::{edit, store};
 
 /// Set the status of a plan.
 ///
 /// From queued a plan can become anything; from in_progress blocked or done; from blocked in_progress
 /// or done; there is no way back from done.
+///
+/// A seat needs its session and a claim of the plan; a person needs neither. An event says who did it.
 ///
 /// With --json: {plan_id, path, status}.
 #[derive(Debug, clap::Args)]
@@ -23,15 +26,20 @@ pub struct Args {
     /// queued, in_progress, blocked or done
     #[arg(value_parser = parse)]
     status: Status,
+    #[command(flatten)]
+    author: Flags,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
-    let mut writer = hub.lock("plan status")?;
-    let mut act = Act::new(format!("plan status {}", store::id_of(&path)));
-    edit::set_status(&writer, &mut act, &path, args.status)?;
-    writer.perform(act)?;
+    let edit = Edit { command: "plan status", plan: &path, step: None, done: args.status == Status::Done };
+    let remarks = plan_edit::perform(hub, &super::editor(app, &args.author)?, edit, |writer, act| {
+        edit::set_status(writer, act, &path, args.status)?;
+        let meta = Map::from_iter([("status".to_owned(), json!(args.status.as_str()))]);
+        Ok((format!("set the plan to {}", args.status), meta))
+    })?;
+    remarks.iter().for_each(|remark| app.say(remark));
     let document = json!({"plan_id": store::id_of(&path), "path": path, "status": args.status.as_str()});
     app.result(&document, || format!("{} is {}", store::id_of(&path), args.status));
     Ok(ExitCode::SUCCESS)

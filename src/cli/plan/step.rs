@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, files};
 use crate::cli::App;
+use crate::cli::author::Flags;
+use crate::hub::Hub;
 use crate::hub::kept::{self, Need};
-use crate::hub::{Act, Hub};
 use crate::model::plan::Status;
+use crate::ops::plan_edit::{self, Edit};
 use crate::plans::edit::{self, StepChange};
 use crate::plans::store;
 
@@ -20,6 +22,8 @@ pub enum Command {
 }
 
 /// Add a queued step at the end.
+///
+/// A seat needs its session and a claim of the plan; a person needs neither. An event says who did it.
 ///
 /// With --json: {plan_id, path, step_id}.
 #[derive(Debug, clap::Args)]
@@ -36,6 +40,8 @@ pub struct Add {
     note: String,
     #[command(flatten)]
     work: Work,
+    #[command(flatten)]
+    author: Flags,
 }
 
 /// Set the status or the notes of a step.
@@ -55,6 +61,8 @@ pub struct Set {
     note: Option<String>,
     #[command(flatten)]
     work: Work,
+    #[command(flatten)]
+    author: Flags,
 }
 
 /// What a worker needs to do the step unattended; each replaces what the step has.
@@ -117,10 +125,14 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let fields = args.work.fields(hub)?;
-    let mut writer = hub.lock("plan step add")?;
-    let mut act = Act::new(format!("plan step add {}", store::id_of(&path)));
-    let id = edit::add_step(&writer, &mut act, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
-    writer.perform(act)?;
+    let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
+    let mut id = String::new();
+    let remarks = plan_edit::perform(hub, &super::editor(app, &args.author)?, edit, |writer, act| {
+        id = edit::add_step(writer, act, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
+        let meta = Map::from_iter([("step".to_owned(), json!(id))]);
+        Ok((format!("added step {id}"), meta))
+    })?;
+    remarks.iter().for_each(|remark| app.say(remark));
     let document = json!({"plan_id": store::id_of(&path), "path": path, "step_id": id});
     app.result(&document, || format!("added step {id} to {}", store::id_of(&path)));
     Ok(ExitCode::SUCCESS)
@@ -133,11 +145,22 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
         return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, --command…").into());
     }
     let path = store::locate(hub, &args.plan)?;
-    let mut writer = hub.lock("plan step set")?;
-    let mut act = Act::new(format!("plan step set {} {}", store::id_of(&path), args.step));
-    let change = StepChange { status: args.status, notes: args.note, fields, ..StepChange::default() };
-    edit::set_step(&writer, &mut act, &path, &args.step, &change)?;
-    writer.perform(act)?;
+    let done = args.status == Some(Status::Done);
+    let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
+    let remarks = plan_edit::perform(hub, &super::editor(app, &args.author)?, edit, |writer, act| {
+        let note = args.note.as_ref().map(|_| "notes");
+        let changed: Vec<_> = fields.keys().map(String::as_str).chain(note).map(str::to_owned).collect();
+        let mut meta = Map::from_iter([("fields".to_owned(), json!(changed))]);
+        meta.extend(args.status.map(|status| ("status".to_owned(), json!(status.as_str()))));
+        let change = StepChange { status: args.status, notes: args.note, fields, ..StepChange::default() };
+        edit::set_step(writer, act, &path, &args.step, &change)?;
+        let summary = match args.status {
+            Some(status) => format!("set step {} to {status}", args.step),
+            None => format!("changed {} of step {}", changed.join(", "), args.step),
+        };
+        Ok((summary, meta))
+    })?;
+    remarks.iter().for_each(|remark| app.say(remark));
     let now = store::find(hub, &path)?;
     let status = now.plan.step(&args.step).and_then(|step| step.status()).map(Status::as_str);
     let document = json!({"plan_id": now.id(), "path": path, "step_id": args.step, "status": status});

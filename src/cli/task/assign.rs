@@ -55,7 +55,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = args.task.name()?;
     // The playbook's --manager names the author; a seat of another name must be said so on purpose.
     let flags = Flags { agent: args.manager.or(args.author.agent), ..args.author };
-    let author: Author = flags.author(hub, None)?;
+    let author: Author = flags.author(hub, Some(task))?;
     let request = Request {
         plan: args.plan,
         branch: args.branch,

@@ -1,0 +1,85 @@
+//! A write that shows an old epoch is rejected, whatever command it is.
+
+use crate::harness::World;
+
+/// `a` had T1 at epoch 1; `b` has it at epoch 2, with a lease that has ended.
+fn world() -> World {
+    let mut world = World::bare_of_teof();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    for seat in ["a", "b"] {
+        world.ok(&["init", "--agent", seat]);
+    }
+    let plan = r#"{"plan_id": "2026-01-05-p", "status": "queued", "steps": [{"id": "S1", "title": "t"}]}"#;
+    world.write("_plans/2026-01-05-p.plan.json", plan);
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up"]);
+    for seat in ["a", "b"] {
+        let ran = world.teof(&["session-boot", "--no-sync"]).env("TEOF_AGENT", seat).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    as_seat(&world, "a", &["bus", "claim", "T1", "--allow-unassigned"], None).expect(0);
+    as_seat(&world, "a", &["bus", "release", "T1", "--status", "released"], None).expect(0);
+    as_seat(&world, "b", &["bus", "claim", "T1", "--lease", "1m"], None).expect(0);
+    world.now = Some("2026-01-05T10:02:00Z".to_owned());
+    world.write("_report/agent/a/e.txt", "e");
+    world
+}
+
+/// Runs a command for a seat; `inherited` is the epoch of T1 that its worker gave it.
+fn as_seat(world: &World, seat: &str, args: &[&str], inherited: Option<&str>) -> crate::harness::Ran {
+    let mut command = world.teof(&[args, &["--json"]].concat());
+    command.env("TEOF_AGENT", seat);
+    if let Some(epoch) = inherited {
+        command.env("TEOF_TASK", "T1").env("TEOF_CLAIM_EPOCH", epoch);
+    }
+    crate::harness::Ran::of(command.output().unwrap(), args)
+}
+
+#[test]
+fn an_old_epoch_is_rejected_by_every_command_that_writes() {
+    let world = world();
+    let commands: [&[&str]; 13] = [
+        &["receipts", "add", "_report/agent/a/e.txt"],
+        &["bus", "takeover", "T1", "--reason", "r"],
+        &["bus", "claim", "T1"],
+        &["bus", "claim", "T2", "--allow-unassigned"],
+        &["bus", "pause", "T1", "--reason", "r"],
+        &["bus", "event", "--event", "observation", "--summary", "s"],
+        &["bus", "message", "--task", "manager-report", "--type", "note", "--summary", "s"],
+        &["task", "add", "T3", "--title", "t"],
+        &["task", "assign", "T1", "--engineer", "a", "--no-auto-claim"],
+        &["task", "pickup", "T1"],
+        &["plan", "attach", "2026-01-05-p", "S1", "--file", "_report/agent/a/e.txt"],
+        &["plan", "step", "set", "2026-01-05-p", "S1", "--note", "n"],
+        &["plan", "status", "2026-01-05-p", "in_progress"],
+    ];
+    let before = world.git(&["status", "--porcelain", "-uall"]);
+    for command in commands {
+        let ran = as_seat(&world, "a", command, Some("1")).expect(3);
+        assert!(ran.stderr.contains("\"claim.epoch\""), "{command:?}: {}", ran.stderr);
+    }
+    for command in ["takeover", "claim", "pause"] {
+        let reason: &[&str] = if command == "claim" { &[] } else { &["--reason", "r"] };
+        let ran = as_seat(&world, "a", &[&["bus", command, "T1", "--epoch", "1"], reason].concat(), None).expect(3);
+        assert!(ran.stderr.contains("\"claim.epoch\""), "{}", ran.stderr);
+    }
+    let assign = ["task", "assign", "T1", "--engineer", "b", "--no-auto-claim", "--epoch"];
+    as_seat(&world, "b", &[&assign[..], &["1"]].concat(), None).expect(3);
+    assert_eq!(world.git(&["status", "--porcelain", "-uall"]), before, "nothing was written");
+    // The current epoch says that what the caller saw still stands.
+    as_seat(&world, "b", &[&assign[..], &["2"]].concat(), None).expect(0);
+    as_seat(&world, "a", &["bus", "takeover", "T1", "--reason", "r", "--epoch", "2"], None).expect(0);
+}
+
+#[test]
+fn an_epoch_that_would_not_be_checked_is_refused() {
+    let world = world();
+    let event = ["bus", "event", "--event", "observation", "--summary", "s", "--epoch", "1"];
+    let message = ["bus", "message", "--task", "manager-report", "--type", "note", "--summary", "s", "--epoch", "1"];
+    for command in [&event[..], &message, &["conductor", "--epoch", "1"]] {
+        let ran = as_seat(&world, "a", command, None).expect(2);
+        assert!(ran.stderr.contains("epoch.no_task"), "{command:?}: {}", ran.stderr);
+    }
+    let ran = as_seat(&world, "a", &["bus", "claim", "T9", "--allow-unassigned", "--epoch", "1"], None).expect(3);
+    assert!(ran.stderr.contains("claim.epoch"), "no claim has that epoch: {}", ran.stderr);
+}
