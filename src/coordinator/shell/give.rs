@@ -16,7 +16,7 @@ use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::order::OrderFile;
 use crate::model::plan::{Plan, Status};
-use crate::ops::{assign, boot, claim};
+use crate::ops::{assign, claim};
 use crate::plans::{self, edit, requests, vault};
 use crate::receipts;
 
@@ -24,6 +24,8 @@ use crate::receipts;
 pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
     let hub = hands.hub;
     let lease = hub.settings()?.worker.lease.max(Duration::from_secs(60));
+    // Also when the work goes on: it may have waited for longer than a session lasts.
+    hands.renew_sessions(job)?;
     if let Some(epoch) = job.epoch {
         claim::renew(hub, &job.seat, &job.task, epoch, lease)?;
         return Ok(Reply::Given { epoch });
@@ -32,8 +34,6 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
         return Ok(Reply::Given { epoch: claim.epoch() });
     }
     hands.permitted()?;
-    boot::renew(hub, hands.manager)?;
-    boot::renew(hub, &job.seat)?;
     let mut writer = hub.lock(&format!("give {}", job.task))?;
     if let Some(claim) = ours(hub, job)? {
         // Taking the lock has completed what a crash interrupted.

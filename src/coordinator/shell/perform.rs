@@ -5,9 +5,10 @@ use super::workers::Workers;
 use super::{give, publish, reviews, settle};
 use crate::base::{Exit, Refusal, Result};
 use crate::coordinator::input::{Action, Reply};
-use crate::coordinator::state::State;
+use crate::coordinator::state::{Job, State};
 use crate::guard::consent::{self, Actor};
 use crate::hub::Hub;
+use crate::ops::boot;
 use crate::ops::record::{self, Recorded};
 
 /// What actions are performed with.
@@ -37,6 +38,7 @@ impl Hands<'_> {
             (Action::Settle { ending, .. }, Some(job)) => settle::settle(self, job, *ending),
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted()?;
+                self.renew_sessions(job)?;
                 self.workers.spawn(self.hub, job, run)?;
                 Ok(Reply::Done)
             }
@@ -55,6 +57,13 @@ impl Hands<'_> {
             }
             (action, None) => Ok(Reply::Refused { why: format!("{action:?} is about a job that nobody remembers") }),
         }
+    }
+
+    /// The sessions of everybody in whose name work is about to start: a session that grew old while the
+    /// coordinator waited is no reason to refuse what the coordinator itself starts.
+    pub fn renew_sessions(&self, job: &Job) -> Result<()> {
+        boot::renew(self.hub, self.manager)?;
+        boot::renew(self.hub, &job.seat).map(drop)
     }
 
     /// Consent, asked anew before everything that begins work.
