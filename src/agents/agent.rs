@@ -13,7 +13,8 @@ use crate::hub::settings;
 use crate::model::agent::{Format, PromptVia};
 
 /// What may stand in braces in argument lists.
-const PLACEHOLDERS: [&str; 7] = ["{model}", "{session}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
+const PLACEHOLDERS: [&str; 8] =
+    ["{model}", "{session}", "{budget}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
 
 /// How an agent is called, complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Agent {
     pub session_args: Option<Vec<String>>,
     pub resume_args: Option<Vec<String>>,
     pub model_args: Option<Vec<String>>,
+    /// How it is told what a call may cost.
+    pub budget_args: Option<Vec<String>>,
     pub model: Option<String>,
     /// Names of variables that it inherits besides the basic ones.
     pub env: Vec<String>,
@@ -120,6 +123,7 @@ fn blank() -> Agent {
         session_args: None,
         resume_args: None,
         model_args: None,
+        budget_args: None,
         model: None,
         env: Vec::new(),
         set: BTreeMap::new(),
@@ -136,7 +140,8 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
         || described.format.is_some()
         || described.session_args.is_some()
         || described.resume_args.is_some()
-        || described.model_args.is_some();
+        || described.model_args.is_some()
+        || described.budget_args.is_some();
     name.clone_into(&mut agent.name);
     agent.verified &= !changed;
     // An empty list takes away what the preset can.
@@ -147,6 +152,7 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.session_args = list(&described.session_args, agent.session_args);
     agent.resume_args = list(&described.resume_args, agent.resume_args);
     agent.model_args = list(&described.model_args, agent.model_args);
+    agent.budget_args = list(&described.budget_args, agent.budget_args);
     agent.command = described.command.clone().unwrap_or(agent.command);
     agent.args.clone_from(&described.args);
     agent.prompt = described.prompt.unwrap_or(agent.prompt);
@@ -167,7 +173,8 @@ fn invalid(name: &str, why: String) -> Refusal {
 
 /// What would go wrong in every call.
 fn fault(agent: &Agent) -> Option<String> {
-    let options = [&agent.session_args, &agent.resume_args, &agent.model_args].into_iter().flatten();
+    let options =
+        [&agent.session_args, &agent.resume_args, &agent.model_args, &agent.budget_args].into_iter().flatten();
     let lists: Vec<&String> = [&agent.command, &agent.args].into_iter().chain(options).flatten().collect();
     let has = |list: &[String], what: &str| list.iter().any(|part| part.contains(what));
     let anywhere = |what: &str| lists.iter().any(|part| part.contains(what));
@@ -198,6 +205,7 @@ fn fault(agent: &Agent) -> Option<String> {
         ("session_args", &agent.session_args, "{session}"),
         ("resume_args", &agent.resume_args, "{session}"),
         ("model_args", &agent.model_args, "{model}"),
+        ("budget_args", &agent.budget_args, "{budget}"),
     ];
     if let Some((name, _, what)) = options.iter().find(|(_, list, what)| lacks(list, what)) {
         return Some(format!("{name} leaves {what} out"));

@@ -9,6 +9,8 @@ use crate::model::agent::PromptVia;
 
 /// One argument may not be longer on Linux (128 KiB, its end included); some is left for what stands beside.
 const MAX_ARGUMENT: usize = 120 << 10;
+/// Agents take no budget of nothing, in US dollars.
+const LEAST_BUDGET: f64 = 0.01;
 /// Where extra arguments go within a command; without it they go to the end.
 pub(super) const FLAGS: &str = "{flags}";
 
@@ -23,6 +25,8 @@ pub struct Ask<'a> {
     pub session: Session<'a>,
     /// Instead of the agent's own model.
     pub model: Option<&'a str>,
+    /// What the call may cost, in US dollars, where the agent can be told.
+    pub budget: Option<f64>,
 }
 
 /// Which session of the agent's.
@@ -66,12 +70,13 @@ impl Agent {
         known.insert("scratch", ask.scratch.display().to_string());
         known.extend(session.map(|id| ("session", id.to_owned())));
         known.extend(model.map(|model| ("model", model.to_owned())));
+        known.extend(ask.budget.map(|budget| ("budget", format!("{:.2}", budget.max(LEAST_BUDGET)))));
         match self.prompt {
             PromptVia::Argument => known.insert("prompt", ask.prompt.to_owned()),
             PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
             PromptVia::Stdin => None,
         };
-        let argv = self.arguments(ask.session, model.is_some()).iter().map(|part| filled(part, &known)).collect();
+        let argv = self.arguments(ask, model.is_some()).iter().map(|part| filled(part, &known)).collect();
         let set = self.set.iter().map(|(name, value)| (name.clone(), filled(value, &known))).collect();
         let files = match self.prompt {
             PromptVia::File => vec![(prompt_file, ask.prompt.as_bytes().to_vec())],
@@ -85,14 +90,15 @@ impl Agent {
     }
 
     /// The command with session, model and further arguments where they belong, nothing filled in yet.
-    fn arguments(&self, session: Session<'_>, model: bool) -> Vec<String> {
-        let session = match session {
+    fn arguments(&self, ask: &Ask<'_>, model: bool) -> Vec<String> {
+        let session = match ask.session {
             Session::New(_) => self.session_args.as_ref(),
             Session::Resume(_) => self.resume_args.as_ref(),
             Session::Unnamed => None,
         };
         let model = self.model_args.as_ref().filter(|_| model);
-        let extra = session.into_iter().chain(model).chain([&self.args]).flatten();
+        let budget = self.budget_args.as_ref().filter(|_| ask.budget.is_some());
+        let extra = session.into_iter().chain(model).chain(budget).chain([&self.args]).flatten();
         let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
         let (before, after) = self.command.split_at(at);
         before.iter().chain(extra).chain(after.iter().skip(1)).cloned().collect()

@@ -52,6 +52,8 @@ pub enum Verdict {
     /// It ended, or was ended, and never said how its work went.
     NoResult {
         why: String,
+        /// The service or the way to it failed, or never answered: nobody's failure.
+        outage: bool,
     },
 }
 
@@ -61,6 +63,8 @@ pub struct Conclusion {
     /// The session to go on with.
     pub session: Option<String>,
     pub model: Option<String>,
+    /// Whether its service answered anything.
+    pub worked: bool,
     /// The final answer, or what was said last.
     pub text: String,
     /// What this run used.
@@ -86,9 +90,11 @@ impl Reading {
         if story.background && verdict == Verdict::Succeeded {
             story.warn("it ended while work went on in the background");
         }
+        let worked = story.has_answered();
         let said = story.end.and_then(|end| end.text).unwrap_or(story.answer);
         Conclusion {
             verdict,
+            worked,
             session: story.session,
             model: story.model,
             text: if format == Format::Text { String::from_utf8_lossy(&story.plain).trim().to_owned() } else { said },
@@ -150,21 +156,32 @@ impl Judge<'_> {
         let trouble = self.story.trouble.as_ref();
         // Some wait for their limit without a word in the stream. Once tools were at work, stderr may speak
         // of anything.
-        if (trouble.is_some() || self.story.tools.is_empty()) && limits::speaks_of_one(&said) {
-            let words = said.lines().rev().find(|line| limits::speaks_of_one(line)).unwrap_or(&said);
-            return self.limited(&line(words), words);
+        if trouble.is_some() || self.story.tools.is_empty() {
+            let telling = |kind: Kind| said.lines().rev().find(|line| failure::kind_of(None, line) == kind);
+            if let Some(words) = telling(Kind::Billing) {
+                return self.failure(Kind::Billing, words, words);
+            }
+            if limits::speaks_of_one(&said) {
+                let words = telling(Kind::Limit).unwrap_or(&said);
+                return self.limited(&line(words), words);
+            }
         }
         if let Some((why, kind)) = trouble {
             return match kind {
-                Kind::Limit | Kind::Account | Kind::Request => self.failure(*kind, why, why),
-                _ => Verdict::NoResult { why: format!("{ended}, with no result; last: {why}") },
+                Kind::Limit | Kind::Account | Kind::Billing | Kind::Request => self.failure(*kind, why, why),
+                kind => {
+                    let outage = *kind == Kind::Service;
+                    Verdict::NoResult { why: format!("{ended}, with no result; last: {why}"), outage }
+                }
             };
         }
         if self.story.lines == 0 && matches!(self.exit, Exit::Code(code) if *code != 0) {
             return self.never_began(&ended);
         }
+        // Some wait for their service in silence, for an hour if it says so.
+        let outage = matches!(self.exit, Exit::TimedOut(_)) && !self.story.has_answered();
         let said = last_line(&said).map_or_else(String::new, |said| format!("; last: {said}"));
-        Verdict::NoResult { why: format!("{ended}, with no result{said}") }
+        Verdict::NoResult { why: format!("{ended}, with no result{said}"), outage }
     }
 
     /// It failed before its first word.
@@ -203,9 +220,15 @@ impl Judge<'_> {
     /// No events: the exit decides, then the evidence.
     fn plain(&self) -> Verdict {
         match self.exit {
+            // aider ends with 0 whatever its service said.
+            Exit::Code(0) if self.last_lines().contains("litellm.") => {
+                let said = self.last_lines();
+                let line = said.lines().find(|line| line.contains("litellm.")).unwrap_or_default();
+                self.failure(failure::kind_of(None, line), line, line)
+            }
             Exit::Code(0) => Verdict::Succeeded,
             Exit::NotStarted(_) => self.verdict(),
-            _ if limits::speaks_of_one(&self.last_lines()) => {
+            _ if failure::kind_of(None, &self.last_lines()) == Kind::Limit => {
                 self.limited(&line(&self.last_lines()), &self.last_lines())
             }
             Exit::Code(_) => {
@@ -213,7 +236,7 @@ impl Judge<'_> {
                 let kind = failure::kind_of(None, &said);
                 Verdict::Failed { why: format!("{}{said}", ended(self.exit)), kind }
             }
-            exit => Verdict::NoResult { why: ended(exit) },
+            exit => Verdict::NoResult { why: ended(exit), outage: false },
         }
     }
 

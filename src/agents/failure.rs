@@ -12,12 +12,16 @@ pub enum Kind {
     Limit,
     /// The service does not know this account, or it may not: a person must act.
     Account,
+    /// The account has to be paid for before it works on: a person must act.
+    Billing,
     /// The service refused the request itself, such as an unknown model; the same call fails again.
     Request,
-    /// The service or the way to it failed; another attempt may do better.
+    /// The service or the way to it is out of order: nobody's failure, and it passes.
     Service,
-    /// The agent's own limit of turns, of output or of money.
+    /// The agent's own limit of turns or of output.
     Turns,
+    /// The agent's own limit of money.
+    Budget,
     /// A tool was not allowed, and nobody was there to allow it.
     Rejected,
     /// It could not begin, for want of something on this machine: a person must act.
@@ -36,9 +40,11 @@ impl Kind {
         match self {
             Kind::Limit => "limit",
             Kind::Account => "account",
+            Kind::Billing => "billing",
             Kind::Request => "request",
             Kind::Service => "service",
             Kind::Turns => "turns",
+            Kind::Budget => "budget",
             Kind::Rejected => "rejected",
             Kind::SetUp => "set_up",
             Kind::Busy => "busy",
@@ -53,6 +59,26 @@ impl Kind {
     }
 }
 
+/// What only a payment ends, whatever status it comes with: claude's "Credit balance is too low" is a 400, OpenAI's
+/// `insufficient_quota` a 429.
+const BILLING: [&str; 8] = [
+    "credit balance",
+    "insufficient_quota",
+    "insufficient balance",
+    "insufficient credits",
+    "requires more credits",
+    "billing_error",
+    "billing_hard_limit",
+    "payment required",
+];
+/// A model that the service does not have, whatever status it comes with.
+const MODEL: [&str; 5] = [
+    "model not found",
+    "model_not_found",
+    "unknown model",
+    "no such model",
+    "does not exist or you do not have access",
+];
 const ACCOUNT: [&str; 14] = [
     "unauthorized",
     "unauthenticated",
@@ -69,7 +95,7 @@ const ACCOUNT: [&str; 14] = [
     "auth method",
     "api key",
 ];
-const SERVICE: [&str; 17] = [
+const SERVICE: [&str; 19] = [
     "overloaded",
     "server_error",
     "server error",
@@ -78,7 +104,9 @@ const SERVICE: [&str; 17] = [
     "stream disconnected",
     "connection",
     "socket",
-    "econnre",
+    "econn",
+    "enotfound",
+    "error sending request",
     "network",
     "terminated",
     "timed out",
@@ -91,16 +119,26 @@ const SERVICE: [&str; 17] = [
 const REQUEST: [&str; 6] =
     ["invalid_request", "bad request", "invalid_argument", "model not found", "not_found", "prompt is too long"];
 
-/// The kind of a failure with this HTTP status and this text.
+/// The kind of a failure with this HTTP status and this text: words that leave no doubt come first, then the status,
+/// then other words.
 pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
+    let lower = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let status = status.or_else(|| status_in(text));
+    // codex: "Quota exceeded. Check your plan and billing details."; gemini says the same of a limit that passes.
+    let unpaid = lower.contains("plan and billing details") && !lower.contains("retry in");
+    if has(&BILLING) || unpaid || status == Some(402) {
+        return Kind::Billing;
+    }
+    if has(&MODEL) {
+        return Kind::Request;
+    }
     if limits::speaks_of_one(text) {
         return Kind::Limit;
     }
-    if let Some(kind) = status.or_else(|| status_in(text)).and_then(of_status) {
+    if let Some(kind) = status.and_then(of_status) {
         return kind;
     }
-    let lower = text.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     match () {
         () if has(&REQUEST) => Kind::Request,
         () if has(&SERVICE) => Kind::Service,
@@ -112,7 +150,8 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
 /// The kind of an HTTP status; `None` when it is no failure.
 pub fn of_status(status: u64) -> Option<Kind> {
     match status {
-        401..=403 => Some(Kind::Account),
+        402 => Some(Kind::Billing),
+        401 | 403 => Some(Kind::Account),
         429 => Some(Kind::Limit),
         408 | 409 | 425 | 500..=599 => Some(Kind::Service),
         400..=499 => Some(Kind::Request),
@@ -194,7 +233,20 @@ mod tests {
             ("[API Error: terminated]", Kind::Service),
             ("last status: 429 Too Many Requests", Kind::Limit),
             ("You’ve hit your usage limit.", Kind::Limit),
-            ("Credit balance is too low", Kind::Account),
+            ("Credit balance is too low", Kind::Billing),
+            ("API Error: 400 Your credit balance is too low to access the API", Kind::Billing),
+            ("429 You exceeded your current quota, please check your plan. (insufficient_quota)", Kind::Billing),
+            ("You exceeded your current quota. Please retry in 3600.5s. code: 429", Kind::Limit),
+            ("Quota exceeded. Check your plan and billing details.", Kind::Billing),
+            ("check your plan and billing details. Please retry in 3.5s. code: 429", Kind::Limit),
+            ("Error: 402 This request requires more credits", Kind::Billing),
+            ("API Error: 404 {\"error\":{\"message\":\"model: claude-9\"}}", Kind::Request),
+            ("The model `gpt-9` does not exist or you do not have access to it.", Kind::Request),
+            ("API Error: Connection error.", Kind::Service),
+            ("fetch failed: ECONNREFUSED 127.0.0.1:443", Kind::Service),
+            ("getaddrinfo ENOTFOUND api.example.com", Kind::Service),
+            ("error sending request for url (https://x/v1/responses)", Kind::Service),
+            ("API Error: 529 {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}", Kind::Service),
             ("the tests fail: 12 of 500 000", Kind::Other),
             ("something else", Kind::Other),
             ("panicked at src/main.rs:403:5", Kind::Other),

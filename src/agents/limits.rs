@@ -29,7 +29,6 @@ pub fn speaks_of_one(text: &str) -> bool {
         &["quota", "exceeded"],
         &["quota will reset"],
         &["exhausted your capacity"],
-        &["insufficient_quota"],
         &["resource_exhausted"],
     ]
     .into_iter()
@@ -54,6 +53,21 @@ pub fn until(text: &str, now: Stamp) -> Option<Stamp> {
         }
     }
     None
+}
+
+/// The text without the time that it names: whoever shows it names the time once, and another way.
+pub fn without_time(text: &str) -> &str {
+    let lower = text.to_ascii_lowercase();
+    // The time counts from any moment here: only whether there is one is asked.
+    let names_one = |at: &usize| until(&text[*at..], Stamp::from_unix(0)).is_some();
+    let marks = ["resets", "reset a", "reset i", "try again", "retry", "available", "|", "your quota will reset"];
+    let found = marks.iter().flat_map(|mark| lower.match_indices(mark).map(|(at, _)| at)).filter(names_one).min();
+    let said = found.map_or(text, |at| &text[..at]);
+    let said = said.trim_end_matches(|c: char| c.is_whitespace() || "·|,;:(-".contains(c));
+    let said = ["or please", "please", "or"].iter().fold(said, |said, word| {
+        said.strip_suffix(word).filter(|rest| rest.ends_with(' ')).map_or(said, str::trim_end)
+    });
+    if said.is_empty() { text } else { said }
 }
 
 /// A time that is given as a number: seconds since 1970, or milliseconds.
@@ -213,6 +227,24 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_names_no_time() {
+        for (text, wanted) in [
+            ("You've hit your session limit · resets 3:07am (UTC)", "You've hit your session limit"),
+            ("Claude AI usage limit reached|1795229980", "Claude AI usage limit reached"),
+            (
+                "You’ve hit your usage limit. Visit https://x/pro or try again at 2:57 AM.",
+                "You’ve hit your usage limit. Visit https://x/pro",
+            ),
+            ("You exceeded your quota. Please retry in 3600.5s.", "You exceeded your quota. Please"),
+            ("the service is overloaded, try again later", "the service is overloaded, try again later"),
+            ("resets 3:07am", "resets 3:07am"),
+            ("", ""),
+        ] {
+            assert_eq!(without_time(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn no_time_is_invented() {
         for text in [
             "",
@@ -263,7 +295,7 @@ mod tests {
 
         #[test]
         fn no_text_is_too_odd(text in "(resets|try again (at|in)|reset after|\\|)? ?\\PC{0,40}", seconds in 0_i64..4_000_000_000) {
-            let _ = (until(&text, Stamp::from_unix(seconds)), speaks_of_one(&text));
+            let _ = (until(&text, Stamp::from_unix(seconds)), speaks_of_one(&text), without_time(&text));
         }
 
         #[test]

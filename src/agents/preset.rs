@@ -31,6 +31,7 @@ pub(super) struct Preset {
     session_args: Option<&'static [&'static str]>,
     resume_args: Option<&'static [&'static str]>,
     model_args: Option<&'static [&'static str]>,
+    budget_args: Option<&'static [&'static str]>,
     env: &'static [&'static str],
     set: &'static [(&'static str, &'static str)],
     /// One of these variables, or of these files below HOME, lets it in.
@@ -48,6 +49,7 @@ const PLAIN: Preset = Preset {
     session_args: None,
     resume_args: None,
     model_args: Some(&["--model", "{model}"]),
+    budget_args: None,
     env: &[],
     set: &[],
     keys: &[],
@@ -73,6 +75,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         session_args: Some(&["--session-id={session}"]),
         // The form with = keeps an id from being read as a flag.
         resume_args: Some(&["--resume={session}"]),
+        budget_args: Some(&["--max-budget-usd={budget}"]),
         // IS_SANDBOX is the word of whoever runs us in a container; it is never ours.
         env: &["ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"],
         set: &[("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"), ("DISABLE_AUTOUPDATER", "1"), ("TZ", "UTC")],
@@ -197,6 +200,7 @@ impl Preset {
             session_args: self.session_args.map(list),
             resume_args: self.resume_args.map(list),
             model_args: self.model_args.map(list),
+            budget_args: self.budget_args.map(list),
             model: None,
             env: [self.keys, self.env, &NETWORK].concat().into_iter().map(str::to_owned).collect(),
             set: self.set.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -45,6 +45,8 @@ pub(super) struct Story {
     /// Whether work goes on in the background.
     pub background: bool,
     pub meaningful: u64,
+    /// Signs of life from its model, that are no words and no calls of tools.
+    pub progress: u64,
     /// Lines that were printed, of whatever sort.
     pub lines: u64,
     /// The end of what is no part of the stream.
@@ -81,6 +83,11 @@ impl Reading {
     /// How many signs of work there were; for a clock that asks for more than bytes.
     pub fn meaningful(&self) -> u64 {
         self.story.meaningful
+    }
+
+    /// Whether its service has answered anything: words, thoughts, or a tool to call.
+    pub fn has_answered(&self) -> bool {
+        self.story.has_answered()
     }
 
     /// Whether it has said its last word: a result, and nothing goes on in the background. A program that is
@@ -167,8 +174,13 @@ impl Story {
                 let kind = kind.unwrap_or(Kind::Other);
                 self.end = Some(End { ok: *ok, text: text.clone(), error: error.clone(), kind });
             }
-            Event::Progress | Event::ToolResult { .. } => {}
+            Event::Progress => self.progress += 1,
+            Event::ToolResult { .. } => {}
         }
+    }
+
+    pub(super) fn has_answered(&self) -> bool {
+        !self.answer.is_empty() || !self.tools.is_empty() || self.progress > 0
     }
 
     /// The id goes into an argument list one day: what is no plain name is not taken.

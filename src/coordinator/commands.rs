@@ -74,6 +74,8 @@ impl Turn<'_> {
     fn resume(&mut self) -> Result<String, String> {
         let paused = self.state.paused.take().is_some();
         let agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
+        // Whoever says so has seen to it: the waits begin anew.
+        self.state.outages.clear();
         let now = self.now;
         for job in &mut self.state.jobs {
             let rests = job.last.as_ref().is_some_and(|last| last.verdict == Some(Verdict::Paused));

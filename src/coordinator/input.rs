@@ -109,6 +109,8 @@ pub struct Seat {
 pub enum RunIs {
     /// Its run lock is held.
     Alive,
+    /// Its run lock is held, and it does nothing any more: stopped by a signal, or hung.
+    Frozen,
     /// It left its outcome and its lock.
     Ended(Box<Outcome>),
     /// It left neither.

@@ -4,6 +4,7 @@ use super::input::{Action, Effect, How, Reply, RunIs};
 use super::state::{Ending, Job, Last, Phase, Trip};
 use super::step::{Turn, closed, has_slot};
 use crate::base::text;
+use crate::model::agent::Usage;
 use crate::model::outcome::{Finding, Outcome, Verdict};
 
 /// The longest reason that is kept in the state, in characters.
@@ -139,6 +140,13 @@ impl Turn<'_> {
         match (&job.phase, is) {
             (Phase::Running { .. }, RunIs::Alive) => {
                 self.state.life.alive.insert(run.to_owned());
+                self.state.life.frozen.remove(run);
+            }
+            (Phase::Running { .. }, RunIs::Frozen) => {
+                self.state.life.alive.insert(run.to_owned());
+                if self.state.life.frozen.insert(run.to_owned()) {
+                    self.say(Some(id), "its worker does nothing any more; it is ended and started again".into());
+                }
             }
             (Phase::Running { .. }, RunIs::Gone) => self.gone(&id, run),
             // A quick worker may be done before its start is known to have worked.
@@ -164,6 +172,9 @@ impl Turn<'_> {
         // The worker is known to have run: its start needs no result any more.
         self.forget(id, |action| matches!(action, Action::Spawn { .. }));
         self.state.unrecorded_since.get_or_insert(self.now);
+        if outcome.suspended.is_none() && (outcome.usage != Usage::default() || outcome.verdict == Verdict::Succeeded) {
+            self.answers_again(id);
+        }
         match outcome.verdict {
             // A word that comes after the work is done comes too late, unless a person decides about it anyway.
             Verdict::Succeeded => {
@@ -203,7 +214,8 @@ impl Turn<'_> {
     }
 
     fn gone(&mut self, id: &str, run: &str) {
-        let witnessed = self.state.life.alive.remove(run);
+        let frozen = self.state.life.frozen.remove(run);
+        let witnessed = self.state.life.alive.remove(run) && !frozen;
         let max = self.rules.max_interruptions;
         let now = self.now;
         let Some(job) = self.job_mut(id) else { return };
@@ -220,7 +232,7 @@ impl Turn<'_> {
         if witnessed {
             self.failed(id, "the worker died without leaving an outcome");
         } else if job.interruptions >= max {
-            let why = format!("it was interrupted together with the coordinator {max} times");
+            let why = format!("it was interrupted {max} times");
             self.block(id, &why);
         } else {
             job.interruptions += 1;
@@ -355,10 +367,10 @@ impl Turn<'_> {
         let ending = self.state.life.ending;
         let mut tell = Vec::new();
         for job in &self.state.jobs {
-            let Phase::Running { since } = job.phase else { continue };
+            let Phase::Running { .. } = job.phase else { continue };
             let wished = job.wish.as_ref().map(|wish| if wish.now { How::Now } else { How::Stage });
-            let overdue = (since.plus(self.rules.deadline) <= self.now).then_some(How::Now);
-            let Some(how) = wished.max(overdue).max(ending) else { continue };
+            let frozen = self.state.life.frozen.contains(&job.run_id()).then_some(How::Now);
+            let Some(how) = wished.max(frozen).max(ending) else { continue };
             if self.state.life.told_workers.get(&job.run_id()) < Some(&how) {
                 tell.push((job.run_id(), job.task.clone(), how));
             }
@@ -373,6 +385,8 @@ impl Turn<'_> {
             .life
             .told_workers
             .retain(|run, _| jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }) && job.run_id() == *run));
+        let running = |run: &String| jobs.iter().any(|job| job.takes_a_slot() && job.run_id() == *run);
+        state.life.frozen.retain(running);
     }
 
     /// Backlog items that say "in progress" while nobody has them are opened again.

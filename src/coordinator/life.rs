@@ -27,6 +27,8 @@ pub struct Life {
     pub poll: Duration,
     /// Runs that this process started or saw alive.
     pub alive: BTreeSet<String>,
+    /// Runs whose worker was seen to do nothing any more: they are ended, and not to blame for it.
+    pub frozen: BTreeSet<String>,
     /// What the workers were told already.
     pub told_workers: BTreeMap<String, How>,
     /// Jobs chosen by this process.

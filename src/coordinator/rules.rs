@@ -14,15 +14,17 @@ pub struct Rules {
     /// How long to wait before each further attempt after a process failure or a time-out; their
     /// number is the number of retries.
     pub retry_after: Vec<Duration>,
-    /// How often a job may lose its worker together with the coordinator before it counts as the
-    /// cause of that.
+    /// The first wait for a service that is out of order; each further one is twice as long.
+    pub outage_first: Duration,
+    /// The longest such wait.
+    pub outage_most: Duration,
+    /// How often a job may lose its worker together with the coordinator, or have it freeze, before it counts
+    /// as the cause of that.
     pub max_interruptions: u32,
     /// Jobs blocked in a row that open the breaker.
     pub breaker_after: u32,
     /// How many explicit submissions may wait.
     pub queue: usize,
-    /// A worker that runs longer is ended: the order's own wall clock, and then some.
-    pub deadline: Duration,
     /// The safety poll while there is work.
     pub poll_min: Duration,
     /// The safety poll after long idleness.
@@ -54,10 +56,11 @@ impl Default for Rules {
         Self {
             slots: 3,
             retry_after: vec![Duration::from_secs(30), 2 * MINUTE],
+            outage_first: Duration::from_secs(30),
+            outage_most: 15 * MINUTE,
             max_interruptions: 10,
             breaker_after: 3,
             queue: 10,
-            deadline: 130 * MINUTE,
             poll_min: Duration::from_secs(30),
             poll_max: 5 * MINUTE,
             cool_down: 5 * MINUTE,

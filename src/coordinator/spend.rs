@@ -1,4 +1,6 @@
-//! What agents use up: an account's limit that only time lifts, and the day's budget.
+//! When agents cannot work: an account's limit or an outage of a service, which only time ends, and the day's budget.
+
+use std::time::Duration;
 
 use super::input::Action;
 use super::state::{Phase, Spent, Suspension};
@@ -11,13 +13,23 @@ use crate::model::outcome::{Outcome, Suspended};
 const MAX_REASON: usize = 200;
 
 impl Turn<'_> {
-    /// An agent's account ran into its limit: the job waits, and so does all work that needs this agent.
+    /// An agent cannot work for a while: the job waits, and so does all work that needs this agent.
     pub(super) fn suspend(&mut self, id: &str, found: &Suspended) {
-        // A limit that is said to be over already would be run into again at once.
-        let until = found.until.max(self.now.plus(self.rules.poll_max));
-        let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
         let known = self.state.suspended.get(&found.agent).map(|known| known.until);
+        let until = match (found.outage, known) {
+            // Others ran into the same outage at the same time.
+            (true, Some(known)) => known,
+            (true, None) => self.now.plus(self.wait_for_service(&found.agent)),
+            // A limit that is said to be over already would be run into again at once.
+            (false, _) => found.until.max(self.now.plus(self.rules.poll_max)),
+        };
         let until = known.map_or(until, |known| known.max(until));
+        if !found.outage {
+            // Its service answered, if only with a refusal.
+            self.state.outages.remove(&found.agent);
+        }
+        let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
+        let reason = if found.outage { format!("its service does not answer ({reason})") } else { reason };
         self.state.suspended.insert(found.agent.clone(), Suspension { until, reason: reason.clone() });
         if let Some(job) = self.job_mut(id)
             && !job.work.agents.contains(&found.agent)
@@ -26,7 +38,30 @@ impl Turn<'_> {
         }
         self.enter(id, Phase::Waiting { until });
         self.act(Action::Keep { job: id.to_owned(), until });
-        self.say(Some(id.to_owned()), format!("{} is suspended until {until}: {reason}", found.agent));
+        let text = format!("{} is suspended until {until}: {reason}", found.agent);
+        self.say(Some(id.to_owned()), text.clone());
+        let again = found.outage && self.state.outages.get(&found.agent).is_some_and(|times| *times > 1);
+        if known.is_none() && !again {
+            self.act(Action::Note { text, job: Some(id.to_owned()), alert: false });
+        }
+    }
+
+    /// How long a service that failed again is left alone: longer each time.
+    fn wait_for_service(&mut self, agent: &str) -> Duration {
+        let times = self.state.outages.entry(agent.to_owned()).or_default();
+        let wait = self.rules.outage_first.saturating_mul(1 << (*times).min(20)).min(self.rules.outage_most);
+        *times = times.saturating_add(1);
+        wait
+    }
+
+    /// A run came to something of its own: the services of its agents answer.
+    pub(super) fn answers_again(&mut self, id: &str) {
+        let Some(job) = self.state.job(id) else { return };
+        for agent in job.work.agents.clone() {
+            if self.state.outages.remove(&agent).is_some() {
+                self.act(Action::Note { text: format!("{agent} works again"), job: Some(id.to_owned()), alert: false });
+            }
+        }
     }
 
     /// Adds what a run used since it was last counted, and opens the breaker when the day's budget is used up.

@@ -53,8 +53,11 @@ pub struct State {
     /// Seat to what it was given today.
     pub given: BTreeMap<String, Given>,
     pub totals: Totals,
-    /// Agent to when it may be called again: its account ran into a limit.
+    /// Agent to when it may be called again: its account is at a limit, or its service is out of order.
     pub suspended: BTreeMap<String, Suspension>,
+    /// Agent to how often in a row it was suspended because its service is out of order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outages: BTreeMap<String, u32>,
     /// What agents used.
     pub spent: Spent,
     /// Since when the record holds something that is not committed.

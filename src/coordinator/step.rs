@@ -38,7 +38,6 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
         {
             Some(until)
         }
-        Phase::Running { since } if !life.told_workers.contains_key(&job.run_id()) => Some(since.plus(rules.deadline)),
         _ => None,
     });
     let awakenings = state.suspended.values().map(|suspension| suspension.until);
@@ -110,6 +109,8 @@ impl Turn<'_> {
             return;
         }
         if fresh {
+            // Started work first: what waited for this look takes its slots before anything is chosen.
+            self.start_what_rests();
             self.recover(&view.orphans);
             self.choose(view);
         } else {

@@ -75,6 +75,31 @@ pub fn marked(marks: &[(String, String)]) -> Vec<Process> {
     all_processes().into_iter().filter(|p| !p.dead && carries(p.pid, marks)).collect()
 }
 
+/// What a process has done so far, as the kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// How often its first thread was given a processor or gave one up: it only grows while the process does anything.
+    pub turns: u64,
+    /// A signal has stopped it (`SIGSTOP`), or a debugger.
+    pub stopped: bool,
+}
+
+/// The vitals of all these processes together; `None` where the kernel does not show them.
+pub fn vitals(processes: &[Process]) -> Option<Vitals> {
+    let each = processes.iter().filter_map(|p| std::fs::read_to_string(format!("/proc/{}/status", p.pid)).ok());
+    each.map(|status| parse_vitals(&status))
+        .reduce(|a, b| Vitals { turns: a.turns.saturating_add(b.turns), stopped: a.stopped || b.stopped })
+}
+
+fn parse_vitals(status: &str) -> Vitals {
+    let field = |name: &str| status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
+    let count = |name: &str| field(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
+    Vitals {
+        turns: count("voluntary_ctxt_switches:").saturating_add(count("nonvoluntary_ctxt_switches:")),
+        stopped: field("State:").is_some_and(|state| state.starts_with(['T', 't'])),
+    }
+}
+
 impl Process {
     /// Asks it to end; or, `firmly`, ends it.
     pub fn end(&self, firmly: bool) {
@@ -167,6 +192,13 @@ fn carries(pid: i32, marks: &[(String, String)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_process_does_is_counted() {
+        let status = "Name:\tx\nState:\tT (stopped)\nvoluntary_ctxt_switches:\t70\nnonvoluntary_ctxt_switches:\t7\n";
+        assert_eq!(parse_vitals(status), Vitals { turns: 77, stopped: true });
+        assert_eq!(parse_vitals("State:\tS (sleeping)\n"), Vitals::default());
+    }
 
     #[test]
     fn a_process_may_call_itself_anything() {

@@ -1,4 +1,4 @@
-//! What an agent answers: one JSON object at the end of its final text. Pure.
+//! What an agent answers: the last complete JSON object of its final text. Pure.
 //!
 //! Everything in it is the agent's word: commands are proposals, receipts are names to look for, and a
 //! finding of its own never stops a run by itself; its verdict does.
@@ -20,6 +20,8 @@ use crate::model::outcome::Finding;
 /// answer is asked for again: part of a text may say the opposite of the whole.
 const MAX_TEXT: usize = 1 << 20;
 const MAX_TRIES: usize = 500;
+/// Bytes that may stand before an object on its line.
+const MAX_INDENT: usize = 200;
 /// What is kept of an answer: characters of a text, and the number of entries in each list.
 const MAX_KEPT: usize = 16_000;
 const MAX_MESSAGE: usize = 2_000;
@@ -44,7 +46,7 @@ pub struct Answer {
 
 /// Reads the answer of a role; the error says what is wrong with it, for whoever is asked again.
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
-    let object = last_object(said)?;
+    let object = last_object(said, role)?;
     let mut answer = Answer {
         analysis: kept(object.get("analysis").and_then(Value::as_str).ok_or("\"analysis\" is not a string")?, MAX_KEPT),
         ..Answer::default()
@@ -73,6 +75,13 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     Ok(answer)
 }
 
+/// An answer that has no form: the end of what was said, and nothing to be run or looked for.
+pub fn in_words(said: &str) -> Answer {
+    let said = said.trim();
+    let from = said.char_indices().rev().nth(MAX_KEPT - 1).map_or(0, |(at, _)| at);
+    Answer { analysis: kept(&said[from..], MAX_KEPT), ..Answer::default() }
+}
+
 /// The words of a role's verdict, for the work and against it.
 pub fn words(role: &str) -> Option<(&'static str, &'static str)> {
     match role {
@@ -85,7 +94,7 @@ pub fn words(role: &str) -> Option<(&'static str, &'static str)> {
 fn list<'a>(object: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], String> {
     match object.get(key) {
         Some(Value::Array(items)) => Ok(items),
-        None if key == "findings" => Ok(&[]),
+        None | Some(Value::Null) => Ok(&[]),
         _ => Err(format!("{key:?} is not an array")),
     }
 }
@@ -139,31 +148,35 @@ fn kept(value: &str, max: usize) -> String {
     text::clip(&secrets::redact(&text::safe_block(value.trim())), max)
 }
 
-/// The JSON object that a text ends with, in a fence or not.
+/// The last complete JSON object of a text that has a key of an answer.
 ///
-/// It begins a line and reaches to the end: an object that is quoted inside another one, or in prose, is no
-/// answer, also when the one around it cannot be read.
-fn last_object(said: &str) -> Result<Map<String, Value>, String> {
+/// Words may follow it, and it may stand in a fence. What judges the work is read more strictly, because a verdict
+/// must not be read out of a quotation: its object begins a line, and an approval that later words take back is
+/// none. An object inside one that was begun as an answer and cannot be read is never an answer.
+fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
     if said.len() > MAX_TEXT {
         return Err(format!("it is longer than {} KiB", MAX_TEXT >> 10));
     }
-    let said = without_fence(said.trim_end());
-    let (mut at, mut tries, mut unread) = (0, 0, None);
-    while let Some(start) = next_object(said, at) {
+    let verdict = words(role);
+    let (mut at, mut tries, mut unread, mut found) = (0, 0, None, None);
+    while let Some(start) = next_object(said, at, verdict.is_none()) {
         tries += 1;
         if tries > MAX_TRIES {
             return Err("too many JSON objects begin in it".to_owned());
         }
         let mut values = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Object>();
         at = match values.next() {
-            Some(Ok(Object(object))) if start + values.byte_offset() == said.len() => {
-                // One that was begun as an answer and cannot be read may be around this one.
-                return match unread {
-                    Some(from) if is_answer_begun(&said[from..start]) => Err("it is no valid JSON object".to_owned()),
-                    _ => Ok(object),
-                };
+            Some(Ok(Object(object))) => {
+                let end = start + values.byte_offset();
+                if is_answer(&object) {
+                    if unread.is_some_and(|from: usize| is_answer_begun(&said[from..start])) {
+                        return Err("it is no valid JSON object".to_owned());
+                    }
+                    found = Some((object, end));
+                    unread = None;
+                }
+                end
             }
-            Some(Ok(_)) => start + values.byte_offset(),
             Some(Err(e)) if e.is_data() => return Err(e.to_string()),
             _ => {
                 unread.get_or_insert(start);
@@ -171,34 +184,53 @@ fn last_object(said: &str) -> Result<Map<String, Value>, String> {
             }
         };
     }
-    Err("there is no JSON object in it that begins a line and ends the text".to_owned())
-}
-
-/// A text without the fence that closes its last block.
-fn without_fence(said: &str) -> &str {
-    ["```", "~~~"].into_iter().find_map(|fence| said.strip_suffix(fence)).unwrap_or(said).trim_end()
-}
-
-/// Where the next object with a key begins a line, or follows the fence that opens a block.
-fn next_object(said: &str, from: usize) -> Option<usize> {
-    let mut line = said[..from].rfind('\n').map_or(0, |end| end + 1);
-    loop {
-        let text = said[line..].split('\n').next().unwrap_or_default();
-        // Only the first of a line can have nothing before it.
-        if let Some(first) = text.find('{').filter(|first| line + first >= from) {
-            let before = text[..first].trim_start();
-            let fence = before.strip_prefix("```").or_else(|| before.strip_prefix("~~~"));
-            let opens = fence.is_some_and(|word| word.trim().chars().all(|c| c.is_ascii_alphanumeric()));
-            let at = line + first;
-            if (before.is_empty() || opens) && said[at + 1..].trim_start().starts_with('"') {
-                return Some(at);
-            }
-        }
-        line += text.len() + 1;
-        if line >= said.len() {
-            return None;
-        }
+    let (object, end) = found.ok_or("there is no complete JSON object with \"analysis\" in it")?;
+    if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
+        return Err("it ends with an answer that is no complete JSON object".to_owned());
     }
+    match verdict {
+        Some((yes, no)) if object.get("verdict").is_some_and(|said| said == yes) && speaks_of(&said[end..], no) => {
+            Err(format!("words after the {yes:?} speak of {no:?}"))
+        }
+        _ => Ok(object),
+    }
+}
+
+fn is_answer(object: &Map<String, Value>) -> bool {
+    ["analysis", "commands", "receipts", "verdict"].iter().any(|key| object.contains_key(*key))
+}
+
+/// Whether one of the words of a text begins with `word`.
+fn speaks_of(said: &str, word: &str) -> bool {
+    said.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|said| said.starts_with(word))
+}
+
+/// Where the next object with a key begins: anywhere, or only at the beginning of a line and after the fence that
+/// opens a block.
+fn next_object(said: &str, from: usize, anywhere: bool) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += said[at..].find('{')?;
+        let has_key = said[at + 1..].trim_start().starts_with('"');
+        if has_key && (anywhere || begins_line(said, at)) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+fn begins_line(said: &str, at: usize) -> bool {
+    // Nothing that is longer than this is only an indentation or a fence.
+    let near = &said.as_bytes()[at.saturating_sub(MAX_INDENT)..at];
+    let line = match near.iter().rposition(|&b| b == b'\n') {
+        Some(end) => &near[end + 1..],
+        None if near.len() == at => near,
+        None => return false,
+    };
+    let Ok(before) = std::str::from_utf8(line).map(str::trim_start) else { return false };
+    let fence = before.strip_prefix("```").or_else(|| before.strip_prefix("~~~"));
+    let opens = fence.is_some_and(|word| word.trim().chars().all(|c| c.is_ascii_alphanumeric()));
+    before.is_empty() || opens
 }
 
 fn is_answer_begun(said: &str) -> bool {
@@ -257,7 +289,26 @@ mod tests {
     const REJECTION: &str = r#""commands": [], "receipts": [], "verdict": "reject", "confidence": 95}"#;
 
     #[test]
-    fn an_answer_stands_alone_at_the_end() {
+    fn words_and_other_objects_may_stand_around_an_answer() {
+        let one = r#"{"analysis": "x", "commands": [], "receipts": []}"#;
+        for said in [
+            format!("Done.\n\n```json\n{one}\n```\n\nLet me know if you need anything else!"),
+            format!("{one}\n\nTokens: 900 sent. Cost: $0.0029 message.\nApplied edit to src/{{a,b}}.txt\n"),
+            format!("My answer is {one}. That is all."),
+            format!("{{\"analysis\": \"a draft\"}} {one} {{\"tokens\": 900}}"),
+            r#"{"analysis": "x"}"#.to_owned(),
+            r#"{"analysis": "x", "commands": null}"#.to_owned(),
+        ] {
+            assert_eq!(parse(&said, CODER).unwrap().analysis, "x", "{said}");
+        }
+        let verdict = format!("```json\n{APPROVAL}\n```\nTell me if there is more to look at.");
+        assert_eq!(parse(&verdict, REVIEWER).unwrap().passed, Some(true));
+        let rejection = format!("{{\"analysis\": \"bad\", {REJECTION}\n\nI would approve it otherwise.");
+        assert_eq!(parse(&rejection, REVIEWER).unwrap().passed, Some(false));
+    }
+
+    #[test]
+    fn a_verdict_is_read_with_or_without_a_fence() {
         let pretty = APPROVAL.replace(", ", ",\n  ").replace('{', "{\n  ");
         for said in [
             APPROVAL.to_owned(),
@@ -305,9 +356,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (said, role, why) in [
-            ("done", CODER, "no JSON object"),
+            ("done", CODER, "no complete JSON object"),
+            ("{\"tokens\": 900}", CODER, "no complete JSON object"),
             ("{\"analysis\": 1}", PLANNER, "analysis"),
-            ("{\"analysis\": \"a\", \"receipts\": []}", CODER, "commands"),
+            ("{\"analysis\": \"a\", \"commands\": \"ls\"}", CODER, "commands"),
             ("{\"analysis\": \"a\", \"commands\": [3], \"receipts\": []}", CODER, "commands"),
             ("{\"analysis\": \"a\", \"commands\": [], \"receipts\": [1]}", CODER, "receipts"),
             ("{\"analysis\": \"a\", \"commands\": [], \"receipts\": []}", REVIEWER, "approve"),
@@ -339,8 +391,8 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_is_found_after_any_text(before in "[^{]*") {
-            let said = before + "\n{\"analysis\": \"x\", \"commands\": [], \"receipts\": []}\n";
+        fn an_answer_is_found_in_any_text(before in "[^{]*", after in "[^{]*") {
+            let said = before + "\n{\"analysis\": \"x\", \"commands\": [], \"receipts\": []}\n" + &after;
             prop_assert_eq!(parse(&said, CODER).unwrap().analysis, "x");
         }
     }

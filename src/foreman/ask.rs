@@ -4,20 +4,23 @@ use super::answer::{self, Answer};
 use super::pipeline::{CODER, PLANNER, REVIEWER, TESTER};
 use super::prompts::{self, Material};
 use super::report::{End, StageReport};
-use super::shift::{Shift, overrun};
+use super::shift::Shift;
 use super::talk::{self, Said, Talk};
 use super::trusted::shell;
-use crate::agents::{self, Agent, Kind, Session, Verdict as Said_};
+use super::unfinished::{self, Unfinished};
+use super::weigh::{self, After};
+use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
 use crate::model::command::Command;
-use crate::model::outcome::{Finding, Suspended, Verdict};
+use crate::model::outcome::{Finding, Verdict};
 
 /// How often an agent whose start collided with another's is started again.
 const STARTS: u32 = 3;
-/// How long an agent rests that does not say when its limit is over.
-const UNKNOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
+/// The code of the finding about an answer that has not the form that was asked for.
+pub const UNREADABLE: &str = "answer.unreadable";
 
-/// Asks an agent, and once more when its answer cannot be read. `Some` ends the run.
+/// Asks an agent. An answer that cannot be read costs a coder nothing: its work is in the worktree, where tests and
+/// review judge it. Everybody else is asked once more. `Some` ends the run.
 pub fn agent(
     shift: &mut Shift,
     agent: &Agent,
@@ -27,38 +30,53 @@ pub fn agent(
 ) -> Result<Option<End>> {
     let prompt = full_prompt(shift, &stage.name, material)?;
     stage.agent = Some(agent.name.clone());
-    let mut resume = if stage.name == CODER { earlier_session(shift, agent) } else { None };
-    let mut wrong: Option<String> = None;
-    for attempt in 0..2 {
-        let asked = match &wrong {
-            None => prompt.clone(),
-            Some(why) if resume.is_some() => {
-                let receipts = shift.bench.receipts().display().to_string();
-                again(why) + &prompts::tail(&shift.report.work.order, &stage.name, &receipts)
+    let mut asked_again = false;
+    let earlier = if stage.name == CODER { earlier_session(shift, agent) } else { None };
+    let mut open = unfinished::opening(shift, agent, stage, &prompt, earlier)?;
+    loop {
+        let said = match call(shift, agent, model, &open, stage)? {
+            Came::Said(said) => said,
+            Came::End(end) => return Ok(Some(end)),
+            Came::Again => {
+                open = unfinished::opening(shift, agent, stage, &prompt, None)?;
+                continue;
             }
-            Some(why) => format!("{}{prompt}", again(why)),
         };
-        let said = match call(shift, agent, model, &asked, resume.as_deref(), stage)? {
-            Ok(said) => said,
-            Err(end) => return Ok(Some(end)),
-        };
-        match answer::parse(&said.conclusion.text, &stage.name) {
+        let why = match answer::parse(&said.conclusion.text, &stage.name) {
             Ok(found) => {
                 answered(stage, found);
                 return Ok(None);
             }
-            Err(why) => {
-                (shift.say)(&format!(
-                    "      its answer cannot be read: {why}{}",
-                    if attempt == 0 { "; asked once more" } else { "" }
-                ));
-                resume = stage.session.clone().filter(|_| agent.resumes());
-                wrong = Some(why);
-            }
+            Err(why) => why,
+        };
+        if stage.name == CODER || (stage.name == PLANNER && asked_again) {
+            (shift.say)(&format!("      its answer cannot be read: {why}; the work goes on without it"));
+            answered_in_words(stage, &said.conclusion.text, &why);
+            return Ok(None);
         }
+        if asked_again {
+            let why = format!("{}: no answer that can be read: {why}", stage.name);
+            return Ok(Some(End::new(Verdict::Failed, why)));
+        }
+        (shift.say)(&format!("      its answer cannot be read: {why}; asked once more"));
+        asked_again = true;
+        open.resume = stage.session.clone().filter(|_| agent.resumes());
+        open.prompt = match open.resume {
+            Some(_) => {
+                let receipts = shift.bench.receipts().display().to_string();
+                again(&why) + &prompts::tail(&shift.report.work.order, &stage.name, &receipts)
+            }
+            None => again(&why) + &prompt,
+        };
     }
-    let why = wrong.unwrap_or_default();
-    Ok(Some(End::new(Verdict::Failed, format!("{}: no answer that can be read: {why}", stage.name))))
+}
+
+/// What an agent said without the form that it was asked for: its words are kept as they are.
+fn answered_in_words(stage: &mut StageReport, said: &str, why: &str) {
+    let whom = &stage.name;
+    let message = format!("the {whom}'s answer could not be read: {why}; what it said is kept as its analysis");
+    stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read what it said in the envelope"));
+    answered(stage, answer::in_words(said));
 }
 
 fn again(why: &str) -> String {
@@ -77,9 +95,17 @@ fn full_prompt(shift: &Shift, role: &str, material: &Material) -> Result<String>
 
 /// A coder goes on in the session of its last pass, where it can.
 fn earlier_session(shift: &Shift, agent: &Agent) -> Option<String> {
-    let passes = shift.report.stages.iter().rev().filter(|stage| stage.name == CODER && stage.commit.is_some());
-    let last = passes.into_iter().next().filter(|last| agent.resumes() && last.agent.as_deref() == Some(&agent.name));
+    let last = shift.report.stages.iter().rev().find(|stage| stage.name == CODER && stage.commit.is_some());
+    let last = last.filter(|last| agent.resumes() && last.agent.as_deref() == Some(&agent.name));
     last.and_then(|last| last.session.clone())
+}
+
+/// What came of asking.
+enum Came {
+    Said(Box<Said>),
+    /// To be asked again, as what is unfinished says.
+    Again,
+    End(End),
 }
 
 /// One call, repeated only when its start collided with another's.
@@ -87,46 +113,80 @@ fn call(
     shift: &mut Shift,
     agent: &Agent,
     model: Option<&str>,
-    prompt: &str,
-    resume: Option<&str>,
+    open: &unfinished::Opening,
     stage: &mut StageReport,
-) -> Result<Result<Said, End>> {
+) -> Result<Came> {
     let mut start = 1;
     loop {
         if let Some(halt) = shift.watch.boundary()? {
-            return Ok(Err(super::judge::halted(halt)));
+            return Ok(Came::End(super::judge::halted(halt)));
         }
-        let job = shift.report.work.job().to_owned();
-        let number = shift.kept.begin(shift.hub, &job, &stage.name, stage.round)?;
-        let fresh =
-            agents::session_id(&format!("{}/{job}/{}/{}/{number}", shift.hub.root.display(), stage.name, stage.round));
-        let session = match resume {
-            Some(id) => Session::Resume(id),
-            None if agent.chooses_session() => Session::New(&fresh),
-            None => Session::Unnamed,
-        };
-        let wanted = Talk {
-            agent,
-            model,
-            prompt,
-            session,
-            earlier: resume.and_then(|id| shift.kept.of_session(id)),
-            name: &format!("{}-{}-{number}", stage.name, stage.round),
-            budget: shift.report.work.order.budget,
-            spent: shift.kept.spent,
-        };
-        let said = talk::talk(shift.hub, shift.bench, shift.watch, &wanted)?;
+        let said = one_call(shift, agent, model, open, stage)?;
         note(shift, stage, &said)?;
-        match weigh(shift, agent, &said) {
-            Err(_) if is_busy(&said) && start < STARTS => start += 1,
-            Err(end) => return Ok(Err(end)),
-            Ok(()) => return Ok(Ok(said)),
-        }
+        return Ok(match weigh::weigh(shift, agent, &said, open.resume.is_some()) {
+            Ok(()) => Came::Said(Box::new(said)),
+            Err(After::Start) if start < STARTS => {
+                start += 1;
+                continue;
+            }
+            Err(After::Start) => Came::End(weigh::failed(agent, &said)),
+            Err(After::Again(why)) => {
+                (shift.say)(&format!("      {}: {why}", agent.name));
+                Came::Again
+            }
+            Err(After::End(end)) => Came::End(end),
+        });
     }
 }
 
-fn is_busy(said: &Said) -> bool {
-    matches!(said.conclusion.verdict, Said_::Failed { kind: Kind::Busy, .. })
+fn one_call(
+    shift: &mut Shift,
+    agent: &Agent,
+    model: Option<&str>,
+    open: &unfinished::Opening,
+    stage: &StageReport,
+) -> Result<Said> {
+    let job = shift.report.work.job().to_owned();
+    let number = shift.kept.next_call(&stage.name, stage.round);
+    let fresh =
+        agents::session_id(&format!("{}/{job}/{}/{}/{number}", shift.hub.root.display(), stage.name, stage.round));
+    let resume = open.resume.as_deref();
+    let session = match resume {
+        Some(id) => Session::Resume(id),
+        None if agent.chooses_session() => Session::New(&fresh),
+        None => Session::Unnamed,
+    };
+    let name = format!("{}-{}-{number}", stage.name, stage.round);
+    let before = shift.kept.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
+    let before = before.unwrap_or_default();
+    let begun = Unfinished {
+        stage: stage.name.clone(),
+        round: stage.round,
+        agent: agent.name.clone(),
+        run: shift.report.run.clone(),
+        session: match session {
+            Session::New(id) | Session::Resume(id) => Some(id.to_owned()),
+            Session::Unnamed => None,
+        },
+        worktree: shift.bench.root.clone(),
+        output: Some(shift.bench.output(&name)),
+        worked: resume.is_some() && before.worked,
+        why: String::new(),
+        continued: before.continued,
+        words: before.words,
+    };
+    shift.kept.begin(shift.hub, &job, begun)?;
+    let wanted = Talk {
+        agent,
+        model,
+        prompt: &open.prompt,
+        session,
+        earlier: resume.and_then(|id| shift.kept.of_session(id)),
+        name: &name,
+        budget: shift.report.work.order.budget,
+        spent: shift.kept.spent,
+    };
+    talk::talk(shift.hub, shift.bench, shift.watch, &wanted)
 }
 
 /// Adds a call to the stage, to the run and to what the job used.
@@ -137,6 +197,12 @@ fn note(shift: &mut Shift, stage: &mut StageReport, said: &Said) -> Result<()> {
     stage.usage = stage.usage.plus(called.usage);
     stage.duration_seconds += called.duration_seconds;
     let (job, run) = (shift.report.work.job().to_owned(), shift.report.run.clone());
+    if let Some(left) = &mut shift.kept.unfinished {
+        left.output = None;
+        left.session.clone_from(&called.session);
+        left.worked |= said.conclusion.worked;
+        left.why.clone_from(&called.outcome);
+    }
     shift.kept.used(shift.hub, &job, &run, called.session.as_deref(), called.usage)?;
     (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
     if !said.survivors.is_empty() {
@@ -145,34 +211,6 @@ fn note(shift: &mut Shift, stage: &mut StageReport, said: &Said) -> Result<()> {
     }
     stage.calls.push(called.clone());
     Ok(())
-}
-
-/// Whether the call may count.
-fn weigh(shift: &mut Shift, agent: &Agent, said: &Said) -> Result<(), End> {
-    if said.over_budget {
-        return Err(overrun(shift.report, shift.kept.spent));
-    }
-    if said.cancelled {
-        return Err(End::new(Verdict::Paused, format!("asked to stop during a call of {}", agent.name)));
-    }
-    match &said.conclusion.verdict {
-        Said_::Succeeded => Ok(()),
-        Said_::RateLimited { until, why } => {
-            let until = until.unwrap_or_else(|| shift.hub.now().plus(UNKNOWN_LIMIT));
-            let reason = crate::guard::secrets::redact(why);
-            shift.report.suspended = Some(Suspended { agent: agent.name.clone(), until, reason: reason.clone() });
-            Err(End::new(Verdict::Paused, format!("{} rests until {until}: {reason}", agent.name)))
-        }
-        Said_::Failed { why, kind: Kind::Account | Kind::SetUp } => {
-            shift.report.needs_person = true;
-            let next = format!("a person must act: `teof agent doctor {}` tells more", agent.name);
-            let why = text::clip(&crate::guard::secrets::redact(why), 200);
-            Err(End::new(Verdict::Failed, format!("{}: {why}; {next}", agent.name)))
-        }
-        Said_::Failed { why, .. } | Said_::NoResult { why } => {
-            Err(End::new(Verdict::Failed, crate::guard::secrets::redact(&format!("{}: {why}", agent.name))))
-        }
-    }
 }
 
 fn answered(stage: &mut StageReport, found: Answer) {

@@ -99,6 +99,11 @@ impl<'a> Bench<'a> {
         self.obstacle.attempts()
     }
 
+    /// Where an agent's call leaves its raw output.
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.session.join(format!("{name}.out"))
+    }
+
     /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
     pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Attendant) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
@@ -118,7 +123,7 @@ impl<'a> Bench<'a> {
                 after_enough: self.settings.after_result,
                 grace: self.settings.grace,
             },
-            output: self.session.join(format!("{name}.out")),
+            output: self.output(name),
             errors: Some(self.session.join(format!("{name}.err"))),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pipeline::{Done, REVIEWER, TESTER};
 use super::report::StageReport;
+use super::unfinished::Unfinished;
 use crate::base::{Result, files, json};
 use crate::hub::Hub;
 use crate::hub::checkpoint::Checkpoint;
@@ -23,6 +24,9 @@ pub struct Kept {
     /// What each run used, over all its legs: one that pauses or dies goes on under its own name.
     #[serde(default)]
     runs: BTreeMap<String, Usage>,
+    /// The call that has not ended its stage, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
     /// What each session used.
     sessions: BTreeMap<String, Usage>,
     results: Vec<StageReport>,
@@ -39,19 +43,22 @@ impl Kept {
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
-    fn save(&self, hub: &Hub, job: &str) -> Result<()> {
+    pub fn save(&self, hub: &Hub, job: &str) -> Result<()> {
         let path = hub.local(&file(job));
         files::create_parent(&path)?;
         files::replace(&path, json::compact(self).as_bytes())
     }
 
-    /// Counts a call before it is made; gives back its number.
-    pub fn begin(&mut self, hub: &Hub, job: &str, stage: &str, round: u32) -> Result<u32> {
-        let number = self.calls.entry(format!("{stage}-{round}")).or_default();
-        *number += 1;
-        let number = *number;
-        self.save(hub, job)?;
-        Ok(number)
+    /// The number of the next call of a stage: no two have the same session or output.
+    pub fn next_call(&self, stage: &str, round: u32) -> u32 {
+        self.calls.get(&format!("{stage}-{round}")).copied().unwrap_or_default() + 1
+    }
+
+    /// Counts a call before it is made, and keeps what the next one needs if this one does not end its stage.
+    pub fn begin(&mut self, hub: &Hub, job: &str, call: Unfinished) -> Result<()> {
+        *self.calls.entry(format!("{}-{}", call.stage, call.round)).or_default() += 1;
+        self.unfinished = Some(call);
+        self.save(hub, job)
     }
 
     pub fn used(&mut self, hub: &Hub, job: &str, run: &str, session: Option<&str>, usage: Usage) -> Result<()> {
@@ -83,6 +90,7 @@ impl Kept {
         if let Some(last) = self.results.last_mut() {
             last.commit = Some(commit.to_owned());
         }
+        self.unfinished = None;
         self.save(hub, job)
     }
 

@@ -32,9 +32,12 @@ mod stage;
 mod suggested;
 mod talk;
 mod trusted;
+mod unfinished;
 mod watch;
+mod weigh;
 mod work;
 
 pub use record::word;
 pub use run::{Request, run};
+pub use unfinished::tell;
 pub use work::Given;

@@ -16,7 +16,7 @@ use super::pipeline::{self, CARRY, CODER, Next, PLANNER, Plan, REVIEWER, TESTER}
 use super::prompts::Material;
 use super::report::{End, Report, StageReport};
 use super::watch::Watch;
-use super::{ask, carry, close, evidence, suggested};
+use super::{ask, carry, close, evidence, suggested, unfinished};
 
 /// What every stage of a run needs.
 pub struct Shift<'r, 'a, 'w> {
@@ -36,6 +36,7 @@ pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
     let sent_back = shift.report.work.order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
     shift.report.stages = shift.kept.of(&shift.report.place()?.checkpoints);
     let run = shift.report.run.clone();
+    unfinished::take_up(shift, &plan, &kept::history(&shift.report.stages))?;
     (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
     // What was tested before counts: the bundle names it, and an approval runs it again.
     if let Some(tested) = shift.report.stages.iter().rfind(|stage| stage.name == TESTER) {
@@ -163,6 +164,9 @@ fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
     let carried: Vec<_> =
         shift.report.stages.iter().filter(|s| s.name == CARRY).flat_map(|s| s.findings.clone()).collect();
     findings.extend(carry::unsettled(place, &carried));
+    if !findings.is_empty() {
+        findings.extend(stage.notes.iter().filter(|note| note.code == ask::UNREADABLE).cloned());
+    }
     stage.passed = findings.is_empty();
     if let Some(first) = findings.first() {
         stage.outcome = crate::base::text::clip(&crate::base::text::safe(&first.message), 200);

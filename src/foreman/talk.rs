@@ -69,6 +69,11 @@ pub fn is_over(budget: Spend, usage: Usage) -> bool {
         || (budget.cost > 0.0 && usage.cost_usd.is_some_and(|cost| cost > budget.cost))
 }
 
+/// What is left of a budget of money, in US dollars; `None`: there is no limit.
+fn left(budget: Spend, spent: Usage) -> Option<f64> {
+    (budget.cost > 0.0).then(|| (budget.cost - spent.cost_usd.unwrap_or(0.0)).max(0.0))
+}
+
 /// Calls the agent and waits for its end.
 pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Result<Said> {
     let agent = wanted.agent;
@@ -80,6 +85,7 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
         scratch: &scratch,
         session: wanted.session,
         model: wanted.model,
+        budget: left(wanted.budget, wanted.spent),
     };
     let call = agent.call(&ask)?;
     for (path, bytes) in &call.files {
@@ -166,7 +172,7 @@ fn told(wanted: &Talk, conclusion: &Conclusion, report: &Report) -> Called {
         V::Succeeded => "ok".to_owned(),
         V::Failed { why, .. } => format!("failed: {why}"),
         V::RateLimited { why, .. } => format!("limited: {why}"),
-        V::NoResult { why } => format!("no result: {why}"),
+        V::NoResult { why, .. } => format!("no result: {why}"),
     };
     let chosen = match wanted.session {
         Session::New(id) | Session::Resume(id) => Some(id.to_owned()),

@@ -134,6 +134,16 @@ impl Workshop {
         self.keep("parked", run, commit).map(Parked::Under)
     }
 
+    /// Brings what was parked under a ref back into the files of the worktree, which are at the last checkpoint.
+    /// HEAD, index and the ref stay.
+    pub fn put_back(&self, parked: &str) -> Result<()> {
+        self.still_ours()?;
+        let commit = self.repo.find_reference(parked).and_then(|found| found.peel_to_commit())?;
+        self.repo
+            .checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force().update_index(false)))
+            .with_context(|| format!("put {parked} back into the worktree"))
+    }
+
     /// The paths that differ from `tip`, owned ones included, and the repositories inside the worktree.
     pub fn changes(&self, tip: Oid) -> Result<(Vec<String>, Vec<String>)> {
         let parent = self.repo.find_commit(tip)?.tree()?;

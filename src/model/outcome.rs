@@ -52,7 +52,7 @@ pub struct Outcome {
     /// The coder's passes so far.
     #[serde(default)]
     pub passes: u32,
-    /// An agent's account ran into its limit: nobody's failure, and no retry.
+    /// An agent cannot work for a while: nobody's failure, and no retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,
     /// It fails again until a person has acted, so it is not tried again; the reason says what to do.
@@ -62,13 +62,17 @@ pub struct Outcome {
     pub finished_at: Stamp,
 }
 
-/// An agent that may not be called before a time.
+/// An agent that may not be called for a while: its account is at a limit, or its service is out of order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspended {
     pub agent: String,
+    /// The end of the limit; of an outage, which nobody knows the end of, when it was seen.
     pub until: Stamp,
     /// What the agent said.
     pub reason: String,
+    /// The service or the way to it fails: tried again after waits that grow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outage: bool,
 }
 
 /// One thing that a guard, a check or a sentinel found.

@@ -281,7 +281,8 @@ impl Claude {
         let error = error.or_else(|| line.errors.items.iter().find_map(|said| said.0.clone())).or(text);
         let error = error.unwrap_or_else(|| subtype.to_owned());
         let kind = match subtype {
-            "error_max_turns" | "error_max_budget_usd" | "error_max_structured_output_retries" => Kind::Turns,
+            "error_max_turns" | "error_max_structured_output_retries" => Kind::Turns,
+            "error_max_budget_usd" => Kind::Budget,
             _ => failure::kind_of(line.api_error_status.whole(), &error),
         };
         tell(Event::Result { ok, text: None, error: Some(error), kind: Some(kind) });

@@ -11,8 +11,7 @@ use crate::coordinator::store;
 use crate::hub::Hub;
 use crate::hub::settings::Settings;
 
-/// The longest sleep; the safety poll is shorter. And how much longer than twice its own wall clock a
-/// worker may take.
+/// The longest sleep; the safety poll is shorter.
 pub const LONG: Duration = Duration::from_secs(600);
 
 /// How this run differs from what the settings say.
@@ -32,10 +31,9 @@ pub fn rules(settings: &Settings, options: Options) -> Rules {
     Rules {
         slots: options.concurrency.unwrap_or(own.concurrency).max(1),
         retry_after: retries.collect(),
+        outage_first: own.retry_first.max(Duration::from_secs(1)),
         breaker_after: own.breaker_after.max(1),
         queue: own.queue,
-        // The worker keeps its own clocks; this one is for a worker that does not.
-        deadline: settings.worker.wall.saturating_mul(2).saturating_add(LONG),
         poll_min: own.poll_min.max(Duration::from_secs(1)),
         poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),

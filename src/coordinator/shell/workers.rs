@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::process::Stdio;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use anyhow::Context;
 
@@ -33,11 +34,20 @@ pub struct Workers {
     awaited: HashSet<String>,
     /// How firmly each was told to end.
     told: HashMap<String, How>,
+    /// What each was seen to have done.
+    signs: HashMap<String, Sign>,
+}
+
+/// What a worker was seen to have done, and since when it has done no more.
+struct Sign {
+    turns: u64,
+    since: Instant,
+    stopped: Option<Instant>,
 }
 
 impl Workers {
     pub fn new(queue: Sender<Message>) -> Self {
-        Self { queue, children: HashSet::new(), awaited: HashSet::new(), told: HashMap::new() }
+        Self { queue, children: HashSet::new(), awaited: HashSet::new(), told: HashMap::new(), signs: HashMap::new() }
     }
 
     /// Starts the worker of a run, unless it lives or is over.
@@ -47,7 +57,7 @@ impl Workers {
                 // It goes on under its own name; what it said when it paused must not end it again.
                 files::remove(&hub.local(&paths::outcome(run)))?;
             }
-            RunIs::Ended(_) | RunIs::Alive => return Ok(()),
+            RunIs::Ended(_) | RunIs::Alive | RunIs::Frozen => return Ok(()),
             RunIs::Gone => {}
         }
         files::remove(&hub.local(&paths::stop(run)))?;
@@ -79,20 +89,37 @@ impl Workers {
         self.children.remove(run);
         self.awaited.remove(run);
         self.told.remove(run);
+        self.signs.remove(run);
     }
 
     /// How a run fares, as the machine shows it now.
     pub fn fares(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunIs> {
         if self.children.contains(run) {
-            return Ok(RunIs::Alive);
+            return self.alive_or_frozen(hub, run);
         }
         let lock = hub.local(&paths::run_lock(&job.task));
         let holds = lock::is_held(&lock)? && lock::holder(&lock).is_some_and(|note| note.contains(run));
         if holds || !exec::marked(&marks(hub, run)).is_empty() {
             self.await_end(hub, job, run);
-            return Ok(RunIs::Alive);
+            return self.alive_or_frozen(hub, run);
         }
         Ok(outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
+    }
+
+    /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
+    /// stopped two polls ago, is frozen. However long a healthy one works, it stirs many times a second.
+    fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunIs> {
+        let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunIs::Alive) };
+        let (now, settings) = (Instant::now(), &hub.settings()?.coordinator);
+        let fresh = Sign { turns: vitals.turns, since: now, stopped: vitals.stopped.then_some(now) };
+        let sign = self.signs.entry(run.to_owned()).or_insert(fresh);
+        if sign.turns != vitals.turns {
+            (sign.turns, sign.since) = (vitals.turns, now);
+        }
+        sign.stopped = vitals.stopped.then(|| sign.stopped.unwrap_or(now));
+        let stopped = sign.stopped.is_some_and(|since| now - since >= settings.poll_min * 2);
+        let frozen = stopped || now - sign.since >= settings.poll_max.max(settings.poll_min * 2);
+        Ok(if frozen { RunIs::Frozen } else { RunIs::Alive })
     }
 
     /// Waits for the end of a run that is not our child: its lock is free when it has ended.

@@ -78,7 +78,7 @@ impl Default for Review {
 
 /// How an agent is called. What is left out comes from the preset of that name, or from `preset`.
 ///
-/// In argument lists `{model}`, `{session}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
+/// In argument lists `{model}`, `{session}`, `{budget}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
 /// stand for what the foreman fills in, and `{flags}` marks where session, model and `args` go.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +97,8 @@ pub struct Agent {
     pub resume_args: Option<Vec<String>>,
     /// Arguments that name the model.
     pub model_args: Option<Vec<String>>,
+    /// Arguments that say what a call may cost, in US dollars: what is left of the job's budget.
+    pub budget_args: Option<Vec<String>>,
     /// The model, where role and routing name none.
     pub model: Option<String>,
     /// Environment variables that it inherits, besides the basic ones and the preset's.

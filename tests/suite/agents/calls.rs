@@ -16,7 +16,7 @@ fn agent(name: &str, text: &str) -> Agent {
 }
 
 fn ask<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ask<'a> {
-    Ask { prompt, worktree: Path::new("/repo/tree"), scratch: Path::new("/repo/scratch"), session, model }
+    Ask { prompt, worktree: Path::new("/repo/tree"), scratch: Path::new("/repo/scratch"), session, model, budget: None }
 }
 
 fn call(agent: &Agent, session: Session<'_>, model: Option<&str>) -> Call {

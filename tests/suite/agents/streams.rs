@@ -30,7 +30,7 @@ fn ended(name: &str, code: i32) -> Conclusion {
 fn why(verdict: &Verdict) -> &str {
     match verdict {
         Verdict::Succeeded => "",
-        Verdict::Failed { why, .. } | Verdict::RateLimited { why, .. } | Verdict::NoResult { why } => why,
+        Verdict::Failed { why, .. } | Verdict::RateLimited { why, .. } | Verdict::NoResult { why, .. } => why,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Agents' work, with real processes and fake agents: stages in order, findings that go back, verdicts, and
 //! nothing done twice after a kill.
 
+mod continuing;
 mod guards;
 
 use std::fs;
@@ -188,18 +189,29 @@ fn passes_that_are_used_up_block_and_keep_everything() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_asked_for_once_more() {
-    let shop = Shop::new();
-    shop.coder.on(1, "echo three >> src/code.txt\nanswer 'all done'");
+fn work_whose_answer_cannot_be_read_is_tested_and_reviewed_with_a_finding() {
+    let shop = Shop::new().with("stages", json!(["planner", "coder", "reviewer"]));
+    fs::write(shop.coder.file("default"), "answer 'first the tests'").unwrap();
+    shop.coder.on(3, "echo three >> src/code.txt\nanswer 'all done'");
     let outcome = shop.run("run-1");
     assert_verdict(&outcome, "succeeded");
+    assert_eq!((shop.coder.calls(), shop.judge.calls()), (3, 1), "the planner is asked once more, the coder is not");
     assert!(shop.coder.prompt(2).contains("could not be read") && shop.coder.args(2).contains("--resume="));
+    assert!(shop.coder.prompt(3).contains("> first the tests"), "the plan in the planner's own words");
+    assert!(shop.judge.prompt(1).contains("> all done"));
+    let found = finding(&outcome, "answer.unreadable").expect("the person who decides is told");
+    assert_eq!(found["severity"], "medium");
+}
 
+#[test]
+fn calls_of_a_coder_that_never_answers_are_capped_by_its_passes() {
     let shop = Shop::new();
     fs::write(shop.coder.file("default"), "answer 'all done'").unwrap();
     let outcome = shop.run("run-1");
-    assert_verdict(&outcome, "failed");
-    assert_eq!((shop.coder.calls(), shop.stages().len()), (2, 0));
+    assert_verdict(&outcome, "blocked");
+    assert!(outcome["reason"].as_str().unwrap().contains("nothing was changed"), "{outcome:#}");
+    assert_eq!((shop.coder.calls(), shop.judge.calls()), (3, 0));
+    assert!(shop.coder.prompt(2).contains("answer could not be read"));
 }
 
 #[test]
@@ -247,7 +259,9 @@ fn a_killed_worker_goes_on_from_its_last_checkpoint() {
         let outcome = shop.run("run-2");
         assert_verdict(&outcome, "succeeded");
         assert_eq!(shop.stages(), ["planner1", "coder1", "tester1", "reviewer1"], "{stage}");
-        assert_eq!(shop.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree", "{stage}");
+        let half = if stage == "coder" { "half\n" } else { "" };
+        let text = shop.show("agent/codex-1/docs:src/code.txt");
+        assert_eq!(text, format!("one\ntwo\n{half}three"), "{stage}: its work goes on as it was");
         let bundle = shop.world.read_json(outcome["bundle"].as_str().unwrap());
         assert_eq!(bundle["tests"][0]["command"], "grep three src/code.txt", "{stage}: an approval runs it again");
         let calls = shop.coder.calls() + shop.judge.calls();
@@ -268,7 +282,7 @@ fn a_coder_that_commits_and_then_fails_has_no_stage_done_again() {
         (shop.stages(), shop.coder.calls()),
         (["planner1", "coder1", "tester1", "reviewer1"].map(str::to_owned).to_vec(), 3)
     );
-    assert_eq!(shop.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree");
+    assert_eq!(shop.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nown\nthree", "its work goes on as it was");
     let kept = shop.world.git(&["for-each-ref", "--format=%(refname) %(subject)", "refs/teof/moved", "refs/teof/jobs"]);
     assert_eq!(kept, "refs/teof/moved/run-1 own", "its own commit is kept, and the job is done");
 }

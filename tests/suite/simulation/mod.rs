@@ -81,9 +81,8 @@ impl History {
         let read = State::from_bytes(&self.disk.to_bytes()).unwrap();
         assert_eq!(read, self.disk, "what is saved is what is known");
         self.process = Some(read);
-        let deadline = std::time::Duration::from_secs(300);
         let (until_idle, day_tokens) = (self.until_idle, self.day_tokens);
-        let own = Rules { slots: SLOTS, keep: 5, deadline, ..Rules::default() };
+        let own = Rules { slots: SLOTS, keep: 5, ..Rules::default() };
         self.left = None;
         self.feed(Input::Started(Rules { until_idle, errand, day_tokens, ..own }));
         let running: Vec<_> = self.disk.jobs.iter().filter(|job| errand && job.takes_a_slot()).cloned().collect();

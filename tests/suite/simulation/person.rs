@@ -76,7 +76,18 @@ impl History {
         let now = state.job(&job.id).unwrap();
         assert!(now.failures == job.failures && now.run == job.run, "a limit takes no retry");
         assert_eq!(state.breaker.failures_in_a_row, before.breaker.failures_in_a_row, "a limit is no failure");
-        assert!(suspended.until.unix() > 0);
+        if !suspended.outage || job.wish.is_some() {
+            return;
+        }
+        let waits = |state: &State| state.suspended.get(&suspended.agent).map(|s| s.until.unix() - self.world.now);
+        match waits(before).filter(|left| *left > 0) {
+            Some(left) => assert_eq!(waits(state), Some(left), "one outage is waited for once"),
+            None => {
+                let times = before.outages.get(&suspended.agent).copied().unwrap_or(0);
+                let wanted = (30 << times.min(10)).min(15 * 60);
+                assert_eq!(waits(state), Some(wanted), "each wait for a service is longer, to a bound");
+            }
+        }
     }
 
     /// Remembers what the coordinator heard, once it is saved.
@@ -92,7 +103,8 @@ impl History {
         if let (Some(suspended), true) = (&outcome.suspended, wanted) {
             let agent = self.world.agent_of(&job.task).expect("a limit is an agent's");
             let until = self.told.limits.entry(agent).or_default();
-            *until = (*until).max(suspended.until.unix());
+            let saved = self.disk.suspended.get(agent).map_or(0, |suspension| suspension.until.unix());
+            *until = (*until).max(if suspended.outage { saved } else { suspended.until.unix() });
         }
     }
 

@@ -67,6 +67,8 @@ pub struct Task {
     pub agent: Option<&'static str>,
     /// How often its agent's account will run into its limit.
     pub limits: u32,
+    /// How often its agent's service will be out of order.
+    pub outages: u32,
     /// A worker of it died or hung, or a person interfered: it need not end done.
     pub disturbed: bool,
 }
@@ -152,7 +154,8 @@ impl World {
         let agent = [None, None, Some("claude"), Some("codex")][dice.roll(4)];
         let limits = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(4) as u32 } else { 0 };
         let disturbed = id == UNORDERED;
-        Task { id, plan, status: Status::Open, fates, agent, limits, disturbed }
+        let outages = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(5) as u32 } else { 0 };
+        Task { id, plan, status: Status::Open, fates, agent, limits, outages, disturbed }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -182,8 +185,10 @@ impl World {
     /// What the real shell finds out from the processes, the run lock and the outcome file.
     pub fn run_is(&self, job: &Job) -> RunIs {
         let run = job.run_id();
-        if self.workers.iter().any(|worker| worker.run == run) {
-            return RunIs::Alive;
+        if let Some(worker) = self.workers.iter().find(|worker| worker.run == run) {
+            let fates = &self.tasks.iter().find(|task| task.id == worker.task).unwrap().fates;
+            let hangs = fates[(worker.nth as usize - 1).min(fates.len() - 1)] == Fate::Hang;
+            return if hangs && worker.at == At::Locked { RunIs::Frozen } else { RunIs::Alive };
         }
         self.outcomes.get(&run).map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome.clone())))
     }
@@ -391,7 +396,17 @@ impl World {
                 let agent = task.agent.expect("a limit is an agent's").to_owned();
                 let until = Stamp::from_unix(self.now + 400 + i64::from(task.limits) * 300);
                 let mut outcome = self.outcome(worker, Verdict::Paused);
-                outcome.suspended = Some(Suspended { agent, until, reason: "the limit is reached".into() });
+                let reason = "the limit is reached".into();
+                outcome.suspended = Some(Suspended { agent, until, reason, outage: false });
+                self.outcomes.insert(worker.run.clone(), outcome);
+                return Some(At::Wrote);
+            }
+            (None, _) if task.outages > 0 => {
+                task.outages -= 1;
+                let agent = task.agent.expect("an outage is an agent's").to_owned();
+                let (until, reason) = (Stamp::from_unix(self.now), "overloaded".into());
+                let mut outcome = self.outcome(worker, Verdict::Paused);
+                outcome.suspended = Some(Suspended { agent, until, reason, outage: true });
                 self.outcomes.insert(worker.run.clone(), outcome);
                 return Some(At::Wrote);
             }
