@@ -31,6 +31,8 @@ pub struct Agent {
     pub args: Vec<String>,
     pub prompt: PromptVia,
     pub format: Format,
+    /// Into a pipe it loses what it has not written when it ends, its result too: it writes into a file.
+    pub output_in_file: bool,
     pub session_args: Option<Vec<String>>,
     pub resume_args: Option<Vec<String>>,
     pub model_args: Option<Vec<String>>,
@@ -120,6 +122,7 @@ fn blank() -> Agent {
         args: Vec::new(),
         prompt: PromptVia::Stdin,
         format: Format::Text,
+        output_in_file: false,
         session_args: None,
         resume_args: None,
         model_args: None,

@@ -47,6 +47,8 @@ pub struct Call {
     pub argv: Vec<String>,
     /// Written to stdin, which is then closed; empty: stdin is `/dev/null`.
     pub stdin: Vec<u8>,
+    /// Its stdout has to be a file, see [`Agent::output_in_file`].
+    pub output_in_file: bool,
     /// Names of variables that it inherits besides the basic ones; nothing else is inherited.
     pub inherit: Vec<String>,
     /// Variables that are set.
@@ -86,7 +88,7 @@ impl Agent {
             PromptVia::Stdin => ask.prompt.as_bytes().to_vec(),
             _ => Vec::new(),
         };
-        Ok(Call { argv, stdin, inherit: self.env.clone(), set, files })
+        Ok(Call { argv, stdin, output_in_file: self.output_in_file, inherit: self.env.clone(), set, files })
     }
 
     /// The command with session, model and further arguments where they belong, nothing filled in yet.
@@ -163,7 +165,7 @@ fn filled(template: &str, known: &BTreeMap<&str, String>) -> String {
 /// word, so that a run can be gone on with even if it dies before it.
 pub fn session_id(seed: &str) -> String {
     let hex = digest::sha256(seed.as_bytes());
-    // Version 8 is for ids that somebody made their own way; the variant is 10 in binary.
+    // Version 5 is for ids that are made of a name; qwen takes none above it. The variant is 10 in binary.
     let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16] % 4)];
-    format!("{}-{}-8{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    format!("{}-{}-5{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }

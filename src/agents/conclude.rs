@@ -5,7 +5,6 @@
 //! believes an agent about its work: whoever asked looks at commits, diff and tests.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::event::RateLimit;
 use super::failure::{self, Kind};
@@ -16,8 +15,6 @@ use crate::model::agent::{Format, Usage};
 
 /// So many lines at the end of what an agent without events printed may speak of a limit.
 const LAST_LINES: usize = 4;
-/// How long after a limit's reset an agent is called again: their clocks are not ours.
-const MARGIN: Duration = Duration::from_secs(60);
 
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +41,7 @@ pub enum Verdict {
         why: String,
         kind: Kind,
     },
-    /// The account's limit: nobody's failure. Not to be called before `until`; `None` when nobody said.
+    /// The account's limit: nobody's failure. It ends at `until`; `None` when nobody said.
     RateLimited {
         until: Option<Stamp>,
         why: String,
@@ -187,8 +184,11 @@ impl Judge<'_> {
     /// It failed before its first word.
     fn never_began(&self, ended: &str) -> Verdict {
         let stderr = self.stderr.to_lowercase();
-        let said = last_line(self.stderr);
+        // What follows on a wrong argument is help, with words of every kind in it.
+        let helps = stderr.contains("usage:") || stderr.contains("--help");
+        let said = if helps { first_line(self.stderr) } else { last_line(self.stderr) };
         let kind = match () {
+            () if helps => Kind::SetUp,
             () if stderr.contains("database is locked") || said.is_none() => Kind::Busy,
             () => match failure::kind_of(None, self.stderr) {
                 Kind::Other => Kind::SetUp,
@@ -214,7 +214,7 @@ impl Judge<'_> {
             // The last word counts: what was said before is over.
             self.stderr.lines().rev().find_map(|line| limits::until(line, self.now))
         });
-        Verdict::RateLimited { until: until.map(|at| at.clamp(self.now, latest).plus(MARGIN)), why: line(why) }
+        Verdict::RateLimited { until: until.map(|at| at.clamp(self.now, latest)), why: line(why) }
     }
 
     /// No events: the exit decides, then the evidence.
@@ -285,6 +285,11 @@ fn ended(exit: &Exit) -> String {
 
 fn line(said: &str) -> String {
     text::clip(text::safe(said.trim()).trim(), 300)
+}
+
+/// The first line that says something.
+fn first_line(said: &str) -> Option<String> {
+    said.lines().map(line).find(|line| !line.is_empty())
 }
 
 /// The last line that says something.

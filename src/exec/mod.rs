@@ -20,6 +20,7 @@ mod attend;
 mod capture;
 mod environment;
 mod family;
+mod follow;
 mod guardian;
 mod launch;
 mod streams;

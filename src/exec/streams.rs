@@ -1,4 +1,4 @@
-//! The pipes of a running program, emptied into their captures.
+//! What a running program prints, taken into its captures: from pipes, or from a file that grows.
 
 use std::io::{PipeReader, Read};
 use std::time::{Duration, Instant};
@@ -8,33 +8,55 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::attend::Attendant;
 use super::capture::{Capture, Captured};
+use super::follow::Followed;
 use crate::base::Result;
 
 /// How long output is waited for after everyone found is gone; only somebody not found can hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
 const CHUNK: usize = 64 * 1024;
 
-/// One pipe and what was kept of it.
+/// Where a program's output comes from.
+pub(super) enum Source {
+    Pipe(PipeReader),
+    File(Followed),
+}
+
+/// One source and what was kept of it.
 struct Stream {
-    /// Until end of file.
-    pipe: Option<PipeReader>,
+    /// Until its end; a file has one when its program is over.
+    source: Option<Source>,
     capture: Capture,
 }
 
 impl Stream {
-    /// One piece, if the pipe has one now. Empty at its end.
+    /// One piece, if there is one now. Empty at the end of a pipe.
     fn read(&mut self, chunk: &mut [u8]) -> Result<usize> {
-        let Some(pipe) = &mut self.pipe else { return Ok(0) };
-        match pipe.read(chunk) {
-            Ok(0) => self.pipe = None,
-            Ok(n) => {
-                self.capture.take(&chunk[..n]);
-                return Ok(n);
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e).context("read output"),
+        let n = match &mut self.source {
+            None => return Ok(0),
+            Some(Source::File(file)) => file.read(chunk)?,
+            Some(Source::Pipe(pipe)) => match pipe.read(chunk) {
+                Ok(0) => {
+                    self.source = None;
+                    0
+                }
+                Ok(n) => n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => 0,
+                Err(e) => return Err(e).context("read output"),
+            },
+        };
+        self.capture.take(&chunk[..n]);
+        Ok(n)
+    }
+
+    fn pipe(&self) -> Option<&PipeReader> {
+        match &self.source {
+            Some(Source::Pipe(pipe)) => Some(pipe),
+            _ => None,
         }
-        Ok(0)
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.source, Some(Source::File(_)))
     }
 }
 
@@ -49,22 +71,26 @@ pub(super) struct Streams {
 
 impl Streams {
     pub fn new(out: Capture, err: Option<Capture>) -> Self {
-        let stream = |capture| Stream { pipe: None, capture };
+        let stream = |capture| Stream { source: None, capture };
         let now = Instant::now();
         Self { out: stream(out), err: err.map(stream), last_output: now, last_meaning: now }
     }
 
-    pub fn attach(&mut self, out: PipeReader, err: Option<PipeReader>) {
-        self.out.pipe = Some(out);
+    pub fn attach(&mut self, out: Source, err: Option<PipeReader>) {
+        self.out.source = Some(out);
         if let Some(stream) = &mut self.err {
-            stream.pipe = err;
+            stream.source = err.map(Source::Pipe);
         }
     }
 
     /// Takes in what there is, a piece of each at most, waiting at most `wait` for the first.
     pub fn read(&mut self, wait: Duration, attendant: &mut dyn Attendant) -> Result<()> {
+        // Nobody is woken when a file grows.
+        if self.out.is_file() && self.read_out(attendant)? > 0 {
+            return Ok(());
+        }
         let wait = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
-        let (out, err) = (self.out.pipe.as_ref(), self.err.as_ref().and_then(|stream| stream.pipe.as_ref()));
+        let (out, err) = (self.out.pipe(), self.err.as_ref().and_then(Stream::pipe));
         let mut watched: Vec<_> = out.iter().chain(err.iter()).map(|pipe| PollFd::new(*pipe, PollFlags::IN)).collect();
         match poll(&mut watched, Some(&wait)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(()),
@@ -74,27 +100,37 @@ impl Streams {
         let mut ready = watched.iter().map(|fd| !fd.revents().is_empty());
         let out_ready = out.is_some() && ready.next().unwrap_or(false);
         let err_ready = err.is_some() && ready.next().unwrap_or(false);
-        let mut chunk = [0; CHUNK];
         if out_ready {
-            let n = self.out.read(&mut chunk)?;
-            if n > 0 {
-                self.last_output = Instant::now();
-                if attendant.hear(&chunk[..n]) {
-                    self.last_meaning = self.last_output;
-                }
-            }
+            self.read_out(attendant)?;
         }
         if let Some(err) = self.err.as_mut().filter(|_| err_ready)
-            && err.read(&mut chunk)? > 0
+            && err.read(&mut [0; CHUNK])? > 0
         {
             self.last_output = Instant::now();
         }
         Ok(())
     }
 
+    fn read_out(&mut self, attendant: &mut dyn Attendant) -> Result<usize> {
+        let mut chunk = [0; CHUNK];
+        let n = self.out.read(&mut chunk)?;
+        if n > 0 {
+            self.last_output = Instant::now();
+            if attendant.hear(&chunk[..n]) {
+                self.last_meaning = self.last_output;
+            }
+        }
+        Ok(n)
+    }
+
     /// What is still in the pipes. Somebody whom nobody found may hold them open: not waited for.
     pub fn drain(&mut self, step: Duration, attendant: &mut dyn Attendant) -> Result<()> {
         let until = Instant::now() + DRAIN;
+        while self.out.is_file() && Instant::now() < until {
+            if self.read_out(attendant)? == 0 {
+                self.out.source = None;
+            }
+        }
         while self.is_open() && Instant::now() < until {
             self.read(step, attendant)?;
         }
@@ -102,7 +138,7 @@ impl Streams {
     }
 
     fn is_open(&self) -> bool {
-        self.out.pipe.is_some() || self.err.as_ref().is_some_and(|stream| stream.pipe.is_some())
+        self.out.source.is_some() || self.err.as_ref().is_some_and(|stream| stream.source.is_some())
     }
 
     pub fn finish(self) -> Result<(Captured, Option<Captured>)> {

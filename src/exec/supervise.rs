@@ -15,9 +15,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use super::attend::{Attendant, Word};
 use super::capture::{Capture, Captured, Keep};
 use super::family::{self, Family, Process};
+use super::follow::Followed;
 use super::guardian::Guardian;
 use super::launch;
-use super::streams::Streams;
+use super::streams::{Source, Streams};
 use crate::base::Result;
 
 /// How often the clocks, the attendant's word and the exit are looked at when nothing is printed.
@@ -42,6 +43,8 @@ pub struct Spec {
     pub clocks: Clocks,
     /// Where stdout goes, and stderr with it, in order, unless that has a file of its own. Must not exist.
     pub output: PathBuf,
+    /// Stdout is a file and no pipe: for programs that lose the end of what they print into a pipe.
+    pub through_file: bool,
     /// Where stderr goes when it is kept apart. Must not exist.
     pub errors: Option<PathBuf>,
     /// For each file.
@@ -171,7 +174,13 @@ impl Supervisor {
 
     /// The child and its output, or why it could not be started.
     fn start(&self, spec: &Spec) -> Result<Result<Started, String>> {
-        let (out, output_end) = std::io::pipe().context("make a pipe")?;
+        let (out, output_end): (Source, Stdio) = if spec.through_file {
+            let (near, far) = Followed::new(&spec.output)?;
+            (Source::File(near), far.into())
+        } else {
+            let (near, far) = std::io::pipe().context("make a pipe")?;
+            (Source::Pipe(near), far.into())
+        };
         let (mut status, status_end) = std::io::pipe().context("make a pipe")?;
         let errors = spec.errors.is_some().then(std::io::pipe).transpose().context("make a pipe")?;
         let (err, errors_end) = errors.unzip();
@@ -210,7 +219,7 @@ impl Supervisor {
 /// A program that runs, and the near ends of its pipes.
 struct Started {
     child: Child,
-    out: PipeReader,
+    out: Source,
     err: Option<PipeReader>,
 }
 

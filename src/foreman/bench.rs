@@ -124,6 +124,7 @@ impl<'a> Bench<'a> {
                 grace: self.settings.grace,
             },
             output: self.output(name),
+            through_file: call.output_in_file,
             errors: Some(self.session.join(format!("{name}.err"))),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
@@ -157,6 +158,7 @@ impl<'a> Bench<'a> {
                 grace: self.settings.grace,
             },
             output: self.session.join(format!("{name}.log")),
+            through_file: false,
             errors: None,
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };

@@ -60,6 +60,7 @@ pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn
                 grace: settings.grace,
             },
             output: session.join(format!("test-{}.log", at + 1)),
+            through_file: false,
             errors: None,
             keep: Keep { file: settings.max_output, ..Keep::default() },
         };

@@ -37,6 +37,8 @@ pub struct Said {
     /// It was ended because the job's budget was used up.
     pub over_budget: bool,
     pub cancelled: bool,
+    /// The call's wall clock ran out.
+    pub took_too_long: bool,
     pub called: Called,
     pub survivors: Vec<String>,
 }
@@ -100,7 +102,8 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
     let conclusion = reading.conclude(&exit(&report.verdict), tail, hub.now());
     let called = told(wanted, &conclusion, &report);
-    Ok(Said { over_budget, cancelled, called, survivors: names(&report.survivors), conclusion })
+    let took_too_long = report.verdict == Verdict::TimedOut(TimedOut::Wall);
+    Ok(Said { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
 }
 
 /// Agents that fall over each other's start begin one after the other.

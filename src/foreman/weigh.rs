@@ -37,7 +37,10 @@ pub fn weigh(shift: &mut Shift, agent: &Agent, said: &Said, resumed: bool) -> Re
     let (kind, why) = match &said.conclusion.verdict {
         Came::Succeeded => return Ok(()),
         Came::RateLimited { until, why } => {
-            let until = until.unwrap_or_else(|| shift.hub.now().plus(UNKNOWN_LIMIT));
+            let until = until.map_or_else(
+                || shift.hub.now().plus(UNKNOWN_LIMIT),
+                |until| until.plus(shift.bench.settings.after_limit),
+            );
             return Err(After::End(suspended(shift, agent, why, Some(until))));
         }
         Came::Failed { why, kind } => (*kind, why),
@@ -47,6 +50,8 @@ pub fn weigh(shift: &mut Shift, agent: &Agent, said: &Said, resumed: bool) -> Re
         Kind::Busy => After::Start,
         Kind::Service | Kind::Limit => After::End(suspended(shift, agent, why, None)),
         Kind::Turns => continued(shift, agent, why),
+        // It works, and has not come to its end: no attempt of it has failed.
+        Kind::Other if said.took_too_long && said.conclusion.worked && agent.resumes() => continued(shift, agent, why),
         Kind::Request | Kind::SetUp | Kind::Other if session_is_lost(said, kind, resumed) && may_continue(shift) => {
             if let Some(left) = &mut shift.kept.unfinished {
                 left.session = None;

@@ -34,6 +34,7 @@ impl Place {
                 grace: Duration::from_secs(20),
             },
             output: self.dir.path().join("out.log"),
+            through_file: false,
             errors: None,
             keep: Keep::default(),
         }
@@ -76,6 +77,32 @@ fn supervisor() -> Supervisor {
 
 fn text(report: &Report) -> String {
     std::fs::read_to_string(&report.output.path).unwrap()
+}
+
+#[test]
+fn output_through_a_file_is_heard_as_it_grows_and_to_its_end() {
+    let place = Place::new();
+    let script = "test -f /dev/stdout && echo begun; echo beside >&2; while [ ! -e go ]; do sleep 0.01; done\n\
+        head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end";
+    let errors = Some(place.dir.path().join("err.log"));
+    let spec = Spec { through_file: true, errors, ..place.spec(script) };
+    let go = place.dir.path().join("go");
+    let mut heard = false;
+    let report = place.run_until(&spec, &mut || {
+        heard |= std::fs::read_to_string(&spec.output).is_ok_and(|text| text.starts_with("begun"));
+        if heard {
+            std::fs::write(&go, "").unwrap();
+        }
+        false
+    });
+    assert_eq!(report.verdict, Verdict::Exited(0));
+    assert_eq!(
+        (report.output.bytes, &report.output.tail[report.output.tail.len() - 5..]),
+        (3_000_011, &b"\nend\n"[..])
+    );
+    assert_eq!(report.errors.unwrap().tail, b"beside\n");
+    let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().flatten().map(|f| f.file_name()).collect();
+    assert_eq!(left.len(), 3, "nothing else is left: {left:?}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod log_loss;
 mod log_read;
 mod misbehave;
 mod output_paths;
+mod overnight;
 mod own_files;
 mod pipeline;
 mod plan_edits;

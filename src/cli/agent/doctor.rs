@@ -170,7 +170,7 @@ impl Found {
 
     /// What only claude is particular about.
     fn ask_claude(&mut self, agent: &Agent, folder: &std::path::Path, patience: Duration) {
-        if rustix::process::geteuid().is_root() && agent.variable("IS_SANDBOX").is_none() {
+        if rustix::process::geteuid().is_root() && agent.variable("IS_SANDBOX").as_deref() != Some("1") {
             self.problems.push(
                 "it cannot run unattended as root: work as another user, or in a container that sets IS_SANDBOX=1"
                     .to_owned(),

@@ -117,6 +117,9 @@ pub struct Worker {
     /// How long an agent may still run after its final result.
     #[serde(with = "span")]
     pub after_result: Duration,
+    /// How long after the end of an account's limit its agent is called again: their clocks are not ours.
+    #[serde(with = "span")]
+    pub after_limit: Duration,
     /// Between asking a process to end and ending it.
     #[serde(with = "span")]
     pub grace: Duration,
@@ -233,6 +236,7 @@ impl Default for Worker {
             no_output: Duration::from_secs(10 * MINUTE),
             no_event: Duration::from_secs(20 * MINUTE),
             after_result: Duration::from_secs(10),
+            after_limit: Duration::from_secs(MINUTE),
             wall: Duration::from_secs(2 * HOUR),
             grace: Duration::from_secs(10),
             lease: Duration::from_secs(30 * MINUTE),

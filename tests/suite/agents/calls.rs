@@ -59,6 +59,7 @@ fn each_preset_is_called_as_it_was_tried() {
             None,
             "opencode run --format json --auto --dir /repo/tree --session ses_1".to_owned(),
         ),
+        ("qwen", new, None, format!("qwen --output-format stream-json --yolo --session-id {id}")),
         ("qwen", Session::Resume("q"), None, "qwen --output-format stream-json --yolo --resume q".to_owned()),
         (
             "amp",
@@ -69,6 +70,7 @@ fn each_preset_is_called_as_it_was_tried() {
     ] {
         let call = call(&agent(name, ""), session, model);
         assert_eq!(line(&call), wanted);
+        assert_eq!(call.output_in_file, ["gemini", "qwen"].contains(&name), "{name}");
         assert_eq!((call.stdin, call.files), (b"Mend {worktree} it.".to_vec(), vec![]), "{name}");
     }
     let call = call(&agent("aider", ""), Session::Unnamed, None);
@@ -177,5 +179,5 @@ fn a_session_id_is_shaped_like_a_uuid_and_always_the_same() {
     assert_ne!(id, session_id("run-2"));
     let parts: Vec<usize> = id.split('-').map(str::len).collect();
     assert_eq!(parts, [8, 4, 4, 4, 12]);
-    assert!(id.as_bytes()[14] == b'8' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
+    assert!(id.as_bytes()[14] == b'5' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
 }

@@ -54,8 +54,8 @@ fn a_refusal_of_the_account_counts_before_a_text_that_nobody_knows_and_no_time_i
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(failed(now().plus(std::time::Duration::from_secs(3600)).unix().cast_unsigned(), "Out of usage"), 3660);
-    assert_eq!(failed(99_999_999_999, "limit reached"), 40 * 24 * 3600 + 60);
+    assert_eq!(failed(now().plus(std::time::Duration::from_secs(3600)).unix().cast_unsigned(), "Out of usage"), 3600);
+    assert_eq!(failed(99_999_999_999, "limit reached"), 40 * 24 * 3600);
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
 
 #[test]
 fn an_accounts_limit_is_nobodys_failure() {
-    assert_eq!(word(&ended("claude-limit", 1).verdict), "limited:2026-01-05T11:01:00Z");
+    assert_eq!(word(&ended("claude-limit", 1).verdict), "limited:2026-01-05T11:00:00Z");
     assert_eq!(word(&ended("claude-overage", 0).verdict), "succeeded");
-    assert_eq!(word(&ended("codex-limit", 1).verdict), "limited:2026-01-05T11:06:00Z");
-    assert_eq!(word(&ended("gemini-error", 0).verdict), "limited:2026-01-05T11:03:03Z");
+    assert_eq!(word(&ended("codex-limit", 1).verdict), "limited:2026-01-05T11:05:00Z");
+    assert_eq!(word(&ended("gemini-error", 0).verdict), "limited:2026-01-05T11:02:03Z");
     let hung = Exit::TimedOut("no output for 10m".to_owned());
     let waiting = "Retrying in 60s (attempt 1/10): [API Error: 429 over the account's rate limit.]\n";
     let begun = br#"{"type":"system","subtype":"init","session_id":"q","model":"m"}"#;
@@ -324,4 +324,13 @@ proptest! {
         prop_assert_eq!(word(&done.verdict), "succeeded");
         prop_assert_eq!((done.text.as_str(), done.session.as_deref()), ("kept", Some("s-1")));
     }
+}
+
+#[test]
+fn help_that_follows_a_wrong_argument_is_no_outage() {
+    let help =
+        "Invalid --session-id: \"x\".\nUsage: qwen [options]\n  --proxy  network connection\n  -h, --help  Show help\n";
+    let conclusion = Reading::new(Format::Claude, None).conclude(&Exit::Code(1), help.as_bytes(), now());
+    let Verdict::Failed { why, kind } = conclusion.verdict else { panic!("{:?}", conclusion.verdict) };
+    assert!(kind == teof::agents::Kind::SetUp && why.contains("Invalid --session-id"), "{kind:?} {why}");
 }

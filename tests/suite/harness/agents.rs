@@ -19,8 +19,8 @@ pub struct Fake {
 
 const SCRIPT: &str = r#"#!/bin/sh
 here=$(dirname "$0")
-n=$(($(cat "$here/calls" 2>/dev/null || echo 0) + 1))
-echo $n > "$here/calls"
+n=1
+while ! mkdir "$here/call-$n" 2>/dev/null; do n=$((n + 1)); done
 printf '%s\n' "$@" > "$here/$n.args"
 env > "$here/$n.env"
 cat > "$here/$n.prompt"
@@ -71,7 +71,8 @@ impl Fake {
 
     /// How often it was called.
     pub fn calls(&self) -> u32 {
-        fs::read_to_string(self.folder.join("calls")).map_or(0, |text| text.trim().parse().unwrap())
+        let files = fs::read_dir(&self.folder).unwrap().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("call-")).count() as u32
     }
 
     pub fn prompt(&self, call: u32) -> String {
