@@ -79,7 +79,7 @@ pub fn claim(old: Option<&Claim>, wish: &Wish, facts: Facts) -> Result<Decision,
         None => Ok(Decision { claim: new_claim(wish, None, facts.now), from: None }),
         Some(old) if old.agent_id == wish.agent => Ok(Decision { claim: again(old, wish, facts.now), from: None }),
         Some(old) if old.status == ClaimStatus::Active => Err(held(old, facts.now)),
-        Some(old) if old.status == ClaimStatus::Paused && facts.run_alive => Err(running(old)),
+        Some(old) if facts.run_alive => Err(running(old)),
         Some(old) => Ok(Decision { claim: new_claim(wish, Some(old), facts.now), from: Some(old.clone()) }),
     }
 }

@@ -2,33 +2,43 @@
 //!
 //! Whatever cannot be read makes the task damaged: a task never looks free because a file is broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::candidate::{Candidate, Holder, Standing};
 use super::sources::replace_open;
-use crate::base::{Refusal, Result, names};
+use crate::base::{Refusal, Result, lock, names};
 use crate::bus::{Damaged, Listing, assignments, claims, holds};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::plans::SameWork;
 
 pub(super) struct Facts {
     claims: Listing<ClaimFile>,
     assignments: Listing<AssignmentFile>,
     /// The damaged files of both, by path.
     damaged: HashMap<String, String>,
-    /// Plan to the task whose live claim names it.
+    /// Plan to a task by which some of it is held.
     busy: HashMap<String, String>,
+    /// Tasks that a run on this machine works on.
+    running: HashSet<String>,
 }
 
 impl Facts {
-    pub fn read(hub: &Hub) -> Result<Facts> {
+    pub fn read(hub: &Hub, known: &SameWork) -> Result<Facts> {
         let (claims, assignments) = (claims::list(hub)?, assignments::list(hub)?);
         let damaged = claims.damaged.iter().chain(&assignments.damaged);
         let damaged = damaged.map(|Damaged { path, why }| (path.clone(), why.clone())).collect();
+        let running = running(hub)?;
         let live = claims.whole.iter().filter(|(_, claim)| claim.is_live());
-        let busy = live.filter_map(|(task, claim)| Some((claim.plan_id()?.to_owned(), task.clone()))).collect();
-        Ok(Facts { claims, assignments, damaged, busy })
+        let live = live.map(|(task, claim)| (task, claim.plan_id()));
+        let mut busy = HashMap::new();
+        for (task, written) in running.iter().map(|task| (task, None)).chain(live) {
+            // The claim's own word, and what the plans and the backlog say of the task, whoever wrote the claim.
+            let plans = written.map(str::to_owned).into_iter().chain(known.place(task).map(|place| place.plan));
+            plans.for_each(|plan| drop(busy.insert(plan, task.clone())));
+        }
+        Ok(Facts { claims, assignments, damaged, busy, running })
     }
 
     /// The assignments whose task is not done.
@@ -73,21 +83,38 @@ impl Facts {
         Ok(())
     }
 
-    /// The live claim of the task, else the one of its plan.
+    /// Who has the task, else its plan: by a live claim, or by a run that is alive.
     fn holder(&self, candidate: &Candidate) -> Option<Holder> {
-        let own = self.claims.get(&candidate.task_id).filter(|claim| claim.is_live());
-        let (task, claim) = match own {
-            Some(claim) => (&candidate.task_id, claim),
-            None => {
-                let task = self.busy.get(candidate.plan_id.as_ref()?)?;
-                (task, self.claims.get(task)?)
-            }
+        let task = match self.has(&candidate.task_id) {
+            true => &candidate.task_id,
+            false => self.busy.get(candidate.plan_id.as_ref()?)?,
         };
+        let claim = self.claims.get(task);
+        let status = claim.and_then(ClaimFile::status).filter(|status| status.is_live());
         Some(Holder {
-            agent: claim.agent_id().unwrap_or("somebody").to_owned(),
+            agent: claim.and_then(ClaimFile::agent_id).unwrap_or("somebody").to_owned(),
             task_id: task.clone(),
-            status: claim.status()?,
-            until: claim.lease_expires_at(),
+            status: status.unwrap_or(ClaimStatus::Active),
+            until: claim.filter(|_| status.is_some()).and_then(ClaimFile::lease_expires_at),
         })
     }
+
+    fn has(&self, task: &str) -> bool {
+        self.running.contains(task) || self.claims.get(task).is_some_and(ClaimFile::is_live)
+    }
+}
+
+/// The tasks whose run lock is held.
+fn running(hub: &Hub) -> Result<HashSet<String>> {
+    let mut found = HashSet::new();
+    for entry in std::fs::read_dir(hub.local("locks")).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let task = name.to_str().and_then(|name| name.strip_prefix("run-")?.strip_suffix(".lock"));
+        if let Some(task) = task.filter(|task| names::is_id(task))
+            && lock::is_held(&hub.local(&paths::run_lock(task)))?
+        {
+            found.insert(task.to_owned());
+        }
+    }
+    Ok(found)
 }

@@ -15,7 +15,7 @@ use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
 use crate::plans::requests::{self, Entry, Wanted};
-use crate::plans::{store, validate, vault};
+use crate::plans::{SameWork, store, validate, vault};
 
 /// What is looked at.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,9 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         Taker::Seat(_) => None,
         Taker::Worker => Some(Bench::new(hub)?),
     };
-    let facts = Facts::read(hub)?;
+    let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?)));
+    let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok());
+    let facts = Facts::read(hub, &known)?;
     let shop = Shop { hub, plans: &plans, bench };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();

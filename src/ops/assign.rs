@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{self, Done, check_branch, plan_id};
 use super::frame::{self, Answer, Call};
-use super::{mirror, tasks};
+use super::{exclusive, mirror, tasks};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
@@ -154,7 +154,10 @@ fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) 
         assigned_at: hub.now(),
         plan_id: match &request.plan {
             Some(plan) => Some(plan_id(plan)?),
-            None => old.and_then(|old| old.plan_id()).map(str::to_owned),
+            None => match old.and_then(|old| old.plan_id()) {
+                Some(plan) => Some(plan.to_owned()),
+                None => exclusive::plan_of(hub, &request.task)?,
+            },
         },
         branch: match &request.branch {
             Some(branch) => Some(check_branch(branch)?.to_owned()),

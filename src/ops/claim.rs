@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::frame::{self, Answer, Call};
-use super::mirror;
+use super::{exclusive, mirror};
 use crate::base::{Refusal, Result, Stamp, lock, names, text};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
@@ -135,7 +135,13 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
         _ => (wish, None),
     };
     let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
-    let decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
+    let mut decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
+    let has_it = old.as_ref().is_some_and(|old| old.agent_id == wish.agent && old.status.is_live());
+    if decision.claim.status.is_live() && !has_it {
+        let Claim { plan_id, .. } = &mut decision.claim;
+        let plan = exclusive::check(hub, &wish.task, &wish.agent, plan_id.as_deref())?;
+        *plan_id = plan_id.take().or(plan);
+    }
     if !decision.claim.status.is_live() {
         // `--status done` is a release by another name.
         holds::check(hub, &wish.task, "release")?;

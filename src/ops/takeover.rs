@@ -1,6 +1,7 @@
 //! Having a task that another holds: taking it over, or pausing it, when that holder may be replaced.
 
 use super::claim::{self, Done, event, facts, mirror_claim, missing};
+use super::exclusive;
 use super::frame::{self, Answer, Call};
 use crate::base::Result;
 use crate::bus::claim_rules;
@@ -29,6 +30,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let old = found.claim(hub)?;
     holds::check(hub, &wish.task, "takeover")?;
     let decision = claim_rules::take_over(&old, &wish, facts(hub, Some(&old), true)?)?;
+    exclusive::check(hub, &wish.task, &wish.agent, decision.claim.plan_id.as_deref())?;
     claims::stage(act, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);

@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::plan::Status;
 use crate::model::priority::Priority;
-use crate::plans::{self, requests, vault};
+use crate::plans::{self, SameWork, requests, vault};
 
 /// A task, and what each store says of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -88,7 +88,7 @@ pub fn table(hub: &Hub) -> Result<Table> {
     reading.sources(hub)?;
     reading.assignments(hub)?;
     reading.claims(hub)?;
-    reading.plans_under_claim();
+    reading.plans_under_claim(&SameWork::read(hub)?);
     reading.requests_in_hand();
     let mut tasks: Vec<_> = reading.rows.into_values().collect();
     for row in &mut tasks {
@@ -248,7 +248,10 @@ impl Reading {
     }
 
     /// One running step per plan: while a plan is claimed under one task, its others are not free.
-    fn plans_under_claim(&mut self) {
+    fn plans_under_claim(&mut self, known: &SameWork) {
+        for row in self.rows.values_mut().filter(|row| row.plan_id.is_none()) {
+            row.plan_id = known.place(&row.task_id).map(|place| place.plan).filter(|plan| known.has_plan(plan));
+        }
         let live = self.rows.values().filter(|row| matches!(row.state, State::Active | State::Paused));
         let busy: BTreeMap<String, (State, Holder)> =
             live.filter_map(|row| Some((row.plan_id.clone()?, (row.state, row.claim.clone()?)))).collect();

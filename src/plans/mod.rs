@@ -12,10 +12,12 @@ pub mod front_matter;
 pub mod new;
 pub mod queue;
 pub mod requests;
+pub mod same_work;
 pub mod store;
 pub mod validate;
 pub mod vault;
 
 pub use digest::commands_digest;
 pub use evidence::Evidence;
+pub use same_work::SameWork;
 pub use store::{PlanFile, all, find};

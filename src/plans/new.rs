@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::edit::new_step;
 use super::queue::{QueueRef, axis};
-use super::{Evidence, validate};
+use super::{Evidence, store, validate};
 use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
-use crate::hub::{Act, Writer, paths};
+use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
 /// What a new plan is made from.
@@ -61,6 +61,20 @@ pub fn id(name: &str, now: Stamp) -> Result<String> {
     }
     let word = if slug.is_empty() { "request" } else { &slug };
     Ok(format!("{}-{word}-{}", now.date(), &digest::sha256(name.as_bytes())[..6]))
+}
+
+/// The id of a plan that is made now, as [`id`] has it; numbered where a plan, or a justification, has that name.
+pub fn free_id(hub: &Hub, name: &str) -> Result<String> {
+    let first = id(name, hub.now())?;
+    let numbered = (2..1000).map(|n| format!("{first}-{n}"));
+    let free = std::iter::once(first.clone()).chain(numbered).find(|id| !is_taken(hub, id));
+    free.ok_or_else(|| Refusal::guard("plan.name", format!("every name like {first} is taken")).into())
+}
+
+/// Whether a plan, or a justification, has that name.
+pub fn is_taken(hub: &Hub, id: &str) -> bool {
+    let justification = hub.path(&format!("{}/{id}.md", paths::PLANS));
+    store::locate(hub, id).is_ok() || justification.is_ok_and(|path| path.exists())
 }
 
 /// Stages a new plan and its justification; gives back the plan's path.

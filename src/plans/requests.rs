@@ -56,9 +56,25 @@ pub struct Wanted {
 
 /// The requests of a folder, by name. Requests of the vault that are not planned are left out.
 pub fn listed(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
+    let entries = files_of(hub, folder).into_iter().enumerate().filter_map(|(position, to)| {
+        let link = Link { kind: kind.to_owned(), to };
+        let stem = stem_of(&link.to);
+        let read = text_of(hub, &link.to).and_then(|text| read(&link, stem, &text));
+        let (task, wanted) = match read {
+            Ok(None) => return None,
+            Ok(Some((task, wanted))) => (task, Ok(wanted)),
+            Err(why) => (stem.to_owned(), Err(format!("{}: {why}", link.to))),
+        };
+        let task = if names::is_id(&task) { known_as(hub, kind, task) } else { link.to.clone() };
+        Some(Entry { link, task, position, wanted })
+    });
+    Ok(entries.collect())
+}
+
+/// The files of a folder that may be requests, by name. A folder that is a link, or outside of the tree, has none.
+fn files_of(hub: &Hub, folder: &str) -> Vec<String> {
     let folder = folder.trim_matches('/');
-    // A folder that is a link, or outside of the tree, has none.
-    let Ok(place) = hub.path(&format!("{folder}/x.md")) else { return Ok(Vec::new()) };
+    let Ok(place) = hub.path(&format!("{folder}/x.md")) else { return Vec::new() };
     let found = place.parent().map(fs::read_dir);
     let mut names: Vec<String> = found
         .into_iter()
@@ -72,19 +88,7 @@ pub fn listed(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
         .collect();
     names.sort();
     names.truncate(MOST);
-    let entries = names.iter().enumerate().filter_map(|(position, name)| {
-        let link = Link { kind: kind.to_owned(), to: format!("{folder}/{name}") };
-        let stem = name.trim_end_matches(".md");
-        let read = text_of(hub, &link.to).and_then(|text| read(&link, stem, &text));
-        let (task, wanted) = match read {
-            Ok(None) => return None,
-            Ok(Some((task, wanted))) => (task, Ok(wanted)),
-            Err(why) => (stem.to_owned(), Err(format!("{}: {why}", link.to))),
-        };
-        let task = if names::is_id(&task) { known_as(hub, kind, task) } else { link.to.clone() };
-        Some(Entry { link, task, position, wanted })
-    });
-    Ok(entries.collect())
+    names.into_iter().map(|name| format!("{folder}/{name}")).collect()
 }
 
 /// The name that a task goes by. The playbook's tools call an entry of the queue by its stem in capitals: where
@@ -105,6 +109,39 @@ pub fn text_of(hub: &Hub, path: &str) -> Result<String, String> {
         Err(e) => return Err(Refusal::of(&e).and_then(|r| r.reason.clone()).unwrap_or_else(|| e.to_string())),
     };
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// Every task that a request's file could be known as: its front matter's id, its stem, and for the queue the
+/// stem in capitals.
+pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
+    let stem = stem_of(path).to_owned();
+    let own = match kind {
+        QUEUE => Some(stem.to_uppercase()),
+        _ => text.and_then(|text| FrontMatter::read(text).ok()).and_then(|found| found.words("id")),
+    };
+    let own = own.filter(|own| names::is_id(own) && *own != stem);
+    own.into_iter().chain(Some(stem).filter(|stem| names::is_id(stem))).collect()
+}
+
+fn stem_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default().trim_end_matches(".md")
+}
+
+/// The link to the request that a task is called after, planned or not.
+pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
+    let sources = &hub.settings()?.sources;
+    for (kind, folder) in [(QUEUE, &sources.queue_folder), (super::vault::LINK, &sources.vault_folder)] {
+        let links = files_of(hub, folder).into_iter().map(|to| Link { kind: kind.to_owned(), to });
+        let is_named = |link: &Link| {
+            // What a queue entry is called does not depend on what it says.
+            let text = if kind == QUEUE { None } else { text_of(hub, &link.to).ok() };
+            names_of(kind, &link.to, text.as_deref()).iter().any(|name| name == task)
+        };
+        if let Some(found) = links.into_iter().find(is_named) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The task and what is wanted; `None` for a request that is not planned.
@@ -196,8 +233,7 @@ pub fn find(hub: &Hub, link: &Link) -> Result<Wanted> {
         let item = backlog.item(&link.to);
         return item.map(|item| of_item(&item)).ok_or_else(|| gone(format!("{} has no such item", paths::BACKLOG)));
     }
-    let stem = link.to.rsplit('/').next().unwrap_or_default().trim_end_matches(".md");
-    let read = text_of(hub, &link.to).and_then(|text| read(link, stem, &text));
+    let read = text_of(hub, &link.to).and_then(|text| read(link, stem_of(&link.to), &text));
     match read {
         Ok(Some((_, wanted))) => Ok(wanted),
         Ok(None) => Err(gone("it is not planned any more".into())),
@@ -208,12 +244,7 @@ pub fn find(hub: &Hub, link: &Link) -> Result<Wanted> {
 /// The id of the plan that a request becomes: its task and title, made on this day; another one where a
 /// plan has that name already.
 pub fn plan_id(hub: &Hub, task: &str, title: &str) -> Result<String> {
-    let name = text::clip(&format!("{task} {title}"), 64);
-    let first = super::new::id(&name, hub.now())?;
-    let taken = |id: &String| super::store::locate(hub, id).is_ok();
-    let numbered = (2..100).map(|n| format!("{first}-{n}"));
-    let free = [first.clone()].into_iter().chain(numbered).find(|id| !taken(id));
-    free.ok_or_else(|| Refusal::guard("plan.name", format!("every name like {first} is taken")).into())
+    super::new::free_id(hub, &text::clip(&format!("{task} {title}"), 64))
 }
 
 /// The plan that a request becomes. What it does not say is as `coordinator submit --objective` has it.

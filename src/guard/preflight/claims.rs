@@ -9,6 +9,8 @@ use super::documents::{Notes, object, shown, stem};
 use crate::base::Stamp;
 use crate::guard::Finding;
 use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::plans::SameWork;
+use crate::plans::same_work::Place;
 
 /// What is wrong with one claim file.
 pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
@@ -64,6 +66,7 @@ pub struct Held {
     path: String,
     task: String,
     agent: String,
+    plan: Option<String>,
 }
 
 impl Held {
@@ -71,7 +74,8 @@ impl Held {
     pub fn of(path: &str, bytes: &[u8]) -> Option<Held> {
         let claim = ClaimFile { raw: serde_json::from_slice(bytes).ok()? };
         let (task, agent) = (claim.task_id()?.to_owned(), claim.agent_id().unwrap_or("nobody").to_owned());
-        claim.is_live().then(|| Held { path: path.to_owned(), task, agent })
+        let plan = claim.plan_id().map(str::to_owned);
+        claim.is_live().then(|| Held { path: path.to_owned(), task, agent, plan })
     }
 }
 
@@ -96,6 +100,35 @@ pub fn one_per_task(held: impl Iterator<Item = Held>) -> Vec<Finding> {
                 .at(1)
                 .hint("release one of them: teof bus release <task> --status released"),
         );
+    }
+    found
+}
+
+/// Pieces of work that two seats hold, each under another of its names: an item, its request, its plan, a step.
+pub fn one_per_work<'a>(held: impl Iterator<Item = &'a Held>, known: &SameWork) -> Vec<Finding> {
+    let mut of_plan: BTreeMap<String, Vec<(&Held, Place)>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for claim in held {
+        let Some(place) = known.place_of(&claim.task, claim.plan.as_deref()) else { continue };
+        let others = of_plan.entry(place.plan.clone()).or_default();
+        let other = others.iter().find(|(other, theirs)| other.agent != claim.agent && theirs.overlaps(&place));
+        if let Some((other, _)) = other {
+            let message = format!(
+                "{} holds {}, and {} holds the same work as {} (plan {}; {})",
+                shown(&claim.agent),
+                shown(&claim.task),
+                shown(&other.agent),
+                shown(&other.task),
+                shown(&place.plan),
+                shown(&other.path)
+            );
+            found.push(
+                Finding::high("claim.double_hold", claim.path.as_str(), message)
+                    .at(1)
+                    .hint("release one of them: teof bus release <task> --status released"),
+            );
+        }
+        others.push((claim, place));
     }
     found
 }

@@ -28,8 +28,9 @@ use std::path::Path;
 
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
-use crate::model::plan;
-use crate::plans::store;
+use crate::model::backlog::Backlog;
+use crate::model::plan::{self, Plan};
+use crate::plans::{SameWork, store};
 use crate::receipts;
 
 use super::Finding;
@@ -83,13 +84,35 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     });
     let (found, held): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
     report.findings.extend(found.into_iter().flatten());
-    report.findings.extend(claims::one_per_task(held.into_iter().flatten()));
+    let held: Vec<_> = held.into_iter().flatten().collect();
+    report.findings.extend(claims::one_per_work(held.iter(), &same_work(tree)));
+    report.findings.extend(claims::one_per_task(held.into_iter()));
     let Some(base) = base else { return Ok(()) };
     for path in base.files(paths::CLAIMS, ".json")? {
         let before = base.read(&path)?.unwrap_or_default();
         report.findings.extend(claims::against(&path, &before, tree.read(&path).ok().flatten().as_deref()));
     }
     Ok(())
+}
+
+/// Two seats that hold one piece of work, each under another of its names.
+pub fn double_holds(tree: &Tree) -> Vec<Finding> {
+    let files = tree.files(paths::CLAIMS, ".json");
+    let held = parallel::map(&files, |path| claims::Held::of(path, &tree.read(path).ok()??));
+    let held: Vec<_> = held.into_iter().flatten().collect();
+    claims::one_per_work(held.iter(), &same_work(tree))
+}
+
+/// Which tasks are names of one piece of work, as the tree has it; what cannot be read is left out.
+fn same_work(tree: &Tree) -> SameWork {
+    let parsed = |path: &str| serde_json::from_slice(&tree.read(path).ok()??).ok();
+    let backlog = parsed(paths::BACKLOG).map(|raw| Backlog { raw });
+    let plans: Vec<(String, Plan)> = store::paths(tree.root())
+        .iter()
+        .filter_map(|path| Some((store::id_of(path).to_owned(), Plan { raw: parsed(path)? })))
+        .collect();
+    let text = |path: &str| String::from_utf8(tree.read(path).ok()??).ok();
+    SameWork::new(backlog.as_ref(), plans.iter().map(|(id, plan)| (id.as_str(), plan)), &text)
 }
 
 /// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.

@@ -14,7 +14,7 @@ pub mod watch;
 use std::collections::{HashMap, HashSet};
 
 use super::Finding;
-use super::preflight::Tree;
+use super::preflight::{self, Tree};
 use crate::base::{Result, digest};
 use crate::hub::Hub;
 use crate::model::event::Severity;
@@ -47,6 +47,7 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
 fn look(hub: &Hub) -> Result<Vec<Finding>> {
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
+    findings.extend(preflight::double_holds(&tree));
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);

@@ -1,0 +1,63 @@
+//! One piece of work, one holder: whether somebody else holds a task's work under another of its names.
+//!
+//! A backlog item, the request that it came from, the plan that does it and the plan's steps are names of one
+//! piece of work (`plans::same_work`). The claim of the task itself is judged by `bus::claim_rules`.
+
+use crate::base::{Refusal, Result, lock};
+use crate::bus::claims;
+use crate::hub::{Hub, paths};
+use crate::model::claim::ClaimFile;
+use crate::plans::SameWork;
+
+/// Refuses when another seat has the task's work under another name: by a live claim, or by a run that is alive.
+/// Gives back the plan that the task belongs to. `written` is the plan that its claim or assignment names.
+///
+/// # Errors
+/// `claim.held` and `claim.running` (exit 3), with the name under which it is held.
+pub fn check(hub: &Hub, task: &str, agent: &str, written: Option<&str>) -> Result<Option<String>> {
+    let known = SameWork::near(hub, task, written)?;
+    let Some(place) = known.place_of(task, written) else { return Ok(None) };
+    for other in known.names(&place.plan).iter().filter(|other| *other != task) {
+        let claim = claims::load(hub, other)?.map(|found| found.file);
+        if claim.as_ref().is_some_and(|claim| claim.agent_id() == Some(agent)) {
+            continue;
+        }
+        let theirs = known.place_of(other, claim.as_ref().and_then(ClaimFile::plan_id));
+        if !theirs.is_some_and(|theirs| theirs.overlaps(&place)) {
+            continue;
+        }
+        let running = lock::is_held(&hub.local(&paths::run_lock(other)))?;
+        if running || claim.as_ref().is_some_and(ClaimFile::is_live) {
+            return Err(held(task, other, &place.plan, claim.as_ref(), running).into());
+        }
+    }
+    Ok(known.has_plan(&place.plan).then_some(place.plan))
+}
+
+/// The plan that a task belongs to, by its name, the backlog or its request.
+pub fn plan_of(hub: &Hub, task: &str) -> Result<Option<String>> {
+    let known = SameWork::near(hub, task, None)?;
+    Ok(known.place(task).map(|place| place.plan).filter(|plan| known.has_plan(plan)))
+}
+
+fn held(task: &str, other: &str, plan: &str, claim: Option<&ClaimFile>, running: bool) -> Refusal {
+    let agent = claim.and_then(ClaimFile::agent_id).unwrap_or("somebody");
+    let status = claim.and_then(ClaimFile::status_text).unwrap_or("not claimed");
+    let same = format!("{task} and {other} are the same work: the plan {plan}");
+    let refusal = match running {
+        true => Refusal::held("claim.running", format!("{task} is being worked on, as {other}"))
+            .because(format!("{same}; a run of {agent} is alive on this machine"))
+            .next("wait for the run to end; see it with: teof coordinator status"),
+        false => Refusal::held("claim.held", format!("{task} is held by {agent}, as {other}"))
+            .because(format!("{same}; the claim of {agent} is {status}"))
+            .next(format!("ask {agent}: teof bus message --task agent-{agent} --type request --summary …"))
+            .next("or take another task: teof task list"),
+    };
+    refusal
+        .with("task_id", task)
+        .with("agent_id", agent)
+        .with("held_as", other)
+        .with("plan_id", plan)
+        .with("status", status)
+        .with("epoch", claim.map_or(0, ClaimFile::epoch))
+}

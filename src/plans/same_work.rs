@@ -1,0 +1,219 @@
+//! Which tasks are names of one piece of work: a plan, its steps, the backlog item and the request that it does.
+//!
+//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; who
+//! holds what is asked of the bus.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{PlanFile, backlog, requests, store, vault};
+use crate::base::{Refusal, Result, names};
+use crate::hub::Hub;
+use crate::model::backlog::Backlog;
+use crate::model::plan::{Plan, Status};
+
+/// Where a task belongs: to which plan, and to how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub plan: String,
+    pub part: Part,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The plan itself, or an item or a request that it does.
+    Whole,
+    Step(String),
+    /// A task of another name whose claim names the plan.
+    Mention,
+}
+
+impl Place {
+    /// The place of a task that no source knows, whose claim names a plan.
+    pub fn mention(plan: &str) -> Place {
+        Place { plan: plan.to_owned(), part: Part::Mention }
+    }
+
+    /// Whether two seats must not hold both. Two steps, and two tasks that only mention the plan, are different work.
+    pub fn overlaps(&self, other: &Place) -> bool {
+        self.plan == other.plan
+            && match (&self.part, &other.part) {
+                (Part::Mention, Part::Mention) => false,
+                (Part::Step(one), Part::Step(other)) => one == other,
+                _ => true,
+            }
+    }
+}
+
+/// The names of the work that some plans do.
+#[derive(Clone, Debug, Default)]
+pub struct SameWork {
+    /// Items and requests, each with its plan.
+    whole: BTreeMap<String, String>,
+    plans: BTreeMap<String, Known>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    steps: BTreeSet<String>,
+    /// Tasks whose claims the plan links to.
+    claims: BTreeSet<String>,
+}
+
+impl SameWork {
+    /// Of these plans and this backlog; `read` gives the text of a request's file.
+    pub fn new<'a>(
+        backlog: Option<&Backlog>,
+        plans: impl IntoIterator<Item = (&'a str, &'a Plan)>,
+        read: &dyn Fn(&str) -> Option<String>,
+    ) -> SameWork {
+        let mut known = SameWork::default();
+        for (id, plan) in plans {
+            let steps = plan.steps().iter().filter_map(|step| step.id().map(str::to_owned)).collect();
+            let mut of_plan = Known { steps, claims: BTreeSet::new() };
+            for (kind, to) in plan.links() {
+                match kind {
+                    "bus" => of_plan.claims.extend(claimed_task(to)),
+                    vault::LINK | requests::QUEUE => {
+                        let text = if plan.status() == Some(Status::Done) { None } else { read(to) };
+                        let tasks = requests::names_of(kind, to, text.as_deref());
+                        known.whole.extend(tasks.into_iter().map(|task| (task, id.to_owned())));
+                    }
+                    _ => {}
+                }
+            }
+            known.plans.insert(id.to_owned(), of_plan);
+        }
+        for item in backlog.map(Backlog::items).unwrap_or_default() {
+            if let (Some(id), Some(plan)) = (item.id(), item.plan()) {
+                known.whole.insert(id.to_owned(), plan.to_owned());
+            }
+        }
+        known
+    }
+
+    /// Of the whole record.
+    pub fn read(hub: &Hub) -> Result<SameWork> {
+        let plans: Vec<_> = store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect();
+        Ok(SameWork::of(hub, backlog_of(hub)?.as_ref(), &plans))
+    }
+
+    /// Of the plan that a task belongs to alone: by its name, by the backlog, by the request that it is called
+    /// after, or by `written`, which its claim or assignment names. Cheap where there is none.
+    pub fn near(hub: &Hub, task: &str, written: Option<&str>) -> Result<SameWork> {
+        let backlog = backlog_of(hub)?;
+        let mut ids: BTreeSet<String> = written.map(str::to_owned).into_iter().collect();
+        ids.extend(
+            backlog.as_ref().and_then(|backlog| backlog.item(task)).and_then(|item| item.plan()).map(str::to_owned),
+        );
+        let ends = task.match_indices('-').map(|(at, _)| at).chain([task.len()]);
+        ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::locate(hub, id).is_ok()));
+        let plans: Vec<PlanFile> = match ids.is_empty() && requests::named(hub, task)?.is_some() {
+            true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),
+            false => ids.iter().filter_map(|id| store::find(hub, id).ok()).collect(),
+        };
+        Ok(SameWork::of(hub, backlog.as_ref(), &plans))
+    }
+
+    fn of(hub: &Hub, backlog: Option<&Backlog>, plans: &[PlanFile]) -> SameWork {
+        let read = |path: &str| requests::text_of(hub, path).ok();
+        SameWork::new(backlog, plans.iter().map(|file| (file.id(), &file.plan)), &read)
+    }
+
+    /// Where a task belongs, by its name alone.
+    pub fn place(&self, task: &str) -> Option<Place> {
+        if let Some(plan) = self.whole.get(task) {
+            return Some(Place { plan: plan.clone(), part: Part::Whole });
+        }
+        if self.plans.contains_key(task) {
+            return Some(Place { plan: task.to_owned(), part: Part::Whole });
+        }
+        task.match_indices('-').find_map(|(at, _)| {
+            let step = &task[at + 1..];
+            let known = self.plans.get(&task[..at])?;
+            let place = || Place { plan: task[..at].to_owned(), part: Part::Step(step.to_owned()) };
+            known.steps.contains(step).then(place)
+        })
+    }
+
+    /// Where a task belongs, by its name or else by the plan that its claim names.
+    pub fn place_of(&self, task: &str, written: Option<&str>) -> Option<Place> {
+        self.place(task).or_else(|| written.map(Place::mention))
+    }
+
+    /// Every task by which the plan, or a part of it, could be held.
+    pub fn names(&self, plan: &str) -> BTreeSet<String> {
+        let mut found: BTreeSet<String> =
+            self.whole.iter().filter(|(_, of)| *of == plan).map(|(task, _)| task.clone()).collect();
+        found.insert(plan.to_owned());
+        if let Some(known) = self.plans.get(plan) {
+            found.extend(known.steps.iter().map(|step| format!("{plan}-{step}")));
+            found.extend(known.claims.iter().cloned());
+        }
+        found.retain(|task| names::is_id(task));
+        found
+    }
+
+    /// Whether there is a plan of that id.
+    pub fn has_plan(&self, plan: &str) -> bool {
+        self.plans.contains_key(plan)
+    }
+}
+
+/// A backlog that cannot be read names no plan: nobody is kept from their work by it.
+fn backlog_of(hub: &Hub) -> Result<Option<Backlog>> {
+    match backlog::read(hub) {
+        Ok(backlog) => Ok(Some(backlog)),
+        Err(e) if Refusal::of(&e).is_some() => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// `_bus/claims/QUEUE-001.json` → `QUEUE-001`.
+fn claimed_task(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next()?.strip_suffix(".json")?;
+    names::is_id(name).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known() -> SameWork {
+        let plan = json!({
+            "steps": [{"id": "S1"}, {"id": "S-2"}],
+            "links": [
+                {"type": "vault", "ref": "vault/x/045.md"}, {"type": "queue", "ref": "queue/041-clock.md"},
+                {"type": "bus", "ref": "_bus/claims/OTHER.json"}
+            ],
+        });
+        let plan = Plan { raw: plan.as_object().unwrap().clone() };
+        let backlog = json!({"items": [{"id": "ND-1", "plan_suggestion": "2026-01-05-p"}, {"id": "ND-2"}]});
+        let backlog = Backlog { raw: backlog.as_object().unwrap().clone() };
+        let read = |path: &str| (path == "vault/x/045.md").then(|| "---\nid: FR-45\n---\n# x\n".to_owned());
+        SameWork::new(Some(&backlog), [("2026-01-05-p", &plan)], &read)
+    }
+
+    #[test]
+    fn item_request_plan_and_step_are_one_piece_of_work() {
+        let known = known();
+        let place = |task: &str| known.place(task).unwrap_or_else(|| panic!("{task}"));
+        let whole = ["ND-1", "FR-45", "041-clock", "041-CLOCK", "2026-01-05-p"];
+        for one in whole {
+            for other in whole.iter().chain(&["2026-01-05-p-S1", "2026-01-05-p-S-2"]) {
+                assert!(place(one).overlaps(&place(other)) && place(other).overlaps(&place(one)), "{one} {other}");
+            }
+        }
+        assert!(!place("2026-01-05-p-S1").overlaps(&place("2026-01-05-p-S-2")), "two steps are two pieces of work");
+        let mention = known.place_of("OTHER", Some("2026-01-05-p")).unwrap();
+        assert!(mention.overlaps(&place("ND-1")) && !mention.overlaps(&mention), "a mention is no work of its own");
+        for task in ["ND-2", "ND-3", "2026-01-05-p-S3", "2026-01-05"] {
+            assert_eq!(known.place(task), None, "{task}");
+        }
+        let names = known.names("2026-01-05-p");
+        assert!(
+            whole.iter().chain(&["2026-01-05-p-S1", "2026-01-05-p-S-2", "OTHER"]).all(|task| names.contains(*task))
+        );
+    }
+}

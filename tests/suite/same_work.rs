@@ -1,0 +1,145 @@
+//! One piece of work, one holder: an item, its request, its plan and the plan's steps are names of the same.
+
+use serde_json::{Value, json};
+use teof::base::lock::FileLock;
+
+use crate::harness::{Ran, World};
+
+const PLAN: &str = "2026-01-05-score";
+const VAULT: &str = "vault/10_features/03_planned/045.md";
+
+/// The item ND-1 and the request FR-45 are done by one plan with two steps; everybody has a session.
+fn world() -> World {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".into());
+    for (file, seat, role) in [
+        ("AGENT_MANIFEST.json", "manager", "manager"),
+        ("AGENT_MANIFEST.codex-1.json", "codex-1", "engineer"),
+        ("AGENT_MANIFEST.codex-2.json", "codex-2", "engineer"),
+    ] {
+        world.write(file, &json!({"agent_id": seat, "desired_roles": [role]}).to_string());
+        let tail = format!("_report/session/{seat}/manager-report-tail.txt");
+        world.write(&tail, "# captured_at=2026-01-05T10:00:00Z\n");
+    }
+    world.write("teof.toml", "[guard]\ntests = [\"true\"]\n[commands]\ndefault = [\"true\"]\n");
+    world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
+    let step = |id: &str| json!({"id": id, "title": id, "status": "queued", "notes": "", "receipts": []});
+    let plan = json!({"version": 0, "plan_id": PLAN, "created": "2026-01-05T09:00:00Z", "actor": "manager",
+        "summary": "Score", "status": "queued", "steps": [step("S1"), step("S2")], "receipts": [],
+        "checkpoint": {"description": "it is there", "owner": "manager", "status": "pending"},
+        "links": [{"type": "vault", "ref": VAULT}], "systemic_scale": 6, "layer": "L5", "systemic_targets": ["S6"],
+        "layer_targets": ["L5"]});
+    world.write(&format!("_plans/{PLAN}.plan.json"), &(serde_json::to_string_pretty(&plan).unwrap() + "\n"));
+    world.write(VAULT, "---\nid: FR-45\nstatus: planned\n---\n# Score\n");
+    let items = json!([{"id": "ND-1", "title": "Score", "status": "pending", "plan_suggestion": PLAN}]);
+    world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
+    world
+}
+
+/// A claim as another tool writes it: without a plan.
+fn holds(world: &World, task: &str, seat: &str, status: &str) {
+    let claim = json!({"task_id": task, "agent_id": seat, "branch": format!("agent/{seat}/x"), "status": status,
+        "claimed_at": "2026-01-05T09:30:00Z"});
+    world.write(&format!("_bus/claims/{task}.json"), &(claim.to_string() + "\n"));
+}
+
+fn run_as(world: &World, seat: &str, args: &[&str]) -> Ran {
+    Ran::of(world.teof(&[args, &["--json"]].concat()).env("TEOF_AGENT", seat).output().unwrap(), args)
+}
+
+fn refusal(ran: Ran) -> Value {
+    let document: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{ran:?}"));
+    document["error"].clone()
+}
+
+/// Every way in which codex-2 could get hold of the work, under every name.
+fn is_refused_under(world: &World, names: &[&str], code: &str) {
+    for name in names {
+        let ways: [&[&str]; 3] = [
+            &["bus", "claim", name, "--allow-unassigned"],
+            &["task", "pickup", name],
+            &["task", "assign", name, "--engineer", "codex-2"],
+        ];
+        for (way, seat) in ways.into_iter().zip(["codex-2", "codex-2", "manager"]) {
+            let ran = run_as(world, seat, way);
+            assert_eq!(ran.code, 3, "{way:?}: {ran:?}");
+            let error = refusal(ran);
+            assert_eq!(error["code"], code, "{way:?}: {error}");
+            assert_eq!(error["plan_id"], PLAN, "it says why: {error}");
+        }
+    }
+    assert_eq!(refusal(run_as(world, "codex-2", &["bus", "claim", "--next"]))["code"], "task.none");
+    let decided = world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(decided["decisions"][0]["decision"], "nothing", "{decided}");
+}
+
+#[test]
+fn one_piece_of_work_has_one_holder_under_all_its_names() {
+    let step = format!("{PLAN}-S1");
+    let whole = ["ND-1", "FR-45", PLAN];
+    for held in ["ND-1", "FR-45", PLAN, &step] {
+        let world = world();
+        holds(&world, held, "codex-1", "active");
+        let others = whole.iter().copied().chain([step.as_str()]).filter(|name| *name != held);
+        is_refused_under(&world, &others.collect::<Vec<_>>(), "claim.held");
+        let own = ["bus", "claim", "ND-1", "--allow-unassigned"];
+        assert_eq!(run_as(&world, "codex-1", &own).code, 0, "the holder itself may");
+        run_as(&world, "codex-1", &["bus", "release", "ND-1", "--status", "released"]).expect(0);
+        if held != "ND-1" {
+            holds(&world, held, "codex-1", "released");
+        }
+        let lock = FileLock::try_acquire(&world.repo.join(format!(".git/teof/locks/run-{held}.lock")), "run r.1");
+        let lock = lock.unwrap().expect("nobody has it");
+        let others = whole.iter().filter(|name| **name != held);
+        is_refused_under(&world, &others.copied().collect::<Vec<_>>(), "claim.running");
+        drop(lock);
+        assert_eq!(
+            run_as(&world, "codex-2", &["bus", "claim", "ND-1", "--allow-unassigned"]).code,
+            0,
+            "what is over keeps nobody"
+        );
+    }
+}
+
+#[test]
+fn a_claim_by_name_records_the_plan_and_two_steps_are_two_pieces_of_work() {
+    let world = world();
+    for (seat, task) in [("codex-1", format!("{PLAN}-S1")), ("codex-2", format!("{PLAN}-S2"))] {
+        run_as(&world, seat, &["bus", "claim", &task, "--allow-unassigned"]).expect(0);
+        assert_eq!(world.read_json(&format!("_bus/claims/{task}.json"))["plan_id"], PLAN);
+        run_as(&world, seat, &["bus", "release", &task, "--status", "released"]).expect(0);
+    }
+    run_as(&world, "codex-1", &["task", "pickup", "FR-45"]).expect(0);
+    assert_eq!(world.read_json("_bus/claims/FR-45.json")["plan_id"], PLAN);
+    assert_eq!(world.read_json("_bus/assignments/FR-45.json")["plan_id"], PLAN);
+    let row = |task: &str| {
+        let list = world.json(&["task", "list", "--all"]);
+        list["tasks"].as_array().unwrap().iter().find(|row| row["task_id"] == task).unwrap()["state"].clone()
+    };
+    assert_eq!(
+        (row("ND-1"), row(&format!("{PLAN}-S1"))),
+        (json!("active"), json!("active")),
+        "the list shows it taken"
+    );
+}
+
+#[test]
+fn two_seats_on_one_piece_of_work_are_a_finding_of_scan_and_preflight() {
+    let world = world();
+    holds(&world, &format!("{PLAN}-S1"), "codex-1", "active");
+    holds(&world, "ND-1", "codex-1", "active");
+    let found = |args: &[&str]| {
+        let ran = world.run(&[args, &["--json"]].concat());
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let findings = document["findings"].as_array().unwrap().clone();
+        findings.into_iter().filter(|found| found["code"] == "claim.double_hold").collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["scan"]), [] as [Value; 0], "one seat may hold both");
+    holds(&world, "ND-1", "codex-2", "active");
+    for args in [&["scan"][..], &["preflight", "full"]] {
+        let found = found(args);
+        assert_eq!(found.len(), 1, "{args:?}: {found:?}");
+        let message = found[0]["message"].as_str().unwrap();
+        assert!(["codex-1", "codex-2", "ND-1", PLAN].iter().all(|part| message.contains(part)), "{message}");
+    }
+}
