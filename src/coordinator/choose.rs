@@ -6,6 +6,7 @@
 use super::input::{Action, Decision, Offer, Skipped, View};
 use super::state::{Given, Job, Phase, Work};
 use super::step::{Turn, closed, has_slot};
+use super::submission::is_called;
 use crate::base::digest;
 
 /// How many passed-over tasks a decision lists; the rest is counted.
@@ -58,7 +59,8 @@ impl Turn<'_> {
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
             return Some("as many jobs as were consented to were chosen".into());
         }
-        if let Some(word) = state.skips.get(&offer.task) {
+        let skipped = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
+        if let Some((_, word)) = state.skips.iter().find(|(name, _)| skipped(name)) {
             return Some(format!("skipped by {}", word.by));
         }
         if let Some(until) = state.cooling.get(&offer.task) {

@@ -1,8 +1,9 @@
 //! What operators may say, and what it changes.
 
 use super::input::{Action, Command, Decision, Effect, How};
-use super::state::{Phase, Submission, Wish, Word};
+use super::state::{Phase, Wish, Word};
 use super::step::Turn;
+use super::submission::{Submission, is_called};
 use crate::model::outcome::Verdict;
 
 /// How many commands are remembered as done.
@@ -21,14 +22,14 @@ impl Turn<'_> {
         if self.state.handled.len() > HANDLED {
             self.state.handled.pop_front();
         }
-        let name = name(&command);
-        let by = word.by.clone();
+        let (name, target) = (name(&command), target(&command));
+        let said = word.clone();
         let (ok, text) = match self.obey(word, command) {
             Ok(text) => (true, text),
             Err(text) => (false, text),
         };
         if ok {
-            self.log_command(name, &by, &text);
+            self.log_command(name, target, &said, &text);
         }
         self.state.life.look_again = true;
         self.poll_after(self.rules.poll_min);
@@ -45,13 +46,17 @@ impl Turn<'_> {
             Command::Resume { task: None } => self.resume(),
             Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
                 Some(_) => Ok(format!("{task} may be chosen again")),
-                None => Err(format!("{task} was not skipped")),
+                None => {
+                    let skipped: Vec<_> = self.state.skips.keys().take(5).map(String::as_str).collect();
+                    let names = if skipped.is_empty() { "no task is".into() } else { skipped.join(", ") };
+                    Err(format!("{task} was not skipped (skipped: {names})"))
+                }
             },
             Command::Cancel { target, now } => self.cancel(&target, word, now),
             Command::Reassign { target, to } => self.reassign(&target, to, word),
             Command::Skip { task } => {
                 room(self.state.skips.len())?;
-                self.state.submissions.retain(|submission| submission.task != task);
+                self.state.submissions.retain(|submission| !submission.is_called(&task));
                 self.state.skips.insert(task.clone(), word);
                 Ok(format!("{task} is not chosen until it is resumed or submitted"))
             }
@@ -97,32 +102,45 @@ impl Turn<'_> {
 
     fn submit(&mut self, submission: Submission) -> Result<String, String> {
         let task = submission.task.clone();
-        if let Some(job) = self.state.find_live(&task) {
+        let (plan, step) = (submission.plan.clone(), submission.step.clone());
+        if let Some(job) = self.state.live_jobs().find(|job| {
+            submission.is_called(&job.task)
+                || (plan.is_some() && job.plan == plan && (step.is_none() || job.step == step))
+        }) {
             return Err(format!("{task} has the job {} already", job.id));
         }
-        if self.state.submissions.iter().any(|other| other.task == task) {
-            return Err(format!("{task} is queued already"));
+        if let Some(other) = self.state.submissions.iter().find(|other| other.is_same(&submission)) {
+            let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
+            return Err(format!("{task} is queued already{name}"));
         }
         if self.state.submissions.len() >= self.rules.queue {
-            return Err(format!("the queue is full ({} wait); submit again when one has begun", self.rules.queue));
+            let most = self.rules.queue;
+            return Err(format!(
+                "the queue is full: {most} submissions wait, and coordinator.queue = {most}; submit {task} again when \
+                 one has started"
+            ));
         }
-        self.state.skips.remove(&task);
-        self.state.cooling.remove(&task);
+        self.state.skips.retain(|name, _| !is_called(name, &task, plan.as_deref(), step.as_deref()));
+        self.state.cooling.retain(|other, _| !submission.is_called(other));
         self.state.submissions.push_back(submission);
         Ok(format!("{task} is queued as number {}", self.state.submissions.len()))
     }
 
     fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
-        let queued = self.state.submissions.len();
-        self.state.submissions.retain(|submission| submission.task != target);
-        let was_queued = self.state.submissions.len() < queued;
-        let Some(job) = self.state.find_live(target) else {
-            return match was_queued {
-                true => Ok(format!("{target} is not queued any more")),
-                false => Err(format!("no job and no submission is called {target}")),
-            };
-        };
         room(self.state.skips.len())?;
+        let queued: Vec<_> = self.state.submissions.iter().filter(|one| one.is_called(target)).cloned().collect();
+        self.state.submissions.retain(|submission| !queued.contains(submission));
+        let Some(job) = self.state.find_live(target) else {
+            let Some(first) = queued.first() else {
+                return Err(format!("no job and no submission is called {target}"));
+            };
+            // Its plan stays, and would be chosen like any other.
+            self.state.skips.insert(first.task.clone(), word);
+            return Ok(format!(
+                "{} is taken out of the queue; it is not chosen until it is resumed or submitted",
+                first.task
+            ));
+        };
         let (id, task) = (job.id.clone(), job.task.clone());
         self.wish(&id, Wish { word: word.clone(), to: None, now });
         self.state.skips.insert(task.clone(), word);
@@ -154,14 +172,16 @@ impl Turn<'_> {
         }
     }
 
-    fn log_command(&mut self, name: &str, by: &str, text: &str) {
+    fn log_command(&mut self, name: &str, task: Option<String>, word: &Word, text: &str) {
+        let by = &word.by;
         self.say(None, format!("{name} by {by}: {text}"));
+        let note = word.note.as_ref().map(|note| format!(" (note: {note})")).unwrap_or_default();
         self.act(Action::Decide(Decision {
             decision: name.to_owned(),
             job: None,
-            task: None,
+            task,
             seat: None,
-            why: format!("{by}: {text}"),
+            why: format!("{by}: {text}{note}"),
             skipped: Vec::new(),
             more: 0,
         }));
@@ -172,6 +192,16 @@ fn room(used: usize) -> Result<(), String> {
     match used < WORDS {
         true => Ok(()),
         false => Err(format!("{WORDS} tasks are skipped or reassigned already; resume some first")),
+    }
+}
+
+/// The task, plan or job that a command is about.
+fn target(command: &Command) -> Option<String> {
+    match command {
+        Command::Submit { task, .. } | Command::Skip { task } => Some(task.clone()),
+        Command::Cancel { target, .. } | Command::Reassign { target, .. } => Some(target.clone()),
+        Command::Resume { task } => task.clone(),
+        Command::Pause | Command::Stop { .. } | Command::ResetBreaker | Command::Reviewed { .. } => None,
     }
 }
 
@@ -224,6 +254,47 @@ mod tests {
         assert!(!ok && text.contains("full"), "{text}");
         assert!(say(&mut state, "cancel", Command::Cancel { target: "A-3".into(), now: false }).0);
         assert!(say(&mut state, "c11", submit(10)).0);
+    }
+
+    #[test]
+    fn one_piece_of_work_is_queued_once_and_cancelled_under_any_of_its_names() {
+        let submit = |task: &str, plan: Option<&str>, step: Option<&str>| Command::Submit {
+            task: task.into(),
+            plan: plan.map(str::to_owned),
+            step: step.map(str::to_owned),
+        };
+        let mut state = begun();
+        assert!(say(&mut state, "a", submit("p", Some("p"), Some("S1"))).0);
+        for (id, again) in [
+            ("b", submit("p-S1", Some("p"), Some("S1"))),
+            ("c", submit("ND-1", Some("p"), None)),
+            ("d", submit("p", Some("p"), None)),
+        ] {
+            let (ok, text) = say(&mut state, id, again);
+            assert!(!ok && text.contains("queued already"), "{text}");
+        }
+        assert!(say(&mut state, "e", submit("p-S2", Some("p"), Some("S2"))).0, "another step is other work");
+        for (n, target) in ["p/S2", "p-S1"].into_iter().enumerate() {
+            let (ok, text) = say(&mut state, &format!("f{n}"), Command::Cancel { target: target.into(), now: false });
+            assert!(ok && text.contains("taken out of the queue"), "{target}: {text}");
+        }
+        assert!(state.submissions.is_empty() && state.skips.contains_key("p"), "and it is not chosen from its source");
+        assert!(say(&mut state, "g", submit("p-S1", Some("p"), Some("S1"))).0);
+        assert!(!state.skips.contains_key("p"), "what is submitted is not skipped: {:?}", state.skips);
+    }
+
+    #[test]
+    fn what_an_operator_notes_stands_in_the_decision_log() {
+        let mut state = begun();
+        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: Some("not today".into()) };
+        let command = Command::Skip { task: "A".into() };
+        step(&mut state, Input::Command { id: "x".into(), word, command }, Stamp::from_unix(0));
+        let logged = state.pending.iter().find_map(|pending| match &pending.action {
+            Action::Decide(decision) => Some((decision.task.clone(), decision.why.clone())),
+            _ => None,
+        });
+        let (task, why) = logged.unwrap();
+        assert!(task.as_deref() == Some("A") && why.contains("not today"), "{why}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod spend;
 pub mod state;
 pub mod step;
 pub mod store;
+pub mod submission;
 
 pub use input::{Action, Command, Effect, Input, Reply, ReviewWord};
 pub use rules::Rules;

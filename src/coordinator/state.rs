@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::input::{Action, Offer, ReviewWord};
+use super::input::{Action, ReviewWord};
 use super::life::Life;
+use super::submission::{Submission, is_called};
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::model::agent::Usage;
 use crate::model::order::{Order, Rework};
@@ -285,23 +286,6 @@ pub struct Spent {
     pub total: Usage,
 }
 
-/// Work that an operator asked for by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Submission {
-    pub task: String,
-    pub plan: Option<String>,
-    pub step: Option<String>,
-    pub word: Word,
-}
-
-impl Submission {
-    /// Whether the offer is what was asked for: the task, or the plan's next step.
-    pub fn means(&self, offer: &Offer) -> bool {
-        let of_plan = self.plan.is_some() && self.plan == offer.plan;
-        self.task == offer.task || (of_plan && self.step.as_ref().is_none_or(|step| offer.step.as_ref() == Some(step)))
-    }
-}
-
 /// An action that is to be performed, or was and its result is not known yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
@@ -424,9 +408,14 @@ impl State {
         self.totals.chosen - self.grant.as_ref().map_or(0, |grant| grant.chosen_before)
     }
 
-    /// The job that an operator means: by its id, the id of its run, or its task.
+    /// The job that an operator means: by its id, the id of its run, its task, or its plan.
     pub fn find_live(&self, name: &str) -> Option<&Job> {
-        self.live_jobs().find(|job| job.id == name || job.task == name || job.run_id() == name)
+        let is_meant = |job: &&Job| {
+            job.id == name
+                || job.run_id() == name
+                || is_called(name, &job.task, job.plan.as_deref(), job.step.as_deref())
+        };
+        self.live_jobs().find(is_meant)
     }
 }
 

@@ -162,12 +162,12 @@ pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
     }
 }
 
-/// Opens an item again whose result was reverted (the one way back from done), or that was blocked. Its history
-/// stays.
+/// Opens an item again whose result was reverted (the one way back from done), or that was blocked or has a status
+/// that nobody knows. Its history stays.
 pub fn reopen(document: &mut Document, id: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let Some(item) =
-        backlog.item(id).filter(|item| matches!(item.status(), Some(ItemStatus::Done | ItemStatus::Blocked)))
+        backlog.item(id).filter(|item| matches!(item.status(), None | Some(ItemStatus::Done | ItemStatus::Blocked)))
     else {
         return Ok(());
     };

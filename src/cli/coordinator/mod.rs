@@ -6,6 +6,7 @@ mod run;
 pub mod send;
 mod status;
 mod submit;
+mod submit_names;
 mod words;
 
 use std::process::ExitCode;

@@ -22,20 +22,44 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 /// Puts the command into the inbox and tells what became of it.
 pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCode> {
+    send_all(app, vec![command], note)
+}
+
+/// Puts commands into the inbox, one after the other, and tells what became of each.
+///
+/// # Errors
+/// `coordinator.refused` when one was; those after it are sent all the same.
+pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let word = Word { by: app.person()?, at: app.now(), note };
-    let id = inbox::post(hub, &Letter { word, command })?;
-    match answer(hub, &id)? {
-        Some(Answer { ok: true, text }) => {
-            app.result(&json!({"command": id, "answered": true, "text": text}), || text::safe(&text));
+    let by = app.person()?;
+    let (mut told, mut refused) = (Vec::new(), Vec::new());
+    for command in commands {
+        let word = Word { by: by.clone(), at: app.now(), note: note.clone() };
+        let id = inbox::post(hub, &Letter { word, command })?;
+        match answer(hub, &id)? {
+            Some(Answer { ok: true, text }) => told.push(json!({"command": id, "answered": true, "text": text})),
+            Some(Answer { ok: false, text }) => refused.push(text),
+            None => {
+                let text = "noted; it takes effect when the coordinator runs: teof coordinator run";
+                told.push(json!({"command": id, "answered": false, "text": text}));
+            }
+        }
+    }
+    let lines = || told.iter().filter_map(|one| one["text"].as_str()).map(text::safe).collect::<Vec<_>>().join("\n");
+    match (told.as_slice(), refused.is_empty()) {
+        (_, false) => {
+            told.iter().filter_map(|one| one["text"].as_str()).for_each(|text| app.say(text::safe(text)));
+            Err(Refusal::guard("coordinator.refused", refused.join("\n"))
+                .next("see how things stand: teof coordinator status")
+                .with("done", json!(told))
+                .into())
+        }
+        ([one], true) => {
+            app.result(one, lines);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Answer { ok: false, text }) => Err(Refusal::guard("coordinator.refused", text)
-            .next("see how things stand: teof coordinator status")
-            .into()),
-        None => {
-            let text = "noted; it takes effect when the coordinator runs: teof coordinator run";
-            app.result(&json!({"command": id, "answered": false, "text": text}), || text.to_owned());
+        (several, true) => {
+            app.result(&json!({"commands": several}), lines);
             Ok(ExitCode::SUCCESS)
         }
     }

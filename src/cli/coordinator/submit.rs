@@ -1,20 +1,22 @@
 //! `teof coordinator submit`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Map, json};
 
-use super::send::send;
-use crate::base::{Refusal, Result, names, text};
+use super::send::send_all;
+use super::submit_names::{self, Asked};
+use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::store;
 use crate::guard::trust;
 use crate::hub::{Act, Hub};
-use crate::ops::reopen::{self, Asked};
-use crate::plans::{self, requests, vault};
+use crate::ops::reopen;
+use crate::plans;
 
-/// Name a backlog item, a request of the vault or the queue, a plan (its next step is meant), or a step as
+/// Name backlog items, requests of the vault or the queue, plans (the next step is meant), or steps as
 /// `<plan>/<step>` or `<plan>-<step>`.
 ///
 /// What is blocked is open again with it, when a person asks.
@@ -23,108 +25,129 @@ use crate::plans::{self, requests, vault};
 /// machine: the person who gives them has read them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What is to be done next
-    #[arg(required_unless_present = "objective")]
-    task: Option<String>,
+    /// What is to be done next, in this order
+    #[arg(required_unless_present_any = ["objective", "file"], conflicts_with = "words")]
+    tasks: Vec<String>,
     /// Say what is wanted instead: a plan is made of it
-    #[arg(long, value_name = "TEXT", conflicts_with = "task")]
+    #[arg(long, value_name = "TEXT", group = "words")]
     objective: Option<String>,
+    /// Read what is wanted from a file (- is stdin): on each line an objective, or the name of a task
+    #[arg(long, value_name = "FILE", group = "words")]
+    file: Option<PathBuf>,
+    /// Name the plan [default: made of the objective, numbered when a plan has that name]
+    #[arg(long, value_name = "NAME", requires = "objective")]
+    name: Option<String>,
     /// How one knows that the objective is reached; else the objective itself
     #[arg(long, value_name = "TEXT", requires = "objective")]
     acceptance: Option<String>,
     /// A command line that must pass on the result, besides those of the settings (repeatable)
-    #[arg(long = "test", value_name = "COMMAND", requires = "objective")]
+    #[arg(long = "test", value_name = "COMMAND", requires = "words")]
     tests: Vec<String>,
     /// Lines added plus lines removed, at most
-    #[arg(long, value_name = "LINES", requires = "objective")]
+    #[arg(long, value_name = "LINES", requires = "words")]
     diff_limit: Option<u64>,
     /// What else whoever does it should know
-    #[arg(long, value_name = "TEXT", requires = "objective")]
+    #[arg(long, value_name = "TEXT", requires = "words")]
     notes: Option<String>,
     /// Why, for the others
     #[arg(long)]
     note: Option<String>,
 }
 
+/// The largest file of objectives, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// One thing that is submitted.
+enum Wanted {
+    Task(Asked),
+    Objective(String),
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
+    let wanted = wanted(hub, &args)?;
     let waiting = store::load(hub)?.submissions.len();
     let most = hub.settings()?.coordinator.queue;
-    if waiting >= most {
-        return Err(full(most).into());
+    if waiting + wanted.len() > most {
+        return Err(full(waiting, wanted.len(), most).into());
     }
-    let command = match (&args.task, &args.objective) {
-        (Some(task), _) => named(hub, task)?,
-        (None, Some(objective)) => plan_of(app, hub, objective, &args)?,
-        (None, None) => return Err(Refusal::usage("submit.nothing", "name what is to be done").into()),
+    if wanted.iter().any(|wanted| matches!(wanted, Wanted::Objective(_))) {
+        runnable(hub, &args)?;
+    }
+    let mut commands = Vec::new();
+    for wanted in wanted {
+        commands.push(match wanted {
+            Wanted::Task(asked) => {
+                let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
+                let request = asked.request.as_deref();
+                if reopen::reopen(hub, reopen::Asked { item, plan, step, request })? {
+                    app.say(format!("{} was blocked; it is open again", asked.task));
+                }
+                submit_names::is_open(hub, &asked)?;
+                Command::Submit { task: asked.task, plan: asked.plan, step: asked.step }
+            }
+            Wanted::Objective(objective) => plan_of(app, hub, &objective, &args)?,
+        });
+    }
+    send_all(app, commands, args.note)
+}
+
+/// Everything that is asked for; refused whole when one name means nothing, so that nobody waits for a typing error.
+fn wanted(hub: &Hub, args: &Args) -> Result<Vec<Wanted>> {
+    let named = |name: &String| submit_names::resolve(hub, name).map(Wanted::Task);
+    if let Some(objective) = &args.objective {
+        return Ok(vec![Wanted::Objective(objective.clone())]);
+    }
+    let Some(file) = &args.file else { return args.tasks.iter().map(named).collect() };
+    let lines = lines(file)?;
+    lines
+        .iter()
+        .map(|line| if line.contains(' ') { Ok(Wanted::Objective(line.clone())) } else { named(line) })
+        .collect()
+}
+
+/// The lines of a file that say something; `#` begins a comment.
+fn lines(file: &Path) -> Result<Vec<String>> {
+    let refuse = |why: String| {
+        Refusal::usage("submit.file", format!("{} cannot be read", file.display()))
+            .because(why)
+            .next("name a text file with one task or objective on each line: --file work.txt")
     };
-    if reopened(hub, &command)? {
-        app.say("it was blocked; it is open again");
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), MAX_FILE), &mut bytes);
+        read.map_err(|e| refuse(e.to_string()))?;
+        bytes
+    } else {
+        let read = files::read(file, MAX_FILE).map_err(|e| refuse(format!("{e:#}")))?;
+        read.ok_or_else(|| refuse("there is no such file".into()))?
+    };
+    let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".into()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    if lines.is_empty() {
+        return Err(refuse("it holds no line".into()).into());
     }
-    send(app, command, args.note)
+    Ok(lines)
 }
 
-fn reopened(hub: &Hub, command: &Command) -> Result<bool> {
-    let Command::Submit { task, plan, step } = command else { return Ok(false) };
-    reopen::reopen(
-        hub,
-        match plan {
-            Some(plan) => Asked::Step { plan, step: step.as_deref() },
-            None => Asked::Item(task),
-        },
-    )
-}
-
-fn full(most: usize) -> Refusal {
-    Refusal::guard("submit.full", format!("the queue is full: {most} submissions wait"))
-        .because("only what was asked for by name waits in it; the rest is chosen as slots become free")
+fn full(waiting: usize, more: usize, most: usize) -> Refusal {
+    let what = match waiting >= most {
+        true => format!("the queue is full: {waiting} of {most} submissions wait"),
+        false => format!("{more} more do not fit into the queue: {waiting} of {most} submissions wait"),
+    };
+    Refusal::guard("submit.full", what)
+        .because(format!(
+            "the limit is coordinator.queue = {most} in teof.toml; the rest is chosen as slots become free"
+        ))
         .next("see them: teof coordinator status")
         .next("take one out: teof coordinator cancel <task>")
-}
-
-/// The task that a name means; refused when there is none, so that nobody waits for a typing error.
-fn named(hub: &Hub, name: &str) -> Result<Command> {
-    if let Some((plan, step)) = name.trim_matches('/').rsplit_once('/').filter(|(plan, _)| !plan.contains('/')) {
-        let found = plans::find(hub, plan)?;
-        step_of(&found, step)?;
-        let task = format!("{}-{step}", found.id());
-        return Ok(Command::Submit { task, plan: Some(found.id().into()), step: Some(step.into()) });
-    }
-    names::check_id("task", name)?;
-    let is_item = plans::backlog::read(hub)?.item(name).is_some() || is_request(hub, name)?;
-    let steps = plans::all(hub).into_iter().filter_map(|(_, found)| found.ok());
-    let of_plan = steps.into_iter().find_map(|file| {
-        let rest = name.strip_prefix(file.id())?;
-        let step = rest.strip_prefix('-').filter(|step| file.plan.step(step).is_some()).map(str::to_owned);
-        (rest.is_empty() || step.is_some()).then(|| (file.id().to_owned(), step))
-    });
-    match of_plan {
-        _ if is_item => Ok(Command::Submit { task: name.into(), plan: None, step: None }),
-        Some((plan, step)) => Ok(Command::Submit { task: name.into(), plan: Some(plan), step }),
-        None => Err(Refusal::not_found("task.not_found", format!("neither an item nor a plan is called {name}"))
-            .next("see what there is: teof task list")
-            .into()),
-    }
-}
-
-/// Whether a file of the vault or the queue is called so.
-fn is_request(hub: &Hub, name: &str) -> Result<bool> {
-    let queue = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
-    Ok(vault::planned(hub)?.iter().chain(&queue).any(|entry| entry.task == name))
-}
-
-fn step_of(found: &plans::PlanFile, step: &str) -> Result<()> {
-    if found.plan.step(step).is_some() {
-        return Ok(());
-    }
-    Err(Refusal::not_found("step.not_found", format!("the plan {} has no step {step}", found.id()))
-        .next(format!("see its steps: teof plan show {}", found.id()))
-        .into())
+        .with("limit", most)
+        .with("waiting", waiting)
 }
 
 /// A plan with one step that has the objective. Agents do it, or `[commands] default`.
 fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command> {
-    runnable(hub, args)?;
     if !args.tests.is_empty() {
         trust::require_person("give tests that are run unattended")?;
     }
@@ -137,8 +160,13 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
     details.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     let mut writer = hub.lock("coordinator submit")?;
     let mut act = Act::new("make a plan of an objective");
+    let id = match &args.name {
+        Some(name) => named(hub, name)?,
+        None => plans::new::free_id(hub, &text::clip(objective, 60))?,
+    };
     let new = plans::new::NewPlan {
-        name: text::clip(objective, 60),
+        name: id.clone(),
+        id: Some(id),
         summary: objective.to_owned(),
         actor: hub.settings()?.coordinator.manager.clone(),
         checkpoint: Some(args.acceptance.clone().unwrap_or_else(|| objective.to_owned())),
@@ -161,6 +189,18 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
     app.say(format!("made {path}; it is yours to edit until it begins"));
     let task = plan.id().to_owned();
     Ok(Command::Submit { plan: Some(task.clone()), task, step })
+}
+
+/// The id of a plan whose name a person chose.
+fn named(hub: &Hub, name: &str) -> Result<String> {
+    let id = plans::new::id(name, hub.now())?;
+    if plans::new::is_taken(hub, &id) {
+        return Err(Refusal::usage("plan.exists", format!("there is a plan {id} already"))
+            .next("choose another --name, or leave it out: then the plan is numbered")
+            .next(format!("to have that plan done: teof coordinator submit {id}"))
+            .into());
+    }
+    Ok(id)
 }
 
 /// Refuses what nobody would do, or nobody could verify, before anything is written.

@@ -48,7 +48,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Vie
     })
 }
 
-fn submission(of: &crate::coordinator::state::Submission) -> Submission {
+fn submission(of: &crate::coordinator::submission::Submission) -> Submission {
     Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
 }
 

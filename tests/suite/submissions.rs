@@ -1,0 +1,131 @@
+//! What people submit: by name, in words, several at once; and how they take it back.
+
+use serde_json::json;
+
+use crate::harness::World;
+
+/// A hub where commands do the work and every result is tested.
+fn world() -> World {
+    let world = World::new();
+    for (file, id, role) in
+        [("AGENT_MANIFEST.json", "manager", "manager"), ("AGENT_MANIFEST.codex-1.json", "codex-1", "engineer")]
+    {
+        world.write(file, &json!({"agent_id": id, "desired_roles": [role]}).to_string());
+    }
+    let folder = world.folder().display().to_string();
+    let run = json!(format!("echo $TEOF_TASK >> {folder}/ran; echo x > x.txt"));
+    let settings = "[coordinator]\nconcurrency = 1\nretries = 0\nqueue = 4\n[guard]\ntests = [\"true\"]\n";
+    world.write("teof.toml", &format!("{settings}[commands]\ndefault = [{run}]\n"));
+    world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
+    world
+}
+
+/// A backlog with these items, all of them pending.
+fn items(world: &World, ids: &[&str]) {
+    let items: Vec<_> = ids.iter().map(|id| json!({"id": id, "title": id, "status": "pending"})).collect();
+    world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
+}
+
+fn queued(world: &World) -> Vec<String> {
+    let status = world.json(&["coordinator", "status"]);
+    let tasks = status["submissions"].as_array().unwrap().iter();
+    tasks.map(|one| one["task"].as_str().unwrap().to_owned()).collect()
+}
+
+fn set_status(world: &World, path: &str, pointer: &str, status: &str) {
+    let mut document = world.read_json(path);
+    *document.pointer_mut(pointer).unwrap() = json!(status);
+    world.write(path, &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
+}
+
+#[test]
+fn objectives_that_begin_alike_are_plans_of_their_own_and_names_can_be_chosen() {
+    let world = world();
+    let say = |more: &[&str]| {
+        let objective = "In the billing service update the invoice handler so that totals are shown in euros";
+        world.json(&[&["coordinator", "submit", "--objective", objective], more].concat())
+    };
+    (0..2).for_each(|_| drop(say(&[])));
+    say(&["--name", "euros"]);
+    let plans = queued(&world);
+    assert!(plans[1] == format!("{}-2", plans[0]) && plans[2].ends_with("-euros"), "{plans:?}");
+    let error = world.refused(&["coordinator", "submit", "--objective", "Another", "--name", "euros"]);
+    assert_eq!(error["code"], "plan.exists", "{error}");
+    let step = format!("{}-S1", plans[0]);
+    for name in [&plans[0], &step] {
+        let error = world.refused(&["coordinator", "submit", name]);
+        assert!(error["message"].as_str().unwrap().contains("queued already"), "{error}");
+    }
+}
+
+#[test]
+fn several_are_submitted_at_once_and_the_limit_is_named() {
+    let world = world();
+    items(&world, &["A-1", "A-2"]);
+    let error = world.refused(&["coordinator", "submit", "A-1", "A-9"]);
+    assert_eq!((error["code"].as_str(), queued(&world).len()), (Some("task.not_found"), 0), "all or nothing: {error}");
+    world.ok(&["coordinator", "submit", "A-2", "A-1"]);
+    world.write("work.txt", "# tonight\n\nWrite the first page\n");
+    world.ok(&["coordinator", "submit", "--file", "work.txt"]);
+    assert_eq!(queued(&world)[..2], ["A-2", "A-1"]);
+    assert!(queued(&world)[2].ends_with("-write-the-first-page"), "{:?}", queued(&world));
+    world.write("work.txt", "Write the second page\nWrite the third page\n");
+    let error = world.refused(&["coordinator", "submit", "--file", "work.txt"]);
+    assert_eq!((&error["code"], &error["limit"], &error["waiting"]), (&json!("submit.full"), &json!(4), &json!(3)));
+    assert!(error["reason"].to_string().contains("coordinator.queue = 4"), "{error}");
+}
+
+#[test]
+fn what_is_cancelled_in_the_queue_is_not_done_and_the_note_is_kept() {
+    let world = world();
+    world.ok(&["coordinator", "submit", "--objective", "Write a page", "--name", "page"]);
+    let plan = queued(&world)[0].clone();
+    world.ok(&["coordinator", "cancel", &format!("{plan}-S1"), "--note", "ada does it herself"]);
+    assert_eq!(queued(&world), [""; 0]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    assert!(!world.folder().join("ran").exists(), "its plan is not chosen either");
+    let explained = world.json(&["coordinator", "explain"]).to_string();
+    assert!(explained.contains("ada does it herself"), "{explained}");
+    world.ok(&["coordinator", "submit", &plan]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    let ran = std::fs::read_to_string(world.folder().join("ran")).unwrap();
+    assert_eq!(ran.lines().count(), 1, "submitted again, it is done: {ran}");
+}
+
+#[test]
+fn every_kind_of_blocked_work_is_open_again_by_its_name() {
+    let world = world();
+    let vault = "vault/10_features/03_planned/045.md";
+    items(&world, &["A-1", "A-2"]);
+    world.ok(&["coordinator", "submit", "--objective", "Write a page", "--name", "page"]);
+    let page = queued(&world)[0].clone();
+    world.ok(&["coordinator", "cancel", &page]);
+    let plan = format!("_plans/{page}.plan.json");
+    let backlog = "_plans/next-development.todo.json";
+    let mut items = world.read_json(backlog);
+    items["items"][1]["plan_suggestion"] = json!(page);
+    world.write(backlog, &items.to_string());
+    world.write(vault, "---\nid: FR-45\nstatus: blocked\n---\n# Score\n");
+    let block = |path: &str, pointer: &str, status: &str, name: &str| {
+        set_status(&world, path, pointer, status);
+        world.ok(&["coordinator", "submit", name]);
+        world.ok(&["coordinator", "cancel", name]);
+        assert_ne!(world.read_json(path).pointer(pointer), Some(&json!(status)), "{name} opens {path} {pointer}");
+    };
+    block(backlog, "/items/0/status", "blocked", "A-1");
+    block(backlog, "/items/0/status", "deferred", "A-1");
+    for name in ["A-2", &page, &format!("{page}-S1"), &format!("{page}/S1")] {
+        set_status(&world, backlog, "/items/1/status", "blocked");
+        set_status(&world, &plan, "/status", "blocked");
+        block(&plan, "/steps/0/status", "blocked", name);
+        assert_eq!(world.read_json(&plan)["status"], "in_progress", "{name}");
+        assert_eq!(world.read_json(backlog)["items"][1]["status"], "pending", "{name}: its item does not keep it back");
+    }
+    world.ok(&["coordinator", "submit", "FR-45"]);
+    assert!(world.read(vault).contains("status: planned"), "{}", world.read(vault));
+    world.write(vault, &world.read(vault).replace("planned", "draft"));
+    let error = world.refused(&["coordinator", "submit", "FR-45"]);
+    assert_eq!(error["code"], "request.not_planned", "{error}");
+    set_status(&world, backlog, "/items/0/status", "done");
+    assert_eq!(world.refused(&["coordinator", "submit", "A-1"])["code"], "task.done");
+}
