@@ -4,6 +4,7 @@
 //! the next one, and removed when it took effect. Its answer lies beside it for whoever waits.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use crate::hub::Hub;
 /// Relative to the machine-local folder.
 pub const FOLDER: &str = "coordinator/inbox";
 pub const ANSWERS: &str = "coordinator/answers";
+/// How many commands this process has posted.
+static POSTED: AtomicU64 = AtomicU64::new(0);
 /// The largest command or answer, in bytes.
 const MAX: u64 = 256 * 1024;
 /// An answer that nobody fetched.
@@ -50,9 +53,9 @@ pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
             .next("say it in fewer words; what is long belongs in a file that they name")
             .into());
     }
-    let base = format!("{}-{}", letter.word.at.compact(), std::process::id());
-    // Two commands of one process in one second.
-    let id = (1..).map(|n| format!("{base}-{n}")).find(|id| !file(hub, id).exists()).expect("names do not end");
+    // A name is never used again: one that took effect would be taken for the same command.
+    let n = POSTED.fetch_add(1, Ordering::Relaxed) + 1;
+    let id = format!("{}-{}-{n}", letter.word.at.compact(), std::process::id());
     let path = file(hub, &id);
     files::create_parent(&path)?;
     files::replace(&path, text.as_bytes())?;
