@@ -80,7 +80,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let booted = boot::boot(hub, &wish(args, app)?)?;
+    let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
     for warning in &booted.warnings {
         app.say(format!("warning: {}", text::safe(warning)));
     }

@@ -2,14 +2,19 @@
 //!
 //! The consent file and `teof.toml` travel with the repository, so anybody's commit can change them.
 //! They count only as long as their bytes are those that a person saw when granting. The same holds for
-//! a plan's commands ([`super::commands`]).
+//! a plan's commands ([`super::commands`]), and for the programs that the repository's git configuration names:
+//! every worker's program could have written them there.
 //!
 //! Without a sandbox this stops mistakes, not malice: whoever runs as the same user can write this file.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, Stamp, digest, env, files, json};
+use crate::base::{Refusal, Result, Stamp, digest, env, files, json, text};
+use crate::hub::git::Git;
+use crate::hub::git_programs::{self, Program};
 use crate::hub::{Hub, paths};
 
 /// Machine-local, relative to `<common dir>/teof/`.
@@ -22,6 +27,9 @@ pub struct Trust {
     pub grant: Option<Grant>,
     #[serde(default)]
     pub approvals: Vec<Approval>,
+    /// The digest of the programs that git may run here ([`git_programs::digest`]); `None`: none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_programs_sha256: Option<String>,
 }
 
 /// A person's word that the consent file and the settings are theirs.
@@ -83,6 +91,56 @@ pub fn require_person(what: &str) -> Result<()> {
             .next("leave it to a person, and say in the answer what is needed and why")
             .into()),
     }
+}
+
+/// Git in a worktree of the repository. Programs that its own configuration names (filters, merge drivers, ssh
+/// commands, credential helpers) run only if they are those that a person trusted.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn git(hub: &Hub, worktree: &Path) -> Result<Git> {
+    let git = Git::at(worktree);
+    Ok(if untrusted_programs(hub, &git)?.is_empty() { git.trusting() } else { git })
+}
+
+/// Like [`git`], for what would go wrong without those programs: talking to a remote, writing files.
+///
+/// # Errors
+/// `git.untrusted_programs` when the configuration names some that no person trusted.
+pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
+    let git = Git::at(worktree);
+    let untrusted = untrusted_programs(hub, &git)?;
+    let Some(first) = untrusted.first() else { return Ok(git.trusting()) };
+    let keys: Vec<_> = untrusted.iter().map(|program| text::safe(&program.key)).collect();
+    Err(Refusal::guard(
+        "git.untrusted_programs",
+        "the repository's git configuration names programs that nobody trusted",
+    )
+    .because(format!("git would run what {} say; any program that works here can write them", keys.join(", ")))
+    .next(format!("see them: git config --show-origin --get-all {}", text::shell_word(&first.key)))
+    .next("if they are yours, set them in your own configuration (git config --global), or: teof consent grant")
+    .into())
+}
+
+/// The programs that the repository's configuration names here, unless a person trusted exactly these.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
+    let programs = git_programs::of(git)?;
+    // A trust file that cannot be read trusts nothing.
+    let trusted = || read(hub).ok().and_then(|trust| trust.git_programs_sha256);
+    let is_trusted = programs.is_empty() || trusted() == Some(git_programs::digest(&programs));
+    Ok(if is_trusted { Vec::new() } else { programs })
+}
+
+/// The digest of the programs that the hub's git configuration names now, to be stored when a person grants.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn git_programs_digest(hub: &Hub) -> Result<Option<String>> {
+    let programs = git_programs::of(&hub.git())?;
+    Ok((!programs.is_empty()).then(|| git_programs::digest(&programs)))
 }
 
 /// The bytes of `teof.toml` and their SHA-256.

@@ -1,7 +1,8 @@
 //! The system's git, as a child process: for what needs the person's credentials, worktrees and commits.
 //!
 //! Bus commands never come here. Location variables are removed from the environment, hooks, fsmonitor and
-//! housekeeping are off, what is written is synced, and nothing may prompt.
+//! housekeeping are off, what is written is synced, and nothing may prompt. Programs that the repository's
+//! own configuration names do not run, unless a caller says that a person trusts them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
+use super::{Worktree, git_programs};
 use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
@@ -43,24 +45,40 @@ pub fn forget_location(command: &mut Command) {
     };
 }
 
-/// Objects, refs and the index are on the disk before git says that they are: else a power cut leaves a
-/// branch that names a commit which is not there. Costs a sync for each of them.
-const DURABLE: &str = "core.fsync=added";
-
 /// How to call git in one place.
 #[derive(Clone, Debug)]
 pub struct Git {
     worktree: PathBuf,
     git_dir: Option<PathBuf>,
     index: Option<PathBuf>,
-    /// Settings that win over the configuration, `key=value`.
-    overrides: Vec<String>,
+    /// Settings that win over the configuration.
+    settings: Vec<(String, String)>,
+    /// Whether programs that the repository's configuration names may run.
+    trusting: bool,
 }
+
+/// Off for every call: what git would run, or look into, beside what it was asked for.
+const FIXED: [(&str, &str); 11] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("submodule.recurse", "false"),
+    ("status.submoduleSummary", "false"),
+    ("log.showSignature", "false"),
+    // Remotes that are command lines.
+    ("protocol.ext.allow", "never"),
+    ("protocol.fd.allow", "never"),
+    ("core.pager", "cat"),
+    // Objects, refs and the index are on the disk before git says that they are: else a power cut leaves a
+    // branch that names a commit which is not there. Costs a sync for each of them.
+    ("core.fsync", "added"),
+];
 
 impl Git {
     /// In a worktree that is ours to trust (the hub, the person's own).
     pub fn at(worktree: &Path) -> Self {
-        Self { worktree: worktree.to_owned(), git_dir: None, index: None, overrides: Vec::new() }
+        Self { worktree: worktree.to_owned(), git_dir: None, index: None, settings: Vec::new(), trusting: false }
     }
 
     /// In a worker's worktree: the git directory is named, so that a `.git` replaced there means nothing.
@@ -75,41 +93,87 @@ impl Git {
         self
     }
 
-    /// Without the content filters that the repository's own configuration names: whoever can write
-    /// there (a worker's program can) would otherwise have git run what it likes.
+    /// With a setting that wins over the configuration.
     #[must_use]
-    pub fn without_own_filters(mut self, common_dir: &Path, git_dir: &Path) -> Self {
-        for file in [common_dir.join("config"), git_dir.join("config.worktree")] {
-            let Ok(config) = git2::Config::open(&file) else { continue };
-            let Ok(mut entries) = config.entries(Some("^filter\\..*")) else { continue };
-            while let Some(Ok(entry)) = entries.next() {
-                let name = entry.name().unwrap_or_default();
-                if let Some((filter, _)) = name.rsplit_once('.') {
-                    self.overrides.extend(
-                        ["clean=", "smudge=", "process=", "required=false"].map(|key| format!("{filter}.{key}")),
-                    );
-                }
-            }
-        }
-        self.overrides.sort();
-        self.overrides.dedup();
+    pub fn with_setting(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With the programs that the repository's own configuration names: for callers that made sure that a
+    /// person trusts them.
+    #[must_use]
+    pub fn trusting(mut self) -> Self {
+        self.trusting = true;
         self
     }
 
     /// The command, ready to be given arguments; stdin is null.
     pub fn command(&self) -> Command {
         let mut command = Command::new("git");
-        forget_location(&mut command);
+        self.prepare(&mut command);
+        command.args(FIXED.iter().flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")]));
+        match self.overrides() {
+            Ok(settings) => set(&mut command, settings.iter().chain(&self.settings)),
+            // Nothing runs while it is not known what would.
+            Err(e) => {
+                tracing::warn!("the repository's configuration cannot be read: {e:#}");
+                command.env("GIT_DIR", self.worktree.join("configuration-unreadable"));
+            }
+        }
+        command
+    }
+
+    /// Has another program that calls git (such as `gh`) call it as we do.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub fn guard(&self, command: &mut Command) -> Result<()> {
+        forget_location(command);
+        let fixed = FIXED.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        set(command, fixed.iter().chain(&self.overrides()?));
+        Ok(())
+    }
+
+    fn overrides(&self) -> Result<Vec<(String, String)>> {
+        if self.trusting { Ok(Vec::new()) } else { git_programs::overrides(self) }
+    }
+
+    /// Every setting with its scope, as git sees them here: `scope NUL key LF value NUL`.
+    pub(super) fn listed_config(&self) -> Result<String> {
+        let mut command = Command::new("git");
+        self.prepare(&mut command);
+        let output = command.args(["config", "--show-scope", "--list", "-z"]).output().context("start git config")?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(failed("config", &output)),
+        }
+    }
+
+    /// The files that hold the repository's own configuration.
+    pub(super) fn config_files(&self) -> Vec<PathBuf> {
+        let git_dir = match &self.git_dir {
+            Some(git_dir) => git_dir.clone(),
+            // A bare repository is called in its git directory.
+            None => Worktree::at(&self.worktree).map_or_else(|| self.worktree.clone(), |found| found.git_dir),
+        };
+        let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+            Ok(link) => git_dir.join(link.trim()),
+            Err(_) => git_dir.clone(),
+        };
+        vec![common.join("config"), git_dir.join("config.worktree")]
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        forget_location(command);
         command
             .current_dir(&self.worktree)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_EDITOR", "true")
+            .env("GIT_PAGER", "cat")
             .env("LC_ALL", "C")
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
-            .args(["-c", "maintenance.auto=false", "-c", DURABLE])
-            .args(self.overrides.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null());
         if let Some(git_dir) = &self.git_dir {
             command.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &self.worktree);
@@ -117,7 +181,6 @@ impl Git {
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
-        command
     }
 
     /// Runs git and gives back what it printed, whatever its exit code.
@@ -171,6 +234,18 @@ impl Git {
     /// Whether git exits 0; for questions.
     pub fn succeeds(&self, args: &[&str]) -> Result<bool> {
         Ok(self.output(args)?.status.success())
+    }
+}
+
+/// By the environment: a key may hold any character there.
+fn set<'a>(command: &mut Command, settings: impl Iterator<Item = &'a (String, String)>) {
+    let mut count = 0;
+    for (key, value) in settings {
+        command.env(format!("GIT_CONFIG_KEY_{count}"), key).env(format!("GIT_CONFIG_VALUE_{count}"), value);
+        count += 1;
+    }
+    if count > 0 {
+        command.env("GIT_CONFIG_COUNT", count.to_string());
     }
 }
 

@@ -4,9 +4,11 @@
 
 pub mod act;
 pub mod attributes;
+pub mod bounded_process;
 pub mod bulk;
 pub mod checkpoint;
 pub mod git;
+pub mod git_programs;
 pub mod kept;
 pub mod locate;
 pub mod marks;

@@ -90,8 +90,8 @@ pub struct Peer {
     pub branch: Option<String>,
 }
 
-/// Boots a session, or refuses and leaves no handshake.
-pub fn boot(hub: &Hub, wish: &Wish) -> Result<Booted> {
+/// Boots a session, or refuses and leaves no handshake. `say` is told what takes long.
+pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
     let (named, by_variable) = seats::named(wish.agent.as_deref())?;
     let tentative = match (&wish.auto, named) {
         (Some(_), Some(named)) => return Err(named_and_auto(&named).into()),
@@ -104,7 +104,7 @@ pub fn boot(hub: &Hub, wish: &Wish) -> Result<Booted> {
     if !dirt.is_empty() && !wish.allow_dirty {
         return Err(refuse_dirty(hub, &place.agent, &dirt)?);
     }
-    let synced = if wish.sync { Some(sync::sync(hub)?) } else { None };
+    let synced = if wish.sync { Some(sync::sync(hub, say)?) } else { None };
     let mut writer = hub.lock("session-boot")?;
     if let Some(auto) = &wish.auto {
         // Another boot may have taken the seat since; under the lock nobody can.

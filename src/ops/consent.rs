@@ -44,6 +44,7 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     trust::require_person("grant consent")?;
     // What is trusted below is what stood there before the person said so, not what came since.
     let settings_sha256 = trust::settings_digest(hub)?;
+    let git_programs = trust::git_programs_digest(hub)?;
     let mut writer = hub.lock("consent grant")?;
     let path = hub.path(paths::CONSENT)?;
     let old = files::read(&path, files::MAX_DOCUMENT)?;
@@ -60,7 +61,10 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     writer.perform(act)?;
     drop(writer);
     let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256 };
-    trust::update(hub, |trust| trust.grant = Some(grant))?;
+    trust::update(hub, |trust| {
+        trust.grant = Some(grant);
+        trust.git_programs_sha256 = git_programs;
+    })?;
     consent::standing(hub)
 }
 

@@ -102,7 +102,8 @@ fn check_git(hub: &Hub, found: &mut Found) -> Result<()> {
         found.wrong("git.old", message, "install a newer git");
     }
     // Fails, and says why, where git distrusts the owner of the folder.
-    hub.git().run(&["rev-parse", "--git-dir"]).map(drop)
+    hub.git().run(&["rev-parse", "--git-dir"])?;
+    trust::require_git(hub, &hub.root).map(drop)
 }
 
 fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {

@@ -92,7 +92,7 @@ pub fn left_a_lock(hub: &Hub) -> bool {
 fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let head = Head::read(hub)?;
     let copy = IndexCopy::make(&hub.git_dir)?;
-    let git = hub.git().with_index(&copy.path).without_own_filters(&hub.common_dir, &hub.git_dir);
+    let git = hub.git().with_index(&copy.path);
     if let Some(why) = left_out(hub, &git)? {
         return Ok(Some(Recorded::Skipped(why)));
     }

@@ -7,9 +7,10 @@
 
 use serde::Serialize;
 
-use crate::base::{Refusal, Result, files, text};
+use crate::base::{Exit, Refusal, Result, files, text, time};
+use crate::guard::trust;
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Worktree, paths};
+use crate::hub::{Hub, Worktree, bounded_process, paths};
 use crate::model::seat::MANIFEST;
 use crate::plans::front_matter::differ_in_status_only;
 
@@ -64,7 +65,7 @@ impl Synced {
 /// do: teof and every seat change them as they work. Nor does the status of a feature request.
 pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     let vault = format!("{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
-    let listed = Git::at(&worktree.root).run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
+    let listed = trust::git(hub, &worktree.root)?.run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
         let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
@@ -120,13 +121,13 @@ fn is_manifest(path: &str) -> bool {
 /// Syncs the worktree where the command was called, and the hub.
 ///
 /// # Errors
-/// When the remote cannot be reached (`sync.fetch_failed`).
-pub fn sync(hub: &Hub) -> Result<Synced> {
+/// When the remote cannot be reached (`sync.fetch_failed`), or does not answer in time (`remote.timed_out`).
+pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
     let remote = hub.settings()?.git.remote.clone();
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Synced::NoRemote { remote });
     }
-    fetch(hub, &remote)?;
+    fetch(hub, &remote, say)?;
     let of_hub = bring_up(hub, &remote)?;
     if hub.here.root == hub.root {
         return Ok(of_hub);
@@ -137,8 +138,23 @@ pub fn sync(hub: &Hub) -> Result<Synced> {
 }
 
 /// Through the system's git, so that the person's credentials and ssh settings work.
-fn fetch(hub: &Hub, remote: &str) -> Result<()> {
-    let output = hub.git().output(&["fetch", "--quiet", "--no-recurse-submodules", remote])?;
+fn fetch(hub: &Hub, remote: &str, say: &dyn Fn(&str)) -> Result<()> {
+    let limit = hub.settings()?.git.fetch_timeout;
+    let git = trust::require_git(hub, &hub.root)?;
+    let mut command = git.command();
+    command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
+    let shown = text::safe(remote);
+    let waiting =
+        || say(&format!("Waiting for git fetch {shown} (at most {}; without it: --no-sync)", time::show_span(limit)));
+    let output = bounded_process::run(&mut command, &format!("git fetch {shown}"), limit, &waiting);
+    let output = output.map_err(|e| match Refusal::of(&e) {
+        Some(refusal) if refusal.exit == Exit::TimedOut => refusal
+            .clone()
+            .next("to work with what is here: teof session-boot --no-sync")
+            .next("to wait longer, raise git.fetch_timeout in teof.toml")
+            .into(),
+        _ => e,
+    })?;
     if output.status.success() {
         return Ok(());
     }
@@ -168,7 +184,7 @@ fn apart(git: &Git, theirs: &str) -> Result<(u64, u64)> {
 }
 
 fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
-    let git = hub.git();
+    let git = trust::require_git(hub, &hub.root)?;
     if let Some(why) = record::obstacle(hub) {
         return Ok(Synced::left(why, "it is tried again with the next session-boot"));
     }
@@ -239,7 +255,7 @@ fn advance(git: &Git, root: &std::path::Path, target: &str) -> Result<Option<Syn
 
 /// The current worktree, when it is not the hub: fast-forward or nothing.
 fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
-    let git = Git::at(&hub.here.root);
+    let git = trust::require_git(hub, &hub.here.root)?;
     if let Some(operation) = hub.here.operation() {
         return Ok(Synced::left(format!("{operation} is in progress"), "finish it first"));
     }

@@ -64,17 +64,15 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     if merge::tip(repo, step.branch)? != step.from {
         return Err(moved(step.branch).into());
     }
-    let git =
-        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    // What the person wants of their own merges (`--squash`, `-s ours`) is not meant for this move.
+    let options = format!("branch.{}.mergeoptions", step.branch);
+    let git = Git::named(&worktree.root, &worktree.git_dir).with_setting(&options, "");
     let mut command = git.command();
     // Ctrl-C ends us and not git in the middle of its checkout: the next approval finds the merge.
     command
         .process_group(0)
         .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
-        // What the person wants of their own merges (`--squash`, `-s ours`) is not meant for this move.
-        .envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_VALUE_0", "")])
-        .env("GIT_CONFIG_KEY_0", format!("branch.{}.mergeoptions", step.branch))
-        .args(["-c", "submodule.recurse=false", "merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
+        .args(["merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
     halfway::begin(hub, &worktree, step)?;
     let output = command.output()?;
@@ -236,8 +234,7 @@ fn in_the_way(
     step: Move,
     changed: &[String],
 ) -> Result<Vec<(String, &'static str)>> {
-    let git =
-        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let git = Git::named(&worktree.root, &worktree.git_dir);
     let touched: BTreeSet<&str> = changed.iter().map(String::as_str).collect();
     let mut found = Vec::new();
     let status = git.run(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"])?;

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::timed;
 use crate::base::{Refusal, Result, env, text};
+use crate::guard::trust;
 use crate::hub::Hub;
-use crate::hub::git::{complaint, forget_location};
+use crate::hub::bounded_process;
+use crate::hub::git::complaint;
+
+/// How long one call may take.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A pull request, found or made.
 #[derive(Clone, Debug, Deserialize)]
@@ -111,13 +116,15 @@ pub fn close(hub: &Hub, number: u64) -> Result<()> {
 
 /// Git, where it talks to a remote.
 pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
-    answer(what, &timed::run(hub.git().command().args(args), what)?)
+    let git = trust::require_git(hub, &hub.root)?;
+    answer(what, &bounded_process::run(git.command().args(args), what, LIMIT, &|| ())?)
 }
 
 fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
-    forget_location(&mut command);
+    // It calls git on its own.
+    trust::git(hub, &hub.root)?.guard(&mut command)?;
     command
         .args(args)
         .current_dir(&hub.root)
@@ -125,7 +132,7 @@ fn call(hub: &Hub, args: &[&str]) -> Result<String> {
         .env("GH_NO_UPDATE_NOTIFIER", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("NO_COLOR", "1");
-    answer(&what, &timed::run(&mut command, &what)?)
+    answer(&what, &bounded_process::run(&mut command, &what, LIMIT, &|| ())?)
 }
 
 fn answer(what: &str, output: &Output) -> Result<String> {

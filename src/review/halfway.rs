@@ -77,8 +77,7 @@ pub fn settle(hub: &Hub) -> Result<()> {
 /// # Errors
 /// When files cannot be read or written.
 pub fn take_back(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> Result<()> {
-    let git =
-        Git::named(&worktree.root, &worktree.git_dir).without_own_filters(&worktree.common_dir, &worktree.git_dir);
+    let git = Git::named(&worktree.root, &worktree.git_dir);
     // The index was written: git goes back by itself, and keeps what is otherwise.
     if let Err(e) = git.run(&["read-tree", "-m", "-u", &to.to_string(), &from.to_string()]) {
         tracing::debug!("git does not go back: {e:#}");

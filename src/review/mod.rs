@@ -26,7 +26,6 @@ pub mod pull_request;
 pub mod reject;
 pub mod revert;
 pub mod scratch;
-mod timed;
 
 pub use approve::{Approval, approve};
 pub use bundles::Entry;

@@ -12,7 +12,7 @@ fn world() -> World {
 }
 
 /// The codes of what is wrong, and of what is only noted.
-fn codes(world: &World) -> (Vec<String>, Vec<String>) {
+pub fn codes(world: &World) -> (Vec<String>, Vec<String>) {
     let ran = world.run(&["doctor", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let found = document["found"].as_array().unwrap().clone();

@@ -15,6 +15,7 @@ mod examples;
 mod exec;
 mod fencing;
 mod foreman;
+mod git_programs;
 mod house;
 mod hub_abuse;
 mod init;

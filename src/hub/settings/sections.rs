@@ -47,6 +47,9 @@ pub struct Log {
 pub struct Git {
     /// What `session-boot` syncs with.
     pub remote: String,
+    /// How long a fetch of `session-boot` may take.
+    #[serde(with = "span")]
+    pub fetch_timeout: Duration,
     /// Where finished work is meant to go; empty means the hub's branch.
     pub target: String,
 }
@@ -194,7 +197,7 @@ impl Default for Log {
 
 impl Default for Git {
     fn default() -> Self {
-        Self { remote: "origin".into(), target: String::new() }
+        Self { remote: "origin".into(), fetch_timeout: Duration::from_secs(30), target: String::new() }
     }
 }
 

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use crate::base::{Exit, Refusal, Result};
+use crate::base::{Exit, Refusal, Result, time};
 
-/// How long one may take.
-pub const LIMIT: Duration = Duration::from_secs(20);
+/// After so long, whoever waits is told what for.
+const QUIET: Duration = Duration::from_secs(1);
 /// How often it is looked at.
 const TICK: Duration = Duration::from_millis(10);
 /// How long others may hold on to its output after its own end.
@@ -22,12 +22,13 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The most that is kept of an output: no answer of git's or gh's that is asked for here is as long.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Runs a program to its end; `what` names it in refusals. Whoever it leaves behind with its output open is
-/// ended: nobody waits for them.
+/// Runs a program to its end, or for at most `limit`; `what` names it in refusals, and `waiting` is called once
+/// when it takes longer than a moment. Whoever it leaves behind with its output open is ended: nobody waits for
+/// them.
 ///
 /// # Errors
 /// `remote.timed_out` (exit 5): it was ended, with its children; `remote.too_much`: it printed without end.
-pub fn run(command: &mut Command, what: &str) -> Result<Output> {
+pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn()) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -36,15 +37,20 @@ pub fn run(command: &mut Command, what: &str) -> Result<Output> {
         .spawn()
         .with_context(|| format!("start {what}"))?;
     let (out, err) = (Reader::on(child.stdout.take()), Reader::on(child.stderr.take()));
-    let until = Instant::now() + LIMIT;
+    let begun = Instant::now();
+    let mut told = false;
     while !has_ended(&child)? {
-        if Instant::now() >= until {
+        if begun.elapsed() >= limit {
             end_group(&child);
             child.wait()?;
             return Err(Refusal::new(Exit::TimedOut, "remote.timed_out", format!("{what} took too long"))
-                .because(format!("it was ended after {} seconds", LIMIT.as_secs()))
+                .because(format!("it was stopped after {}", time::show_span(limit)))
                 .next("see whether the remote answers, then try again")
                 .into());
+        }
+        if !told && begun.elapsed() >= QUIET {
+            told = true;
+            waiting();
         }
         std::thread::sleep(TICK);
     }
