@@ -186,6 +186,7 @@ mod tests {
                 bundle: None,
                 usage: Default::default(),
                 passes: 1,
+                session: None,
                 suspended: None,
                 needs_person: false,
                 receipts: Vec::new(),

@@ -168,6 +168,7 @@ impl Turn<'_> {
             envelope: outcome.envelope.clone(),
             bundle: outcome.bundle.clone(),
             passes: outcome.passes,
+            session: outcome.session.clone(),
         });
         // The worker is known to have run: its start needs no result any more.
         self.forget(id, |action| matches!(action, Action::Spawn { .. }));
@@ -414,7 +415,8 @@ impl Turn<'_> {
 /// What is known of a run that left no outcome; what an earlier one left stays known.
 fn silent(run: String, reason: String, before: Option<&Last>) -> Last {
     let passes = before.map_or(0, |last| last.passes);
-    Last { run, verdict: None, reason, commit: None, envelope: None, bundle: None, passes }
+    let session = before.and_then(|last| last.session.clone());
+    Last { run, verdict: None, reason, commit: None, envelope: None, bundle: None, passes, session }
 }
 
 /// The findings that a refusal's reason does not tell, in words that follow it.

@@ -170,8 +170,9 @@ fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), Strin
         let why = summary(&findings);
         return Err(format!("the coder's {used} passes are used up, and it was sent back{why}"));
     }
+    let session = job.last.as_ref().and_then(|last| last.session.clone());
     let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);
-    job.rework = Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings });
+    job.rework = Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings, session });
     job.run += 1;
     (job.order, job.failures, job.interruptions, job.counted) = (None, 0, 0, Usage::default());
     Ok(())

@@ -11,7 +11,7 @@ use super::input::{Action, ReviewWord};
 use super::life::Life;
 use super::submission::{Submission, is_called};
 use crate::base::{Refusal, Result, Stamp, json};
-use crate::model::agent::Usage;
+use crate::model::agent::{AgentSession, Usage};
 use crate::model::order::{Order, Rework};
 use crate::model::outcome::Verdict;
 use crate::model::plan::Link;
@@ -225,7 +225,7 @@ pub struct Wish {
 }
 
 /// What a run came to, as far as people ask for it later; the rest is in its outcome and envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Last {
     pub run: String,
     /// `None` when the worker died without a word.
@@ -241,6 +241,9 @@ pub struct Last {
     /// The coder's passes so far.
     #[serde(default)]
     pub passes: u32,
+    /// The coder's last session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<AgentSession>,
 }
 
 /// What a job's order asks for, as far as decisions depend on it.

@@ -84,11 +84,15 @@ pub struct Vitals {
     pub stopped: bool,
 }
 
+/// The vitals of the process that has this id now.
+pub fn vitals_of(pid: i32) -> Option<Vitals> {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).ok().map(|status| parse_vitals(&status))
+}
+
 /// The vitals of all these processes together; `None` where the kernel does not show them.
 pub fn vitals(processes: &[Process]) -> Option<Vitals> {
-    let each = processes.iter().filter_map(|p| std::fs::read_to_string(format!("/proc/{}/status", p.pid)).ok());
-    each.map(|status| parse_vitals(&status))
-        .reduce(|a, b| Vitals { turns: a.turns.saturating_add(b.turns), stopped: a.stopped || b.stopped })
+    let each = processes.iter().filter_map(|p| vitals_of(p.pid));
+    each.reduce(|a, b| Vitals { turns: a.turns.saturating_add(b.turns), stopped: a.stopped || b.stopped })
 }
 
 fn parse_vitals(status: &str) -> Vitals {

@@ -30,7 +30,7 @@ pub use ask::{Answer, ask};
 pub use attend::{Attendant, Word};
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
-pub use family::{Family, Process, Vitals, marked, vitals};
+pub use family::{Family, Process, Vitals, marked, vitals, vitals_of};
 pub use guardian::Guardian;
 pub use launch::{become_program, detached};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict, end_marked};

@@ -11,6 +11,7 @@ use super::unfinished::{self, Unfinished};
 use super::weigh::{self, After};
 use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
+use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::outcome::{Finding, Verdict};
 
@@ -96,8 +97,24 @@ fn full_prompt(shift: &Shift, role: &str, material: &Material) -> Result<String>
 /// A coder goes on in the session of its last pass, where it can.
 fn earlier_session(shift: &Shift, agent: &Agent) -> Option<String> {
     let last = shift.report.stages.iter().rev().find(|stage| stage.name == CODER && stage.commit.is_some());
-    let last = last.filter(|last| agent.resumes() && last.agent.as_deref() == Some(&agent.name));
-    last.and_then(|last| last.session.clone())
+    let Some(last) = last else {
+        // Before the work was sent back; where it worked then, it works now.
+        let before = shift.report.work.order.rework.as_ref()?.session.as_ref()?;
+        let here = before.worktree == shift.bench.root.display().to_string();
+        return Some(before.id.clone()).filter(|_| agent.resumes() && before.agent == agent.name && here);
+    };
+    let same = agent.resumes() && last.agent.as_deref() == Some(&agent.name);
+    last.session.clone().filter(|_| same)
+}
+
+/// What a session used before: in this work, or before it was sent back.
+fn used_before(shift: &Shift, session: &str) -> Option<Usage> {
+    let sent_back = shift.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
+    let before = sent_back.filter(|before| before.id == session).map(|before| before.usage);
+    match (before, shift.kept.of_session(session)) {
+        (Some(before), now) => Some(before.plus(now.unwrap_or_default())),
+        (None, now) => now,
+    }
 }
 
 /// What came of asking.
@@ -181,9 +198,10 @@ fn one_call(
         model,
         prompt: &open.prompt,
         session,
-        earlier: resume.and_then(|id| shift.kept.of_session(id)),
+        earlier: resume.and_then(|id| used_before(shift, id)),
         name: &name,
         budget: shift.report.work.order.budget,
+        say: shift.say,
         spent: shift.kept.spent,
     };
     talk::talk(shift.hub, shift.bench, shift.watch, &wanted)
@@ -204,6 +222,7 @@ fn note(shift: &mut Shift, stage: &mut StageReport, said: &Said) -> Result<()> {
         left.why.clone_from(&called.outcome);
     }
     shift.kept.used(shift.hub, &job, &run, called.session.as_deref(), called.usage)?;
+    stage.session_usage = called.session.as_deref().and_then(|id| used_before(shift, id)).unwrap_or_default();
     (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
     if !said.survivors.is_empty() {
         let message = format!("could not be ended: {}", said.survivors.join(", "));

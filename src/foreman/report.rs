@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::bench::Performed;
 use super::evidence::Evidence;
+use super::pipeline::CODER;
 use super::routines::Round;
 use super::talk::Called;
 use super::work::Work;
@@ -13,7 +14,7 @@ use crate::base::{Result, Stamp};
 use crate::guard::{secrets, sentinels};
 use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
-use crate::model::agent::Usage;
+use crate::model::agent::{AgentSession, Usage};
 use crate::model::bundle::File;
 use crate::model::outcome::{Finding, Outcome, Suspended, Verdict};
 
@@ -47,9 +48,11 @@ pub struct StageReport {
     pub agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The agent's session, which a later round goes on with.
+    /// The agent's session, which a later round goes on with, and what it used in all its calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub session_usage: Usage,
     #[serde(default)]
     pub passed: bool,
     /// One line for people.
@@ -86,6 +89,10 @@ impl StageReport {
     pub fn new(name: &str, round: u32) -> Self {
         Self { name: name.to_owned(), round, ..Self::default() }
     }
+}
+
+fn is_nothing(usage: &Usage) -> bool {
+    *usage == Usage::default()
 }
 
 /// As it may be told: names of files can hold secrets too.
@@ -287,6 +294,7 @@ impl<'a> Report<'a> {
             bundle: self.bundle.clone(),
             usage: self.usage,
             passes: self.passes,
+            session: self.coders_session(),
             suspended: self.suspended.clone(),
             needs_person: self.needs_person,
             receipts: self
@@ -300,6 +308,17 @@ impl<'a> Report<'a> {
             started_at: self.started_at,
             finished_at: now,
         }
+    }
+
+    /// The session of the coder's last pass.
+    fn coders_session(&self) -> Option<AgentSession> {
+        let last = self.stages.iter().rev().find(|stage| stage.name == CODER)?;
+        Some(AgentSession {
+            agent: last.agent.clone()?,
+            id: last.session.clone()?,
+            worktree: self.place.as_ref()?.root.display().to_string(),
+            usage: last.session_usage,
+        })
     }
 
     fn plan_updates(&self, end: &End) -> Vec<Value> {

@@ -118,6 +118,7 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
         agent: &work.order.agent_id,
         branch: &work.order.branch,
         base: &work.order.base_commit,
+        before: &work.known_before(),
     };
     let place = worktrees::prepare(hub, &wanted)?;
     say(&format!("worktree {} on {}", place.root.display(), place.branch));

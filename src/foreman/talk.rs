@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bench::{Bench, Output};
 use super::watch::Watch;
-use crate::agents::{Agent, Ask, Conclusion, Exit, Reading, Session};
+use crate::agents::{Agent, Ask, Conclusion, Event, Exit, Reading, Session};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, files, names, text};
 use crate::exec::{Attendant, Captured, Report, TimedOut, Verdict, Word};
@@ -15,6 +15,10 @@ use crate::model::order::Spend;
 
 /// How much of what was printed last goes into the record, in characters.
 const TAIL: usize = 2000;
+
+/// How many lines of a call people are shown while it works, and how long each may be, in characters.
+const MAX_SHOWN: usize = 1000;
+const SHOWN: usize = 200;
 
 /// What is asked, of whom, and how far it may go.
 pub struct Talk<'a> {
@@ -27,6 +31,8 @@ pub struct Talk<'a> {
     /// File name of the raw output.
     pub name: &'a str,
     pub budget: Spend,
+    /// Tells people what the agent does.
+    pub say: &'a dyn Fn(&str),
     /// What the job used before.
     pub spent: Usage,
 }
@@ -95,8 +101,16 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
     }
     let turn = turn(hub, agent)?;
     let reading = Reading::new(agent.format, wanted.earlier);
-    let mut ear =
-        Ear { reading, watch, turn, wanted, over_budget: false, cancelled: false, began: std::time::Instant::now() };
+    let mut ear = Ear {
+        reading,
+        watch,
+        turn,
+        wanted,
+        over_budget: false,
+        cancelled: false,
+        shown: 0,
+        began: std::time::Instant::now(),
+    };
     let report = bench.converse(&call, wanted.name, &mut ear)?;
     let Ear { reading, over_budget, cancelled, .. } = ear;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
@@ -130,15 +144,19 @@ struct Ear<'a, 'w> {
     wanted: &'a Talk<'a>,
     over_budget: bool,
     cancelled: bool,
+    /// How many lines of it people were shown.
+    shown: usize,
     began: std::time::Instant,
 }
 
 impl Attendant for Ear<'_, '_> {
     fn hear(&mut self, chunk: &[u8]) -> bool {
         let before = self.reading.meaningful();
-        if !self.reading.take(chunk).is_empty() {
+        let events = self.reading.take(chunk);
+        if !events.is_empty() {
             self.turn = None;
         }
+        self.show(&events);
         self.reading.meaningful() > before
     }
 
@@ -154,6 +172,31 @@ impl Attendant for Ear<'_, '_> {
             (false, false) => Word::GoOn,
         }
     }
+}
+
+impl Ear<'_, '_> {
+    /// Tells people what the agent does while it works.
+    fn show(&mut self, events: &[Event]) {
+        for said in events.iter().filter_map(one_line) {
+            self.shown += 1;
+            match self.shown {
+                n if n < MAX_SHOWN => (self.wanted.say)(&format!("      {}: {said}", self.wanted.agent.name)),
+                MAX_SHOWN => (self.wanted.say)(&format!("      the rest is in its raw output: {}", self.wanted.name)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An event for people, if it is one; without secrets, before anything is cut.
+fn one_line(event: &Event) -> Option<String> {
+    let said = match event {
+        Event::ToolUse { name, input } => format!("{name} {input}"),
+        Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
+        Event::Rejected(why) | Event::Warning(why) | Event::Trouble { why, .. } => format!("({why})"),
+        _ => return None,
+    };
+    Some(text::clip(&text::safe(&secrets::redact(said.trim())), SHOWN))
 }
 
 fn exit(verdict: &Verdict) -> Exit {

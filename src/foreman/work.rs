@@ -84,6 +84,13 @@ impl Work {
         &self.known_as
     }
 
+    /// What the work was known by before it was sent back, newest first: its worktree is worked in again.
+    pub fn known_before(&self) -> Vec<String> {
+        let (Some(job), Some(rework)) = (&self.order.job, &self.order.rework) else { return Vec::new() };
+        let earlier = (1..rework.nth).rev().map(|nth| format!("{job}-r{nth}"));
+        earlier.chain([job.clone()]).collect()
+    }
+
     fn check(&self) -> Result<()> {
         names::check_id("task", &self.order.task_id)?;
         names::check_id("agent", &self.order.agent_id)?;

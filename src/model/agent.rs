@@ -41,6 +41,19 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
 }
 
+/// A session of an agent's that can be continued, and what it used so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentSession {
+    /// The agent's name in the settings.
+    pub agent: String,
+    /// The session's id, the agent's own.
+    pub id: String,
+    /// Where it worked: agents find their sessions again only there.
+    pub worktree: String,
+    #[serde(default)]
+    pub usage: Usage,
+}
+
 /// More than any job costs, in US dollars: what says more is wrong, and counts as this.
 const MOST_COST: f64 = 1e6;
 

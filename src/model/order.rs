@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::agent::AgentSession;
 use super::command::Command;
 use super::outcome::Finding;
 use super::{text, texts};
@@ -173,6 +174,9 @@ pub struct Rework {
     pub carry: String,
     /// What it was sent back for.
     pub findings: Vec<Finding>,
+    /// The coder's session, which goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<AgentSession>,
 }
 
 fn passes() -> u32 {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::agent::Usage;
+use super::agent::{AgentSession, Usage};
 use super::event::Severity;
 use crate::base::Stamp;
 
@@ -52,6 +52,9 @@ pub struct Outcome {
     /// The coder's passes so far.
     #[serde(default)]
     pub passes: u32,
+    /// The coder's last session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<AgentSession>,
     /// An agent cannot work for a while: nobody's failure, and no retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,

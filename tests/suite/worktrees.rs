@@ -128,7 +128,8 @@ fn many_makers_at_once_get_each_their_own_worktree_and_write_no_configuration() 
     let make = |job: &str| {
         let hub = Hub::find(Some(&grove.world.repo), Clock::Machine).unwrap();
         let branch = format!("agent/{SEAT}/docs");
-        let wanted = Wanted { job, task: TASK, run: "run-1", agent: SEAT, branch: &branch, base: &grove.base };
+        let wanted =
+            Wanted { job, task: TASK, run: "run-1", agent: SEAT, branch: &branch, base: &grove.base, before: &[] };
         worktrees::prepare(&hub, &wanted).unwrap()
     };
     std::thread::scope(|scope| {

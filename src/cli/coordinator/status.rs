@@ -21,6 +21,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let state = store::load(hub)?;
     let holder = shell::holder(hub)?;
+    let frozen = shell::frozen(hub)?;
     let letters = inbox::read(hub)?.len();
     let over: Vec<_> = state.jobs.iter().filter(|job| job.is_over()).collect();
     let over = &over[over.len().saturating_sub(args.limit)..];
@@ -28,6 +29,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let document = json!({
         "running": holder.is_some(),
         "holder": holder,
+        "frozen": frozen.as_ref().map(|(why, _)| why),
         "paused": state.paused,
         "breaker": state.breaker,
         "jobs": live,
@@ -44,6 +46,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             Some(holder) => format!("running ({holder})"),
             None => "not running; start it: teof coordinator run".to_owned(),
         }];
+        if let Some((why, next)) = &frozen {
+            lines.push(format!("it does nothing any more: {why}\n  {next}"));
+        }
         lines.extend(obstacles(&state, letters));
         lines.extend(live.iter().chain(over).map(|job| job_line(job, app.now())));
         lines.extend(state.submissions.iter().map(|s| format!("queued     {} (by {})", s.task, s.word.by)));

@@ -1,8 +1,11 @@
 //! Who is the coordinator of a hub: the one that holds its lock.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::base::{Refusal, Result, lock};
+use crate::coordinator::inbox;
+use crate::exec;
 use crate::hub::Hub;
 
 /// Held by the coordinator of a hub for life; relative to the machine-local folder.
@@ -15,6 +18,27 @@ pub(super) const RUNNING: &str = "coordinator.running";
 pub fn holder(hub: &Hub) -> Result<Option<String>> {
     let path = hub.local(LOCK);
     Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
+}
+
+/// How long a coordinator that works may leave a command unanswered.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a coordinator that holds its lock does nothing any more, and what to do about it; `None` when it works.
+pub fn frozen(hub: &Hub) -> Result<Option<(String, String)>> {
+    let Some(pid) = holder(hub)?.and_then(|note| pid_in(&note)) else { return Ok(None) };
+    if exec::vitals_of(pid).is_some_and(|vitals| vitals.stopped) {
+        return Ok(Some(("a signal has stopped it".into(), format!("let it go on: kill -CONT {pid}"))));
+    }
+    let waits = inbox::read(hub)?.first().map(|(_, letter)| hub.now().since(letter.word.at));
+    Ok(waits.filter(|waits| *waits >= PATIENCE).map(|waits| {
+        let waits = crate::base::time::show_span(waits);
+        (format!("a command has waited {waits} for its answer"), format!("end it, then start it again: kill {pid}"))
+    }))
+}
+
+/// The process that a lock's note names.
+fn pid_in(note: &str) -> Option<i32> {
+    note.strip_prefix("pid ")?.split(':').next()?.parse().ok()
 }
 
 pub(super) fn running(path: &Path) -> Refusal {

@@ -145,6 +145,7 @@ mod tests {
             envelope: None,
             bundle: None,
             passes: 0,
+            session: None,
         };
         let phase = Phase::Over { ending: Ending::Blocked, at };
         Job { phase, last: Some(last), ..serde_json::from_value(job).unwrap() }

@@ -32,7 +32,7 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-pub use self::holder::{LOCK, holder};
+pub use self::holder::{LOCK, frozen, holder};
 use self::holder::{RUNNING, running};
 use self::options::{LONG, rules};
 pub use self::options::{Options, Preview, preview};

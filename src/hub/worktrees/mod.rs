@@ -41,6 +41,9 @@ pub struct Wanted<'a> {
     pub branch: &'a str,
     /// The order's base commit.
     pub base: &'a str,
+    /// Jobs whose work goes on in this one, newest first: the first worktree of theirs that is there is taken over, so
+    /// that who works there finds the place as it was.
+    pub before: &'a [String],
 }
 
 /// A worktree, ready to be worked in.

@@ -37,7 +37,9 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let known = registry::all(&hub.common_dir);
     let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
-    let reused = match known.iter().find(|w| w.job() == Some(wanted.job) && w.is_there() && w.is_whole()) {
+    let of = |job: &str| known.iter().find(|w| w.job() == Some(job) && w.is_there() && w.is_whole());
+    let own = of(wanted.job);
+    let reused = match own.or_else(|| wanted.before.iter().find_map(|job| of(job))) {
         Some(ours) => {
             in_home(hub, ours)?;
             reuse(&mut place, ours, wanted)?
@@ -50,7 +52,10 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let old = Note::read(&place.git_dir);
     let made_at = old.made_at.or(Some(hub.now()));
     let folders = old.folders.or_else(|| registry::folders_of(&place.root));
-    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, ..old }.write(&place.git_dir)?;
+    // On another base it is set up again.
+    let setup = old.setup.filter(|_| own.is_some());
+    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, setup, ..old }
+        .write(&place.git_dir)?;
     Ok(place)
 }
 
@@ -170,7 +175,7 @@ mod tests {
         }
 
         fn wanted<'a>(&'a self, job: &'a str, run: &'a str) -> Wanted<'a> {
-            Wanted { job, task: "T-1", run, agent: "codex-1", branch: "agent/codex-1/a", base: &self.base }
+            Wanted { job, task: "T-1", run, agent: "codex-1", branch: "agent/codex-1/a", base: &self.base, before: &[] }
         }
 
         fn prepare(&self, job: &str, run: &str) -> Place {

@@ -112,6 +112,10 @@ fn work_that_waited_longer_than_a_session_goes_on_with_the_persons_note() {
     let said = night.finish();
     assert!(night.all_wait(1), "{said}");
     assert!(night.agent.prompt(2).contains("spell it TWO"), "{}", night.agent.prompt(2));
+    let session = night.agent.args(1).replace("--session-id", "--resume");
+    assert_eq!(night.agent.args(2), session, "the coder goes on in its own session");
+    let place = |call| night.agent.env(call).lines().find(|line| line.starts_with("PWD=")).unwrap().to_owned();
+    assert_eq!(place(1), place(2), "and where it worked");
 }
 
 #[test]
@@ -121,6 +125,8 @@ fn a_frozen_worker_is_noticed_and_its_work_goes_on() {
     night.submit("Write half.txt");
     let mut coordinator = night.begin();
     until("the agent works", &night, || night.agent.file("waits").exists());
+    let job = night.jobs()[0]["id"].as_str().unwrap().to_owned();
+    until("what it does is shown", &night, || night.world.ok(&["coordinator", "logs", &job]).contains("fake: half"));
     for worker in night.workers() {
         signal(worker, rustix::process::Signal::STOP);
     }
@@ -129,6 +135,10 @@ fn a_frozen_worker_is_noticed_and_its_work_goes_on() {
     let branch = night.world.git(&["for-each-ref", "--format=%(refname)", "refs/heads/agent"]);
     assert_eq!(night.world.git(&["show", &format!("{branch}:half.txt")]), "half\nend");
     assert_eq!((&job["failures"], &job["run"]), (&0.into(), &1.into()), "it is nobody's failure: {job:#}");
+
+    signal(coordinator.id().cast_signed(), rustix::process::Signal::STOP);
+    let frozen = || night.world.json(&["coordinator", "status"])["frozen"].is_string();
+    until("a coordinator that is stopped is told of", &night, frozen);
     coordinator.kill().unwrap();
     coordinator.wait().unwrap();
 }

@@ -446,6 +446,7 @@ impl World {
             bundle: None,
             usage: Usage { output_tokens, ..Usage::default() },
             passes: worker.passes,
+            session: None,
             suspended: None,
             needs_person: false,
             receipts: Vec::new(),
