@@ -210,6 +210,8 @@ pub enum Leave {
     NoConsent,
     /// There may be work, but the record cannot be read.
     Blind,
+    /// What is to be done next keeps failing for a reason that only people can remove; the pending actions say why.
+    Stuck,
 }
 
 /// What changes the world. Each can be checked, and is safe to repeat.

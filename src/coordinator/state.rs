@@ -300,9 +300,20 @@ pub struct Pending {
     pub failures: u32,
     /// Not before then.
     pub after: Option<Stamp>,
+    /// Why it failed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
+/// An action that failed so often in a row does not succeed by waiting alone.
+const STUCK_AFTER: u32 = 3;
+
 impl Pending {
+    /// Whether it keeps failing for a reason that time has not removed.
+    pub fn is_stuck(&self) -> bool {
+        self.failures >= STUCK_AFTER
+    }
+
     /// It waits for somebody to allow it, not for its result. Nothing waits for a delivery.
     pub fn is_held_back(&self) -> bool {
         self.after.is_some() && (self.failures == 0 || matches!(self.action, Action::Deliver { .. }))

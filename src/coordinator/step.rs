@@ -9,7 +9,10 @@ use super::input::{Action, Effect, How, Input, Leave, Reply, View};
 use super::life::{Life, Seen};
 use super::rules::Rules;
 use super::state::{Grant, Job, Pending, Phase, State, VERSION};
-use crate::base::Stamp;
+use crate::base::{Stamp, text};
+
+/// The longest reason that is kept of a failed action, in characters.
+const MAX_WHY: usize = 300;
 
 /// Takes one input in, and says what is to be done about it.
 pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
@@ -230,7 +233,7 @@ impl Turn<'_> {
     pub fn act(&mut self, action: Action) {
         self.state.last_number += 1;
         let id = self.state.last_number;
-        self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None });
+        self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None, why: None });
     }
 
     fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
@@ -243,6 +246,7 @@ impl Turn<'_> {
         pending.failures = pending.failures.saturating_add(1);
         let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.rules.poll_max);
         pending.after = Some(self.now.plus(wait));
+        pending.why = Some(text::clip(why, MAX_WHY));
         let job = pending.action.job().map(str::to_owned);
         if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, pending.failures, broken)) {
             let action = self.state.pending.remove(at).action;
@@ -278,6 +282,8 @@ impl Turn<'_> {
             // What failed is saved, and tried again by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
             (state.life.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
+        } else if (self.rules.until_idle || chose_enough) && self.is_stuck() {
+            Some(Leave::Stuck)
         } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
             Some(match &state.life.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
@@ -292,6 +298,19 @@ impl Turn<'_> {
             self.state.life.rules = None;
             self.out.push(Effect::Exit(leave));
         }
+    }
+
+    /// Whether nothing is left but what keeps failing: a worker that still runs is waited for.
+    fn is_stuck(&self) -> bool {
+        let state = &*self.state;
+        let waits = |pending: &Pending| pending.is_held_back() || pending.is_stuck();
+        let blocks = |job: &Job| job.rests() || state.pending.iter().any(|p| p.action.job() == Some(&job.id));
+        has_looked(state)
+            && state.life.flying.is_empty()
+            && state.pending.iter().any(|pending| pending.is_stuck() && !pending.is_held_back())
+            && state.pending.iter().all(waits)
+            && state.jobs.iter().all(blocks)
+            && !self.has_more_to_start()
     }
 
     /// Whether a resting job will go on by itself, sooner or later.

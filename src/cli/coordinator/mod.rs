@@ -1,6 +1,7 @@
 //! `teof coordinator …`: run it, see it, and tell it what to do.
 
 mod explain;
+mod left;
 mod logs;
 mod run;
 pub mod send;

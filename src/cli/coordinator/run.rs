@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
-use crate::base::{Exit, Result, text};
+use super::left::Left;
+use crate::base::{Result, text};
 use crate::cli::App;
-use crate::coordinator::input::Leave;
 use crate::coordinator::shell::{self, Options, Preview, Progress};
 use crate::coordinator::store;
 use crate::guard::consent::{self, Action, Actor};
 use crate::hub::Hub;
 
+/// With --until-idle the exit code says how it ended: 0 all that was started is done or can be reviewed; 1 a
+/// job ended blocked, or the record cannot be written; 5 something waits for a person or for time; 6 the
+/// breaker is open, or consent is missing or used up.
+///
+/// With --json: {left, why, done, blocked: [{task, job, reason}], review: [task], waiting: [{task, why}]}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// End when there is nothing left to do
@@ -51,50 +54,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.say(text)
         }
     };
+    let began = app.now();
     let leave = shell::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let (word, exit) = match leave {
-        Leave::Idle => ("idle", Exit::Done),
-        Leave::Stopped => ("stopped", Exit::Done),
-        Leave::Breaker => ("breaker", Exit::Unattended),
-        Leave::NoConsent => ("no_consent", Exit::Unattended),
-        Leave::Blind => ("blind", Exit::Fault),
-    };
-    let last = match leave {
-        Leave::Idle => idle(hub, args.max_jobs.is_some()),
-        Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run".into(),
-        Leave::Breaker => "the breaker is open; see why: teof coordinator status".into(),
-        Leave::NoConsent => "nothing more is consented to".into(),
-        Leave::Blind => "the record cannot be read".into(),
-    };
-    let obstacle = match leave {
-        Leave::NoConsent => shell::preview(hub, options).ok().and_then(|found| found.obstacle),
-        _ => None,
-    };
-    say(match obstacle {
-        Some(why) => text::safe(&format!("nothing more is started: {why}")),
-        None => last,
-    });
+    let left = Left::of(hub, options, leave, &store::load(hub)?, began);
+    say(left.words());
     if app.json() {
-        app.result(&json!({ "left": word }), String::new);
+        app.result(&left, String::new);
     }
-    Ok(ExitCode::from(exit as u8))
-}
-
-/// Whether nothing is left to do, or nothing can be done now.
-fn idle(hub: &Hub, bounded: bool) -> String {
-    let state = store::load(hub).unwrap_or_default();
-    let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
-    let waits = [
-        (reviews, "waiting for a person (teof review list)"),
-        (state.submissions.len(), "submitted and not begun"),
-        (state.cooling.len(), "that could not be given, to be tried again later"),
-    ];
-    let mut waits: Vec<_> = waits.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    waits.extend(bounded.then(|| "--max-jobs says how many begin".to_owned()));
-    match waits.is_empty() {
-        true => "nothing is left to do".into(),
-        false => format!("nothing more begins now: {}; why: teof coordinator explain", waits.join(", ")),
-    }
+    Ok(ExitCode::from(left.exit() as u8))
 }
 
 /// One line of progress: time, run, step, seat, and what happened.

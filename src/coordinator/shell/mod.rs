@@ -85,6 +85,10 @@ pub struct Progress {
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    if !options.errand {
+        // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
+        drop(hub.lock("start the coordinator")?);
+    }
     let (send, queue) = channel();
     listen(send.clone())?;
     let mut shell = Shell {
@@ -101,6 +105,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         unsaved: false,
         gathered_until: Instant::now(),
         blinded: None,
+        unreadable: false,
         leave: None,
         tell,
         lock,
@@ -147,6 +152,8 @@ struct Shell<'t> {
     gathered_until: Instant,
     /// Why the last look that failed did.
     blinded: Option<anyhow::Error>,
+    /// The settings file cannot be read: workers could not read it either, so nothing starts.
+    unreadable: bool,
     leave: Option<Leave>,
     tell: &'t mut dyn FnMut(&Progress),
 }
@@ -235,7 +242,11 @@ impl Shell<'_> {
                 self.feed(Input::Reply { id, reply });
             }
             Effect::Look { remote } => {
-                let view = look::look(&self.hub, &self.manager, &self.state, remote);
+                let view = match self.unreadable {
+                    true => self.fresh_hub().map(drop),
+                    false => Ok(()),
+                };
+                let view = view.and_then(|()| look::look(&self.hub, &self.manager, &self.state, remote));
                 let view = view.unwrap_or_else(|e| self.blind(e));
                 self.feed(Input::View(view));
             }
@@ -361,10 +372,8 @@ impl Shell<'_> {
     }
 
     fn settings_changed(&mut self) {
-        let fresh = Hub::find(Some(&self.hub.root), self.hub.clock).and_then(|hub| {
-            hub.settings()?;
-            Ok(hub)
-        });
+        let fresh = self.fresh_hub();
+        self.unreadable = fresh.is_err();
         match fresh {
             Ok(hub) => {
                 self.hub = hub;
@@ -376,8 +385,15 @@ impl Shell<'_> {
                     self.feed(Input::Settings(rules));
                 }
             }
-            Err(e) => self.report(format!("the settings stay as they were: {e:#}")),
+            Err(e) => self.report(format!("nothing more starts until the settings can be read: {e:#}")),
         }
+    }
+
+    /// The hub with the settings as they are on disk now.
+    fn fresh_hub(&self) -> Result<Hub> {
+        let hub = Hub::find(Some(&self.hub.root), self.hub.clock)?;
+        hub.settings()?;
+        Ok(hub)
     }
 
     fn read_inbox(&mut self) {

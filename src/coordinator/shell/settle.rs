@@ -17,7 +17,7 @@ use crate::hub::{Act, Hub, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::claim::ClaimStatus;
 use crate::model::outcome::Outcome;
-use crate::model::plan::Status;
+use crate::model::plan::{Plan, Status};
 use crate::ops::{boot, claim, release};
 use crate::plans::{self, edit, vault};
 use crate::receipts;
@@ -119,11 +119,16 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
     };
     let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
     edit::set_step(writer, act, plan, step, &change)?;
+    let proven = !(found.plan.receipts().is_empty() && change.receipts.is_empty());
     let others_done =
         found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
     let whole = ending == Ending::Done && others_done;
     // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
-    if whole && found.plan.checkpoint().status() == Some("satisfied") {
+    let judged = whole && proven && is_judged_whole(&found.plan, job);
+    if judged {
+        edit::set_checkpoint(writer, act, plan, "satisfied")?;
+    }
+    if judged || (whole && found.plan.checkpoint().status() == Some("satisfied")) {
         edit::set_status(writer, act, plan, Status::Done)?;
     }
     match ending {
@@ -134,6 +139,13 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
     }
     let stands_for_plan = plans::backlog::read(writer.hub())?.item(&job.task).is_some();
     Ok(whole || (ending == Ending::Done && !stands_for_plan))
+}
+
+/// Whether a person has judged all of the plan already: it is one objective, and a person merged its result.
+fn is_judged_whole(plan: &Plan, job: &Job) -> bool {
+    let merged = job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }));
+    let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
+    merged && open && matches!(plan.steps()[..], [ref only] if only.objective().is_some())
 }
 
 /// What the last run left, and what became of it.
