@@ -137,6 +137,7 @@ impl Turn<'_> {
             counted: Default::default(),
             decision: None,
             rework: None,
+            answer: None,
             kept: None,
             pull_request: None,
             chosen_at: self.now,

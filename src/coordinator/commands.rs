@@ -65,6 +65,7 @@ impl Turn<'_> {
                 Ok("the coordinator ends when its workers have".into())
             }
             Command::Reviewed { job, run, word: said } => self.reviewed(&job, &run, said, &word),
+            Command::Answer { target, text } => self.answer(&target, text),
             Command::ResetBreaker => match self.state.breaker.open.take() {
                 Some(trip) => {
                     self.state.breaker.failures_in_a_row = 0;
@@ -199,7 +200,9 @@ fn room(used: usize) -> Result<(), String> {
 fn target(command: &Command) -> Option<String> {
     match command {
         Command::Submit { task, .. } | Command::Skip { task } => Some(task.clone()),
-        Command::Cancel { target, .. } | Command::Reassign { target, .. } => Some(target.clone()),
+        Command::Cancel { target, .. } | Command::Reassign { target, .. } | Command::Answer { target, .. } => {
+            Some(target.clone())
+        }
         Command::Resume { task } => task.clone(),
         Command::Pause | Command::Stop { .. } | Command::ResetBreaker | Command::Reviewed { .. } => None,
     }
@@ -215,6 +218,7 @@ fn name(command: &Command) -> &'static str {
         Command::Skip { .. } => "skip",
         Command::Stop { .. } => "stop",
         Command::ResetBreaker => "reset-breaker",
+        Command::Answer { .. } => "answer",
         Command::Reviewed { .. } => "reviewed",
     }
 }

@@ -189,6 +189,8 @@ mod tests {
                 session: None,
                 suspended: None,
                 needs_person: false,
+                last_output: None,
+                question: None,
                 receipts: Vec::new(),
                 started_at: self.now,
                 finished_at: self.now,

@@ -150,6 +150,11 @@ pub enum Command {
         now: bool,
     },
     ResetBreaker,
+    /// What a person says to a question of a job's agent.
+    Answer {
+        target: String,
+        text: String,
+    },
     /// A decision about the result of a job's run. `run` is what the bundle says: a decision about an
     /// earlier result does not hit a later one.
     Reviewed {

@@ -1,11 +1,12 @@
 //! A job's way: given, ordered, spawned, run, settled; and the ways off it.
 
 use super::input::{Action, Effect, How, Reply, RunIs};
+use super::reason::{beyond, said_last};
 use super::state::{Ending, Job, Last, Phase, Trip};
 use super::step::{Turn, closed, has_slot};
 use crate::base::text;
 use crate::model::agent::Usage;
-use crate::model::outcome::{Finding, Outcome, Verdict};
+use crate::model::outcome::{Outcome, Verdict};
 
 /// The longest reason that is kept in the state, in characters.
 const MAX_REASON: usize = 300;
@@ -26,7 +27,7 @@ impl Turn<'_> {
                 _ => false,
             };
             let id = job.id.clone();
-            if job.wish.is_some() && matches!(job.phase, Phase::Held | Phase::Waiting { .. } | Phase::Review { .. }) {
+            if job.wish.is_some() && job.rests() && !job.is_over() {
                 self.forget(&id, |action| !matches!(action, Action::Settle { .. }));
                 self.end_as_wished(&id);
             } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.rules) {
@@ -91,6 +92,7 @@ impl Turn<'_> {
         match reply {
             Reply::Done => {
                 job.phase = Phase::Running { since: now };
+                job.answer = None;
                 self.state.life.alive.insert(run.to_owned());
                 self.say(Some(id.to_owned()), "running".into());
             }
@@ -169,6 +171,8 @@ impl Turn<'_> {
             bundle: outcome.bundle.clone(),
             passes: outcome.passes,
             session: outcome.session.clone(),
+            output: outcome.last_output.clone(),
+            question: outcome.question.clone(),
         });
         // The worker is known to have run: its start needs no result any more.
         self.forget(id, |action| matches!(action, Action::Spawn { .. }));
@@ -191,6 +195,7 @@ impl Turn<'_> {
             // Tried again it would fail again.
             Verdict::Failed if outcome.needs_person => self.block(id, &reason),
             Verdict::Failed => self.failed(id, &reason),
+            Verdict::Paused if outcome.question.is_some() => self.asks(id),
             Verdict::Paused if outcome.suspended.is_some() => {
                 outcome.suspended.iter().for_each(|suspended| self.suspend(id, suspended));
             }
@@ -315,7 +320,10 @@ impl Turn<'_> {
         job.phase = Phase::Over { ending, at: now };
         let (task, name) = (job.task.clone(), format!("{} ({})", job.task, job.seat));
         let decided = job.decision.is_some();
-        let why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
+        let mut why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
+        if ending == Ending::Blocked && !decided {
+            why.push_str(&said_last(job));
+        }
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
@@ -416,25 +424,16 @@ impl Turn<'_> {
 fn silent(run: String, reason: String, before: Option<&Last>) -> Last {
     let passes = before.map_or(0, |last| last.passes);
     let session = before.and_then(|last| last.session.clone());
-    Last { run, verdict: None, reason, commit: None, envelope: None, bundle: None, passes, session }
-}
-
-/// The findings that a refusal's reason does not tell, in words that follow it.
-fn beyond(outcome: &Outcome) -> String {
-    let untold = outcome.findings.iter().filter(|found| !outcome.reason.contains(&found.message));
-    summary(&untold.cloned().collect::<Vec<_>>())
-}
-
-/// The first findings, in words that follow a reason.
-pub(super) fn summary(findings: &[Finding]) -> String {
-    let one = |found: &Finding| {
-        let at = found.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let place = found.path.as_deref().map(|path| format!("{path}{at}: ")).unwrap_or_default();
-        format!("{place}{}", text::clip(&text::safe(&found.message), 100))
-    };
-    let told: Vec<_> = findings.iter().take(3).map(one).collect();
-    match told.is_empty() {
-        true => String::new(),
-        false => format!(": {}", told.join("; ")),
+    Last {
+        run,
+        verdict: None,
+        reason,
+        commit: None,
+        envelope: None,
+        bundle: None,
+        passes,
+        session,
+        output: None,
+        question: None,
     }
 }

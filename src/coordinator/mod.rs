@@ -11,6 +11,8 @@ pub mod input;
 mod jobs;
 pub mod life;
 pub mod places;
+mod questions;
+mod reason;
 mod review;
 pub mod rules;
 pub mod shell;
@@ -19,6 +21,7 @@ pub mod state;
 pub mod step;
 pub mod store;
 pub mod submission;
+mod tally;
 
 pub use input::{Action, Command, Effect, Input, Reply, ReviewWord};
 pub use rules::Rules;

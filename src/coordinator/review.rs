@@ -3,7 +3,7 @@
 //! Nothing here merges or judges; what was decided comes in as a command, or is seen in the repository.
 
 use super::input::{Action, Reply, ReviewWord, Reviewed};
-use super::jobs::summary;
+use super::reason::summary;
 use super::state::{Decision, Ending, Job, Phase, Word};
 use super::step::Turn;
 use crate::base::text;
@@ -31,11 +31,16 @@ impl Turn<'_> {
     }
 
     pub(super) fn was_awaited(&mut self, id: &str, reply: Reply) {
-        let Some(job) = self.state.job(id).filter(|job| job.is_under_review()) else { return };
+        let Some(job) = self.state.job(id).filter(|job| job.is_under_review() || job.asks()) else { return };
+        let asks = job.asks();
         if let Reply::Refused { why } | Reply::NotNow { why } = reply {
             self.note_reason(id, &why);
             return self.settle(id, Ending::Blocked);
         }
+        if asks {
+            return;
+        }
+        let Some(job) = self.state.job(id) else { return };
         let text = format!("{} ({}) waits for a person's decision: teof review show {}", job.task, job.seat, job.task);
         self.say(Some(id.to_owned()), "its result waits for a person's decision".into());
         self.act(Action::Note { text, job: Some(id.to_owned()), alert: false });
@@ -47,7 +52,9 @@ impl Turn<'_> {
         let (now, lease) = (self.now, self.rules.review_lease);
         let often = (lease / 3).max(self.rules.poll_min);
         let is_due = |job: &&mut Job| match job.phase {
-            Phase::Review { since } => job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now),
+            Phase::Review { since } | Phase::Question { since } => {
+                job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now)
+            }
             _ => false,
         };
         let due = self.state.jobs.iter_mut().filter(is_due).map(|job| {

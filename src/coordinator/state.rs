@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::input::{Action, ReviewWord};
 use super::life::Life;
 use super::submission::{Submission, is_called};
+pub use super::tally::{Given, Grant, Spent, Totals};
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::order::{Order, Rework};
-use crate::model::outcome::Verdict;
+use crate::model::outcome::{LastOutput, Verdict};
 use crate::model::plan::Link;
 
 /// The version that is written. A newer one is refused: guessing at it could do a job twice.
@@ -111,6 +112,9 @@ pub struct Job {
     /// It was sent back after its work was finished: what for, and what to go on from.
     #[serde(default)]
     pub rework: Option<Rework>,
+    /// What a person answered to its agent, until the worker that is to hear it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// When its claim's lease was made longer last, while it is under review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Stamp>,
@@ -126,6 +130,14 @@ impl Job {
         format!("{}.{}", self.id, self.run)
     }
 
+    /// What its worktree, commits and kept results are known by: work that was sent back begins anew.
+    pub fn known_as(&self) -> String {
+        match &self.rework {
+            Some(rework) => format!("{}-r{}", self.id, rework.nth),
+            None => self.id.clone(),
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
     }
@@ -137,12 +149,25 @@ impl Job {
 
     /// Whether it waits for time, permission or a decision, with nothing under way.
     pub fn rests(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Review { .. } | Phase::Over { .. })
+        let asks = matches!(self.phase, Phase::Question { .. });
+        asks || matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Review { .. } | Phase::Over { .. })
+    }
+
+    /// Whether its agent waits for a person's answer.
+    pub fn asks(&self) -> bool {
+        matches!(self.phase, Phase::Question { .. })
     }
 
     /// Whether its work is finished and a person is to decide about it.
     pub fn is_under_review(&self) -> bool {
         matches!(self.phase, Phase::Review { .. })
+    }
+
+    /// Whether people mean it: by its id, the id of its run, its task, its plan or its step.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name
+            || self.run_id() == name
+            || is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
     }
 
     /// The commit that its last run left.
@@ -169,6 +194,10 @@ pub enum Phase {
     },
     /// Nothing is wrong with it; it goes on when things may start again.
     Held,
+    /// Its agent asked something and a person is to answer; its claim is kept.
+    Question {
+        since: Stamp,
+    },
     /// Its work is finished and a person is to decide about it; its claim is kept.
     Review {
         since: Stamp,
@@ -244,6 +273,12 @@ pub struct Last {
     /// The coder's last session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<AgentSession>,
+    /// What was said last by what kept it from success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<LastOutput>,
+    /// What its agent asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// What a job's order asks for, as far as decisions depend on it.
@@ -280,15 +315,6 @@ pub struct Suspension {
     pub reason: String,
 }
 
-/// What agents used, on the day of the last use and since the file exists.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Spent {
-    pub day: String,
-    pub today: Usage,
-    pub total: Usage,
-}
-
 /// An action that is to be performed, or was and its result is not known yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
@@ -320,13 +346,6 @@ impl Pending {
     }
 }
 
-/// A person's consent, as far as choice depends on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    pub at: Stamp,
-    pub chosen_before: u64,
-}
-
 /// The circuit breaker. Only a person closes it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
@@ -340,31 +359,6 @@ pub struct Trip {
     pub at: Stamp,
     pub reason: String,
     pub job: String,
-}
-
-/// How often a seat was given work on a day.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
-    pub day: String,
-    pub times: u64,
-}
-
-/// Counted since the file exists.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    pub chosen: u64,
-    pub done: u64,
-    pub blocked: u64,
-    pub cancelled: u64,
-    pub dropped: u64,
-    /// Attempts after the first.
-    pub retries: u64,
-    /// Guard refusals, which are never retried.
-    pub guard_refusals: u64,
-    pub breaker_trips: u64,
-    /// How often finished work was sent back.
-    #[serde(default)]
-    pub reworks: u64,
 }
 
 impl State {
@@ -424,12 +418,7 @@ impl State {
 
     /// The job that an operator means: by its id, the id of its run, its task, or its plan.
     pub fn find_live(&self, name: &str) -> Option<&Job> {
-        let is_meant = |job: &&Job| {
-            job.id == name
-                || job.run_id() == name
-                || is_called(name, &job.task, job.plan.as_deref(), job.step.as_deref())
-        };
-        self.live_jobs().find(is_meant)
+        self.live_jobs().find(|job| job.is_called(name))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::answer::{self, Answer};
 use super::pipeline::{CODER, PLANNER, REVIEWER, TESTER};
 use super::prompts::{self, Material};
+use super::question;
 use super::report::{End, StageReport};
 use super::shift::Shift;
 use super::talk::{self, Said, Talk};
@@ -50,6 +51,9 @@ pub fn agent(
             }
             Err(why) => why,
         };
+        if let Some(asked) = question::asked(&said.conclusion.text).filter(|_| !has_changed(shift)) {
+            return Ok(Some(asks(shift, stage, asked)));
+        }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
             (shift.say)(&format!("      its answer cannot be read: {why}; the work goes on without it"));
             answered_in_words(stage, &said.conclusion.text, &why);
@@ -78,6 +82,24 @@ fn answered_in_words(stage: &mut StageReport, said: &str, why: &str) {
     let message = format!("the {whom}'s answer could not be read: {why}; what it said is kept as its analysis");
     stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read what it said in the envelope"));
     answered(stage, answer::in_words(said));
+}
+
+/// Whether the worktree holds work that no checkpoint has: then it is judged, whatever is asked beside it.
+fn has_changed(shift: &Shift) -> bool {
+    let changed = || -> Result<bool> {
+        let place = shift.report.place()?;
+        let workshop = place.workshop()?;
+        Ok(workshop.snapshot(place.tip())?.tree != workshop.repo().find_commit(place.tip())?.tree_id())
+    };
+    changed().unwrap_or(true)
+}
+
+/// The agent waits for a person: the run pauses, and the call that is unfinished goes on with the answer.
+fn asks(shift: &mut Shift, stage: &StageReport, asked: String) -> End {
+    let last = asked.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let reason = format!("the {} asks: {}", stage.name, text::clip(&text::safe(last), 200));
+    shift.report.question = Some(asked);
+    End::new(Verdict::Paused, reason)
 }
 
 fn again(why: &str) -> String {

@@ -16,7 +16,7 @@ use crate::hub::checkpoint::Checkpoint;
 use crate::hub::worktrees::Place;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::bundle::File;
-use crate::model::outcome::{Finding, Outcome, Suspended, Verdict};
+use crate::model::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
 
 /// Version of the envelope.
 const VERSION: u64 = 2;
@@ -152,6 +152,10 @@ pub struct Report<'a> {
     pub suspended: Option<Suspended>,
     /// An agent cannot work until a person has acted.
     pub needs_person: bool,
+    /// What an agent asks before it goes on.
+    pub question: Option<String>,
+    /// The last lines of what kept it from success; taken when the run ends.
+    pub last_output: Option<LastOutput>,
     /// The review bundle, once it was written.
     pub bundle: Option<String>,
     /// What the work left; it enters the record with the envelope.
@@ -187,6 +191,8 @@ impl<'a> Report<'a> {
             spent: Usage::default(),
             suspended: None,
             needs_person: false,
+            question: None,
+            last_output: None,
             bundle: None,
             evidence: Evidence::default(),
             receipts: Vec::new(),
@@ -267,6 +273,8 @@ impl<'a> Report<'a> {
             "tokens": self.by_agents().then(|| self.usage.tokens()),
             "cost": self.usage.cost_usd,
             "suspended": self.suspended,
+            "question": self.question,
+            "last_output": self.last_output,
             "bundle": self.bundle,
             "raw_output": self.session,
         });
@@ -297,6 +305,8 @@ impl<'a> Report<'a> {
             session: self.coders_session(),
             suspended: self.suspended.clone(),
             needs_person: self.needs_person,
+            last_output: self.last_output.clone(),
+            question: self.question.clone(),
             receipts: self
                 .receipts
                 .iter()

@@ -12,7 +12,7 @@ use super::report::{End, Report};
 use super::shift::{self, Shift};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
-use super::{baseline, casting, evidence, kept, prompts, record, routines, setup, stage, trusted};
+use super::{baseline, casting, evidence, kept, last_output, prompts, record, routines, setup, stage, trusted};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
@@ -299,6 +299,9 @@ fn taught(error: &anyhow::Error) -> Option<Finding> {
 
 /// Writes what there is to show and makes the outcome of it.
 fn settle(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
+    if end.verdict != Verdict::Succeeded {
+        report.last_output = last_output::of(&report);
+    }
     let written = match (report.has_begun(), end.verdict) {
         (true, _) => patiently(|| record::write(hub, &mut report, &end)).map(Some),
         (false, Verdict::Refused) => record::write_refusal(hub, &report, &end).map(|()| None),

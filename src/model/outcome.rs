@@ -61,8 +61,24 @@ pub struct Outcome {
     /// It fails again until a person has acted, so it is not tried again; the reason says what to do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_person: bool,
+    /// What was said last by what kept it from success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_output: Option<LastOutput>,
+    /// What an agent asks before it goes on; the run is paused until a person answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     pub started_at: Stamp,
     pub finished_at: Stamp,
+}
+
+/// The last lines of an agent or a command, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastOutput {
+    /// Whose: `coder (claude)`, or the command.
+    pub of: String,
+    pub text: String,
+    /// All of it, in a file on this machine.
+    pub file: String,
 }
 
 /// An agent that may not be called for a while: its account is at a limit, or its service is out of order.

@@ -150,8 +150,13 @@ impl Agency {
     }
 
     fn finish(&self) {
+        self.finish_with(0);
+    }
+
+    /// 1: a job ended blocked.
+    fn finish_with(&self, code: i32) {
         let ran = self.world.run(&["coordinator", "run", "--until-idle"]);
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
     }
 
     fn job(&self, task: &str) -> Value {
@@ -187,7 +192,7 @@ fn an_agent_that_needs_a_person_is_called_once_and_its_job_is_blocked() {
         "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n"
     ));
     let task = agency.plan("locked", "keyless");
-    agency.finish();
+    agency.finish_with(1);
     assert_eq!((agency.log().len(), agency.phase(&task).as_str()), (1, "blocked"));
     let reason = agency.job(&task)["last"]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("Invalid API key") && reason.contains("teof agent doctor keyless"), "{reason}");
@@ -267,7 +272,7 @@ fn the_loop_ends_after_three_passes_and_keeps_everything() {
     let agency = Agency::new();
     agency.request("FR-1", "high");
     agency.tell("wrong", "9");
-    agency.finish();
+    agency.finish_with(1);
     assert_eq!(agency.log().iter().filter(|line| *line == "coder FR-1").count(), 3);
     assert_eq!(agency.phase("FR-1"), "blocked");
     let report = agency.world.lines("_bus/messages/manager-report.jsonl");

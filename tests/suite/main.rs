@@ -35,6 +35,7 @@ mod race;
 mod receipts;
 mod record;
 mod result_guard;
+mod results;
 mod review;
 mod same_work;
 mod scan;

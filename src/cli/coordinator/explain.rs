@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::last;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::coordinator::shell::publish;
+use crate::coordinator::store;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,14 +22,17 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let manager = &hub.settings()?.coordinator.manager;
+    let state = store::load(hub)?;
+    let job = args.task.as_deref().and_then(|task| last::find(&state, task));
     let found = publish::explain(hub, manager, args.task.as_deref(), args.limit.max(1))?;
     app.result(&found, || match found.is_empty() {
-        true => {
+        true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
             format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
         }
-        false => {
-            let blocks: Vec<_> = found.iter().map(|decision| words(decision, args.task.as_deref())).collect();
+        _ => {
+            let decisions = found.iter().map(|decision| words(decision, args.task.as_deref()));
+            let blocks: Vec<_> = decisions.chain(job.into_iter().flat_map(|job| last::story(hub, job))).collect();
             text::safe_block(&blocks.join("\n"))
         }
     });

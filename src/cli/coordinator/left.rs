@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::base::{Exit, Stamp, text};
+use crate::base::{Exit, text};
 use crate::coordinator::input::Leave;
 use crate::coordinator::shell::{self, Options, publish};
 use crate::coordinator::state::{Ending, Job, Phase, State};
@@ -44,9 +44,12 @@ struct Waiting {
 }
 
 impl Left {
-    /// What the saved state shows after a process that started at `began` has left.
-    pub fn of(hub: &Hub, options: Options, leave: Leave, state: &State, began: Stamp) -> Left {
-        let ended = |job: &&Job, wanted: Ending| matches!(job.phase, Phase::Over { ending, at } if ending == wanted && at >= began);
+    /// What the saved state shows after a process has left that found it as `before`.
+    pub fn of(hub: &Hub, options: Options, leave: Leave, before: &State, state: &State) -> Left {
+        let is_new = |job: &Job| before.job(&job.id).is_none_or(|known| !known.is_over());
+        let ended = |job: &Job, wanted: Ending| {
+            matches!(job.phase, Phase::Over { ending, .. } if ending == wanted) && is_new(job)
+        };
         let blocked = state.jobs.iter().filter(|job| ended(job, Ending::Blocked) && job.decision.is_none());
         let why = match leave {
             Leave::NoConsent => shell::preview(hub, options).ok().and_then(|found| found.obstacle),

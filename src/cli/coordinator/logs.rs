@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::last;
 use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
 use crate::coordinator::shell::workers::LOGS;
@@ -21,21 +22,26 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let named = |job: &&crate::coordinator::state::Job| {
-        job.id == args.name || job.task == args.name || job.run_id() == args.name
-    };
-    let run = match state.jobs.iter().rev().find(named) {
-        Some(job) => job.run_id(),
-        None => args.name.clone(),
-    };
+    let job = last::find(&state, &args.name);
+    let run = job.map_or_else(|| args.name.clone(), |job| job.run_id());
     let missing = || {
         Refusal::not_found("log.missing", format!("there is no log of {}", text::safe(&args.name)))
             .next("jobs and their runs: teof coordinator status")
     };
     crate::base::names::check_id("run", &run).map_err(|_| missing())?;
     let path = hub.local(&format!("{LOGS}/{run}.log"));
-    let bytes = files::read(&path, MAX)?.ok_or_else(missing)?;
+    let bytes = files::read(&path, MAX)?;
+    // A job that never got as far as a worker has a reason all the same.
+    let bytes = match (bytes, job) {
+        (Some(bytes), _) => bytes,
+        (None, Some(_)) => Vec::new(),
+        (None, None) => return Err(missing().into()),
+    };
     let said = String::from_utf8_lossy(&bytes);
-    app.result(&json!({"run": run, "path": path, "text": said}), || text::safe_block(said.trim_end()));
+    let output = job.and_then(|job| job.last.as_ref()).and_then(|last| last.output.clone());
+    app.result(&json!({"run": run, "path": path, "text": said, "last_output": output}), || {
+        let story = job.map(|job| last::story(hub, job)).unwrap_or_default();
+        format!("{}\n{}", text::safe_block(said.trim_end()), story.join("\n")).trim().to_owned()
+    });
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `teof coordinator …`: run it, see it, and tell it what to do.
 
 mod explain;
+pub mod last;
 mod left;
 mod logs;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
     Resume(Lazy<words::Resume>),
     /// End a job, and do not choose its task again
     Cancel(Lazy<words::Cancel>),
+    /// Answer what a job's agent asked; it goes on in the same session
+    Answer(Lazy<words::Answer>),
     /// Give a task to another seat
     Reassign(Lazy<words::Reassign>),
     /// Do not choose a task
@@ -63,6 +66,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Pause(Lazy(args)) => words::pause(args, app),
         Command::Resume(Lazy(args)) => words::resume(args, app),
         Command::Cancel(Lazy(args)) => words::cancel(args, app),
+        Command::Answer(Lazy(args)) => words::answer(args, app),
         Command::Reassign(Lazy(args)) => words::reassign(args, app),
         Command::Skip(Lazy(args)) => words::skip(args, app),
         Command::Stop(Lazy(args)) => words::stop(args, app),

@@ -54,9 +54,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.say(text)
         }
     };
-    let began = app.now();
+    let before = store::load(hub)?;
     let leave = shell::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let left = Left::of(hub, options, leave, &store::load(hub)?, began);
+    let left = Left::of(hub, options, leave, &before, &store::load(hub)?);
     say(left.words());
     if app.json() {
         app.result(&left, String::new);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::last;
 use crate::base::{Result, Stamp, text};
 use crate::cli::App;
 use crate::coordinator::shell::{self, publish::phase};
@@ -50,7 +51,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             lines.push(format!("it does nothing any more: {why}\n  {next}"));
         }
         lines.extend(obstacles(&state, letters));
-        lines.extend(live.iter().chain(over).map(|job| job_line(job, app.now())));
+        for job in live.iter().chain(over) {
+            lines.push(job_line(job, app.now()));
+            lines.extend(last::output(job, "  "));
+        }
         lines.extend(state.submissions.iter().map(|s| format!("queued     {} (by {})", s.task, s.word.by)));
         lines.extend(state.skips.iter().map(|(task, word)| format!("skipped    {task} (by {})", word.by)));
         lines.extend(spent(&state, app.now()));
@@ -98,6 +102,7 @@ fn job_line(job: &Job, now: Stamp) -> String {
             let number = job.pull_request.map(|number| format!(", pull request #{number}")).unwrap_or_default();
             format!(" since {since}{number}; teof review show {}", job.task)
         }
+        Phase::Question { since } => format!(" since {since}"),
         _ => String::new(),
     };
     let last = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();

@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::send::send;
-use crate::base::{Result, names};
+use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::{shell, store};
 use crate::guard::trust;
+
+/// The longest answer that is taken, in characters.
+const LONGEST: usize = 16_000;
 
 #[derive(Debug, clap::Args)]
 pub struct Pause {
@@ -68,6 +71,27 @@ pub struct ResetBreaker {
     /// What was done about the reason, for the others
     #[arg(long)]
     note: Option<String>,
+}
+
+/// The agent goes on in its own session, where it can; else it is called anew with question and answer.
+///
+/// teof coordinator answer ND-1 "Round the amounts up"
+#[derive(Debug, clap::Args)]
+pub struct Answer {
+    /// A job, a run, a task, or its plan
+    target: String,
+    /// What to tell the agent
+    text: String,
+}
+
+pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
+    trust::require_person("answer an agent")?;
+    if args.text.trim().is_empty() {
+        return Err(Refusal::usage("answer.empty", "the answer is empty")
+            .next(format!("see the question: teof coordinator explain {}", text::safe(&args.target)))
+            .into());
+    }
+    send(app, Command::Answer { target: args.target, text: text::clip(&args.text, LONGEST) }, None)
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {

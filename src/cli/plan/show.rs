@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::list::step_line;
 use crate::base::{Result, text};
@@ -40,11 +40,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of the last run, and why.
-fn last_run(step: &Step<'_>) -> Option<String> {
-    let part = |key: &str| step.raw.get("last_run")?.get(key)?.as_str();
-    let (outcome, reason) = (part("outcome")?, part("reason").unwrap_or_default());
-    Some(format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300)))
+/// What became of the last run, why, and what was said last.
+fn last_run(step: &Step<'_>) -> Vec<String> {
+    let Some(last) = step.raw.get("last_run") else { return Vec::new() };
+    let part = |key: &str| last.pointer(key).and_then(Value::as_str);
+    let Some(outcome) = part("/outcome") else { return Vec::new() };
+    let reason = part("/reason").unwrap_or_default();
+    let mut lines = vec![format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300))];
+    if let Some(said) = part("/last_output/text") {
+        lines.push(format!("      last output of {}:", text::safe(part("/last_output/of").unwrap_or_default())));
+        lines.extend(text::safe_block(said).lines().map(|line| format!("        | {line}")));
+        lines.extend(part("/last_output/file").map(|file| format!("      all of it: {}", text::safe(file))));
+    }
+    lines
 }
 
 fn words(file: &PlanFile) -> String {

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::base::{Result, text};
+use crate::cli::coordinator::last;
 use crate::cli::{App, findings};
+use crate::coordinator::store;
+use crate::hub::Hub;
 use crate::model::bundle::Bundle;
 use crate::review::{Entry, bundles, diff, pull_request};
 
@@ -21,7 +24,11 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
-    let entry = bundles::find(hub, &args.job)?;
+    let entry = match bundles::find(hub, &args.job) {
+        Ok(entry) => entry,
+        // Work without a result has a reason.
+        Err(e) => return unfinished(app, hub, &args.job, e),
+    };
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
     let mut document = json!(entry);
     document["pull_request"] = json!(pull_request::read(hub, &entry.bundle.job)?);
@@ -31,6 +38,18 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     app.result(&document, || match patch {
         Some(patch) => patch.trim_end().to_owned(),
         None => words(&entry),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A job that has no result to review: why, in the coordinator's words.
+fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Result<ExitCode> {
+    let state = store::load(hub)?;
+    let Some(job) = last::find(&state, name) else { return Err(unknown) };
+    app.result(&json!({"job": job, "bundle": null}), || {
+        let mut lines = last::story(hub, job);
+        lines.push("  there is no result to review".to_owned());
+        lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -146,6 +146,8 @@ mod tests {
             bundle: None,
             passes: 0,
             session: None,
+            output: None,
+            question: None,
         };
         let phase = Phase::Over { ending: Ending::Blocked, at };
         Job { phase, last: Some(last), ..serde_json::from_value(job).unwrap() }

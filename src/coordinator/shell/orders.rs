@@ -16,15 +16,7 @@ use crate::plans;
 
 /// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
 pub fn path(manager: &str, job: &Job) -> String {
-    format!("{}/manifests/manifest-{}.json", paths::agent(manager), name(job))
-}
-
-/// What the job's present order is known by.
-fn name(job: &Job) -> String {
-    match &job.rework {
-        Some(rework) => format!("{}-r{}", job.id, rework.nth),
-        None => job.id.clone(),
-    }
+    format!("{}/manifests/manifest-{}.json", paths::agent(manager), job.known_as())
 }
 
 /// Makes the order of a job whose claim is taken.
@@ -46,7 +38,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     let base = base(hub, earlier, step.as_ref(), &target)?;
     let mut order = Order {
         version: VERSION,
-        order: format!("order-{}", name(job)),
+        order: format!("order-{}", job.known_as()),
         generated_at: hub.now(),
         manager_agent: manager.to_owned(),
         agent_id: job.seat.clone(),

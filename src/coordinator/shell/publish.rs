@@ -146,6 +146,7 @@ pub fn phase(job: &Job) -> &'static str {
         Phase::Running { .. } => "running",
         Phase::Waiting { .. } => "retry_wait",
         Phase::Held => "held",
+        Phase::Question { .. } => "question",
         Phase::Review { .. } => "review",
         Phase::Settling { .. } => "reporting",
         Phase::Over { ending, .. } => ending.as_str(),

@@ -22,7 +22,7 @@ use crate::ops::{boot, claim, release};
 use crate::plans::{self, edit, vault};
 use crate::receipts;
 
-/// A longer lease, and a note in the step that says what it waits for. Its status and the backlog's
+/// A longer lease, and a note in the step that says what it waits for: a review, or an answer. Its status and the backlog's
 /// stay: the work counts as done when it is merged.
 pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
     let hub = hands.hub;
@@ -34,7 +34,8 @@ pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
     claim::stage_renewal(&writer, &mut act, &job.seat, &job.task, epoch, lease)?;
     if let (Some(plan), Some(step)) = (&job.plan, &job.step) {
         let outcome = last_outcome(hub, job)?;
-        let change = note(hub, job, "review", outcome.as_ref())?;
+        let what = if job.asks() { "question" } else { "review" };
+        let change = note(hub, job, what, outcome.as_ref())?;
         edit::set_step(&writer, &mut act, plan, step, &change)?;
     }
     hands.own.remember(hub, &act);
@@ -145,7 +146,7 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
 fn is_judged_whole(plan: &Plan, job: &Job) -> bool {
     let merged = job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }));
     let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
-    merged && open && matches!(plan.steps()[..], [ref only] if only.objective().is_some())
+    merged && open && matches!(plan.steps()[..], [ref only] if only.raw.contains_key("objective"))
 }
 
 /// What the last run left, and what became of it.
@@ -162,6 +163,11 @@ fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<e
     });
     if let Some(commit) = merged.or(outcome.and_then(|outcome| outcome.commit.as_deref())) {
         last_run["commit"] = json!(commit);
+    }
+    if let Some(output) =
+        outcome.and_then(|outcome| outcome.last_output.as_ref()).filter(|_| word != Ending::Done.as_str())
+    {
+        last_run["last_output"] = json!(output);
     }
     last_run["receipts"] = json!(receipts);
     Ok(edit::StepChange { last_run: Some(last_run), receipts, ..Default::default() })

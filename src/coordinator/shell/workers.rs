@@ -17,6 +17,7 @@ use crate::base::{Result, env, files, lock};
 use crate::coordinator::input::{How, RunIs};
 use crate::coordinator::state::Job;
 use crate::exec;
+use crate::foreman;
 use crate::hub::{Hub, paths};
 use crate::model::outcome::{Outcome, Verdict};
 
@@ -61,6 +62,11 @@ impl Workers {
             RunIs::Gone => {}
         }
         files::remove(&hub.local(&paths::stop(run)))?;
+        if let Some(answer) = &job.answer
+            && !foreman::tell(hub, &job.known_as(), answer)?
+        {
+            tracing::warn!("{run}: the agent that asked is not known any more; it is called anew");
+        }
         let order = job.order.as_deref().context("a job has its order before it runs")?;
         let root = hub.root.display().to_string();
         let arguments = ["--root", &root, "foreman", "run", order, "--execute", "--unattended", "--run", run];

@@ -113,8 +113,13 @@ impl Yard {
     }
 
     fn finish(&self) -> String {
+        self.finish_with(0)
+    }
+
+    /// 1: a job ended blocked.
+    fn finish_with(&self, code: i32) -> String {
         let ran = self.world.run(&["coordinator", "run", "--until-idle"]);
-        assert_eq!(ran.code, 0, "{}\n{:#}", ran.stderr, self.status());
+        assert_eq!(ran.code, code, "{}\n{:#}", ran.stderr, self.status());
         ran.stderr
     }
 

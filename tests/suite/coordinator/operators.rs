@@ -55,7 +55,7 @@ fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
     let mut worker = yard.world.teof(&["coordinator", "reset-breaker"]);
     assert_eq!(worker.env("TEOF_RUN", "r").output().unwrap().status.code(), Some(6), "a worker may not reset it");
     yard.world.ok(&["coordinator", "reset-breaker"]);
-    yard.finish();
+    yard.finish_with(1);
     assert_eq!(yard.ran().len(), 4);
 }
 
@@ -148,7 +148,7 @@ fn blocked_work_is_open_again_when_a_person_asks_for_it_by_name() {
     let mended = yard.world.folder().join("mended");
     let work = format!("test -e '{}' || echo x > teof.toml; {}", mended.display(), yard.work("a"));
     yard.plan("a", &[&work]);
-    yard.finish();
+    yard.finish_with(1);
     assert_eq!(yard.step("2026-01-05-a", "S1")["status"], "blocked");
     let submit = ["coordinator", "submit", "2026-01-05-a/S1"];
     let worker = yard.world.teof(&submit).env("TEOF_RUN", "r").output().unwrap();
@@ -160,7 +160,7 @@ fn blocked_work_is_open_again_when_a_person_asks_for_it_by_name() {
 
     // An item is blocked with the step of its plan.
     yard.plan("b", &["echo x > teof.toml"]);
-    yard.finish();
+    yard.finish_with(1);
     assert_eq!(yard.step("2026-01-05-b", "S1")["status"], "blocked");
     let item = r#"{"id": "I-1", "title": "t", "status": "blocked", "plan_suggestion": "2026-01-05-b"}"#;
     let items = format!(r#"{{"version": 1, "owner": "m", "items": [{item}]}}"#);
@@ -203,7 +203,7 @@ fn a_step_that_cannot_be_set_leaves_no_claim_behind() {
     let step = step.replacen("\"in_progress\"", "\"done\"", 1);
     yard.world.write(&path, &format!("{before}\"steps\"{step}"));
     yard.open();
-    assert!(coordinator.wait().unwrap().success());
+    assert_eq!(coordinator.wait().unwrap().code(), Some(1), "its job is blocked");
     yard.nothing_is_left_over();
     assert_eq!(yard.step(&plan, "S1")["status"], "done", "there is no way back");
     let report = yard.world.lines("_bus/messages/manager-report.jsonl");
@@ -223,7 +223,7 @@ fn a_hold_keeps_a_finished_task_until_it_is_lifted() {
     };
     say("hold");
     yard.open();
-    assert!(coordinator.wait().unwrap().success(), "held work does not keep it from ending");
+    assert_eq!(coordinator.wait().unwrap().code(), Some(5), "held work does not keep it from ending");
     assert_eq!(yard.step(&plan, "S1")["status"], "in_progress");
     say("lift");
     yard.finish();

@@ -78,7 +78,7 @@ fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
     );
     let flaky = yard.plan("flaky", &[&flaky]);
     let large = yard.plan("large", &[&format!("{}; seq 100 > large.txt", yard.work("large")), "true"]);
-    yard.finish();
+    yard.finish_with(1);
     assert_eq!(yard.step(&flaky, "S1")["status"], "done");
     assert_eq!(yard.ran().iter().filter(|name| *name == "flaky").count(), 2);
     let step = yard.step(&large, "S1");
@@ -94,7 +94,7 @@ fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
 fn a_target_branch_that_is_gone_blocks_the_job_with_its_name() {
     let yard = Yard::with("[git]\ntarget = \"gone\"\n");
     let plan = yard.plan("a", &[&yard.work("a")]);
-    yard.finish();
+    yard.finish_with(1);
     let step = yard.step(&plan, "S1");
     assert_eq!(step["status"], "blocked", "{step}");
     assert!(step["last_run"]["reason"].as_str().unwrap().contains("target branch gone"), "{step}");

@@ -449,6 +449,8 @@ impl World {
             session: None,
             suspended: None,
             needs_person: false,
+            last_output: None,
+            question: None,
             receipts: Vec::new(),
             started_at: self.stamp(),
             finished_at: self.stamp(),

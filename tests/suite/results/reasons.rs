@@ -1,0 +1,88 @@
+//! A blocked job says why, wherever a person looks; one whose agent asks something waits for the answer.
+
+use super::*;
+
+#[test]
+fn what_a_failing_set_up_printed_is_shown_wherever_its_job_is() {
+    let site = Site::appending("[worktrees]\nsetup = [\"echo 'E: registry says 403' >&2; exit 3\"]");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1, "a blocked job shows in the exit code");
+    assert_eq!(site.coder.calls(), 0);
+    for (view, said) in site.views(&task) {
+        let own_line = view == "bus status" && said.contains("said last: E: registry")
+            || said.lines().any(|line| line.contains("registry says 403") && !line.contains("exit 3: exit"));
+        assert!(own_line, "{view}: {said}");
+    }
+    let file = site.job(&task)["last"]["output"]["file"].as_str().unwrap().to_owned();
+    assert!(fs::read_to_string(&file).unwrap().contains("registry says 403"));
+    assert!(site.world.ok(&["coordinator", "logs", &task]).contains(&file), "where all of it lies");
+}
+
+#[test]
+fn what_an_agent_printed_before_it_fell_over_is_shown_without_secrets() {
+    let site = Site::new("", "echo 'panic: password = \"q7Rk2Zp9Xw4Tn8Vb3Lm1\" is wrong for db' >&2; exit 1");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1);
+    for (view, said) in site.views(&task).into_iter().filter(|(view, _)| *view != "bus status") {
+        assert!(said.contains("is wrong for db") && !said.contains("q7Rk2Zp9"), "{view}: {said}");
+    }
+}
+
+#[test]
+fn a_test_that_fails_in_every_pass_shows_what_it_printed() {
+    let site = Site::appending("[guard]\ntests = [\"echo expected 3, got 2; exit 1\"]");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1);
+    for (view, said) in site.views(&task).into_iter().filter(|(view, _)| *view != "logs") {
+        assert!(said.contains("expected 3, got 2"), "{view}: {said}");
+    }
+}
+
+#[test]
+fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
+    let site = Site::appending("");
+    let question = "I looked at it.\n\nShould the amounts be rounded up or down?";
+    site.coder.on(1, &format!("answer '{question}'"));
+    let task = site.submit("Round the amounts");
+    let ran = site.run();
+    assert_eq!(ran.code, 5, "something waits for a person: {}", ran.stderr);
+    assert_eq!(site.coder.calls(), 1, "it is not asked again in vain");
+    for (view, said) in site.views(&task) {
+        assert!(said.contains("rounded up or down?"), "{view}: {said}");
+    }
+    let status = site.world.ok(&["coordinator", "status"]);
+    assert!(status.contains("question") && status.contains(&format!("coordinator answer {task}")), "{status}");
+
+    let plan = task.trim_end_matches("-S1");
+    site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
+    site.world.ok(&["coordinator", "answer", plan, "Round up"]);
+    assert!(
+        site.world.refused(&["coordinator", "answer", plan, "Down"])["message"].as_str().unwrap().contains("asked")
+    );
+    assert_eq!(site.run().code, 0);
+    let session = site.coder.args(1).trim().trim_start_matches("--session-id=").to_owned();
+    assert_eq!(site.coder.args(2).trim(), format!("--resume={session}"), "the same session goes on");
+    assert!(site.coder.prompt(2).contains("> The answer: Round up"), "{}", site.coder.prompt(2));
+    let job = site.waiting();
+    site.world.ok(&["review", "approve", &job]);
+    assert_eq!(site.world.read("src/code.txt"), "one\ntwo\n");
+}
+
+#[test]
+fn a_question_beside_finished_work_is_no_reason_to_wait() {
+    let site = Site::appending("");
+    site.coder.on(1, "echo two >> src/code.txt\nanswer 'All done. Shall I write a test as well?'");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    assert_eq!(site.job(&task)["phase"]["is"], "review");
+}
+
+#[test]
+fn a_job_that_waits_for_an_answer_can_be_cancelled() {
+    let site = Site::new("", "answer 'Which one?'");
+    let task = site.submit("Choose one");
+    assert_eq!(site.run().code, 5);
+    site.world.ok(&["coordinator", "cancel", &task]);
+    site.run();
+    assert_eq!(site.job(&task)["phase"]["ending"], "cancelled");
+}
