@@ -34,7 +34,7 @@ use signal_hook::iterator::Signals;
 
 pub use self::holder::{LOCK, frozen, holder};
 use self::holder::{RUNNING, running};
-use self::options::{LONG, rules};
+use self::options::{LONG, read_again, rules};
 pub use self::options::{Options, Preview, preview};
 use self::perform::Hands;
 use self::watch::{Own, Watcher, What};
@@ -243,7 +243,7 @@ impl Shell<'_> {
             }
             Effect::Look { remote } => {
                 let view = match self.unreadable {
-                    true => self.fresh_hub().map(drop),
+                    true => read_again(&self.hub).map(drop),
                     false => Ok(()),
                 };
                 let view = view.and_then(|()| look::look(&self.hub, &self.manager, &self.state, remote));
@@ -372,7 +372,7 @@ impl Shell<'_> {
     }
 
     fn settings_changed(&mut self) {
-        let fresh = self.fresh_hub();
+        let fresh = read_again(&self.hub);
         self.unreadable = fresh.is_err();
         match fresh {
             Ok(hub) => {
@@ -387,13 +387,6 @@ impl Shell<'_> {
             }
             Err(e) => self.report(format!("nothing more starts until the settings can be read: {e:#}")),
         }
-    }
-
-    /// The hub with the settings as they are on disk now.
-    fn fresh_hub(&self) -> Result<Hub> {
-        let hub = Hub::find(Some(&self.hub.root), self.hub.clock)?;
-        hub.settings()?;
-        Ok(hub)
     }
 
     fn read_inbox(&mut self) {

@@ -24,6 +24,16 @@ pub struct Options {
     pub errand: bool,
 }
 
+/// The hub with the settings as they are on disk now.
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
+    let hub = Hub::find(Some(&hub.root), hub.clock)?;
+    hub.settings()?;
+    Ok(hub)
+}
+
 /// The design's numbers, as the settings and the flags have them.
 pub fn rules(settings: &Settings, options: Options) -> Rules {
     let own = &settings.coordinator;
