@@ -42,6 +42,7 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
         denied: rules.denied.clone(),
         protected: rules.protected.clone(),
         copied: rules.copied.clone(),
+        generated: rules.generated.clone(),
     };
     let found = result::check(&subject, &limits)?;
     let committed = found.changes.iter().filter(|change| change.committed);
@@ -51,8 +52,13 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
         removed: change.removed,
     };
     let files: Vec<_> = committed.map(size).collect();
-    let diff =
-        DiffReport { files: found.changes.len(), added: found.added, removed: found.removed, limit: rules.diff_limit };
+    let diff = DiffReport {
+        files: found.changes.len(),
+        added: found.added,
+        removed: found.removed,
+        generated: found.generated,
+        limit: rules.diff_limit,
+    };
     let mut findings = found.findings;
     findings.extend(published(hub, report, before)?);
     (report.diff, report.files) = (Some(diff), files);

@@ -114,6 +114,8 @@ pub struct DiffReport {
     pub files: usize,
     pub added: u64,
     pub removed: u64,
+    /// Changed lines of generated files, which count for no limit and are not in the two above.
+    pub generated: u64,
     pub limit: u64,
 }
 

@@ -54,6 +54,7 @@ pub fn make_ready(
             return Ok(end);
         }
     }
+    ready::remember_filtered(&place)?;
     take_back(hub, report, &place, &copied)?;
     ready::mark_set_up(&place, &digest)?;
     Ok(None)

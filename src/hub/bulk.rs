@@ -91,10 +91,10 @@ impl Walk<'_> {
 
     fn count(&mut self, path: PathBuf, meta: &Metadata) {
         let size = meta.len();
-        if !meta.is_file() || size < COUNTED || self.note.is_copied(&path) || self.is_known(&path, size) {
+        if !meta.is_file() || size < COUNTED || self.note.is_copied(&path) || self.note.is_as_left(&path, meta) {
             return;
         }
-        if self.is_ignored(&path) {
+        if self.is_known(&path, size) || self.is_ignored(&path) {
             return;
         }
         self.total = self.total.saturating_add(size);

@@ -1,19 +1,21 @@
 //! Checkpoints: what a worker's worktree holds, as a commit with trailers that say whose it is.
 //!
 //! Everything is read and written through libgit2 with the git directory named: no hooks, no filter
-//! drivers, no replace objects, and no trust in the worktree's own index or `.git`. Files under a
-//! filter driver (`git-lfs`) that the base has are therefore left as the base has them.
+//! drivers, no replace objects, and no trust in the worktree's own index or `.git`. What becomes of files
+//! under a filter driver (`git-lfs`) stands in [`filtered`].
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{AttrCheckFlags, ConfigLevel, ErrorCode, Index, IndexAddOption, Oid, Repository, Signature, Time, Tree};
+use git2::{
+    ConfigLevel, ErrorCode, Index, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree,
+};
 
 use super::trail::{self, message};
 use super::worktrees::note::Note;
 use super::worktrees::registry;
-use super::{bulk, paths};
+use super::{bulk, filtered, paths};
 use crate::base::{Refusal, Result, Stamp, files};
 
 pub use super::trail::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
@@ -161,7 +163,20 @@ impl Workshop {
         let commit = self.repo.find_commit(tip)?;
         // First the index, without what it says about files: then none is taken for unchanged.
         self.settle(branch, &commit.tree()?);
-        self.repo.checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force().remove_untracked(true)))?;
+        let mut checkout = CheckoutBuilder::new();
+        checkout.force().remove_untracked(true);
+        // What the set-up left of files under a filter stays: written out as git has it, it would be a pointer.
+        if !Note::read(self.repo.path()).filtered.is_empty() {
+            let (changed, nested) = self.changes(tip)?;
+            if changed.is_empty() && nested.is_empty() {
+                return Ok(());
+            }
+            checkout.disable_pathspec_match(true);
+            changed.iter().for_each(|path| {
+                checkout.path(path.as_str());
+            });
+        }
+        self.repo.checkout_tree(commit.as_object(), Some(&mut checkout))?;
         Ok(())
     }
 
@@ -234,21 +249,52 @@ impl Workshop {
         let mut index = Index::new()?;
         index.read_tree(parent)?;
         repo.set_index(&mut index)?;
-        let is_filtered =
-            |path: &Path| matches!(repo.get_attr(path, "filter", AttrCheckFlags::INDEX_ONLY), Ok(Some(_)));
         let note = Note::read(self.repo.path());
         let mut nested = Vec::new();
+        let mut pointers = Vec::new();
         let mut choose = |path: &Path, _: &[u8]| {
             let repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
             if repository {
                 nested.push(path.to_string_lossy().into_owned());
             }
-            let left = parent.get_path(path).is_ok() && is_filtered(path);
-            i32::from(repository || left || note.is_copied(path) || skip(path))
+            let skipped = repository || note.is_copied(path) || skip(path);
+            let filter = if skipped { None } else { filtered::filter_of(&repo, path) };
+            let there = std::fs::symlink_metadata(self.root.join(path)).ok().filter(|meta| meta.is_file());
+            if let (Some(filter), Some(meta)) = (&filter, there)
+                && filter == "lfs"
+                && !note.is_as_left(path, &meta)
+            {
+                pointers.push((path.to_owned(), meta));
+            }
+            i32::from(skipped || filter.is_some())
         };
         index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
+        for (path, meta) in pointers {
+            let pointer = filtered::store(repo.commondir(), &self.root.join(&path))?;
+            index.add(&entry(&repo, &path, &meta, &pointer)?)?;
+        }
         Ok((index.write_tree_to(&repo)?, nested))
     }
+}
+
+/// A file's entry in an index, with content that is not the file's own.
+fn entry(repo: &Repository, path: &Path, meta: &std::fs::Metadata, content: &[u8]) -> Result<IndexEntry> {
+    let time = IndexTime::new(0, 0);
+    let executable = std::os::unix::fs::MetadataExt::mode(meta) & 0o100 != 0;
+    Ok(IndexEntry {
+        ctime: time,
+        mtime: time,
+        dev: 0,
+        ino: 0,
+        mode: if executable { 0o100_755 } else { 0o100_644 },
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id: repo.blob(content)?,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_os_str().as_encoded_bytes().to_vec(),
+    })
 }
 
 #[cfg(test)]

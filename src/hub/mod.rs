@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod bounded_process;
 pub mod bulk;
 pub mod checkpoint;
+mod filtered;
 pub mod git;
 pub mod git_programs;
 pub mod kept;

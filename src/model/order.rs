@@ -116,6 +116,9 @@ pub struct Guardrails {
     /// Globs whose change needs a person.
     #[serde(default)]
     pub protected: Vec<String>,
+    /// Globs of files that count for no diff limit: tools write them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generated: Vec<String>,
     /// Files that were copied into the worktree and may not leave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copied: Vec<String>,

@@ -92,6 +92,7 @@ impl<'h> Scratch<'h> {
     fn take_back(&self, place: &Place, say: &dyn Fn(&str)) -> Result<()> {
         // A commit of the set-up's would be on no branch, and stay what is checked out.
         place.workshop()?.repo().set_head_detached(self.commit)?;
+        ready::remember_filtered(place)?;
         let changed = ready::take_back(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
         if let Some(first) = changed.first() {
             let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };

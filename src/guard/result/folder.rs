@@ -16,10 +16,12 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Odb, Oid, Repository};
 
 use super::Subject;
+use super::attributes::Attributes;
 use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
 use crate::hub::paths::OWNED;
+use crate::hub::worktrees;
 use crate::hub::worktrees::note::Note;
 
 /// What was left.
@@ -43,6 +45,7 @@ pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findin
         odb: &odb,
         index: index_of(&subject.git_dir.join("index")),
         ignore: Ignore::new(subject)?,
+        attributes: Attributes::of(subject.common_dir, tip)?,
         note: Note::read(subject.git_dir),
         missing: committed.clone(),
         committed,
@@ -96,6 +99,7 @@ struct Walk<'a> {
     odb: &'a Odb<'a>,
     index: BTreeMap<Vec<u8>, Indexed>,
     ignore: Ignore,
+    attributes: Attributes,
     /// Says which files were copied in.
     note: Note,
     committed: BTreeMap<Vec<u8>, Entry>,
@@ -180,9 +184,31 @@ impl Walk<'_> {
         {
             return Ok(());
         }
+        if self.is_filters_doing(path, meta, was)? {
+            self.left.ignored += 1;
+            return Ok(());
+        }
         let change = self.compared(path, was, Some((mode, meta)))?;
         self.left.changes.push(change);
         Ok(())
+    }
+
+    /// Whether a content filter makes the difference: the set-up left the file so, or it is what the commit's
+    /// pointer of git-lfs stands for. No filter is run; what another one made of a file cannot be told.
+    fn is_filters_doing(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<bool> {
+        let relative = Path::new(OsStr::from_bytes(path));
+        if self.note.is_as_left(relative, meta) {
+            return Ok(true);
+        }
+        let Some(filter) = self.attributes.filter(relative) else { return Ok(false) };
+        if filter != "lfs" {
+            let message = format!("the git filter {filter:?} stands before this file; it is not part of the result");
+            let hint = "a person looks at it in the worktree, and commits it with the filter if it belongs to the work";
+            self.find(Finding::medium("folder.filtered", lossy(path), message).hint(hint));
+            return Ok(true);
+        }
+        let pointer = worktrees::pointer(&self.full(path))?;
+        Ok(was.map(|(_, id)| id) == Some(Oid::hash_object(ObjectType::Blob, &pointer)?))
     }
 
     fn index_says_unchanged(&self, path: &[u8], meta: &Metadata, id: Oid) -> bool {

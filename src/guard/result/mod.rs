@@ -6,6 +6,7 @@
 //! and blobs are read from the object store and compared here. Then the folder is looked at for what
 //! was left beside the commit. Nothing of the worktree is executed, followed or waited for.
 
+mod attributes;
 pub mod changes;
 pub mod dotgit;
 mod folder;
@@ -51,6 +52,8 @@ pub struct Limits {
     pub protected: Vec<String>,
     /// Files that were copied into the worktree (`.env`) and may not leave it.
     pub copied: Vec<String>,
+    /// Globs of files that tools write: they count for no limit.
+    pub generated: Vec<String>,
 }
 
 /// What was found.
@@ -60,8 +63,11 @@ pub struct Report {
     pub tip: String,
     /// Sorted by path; first what is in the commit, then what was left beside it.
     pub changes: Vec<Change>,
+    /// Lines of what people or agents wrote.
     pub added: u64,
     pub removed: u64,
+    /// Changed lines of generated files.
+    pub generated: u64,
     /// Files and folders that git ignores and that were not looked into.
     pub ignored: u64,
     pub findings: Vec<Finding>,
@@ -105,10 +111,13 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     let left = folder::left_beside(&repo, tip, subject, &mut findings)?;
     changes.extend(left.changes);
     findings.extend(rules::check(&changes, limits));
-    let added = changes.iter().fold(0, |sum: u64, change| sum.saturating_add(change.added));
-    let removed = changes.iter().fold(0, |sum: u64, change| sum.saturating_add(change.removed));
-    findings.extend(rules::too_large(&changes, added.saturating_add(removed), limits.diff_lines));
-    Ok(Report { tip: tip.to_string(), changes, added, removed, ignored: left.ignored, findings })
+    let is_generated = attributes::Generated::new(subject.common_dir, base, &limits.generated)?;
+    let (generated, written): (Vec<_>, Vec<_>) = changes.iter().partition(|change| is_generated.covers(&change.path));
+    let sum = |list: &[&Change], of: fn(&Change) -> u64| list.iter().fold(0, |sum: u64, c| sum.saturating_add(of(c)));
+    let (added, removed) = (sum(&written, |change| change.added), sum(&written, |change| change.removed));
+    let generated = sum(&generated, |change| change.added.saturating_add(change.removed));
+    findings.extend(rules::too_large(&written, added.saturating_add(removed), limits.diff_lines));
+    Ok(Report { tip: tip.to_string(), changes, added, removed, generated, ignored: left.ignored, findings })
 }
 
 /// Whether the worker moved `target` to what it made, or away from `before`; `git_dir` is the worktree's own.

@@ -148,7 +148,7 @@ fn secret_rules(change: &Change) -> Vec<Finding> {
 }
 
 /// A finding when the whole is larger than `limit`, with the largest files.
-pub fn too_large(changes: &[Change], size: u64, limit: u64) -> Option<Finding> {
+pub fn too_large(changes: &[&Change], size: u64, limit: u64) -> Option<Finding> {
     if size <= limit {
         return None;
     }
@@ -157,7 +157,10 @@ pub fn too_large(changes: &[Change], size: u64, limit: u64) -> Option<Finding> {
     let shown: Vec<_> =
         largest.iter().take(3).map(|(lines, path)| format!("{} {lines}", text::clip(path, 60))).collect();
     let message = format!("{size} changed lines, {limit} are allowed (largest: {})", shown.join(", "));
-    Some(Finding::high("diff.too_large", "", message).hint("split the step, or raise the diff limit for it"))
+    Some(
+        Finding::high("diff.too_large", "", message)
+            .hint("split the step, or raise the diff limit for it; files that tools write: [guard] generated"),
+    )
 }
 
 /// Whether some part of the path is a name that a file system may take for `.git`.

@@ -61,6 +61,7 @@ impl Settings {
             allowed: self.guard.allowed.clone(),
             denied,
             protected: self.guard.protected.clone(),
+            generated: self.guard.generated.clone(),
             copied: self.worktrees.copy.clone(),
             no_output: self.worker.no_output,
             no_event: self.worker.no_event,

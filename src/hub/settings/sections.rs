@@ -148,6 +148,8 @@ pub struct Guard {
     pub denied: Vec<String>,
     /// Globs whose change needs a person, besides the built-in ones.
     pub protected: Vec<String>,
+    /// Globs of files that tools write: they count for no diff limit. So do files that the base marks `linguist-generated`.
+    pub generated: Vec<String>,
     /// The largest receipt that is collected, in bytes.
     pub receipt_max_bytes: u64,
     /// The most receipts that one run may leave.
@@ -162,6 +164,30 @@ pub struct Commands {
     /// What a step runs that names no commands of its own; empty means that such a step is not eligible.
     pub default: Vec<String>,
 }
+
+/// What package managers write, and nobody reads line by line.
+const LOCK_FILES: [&str; 20] = [
+    "Cargo.lock",
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+    "deno.lock",
+    "composer.lock",
+    "Gemfile.lock",
+    "poetry.lock",
+    "Pipfile.lock",
+    "pdm.lock",
+    "uv.lock",
+    "go.sum",
+    "flake.lock",
+    "mix.lock",
+    "pubspec.lock",
+    "Package.resolved",
+    "gradle.lockfile",
+];
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
@@ -257,6 +283,7 @@ impl Default for Guard {
             allowed: Vec::new(),
             denied: Vec::new(),
             protected: Vec::new(),
+            generated: LOCK_FILES.map(str::to_owned).to_vec(),
             receipt_max_bytes: MIB,
             receipt_max_files: 64,
         }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
+pub use super::filtered::pointer;
 pub use prepare::prepare;
 pub use registry::{folders_of, root_of};
 pub use seen::{Seen, Whose, seen};

@@ -14,7 +14,7 @@ use git2::Repository;
 use super::Place;
 use super::note::Note;
 use crate::base::{Refusal, Result, files};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, filtered, paths};
 
 /// How many files may be copied, and how many bytes one of them may have.
 const MOST: usize = 100;
@@ -102,6 +102,14 @@ fn put(from: &fs::File, to: &Path) -> Result<()> {
         file.set_permissions(Permissions::from_mode(mode))
     };
     written().map_err(|e| files::io_refusal(e, "copy", to))
+}
+
+/// Remembers how the set-up left files under a content filter, such as those of git-lfs: nobody's work.
+///
+/// # Errors
+/// When the note beside the worktree cannot be written.
+pub fn remember_filtered(place: &Place) -> Result<()> {
+    filtered::remember(&place.git_dir, &place.root, place.tip())
 }
 
 /// Brings what git knows of the worktree, and what it does not ignore, back to the job's last
