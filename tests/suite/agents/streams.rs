@@ -327,6 +327,22 @@ proptest! {
 }
 
 #[test]
+fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
+    let began = concat!(r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#, "\n");
+    let spoke =
+        concat!(r#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"x"}]}}"#, "\n");
+    let hung = Exit::TimedOut("it printed nothing for too long".to_owned());
+    for (stream, wanted) in [(began.to_owned(), true), (format!("{began}{spoke}"), false)] {
+        let done = conclude(Format::Claude, stream.as_bytes(), 4096, None, &hung, "", now());
+        assert_eq!(done.worked, !wanted);
+        assert!(matches!(done.verdict, Verdict::NoResult { outage, .. } if outage == wanted), "{:?}", done.verdict);
+    }
+    let aider = "Aider v0.86\nlitellm.InternalServerError: the service is overloaded\n";
+    let done = conclude(Format::Text, aider.as_bytes(), 4096, None, &Exit::Code(0), "", now());
+    assert!(matches!(done.verdict, Verdict::Failed { kind: teof::agents::Kind::Service, .. }), "{:?}", done.verdict);
+}
+
+#[test]
 fn help_that_follows_a_wrong_argument_is_no_outage() {
     let help =
         "Invalid --session-id: \"x\".\nUsage: qwen [options]\n  --proxy  network connection\n  -h, --help  Show help\n";

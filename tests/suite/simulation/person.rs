@@ -125,6 +125,18 @@ impl History {
         for job in state.live_jobs().filter(|job| before.job(&job.id).is_none()) {
             assert!(!asleep(&job.task), "{} is chosen while its agent is suspended", job.task);
         }
+        if state.totals.chosen > before.totals.chosen {
+            let seen = state.life.seen.as_ref().expect("nothing is chosen unseen");
+            let ready = |job: &&Job| match job.phase {
+                Phase::Held => true,
+                Phase::Waiting { until } => until.unix() <= now,
+                _ => false,
+            };
+            let awake = |job: &Job| state.asleep(&job.work.agents, self.world.stamp()).is_none();
+            let may = |job: &&Job| !seen.holds.contains(&job.task) && awake(job);
+            let waits = state.live_jobs().filter(ready).find(may);
+            assert_eq!(waits.map(|job| &job.task), None, "started work goes on before anything new is chosen");
+        }
         if self.errand {
             let begins = |effect: &&Effect| matches!(effect, Effect::Do { action, .. } if action.is_no_errand());
             assert_eq!(effects.iter().find(begins), None, "an errand begins nothing");
