@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{App, findings};
 use crate::base::{Exit, Result};
 use crate::guard::claim::check_inherited_epoch;
+use crate::guard::secrets;
 use crate::hub::Act;
 use crate::receipts::{entry, ledger, verify};
 use crate::seats;
@@ -59,6 +60,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let agent = seats::resolve(hub, args.agent.as_deref())?;
     // Hashing may take long: not under the lock.
     let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
+    hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;
     entry::check(hub, &hashed, &agent)?;
     let mut writer = hub.lock("receipts add")?;
     check_inherited_epoch(hub)?;

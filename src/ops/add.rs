@@ -7,6 +7,7 @@ use super::frame::{self, Answer, Call};
 use crate::base::Result;
 use crate::bus::{check_length, check_text, claims, events};
 use crate::guard::claim::Author;
+use crate::guard::secrets;
 use crate::hub::{self, Hub};
 use crate::model::backlog::NewItem;
 use crate::model::event::Event;
@@ -20,6 +21,8 @@ pub fn add(hub: &Hub, author: &Author, item: &NewItem, repeat: Option<&hub::Requ
     claims::check_task(&item.id)?;
     check_text("title", &item.title)?;
     check_length("notes", item.notes.as_deref().unwrap_or_default())?;
+    secrets::check_text("title", &item.title)?;
+    secrets::check_text("notes", item.notes.as_deref().unwrap_or_default())?;
     let item = NewItem { plan: item.plan.as_deref().map(plan_id).transpose()?, ..item.clone() };
     let call = Call { command: "task add", author, task: &item.id, bound: false, request: repeat };
     frame::perform(hub, &call, |writer, act| {

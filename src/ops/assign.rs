@@ -11,6 +11,7 @@ use super::{exclusive, mirror, tasks};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
+use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::assignment::Assignment;
 use crate::model::event::Event;
@@ -146,6 +147,7 @@ fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) 
     let own = old.filter(|old| old.engineer() == Some(engineer));
     if let Some(note) = &request.note {
         crate::bus::check_text("note", note)?;
+        secrets::check_text("note", note)?;
     }
     Ok(Assignment {
         task_id: claims::check_task(&request.task)?.to_owned(),

@@ -11,6 +11,7 @@ use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
 use crate::bus::{activity, claims, events, holds};
 use crate::guard::claim::Author;
+use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::backlog::ItemStatus;
 use crate::model::claim::{Claim, ClaimStatus, default_branch};
@@ -204,6 +205,7 @@ pub(super) fn wish(request: &Request) -> Result<Wish> {
     let task = claims::check_task(&request.task)?.to_owned();
     if let Notes::Set(notes) = &request.notes {
         crate::bus::check_length("notes", notes)?;
+        secrets::check_text("notes", notes)?;
     }
     let branch = match &request.branch {
         Some(branch) => Some(check_branch(branch)?.to_owned()),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::base::{Refusal, Result, names};
 use crate::bus::{assignments, claims, events, holds, messages};
 use crate::guard::claim::{self, Author};
+use crate::guard::secrets;
 use crate::hub::kept::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
 use crate::model::claim::ClaimFile;
@@ -83,6 +84,13 @@ impl Post {
             .then(|| format!("nobody here is called {name} (those who are: teof agent list); the message waits")))
     }
 
+    fn noun(&self) -> &'static str {
+        match &self.entry {
+            Entry::Event(_) => "event",
+            Entry::Message { .. } => "message",
+        }
+    }
+
     fn receipts(&self) -> &[String] {
         match &self.entry {
             Entry::Event(event) => &event.receipts,
@@ -116,6 +124,9 @@ impl Post {
 pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Option<&Request>) -> Result<Done> {
     if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
         return Ok(repeated(answer));
+    }
+    for post in posts {
+        secrets::check_json(post.noun(), &json!(post.entry)).map_err(|e| place(e, post))?;
     }
     check_receipts(hub, posts)?;
     let mut stale = None;

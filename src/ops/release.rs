@@ -6,6 +6,7 @@ use crate::base::{Refusal, Result};
 use crate::bus::claim_rules::{self, Notes};
 use crate::bus::{claims, events, holds};
 use crate::guard::claim::{Author, refuse};
+use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer};
 use crate::model::claim::ClaimStatus;
 
@@ -44,6 +45,7 @@ pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Resul
     let notes = Notes::from_flags(request.notes.clone(), false);
     if let Notes::Set(notes) = &notes {
         crate::bus::check_length("notes", notes)?;
+        secrets::check_text("notes", notes)?;
     }
     let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
     let old = found.claim(hub)?;

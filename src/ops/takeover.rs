@@ -7,6 +7,7 @@ use crate::base::Result;
 use crate::bus::claim_rules;
 use crate::bus::{claims, events, holds, messages};
 use crate::guard::claim::Author;
+use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer};
 use crate::model::claim::Claim;
 use crate::model::message::Message;
@@ -24,6 +25,7 @@ pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Opti
 /// Puts a takeover into an act; asks nothing about sessions.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reason: &str) -> Result<Done> {
     crate::bus::check_text("reason", reason)?;
+    secrets::check_text("reason", reason)?;
     let hub = writer.hub();
     let wish = claim::wish(request)?;
     let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
@@ -56,6 +58,7 @@ pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Optio
 /// Puts a pause into an act; asks nothing about sessions.
 pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &str, reason: &str) -> Result<Done> {
     crate::bus::check_text("reason", reason)?;
+    secrets::check_text("reason", reason)?;
     let hub = writer.hub();
     let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
     let old = found.claim(hub)?;

@@ -121,3 +121,40 @@ fn files_that_teof_rewrites_are_no_receipts() {
     world.ok(&["session-boot", "--no-sync"]);
     world.ok(&["receipts", "verify"]);
 }
+
+#[test]
+fn a_text_or_file_with_a_secret_does_not_enter_the_record() {
+    let world = world();
+    let token = ["dop_v1_", "8f14e45fceea167a5a36dedd4bea2543", "8f14e45fceea167a5a36dedd4bea2543"].concat();
+    let secret = format!("log in with {token} first");
+    let before = world.git(&["status", "--porcelain", "-uall"]);
+    let texts: [&[&str]; 10] = [
+        &["bus", "event", "--event", "observation", "--summary", &secret],
+        &["bus", "event", "--event", "observation", "--summary", "s", "--extra", &format!("k={secret}")],
+        &["bus", "message", "--task", "manager-report", "--type", "note", "--summary", "s", "--note", &secret],
+        &["bus", "claim", "T1", "--allow-unassigned", "--notes", &secret],
+        &["task", "add", "T1", "--title", &secret],
+        &["task", "assign", "T1", "--engineer", SEAT, "--note", &secret],
+        &["plan", "step", "set", PLAN, "S1", "--note", &secret],
+        &["plan", "step", "add", PLAN, "--title", "t", "--command", &secret],
+        &["plan", "new", "n", "--summary", &secret, "--priority", "1", "--impact-score", "1", "--allow-unclaimed"],
+        &["coordinator", "submit", "--objective", &secret],
+    ];
+    for args in texts {
+        let error = world.refused(args);
+        assert_eq!(error["code"], "text.secret", "{args:?}: {error}");
+        assert!(!error.to_string().contains(&token), "the secret is not repeated: {error}");
+    }
+    assert_eq!(world.git(&["status", "--porcelain", "-uall"]), before, "nothing was written");
+    world.write("_report/agent/codex-1/out.txt", &format!("ok\n{secret}\n"));
+    for args in [
+        &["receipts", "add", "_report/agent/codex-1/out.txt"][..],
+        &["plan", "attach", PLAN, "S1", "--file", "_report/agent/codex-1/out.txt"],
+    ] {
+        let error = world.refused(args);
+        assert_eq!((error["code"].as_str(), error["line"].as_u64()), (Some("receipt.secret"), Some(2)), "{error}");
+    }
+    // Another tool's line is found afterwards.
+    world.write("_bus/messages/x.jsonl", &format!("{{\"summary\": \"{secret}\"}}\n"));
+    assert!(world.run(&["scan", "--json"]).expect(1).stdout.contains("secret.in_record"));
+}

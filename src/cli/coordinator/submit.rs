@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::store;
-use crate::guard::trust;
+use crate::guard::{secrets, trust};
 use crate::hub::{Act, Hub};
 use crate::ops::reopen;
 use crate::plans;
@@ -66,6 +66,12 @@ enum Wanted {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let wanted = wanted(hub, &args)?;
+    for wanted in &wanted {
+        if let Wanted::Objective(objective) = wanted {
+            secrets::check_text("objective", objective)?;
+        }
+    }
+    secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
     let waiting = store::load(hub)?.submissions.len();
     let most = hub.settings()?.coordinator.queue;
     if waiting + wanted.len() > most {

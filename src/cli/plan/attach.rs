@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::secrets;
 use crate::hub::kept::{self, Need};
 use crate::ops::consent::OPERATOR;
 use crate::ops::plan_edit::{self, Edit, Editor};
@@ -42,6 +43,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let (receipt, sha256) = entry::hashed(hub, &args.file)?;
     let mut found = evidence::look(&hub.root, &receipt, &super::tracked(hub)?);
     let entered = found == Evidence::Untracked && entry::is_place(&receipt);
+    secrets::check_file(hub, &receipt)?;
     let editor = super::editor(app, &args.author)?;
     let agent = match (&editor, entered) {
         (_, false) => None,

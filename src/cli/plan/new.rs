@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, files};
 use crate::bus::claims;
 use crate::cli::App;
+use crate::guard::secrets;
 use crate::hub::{Act, Hub};
 use crate::model::plan::SUFFIX;
 use crate::model::priority::Priority;
@@ -78,6 +79,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Some(actor) => actor,
         None => seats::resolve(hub, None).or_else(|_| app.person())?,
     };
+    secrets::check_json("plan", &json!([args.name, args.summary, args.checkpoint, args.impact_ref, args.steps]))?;
     let new = NewPlan {
         name: args.name,
         summary: args.summary,

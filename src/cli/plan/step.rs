@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result, files};
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::kept::{self, Need};
 use crate::model::plan::Status;
@@ -104,6 +105,7 @@ impl Work {
             }
             fields.insert(field.into(), json!(values));
         }
+        secrets::check_json("step", &json!(fields))?;
         self.expect.iter().try_for_each(|path| files::within("/".as_ref(), path).map(drop))?;
         let expected: Vec<_> = self.expect.iter().map(|path| (path.as_str(), Need::There)).collect();
         kept::check(hub, &expected)?;
@@ -125,6 +127,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let fields = args.work.fields(hub)?;
+    secrets::check_json("step", &json!([args.title, args.note]))?;
     let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
     let mut id = String::new();
     let remarks = plan_edit::perform(hub, &super::editor(app, &args.author)?, edit, |writer, act| {
@@ -141,6 +144,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
 fn set(args: Set, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let fields = args.work.fields(hub)?;
+    secrets::check_json("note", &json!(args.note))?;
     if args.status.is_none() && args.note.is_none() && fields.is_empty() {
         return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, --command…").into());
     }

@@ -102,7 +102,7 @@ fn is_code_or_path(value: &[u8]) -> bool {
 }
 
 /// Shannon entropy of the bytes, in bits each.
-fn entropy(bytes: &[u8]) -> f64 {
+pub(super) fn entropy(bytes: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
     for &byte in bytes {
         counts[usize::from(byte)] += 1;

@@ -1,17 +1,22 @@
 //! Secrets in text: finding them, and taking them out.
 //!
-//! Knows the shapes of common keys and tokens, and assignments of random-looking values to names such
-//! as `password`. Works on any bytes, of any length, in time linear in the length. What is found is
-//! never repeated in a message: a hit carries its kind and place, not its text.
+//! Knows the shapes of common keys and tokens, assignments of random-looking values to names such as
+//! `password`, and the rules of gitleaks. Works on any bytes, of any length, in time linear in the length. What
+//! is found is never repeated in a message: a hit carries its kind and place, not its text.
 //!
 //! This catches accidents. A secret that somebody means to hide (split, encoded, renamed) passes.
 
 mod assignment;
+mod rules;
 mod shapes;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::Value;
+
+use crate::base::{Refusal, Result, files, text};
+use crate::hub::Hub;
 
 /// A secret in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +33,91 @@ pub struct Hit {
 
 /// Every secret in `bytes`, in order, none overlapping another.
 pub fn scan(bytes: &[u8]) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    let mut scanner = shapes::Scanner::new(bytes);
-    let mut line = 1;
-    let mut at = 0;
-    while at < bytes.len() {
-        if let Some((kind, span)) = scanner.secret_at(at) {
-            // A secret may begin before the byte that gave it away, never inside the one before.
-            let first = line + newlines(&bytes[at..span.start.max(at)]) - newlines(&bytes[span.start.min(at)..at]);
-            line = first + newlines(&bytes[span.clone()]);
-            at = span.end;
-            hits.push(Hit { kind, start: span.start, end: span.end, line: first });
-        } else {
-            line += u64::from(bytes[at] == b'\n');
-            at += 1;
+    let mut spans = shaped(bytes);
+    spans.extend(rules::find(bytes));
+    // Of two that overlap the first names it; a stable sort puts our own shapes before the rules.
+    spans.sort_by_key(|(_, span)| span.start);
+    let mut hits: Vec<Hit> = Vec::new();
+    let (mut line, mut counted) = (1, 0);
+    for (kind, span) in spans {
+        match hits.last_mut().filter(|last| span.start < last.end) {
+            Some(last) => last.end = last.end.max(span.end),
+            None => {
+                line += newlines(&bytes[counted..span.start]);
+                counted = span.start;
+                hits.push(Hit { kind, start: span.start, end: span.end, line });
+            }
         }
     }
     hits
+}
+
+/// What gives itself away by its shape, in order.
+fn shaped(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
+    let mut found = Vec::new();
+    let mut scanner = shapes::Scanner::new(bytes);
+    let mut at = 0;
+    while at < bytes.len() {
+        match scanner.secret_at(at) {
+            Some((kind, span)) => {
+                at = span.end;
+                found.push((kind, span));
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+/// Refuses a text that holds a secret: the record is for everybody to read, and nothing is taken out of it again.
+/// Refused, not redacted: what was asked for is written, or nothing is.
+///
+/// # Errors
+/// `text.secret`.
+pub fn check_text(what: &str, text: &str) -> Result<()> {
+    let Some(hit) = scan(text.as_bytes()).into_iter().next() else { return Ok(()) };
+    Err(Refusal::guard("text.secret", format!("the {what} holds what looks like a secret ({})", hit.kind))
+        .because("the record is committed, for everybody to read")
+        .next("say it without the secret; if it is one, make it invalid where it was issued")
+        .with("line", hit.line)
+        .with("kind", hit.kind)
+        .into())
+}
+
+/// Larger files are not looked through, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Refuses a file of the hub that holds a secret, before it becomes evidence.
+///
+/// # Errors
+/// `receipt.secret`; a path that leaves the hub, a file that cannot be read.
+pub fn check_file(hub: &Hub, path: &str) -> Result<()> {
+    let file = files::open_regular(&hub.path(path)?)?;
+    if file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|meta| meta.len() > MAX_FILE)) {
+        return Ok(());
+    }
+    let bytes = files::read(&hub.path(path)?, MAX_FILE)?.unwrap_or_default();
+    let Some(hit) = scan(&bytes).into_iter().next() else { return Ok(()) };
+    let shown = text::safe(path);
+    Err(Refusal::guard("receipt.secret", format!("line {} of {shown} looks like a secret ({})", hit.line, hit.kind))
+        .because("evidence is committed, for everybody to read")
+        .next("make it invalid where it was issued, and enter a copy without it")
+        .with("line", hit.line)
+        .with("kind", hit.kind)
+        .into())
+}
+
+/// [`check_text`], for every text in a document.
+///
+/// # Errors
+/// `text.secret`.
+pub fn check_json(what: &str, value: &Value) -> Result<()> {
+    match value {
+        Value::String(text) => check_text(what, text),
+        Value::Array(items) => items.iter().try_for_each(|item| check_json(what, item)),
+        Value::Object(map) => map.values().try_for_each(|value| check_json(what, value)),
+        _ => Ok(()),
+    }
 }
 
 /// How what stands for a secret begins.

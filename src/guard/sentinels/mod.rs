@@ -52,7 +52,7 @@ fn look(hub: &Hub) -> Result<Vec<Finding>> {
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);
     findings.extend(commitments::open(&tree));
-    findings.extend(secrets::in_receipts(&hub.root));
+    findings.extend(secrets::in_record(&hub.root));
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
     findings.sort_by(|a, b| (rank(a), &a.path, a.line, &a.code).cmp(&(rank(b), &b.path, b.line, &b.code)));
     Ok(findings)

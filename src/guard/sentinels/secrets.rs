@@ -1,28 +1,29 @@
-//! Secrets in receipts: evidence is for everybody to read.
+//! Secrets in the record: receipts, logs and plans are for everybody to read.
 
 use std::fs;
 use std::path::Path;
 
 use crate::base::{files, parallel};
 use crate::guard::{Finding, secrets};
+use crate::hub::paths;
 
-/// Larger receipts are not looked through.
-const MAX_RECEIPT: u64 = 16 * 1024 * 1024;
+/// Larger files are not looked through.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// A file full of secrets is one problem: the first few name it.
 const NAMED: usize = 5;
 
-/// What looks like a secret in any file under `_report/`. Links are not followed.
-pub fn in_receipts(root: &Path) -> Vec<Finding> {
-    let found = parallel::map(&receipts(root), |path| match files::read(&root.join(path), MAX_RECEIPT) {
+/// What looks like a secret in any file of the owned folders. Links are not followed.
+pub fn in_record(root: &Path) -> Vec<Finding> {
+    let found = parallel::map(&files_of(root), |path| match files::read(&root.join(path), MAX_FILE) {
         Ok(Some(bytes)) => secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect(),
         _ => Vec::new(),
     });
     found.into_iter().flatten().collect()
 }
 
-fn receipts(root: &Path) -> Vec<String> {
+fn files_of(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec!["_report".to_owned()];
+    let mut folders: Vec<String> = paths::OWNED.iter().map(|folder| (*folder).to_owned()).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
             let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) else { continue };
@@ -39,7 +40,8 @@ fn receipts(root: &Path) -> Vec<String> {
 }
 
 fn finding(path: &str, hit: &secrets::Hit) -> Finding {
-    Finding::high("secret.in_receipt", path, format!("looks like a secret ({})", hit.kind))
+    let code = if path.starts_with("_report/") { "secret.in_receipt" } else { "secret.in_record" };
+    Finding::high(code, path, format!("looks like a secret ({})", hit.kind))
         .at(hit.line)
-        .hint("make it invalid where it was issued first; then a person decides what becomes of the receipt")
+        .hint("make it invalid where it was issued first; then a person decides what becomes of the file")
 }
