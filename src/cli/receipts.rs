@@ -6,16 +6,18 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{App, findings};
-use crate::base::{Exit, Result};
+use crate::base::{Exit, Result, text};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
 use crate::hub::Act;
+use crate::ops::retire;
 use crate::receipts::{entry, ledger, verify};
 use crate::seats;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Add(Add),
+    Retire(Retire),
     Verify(Verify),
 }
 
@@ -36,6 +38,21 @@ pub struct Add {
     agent: Option<String>,
 }
 
+/// Record that a receipt is rightly gone, so that verify, scan and preflight miss it no more.
+///
+/// For a person: its line stays in the ledger, and a line with the reason follows it. A file that is there as it
+/// was entered is not retired.
+///
+/// With --json: {path, sha256, reason, by}.
+#[derive(Debug, clap::Args)]
+pub struct Retire {
+    /// Relative to the root of the repository
+    path: String,
+    /// Why; kept in the ledger and in an event
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 /// Check that every receipt is what it was when it was entered.
 ///
 /// Names each receipt that changed, is missing or was re-ordered. Exit code 1 when there is one.
@@ -51,6 +68,7 @@ pub struct Verify {
 pub fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
         Command::Add(args) => add(args, app),
+        Command::Retire(args) => retire(&args, app),
         Command::Verify(args) => check(args, app),
     }
 }
@@ -73,6 +91,14 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     app.result(&json!({ "entered": document }), || {
         entered.iter().map(|(path, sha256)| format!("{sha256}  {path}")).collect::<Vec<_>>().join("\n")
     });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
+    let (hub, by) = (app.hub()?, app.person()?);
+    let sha256 = retire::retire(hub, &args.path, &args.reason, &by)?;
+    let document = json!({"path": args.path, "sha256": sha256, "reason": args.reason, "by": by});
+    app.result(&document, || format!("retired {}", text::safe(&args.path)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,6 +35,8 @@ pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         title: order.title.clone(),
         objective: order.objective.clone(),
         acceptance: order.acceptance.clone(),
+        layer: order.layer.clone(),
+        systemic_targets: order.systemic_targets.clone(),
         agent_id: order.agent_id.clone(),
         reviewer: order.reviewer.clone(),
         branch: report.branch().to_owned(),

@@ -163,6 +163,8 @@ mod tests {
             step_id: None,
             title: hostile.into(),
             objective: hostile.into(),
+            layer: None,
+            systemic_targets: Vec::new(),
             acceptance: Some(hostile.into()),
             agent_id: "a".into(),
             reviewer: None,

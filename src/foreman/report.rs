@@ -246,6 +246,8 @@ impl<'a> Report<'a> {
             "task_id": order.task_id,
             "plan_id": order.plan_id,
             "step_id": order.step_id,
+            "layer": order.layer,
+            "systemic_targets": order.systemic_targets,
             "order": { "path": self.work.path, "version": self.work.version, "sha256": self.work.sha256 },
             "epoch": order.epoch,
             "verdict": end.verdict,

@@ -27,6 +27,11 @@ pub struct Bundle {
     pub objective: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<String>,
+    /// The layer and the systemic targets that the work serves, as its order names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systemic_targets: Vec<String>,
     /// The seat that did the work.
     pub agent_id: String,
     /// The seat that reviewed it.

@@ -24,6 +24,7 @@ pub mod record;
 pub mod release;
 pub mod reopen;
 pub mod restore;
+pub mod retire;
 pub mod seat;
 pub mod status;
 pub mod sync;

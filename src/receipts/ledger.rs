@@ -1,16 +1,17 @@
 //! The ledger, `_report/receipts.jsonl`: one line for each receipt, appended when it was written.
 //!
 //! A line is `path`, `sha256` (of the whole file), `agent_id`, `ts`, `prev`, and `id` last; `id` and
-//! `prev` are the event log's: the line's own digest, and the same agent's previous `id`.
+//! `prev` are the event log's: the line's own digest, and the same agent's previous `id`. A later line of the same
+//! path with `retired` (why) says that the file need not be there any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use crate::base::{Refusal, Result, jsonl};
-use crate::hub::{Act, Writer, paths};
+use crate::base::{Refusal, Result, jsonl, text};
+use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{self, Seal};
 
 /// What a line says about a receipt.
@@ -24,6 +25,9 @@ pub struct Entry {
     pub agent_id: String,
     #[serde(default)]
     pub prev: Option<String>,
+    /// Why the file need not be there any more.
+    #[serde(default)]
+    pub retired: Option<String>,
 }
 
 impl Entry {
@@ -49,6 +53,47 @@ pub fn listed(root: &Path) -> Result<HashMap<String, String>> {
     Ok(entries(root)?.into_iter().map(|(_, entry)| (entry.path, entry.sha256)).collect())
 }
 
+/// The paths whose files need not be there any more.
+pub fn retired(root: &Path) -> Result<HashSet<String>> {
+    let entries = entries(root)?.into_iter().map(|(_, entry)| entry);
+    Ok(entries.filter(|entry| entry.retired.is_some()).map(|entry| entry.path).collect())
+}
+
+/// Adds the line to an act that retires a receipt: its file may be gone or changed from now on. Gives back the
+/// digest with which it was entered.
+///
+/// # Errors
+/// `receipt.not_entered` (exit 4); `receipt.intact` when the file is what was entered.
+pub fn retire(writer: &Writer, act: &mut Act, agent: &str, path: &str, reason: &str) -> Result<String> {
+    let hub = writer.hub();
+    let ledger = hub.path(paths::LEDGER)?;
+    let shown = text::safe(path);
+    let Some(sha256) = find(&ledger, act, path)? else {
+        return Err(Refusal::not_found("receipt.not_entered", format!("the ledger has no receipt {shown}"))
+            .next("see what it has: teof receipts verify")
+            .into());
+    };
+    if super::entry::hashed(hub, path).is_ok_and(|(_, now)| now == sha256) {
+        return Err(Refusal::guard("receipt.intact", format!("{shown} is there, as it was entered"))
+            .because("only a receipt that is rightly gone or changed is retired")
+            .next("leave it as it is; evidence is kept")
+            .into());
+    }
+    let mut map = line(hub, path, &sha256, agent);
+    map.insert("retired".into(), json!(reason));
+    if let Some(prev) = previous(&ledger, act, agent)? {
+        map.insert("prev".into(), json!(prev));
+    }
+    act.append(paths::LEDGER, &event::seal(&map).0);
+    Ok(sha256)
+}
+
+fn line(hub: &Hub, path: &str, sha256: &str, agent: &str) -> Map<String, Value> {
+    let fields =
+        [("path", json!(path)), ("sha256", json!(sha256)), ("agent_id", json!(agent)), ("ts", json!(hub.now()))];
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
 /// Adds lines for receipts (path and SHA-256) to an act. What is entered already is not entered again.
 ///
 /// # Errors
@@ -63,11 +108,7 @@ pub fn enter(writer: &Writer, act: &mut Act, agent: &str, receipts: &[(String, S
             Some(_) => return Err(rewritten(path).into()),
             None => {}
         }
-        let mut map = Map::new();
-        map.insert("path".into(), json!(path));
-        map.insert("sha256".into(), json!(sha256));
-        map.insert("agent_id".into(), json!(agent));
-        map.insert("ts".into(), json!(hub.now()));
+        let mut map = line(hub, path, sha256, agent);
         if let Some(prev) = &prev {
             map.insert("prev".into(), json!(prev));
         }

@@ -30,7 +30,9 @@ pub fn verify(root: &Path, all: bool) -> Result<Report> {
     let mut findings = chain::check(paths::LEDGER, &bytes);
     let mut entries = ledger::entries(root)?;
     let mut seen = std::collections::HashSet::new();
-    entries.retain(|(_, entry)| seen.insert((entry.path.clone(), entry.sha256.clone())));
+    let retired = ledger::retired(root)?;
+    entries
+        .retain(|(_, entry)| !retired.contains(&entry.path) && seen.insert((entry.path.clone(), entry.sha256.clone())));
     findings.extend(parallel::map(&entries, |(line, entry)| changed(root, *line, entry)).into_iter().flatten());
     let seals = if all { own_seals(root)? } else { Vec::new() };
     findings.extend(seals.iter().filter(|(_, seal)| *seal == Seal::Wrong).map(|(path, _)| broken_seal(path)));

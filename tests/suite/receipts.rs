@@ -95,3 +95,65 @@ fn receipts_prove_themselves_too() {
     world.write("_report/agent/x/receipt.json", &receipt.replace("7e-01", "8e-01"));
     assert_eq!(findings(&world), ["1 receipt.seal_broken"]);
 }
+
+#[test]
+fn a_receipt_that_is_rightly_gone_is_retired_by_a_person_and_missed_no_more() {
+    let world = world();
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Record"]);
+    let retire = ["receipts", "retire", "_report/b.txt", "--reason", "it held a customer's name"];
+    assert_eq!(world.refused(&retire)["code"], "receipt.intact");
+    std::fs::remove_file(world.repo.join("_report/b.txt")).unwrap();
+    assert_eq!(findings(&world), ["2 receipt.missing"]);
+    let output = world.teof(&retire).env("TEOF_RUN", "r-1").output().unwrap();
+    assert!(!output.status.success(), "a worker retires nothing");
+    world.ok(&retire);
+    assert_eq!(findings(&world), Vec::<String>::new());
+    let line = world.lines(LEDGER).pop().unwrap();
+    assert_eq!(
+        (line["path"].as_str(), line["retired"].as_str()),
+        (Some("_report/b.txt"), Some("it held a customer's name"))
+    );
+    let event = world.lines("_bus/events/events.jsonl").pop().unwrap();
+    assert_eq!(
+        (event["event"].as_str(), event["meta"]["reason"].as_str()),
+        (Some("receipt_retired"), line["retired"].as_str())
+    );
+    assert_eq!(
+        world.refused(&["receipts", "retire", "_report/no.txt", "--reason", "r"])["code"],
+        "receipt.not_entered"
+    );
+}
+
+#[test]
+fn a_receipt_that_an_event_or_message_names_and_that_is_not_there_is_found() {
+    let world = world();
+    let event = |receipt: &str| {
+        format!(
+            "{{\"ts\":\"2026-01-05T10:00:00Z\",\"agent_id\":\"x\",\"event\":\"observation\",\"summary\":\"s\",\"receipts\":[\"{receipt}\"]}}\n"
+        )
+    };
+    let message = "{\"ts\":\"2026-01-05T10:00:00Z\",\"from\":\"x\",\"type\":\"note\",\"task_id\":\"T\",\"summary\":\"s\",\"receipts\":[\"_report/gone.txt\"]}\n";
+    let lines =
+        [event("_report/a.txt"), event("https://ci.example.org/1"), event("_report/gone.txt"), event("src/gone.rs")];
+    world.write("_bus/events/events.jsonl", &lines.concat());
+    world.write("_bus/messages/T.jsonl", message);
+    let found = |command: &[&str]| -> Vec<String> {
+        let document: serde_json::Value =
+            serde_json::from_str(&world.run(&[command, &["--json"]].concat()).stdout).unwrap();
+        let findings = document["findings"].as_array().unwrap().iter();
+        let ours = findings.filter(|found| found["code"].as_str().unwrap().ends_with(".receipt"));
+        let word = |f: &serde_json::Value| f["level"].as_str().or(f["severity"].as_str()).unwrap().to_owned();
+        let mut ours: Vec<_> =
+            ours.map(|f| format!("{} {} {}", f["code"].as_str().unwrap(), f["line"], word(f))).collect();
+        ours.sort();
+        ours
+    };
+    assert_eq!(
+        found(&["preflight", "full"]),
+        ["event.receipt 3 error", "event.receipt 4 warning", "message.receipt 1 error"]
+    );
+    assert_eq!(found(&["scan"]), ["event.receipt 3 medium", "event.receipt 4 low", "message.receipt 1 medium"]);
+    world.write("_report/gone.txt", "found again");
+    assert_eq!(found(&["preflight", "full"]), ["event.receipt 4 warning"]);
+}

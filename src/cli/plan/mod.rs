@@ -82,7 +82,11 @@ fn check<T>(hub: &Hub, strict: bool, run: impl FnOnce(Option<&dyn Fn(&str) -> Ev
         return Ok(run(None));
     }
     let tracked = tracked(hub)?;
-    Ok(run(Some(&|path: &str| evidence::look(&hub.root, path, &tracked))))
+    let retired = ledger::retired(&hub.root)?;
+    Ok(run(Some(&|path: &str| match retired.contains(path) {
+        true => Evidence::Tracked,
+        false => evidence::look(&hub.root, path, &tracked),
+    })))
 }
 
 /// Where a plan departs from its queue entries; a queue entry that cannot be read counts as missing.

@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod lines;
 mod messages;
+mod named;
 mod orders;
 mod others;
 mod plans;
@@ -118,10 +119,16 @@ fn same_work(tree: &Tree) -> SameWork {
 /// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = events::Chain::default();
-    let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| chain.read(path, log, report))?;
+    let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| {
+        chain.read(path, log, report)?;
+        named::missing(tree, path, "event.receipt", report)
+    })?;
     report.findings.extend(chain.findings());
     let mut directives = messages::Directives::default();
-    let messages = folder(tree, base, paths::MESSAGES, report, |path, log, report| directives.read(path, log, report))?;
+    let messages = folder(tree, base, paths::MESSAGES, report, |path, log, report| {
+        directives.read(path, log, report)?;
+        named::missing(tree, path, "message.receipt", report)
+    })?;
     report.findings.extend(directives.findings());
     let Some(base) = base else { return Ok(()) };
     let ledger = base.read(paths::LEDGER)?.map(|bytes| (paths::LEDGER.to_owned(), bytes));

@@ -6,7 +6,10 @@ use crate::plans::{evidence, validate};
 
 /// What is wrong with one plan file.
 pub fn check(tree: &Tree, path: &str) -> Vec<Finding> {
-    let evidence = |receipt: &str| evidence::look(tree.root(), receipt, &|receipt| tree.is_tracked(receipt));
+    let evidence = |receipt: &str| match tree.is_retired(receipt) {
+        true => evidence::Evidence::Tracked,
+        false => evidence::look(tree.root(), receipt, &|receipt| tree.is_tracked(receipt)),
+    };
     match tree.read(path) {
         Ok(Some(bytes)) => validate::check(path, &bytes, Some(&evidence)),
         Ok(None) => Vec::new(),

@@ -52,7 +52,7 @@ impl Report {
     /// The data for stdout; empty when there is nothing to say.
     pub fn show(&self, format: Format) -> String {
         match format {
-            Format::Json => crate::base::json::pretty(&self.document()),
+            Format::Json => crate::base::json::printable(crate::base::json::pretty(&self.document())),
             Format::Human => self.findings.iter().map(human).collect::<Vec<_>>().join("\n"),
             Format::Github => self.findings.iter().map(github).collect::<Vec<_>>().join("\n"),
         }

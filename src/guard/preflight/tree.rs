@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
 use crate::hub::{Worktree, paths};
 use crate::model::seat;
-use crate::receipts::ledger::Entry;
+use crate::receipts::ledger::{self, Entry};
 
 /// The largest log that is read at once, in bytes.
 const MAX_LOG: u64 = 8 << 30;
@@ -22,6 +22,8 @@ pub struct Tree {
     root: PathBuf,
     /// In git's index or in HEAD, or in the ledger awaiting the next record commit.
     tracked: HashSet<String>,
+    /// Receipts that are rightly gone, by the ledger.
+    retired: HashSet<String>,
 }
 
 impl Tree {
@@ -37,7 +39,9 @@ impl Tree {
             collect(&repo, &tree, "", &mut tracked)?;
         }
         tracked.extend(awaiting_commit(&repo, worktree));
-        Ok(Tree { root: worktree.root.clone(), tracked })
+        // An unreadable ledger is the ledger's own finding.
+        let retired = ledger::retired(&worktree.root).unwrap_or_default();
+        Ok(Tree { root: worktree.root.clone(), tracked, retired })
     }
 
     pub fn root(&self) -> &Path {
@@ -46,6 +50,10 @@ impl Tree {
 
     pub fn is_tracked(&self, path: &str) -> bool {
         self.tracked.contains(path)
+    }
+
+    pub fn is_retired(&self, path: &str) -> bool {
+        self.retired.contains(path)
     }
 
     /// The entries of a folder whose names end so, sorted; links and folders too, which reading then names.

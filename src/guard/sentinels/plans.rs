@@ -12,7 +12,10 @@ use crate::receipts::ledger;
 pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
     let listed = ledger::listed(&hub.root)?;
     let tracked = |path: &str| tree.is_tracked(path) || listed.contains_key(path);
-    let evidence = |receipt: &str| evidence::look(&hub.root, receipt, &tracked);
+    let evidence = |receipt: &str| match tree.is_retired(receipt) {
+        true => evidence::Evidence::Tracked,
+        false => evidence::look(&hub.root, receipt, &tracked),
+    };
     let mut found = Vec::new();
     for path in store::paths(&hub.root) {
         match tree.read(&path) {

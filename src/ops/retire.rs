@@ -1,0 +1,31 @@
+//! Retiring a receipt: the ledger's line and the event, in one act, on a person's word.
+
+use super::consent::OPERATOR;
+use crate::base::{Result, text};
+use crate::bus::{check_text, events};
+use crate::guard::{secrets, trust};
+use crate::hub::{Act, Hub};
+use crate::model::event::Event;
+use crate::receipts::ledger;
+
+/// Retires the receipt; gives back the digest with which it was entered.
+///
+/// # Errors
+/// In a worker's children: a worker could hide what it changed. As [`ledger::retire`].
+pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
+    trust::require_person("retire a receipt")?;
+    check_text("reason", reason)?;
+    secrets::check_text("reason", reason)?;
+    let mut writer = hub.lock("receipts retire")?;
+    let mut act = Act::new("receipts retire");
+    let sha256 = ledger::retire(&writer, &mut act, OPERATOR, path, reason)?;
+    let summary = text::clip(&format!("{by} retired {path}: {reason}"), 500);
+    let event = Event::new(OPERATOR, "receipt_retired", summary)
+        .meta("by", by)
+        .meta("path", path)
+        .meta("sha256", sha256.as_str())
+        .meta("reason", reason);
+    events::stage(&writer, &mut act, &event)?;
+    writer.perform(act)?;
+    Ok(sha256)
+}
