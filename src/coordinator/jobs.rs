@@ -219,11 +219,15 @@ impl Turn<'_> {
         }
     }
 
+    /// A worker that died without a word (killed, or together with the machine) has failed at nothing: it goes on
+    /// where it was, and not for ever.
     fn gone(&mut self, id: &str, run: &str) {
         let frozen = self.state.life.frozen.remove(run);
         let witnessed = self.state.life.alive.remove(run) && !frozen;
         let max = self.rules.max_interruptions;
-        let now = self.now;
+        // What is there to kill it may be there still.
+        let wait = self.rules.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
+        let until = self.now.plus(wait);
         let Some(job) = self.job_mut(id) else { return };
         let reason = "the worker died without leaving an outcome".to_owned();
         job.last = Some(silent(run.to_owned(), reason, job.last.as_ref()));
@@ -235,15 +239,13 @@ impl Turn<'_> {
             return;
         }
         let Some(job) = self.job_mut(id) else { return };
-        if witnessed {
-            self.failed(id, "the worker died without leaving an outcome");
-        } else if job.interruptions >= max {
-            let why = format!("it was interrupted {max} times");
+        if job.interruptions >= max {
+            let why = format!("its worker died without leaving an outcome, {max} times");
             self.block(id, &why);
         } else {
             job.interruptions += 1;
-            job.phase = Phase::Waiting { until: now };
-            self.say(Some(id.to_owned()), "was interrupted; resumed".into());
+            job.phase = Phase::Waiting { until };
+            self.say(Some(id.to_owned()), "its worker was interrupted; resumed".into());
         }
     }
 
@@ -257,7 +259,7 @@ impl Turn<'_> {
             self.block(id, &format!("{attempts} attempts failed; the last: {reason}"));
             return;
         };
-        // A run that left an outcome is over; one that died is resumed, so that what it committed counts.
+        // A run that left an outcome is over; one that could not be started keeps its number.
         // A decision about its result holds as long as its run does.
         if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
             job.run += 1;

@@ -18,8 +18,8 @@ pub struct Rules {
     pub outage_first: Duration,
     /// The longest such wait.
     pub outage_most: Duration,
-    /// How often a job may lose its worker together with the coordinator, or have it freeze, before it counts
-    /// as the cause of that.
+    /// How often a job may lose its worker (killed, frozen, gone with the machine) before it counts as the cause
+    /// of that.
     pub max_interruptions: u32,
     /// Jobs blocked in a row that open the breaker.
     pub breaker_after: u32,

@@ -97,7 +97,7 @@ pub struct Job {
     pub run: u32,
     /// Process failures and time-outs so far.
     pub failures: u32,
-    /// How often its worker vanished together with the coordinator.
+    /// How often its worker vanished, or paused unasked.
     pub interruptions: u32,
     /// An operator wants it ended.
     pub wish: Option<Wish>,
