@@ -34,22 +34,49 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     fixed.iter().for_each(|line| app.say(line));
     let mut found = doctor::examine(root, app.clock);
     found.extend(agents(app));
+    found.extend(coordinator(app));
     let ok = found.iter().all(|trouble| trouble.note);
     app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || words(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Agents that roles or routing name, and that nothing describes.
+/// Agents that roles or routing name, and that nothing describes, or whose program is not there.
 fn agents(app: &App) -> Vec<Trouble> {
-    let hub = Hub::locate(app.global.root.as_deref(), app.clock);
-    let Ok(Ok(settings)) = hub.as_ref().map(|hub| hub.settings()) else { return Vec::new() };
-    let trouble = |(name, mend)| Trouble {
-        code: "settings.agent".into(),
-        message: format!("roles or routing name the agent {name}, which is not set up here"),
-        mend,
+    let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
+    let Ok(settings) = hub.settings() else { return Vec::new() };
+    let wrong = |code: &str, message, mend| Trouble { code: code.into(), message, mend, note: false };
+    let unknown = routing::troubles(settings).into_iter().map(|(name, mend)| {
+        wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), mend)
+    });
+    let missing = routing::named(settings).into_iter().filter_map(|name| {
+        let agent = crate::agents::find(settings, &name).ok()?;
+        if crate::agents::find_program(agent.program(), &hub.root).is_some() {
+            return None;
+        }
+        let program = text::safe(agent.program());
+        let message = format!("a role is bound to the agent {name}, and its program {program} is not there");
+        Some(wrong(
+            "agent.missing",
+            message,
+            format!("install it, or bind the role to another one: teof agent doctor {name}"),
+        ))
+    });
+    unknown.chain(missing).collect()
+}
+
+/// A saved state that no coordinator could start from.
+fn coordinator(app: &App) -> Option<Trouble> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let error = crate::coordinator::store::load(&hub).err()?;
+    let refusal = crate::base::Refusal::of(&error);
+    let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+    let file = text::shell_word(&hub.local(crate::coordinator::state::FILE).display().to_string());
+    Some(Trouble {
+        code: refusal.map_or("coordinator.state", |refusal| refusal.code).into(),
+        message: format!("{error}: {why}").trim_end_matches(": ").to_owned(),
+        mend: format!("end workers that still run (teof bus status), then put it aside: mv {file} {file}.damaged"),
         note: false,
-    };
-    routing::troubles(settings).into_iter().map(trouble).collect()
+    })
 }
 
 fn words(found: &[Trouble]) -> String {

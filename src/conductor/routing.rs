@@ -135,11 +135,16 @@ pub fn unknown_agent<'a>(settings: &Settings, names: impl IntoIterator<Item = &'
 
 /// What is wrong with the agents that roles and rules name, for `teof doctor`.
 pub fn troubles(settings: &Settings) -> Vec<(String, String)> {
+    named(settings).iter().filter_map(|name| unknown_agent(settings, [name])).collect()
+}
+
+/// The agents that roles and routing name, each once.
+pub fn named(settings: &Settings) -> Vec<String> {
     let rules = settings.routing.iter().flat_map(|rule| rule.roles.values());
     let mut named: Vec<String> = settings.roles.values().chain(rules).filter_map(|role| role.agent.clone()).collect();
     named.sort();
     named.dedup();
-    named.iter().filter_map(|name| unknown_agent(settings, [name])).collect()
+    named
 }
 
 #[cfg(test)]

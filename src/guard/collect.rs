@@ -281,6 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_from_outside_enters_through_a_link() {
+        let outside = Tree::new(&[("a.json", b"{\"secret\": 1}")]);
+        let tree = Tree::new(&[("_report/own.json", b"{}")]);
+        fs::hard_link(outside.0.path().join("a.json"), tree.0.path().join("_report/hard.json")).unwrap();
+        symlink(outside.0.path().join("a.json"), tree.0.path().join("_report/soft.json")).unwrap();
+        let collected = tree.collect(&["_report/*.json"], Caps::default());
+        assert_eq!(targets(&collected), ["_report/own.json"]);
+        let refused = ["_report/hard.json", "_report/soft.json"].map(|path| ("receipt.not_regular", path));
+        assert_eq!(codes(&collected), refused);
+        // The folder for receipts itself.
+        let link = tree.0.path().join("link");
+        symlink(outside.0.path(), &link).unwrap();
+        let expected = [ExpectedReceipt { description: None, path: "_report/x/a.json".into() }];
+        let collected = collect(&expected, &[Source { folder: &link, stands_for: "_report/x" }], Caps::default());
+        assert!(collected.receipts.is_empty());
+        assert_eq!(codes(&collected)[0].0, "receipt.not_regular");
+    }
+
+    #[test]
     fn the_playbooks_patterns_find_their_receipts() {
         let tree = Tree::new(&[
             ("_report/agent/codex-4/plan/runs/2025-10-19T130854Z.json", b"{}"),

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod checkpoint;
 mod filtered;
 pub mod git;
+pub mod git_locks;
 pub mod git_programs;
 pub mod kept;
 pub mod locate;

@@ -4,6 +4,9 @@
 /// never changes them.
 pub const OWNED: [&str; 3] = ["_bus", "_plans", "_report"];
 
+/// The branch of a record that has a worktree of its own.
+pub const RECORD_BRANCH: &str = "teof/record";
+
 pub const CLAIMS: &str = "_bus/claims";
 pub const ASSIGNMENTS: &str = "_bus/assignments";
 pub const MESSAGES: &str = "_bus/messages";

@@ -44,8 +44,13 @@ impl Pin {
     /// The pinned worktree, if it is still a worktree of this repository.
     pub fn worktree(&self, common_dir: &Path) -> Result<Worktree> {
         Worktree::at(&self.path).filter(|found| found.common_dir == common_dir).ok_or_else(|| {
-            Refusal::guard("hub.moved", format!("the pinned hub {} is not there", self.path.display()))
-                .because("the folder was moved or removed, or is no worktree of this repository any more")
+            let refusal = Refusal::guard("hub.moved", format!("the pinned hub {} is not there", self.path.display()))
+                .because("the folder was moved or removed, or is no worktree of this repository any more");
+            let refusal = match self.branch == super::paths::RECORD_BRANCH {
+                true => refusal.next("if it was deleted, make it again from its branch: teof init --dedicated"),
+                false => refusal,
+            };
+            refusal
                 .next("if it was moved: teof init --hub <its new path>")
                 .next("to see what is wrong: teof doctor")
                 .into()

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Refusal, Result};
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Pin, Worktree, paths};
+use crate::hub::{Hub, Pin, Worktree, paths, worktrees};
 
 use super::record::{self, Recorded};
 
-pub const BRANCH: &str = "teof/record";
+pub const BRANCH: &str = paths::RECORD_BRANCH;
+/// Why git keeps the worktree when its folder is not there.
+const REASON: &str = "teof: the record lives here";
 
 /// The hub, and the branch that finished work goes to.
 pub struct Place {
@@ -28,6 +30,7 @@ pub struct Place {
 pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     let here = locate(start)?;
     let git = Git::at(&here.root);
+    worktrees::half_made::repair(&Hub::of_worktree(here.clone(), clock))?;
     let target = Worktree::main_of(&here.common_dir).and_then(|main| main.branch()).or_else(|| here.branch());
     let target = target.filter(|branch| branch != BRANCH);
     if let Some(found) = checked_out(&git)? {
@@ -50,9 +53,10 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
         let commit = first_commit(&git, old.as_ref())?;
         git.run(&["branch", "--no-track", BRANCH, &commit])?;
     }
-    let added = git.output(&["worktree", "add", "--quiet", &shown, BRANCH])?;
+    // Twice: a worktree whose folder was deleted is still registered there, and locked by us.
+    let add = ["worktree", "add", "--quiet", "--force", "--force", "--lock", "--reason", REASON, &shown, BRANCH];
+    let added = git.output(&add)?;
     anyhow::ensure!(added.status.success(), "git worktree add failed: {}", git::complaint(&added));
-    git.run(&["worktree", "lock", "--reason", "teof: the record lives here", &shown])?;
     let made = Worktree::containing(&root)?;
     let place = pinned(made, clock, target);
     drop(writer);

@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
-use super::{attributes, record};
+use super::{attributes, doctor_setup, record};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
@@ -37,12 +37,13 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
     match Hub::locate(start, clock) {
         Err(e) => found.error(e),
         Ok(hub) => {
-            let checks: [fn(&Hub, &mut Found) -> Result<()>; 9] = [
+            let checks: [fn(&Hub, &mut Found) -> Result<()>; 10] = [
                 check_git,
                 check_hub,
                 check_settings,
                 check_record,
                 check_attributes,
+                check_setup,
                 check_locks,
                 check_leftovers,
                 check_trust,
@@ -64,8 +65,9 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
 /// Outside a hub; what taking the bus lock refuses.
 pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
     let hub = Hub::locate(start, clock)?;
-    let changed = attributes::fix(&hub)?;
-    Ok(changed.into_iter().map(|path| format!("Added git attributes to {path}")).collect())
+    let mut done = doctor_setup::fix(&hub)?;
+    done.extend(attributes::fix(&hub)?.into_iter().map(|path| format!("Added git attributes to {path}")));
+    Ok(done)
 }
 
 struct Found(Vec<Trouble>);
@@ -142,6 +144,16 @@ fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
+fn check_setup(hub: &Hub, found: &mut Found) -> Result<()> {
+    for problem in doctor_setup::problems(hub)? {
+        match problem.note {
+            true => found.note(problem.code, problem.message, problem.fix),
+            false => found.wrong(problem.code, problem.message, problem.fix),
+        }
+    }
+    Ok(())
+}
+
 fn check_locks(hub: &Hub, found: &mut Found) -> Result<()> {
     let locks = fs::read_dir(hub.local("locks")).into_iter().flatten().flatten();
     for path in locks.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "lock")) {
@@ -163,25 +175,33 @@ fn check_locks(hub: &Hub, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// Temporary files, while nobody writes.
 fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
     if lock::is_held(&hub.local("locks/bus.lock"))? {
         return Ok(());
     }
+    for left in leftovers(hub) {
+        let message = format!("{} was left by a command that was killed", left.display());
+        found.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
+    }
+    Ok(())
+}
+
+/// Temporary files of replacements that were never made; meant while nobody writes.
+pub(super) fn leftovers(hub: &Hub) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.push(hub.local(""));
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if entry.file_name().to_str().is_some_and(files::is_temporary) {
-                let message = format!("{} was left by a command that was killed", entry.path().display());
-                found.note("file.leftover", message, "it is not used; it may be deleted");
+            let is_temporary = || entry.file_name().to_str().is_some_and(files::is_temporary);
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) if is_temporary() => found.push(entry.path()),
+                _ => {}
             }
         }
     }
-    Ok(())
+    found
 }
 
 fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {

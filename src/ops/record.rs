@@ -21,6 +21,7 @@ use anyhow::Context;
 use super::append_only;
 use crate::base::{Result, files};
 use crate::hub::git::{self, Git};
+use crate::hub::git_locks::{self, Running};
 use crate::hub::{Hub, Writer, paths};
 
 /// How often the branch or the index may move under us before it is left for the next time.
@@ -54,6 +55,7 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
 pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     let hub = writer.hub();
     hub.marks().check_all(&hub.root)?;
+    git_locks::clear_left(hub);
     for _ in 0..ATTEMPTS {
         if let Some(why) = obstacle(hub) {
             return Ok(Recorded::Skipped(why));
@@ -79,7 +81,7 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
         _ => {}
     }
     let lock = lock_path(hub);
-    (lock.exists() && !is_ours(&lock))
+    (lock.exists() && !is_ours(&lock) && !git_locks::is_ours(hub, &lock))
         .then(|| format!("the index is locked by another git process ({})", lock.display()))
 }
 
@@ -295,7 +297,10 @@ fn advance(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
     let branch = format!("refs/heads/{}", head.branch);
     let none = "0".repeat(commit.len());
     let old = head.commit.as_deref().unwrap_or(&none);
-    hub.git().succeeds(&["update-ref", "-m", "teof: commit the record", &branch, commit, old])
+    let running = Running::begin(hub, &hub.worktree(), &head.branch, git_locks::OF_UPDATE)?;
+    let output = hub.git().output(&["update-ref", "-m", "teof: commit the record", &branch, commit, old])?;
+    running.end(output.status);
+    Ok(output.status.success())
 }
 
 /// A copy of the person's index, beside it.

@@ -5,12 +5,15 @@
 //! may have diverged by record commits alone: then the merge is computed apart from the tree, and taken
 //! when it has no conflict. Every other divergence is left to the person, with a hint.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::base::{Exit, Refusal, Result, files, text, time};
 use crate::guard::trust;
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Worktree, bounded_process, paths};
+use crate::hub::git_locks::{self, Running};
+use crate::hub::{Hub, Worktree, bounded_process, paths, worktrees};
 use crate::model::seat::MANIFEST;
 use crate::plans::front_matter::differ_in_status_only;
 
@@ -127,6 +130,7 @@ pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Synced::NoRemote { remote });
     }
+    worktrees::half_made::repair(hub)?;
     fetch(hub, &remote, say)?;
     let of_hub = bring_up(hub, &remote)?;
     if hub.here.root == hub.root {
@@ -206,7 +210,9 @@ fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
             Err(left) => return Ok(left),
         },
     };
-    Ok(advance(&git, &hub.root, &target)?.unwrap_or(done))
+    git_locks::clear_left(hub);
+    let running = Running::begin(hub, &hub.worktree(), &branch, git_locks::OF_MERGE)?;
+    Ok(advance(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
 }
 
 /// A merge commit of HEAD and `theirs`, made apart from the tree; or why there is none.
@@ -243,8 +249,11 @@ fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<Str
 
 /// Moves branch, index and tree to a descendant of HEAD. Git refuses, and changes nothing, where that
 /// would overwrite somebody's changes.
-fn advance(git: &Git, root: &std::path::Path, target: &str) -> Result<Option<Synced>> {
+fn advance(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
     let output = git.output(&["merge", "--ff-only", "--quiet", target])?;
+    if let Some(running) = running {
+        running.end(output.status);
+    }
     if output.status.success() {
         return Ok(None);
     }
@@ -265,7 +274,7 @@ fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
     let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
     match apart(&git, &theirs)? {
         (_, 0) => Ok(Synced::UpToDate),
-        (0, commits) => Ok(advance(&git, &hub.here.root, &theirs)?.unwrap_or(Synced::FastForwarded { commits })),
+        (0, commits) => Ok(advance(&git, &hub.here.root, &theirs, None)?.unwrap_or(Synced::FastForwarded { commits })),
         _ => Ok(Synced::left(
             format!("{branch} and the remote's diverged"),
             format!("bring them together by hand: git -C {} merge {theirs}", hub.here.root.display()),

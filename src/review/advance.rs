@@ -16,6 +16,7 @@ use git2::{Oid, Repository};
 use super::{halfway, merge};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{self, Git};
+use crate::hub::git_locks::{self, Running};
 use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::ops::record;
 
@@ -51,6 +52,7 @@ pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
 /// `target.busy` while git is in the middle of something with it; `target.in_the_way`, with the files;
 /// `target.moved` when somebody was faster. Nothing has changed then.
 pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    git_locks::clear_left(hub);
     let reference = format!("refs/heads/{}", step.branch);
     let (from, to) = (step.from.to_string(), step.to.to_string());
     let Some(worktree) = checked_out(hub, step.branch)? else {
@@ -75,7 +77,9 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         .args(["merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
     halfway::begin(hub, &worktree, step)?;
+    let running = Running::begin(hub, &worktree, step.branch, git_locks::OF_MERGE)?;
     let output = command.output()?;
+    running.end(output.status);
     if merge::tip(repo, step.branch)? == step.to {
         halfway::end(hub);
         return Ok(());

@@ -16,7 +16,7 @@ use super::advance::Move;
 use super::merge;
 use crate::base::{Result, files, json};
 use crate::hub::git::Git;
-use crate::hub::{Hub, Worktree};
+use crate::hub::{Hub, Worktree, git_locks};
 
 /// Relative to the machine-local folder.
 const FILE: &str = "review/moving.json";
@@ -53,6 +53,7 @@ pub fn end(hub: &Hub) {
 /// # Errors
 /// When it cannot be taken back: it will be tried again.
 pub fn settle(hub: &Hub) -> Result<()> {
+    git_locks::clear_left(hub);
     let Some(bytes) = files::read(&hub.local(FILE), files::MAX_DOCUMENT)? else { return Ok(()) };
     let Ok(moving) = serde_json::from_slice::<Moving>(&bytes) else {
         end(hub);

@@ -36,6 +36,7 @@ impl<'h> Scratch<'h> {
     /// # Errors
     /// When git cannot make it, or its files cannot be written.
     pub fn make(hub: &'h Hub, job: &str, commit: Oid) -> Result<Scratch<'h>> {
+        worktrees::half_made::repair(hub)?;
         let home = worktrees::home(hub)?;
         fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
         let name = |n: usize| if n == 1 { format!("{NAME}{job}") } else { format!("{NAME}{job}-{n}") };

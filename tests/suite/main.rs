@@ -10,6 +10,7 @@ mod conductor;
 mod consent;
 mod coordinator;
 mod doctor;
+mod doctor_setup;
 mod evidence;
 mod examples;
 mod exec;

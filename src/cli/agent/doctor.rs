@@ -125,9 +125,11 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
         found.problems.push(format!("{} {where_to}", text::safe(agent.program())));
         return found;
     };
-    found.ask_version(agent, program, folder, patience);
+    // Not in the checkout: many programs read settings, plug-ins or code from the folder that they are started in.
+    let elsewhere = std::path::Path::new("/");
+    found.ask_version(agent, program, elsewhere, patience);
     if is_claude(agent) {
-        found.ask_claude(agent, folder, patience);
+        found.ask_claude(agent, elsewhere, patience);
     }
     if found.key.is_none() && !agent.keys.is_empty() {
         let keys = agent.keys.join(", ");

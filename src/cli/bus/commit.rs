@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::Result;
+use crate::base::{Refusal, Result};
 use crate::cli::App;
+use crate::hub::git_locks;
 use crate::ops::record::{self, Recorded};
 
 /// Whatever else is staged or changed stays as it is, and hooks do not run. Nothing happens, and one
@@ -17,11 +18,23 @@ use crate::ops::record::{self, Recorded};
 pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<ExitCode> {
-    let (document, words) = match record::commit(app.hub()?)? {
+    let hub = app.hub()?;
+    let (document, words) = match record::commit(hub)? {
         Recorded::Committed(commit) => {
             (json!({"outcome": "committed", "commit": commit}), format!("committed the record: {}", &commit[..12]))
         }
         Recorded::Clean => (json!({"outcome": "clean"}), "the record is committed already".to_owned()),
+        // Nobody gives such a lock back while one waits.
+        Recorded::Skipped(_) if git_locks::blocking(hub).is_some() => {
+            let lock = git_locks::blocking(hub).unwrap_or_default();
+            return Err(Refusal::guard("git.locked", "the record is not committed: its branch is locked")
+                .because(format!(
+                    "{} is there: a git that runs holds it, or one that was killed left it",
+                    lock.display()
+                ))
+                .next("if no git runs any more, remove old locks: teof doctor --fix")
+                .into());
+        }
         Recorded::Skipped(why) => (json!({"outcome": "skipped", "why": why}), format!("not now: {why}")),
     };
     app.result(&document, || words);

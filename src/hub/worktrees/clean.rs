@@ -15,7 +15,7 @@ use git2::Repository;
 use serde::Serialize;
 
 use super::seen::{Seen, Whose, seen};
-use super::{WAIT, home, inside, registry};
+use super::{WAIT, half_made, home, inside, registry};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
 use crate::hub::checkpoint::{Parked, Workshop};
@@ -99,6 +99,7 @@ fn clean_locked(
     let home = home(hub)?;
     let mut cleaned = Cleaned::default();
     if !dry_run {
+        half_made::repair(hub)?;
         cleaned.finished = finish(hub);
     }
     let mut candidates = Vec::new();

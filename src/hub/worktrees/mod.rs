@@ -6,6 +6,7 @@
 
 mod branch;
 pub mod clean;
+pub mod half_made;
 mod inside;
 pub mod note;
 mod prepare;
@@ -21,7 +22,7 @@ use git2::Oid;
 
 pub use super::filtered::pointer;
 pub use prepare::prepare;
-pub use registry::{folders_of, root_of};
+pub use registry::{clear_stale, folders_of, root_of};
 pub use seen::{Seen, Whose, seen};
 
 use super::checkpoint::{Checkpoint, Workshop};

@@ -10,6 +10,7 @@ use anyhow::Context;
 use git2::{Oid, Repository};
 
 use super::branch::{self, Chosen};
+use super::half_made;
 use super::note::Note;
 use super::registry::{self, Registered};
 use super::{Place, WAIT, Wanted, home};
@@ -29,6 +30,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     branch::check(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
     let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
+    half_made::repair(hub)?;
     for reference in [format!("refs/heads/{}", wanted.branch), trail::reference(wanted.job)] {
         registry::clear_stale(&hub.common_dir.join(format!("{reference}.lock")));
     }

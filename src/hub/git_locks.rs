@@ -1,0 +1,149 @@
+//! Lock files of git's own: which of them a git that we started left when it was killed, and which are stale.
+//!
+//! Git takes a reference by creating `<name>.lock` and gives it back by renaming or deleting that file. Killed in
+//! between it leaves the file, and nobody can move the reference any more. While we have git move something, a
+//! note ([`Running`]) says which locks it takes; whoever finds the note later, under the bus lock, knows that
+//! those were ours, and removes them.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, SystemTime};
+
+use super::worktrees::clear_stale;
+use super::{Hub, Worktree};
+use crate::base::{Result, files};
+
+/// Machine-local: the paths of the locks, one a line.
+const NOTE: &str = "locks/git-running";
+/// More than any note has, in bytes.
+const MAX_NOTE: u64 = 1 << 20;
+/// A lock of git's that is older, and that no process has open, is nobody's.
+const STALE: Duration = Duration::from_secs(600);
+
+/// Says, until it is dropped, that git moves a branch for us.
+pub struct Running<'h>(&'h Hub);
+
+/// The locks in a worktree's git directory that `git merge` takes.
+pub const OF_MERGE: &[&str] = &["HEAD.lock", "index.lock", "ORIG_HEAD.lock"];
+/// Those that `git update-ref` takes.
+pub const OF_UPDATE: &[&str] = &["HEAD.lock"];
+
+impl<'h> Running<'h> {
+    /// To be called under the bus lock, for a branch that is checked out in `worktree`; `names` are the locks that
+    /// are taken there.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn begin(hub: &'h Hub, worktree: &Worktree, branch: &str, names: &[&str]) -> Result<Running<'h>> {
+        let own = names.iter().map(|name| worktree.git_dir.join(name));
+        let text: String = own.chain([of_branch(hub, branch)]).map(|path| format!("{}\n", path.display())).collect();
+        let note = hub.local(NOTE);
+        files::create_parent(&note)?;
+        files::replace_unsynced(&note, text.as_bytes())?;
+        Ok(Running(hub))
+    }
+
+    /// Git has ended so. One that was killed while we live leaves its locks too.
+    pub fn end(self, status: ExitStatus) {
+        if status.signal().is_some() {
+            clear_left(self.0);
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // Whatever lock is there from now on is another git's.
+        let _ = fs::remove_file(self.0.local(NOTE));
+    }
+}
+
+/// Removes the locks that a git of ours left. To be called under the bus lock: no git of ours runs then, but for
+/// one whose starter was killed, which soon ends.
+pub fn clear_left(hub: &Hub) {
+    let left = noted(hub);
+    if left.is_empty() {
+        return;
+    }
+    left.iter().filter(|lock| made_since_note(hub, lock)).for_each(|lock| clear_stale(lock));
+    let _ = fs::remove_file(hub.local(NOTE));
+}
+
+fn noted(hub: &Hub) -> Vec<PathBuf> {
+    let bytes = files::read(&hub.local(NOTE), MAX_NOTE).ok().flatten().unwrap_or_default();
+    // Only git's own locks are ever removed, whatever the note says.
+    let is_lock = |path: &PathBuf| {
+        path.extension().is_some_and(|end| end == "lock")
+            && path.starts_with(&hub.common_dir)
+            && !path.starts_with(hub.local(""))
+    };
+    String::from_utf8_lossy(&bytes).lines().map(PathBuf::from).filter(is_lock).collect()
+}
+
+fn made_since_note(hub: &Hub, lock: &Path) -> bool {
+    let at = |path: &Path| fs::symlink_metadata(path).and_then(|found| found.modified()).ok();
+    at(lock).zip(at(&hub.local(NOTE))).is_some_and(|(lock, note)| lock >= note)
+}
+
+fn of_branch(hub: &Hub, branch: &str) -> PathBuf {
+    hub.common_dir.join(format!("refs/heads/{branch}.lock"))
+}
+
+/// Whether a git that we started took the lock: it runs now, under the bus lock, or left the lock when it was killed.
+pub fn is_ours(hub: &Hub, lock: &Path) -> bool {
+    noted(hub).iter().any(|noted| noted == lock) && made_since_note(hub, lock)
+}
+
+/// The lock that keeps the branch of the record from being moved, if there is one.
+pub fn blocking(hub: &Hub) -> Option<PathBuf> {
+    let branch = hub.branch().map(|branch| of_branch(hub, &branch));
+    let others = [hub.git_dir.join("HEAD.lock"), hub.common_dir.join("packed-refs.lock")];
+    branch.into_iter().chain(others).find(|lock| lock.exists())
+}
+
+/// Locks of git's that are old, and that no process of this machine has open.
+pub fn stale(hub: &Hub) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![hub.common_dir.clone(), hub.common_dir.join("refs"), hub.common_dir.join("worktrees")];
+    let (top, worktrees) = (hub.common_dir.clone(), hub.common_dir.join("worktrees"));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                // At the top only files: the folders that matter are named above.
+                Ok(kind) if kind.is_dir() && folder != top && folder.parent() != Some(&worktrees) => folders.push(path),
+                Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "lock") && is_old(&path) => {
+                    found.push(path);
+                }
+                _ => {}
+            }
+        }
+    }
+    found.retain(|path| !is_open(path));
+    found.sort();
+    found
+}
+
+fn is_old(path: &Path) -> bool {
+    let made = fs::symlink_metadata(path).and_then(|found| found.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age >= STALE))
+}
+
+fn is_open(path: &Path) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let descriptors = processes.flat_map(|process| fs::read_dir(process.path().join("fd")).into_iter().flatten());
+    descriptors.flatten().any(|open| fs::read_link(open.path()).is_ok_and(|to| to == path))
+}
+
+/// Removes a lock that [`stale`] named, if it still is.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_stale(lock: &Path) -> Result<bool> {
+    if !is_old(lock) || is_open(lock) {
+        return Ok(false);
+    }
+    files::remove(lock).map(|()| true)
+}
