@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::worktrees::clear_stale;
 use super::{Hub, Worktree};
@@ -128,7 +128,7 @@ pub fn stale(hub: &Hub) -> Vec<PathBuf> {
 
 fn is_old(path: &Path) -> bool {
     let made = fs::symlink_metadata(path).and_then(|found| found.modified());
-    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age >= STALE))
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age >= STALE))
 }
 
 fn is_open(path: &Path) -> bool {

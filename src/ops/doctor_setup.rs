@@ -148,7 +148,7 @@ fn links(hub: &Hub) -> Vec<PathBuf> {
             continue;
         }
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-        found.extend(entries.filter(|entry| is_link(entry)).map(|entry| entry.path()));
+        found.extend(entries.filter(is_link).map(|entry| entry.path()));
     }
     found
 }
