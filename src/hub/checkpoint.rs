@@ -15,7 +15,7 @@ use git2::{
 use super::trail::{self, message};
 use super::worktrees::note::Note;
 use super::worktrees::registry;
-use super::{bulk, filtered, paths};
+use super::{bulk, filtered, object_ids, paths};
 use crate::base::{Refusal, Result, Stamp, files};
 
 pub use super::trail::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
@@ -229,7 +229,7 @@ impl Workshop {
             branch => self.repo.set_head(&format!("refs/heads/{branch}")),
         };
         let settled = head.and_then(|()| {
-            let mut index = Index::open(&self.repo.path().join("index"))?;
+            let mut index = object_ids::open_index(&self.repo, self.repo.path())?;
             index.read_tree(tree)?;
             index.write()
         });
@@ -246,7 +246,7 @@ impl Workshop {
     fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
         let repo = open(self.repo.path(), &self.root)?;
         bulk::check(&repo, &self.root, parent, bulk::MAX_NEW)?;
-        let mut index = Index::new()?;
+        let mut index = object_ids::new_index(&repo)?;
         index.read_tree(parent)?;
         repo.set_index(&mut index)?;
         let note = Note::read(self.repo.path());

@@ -68,11 +68,9 @@ impl Worktree {
         Self::at(common_dir.parent()?)
     }
 
-    /// The branch that HEAD names, read as a file; `None` when detached or unreadable.
+    /// The branch that HEAD names; `None` when detached or unreadable.
     pub fn branch(&self) -> Option<String> {
-        let head = fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
-        // Git takes any blanks there.
-        head.trim().strip_prefix("ref:")?.trim_start().strip_prefix("refs/heads/").map(str::to_owned)
+        branch_of(&self.git_dir)
     }
 
     /// The operation that git has begun here and not finished.
@@ -107,6 +105,19 @@ impl Worktree {
             && (names("BISECT_START", branch) || names("BISECT_START", &reference));
         bisects.then_some("a bisect")
     }
+}
+
+/// The branch that HEAD of a git directory names. The one place where a reference is read as a file: every
+/// command asks this first, and [`super::format`] has refused repositories that keep references elsewhere.
+pub fn branch_of(git_dir: &Path) -> Option<String> {
+    let head = git_dir.join("HEAD");
+    // `core.preferSymlinkRefs` makes HEAD a link to the file of its branch.
+    let target = match fs::read_link(&head) {
+        Ok(target) => target.into_os_string().into_string().ok()?,
+        // Git takes any blanks there.
+        Err(_) => fs::read_to_string(&head).ok()?.trim().strip_prefix("ref:")?.trim_start().to_owned(),
+    };
+    target.strip_prefix("refs/heads/").map(str::to_owned)
 }
 
 fn is_git_dir(folder: &Path) -> bool {

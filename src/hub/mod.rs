@@ -8,6 +8,7 @@ pub mod bounded_process;
 pub mod bulk;
 pub mod checkpoint;
 mod filtered;
+pub mod format;
 pub mod git;
 pub mod git_locks;
 pub mod git_programs;
@@ -15,6 +16,7 @@ pub mod kept;
 pub mod locate;
 pub mod marks;
 pub mod output;
+pub mod object_ids;
 pub mod paths;
 pub mod pin;
 pub mod requests;
@@ -75,6 +77,7 @@ impl Hub {
             None => env::var(env::ROOT).map_or_else(|| PathBuf::from("."), PathBuf::from),
         };
         let here = Worktree::containing(&start)?;
+        format::check(&here)?;
         let pin = Pin::read(&here.common_dir)?;
         let hub = match &pin {
             Some(pin) => pin.worktree(&here.common_dir)?,

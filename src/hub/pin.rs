@@ -92,11 +92,11 @@ fn way_back(hub: &Worktree, pin: &Pin) -> String {
     format!("there is no branch {branch} any more; if this is it under another name: teof init --hub {root}")
 }
 
-/// Whether the branch exists, as far as files tell; where they do not, it is taken to.
+/// Whether the branch exists; where that cannot be told, it is taken to.
 fn is_branch(common_dir: &Path, branch: &str) -> bool {
-    let packed = || std::fs::read_to_string(common_dir.join("packed-refs")).unwrap_or_default();
-    let reference = format!("refs/heads/{branch}");
-    common_dir.join("reftable").exists()
-        || common_dir.join(&reference).exists()
-        || packed().lines().any(|line| line.split(' ').nth(1) == Some(&reference))
+    let repo = git2::Repository::open_bare(common_dir);
+    match repo.and_then(|repo| repo.refname_to_id(&format!("refs/heads/{branch}"))) {
+        Ok(_) => true,
+        Err(e) => e.code() != git2::ErrorCode::NotFound,
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Refusal, Result};
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Pin, Worktree, paths, worktrees};
+use crate::hub::{Hub, Pin, Worktree, format, paths, worktrees};
 
 use super::record::{self, Recorded};
 
@@ -82,7 +82,9 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Option<String>> {
 /// Where to work from: a worktree, or a bare repository.
 fn locate(start: Option<&Path>) -> Result<Worktree> {
     let variable = crate::base::env::var(crate::base::env::ROOT).map(PathBuf::from);
-    Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))
+    let here = Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))?;
+    format::check(&here)?;
+    Ok(here)
 }
 
 /// The worktree that has the branch checked out.

@@ -227,13 +227,15 @@ impl Work<'_> {
     /// Where the record's branch was before, newest first, as its reflog tells.
     fn earlier(&self) -> Result<Vec<Base>> {
         let Some(branch) = self.hub.branch() else { return Ok(Vec::new()) };
-        let path = self.hub.common_dir.join("logs/refs/heads").join(branch);
-        let text = files::read(&path, MAX_LOG).ok().flatten().unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let repo = git2::Repository::open_bare(&self.hub.common_dir);
+        let Ok(reflog) = repo.and_then(|repo| repo.reflog(&format!("refs/heads/{branch}"))) else {
+            return Ok(Vec::new());
+        };
         let mut known = HashSet::new();
-        let commits = text.lines().rev().flat_map(|line| line.split(' ').take(2).collect::<Vec<_>>().into_iter().rev());
-        let commits = commits.filter(|commit| known.insert(*commit)).take(EARLIER);
-        Ok(commits.filter_map(|commit| Base::find(&self.hub.worktree(), commit).ok()).collect())
+        let commits = reflog.iter().flat_map(|entry| [entry.id_new(), entry.id_old()]);
+        let commits: Vec<_> = commits.filter(|commit| known.insert(*commit)).take(EARLIER).collect();
+        let find = |commit: &git2::Oid| Base::find(&self.hub.worktree(), &commit.to_string()).ok();
+        Ok(commits.iter().filter_map(find).collect())
     }
 
     fn mend_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::base::{Refusal, Result, text};
 use crate::bus::{claims, holds};
 use crate::guard::preflight::{self, Base, Tree};
 use crate::guard::{Finding, secrets};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, object_ids, paths};
 use crate::model::bundle::Bundle;
 use crate::ops;
 
@@ -28,7 +28,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
             .because(why)
             .next(format!("have it done again: teof review retry {} --note …", bundle.job))
     };
-    let base = Oid::from_str(&bundle.base_commit).ok().filter(|base| repo.find_commit(*base).is_ok());
+    let base = object_ids::parse(&bundle.base_commit).ok().filter(|base| repo.find_commit(*base).is_ok());
     let Some(base) = base else { return Err(refuse("its base commit is not in this repository".into()).into()) };
     if !merge::is_merged(repo, commit, base)? {
         return Err(refuse(format!("{commit} does not descend from its base {base}")).into());
@@ -57,7 +57,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
 /// # Errors
 /// `review.base_not_merged`: somebody took it off the target, or it never was there.
 pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<()> {
-    let base = Oid::from_str(&bundle.base_commit)?;
+    let base = object_ids::parse(&bundle.base_commit)?;
     if merge::is_merged(repo, head, base)? {
         return Ok(());
     }

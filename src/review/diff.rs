@@ -8,7 +8,7 @@ use git2::{DiffFormat, DiffOptions, Oid};
 
 use super::merge;
 use crate::base::{Result, text};
-use crate::hub::Hub;
+use crate::hub::{Hub, object_ids};
 use crate::model::bundle::Bundle;
 
 /// Larger files are named, not shown.
@@ -19,7 +19,7 @@ pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
     let repo = merge::open(hub)?;
     let commit = merge::reviewed(&repo, bundle)?;
     let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
-    let (base, tip) = (tree(Oid::from_str(&bundle.base_commit)?)?, tree(commit)?);
+    let (base, tip) = (tree(object_ids::parse(&bundle.base_commit)?)?, tree(commit)?);
     let mut options = DiffOptions::new();
     options.max_size(MAX_FILE).force_text(false);
     let diff = repo.diff_tree_to_tree(Some(&base), Some(&tip), Some(&mut options))?;

@@ -16,7 +16,7 @@ use super::advance::Move;
 use super::merge;
 use crate::base::{Result, files, json};
 use crate::hub::git::Git;
-use crate::hub::{Hub, Worktree, git_locks};
+use crate::hub::{Hub, Worktree, git_locks, object_ids};
 
 /// Relative to the machine-local folder.
 const FILE: &str = "review/moving.json";
@@ -63,7 +63,7 @@ pub fn settle(hub: &Hub) -> Result<()> {
         return Ok(());
     }
     let repo = merge::open(hub)?;
-    let (from, to) = (Oid::from_str(&moving.from)?, Oid::from_str(&moving.to)?);
+    let (from, to) = (object_ids::parse(&moving.from)?, Oid::from_str(&moving.to)?);
     let worktree = Worktree { root: moving.root, git_dir: moving.git_dir, common_dir: hub.common_dir.clone() };
     let there = worktree.root.is_dir() && worktree.branch().as_deref() == Some(&moving.branch);
     if there && merge::tip(&repo, &moving.branch)? == from {

@@ -11,7 +11,7 @@ use git2::{ErrorCode, Index, MergeOptions, Oid, Repository, Tree};
 use crate::base::{Refusal, Result, text};
 use crate::guard::result::changes;
 use crate::hub::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
-use crate::hub::{Hub, git, paths};
+use crate::hub::{Hub, git, object_ids, paths};
 use crate::model::bundle::Bundle;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
@@ -53,7 +53,7 @@ pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
 /// # Errors
 /// `review.commit_missing` when the repository does not have it.
 pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
-    let found = Oid::from_str(&bundle.commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id());
+    let found = object_ids::parse(&bundle.commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id());
     found.map_err(|_| {
         Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is not here", bundle.job))
             .because(format!("{} is no commit of this repository", text::clip(&text::safe(&bundle.commit), 60)))
@@ -193,7 +193,7 @@ fn commit(
     if !output.status.success() {
         return Err(git::failed("commit-tree", &output));
     }
-    Oid::from_str(String::from_utf8_lossy(&output.stdout).trim()).context("read the id of the new commit")
+    object_ids::parse(String::from_utf8_lossy(&output.stdout).trim()).context("read the id of the new commit")
 }
 
 fn one_line(text: &str, max: usize) -> String {

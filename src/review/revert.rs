@@ -10,7 +10,7 @@ use super::scratch;
 use super::{Word, approve, checks};
 use crate::base::{Refusal, Result, text};
 use crate::guard::trust;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Act, Hub, Writer, object_ids};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
 use crate::plans::{self, backlog, edit, vault};
@@ -86,7 +86,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
 
 /// The commits before and after the merge.
 fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid)> {
-    let id = |text: &Option<String>| text.as_deref().and_then(|id| Oid::from_str(id).ok());
+    let id = |text: &Option<String>| text.as_deref().and_then(|id| object_ids::parse(id).ok());
     let Some(after) = id(&merged.merge_commit) else {
         return Err(Refusal::guard(
             "review.no_merge_commit",
@@ -132,7 +132,7 @@ fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
 /// (rebased), of which the decision names the last.
 fn before_all(repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
     let reviewed = merge::reviewed(repo, &entry.bundle)?;
-    let most = merge::distance(repo, Oid::from_str(&entry.bundle.base_commit)?, reviewed)?.min(MOST);
+    let most = merge::distance(repo, object_ids::parse(&entry.bundle.base_commit)?, reviewed)?.min(MOST);
     let (mut line, mut at) = (Vec::new(), last.clone());
     while line.len() < most && at.parent_count() == 1 && !merge::is_merged(repo, reviewed, at.id())? {
         let before = at.parent(0)?;

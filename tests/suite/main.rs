@@ -35,6 +35,7 @@ mod quickstart;
 mod race;
 mod receipts;
 mod record;
+mod repositories;
 mod result_guard;
 mod results;
 mod review;

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use git2::{Index, ObjectType, Repository};
+use git2::{ObjectType, Repository};
 
 use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
-use crate::hub::{Worktree, paths};
+use crate::hub::{Worktree, object_ids, paths};
 use crate::model::seat;
 use crate::receipts::ledger::{self, Entry};
 
@@ -32,7 +32,7 @@ impl Tree {
     pub fn open(worktree: &Worktree) -> Result<Tree> {
         let repo = open(worktree)?;
         let mut tracked = HashSet::new();
-        if let Ok(index) = Index::open(&worktree.git_dir.join("index")) {
+        if let Ok(index) = object_ids::open_index(&repo, &worktree.git_dir) {
             tracked.extend(index.iter().filter_map(|entry| String::from_utf8(entry.path).ok()));
         }
         if let Some(tree) = head(&repo, worktree) {
@@ -221,11 +221,9 @@ fn collect(repo: &Repository, tree: &git2::Tree, folder: &str, files: &mut HashS
 
 /// The tree of the worktree's HEAD; `None` before the first commit.
 fn head<'a>(repo: &'a Repository, worktree: &Worktree) -> Option<git2::Tree<'a>> {
-    let head = files::read(&worktree.git_dir.join("HEAD"), 8 * 1024).ok()??;
-    let head = String::from_utf8(head).ok()?;
-    let commit = match head.trim().strip_prefix("ref: ") {
-        Some(name) => repo.find_reference(name).ok()?.resolve().ok()?.target()?,
-        None => git2::Oid::from_str(head.trim()).ok()?,
-    };
-    repo.find_commit(commit).ok()?.tree().ok()
+    let detached = || Repository::open(&worktree.git_dir).ok()?.head().ok()?.target();
+    match worktree.branch() {
+        Some(branch) => repo.find_reference(&format!("refs/heads/{branch}")).ok()?.peel_to_tree().ok(),
+        None => repo.find_commit(detached()?).ok()?.tree().ok(),
+    }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Subject;
 use crate::base::{digest, files};
 use crate::guard::Finding;
+use crate::hub::object_ids;
 
 /// What could execute or mislead, each by name with a digest of its content. Taken before the work
 /// and after it; can be kept as JSON in between.
@@ -95,7 +96,7 @@ pub fn note_target(common_dir: &Path, branch: &str, found: &mut Surroundings) {
 
 /// Where the branch was before the work began, if it was noted.
 pub fn target_before(before: &Surroundings, branch: &str) -> Option<git2::Oid> {
-    before.get(&format!("{TARGET}{branch}"))?.parse().ok()
+    object_ids::parse(before.get(&format!("{TARGET}{branch}"))?).ok()
 }
 
 /// What appeared, changed or went away between two looks.

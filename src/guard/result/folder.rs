@@ -13,13 +13,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectFormat, ObjectType, Odb, Oid, Repository};
 
 use super::Subject;
 use super::attributes::Attributes;
 use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
+use crate::hub::object_ids;
 use crate::hub::paths::OWNED;
 use crate::hub::worktrees;
 use crate::hub::worktrees::note::Note;
@@ -43,7 +44,8 @@ pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findin
     let mut walk = Walk {
         top: subject.worktree,
         odb: &odb,
-        index: index_of(&subject.git_dir.join("index")),
+        format: repo.object_format(),
+        index: index_of(repo, subject.git_dir),
         ignore: Ignore::new(subject)?,
         attributes: Attributes::of(subject.common_dir, tip)?,
         note: Note::read(subject.git_dir),
@@ -82,11 +84,11 @@ struct Indexed {
 }
 
 /// A missing or unusual index (split, sparse) is no index: then everything is hashed.
-fn index_of(path: &Path) -> BTreeMap<Vec<u8>, Indexed> {
-    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
+fn index_of(repo: &Repository, git_dir: &Path) -> BTreeMap<Vec<u8>, Indexed> {
+    if !fs::symlink_metadata(git_dir.join("index")).is_ok_and(|meta| meta.is_file()) {
         return BTreeMap::new();
     }
-    let Ok(index) = git2::Index::open(path) else { return BTreeMap::new() };
+    let Ok(index) = object_ids::open_index(repo, git_dir) else { return BTreeMap::new() };
     let indexed = |entry: git2::IndexEntry| {
         let (seconds, nanoseconds) = (entry.mtime.seconds(), entry.mtime.nanoseconds());
         (entry.path, Indexed { size: entry.file_size, seconds, nanoseconds, id: entry.id })
@@ -97,6 +99,7 @@ fn index_of(path: &Path) -> BTreeMap<Vec<u8>, Indexed> {
 struct Walk<'a> {
     top: &'a Path,
     odb: &'a Odb<'a>,
+    format: ObjectFormat,
     index: BTreeMap<Vec<u8>, Indexed>,
     ignore: Ignore,
     attributes: Attributes,
@@ -225,7 +228,7 @@ impl Walk<'_> {
             true => Some(self.link(path)),
             false => files::read(&self.full(path), MAX_HASHED).unwrap_or_default(),
         };
-        Ok(bytes.map(|bytes| Oid::hash_object(ObjectType::Blob, &bytes)).transpose()?)
+        Ok(bytes.map(|bytes| Oid::hash_object_ext(ObjectType::Blob, &bytes, self.format)).transpose()?)
     }
 
     fn record_missing(&mut self) -> Result<()> {

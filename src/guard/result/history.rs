@@ -6,6 +6,7 @@ use git2::{ObjectType, Oid, Repository};
 
 use crate::base::Result;
 use crate::guard::Finding;
+use crate::hub::object_ids;
 
 /// More commits than any run makes; beyond it the base counts as not found.
 const MAX_COMMITS: usize = 100_000;
@@ -83,5 +84,5 @@ fn parents(commit: &[u8]) -> impl Iterator<Item = Oid> + '_ {
     commit
         .split(|&b| b == b'\n')
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| Oid::from_str(std::str::from_utf8(line.strip_prefix(b"parent ")?).ok()?).ok())
+        .filter_map(|line| object_ids::parse(std::str::from_utf8(line.strip_prefix(b"parent ")?).ok()?).ok())
 }

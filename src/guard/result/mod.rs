@@ -20,6 +20,7 @@ use git2::{Oid, Repository};
 
 use super::{Finding, glob::Glob};
 use crate::base::{Refusal, Result};
+use crate::hub::object_ids;
 
 pub use changes::{Change, Kind};
 pub use dotgit::Surroundings;
@@ -138,7 +139,7 @@ fn open(common_dir: &Path) -> Result<Repository> {
 }
 
 fn oid(hex: &str) -> Result<Oid> {
-    Oid::from_str(hex).map_err(|_| {
+    object_ids::parse(hex).map_err(|_| {
         Refusal::usage("commit.invalid", "the base is not a commit id").because("it must be a full hash").into()
     })
 }

@@ -18,7 +18,7 @@ use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
 use crate::hub::checkpoint::Parked;
-use crate::hub::trail;
+use crate::hub::{object_ids, trail};
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -126,7 +126,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
     // Only from what was seen: a branch that somebody moves or makes meanwhile is not taken from them.
     let repo = Repository::open(&hub.common_dir)?;
-    let old = repo.refname_to_id(&branch).unwrap_or(Oid::ZERO_SHA1);
+    let old = repo.refname_to_id(&branch).unwrap_or_else(|_| object_ids::null(&repo));
     if !old.is_zero() && old != place.tip() {
         trail::keep(&repo, "moved", wanted.run, old)?;
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::note::Note;
 use crate::base::{Refusal, Result};
+use crate::hub::locate;
 
 /// How long, and in which steps, a lock file of git's is watched before it counts as left over.
 const STALE_AFTER: u32 = 20;
@@ -51,11 +52,7 @@ impl Registered {
 
 /// The branch that is checked out there.
 pub fn head_of(worktree: &Registered) -> Option<String> {
-    branch_in(&worktree.git_dir.join("HEAD"))
-}
-
-pub fn branch_in(head: &Path) -> Option<String> {
-    fs::read_to_string(head).ok()?.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
+    locate::branch_of(&worktree.git_dir)
 }
 
 /// The folder of the worktree that a git directory is about.

@@ -1,0 +1,108 @@
+//! Which kinds of repository teof can work in; the others are refused before anything is read or written.
+//!
+//! teof reads objects and references through libgit2, which knows both hash functions but only references that
+//! are kept as files. The check reads one small file and asks libgit2 only when that file names an extension.
+
+use std::fs;
+use std::path::Path;
+
+use crate::base::{Refusal, Result, text};
+
+use super::locate::Worktree;
+
+/// Extensions of the repository format that libgit2 handles, in lower case.
+const SUPPORTED: [&str; 5] = ["noop", "objectformat", "worktreeconfig", "preciousobjects", "relativeworktrees"];
+
+/// Refuses a repository in which some command could not work.
+///
+/// # Errors
+/// `repository.reftable`, `repository.extension` and `repository.name`, each with the way out.
+pub fn check(worktree: &Worktree) -> Result<()> {
+    check_name(worktree)?;
+    for (extension, value) in extensions(&worktree.common_dir) {
+        match (extension.as_str(), value.to_ascii_lowercase().as_str()) {
+            ("refstorage", "files") => {}
+            ("refstorage", _) => return Err(reftable(worktree).into()),
+            ("partialclone", _) => return Err(old_partial_clone(worktree).into()),
+            (known, _) if SUPPORTED.contains(&known) => {}
+            (unknown, _) => return Err(unsupported(worktree, unknown).into()),
+        }
+    }
+    Ok(())
+}
+
+/// Paths are kept as JSON text (the pin, work orders, envelopes), which cannot hold every name.
+fn check_name(worktree: &Worktree) -> Result<()> {
+    let odd =
+        [&worktree.root, &worktree.git_dir, &worktree.common_dir].into_iter().find(|path| path.to_str().is_none());
+    let Some(path) = odd else { return Ok(()) };
+    Err(Refusal::guard("repository.name", "the path of this repository is not UTF-8")
+        .because(format!("{}: teof keeps paths as text", text::safe(&path.to_string_lossy())))
+        .next("rename the folder whose name is not UTF-8, then try again; to find it: pwd | cat -v")
+        .into())
+}
+
+/// The `extensions.*` keys of the repository format, without `extensions.`, in lower case. Git reads them from this file
+/// alone, and follows no includes for them.
+fn extensions(common_dir: &Path) -> Vec<(String, String)> {
+    let path = common_dir.join("config");
+    let config = fs::read(&path).unwrap_or_default();
+    if !config.to_ascii_lowercase().windows(10).any(|word| word == b"extensions") {
+        return Vec::new();
+    }
+    let Ok(config) = git2::Config::open(&path) else { return Vec::new() };
+    let Ok(mut entries) = config.entries(Some("^extensions\\.")) else { return Vec::new() };
+    let mut found = Vec::new();
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.name().unwrap_or_default().trim_start_matches("extensions.").to_ascii_lowercase();
+        found.push((name, entry.value().unwrap_or_default().to_owned()));
+    }
+    found
+}
+
+fn reftable(worktree: &Worktree) -> Refusal {
+    let root = worktree.root.display();
+    Refusal::guard("repository.reftable", format!("{root} keeps its references in the reftable format"))
+        .because("teof reads references that are kept as files")
+        .next(format!("convert it (git 2.48 or later): git -C {root} refs migrate --ref-format=files"))
+        .next(format!("or work in a clone: git clone --ref-format=files {root} {root}-files"))
+}
+
+fn old_partial_clone(worktree: &Worktree) -> Refusal {
+    let root = worktree.root.display();
+    Refusal::guard("repository.extension", format!("{root} is a partial clone in an old format"))
+        .because("git 2.24 and later do not need extensions.partialClone, and teof cannot open a repository with it")
+        .next(format!("remove the setting: git -C {root} config --unset extensions.partialClone"))
+}
+
+fn unsupported(worktree: &Worktree, extension: &str) -> Refusal {
+    let (root, extension) = (worktree.root.display(), text::safe(extension));
+    Refusal::guard("repository.extension", format!("{root} uses the repository extension {extension}"))
+        .because("teof does not know this extension, and git asks programs to leave such repositories alone")
+        .next(format!("see where it is set: git config --file {root}/.git/config --get-regexp ^extensions"))
+        .next(format!("or work in a clone: git clone {root} {root}-plain"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(config: &str) -> Option<&'static str> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        fs::write(path.join("config"), config).unwrap();
+        let worktree = Worktree { root: path.clone(), git_dir: path.clone(), common_dir: path };
+        check(&worktree).err().map(|e| Refusal::of(&e).unwrap().code)
+    }
+
+    #[test]
+    fn only_extensions_that_every_command_can_handle_are_let_through() {
+        assert_eq!(code("[core]\n\tbare = false\n"), None);
+        assert_eq!(code("[extensions]\n\tobjectFormat = sha256\n\tworktreeConfig = true\n"), None);
+        assert_eq!(code("[Extensions]\n\trefStorage = files\n"), None);
+        assert_eq!(code("[EXTENSIONS]\n\trefStorage = RefTable\n"), Some("repository.reftable"));
+        assert_eq!(code("[extensions]\n\tpartialClone = origin\n"), Some("repository.extension"));
+        assert_eq!(code("[extensions]\n\tfutureThing\n"), Some("repository.extension"));
+        assert_eq!(code("[alias]\n\textensions = log\n"), None);
+    }
+}

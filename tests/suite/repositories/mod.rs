@@ -1,0 +1,3 @@
+//! Any git repository: every command works there, or refuses at once and says what to do.
+
+mod formats;
