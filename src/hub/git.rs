@@ -14,7 +14,7 @@ use super::{Worktree, git_programs};
 use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
-const LOCATION: [&str; 16] = [
+const LOCATION: [&str; 23] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -31,6 +31,13 @@ const LOCATION: [&str; 16] = [
     "GIT_REPLACE_REF_BASE",
     "GIT_SHALLOW_FILE",
     "GIT_EXTERNAL_DIFF",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_ATTR_SOURCE",
+    "GIT_GRAFT_FILE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
 ];
 
 /// Has a program that calls git find the repository by its folder alone, whatever our environment says, and
@@ -57,8 +64,10 @@ pub struct Git {
     trusting: bool,
 }
 
-/// Off for every call: what git would run, or look into, beside what it was asked for.
-const FIXED: [(&str, &str); 11] = [
+/// For every call: what git would run, or look into, beside what it was asked for is off; and so are settings of a
+/// person that change what it answers. What a person asked git to leave alone (ignore rules, a submodule's own
+/// `ignore`) stays.
+const FIXED: [(&str, &str); 19] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("gc.auto", "0"),
@@ -66,6 +75,14 @@ const FIXED: [(&str, &str); 11] = [
     ("submodule.recurse", "false"),
     ("status.submoduleSummary", "false"),
     ("log.showSignature", "false"),
+    ("status.showUntrackedFiles", "normal"),
+    ("status.relativePaths", "false"),
+    ("diff.ignoreSubmodules", "none"),
+    ("merge.autoStash", "false"),
+    ("core.quotePath", "false"),
+    ("core.safecrlf", "false"),
+    ("color.ui", "false"),
+    ("column.ui", "never"),
     // Remotes that are command lines.
     ("protocol.ext.allow", "never"),
     ("protocol.fd.allow", "never"),
@@ -176,7 +193,11 @@ impl Git {
             .env("LC_ALL", "C")
             .stdin(Stdio::null());
         if let Some(git_dir) = &self.git_dir {
-            command.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &self.worktree);
+            command.env("GIT_DIR", git_dir);
+        }
+        // Named, because `core.worktree` may name another folder. A bare repository has none.
+        if self.git_dir.is_some() || self.worktree.join(".git").exists() {
+            command.env("GIT_WORK_TREE", &self.worktree);
         }
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);

@@ -68,7 +68,13 @@ impl Synced {
 /// do: teof and every seat change them as they work. Nor does the status of a feature request.
 pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     let vault = format!("{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
-    let listed = trust::git(hub, &worktree.root)?.run(&["status", "--porcelain=v1", "-z", "--no-renames"])?;
+    let listed = trust::git(hub, &worktree.root)?.run(&[
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=normal",
+    ])?;
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
         let ours = || path.starts_with(&vault) && is_status_only(worktree, line);

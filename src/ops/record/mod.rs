@@ -1,0 +1,220 @@
+//! The record commit: exactly the owned paths of the hub, and nothing else.
+//!
+//! Whatever the person has staged or changed elsewhere stays as it is. Their hooks do not run: a hook
+//! that fails, or that edits files, must not stand between the record and its history.
+//!
+//! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`); it is checked to
+//! differ in owned paths alone. The owned paths are brought up to date in a copy of the person's index (`index`). Then,
+//! while git's own `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index.
+//! Whoever was faster costs us another attempt.
+
+mod ignored;
+mod in_progress;
+mod index;
+mod tree;
+
+use anyhow::Context;
+use git2::Repository;
+
+use super::append_only;
+use crate::base::Result;
+use crate::hub::checkpoint::make_durable;
+use crate::hub::git_locks::{self, Running};
+use crate::hub::{Hub, Writer, git, paths};
+
+use ignored::Ignored;
+use index::{IndexCopy, IndexLock, Known};
+use tree::Files;
+
+/// How often the branch or the index may move under us before it is left for the next time.
+const ATTEMPTS: usize = 5;
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The new commit.
+    Committed(String),
+    /// HEAD has it all already.
+    Clean,
+    /// Not now; one line that says why. The record is safe on disk all the same.
+    Skipped(String),
+}
+
+/// Commits the record under the bus lock, so that no line is cut and no act is halved.
+///
+/// # Errors
+/// When the tree fell behind what was acknowledged (a stash, a reset): that is never committed.
+pub fn commit(hub: &Hub) -> Result<Recorded> {
+    match obstacle(hub) {
+        Some(why) => Ok(Recorded::Skipped(why)),
+        None => commit_under(&hub.lock("bus commit")?),
+    }
+}
+
+/// Like [`commit`], for a caller that has the lock.
+pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
+    let hub = writer.hub();
+    hub.marks().check_all(&hub.root)?;
+    git_locks::clear_left(hub);
+    for _ in 0..ATTEMPTS {
+        if let Some(why) = obstacle(hub) {
+            return Ok(Recorded::Skipped(why));
+        }
+        if let Some(done) = attempt(hub)? {
+            return Ok(done);
+        }
+    }
+    Ok(Recorded::Skipped("the branch kept moving; the next record commit takes it along".to_owned()))
+}
+
+/// Why no commit belongs here now.
+pub fn obstacle(hub: &Hub) -> Option<String> {
+    let worktree = hub.worktree();
+    if let Some(operation) = worktree.operation() {
+        return Some(format!("{operation} is in progress in {}", hub.root.display()));
+    }
+    match (worktree.branch(), hub.pin()) {
+        (None, _) => return Some(format!("{} has a detached HEAD", hub.root.display())),
+        (Some(now), Some(pin)) if now != pin.branch => {
+            return Some(format!("{} is on {now}, and the record lives on {}", hub.root.display(), pin.branch));
+        }
+        _ => {}
+    }
+    let lock = index::lock_path(hub);
+    if lock.exists() && !index::is_ours(&lock) && !git_locks::is_ours(hub, &lock) {
+        return Some(format!("the index is locked by another git process ({})", lock.display()));
+    }
+    in_progress::command(&hub.root).map(|command| format!("{command} is running in {}", hub.root.display()))
+}
+
+/// Whether git's `index.lock` was left by a record commit that was killed; the next one takes it over.
+pub fn left_a_lock(hub: &Hub) -> bool {
+    index::is_ours(&index::lock_path(hub))
+}
+
+/// One attempt; `None` when something moved meanwhile.
+fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
+    // As objects and references alone: no worktree, no index, no attributes.
+    let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
+    make_durable(&repo)?;
+    let head = Head::read(hub, &repo)?;
+    let copy = IndexCopy::make(&hub.git_dir)?;
+    let known = Known::read(&copy.git(hub))?;
+    let ignored = Ignored::read(hub)?;
+    if let Some(why) = not_committed(hub, &known, &ignored) {
+        return Ok(Some(Recorded::Skipped(why)));
+    }
+    let files = tree::read_hub(&repo, &hub.root, &known.files, |path| ignored.stays_out(path))?;
+    let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
+    let tree = tree::build(&repo, before.as_ref(), &files)?;
+    if Some(tree) == head.tree {
+        committed(hub, &files)?;
+        return Ok(Some(Recorded::Clean));
+    }
+    if let (Some(commit), Some(before)) = (&head.commit, &head.tree) {
+        append_only::check(hub, commit, &before.to_string(), &tree.to_string())?;
+    }
+    copy.update(hub, &known, &files)?;
+    let commit = write_commit(hub, &tree.to_string(), &head)?;
+    let Some(_lock) = IndexLock::take(hub)? else { return Ok(None) };
+    // From here on no other git process changes index or HEAD, but for one that has read them already.
+    if let Some(command) = in_progress::command(&hub.root) {
+        return Ok(Some(Recorded::Skipped(format!("{command} is running in {}", hub.root.display()))));
+    }
+    if !copy.is_current()? || hub.worktree().branch().as_deref() != Some(&head.branch) || !advance(hub, &head, &commit)?
+    {
+        return Ok(None);
+    }
+    copy.install()?;
+    // Before the lines that are kept are let go: should the branch be taken back, this names them.
+    hub.marks().recorded(&commit)?;
+    committed(hub, &files)?;
+    ignored.tell(&files);
+    Ok(Some(Recorded::Committed(commit)))
+}
+
+/// Why the files as they are here are not to be committed: they are not the whole record, or not meant to be.
+fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> {
+    if known.is_unmerged {
+        return Some("the index holds unmerged files of the record; solve the conflict: git status".to_owned());
+    }
+    let is_gone = |path: &&Vec<u8>| {
+        use std::os::unix::ffi::OsStrExt;
+        hub.root.join(std::ffi::OsStr::from_bytes(path)).symlink_metadata().is_err()
+    };
+    let out = known.left_out.iter().filter(is_gone).count();
+    if out > 0 {
+        return Some(format!(
+            "a sparse checkout leaves {out} files of the record out of {}; to have them: git sparse-checkout add {}",
+            hub.root.display(),
+            paths::OWNED.join(" ")
+        ));
+    }
+    ignored.hidden_folder().map(|folder| {
+        format!(
+            "git ignores all of {folder}/, so nothing of the record is committed; to see the rule: \
+             git check-ignore -v --no-index {folder}/x; to commit the record all the same: git add --force {folder}"
+        )
+    })
+}
+
+/// Git has these lines now; the marks need not keep them any more.
+fn committed(hub: &Hub, files: &Files) -> Result<()> {
+    let names = files.keys().filter_map(|name| std::str::from_utf8(name).ok());
+    let mut logs = names.filter(|name| name.ends_with(".jsonl"));
+    logs.try_for_each(|log| hub.marks().committed(log))
+}
+
+/// Where the branch of the record stands.
+struct Head {
+    branch: String,
+    /// `None` before the first commit.
+    commit: Option<String>,
+    tree: Option<git2::Oid>,
+}
+
+impl Head {
+    fn read(hub: &Hub, repo: &Repository) -> Result<Head> {
+        let branch = hub.worktree().branch().context("the hub was detached meanwhile")?;
+        let commit = match repo.find_reference(&format!("refs/heads/{branch}")) {
+            Ok(found) => Some(found.peel_to_commit().context("read the branch of the record")?),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => None,
+            Err(e) => return Err(e).context("read the branch of the record"),
+        };
+        let tree = commit.as_ref().map(git2::Commit::tree_id);
+        Ok(Head { branch, commit: commit.map(|commit| commit.id().to_string()), tree })
+    }
+}
+
+fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
+    let mut args = vec!["commit-tree", tree, "-m", "Commit the record", "-m", "Teof-Record: _bus _plans _report"];
+    if let Some(parent) = &head.commit {
+        args.extend(["-p", parent]);
+    }
+    let date = hub.now().to_string();
+    let with_identity = |identity: &[&str]| {
+        let mut command = hub.git().command();
+        command.args(identity).args(&args).env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+        command.output().context("start git commit-tree")
+    };
+    let mut output = with_identity(&[])?;
+    if !output.status.success() {
+        // A machine on which nobody told git who they are must not lose its history for that.
+        output = with_identity(&["-c", "user.name=teof", "-c", "user.email=teof@localhost"])?;
+    }
+    if !output.status.success() {
+        return Err(git::failed("commit-tree", &output));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Moves the branch from where it was read to the commit; `false` when it was moved meanwhile.
+fn advance(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
+    let branch = format!("refs/heads/{}", head.branch);
+    let none = "0".repeat(commit.len());
+    let old = head.commit.as_deref().unwrap_or(&none);
+    let running = Running::begin(hub, &hub.worktree(), &head.branch, git_locks::OF_UPDATE)?;
+    let output = hub.git().output(&["update-ref", "-m", "teof: commit the record", &branch, commit, old])?;
+    running.end(output.status);
+    Ok(output.status.success())
+}

@@ -1,0 +1,298 @@
+//! The tree of a record commit: the parent's, with the owned paths replaced by the files of the hub.
+//!
+//! Files are read as they are. Nothing here asks git's index, attributes, filters, line-ending settings or
+//! `core.worktree`, so no configuration can change what is committed, or that only owned paths are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use git2::{ObjectType, Oid, Repository, Tree};
+
+use crate::base::{Refusal, Result, files, text};
+use crate::hub::paths;
+
+const FILE: i32 = 0o100_644;
+const PROGRAM: i32 = 0o100_755;
+const LINK: i32 = 0o120_000;
+const FOLDER: i32 = 0o040_000;
+
+/// Larger files are streamed into the object store instead of being read into memory.
+const STREAMED: u64 = 8 << 20;
+
+/// A file of a tree or of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub mode: i32,
+    pub id: Oid,
+}
+
+/// Files by their path from the top, sorted. A path need not be text.
+pub type Files = BTreeMap<Vec<u8>, Entry>;
+
+/// Who a path of a tree belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Record,
+    /// A folder that holds one file of the record beside files of others.
+    Shared,
+    Others,
+}
+
+/// The place of a path, which need not be text.
+fn place(path: &[u8]) -> Place {
+    let inside =
+        |top: &str| path.strip_prefix(top.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let leads_to = |file: &str| file.as_bytes().strip_prefix(path).is_some_and(|rest| rest.starts_with(b"/"));
+    if owned().any(inside) {
+        Place::Record
+    } else if paths::OWNED_FILES.into_iter().any(leads_to) {
+        Place::Shared
+    } else {
+        Place::Others
+    }
+}
+
+/// The owned folders and files.
+pub fn owned() -> impl Iterator<Item = &'static str> {
+    paths::OWNED.into_iter().chain(paths::OWNED_FILES)
+}
+
+/// The files of the hub that make up the record, each with its bytes in the object store.
+///
+/// `known` are the files that the index has: what is the same is not written again. `leave` says which files
+/// stay out. Temporary files, sockets and the like, and repositories inside the record, always do.
+///
+/// # Errors
+/// When a file cannot be read, or an object cannot be written.
+pub fn read_hub(repo: &Repository, root: &Path, known: &Files, leave: impl Fn(&[u8]) -> bool) -> Result<Files> {
+    let trusts_modes = repo.config()?.get_bool("core.filemode").unwrap_or(true);
+    let mut found = Files::new();
+    let mut waiting: Vec<Vec<u8>> = owned().map(|path| path.as_bytes().to_vec()).collect();
+    while let Some(path) = waiting.pop() {
+        let full = root.join(std::ffi::OsStr::from_bytes(&path));
+        let Ok(meta) = fs::symlink_metadata(&full) else { continue };
+        if meta.is_dir() {
+            waiting.extend(children(&path, &full)?);
+        } else if !is_temporary(&path) && !leave(&path) {
+            let before = known.get(&path);
+            let Some(id) = store(repo, &full, &meta, before)? else { continue };
+            let mode = mode_of(&meta, before.filter(|_| !trusts_modes));
+            found.insert(path, Entry { mode, id });
+        }
+    }
+    Ok(found)
+}
+
+/// What lies in a folder; nothing where it is a repository of its own, which no commit can hold.
+fn children(path: &[u8], full: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(full).map_err(|e| files::io_refusal(e, "read", full))? {
+        let name = entry.map_err(|e| files::io_refusal(e, "read", full))?.file_name().into_vec();
+        if name.eq_ignore_ascii_case(b".git") {
+            return Ok(Vec::new());
+        }
+        found.push([path, b"/", &name].concat());
+    }
+    Ok(found)
+}
+
+fn is_temporary(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    std::str::from_utf8(name).is_ok_and(files::is_temporary)
+}
+
+fn mode_of(meta: &Metadata, known: Option<&Entry>) -> i32 {
+    match known {
+        _ if meta.is_symlink() => LINK,
+        Some(Entry { mode: mode @ (FILE | PROGRAM), .. }) => *mode,
+        _ if meta.permissions().mode() & 0o100 != 0 => PROGRAM,
+        _ => FILE,
+    }
+}
+
+/// Puts a file into the object store; `None` when it is gone meanwhile, or is no file.
+fn store(repo: &Repository, path: &Path, meta: &Metadata, known: Option<&Entry>) -> Result<Option<Oid>> {
+    let bytes = if meta.is_symlink() {
+        let Ok(target) = fs::read_link(path) else { return Ok(None) };
+        target.into_os_string().into_vec()
+    } else if !meta.is_file() {
+        return Ok(None);
+    } else if meta.len() > STREAMED {
+        return stream(repo, path);
+    } else {
+        match files::read(path, files::MAX_DOCUMENT.max(2 * STREAMED))? {
+            Some(bytes) => bytes,
+            None => return Ok(None),
+        }
+    };
+    let id = Oid::hash_object_ext(ObjectType::Blob, &bytes, repo.object_format())?;
+    if known.is_none_or(|known| known.id != id) {
+        repo.odb()?.write(ObjectType::Blob, &bytes).with_context(|| format!("keep {} in git", path.display()))?;
+    }
+    Ok(Some(id))
+}
+
+fn stream(repo: &Repository, path: &Path) -> Result<Option<Oid>> {
+    let Some(mut file) = files::open_regular(path)? else { return Ok(None) };
+    // Without a path, libgit2 applies no filter.
+    let mut blob = repo.blob_writer(None)?;
+    io::copy(&mut file, &mut blob).with_context(|| format!("keep {} in git", path.display()))?;
+    Ok(Some(blob.commit()?))
+}
+
+/// The parent's tree with the owned paths replaced by `files`.
+///
+/// # Errors
+/// When an object cannot be read or written, and when the result would change anything but owned paths.
+pub fn build(repo: &Repository, parent: Option<&Tree>, files: &Files) -> Result<Oid> {
+    let tree = match folder(repo, parent, b"", files)? {
+        Some(tree) => tree,
+        None => repo.treebuilder(None)?.write()?,
+    };
+    let outside = changes_outside(repo, parent, Some(&repo.find_tree(tree)?), b"")?;
+    let Some(first) = outside.first() else { return Ok(tree) };
+    Err(Refusal::guard("record.outside", "the record commit would change files that are not part of the record")
+        .because(format!("{} ({} in all); nothing was committed", text::safe(first), outside.len()))
+        .next("commit the record by hand: git add _bus _plans _report && git commit")
+        .into())
+}
+
+/// One folder of the new tree; `None` when nothing is in it.
+fn folder(repo: &Repository, parent: Option<&Tree>, prefix: &[u8], files: &Files) -> Result<Option<Oid>> {
+    let mut builder = repo.treebuilder(parent)?;
+    let mut folders: BTreeMap<Vec<u8>, Option<Tree>> = BTreeMap::new();
+    for entry in parent.into_iter().flat_map(Tree::iter) {
+        match place(&[prefix, entry.name_bytes()].concat()) {
+            Place::Record => builder.remove(entry.name_bytes())?,
+            Place::Shared if entry.kind() == Some(ObjectType::Tree) => {
+                folders.insert(entry.name_bytes().to_vec(), Some(repo.find_tree(entry.id())?));
+            }
+            Place::Shared | Place::Others => {}
+        }
+    }
+    let below = files.range(prefix.to_vec()..).take_while(|(path, _)| path.starts_with(prefix));
+    for (path, entry) in below {
+        let rest = &path[prefix.len()..];
+        match rest.iter().position(|byte| *byte == b'/') {
+            None => drop(builder.insert(rest, entry.id, entry.mode)?),
+            Some(end) if folders.contains_key(&rest[..end]) => {}
+            Some(end) => drop(folders.insert(rest[..end].to_vec(), None)),
+        }
+    }
+    for (name, before) in folders {
+        match folder(repo, before.as_ref(), &[prefix, &name, b"/"].concat(), files)? {
+            Some(tree) => drop(builder.insert(&name, tree, FOLDER)?),
+            None if builder.get(&name)?.is_some() => builder.remove(&name)?,
+            None => {}
+        }
+    }
+    Ok(if builder.is_empty() { None } else { Some(builder.write()?) })
+}
+
+/// The paths outside the record in which two trees differ; a folder stands for what is in it.
+fn changes_outside(repo: &Repository, old: Option<&Tree>, new: Option<&Tree>, prefix: &[u8]) -> Result<Vec<String>> {
+    let names = |tree: Option<&Tree>| -> Vec<Vec<u8>> {
+        tree.into_iter().flat_map(Tree::iter).map(|entry| entry.name_bytes().to_vec()).collect()
+    };
+    let mut found = Vec::new();
+    for name in names(old).into_iter().chain(names(new)).collect::<BTreeSet<_>>() {
+        let get = |tree: Option<&Tree>| {
+            tree.and_then(|tree| tree.get_name_bytes(&name)).map(|entry| (entry.id(), entry.filemode(), entry.kind()))
+        };
+        let (before, after) = (get(old), get(new));
+        let path = [prefix, &name].concat();
+        let is_folder = |entry: Option<(Oid, i32, Option<ObjectType>)>| {
+            entry.filter(|(_, _, kind)| *kind == Some(ObjectType::Tree)).map(|(id, ..)| id)
+        };
+        match place(&path) {
+            _ if before == after => {}
+            Place::Record => {}
+            // Compared inside, where a folder is on one side at least; a file in its place gives way to the record.
+            Place::Shared if is_folder(before).is_some() || is_folder(after).is_some() => {
+                let tree = |id: Option<Oid>| id.map(|id| repo.find_tree(id)).transpose();
+                let (before, after) = (tree(is_folder(before))?, tree(is_folder(after))?);
+                found.extend(changes_outside(repo, before.as_ref(), after.as_ref(), &[&path[..], b"/"].concat())?);
+            }
+            Place::Shared | Place::Others => found.push(String::from_utf8_lossy(&path).into_owned()),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository() -> (tempfile::TempDir, Repository) {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repository::init(dir.path()).unwrap();
+        (dir, repo)
+    }
+
+    fn tree<'r>(repo: &'r Repository, list: &[(&str, &str)]) -> Tree<'r> {
+        let blob = |text: &str| Entry { mode: FILE, id: repo.blob(text.as_bytes()).unwrap() };
+        let mut index = crate::hub::object_ids::new_index(repo).unwrap();
+        for (path, text) in list {
+            let entry = git2::IndexEntry {
+                ctime: git2::IndexTime::new(0, 0),
+                mtime: git2::IndexTime::new(0, 0),
+                dev: 0,
+                ino: 0,
+                mode: FILE as u32,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id: blob(text).id,
+                flags: 0,
+                flags_extended: 0,
+                path: path.as_bytes().to_vec(),
+            };
+            index.add(&entry).unwrap();
+        }
+        repo.find_tree(index.write_tree_to(repo).unwrap()).unwrap()
+    }
+
+    fn files(repo: &Repository, list: &[(&str, &str)]) -> Files {
+        let entry = |text: &str| Entry { mode: FILE, id: repo.blob(text.as_bytes()).unwrap() };
+        list.iter().map(|(path, text)| (path.as_bytes().to_vec(), entry(text))).collect()
+    }
+
+    #[test]
+    fn owned_paths_are_replaced_and_nothing_else_is() {
+        let (_dir, repo) = repository();
+        let parent = [("_bus/old", "1"), ("_plans/x/deep", "1"), ("memory/kept", "1"), ("src/a", "1"), ("_bused", "1")];
+        let record = [("_bus/claims/A.json", "2"), ("_report/r", "2"), ("memory/log.jsonl", "2")];
+        let built = build(&repo, Some(&tree(&repo, &parent)), &files(&repo, &record)).unwrap();
+        let kept = [("memory/kept", "1"), ("src/a", "1"), ("_bused", "1")];
+        assert_eq!(built, tree(&repo, &[&kept[..], &record].concat()).id());
+        // The last file of the record in a shared folder goes, and the folder with it when it is empty.
+        let alone = [("memory/log.jsonl", "2"), ("src/a", "1")];
+        let built = build(&repo, Some(&tree(&repo, &alone)), &Files::new()).unwrap();
+        assert_eq!(built, tree(&repo, &[("src/a", "1")]).id());
+        // A person's file where the folder of the record's file would be gives way only to that file.
+        let blocked = [("memory", "a file"), ("src/a", "1")];
+        let same = build(&repo, Some(&tree(&repo, &blocked)), &Files::new()).unwrap();
+        assert_eq!(same, tree(&repo, &blocked).id());
+        let built = build(&repo, Some(&tree(&repo, &blocked)), &files(&repo, &record[2..])).unwrap();
+        assert_eq!(built, tree(&repo, &[("memory/log.jsonl", "2"), ("src/a", "1")]).id());
+        assert_eq!(build(&repo, None, &files(&repo, &record)).unwrap(), tree(&repo, &record).id());
+    }
+
+    #[test]
+    fn a_tree_that_changes_anything_else_is_noticed() {
+        let (_dir, repo) = repository();
+        let before = tree(&repo, &[("_bus/a", "1"), ("memory/log.jsonl", "1"), ("memory/b", "1"), ("src/c", "1")]);
+        let outside =
+            |list: &[(&str, &str)]| changes_outside(&repo, Some(&before), Some(&tree(&repo, list)), b"").unwrap();
+        assert_eq!(outside(&[("_bus/z", "2"), ("memory/b", "1"), ("src/c", "1")]), Vec::<String>::new());
+        assert_eq!(outside(&[("_bus/a", "1"), ("memory/log.jsonl", "1"), ("memory/b", "2")]), ["memory/b", "src"]);
+        assert_eq!(outside(&[("_bus/a", "1"), ("src/c", "1")]), ["memory/b"]);
+        assert_eq!(outside(&[("memory", "1"), ("src/c", "1")]), ["memory/b"]);
+        assert_eq!(outside(&[("memory/b", "1"), ("src/c", "2"), ("new", "1")]), ["new", "src"]);
+    }
+}
