@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Exit, Refusal, json, text};
+use crate::hub::git_errors;
 
 /// Reports an error of a command on stderr.
 pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
     let refusal = match Refusal::of(error) {
         Some(refusal) => refusal.clone(),
-        None => fault(error),
+        None => git_errors::explain(error).unwrap_or_else(|| fault(error)),
     };
     show(&refusal, as_json)
 }

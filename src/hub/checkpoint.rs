@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{
-    ConfigLevel, ErrorCode, Index, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree,
-};
+use git2::{ConfigLevel, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
 
 use super::trail::{self, message};
 use super::worktrees::note::Note;

@@ -8,8 +8,6 @@ use std::path::Path;
 
 use crate::base::{Refusal, Result, text};
 
-use super::locate::Worktree;
-
 /// Extensions of the repository format that libgit2 handles, in lower case.
 const SUPPORTED: [&str; 5] = ["noop", "objectformat", "worktreeconfig", "preciousobjects", "relativeworktrees"];
 
@@ -17,24 +15,23 @@ const SUPPORTED: [&str; 5] = ["noop", "objectformat", "worktreeconfig", "preciou
 ///
 /// # Errors
 /// `repository.reftable`, `repository.extension` and `repository.name`, each with the way out.
-pub fn check(worktree: &Worktree) -> Result<()> {
-    check_name(worktree)?;
-    for (extension, value) in extensions(&worktree.common_dir) {
+pub fn check(root: &Path, git_dir: &Path, common_dir: &Path) -> Result<()> {
+    check_names([root, git_dir, common_dir])?;
+    for (extension, value) in extensions(common_dir) {
         match (extension.as_str(), value.to_ascii_lowercase().as_str()) {
             ("refstorage", "files") => {}
-            ("refstorage", _) => return Err(reftable(worktree).into()),
-            ("partialclone", _) => return Err(old_partial_clone(worktree).into()),
+            ("refstorage", _) => return Err(reftable(root).into()),
+            ("partialclone", _) => return Err(old_partial_clone(root).into()),
             (known, _) if SUPPORTED.contains(&known) => {}
-            (unknown, _) => return Err(unsupported(worktree, unknown).into()),
+            (unknown, _) => return Err(unsupported(root, unknown).into()),
         }
     }
     Ok(())
 }
 
 /// Paths are kept as JSON text (the pin, work orders, envelopes), which cannot hold every name.
-fn check_name(worktree: &Worktree) -> Result<()> {
-    let odd =
-        [&worktree.root, &worktree.git_dir, &worktree.common_dir].into_iter().find(|path| path.to_str().is_none());
+fn check_names(paths: [&Path; 3]) -> Result<()> {
+    let odd = paths.into_iter().find(|path| path.to_str().is_none());
     let Some(path) = odd else { return Ok(()) };
     Err(Refusal::guard("repository.name", "the path of this repository is not UTF-8")
         .because(format!("{}: teof keeps paths as text", text::safe(&path.to_string_lossy())))
@@ -60,23 +57,23 @@ fn extensions(common_dir: &Path) -> Vec<(String, String)> {
     found
 }
 
-fn reftable(worktree: &Worktree) -> Refusal {
-    let root = worktree.root.display();
+fn reftable(root: &Path) -> Refusal {
+    let root = root.display();
     Refusal::guard("repository.reftable", format!("{root} keeps its references in the reftable format"))
         .because("teof reads references that are kept as files")
         .next(format!("convert it (git 2.48 or later): git -C {root} refs migrate --ref-format=files"))
         .next(format!("or work in a clone: git clone --ref-format=files {root} {root}-files"))
 }
 
-fn old_partial_clone(worktree: &Worktree) -> Refusal {
-    let root = worktree.root.display();
+fn old_partial_clone(root: &Path) -> Refusal {
+    let root = root.display();
     Refusal::guard("repository.extension", format!("{root} is a partial clone in an old format"))
         .because("git 2.24 and later do not need extensions.partialClone, and teof cannot open a repository with it")
         .next(format!("remove the setting: git -C {root} config --unset extensions.partialClone"))
 }
 
-fn unsupported(worktree: &Worktree, extension: &str) -> Refusal {
-    let (root, extension) = (worktree.root.display(), text::safe(extension));
+fn unsupported(root: &Path, extension: &str) -> Refusal {
+    let (root, extension) = (root.display(), text::safe(extension));
     Refusal::guard("repository.extension", format!("{root} uses the repository extension {extension}"))
         .because("teof does not know this extension, and git asks programs to leave such repositories alone")
         .next(format!("see where it is set: git config --file {root}/.git/config --get-regexp ^extensions"))
@@ -89,10 +86,8 @@ mod tests {
 
     fn code(config: &str) -> Option<&'static str> {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        fs::write(path.join("config"), config).unwrap();
-        let worktree = Worktree { root: path.clone(), git_dir: path.clone(), common_dir: path };
-        check(&worktree).err().map(|e| Refusal::of(&e).unwrap().code)
+        fs::write(dir.path().join("config"), config).unwrap();
+        check(dir.path(), dir.path(), dir.path()).err().map(|e| Refusal::of(&e).unwrap().code)
     }
 
     #[test]

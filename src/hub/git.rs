@@ -4,13 +4,13 @@
 //! housekeeping are off, what is written is synced, and nothing may prompt. Programs that the repository's
 //! own configuration names do not run, unless a caller says that a person trusts them.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
-use super::{Worktree, git_programs};
+use super::{Worktree, git_errors, git_programs};
 use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
@@ -206,7 +206,8 @@ impl Git {
 
     /// Runs git and gives back what it printed, whatever its exit code.
     pub fn output(&self, args: &[&str]) -> Result<Output> {
-        self.command().args(args).output().with_context(|| format!("start git {}", args.first().unwrap_or(&"")))
+        let output = self.command().args(args).output();
+        output.map_err(|e| not_started(e, args.first().unwrap_or(&"")))
     }
 
     /// Runs git and gives back its stdout without the final newline.
@@ -244,7 +245,7 @@ impl Git {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("start git {what}"))?;
+            .map_err(|e| not_started(e, what))?;
         // Git reads all of it before it answers; one that ends early closes the pipe, and its exit code tells why.
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input);
@@ -277,9 +278,25 @@ fn answer(what: &str, output: &Output) -> Result<String> {
     Err(failed(what, output))
 }
 
-/// What a failed git is told as: a full or read-only disk as a refusal, everything else as a fault.
+fn not_started(error: std::io::Error, what: &str) -> anyhow::Error {
+    match error.kind() {
+        // The program, or the folder in which it is to run.
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+            Refusal::guard("git.missing", format!("git {what} cannot be started"))
+                .because(format!("{error}: git is not installed, or its folder cannot be entered"))
+                .next("see whether it is there: git --version")
+                .into()
+        }
+        _ => anyhow::Error::new(error).context(format!("start git {what}")),
+    }
+}
+
+/// What a failed git is told as.
 pub fn failed(what: &str, output: &Output) -> anyhow::Error {
     let said = complaint(output);
+    if said.contains("dubious ownership") {
+        return git_errors::distrusted(&said).into();
+    }
     let refuse =
         |code, next: &str| Refusal::guard(code, format!("git {what} failed")).because(&*said).next(next).into();
     if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
@@ -288,7 +305,8 @@ pub fn failed(what: &str, output: &Output) -> anyhow::Error {
     if said.contains("Read-only file system") || said.contains("insufficient permission for adding an object") {
         return refuse("disk.read_only", "check the owner and mode of the git directory; no branch was changed");
     }
-    anyhow::anyhow!("git {what} failed ({}): {said}", output.status)
+    // Git runs with arguments of ours that work elsewhere, so what fails is in the repository or its settings.
+    refuse("git.failed", "see whether git itself works here: git status")
 }
 
 /// The end of what git said on stderr, safe to show.

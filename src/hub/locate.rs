@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::format;
 use crate::base::{Refusal, Result};
 
 /// A git worktree.
@@ -21,7 +22,7 @@ impl Worktree {
     /// The worktree that contains `start`.
     ///
     /// # Errors
-    /// A refusal outside a repository, and in a bare one.
+    /// A refusal outside a repository, and in one that teof cannot work in (see [`format`]).
     pub fn containing(start: &Path) -> Result<Worktree> {
         let start = start.canonicalize().map_err(|e| {
             Refusal::not_found("root.missing", format!("{} does not exist", start.display()))
@@ -29,12 +30,13 @@ impl Worktree {
                 .next("name a folder that exists: teof --root <path> …")
         })?;
         for folder in start.ancestors() {
-            if let Some(found) = Self::at(folder) {
-                return Ok(found);
-            }
-            if is_git_dir(folder) {
-                return inside_git_dir(folder);
-            }
+            let found = match Self::at(folder) {
+                Some(found) => found,
+                None if is_git_dir(folder) => inside_git_dir(folder),
+                None => continue,
+            };
+            format::check(&found.root, &found.git_dir, &found.common_dir)?;
+            return Ok(found);
         }
         Err(Refusal::not_found("repository.missing", format!("{} is not in a git repository", start.display()))
             .because("teof keeps its record in the repository whose work it coordinates")
@@ -125,15 +127,13 @@ fn is_git_dir(folder: &Path) -> bool {
 }
 
 /// Whether the configuration says `bare = true`; read as text, for this one question.
-fn is_bare(common_dir: &Path) -> bool {
+pub(super) fn is_bare(common_dir: &Path) -> bool {
     let config = fs::read_to_string(common_dir.join("config")).unwrap_or_default();
     config.lines().any(|line| line.replace(char::is_whitespace, "").eq_ignore_ascii_case("bare=true"))
 }
 
-fn inside_git_dir(folder: &Path) -> Result<Worktree> {
-    if let Some(main) = Worktree::main_of(folder) {
-        return Ok(main);
-    }
+fn inside_git_dir(folder: &Path) -> Worktree {
     // A bare repository has no worktree of its own, but its pin may name one of its linked worktrees.
-    Ok(Worktree { root: folder.to_owned(), git_dir: folder.to_owned(), common_dir: folder.to_owned() })
+    let bare = || Worktree { root: folder.to_owned(), git_dir: folder.to_owned(), common_dir: folder.to_owned() };
+    Worktree::main_of(folder).unwrap_or_else(bare)
 }

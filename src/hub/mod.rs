@@ -10,6 +10,7 @@ pub mod checkpoint;
 mod filtered;
 pub mod format;
 pub mod git;
+pub mod git_errors;
 pub mod git_locks;
 pub mod git_programs;
 pub mod kept;
@@ -77,7 +78,6 @@ impl Hub {
             None => env::var(env::ROOT).map_or_else(|| PathBuf::from("."), PathBuf::from),
         };
         let here = Worktree::containing(&start)?;
-        format::check(&here)?;
         let pin = Pin::read(&here.common_dir)?;
         let hub = match &pin {
             Some(pin) => pin.worktree(&here.common_dir)?,
@@ -241,9 +241,16 @@ impl Hub {
 }
 
 fn unknown(here: &Worktree) -> Refusal {
-    Refusal::guard("hub.unknown", format!("{} does not tell where its record is", here.root.display()))
+    let refusal = Refusal::guard("hub.unknown", format!("{} does not tell where its record is", here.root.display()))
         .because("it belongs to a bare repository, a submodule or a separate git directory, and no hub is pinned")
-        .next("name the worktree that shall hold the record: teof init --hub <path>")
+        .next("name the worktree that shall hold the record: teof init --hub <path>");
+    match locate::is_bare(&here.common_dir) && here.common_dir.ends_with(".git") {
+        true => refusal.next(format!(
+            "git was told that there is no checkout; if there is one: git --git-dir {} config core.bare false",
+            here.common_dir.display()
+        )),
+        false => refusal,
+    }
 }
 
 #[cfg(test)]

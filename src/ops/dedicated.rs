@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Refusal, Result};
 use crate::hub::git::{self, Git};
-use crate::hub::{Hub, Pin, Worktree, format, paths, worktrees};
+use crate::hub::{Hub, Pin, Worktree, paths, worktrees};
 
 use super::record::{self, Recorded};
 
@@ -56,7 +56,17 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     // Twice: a worktree whose folder was deleted is still registered there, and locked by us.
     let add = ["worktree", "add", "--quiet", "--force", "--force", "--lock", "--reason", REASON, &shown, BRANCH];
     let added = git.output(&add)?;
-    anyhow::ensure!(added.status.success(), "git worktree add failed: {}", git::complaint(&added));
+    if !added.status.success() {
+        return Err(Refusal::guard("hub.worktree", format!("git could not make the worktree {shown}"))
+            .because(git::complaint(&added))
+            .next("see which worktrees git knows: git worktree list")
+            .into());
+    }
+    // A new worktree inherits the sparse checkout of the one that it was made from.
+    let made = Git::at(&root);
+    if made.run(&["config", "--bool", "core.sparseCheckout"]).is_ok_and(|set| set == "true") {
+        made.run(&["sparse-checkout", "disable"])?;
+    }
     let made = Worktree::containing(&root)?;
     let place = pinned(made, clock, target);
     drop(writer);
@@ -82,9 +92,7 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Option<String>> {
 /// Where to work from: a worktree, or a bare repository.
 fn locate(start: Option<&Path>) -> Result<Worktree> {
     let variable = crate::base::env::var(crate::base::env::ROOT).map(PathBuf::from);
-    let here = Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))?;
-    format::check(&here)?;
-    Ok(here)
+    Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))
 }
 
 /// The worktree that has the branch checked out.
@@ -103,7 +111,10 @@ fn pinned(hub: Worktree, clock: Clock, target: Option<String>) -> Result<Place> 
 
 /// `<repository>.record` beside the repository.
 fn beside(here: &Worktree) -> Result<PathBuf> {
-    let main = Worktree::main_of(&here.common_dir).map_or(here.common_dir.clone(), |main| main.root);
+    let main = Worktree::main_of(&here.common_dir).map(|main| main.root);
+    // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
+    let around = here.common_dir.parent().filter(|_| here.common_dir.ends_with(".git")).map(Path::to_owned);
+    let main = main.or(around).unwrap_or_else(|| here.common_dir.clone());
     let name = main.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let root = main.with_file_name(format!("{}.record", name.trim_end_matches(".git")));
     if root.exists() {
@@ -120,6 +131,18 @@ fn exists(git: &Git, name: &str) -> Result<bool> {
     git.succeeds(&["rev-parse", "-q", "--verify", name])
 }
 
+/// An entry of a tree with the bytes that its file has on disk: a filter of the repository (encryption) may have changed
+/// what git stores of a file outside the owned folders, and its rule is not carried over.
+fn as_on_disk(hub: Option<&Hub>, entry: &str) -> Result<String> {
+    match (hub, entry.split_once(" blob ").zip(entry.split_once('\t'))) {
+        (Some(hub), Some(((mode, _), (_, name)))) if hub.root.join(name).is_file() => {
+            let id = hub.git().run(&["hash-object", "-w", "--no-filters", "--", name])?;
+            Ok(format!("{mode} blob {id}\t{name}"))
+        }
+        _ => Ok(entry.to_owned()),
+    }
+}
+
 /// A commit without parents that holds what the repository recorded before, if anything.
 fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
     let listed = match old {
@@ -133,7 +156,11 @@ fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
         let manifest = name.starts_with("AGENT_MANIFEST") && name.ends_with(".json");
         paths::is_owned(name) || name == paths::SETTINGS || manifest
     };
-    let input: String = listed.split('\0').filter(carried).map(|entry| format!("{entry}\0")).collect();
+    let mut input = String::new();
+    for entry in listed.split('\0').filter(carried) {
+        input += &as_on_disk(old, entry)?;
+        input.push('\0');
+    }
     let tree = git.feed(&["mktree", "-z", "--missing"], input.as_bytes())?;
     let commit = ["commit-tree", &tree, "-m", "Begin the record"];
     let made = git.run(&commit);

@@ -11,7 +11,8 @@ use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
-use super::{attributes, doctor_setup, record};
+use super::attributes::{self, Problem};
+use super::{doctor_repository, doctor_setup, record};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
@@ -37,13 +38,14 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
     match Hub::locate(start, clock) {
         Err(e) => found.error(e),
         Ok(hub) => {
-            let checks: [fn(&Hub, &mut Found) -> Result<()>; 10] = [
+            let checks: [fn(&Hub, &mut Found) -> Result<()>; 11] = [
                 check_git,
                 check_hub,
                 check_settings,
                 check_record,
                 check_attributes,
                 check_setup,
+                check_repository,
                 check_locks,
                 check_leftovers,
                 check_trust,
@@ -79,6 +81,15 @@ impl Found {
 
     fn note(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
         self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: true });
+    }
+
+    fn problems(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            match problem.note {
+                true => self.note(problem.code, problem.message, problem.fix),
+                false => self.wrong(problem.code, problem.message, problem.fix),
+            }
+        }
     }
 
     /// A check that could not be made is a finding too. The same one is listed once.
@@ -135,22 +146,17 @@ fn check_record(hub: &Hub, _: &mut Found) -> Result<()> {
 }
 
 fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
-    for problem in attributes::problems(hub)? {
-        match problem.note {
-            true => found.note(problem.code, problem.message, problem.fix),
-            false => found.wrong(problem.code, problem.message, problem.fix),
-        }
-    }
+    found.problems(attributes::problems(hub)?);
+    Ok(())
+}
+
+fn check_repository(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(doctor_repository::problems(hub)?);
     Ok(())
 }
 
 fn check_setup(hub: &Hub, found: &mut Found) -> Result<()> {
-    for problem in doctor_setup::problems(hub)? {
-        match problem.note {
-            true => found.note(problem.code, problem.message, problem.fix),
-            false => found.wrong(problem.code, problem.message, problem.fix),
-        }
-    }
+    found.problems(doctor_setup::problems(hub)?);
     Ok(())
 }
 

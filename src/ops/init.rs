@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, json, names};
-use crate::hub::{Act, Hub, Pin, Worktree, attributes, format, paths, settings_text};
+use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -72,7 +72,6 @@ pub fn init(start: Option<&Path>, clock: Clock, wish: &Wish) -> Result<Done> {
 /// The worktree that `--hub` names, pinned.
 fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
     let hub = Worktree::containing(path)?;
-    format::check(&hub)?;
     if hub.root == hub.git_dir {
         return Err(Refusal::guard(
             "hub.no_worktree",

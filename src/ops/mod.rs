@@ -12,6 +12,7 @@ pub mod claim;
 pub mod consent;
 mod dedicated;
 pub mod doctor;
+mod doctor_repository;
 mod doctor_setup;
 pub mod exclusive;
 mod frame;

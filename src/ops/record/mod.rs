@@ -133,6 +133,15 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     Ok(Some(Recorded::Committed(commit)))
 }
 
+/// Why record commits are withheld from the files as they are here, for `doctor`.
+///
+/// # Errors
+/// When git cannot be asked.
+pub fn withheld(hub: &Hub) -> Result<Option<String>> {
+    let known = Known::read(&hub.git())?;
+    Ok(not_committed(hub, &known, &Ignored::read(hub)?))
+}
+
 /// Why the files as they are here are not to be committed: they are not the whole record, or not meant to be.
 fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> {
     if known.is_unmerged {

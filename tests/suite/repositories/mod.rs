@@ -1,3 +1,5 @@
 //! Any git repository: every command works there, or refuses at once and says what to do.
 
+mod commits;
 mod formats;
+mod matrix;

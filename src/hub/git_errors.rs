@@ -1,0 +1,51 @@
+//! What libgit2 says when the machine or a person must change something, as refusals.
+//!
+//! Every command asks this before it calls an error a fault of teof.
+
+use git2::{ErrorClass, ErrorCode};
+
+use crate::base::{Refusal, text};
+
+/// The refusal for an error that comes from libgit2, if its cause lies outside teof.
+pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<git2::Error>())?;
+    let why = text::safe(cause.message());
+    let refuse = |code, message: &str| Refusal::guard(code, message).because(why.clone());
+    Some(match (cause.code(), cause.class()) {
+        (ErrorCode::Owner, _) => distrusted(&why),
+        (_, ErrorClass::Repository) if why.contains("unsupported extension") => {
+            refuse("repository.extension", "libgit2 cannot open this repository").next("see what is wrong: teof doctor")
+        }
+        (ErrorCode::Locked, _) => refuse("git.locked", "another git process holds a lock in this repository")
+            .next("try again when it has ended; if none runs: teof doctor"),
+        (ErrorCode::NotFound, ErrorClass::Odb) => {
+            refuse("repository.incomplete", "an object of this repository is not here")
+                .next("in a shallow clone: git fetch --unshallow")
+                .next("in a partial clone: git fetch --refetch --no-filter")
+        }
+        (_, ErrorClass::Config) => refuse("git.config", "git's configuration cannot be read")
+            .next("see where it is damaged: git config --list --show-origin"),
+        (_, ErrorClass::Os | ErrorClass::Filesystem) if is_denied(&why) => {
+            refuse("disk.read_only", "git's files cannot be written here")
+                .next("check owner and mode of the git directory; what a command acknowledged before is safe")
+        }
+        (_, ErrorClass::Os | ErrorClass::Filesystem) if why.contains("No space left") || why.contains("quota") => {
+            refuse("disk.full", "there is no room left on the disk").next("free some room and try again")
+        }
+        (ErrorCode::UnbornBranch, _) => refuse("repository.unborn", "this branch has no commit yet")
+            .next("make the first commit: git add . && git commit"),
+        _ => return None,
+    })
+}
+
+/// A repository that belongs to another user, in the words of git or of libgit2.
+pub fn distrusted(why: &str) -> Refusal {
+    let path = why.split('\'').nth(1).unwrap_or("<path of the repository>").to_owned();
+    Refusal::guard("repository.owner", "this repository belongs to another user, so git does not trust it")
+        .because("settings of a repository can run programs, so git opens only those of its own user")
+        .next(format!("if you trust its owner: git config --global --add safe.directory {}", text::shell_word(&path)))
+}
+
+fn is_denied(why: &str) -> bool {
+    ["Permission denied", "Read-only file system", "Operation not permitted"].iter().any(|said| why.contains(said))
+}

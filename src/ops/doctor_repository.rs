@@ -1,0 +1,69 @@
+//! What `doctor` says about the kind of repository: settings and states in which teof works, or people do not, as expected.
+
+use git2::Repository;
+
+use super::attributes::Problem;
+use super::record;
+use crate::base::{Result, text};
+use crate::hub::Hub;
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// When the repository cannot be opened, or git cannot be asked.
+pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
+    let mut found = Vec::new();
+    if let Some(why) = record::withheld(hub)? {
+        let fix = "do what it says, then: teof bus commit".to_owned();
+        found.push(Problem {
+            code: "record.withheld",
+            message: format!("the record is not committed: {why}"),
+            fix,
+            note: false,
+        });
+    }
+    let repo = Repository::open_bare(&hub.common_dir)?;
+    found.extend(elsewhere(hub, &repo));
+    if repo.is_shallow() {
+        let message = "this is a shallow clone: work whose base is not here cannot be reviewed or merged".to_owned();
+        found.push(Problem {
+            code: "repository.shallow",
+            message,
+            fix: "git fetch --unshallow".to_owned(),
+            note: true,
+        });
+    }
+    if is_partial(&repo) {
+        let message =
+            "this is a partial clone: checks and reviews need the objects that they read to be here".to_owned();
+        let fix = "if one of them is missing: git fetch --refetch --no-filter".to_owned();
+        found.push(Problem { code: "repository.partial", message, fix, note: true });
+    }
+    Ok(found)
+}
+
+/// `core.worktree` that names another folder: teof does not follow it, but a person's own git does.
+fn elsewhere(hub: &Hub, repo: &Repository) -> Option<Problem> {
+    // Submodules and separate git directories have it, and it names their checkout.
+    let set = repo.config().ok()?.get_path("core.worktree").ok()?;
+    let named = hub.common_dir.join(&set);
+    if named.canonicalize().is_ok_and(|named| named == hub.root) || hub.git_dir != hub.common_dir {
+        return None;
+    }
+    let message = format!(
+        "core.worktree names {}, so your own git commands in {} work on that folder",
+        text::safe(&set.display().to_string()),
+        hub.root.display()
+    );
+    let fix = format!("git config --file {}/config --unset core.worktree", hub.common_dir.display());
+    Some(Problem { code: "git.core_worktree", message, fix, note: false })
+}
+
+fn is_partial(repo: &Repository) -> bool {
+    let Ok(config) = repo.config() else { return false };
+    let Ok(mut entries) = config.entries(Some("^remote\\..*\\.promisor$")) else { return false };
+    std::iter::from_fn(|| {
+        entries.next().map(|entry| entry.is_ok_and(|entry| entry.value().unwrap_or_default() == "true"))
+    })
+    .any(|promises| promises)
+}
