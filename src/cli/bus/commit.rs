@@ -11,7 +11,11 @@ use crate::ops::record::{self, Recorded};
 
 /// Whatever else is staged or changed stays as it is, and hooks do not run. Nothing happens, and one
 /// line says why, during a merge, rebase, cherry-pick or bisect, on a detached HEAD, on another branch
-/// than the record's, and while another git process has the index locked.
+/// than the record's, while another git process has the index locked, and while a git command that will move
+/// the branch runs in the hub (such as `git commit` in its hooks or its editor).
+///
+/// Files are committed as they lie in the hub: without filters and line-ending conversion, and although an ignore
+/// rule such as `*.jsonl` matches them. Who ignores a whole owned folder is told, and nothing is committed.
 ///
 /// With --json: {outcome: committed|clean|skipped, commit?, why?}.
 #[derive(Debug, clap::Args)]
