@@ -347,8 +347,10 @@ mod tests {
     #[test]
     fn a_repository_inside_the_worktree_is_no_obstacle() {
         let (_dir, root, base) = repository();
-        Git::at(&root).run(&["init", "-q", "empty"]).unwrap();
-        Git::at(&root).run(&["init", "-q", "full"]).unwrap();
+        for name in ["empty", "full"] {
+            fs::create_dir(root.join(name)).unwrap();
+            Git::at(&root.join(name)).run(&["init", "-q"]).unwrap();
+        }
         fs::write(root.join("full/a"), "1").unwrap();
         fs::write(root.join("empty/a"), "1").unwrap();
         let inner = Git::at(&root.join("full"));

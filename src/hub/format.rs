@@ -52,7 +52,9 @@ fn extensions(common_dir: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     while let Some(Ok(entry)) = entries.next() {
         let name = entry.name().unwrap_or_default().trim_start_matches("extensions.").to_ascii_lowercase();
-        found.push((name, entry.value().unwrap_or_default().to_owned()));
+        // A key may stand there without a value, which git2 must not be asked for.
+        let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "" };
+        found.push((name, value.to_owned()));
     }
     found
 }

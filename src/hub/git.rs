@@ -93,7 +93,8 @@ const FIXED: [(&str, &str); 19] = [
 ];
 
 impl Git {
-    /// In a worktree that is ours to trust (the hub, the person's own).
+    /// In a worktree that is ours to trust (the hub, the person's own). Not for `init` and `clone` where a
+    /// repository is already.
     pub fn at(worktree: &Path) -> Self {
         Self { worktree: worktree.to_owned(), git_dir: None, index: None, settings: Vec::new(), trusting: false }
     }

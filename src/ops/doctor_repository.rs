@@ -63,7 +63,9 @@ fn is_partial(repo: &Repository) -> bool {
     let Ok(config) = repo.config() else { return false };
     let Ok(mut entries) = config.entries(Some("^remote\\..*\\.promisor$")) else { return false };
     std::iter::from_fn(|| {
-        entries.next().map(|entry| entry.is_ok_and(|entry| entry.value().unwrap_or_default() == "true"))
+        entries
+            .next()
+            .map(|entry| entry.is_ok_and(|entry| !entry.has_value() || entry.value().unwrap_or_default() == "true"))
     })
     .any(|promises| promises)
 }

@@ -314,7 +314,8 @@ mod tests {
     fn a_worktree_with_a_repository_inside_is_left_to_people() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
-        Git::at(&first.root).run(&["init", "-q", "inner"]).unwrap();
+        fs::create_dir(first.root.join("inner")).unwrap();
+        Git::at(&first.root.join("inner")).run(&["init", "-q"]).unwrap();
         fs::write(first.root.join("inner/precious"), "x").unwrap();
         let again = world.prepare("job-1", "run-2");
         assert_ne!(again.root, first.root);

@@ -251,6 +251,11 @@ fn configure(place: &Place, settings: &[(&str, &str)]) {
     settings.iter().for_each(|(key, value)| drop(place.world.git(&["config", key, value])));
 }
 
+/// Sets configuration keys of the person: programs that the repository itself names would have to be trusted first.
+fn configure_person(place: &Place, settings: &[(&str, &str)]) {
+    settings.iter().for_each(|(key, value)| drop(place.world.git(&["config", "--global", key, value])));
+}
+
 /// A clone of a plain repository with a `file:` remote, which may be shallow or partial.
 fn clone(options: &[&str]) -> Place {
     let place = Place::plain();
@@ -292,14 +297,14 @@ fn line_ending_settings_and_filters_change_nothing() {
     place.world.write(".gitattributes", "* text=auto eol=crlf filter=rot\n*.gitattributes !filter\n");
     place.world.git(&["add", ".gitattributes"]);
     place.world.git(&["commit", "-qm", "Attributes"]);
-    configure(&place, &[("core.autocrlf", "true"), ("core.safecrlf", "true")]);
+    configure_person(&place, &[("core.autocrlf", "true"), ("core.safecrlf", "true")]);
     let rot = "tr a-z n-za-m";
-    configure(&place, &[("filter.rot.clean", rot), ("filter.rot.smudge", rot), ("filter.rot.required", "true")]);
+    configure_person(&place, &[("filter.rot.clean", rot), ("filter.rot.smudge", rot), ("filter.rot.required", "true")]);
     works("line endings and a filter", &place);
     let stored = place.git(&["show", "HEAD:_bus/events/events.jsonl"]);
     assert_eq!(stored, fs::read_to_string(place.folder.join("_bus/events/events.jsonl")).unwrap().trim_end());
     // One that is not installed: git itself fails on the files that it is for.
-    configure(&place, &[("filter.rot.clean", "no-such-program")]);
+    configure_person(&place, &[("filter.rot.clean", "no-such-program")]);
     place.world.write("README.md", "changed\n");
     for args in [&["session-boot", "--no-sync", "--agent", "a1"][..], &["bus", "commit"], &["doctor"], &["status"]] {
         let ran = place.world.run(args);
@@ -333,7 +338,7 @@ fn settings_of_a_person_change_nothing() {
         fs::write(hooks.join(hook), "#!/bin/sh\nexit 1\n").unwrap();
         fs::set_permissions(hooks.join(hook), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    configure(
+    configure_person(
         &place,
         &[
             ("core.hooksPath", hooks.to_str().unwrap()),
@@ -409,7 +414,7 @@ fn ignore_rules_hide_nothing_of_the_record() {
     let place = Place::plain();
     let rules = place.world.folder().join("ignore");
     fs::write(&rules, "*.jsonl\n*.json\n*.txt\n").unwrap();
-    configure(&place, &[("core.excludesFile", rules.to_str().unwrap())]);
+    configure_person(&place, &[("core.excludesFile", rules.to_str().unwrap())]);
     let walked = walk("excludes", &place);
     assert!(walked.contains(&("bus commit", 0)), "{walked:?}");
     assert!(place.git(&["ls-files"]).contains("_bus/events/events.jsonl"));
