@@ -9,8 +9,9 @@ use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use git2::{AttrCheckFlags, Index, Oid, Repository};
+use git2::{AttrCheckFlags, Oid, Repository};
 
+use super::object_ids;
 use super::worktrees::note::Note;
 use crate::base::{Result, digest, files};
 
@@ -39,7 +40,7 @@ pub fn filter_of(repo: &Repository, path: &Path) -> Option<String> {
 pub fn remember(git_dir: &Path, root: &Path, tip: Oid) -> Result<()> {
     let repo = Repository::open(git_dir)?;
     repo.set_workdir(root, false)?;
-    let mut index = Index::new()?;
+    let mut index = object_ids::new_index(&repo)?;
     index.read_tree(&repo.find_commit(tip)?.tree()?)?;
     repo.set_index(&mut index)?;
     let mut note = Note::read(git_dir);

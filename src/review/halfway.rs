@@ -63,7 +63,7 @@ pub fn settle(hub: &Hub) -> Result<()> {
         return Ok(());
     }
     let repo = merge::open(hub)?;
-    let (from, to) = (object_ids::parse(&moving.from)?, Oid::from_str(&moving.to)?);
+    let (from, to) = (object_ids::parse(&moving.from)?, object_ids::parse(&moving.to)?);
     let worktree = Worktree { root: moving.root, git_dir: moving.git_dir, common_dir: hub.common_dir.clone() };
     let there = worktree.root.is_dir() && worktree.branch().as_deref() == Some(&moving.branch);
     if there && merge::tip(&repo, &moving.branch)? == from {

@@ -4,11 +4,12 @@
 
 use std::path::Path;
 
-use git2::{AttrCheckFlags, AttrValue, Index, Oid, Repository};
+use git2::{AttrCheckFlags, AttrValue, Oid, Repository};
 
 use super::globs;
 use crate::base::Result;
 use crate::guard::glob::{self, Glob};
+use crate::hub::object_ids;
 
 /// The attributes of a commit's tree.
 pub(super) struct Attributes {
@@ -20,7 +21,7 @@ impl Attributes {
     /// When the repository or the commit cannot be read.
     pub fn of(common_dir: &Path, commit: Oid) -> Result<Attributes> {
         let repo = Repository::open_bare(common_dir)?;
-        let mut index = Index::new()?;
+        let mut index = object_ids::new_index(&repo)?;
         index.read_tree(&repo.find_commit(commit)?.tree()?)?;
         // In memory only: attributes are read from this index, never from files of the worktree.
         repo.set_index(&mut index)?;

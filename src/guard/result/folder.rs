@@ -211,7 +211,7 @@ impl Walk<'_> {
             return Ok(true);
         }
         let pointer = worktrees::pointer(&self.full(path))?;
-        Ok(was.map(|(_, id)| id) == Some(Oid::hash_object(ObjectType::Blob, &pointer)?))
+        Ok(was.map(|(_, id)| id) == Some(Oid::hash_object_ext(ObjectType::Blob, &pointer, self.format)?))
     }
 
     fn index_says_unchanged(&self, path: &[u8], meta: &Metadata, id: Oid) -> bool {
