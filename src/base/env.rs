@@ -16,7 +16,9 @@ pub const RECEIPTS_DIR: &str = "TEOF_RECEIPTS_DIR";
 pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
 /// Set for a worker, and for nothing that it starts: the run that it is. The coordinator knows it by that.
 pub const WORKER: &str = "TEOF_WORKER";
-/// A fixed time, for tests and replays.
+/// An operator token: recognises a person where there is no terminal.
+pub const OPERATOR_TOKEN: &str = "TEOF_OPERATOR_TOKEN";
+/// A fixed time, for teof's own tests: a debug build honours it in a repository with a test's marker.
 pub const NOW: &str = "TEOF_NOW";
 /// What to log on stderr: error, warn, info, debug or trace.
 pub const LOG: &str = "TEOF_LOG";
@@ -52,4 +54,38 @@ pub fn vars_with_prefix(prefix: &str) -> Vec<(String, String)> {
         .collect();
     found.sort();
     found
+}
+
+/// The account under which this process runs, as the system knows it whatever the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    pub home: std::path::PathBuf,
+}
+
+/// This process's account; `None` when `/etc/passwd` does not list it.
+pub fn account() -> Option<Account> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    of_user(&users, rustix::process::getuid().as_raw())
+}
+
+fn of_user(users: &str, id: u32) -> Option<Account> {
+    users.lines().find_map(|line| {
+        // passwd(5): name:password:UID:GID:comment:home:shell
+        let fields: Vec<&str> = line.split(':').collect();
+        let found = fields.get(2)?.parse() == Ok(id);
+        found.then(|| Some(Account { name: fields[0].to_owned(), home: fields.get(5)?.into() }))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let users = "root:x:0:0:root:/root:/bin/bash\nodd\nann:x:1000:1000:Ann,,,:/home/ann:/bin/zsh\n";
+        assert_eq!(of_user(users, 1000), Some(Account { name: "ann".into(), home: "/home/ann".into() }));
+        assert_eq!(of_user(users, 7), None);
+    }
 }

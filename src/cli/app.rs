@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::failure;
 use crate::base::{Clock, Refusal, Result, Stamp, env, json};
+use crate::guard::operator;
 use crate::hub::Hub;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +34,11 @@ pub struct App {
 
 impl App {
     pub fn new(global: &Global) -> Result<App> {
-        Ok(App { global: global.clone(), clock: Clock::from_env()?, hub: OnceCell::new() })
+        let clock = Clock::from_env()?;
+        if matches!(clock, Clock::Fixed(_)) && !cfg!(debug_assertions) {
+            return Err(only_in_tests().into());
+        }
+        Ok(App { global: global.clone(), clock, hub: OnceCell::new() })
     }
 
     pub fn now(&self) -> Stamp {
@@ -46,6 +51,9 @@ impl App {
             return Ok(hub);
         }
         let found = Hub::find(self.global.root.as_deref(), self.clock)?;
+        if matches!(self.clock, Clock::Fixed(_)) && !found.local(TEST_CLOCK).exists() {
+            return Err(only_in_tests().into());
+        }
         Ok(self.hub.get_or_init(|| found))
     }
 
@@ -62,10 +70,9 @@ impl App {
         Ok(hub)
     }
 
-    /// The person who gives the command: git's `user.name`, else the login name.
+    /// The name of the person who gives the command.
     pub fn person(&self) -> Result<String> {
-        let name = self.hub()?.git().run(&["config", "user.name"]).ok().filter(|name| !name.is_empty());
-        Ok(name.or_else(|| env::var("USER")).unwrap_or_else(|| "unknown".to_owned()))
+        operator::name(self.hub()?, None)
     }
 
     pub fn json(&self) -> bool {
@@ -109,6 +116,16 @@ impl App {
     pub fn colour(&self) -> bool {
         self.is_terminal() && env::var(env::NO_COLOR).is_none()
     }
+}
+
+/// A fixed time would let one seat outlive the lease of another: only a debug build takes it, and only in a
+/// repository that a test made, which holds this file (machine-local).
+pub const TEST_CLOCK: &str = "test-clock";
+
+fn only_in_tests() -> Refusal {
+    Refusal::usage("time.fixed", format!("{} is set, which only teof's own tests may do", env::NOW))
+        .because("leases and sessions are measured with the machine's clock")
+        .next(format!("give the command without it: env -u {} teof …", env::NOW))
 }
 
 /// Starts logging to stderr at the level that the environment names (default: warnings).

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, time};
+use crate::base::{Refusal, Result, env, time};
 use crate::guard::claim::{self, Author};
+use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::hub::Hub;
 use crate::seats;
 use crate::seats::freshness::Rule;
@@ -19,7 +20,8 @@ pub struct Flags {
     /// Go on with a session that is missing or stale; recorded in the seat's guard log
     #[arg(long)]
     pub allow_stale_session: bool,
-    /// How old the session may be, such as 30m; a bare number is seconds
+    /// How old the session may be, such as 30m; a bare number is seconds. One that is longer than the hub allows
+    /// is recorded, and counts up to 24h
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub session_max_age: Option<Duration>,
 }
@@ -34,11 +36,41 @@ impl Flags {
             return Err(no_task().into());
         }
         Ok(Author {
-            agent: seats::resolve(hub, self.agent.as_deref())?,
+            agent: seat(hub, self.agent.as_deref())?,
             epoch: claim::shown_epoch(self.epoch, task)?,
-            session: Rule { max_age: self.session_max_age, allow_stale: self.allow_stale_session },
+            session: Rule { max_age: self.max_age()?, allow_stale: self.allow_stale_session },
         })
     }
+
+    /// The age of a session that the caller asks for: by the flag, else by the playbook's variable.
+    fn max_age(&self) -> Result<Option<Duration>> {
+        match self.session_max_age {
+            Some(age) => Ok(Some(age)),
+            None => env::var(env::SESSION_MAX_AGE).as_deref().map(time::parse_span).transpose(),
+        }
+    }
+}
+
+/// The seat that writes: the flag's, `TEOF_AGENT`'s or the manifest's; in a run, the run's alone. A person at
+/// a terminal, or with a token, needs none and writes as the operator.
+///
+/// # Errors
+/// As [`seats::resolve`] and [`operator::run::check_seat`]; as [`operator::require`] for the operator.
+pub fn seat(hub: &Hub, flag: Option<&str>) -> Result<String> {
+    let agent = match seats::resolve(hub, flag) {
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "agent.unknown") => {
+            match operator::require("write as the operator") {
+                Ok(Recognised::Terminal | Recognised::Token) => OPERATOR.to_owned(),
+                _ => return Err(e),
+            }
+        }
+        found => found?,
+    };
+    if agent == OPERATOR {
+        operator::require("write as the operator")?;
+    }
+    operator::run::check_seat(hub, &agent)?;
+    Ok(agent)
 }
 
 /// An epoch belongs to a task's claim.

@@ -10,8 +10,8 @@ use crate::base::{Result, text};
 use crate::coordinator::inbox::{self, Letter};
 use crate::coordinator::state::Word;
 use crate::coordinator::{input, shell};
-use crate::guard::commands;
 use crate::guard::consent::{self, Standing};
+use crate::guard::{commands, operator};
 use crate::hub::paths;
 use crate::ops::consent::{Changes, fields, grant, revoke};
 
@@ -79,15 +79,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
 }
 
-fn person(app: &App, by: Option<String>) -> Result<String> {
-    by.filter(|by| !by.trim().is_empty()).map_or_else(|| app.person(), Ok)
-}
-
 fn show(app: &App) -> Result<ExitCode> {
     print(app, &consent::standing(app.hub()?)?)
 }
 
 fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
+    operator::require("grant consent")?;
     let changes = Changes {
         continuous: args.continuous,
         max_iterations: args.max_iterations,
@@ -96,7 +93,7 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
         halt_on_attention_feeds: args.halt_on_attention_feeds,
         halt_on_ci_failure: args.halt_on_ci_failure,
     };
-    let by = person(app, args.by)?;
+    let by = operator::name(app.hub()?, args.by.as_deref())?;
     let before = consent::standing(app.hub()?)?.written;
     let standing = grant(app.hub()?, &by, &changes)?;
     if standing.written != before {
@@ -108,7 +105,8 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
 }
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
-    let by = person(app, args.by)?;
+    operator::require("revoke consent")?;
+    let by = operator::name(app.hub()?, args.by.as_deref())?;
     let hub = app.hub()?;
     let revoked = revoke(hub, &by)?;
     let stopping = args.now && shell::holder(hub)?.is_some();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::App;
 use crate::base::{Result, text};
+use crate::guard::operator;
 use crate::ops::init::{self, Done, Wish};
 
 /// Makes the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
@@ -30,6 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("set a repository up")?;
     let wish = Wish { hub: args.hub, dedicated: args.dedicated, agent: args.agent };
     let done = init::init(app.global.root.as_deref(), app.clock, &wish)?;
     app.result(&done, || words(&done, wish.agent.as_deref()));

@@ -17,6 +17,7 @@ mod foreman;
 mod guide;
 mod init;
 mod lazy;
+mod operator;
 mod plan;
 mod preflight;
 mod quickstart;
@@ -73,6 +74,8 @@ pub enum Command {
     Doctor(Lazy<doctor::Args>),
     /// Set up a repository, without touching what is there.
     Init(Lazy<init::Args>),
+    /// Tokens by which a person is recognised without a terminal
+    Operator(Lazy<operator::Args>),
     /// Print the manual page, or write one per command into a folder.
     Man(Lazy<completions::ManArgs>),
     /// Plans: make, list, change, check, approve.
@@ -128,6 +131,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Consent(Lazy(args)) => consent::run(args, app),
         Command::Doctor(Lazy(args)) => doctor::run(args, app),
         Command::Init(Lazy(args)) => init::run(args, app),
+        Command::Operator(Lazy(args)) => operator::run(args, app),
         Command::Man(Lazy(args)) => completions::man(args, app),
         Command::Plan(Lazy(command)) => plan::run(command, app),
         Command::Preflight(Lazy(args)) => preflight::run(args, app),

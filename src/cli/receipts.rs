@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{App, findings};
+use super::{App, author, findings};
 use crate::base::{Exit, Result, text};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
 use crate::hub::Act;
 use crate::ops::retire;
 use crate::receipts::{entry, ledger, verify};
-use crate::seats;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -75,7 +74,7 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 
 fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let agent = seats::resolve(hub, args.agent.as_deref())?;
+    let agent = author::seat(hub, args.agent.as_deref())?;
     // Hashing may take long: not under the lock.
     let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
     hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;

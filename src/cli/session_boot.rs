@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::guard::operator::{self, OPERATOR};
 use crate::ops::boot::{self, Auto, Booted, TAIL, Wish};
 use crate::ops::status::Preset;
+use crate::seats;
 
 /// Checks first and writes nothing: manifest and branch must be the seat's, the tree clean, the remote
 /// reachable. Then logs the handshake and captures the tail of manager-report, which dates the session:
@@ -80,6 +82,23 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
+    let agent = match args.auto_agent {
+        true => None,
+        false => seats::named(args.agent.as_deref())?.0,
+    };
+    if agent.as_deref() == Some(OPERATOR) {
+        return Err(Refusal::usage(
+            "agent.operator",
+            "operator is no seat: it is what people are called in the record",
+        )
+        .next("a person needs no session; a seat takes another name")
+        .into());
+    }
+    match agent {
+        Some(agent) => operator::run::check_seat(hub, &agent)?,
+        None if args.auto_agent => operator::run::refuse("take a seat of the pool")?,
+        None => {}
+    }
     let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
     for warning in &booted.warnings {
         app.say(format!("warning: {}", text::safe(warning)));

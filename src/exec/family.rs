@@ -15,7 +15,7 @@ pub struct Process {
     pub started: u64,
     /// The program's short name, as it chose to call itself.
     pub name: String,
-    parent: i32,
+    pub(super) parent: i32,
     session: i32,
     dead: bool,
 }
@@ -135,7 +135,7 @@ pub(super) fn signal(process: &Process, signal: Signal) {
     }
 }
 
-fn own_pid() -> i32 {
+pub(super) fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
@@ -160,7 +160,7 @@ fn all_processes() -> Vec<Process> {
     pids.filter_map(read_process).collect()
 }
 
-fn read_process(pid: i32) -> Option<Process> {
+pub(super) fn read_process(pid: i32) -> Option<Process> {
     parse_stat(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 

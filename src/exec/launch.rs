@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 
 use rustix::stdio;
 
-use super::guardian;
+use super::{ancestry, guardian};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
 /// ([`MERGED`], or a path that opens a pipe), the program, its arguments.
@@ -125,6 +125,7 @@ fn apart(parent: Option<i32>, stderr: &OsStr) -> std::io::Result<()> {
         false => stdio::dup2_stderr(std::fs::File::options().write(true).open(stderr)?.as_fd())?,
     }
     rustix::process::setsid()?;
+    ancestry::mark();
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

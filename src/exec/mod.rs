@@ -15,6 +15,7 @@
 //! May import `base` only. Knows nothing of tasks, orders or the record. May not decide what a
 //! verdict means.
 
+mod ancestry;
 mod ask;
 mod attend;
 mod capture;
@@ -26,6 +27,7 @@ mod launch;
 mod streams;
 mod supervise;
 
+pub use ancestry::{Ancestor, ancestors, is_marked};
 pub use ask::{Answer, ask};
 pub use attend::{Attendant, Word};
 pub use capture::{Captured, Keep};

@@ -1,4 +1,4 @@
-//! Tests outside of a run: a person's approval has them run on the merged tree.
+//! Commands outside of a run: a person's approval has tests run on the merged tree, and a rollback its commands.
 //!
 //! As strict as a run's: short environment, clocks, whatever they leave running is ended. They are part of
 //! a run as far as they can tell, so that they can grant and approve nothing.
@@ -7,11 +7,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::trusted::shell;
 use crate::base::{Result, env, files, text};
 use crate::exec::{self, Clocks, Keep, Spec, Supervisor, TimedOut, Verdict, Word};
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::bundle::Test;
+use crate::model::command::{Command, Program};
 
 /// How much of a test's last output is told, in characters.
 const TAIL: usize = 2000;
@@ -31,10 +33,18 @@ pub struct Trial {
 /// Runs command lines in `folder` as `run`, to the first that fails.
 ///
 /// # Errors
-/// When its output cannot be kept, or the machine refuses the basics; a failed test is no error.
+/// As [`commands`].
 pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
+    commands(hub, folder, run, &lines.iter().map(|line| shell(line)).collect::<Vec<_>>(), say)
+}
+
+/// Runs commands in `folder` as `run`, to the first that fails.
+///
+/// # Errors
+/// When its output cannot be kept, or the machine refuses the basics; a command that fails is no error.
+pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
-    if lines.is_empty() {
+    if commands.is_empty() {
         return Ok(trials);
     }
     let settings = &hub.settings()?.worker;
@@ -44,18 +54,24 @@ pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn
     let supervisor = Supervisor::new()?;
     let _guardian = supervisor.guard(&marks, settings.grace)?;
     let some = |span: Duration| (!span.is_zero()).then_some(span);
-    for (at, line) in lines.iter().enumerate() {
-        say(&format!("[{}/{}] {}", at + 1, lines.len(), text::safe(line)));
+    for (at, command) in commands.iter().enumerate() {
+        let line = command.to_string();
+        say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&line)));
+        let mut env = exec::allowed(&settings.env);
+        env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let spec = Spec {
-            argv: Spec::shell(line),
-            cwd: folder.to_owned(),
-            env: exec::allowed(&settings.env),
+            argv: match &command.program {
+                Program::Argv(argv) => argv.clone(),
+                Program::Shell(line) => Spec::shell(line),
+            },
+            cwd: command.cwd.as_ref().map_or_else(|| Ok(folder.to_owned()), |own| files::within(folder, own))?,
+            env,
             marks: marks.clone(),
             stdin: Vec::new(),
             clocks: Clocks {
                 silence: some(settings.no_output),
                 meaning: None,
-                wall: some(settings.wall),
+                wall: some(command.timeout.map_or(settings.wall, |own| own.min(settings.wall))),
                 after_enough: Duration::ZERO,
                 grace: settings.grace,
             },
@@ -72,7 +88,7 @@ pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn
         let excess = tail.chars().count().saturating_sub(TAIL);
         trials.push(Trial {
             test: Test {
-                command: secrets::redact(line),
+                command: secrets::redact(&line),
                 passed,
                 exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
                 duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,

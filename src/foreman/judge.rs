@@ -9,7 +9,7 @@ use super::trusted::shell;
 use super::watch::{Halt, Watch};
 use super::{close, pushes};
 use crate::base::Result;
-use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit};
+use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal};
 use crate::hub::Hub;
 use crate::model::bundle::File;
 use crate::model::command::Command;
@@ -65,7 +65,7 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
     Ok(findings)
 }
 
-/// Where the work went without a person: into a target, or to a remote.
+/// What went past people: work into a target or to a remote, and trust that no person gave, which is taken back.
 fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let place = report.place()?;
     let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
@@ -74,6 +74,11 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
         let old = dotgit::target_before(before, &target);
         findings.extend(result::landed(&place.git_dir, place.base, &own, &target, old)?);
     }
+    let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
+    if !forged.is_empty() {
+        personal::take_back(hub, &digests)?;
+    }
+    findings.extend(forged);
     Ok(findings)
 }
 

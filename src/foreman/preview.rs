@@ -25,6 +25,8 @@ pub struct Preview {
     pub objective: String,
     pub acceptance: Option<String>,
     pub commands: Vec<Command>,
+    /// How to go back, on a person's word.
+    pub rollback: Vec<Command>,
     /// The stages of agents' work and who plays them.
     pub stages: Vec<Role>,
     pub expected_receipts: Vec<ExpectedReceipt>,
@@ -63,6 +65,7 @@ pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
         objective: order.objective.clone(),
         acceptance: order.acceptance.clone(),
         commands: order.commands.clone(),
+        rollback: order.rollback.commands.clone(),
         stages: explain::roles(hub, order),
         expected_receipts: order.expected_receipts.clone(),
         guardrails: order.guardrails.clone(),
@@ -130,6 +133,9 @@ impl Preview {
         line("copied", &self.guardrails.copied.join(", "));
         for (i, command) in self.commands.iter().enumerate() {
             line(if i == 0 { "commands" } else { "" }, &format!("{}. {}", i + 1, described(command)));
+        }
+        for (i, command) in self.rollback.iter().enumerate() {
+            line(if i == 0 { "rollback" } else { "" }, &format!("{}. {}", i + 1, described(command)));
         }
         for (i, role) in self.stages.iter().enumerate() {
             line(if i == 0 { "stages" } else { "" }, &role.words());

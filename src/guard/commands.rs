@@ -157,7 +157,13 @@ mod tests {
         let command = |text: &str| Command::parse(&serde_json::from_str(text).unwrap()).unwrap();
         let at = Stamp::from_unix(0);
         let trusted = TrustedCommands {
-            approvals: vec![trust::Approval { plan_id: "p".into(), digest: "d".into(), by: "me".into(), at }],
+            approvals: vec![trust::Approval {
+                plan_id: "p".into(),
+                digest: "d".into(),
+                by: "me".into(),
+                at,
+                recognised: Default::default(),
+            }],
             allow: vec!["cargo *".into()],
             default: vec!["make check && make lint".into()],
             setup: vec!["npm ci".into()],

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod consent;
 pub mod fencing;
 pub mod glob;
+pub mod operator;
 pub mod preflight;
 pub mod prerequisites;
 pub mod result;

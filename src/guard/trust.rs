@@ -11,8 +11,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::operator::{self, Recognised};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, Stamp, digest, env, files, json, text};
+use crate::base::{Refusal, Result, Stamp, digest, files, json, text};
 use crate::hub::git::Git;
 use crate::hub::git_programs::{self, Program};
 use crate::hub::{Hub, paths};
@@ -40,6 +41,9 @@ pub struct Grant {
     pub consent_sha256: String,
     /// `None`: there was no `teof.toml`, and there must be none now.
     pub settings_sha256: Option<String>,
+    /// How the person was recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
 }
 
 /// A person's word that the commands of a plan, as they stood, may run.
@@ -50,6 +54,9 @@ pub struct Approval {
     pub digest: String,
     pub by: String,
     pub at: Stamp,
+    /// How the person was recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
 }
 
 pub fn read(hub: &Hub) -> Result<Trust> {
@@ -73,24 +80,17 @@ pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
 }
 
 /// Records that a person approved the commands of a plan. An older approval of the plan is replaced.
+///
+/// # Errors
+/// As [`operator::require`].
 pub fn approve(hub: &Hub, plan_id: &str, digest: &str, by: &str) -> Result<()> {
-    require_person("approve commands")?;
-    let approval = Approval { plan_id: plan_id.into(), digest: digest.into(), by: by.into(), at: hub.now() };
+    let recognised = operator::require("approve commands")?;
+    let approval =
+        Approval { plan_id: plan_id.into(), digest: digest.into(), by: by.into(), at: hub.now(), recognised };
     update(hub, |trust| {
         trust.approvals.retain(|old| old.plan_id != plan_id);
         trust.approvals.push(approval);
     })
-}
-
-/// Refuses in a worker's children: a run may not widen what runs are allowed.
-pub fn require_person(what: &str) -> Result<()> {
-    match env::var(env::RUN) {
-        None => Ok(()),
-        Some(run) => Err(Refusal::unattended("trust.person", format!("only a person may {what}"))
-            .because(format!("this is part of run {run}"))
-            .next("leave it to a person, and say in the answer what is needed and why")
-            .into()),
-    }
 }
 
 /// Git in a worktree of the repository. Programs that its own configuration names (filters, merge drivers, ssh

@@ -13,6 +13,7 @@ pub mod git;
 pub mod git_errors;
 pub mod git_locks;
 pub mod git_programs;
+pub mod identity;
 pub mod kept;
 pub mod locate;
 pub mod marks;

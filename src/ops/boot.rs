@@ -113,13 +113,18 @@ pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
             place = self::place(hub, &agent, by_variable, wish)?;
         }
     }
+    if place.swap.is_some() {
+        // Another seat may have begun its session in this folder since.
+        place = self::place(hub, &place.agent, by_variable, wish)?;
+    }
     let (act, mut booted) = stage(&writer, &place, wish, &dirt)?;
     booted.sync = synced;
     writer.perform(act)?;
-    drop(writer);
+    // Under the lock, so that the next boot sees whose folder this is.
     if let Some(swap) = &place.swap {
         swap.perform(hub)?;
     }
+    drop(writer);
     Ok(booted)
 }
 
@@ -263,14 +268,14 @@ fn place(hub: &Hub, agent: &str, by_variable: bool, wish: &Wish) -> Result<Place
     match declared.filter(|found| found.agent() != agent) {
         None if wish.auto.is_some() => place.swap = Some(seat_swap(hub, agent)?),
         None => {}
+        Some(declared) if is_live(hub, &declared)? => match wish.allow_manifest_mismatch {
+            true => place.warnings.push(mismatch(agent, &declared)),
+            false => return Err(folder_taken(agent, &declared).into()),
+        },
         Some(declared) => match (swap::to_variant(hub, agent)?, wish.auto.is_some()) {
             (Some(swap), _) => place.swap = Some(swap),
             (None, true) => place.swap = Some(swap::to_new(agent)?),
-            (None, false) if wish.allow_manifest_mismatch => place.warnings.push(Warning {
-                code: "manifest_mismatch",
-                message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
-                about: ("manifest_agent", json!(declared.agent())),
-            }),
+            (None, false) if wish.allow_manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
             (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
         },
     }
@@ -280,6 +285,29 @@ fn place(hub: &Hub, agent: &str, by_variable: bool, wish: &Wish) -> Result<Place
         Some((_, refusal)) => return Err(refusal.into()),
     }
     Ok(place)
+}
+
+/// Whether the seat that a folder's manifest names has a fresh session: taking the manifest away would have it
+/// write in another's name.
+fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
+    Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
+}
+
+fn mismatch(agent: &str, declared: &seats::Manifest) -> Warning {
+    Warning {
+        code: "manifest_mismatch",
+        message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
+        about: ("manifest_agent", json!(declared.agent())),
+    }
+}
+
+fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
+    let other = declared.agent();
+    Refusal::guard("session.folder_taken", format!("{other} works in this folder"))
+        .because(format!("its session is fresh; with {agent}'s manifest here, {other} would write as {agent}"))
+        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
+        .next(format!("or in a worktree of your own: git worktree add -b agent/{agent}/work ../{agent}"))
+        .with("manifest_agent", other)
 }
 
 fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {

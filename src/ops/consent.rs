@@ -6,13 +6,11 @@
 use crate::base::{Refusal, Result, digest, files, json};
 use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
+use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::guard::trust::{self, Grant};
 use crate::hub::{Act, Hub, paths};
 use crate::model::document::Document;
 use crate::model::event::Event;
-
-/// The agent under which events of people are logged.
-pub const OPERATOR: &str = "operator";
 
 /// Flags to set; `None` leaves one as it is in the file.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +39,7 @@ pub fn new_file() -> String {
 /// # Errors
 /// In a worker's children; when the file is malformed, which is for the person to mend.
 pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
-    trust::require_person("grant consent")?;
+    let recognised = operator::require("grant consent")?;
     // What is trusted below is what stood there before the person said so, not what came since.
     let settings_sha256 = trust::settings_digest(hub)?;
     let git_programs = trust::git_programs_digest(hub)?;
@@ -56,11 +54,16 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     }
     let event = Event::new(OPERATOR, "consent", format!("{by} granted consent to run unattended"))
         .meta("by", by)
+        .meta("recognised", recognised.as_str())
         .meta("consent_sha256", consent_sha256.as_str());
+    let event = match &git_programs {
+        Some(digest) => event.meta("git_programs_sha256", digest.as_str()),
+        None => event,
+    };
     events::stage(&writer, &mut act, &event)?;
     writer.perform(act)?;
     drop(writer);
-    let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256 };
+    let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256, recognised };
     trust::update(hub, |trust| {
         trust.grant = Some(grant);
         trust.git_programs_sha256 = git_programs;
@@ -104,16 +107,22 @@ pub struct Revoked {
 }
 
 /// Stops trusting at once, whatever state the hub is in; then turns `auto_enabled` off in the file.
+///
+/// # Errors
+/// As [`operator::require`].
 pub fn revoke(hub: &Hub, by: &str) -> Result<Revoked> {
+    let recognised = operator::require("revoke consent")?;
     trust::update(hub, |trust| trust.grant = None)?;
-    let file_left = turn_off(hub, by).err().map(|e| e.to_string());
+    let file_left = turn_off(hub, by, recognised).err().map(|e| e.to_string());
     Ok(Revoked { file_left })
 }
 
-fn turn_off(hub: &Hub, by: &str) -> Result<()> {
+fn turn_off(hub: &Hub, by: &str, recognised: Recognised) -> Result<()> {
     let mut writer = hub.lock("consent revoke")?;
     let mut act = Act::new("consent revoke");
-    let event = Event::new(OPERATOR, "consent", format!("{by} revoked the consent to run unattended")).meta("by", by);
+    let event = Event::new(OPERATOR, "consent", format!("{by} revoked the consent to run unattended"))
+        .meta("by", by)
+        .meta("recognised", recognised.as_str());
     events::stage(&writer, &mut act, &event)?;
     let path = hub.path(paths::CONSENT)?;
     if let Some(old) = files::read(&path, files::MAX_DOCUMENT)? {

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::consent::OPERATOR;
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims, events, holds};
 use crate::guard::claim::{self, Author};
+use crate::guard::operator::{self, OPERATOR};
 use crate::guard::trust;
 use crate::hub::{Act, Hub, Writer};
 use crate::model::claim::ClaimFile;
@@ -89,10 +89,11 @@ pub fn perform(
 /// Approves the commands of a plan on this machine, and says so in the log.
 ///
 /// # Errors
-/// In a worker's children.
+/// As [`operator::require`].
 pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
-    trust::require_person("approve commands")?;
-    let meta = Map::from_iter([("digest".to_owned(), json!(digest))]);
+    let recognised = operator::require("approve commands")?;
+    let meta = [("digest", json!(digest)), ("recognised", json!(recognised))];
+    let meta = meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let edit = Edit { command: "plan approve", plan, step: None, done: false };
     let event = event(&Editor::Person(by.to_owned()), edit, "approved its commands", meta);
     let mut writer = hub.lock("plan approve")?;

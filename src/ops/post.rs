@@ -62,6 +62,11 @@ impl Post {
         task.filter(|task| is_task_channel(task))
     }
 
+    /// Whether it takes a hold off a task.
+    pub fn lifts(&self) -> bool {
+        matches!(&self.entry, Entry::Message { message, .. } if message.kind == message::LIFT)
+    }
+
     /// A word that readers filter by, and that was likely meant to be another: a `hlod` holds nothing.
     fn slip(&self) -> Option<String> {
         let (what, known) = match &self.entry {

@@ -2,7 +2,7 @@
 //! backlog items that the plan does, and the request that it comes from, in one act.
 
 use crate::base::Result;
-use crate::guard::trust;
+use crate::guard::operator;
 use crate::hub::{Act, Hub, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
@@ -40,7 +40,7 @@ pub fn reopen(hub: &Hub, asked: Asked) -> Result<bool> {
     if act.is_empty() {
         return Ok(false);
     }
-    trust::require_person("open blocked work again")?;
+    operator::require("open blocked work again")?;
     writer.perform(act)?;
     Ok(true)
 }

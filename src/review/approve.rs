@@ -10,7 +10,7 @@ use super::scratch::{self, Scratch};
 use super::{Word, checks, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::foreman::check::Trial;
-use crate::guard::trust;
+use crate::guard::operator::{self, Recognised};
 use crate::hub::{Act, Hub, Writer};
 use crate::model::bundle::Test;
 use crate::model::outcome::Finding;
@@ -35,7 +35,7 @@ pub enum Approval {
 /// In a worker's children; for an altered bundle, a target that people are in the way of, tests that do
 /// not pass on the merged tree, a record with something wrong. Nothing has moved then.
 pub fn approve(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Approval> {
-    trust::require_person("approve work")?;
+    operator::require("approve work")?;
     let _lock = super::lock(hub, &format!("review approve {}", entry.bundle.job))?;
     scratch::clean(hub);
     entry.verify()?;
@@ -154,7 +154,7 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
         return Ok(Some(done));
     }
     let by = format!("somebody, found on {}", entry.bundle.target_branch);
-    let word = Word { by, note: None, goes_back: false };
+    let word = Word { by, recognised: Recognised::Neither, note: None, goes_back: false };
     match complete(hub, &repo, &entry, &word, (head, commit))? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use super::bundles::{self, Entry};
 use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
+use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::bundle::Test;
 use crate::model::event::{Event, Severity};
 use crate::model::outcome::Finding;
-use crate::ops::consent::OPERATOR;
 use crate::receipts::{self, ledger, seal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,12 @@ pub struct Decision {
     pub step_id: Option<String>,
     /// The person.
     pub by: String,
+    /// How the person was recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
+    /// The seat whose work it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub agent_id: String,
     pub at: Stamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -96,6 +102,8 @@ impl Decision {
             plan_id: bundle.plan_id.clone(),
             step_id: bundle.step_id.clone(),
             by: word.by.clone(),
+            recognised: word.recognised,
+            agent_id: bundle.agent_id.clone(),
             at,
             note: word.note.clone(),
             bundle: entry.path.clone(),
@@ -156,6 +164,8 @@ pub fn perform(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Re
         .on_task(&decision.task_id)
         .meta("decision", kind)
         .meta("by", decision.by.as_str())
+        .meta("recognised", decision.recognised.as_str())
+        .meta("work_of", decision.agent_id.as_str())
         .meta("job", decision.job.as_str())
         .meta("run", decision.run.as_str())
         .meta("commit", decision.reviewed_commit.as_str());
@@ -181,6 +191,8 @@ fn line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
     let fields = [
         ("ts", json!(decision.at)),
         ("actor", json!(decision.by)),
+        ("recognised", json!(decision.recognised)),
+        ("work_of", json!(decision.agent_id)),
         ("event", json!(decision.decision)),
         ("job", json!(decision.job)),
         ("task_id", json!(decision.task_id)),

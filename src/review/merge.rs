@@ -11,7 +11,7 @@ use git2::{ErrorCode, Index, MergeOptions, Oid, Repository, Tree};
 use crate::base::{Refusal, Result, text};
 use crate::guard::result::changes;
 use crate::hub::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
-use crate::hub::{Hub, git, object_ids, paths};
+use crate::hub::{Hub, git, identity, object_ids, paths};
 use crate::model::bundle::Bundle;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
@@ -173,9 +173,10 @@ fn commit(
 ) -> Result<Oid> {
     let trailers: Vec<_> = trailers.iter().map(|(key, value)| format!("{key}: {}", one_line(value, 200))).collect();
     let (tree, date) = (tree.to_string(), hub.now().to_string());
-    let with_identity = |identity: &[&str]| {
+    let with_identity = |fallback: &[&str]| {
         let mut command = hub.git().command();
-        command.args(identity).args(["commit-tree", &tree, "-m", &one_line(subject, 72)]);
+        identity::of_person(hub).sign(&mut command);
+        command.args(fallback).args(["commit-tree", &tree, "-m", &one_line(subject, 72)]);
         if let Some(body) = body {
             command.args(["-m", &one_line(body, 2000)]);
         }

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod pull_request;
 pub mod reject;
 pub mod revert;
+pub mod rollback;
 pub mod scratch;
 
 pub use approve::{Approval, approve};
@@ -35,6 +36,7 @@ pub use revert::revert;
 
 use crate::base::lock::{self, FileLock};
 use crate::base::{Refusal, Result};
+use crate::guard::operator::Recognised;
 use crate::hub::Hub;
 
 /// Held while something is approved or reverted; relative to the machine-local folder.
@@ -44,6 +46,8 @@ const LOCK: &str = "locks/review.lock";
 #[derive(Clone, Debug)]
 pub struct Word {
     pub by: String,
+    /// How the person was recognised.
+    pub recognised: Recognised,
     pub note: Option<String>,
     /// Whether somebody can go on with work that is in conflict: its job is not over.
     pub goes_back: bool,

@@ -18,10 +18,10 @@ use super::{Word, checks};
 use crate::base::{Exit, Refusal, Result, files, json, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
+use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::{Act, Hub, Writer};
 use crate::model::event::{Event, Severity};
 use crate::model::outcome::Finding;
-use crate::ops::consent::OPERATOR;
 
 /// A pull request of a job, as this machine remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +121,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         Some(done) => return Err(approve::decided(&done).into()),
         None => {
             let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
-            let word = Word { by: format!("{by} (pull request {number})"), note: None, goes_back: false };
+            let by = format!("{by} (pull request {number})");
+            let word = Word { by, recognised: Recognised::Neither, note: None, goes_back: false };
             let mut decision = Decision::new(kind, &entry, &word, hub.now());
             decision.pr = Some(number);
             let act = Act::new(format!("follow pull request {number}"));

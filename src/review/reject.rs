@@ -4,7 +4,7 @@ use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
 use super::{Word, approve, merge, pull_request};
 use crate::base::{Refusal, Result};
-use crate::guard::trust;
+use crate::guard::operator;
 use crate::hub::{Act, Hub};
 use crate::model::outcome::Finding;
 
@@ -31,7 +31,7 @@ pub fn retry(hub: &Hub, entry: &Entry, word: &Word) -> Result<Decision> {
 }
 
 fn decide(hub: &Hub, entry: &Entry, word: &Word, kind: Kind) -> Result<Decision> {
-    trust::require_person("decide about work")?;
+    operator::require("decide about work")?;
     let _lock = super::lock(hub, &format!("review {} {}", kind.as_str(), entry.bundle.job))?;
     let Some(note) = word.note.as_deref().filter(|note| !note.trim().is_empty()) else {
         return Err(Refusal::usage("review.no_note", "a no needs a note that says why").next("--note \"…\"").into());

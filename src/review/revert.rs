@@ -9,7 +9,7 @@ use super::merge::{self, Merged};
 use super::scratch;
 use super::{Word, approve, checks};
 use crate::base::{Refusal, Result, text};
-use crate::guard::trust;
+use crate::guard::operator;
 use crate::hub::{Act, Hub, Writer, object_ids};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
@@ -26,7 +26,7 @@ const NAMED: usize = 10;
 /// When the job was not approved; when later work stands on it (`review.conflict`); and as
 /// [`approve::approve`]. Nothing has moved then.
 pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Decision> {
-    trust::require_person("revert work")?;
+    operator::require("revert work")?;
     let bundle = &entry.bundle;
     let _lock = super::lock(hub, &format!("review revert {}", bundle.job))?;
     scratch::clean(hub);

@@ -17,6 +17,7 @@ use crate::hub::worktrees::note::Note;
 use crate::hub::worktrees::{Place, ready};
 use crate::hub::{Hub, worktrees};
 use crate::model::bundle::Bundle;
+use crate::model::command::Command;
 
 /// How the lock reason of ours begins.
 const REASON: &str = "teof review ";
@@ -100,6 +101,16 @@ impl<'h> Scratch<'h> {
             say(&format!("the set-up changed {}{more}; taken back", text::safe(first)));
         }
         Ok(())
+    }
+
+    /// Sets up and runs the commands that go back behind a job's work, to the first that fails.
+    ///
+    /// # Errors
+    /// `review.setup_failed`; as [`check::commands`].
+    pub fn roll_back(&self, bundle: &Bundle, commands: &[Command], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
+        let run = format!("rollback-{}", bundle.run);
+        self.make_ready(&run, say)?;
+        check::commands(self.hub, &self.root, &run, commands, say)
     }
 
     /// Runs `lines` and the tests of the settings, each once, to the first that fails.

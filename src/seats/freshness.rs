@@ -8,16 +8,21 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::base::time::show_span;
-use crate::base::{Refusal, Result, Stamp, files, json};
+use crate::base::{Refusal, Result, Stamp, env, files, json};
 use crate::hub::{Act, Hub, paths};
 
 /// How far in the future a session may lie before its clock is not believed.
 const SKEW: Duration = Duration::from_secs(300);
 
+/// The oldest session that anybody may go on with by asking for it (`--session-max-age`): older ones need
+/// `--allow-stale-session`, which says so in words.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// What a command's flags say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rule {
-    /// Instead of the setting `session.max_age` (`TEOF_SESSION_MAX_AGE`); zero counts as not given.
+    /// Besides the hub's setting `session.max_age`: a shorter one holds, a longer one is recorded when it makes
+    /// the difference, and counts up to 24 h; zero counts as not given.
     pub max_age: Option<Duration>,
     /// Proceed with a session that is missing, invalid or stale, and record it.
     pub allow_stale: bool,
@@ -47,11 +52,12 @@ pub fn captured_at(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
     Ok(read(hub, agent)?.and_then(|text| header(&text)))
 }
 
-/// Looks, and writes nothing.
+/// Looks, and writes nothing. `max_age` is what the caller asks for, see [`Rule::max_age`].
 pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshness> {
+    let own = hub.settings()?.session.max_age;
     let max_age = match max_age.filter(|age| !age.is_zero()) {
-        Some(age) => age,
-        None => hub.settings()?.session.max_age,
+        Some(age) => age.min(own.max(LONGEST)),
+        None => own,
     };
     let Some(text) = read(hub, agent)? else { return Ok(Freshness::Missing) };
     let Some(at) = header(&text) else { return Ok(Freshness::Invalid("it has no readable '# captured_at=' line")) };
@@ -71,7 +77,7 @@ pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshn
 /// takes the lock itself to write its line.
 pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Option<Override>> {
     let found = check(hub, agent, rule.max_age)?;
-    let Some((code, refusal)) = refusal(agent, &found) else { return Ok(None) };
+    let Some((code, refusal)) = refusal(agent, &found) else { return relaxed(hub, agent, context) };
     let mut lines = line(hub, agent, code, &refusal.message, context, &found);
     if rule.allow_stale {
         let message = format!("proceeded on the caller's word: {}", refusal.message);
@@ -85,6 +91,15 @@ pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Opti
         tracing::debug!("the guard log was not written: {e:#}");
     }
     Err(refusal.into())
+}
+
+/// A session that is fresh only by the age that the caller asked for: passes, and is recorded.
+fn relaxed(hub: &Hub, agent: &str, context: &str) -> Result<Option<Override>> {
+    let by_the_hub = check(hub, agent, None)?;
+    let Some((_, refusal)) = refusal(agent, &by_the_hub) else { return Ok(None) };
+    let message = format!("{}; went on by --session-max-age or {}", refusal.message, env::SESSION_MAX_AGE);
+    let lines = line(hub, agent, "session_max_age", &message, context, &by_the_hub);
+    Ok(Some(Override { path: log(agent), lines, message }))
 }
 
 /// A session that was not fresh, and a caller who went on all the same.
@@ -202,6 +217,21 @@ mod tests {
         session(&hub, "# captured_at=2026-01-05T10:59:00Z\n");
         assert!(matches!(check(&hub, "a", Some(Duration::from_secs(59))).unwrap(), Freshness::Stale { .. }));
         assert!(matches!(check(&hub, "a", Some(Duration::ZERO)).unwrap(), Freshness::Fresh { .. }));
+    }
+
+    #[test]
+    fn a_longer_age_that_is_asked_for_is_recorded_and_bounded() {
+        let (_dir, mut hub) = repository();
+        hub.clock = Clock::Fixed(at("2026-01-05T11:00:00Z"));
+        let week = Rule { max_age: Some(Duration::from_secs(7 * 24 * 3600)), allow_stale: false };
+        session(&hub, "# captured_at=2026-01-05T10:30:00Z\n");
+        assert!(require(&hub, "a", week, "bus event").unwrap().is_none(), "nothing was needed");
+        session(&hub, "# captured_at=2026-01-05T08:00:00Z\n");
+        let passed = require(&hub, "a", week, "bus event").unwrap().expect("an override");
+        assert!(String::from_utf8_lossy(&passed.lines).contains("session_max_age"), "{passed:?}");
+        session(&hub, "# captured_at=2026-01-03T08:00:00Z\n");
+        let error = require(&hub, "a", week, "bus event").unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "session.stale");
     }
 
     #[test]

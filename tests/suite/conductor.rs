@@ -83,6 +83,7 @@ fn consent(world: &World, flags: Value) {
         at: hub.now(),
         consent_sha256: digest::sha256(world.read(CONSENT).as_bytes()),
         settings_sha256: None,
+        recognised: Default::default(),
     };
     trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
 }

@@ -24,6 +24,7 @@ mod log;
 mod log_loss;
 mod log_read;
 mod misbehave;
+mod operator;
 mod output_paths;
 mod overnight;
 mod own_files;

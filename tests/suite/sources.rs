@@ -93,8 +93,9 @@ fn a_planned_feature_request_is_found_given_and_followed_to_its_end() {
     assert!(plan["steps"][0]["notes"].as_str().unwrap().ends_with("\n> So that hard ones wait."), "{plan}");
     let claim = world.read_json("_bus/claims/FR-045.json");
     assert_eq!((&claim["status"], &claim["plan_id"]), (&json!("active"), &plan["plan_id"]));
-    let booted = world.run(&["session-boot", "--agent", "codex-1"]);
-    assert_eq!(booted.code, 0, "a status line of the vault is no dirt: {}", booted.stderr);
+    let booted = world.teof(&["session-boot"]).env("TEOF_AGENT", "codex-1").output().unwrap();
+    let said = String::from_utf8_lossy(&booted.stderr);
+    assert!(booted.status.success(), "a status line of the vault is no dirt: {said}");
 
     fs::write(world.folder().join("open"), "").unwrap();
     assert!(coordinator.wait().unwrap().success());
@@ -106,8 +107,9 @@ fn a_planned_feature_request_is_found_given_and_followed_to_its_end() {
     let told: Vec<_> = told.iter().filter(|line| line["summary"].as_str().unwrap().contains("047.md")).collect();
     assert_eq!(told.len(), 1, "a malformed one is reported once: {told:?}");
     world.write(&path, &planned.replace("planned", "done").replace("So that", "So"));
-    let dirty = world.run(&["session-boot", "--agent", "codex-1"]);
-    assert!(dirty.code != 0 && dirty.stderr.contains("uncommitted"), "another word is dirt: {}", dirty.stderr);
+    let dirty = world.teof(&["session-boot"]).env("TEOF_AGENT", "codex-1").output().unwrap();
+    let said = String::from_utf8_lossy(&dirty.stderr);
+    assert!(!dirty.status.success() && said.contains("uncommitted"), "another word is dirt: {said}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ impl Grove {
             at: hub.now(),
             consent_sha256: digest::sha256(consent.as_bytes()),
             settings_sha256: trust::settings_digest(&hub).unwrap(),
+            recognised: Default::default(),
         };
         trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
     }

@@ -11,6 +11,7 @@ use super::App;
 use super::author::Flags;
 use super::bus::write::pairs;
 use crate::base::{Result, text};
+use crate::guard::operator;
 use crate::ops::seat::{self, Overview, SaveWish, Taken};
 use crate::seats::saved;
 
@@ -106,6 +107,7 @@ pub(super) fn line(seat: &Overview) -> String {
 }
 
 fn take(args: &Use, app: &App) -> Result<()> {
+    operator::run::refuse("change the seat of a folder")?;
     let taken = seat::take(app.hub()?, &args.agent)?;
     let (agent, new) = (&args.agent, taken != Taken::Known);
     app.result(&json!({ "agent_id": agent, "new": new }), || {
@@ -134,6 +136,7 @@ fn save(args: Save, app: &App) -> Result<()> {
 }
 
 fn restore(args: &Restore, app: &App) -> Result<()> {
+    operator::run::refuse("change the seat of a folder")?;
     let hub = app.hub()?;
     let agent = match &args.label {
         Some(label) => seat::restore(hub, label, args.manifest_only, args.allow_dirty)?.agent_id,

@@ -9,6 +9,7 @@ use super::write::{self, BatchLine, Repeat};
 use crate::base::{Result, names};
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::operator;
 use crate::model::message::Message;
 use crate::ops::post::Post;
 
@@ -97,6 +98,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let post = line.into_post(&author.agent, author.epoch)?;
         (author, vec![post])
     };
+    if posts.iter().any(|post| post.lifts()) {
+        operator::require("lift a hold")?;
+    }
     write::write(app, "bus message", &author, &posts, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }

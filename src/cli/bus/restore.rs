@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::guard::operator;
 use crate::ops::restore::{self, Limits, Mended};
 
 /// Bring back what a stash, a reset, a bad merge or damage took from logs and claims: from git, from the
@@ -21,6 +22,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if args.accept {
+        operator::run::refuse("take a log as it is although lines are missing")?;
+    }
     let limits = Limits { dry: args.dry_run, accept: args.accept };
     let mended = restore::restore(app.hub()?, limits)?;
     app.result(&json!({"dry_run": args.dry_run, "mended": mended}), || {

@@ -11,9 +11,9 @@ use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::store;
-use crate::guard::{secrets, trust};
+use crate::guard::{operator, secrets};
 use crate::hub::{Act, Hub};
-use crate::ops::reopen;
+use crate::ops::{plan_edit, reopen};
 use crate::plans;
 
 /// Name backlog items, requests of the vault or the queue, plans (the next step is meant), or steps as
@@ -76,6 +76,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let most = hub.settings()?.coordinator.queue;
     if waiting + wanted.len() > most {
         return Err(full(waiting, wanted.len(), most).into());
+    }
+    for wanted in &wanted {
+        match wanted {
+            Wanted::Task(asked) => {
+                let plan = asked.plan.as_deref().unwrap_or(&asked.task);
+                operator::run::check_step(hub, plan, asked.step.as_deref(), "submit other work")?;
+            }
+            Wanted::Objective(_) => operator::run::refuse("submit other work")?,
+        }
     }
     if wanted.iter().any(|wanted| matches!(wanted, Wanted::Objective(_))) {
         runnable(hub, &args)?;
@@ -155,7 +164,7 @@ fn full(waiting: usize, more: usize, most: usize) -> Refusal {
 /// A plan with one step that has the objective. Agents do it, or `[commands] default`.
 fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command> {
     if !args.tests.is_empty() {
-        trust::require_person("give tests that are run unattended")?;
+        operator::require("give tests that are run unattended")?;
     }
     let mut details = Map::from_iter([("objective".to_owned(), json!(objective))]);
     let given = [
@@ -188,7 +197,7 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
     drop(writer);
     let plan = plans::find(hub, &path)?;
     if let Some(digest) = plans::commands_digest(&plan.plan) {
-        trust::approve(hub, plan.id(), &digest, &app.person()?)?;
+        plan_edit::approve(hub, &plan.path, &digest, &app.person()?)?;
         app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
     }
     let step = plan.plan.current_step().and_then(|step| step.id().map(str::to_owned));

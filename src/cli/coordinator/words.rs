@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::{shell, store};
-use crate::guard::trust;
+use crate::guard::operator;
 
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
@@ -95,34 +95,34 @@ pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
-    trust::require_person("pause the coordinator")?;
+    operator::run::refuse("pause the coordinator")?;
     send(app, Command::Pause, args.note)
 }
 
 pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {
-    trust::require_person("let the coordinator go on")?;
+    operator::run::refuse("let the coordinator go on")?;
     send(app, Command::Resume { task: args.task }, None)
 }
 
 pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
-    trust::require_person("cancel work")?;
+    operator::run::refuse("cancel work")?;
     send(app, Command::Cancel { target: args.target, now: args.now }, args.note)
 }
 
 pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
-    trust::require_person("reassign work")?;
+    operator::run::refuse("reassign work")?;
     names::check_id("agent", &args.to)?;
     send(app, Command::Reassign { target: args.target, to: args.to }, None)
 }
 
 pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
-    trust::require_person("have a task skipped")?;
+    operator::run::refuse("have a task skipped")?;
     names::check_id("task", &args.task)?;
     send(app, Command::Skip { task: args.task }, args.note)
 }
 
 pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
-    trust::require_person("stop the coordinator")?;
+    operator::run::refuse("stop the coordinator")?;
     if shell::holder(app.hub()?)?.is_none() {
         // Kept for the next start, it would end that one, long after anybody meant it.
         let text = match store::load(app.hub()?)?.live_jobs().next() {
@@ -139,6 +139,6 @@ pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
 }
 
 pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
-    trust::require_person("reset the breaker")?;
+    operator::require("reset the breaker")?;
     send(app, Command::ResetBreaker, args.note)
 }

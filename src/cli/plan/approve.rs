@@ -7,6 +7,7 @@ use serde_json::json;
 use super::list::step_line;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::guard::operator;
 use crate::model::command::Command;
 use crate::ops::plan_edit;
 use crate::plans::{self, PlanFile};
@@ -28,6 +29,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::require("approve commands")?;
     let hub = app.hub()?;
     let file = plans::find(hub, &args.plan)?;
     let digest = plans::commands_digest(&file.plan).ok_or_else(|| {
@@ -65,7 +67,7 @@ fn words(file: &PlanFile, digest: &str) -> String {
 }
 
 /// A command with everything that changes what it does.
-fn in_full(command: &Command) -> String {
+pub(in crate::cli) fn in_full(command: &Command) -> String {
     let env = command.env.iter().map(|(name, value)| format!("{name}={value} "));
     let cwd = command.cwd.as_ref().map_or_else(String::new, |cwd| format!("  (in {cwd})"));
     text::safe(&format!("{}{command}{cwd}", env.collect::<String>()))

@@ -7,9 +7,9 @@ use serde_json::{Map, json};
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
 use crate::hub::kept::{self, Need};
-use crate::ops::consent::OPERATOR;
 use crate::ops::plan_edit::{self, Edit, Editor};
 use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::{entry, ledger};
@@ -54,6 +54,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Some(agent) => entry::check(hub, &[(receipt.clone(), sha256.clone())], agent)?,
         None => kept::check(hub, &[(receipt.as_str(), Need::There)])?,
     }
+    operator::run::check_step(hub, store::id_of(&path), None, "attach evidence to another plan")?;
     let edit = Edit { command: "plan attach", plan: &path, step: Some(&args.step), done: false };
     let remarks = plan_edit::perform(hub, &editor, edit, |writer, act| {
         if let Some(agent) = &agent {

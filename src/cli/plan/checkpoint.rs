@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::operator;
 use crate::ops::plan_edit::{self, Edit};
 use crate::plans::{edit, store};
 
@@ -41,6 +42,7 @@ impl Checkpoint {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("set a plan's checkpoint")?;
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let status = args.status.as_str();

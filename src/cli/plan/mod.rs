@@ -1,6 +1,6 @@
 //! `teof plan …`
 
-mod approve;
+pub(super) mod approve;
 mod attach;
 mod checkpoint;
 mod list;
@@ -19,7 +19,7 @@ use super::author::Flags;
 use super::lazy::Lazy;
 use crate::base::{Result, env, files};
 use crate::guard::claim::Author;
-use crate::guard::trust;
+use crate::guard::operator;
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
 use crate::ops::plan_edit::Editor;
@@ -60,7 +60,7 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 fn editor(app: &App, flags: &Flags) -> Result<Editor> {
     let hub = app.hub()?;
     let is_named = flags.agent.is_some() || env::var(env::AGENT).is_some();
-    if !is_named && trust::require_person("edit a plan without a seat").is_ok() {
+    if !is_named && operator::require("edit a plan without a seat").is_ok() {
         return Ok(Editor::Person(app.person()?));
     }
     // Its epoch is checked against the claim under which it edits, once that is known.

@@ -80,6 +80,8 @@ fn words(file: &PlanFile) -> String {
             Err(why) => lines.push(format!("      unusable commands: {}", text::safe(&why))),
         }
         lines.extend(step.tests().iter().map(|test| format!("      test: $ {}", text::safe(test))));
+        let rollback = step.rollback().unwrap_or_default();
+        lines.extend(rollback.iter().map(|command| format!("      rollback: $ {}", text::safe(&command.to_string()))));
         lines.extend(last_run(&step));
         lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, json};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::operator;
 use crate::model::plan::Status;
 use crate::ops::plan_edit::{self, Edit};
 use crate::plans::{edit, store};
@@ -31,6 +32,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("set a plan's status")?;
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let edit = Edit { command: "plan status", plan: &path, step: None, done: args.status == Status::Done };

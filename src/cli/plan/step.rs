@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result, files};
 use crate::cli::App;
 use crate::cli::author::Flags;
+use crate::guard::operator;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::kept::{self, Need};
@@ -126,6 +127,7 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
+    operator::run::check_step(hub, store::id_of(&path), None, "add a step to another plan")?;
     let fields = args.work.fields(hub)?;
     secrets::check_json("step", &json!([args.title, args.note]))?;
     let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
@@ -149,6 +151,7 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
         return Err(Refusal::usage("plan.nothing", "nothing to set").next("give --status, --note, --command…").into());
     }
     let path = store::locate(hub, &args.plan)?;
+    operator::run::check_step(hub, store::id_of(&path), Some(&args.step), "change another step")?;
     let done = args.status == Some(Status::Done);
     let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
     let remarks = plan_edit::perform(hub, &super::editor(app, &args.author)?, edit, |writer, act| {

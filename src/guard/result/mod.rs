@@ -11,6 +11,7 @@ pub mod changes;
 pub mod dotgit;
 mod folder;
 mod history;
+pub mod personal;
 mod rules;
 
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! Settings: flags > `TEOF_*` > `teof.toml` > `$XDG_CONFIG_HOME/teof/config.toml` > the defaults here.
 //!
 //! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
+//!
+//! The terms of guards ([`GUARD_TERMS`]) are the hub's alone: whoever is held to one does not set it.
 
 mod check;
 mod sections;
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, Session, Sources, Worker};
+pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
 pub use work::{Agent, Budget, Pipeline, Review, Route, Worktrees};
 
 use super::paths;
@@ -22,6 +24,7 @@ use crate::model::order::{Binding, Guardrails};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    pub people: People,
     pub session: Session,
     pub lock: Lock,
     pub claims: Claims,
@@ -70,15 +73,25 @@ impl Settings {
     }
 }
 
+/// What one seat is held to for the sake of others: read from the hub's `teof.toml` only, never from the
+/// environment or the user's file of whoever gives the command.
+const GUARD_TERMS: [(&str, &str); 2] = [("claims", "agent_window"), ("session", "max_age")];
+
 /// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
 pub(super) fn load(root: &Path) -> Result<Settings> {
     let mut layers = Vec::new();
-    for path in [user_file(), Some(root.join(paths::SETTINGS))].into_iter().flatten() {
-        if let Some(table) = read_table(&path)? {
-            layers.push((path.display().to_string(), table));
+    for (path, of_hub) in [(user_file(), false), (Some(root.join(paths::SETTINGS)), true)] {
+        let Some(path) = path else { continue };
+        if let Some(mut table) = read_table(&path)? {
+            let whence = path.display().to_string();
+            if !of_hub {
+                drop_guard_terms(&mut table, &whence);
+            }
+            layers.push((whence, table));
         }
     }
-    let from_env = environment()?;
+    let mut from_env = environment()?;
+    drop_guard_terms(&mut from_env, "the environment");
     if !from_env.is_empty() {
         layers.push(("the TEOF_* environment".to_owned(), from_env));
     }
@@ -97,12 +110,42 @@ pub(super) fn load(root: &Path) -> Result<Settings> {
     }
 }
 
+/// Takes the terms of guards out of a layer that may not set them.
+fn drop_guard_terms(table: &mut Table, whence: &str) {
+    for (section, key) in GUARD_TERMS {
+        let found = table.get_mut(section).and_then(Value::as_table_mut).and_then(|keys| keys.remove(key));
+        if found.is_some() {
+            tracing::debug!("{section}.{key} in {whence} is ignored: only the hub's {} sets it", paths::SETTINGS);
+        }
+    }
+}
+
+/// Whether the person asks for a terminal or a token for what only people may do: `[people] require`.
+///
+/// Their account's own file is read besides the one that the environment leads to, so that whoever gives a
+/// command cannot point somewhere else.
+pub fn requires_terminal() -> Result<bool> {
+    let of_account = env::account().map(|account| account.home.join(".config").join(USER_FILE));
+    for path in [user_file(), of_account].into_iter().flatten() {
+        let table = read_table(&path)?.unwrap_or_default();
+        let people = table.get("people").cloned().map(Value::try_into::<People>).transpose();
+        let people = people.map_err(|e| invalid(&path.display().to_string(), &e.to_string()))?;
+        if people.is_some_and(|people| people.require == Require::Terminal) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Relative to the folder of the person's configuration.
+const USER_FILE: &str = "teof/config.toml";
+
 /// The person's own settings file.
 pub fn user_file() -> Option<PathBuf> {
     let folder = env::var(env::XDG_CONFIG_HOME)
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".config")))?;
-    Some(folder.join("teof/config.toml"))
+    Some(folder.join(USER_FILE))
 }
 
 fn read_table(path: &Path) -> Result<Option<Table>> {
@@ -198,6 +241,17 @@ mod tests {
             let error = load(dir.path()).unwrap_err();
             assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{text}: {error:?}");
         }
+    }
+
+    #[test]
+    fn only_the_hub_sets_the_terms_of_guards() {
+        let text = "[claims]\nagent_window = \"1s\"\n[session]\nmax_age = \"9d\"\npool_stale = \"1h\"\n";
+        let mut table: Table = text.parse().unwrap();
+        drop_guard_terms(&mut table, "a user's file");
+        let settings: Settings = table.try_into().unwrap();
+        assert_eq!(settings.claims, Claims::default());
+        assert_eq!(settings.session.max_age, Session::default().max_age);
+        assert_eq!(settings.session.pool_stale, Duration::from_secs(3600));
     }
 
     #[test]

@@ -6,6 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::time::span;
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct People {
+    /// What a person shows for consent, approval and review: "" nothing, "terminal" a terminal or an operator token. Counts in ~/.config/teof/config.toml only.
+    pub require: Require,
+}
+
+/// What a person has to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Require {
+    #[default]
+    #[serde(rename = "")]
+    Nothing,
+    Terminal,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Session {

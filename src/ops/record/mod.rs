@@ -20,7 +20,7 @@ use super::append_only;
 use crate::base::Result;
 use crate::hub::checkpoint::make_durable;
 use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Writer, git, paths};
+use crate::hub::{Hub, Writer, git, identity, paths};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
@@ -201,9 +201,10 @@ fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
         args.extend(["-p", parent]);
     }
     let date = hub.now().to_string();
-    let with_identity = |identity: &[&str]| {
+    let with_identity = |fallback: &[&str]| {
         let mut command = hub.git().command();
-        command.args(identity).args(&args).env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+        identity::of_person(hub).sign(&mut command);
+        command.args(fallback).args(&args).env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
         command.output().context("start git commit-tree")
     };
     let mut output = with_identity(&[])?;

@@ -222,7 +222,12 @@ fn a_decision_whose_letter_never_came_is_found_and_takes_effect_once() {
         let (yard, id, job) = reviewed_yard();
         let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
         let entry = teof::review::bundles::find(&hub, &job).unwrap();
-        let word = teof::review::Word { by: "ada".into(), note: Some("not so".into()), goes_back: false };
+        let word = teof::review::Word {
+            by: "ada".into(),
+            recognised: Default::default(),
+            note: Some("not so".into()),
+            goes_back: false,
+        };
         // Killed right after it was written down.
         match kind {
             "reject" => teof::review::reject(&hub, &entry, &word).unwrap(),

@@ -82,6 +82,7 @@ impl Shop {
             at: hub.now(),
             consent_sha256: teof::base::digest::sha256(text.as_bytes()),
             settings_sha256: teof::guard::trust::settings_digest(&hub).unwrap(),
+            recognised: Default::default(),
         };
         teof::guard::trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
     }

@@ -52,6 +52,8 @@ impl World {
         self.clear(&mut command);
         command.args(args).current_dir(&self.repo);
         if let Some(now) = &self.now {
+            let root = args.iter().position(|arg| *arg == "--root").and_then(|at| args.get(at + 1));
+            self.allow_test_clock(root.map_or(self.repo.as_path(), Path::new));
             command.env("TEOF_NOW", now);
         }
         command
@@ -93,9 +95,29 @@ impl World {
         let mut command = Command::new("sh");
         self.clear(&mut command);
         command.env("PATH", format!("{}:{path}", teof.parent().unwrap().display()));
-        command.envs(self.now.as_ref().map(|now| ("TEOF_NOW", now)));
+        if let Some(now) = &self.now {
+            self.allow_test_clock(&self.repo);
+            command.env("TEOF_NOW", now);
+        }
         let output = command.args(["-c", line]).current_dir(&self.repo).stdin(Stdio::null()).output().unwrap();
         Ran::of(output, &["(followed)", line]).expect(0).stdout
+    }
+
+    /// Marks a repository as a test's: teof takes a fixed time there.
+    fn allow_test_clock(&self, folder: &Path) {
+        let dot_git = folder.join(".git");
+        let common_dir = match fs::read_to_string(&dot_git) {
+            // A linked worktree, or a submodule.
+            Ok(link) => {
+                let git_dir = link.trim().trim_start_matches("gitdir: ");
+                folder.join(git_dir.split_once("/worktrees/").map_or(git_dir, |(common_dir, _)| common_dir))
+            }
+            Err(_) if dot_git.is_dir() => dot_git,
+            Err(_) if folder.join("HEAD").is_file() => folder.to_owned(),
+            Err(_) => return,
+        };
+        fs::create_dir_all(common_dir.join("teof")).unwrap();
+        fs::write(common_dir.join("teof/test-clock"), "").unwrap();
     }
 
     /// Starts `teof` in the background.
@@ -146,7 +168,18 @@ impl World {
     }
 
     /// Clears the environment down to what programs need, and gives git an identity.
+    ///
+    /// Where a coding agent runs the suite, a token stands for the person who started it.
     pub fn clear(&self, command: &mut Command) {
+        static AGENT: std::sync::LazyLock<bool> =
+            std::sync::LazyLock::new(|| teof::guard::operator::agent_at_work().is_some());
+        if *AGENT {
+            let file = self.folder.path().join("state/teof/operator-tokens.json");
+            if !file.exists() {
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(&file, operator_tokens()).unwrap();
+            }
+        }
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -159,7 +192,19 @@ impl World {
             .env("GIT_COMMITTER_NAME", "Tester")
             .env("GIT_COMMITTER_EMAIL", "tester@example.invalid")
             .env("LC_ALL", "C.UTF-8");
+        if *AGENT {
+            command.env("TEOF_OPERATOR_TOKEN", TOKEN);
+        }
     }
+}
+
+/// The secret of the token that [`operator_tokens`] holds.
+pub const TOKEN: &str = "teof_op_of-a-test";
+
+/// The file of a person who has one token.
+pub fn operator_tokens() -> String {
+    let sha256 = teof::base::digest::sha256(TOKEN.as_bytes());
+    format!(r#"[{{"name": "test", "at": "2026-01-05T10:00:00Z", "sha256": "{sha256}"}}]"#)
 }
 
 /// A command that has ended.

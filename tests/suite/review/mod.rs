@@ -17,7 +17,7 @@ use teof::hub::{Act, Hub};
 
 use crate::harness::{Ran, World};
 
-const JOB: &str = "20260105T100000Z-1";
+pub const JOB: &str = "20260105T100000Z-1";
 
 const BRANCH: &str = "agent/codex-1/docs";
 
@@ -30,19 +30,19 @@ fn until(what: &str, mut happened: impl FnMut() -> bool) {
 }
 
 /// A repository with work that waits for a person.
-struct Desk {
-    world: World,
+pub struct Desk {
+    pub world: World,
     base: String,
     /// The reviewed commit.
     commit: String,
     /// Its bundle.
     path: String,
     /// Plan and step of the bundle, if it has any.
-    plan: Value,
+    pub plan: Value,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         Desk::tested(&[])
     }
 
@@ -95,7 +95,7 @@ impl Desk {
         Some(found).filter(|found| !found.is_empty())
     }
 
-    fn bundle(&mut self, tests: &[&str]) {
+    pub fn bundle(&mut self, tests: &[&str]) {
         let hub = self.hub();
         let tests: Vec<_> = tests
             .iter()
@@ -121,7 +121,7 @@ impl Desk {
         writer.perform(act).unwrap();
     }
 
-    fn approve(&self) -> Ran {
+    pub fn approve(&self) -> Ran {
         self.world.run(&["review", "approve", JOB, "--by", "Ann", "--json"])
     }
 
@@ -147,7 +147,7 @@ impl Desk {
         self.tip("main").unwrap()
     }
 
-    fn show(&self, what: &str) -> String {
+    pub fn show(&self, what: &str) -> String {
         self.world.git(&["show", what])
     }
 
@@ -169,7 +169,7 @@ impl Desk {
         (files, self.world.git(&["ls-files", "-s"]), self.world.git(&["status", "--porcelain", "-uall"]))
     }
 
-    fn leftovers(&self) -> Vec<String> {
+    pub fn leftovers(&self) -> Vec<String> {
         let folder = self.world.folder().join("repo.worktrees");
         fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name().into_string().unwrap()).collect()
     }

@@ -1,0 +1,128 @@
+//! Which processes stand above this one, and whether a worker started it.
+//!
+//! Two signs that a program cannot take off. The first is its ancestors: a worker adopts every orphan
+//! below it, so a new session or a double fork leads back to the worker. The second is a mark in the
+//! kernel that survives the worker: every program that a worker starts begins with a lowered hard limit
+//! on file locks, which Linux has not enforced since 2.4 and which only a privileged process can raise
+//! again. It is inherited by all descendants, whatever they do to their environment.
+//!
+//! On Linux `/proc` is read. Elsewhere nothing is known, and [`ancestors`] says so.
+
+use std::path::{Path, PathBuf};
+
+use super::family;
+
+/// The limit that marks what a worker started. Any value but "unlimited" would do; this one is unlikely
+/// to be set by anybody else.
+#[cfg(target_os = "linux")]
+const MARK: u64 = 1_414_483_782;
+
+/// How often the walk is made again when a process ended while it was looked at.
+const ATTEMPTS: usize = 100;
+
+/// A process above this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ancestor {
+    pub pid: i32,
+    /// The program's short name, as it chose to call itself.
+    pub name: String,
+    /// The file that it runs; `None` when that is hidden from us (another user's process, a zombie).
+    pub program: Option<PathBuf>,
+    /// Its arguments, its own name first; empty when they are hidden.
+    pub arguments: Vec<String>,
+}
+
+/// The processes above this one, the nearest first; `None` when they cannot be told.
+///
+/// A process that ends during the walk cuts it off from what stood above. The walk is then made anew:
+/// by that time the kernel has given its children to the nearest adopter.
+pub fn ancestors() -> Option<Vec<Ancestor>> {
+    (0..ATTEMPTS).find_map(|_| walk())
+}
+
+fn walk() -> Option<Vec<Ancestor>> {
+    let mut found = Vec::new();
+    let mut at = family::read_process(family::own_pid())?.parent;
+    // The first process has no parent, and neither has the first of a container.
+    while at > 0 {
+        let process = family::read_process(at)?;
+        let folder = PathBuf::from(format!("/proc/{at}"));
+        found.push(Ancestor {
+            pid: at,
+            program: std::fs::read_link(folder.join("exe")).ok(),
+            arguments: arguments(&folder.join("cmdline")),
+            name: process.name,
+        });
+        at = process.parent;
+    }
+    Some(found)
+}
+
+fn arguments(cmdline: &Path) -> Vec<String> {
+    let bytes = std::fs::read(cmdline).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+impl Ancestor {
+    /// Whether it runs this very program, or one of the same name.
+    pub fn is_teof(&self) -> bool {
+        let Some(program) = &self.program else { return false };
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        // A binary that was replaced while it runs is shown so.
+        let same_name = name.trim_end_matches(" (deleted)") == "teof";
+        same_name || std::env::current_exe().is_ok_and(|own| own == *program)
+    }
+
+    /// The folder in which it runs.
+    pub fn folder(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
+    }
+}
+
+/// Whether this process, or one above it, was started by a worker.
+pub fn is_marked() -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::process::getrlimit(rustix::process::Resource::Locks).maximum.is_some();
+    #[cfg(not(target_os = "linux"))]
+    return false;
+}
+
+/// Marks this process and all that it will start. A kernel that does not allow it leaves the other sign.
+pub(super) fn mark() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let now = getrlimit(Resource::Locks);
+        let lowered = |limit: Option<u64>| Some(limit.map_or(MARK, |limit| limit.min(MARK)));
+        let _ = setrlimit(Resource::Locks, Rlimit { current: lowered(now.current), maximum: lowered(now.maximum) });
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_walk_begins_with_the_parent_and_ends_with_the_first_process() {
+        let found = ancestors().unwrap();
+        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        assert_eq!(found.first().map(|first| first.pid), parent);
+        assert!(found.iter().all(|process| process.pid != family::own_pid()));
+        assert!(!found[0].arguments.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_program_is_teof_by_its_file_and_not_by_what_it_calls_itself() {
+        let named = |program: &str| Ancestor {
+            pid: 1,
+            name: "teof".into(),
+            program: Some(program.into()),
+            arguments: vec!["teof".into()],
+        };
+        assert!(named("/usr/bin/teof").is_teof());
+        assert!(named("/usr/bin/teof (deleted)").is_teof());
+        assert!(!named("/usr/bin/bash").is_teof());
+    }
+}

@@ -1,0 +1,174 @@
+//! Coding agents' programs: how one is known among the processes above, and by what it leaves in the
+//! environment of what it runs. Pure.
+//!
+//! Only exact names count: a false alarm costs a person a token, and a program that hides its name is
+//! not stopped by a longer list.
+
+use std::path::Path;
+
+/// The programs, with the packages in whose folders an interpreter finds their scripts.
+const PROGRAMS: [(&str, &[&str]); 10] = [
+    ("claude", &["claude-code"]),
+    ("codex", &[]),
+    ("gemini", &["gemini-cli"]),
+    ("opencode", &["opencode-ai"]),
+    ("qwen", &["qwen-code"]),
+    ("cursor-agent", &[]),
+    ("amp", &["@sourcegraph"]),
+    ("goose", &[]),
+    ("aider", &[]),
+    ("copilot", &["copilot-cli"]),
+];
+
+/// What an agent sets for the commands that it runs, and a person does not set for themself: settings such
+/// as CODEX_HOME, GEMINI_API_KEY or AIDER_MODEL are left out.
+const VARIABLES: [(&str, &str); 15] = [
+    ("CLAUDECODE", "claude"),
+    ("CLAUDE_CODE_ENTRYPOINT", "claude"),
+    ("CLAUDE_CODE_CHILD_SESSION", "claude"),
+    ("CODEX_SANDBOX", "codex"),
+    ("CODEX_SANDBOX_NETWORK_DISABLED", "codex"),
+    ("CODEX_CI", "codex"),
+    ("CODEX_THREAD_ID", "codex"),
+    ("GEMINI_CLI", "gemini"),
+    ("OPENCODE", "opencode"),
+    ("OPENCODE_CLIENT", "opencode"),
+    ("QWEN_CODE", "qwen"),
+    ("CURSOR_AGENT", "cursor-agent"),
+    ("GOOSE_TERMINAL", "goose"),
+    ("AMP_CURRENT_THREAD_ID", "amp"),
+    ("COPILOT_CLI", "copilot"),
+];
+
+/// Variables that several agents set to their own name.
+const GENERIC: [&str; 2] = ["AI_AGENT", "AGENT"];
+
+/// Programs that run a script which is named by their first argument.
+const INTERPRETERS: [&str; 9] = ["node", "nodejs", "bun", "deno", "python", "sh", "bash", "dash", "zsh"];
+
+/// Which agent a process is, from the file that it runs and its arguments (its own name first).
+pub fn known(program: Option<&Path>, arguments: &[String]) -> Option<&'static str> {
+    let run = program.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let called = arguments.first().map(String::as_str).unwrap_or_default();
+    let is_interpreter = [run.as_str(), called].into_iter().any(|path| {
+        // python3.12 is python.
+        let name = stem(path).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        INTERPRETERS.contains(&name)
+    });
+    let script = match is_interpreter {
+        true => script(arguments.get(1..).unwrap_or_default()),
+        false => None,
+    };
+    [Some(run.as_str()), Some(called), script].into_iter().flatten().find_map(named)
+}
+
+/// The script that an interpreter runs: its first argument that is no option, or the module after `-m`.
+/// What follows `-c` or `-e` is code.
+fn script(arguments: &[String]) -> Option<&str> {
+    let mut arguments = arguments.iter().map(String::as_str);
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "-m" => return arguments.next(),
+            "-c" | "-e" | "--eval" | "-p" => return None,
+            option if option.starts_with('-') => {}
+            script => return Some(script),
+        }
+    }
+    None
+}
+
+fn named(path: &str) -> Option<&'static str> {
+    let name = stem(path);
+    let folders = || path.split('/').rev().skip(1);
+    let found = PROGRAMS.iter().find(|(program, packages)| {
+        name == *program || packages.contains(&name) || folders().any(|folder| packages.contains(&folder))
+    });
+    // `@openai/codex/bin/codex.js` is named by its file, `@github/copilot/index.js` by its folder.
+    let by_scope = || {
+        let scoped = path.split('/').zip(path.split('/').skip(1)).find(|(scope, _)| scope.starts_with('@'));
+        scoped.and_then(|(_, package)| PROGRAMS.iter().find(|(program, _)| *program == package))
+    };
+    found.or_else(by_scope).map(|(program, _)| *program)
+}
+
+/// The file's name without a script's ending.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.trim_end_matches(" (deleted)");
+    [".js", ".mjs", ".cjs", ".py", ".exe"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+/// The variable that says so, and the agent that sets it; `value` reads the environment.
+pub fn by_variable(value: impl Fn(&str) -> Option<String>) -> Option<(&'static str, &'static str)> {
+    let own = VARIABLES.iter().find(|(name, _)| value(name).is_some()).copied();
+    let generic = || {
+        GENERIC.into_iter().find_map(|name| {
+            let set = value(name)?.to_lowercase();
+            PROGRAMS.iter().find(|(program, _)| *program == set).map(|(program, _)| (name, *program))
+        })
+    };
+    own.or_else(generic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(program: &str, arguments: &[&str]) -> Option<&'static str> {
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        known(Some(Path::new(program)), &arguments)
+    }
+
+    #[test]
+    fn agents_are_known_as_binaries_as_scripts_and_by_their_package() {
+        for (program, arguments, agent) in [
+            ("/home/a/.local/share/claude/versions/2.1.332", &["claude", "-p"][..], "claude"),
+            ("/usr/bin/node", &["claude"], "claude"),
+            ("/usr/bin/node", &["node", "/usr/lib/node_modules/@anthropic-ai/claude-code/cli.js"], "claude"),
+            ("/usr/bin/node", &["node", "--no-warnings", "/usr/local/bin/gemini", "-p", "x"], "gemini"),
+            ("/usr/bin/node", &["node", "/lib/node_modules/@google/gemini-cli/dist/index.js"], "gemini"),
+            ("/usr/bin/node", &["node", "/lib/node_modules/@qwen-code/qwen-code/cli.js"], "qwen"),
+            ("/usr/bin/node", &["node", "/lib/node_modules/@sourcegraph/amp/dist/main.js"], "amp"),
+            ("/usr/bin/node", &["node", "/lib/node_modules/@github/copilot/index.js"], "copilot"),
+            ("/opt/codex", &["/opt/codex", "exec"], "codex"),
+            ("/usr/bin/bun", &["bun", "/home/a/opencode-ai/bin/index.ts"], "opencode"),
+            ("/usr/bin/python3.12", &["/usr/bin/python3.12", "/home/a/.local/bin/aider"], "aider"),
+            ("/usr/bin/python3", &["python3", "-m", "aider"], "aider"),
+            ("/usr/bin/bash", &["bash", "/home/a/.local/bin/cursor-agent"], "cursor-agent"),
+            ("/usr/bin/goose (deleted)", &[], "goose"),
+        ] {
+            assert_eq!(process(program, arguments), Some(agent), "{program} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_none() {
+        for (program, arguments) in [
+            ("/usr/bin/bash", &["-bash"][..]),
+            ("/usr/bin/bash", &["bash", "-c", "claude --version"]),
+            ("/usr/bin/vim", &["vim", "claude"]),
+            ("/usr/bin/git", &["git", "log", "codex"]),
+            ("/home/claude/bin/run", &["run"]),
+            ("/usr/bin/node", &["node", "/work/gemini/server.js"]),
+            ("/usr/bin/codex-editor", &["codex-editor"]),
+            ("/usr/bin/make", &["make", "-C", "/src/goose"]),
+        ] {
+            assert_eq!(process(program, arguments), None, "{program} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_agents_set_counts_and_what_people_set_does_not() {
+        let set = |name: &'static str, value: &'static str| {
+            by_variable(move |asked| (asked == name).then(|| value.to_owned())).map(|(_, agent)| agent)
+        };
+        assert_eq!(set("CLAUDECODE", "1"), Some("claude"));
+        assert_eq!(set("CODEX_SANDBOX", "seatbelt"), Some("codex"));
+        assert_eq!(set("AGENT", "amp"), Some("amp"));
+        assert_eq!(set("AI_AGENT", "Goose"), Some("goose"));
+        for (name, value) in [("AGENT", "jenkins"), ("CODEX_HOME", "/x"), ("AIDER_MODEL", "m"), ("GEMINI_API_KEY", "k")]
+        {
+            assert_eq!(set(name, value), None, "{name}");
+        }
+    }
+}

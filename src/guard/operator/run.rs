@@ -1,0 +1,162 @@
+//! Whether a worker started this process, and for which work: what a run may not do is refused by it.
+//!
+//! Three signs, each of which is enough: the variables that a run's programs begin with, a teof above this
+//! process, and the mark that the kernel keeps ([`exec::is_marked`]). A run that took off the first is known by
+//! the others, and its work order by the arguments of its worker.
+
+use std::path::Path;
+
+use crate::base::{Refusal, Result, env, files, text};
+use crate::exec::{self, Ancestor};
+use crate::hub::Hub;
+use crate::model::order::OrderFile;
+
+/// A run that this process is part of.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// How that is known, in words.
+    sign: String,
+    /// The worker, when it is alive.
+    worker: Option<Ancestor>,
+}
+
+/// What a run was given to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    pub agent: String,
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+}
+
+/// The run that this process is part of, if it is part of one.
+pub fn inside() -> Option<Inside> {
+    let above = exec::ancestors();
+    let worker = above.iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
+    let sign = match (&worker, env::var(env::RUN), &above) {
+        (_, Some(run), _) => format!("this is part of run {}", text::safe(&run)),
+        (Some(worker), _, _) => match after(&worker.arguments, "--run") {
+            Some(run) => format!("this is part of run {}: its worker is process {}", text::safe(run), worker.pid),
+            None => format!("a teof above it started this: process {}", worker.pid),
+        },
+        _ if exec::is_marked() => {
+            "a worker started this: it carries the limit on file locks that marks a run (ulimit -x)".to_owned()
+        }
+        (None, None, None) if cfg!(target_os = "linux") => {
+            "/proc does not show the processes above this one: who gives the command is not known".to_owned()
+        }
+        _ => return None,
+    };
+    Some(Inside { sign, worker })
+}
+
+/// Refuses in a run; `what` says what is not done there: "approve work".
+///
+/// # Errors
+/// `trust.person` (exit 6).
+pub fn refuse(what: &str) -> Result<()> {
+    match inside() {
+        None => Ok(()),
+        Some(inside) => Err(inside.refusal(what).into()),
+    }
+}
+
+/// The quickstart is the one command that runs others of ours in a person's name.
+fn is_quickstart(process: &Ancestor) -> bool {
+    process.arguments.iter().skip(1).any(|argument| argument == "quickstart")
+}
+
+fn after<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == flag)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+impl Inside {
+    pub fn refusal(&self, what: &str) -> Refusal {
+        Refusal::unattended("trust.person", format!("only a person may {what}"))
+            .because(&*self.sign)
+            .next("leave it to a person, and say in the answer what is needed and why")
+    }
+
+    /// What the run is to do: its worker's order, which the worker names in its arguments. `None` when the
+    /// worker is gone or its order cannot be read.
+    pub fn given(&self, hub: &Hub) -> Option<Given> {
+        let worker = self.worker.as_ref()?;
+        let path = order_of(&worker.arguments)?;
+        let places = [Some(hub.root.join(path)), worker.folder().map(|folder| folder.join(path))];
+        let bytes =
+            places.into_iter().flatten().find_map(|path| files::read(&path, files::MAX_DOCUMENT).ok().flatten())?;
+        match OrderFile::parse(&bytes, Path::new(path)).ok()? {
+            OrderFile::V2(order) => {
+                Some(Given { agent: order.agent_id, task: order.task_id, plan: order.plan_id, step: order.step_id })
+            }
+            // Who does it and for which task is the caller's to say there.
+            OrderFile::V1(_) => None,
+        }
+    }
+}
+
+/// The order that `teof … foreman run <order> …` names.
+fn order_of(arguments: &[String]) -> Option<&str> {
+    let at = arguments.windows(2).position(|pair| pair[0] == "foreman" && pair[1] == "run")?;
+    arguments[at + 2..].iter().map(String::as_str).find(|argument| argument.ends_with(".json"))
+}
+
+/// In a run, a seat is the one that the run was given to; outside, anybody's.
+///
+/// # Errors
+/// `agent.not_of_run` (exit 6) when `agent` is another one, and when the run's worker is gone: whatever it
+/// left running writes for nobody.
+pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
+    let Some(inside) = inside() else { return Ok(()) };
+    let own = match inside.given(hub) {
+        Some(given) => given.agent,
+        None if inside.worker.is_some() || env::var(env::RUN).is_some() => match env::var(env::AGENT) {
+            Some(own) => own,
+            None => return Ok(()),
+        },
+        None => {
+            return Err(Refusal::unattended("run.gone", "nothing is written for a run whose worker is gone")
+                .because(inside.sign)
+                .next("leave it to a person, or to the next run of the work")
+                .into());
+        }
+    };
+    if own == agent {
+        return Ok(());
+    }
+    Err(Refusal::unattended("agent.not_of_run", format!("{} may not be acted for here", text::safe(agent)))
+        .because(format!("{}, which is the work of {}", inside.sign, text::safe(&own)))
+        .next("write as the seat that the run was given to: leave TEOF_AGENT as it was")
+        .into())
+}
+
+/// In a run, a plan's step is the run's own; outside, any.
+///
+/// # Errors
+/// `trust.person` (exit 6) when it is another one's, or which the run's is cannot be told.
+pub fn check_step(hub: &Hub, plan: &str, step: Option<&str>, what: &str) -> Result<()> {
+    let Some(inside) = inside() else { return Ok(()) };
+    let own = inside
+        .given(hub)
+        .is_some_and(|given| given.plan.as_deref() == Some(plan) && (step.is_none() || step == given.step.as_deref()));
+    if own { Ok(()) } else { Err(inside.refusal(what).into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_worker_names_its_run_and_its_order() {
+        let worker = words("teof --root /r foreman run _report/agent/m/manifests/m.json --execute --run job-1.2");
+        assert_eq!(order_of(&worker), Some("_report/agent/m/manifests/m.json"));
+        assert_eq!(after(&worker, "--run"), Some("job-1.2"));
+        assert_eq!(order_of(&words("teof foreman run --execute --run r.1 o.json")), Some("o.json"));
+        assert_eq!(order_of(&words("teof review approve job-1")), None);
+    }
+}

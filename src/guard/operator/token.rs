@@ -1,0 +1,120 @@
+//! Operator tokens: how a person is recognised where no terminal tells it.
+//!
+//! A token is made at a terminal, shown once, and kept as its SHA-256 in the person's state folder
+//! (`$XDG_STATE_HOME/teof/operator-tokens.json`, readable by the owner only). It works in every repository
+//! of that person until it is revoked.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Refusal, Result, Stamp, digest, env, files, json, names};
+
+/// What a token begins with, so that people and secret scanners know one.
+const PREFIX: &str = "teof_op_";
+/// Random bytes in a token.
+const BYTES: usize = 24;
+/// The most tokens that a person has at once.
+const MOST: usize = 100;
+
+/// A token, without its secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// What it is for: "phone", "ci".
+    pub name: String,
+    pub at: Stamp,
+    pub sha256: String,
+}
+
+/// Makes a token and gives back its secret, which is kept nowhere.
+///
+/// # Errors
+/// `token.exists` when the name is taken; when the file cannot be read or written.
+pub fn issue(name: &str, now: Stamp) -> Result<String> {
+    names::check_id("token", name)?;
+    let mut tokens = list()?;
+    if tokens.iter().any(|token| token.name == name) {
+        return Err(Refusal::guard("token.exists", format!("there is a token {name} already"))
+            .because("its secret is shown once only and cannot be shown again")
+            .next(format!("replace it: teof operator revoke {name} && teof operator token {name}"))
+            .into());
+    }
+    if tokens.len() >= MOST {
+        return Err(Refusal::guard("token.too_many", format!("there are {MOST} tokens already"))
+            .next("see them: teof operator list")
+            .into());
+    }
+    let mut bytes = [0; BYTES];
+    let mut source = std::fs::File::open("/dev/urandom").context("open /dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("read /dev/urandom")?;
+    let secret = format!("{PREFIX}{}", digest::hex(&bytes));
+    tokens.push(Token { name: name.to_owned(), at: now, sha256: digest::sha256(secret.as_bytes()) });
+    save(&tokens)?;
+    Ok(secret)
+}
+
+/// Every token, the oldest first.
+///
+/// # Errors
+/// When the file is damaged: nobody is recognised by it then.
+pub fn list() -> Result<Vec<Token>> {
+    let path = file()?;
+    let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Refusal::guard("token.file", format!("{} cannot be read", path.display()))
+            .because(e.to_string())
+            .next("move it aside and make new tokens: teof operator token <name>")
+            .into()
+    })
+}
+
+/// Removes a token; false when there is none of that name.
+pub fn revoke(name: &str) -> Result<bool> {
+    let mut tokens = list()?;
+    let before = tokens.len();
+    tokens.retain(|token| token.name != name);
+    if tokens.len() == before {
+        return Ok(false);
+    }
+    save(&tokens)?;
+    Ok(true)
+}
+
+/// The name of the token that `TEOF_OPERATOR_TOKEN` shows.
+///
+/// # Errors
+/// `token.unknown` when it shows something else: whoever shows a token means to be recognised by it.
+pub fn shown() -> Result<Option<String>> {
+    let Some(secret) = env::var(env::OPERATOR_TOKEN) else { return Ok(None) };
+    let sha256 = digest::sha256(secret.trim().as_bytes());
+    match list()?.into_iter().find(|token| token.sha256 == sha256) {
+        Some(token) => Ok(Some(token.name)),
+        None => Err(Refusal::guard("token.unknown", format!("{} is no token of yours", env::OPERATOR_TOKEN))
+            .because("it was revoked, or made by another user or on another machine")
+            .next("see which there are: teof operator list")
+            .next("make one at a terminal: teof operator token <name>")
+            .into()),
+    }
+}
+
+/// Where the tokens are kept.
+pub fn file() -> Result<PathBuf> {
+    let base = env::var(env::XDG_STATE_HOME)
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".local/state")));
+    let base = base.ok_or_else(|| {
+        Refusal::guard("token.no_home", "there is no folder to keep tokens in")
+            .because("neither XDG_STATE_HOME nor HOME is set")
+    })?;
+    Ok(base.join("teof/operator-tokens.json"))
+}
+
+fn save(tokens: &[Token]) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = file()?;
+    files::create_parent(&path)?;
+    files::replace(&path, (json::pretty(&tokens) + "\n").as_bytes())?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|e| files::io_refusal(e, "set the mode of", &path))
+}

@@ -1,0 +1,138 @@
+//! Going back beyond the repository: the rollback commands of a step, run on a person's word.
+//!
+//! They run once the work is reverted, in a worktree of the target as it is then, to the first that fails.
+//! A receipt says what they came to. That a person saw exactly these commands is the caller's to make sure
+//! of ([`Rollback::is_approved`]).
+
+use anyhow::Context;
+use git2::Oid;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::bundles::Entry;
+use super::scratch::{self, Scratch};
+use super::{Word, checks, merge};
+use crate::base::{Refusal, Result, text};
+use crate::bus::events;
+use crate::foreman::check::Trial;
+use crate::guard::commands;
+use crate::guard::operator::OPERATOR;
+use crate::hub::{Act, Hub, paths};
+use crate::model::bundle::Bundle;
+use crate::model::command::Command;
+use crate::model::event::{Event, Severity};
+use crate::{plans, receipts};
+
+/// What goes back behind a piece of work.
+#[derive(Clone, Debug)]
+pub struct Rollback {
+    plan: String,
+    /// Of all commands of the plan: what an approval names.
+    digest: String,
+    pub commands: Vec<Command>,
+}
+
+/// What the commands came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    /// Relative to the hub.
+    pub receipt: String,
+    pub passed: bool,
+    /// What failed, for people.
+    pub why: Option<String>,
+}
+
+/// The rollback commands of the step that a job did.
+///
+/// # Errors
+/// `rollback.none` (exit 4) when the job has no step, or its step names none; when the plan cannot be read.
+pub fn of(hub: &Hub, bundle: &Bundle) -> Result<Rollback> {
+    let none = |why: &str| {
+        Refusal::not_found("rollback.none", format!("{} has no rollback commands", bundle.job))
+            .because(why)
+            .next(format!("revert the work alone: teof review revert {}", bundle.job))
+    };
+    let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) else {
+        return Err(none("it is not the step of a plan").into());
+    };
+    let found = plans::find(hub, plan)?;
+    let Some(step) = found.plan.step(step) else { return Err(none("its plan has no such step any more").into()) };
+    let commands = step.rollback().map_err(|why| {
+        Refusal::guard("rollback.invalid", format!("the rollback commands of {plan} cannot be read"))
+            .because(why)
+            .next(format!("see what is wrong: teof plan validate {plan}"))
+    })?;
+    let Some(digest) = plans::commands_digest(&found.plan).filter(|_| !commands.is_empty()) else {
+        return Err(none("its step names none").into());
+    };
+    Ok(Rollback { plan: found.id().to_owned(), digest, commands })
+}
+
+impl Rollback {
+    /// Passes when a person approved exactly these commands on this machine, or trusted settings cover them.
+    ///
+    /// # Errors
+    /// `commands.untrusted` (exit 6).
+    pub fn is_approved(&self, hub: &Hub) -> Result<()> {
+        commands::trusted(hub)?.require(Some((&self.plan, &self.digest)), &self.commands)
+    }
+
+    /// Runs them on the target as it is now, and writes the receipt.
+    ///
+    /// # Errors
+    /// When the worktree cannot be made, its set-up fails, or the receipt cannot be written. A command that
+    /// fails is no error.
+    pub fn run(&self, hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Done> {
+        let bundle = &entry.bundle;
+        let _lock = super::lock(hub, &format!("roll back {}", bundle.job))?;
+        scratch::clean(hub);
+        let commit = merge::tip(&merge::open(hub)?, &bundle.target_branch)?;
+        let place = Scratch::make(hub, &bundle.job, commit)?;
+        let trials = place.roll_back(bundle, &self.commands, say)?;
+        drop(place);
+        checks::record(hub)?;
+        let failed = trials.iter().find(|trial| !trial.test.passed);
+        let receipt = self.record(hub, entry, word, commit, &trials)?;
+        let why = failed.map(|trial| format!("{}: {}\n{}", trial.test.command, trial.outcome, trial.tail));
+        Ok(Done { receipt, passed: failed.is_none(), why })
+    }
+
+    fn record(&self, hub: &Hub, entry: &Entry, word: &Word, commit: Oid, trials: &[Trial]) -> Result<String> {
+        let bundle = &entry.bundle;
+        let manager = hub.settings()?.coordinator.manager.clone();
+        let (at, passed) = (hub.now(), trials.iter().all(|trial| trial.test.passed));
+        let path = (1..1000)
+            .map(|n| if n == 1 { String::new() } else { format!("-{n}") })
+            .map(|n| format!("{}/rollbacks/{}-{}{n}.json", paths::agent(&manager), at.compact(), bundle.job))
+            .find(|path| hub.root.join(path).symlink_metadata().is_err())
+            .context("no free name for the receipt of a rollback")?;
+        let ran = trials.iter().map(|trial| {
+            let test = &trial.test;
+            json!({"command": test.command, "passed": test.passed, "exit_code": test.exit_code,
+                "duration_seconds": test.duration_seconds, "outcome": trial.outcome, "tail": trial.tail})
+        });
+        let payload = json!({
+            "version": 1, "job": bundle.job, "run": bundle.run, "task_id": bundle.task_id, "plan_id": bundle.plan_id,
+            "step_id": bundle.step_id, "by": word.by, "recognised": word.recognised, "at": at,
+            "commit": commit.to_string(), "passed": passed, "commands": ran.collect::<Vec<_>>(),
+            "not_run": self.commands.len() - trials.len(),
+        });
+        let Value::Object(payload) = payload else { anyhow::bail!("a receipt is an object") };
+        let mut writer = hub.lock("roll back")?;
+        let mut act = Act::new(format!("roll back {}", bundle.job));
+        receipts::write(&writer, &mut act, &manager, &path, payload)?;
+        let outcome = if passed { "rolled back" } else { "failed to roll back" };
+        let summary = text::clip(&text::safe(&format!("{} {outcome} {}", word.by, bundle.task_id)), 500);
+        let mut event = Event::new(OPERATOR, "rollback", summary)
+            .on_task(&bundle.task_id)
+            .meta("by", word.by.as_str())
+            .meta("recognised", word.recognised.as_str())
+            .meta("job", bundle.job.as_str());
+        event.plan_id.clone_from(&bundle.plan_id);
+        event.receipts = vec![path.clone()];
+        event.severity = Some(if passed { Severity::Medium } else { Severity::High });
+        events::stage(&writer, &mut act, &event)?;
+        writer.perform(act)?;
+        Ok(path)
+    }
+}
