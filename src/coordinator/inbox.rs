@@ -45,6 +45,15 @@ pub struct Answer {
 /// # Errors
 /// `inbox.too_large` when it is larger than what is read there.
 pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
+    post_after(hub, letter, |_| Ok(()))
+}
+
+/// Like [`post`]; `before` is given the id and called first: for what has to stand in the record when the letter
+/// is read.
+///
+/// # Errors
+/// As [`post`], and as `before`.
+pub fn post_after(hub: &Hub, letter: &Letter, before: impl FnOnce(&str) -> Result<()>) -> Result<String> {
     let text = json::pretty(letter);
     if text.len() as u64 > MAX {
         let what = format!("the command is too large for the coordinator: {} bytes of {MAX}", text.len());
@@ -56,6 +65,7 @@ pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
     // A name is never used again: one that took effect would be taken for the same command.
     let n = POSTED.fetch_add(1, Ordering::Relaxed) + 1;
     let id = format!("{}-{}-{n}", letter.word.at.compact(), std::process::id());
+    before(&id)?;
     let path = file(hub, &id);
     files::create_parent(&path)?;
     files::replace(&path, text.as_bytes())?;

@@ -54,7 +54,9 @@ pub fn template(set: &[(&str, &str, &str)]) -> Result<String> {
          # A change of this file suspends the consent to run unattended until: teof consent grant\n",
     );
     let mut section = String::new();
-    for entry in entries(&Settings::default())? {
+    // What stands in a person's own settings only.
+    let of_the_hub = |entry: &Entry| entry.section != "people";
+    for entry in entries(&Settings::default())?.into_iter().filter(of_the_hub) {
         if entry.section != section {
             section.clone_from(&entry.section);
             out.push_str(&format!("\n[{section}]\n"));

@@ -1,9 +1,9 @@
 //! Retiring a receipt: the ledger's line and the event, in one act, on a person's word.
 
-use super::consent::OPERATOR;
 use crate::base::{Result, text};
 use crate::bus::{check_text, events};
-use crate::guard::{secrets, trust};
+use crate::guard::operator::{self, OPERATOR};
+use crate::guard::secrets;
 use crate::hub::{Act, Hub};
 use crate::model::event::Event;
 use crate::receipts::ledger;
@@ -13,7 +13,7 @@ use crate::receipts::ledger;
 /// # Errors
 /// In a worker's children: a worker could hide what it changed. As [`ledger::retire`].
 pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
-    trust::require_person("retire a receipt")?;
+    operator::require("retire a receipt")?;
     check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let mut writer = hub.lock("receipts retire")?;

@@ -99,7 +99,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (author, vec![post])
     };
     if posts.iter().any(|post| post.lifts()) {
-        operator::require("lift a hold")?;
+        operator::recognise("lift a hold")?;
     }
     write::write(app, "bus message", &author, &posts, &args.repeat)?;
     Ok(ExitCode::SUCCESS)

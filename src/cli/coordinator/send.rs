@@ -11,8 +11,9 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::inbox::{self, Answer, Letter};
 use crate::coordinator::input::Command;
-use crate::coordinator::shell;
+use crate::coordinator::shell::{self, vouch};
 use crate::coordinator::state::Word;
+use crate::guard::operator;
 use crate::hub::Hub;
 
 /// How long a running coordinator is waited for.
@@ -35,7 +36,14 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
     let (mut told, mut refused) = (Vec::new(), Vec::new());
     for command in commands {
         let word = Word { by: by.clone(), at: app.now(), note: note.clone() };
-        let id = inbox::post(hub, &Letter { word, command })?;
+        let letter = Letter { word, command };
+        let id = inbox::post_after(hub, &letter, |id| match letter.command {
+            Command::ResetBreaker => {
+                let recognised = operator::require("reset the breaker")?;
+                vouch::tell(hub, id, "reset the breaker", &by, recognised)
+            }
+            _ => Ok(()),
+        })?;
         match answer(hub, &id)? {
             Some(Answer { ok: true, text }) => told.push(json!({"command": id, "answered": true, "text": text})),
             Some(Answer { ok: false, text }) => refused.push(text),

@@ -85,7 +85,7 @@ pub struct Answer {
 }
 
 pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
-    trust::require_person("answer an agent")?;
+    operator::run::refuse("answer an agent")?;
     if args.text.trim().is_empty() {
         return Err(Refusal::usage("answer.empty", "the answer is empty")
             .next(format!("see the question: teof coordinator explain {}", text::safe(&args.target)))

@@ -20,6 +20,7 @@ mod perform;
 pub mod publish;
 pub mod reviews;
 mod settle;
+pub mod vouch;
 mod watch;
 pub mod workers;
 
@@ -390,11 +391,10 @@ impl Shell<'_> {
     }
 
     fn read_inbox(&mut self) {
-        match inbox::read(&self.hub) {
-            Ok(letters) => letters.into_iter().for_each(|(id, letter)| {
-                self.feed(Input::Command { id, word: letter.word, command: letter.command });
-            }),
-            Err(e) => self.report(format!("the inbox cannot be read: {e:#}")),
+        let (letters, told) = vouch::read(&self.hub);
+        told.into_iter().for_each(|text| self.report(text));
+        for (id, letter) in letters {
+            self.feed(Input::Command { id, word: letter.word, command: letter.command });
         }
     }
 

@@ -66,6 +66,16 @@ pub fn require(what: &str) -> Result<Recognised> {
             .next(format!("as a person, without a seat: env -u {} teof …", env::AGENT))
             .into());
     }
+    recognise(what)
+}
+
+/// Like [`require`], for what a seat may do as well: a seat that stands aside lifts a hold as a person does, and
+/// neither a run nor a coding agent by itself.
+///
+/// # Errors
+/// As [`require`].
+pub fn recognise(what: &str) -> Result<Recognised> {
+    run::refuse(what)?;
     if token::shown()?.is_some() {
         return Ok(Recognised::Token);
     }

@@ -84,8 +84,10 @@ pub(super) fn load(root: &Path) -> Result<Settings> {
         let Some(path) = path else { continue };
         if let Some(mut table) = read_table(&path)? {
             let whence = path.display().to_string();
-            if !of_hub {
-                drop_guard_terms(&mut table, &whence);
+            match of_hub {
+                true if table.contains_key("people") => return Err(peoples_own(&whence).into()),
+                true => {}
+                false => drop_guard_terms(&mut table, &whence),
             }
             layers.push((whence, table));
         }
@@ -164,6 +166,13 @@ fn readable(whence: &str, table: &Table) -> Result<()> {
         Ok(_) => Ok(()),
         Err(e) => Err(invalid(whence, &e.to_string()).into()),
     }
+}
+
+/// What a person shows is for that person to say: everybody's commit can change the hub's file.
+fn peoples_own(whence: &str) -> Refusal {
+    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
+        .because("[people] counts in a person's own settings only")
+        .next("move it to ~/.config/teof/config.toml")
 }
 
 fn invalid(whence: &str, why: &str) -> Refusal {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_result_waits_for_a_persons_word_and_needs_no_coordinator_to_be_settled() {
+fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let yard = Yard::with("[review]\ncommands = true\n");
     let id = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
     yard.finish();
@@ -24,13 +24,18 @@ fn a_result_waits_for_a_persons_word_and_needs_no_coordinator_to_be_settled() {
     let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };
     let command = Command::Reviewed { job: job["id"].as_str().unwrap().into(), run, word };
     let by = Word { by: "ada".into(), at: hub.now(), note: None };
-    let letter = inbox::post(&hub, &Letter { word: by, command }).unwrap();
-    assert!(shell::errand(&hub, &mut |_| {}).unwrap());
-    assert!(inbox::take_answer(&hub, &letter).unwrap().unwrap().ok);
+    for command in [command, Command::ResetBreaker] {
+        let letter = inbox::post(&hub, &Letter { word: by.clone(), command }).unwrap();
+        assert!(shell::errand(&hub, &mut |_| {}).unwrap());
+        let answer = inbox::take_answer(&hub, &letter).unwrap().unwrap();
+        assert!(!answer.ok && answer.text.contains("no person"), "a file in the inbox is no decision: {answer:?}");
+    }
+    let alerts = yard.world.lines("_bus/events/events.jsonl");
+    let alerts = alerts.iter().filter(|event| event["event"] == "alert" && event["severity"] == "high");
+    assert_eq!(alerts.count(), 2, "each was told");
     let step = yard.step(&id, "S1");
-    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
+    assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("in_progress"), &json!("review")), "{step}");
     assert_eq!(yard.ran(), ["a1"], "an errand begins nothing");
-    yard.nothing_is_left_over();
 }
 
 #[test]

@@ -22,7 +22,6 @@ const DECISIONS: &[&[&str]] = &[
     &["coordinator", "reset-breaker"],
     &["operator", "token", "mine"],
     &["operator", "revoke", "test"],
-    &["bus", "message", "--task", "A", "--type", "lift", "--summary", "go", "--agent", "codex-1"],
 ];
 
 fn ran(mut command: Command, args: &[&str]) -> Ran {
@@ -68,6 +67,9 @@ fn a_seat_and_a_coding_agent_decide_nothing_and_a_token_says_that_a_person_does(
         variable.env("CLAUDECODE", "1");
         is_refused(&ran(variable, &[]), "claude");
     }
+    let mut lift = plain(&["bus", "message", "--task", "A", "--type", "lift", "--summary", "go", "--agent", "codex-1"]);
+    lift.env("CLAUDECODE", "1");
+    is_refused(&ran(lift, &[]), "claude");
     for name in ["claude", "codex", "gemini", "opencode", "qwen", "cursor-agent", "amp", "goose", "aider", "copilot"] {
         let mut below = Command::new(stub(&world, name));
         world.clear(&mut below);
