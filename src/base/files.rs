@@ -1,15 +1,14 @@
 //! Files, written whole or not at all, never through a link out of the tree.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::Context;
 use rustix::fs::OFlags;
 
-use super::{Refusal, Result};
+use super::{Refusal, Result, disk};
 
 /// The largest single document (a claim, a plan, a backlog) that is read, in bytes.
 pub const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
@@ -44,11 +43,17 @@ pub fn open_regular(path: &Path) -> Result<Option<File>> {
         }
         Err(e) => return Err(io_refusal(e, "open", path)),
     };
-    let kind = file.metadata()?.file_type();
+    check_regular(&file, path)?;
+    Ok(Some(file))
+}
+
+/// Refuses an open file that is a folder, a FIFO or a device.
+pub fn check_regular(file: &File, path: &Path) -> Result<()> {
+    let kind = file.metadata().map_err(|e| io_refusal(e, "read", path))?.file_type();
     if kind.is_file() {
-        return Ok(Some(file));
+        return Ok(());
     }
-    let what = if kind.is_dir() { "a folder" } else { "not a regular file" };
+    let what = if kind.is_dir() { "a folder" } else { "a FIFO, a socket or a device" };
     Err(not_regular(path, what).into())
 }
 
@@ -64,11 +69,12 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
         }
     }
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = options.custom_flags(flags.bits() as i32).open(path).map_err(|e| match fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => not_own(path, "a symbolic link").into(),
-        Ok(found) if !found.is_file() => not_own(path, "a folder, a pipe or a device").into(),
-        _ => io_refusal(e, "open", path),
-    })?;
+    let file =
+        disk::open(options.custom_flags(flags.bits() as i32), path).map_err(|e| match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => not_own(path, "a symbolic link").into(),
+            Ok(found) if !found.is_file() => not_own(path, "a folder, a pipe or a device").into(),
+            _ => io_refusal(e, "open", path),
+        })?;
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(not_own(path, "a pipe or a device").into());
@@ -89,11 +95,16 @@ pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// folder. After a crash at any point the file is the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = write_beside(path, bytes)?;
-    if let Err(e) = fs::rename(&temporary, path) {
-        let _ = fs::remove_file(&temporary);
-        return Err(io_refusal(e, "write", path));
-    }
+    rename(&temporary, path)?;
     sync_folder(folder_of(path))
+}
+
+/// Gives a file that was written beside its target the target's name; it is removed when that fails.
+pub fn rename(temporary: &Path, target: &Path) -> Result<()> {
+    disk::rename(temporary, target).map_err(|e| {
+        let _ = fs::remove_file(temporary);
+        io_refusal(e, "write", target)
+    })
 }
 
 /// The first half of [`replace`]: the bytes, synced, in a temporary file beside `path`, ready to be renamed.
@@ -103,11 +114,7 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
 
 /// Like [`replace`], but nothing is synced: for caches and marks that can be built again.
 pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = write_beside_unsynced(path, bytes)?;
-    fs::rename(&temporary, path).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        io_refusal(e, "write", path)
-    })
+    rename(&write_beside_unsynced(path, bytes)?, path)
 }
 
 /// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
@@ -117,14 +124,14 @@ pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
 
 /// A new file beside `path`, with the mode that `path` has.
 fn write_temporary(path: &Path, bytes: &[u8], sync: bool) -> Result<PathBuf> {
-    let (mut file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
+    let (file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
     let written = (|| -> io::Result<()> {
         if let Some(mode) = existing_mode(path) {
             // Not when it is created: the umask would take bits away that the file has.
             file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
-        file.write_all(bytes)?;
-        if sync { file.sync_data() } else { Ok(()) }
+        disk::write_all(&file, bytes, &temporary)?;
+        if sync { disk::sync_data(&file, &temporary) } else { Ok(()) }
     })();
     match written {
         Ok(()) => Ok(temporary),
@@ -139,7 +146,7 @@ fn write_temporary(path: &Path, bytes: &[u8], sync: bool) -> Result<PathBuf> {
 fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     loop {
         let temporary = temporary_beside(path);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        match disk::open(OpenOptions::new().write(true).create_new(true), &temporary) {
             Ok(file) => return Ok((file, temporary)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
@@ -149,7 +156,7 @@ fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
 
 /// Removes a file and syncs its folder; a missing file is fine.
 pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    match disk::remove_file(path) {
         Ok(()) => sync_folder(folder_of(path)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(io_refusal(e, "remove", path)),
@@ -158,7 +165,7 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Makes the names in `folder` durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("sync {}", folder.display()))
+    disk::sync_folder(folder).map_err(|e| io_refusal(e, "sync", folder))
 }
 
 /// `root` joined with `relative`, after checking that `relative` stays inside: no absolute path,
@@ -203,10 +210,10 @@ pub fn create_parent(path: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let missing: Vec<&Path> =
-        folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir()).collect();
-    fs::create_dir_all(folder).map_err(|e| io_refusal(e, "create", folder))?;
-    missing.into_iter().rev().try_for_each(|made| sync_folder(folder_of(made)))
+    let new: Vec<&Path> =
+        folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+    disk::create_dir_all(folder).map_err(|e| io_refusal(e, "create", folder))?;
+    new.into_iter().rev().try_for_each(|folder| sync_folder(folder_of(folder)))
 }
 
 /// Device and inode: whether two names are the same file.
@@ -218,16 +225,25 @@ pub fn identity(file: &File) -> io::Result<(u64, u64)> {
 /// The digest (16 hex digits) of the last few KiB before byte `end`: whether what was read up to there
 /// is still the same, at the price of one small read.
 pub fn digest_before(file: &File, end: u64) -> io::Result<String> {
-    let start = end.saturating_sub(4096);
+    let start = end.saturating_sub(TAIL as u64);
     let mut bytes = vec![0; (end - start) as usize];
     match file.read_exact_at(&mut bytes, start) {
         // Shorter than `end`: nothing that anyone has noted.
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(String::new()),
-        read => read.map(|()| super::digest::sha256(&bytes)[..16].to_owned()),
+        read => read.map(|()| tail_digest(&bytes)),
     }
 }
 
-/// Turns the I/O errors that a user can do something about into refusals; nothing was changed.
+/// How many bytes before a place tell whether what comes before it is the same, at most.
+pub const TAIL: usize = 4096;
+
+/// The digest that [`digest_before`] gives for these last bytes, of which there are at most [`TAIL`].
+pub fn tail_digest(bytes: &[u8]) -> String {
+    super::digest::sha256(bytes)[..16].to_owned()
+}
+
+/// An I/O error as a refusal: the disk, the limits and the rights of a machine are no fault of ours. Whoever
+/// knows that nothing was changed says so.
 pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
     let refuse = |code, why: &str, next: &str| {
         Refusal::guard(code, format!("could not {doing} {}", path.display()))
@@ -237,17 +253,18 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
     };
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            refuse("disk.full", "no room on the disk", "free some room and try again; nothing was changed")
+            refuse("disk.full", "no room on the disk", "free some room and try again")
         }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => refuse(
-            "disk.read_only",
-            "this user may not write or read there",
-            "check the owner and mode of the folder; nothing was changed",
-        ),
-        ErrorKind::InvalidFilename => refuse(
-            "path.too_long",
-            "the file system takes no name like this",
-            "choose a shorter one; nothing was changed",
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            refuse("disk.read_only", "this user may not write or read there", "check the owner and mode of the folder")
+        }
+        ErrorKind::InvalidFilename => {
+            refuse("path.too_long", "the file system takes no name like this", "choose a shorter one")
+        }
+        _ if error.raw_os_error().is_some() => refuse(
+            "disk.failed",
+            "the operating system reported an error",
+            "check the disk and the folder, then try again",
         ),
         _ => anyhow::Error::new(error).context(format!("{doing} {}", path.display())),
     }

@@ -4,20 +4,20 @@
 //! follows the last newline, so they never see half a line.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::{Result, files};
+use super::{Result, disk, files};
 
 /// What an append did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Where the first of our bytes landed.
     pub offset: u64,
-    /// The file's length afterwards.
+    /// Where the last of them ends: the file's length, unless another tool appended since.
     pub end: u64,
     /// A cut last line that was found before ours, and how it was closed.
     pub tail: Option<Tail>,
@@ -32,41 +32,118 @@ pub enum Tail {
     Torn(Vec<u8>),
 }
 
-/// Appends whole lines (each ending in a newline) with one write, then syncs the data.
-///
-/// A short write of ours is truncated away, so the file holds all of `lines` or none of them.
-/// Never follows a link.
-pub fn append(path: &Path, lines: &[u8]) -> Result<Appended> {
-    debug_assert!(lines.ends_with(b"\n"));
-    files::create_parent(path)?;
-    let existed = path.exists();
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(|e| files::io_refusal(e, "append to", path))?;
-    let length = file.metadata()?.len();
-    let tail = unfinished_tail(&file, length)?;
-    let ours;
-    let bytes = match tail {
-        None => lines,
-        Some(_) => {
-            ours = [b"\n", lines].concat();
-            &ours
+/// A log that is open for appending: the same file, whatever becomes of its name meanwhile.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    path: PathBuf,
+    /// What was written and may have to be taken back: where, and which bytes.
+    written: Vec<(u64, Vec<u8>)>,
+}
+
+impl Log {
+    /// Opens a log; `None` when it is not there and `create` is false. Never follows a link, and makes the name
+    /// of a new file durable.
+    pub fn open(path: &Path, create: bool) -> Result<Option<Log>> {
+        let failed = |e| files::io_refusal(e, "append to", path);
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).custom_flags(flags);
+        let file = match disk::open(&options, path) {
+            Err(e) if e.kind() == ErrorKind::NotFound && create => {
+                files::create_parent(path)?;
+                let file = disk::open(options.create(true), path).map_err(failed)?;
+                if let Some(folder) = path.parent() {
+                    files::sync_folder(folder)?;
+                }
+                file
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        files::check_regular(&file, path)?;
+        Ok(Some(Log { file, path: path.to_owned(), written: Vec::new() }))
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub fn length(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(|e| files::io_refusal(e, "read", &self.path))?.len())
+    }
+
+    /// Appends whole lines (each ending in a newline) with one write, then syncs the data. After an error the
+    /// caller decides whether [`Log::take_back`] removes what was written of them.
+    pub fn append(&mut self, lines: &[u8]) -> Result<Appended> {
+        debug_assert!(lines.ends_with(b"\n"));
+        let tail = unfinished_tail(&self.file, self.length()?)?;
+        let closed = tail.as_ref().map_or_else(Vec::new, |_| vec![b'\n']);
+        let bytes = [&closed, lines].concat();
+        let end = self.write(&bytes).map_err(|e| files::io_refusal(e, "append to", &self.path))?;
+        Ok(Appended { offset: end - lines.len() as u64, end, tail })
+    }
+
+    /// Where the written bytes end. A write that was cut short is continued only when nobody wrote in between.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<u64> {
+        let mut left = bytes;
+        loop {
+            let n = disk::write(&self.file, left, &self.path)?;
+            // The position after an append is where its bytes really ended, whoever else appended before.
+            let end = (&self.file).stream_position()?;
+            let start = end - n as u64;
+            let follows = self.written.last().is_none_or(|(at, bytes)| at + bytes.len() as u64 == start);
+            self.written.push((start, left[..n].to_vec()));
+            left = &left[n..];
+            match left.is_empty() {
+                true if follows => {
+                    disk::sync_data(&self.file, &self.path)?;
+                    return Ok(end);
+                }
+                _ if n == 0 || !follows => return Err(ErrorKind::WriteZero.into()),
+                _ => {}
+            }
         }
-    };
-    if let Err(e) = file.write_all(bytes).and_then(|()| file.sync_data()) {
-        let _ = file.set_len(length);
-        return Err(files::io_refusal(e, "append to", path));
     }
-    if !existed && let Some(folder) = path.parent() {
-        files::sync_folder(folder)?;
+
+    /// Removes what this log appended, and nothing else: what another tool appended after it stays, and then
+    /// blank lines, which every reader passes over, are left where ours were.
+    pub fn take_back(&mut self) -> Result<()> {
+        let failed = |e| files::io_refusal(e, "take back what was appended to", &self.path);
+        while let Some((at, bytes)) = self.written.pop() {
+            let mut found = vec![0; bytes.len()];
+            if self.file.read_exact_at(&mut found, at).is_err() || found != bytes {
+                continue;
+            }
+            match self.length()? == at + bytes.len() as u64 {
+                true => disk::set_len(&self.file, at, &self.path).map_err(failed)?,
+                false => self.blank(at, bytes.len()).map_err(failed)?,
+            }
+            disk::sync_data(&self.file, &self.path).map_err(failed)?;
+        }
+        Ok(())
     }
-    let end = length + bytes.len() as u64;
-    Ok(Appended { offset: end - lines.len() as u64, end, tail })
+
+    /// Writes newlines over a part of the file.
+    fn blank(&self, at: u64, length: usize) -> io::Result<()> {
+        // With O_APPEND even a write at an offset goes to the end.
+        let flags = rustix::fs::fcntl_getfl(&self.file)?;
+        rustix::fs::fcntl_setfl(&self.file, flags - OFlags::APPEND)?;
+        let written = self.file.write_all_at(&vec![b'\n'; length], at);
+        rustix::fs::fcntl_setfl(&self.file, flags)?;
+        written
+    }
+
+    /// Whether the log's name still leads to this file: git replaces files instead of changing them.
+    pub fn is_current(&self) -> bool {
+        let named = std::fs::symlink_metadata(&self.path).map(|meta| (meta.dev(), meta.ino()));
+        matches!((named, files::identity(&self.file)), (Ok(named), Ok(ours)) if named == ours)
+    }
+
+    /// Cuts the file off; for the one part of our own lines that a crash left.
+    pub fn cut(&self, length: u64) -> Result<()> {
+        disk::set_len(&self.file, length, &self.path).map_err(|e| files::io_refusal(e, "append to", &self.path))
+    }
 }
 
 fn unfinished_tail(file: &File, length: u64) -> Result<Option<Tail>> {
@@ -207,6 +284,41 @@ mod tests {
         let path = dir.path().join("events.jsonl");
         std::fs::write(&path, bytes).unwrap();
         (dir, path)
+    }
+
+    fn append(path: &Path, lines: &[u8]) -> Result<Appended> {
+        Log::open(path, true)?.unwrap().append(lines)
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_what_others_appended() {
+        use std::io::Write;
+        let (_dir, path) = log(b"1\n");
+        let mut ours = Log::open(&path, true).unwrap().unwrap();
+        ours.append(b"2\n").unwrap();
+        ours.take_back().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"1\n");
+        ours.append(b"two\n").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"3\n").unwrap();
+        ours.take_back().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"1\n\n\n\n\n3\n");
+        ours.append(b"4\n").unwrap();
+        assert!(ours.is_current());
+        std::fs::rename(&path, path.with_extension("old")).unwrap();
+        std::fs::write(&path, b"1\n").unwrap();
+        assert!(!ours.is_current());
+        ours.take_back().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"1\n");
+    }
+
+    #[test]
+    fn only_a_regular_file_is_a_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("p");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [fifo.as_path(), dir.path()] {
+            assert!(crate::base::Refusal::of(&Log::open(path, true).unwrap_err()).is_some());
+        }
     }
 
     #[test]

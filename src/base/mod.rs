@@ -3,6 +3,7 @@
 //! Knows nothing of claims, plans or git. May not import any other room.
 
 pub mod digest;
+pub mod disk;
 pub mod env;
 pub mod files;
 pub mod json;

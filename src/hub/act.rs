@@ -1,16 +1,15 @@
 //! An act: changes to several files that happen all, or not at all.
 //!
-//! An act with more than one change is first written, with its final bytes, to the intent journal and
-//! synced; then it is applied; then the journal is emptied. Whoever takes the bus lock next finds an
-//! unfinished act in the journal and applies it again. Applying twice is the same as applying once.
+//! An act with more than one change is first written, with its final bytes, to the journal; then it is applied;
+//! then the journal is emptied. Whoever takes the bus lock next finds an unfinished act in the journal and
+//! completes it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Refusal, Result, digest, files, jsonl};
+use crate::base::{Refusal, Result, digest, files};
 
 /// One change to one file. Paths are relative to the hub's root, or to `<common dir>/teof/` when `local`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +20,9 @@ pub(super) enum Change {
         path: String,
         text: String,
         local: bool,
+        /// What the file was when the act was decided.
+        #[serde(default)]
+        before: Before,
     },
     /// One or more whole lines; `at` is the log's length when the act was decided.
     Append {
@@ -32,6 +34,31 @@ pub(super) enum Change {
         from: String,
         to: String,
     },
+}
+
+/// A file as it is at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Before {
+    /// Not looked at, or no regular file.
+    #[default]
+    Unknown,
+    Absent,
+    Sha256(String),
+}
+
+impl Before {
+    pub fn of(path: &Path) -> Before {
+        match files::read(path, files::MAX_DOCUMENT) {
+            Ok(Some(bytes)) => Before::of_bytes(&bytes),
+            Ok(None) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
+    }
+
+    pub fn of_bytes(bytes: &[u8]) -> Before {
+        Before::Sha256(digest::sha256(bytes))
+    }
 }
 
 /// Changes under construction.
@@ -53,7 +80,7 @@ impl Act {
     pub fn replace(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
         let (path, text) = (path.into(), text.into());
         self.changes.retain(|change| !matches!(change, Change::Replace { path: p, local: false, .. } if *p == path));
-        self.changes.push(Change::Replace { path, text, local: false });
+        self.changes.push(Change::Replace { path, text, local: false, before: Before::Unknown });
         self
     }
 
@@ -66,7 +93,8 @@ impl Act {
 
     /// Writes a machine-local file (relative to `<common dir>/teof/`).
     pub fn replace_local(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
-        self.changes.push(Change::Replace { path: path.into(), text: text.into(), local: true });
+        let (path, text) = (path.into(), text.into());
+        self.changes.push(Change::Replace { path, text, local: true, before: Before::Unknown });
         self
     }
 
@@ -97,7 +125,7 @@ impl Act {
     /// what another has already put into the same act.
     pub fn pending(&self, path: &str) -> Option<&str> {
         self.changes.iter().find_map(|change| match change {
-            Change::Replace { path: p, text, local: false } if p == path => Some(text.as_str()),
+            Change::Replace { path: p, text, local: false, .. } if p == path => Some(text.as_str()),
             _ => None,
         })
     }
@@ -121,7 +149,7 @@ impl Act {
     /// The files of the record that the act would write whole: path and text.
     pub fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
         self.changes.iter().filter_map(|change| match change {
-            Change::Replace { path, text, local: false } => Some((path.as_str(), text.as_str())),
+            Change::Replace { path, text, local: false, .. } => Some((path.as_str(), text.as_str())),
             _ => None,
         })
     }
@@ -134,88 +162,6 @@ impl Act {
     pub(super) fn needs_journal(&self) -> bool {
         self.changes.len() > 1
     }
-}
-
-/// What stands in the journal: the act, and the digest of its text. A torn journal means that
-/// nothing of the act was applied, because the journal is synced first.
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    sha256: String,
-    what: String,
-    changes: Vec<Change>,
-}
-
-fn digest_of(changes: &[Change]) -> String {
-    digest::sha256(&serde_json::to_vec(changes).expect("changes are plain data"))
-}
-
-/// Writes the act to the journal and syncs it.
-pub(super) fn write_journal(path: &Path, act: &Act) -> Result<()> {
-    let entry = Entry { sha256: digest_of(&act.changes), what: act.what.clone(), changes: act.changes.clone() };
-    let bytes = serde_json::to_vec(&entry)?;
-    let mut file = empty_journal(path)?;
-    let written = file.write_all(&bytes).and_then(|()| file.sync_data());
-    written.map_err(|e| {
-        let _ = clear_journal(path);
-        files::io_refusal(e, "write the intent", path)
-    })
-}
-
-/// The unfinished act in the journal, if there is one.
-pub(super) fn read_journal(path: &Path) -> Result<Option<Act>> {
-    let Some(bytes) = files::read(path, u64::MAX >> 1)? else { return Ok(None) };
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    match serde_json::from_slice::<Entry>(&bytes) {
-        Ok(entry) if entry.sha256 == digest_of(&entry.changes) => {
-            Ok(Some(Act { what: entry.what, changes: entry.changes, absent: Vec::new() }))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Empties the journal. Not synced: an act that is applied again changes nothing.
-pub(super) fn clear_journal(path: &Path) -> Result<()> {
-    empty_journal(path).map(drop)
-}
-
-fn empty_journal(path: &Path) -> Result<File> {
-    let file = files::open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
-    file.set_len(0).map_err(|e| files::io_refusal(e, "clear", path))?;
-    Ok(file)
-}
-
-/// Appends the lines of an act, or finds that they are there already.
-///
-/// `resumed` says that the act comes from the journal: then a part of our own lines at `at`, as a
-/// crash in the middle of the write leaves it, is taken away first.
-pub(super) fn append(path: &Path, lines: &[u8], at: u64, resumed: bool) -> Result<Option<jsonl::Appended>> {
-    if resumed {
-        let after = read_from(path, at)?;
-        if contains_lines(&after, lines) {
-            return Ok(None);
-        }
-        if !after.is_empty() && lines.starts_with(&after) {
-            File::options().write(true).open(path)?.set_len(at)?;
-        }
-    }
-    jsonl::append(path, lines).map(Some)
-}
-
-fn read_from(path: &Path, at: u64) -> Result<Vec<u8>> {
-    use std::io::{Read, Seek, SeekFrom};
-    let Some(mut file) = files::open_regular(path)? else { return Ok(Vec::new()) };
-    file.seek(SeekFrom::Start(at))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn contains_lines(log: &[u8], lines: &[u8]) -> bool {
-    // Other tools may have appended in between: ours need not come first, but each must be there.
-    let present: std::collections::HashSet<&[u8]> = log.split_inclusive(|&b| b == b'\n').collect();
-    lines.split_inclusive(|&b| b == b'\n').all(|line| present.contains(line))
 }
 
 /// Refuses when a file that the act would create is already there.

@@ -8,12 +8,13 @@
 //! Marks are not synced: after a power cut a mark may be missing or low, which only makes us less strict.
 
 use std::collections::HashSet;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::document_marks::{DocumentMarks, fell_behind};
 use super::paths;
-use crate::base::{Refusal, Result, files, json, jsonl};
+use crate::base::{Result, disk, files, json, jsonl};
 use crate::model::claim::ClaimFile;
 
 /// More than any mark of a log has, in bytes.
@@ -28,6 +29,11 @@ pub struct Marks {
 impl Marks {
     pub(super) fn new(local: &Path) -> Self {
         Self { folder: local.join("marks") }
+    }
+
+    /// The marks of plans, backlog, assignments and new receipts.
+    pub fn documents(&self) -> DocumentMarks {
+        DocumentMarks::new(&self.folder)
     }
 
     /// The acknowledged length of a log, in bytes.
@@ -76,26 +82,39 @@ impl Marks {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
         let failed = |e| files::io_refusal(e, "write", &path);
-        let mut file = files::open_own(&path, OpenOptions::new().create(true).append(true))?;
+        let file = files::open_own(&path, OpenOptions::new().create(true).append(true))?;
         let before = file.metadata().map_err(failed)?.len();
-        if let Err(e) = file.write_all(lines) {
+        if let Err(e) = disk::write_all(&file, lines, &path) {
             let _ = file.set_len(before);
             return Err(failed(e));
         }
         Ok((path, before))
     }
 
-    /// Marks a log as it is now: after a restore, or a merge that was looked at.
-    pub(super) fn accept_log(&self, root: &Path, relative: &str) -> Result<()> {
-        let (temporary, path) = self.stage_log(root, relative)?;
-        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+    /// Opens a log to append to it: the file that is there, which must hold what was acknowledged.
+    ///
+    /// # Errors
+    /// `record.behind` when it does not, or when it is gone; then it is not begun anew.
+    pub(super) fn open_log(&self, root: &Path, relative: &str) -> Result<jsonl::Log> {
+        let known = self.log(relative);
+        let path = files::within(root, relative)?;
+        let create = known.as_ref().is_none_or(|known| known.length == 0);
+        let log = jsonl::Log::open(&path, create)?;
+        self.check_file(relative, known, log.as_ref().map(jsonl::Log::file))?;
+        log.ok_or_else(|| fell_behind(format!("{relative} is gone")).into())
     }
 
-    /// The mark of a log as it is now, written but not yet in its place: temporary file and target.
-    pub(super) fn stage_log(&self, root: &Path, relative: &str) -> Result<(PathBuf, PathBuf)> {
-        let file = files::open_regular(&root.join(relative))?;
-        let length = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|meta| meta.len()))?;
-        let tail = file.map_or(Ok(String::new()), |file| files::digest_before(&file, length))?;
+    /// Marks a log that has these bytes as acknowledged: after a restore, or a merge that was looked at.
+    pub(super) fn accept_log(&self, relative: &str, bytes: &[u8]) -> Result<()> {
+        let length = bytes.len() as u64;
+        let tail = files::tail_digest(&bytes[bytes.len().saturating_sub(files::TAIL)..]);
+        let (temporary, path) = self.stage_log(relative, length, &tail)?;
+        files::rename(&temporary, &path)
+    }
+
+    /// The mark of a log, written but not yet in its place: temporary file and target. Length and digest are
+    /// those of the file that was appended to, whatever its name leads to by now.
+    pub(super) fn stage_log(&self, relative: &str, length: u64, tail: &str) -> Result<(PathBuf, PathBuf)> {
         let path = self.file(kind_of(relative), relative);
         files::create_parent(&path)?;
         Ok((files::write_beside_unsynced(&path, format!("{length} {tail}").as_bytes())?, path))
@@ -103,14 +122,17 @@ impl Marks {
 
     /// A log was sealed: what is known of it goes with its name. Done twice, or after it was half done, it
     /// is the same; what needs room on the disk comes first.
-    pub(super) fn renamed(&self, root: &Path, from: &str, to: &str) -> Result<()> {
-        if self.log(to).is_none() {
-            self.accept_log(root, to)?;
+    pub(super) fn renamed(&self, from: &str, to: &str) -> Result<()> {
+        if let Some(known) = self.log(from)
+            && self.log(to).is_none()
+        {
+            let (temporary, path) = self.stage_log(to, known.length, &known.tail)?;
+            files::rename(&temporary, &path)?;
         }
         let (kept, sealed) = (self.file("lines", from), self.file("lines", to));
         if !sealed.exists() {
-            match fs::rename(kept, sealed) {
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e.into()),
+            match disk::rename(&kept, &sealed) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(files::io_refusal(e, "write", &sealed)),
                 _ => {}
             }
         }
@@ -124,7 +146,7 @@ impl Marks {
 
     pub(super) fn claimed(&self, relative: &str, bytes: &[u8]) -> Result<()> {
         let (temporary, path) = self.stage_claim(relative, bytes)?;
-        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+        files::rename(&temporary, &path)
     }
 
     /// The mark of a claim, written but not yet in its place: temporary file and target.
@@ -134,9 +156,25 @@ impl Marks {
         Ok((files::write_beside_unsynced(&path, bytes)?, path))
     }
 
-    /// The record commit holds everything up to here: the kept lines of this log are not needed any more.
-    pub fn committed(&self, relative: &str) -> Result<()> {
-        remove_unsynced(&self.file("lines", relative))
+    /// A commit on the record's branch holds a log as `committed`: the kept lines that are in it are git's to keep.
+    pub fn committed(&self, relative: &str, committed: &[u8]) -> Result<()> {
+        let kept = self.uncommitted(relative)?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let held: HashSet<&[u8]> = committed.split(|&b| b == b'\n').collect();
+        let left: Vec<&[u8]> =
+            kept.split(|&b| b == b'\n').filter(|line| is_whole(line) && !held.contains(line)).collect();
+        let path = self.file("lines", relative);
+        if left.is_empty() {
+            return remove_unsynced(&path);
+        }
+        files::replace_unsynced(&path, &[left.join(&b'\n').as_slice(), b"\n"].concat())
+    }
+
+    /// Whether lines of this log are kept that no record commit holds yet.
+    pub fn keeps_lines(&self, relative: &str) -> bool {
+        self.file("lines", relative).exists()
     }
 
     /// The last record commit that was made here.
@@ -149,15 +187,17 @@ impl Marks {
     pub fn recorded(&self, commit: &str) -> Result<()> {
         let path = self.folder.join("record");
         files::create_parent(&path)?;
-        let temporary = files::write_beside_unsynced(&path, commit.as_bytes())?;
-        fs::rename(&temporary, &path).map_err(|e| files::io_refusal(e, "write", &path))
+        files::replace_unsynced(&path, commit.as_bytes())
     }
 
     /// Refuses when the event log, sealed parts included, is not what was acknowledged.
     pub fn check_events(&self, root: &Path) -> Result<()> {
         for sealed in self.names("sealed") {
             // Nothing is appended to a sealed log, so its length tells enough.
-            self.check_length(root, &sealed)?;
+            if let Some(known) = self.log(&sealed) {
+                let found = fs::symlink_metadata(root.join(&sealed)).map_or(0, |meta| meta.len());
+                check_length(&sealed, &known, found)?;
+            }
         }
         self.check_log(root, paths::EVENTS)
     }
@@ -165,36 +205,31 @@ impl Marks {
     /// Refuses when a log is shorter than what was acknowledged, or was replaced by one that lacks
     /// lines which were acknowledged and are not committed yet.
     pub fn check_log(&self, root: &Path, relative: &str) -> Result<()> {
-        let Some(known) = self.check_length(root, relative)? else { return Ok(()) };
-        let unchanged = match files::open_regular(&root.join(relative))? {
-            Some(file) => files::digest_before(&file, known.length)? == known.tail,
-            None => known.length == 0,
-        };
+        let Some(known) = self.log(relative) else { return Ok(()) };
+        let file = files::open_regular(&root.join(relative))?;
+        self.check_file(relative, Some(known), file.as_ref())
+    }
+
+    fn check_file(&self, relative: &str, known: Option<LogMark>, file: Option<&File>) -> Result<()> {
+        let Some(known) = known else { return Ok(()) };
+        let length = |file: &File| file.metadata().map(|meta| meta.len());
+        check_length(relative, &known, file.map_or(Ok(0), length)?)?;
+        let Some(file) = file else { return Ok(()) };
         // Another tail at the same place: a merge, a pull, or a switch to a longer log. The lines decide.
-        if unchanged || known.tail.is_empty() {
+        if known.tail.is_empty() || files::digest_before(file, known.length)? == known.tail {
             return Ok(());
         }
-        match self.missing(root, relative)? {
+        match self.missing(file, relative)? {
             0 => Ok(()),
             n => Err(fell_behind(format!("{n} lines that were acknowledged are not in {relative} any more")).into()),
         }
     }
 
-    fn check_length(&self, root: &Path, relative: &str) -> Result<Option<LogMark>> {
-        let Some(known) = self.log(relative) else { return Ok(None) };
-        let found = fs::symlink_metadata(root.join(relative)).map_or(0, |meta| meta.len());
-        if found < known.length {
-            let what = format!("{relative} has {found} bytes; {} were acknowledged", known.length);
-            return Err(fell_behind(what).into());
-        }
-        Ok(Some(known))
-    }
-
     /// How many of the kept lines are not in the log.
-    fn missing(&self, root: &Path, relative: &str) -> Result<usize> {
+    fn missing(&self, log: &File, relative: &str) -> Result<usize> {
         let kept = self.uncommitted(relative)?;
         let mut wanted: HashSet<&[u8]> = kept.split(|&b| b == b'\n').filter(|line| is_whole(line)).collect();
-        jsonl::for_each_line(&root.join(relative), 0, |_, _, line| {
+        jsonl::for_each_line_of(log, 0, |_, _, line| {
             wanted.remove(line);
             Ok(!wanted.is_empty())
         })?;
@@ -263,6 +298,13 @@ struct LogMark {
     tail: String,
 }
 
+fn check_length(relative: &str, known: &LogMark, found: u64) -> Result<()> {
+    if found >= known.length {
+        return Ok(());
+    }
+    Err(fell_behind(format!("{relative} has {found} bytes; {} were acknowledged", known.length)).into())
+}
+
 /// Kept lines are not synced: after a power cut the last ones may be cut or zeros.
 fn is_whole(line: &[u8]) -> bool {
     line.starts_with(b"{") && line.ends_with(b"}")
@@ -274,15 +316,8 @@ fn kind_of(relative: &str) -> &'static str {
 }
 
 fn remove_unsynced(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(e.into()),
+    match disk::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(files::io_refusal(e, "remove", path)),
         _ => Ok(()),
     }
-}
-
-fn fell_behind(what: String) -> Refusal {
-    Refusal::guard("record.behind", "the record in the hub is older than what was acknowledged")
-        .because(format!("{what}: a stash, a reset or a switch took it back"))
-        .next("if you stashed it: git stash pop")
-        .next("otherwise bring back what was acknowledged: teof bus restore")
 }

@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod bounded_process;
 pub mod bulk;
 pub mod checkpoint;
+mod document_marks;
 mod filtered;
 pub mod format;
 pub mod git;
@@ -14,6 +15,7 @@ pub mod git_errors;
 pub mod git_locks;
 pub mod git_programs;
 pub mod identity;
+mod journal;
 pub mod kept;
 pub mod locate;
 pub mod marks;
@@ -21,9 +23,11 @@ pub mod object_ids;
 pub mod output;
 pub mod paths;
 pub mod pin;
+mod recover;
 pub mod requests;
 pub mod settings;
 pub mod settings_text;
+mod staged;
 pub mod tracked;
 pub mod trail;
 pub mod watch;
@@ -307,7 +311,7 @@ mod tests {
                 }
             }
             std::fs::create_dir_all(hub.local("intents")).unwrap();
-            act::write_journal(&hub.local("intents/current"), &act).unwrap();
+            journal::write(&hub.local("intents/current"), &act).unwrap();
             // The crash came somewhere in the middle of the append.
             std::fs::write(&log, format!("{{\"old\":0}}\n{half}")).unwrap();
             drop(hub.lock("next").unwrap());

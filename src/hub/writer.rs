@@ -3,13 +3,14 @@
 //! Lock order, where more than one is needed: coordinator, run, worktrees, bus. The bus lock is taken
 //! last and held briefly: nothing that waits (a process, the network) may happen under it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::act::{self, Act, Change};
-use super::{Hub, paths};
+use super::act::{self, Act, Before, Change};
+use super::document_marks::{self, DocumentMarks};
+use super::staged::{self, Resumed, Staged};
+use super::{Hub, journal};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, files, jsonl};
+use crate::base::{Refusal, Result, files};
 
 /// Proof that this process holds the bus lock of a hub. The only way to change the record.
 pub struct Writer<'h> {
@@ -38,167 +39,133 @@ impl<'h> Writer<'h> {
     /// Makes the changes of an act: all of them, or (after a crash) all of them by whoever locks next.
     ///
     /// # Errors
-    /// When a change cannot be made (no room, no permission, a path out of the tree), nothing is changed.
+    /// When a change cannot be made (no room, no permission, a path out of the tree), what was made is taken back,
+    /// and nothing is changed. Where even that fails the refusal is `write.uncertain`.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
         self.lock.check()?;
         act::check_absent(&self.hub.root, &act)?;
-        let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
-        for change in &mut act.changes {
-            let path = self.target(change)?;
-            if let Change::Append { path: relative, at, .. } = change {
-                self.hub.marks().check_log(&self.hub.root, relative)?;
-                // Renames come first: the lines begin a new log.
-                let length = || fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
-                *at = if renamed.contains(relative) { 0 } else { length() };
-            }
-        }
+        let mut staged = Staged::new(self.hub);
+        self.prepare(&mut act, &mut staged)?;
         let journal = act.needs_journal().then(|| self.journal());
-        if let Some(journal) = &journal {
-            files::create_parent(journal)?;
-            act::write_journal(journal, &act)?;
+        let begun = match &journal {
+            Some(journal) => files::create_parent(journal).and_then(|()| journal::write(journal, &act)),
+            None => Ok(()),
+        };
+        match begun.and_then(|()| staged.make(&act)) {
+            Ok(()) => {}
+            Err(error) => return Err(give_up(&act, staged, journal.as_deref(), error)),
         }
-        let staged = self.stage(&act, false);
-        if let (Err(_), Some(journal)) = (&staged, &journal) {
-            act::clear_journal(journal)?;
+        if let Some(journal) = &journal
+            && let Err(e) = journal::clear(journal)
+        {
+            // All of it is made. Whoever locks next finds that, and empties the journal.
+            tracing::warn!("the journal was not emptied: {e:#}");
         }
-        self.finish(staged?)?;
-        journal.map_or(Ok(()), |journal| act::clear_journal(&journal))
+        Ok(())
     }
 
     fn journal(&self) -> PathBuf {
-        self.hub.local("intents/current")
+        self.hub.local(JOURNAL)
+    }
+
+    /// Looks at everything that an act would change, before anything is.
+    fn prepare(&self, act: &mut Act, staged: &mut Staged<'_>) -> Result<()> {
+        let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
+        let journaled = act.needs_journal();
+        let targets = act.changes.iter().map(|change| staged::target(self.hub, change));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        for (change, target) in act.changes.iter_mut().zip(targets) {
+            match change {
+                // Renames come first: the lines begin a new log.
+                Change::Append { path, .. } if renamed.contains(path) => {}
+                Change::Append { path, at, .. } => {
+                    let log = self.hub.marks().open_log(&self.hub.root, path)?;
+                    *at = log.length()?;
+                    staged.opened.insert(path.clone(), log);
+                }
+                Change::Replace { path, local: false, before, .. } => {
+                    let is_new = act.absent.contains(path);
+                    if journaled || DocumentMarks::covers(path, is_new) {
+                        *before = Before::of(&target);
+                    }
+                    if document_marks::is_shared(path) {
+                        self.hub.check_document(path)?;
+                    }
+                }
+                Change::Replace { .. } | Change::Rename { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     /// Completes an act that a crash interrupted.
     fn roll_forward(&mut self) -> Result<()> {
         let journal = self.journal();
-        let Some(act) = act::read_journal(&journal)? else { return Ok(()) };
-        tracing::info!("completing an interrupted act: {}", act.what);
-        let staged = self.stage(&act, true)?;
-        self.finish(staged)?;
-        act::clear_journal(&journal)
+        let Some(act) = journal::read(&journal)? else { return Ok(()) };
+        let mut staged = Staged::new(self.hub);
+        match staged.resume(&act)? {
+            Resumed::Forgotten(changed) => {
+                tracing::warn!("an interrupted command ({}) was dropped: {changed} was changed since", act.what);
+            }
+            Resumed::Completed => tracing::info!("completed an interrupted command: {}", act.what),
+        }
+        journal::clear(&journal)
     }
 
     /// A crash between giving a log another name and marking that would look like a log that was taken away.
     fn finish_sealing(&self) -> Result<()> {
-        let Some(act) = act::read_journal(&self.journal())? else { return Ok(()) };
+        let Some(act) = journal::read(&self.journal())? else { return Ok(()) };
         for change in &act.changes {
             if let Change::Rename { from, to } = change
                 && !files::within(&self.hub.root, from)?.exists()
                 && files::within(&self.hub.root, to)?.exists()
             {
-                self.hub.marks().renamed(&self.hub.root, from, to)?;
+                self.hub.marks().renamed(from, to)?;
             }
         }
         Ok(())
     }
+}
 
-    /// The half that only changes names. If it fails, the journal stays and the next command goes on.
-    fn finish(&self, mut staged: Staged) -> Result<()> {
-        staged.appended.clear();
-        for (temporary, target) in staged.replaced.drain(..) {
-            fs::rename(&temporary, &target).map_err(|e| files::io_refusal(e, "write", &target))?;
-            files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
-        }
-        // Not synced: after a power cut, the journal or the record itself says what the marks had said.
-        for (temporary, target) in staged.marks.drain(..) {
-            fs::rename(&temporary, &target).map_err(|e| files::io_refusal(e, "write", &target))?;
-        }
-        Ok(())
+/// The machine-local journal.
+pub const JOURNAL: &str = "intents/current";
+
+/// Takes back what was made of an act, and says truly what became of it.
+fn give_up(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+    let taken_back = staged.take_back();
+    // What could not be taken back is completed instead: then the journal stays.
+    let cleared = match (&taken_back, journal) {
+        // One that could not be written cannot be emptied either, perhaps, and need not be.
+        (Ok(()), Some(journal)) => journal::clear(journal).or_else(|e| match journal::read(journal) {
+            Ok(None) => Ok(()),
+            _ => Err(e),
+        }),
+        _ => Ok(()),
+    };
+    if let (Ok(()), Ok(())) = (&taken_back, &cleared) {
+        return match error.downcast::<Refusal>() {
+            Ok(refusal) if refusal.code.starts_with("disk.") => refusal.next("nothing was changed").into(),
+            Ok(refusal) => refusal.into(),
+            Err(error) => error,
+        };
     }
+    let cause = [Some(error), taken_back.err(), cleared.err()].into_iter().flatten();
+    let cause: Vec<String> = cause.map(|error| reason(&error)).collect();
+    let refusal = Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", act.what))
+        .because(cause.join("; then: "));
+    let refusal = match journal {
+        Some(_) => refusal.next("the next teof command that writes completes it, once the disk can be written to"),
+        None => refusal,
+    };
+    refusal
+        .next("look before you repeat it: teof bus status (a command given a --request-id can be repeated safely)")
+        .into()
+}
 
-    /// The half that needs room on the disk: replacements are written beside their targets, lines are
-    /// appended. A failure takes all of it back.
-    fn stage(&self, act: &Act, resumed: bool) -> Result<Staged> {
-        let mut staged = Staged::default();
-        for change in &act.changes {
-            if let Change::Replace { text, .. } = change {
-                let target = self.target(change)?;
-                files::create_parent(&target)?;
-                staged.replaced.push((files::write_beside(&target, text.as_bytes())?, target));
-            }
-        }
-        // A log under its sealed name is the same log: this half may stay when the rest is taken back.
-        for change in &act.changes {
-            if let Change::Rename { from, to } = change {
-                self.rename(from, to)?;
-            }
-        }
-        for change in &act.changes {
-            if let Change::Append { path, text, at } = change {
-                let target = self.target(change)?;
-                if let Some(done) = act::append(&target, text.as_bytes(), *at, resumed)? {
-                    staged.appended.push((target, done.offset));
-                    self.report_tail(path, done.tail);
-                }
-            }
-        }
-        self.mark(act, &mut staged)?;
-        Ok(staged)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let (source, target) = (files::within(&self.hub.root, from)?, files::within(&self.hub.root, to)?);
-        if source.exists() && !target.exists() {
-            fs::rename(&source, &target).map_err(|e| files::io_refusal(e, "rename", &source))?;
-            files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
-        }
-        self.hub.marks().renamed(&self.hub.root, from, to).inspect_err(|_| {
-            // Under its old name the log is what was acknowledged.
-            if !source.exists() {
-                let _ = fs::rename(&target, &source).map(|()| self.hub.marks().forget_log(to));
-            }
-        })
-    }
-
-    fn mark(&self, act: &Act, staged: &mut Staged) -> Result<()> {
-        let marks = self.hub.marks();
-        for change in &act.changes {
-            match change {
-                Change::Append { path, text, .. } => {
-                    staged.appended.push(marks.keep_lines(path, text.as_bytes())?);
-                    staged.marks.push(marks.stage_log(&self.hub.root, path)?);
-                }
-                Change::Replace { path, text, local: false }
-                    if path.starts_with(paths::CLAIMS) && path.ends_with(".json") =>
-                {
-                    staged.marks.push(marks.stage_claim(path, text.as_bytes())?);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A cut last line was closed; its bytes are kept and reported once.
-    fn report_tail(&self, log: &str, tail: Option<jsonl::Tail>) {
-        if let Some(jsonl::Tail::Torn(bytes)) = tail {
-            let name = format!("torn/{}-{}", log.replace('/', "%"), self.hub.now().compact());
-            let aside = self.hub.local(&name);
-            let kept = files::create_parent(&aside).and_then(|()| files::replace(&aside, &bytes));
-            match kept {
-                Ok(()) => {
-                    tracing::warn!("{log} ended in a cut line; closed it, and kept its bytes in {}", aside.display())
-                }
-                Err(e) => tracing::warn!("{log} ended in a cut line; closed it ({e:#})"),
-            }
-        }
-    }
-
-    fn target(&self, change: &Change) -> Result<PathBuf> {
-        match change {
-            Change::Replace { path, local: true, .. } => Ok(self.hub.local(path)),
-            Change::Replace { path, .. } | Change::Append { path, .. } => {
-                let target = files::within(&self.hub.root, path)?;
-                match fs::symlink_metadata(&target) {
-                    Ok(found) if found.is_dir() => {
-                        Err(Refusal::guard("file.not_regular", format!("{path} is a folder")).into())
-                    }
-                    _ => Ok(target),
-                }
-            }
-            Change::Rename { from, .. } => files::within(&self.hub.root, from),
-        }
+fn reason(error: &anyhow::Error) -> String {
+    match Refusal::of(error) {
+        Some(refusal) => format!("{refusal}: {}", refusal.reason.as_deref().unwrap_or(refusal.code)),
+        None => format!("{error:#}"),
     }
 }
 
@@ -231,12 +198,17 @@ impl<'h> Repair<'h> {
         files::replace(&path, bytes)
     }
 
-    /// Marks a log as it is now as what was acknowledged.
-    pub fn accept_log(&mut self, relative: &str) -> Result<()> {
-        match self.hub.path(relative)?.exists() {
-            true => self.hub.marks().accept_log(&self.hub.root, relative),
-            false => self.hub.marks().forget_log(relative),
+    /// Marks a log with these bytes as what was acknowledged; `None`: there is no such log.
+    pub fn accept_log(&mut self, relative: &str, bytes: Option<&[u8]>) -> Result<()> {
+        match bytes {
+            Some(bytes) => self.hub.marks().accept_log(relative, bytes),
+            None => self.hub.marks().forget_log(relative),
         }
+    }
+
+    /// Takes a document as it is: no other state of it counts as newer.
+    pub fn accept_document(&mut self, relative: &str) -> Result<()> {
+        self.hub.marks().documents().forget(relative)
     }
 
     /// Marks a claim as it is now as what was acknowledged.
@@ -245,32 +217,13 @@ impl<'h> Repair<'h> {
     }
 }
 
-/// What an act has begun and not finished; dropped, it is taken back.
-#[derive(Default)]
-struct Staged {
-    /// Temporary file and target.
-    replaced: Vec<(PathBuf, PathBuf)>,
-    /// Log, or the marks' copy of its lines, and the length before ours.
-    appended: Vec<(PathBuf, u64)>,
-    /// Marks: temporary file and target.
-    marks: Vec<(PathBuf, PathBuf)>,
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        for (temporary, _) in self.replaced.iter().chain(&self.marks) {
-            let _ = fs::remove_file(temporary);
-        }
-        for (log, length) in &self.appended {
-            let _ = fs::File::options().write(true).open(log).and_then(|file| file.set_len(*length));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::base::Clock;
+    use crate::hub::paths;
 
     fn hub() -> (tempfile::TempDir, Hub) {
         let dir = tempfile::tempdir().unwrap();
@@ -329,11 +282,11 @@ mod tests {
         for step in 0..4 {
             let (_dir, hub) = hub();
             hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
-            files::create_parent(&hub.local("intents/current")).unwrap();
-            act::write_journal(&hub.local("intents/current"), &seal()).unwrap();
+            files::create_parent(&hub.local(JOURNAL)).unwrap();
+            journal::write(&hub.local(JOURNAL), &seal()).unwrap();
             fs::rename(hub.root.join(paths::EVENTS), hub.root.join(SEALED)).unwrap();
             if step > 0 {
-                hub.marks().accept_log(&hub.root, SEALED).unwrap();
+                hub.marks().accept_log(SEALED, b"{\"a\":1}\n").unwrap();
             }
             if step > 1 {
                 let lines = hub.local("marks/lines");
@@ -363,5 +316,37 @@ mod tests {
         drop(hub.lock("next").unwrap());
         assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n");
         assert!(!hub.root.join(SEALED).exists());
+    }
+
+    #[test]
+    fn an_interrupted_act_never_overwrites_what_a_person_changed_since() {
+        for (half, begun) in [("", false), ("{\"a\"", false), ("{\"a\":1}\n", true)] {
+            let (_dir, hub) = hub();
+            let [log, plan] = [paths::EVENTS, "_plans/p.json"].map(|path| hub.path(path).unwrap());
+            fs::create_dir_all(log.parent().unwrap()).unwrap();
+            fs::write(&log, "").unwrap();
+            fs::write(&plan, "before").unwrap();
+            let mut act = Act::new("edit p");
+            act.replace("_plans/p.json", "after")
+                .replace("_bus/claims/A.json", "{}")
+                .append(paths::EVENTS, b"{\"a\":1}\n");
+            for change in &mut act.changes {
+                if let act::Change::Replace { path, before, .. } = change {
+                    *before = Before::of(&hub.path(path).unwrap());
+                }
+            }
+            fs::create_dir_all(hub.local("intents")).unwrap();
+            journal::write(&hub.local(JOURNAL), &act).unwrap();
+            fs::write(&log, half).unwrap();
+            fs::write(&plan, "a person's").unwrap();
+            drop(hub.lock("next").unwrap());
+            assert_eq!(fs::read_to_string(&plan).unwrap(), "a person's");
+            // Begun, it is completed as far as that goes; else it is as if it had never been called.
+            assert_eq!(fs::read_to_string(&log).unwrap(), if begun { half } else { "" });
+            assert_eq!(hub.root.join("_bus/claims/A.json").exists(), begun);
+            let aside = fs::read_dir(hub.local("aside")).map_or(0, Iterator::count);
+            assert_eq!(aside, usize::from(begun));
+            assert_eq!(fs::read(hub.local(JOURNAL)).unwrap(), b"");
+        }
     }
 }

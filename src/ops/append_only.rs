@@ -46,3 +46,19 @@ pub fn dropped(hub: &Hub) -> Result<Option<Base>> {
     let held = hub.git().succeeds(&["merge-base", "--is-ancestor", &last, &format!("refs/heads/{branch}")])?;
     Ok((!held).then_some(base))
 }
+
+/// A commit on the record's branch: what it holds is git's to keep from now on, and nothing else is let go.
+pub fn release(hub: &Hub, commit: &str) -> Result<()> {
+    let base = Base::find(&hub.worktree(), commit)?;
+    let marks = hub.marks();
+    for log in marks.logs().iter().filter(|log| marks.keeps_lines(log)) {
+        marks.committed(log, &base.read(log)?.unwrap_or_default())?;
+    }
+    let documents = marks.documents();
+    for path in documents.kept() {
+        if let Some(bytes) = base.read(&path)? {
+            documents.committed(&path, &bytes)?;
+        }
+    }
+    Ok(())
+}

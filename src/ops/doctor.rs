@@ -142,7 +142,7 @@ fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
 
 fn check_record(hub: &Hub, _: &mut Found) -> Result<()> {
     hub.behind().map_or(Ok(()), Err)?;
-    hub.marks().check_all(&hub.root)
+    hub.check_record()
 }
 
 fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {

@@ -110,7 +110,7 @@ fn check_record(new: &Hub) -> Result<()> {
     if pin.path == new.root || pin.worktree(&new.common_dir).is_err() {
         return Ok(());
     }
-    new.marks().check_all(&new.root).map_err(|e| {
+    new.check_record().map_err(|e| {
         Refusal::guard("hub.behind", format!("{} lacks some of the record", new.root.display()))
             .because(format!("{e:#}; the hub is {}", pin.path.display()))
             .next(format!("leave it there, or commit the record (teof bus commit) and merge {} here first", pin.branch))

@@ -173,11 +173,12 @@ impl Work<'_> {
         };
         if !self.limits.dry {
             if !parts.is_whole() {
-                done.aside = now.map(|now| self.set_aside(log, now)).transpose()?;
+                done.aside = now.map(|now| self.hub.set_aside("aside", log, now)).transpose()?;
                 repair.replace(log, &whole)?;
             }
             if !short || self.limits.accept {
-                repair.accept_log(log)?;
+                let accepted = if parts.is_whole() { now } else { Some(whole.as_slice()) };
+                repair.accept_log(log, accepted)?;
                 self.count_moved(repair, log)?;
             }
         }
@@ -193,7 +194,11 @@ impl Work<'_> {
         }
         let marks = self.hub.marks();
         let sealed = events::logs(self.hub)?.into_iter().filter(|log| paths::is_sealed(log));
-        sealed.filter(|log| marks.log_length(log) == 0).try_for_each(|log| repair.accept_log(&log))
+        for log in sealed.filter(|log| marks.log_length(log) == 0) {
+            let bytes = files::read(&self.hub.path(&log)?, MAX_LOG)?;
+            repair.accept_log(&log, bytes.as_deref())?;
+        }
+        Ok(())
     }
 
     fn note(&self, log: &str, short: bool, length: usize, unchanged: bool) -> Option<String> {
@@ -264,7 +269,7 @@ impl Work<'_> {
                 done.from_git = usize::from(is_git);
                 done.from_marks = usize::from(!is_git);
                 if !self.limits.dry {
-                    done.aside = now.map(|now| self.set_aside(path, &now)).transpose()?;
+                    done.aside = now.map(|now| self.hub.set_aside("aside", path, &now)).transpose()?;
                     repair.replace(path, &bytes)?;
                     repair.accept_claim(path, &bytes)?;
                 }
@@ -272,18 +277,6 @@ impl Work<'_> {
         }
         self.mended.push(done);
         Ok(())
-    }
-
-    /// Copies a file, as it is, out of the tree.
-    fn set_aside(&self, path: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let stem = format!("aside/{}-{}", path.replace('/', "%"), self.hub.now().compact());
-        let aside = (1..)
-            .map(|n| self.hub.local(&if n == 1 { stem.clone() } else { format!("{stem}-{n}") }))
-            .find(|aside| !aside.exists())
-            .unwrap_or_else(|| self.hub.local(&stem));
-        files::create_parent(&aside)?;
-        files::replace(&aside, bytes)?;
-        Ok(aside)
     }
 }
 

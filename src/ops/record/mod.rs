@@ -24,7 +24,6 @@ use crate::hub::{Hub, Writer, git, identity, paths};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
-use tree::Files;
 
 /// How often the branch or the index may move under us before it is left for the next time.
 const ATTEMPTS: usize = 5;
@@ -54,7 +53,7 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
 /// Like [`commit`], for a caller that has the lock.
 pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     let hub = writer.hub();
-    hub.marks().check_all(&hub.root)?;
+    hub.check_record()?;
     git_locks::clear_left(hub);
     for _ in 0..ATTEMPTS {
         if let Some(why) = obstacle(hub) {
@@ -108,7 +107,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
     let tree = tree::build(&repo, before.as_ref(), &files)?;
     if Some(tree) == head.tree {
-        committed(hub, &files)?;
+        if let Some(commit) = &head.commit {
+            append_only::release(hub, commit)?;
+        }
         return Ok(Some(Recorded::Clean));
     }
     if let (Some(commit), Some(before)) = (&head.commit, &head.tree) {
@@ -128,7 +129,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     copy.install()?;
     // Before the lines that are kept are let go: should the branch be taken back, this names them.
     hub.marks().recorded(&commit)?;
-    committed(hub, &files)?;
+    append_only::release(hub, &commit)?;
     ignored.tell(&files);
     Ok(Some(Recorded::Committed(commit)))
 }
@@ -165,13 +166,6 @@ fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> 
              git check-ignore -v --no-index {folder}/x; to commit the record all the same: git add --force {folder}"
         )
     })
-}
-
-/// Git has these lines now; the marks need not keep them any more.
-fn committed(hub: &Hub, files: &Files) -> Result<()> {
-    let names = files.keys().filter_map(|name| std::str::from_utf8(name).ok());
-    let mut logs = names.filter(|name| name.ends_with(".jsonl"));
-    logs.try_for_each(|log| hub.marks().committed(log))
 }
 
 /// Where the branch of the record stands.

@@ -1,0 +1,111 @@
+//! The file system calls that change something, each one a place where a test can inject a fault.
+//!
+//! In debug builds `TEOF_FAULT=<kind>:<n>` acts at the n-th of these calls: `eio` and `enospc` fail it, `kill`
+//! ends the process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `TEOF_FAULT_LOG` names
+//! a file that then gets the name of the call. A release build has none of this.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Opens a file for writing, and perhaps creates it.
+pub fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    fault("open", path)?;
+    options.open(path)
+}
+
+/// One `write`; the number of bytes that were taken, as the standard library's.
+pub fn write(mut file: &File, bytes: &[u8], path: &Path) -> io::Result<usize> {
+    fault("write", path)?;
+    file.write(bytes)
+}
+
+pub fn write_all(mut file: &File, bytes: &[u8], path: &Path) -> io::Result<()> {
+    fault("write", path)?;
+    file.write_all(bytes)
+}
+
+pub fn sync_data(file: &File, path: &Path) -> io::Result<()> {
+    fault("fdatasync", path)?;
+    file.sync_data()
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fault("fsync", folder)?;
+    File::open(folder)?.sync_all()
+}
+
+pub fn set_len(file: &File, length: u64, path: &Path) -> io::Result<()> {
+    fault("ftruncate", path)?;
+    file.set_len(length)
+}
+
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fault("rename", to)?;
+    fs::rename(from, to)
+}
+
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    fault("unlink", path)?;
+    fs::remove_file(path)
+}
+
+pub fn create_dir_all(folder: &Path) -> io::Result<()> {
+    fault("mkdir", folder)?;
+    fs::create_dir_all(folder)
+}
+
+#[cfg(not(debug_assertions))]
+fn fault(_: &str, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(debug_assertions)]
+fn fault(call: &str, path: &Path) -> io::Result<()> {
+    injection::reach(call, path)
+}
+
+#[cfg(debug_assertions)]
+mod injection {
+    use std::fs;
+    use std::io;
+    use std::path::Path;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::io::Errno;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::super::env;
+
+    /// What is to happen, and at which call; read once.
+    fn wanted() -> Option<&'static (String, u32)> {
+        static WANTED: OnceLock<Option<(String, u32)>> = OnceLock::new();
+        let read = || {
+            let value = env::var("TEOF_FAULT")?;
+            let (kind, n) = value.split_once(':')?;
+            Some((kind.to_owned(), n.parse().ok()?))
+        };
+        WANTED.get_or_init(read).as_ref()
+    }
+
+    pub fn reach(call: &str, path: &Path) -> io::Result<()> {
+        static REACHED: AtomicU32 = AtomicU32::new(0);
+        let Some((kind, n)) = wanted() else { return Ok(()) };
+        if REACHED.fetch_add(1, Ordering::Relaxed) + 1 != *n {
+            return Ok(());
+        }
+        if let Some(log) = env::var("TEOF_FAULT_LOG") {
+            let _ = fs::write(log, format!("{call} {}", path.display()));
+        }
+        match kind.as_str() {
+            "eio" => return Err(Errno::IO.into()),
+            "enospc" => return Err(Errno::NOSPC.into()),
+            "kill" => kill_process(getpid(), Signal::KILL)?,
+            "stop" => kill_process(getpid(), Signal::STOP)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
