@@ -15,6 +15,7 @@ mod evidence;
 mod examples;
 mod exec;
 mod fencing;
+mod faults;
 mod foreman;
 mod git_programs;
 mod house;
