@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Refusal, Result, env};
 
+/// How far ahead of this machine's clock a time may lie and still be believed.
+pub const SKEW: Duration = Duration::from_secs(300);
+
 /// A moment in UTC with second precision.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(DateTime<Utc>);

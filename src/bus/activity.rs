@@ -2,10 +2,14 @@
 
 use super::log::Log;
 use super::messages;
-use crate::base::{Result, Stamp};
+use crate::base::{Result, Stamp, time};
 use crate::hub::Hub;
 
-/// The time of the agent's latest event or message; `None` when it never wrote.
+/// The time of the agent's latest event or message; `None` when it never wrote. A line that is dated later than this
+/// machine's clock says nothing about when it was written, and does not count.
 pub fn last_seen(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
-    Ok(Log::look(hub)?.seen(agent).last.max(messages::last_seen(hub, agent)?))
+    let latest = hub.now().plus(time::SKEW);
+    let log = Log::look(hub)?;
+    let event = log.seen_until(agent, latest)?;
+    Ok(event.max(messages::last_seen(hub, agent, latest)?))
 }

@@ -267,7 +267,9 @@ fn replaceable(claim: &Claim, facts: Facts) -> Result<(), Refusal> {
         Some(at) if at <= facts.now => return Ok(()),
         Some(at) => format!("the lease of {agent_id} runs until {at}"),
         None => {
-            let seen = facts.owner_seen.unwrap_or(claim.claimed_at).max(claim.claimed_at);
+            // A time that has not come says nothing about when the holder was there.
+            let claimed = Some(claim.claimed_at).filter(|at| *at <= facts.now.plus(time::SKEW));
+            let Some(seen) = facts.owner_seen.max(claimed) else { return Ok(()) };
             if facts.now.since(seen) > facts.window {
                 return Ok(());
             }

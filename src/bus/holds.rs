@@ -1,7 +1,7 @@
 //! Holds: a `hold` message in a task's channel stops its choice, claim, completion, release and merge until a
 //! `lift` by somebody else than the seat that has the task.
 
-use crate::base::{Refusal, Result, Stamp, jsonl};
+use crate::base::{Refusal, Result, Stamp, jsonl, time};
 use crate::hub::{Hub, paths};
 use crate::model::message::{HOLD, LIFT, MessageLine};
 
@@ -14,12 +14,15 @@ pub struct Hold {
 }
 
 /// The hold on a task, if there is one: the latest `hold` or `lift` decides. A union merge may have
-/// changed the order of lines, so their times come first; the order settles ties.
+/// changed the order of lines, so their times come first; the order settles ties. A word that is dated later than
+/// this machine's clock counts as if it was said with the latest one before it.
 pub fn on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
     let mut latest: Option<(Option<Stamp>, MessageLine)> = None;
+    let horizon = hub.now().plus(time::SKEW);
     jsonl::for_each_line(&hub.path(&paths::channel(task))?, 0, |_, _, line| {
         if let Some(message) = MessageLine::parse(line).filter(|m| matches!(m.kind(), Some(HOLD | LIFT))) {
-            let at = message.at();
+            let known = latest.as_ref().and_then(|(known, _)| *known);
+            let at = message.at().filter(|at| *at <= horizon).or(known);
             if latest.as_ref().is_none_or(|(before, _)| at >= *before) {
                 latest = Some((at, message));
             }
@@ -84,6 +87,9 @@ mod tests {
         assert!(after(&[line("10", "hold"), line("11", "status")]));
         assert!(!after(&[line("10", "hold"), line("11", "lift")]));
         assert!(after(&[line("12", "hold"), line("10", "hold"), line("11", "lift")]));
+        let tomorrow = line("10", "hold").replace("2026", "2999");
+        assert!(after(&[line("10", "lift"), tomorrow.clone()]));
+        assert!(!after(&[line("10", "lift"), tomorrow, line("11", "lift")]), "nothing is held until the year 2999");
         assert!(!after(&[line("12", "hold"), "not json\n".to_owned(), line("12", "lift")]));
     }
 }

@@ -63,6 +63,22 @@ impl<'h> Log<'h> {
         seen
     }
 
+    /// The time of an agent's latest event that is not later than `until`. What is kept about the log tells it, unless
+    /// the very latest one is later: then the log is read backwards.
+    pub fn seen_until(&self, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
+        let last = self.seen(agent).last;
+        if last.is_none_or(|last| last <= until) {
+            return Ok(last);
+        }
+        let mut seen = None;
+        self.latest(None, 1, |view| {
+            let at = view.at().filter(|at| view.agent_id.as_deref() == Some(agent) && *at <= until);
+            seen = seen.max(at);
+            false
+        })?;
+        Ok(seen)
+    }
+
     /// Everybody whose events are in the log.
     pub fn everybody(&self) -> BTreeMap<&str, Seen> {
         let names = self.parts.iter().flat_map(|(_, known)| known.facts.seats.keys());

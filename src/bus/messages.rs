@@ -95,9 +95,28 @@ impl Facts for Senders {
     }
 }
 
-/// The latest message of an agent, in whatever channel.
-pub fn last_seen(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
+/// The latest message of an agent, in whatever channel, that is not later than `until`.
+pub fn last_seen(hub: &Hub, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
     let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
     let looked = cache::look::<Senders>(hub, "cache/messages.json", &files)?;
-    Ok(looked.iter().filter_map(|(_, known)| known.facts.seen.get(agent).copied()).max())
+    let mut seen = None;
+    for (file, known) in looked {
+        seen = match known.facts.seen.get(agent).copied() {
+            // The latest one is not to be believed: the one before it is in the file.
+            Some(at) if at > until => seen.max(last_in(hub, &file, agent, until)?),
+            at => seen.max(at),
+        };
+    }
+    Ok(seen)
+}
+
+fn last_in(hub: &Hub, file: &str, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
+    let mut seen = None;
+    jsonl::for_each_line(&hub.path(file)?, 0, |_, _, line| {
+        if let Some(message) = MessageLine::parse(line).filter(|message| message.from() == Some(agent)) {
+            seen = seen.max(message.at().filter(|at| *at <= until));
+        }
+        Ok(true)
+    })?;
+    Ok(seen)
 }

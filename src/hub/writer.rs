@@ -211,6 +211,16 @@ impl<'h> Repair<'h> {
         self.hub.marks().documents().forget(relative)
     }
 
+    /// Takes it that the branch does not hold the last record commit: from now on its tip counts as that.
+    pub fn accept_record(&mut self) -> Result<()> {
+        let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
+        let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;
+        match found.filter(|found| found.status.success()) {
+            Some(found) => self.hub.marks().recorded(String::from_utf8_lossy(&found.stdout).trim()),
+            None => Ok(()),
+        }
+    }
+
     /// Marks a claim as it is now as what was acknowledged.
     pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
         self.hub.marks().claimed(relative, bytes)

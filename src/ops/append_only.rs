@@ -6,6 +6,8 @@
 
 use serde_json::json;
 
+use super::behind;
+use super::sources::Sources;
 use crate::base::{Refusal, Result};
 use crate::guard::preflight::{self, APPENDED, Base};
 use crate::hub::{Hub, paths};
@@ -14,37 +16,30 @@ use crate::hub::{Hub, paths};
 /// last record commit from here, when the branch was taken back behind it.
 ///
 /// # Errors
-/// `record.behind` when a log lacks lines that are, or were, committed.
+/// `record.behind` when a log lacks lines that are, or were, committed, or a document is older than it was.
 pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
     let args = [&["diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree, "--"][..], &APPENDED].concat();
     let changed = hub.git().run(&args)?;
     let changed: Vec<String> = changed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     let mut lost = preflight::lost(&hub.root, &Base::find(&hub.worktree(), commit)?, &changed)?;
-    if let Some(dropped) = dropped(hub)? {
+    let sources = Sources::of(hub)?;
+    if let Some(dropped) = &sources.dropped {
         let mut logs = changed;
         for place in APPENDED {
             logs.extend(dropped.files(place, ".jsonl")?);
         }
         logs.push(paths::LEDGER.to_owned());
-        lost.extend(preflight::lost(&hub.root, &dropped, &logs)?);
+        lost.extend(preflight::lost(&hub.root, dropped, &logs)?);
     }
+    lost.extend(behind::findings(hub, &sources)?);
     let Some(first) = lost.first() else { return Ok(()) };
     let path = first.path.as_deref().unwrap_or_default();
-    Err(Refusal::guard("record.behind", "the record in the hub lacks lines that were committed")
+    Err(Refusal::guard("record.behind", "the record in the hub lacks something that was committed")
         .because(format!("{path}: {}", first.message))
         .next("bring them back: teof bus restore")
         .next("if somebody took them out on purpose, that is a person's commit: git commit")
         .with("findings", json!(lost))
         .into())
-}
-
-/// The last record commit from here, when the record's branch does not hold it any more.
-pub fn dropped(hub: &Hub) -> Result<Option<Base>> {
-    let (Some(last), Some(branch)) = (hub.marks().last_record(), hub.branch()) else { return Ok(None) };
-    // One that git has collected is gone for good.
-    let Ok(base) = Base::find(&hub.worktree(), &last) else { return Ok(None) };
-    let held = hub.git().succeeds(&["merge-base", "--is-ancestor", &last, &format!("refs/heads/{branch}")])?;
-    Ok((!held).then_some(base))
 }
 
 /// A commit on the record's branch: what it holds is git's to keep from now on, and nothing else is let go.

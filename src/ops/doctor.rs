@@ -12,12 +12,11 @@ use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
 use super::attributes::{self, Problem};
-use super::{doctor_repository, doctor_setup, record};
+use super::sources::Sources;
+use super::{behind, doctor_repository, doctor_setup, record};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
-/// How far ahead of this machine's clock a time may lie.
-const SKEW: std::time::Duration = std::time::Duration::from_secs(300);
 /// How many of the last events are looked at for times in the future.
 const EVENTS: usize = 200;
 
@@ -140,9 +139,16 @@ fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
     hub.settings().map(drop)
 }
 
-fn check_record(hub: &Hub, _: &mut Found) -> Result<()> {
+fn check_record(hub: &Hub, found: &mut Found) -> Result<()> {
     hub.behind().map_or(Ok(()), Err)?;
-    hub.check_record()
+    hub.check_record()?;
+    // Only the first one: "bus verify" names all of them.
+    let lost = behind::findings(hub, &Sources::of(hub)?)?;
+    if let Some(first) = lost.first() {
+        let more = if lost.len() > 1 { format!(", and {} more", lost.len() - 1) } else { String::new() };
+        found.wrong("record.behind", format!("{}{more}", first.message), "teof bus restore");
+    }
+    Ok(())
 }
 
 fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
@@ -250,7 +256,7 @@ fn check_seats_and_clock(hub: &Hub, found: &mut Found) -> Result<()> {
 
 fn report_future(hub: &Hub, found: &mut Found, at: Option<Stamp>, what: &str) {
     let now = hub.now();
-    if let Some(at) = at.filter(|at| *at > now.plus(SKEW)) {
+    if let Some(at) = at.filter(|at| *at > now.plus(time::SKEW)) {
         let message = format!("{what} is dated {at}, {} ahead of this machine's clock", time::show_span(at.since(now)));
         found.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
     }

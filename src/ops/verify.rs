@@ -2,6 +2,8 @@
 //!
 //! Reads only; the rules are the guards'.
 
+use super::behind;
+use super::sources::{self, Sources};
 use crate::base::{Refusal, Result};
 use crate::bus::events;
 use crate::guard::Finding;
@@ -17,7 +19,7 @@ use crate::hub::Hub;
 pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
     let base = match base {
         Some(name) => Some(Base::find(&hub.worktree(), name)?),
-        None => committed(hub)?,
+        None => sources::committed(hub)?,
     };
     let tree = Tree::open(&hub.worktree())?;
     let mut report = preflight::bus(&tree, base.as_ref())?;
@@ -27,22 +29,13 @@ pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
             report.findings.extend(fences.read(&log, &bytes));
         }
     }
-    report.findings.extend(behind(hub));
+    report.findings.extend(logs_behind(hub));
+    report.findings.extend(behind::findings(hub, &Sources::of(hub)?)?);
     Ok(report.sorted())
 }
 
-/// The commit that the record's branch is at; `None` before the first one.
-pub(super) fn committed(hub: &Hub) -> Result<Option<Base>> {
-    let Some(branch) = hub.branch() else { return Ok(None) };
-    match Base::find(&hub.worktree(), &format!("refs/heads/{branch}")) {
-        Ok(base) => Ok(Some(base)),
-        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "base.unknown") => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
 /// What this machine saw acknowledged and is not there.
-fn behind(hub: &Hub) -> Vec<Finding> {
+fn logs_behind(hub: &Hub) -> Vec<Finding> {
     let marks = hub.marks();
     let logs = marks.logs();
     let refusals = logs.iter().filter_map(|log| Some((log.as_str(), marks.check_log(&hub.root, log).err()?)));

@@ -9,14 +9,16 @@ use crate::cli::App;
 use crate::guard::operator;
 use crate::ops::restore::{self, Limits, Mended};
 
-/// Bring back what a stash, a reset, a bad merge or damage took from logs and claims: from git, from the
-/// lines that are whole, and from what this machine saw acknowledged. Files are copied aside first.
+/// Bring back what a stash, a reset, a bad merge or damage took from the record
+///
+/// Logs, claims, plans, backlog, assignments and receipts come back from git, from lines that are whole, and from what
+/// this machine saw acknowledged. A file that is rewritten is copied aside first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why
+    /// Keep documents as they are, and accept logs of which no copy was found
     #[arg(long)]
     accept: bool,
 }
@@ -41,11 +43,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 fn words(mended: &Mended, dry: bool) -> String {
     let mut parts = Vec::new();
     let done = if dry { "would come" } else { "came" };
-    let is_claim = mended.path.ends_with(".json");
+    let is_log = mended.path.ends_with(".jsonl");
     for (count, whence) in [(mended.from_git, "from git"), (mended.from_marks, "from what this machine acknowledged")] {
         match count {
             0 => {}
-            _ if is_claim => parts.push(format!("the claim {done} {whence}")),
+            _ if !is_log => parts.push(format!("the file {done} {whence}")),
             n => parts.push(format!("{n} {} {done} {whence}", if n == 1 { "line" } else { "lines" })),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::base::{Result, Stamp, lock, text};
+use crate::base::{Result, Stamp, lock, text, time};
 use crate::bus::log::Log;
 use crate::bus::{activity, claims};
 use crate::guard::Finding;
@@ -63,7 +63,7 @@ impl<'h> Owners<'h> {
         if let Some(seen) = self.known.get(agent) {
             return Ok(*seen);
         }
-        let mut seen = self.log.seen(agent).last;
+        let mut seen = self.log.seen_until(agent, self.hub.now().plus(time::SKEW))?;
         if seen < Some(oldest) {
             seen = seen.max(activity::last_seen(self.hub, agent)?);
         }

@@ -1,36 +1,36 @@
-//! `bus restore`: a damaged or fallen-behind log or claim, put together again from git, from its own
-//! lines that are whole, and from what this machine saw acknowledged and git does not have yet.
+//! `bus restore`: logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind, brought back
+//! from git, from lines that are whole, and from what this machine saw acknowledged and git does not have yet.
 //!
 //! Nothing is thrown away: a file that is rewritten is first copied aside, out of the tree. What git has
 //! committed comes back as it was, and first, so that the difference is what was appended.
+
+mod lines;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::append_only;
-use super::verify::committed;
+use super::behind;
+use super::sources::Sources;
 use crate::base::{Refusal, Result, files, json, names};
 use crate::bus::events;
-use crate::guard::preflight::Base;
 use crate::hub::{Hub, Repair, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
-use crate::model::event::{Seal, check_seal};
+
+use lines::{Parts, add_lines, lines};
 
 /// The largest log that is put together, in bytes.
 const MAX_LOG: u64 = 8 << 30;
-/// How many earlier places of the branch are looked at.
-const EARLIER: usize = 100;
 
 /// What was done to a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mended {
     /// Relative to the hub.
     pub path: String,
-    /// Lines (of a claim: the whole file) that git had.
+    /// Lines (of a document: the whole file) that git had.
     pub from_git: usize,
-    /// Lines (of a claim: the whole file) that this machine saw acknowledged and git does not have.
+    /// Lines (of a document: the whole file) that this machine saw acknowledged and git does not have.
     pub from_marks: usize,
     /// Damaged or altered lines that are only in the copy now.
     pub left_out: usize,
@@ -45,7 +45,8 @@ pub struct Mended {
 pub struct Limits {
     /// Only tell what would be done.
     pub dry: bool,
-    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why.
+    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why; and keep
+    /// documents as they are.
     pub accept: bool,
 }
 
@@ -54,9 +55,7 @@ pub struct Limits {
 /// Works although the record fell behind, which refuses every other write.
 pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
     let mut repair = hub.lock_for_repair("bus restore")?;
-    let base = committed(hub)?;
-    let dropped = append_only::dropped(hub)?;
-    let mut work = Work { hub, base, dropped, limits, moved: false, mended: Vec::new() };
+    let mut work = Work { hub, sources: Sources::of(hub)?, limits, moved: false, mended: Vec::new() };
     let logs = work.logs()?;
     let bytes: Vec<(String, Option<Vec<u8>>)> =
         logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
@@ -70,14 +69,18 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
     for task in work.claimed()? {
         work.mend_claim(&mut repair, &paths::claim(&task))?;
     }
+    for document in behind::documents(hub, &work.sources)? {
+        work.mend_document(&mut repair, document)?;
+    }
+    if limits.accept && !limits.dry {
+        repair.accept_record()?;
+    }
     Ok(work.mended)
 }
 
 struct Work<'h> {
     hub: &'h Hub,
-    base: Option<Base>,
-    /// A record commit that the branch does not hold any more.
-    dropped: Option<Base>,
+    sources: Sources<'h>,
     limits: Limits,
     /// The event log has at least as many bytes as were acknowledged, in whatever files.
     moved: bool,
@@ -91,7 +94,7 @@ impl Work<'_> {
         for folder in [paths::EVENTS_FOLDER, paths::MESSAGES] {
             logs.extend(self.names(folder, ".jsonl")?);
         }
-        if self.committed(paths::LEDGER)?.is_some() {
+        if self.sources.committed(paths::LEDGER)?.is_some() {
             logs.insert(paths::LEDGER.to_owned());
         }
         Ok(logs)
@@ -112,14 +115,10 @@ impl Work<'_> {
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let names = names.filter(|name| name.ends_with(ending) && !name.starts_with('.'));
         let mut found: Vec<String> = names.map(|name| format!("{folder}/{name}")).collect();
-        if let Some(base) = &self.base {
+        if let Some(base) = &self.sources.head {
             found.extend(base.files(folder, ending)?);
         }
         Ok(found)
-    }
-
-    fn committed(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        self.base.as_ref().map_or(Ok(None), |base| base.read(path))
     }
 
     /// A file as it is. One that is no regular file is named and left alone (the outer `None`).
@@ -142,15 +141,15 @@ impl Work<'_> {
         now: Option<&[u8]>,
         elsewhere: &HashSet<&[u8]>,
     ) -> Result<()> {
-        let mut git = self.committed(log)?.unwrap_or_default();
-        if let Some(dropped) = &self.dropped {
+        let mut git = self.sources.committed(log)?.unwrap_or_default();
+        if let Some(dropped) = &self.sources.dropped {
             add_lines(&mut git, &dropped.read(log)?.unwrap_or_default());
         }
         let kept = self.hub.marks().uncommitted(log)?;
         let now_bytes = now.unwrap_or_default();
         if self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
             // The record was committed, and the branch was taken back since.
-            for earlier in self.earlier()? {
+            for earlier in self.sources.earlier() {
                 add_lines(&mut git, &earlier.read(log)?.unwrap_or_default());
                 if !self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
                     break;
@@ -229,26 +228,12 @@ impl Work<'_> {
         found as u64 >= known
     }
 
-    /// Where the record's branch was before, newest first, as its reflog tells.
-    fn earlier(&self) -> Result<Vec<Base>> {
-        let Some(branch) = self.hub.branch() else { return Ok(Vec::new()) };
-        let repo = git2::Repository::open_bare(&self.hub.common_dir);
-        let Ok(reflog) = repo.and_then(|repo| repo.reflog(&format!("refs/heads/{branch}"))) else {
-            return Ok(Vec::new());
-        };
-        let mut known = HashSet::new();
-        let commits = reflog.iter().flat_map(|entry| [entry.id_new(), entry.id_old()]);
-        let commits: Vec<_> = commits.filter(|commit| known.insert(*commit)).take(EARLIER).collect();
-        let find = |commit: &git2::Oid| Base::find(&self.hub.worktree(), &commit.to_string()).ok();
-        Ok(commits.iter().filter_map(find).collect())
-    }
-
     fn mend_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {
         let Some(now) = self.read(path, files::MAX_DOCUMENT) else { return Ok(()) };
         let at = self.hub.root.join(path);
         let rank_of = |bytes: &[u8]| rank(&at, bytes);
         let current = now.as_deref().and_then(rank_of);
-        let git = self.committed(path)?;
+        let git = self.sources.committed(path)?;
         let file = now.as_deref().and_then(|now| json::parse_object(now, &at).ok()).map(|raw| ClaimFile { raw });
         // Another owner at the same epoch is nobody's later state, wherever it comes from.
         let swapped = current.is_some() && self.hub.marks().check_claim(path, file.as_ref()).is_err();
@@ -278,6 +263,36 @@ impl Work<'_> {
         self.mended.push(done);
         Ok(())
     }
+
+    /// A document that git took back; with `--accept` a person keeps it so.
+    fn mend_document(&mut self, repair: &mut Repair<'_>, lost: behind::Behind) -> Result<()> {
+        let mut done = Mended { path: lost.path.clone(), ..Mended::default() };
+        match lost.last {
+            _ if self.limits.accept => {
+                done.note = Some("kept as it is".to_owned());
+                if !self.limits.dry {
+                    repair.accept_document(&lost.path)?;
+                }
+            }
+            None => {
+                let why = lost.why;
+                done.note = Some(format!(
+                    "{why}, and no copy of what was saved last was found; to keep it as it is: teof bus restore --accept"
+                ));
+            }
+            Some(bytes) => {
+                done.from_git = usize::from(lost.from_git);
+                done.from_marks = usize::from(!lost.from_git);
+                let Some(now) = self.read(&lost.path, files::MAX_DOCUMENT) else { return Ok(()) };
+                if !self.limits.dry {
+                    done.aside = now.map(|now| self.hub.set_aside("aside", &lost.path, &now)).transpose()?;
+                    repair.replace(&lost.path, &bytes)?;
+                }
+            }
+        }
+        self.mended.push(done);
+        Ok(())
+    }
 }
 
 /// How far a claim has come: its epoch and, within one, from active over paused to its end. Every way
@@ -298,110 +313,9 @@ fn both_events(a: &str, b: &str) -> bool {
     [a, b].iter().all(|path| path.starts_with(paths::EVENTS_FOLDER))
 }
 
-/// A log taken apart.
-struct Parts<'a> {
-    /// What git has and no other log has now, in its order.
-    git: Vec<&'a [u8]>,
-    /// What survives in the file and git does not have.
-    survivors: Vec<&'a [u8]>,
-    /// What was acknowledged and is nowhere else.
-    marks: Vec<&'a [u8]>,
-    from_git: usize,
-    from_marks: usize,
-    left_out: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn of(git: &'a [u8], now: &'a [u8], kept: &'a [u8], elsewhere: &HashSet<&[u8]>) -> Parts<'a> {
-        let present: HashSet<&[u8]> = lines(now).collect();
-        let committed: HashSet<&[u8]> = lines(git).collect();
-        let mut left_out = 0;
-        let survivors: Vec<&[u8]> = lines(now)
-            .filter(|line| !committed.contains(line))
-            .filter(|line| {
-                let whole = is_whole(line);
-                left_out += usize::from(!whole);
-                whole
-            })
-            .collect();
-        let git: Vec<&[u8]> = lines(git).filter(|line| present.contains(line) || !elsewhere.contains(line)).collect();
-        let mut known: HashSet<&[u8]> = survivors.iter().copied().collect();
-        let marks: Vec<&[u8]> = lines(kept)
-            .filter(|line| is_whole(line) && !committed.contains(line) && !elsewhere.contains(line))
-            .filter(|line| known.insert(line))
-            .collect();
-        let from_git = git.iter().filter(|line| !present.contains(*line)).count();
-        Parts { from_git, from_marks: marks.len(), git, survivors, marks, left_out }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.from_git == 0 && self.from_marks == 0 && self.left_out == 0
-    }
-
-    fn whole(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for line in self.git.iter().chain(&self.survivors).chain(&self.marks) {
-            bytes.extend_from_slice(line);
-            bytes.push(b'\n');
-        }
-        bytes
-    }
-}
-
-/// Adds the lines that are not there yet.
-fn add_lines(bytes: &mut Vec<u8>, more: &[u8]) {
-    let known: HashSet<&[u8]> = lines(bytes).collect();
-    let new: Vec<&[u8]> = lines(more).filter(|line| !known.contains(line)).collect();
-    let new = new.join(&b'\n');
-    if !new.is_empty() {
-        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            bytes.push(b'\n');
-        }
-        bytes.extend_from_slice(&new);
-        bytes.push(b'\n');
-    }
-}
-
-/// The lines that are not blank; what follows the last newline is one, too.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty())
-}
-
-/// A JSON object that belongs to its id, if it has one.
-fn is_whole(line: &[u8]) -> bool {
-    line.trim_ascii_start().first() == Some(&b'{')
-        && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
-        && !matches!(check_seal(line), Seal::Wrong(_))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn parts(git: &str, now: &str, kept: &str, elsewhere: &[&str]) -> (String, usize, usize, usize) {
-        let elsewhere = elsewhere.iter().map(|line| line.as_bytes()).collect();
-        let parts = Parts::of(git.as_bytes(), now.as_bytes(), kept.as_bytes(), &elsewhere);
-        let whole = String::from_utf8(parts.whole()).unwrap().replace('\n', " ");
-        (whole.trim_end().to_owned(), parts.from_git, parts.from_marks, parts.left_out)
-    }
-
-    #[test]
-    fn a_log_is_put_together_from_what_is_left_of_it() {
-        let done = |whole: &str, git, marks, out| (whole.to_owned(), git, marks, out);
-        let (git, kept) = ("{\"a\":1}\n{\"b\":1}\n", "{\"c\":1}\n{\"d\":1}\n");
-        let all = "{\"a\":1} {\"b\":1} {\"c\":1} {\"d\":1}";
-        assert_eq!(parts(git, "", kept, &[]), done(all, 2, 2, 0));
-        assert_eq!(parts(git, git, kept, &[]), done(all, 0, 2, 0));
-        assert_eq!(parts(git, &format!("{git}{kept}"), kept, &[]), done(all, 0, 0, 0));
-        assert_eq!(
-            parts(git, "{\"d\":1}\n{\"a\":1}\n", kept, &[]),
-            done("{\"a\":1} {\"b\":1} {\"d\":1} {\"c\":1}", 1, 1, 0)
-        );
-        assert_eq!(parts("", "{\"a\":1}\nnot json\n{\"b\"", "", &[]), done("{\"a\":1}", 0, 0, 2));
-        assert_eq!(parts("not json\n", "not json\n", "", &[]), done("not json", 0, 0, 0), "git has it: it stays");
-        assert_eq!(parts(git, "", "", &["{\"a\":1}"]), done("{\"b\":1}", 1, 0, 0), "sealed elsewhere");
-    }
 
     #[test]
     fn of_two_copies_of_a_claim_the_later_one_counts() {
@@ -411,21 +325,5 @@ mod tests {
         assert!(active < rank(r#"{"agent_id":"b","status":"active","epoch":3}"#));
         assert!(active > rank(r#"{"agent_id":"b","status":"done"}"#));
         assert!(rank("{\"agent_id\"").is_none() && rank("[]").is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_whole_line_is_lost_and_a_second_time_changes_nothing(
-            git in "(\\{\"[ab]\":[1-3]\\}\n|x\n){0,4}", now in "[{}\"ab:1x\n]{0,30}", kept in "(\\{\"[cd]\":1\\}\n){0,3}"
-        ) {
-            let elsewhere = HashSet::new();
-            let whole = Parts::of(git.as_bytes(), now.as_bytes(), kept.as_bytes(), &elsewhere).whole();
-            let there: HashSet<&[u8]> = lines(&whole).collect();
-            let wanted = lines(git.as_bytes()).chain(lines(now.as_bytes()).chain(lines(kept.as_bytes())).filter(|l| is_whole(l)));
-            for line in wanted {
-                prop_assert!(there.contains(line));
-            }
-            prop_assert!(Parts::of(git.as_bytes(), &whole, kept.as_bytes(), &elsewhere).is_whole());
-        }
     }
 }

@@ -1,0 +1,82 @@
+//! Where older and lost states of the record are found: in the commit that the branch is at, in a record commit that
+//! it lost, and where the branch was before.
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
+use crate::base::{Refusal, Result};
+use crate::guard::preflight::Base;
+use crate::hub::Hub;
+
+/// How many earlier places of the branch are looked at.
+const EARLIER: usize = 100;
+
+/// What git has of the record.
+pub struct Sources<'h> {
+    hub: &'h Hub,
+    /// The commit that the record's branch is at.
+    pub head: Option<Base>,
+    /// A record commit that the branch does not hold any more.
+    pub dropped: Option<Base>,
+    earlier: OnceCell<Vec<Base>>,
+}
+
+impl<'h> Sources<'h> {
+    pub fn of(hub: &'h Hub) -> Result<Sources<'h>> {
+        Ok(Sources {
+            hub,
+            head: committed(hub)?,
+            dropped: dropped(hub)?.and_then(|commit| Base::find(&hub.worktree(), &commit).ok()),
+            earlier: OnceCell::new(),
+        })
+    }
+
+    /// A file as the branch has it.
+    pub fn committed(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        self.head.as_ref().map_or(Ok(None), |base| base.read(path))
+    }
+
+    /// The states of a file that the branch had and has not any more, latest first. One that cannot be read is
+    /// passed over.
+    pub fn history(&self, path: &str) -> impl Iterator<Item = Vec<u8>> {
+        let path = path.to_owned();
+        self.dropped.iter().chain(self.earlier()).filter_map(move |base| base.read(&path).ok().flatten())
+    }
+
+    /// Where the record's branch was before, newest first, as its reflog tells.
+    pub fn earlier(&self) -> &[Base] {
+        self.earlier.get_or_init(|| {
+            let Some(branch) = self.hub.branch() else { return Vec::new() };
+            let repo = git2::Repository::open_bare(&self.hub.common_dir);
+            let Ok(reflog) = repo.and_then(|repo| repo.reflog(&format!("refs/heads/{branch}"))) else {
+                return Vec::new();
+            };
+            let mut known = HashSet::new();
+            let commits = reflog.iter().flat_map(|entry| [entry.id_new(), entry.id_old()]);
+            let commits: Vec<_> = commits.filter(|commit| known.insert(*commit)).take(EARLIER).collect();
+            let find = |commit: &git2::Oid| Base::find(&self.hub.worktree(), &commit.to_string()).ok();
+            commits.iter().filter_map(find).collect()
+        })
+    }
+}
+
+/// The commit that the record's branch is at; `None` before the first one.
+pub fn committed(hub: &Hub) -> Result<Option<Base>> {
+    let Some(branch) = hub.branch() else { return Ok(None) };
+    match Base::find(&hub.worktree(), &format!("refs/heads/{branch}")) {
+        Ok(base) => Ok(Some(base)),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "base.unknown") => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The last record commit from here, when the record's branch does not hold it any more. One that git has collected
+/// is gone for good.
+pub fn dropped(hub: &Hub) -> Result<Option<String>> {
+    let (Some(last), Some(branch)) = (hub.marks().last_record(), hub.branch()) else { return Ok(None) };
+    if Base::find(&hub.worktree(), &last).is_err() {
+        return Ok(None);
+    }
+    let held = hub.git().succeeds(&["merge-base", "--is-ancestor", &last, &format!("refs/heads/{branch}")])?;
+    Ok((!held).then_some(last))
+}
