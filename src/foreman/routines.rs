@@ -227,7 +227,7 @@ pub fn scan_words(findings: &[Finding]) -> String {
     for severity in ["high", "medium", "low"] {
         for found in findings.iter().filter(|found| found.severity == severity) {
             let path = found.path.as_deref().unwrap_or("-");
-            let _ = writeln!(out, "{severity:6} {} {}: {}", found.code, text::safe(path), text::safe(&found.message));
+            let _ = writeln!(out, "{severity:6} {} {}: {}", found.code, text::safe(path), text::safe(&found.words()));
         }
     }
     let _ = write!(out, "{} high, {} medium, {} low", count("high"), count("medium"), count("low"));

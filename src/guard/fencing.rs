@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::Finding;
+use super::capped::Capped;
 use crate::base::Stamp;
 use crate::model::event::{CLAIM_BOUND, lenient};
 
@@ -49,7 +50,9 @@ impl Fences {
     /// it, with a higher epoch, was somebody else's.
     pub fn read(&mut self, path: &str, bytes: &[u8]) -> Vec<Finding> {
         let numbered = bytes.split(|b| *b == b'\n').zip(1_u64..);
-        numbered.filter_map(|(line, number)| Some(self.step(line)?.at_path(path, number))).collect()
+        let mut capped = Capped::per_file();
+        capped.extend(numbered.filter_map(|(line, number)| Some(self.step(line)?.at_path(path, number))));
+        capped.into_findings()
     }
 
     fn step(&mut self, line: &[u8]) -> Option<Violation> {

@@ -3,6 +3,7 @@
 //! A guard looks and reports; it changes nothing but its own log, and `trust` keeps what a person
 //! granted. Nothing of what it looks at is executed, and no text found there is obeyed.
 
+pub mod capped;
 pub mod claim;
 pub mod collect;
 pub mod commands;

@@ -4,6 +4,7 @@
 //! Machine-local: `<common dir>/teof/requests/<id>.json`.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -82,13 +83,14 @@ impl Request {
 /// Removes answers that are too old, now and then. What fails is tried again another day.
 fn prune(hub: &Hub) {
     let stamp = hub.local(PRUNED);
-    let last = fs::read_to_string(&stamp).ok().and_then(|text| Stamp::parse(&text));
+    let read = |path: &Path| files::read(path, files::MAX_DOCUMENT).ok().flatten();
+    let last = read(&stamp).and_then(|text| Stamp::parse(&String::from_utf8_lossy(&text)));
     if last.is_some_and(|last| hub.now() < last.plus(PRUNED_EVERY)) {
         return;
     }
     let entries = fs::read_dir(hub.local("requests")).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")) {
-        let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        let kept = read(&path).and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
         if kept.is_none_or(|kept| hub.now() > kept.at.plus(KEPT)) {
             let _ = fs::remove_file(path);
         }

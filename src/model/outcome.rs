@@ -109,6 +109,13 @@ pub struct Finding {
     /// What to do about it; never something destructive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// For how many more like it this one stands, which are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The severity says what follows: `high` stops, `medium` needs a person, `low` is worth a look.
@@ -122,6 +129,15 @@ impl Finding {
             line: None,
             message: message.into(),
             hint: None,
+            more: 0,
+        }
+    }
+
+    /// The message, with how many more there are.
+    pub fn words(&self) -> String {
+        match self.more {
+            0 => self.message.clone(),
+            n => format!("{} (and {n} more like this)", self.message),
         }
     }
 

@@ -70,6 +70,7 @@ fn brief(findings: &[Finding]) -> Vec<Finding> {
         line: found.line,
         message: text::clip(&found.message, share),
         hint: found.hint.as_deref().map(|hint| text::clip(hint, NAME)),
+        more: found.more,
     };
     let mut brief: Vec<_> = findings.iter().take(FINDINGS).map(clipped).collect();
     if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {

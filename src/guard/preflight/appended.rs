@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::documents::stem;
 use crate::guard::Finding;
+use crate::guard::capped::Capped;
 use crate::model::event::Severity;
 
 /// The lines of the base's files that are in none of the files now; neighbours make one finding.
@@ -11,7 +12,7 @@ use crate::model::event::Severity;
 /// A log may have been sealed since, so a line may have moved to another file of the folder.
 pub fn lost(base: &[(String, Vec<u8>)], now: &[Vec<u8>]) -> Vec<Finding> {
     let mut set = None;
-    let mut found = Vec::new();
+    let mut found = Capped::per_file();
     for (path, bytes) in base {
         // The usual case: the file only grew.
         if now.iter().any(|file| file.starts_with(bytes) && (bytes.ends_with(b"\n") || bytes.is_empty())) {
@@ -21,7 +22,7 @@ pub fn lost(base: &[(String, Vec<u8>)], now: &[Vec<u8>]) -> Vec<Finding> {
         let gone = lines(bytes).zip(1_u64..).filter(|(line, _)| !line.is_empty() && !set.contains(line));
         found.extend(runs(gone.map(|(_, number)| number)).into_iter().map(|run| finding(path, run)));
     }
-    found
+    found.into_findings()
 }
 
 /// Makes warnings of what is wrong with lines that the base has already: what is only appended to cannot

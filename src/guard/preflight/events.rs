@@ -9,6 +9,7 @@ use super::lines;
 use super::report::Report;
 use crate::base::parallel;
 use crate::guard::Finding;
+use crate::guard::capped::Capped;
 use crate::model::event::{EventView, Seal, check_seal};
 
 /// The ids of all lines read so far, and the ids that they say came before them.
@@ -51,8 +52,14 @@ impl Chain {
                 .hint("take the log back from git: teof bus restore")
         };
         let chunks: Vec<_> = self.prevs.chunks(1 << 16).collect();
-        let found = parallel::map(&chunks, |prevs| prevs.iter().filter(|(_, _, prev)| gone(prev)).map(named).collect());
-        found.into_iter().flat_map(|found: Vec<_>| found).collect()
+        let found = parallel::map(&chunks, |prevs| {
+            let mut capped = Capped::per_file();
+            capped.extend(prevs.iter().filter(|(_, _, prev)| gone(prev)).map(named));
+            capped.into_findings()
+        });
+        let mut capped = Capped::per_file();
+        capped.extend(found.into_iter().flatten());
+        capped.into_findings()
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 
 use crate::base::{parallel, text};
 use crate::guard::Finding;
+use crate::guard::capped::Capped;
 
 /// Blocks below this are not worth a second thread.
 const WORTH_SPLITTING: usize = 1 << 20;
@@ -14,7 +15,7 @@ const BLOCK: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub lines: u64,
-    /// Numbered from the first line of the file.
+    /// Numbered from the first line of the file; what is too much of one kind is counted.
     pub findings: Vec<Finding>,
     /// What the rule kept, with the line that it came from.
     pub kept: Vec<(u64, T)>,
@@ -31,6 +32,7 @@ pub(super) fn read<T: Send>(
     rule: impl Fn(&[u8], &mut Vec<Finding>) -> Option<T> + Sync,
 ) -> io::Result<Read<T>> {
     let mut all = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
+    let mut found = Capped::per_file();
     // What was read and is not judged yet; between blocks, the beginning of a line.
     let mut held = Vec::new();
     loop {
@@ -39,6 +41,7 @@ pub(super) fn read<T: Send>(
         if let Some(at) = held[begun..].iter().rposition(|b| *b == b'\n') {
             let end = begun + at + 1;
             all.follow(&held[..end], &rule);
+            found.extend(all.findings.drain(..));
             held.drain(..end);
         }
         if new == 0 {
@@ -47,8 +50,9 @@ pub(super) fn read<T: Send>(
     }
     if !held.trim_ascii().is_empty() {
         all.lines += 1;
-        all.findings.push(unfinished(path, &held, torn).at(all.lines));
+        found.push(unfinished(path, &held, torn).at(all.lines));
     }
+    all.findings = found.into_findings();
     for found in &mut all.findings {
         found.path = Some(path.to_owned());
     }
@@ -72,17 +76,18 @@ impl<T: Send> Read<T> {
 
 fn read_part<T>(part: &[u8], rule: &impl Fn(&[u8], &mut Vec<Finding>) -> Option<T>) -> Read<T> {
     let mut read = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
+    let mut capped = Capped::per_file();
     for line in part.split_inclusive(|b| *b == b'\n') {
         read.lines += 1;
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
-        let known = read.findings.len();
         let kept = rule(line, &mut read.findings);
-        read.findings[known..].iter_mut().for_each(|found| found.line = Some(read.lines));
+        capped.extend(read.findings.drain(..).map(|found| found.at(read.lines)));
         read.kept.extend(kept.map(|kept| (read.lines, kept)));
     }
+    read.findings = capped.into_findings();
     read
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::base::text;
-use crate::guard::Finding;
+use crate::guard::{Finding, capped};
 use crate::model::event::Severity;
 
 /// How to print a report.
@@ -38,15 +38,22 @@ impl Report {
         }
         self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self.findings.dedup();
+        self.findings = capped::per_code(self.findings);
+        self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self
     }
 
-    pub fn errors(&self) -> usize {
-        self.findings.iter().filter(|found| is_error(found)).count()
+    /// Those that are not listed included.
+    pub fn errors(&self) -> u64 {
+        self.count(is_error)
     }
 
-    pub fn warnings(&self) -> usize {
-        self.findings.len() - self.errors()
+    pub fn warnings(&self) -> u64 {
+        self.count(|found| !is_error(found))
+    }
+
+    fn count(&self, of: impl Fn(&Finding) -> bool) -> u64 {
+        self.findings.iter().filter(|found| of(found)).map(|found| 1 + found.more).sum()
     }
 
     /// The data for stdout; empty when there is nothing to say.
@@ -66,7 +73,7 @@ impl Report {
                 "line": found.line,
                 "code": found.code,
                 "level": level(found),
-                "message": found.message,
+                "message": found.words(),
                 "hint": found.hint,
             })
         };
@@ -103,7 +110,7 @@ fn level(found: &Finding) -> &'static str {
 
 fn human(found: &Finding) -> String {
     let place = format!("{}:{}", found.path.as_deref().unwrap_or("."), found.line.unwrap_or(1));
-    let line = format!("{place}: {} [{}] {}", level(found), found.code, found.message);
+    let line = format!("{place}: {} [{}] {}", level(found), found.code, found.words());
     let hint = found.hint.as_deref().map(|hint| format!("\n    {}", text::safe(hint))).unwrap_or_default();
     text::safe(&line) + &hint
 }

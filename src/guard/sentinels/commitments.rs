@@ -5,6 +5,7 @@
 
 use crate::base::text;
 use crate::guard::Finding;
+use crate::guard::capped::{self, Capped};
 use crate::guard::preflight::Tree;
 use crate::hub::paths;
 use crate::model::message::MessageLine;
@@ -16,7 +17,7 @@ const REFLECTIONS: &str = "_report/usage/reflection-intake";
 
 /// Every promise without a follow-up.
 pub fn open(tree: &Tree) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = Capped::per_file();
     for path in tree.files(paths::MESSAGES, ".jsonl") {
         if let Ok(Some(bytes)) = tree.read_log(&path) {
             found.extend(in_channel(&path, &bytes));
@@ -28,7 +29,7 @@ pub fn open(tree: &Tree) -> Vec<Finding> {
             found.extend(in_reflection(&path, &String::from_utf8_lossy(&bytes)));
         }
     }
-    found
+    found.into_findings()
 }
 
 fn in_channel(path: &str, bytes: &[u8]) -> Vec<Finding> {
@@ -46,7 +47,12 @@ fn in_channel(path: &str, bytes: &[u8]) -> Vec<Finding> {
         }
         if let Some(phrase) = promise.filter(|_| message.meta("plan_id").is_none()) {
             let text = message.summary().unwrap_or_default().to_owned();
-            open.push((from, finding(path, number, phrase, &text)));
+            // More than that many are a flood: what follows them up is not looked for any more.
+            if open.len() < capped::PER_CODE {
+                open.push((from, finding(path, number, phrase, &text)));
+            } else if let Some((_, last)) = open.last_mut() {
+                last.more += 1;
+            }
         }
     }
     open.into_iter().map(|(_, finding)| finding).collect()

@@ -13,8 +13,8 @@ pub mod watch;
 
 use std::collections::{HashMap, HashSet};
 
-use super::Finding;
 use super::preflight::{self, Tree};
+use super::{Finding, capped};
 use crate::base::{Result, digest};
 use crate::hub::Hub;
 use crate::model::event::Severity;
@@ -53,6 +53,7 @@ fn look(hub: &Hub) -> Result<Vec<Finding>> {
     findings.extend(chains::broken(&tree)?);
     findings.extend(commitments::open(&tree));
     findings.extend(secrets::in_record(&hub.root));
+    let mut findings = capped::per_code(findings);
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
     findings.sort_by(|a, b| (rank(a), &a.path, a.line, &a.code).cmp(&(rank(b), &b.path, b.line, &b.code)));
     Ok(findings)
@@ -84,10 +85,10 @@ pub fn new_since<'a>(before: &[Finding], after: &'a [Finding]) -> Vec<&'a Findin
 }
 
 /// How many findings of each severity: high, medium, low.
-pub fn counts(findings: &[Finding]) -> [(&'static str, usize); 3] {
+pub fn counts(findings: &[Finding]) -> [(&'static str, u64); 3] {
     [Severity::High, Severity::Medium, Severity::Low].map(|severity| {
         let name = severity.as_str();
-        (name, findings.iter().filter(|found| found.severity == name).count())
+        (name, findings.iter().filter(|found| found.severity == name).map(|found| 1 + found.more).sum())
     })
 }
 
