@@ -423,7 +423,7 @@ impl World {
         let mut outcome = self.outcome(worker, verdict);
         if verdict == Verdict::Blocked && fate == Fate::Alarm {
             let (code, severity, message) = ("receipt.altered".into(), "high".into(), "a receipt was altered".into());
-            outcome.scan.push(Finding { code, severity, message, path: None, line: None, hint: None });
+            outcome.scan.push(Finding { code, severity, message, path: None, line: None, hint: None, more: 0 });
         }
         self.outcomes.insert(worker.run.clone(), outcome);
         Some(At::Wrote)
