@@ -5,6 +5,7 @@ mod harness;
 
 mod agency;
 mod agents;
+mod bounded;
 mod claims;
 mod conductor;
 mod consent;

@@ -1,8 +1,10 @@
 //! The two trees that preflight reads: files as they are checked out, and a base through libgit2.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Context;
 use git2::{ObjectType, Repository};
@@ -145,7 +147,12 @@ fn unreadable(path: &str, error: &anyhow::Error) -> Finding {
 pub struct Base {
     repo: Repository,
     tree: git2::Oid,
+    /// The blobs of folders that were asked for: libgit2 reads a large tree anew for each name.
+    folders: RefCell<HashMap<String, Folder>>,
 }
+
+/// The regular files of a folder, by name.
+type Folder = Rc<HashMap<String, git2::Oid>>;
 
 impl Base {
     /// # Errors
@@ -160,26 +167,39 @@ impl Base {
                 .next("fetch it first: git fetch origin <branch>; in CI, check out with the full history")
         };
         let tree = tree.map_err(unknown)?;
-        Ok(Base { repo, tree })
+        Ok(Base { repo, tree, folders: RefCell::default() })
     }
 
     /// The bytes of a regular file.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let entry = match self.repo.find_tree(self.tree)?.get_path(Path::new(path)) {
-            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => entry,
-            _ => return Ok(None),
-        };
-        let blob = self.repo.find_blob(entry.id()).with_context(|| format!("read {path} of the base"))?;
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(id) = self.folder(folder)?.get(name).copied() else { return Ok(None) };
+        let blob = self.repo.find_blob(id).with_context(|| format!("read {path} of the base"))?;
         Ok(Some(blob.content().to_vec()))
     }
 
     /// The files directly in a folder whose names end so.
     pub fn files(&self, folder: &str, ending: &str) -> Result<Vec<String>> {
-        let Ok(entry) = self.repo.find_tree(self.tree)?.get_path(Path::new(folder)) else { return Ok(Vec::new()) };
-        let Ok(tree) = self.repo.find_tree(entry.id()) else { return Ok(Vec::new()) };
-        let names = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Blob));
-        let names = names.filter_map(|entry| entry.name().ok().map(str::to_owned));
-        Ok(names.filter(|name| name.ends_with(ending)).map(|name| format!("{folder}/{name}")).collect())
+        let listed = self.folder(folder)?;
+        let mut names: Vec<_> = listed.keys().filter(|name| name.ends_with(ending)).collect();
+        names.sort();
+        Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+    }
+
+    fn folder(&self, folder: &str) -> Result<Folder> {
+        if let Some(known) = self.folders.borrow().get(folder) {
+            return Ok(known.clone());
+        }
+        let root = self.repo.find_tree(self.tree)?;
+        let tree = match folder {
+            "" => Some(root),
+            _ => root.get_path(Path::new(folder)).ok().and_then(|entry| self.repo.find_tree(entry.id()).ok()),
+        };
+        let blobs = tree.iter().flat_map(|tree| tree.iter()).filter(|entry| entry.kind() == Some(ObjectType::Blob));
+        let listed = blobs.filter_map(|entry| Some((entry.name().ok()?.to_owned(), entry.id()))).collect();
+        let listed = Rc::new(listed);
+        self.folders.borrow_mut().insert(folder.to_owned(), Rc::clone(&listed));
+        Ok(listed)
     }
 
     /// The logs of a folder, with their bytes.
