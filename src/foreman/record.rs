@@ -13,11 +13,12 @@ use crate::bus::events;
 use crate::guard::claim::errors;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{Event, Severity};
-use crate::model::outcome::{Finding, Verdict};
+use crate::model::outcome::{Finding, Outcome, Verdict};
 use crate::receipts::{self, ledger};
 
-/// Writes it all and gives back the envelope's path, relative to the hub.
-pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<String> {
+/// Writes it all, and the run's outcome in the same transaction: whoever dies in between, a run has one envelope, one
+/// event and the outcome that they tell, or none of them.
+pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     let mut writer = hub.lock(&format!("record run {}", report.run))?;
     let mut act = Act::new(format!("record run {}", report.run));
     let agent = report.work.order.agent_id.clone();
@@ -44,8 +45,10 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<String> {
             events::stage(&writer, &mut act, &audit)?;
         }
     }
+    let outcome = report.outcome(end, Some(path), now);
+    act.replace_local(paths::outcome(&report.run), json::pretty(&outcome) + "\n");
     writer.perform(act)?;
-    Ok(path)
+    Ok(outcome)
 }
 
 /// The bundle, as a receipt and as a page for people.

@@ -73,10 +73,12 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
             settle(hub, report, end)?
         }
     };
-    let bytes = json::pretty(&outcome) + "\n";
     let path = hub.local(&paths::outcome(&run));
-    files::create_parent(&path)?;
-    files::replace(&path, bytes.as_bytes())?;
+    // It is there when it went into the record with the envelope.
+    if !path.exists() {
+        files::create_parent(&path)?;
+        files::replace(&path, (json::pretty(&outcome) + "\n").as_bytes())?;
+    }
     if judged && matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
         baseline::forget(hub, work.job());
     }
@@ -308,7 +310,10 @@ fn settle(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
         (false, _) => Ok(None),
     };
     match written {
-        Ok(envelope) => Ok(report.outcome(&end, envelope, hub.now())),
+        Ok(Some(outcome)) => Ok(outcome),
+        Ok(None) => Ok(report.outcome(&end, None, hub.now())),
+        // Whoever takes the bus lock next completes it, outcome and all; another outcome beside it would be a second end.
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "write.uncertain") => Err(e),
         Err(e) if report.has_begun() => {
             // Without its evidence the work does not count; it is committed, and the next attempt goes on from there.
             let end = End::new(Verdict::Failed, format!("{}; the envelope could not be written: {e:#}", end.reason));

@@ -109,7 +109,15 @@ impl Workers {
             self.await_end(hub, job, run);
             return self.alive_or_frozen(hub, run);
         }
-        Ok(outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
+        let mut found = outcome(hub, run)?;
+        if found.is_none() {
+            // It may have died while its end was written: whoever takes the lock completes that.
+            if let Err(e) = hub.lock("look for the end of a run") {
+                tracing::debug!("nothing was completed: {e:#}");
+            }
+            found = outcome(hub, run)?;
+        }
+        Ok(found.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
     }
 
     /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
