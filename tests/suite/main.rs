@@ -19,6 +19,7 @@ mod faults;
 mod fencing;
 mod foreman;
 mod git_programs;
+mod histories;
 mod house;
 mod hub_abuse;
 mod init;
