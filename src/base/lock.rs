@@ -94,23 +94,31 @@ impl FileLock {
     }
 }
 
+impl Drop for FileLock {
+    /// Unlocks, rather than leaving it to the last close: a child that another thread of ours is just starting shares
+    /// the open file until it becomes its own program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// The lock, unless another process has it.
 ///
 /// A probe ([`is_held`]) shares the lock for an instant, and must not be taken for a holder.
 fn attempt(path: &Path) -> Result<Option<File>> {
-    let failed = |e| Err(anyhow::Error::new(e).context(format!("lock {}", path.display())));
+    let failed = |e| anyhow::Error::new(e).context(format!("lock {}", path.display()));
     for tried in 0..ATTEMPTS {
         let file = open(path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, path)? => return Ok(Some(file)),
             Ok(()) => continue,
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(e)) => return failed(e),
+            Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         match file.try_lock_shared() {
-            Ok(()) => drop(file),
+            Ok(()) => file.unlock().map_err(failed)?,
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return failed(e),
+            Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         if tried < AT_ONCE { std::thread::yield_now() } else { std::thread::sleep(PAUSE) }
     }
@@ -136,7 +144,10 @@ fn is_at(file: &File, path: &Path) -> Result<bool> {
 pub fn is_held(path: &Path) -> Result<bool> {
     let Some(file) = files::open_regular(path)? else { return Ok(false) };
     match file.try_lock_shared() {
-        Ok(()) => Ok(false),
+        Ok(()) => {
+            let _ = file.unlock();
+            Ok(false)
+        }
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("lock {}", path.display())),
     }

@@ -108,15 +108,15 @@ fn expect(outcome: &Value, verdict: &str, reason: &str) {
 }
 
 #[test]
-fn one_that_hangs_in_silence_is_ended() {
+fn one_that_is_silent_from_the_start_is_ended_and_suspended_like_an_outage() {
     let bench = Bench::new("sleep 1000").with("no_output", json!("1s"));
-    expect(&bench.run(), "failed", "printed nothing for too long");
+    expect(&bench.run(), "paused", "printed nothing for too long");
 }
 
 #[test]
-fn one_that_prints_without_meaning_is_ended() {
+fn one_that_prints_without_meaning_is_ended_and_suspended_like_an_outage() {
     let bench = Bench::new("while :; do echo '{\"type\":\"noise\"}'; sleep 0.1; done").with("no_event", json!("1s"));
-    expect(&bench.run(), "failed", "nothing of meaning");
+    expect(&bench.run(), "paused", "nothing of meaning");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn one_line_without_end_is_bounded_too() {
 #[test]
 fn one_that_ignores_sigterm_is_ended_all_the_same() {
     let bench = Bench::new("trap '' TERM; while :; do sleep 1000; done").with("no_output", json!("1s"));
-    expect(&bench.run(), "failed", "printed nothing for too long");
+    expect(&bench.run(), "paused", "printed nothing for too long");
 }
 
 #[test]
