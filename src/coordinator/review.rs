@@ -96,6 +96,8 @@ impl Turn<'_> {
         if let Some(ending) = ending {
             return match (ending, &said) {
                 (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is done already", job.task)),
+                // An earlier result was good enough after all.
+                (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
                 _ => Err(format!("{id} is over: {}", ending.as_str())),
             };
         }
@@ -117,6 +119,14 @@ impl Turn<'_> {
             // The bundle is written before the worker's last word is.
             false => Ok(format!("noted; it takes effect when the end of {run} is known")),
         }
+    }
+
+    /// A result of a job that ended blocked is merged all the same: its step is done.
+    fn approved_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
+        if let Some(job) = self.job_mut(id) {
+            job.decision = Some(Decision { word, by: format!("by {}", by.by) });
+        }
+        self.decide(id)
     }
 
     /// What a look found decided: merged by hand, a pull request merged or closed.

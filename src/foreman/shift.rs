@@ -33,7 +33,8 @@ pub struct Shift<'r, 'a, 'w> {
 pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
     let job = shift.report.work.job().to_owned();
     let plan = Plan::of(&shift.report.work.order);
-    let sent_back = shift.report.work.order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
+    let order = &shift.report.work.order;
+    let sent_back = order.rework.as_ref().map_or(&order.said_before, |rework| &rework.findings).clone();
     shift.report.stages = shift.kept.of(&shift.report.place()?.checkpoints);
     let run = shift.report.run.clone();
     unfinished::take_up(shift, &plan, &kept::history(&shift.report.stages))?;

@@ -172,6 +172,7 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         budget: Default::default(),
         complexity: None,
         rework: None,
+        said_before: Vec::new(),
         layer: old.layer_targets.first().cloned(),
         systemic_targets: old.systemic_targets,
     })

@@ -78,6 +78,9 @@ pub struct Order {
     /// The job was sent back: what for, and the work to go on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rework: Option<Rework>,
+    /// What people said to earlier results of this task, which they rejected, sent back or reverted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said_before: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     #[serde(default)]

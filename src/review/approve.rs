@@ -7,7 +7,7 @@ use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
 use super::merge::{self, Merged};
 use super::scratch::{self, Scratch};
-use super::{Word, checks, pull_request};
+use super::{Word, checks, newer, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::foreman::check::Trial;
 use crate::guard::operator::{self, Recognised};
@@ -44,12 +44,15 @@ pub fn approve(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Res
     let known = decision::of_bundle(hub, &entry.path)?;
     match known {
         Some(done) if done.decision == Kind::Approved => return Ok(Approval::Before(done)),
+        // It was sent back and that came to nothing: what was good before still is.
+        Some(done) if matches!(done.decision, Kind::Retry | Kind::Conflict) && !word.goes_back => {}
         Some(done) => return Err(decided(&done).into()),
         None => {}
     }
     if let Some(number) = pull_request::of_job(hub, &entry.bundle.job)? {
         return pull_request::approve(hub, &repo, entry, word, number, say);
     }
+    let entry = &newer::chosen(&repo, entry, &word.newer, merge::tip(&repo, &entry.bundle.target_branch)?)?;
     for _ in 0..ATTEMPTS {
         if let Some(done) = attempt(hub, &repo, entry, word, say)? {
             return Ok(done);
@@ -154,7 +157,8 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
         return Ok(Some(done));
     }
     let by = format!("somebody, found on {}", entry.bundle.target_branch);
-    let word = Word { by, recognised: Recognised::Neither, note: None, goes_back: false };
+    let (recognised, newer) = (Recognised::Neither, newer::Newer::Leave);
+    let word = Word { by, recognised, note: None, goes_back: false, redo: false, newer };
     match complete(hub, &repo, &entry, &word, (head, commit))? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }

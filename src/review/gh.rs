@@ -12,6 +12,7 @@ use crate::guard::trust;
 use crate::hub::Hub;
 use crate::hub::bounded_process;
 use crate::hub::git::complaint;
+use crate::hub::settings::Merge;
 
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -102,11 +103,62 @@ pub fn view(hub: &Hub, number: u64) -> Result<Seen> {
 
 /// Merges a pull request whose head is still `commit`.
 pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
+    let methods = methods(hub)?;
     let number = number.to_string();
     if draft {
         call(hub, &["pr", "ready", &number])?;
     }
-    call(hub, &["pr", "merge", &number, "--merge", "--match-head-commit", commit]).map(drop)
+    let mut last = None;
+    for method in &methods {
+        let args = ["pr", "merge", &number, method, "--match-head-commit", commit];
+        let Err(e) = call(hub, &args) else { return Ok(()) };
+        let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
+        if PROTECTED.iter().any(|words| why.contains(words)) {
+            // Merged by GitHub as soon as what it requires is there.
+            let queued = call(hub, &[&args[..], &["--auto"]].concat());
+            return queued.map(drop).map_err(|_| e);
+        }
+        last = Some(e);
+        if !why.contains("not allowed") {
+            break;
+        }
+    }
+    if draft {
+        // As it was: nothing was merged.
+        let _ = call(hub, &["pr", "ready", &number, "--undo"]);
+    }
+    Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no way of merging".into())))
+}
+
+/// What gh says of a branch that asks for more than an approval from here.
+const PROTECTED: [&str; 4] = ["base branch policy", "protected branch", "required status check", "review is required"];
+
+/// The ways of merging that may be tried, best first: the one of the settings, or those that the repository allows.
+fn methods(hub: &Hub) -> Result<Vec<&'static str>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Allowed {
+        squash_merge_allowed: bool,
+        merge_commit_allowed: bool,
+        rebase_merge_allowed: bool,
+    }
+    match hub.settings()?.review.pull_request_merge {
+        Merge::Squash => return Ok(vec!["--squash"]),
+        Merge::Merge => return Ok(vec!["--merge"]),
+        Merge::Rebase => return Ok(vec!["--rebase"]),
+        Merge::Auto => {}
+    }
+    let fields = "squashMergeAllowed,mergeCommitAllowed,rebaseMergeAllowed";
+    let asked = call(hub, &["repo", "view", "--json", fields]);
+    let Some(allowed) = asked.ok().and_then(|said| serde_json::from_str::<Allowed>(&said).ok()) else {
+        return Ok(vec!["--merge", "--squash", "--rebase"]);
+    };
+    let known = [
+        (allowed.squash_merge_allowed, "--squash"),
+        (allowed.merge_commit_allowed, "--merge"),
+        (allowed.rebase_merge_allowed, "--rebase"),
+    ];
+    Ok(known.into_iter().filter_map(|(allowed, method)| allowed.then_some(method)).collect())
 }
 
 /// Closes a pull request; its branch stays.

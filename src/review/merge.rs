@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{ErrorCode, Index, MergeOptions, Oid, Repository, Tree};
 
+use super::sign;
 use crate::base::{Refusal, Result, text};
 use crate::guard::result::changes;
 use crate::hub::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
@@ -95,7 +96,17 @@ pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
 
 /// Merges the reviewed commit into the target and commits the result, on no branch.
 pub fn prepare(hub: &Hub, repo: &Repository, target: Oid, bundle: &Bundle, by: &str) -> Result<Merged> {
-    let reviewed = reviewed(repo, bundle)?;
+    prepare_offered(hub, repo, target, (reviewed(repo, bundle)?, bundle), by)
+}
+
+/// As [`prepare`], with the commit that was offered of the work.
+pub fn prepare_offered(
+    hub: &Hub,
+    repo: &Repository,
+    target: Oid,
+    (reviewed, bundle): (Oid, &Bundle),
+    by: &str,
+) -> Result<Merged> {
     let (ours, theirs) = (repo.find_commit(target)?, repo.find_commit(reviewed)?);
     let mut index = repo.merge_commits(&ours, &theirs, Some(&MergeOptions::new())).context("merge the trees")?;
     if let Some(files) = conflicts(&index)? {
@@ -173,10 +184,12 @@ fn commit(
 ) -> Result<Oid> {
     let trailers: Vec<_> = trailers.iter().map(|(key, value)| format!("{key}: {}", one_line(value, 200))).collect();
     let (tree, date) = (tree.to_string(), hub.now().to_string());
-    let with_identity = |fallback: &[&str]| {
-        let mut command = hub.git().command();
+    let signing = sign::with(hub)?;
+    let command = |fallback: &[&str]| {
+        let mut command = signing.as_ref().map_or_else(|| hub.git(), Clone::clone).command();
         identity::of_person(hub).sign(&mut command);
-        command.args(fallback).args(["commit-tree", &tree, "-m", &one_line(subject, 72)]);
+        command.args(fallback).arg("commit-tree").args(signing.as_ref().map(|_| "-S"));
+        command.args([&tree, "-m", &one_line(subject, 72)]);
         if let Some(body) = body {
             command.args(["-m", &one_line(body, 2000)]);
         }
@@ -185,11 +198,15 @@ fn commit(
             command.args(["-p", &parent.to_string()]);
         }
         command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
-        command.output().context("start git commit-tree")
+        command
     };
-    let mut output = with_identity(&[])?;
+    let mut output = match signing {
+        Some(_) => sign::run(&mut command(&[]))?,
+        None => command(&[]).output().context("start git commit-tree")?,
+    };
     if !output.status.success() {
-        output = with_identity(&["-c", "user.name=teof", "-c", "user.email=teof@localhost"])?;
+        let nobody = ["-c", "user.name=teof", "-c", "user.email=teof@localhost"];
+        output = command(&nobody).output().context("start git commit-tree")?;
     }
     if !output.status.success() {
         return Err(git::failed("commit-tree", &output));

@@ -22,11 +22,14 @@ pub mod diff;
 mod gh;
 mod halfway;
 pub mod merge;
+pub mod newer;
+mod offer;
 pub mod pull_request;
 pub mod reject;
 pub mod revert;
 pub mod rollback;
 pub mod scratch;
+mod sign;
 
 pub use approve::{Approval, approve};
 pub use bundles::Entry;
@@ -51,6 +54,10 @@ pub struct Word {
     pub note: Option<String>,
     /// Whether somebody can go on with work that is in conflict: its job is not over.
     pub goes_back: bool,
+    /// After a revert: whether the work is to be done again at once. Else its step waits for a person's word.
+    pub redo: bool,
+    /// What becomes of commits that came onto the branch after the review.
+    pub newer: newer::Newer,
 }
 
 /// One at a time: whoever has this knows that every scratch worktree there is was left behind. What an earlier

@@ -14,12 +14,15 @@ use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
 use super::gh;
 use super::merge::{self, Merged};
+use super::newer::{self, Newer};
+use super::offer;
 use super::{Word, checks};
 use crate::base::{Exit, Refusal, Result, files, json, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator::{OPERATOR, Recognised};
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Act, Hub, Writer, object_ids};
+use crate::model::bundle::Bundle;
 use crate::model::event::{Event, Severity};
 use crate::model::outcome::Finding;
 
@@ -75,14 +78,10 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     let repo = merge::open(hub)?;
     checks::work(hub, &repo, &entry.bundle)?;
     let work = &entry.bundle;
-    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| PullRequest {
-        number: 0,
-        url: String::new(),
-        branch: work.branch.clone(),
-        commit: String::new(),
-    });
-    push(hub, &entry, &mut ours)?;
-    let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*work.commit);
+    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| unopened(work));
+    let offered = offer::commit(&repo, work, fetch(hub, &repo, &work.target_branch)?)?.to_string();
+    push(hub, &entry, &offered, &mut ours)?;
+    let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*offered);
     let found = match gh::find(hub, branch, base, commit, ours.number)? {
         Some(found) => found,
         None => gh::create(hub, branch, base, commit, (&title(&entry), &body(hub, &entry)))?,
@@ -122,7 +121,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         None => {
             let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
             let by = format!("{by} (pull request {number})");
-            let word = Word { by, recognised: Recognised::Neither, note: None, goes_back: false };
+            let (recognised, newer) = (Recognised::Neither, Newer::Leave);
+            let word = Word { by, recognised, note: None, goes_back: false, redo: false, newer };
             let mut decision = Decision::new(kind, &entry, &word, hub.now());
             decision.pr = Some(number);
             let act = Act::new(format!("follow pull request {number}"));
@@ -146,19 +146,25 @@ pub(super) fn approve(
     number: u64,
     say: &dyn Fn(&str),
 ) -> Result<Approval> {
+    let head = fetch(hub, repo, &entry.bundle.target_branch)?;
+    let mut seen = gh::view(hub, number)?;
+    let entry = &match seen.state.as_str() {
+        "OPEN" => newer::chosen(repo, entry, &word.newer, head)?,
+        _ => entry.clone(),
+    };
     let bundle = &entry.bundle;
-    let commit = merge::reviewed(repo, bundle)?;
-    let head = fetch(hub, repo, &bundle.target_branch)?;
+    let mut ours = read(hub, &bundle.job)?.unwrap_or_else(|| unopened(bundle));
+    let mut commit = offered(repo, bundle, &ours, head)?;
     let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
     decision.pr = Some(number);
-    let mut seen = gh::view(hub, number)?;
     if seen.state == "CLOSED" {
         return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
             .because("somebody said no to it there")
             .next(format!("open it again, or: teof review reject {} --note …", bundle.job))
             .into());
     }
-    if seen.state != "MERGED" {
+    let mut tested = None;
+    if seen.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
         let target = &bundle.target_branch;
         if !seen.base_ref_name.is_empty() && seen.base_ref_name != *target {
             return Err(Refusal::guard("pr.other_target", format!("pull request {number} would not change {target}"))
@@ -166,31 +172,46 @@ pub(super) fn approve(
                 .next(format!("have it go to {target} there, then approve again; nothing was merged"))
                 .into());
         }
-        if seen.head_ref_oid != bundle.commit {
+        if matches!(word.newer, Newer::Include(_)) && seen.head_ref_oid == ours.commit {
+            // With the person's newer commits on top.
+            commit = offer::commit(repo, bundle, head)?;
+            push(hub, entry, &commit.to_string(), &mut ours)?;
+            seen.head_ref_oid = commit.to_string();
+        }
+        if seen.head_ref_oid != commit.to_string() {
             return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
                 .because(format!("its head is {}, reviewed was {commit}", text::safe(&seen.head_ref_oid)))
                 .next("look at who pushed there; nothing was merged")
                 .into());
         }
         checks::work(hub, repo, bundle)?;
-        checks::base(hub, repo, bundle, head)?;
+        if commit.to_string() == bundle.commit {
+            checks::base(hub, repo, bundle, head)?;
+        }
         checks::record(hub)?;
-        let ready = match merge::prepare(hub, repo, head, bundle, &word.by)? {
+        let ready = match merge::prepare_offered(hub, repo, head, (commit, bundle), &word.by)? {
             Merged::Clean(ready) => ready,
             Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
         };
         decision.target_before = Some(head.to_string());
+        tested = Some(repo.find_commit(ready)?.tree_id());
         let lines = checks::tests(bundle)?;
         decision.tests = approve::tested(hub, entry, lines, ready, say)?;
         say(&format!("merging pull request {number}"));
-        gh::merge(hub, number, seen.is_draft, &bundle.commit)?;
+        gh::merge(hub, number, seen.is_draft, &commit.to_string())?;
         seen = gh::view(hub, number)?;
     }
     let now = fetch(hub, repo, &bundle.target_branch)?;
-    if seen.state != "MERGED" || !(merge::is_merged(repo, now, commit)? || seen.merge_commit.is_some()) {
+    // What GitHub says of it may be older than its branch.
+    let there = offer::came_in(repo, (head, now), commit, tested)?;
+    if seen.merge_commit.is_none() {
+        seen.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
+    }
+    if there.is_none() && (seen.state != "MERGED" || seen.merge_commit.is_none()) {
         return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
             .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
-            .next("it may wait for required checks; look at it, then approve again")
+            .next("where checks or reviews are required it is merged when they are there, and written down then")
+            .next(format!("see what it waits for: gh pr checks {number}"))
             .into());
     }
     let mut writer = hub.lock("review approve")?;
@@ -204,7 +225,9 @@ pub(super) fn approve(
 /// said wherever the decision is told: nobody reviewed that.
 fn book(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, seen: &gh::Seen) -> Result<Decision> {
     decision.merge_commit = seen.merge_commit.as_ref().map(|commit| commit.oid.clone());
-    if decision.decision == Kind::Approved && seen.head_ref_oid != decision.reviewed_commit {
+    let offered = read(writer.hub(), &decision.job)?.map(|ours| ours.commit);
+    let known = [Some(&decision.reviewed_commit), offered.as_ref()].contains(&Some(&seen.head_ref_oid));
+    if decision.decision == Kind::Approved && !known {
         let number = decision.pr.unwrap_or_default();
         let (head, reviewed) = (text::clip(&text::safe(&seen.head_ref_oid), 60), &decision.reviewed_commit);
         let message = format!("pull request {number} was merged at {head}, which is not the reviewed {reviewed}");
@@ -240,10 +263,23 @@ pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
     Ok(gh::view(hub, number).is_ok_and(|seen| seen.state == "MERGED"))
 }
 
-/// The reviewed commit, to the seat's branch; never another ref, never over what somebody else pushed.
-fn push(hub: &Hub, entry: &Entry, ours: &mut PullRequest) -> Result<()> {
+fn unopened(work: &Bundle) -> PullRequest {
+    PullRequest { number: 0, url: String::new(), branch: work.branch.clone(), commit: String::new() }
+}
+
+/// The commit that was offered of the reviewed work, as far as it is exactly that.
+fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) -> Result<Oid> {
+    let reviewed = merge::reviewed(repo, bundle)?;
+    match object_ids::parse(&ours.commit) {
+        Ok(known) if known != reviewed && offer::is_the_work(repo, bundle, known, head)? => Ok(known),
+        _ => Ok(reviewed),
+    }
+}
+
+/// What was offered, to the seat's branch; never another ref, never over what somebody else pushed.
+fn push(hub: &Hub, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Result<()> {
     // What was sent back and done again is another branch here, and the same pull request there.
-    let (branch, commit) = (ours.branch.clone(), &entry.bundle.commit);
+    let branch = ours.branch.clone();
     let own = format!("agent/{}/", entry.bundle.agent_id);
     if !branch.starts_with(&own) || !git2::Branch::name_is_valid(&branch).unwrap_or(false) {
         return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(&branch)))
@@ -254,8 +290,8 @@ fn push(hub: &Hub, entry: &Entry, ours: &mut PullRequest) -> Result<()> {
     let reference = format!("refs/heads/{branch}");
     let listed = gh::git(hub, &["ls-remote", "--quiet", &remote, &reference], "git ls-remote")?;
     let there = listed.split_whitespace().next().unwrap_or_default().to_owned();
-    if there == *commit {
-        ours.commit.clone_from(commit);
+    if there == commit {
+        commit.clone_into(&mut ours.commit);
         return Ok(());
     }
     if !there.is_empty() && there != ours.commit {
@@ -269,7 +305,7 @@ fn push(hub: &Hub, entry: &Entry, ours: &mut PullRequest) -> Result<()> {
     let args =
         ["push", "--quiet", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", &lease, &remote, &spec];
     gh::git(hub, &args, "git push")?;
-    ours.commit.clone_from(commit);
+    commit.clone_into(&mut ours.commit);
     // Before anything else: after a crash it is known that this is ours.
     write(hub, &entry.bundle.job, ours)
 }

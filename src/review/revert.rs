@@ -7,7 +7,7 @@ use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
 use super::merge::{self, Merged};
 use super::scratch;
-use super::{Word, approve, checks};
+use super::{Word, approve, checks, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
 use crate::hub::{Act, Hub, Writer, object_ids};
@@ -41,7 +41,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
                 .into());
         }
     };
-    let span = span(&repo, entry, &merged)?;
+    let span = span(hub, &repo, entry, &merged)?;
     let head = merge::tip(&repo, &bundle.target_branch)?;
     if !merge::is_merged(&repo, head, span.1)? {
         return Err(not_here(entry, span.1).into());
@@ -85,7 +85,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
 }
 
 /// The commits before and after the merge.
-fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid)> {
+fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid)> {
     let id = |text: &Option<String>| text.as_deref().and_then(|id| object_ids::parse(id).ok());
     let Some(after) = id(&merged.merge_commit) else {
         return Err(Refusal::guard(
@@ -98,10 +98,10 @@ fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid
     };
     let Ok(commit) = repo.find_commit(after) else { return Err(not_here(entry, after).into()) };
     match commit.parent_count() {
-        0 | 1 => Ok((before_all(repo, entry, merged, &commit)?, after)),
+        0 | 1 => Ok((before_all(hub, repo, entry, merged, &commit)?, after)),
         _ => {
             let before = commit.parent_id(0)?;
-            let more = brought_beside(repo, before, merge::reviewed(repo, &entry.bundle)?, after)?;
+            let more = brought_beside(repo, before, &known(hub, repo, entry, merged)?, after)?;
             match more.is_empty() {
                 true => Ok((before, after)),
                 false => Err(brings_more(entry, after, &more).into()),
@@ -110,12 +110,20 @@ fn span(repo: &Repository, entry: &Entry, merged: &Decision) -> Result<(Oid, Oid
     }
 }
 
+/// The commits that stand for the work: the reviewed one, the one that was decided about, the one that was offered.
+fn known(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Result<Vec<Oid>> {
+    let offered = pull_request::read(hub, &entry.bundle.job)?.map(|ours| ours.commit);
+    let others = [Some(&merged.reviewed_commit), offered.as_ref()].into_iter().flatten();
+    let others = others.filter_map(|hex| Some(repo.find_commit(object_ids::parse(hex).ok()?).ok()?.id()));
+    Ok([merge::reviewed(repo, &entry.bundle)?].into_iter().chain(others).collect())
+}
+
 /// What a merge brought besides the reviewed work: a person may have merged it together with their own.
-fn brought_beside(repo: &Repository, before: Oid, reviewed: Oid, merge: Oid) -> Result<Vec<Oid>> {
+fn brought_beside(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> Result<Vec<Oid>> {
     let mut walk = repo.revwalk()?;
     walk.push(merge)?;
-    for known in [before, reviewed] {
-        walk.hide(known)?;
+    for known in known.iter().chain([&before]) {
+        walk.hide(*known)?;
     }
     let found = walk.filter(|id| !matches!(id, Ok(id) if *id == merge)).take(MOST);
     Ok(found.collect::<Result<_, _>>()?)
@@ -130,8 +138,9 @@ fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
 
 /// Where the target was before the work came in as commits that are no merge: one (squashed), or several
 /// (rebased), of which the decision names the last.
-fn before_all(repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
-    let reviewed = merge::reviewed(repo, &entry.bundle)?;
+fn before_all(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
+    let reviewed = merge::reviewed(repo, &entry.bundle)
+        .and_then(|own| Ok(known(hub, repo, entry, merged)?.pop().unwrap_or(own)))?;
     let most = merge::distance(repo, object_ids::parse(&entry.bundle.base_commit)?, reviewed)?.min(MOST);
     let (mut line, mut at) = (Vec::new(), last.clone());
     while line.len() < most && at.parent_count() == 1 && !merge::is_merged(repo, reviewed, at.id())? {
@@ -191,7 +200,8 @@ fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> 
     Ok(None)
 }
 
-/// What is opened again with the revert: the step, and the item of the backlog.
+/// What is opened again with the revert: the step, and the item of the backlog. Without a person's word that the
+/// work is to be done again they are blocked, so that nobody starts it.
 fn reopened(writer: &Writer<'_>, entry: &Entry, word: &Word, commit: Oid) -> Result<Act> {
     let (hub, bundle) = (writer.hub(), &entry.bundle);
     let mut act = Act::new(format!("review revert {}", bundle.job));
@@ -200,12 +210,20 @@ fn reopened(writer: &Writer<'_>, entry: &Entry, word: &Word, commit: Oid) -> Res
         if found.plan.step(step).and_then(|step| step.status()) == Some(Status::Done) {
             let why = word.note.as_deref().unwrap_or("a person took it back");
             edit::reopen(writer, &mut act, plan, step, &commit.to_string(), why)?;
+            if !word.redo {
+                let waits = edit::StepChange { status: Some(Status::Blocked), ..Default::default() };
+                edit::set_step(writer, &mut act, plan, step, &waits)?;
+            }
             // One that cannot be edited keeps its status; the work does not depend on it.
-            vault::follow(writer, &mut act, &found.plan, vault::IN_PROGRESS)?;
+            let status = if word.redo { vault::IN_PROGRESS } else { vault::BLOCKED };
+            vault::follow(writer, &mut act, &found.plan, status)?;
         }
     }
     if backlog::read(hub)?.item(&bundle.task_id).and_then(|item| item.status()) == Some(ItemStatus::Done) {
         backlog::reopen(writer, &mut act, &bundle.task_id)?;
+        if !word.redo {
+            backlog::set_status(writer, &mut act, &bundle.task_id, ItemStatus::Blocked)?;
+        }
     }
     Ok(act)
 }

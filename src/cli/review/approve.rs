@@ -9,6 +9,7 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::{App, findings};
 use crate::coordinator::store;
 use crate::hub::Hub;
+use crate::review::newer::Newer;
 use crate::review::{Approval, Decision, Entry, Word, bundles, pull_request};
 
 /// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
@@ -24,6 +25,12 @@ pub struct Args {
     /// What to remember with it
     #[arg(long)]
     note: Option<String>,
+    /// Merge also the commits that came onto the branch after the review, up to this one, the newest
+    #[arg(long, value_name = "COMMIT", conflicts_with = "without_newer")]
+    with_newer: Option<String>,
+    /// Merge only what was reviewed, although the branch has newer commits
+    #[arg(long)]
+    without_newer: bool,
     /// Who approves it, instead of git's user.name
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -34,7 +41,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let entry = bundles::find(hub, &args.job)?;
     is_the_result(hub, &entry)?;
     let goes_back = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
-    let word = Word { goes_back, ..super::word(app, args.by, args.note)? };
+    let newer = match (args.with_newer, args.without_newer) {
+        (Some(commit), _) => Newer::Include(commit),
+        (None, true) => Newer::Leave,
+        (None, false) => Newer::Ask,
+    };
+    let word = Word { goes_back, newer, ..super::word(app, args.by, args.note)? };
     let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| super::talk(app, line))? {
         Approval::Merged(decision) => (decision, false),
         Approval::Before(decision) => (decision, true),
@@ -58,7 +70,10 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
     let Some(job) = state.job(&entry.bundle.job) else { return Ok(()) };
     let (run, commit) = (entry.bundle.run.as_str(), entry.bundle.commit.as_str());
     let known = job.last.as_ref().filter(|last| last.run == run);
+    // It was sent back, and that came to nothing: the job remembers what it went on from.
+    let went_on_from = job.rework.as_ref().is_some_and(|rework| rework.carry == commit);
     let differs = match known.and_then(|last| last.commit.as_deref()) {
+        _ if went_on_from && job.is_over() => false,
         Some(known) => known != commit,
         // It may have ended a moment ago; the bundle is written before its last word.
         None => job.run_id() != run,

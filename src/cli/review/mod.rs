@@ -17,6 +17,7 @@ use super::lazy::Lazy;
 use crate::base::Result;
 use crate::guard::operator;
 use crate::review::Word;
+use crate::review::newer::Newer;
 
 /// Finished work waits here for a person. A job is named by its id, its run or its task, or by the
 /// beginning of one of them.
@@ -67,5 +68,6 @@ fn talk(app: &App, line: &str) {
 fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
     let recognised = operator::require("decide about work")?;
     let by = operator::name(app.hub()?, by.as_deref())?;
-    Ok(Word { by, recognised, note: note.filter(|note| !note.trim().is_empty()), goes_back: false })
+    let note = note.filter(|note| !note.trim().is_empty());
+    Ok(Word { by, recognised, note, goes_back: false, redo: false, newer: Newer::Ask })
 }

@@ -12,7 +12,7 @@ use crate::review::bundles;
 use crate::review::rollback::{self, Done, Rollback};
 
 /// Makes a commit that undoes the merge, on the target, as carefully as the merge was made; the step and
-/// the backlog's item are open again. Refused when later work stands on it.
+/// the backlog's item wait for a person's word, or are open again with --redo. Refused when later work stands on it.
 ///
 /// --rollback also runs the step's rollback commands afterwards, in a worktree of the target. They are shown
 /// and confirmed first; with --yes they must be approved as they stand (teof plan approve). A receipt says what
@@ -32,6 +32,9 @@ pub struct Args {
     /// Run them without asking
     #[arg(long, requires = "rollback")]
     yes: bool,
+    /// Have the work done again at once, with the note; without it, its step waits until it is submitted
+    #[arg(long)]
+    redo: bool,
     /// Who takes it back, instead of git's user.name
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -40,7 +43,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    let word = super::word(app, args.by, args.note)?;
+    let word = crate::review::Word { redo: args.redo, ..super::word(app, args.by, args.note)? };
     let rollback = match args.rollback {
         true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),
         false => None,
@@ -60,11 +63,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&json!({"decision": decision, "rollback": done}), || {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
-        format!(
-            "{} is taken back from {}: {commit}",
-            text::safe(&decision.task_id),
-            text::safe(&decision.target_branch)
-        ) + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))
+        let (task, target) = (text::safe(&decision.task_id), text::safe(&decision.target_branch));
+        let next = match args.redo {
+            true => "its step is open again".to_owned(),
+            false => format!("its step waits; have it done again: teof coordinator submit {task}"),
+        };
+        format!("{task} is taken back from {target}: {commit}\n{next}")
+            + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))
     });
     Ok(ExitCode::SUCCESS)
 }

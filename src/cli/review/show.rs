@@ -10,7 +10,7 @@ use crate::cli::{App, findings};
 use crate::coordinator::store;
 use crate::hub::Hub;
 use crate::model::bundle::Bundle;
-use crate::review::{Entry, bundles, diff, pull_request};
+use crate::review::{Entry, bundles, diff, merge, newer, pull_request};
 
 /// With --json: {path, sha256, bundle, decision, altered, pull_request, diff?}.
 #[derive(Debug, clap::Args)]
@@ -29,15 +29,17 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         // Work without a result has a reason.
         Err(e) => return unfinished(app, hub, &args.job, e),
     };
+    let newer = merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default();
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
     let mut document = json!(entry);
     document["pull_request"] = json!(pull_request::read(hub, &entry.bundle.job)?);
+    document["newer_commits"] = json!(newer);
     if let Some(patch) = &patch {
         document["diff"] = json!(patch);
     }
     app.result(&document, || match patch {
         Some(patch) => patch.trim_end().to_owned(),
-        None => words(&entry),
+        None => words(&entry, &newer),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -54,11 +56,15 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(entry: &Entry) -> String {
+fn words(entry: &Entry, newer: &[newer::Commit]) -> String {
     let bundle = &entry.bundle;
     let mut lines = vec![format!("{} [{}]", text::safe(&bundle.title), text::safe(&bundle.task_id))];
     if let Some(why) = &entry.altered {
         lines.push(format!("ALTERED: {why}; it will not be merged"));
+    }
+    if !newer.is_empty() && entry.waits() {
+        lines.push(format!("not part of what was reviewed: {} on the branch, newer:", newer::count(newer.len())));
+        lines.extend(newer::lines(newer).into_iter().map(|line| format!("  {line}")));
     }
     // What a person has to look at comes first.
     let mut found: Vec<_> = bundle.findings.iter().collect();

@@ -65,6 +65,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         budget: Default::default(),
         complexity: None,
         rework: job.rework.clone(),
+        said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, &job.task)? },
         layer: None,
         systemic_targets: Vec::new(),
     };

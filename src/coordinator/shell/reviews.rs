@@ -60,6 +60,25 @@ pub fn word(decision: &Decision) -> Option<ReviewWord> {
     })
 }
 
+/// What people said to earlier results of a task since one was approved, for whoever does it again.
+///
+/// # Errors
+/// When the decisions cannot be read.
+pub fn said_before(hub: &Hub, task: &str) -> Result<Vec<Finding>> {
+    let mut said = Vec::new();
+    for decision in decision::history(hub)?.into_iter().filter(|decision| decision.task_id == task) {
+        match (decision.decision, &decision.note) {
+            (Kind::Approved, _) => said.clear(),
+            (Kind::Rejected | Kind::Retry | Kind::Reverted, Some(note)) => {
+                let code = format!("review.{}", decision.decision.as_str());
+                said.push(Finding::new(Severity::High, &code, "", note.as_str()));
+            }
+            _ => {}
+        }
+    }
+    Ok(brief(&said))
+}
+
 /// The findings, as far as a coder can make use of them at once; the decision has them all.
 fn brief(findings: &[Finding]) -> Vec<Finding> {
     let share = (WORDS / findings.len().max(1)).max(SHARE);

@@ -56,6 +56,7 @@ pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
     let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
     match owned {
         None => return Ok(lost(job)),
+        Some(claim) if !claim.is_live() && is_merged(job) => return merged_late(&mut writer, hands, job),
         Some(claim) if !claim.is_live() => return Ok(Reply::Done),
         Some(_) => {}
     }
@@ -74,6 +75,26 @@ pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
     hands.own.remember(hub, &act);
     writer.perform(act)?;
     workers::forget(hub, &job.run_id());
+    Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
+}
+
+fn is_merged(job: &Job) -> bool {
+    job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
+}
+
+/// The claim ended with the job when that was blocked; what is merged since is done all the same.
+fn merged_late(writer: &mut Writer<'_>, hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let outcome = last_outcome(hub, job)?;
+    let mut act = Act::new(format!("settle {} as done", job.task));
+    let (whole, left) = step_or_why(writer, &mut act, job, Ending::Done, outcome.as_ref())?;
+    if whole && plans::backlog::read(hub)?.item(&job.task).is_some() {
+        plans::backlog::set_status(writer, &mut act, &job.task, ItemStatus::Done)?;
+    }
+    if !act.is_empty() {
+        hands.own.remember(hub, &act);
+        writer.perform(act)?;
+    }
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 
@@ -144,9 +165,8 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
 
 /// Whether a person has judged all of the plan already: it is one objective, and a person merged its result.
 fn is_judged_whole(plan: &Plan, job: &Job) -> bool {
-    let merged = job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }));
     let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
-    merged && open && matches!(plan.steps()[..], [ref only] if only.raw.contains_key("objective"))
+    is_merged(job) && open && matches!(plan.steps()[..], [ref only] if only.raw.contains_key("objective"))
 }
 
 /// What the last run left, and what became of it.

@@ -37,6 +37,8 @@ pub struct Change {
     pub binary: bool,
     /// In the commit, or only left in the folder.
     pub committed: bool,
+    /// The line of a conflict marker of git's that the change brings in.
+    pub marker: Option<u64>,
     /// Kind and line of secrets that the change brings in.
     pub secrets: Vec<(&'static str, u64)>,
 }
@@ -167,6 +169,7 @@ pub(super) fn compare(path: &[u8], old: Option<&Content>, new: Option<&Content>)
         removed: 0,
         binary: false,
         committed: false,
+        marker: None,
         secrets: Vec::new(),
     };
     let text = |side: Option<&'_ Content>| match side {
@@ -178,6 +181,7 @@ pub(super) fn compare(path: &[u8], old: Option<&Content>, new: Option<&Content>)
     // One NUL makes a file binary to git, and a secret in it no less of one.
     change.secrets = secrets_in(old_bytes, new_bytes);
     if text(old) == Some(true) && text(new) == Some(true) {
+        change.marker = marker_in(new_bytes).filter(|_| marker_in(old_bytes).is_none());
         (change.added, change.removed) = count_lines(old_bytes, new_bytes)?;
     } else {
         change.binary = true;
@@ -211,6 +215,23 @@ fn count_lines(old: &[u8], new: &[u8]) -> Result<(u64, u64)> {
         }
     }
     Ok((added, removed))
+}
+
+/// The line where git's marks of an unsettled conflict begin: all three of them, in their order.
+fn marker_in(text: &[u8]) -> Option<u64> {
+    let mut begun = None;
+    let mut parted = false;
+    for (number, line) in (1..).zip(text.split(|&b| b == b'\n')) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.starts_with(b"<<<<<<< ") {
+            (begun, parted) = (Some(number), false);
+        } else if line == b"=======" {
+            parted = begun.is_some();
+        } else if line.starts_with(b">>>>>>> ") && parted {
+            return begun;
+        }
+    }
+    None
 }
 
 /// Secrets of the new text that the old one did not hold.
@@ -281,6 +302,15 @@ mod tests {
         assert_eq!(sizes(b"", "x".repeat(5_001).as_bytes()), (6, 0, false));
         assert_eq!(sizes(b"", &[&b"\0"[..], &b"a\n".repeat(100)].concat()), (100, 0, true));
         assert_eq!(sizes(b"", &[0; 801]), (11, 0, true));
+    }
+
+    #[test]
+    fn a_conflict_is_unsettled_where_all_three_marks_stand() {
+        let text = b"a\n<<<<<<< ours\nx\n=======\ny\n>>>>>>> theirs\n";
+        assert_eq!(marker_in(text), Some(2));
+        for text in [&b"Title\n=======\n"[..], b"<<<<<<< a\n>>>>>>> b\n", b" <<<<<<< a\n=======\n>>>>>>> b\n"] {
+            assert_eq!(marker_in(text), None);
+        }
     }
 
     #[test]

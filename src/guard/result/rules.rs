@@ -115,6 +115,12 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         if path.contains('\u{fffd}') {
             find(Finding::medium("path.not_text", path, "the name is not UTF-8").hint("rename the file"));
         }
+        if let Some(line) = change.marker {
+            let what = "git's marks of a conflict that nobody settled";
+            findings.push(
+                Finding::medium("content.conflict_marker", path, what).at(line).hint("bring both sides together"),
+            );
+        }
         findings.extend(kind_rules(change));
         findings.extend(secret_rules(change));
     }
@@ -186,6 +192,7 @@ mod tests {
             removed: 0,
             binary: false,
             committed: true,
+            marker: None,
             secrets: Vec::new(),
         };
         check(&[change], limits).into_iter().map(|finding| finding.code).collect()

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
-pub use work::{Agent, Budget, Pipeline, Review, Route, Worktrees};
+pub use work::{Agent, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
 use super::paths;
 use crate::base::{Refusal, Result, env, files};

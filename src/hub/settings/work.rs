@@ -68,11 +68,29 @@ pub struct Review {
     pub lease: Duration,
     /// Whether results are offered as draft pull requests where `gh` and a remote are there.
     pub pull_requests: bool,
+    /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` takes what the repository allows, squash first.
+    pub pull_request_merge: Merge,
+}
+
+/// A way of merging a pull request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Merge {
+    #[default]
+    Auto,
+    Squash,
+    Merge,
+    Rebase,
 }
 
 impl Default for Review {
     fn default() -> Self {
-        Self { commands: false, lease: Duration::from_secs(30 * 24 * 3600), pull_requests: true }
+        Self {
+            commands: false,
+            lease: Duration::from_secs(30 * 24 * 3600),
+            pull_requests: true,
+            pull_request_merge: Merge::Auto,
+        }
     }
 }
 

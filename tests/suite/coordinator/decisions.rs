@@ -232,6 +232,8 @@ fn a_decision_whose_letter_never_came_is_found_and_takes_effect_once() {
             recognised: Default::default(),
             note: Some("not so".into()),
             goes_back: false,
+            redo: false,
+            newer: Default::default(),
         };
         // Killed right after it was written down.
         match kind {

@@ -7,7 +7,8 @@ fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
     let desk = Desk::tested(&["test $(cat src/new.txt) = new"]);
     desk.work(&[("src/new.txt", "slipped in\n")]);
     let before = desk.main();
-    let decision = desk.merged();
+    assert_eq!(desk.refused()["code"], "review.newer_commits", "nobody's commit is dropped without a word");
+    let decision = desk.world.json(&["review", "approve", JOB, "--by", "Ann", "--without-newer"])["decision"].clone();
     let merge = decision["merge_commit"].as_str().unwrap();
     assert_eq!(desk.main(), merge);
     assert_eq!(desk.world.git(&["rev-parse", "main^1", "main^2"]), format!("{before}\n{}", desk.commit));

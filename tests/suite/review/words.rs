@@ -109,7 +109,7 @@ fn what_later_work_stands_on_is_not_taken_back() {
 }
 
 #[test]
-fn a_revert_opens_the_step_and_the_item_again() {
+fn a_revert_with_redo_opens_the_step_and_the_item_again() {
     let mut desk = Desk::new();
     let plan = "_plans/2026-01-05-docs.plan.json";
     let step = json!({"id": "S1", "title": "Write", "status": "done", "notes": "", "receipts": []});
@@ -124,7 +124,7 @@ fn a_revert_opens_the_step_and_the_item_again() {
     desk.bundle(&[]);
     desk.world.ok(&["bus", "commit"]);
     desk.merged();
-    desk.world.ok(&["review", "revert", JOB, "--note", "broke it", "--by", "Ann"]);
+    desk.world.ok(&["review", "revert", JOB, "--note", "broke it", "--redo", "--by", "Ann"]);
     let found = desk.world.read_json(plan);
     assert_eq!((&found["status"], &found["steps"][0]["status"]), (&json!("in_progress"), &json!("in_progress")));
     let last = &found["steps"][0]["last_run"];

@@ -1,0 +1,118 @@
+//! Commits that came onto a job's branch after what was reviewed: a person's own, made in its worktree.
+//!
+//! They are never merged or dropped without a word: whoever approves says what becomes of them.
+
+use git2::{Oid, Repository};
+use serde::Serialize;
+
+use super::bundles::Entry;
+use super::merge;
+use crate::base::{Refusal, Result, text};
+use crate::hub::checkpoint::TRAILER_JOB;
+use crate::hub::object_ids;
+use crate::model::bundle::Bundle;
+
+/// How many are named.
+const NAMED: usize = 10;
+
+/// What becomes of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Newer {
+    /// An approval is refused while there are any.
+    #[default]
+    Ask,
+    /// Merged with the work, up to this commit, which is the newest.
+    Include(String),
+    /// Not merged; they stay on the branch.
+    Leave,
+}
+
+/// A commit that was not reviewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Commit {
+    pub id: String,
+    pub author: String,
+    pub subject: String,
+}
+
+/// The commits on the work's branch that the reviewed commit does not have, newest first; teof's own left out.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
+    let reviewed = merge::reviewed(repo, bundle)?;
+    let Ok(tip) = repo.refname_to_id(&format!("refs/heads/{}", bundle.branch)) else { return Ok(Vec::new()) };
+    let mut walk = repo.revwalk()?;
+    walk.push(tip)?;
+    walk.hide(reviewed)?;
+    let mut found = Vec::new();
+    for id in walk.take(500) {
+        let commit = repo.find_commit(id?)?;
+        let trailers = git2::message_trailers_strs(commit.message().unwrap_or_default())?;
+        if trailers.iter().any(|(key, _)| key == TRAILER_JOB) {
+            continue;
+        }
+        let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
+        let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+        found.push(Commit { id: commit.id().to_string(), author: text::safe(&author), subject: text::safe(&subject) });
+    }
+    Ok(found)
+}
+
+/// The work as it is to be merged into a target that is at `target`: what was reviewed, or with the newer commits
+/// on top of it.
+///
+/// # Errors
+/// `review.newer_commits` while nobody said what becomes of them; when the commit that is named is not the newest,
+/// or does not stand on the reviewed one.
+pub fn chosen(repo: &Repository, entry: &Entry, newer: &Newer, target: Oid) -> Result<Entry> {
+    // What is merged already is only written down.
+    let merged = merge::is_merged(repo, target, merge::reviewed(repo, &entry.bundle)?)?;
+    let found = if merged { Vec::new() } else { commits(repo, &entry.bundle)? };
+    let Some(newest) = found.first() else { return Ok(entry.clone()) };
+    let job = &entry.bundle.job;
+    let refuse = |why: String| {
+        let branch = text::safe(&entry.bundle.branch);
+        let what = format!("the review did not see {} on {branch}", count(found.len()));
+        Refusal::guard("review.newer_commits", what).because(why)
+    };
+    match newer {
+        Newer::Leave => Ok(entry.clone()),
+        Newer::Ask => Err(refuse(lines(&found).join("\n"))
+            .next(format!("merge them as well: teof review approve {job} --with-newer {}", newest.id))
+            .next(format!("merge only what was reviewed: teof review approve {job} --without-newer"))
+            .with("commits", serde_json::json!(found))
+            .into()),
+        Newer::Include(named) => {
+            let stands = object_ids::parse(&newest.id)
+                .and_then(|id| repo.graph_descendant_of(id, object_ids::parse(&entry.bundle.commit)?))?;
+            if named.len() < 7 || !newest.id.starts_with(named.as_str()) || !stands {
+                return Err(refuse(format!(
+                    "{} is not the newest of them, on top of the reviewed commit",
+                    text::safe(named)
+                ))
+                .next(format!("see them: teof review show {job}"))
+                .into());
+            }
+            let mut entry = entry.clone();
+            entry.bundle.commit.clone_from(&newest.id);
+            Ok(entry)
+        }
+    }
+}
+
+/// For people: one line each.
+pub fn lines(found: &[Commit]) -> Vec<String> {
+    let line =
+        |commit: &Commit| format!("{} {} ({})", &commit.id[..12.min(commit.id.len())], commit.subject, commit.author);
+    let mut lines: Vec<_> = found.iter().take(NAMED).map(line).collect();
+    if found.len() > NAMED {
+        lines.push(format!("and {} more", found.len() - NAMED));
+    }
+    lines
+}
+
+/// `1 commit`, `2 commits`.
+pub fn count(n: usize) -> String {
+    if n == 1 { "1 commit".to_owned() } else { format!("{n} commits") }
+}
