@@ -324,6 +324,10 @@ fn a_draft_pull_request_is_opened_for_a_finished_pipeline() {
     let pushed = agency.world.git_in(&remote, &["for-each-ref", "--format=%(refname)"]);
     let others: Vec<_> = pushed.lines().filter(|name| *name != "refs/heads/main").collect();
     assert!(others.len() == 1 && others[0].starts_with("refs/heads/agent/worker-"), "{pushed}");
+    let changed = agency.world.git_in(&remote, &["diff", "--name-only", &format!("main...{}", others[0])]);
+    assert_eq!(changed, "FR-1.txt", "nothing of the record leaves with the work");
+    let commits = agency.world.git_in(&remote, &["rev-list", "--count", &format!("main..{}", others[0])]);
+    assert_eq!(commits, "1", "the work alone, on what the remote has");
 }
 
 #[test]
