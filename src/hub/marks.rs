@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::document_marks::{DocumentMarks, fell_behind};
@@ -89,6 +90,22 @@ impl Marks {
             return Err(failed(e));
         }
         Ok((path, before))
+    }
+
+    /// The whole lines that the log has after its mark: another tool's, or those of a command that was killed before
+    /// it set the mark. The next mark counts them, so they are kept with it.
+    pub(super) fn unmarked(&self, relative: &str, log: &File) -> Result<Vec<u8>> {
+        let failed = |e| files::io_refusal(e, "read", Path::new(relative));
+        let length = log.metadata().map_err(failed)?.len();
+        let Some(known) = self.log(relative).filter(|known| (1..length).contains(&known.length)) else {
+            return Ok(Vec::new());
+        };
+        let mut bytes = vec![0; (length - known.length + 1) as usize];
+        log.read_exact_at(&mut bytes, known.length - 1).map_err(failed)?;
+        // A log that git replaced may have a line across the place of the mark.
+        let start = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
+        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(start, |at| at + 1);
+        Ok(bytes[start..end.max(start)].to_vec())
     }
 
     /// Opens a log to append to it: the file that is there, which must hold what was acknowledged.

@@ -160,6 +160,7 @@ impl<'h> Staged<'h> {
             if let Some((at, _)) = remains.filter(|(_, found)| found.cut) {
                 log.cut(at)?;
             }
+            let unmarked = marks.unmarked(path, log.file())?;
             self.appended.push(log);
             let log = self.appended.last_mut().expect("it was pushed just now");
             let end = if is_there {
@@ -175,7 +176,7 @@ impl<'h> Staged<'h> {
             }
             let tail =
                 files::digest_before(log.file(), end).map_err(|e| files::io_refusal(e, "read", Path::new(path)))?;
-            self.kept.push(marks.keep_lines(path, lines)?);
+            self.kept.push(marks.keep_lines(path, &[&unmarked, lines].concat())?);
             self.marks.push(marks.stage_log(path, end, &tail)?);
             return Ok(());
         }

@@ -125,7 +125,7 @@ fn nothing_acknowledged_is_lost_in_random_histories_of_faults_kills_and_resets()
                 let ran = world.run(&["bus", "restore"]);
                 assert_eq!(ran.code, 0, "{case}: {}", ran.stderr);
                 let next = world.run(&["bus", "event", "--agent", "s0", "--event", "note", "--summary", "next"]);
-                assert_eq!(next.code, 0, "{case}: {}", next.stderr);
+                assert_eq!(next.code, 0, "{case}: {}{}", ran.stdout, next.stderr);
                 known.check(&world, &case);
                 let verified = world.run(&["bus", "verify"]);
                 assert_eq!(verified.code, 0, "{case}: {}", verified.stdout);
