@@ -153,7 +153,8 @@ fn nothing_acknowledged_is_lost_when_git_replaces_logs_under_busy_writers() {
                         let done: Value = serde_json::from_str(&ran.stdout).ok()?;
                         Some(done["written"].as_array()?.last()?["id"].as_str()?.to_owned())
                     };
-                    (0..12).filter_map(write).collect::<Vec<_>>()
+                    // Some are refused while the record is behind.
+                    (0..300).filter_map(write).take(4).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -173,7 +174,7 @@ fn nothing_acknowledged_is_lost_when_git_replaces_logs_under_busy_writers() {
     });
     world.ok(&["bus", "restore"]);
     world.ok(&["bus", "verify"]);
-    assert!(acknowledged.len() > 5, "{}", acknowledged.len());
+    assert_eq!(acknowledged.len(), 12);
     let known = Acknowledged { events: acknowledged.into_iter().collect(), ..Acknowledged::default() };
     known.check(&world, "busy writers");
 }
