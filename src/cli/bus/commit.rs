@@ -28,8 +28,10 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
             (json!({"outcome": "committed", "commit": commit}), format!("committed the record: {}", &commit[..12]))
         }
         Recorded::Clean => (json!({"outcome": "clean"}), "the record is committed already".to_owned()),
-        // Nobody gives such a lock back while one waits.
-        Recorded::Skipped(_) if git_locks::blocking(hub).is_some() => {
+        // A lock that outlived every attempt, while no git command runs here that would give it back.
+        Recorded::Skipped(why)
+            if why == record::KEPT_MOVING && record::obstacle(hub).is_none() && git_locks::blocking(hub).is_some() =>
+        {
             let lock = git_locks::blocking(hub).unwrap_or_default();
             return Err(Refusal::guard("git.locked", "the record is not committed: its branch is locked")
                 .because(format!(

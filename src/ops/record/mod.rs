@@ -28,6 +28,9 @@ use index::{IndexCopy, IndexLock, Known};
 /// How often the branch or the index may move under us before it is left for the next time.
 const ATTEMPTS: usize = 5;
 
+/// Why a commit was skipped when every attempt failed.
+pub const KEPT_MOVING: &str = "the branch kept moving; the next record commit takes it along";
+
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -63,7 +66,7 @@ pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
             return Ok(done);
         }
     }
-    Ok(Recorded::Skipped("the branch kept moving; the next record commit takes it along".to_owned()))
+    Ok(Recorded::Skipped(KEPT_MOVING.to_owned()))
 }
 
 /// Why no commit belongs here now.
