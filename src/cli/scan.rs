@@ -39,9 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), last.at));
         return Ok(print(&last.findings, false, app));
     }
-    let state = watch::state(&hub.root, &prefixes);
-    let findings = sentinels::scan(hub)?;
-    watch::remember(hub, &prefixes, state, &findings)?;
+    let findings = sentinels::scan_and_remember(hub, &prefixes)?;
     if args.history {
         record(hub, &findings)?;
     }

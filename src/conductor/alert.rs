@@ -20,6 +20,8 @@ pub enum Topic {
     Prerequisites,
     /// The consent's halts stopped a loop.
     Halt,
+    /// The last scan has findings of high severity, or a worker moved a target.
+    Danger,
 }
 
 impl Topic {
@@ -28,6 +30,7 @@ impl Topic {
         match self {
             Topic::Prerequisites => "alerts/prerequisites",
             Topic::Halt => "alerts/halt",
+            Topic::Danger => "alerts/danger",
         }
     }
 
@@ -37,6 +40,11 @@ impl Topic {
                 ("prerequisites do not hold", "no item of the backlog is taken until its prerequisites hold")
             }
             Topic::Halt => ("unattended work is halted", "nothing more starts unattended until this is over"),
+            Topic::Danger => (
+                "new assignments are paused",
+                "nothing new is chosen until this is fixed, or a person who has looked says so: \
+                 teof coordinator reset-breaker",
+            ),
         }
     }
 }

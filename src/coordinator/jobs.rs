@@ -5,8 +5,9 @@ use super::reason::{beyond, said_last};
 use super::state::{Ending, Job, Last, Phase, Trip};
 use super::step::{Turn, closed, has_slot};
 use crate::base::text;
+use crate::guard::moved_target;
 use crate::model::agent::Usage;
-use crate::model::outcome::{Outcome, Verdict};
+use crate::model::outcome::{Finding, Outcome, Verdict};
 
 /// The longest reason that is kept in the state, in characters.
 const MAX_REASON: usize = 300;
@@ -208,12 +209,13 @@ impl Turn<'_> {
         self.weigh(id, outcome);
     }
 
-    /// The breaker's other two reasons: a new finding of high severity in the scan, a budget overrun.
-    /// What a guard found in the result is no such reason: the guard has stopped it.
+    /// The breaker's other reasons: a new finding of high severity in the scan, a target that the worker moved, a
+    /// budget overrun. What else a guard found in the result is no such reason: the guard has stopped it.
     fn weigh(&mut self, id: &str, outcome: &Outcome) {
         let scan = outcome.scan.iter().find(|found| found.severity == "high");
-        let budget = || outcome.findings.iter().find(|found| found.code.starts_with("budget."));
-        if let Some(found) = scan.or_else(budget) {
+        let stops =
+            |found: &&Finding| moved_target::CODES.contains(&found.code.as_str()) || found.code.starts_with("budget.");
+        if let Some(found) = scan.or_else(|| outcome.findings.iter().find(stops)) {
             let what = text::clip(&text::safe(&found.message), MAX_REASON);
             self.trip(id, format!("{what} ({})", found.code));
         }

@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod input;
 mod jobs;
 pub mod life;
+pub mod pauses;
 pub mod places;
 mod questions;
 mod reason;

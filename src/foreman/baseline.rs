@@ -3,7 +3,7 @@
 //! An attempt that dies may have planted something already: the next one compares with what was there
 //! before the first, and not with what that one left. Kept on this machine until an attempt is judged.
 
-use super::judge;
+use super::targets;
 use super::work::Work;
 use crate::base::{Result, files, json};
 use crate::guard::result::{Surroundings, dotgit};
@@ -28,7 +28,7 @@ pub fn of(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
         return Ok(known);
     }
     let mut found = dotgit::surroundings(&hub.common_dir, &place.git_dir);
-    for target in judge::targets(hub, &work.order) {
+    for target in targets::of(hub, &work.order) {
         dotgit::note_target(&hub.common_dir, &target, &mut found);
     }
     files::create_parent(&path)?;

@@ -1,19 +1,16 @@
 //! Whether the result of a run may stand, whatever its commands said: guards and tests.
 
-use std::collections::BTreeSet;
-
 use super::bench::Bench;
 use super::report::{DiffReport, End, Report, StageReport};
 use super::shift::Shift;
 use super::trusted::shell;
 use super::watch::{Halt, Watch};
-use super::{close, pushes};
+use super::{close, pushes, targets};
 use crate::base::Result;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal};
 use crate::hub::Hub;
 use crate::model::bundle::File;
 use crate::model::command::Command;
-use crate::model::order::Order;
 use crate::model::outcome::{Finding, Verdict};
 
 /// Holds the commit to the order's guardrails; the findings go into the report.
@@ -68,11 +65,9 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
 /// What went past people: work into a target or to a remote, and trust that no person gave, which is taken back.
 fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let place = report.place()?;
-    let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
     let mut findings: Vec<_> = pushes::pushed(place)?.into_iter().collect();
-    for target in targets(hub, &report.work.order) {
-        let old = dotgit::target_before(before, &target);
-        findings.extend(result::landed(&place.git_dir, place.base, &own, &target, old)?);
+    for target in targets::of(hub, &report.work.order) {
+        findings.extend(targets::moved(hub, report, &target, dotgit::target_before(before, &target))?);
     }
     let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
     if !forged.is_empty() {
@@ -90,12 +85,6 @@ pub fn strays(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) 
     found.extend(bench.attempts());
     found.retain(|finding| !report.findings.contains(finding));
     Ok(found)
-}
-
-/// The branches that only people and the coordinator move: the order's target, and the record's, which
-/// is another one when the record has a branch of its own.
-pub fn targets(hub: &Hub, order: &Order) -> BTreeSet<String> {
-    hub.branch().into_iter().chain(Some(order.target_branch.clone())).filter(|name| !name.is_empty()).collect()
 }
 
 /// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once

@@ -33,6 +33,7 @@ mod shift;
 mod stage;
 mod suggested;
 mod talk;
+mod targets;
 mod trusted;
 mod unfinished;
 mod watch;

@@ -1,6 +1,6 @@
 //! The routines: status, scan and tasks. A worker runs them before and after its work, a person by name.
 //!
-//! They read the stores and write nothing.
+//! They read the stores and write nothing but what the last scan found.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::base::{Result, Stamp, text};
 use crate::bus::{assignments, claims};
-use crate::guard::sentinels;
+use crate::guard::sentinels::{self, watch};
 use crate::hub::Hub;
 use crate::model::order::Order;
 use crate::model::outcome::Finding;
@@ -33,7 +33,7 @@ pub fn round(hub: &Hub, with_scan: bool) -> Result<Round> {
 
 /// What the sentinels find in the record.
 pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
-    sentinels::scan(hub)
+    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned))
 }
 
 /// Whether a finding of a scan is about this piece of work, not another that runs beside it.

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod consent;
 pub mod fencing;
 pub mod glob;
+pub mod moved_target;
 pub mod operator;
 pub mod preflight;
 pub mod prerequisites;

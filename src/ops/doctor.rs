@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, Stamp, files, jsonl, lock, text, time};
-use crate::guard::{consent, trust};
+use crate::guard::{consent, moved_target, trust};
 use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
@@ -37,7 +37,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
     match Hub::locate(start, clock) {
         Err(e) => found.error(e),
         Ok(hub) => {
-            let checks: [fn(&Hub, &mut Found) -> Result<()>; 11] = [
+            let checks: &[fn(&Hub, &mut Found) -> Result<()>] = &[
                 check_git,
                 check_hub,
                 check_settings,
@@ -47,6 +47,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
                 check_repository,
                 check_locks,
                 check_leftovers,
+                check_targets,
                 check_trust,
                 check_seats_and_clock,
             ];
@@ -214,6 +215,14 @@ pub(super) fn leftovers(hub: &Hub) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+fn check_targets(hub: &Hub, found: &mut Found) -> Result<()> {
+    for moved in moved_target::standing(hub)? {
+        let mend = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
+        found.wrong(moved_target::SCAN_CODE, moved.words(), mend);
+    }
+    Ok(())
 }
 
 fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {

@@ -10,6 +10,7 @@ mod claims;
 mod conductor;
 mod consent;
 mod coordinator;
+mod dangers;
 mod doctor;
 mod doctor_setup;
 mod evidence;

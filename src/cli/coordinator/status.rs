@@ -9,7 +9,7 @@ use crate::base::{Result, Stamp, text};
 use crate::cli::App;
 use crate::coordinator::shell::{self, publish::phase};
 use crate::coordinator::state::{Job, Phase, State};
-use crate::coordinator::{inbox, store};
+use crate::coordinator::{inbox, pauses, store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,6 +27,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let over: Vec<_> = state.jobs.iter().filter(|job| job.is_over()).collect();
     let over = &over[over.len().saturating_sub(args.limit)..];
     let live: Vec<_> = state.live_jobs().collect();
+    let (choice, backlog) = (pauses::of_choice(hub)?, pauses::of_backlog(hub)?);
     let document = json!({
         "running": holder.is_some(),
         "holder": holder,
@@ -40,6 +41,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "suspended": state.suspended,
         "spent": state.spent,
         "unread_commands": letters,
+        "nothing_is_chosen": choice,
+        "no_item_is_taken": backlog,
         "totals": state.totals,
     });
     app.result(&document, || {
@@ -51,6 +54,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             lines.push(format!("it does nothing any more: {why}\n  {next}"));
         }
         lines.extend(obstacles(&state, letters));
+        lines.extend(choice.iter().map(|why| format!("nothing new is chosen: {why}")));
+        if !choice.is_empty() {
+            lines.push("  when it is fixed, or a person has looked: teof coordinator reset-breaker".to_owned());
+        }
+        lines.extend(backlog.iter().map(|why| format!("no item of the backlog is taken: {why}")));
         for job in live.iter().chain(over) {
             lines.push(job_line(job, app.now()));
             lines.extend(last::output(job, "  "));

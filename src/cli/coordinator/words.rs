@@ -11,7 +11,9 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::{shell, store};
+use crate::guard::moved_target;
 use crate::guard::operator;
+use crate::guard::sentinels::watch;
 
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
@@ -140,5 +142,17 @@ pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
 
 pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
     operator::require("reset the breaker")?;
-    send(app, Command::ResetBreaker, args.note)
+    let hub = app.hub()?;
+    let moved = moved_target::accept(hub)?;
+    let mut accepted: Vec<_> = moved.iter().map(|moved| format!("accepted: {}", moved.words())).collect();
+    match watch::accept(hub)? {
+        0 => {}
+        found => accepted.push(format!("accepted: {found} findings of high severity of the last scan")),
+    }
+    if accepted.is_empty() || store::load(hub)?.breaker.open.is_some() {
+        accepted.iter().for_each(|line| app.say(line));
+        return send(app, Command::ResetBreaker, args.note);
+    }
+    app.result(&json!({"command": null, "answered": true, "text": accepted.join("\n")}), || accepted.join("\n"));
+    Ok(ExitCode::SUCCESS)
 }

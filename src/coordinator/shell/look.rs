@@ -6,18 +6,50 @@ use super::reviews;
 use crate::base::{Refusal, Result, Stamp};
 use crate::bus::holds;
 use crate::conductor;
+use crate::conductor::alert::{self, Topic};
 use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::coordinator::input::{Offer, Seat, Skipped, View};
+use crate::coordinator::pauses;
 use crate::coordinator::state::{Phase, State};
 use crate::guard::consent::{self, Action, Actor, Cycle};
+use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::outcome::Verdict;
 use crate::seats::manifest;
 
-/// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`.
-pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<View> {
+/// What the people on the bus are to be told of a look: what keeps work from being chosen.
+pub struct Notices {
+    prerequisites: Prerequisites,
+    /// Items of the backlog wait for them.
+    waiting: bool,
+    danger: Option<String>,
+}
+
+impl Notices {
+    /// Tells what is new, as an event and a message; what is over is told again when it comes back.
+    fn tell(&self, hub: &Hub, manager: &str) -> Result<()> {
+        let unmet = self.prerequisites.failure();
+        if self.waiting || unmet.is_none() {
+            alert::tell(hub, manager, Topic::Prerequisites, unmet.as_deref(), &self.prerequisites)?;
+        }
+        alert::tell(hub, manager, Topic::Danger, self.danger.as_deref(), &self.prerequisites).map(drop)
+    }
+}
+
+/// Looks, and tells the bus what is new of what keeps work from being chosen; an errand tells nothing.
+pub fn look_and_tell(hub: &Hub, manager: &str, state: &State, remote: bool, errand: bool) -> Result<View> {
+    let (view, notices) = look(hub, manager, state, remote)?;
+    if !errand && let Err(e) = notices.tell(hub, manager) {
+        tracing::warn!("the bus was not told what is in the way: {e:#}");
+    }
+    Ok(view)
+}
+
+/// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`, and a scan
+/// that shows whether what pauses the choice is still there.
+pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(View, Notices)> {
     let mut scope = Scope::enabled(hub)?;
     scope.submissions = state.submissions.iter().map(submission).collect();
     let found = conductor::look(hub, &scope, Taker::Worker, BTreeMap::new())?;
@@ -32,12 +64,16 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Vie
     let granted = standing.grant.as_ref().map(|grant| grant.at);
     let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
     let ranking = found.ranking;
+    pauses::refresh(hub)?;
+    let danger = Some(pauses::of_choice(hub)?.join("; ")).filter(|words| !words.is_empty());
+    let waiting = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
+    let notices = Notices { prerequisites: found.prerequisites, waiting, danger: danger.clone() };
     let orphans = ranking.skipped.iter().filter(|skipped| skipped.reason == Reason::Orphaned);
-    Ok(View {
+    let view = View {
         seq: state.life.results,
         stop: refused(Action::Execute),
         blind: false,
-        no_choice: refused(Action::Cycle(cycle)),
+        no_choice: refused(Action::Cycle(cycle)).or(danger),
         grant: granted.map(|at| (at, most)),
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,
@@ -45,7 +81,8 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Vie
         reviews: reviews::found(hub, state, remote),
         offers: ranking.eligible.into_iter().map(offer).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
-    })
+    };
+    Ok((view, notices))
 }
 
 fn submission(of: &crate::coordinator::submission::Submission) -> Submission {

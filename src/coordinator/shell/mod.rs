@@ -247,7 +247,9 @@ impl Shell<'_> {
                     true => read_again(&self.hub).map(drop),
                     false => Ok(()),
                 };
-                let view = view.and_then(|()| look::look(&self.hub, &self.manager, &self.state, remote));
+                let errand = self.options.errand;
+                let view =
+                    view.and_then(|()| look::look_and_tell(&self.hub, &self.manager, &self.state, remote, errand));
                 let view = view.unwrap_or_else(|e| self.blind(e));
                 self.feed(Input::View(view));
             }

@@ -67,7 +67,7 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     // A coordinator logs the same reasons once; who asks is told every time.
     state.last_nothing.clear();
     step(&mut state, Input::Started(rules(settings, options)), hub.now());
-    let mut view = look::look(hub, &settings.coordinator.manager, &state, false)?;
+    let (mut view, _) = look::look(hub, &settings.coordinator.manager, &state, false)?;
     let obstacle = view.stop.take().or(view.no_choice.take());
     view.seq = state.life.results;
     let effects = step(&mut state, Input::View(view), hub.now());

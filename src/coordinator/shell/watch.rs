@@ -13,6 +13,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use super::Message;
 use crate::base::{Result, digest, files};
 use crate::coordinator::inbox;
+use crate::guard::prerequisites::{AUTHENTICITY, CI_SUMMARY};
 use crate::guard::trust;
 use crate::hub::{Act, Hub, paths};
 use crate::model::message::is_task_channel;
@@ -58,9 +59,12 @@ impl Watcher {
             hub.local(""),
             hub.local(inbox::FOLDER),
             hub.local("runs"),
+            hub.local("cache"),
         ];
+        folders.extend(reports(hub).map(|report| report.parent().unwrap_or(&hub.root).to_owned()));
         folders.extend(sources.iter().cloned());
-        let names = Names { root: hub.root.clone(), local: hub.local(""), sources };
+        let reports = reports(hub).to_vec();
+        let names = Names { root: hub.root.clone(), local: hub.local(""), reports, sources };
         let sender = queue.clone();
         let inner = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let message = match event {
@@ -109,7 +113,12 @@ impl Watcher {
 }
 
 /// How many folders are watched whatever the settings say.
-const OWN_FOLDERS: usize = 8;
+const OWN_FOLDERS: usize = 11;
+
+/// The reports that prerequisites are judged by.
+fn reports(hub: &Hub) -> [PathBuf; 2] {
+    [AUTHENTICITY, CI_SUMMARY].map(|report| hub.root.join(report))
+}
 
 /// The folders where requests lie, of the sources that are enabled.
 fn sources(hub: &Hub) -> Result<Vec<PathBuf>> {
@@ -136,6 +145,7 @@ fn inode(folder: &Path) -> Option<u64> {
 struct Names {
     root: PathBuf,
     local: PathBuf,
+    reports: Vec<PathBuf>,
     sources: Vec<PathBuf>,
 }
 
@@ -156,13 +166,18 @@ impl Names {
                 inbox::FOLDER => Some(What::Inbox),
                 "runs" => name.ends_with(".json").then_some(What::Runs),
                 "" => (name == trust::FILE).then_some(What::World),
+                // Somebody ran a scan.
+                "cache" => (name == "scan.json").then_some(What::World),
                 _ => None,
             };
         }
         if self.sources.iter().any(|folder| path.parent() == Some(folder)) {
             return name.ends_with(".md").then_some(What::World);
         }
-        if self.sources.iter().any(|folder| folder.starts_with(path)) {
+        if self.reports.iter().any(|report| report == path) {
+            return Some(What::World);
+        }
+        if self.sources.iter().chain(&self.reports).any(|wanted| wanted.starts_with(path)) {
             return Some(What::Folders);
         }
         let relative = path.strip_prefix(&self.root).ok()?.to_str()?;

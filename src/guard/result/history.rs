@@ -37,6 +37,14 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
     ))
 }
 
+/// What became of a target while a worker ran.
+#[derive(Clone, Debug)]
+pub struct Landed {
+    pub finding: Finding,
+    /// The commit that the target holds, or has lost.
+    pub commit: Oid,
+}
+
 /// Finds commits of the worker that are on `target` already (nothing is merged without a person), and a
 /// target that was deleted or rewritten since it was at `before`.
 ///
@@ -48,11 +56,15 @@ pub fn landed(
     checkpoints: &[Oid],
     target: &str,
     before: Option<Oid>,
-) -> Result<Option<Finding>> {
+) -> Result<Option<Landed>> {
     let within = |tip, id| tip == id || worktree.graph_descendant_of(tip, id).unwrap_or(false);
     let lost = |what: &str, old: Oid| {
-        Finding::medium("git.target_lost", "", format!("{target} was {what} while the worker ran; it was at {old}"))
-            .hint(format!("if nobody meant it, put it back: git branch -f {target} {old}"))
+        let message = format!("{target} was {what} while the worker ran; it was at {old}");
+        let found = Finding::medium("git.target_lost", "", message);
+        Landed {
+            commit: old,
+            finding: found.hint(format!("if nobody meant it, put it back: git branch -f {target} {old}")),
+        }
     };
     let Ok(tip) = worktree.refname_to_id(&format!("refs/heads/{target}")) else {
         return Ok(before.map(|old| lost("deleted", old)));
@@ -66,7 +78,7 @@ pub fn landed(
     if let Some(id) = own.into_iter().filter(|id| !known(*id)).find(|id| within(tip, *id)) {
         let message = format!("{target} holds the commit {id}, which was made in the worktree");
         let hint = format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}");
-        return Ok(Some(Finding::high("git.merged", "", message).hint(hint)));
+        return Ok(Some(Landed { commit: id, finding: Finding::high("git.merged", "", message).hint(hint) }));
     }
     Ok(before.filter(|old| !within(tip, *old)).map(|old| lost("rewritten", old)))
 }

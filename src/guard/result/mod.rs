@@ -25,6 +25,7 @@ use crate::hub::object_ids;
 
 pub use changes::{Change, Kind};
 pub use dotgit::Surroundings;
+pub use history::Landed;
 
 /// What to judge.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +130,7 @@ pub fn landed(
     checkpoints: &[Oid],
     target: &str,
     before: Option<Oid>,
-) -> Result<Option<Finding>> {
+) -> Result<Option<Landed>> {
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
     history::landed(&repo, base, checkpoints, target, before)
 }

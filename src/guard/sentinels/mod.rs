@@ -13,6 +13,7 @@ pub mod watch;
 
 use std::collections::{HashMap, HashSet};
 
+use super::moved_target;
 use super::preflight::{self, Tree};
 use super::{Finding, capped};
 use crate::base::{Result, digest};
@@ -44,10 +45,26 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
     Ok(again)
 }
 
+/// Like [`scan`], and remembers what was found: `scan --if-changed` shows it again, and the coordinator starts
+/// nothing new while something of it is high.
+///
+/// # Errors
+/// As [`scan`]; when it cannot be remembered.
+pub fn scan_and_remember(hub: &Hub, prefixes: &[String]) -> Result<Vec<Finding>> {
+    let state = watch::state(&hub.root, prefixes);
+    let findings = scan(hub)?;
+    watch::remember(hub, prefixes, state, &findings)?;
+    Ok(findings)
+}
+
 fn look(hub: &Hub) -> Result<Vec<Finding>> {
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
+    findings.extend(moved_target::standing(hub)?.iter().map(|moved| {
+        let hint = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
+        Finding::high(moved_target::SCAN_CODE, "", moved.words()).hint(hint)
+    }));
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);

@@ -85,6 +85,44 @@ pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Findi
     files::replace_unsynced(&path, &serde_json::to_vec(&last)?)
 }
 
+/// Fingerprints of the findings that a person has looked at and accepted; machine-local.
+const ACCEPTED: &str = "scan-accepted.json";
+/// More than any person accepts.
+const MAX_ACCEPTED: usize = 10_000;
+
+/// The findings of high severity of the last scan, whoever ran it, that no person has accepted.
+pub fn pausing(hub: &Hub) -> Result<Vec<Finding>> {
+    let Some(last) = last(hub) else { return Ok(Vec::new()) };
+    let high: Vec<_> = last.findings.into_iter().filter(Finding::stops).collect();
+    if high.is_empty() {
+        return Ok(high);
+    }
+    let accepted = accepted(hub)?;
+    Ok(high.into_iter().filter(|found| !accepted.contains(&super::fingerprint(found))).collect())
+}
+
+/// A person has looked at what the last scan found: it pauses nothing any more. Gives back how many were new.
+pub fn accept(hub: &Hub) -> Result<usize> {
+    let new = pausing(hub)?;
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let mut all = accepted(hub)?;
+    all.extend(new.iter().map(super::fingerprint));
+    let surplus = all.len().saturating_sub(MAX_ACCEPTED);
+    all.drain(..surplus);
+    let path = hub.local(ACCEPTED);
+    files::create_parent(&path)?;
+    files::replace(&path, &serde_json::to_vec(&all)?)?;
+    Ok(new.len())
+}
+
+fn accepted(hub: &Hub) -> Result<Vec<String>> {
+    let bytes = files::read(&hub.local(ACCEPTED), MAX_CACHE)?;
+    // A damaged file accepts nothing: a person is asked again.
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+}
+
 /// The line that a scan leaves in [`HISTORY`].
 pub fn history_line(at: Stamp, findings: &[Finding]) -> Vec<u8> {
     let mut map = serde_json::Map::new();

@@ -17,7 +17,8 @@ use anyhow::Context;
 use git2::Repository;
 
 use super::append_only;
-use crate::base::Result;
+use crate::base::{Refusal, Result};
+use crate::guard::moved_target;
 use crate::hub::checkpoint::make_durable;
 use crate::hub::git_locks::{self, Running};
 use crate::hub::{Hub, Writer, git, identity, paths};
@@ -81,6 +82,10 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
             return Some(format!("{} is on {now}, and the record lives on {}", hub.root.display(), pin.branch));
         }
         _ => {}
+    }
+    if let Some(Err(e)) = worktree.branch().map(|branch| moved_target::check(hub, &branch, "committed")) {
+        let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+        return Some(format!("{e}: {why}; when a person has looked: teof coordinator reset-breaker"));
     }
     let lock = index::lock_path(hub);
     if lock.exists() && !index::is_ours(&lock) && !git_locks::is_ours(hub, &lock) {

@@ -1,0 +1,54 @@
+//! What keeps new work from being chosen although it is consented to: the last scan's findings of high severity,
+//! a target that a worker moved, and the backlog's prerequisites.
+
+use crate::base::{Refusal, Result, text};
+use crate::guard::moved_target;
+use crate::guard::prerequisites::{self, Declared};
+use crate::guard::sentinels::{self, watch};
+use crate::hub::Hub;
+use crate::model::backlog::ItemStatus;
+
+/// Why nothing new is chosen, in words for people; nothing when nothing is in the way.
+pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
+    let moved = moved_target::standing(hub)?;
+    let mut words: Vec<_> = moved.iter().map(moved_target::Moved::words).collect();
+    // Those are findings of the scan too, and told by themselves.
+    let found: Vec<_> =
+        watch::pausing(hub)?.into_iter().filter(|found| found.code != moved_target::SCAN_CODE).collect();
+    if let Some(first) = found.first() {
+        let path = first.path.as_deref().map(|path| format!("{path}: ")).unwrap_or_default();
+        let more = if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() };
+        let first = text::clip(&text::safe(&format!("{path}{}", first.message)), 200);
+        words.push(format!("the last scan has a finding of high severity: {first}{more}; all of them: teof scan"));
+    }
+    Ok(words)
+}
+
+/// Scans again when the last scan pauses the choice: whoever fixed what it found need not. Remembered only when it
+/// found something else, so that a coordinator that watches for scans is not woken by its own.
+pub fn refresh(hub: &Hub) -> Result<()> {
+    if watch::pausing(hub)?.is_empty() {
+        return Ok(());
+    }
+    let prefixes = watch::PREFIXES.map(str::to_owned);
+    let (state, found) = (watch::state(&hub.root, &prefixes), sentinels::scan(hub)?);
+    match watch::last(hub).is_some_and(|last| last.findings == found) {
+        true => Ok(()),
+        false => watch::remember(hub, &prefixes, state, &found),
+    }
+}
+
+/// Why no item of the backlog is taken although some are pending: its prerequisites do not hold.
+pub fn of_backlog(hub: &Hub) -> Result<Option<String>> {
+    let declared = match Declared::read(hub) {
+        Ok(declared) => declared,
+        Err(e) if Refusal::of(&e).is_some() => None,
+        Err(fault) => return Err(fault),
+    };
+    let waits =
+        |declared: &Declared| declared.backlog.items().iter().any(|item| item.status() == Some(ItemStatus::Pending));
+    match declared.filter(waits) {
+        Some(declared) => Ok(prerequisites::check(hub, Some(&declared))?.failure()),
+        None => Ok(None),
+    }
+}

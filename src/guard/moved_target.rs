@@ -1,0 +1,154 @@
+//! Branches that a worker moved although results are merged there: no record commit and no merge goes on top, and
+//! nothing new is chosen, until a person has looked.
+//!
+//! Kept on this machine by the foreman that found it. An entry holds while the branch is as the worker left it: it
+//! ends when the commit is taken off the branch, when what was lost is put back, or when a person accepts it.
+
+use git2::{Oid, Repository};
+use serde::{Deserialize, Serialize};
+
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, Stamp, files, json, text};
+use crate::hub::{Hub, object_ids};
+
+/// Machine-local.
+const FILE: &str = "moved-targets.json";
+const MAX: u64 = 1 << 20;
+/// The most that is kept: more are no news.
+const MOST: usize = 50;
+
+/// The codes of the findings that tell of it on the job.
+pub const CODES: [&str; 2] = ["git.merged", "git.target_moved"];
+
+/// The code of the finding that the scan and `doctor` have while it stands.
+pub const SCAN_CODE: &str = "target.moved_by_worker";
+
+/// A branch that a worker moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub branch: String,
+    pub commit: String,
+    pub what: What,
+    pub job: String,
+    pub task: String,
+    pub at: Stamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The branch holds the commit, which nobody approved.
+    Holds,
+    /// The branch has lost the commit.
+    Lost,
+}
+
+impl Moved {
+    /// In words that follow "because".
+    pub fn words(&self) -> String {
+        let Moved { branch, commit, job, task, .. } = self;
+        let (branch, task) = (text::safe(branch), text::safe(task));
+        let commit = commit.get(..12).unwrap_or(commit);
+        match self.what {
+            What::Holds => format!("{branch} holds {commit}, which the worker of {task} put there (job {job})"),
+            What::Lost => format!("{branch} has lost {commit} while the worker of {task} ran (job {job})"),
+        }
+    }
+
+    fn holds(&self, repo: &Repository) -> bool {
+        let Ok(commit) = object_ids::parse(&self.commit) else { return false };
+        let tip = repo.refname_to_id(&format!("refs/heads/{}", self.branch));
+        let within = |tip: Oid| tip == commit || repo.graph_descendant_of(tip, commit).unwrap_or(false);
+        match self.what {
+            What::Holds => tip.is_ok_and(within),
+            What::Lost => !tip.is_ok_and(within),
+        }
+    }
+}
+
+/// Keeps it. The same one is kept once.
+pub fn note(hub: &Hub, moved: Moved) -> Result<()> {
+    let _lock = lock(hub)?;
+    let mut all = read(hub)?;
+    if all.iter().any(|known| (&known.branch, &known.commit) == (&moved.branch, &moved.commit)) || all.len() >= MOST {
+        return Ok(());
+    }
+    all.push(moved);
+    write(hub, &all)
+}
+
+/// Those that still hold.
+pub fn standing(hub: &Hub) -> Result<Vec<Moved>> {
+    let mut all = read(hub)?;
+    if !all.is_empty() {
+        let repo = Repository::open_bare(&hub.common_dir)?;
+        all.retain(|moved| moved.holds(&repo));
+    }
+    Ok(all)
+}
+
+/// Refuses to build on a branch that a worker moved; `what` says what is not done: "merged".
+///
+/// # Errors
+/// `target.moved_by_worker` (exit 1).
+pub fn check(hub: &Hub, branch: &str, what: &str) -> Result<()> {
+    let Some(moved) = standing(hub)?.into_iter().find(|moved| moved.branch == branch) else { return Ok(()) };
+    let log = match moved.what {
+        What::Holds => format!("git log {}^..{branch}", moved.commit),
+        What::Lost => format!("git log {branch}..{}", moved.commit),
+    };
+    Err(Refusal::guard(SCAN_CODE, format!("nothing is {what}: a worker moved {branch}"))
+        .because(moved.words())
+        .next(format!("look at it: {log}"))
+        .next("if the branch may stay as it is, a person says so: teof coordinator reset-breaker")
+        .with("branch", moved.branch.as_str())
+        .with("commit", moved.commit.as_str())
+        .into())
+}
+
+/// A person has looked: the branches may stay as they are. Gives back what was accepted.
+pub fn accept(hub: &Hub) -> Result<Vec<Moved>> {
+    let _lock = lock(hub)?;
+    let accepted = standing(hub)?;
+    if !read(hub)?.is_empty() {
+        write(hub, &[])?;
+    }
+    Ok(accepted)
+}
+
+/// Whether a branch that is checked out was moved past its checkout: the newest line of that HEAD's log does not
+/// know its tip. What people do in their checkout, and what teof does, is logged there.
+pub fn past_checkout(hub: &Hub, branch: &str, tip: Oid) -> bool {
+    let name = format!("refs/heads/{branch}");
+    let linked = std::fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten();
+    let mut checkouts = linked.map(|entry| entry.path()).chain([hub.common_dir.clone()]);
+    checkouts.any(|git_dir| {
+        let Ok(repo) = Repository::open(git_dir) else { return false };
+        let head = repo.find_reference("HEAD").ok();
+        let on = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
+        let knows = |log: git2::Reflog| log.get(0).is_none_or(|newest| newest.id_new() == tip);
+        on.as_deref() == Some(&name) && !repo.reflog("HEAD").is_ok_and(knows)
+    })
+}
+
+fn read(hub: &Hub) -> Result<Vec<Moved>> {
+    let path = hub.local(FILE);
+    let Some(bytes) = files::read(&path, MAX)? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Refusal::guard("target.unreadable", format!("{} cannot be read", path.display()))
+            .because(e.to_string())
+            .next("look which branches a worker moved (teof coordinator explain), then move the file aside")
+            .into()
+    })
+}
+
+fn write(hub: &Hub, all: &[Moved]) -> Result<()> {
+    let path = hub.local(FILE);
+    files::create_parent(&path)?;
+    files::replace(&path, (json::pretty(&all) + "\n").as_bytes())
+}
+
+fn lock(hub: &Hub) -> Result<FileLock> {
+    let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
+    FileLock::acquire(&hub.local("locks/moved-targets.lock"), wait, "lock.wait", "note a moved branch")
+}
