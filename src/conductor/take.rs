@@ -51,7 +51,10 @@ fn rank(hub: &Hub, agent: &str, lost: BTreeMap<String, String>) -> Result<Rankin
 /// Whether the task stopped being free between the choice and the claim.
 fn is_gone(error: &anyhow::Error) -> bool {
     Refusal::of(error).is_some_and(|refusal| {
-        matches!(refusal.code, "claim.held" | "claim.running" | "claim.assigned" | "task.on_hold")
+        matches!(
+            refusal.code,
+            "claim.held" | "claim.running" | "claim.assigned" | "task.on_hold" | "task.prerequisites"
+        )
     })
 }
 

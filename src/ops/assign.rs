@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{self, Done, check_branch, plan_id};
 use super::frame::{self, Answer, Call};
-use super::{exclusive, mirror, tasks};
+use super::{exclusive, mirror, prerequisites, tasks};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
@@ -101,6 +101,7 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
 /// Puts an assignment into an act; asks nothing about sessions.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Assigned> {
     let hub = writer.hub();
+    prerequisites::check(hub, &request.task, "assigned")?;
     let found = assignments::load(hub, &request.task)?;
     let assignment = assignment(hub, request, found.as_ref())?;
     let mut done = Assigned { assignment, claim: None, event: String::new(), remarks: Vec::new() };

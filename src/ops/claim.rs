@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::frame::{self, Answer, Call};
-use super::{exclusive, mirror};
+use super::{exclusive, mirror, prerequisites};
 use crate::base::{Refusal, Result, Stamp, lock, names, text};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
@@ -139,6 +139,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     let mut decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
     let has_it = old.as_ref().is_some_and(|old| old.agent_id == wish.agent && old.status.is_live());
     if decision.claim.status.is_live() && !has_it {
+        prerequisites::check(hub, &wish.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;
         let plan = exclusive::check(hub, &wish.task, &wish.agent, plan_id.as_deref())?;
         *plan_id = plan_id.take().or(plan);

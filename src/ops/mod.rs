@@ -23,6 +23,7 @@ mod mirror;
 pub mod pickup;
 pub mod plan_edit;
 pub mod post;
+mod prerequisites;
 pub mod record;
 pub mod release;
 pub mod reopen;

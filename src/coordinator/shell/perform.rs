@@ -79,7 +79,7 @@ fn answer(error: &anyhow::Error) -> Reply {
     match refusal.exit {
         _ if is_passing(refusal) => Reply::Failed { why },
         Exit::Unattended if refusal.code != "commands.untrusted" => Reply::NotNow { why },
-        _ if refusal.code == "task.on_hold" => Reply::NotNow { why },
+        _ if matches!(refusal.code, "task.on_hold" | "task.prerequisites") => Reply::NotNow { why },
         _ => Reply::Refused { why },
     }
 }
