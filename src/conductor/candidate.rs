@@ -8,6 +8,7 @@ use crate::model::claim::ClaimStatus;
 use crate::model::order::Complexity;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
+use crate::plans::dependencies::Wait;
 
 /// Where a candidate comes from. The order is the order of positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,6 +51,9 @@ pub struct Candidate {
     pub assigned_to: Option<String>,
     #[serde(skip)]
     pub standing: Standing,
+    /// What has to be done before it.
+    #[serde(skip)]
+    pub waits: Option<Wait>,
     #[serde(skip)]
     pub held: Option<Holder>,
     /// Who put the task on hold, and what they said.
@@ -82,6 +86,8 @@ pub enum Standing {
     Damaged(String),
     /// It is not there, or not next in its plan; says why.
     Unavailable(String),
+    /// Its file was written a moment ago, and may not be whole.
+    Settling,
 }
 
 /// Who has a task, or the plan that it belongs to.

@@ -35,6 +35,8 @@ pub enum Reason {
     Damaged,
     /// A submission that names nothing which could be done now.
     Unavailable,
+    /// Its file may still be being written.
+    Settling,
     /// The same task, or another step of the same plan, is ahead of it.
     Duplicate,
     Excluded,
@@ -45,6 +47,10 @@ pub enum Reason {
     Orphaned,
     OnHold,
     Blocked,
+    /// Something that it depends on is not done.
+    Waits,
+    /// It depends on something that does not exist, or on itself.
+    NeverReady,
     Assigned,
     Prerequisites,
     NothingToRun,
@@ -58,7 +64,8 @@ pub enum Reason {
 impl Reason {
     /// Whether nothing changes until a person does something: reported once.
     pub fn needs_person(self) -> bool {
-        matches!(self, Self::Damaged | Self::Unavailable | Self::NothingToRun | Self::NotApproved | Self::Incomplete)
+        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable};
+        matches!(self, Damaged | Unavailable | NeverReady | NothingToRun | NotApproved | Incomplete)
     }
 }
 
@@ -137,6 +144,9 @@ fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
     match &c.standing {
         Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
         Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
+        Standing::Settling => {
+            return Some((Reason::Settling, "its file was written a moment ago: it is taken once it is still".into()));
+        }
         _ => {}
     }
     if let Some(why) = rules.excluded.get(&c.task_id) {
@@ -152,6 +162,10 @@ fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
         Standing::Blocked(what) => return Some((Reason::Blocked, what.clone())),
         Standing::InProgress => return Some((Reason::Orphaned, "in progress, and no live claim has it".into())),
         _ => {}
+    }
+    if let Some(wait) = &c.waits {
+        let reason = if wait.needs_person() { Reason::NeverReady } else { Reason::Waits };
+        return Some((reason, wait.words()));
     }
     if c.source == Source::Backlog
         && let Some(why) = &rules.prerequisites
@@ -255,6 +269,7 @@ mod tests {
     use crate::conductor::candidate::Holder;
     use crate::model::claim::ClaimStatus;
     use crate::model::priority::Priority;
+    use crate::plans::dependencies::Wait;
 
     fn item(task: &str, position: usize) -> Candidate {
         Candidate {
@@ -269,6 +284,7 @@ mod tests {
             created: None,
             assigned_to: None,
             standing: Standing::Open,
+            waits: None,
             held: None,
             on_hold: None,
             origin: None,
@@ -335,6 +351,8 @@ mod tests {
             (Reason::Claimed, Candidate { held: held("A"), ..item("A", 0) }),
             (Reason::Claimed, Candidate { held: held("PLAN-p"), standing: Standing::InProgress, ..step("p", 0) }),
             (Reason::OnHold, Candidate { on_hold: Some("ana: wait".into()), ..step("p", 0) }),
+            (Reason::Waits, Candidate { waits: Some(Wait::For("B".into())), ..step("p", 0) }),
+            (Reason::NeverReady, Candidate { waits: Some(Wait::Unknown("B".into())), ..step("p", 0) }),
             (Reason::Prerequisites, item("A", 0)),
             (Reason::NothingToRun, Candidate { work: Work::Nothing, ..step("p", 0) }),
             (Reason::NothingToRun, Candidate { work: Work::UnknownAgent("x".into(), "y".into()), ..step("p", 0) }),

@@ -5,6 +5,7 @@
 //! so that the choice can tell it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use super::candidate::{Candidate, Source, Standing, Taker};
 use super::facts::Facts;
@@ -14,6 +15,7 @@ use crate::hub::Hub;
 use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
+use crate::plans::dependencies::Dependencies;
 use crate::plans::requests::{self, Entry, Wanted};
 use crate::plans::{SameWork, store, validate, vault};
 
@@ -68,6 +70,8 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?)));
     let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok());
     let facts = Facts::read(hub, &known)?;
+    let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?))).collect();
+    let dependencies = Dependencies::read(hub, known, backlog, &whole);
     let shop = Shop { hub, plans: &plans, bench };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();
@@ -109,7 +113,11 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         let known: HashSet<String> = candidates.iter().map(|c| c.task_id.clone()).chain(items).collect();
         candidates.extend(facts.wished().filter(|(task, _)| !known.contains(*task)).map(assigned));
     }
-    candidates.iter_mut().try_for_each(|candidate| facts.put_on(hub, candidate))?;
+    for candidate in &mut candidates {
+        facts.put_on(hub, candidate)?;
+        let plan = candidate.plan_id.as_deref().filter(|_| candidate.origin.is_none());
+        candidate.waits = dependencies.wait(&candidate.task_id, plan, &|task| facts.is_done(task));
+    }
     Ok(candidates)
 }
 
@@ -201,6 +209,12 @@ impl Shop<'_> {
     /// an entry of the queue its plan stands by itself.
     fn request(&self, entry: Entry, source: Source) -> Option<Candidate> {
         let mut candidate = Candidate { position: entry.position, ..blank(&entry.task, source) };
+        let link = (entry.link.kind.as_str(), entry.link.to.as_str());
+        let plan = self.plans.iter().find(|(_, found)| found.as_ref().is_ok_and(|plan| plan.links().contains(&link)));
+        if plan.is_none() && self.is_settling(&entry.link.to) {
+            candidate.standing = Standing::Settling;
+            return Some(candidate);
+        }
         let wanted = match &entry.wanted {
             Ok(wanted) => wanted,
             Err(why) => {
@@ -210,8 +224,6 @@ impl Shop<'_> {
         };
         candidate.title.clone_from(&wanted.title);
         candidate.priority = wanted.priority;
-        let link = (entry.link.kind.as_str(), entry.link.to.as_str());
-        let plan = self.plans.iter().find(|(_, found)| found.as_ref().is_ok_and(|plan| plan.links().contains(&link)));
         match plan {
             Some(_) if source == Source::Queue => None,
             Some((id, found)) => {
@@ -223,6 +235,12 @@ impl Shop<'_> {
                 Some(candidate)
             }
         }
+    }
+
+    /// Whoever takes it by hand reads it; a worker would get half of it.
+    fn is_settling(&self, path: &str) -> bool {
+        let settle = self.hub.settings().map_or(Duration::ZERO, |settings| settings.sources.settle);
+        self.bench.is_some() && requests::is_settling(self.hub, path, settle)
     }
 
     /// A plan is made of it when it is given; judged as that plan's first step would be.
@@ -336,6 +354,7 @@ fn blank(task: &str, source: Source) -> Candidate {
         created: None,
         assigned_to: None,
         standing: Standing::Open,
+        waits: None,
         held: None,
         on_hold: None,
         origin: None,

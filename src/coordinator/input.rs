@@ -46,6 +46,8 @@ pub struct View {
     pub no_choice: Option<String>,
     /// When the consent was granted, and how many jobs it covers if it does not cover any number.
     pub grant: Option<(Stamp, Option<u64>)>,
+    /// Something that may still be being written can be looked at again then.
+    pub again: Option<Stamp>,
     /// Tasks on hold.
     pub holds: BTreeSet<String>,
     /// What could be given, best first.

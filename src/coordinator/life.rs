@@ -23,6 +23,8 @@ pub struct Life {
     pub ask_remote: bool,
     /// Whether the last look still tells what there is to do.
     pub seen: Option<Seen>,
+    /// Another look is needed then: something may still be being written.
+    pub look_after: Option<Stamp>,
     pub next_poll: Option<Stamp>,
     pub poll: Duration,
     /// Runs that this process started or saw alive.

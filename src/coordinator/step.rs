@@ -44,7 +44,7 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
         _ => None,
     });
     let awakenings = state.suspended.values().map(|suspension| suspension.until);
-    let due = life.next_poll.into_iter().chain(retries).chain(attempts).chain(awakenings);
+    let due = life.next_poll.into_iter().chain(life.look_after).chain(retries).chain(attempts).chain(awakenings);
     due.chain(commit_due(state, rules)).min()
 }
 
@@ -111,6 +111,7 @@ impl Turn<'_> {
         if self.rules.errand {
             return;
         }
+        self.state.life.look_after = view.again;
         if fresh {
             // Started work first: what waited for this look takes its slots before anything is chosen.
             self.start_what_rests();
@@ -195,6 +196,10 @@ impl Turn<'_> {
 
     fn poll(&mut self) {
         let life = &mut self.state.life;
+        if life.look_after.is_some_and(|at| at <= self.now) {
+            life.look_after = None;
+            life.look_again = true;
+        }
         if life.next_poll.is_none_or(|at| at > self.now) {
             return;
         }
@@ -374,7 +379,7 @@ fn taken(state: &State) -> usize {
 
 fn has_looked(state: &State) -> bool {
     let life = &state.life;
-    life.seen.is_some() && !life.looking && !life.look_again
+    life.seen.is_some() && !life.looking && !life.look_again && life.look_after.is_none()
 }
 
 /// Nothing is under way and nothing is known to be done next.

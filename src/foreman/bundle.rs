@@ -37,6 +37,7 @@ pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         acceptance: order.acceptance.clone(),
         layer: order.layer.clone(),
         systemic_targets: order.systemic_targets.clone(),
+        request: order.request.clone(),
         agent_id: order.agent_id.clone(),
         reviewer: order.reviewer.clone(),
         branch: report.branch().to_owned(),

@@ -10,6 +10,8 @@ use crate::model::outcome::Finding;
 
 /// How many files of the change are listed.
 const MOST_FILES: usize = 100;
+/// Characters of the request: the page is the body of a pull request too, which has an end.
+const MOST_REQUEST: usize = 40_000;
 
 /// The whole page.
 pub fn page(bundle: &Bundle) -> String {
@@ -26,6 +28,9 @@ pub fn page(bundle: &Bundle) -> String {
     tests(&mut out, bundle);
     if let Some(plan) = &bundle.plan {
         out.push_str(&section("The plan", plan));
+    }
+    if let Some(request) = &bundle.request {
+        out.push_str(&section_of(&format!("The request, from {}", cell(&request.from)), &request.text, MOST_REQUEST));
     }
     if let Some(path) = &bundle.justification {
         let _ = writeln!(out, "Justification: {}\n", cell(path));
@@ -52,7 +57,11 @@ fn cell(value: &str) -> String {
 
 /// Each line behind a mark and indented: a block of code within a quotation.
 fn section(title: &str, value: &str) -> String {
-    let lines = quote::body(&secrets::redact(value), quote::MAX_BLOCK, "the bundle's JSON");
+    section_of(title, value, quote::MAX_BLOCK)
+}
+
+fn section_of(title: &str, value: &str, max: usize) -> String {
+    let lines = quote::body(&secrets::redact(value), max, "the bundle's JSON");
     let lines: Vec<_> = lines.into_iter().map(|line| format!("    {line}")).collect();
     format!("## {title}\n\n{}\n", quote::marked(&lines))
 }
@@ -149,6 +158,7 @@ fn receipts(out: &mut String, bundle: &Bundle) {
 mod tests {
     use super::*;
     use crate::model::bundle::Diff;
+    use crate::model::order::Request;
 
     #[test]
     fn nothing_in_a_bundle_becomes_markdown_of_ours() {
@@ -166,6 +176,7 @@ mod tests {
             layer: None,
             systemic_targets: Vec::new(),
             acceptance: Some(hostile.into()),
+            request: Some(Request { from: hostile.into(), text: hostile.into() }),
             agent_id: "a".into(),
             reviewer: None,
             branch: "b".into(),

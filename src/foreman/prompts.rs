@@ -14,8 +14,11 @@ use crate::model::outcome::Finding;
 /// Characters of a quoted part, and of the quoted diff.
 const MAX_PART: usize = 16_000;
 pub const MAX_DIFF: usize = 60_000;
+/// Characters of the request; an order holds no more.
+const MAX_REQUEST: usize = 61_000;
 
-const NAMES: [&str; 9] = ["objective", "notes", "acceptance", "plan", "earlier", "findings", "diff", "answer", "title"];
+const NAMES: [&str; 10] =
+    ["objective", "notes", "acceptance", "request", "plan", "earlier", "findings", "diff", "answer", "title"];
 
 /// What a prompt is filled in with, besides the order.
 #[derive(Clone, Debug, Default)]
@@ -121,6 +124,13 @@ fn part(name: &str, order: &Order, role: &str, material: &Material) -> Option<St
         "title" => one("title", &order.title),
         "notes" => more("notes", order.notes.as_deref()),
         "acceptance" => more("done when", order.acceptance.as_deref()),
+        "request" => match &order.request {
+            Some(_) if role == CODER && order.stages.iter().any(|stage| stage == PLANNER) => {
+                "The planner has read all of it; what is wanted of you stands above.\n".to_owned()
+            }
+            Some(request) => one("from", &request.from) + &quoted(&request.text, MAX_REQUEST),
+            None => "None.\n".to_owned(),
+        },
         "plan" => said(material.plan.as_deref()),
         "earlier" => said(material.earlier.as_deref()),
         "findings" => match material.findings.as_slice() {

@@ -170,6 +170,7 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         reviewer: None,
         passes: settings.pipeline.passes,
         budget: Default::default(),
+        request: None,
         complexity: None,
         rework: None,
         said_before: Vec::new(),

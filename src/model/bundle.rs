@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::agent::Usage;
-use super::order::Complexity;
+use super::order::{Complexity, Request};
 use super::outcome::Finding;
 use crate::base::Stamp;
 
@@ -32,6 +32,9 @@ pub struct Bundle {
     pub layer: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub systemic_targets: Vec<String>,
+    /// The request that the work was made of, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
     /// The seat that did the work.
     pub agent_id: String,
     /// The seat that reviewed it.

@@ -44,6 +44,9 @@ pub struct Order {
     pub objective: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The request that the work was made of, whole: data, whatever it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
     /// When the goal counts as reached: the plan's checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<String>,
@@ -93,6 +96,15 @@ pub struct ExpectedReceipt {
     pub description: Option<String>,
     /// Relative to the repository; `<timestamp>` and globs stand for what the run fills in.
     pub path: String,
+}
+
+/// A request as it was when the order was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Where it stands: a path relative to the hub.
+    pub from: String,
+    /// From the front matter to the last line.
+    pub text: String,
 }
 
 /// How to go back. The commands run on a person's word only.

@@ -47,6 +47,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
                 check_repository,
                 check_locks,
                 check_leftovers,
+                check_sources,
                 check_targets,
                 check_trust,
                 check_seats_and_clock,
@@ -215,6 +216,29 @@ pub(super) fn leftovers(hub: &Hub) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Folders of requests that lie where nobody looks: outside of the hub, or in another checkout of the repository.
+fn check_sources(hub: &Hub, found: &mut Found) -> Result<()> {
+    let sources = &hub.settings()?.sources;
+    let enabled = [(sources.vault, "vault", &sources.vault_folder), (sources.queue, "queue", &sources.queue_folder)];
+    let main = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git"));
+    for (_, name, folder) in enabled.into_iter().filter(|(enabled, ..)| *enabled) {
+        let off = format!("or turn the source off in teof.toml: [sources] {name} = false");
+        let inside = folder.trim_matches('/');
+        if folder.starts_with('/') && Path::new(folder).is_dir() || hub.path(&format!("{inside}/x.md")).is_err() {
+            let message = format!("{name}_folder = {folder:?} is not a folder of the hub {}", hub.root.display());
+            found.wrong("sources.outside", message, format!("name a folder inside it, relative to it; {off}"));
+            continue;
+        }
+        let elsewhere = main.filter(|main| **main != *hub.root && main.join(inside).is_dir());
+        if let (Some(main), false) = (elsewhere, hub.root.join(inside).is_dir()) {
+            let (root, main) = (hub.root.display(), main.display());
+            let message = format!("{inside} lies in {main}, and the record in {root}: its requests are not found");
+            found.wrong("sources.elsewhere", message, format!("put requests into {root}/{inside}; {off}"));
+        }
+    }
+    Ok(())
 }
 
 fn check_targets(hub: &Hub, found: &mut Found) -> Result<()> {

@@ -2,6 +2,7 @@
 //! made into plans. Their text is data: it is quoted in the plan's notes, bounded, and never run.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
@@ -100,6 +101,31 @@ fn known_as(hub: &Hub, kind: &str, task: String) -> String {
     if taken { capitals } else { task }
 }
 
+/// Whether a file was changed a moment ago: somebody may still be writing it.
+pub fn is_settling(hub: &Hub, path: &str, settle: Duration) -> bool {
+    let changed = hub.path(path).ok().and_then(|place| place.metadata().ok()?.modified().ok());
+    let since = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let now = Duration::from_secs(u64::try_from(hub.now().unix()).unwrap_or(0));
+    // A time that lies ahead is another clock's, and says nothing.
+    !settle.is_zero() && since.is_some_and(|since| since <= now + Duration::from_secs(1) && now < since + settle)
+}
+
+/// The whole request that a plan, or a task of the backlog, is made of: where it stands, and its text.
+pub fn whole(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, String)> {
+    let item = |id: &str| {
+        let backlog = backlog::read(hub).ok()?;
+        let text = crate::base::json::pretty(backlog.item(id)?.raw);
+        Some((format!("{}, item {id}", paths::BACKLOG), text))
+    };
+    let links = plan.map(Plan::links).unwrap_or_default();
+    let linked = links.into_iter().find_map(|(kind, to)| match kind {
+        QUEUE | super::vault::LINK => Some((to.to_owned(), text_of(hub, to).ok()?)),
+        BACKLOG => item(to),
+        _ => None,
+    });
+    linked.or_else(|| item(task))
+}
+
 /// A file's text; the error says in words why it cannot be used.
 pub fn text_of(hub: &Hub, path: &str) -> Result<String, String> {
     let read = hub.path(path).and_then(|place| files::read(&place, MAX));
@@ -125,6 +151,17 @@ pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
 
 fn stem_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default().trim_end_matches(".md")
+}
+
+/// The files of the vault and the queue, whatever their status: the kind of link, the path, the text.
+pub fn texts(hub: &Hub) -> Vec<(&'static str, String, String)> {
+    let Ok(settings) = hub.settings() else { return Vec::new() };
+    let folders = [(QUEUE, &settings.sources.queue_folder), (super::vault::LINK, &settings.sources.vault_folder)];
+    let of_folder = |(kind, folder): (&'static str, &String)| {
+        let paths = files_of(hub, folder).into_iter();
+        paths.filter_map(|path| text_of(hub, &path).ok().map(|text| (kind, path, text))).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(of_folder).collect()
 }
 
 /// The link to the request that a task is called after, planned or not.

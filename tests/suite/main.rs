@@ -41,6 +41,7 @@ mod race;
 mod receipts;
 mod record;
 mod repositories;
+mod requests_whole;
 mod restore;
 mod result_guard;
 mod results;

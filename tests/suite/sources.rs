@@ -25,8 +25,7 @@ fn yard(settings: &str) -> World {
     {
         world.write(file, &json!({"agent_id": id, "desired_roles": [role]}).to_string());
     }
-    let quick =
-        "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"true\"]\n";
+    let quick = "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"true\"]\n[sources]\nsettle = \"0s\"\n";
     world.write("teof.toml", &format!("{quick}{settings}"));
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
     world

@@ -68,6 +68,8 @@ pub struct Stop {
     now: bool,
 }
 
+/// Also accepts the findings of high severity of the last scan and the branches that a worker moved: both keep new
+/// work from being started until a person has looked.
 #[derive(Debug, clap::Args)]
 pub struct ResetBreaker {
     /// What was done about the reason, for the others

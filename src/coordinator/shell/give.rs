@@ -67,6 +67,10 @@ fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, job: &Job) -> Result<bool>
     if plans::find(hub, plan).is_ok_and(|found| known(&found)) {
         return Ok(false);
     }
+    if link.kind != requests::BACKLOG && requests::is_settling(hub, &link.to, hub.settings()?.sources.settle) {
+        let what = format!("{} is not taken yet", link.to);
+        return Err(Refusal::guard("request.settling", what).because("it was written a moment ago").into());
+    }
     let wanted = requests::find(hub, link)?;
     let mut new = requests::plan_of(hub, &wanted, link, plan)?;
     new.begun = true;

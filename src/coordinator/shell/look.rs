@@ -1,6 +1,7 @@
 //! One look at the world: what could be given, what could not and why, who could work, what is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::reviews;
 use crate::base::{Refusal, Result, Stamp};
@@ -66,6 +67,9 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Vi
     let ranking = found.ranking;
     pauses::refresh(hub)?;
     let danger = Some(pauses::of_choice(hub)?.join("; ")).filter(|words| !words.is_empty());
+    let settles = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Settling);
+    // Files have finer times than ours.
+    let settle = hub.settings()?.sources.settle + Duration::from_secs(1);
     let waiting = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
     let notices = Notices { prerequisites: found.prerequisites, waiting, danger: danger.clone() };
     let orphans = ranking.skipped.iter().filter(|skipped| skipped.reason == Reason::Orphaned);
@@ -75,6 +79,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Vi
         blind: false,
         no_choice: refused(Action::Cycle(cycle)).or(danger),
         grant: granted.map(|at| (at, most)),
+        again: settles.then(|| hub.now().plus(settle)),
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),

@@ -58,6 +58,9 @@ pub fn rules(settings: &Settings, options: Options) -> Rules {
     }
 }
 
+/// How often a preview looks again at what is being written.
+const LOOKS: usize = 3;
+
 /// What would be chosen now, and why the rest would not; nothing is written.
 pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     let settings = hub.settings()?;
@@ -67,7 +70,13 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     // A coordinator logs the same reasons once; who asks is told every time.
     state.last_nothing.clear();
     step(&mut state, Input::Started(rules(settings, options)), hub.now());
-    let (mut view, _) = look::look(hub, &settings.coordinator.manager, &state, false)?;
+    let mut view = look::look(hub, &settings.coordinator.manager, &state, false)?.0;
+    // What is being written is waited for, as a coordinator does; what never comes to rest is told.
+    for _ in 0..LOOKS {
+        let Some(at) = view.again else { break };
+        std::thread::sleep(at.since(hub.now()));
+        view = look::look(hub, &settings.coordinator.manager, &state, false)?.0;
+    }
     let obstacle = view.stop.take().or(view.no_choice.take());
     view.seq = state.life.results;
     let effects = step(&mut state, Input::View(view), hub.now());

@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Value};
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, text};
 use crate::conductor::reviewers;
 use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
-use crate::guard::commands;
+use crate::guard::{commands, secrets};
 use crate::hub::{Hub, git, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
-use crate::model::order::{Complexity, Order, Rollback, VERSION};
+use crate::model::order::{Complexity, Order, Request, Rollback, VERSION};
 use crate::model::plan::{Plan, Status, Step};
-use crate::plans;
+use crate::plans::{self, requests};
 
 /// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
 pub fn path(manager: &str, job: &Job) -> String {
@@ -49,6 +49,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         title: job.title.clone(),
         objective: job.title.clone(),
         notes: None,
+        request: request(hub, plan.as_ref().map(|file| &file.plan), &job.task),
         acceptance: None,
         commands: settings.commands.default.iter().map(|line| shell(line)).collect(),
         expected_receipts: Vec::new(),
@@ -88,6 +89,21 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     }
     trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
     Ok(order)
+}
+
+/// The most of a request that an order holds, in characters; the rest stays where it stands.
+const MAX_REQUEST: usize = 60_000;
+
+/// The whole request that the work was made of, without what looks like a secret.
+fn request(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<Request> {
+    let (from, text) = requests::whole(hub, plan, task)?;
+    let text = secrets::redact(&text::safe_block(&text));
+    let more = text.chars().count().saturating_sub(MAX_REQUEST);
+    let text = match more {
+        0 => text,
+        more => format!("{}\n({more} more characters stand in {from})", text::clip(&text, MAX_REQUEST)),
+    };
+    Some(Request { from, text })
 }
 
 /// Agents do the work: who plays what, who reviews, what it may spend.

@@ -7,6 +7,7 @@ use crate::base::{Exit, Refusal, Result};
 use crate::coordinator::input::{Action, Reply};
 use crate::coordinator::state::{Job, State};
 use crate::guard::consent::{self, Actor};
+use crate::guard::moved_target;
 use crate::hub::Hub;
 use crate::ops::boot;
 use crate::ops::record::{self, Recorded};
@@ -72,6 +73,10 @@ impl Hands<'_> {
     }
 }
 
+/// What passes when somebody does something about it: a hold is lifted, reports are good again, a file is whole, a
+/// person has looked at a target that a worker moved.
+const WAITS: [&str; 4] = ["task.on_hold", "task.prerequisites", "request.settling", moved_target::SCAN_CODE];
+
 /// Whether it may be possible later by itself, needs somebody's word, or never will be.
 fn answer(error: &anyhow::Error) -> Reply {
     let Some(refusal) = Refusal::of(error) else { return Reply::Broken { why: format!("{error:#}") } };
@@ -79,7 +84,7 @@ fn answer(error: &anyhow::Error) -> Reply {
     match refusal.exit {
         _ if is_passing(refusal) => Reply::Failed { why },
         Exit::Unattended if refusal.code != "commands.untrusted" => Reply::NotNow { why },
-        _ if matches!(refusal.code, "task.on_hold" | "task.prerequisites") => Reply::NotNow { why },
+        _ if WAITS.contains(&refusal.code) => Reply::NotNow { why },
         _ => Reply::Refused { why },
     }
 }

@@ -30,8 +30,9 @@ use std::path::Path;
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
 use crate::model::backlog::Backlog;
+use crate::model::event::Severity;
 use crate::model::plan::{self, Plan};
-use crate::plans::{SameWork, store};
+use crate::plans::{SameWork, dependencies, store};
 use crate::receipts;
 
 use super::Finding;
@@ -48,6 +49,7 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     plans(tree, base, &mut report)?;
     documents(tree, &tree.orders(), orders::check, &mut report);
     documents(tree, &tree.files_named(paths::BACKLOG), others::backlog, &mut report);
+    report.findings.extend(cycles(tree, Severity::Low));
     documents(tree, &tree.manifests(), others::seat, &mut report);
     documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
@@ -104,16 +106,30 @@ pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     claims::one_per_work(held.iter(), &same_work(tree))
 }
 
+/// Items and plans that depend on each other; `severity` says how bad that is where it is told.
+pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
+    let (backlog, plans) = work_of(tree);
+    let plans: Vec<_> = plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
+    let known = dependencies::Dependencies::new(same_work(tree), backlog.as_ref(), &plans, &[]);
+    let finding = |cycle: &Vec<String>| {
+        Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::cycle_words(cycle))
+            .hint("take one of them out of depends_on")
+    };
+    known.cycles().iter().map(finding).collect()
+}
+
 /// Which tasks are names of one piece of work, as the tree has it; what cannot be read is left out.
 fn same_work(tree: &Tree) -> SameWork {
-    let parsed = |path: &str| serde_json::from_slice(&tree.read(path).ok()??).ok();
-    let backlog = parsed(paths::BACKLOG).map(|raw| Backlog { raw });
-    let plans: Vec<(String, Plan)> = store::paths(tree.root())
-        .iter()
-        .filter_map(|path| Some((store::id_of(path).to_owned(), Plan { raw: parsed(path)? })))
-        .collect();
+    let (backlog, plans) = work_of(tree);
     let text = |path: &str| String::from_utf8(tree.read(path).ok()??).ok();
     SameWork::new(backlog.as_ref(), plans.iter().map(|(id, plan)| (id.as_str(), plan)), &text)
+}
+
+fn work_of(tree: &Tree) -> (Option<Backlog>, Vec<(String, Plan)>) {
+    let parsed = |path: &str| serde_json::from_slice(&tree.read(path).ok()??).ok();
+    let backlog = parsed(paths::BACKLOG).map(|raw| Backlog { raw });
+    let plan = |path: &String| Some((store::id_of(path).to_owned(), Plan { raw: parsed(path)? }));
+    (backlog, store::paths(tree.root()).iter().filter_map(plan).collect())
 }
 
 /// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.

@@ -61,6 +61,7 @@ fn look(hub: &Hub) -> Result<Vec<Finding>> {
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
+    findings.extend(preflight::cycles(&tree, Severity::Medium));
     findings.extend(moved_target::standing(hub)?.iter().map(|moved| {
         let hint = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
         Finding::high(moved_target::SCAN_CODE, "", moved.words()).hint(hint)

@@ -86,6 +86,9 @@ pub struct Sources {
     pub queue: bool,
     /// Where queue entries lie.
     pub queue_folder: String,
+    /// How long a file of the vault or the queue must be unchanged before it is taken: it may still be being written.
+    #[serde(with = "span")]
+    pub settle: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -253,6 +256,7 @@ impl Default for Sources {
             vault_folder: "vault/10_features/03_planned".into(),
             queue: true,
             queue_folder: "queue".into(),
+            settle: Duration::from_secs(2),
         }
     }
 }

@@ -202,6 +202,7 @@ impl World {
             blind: false,
             no_choice: None,
             grant: None,
+            again: None,
             holds: self.holds.clone(),
             offers,
             skipped: Vec::new(),

@@ -1,0 +1,113 @@
+//! A request is read whole, and only when what it depends on is done.
+
+use std::fs;
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+const VAULT: &str = "vault/10_features/03_planned";
+
+/// A hub where a command does the work of every task.
+fn world(settings: &str) -> World {
+    let world = World::new();
+    for (file, id, role) in
+        [("AGENT_MANIFEST.json", "manager", "manager"), ("AGENT_MANIFEST.codex-1.json", "codex-1", "engineer")]
+    {
+        world.write(file, &json!({"agent_id": id, "desired_roles": [role]}).to_string());
+    }
+    let line = json!(format!("echo $TEOF_TASK >> {}/ran; echo x > $TEOF_TASK.txt", world.folder().display()));
+    let quick = "[coordinator]\nconcurrency = 1\nretries = 0\n[guard]\ntests = [\"true\"]\n";
+    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}"));
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
+    world
+}
+
+fn request(id: &str, more: &str) -> String {
+    format!(
+        "---\nid: {id}\nstatus: planned\n{more}---\n# Do {id}\n\n## Summary\nIn short.\n\n## Details\nThe last line.\n"
+    )
+}
+
+fn ran(world: &World) -> Vec<String> {
+    let text = fs::read_to_string(world.folder().join("ran")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn skipped(world: &World, task: &str) -> String {
+    let decided = world.json(&["coordinator", "run", "--dry-run"]);
+    let decisions = decided["decisions"].as_array().unwrap();
+    let skipped = decisions.iter().flat_map(|decision| decision["skipped"].as_array().cloned().unwrap_or_default());
+    let of_task = skipped.into_iter().find(|skipped| skipped["task"] == task);
+    of_task.unwrap_or_else(|| panic!("{task} is not passed over: {decided}"))["why"].as_str().unwrap().to_owned()
+}
+
+fn orders(world: &World) -> Vec<Value> {
+    let folder = fs::read_dir(world.repo.join("_report/agent/manager/manifests")).unwrap();
+    let read = |path: std::path::PathBuf| serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    folder.flatten().map(|entry| read(entry.path())).collect()
+}
+
+#[test]
+fn a_file_that_is_being_written_is_taken_when_it_is_still_and_then_whole() {
+    let world = world("");
+    let path = world.repo.join(VAULT).join("1.md");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let whole = request("FR-1", "");
+    let (first, rest) = whole.split_at(whole.find("## Details").unwrap());
+    fs::write(&path, first).unwrap();
+    let coordinator = world.spawn(&["coordinator", "run", "--until-idle"]);
+    // Written on while it is looked at: what matters is when the last byte came.
+    for byte in rest.as_bytes().chunks(12) {
+        std::thread::sleep(Duration::from_millis(200));
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(byte).unwrap();
+    }
+    assert!(coordinator.wait_with_output().unwrap().status.success());
+    assert_eq!(ran(&world), ["FR-1"], "a coordinator that leaves when idle waits for it");
+    let order = &orders(&world)[0];
+    let text = order["request"]["text"].as_str().unwrap_or_default();
+    assert!(text.starts_with("---\nid: FR-1") && text.ends_with("The last line.\n"), "{order}");
+    assert_eq!(order["request"]["from"], format!("{VAULT}/1.md"));
+}
+
+#[test]
+fn work_waits_for_what_it_depends_on_and_a_cycle_is_a_finding() {
+    let world = world("[sources]\nsettle = \"0s\"\n");
+    world.write(&format!("{VAULT}/1.md"), &request("FR-1", "depends_on: [FR-2]\n"));
+    world.write(&format!("{VAULT}/2.md"), &request("FR-2", "priority: low\n"));
+    world.write(&format!("{VAULT}/3.md"), &request("FR-3", "depends_on: NOPE-1\n"));
+    world.write(&format!("{VAULT}/4.md"), &request("FR-4", "depends_on: FR-5\n"));
+    world.write(&format!("{VAULT}/5.md"), &request("FR-5", "depends_on: FR-4\n"));
+    for (task, why) in [
+        ("FR-1", "it depends on FR-2, which is not done"),
+        ("FR-3", "it depends on NOPE-1, and no task is called so"),
+        ("FR-4", "FR-4 and FR-5 depend on each other"),
+    ] {
+        let found = skipped(&world, task);
+        assert!(found.contains(why), "{task}: {found}");
+    }
+    world.run(&["coordinator", "run", "--until-idle"]);
+    assert_eq!(ran(&world), ["FR-2", "FR-1"], "in the order that they need, and nothing else");
+    let explained = world.json(&["coordinator", "explain", "FR-3"]).to_string();
+    assert!(explained.contains("NOPE-1"), "{explained}");
+    let items = json!([{"id": "A", "title": "a", "status": "pending", "depends_on": ["B"]},
+        {"id": "B", "title": "b", "status": "pending", "depends_on": ["A"]}]);
+    world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
+    let scan: Value = serde_json::from_str(&world.run(&["scan", "--json"]).stdout).unwrap();
+    assert!(scan["findings"].to_string().contains("A and B depend on each other"), "{scan}");
+}
+
+#[test]
+fn a_vault_that_lies_where_nobody_looks_is_told_by_doctor() {
+    let world = World::bare_of_teof();
+    world.write(&format!("{VAULT}/1.md"), &request("FR-1", ""));
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "A vault"]);
+    world.ok(&["init", "--agent", "manager", "--dedicated"]);
+    let found = world.run(&["doctor", "--json"]).stdout;
+    assert!(found.contains("sources.elsewhere") && found.contains(VAULT), "{found}");
+}
