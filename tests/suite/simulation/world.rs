@@ -69,6 +69,8 @@ pub struct Task {
     pub limits: u32,
     /// How often its agent's service will be out of order.
     pub outages: u32,
+    /// Another task that has to be done before.
+    pub needs: Option<String>,
     /// A worker of it died or hung, or a person interfered: it need not end done.
     pub disturbed: bool,
 }
@@ -155,7 +157,10 @@ impl World {
         let limits = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(4) as u32 } else { 0 };
         let disturbed = id == UNORDERED;
         let outages = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(5) as u32 } else { 0 };
-        Task { id, plan, status: Status::Open, fates, agent, limits, outages, disturbed }
+        // Only on earlier ones: a cycle would never be done.
+        let earlier: Vec<_> = self.tasks.iter().filter(|other| plan.is_none() || other.plan != plan).collect();
+        let needs = if dice.one_in(4) { dice.pick(&earlier).map(|other| other.id.clone()) } else { None };
+        Task { id, plan, status: Status::Open, fates, agent, limits, outages, needs, disturbed }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -166,8 +171,27 @@ impl World {
         self.tasks.iter_mut().find(|task| task.id == id).expect("a task of this world")
     }
 
+    /// Whether somebody has a task, or its whole plan.
     fn is_held(&self, task: &str) -> bool {
-        self.claims.get(task).is_some_and(|claim| claim.live)
+        let plan = task.split_once("-S").map(|(plan, _)| plan);
+        [Some(task), plan].into_iter().flatten().any(|name| self.claims.get(name).is_some_and(|claim| claim.live))
+    }
+
+    pub fn is_done(&self, task: &str) -> bool {
+        self.tasks.iter().any(|found| found.id == task && found.status == Status::Done)
+    }
+
+    /// A person takes a whole plan, under its own name, as long as nobody has any of it.
+    pub fn take_plan(&mut self, plan: &str) -> bool {
+        let of_plan = |task: &&Task| task.plan.as_deref() == Some(plan);
+        let is_free = self.tasks.iter().filter(of_plan).all(|task| !self.is_held(&task.id))
+            && !self.workers.iter().any(|worker| worker.plan.as_deref() == Some(plan));
+        if is_free {
+            let epoch = self.claims.get(plan).map_or(0, |claim| claim.epoch) + 1;
+            self.claims.insert(plan.to_owned(), Claim { seat: "ada".into(), epoch, live: true, job: None });
+            self.tasks.iter_mut().filter(|task| task.plan.as_deref() == Some(plan)).for_each(|t| t.disturbed = true);
+        }
+        is_free
     }
 
     pub fn agent_of(&self, task: &str) -> Option<&'static str> {
@@ -227,7 +251,8 @@ impl World {
     pub fn is_open(&self, task: &Task) -> bool {
         let earlier = |other: &&Task| other.plan.is_some() && other.plan == task.plan && other.id < task.id;
         let in_order = self.tasks.iter().filter(earlier).all(|other| other.status == Status::Done);
-        task.status == Status::Open && in_order && !self.is_held(&task.id) && !self.holds.contains(&task.id)
+        let ready = task.needs.as_ref().is_none_or(|needs| self.is_done(needs));
+        task.status == Status::Open && in_order && ready && !self.is_held(&task.id) && !self.holds.contains(&task.id)
     }
 
     fn orphans(&self) -> Vec<String> {
