@@ -361,9 +361,11 @@ fn one_that_merges_deletes_or_rewrites_the_target_is_seen_however_it_does_it() {
         GIT_COMMITTER_DATE=2020-01-01T00:00:00Z git cherry-pick $c >/dev/null
         git update-ref refs/heads/main HEAD";
     let orphan = "git update-ref refs/heads/main $(git commit-tree -m evil $(git write-tree))";
-    for (script, code) in
-        [(cherry, "git.merged"), (orphan, "git.target_lost"), ("git update-ref -d refs/heads/main", "git.target_lost")]
-    {
+    for (script, code) in [
+        (cherry, "git.merged"),
+        (orphan, "git.target_moved"),
+        ("git update-ref -d refs/heads/main", "git.target_moved"),
+    ] {
         let who = "git config user.name Me; git config user.email me@example.invalid";
         let outcome = Bench::new(&format!("{who}\necho three >> src/code.txt\n{script}\nresult done")).run();
         assert!(codes(&outcome).contains(&code), "{script}: {outcome:#}");

@@ -198,7 +198,7 @@ for i in $(seq 300); do grep -q '^forked' "$B/ended" && break; sleep 0.1; done
     }
     let codes: Vec<_> =
         outcome["findings"].as_array().unwrap().iter().filter_map(|found| found["code"].as_str()).collect();
-    for code in ["git.identity", "git.surroundings", "git.target_lost", "trust.forged", "person.surroundings"] {
+    for code in ["git.identity", "git.surroundings", "git.target_moved", "trust.forged", "person.surroundings"] {
         assert!(codes.contains(&code), "{code} is not among {codes:?}: {outcome:#}");
     }
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");

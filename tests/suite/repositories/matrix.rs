@@ -57,6 +57,10 @@ const COMMANDS: &[&str] = &[
     "receipts verify",
     "receipts retire _report/agent/a1/no-such-file.txt --reason r",
     "plan attach {plan} S1 --file _report/agent/a1/proof.txt --agent a1",
+    "operator whoami",
+    "operator token",
+    "operator list",
+    "operator revoke t1",
     "consent show",
     "consent grant --max-iterations 1",
     "conductor --dry-run",
@@ -435,14 +439,8 @@ fn repositories_without_a_main_worktree_are_refused_until_one_is_named() {
     place.world.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
     walk("bare", &Place::plain().at(bare));
 
-    let inner = Place::plain();
-    let outer = inner.world.folder().join("outer");
-    inner.world.git(&["init", "-q", "-b", "main", outer.to_str().unwrap()]);
-    let from = inner.world.repo.to_str().unwrap().to_owned();
-    inner.world.git_in(&outer, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "sub"]);
-    inner.world.git_in(&outer, &["commit", "-qm", "Add a submodule"]);
-    let place = inner.at(outer.join("sub"));
-    walk("a submodule", &place);
+    walk("a submodule", &submodule());
+    let place = submodule();
     let init = place.world.teof(&["init", "--hub", ".", "--agent", "a1"]).current_dir(&place.folder).output().unwrap();
     assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
     walk("a submodule that is the hub", &place);
@@ -451,6 +449,17 @@ fn repositories_without_a_main_worktree_are_refused_until_one_is_named() {
     let (folder, git_dir) = (place.world.folder().join("apart"), place.world.folder().join("apart.git"));
     place.world.git(&["clone", "-q", "--separate-git-dir", git_dir.to_str().unwrap(), ".", folder.to_str().unwrap()]);
     walk("a separate git directory", &place.at(folder));
+}
+
+/// A repository that is a submodule of another one.
+fn submodule() -> Place {
+    let inner = Place::plain();
+    let outer = inner.world.folder().join("outer");
+    inner.world.git(&["init", "-q", "-b", "main", outer.to_str().unwrap()]);
+    let from = inner.world.repo.to_str().unwrap().to_owned();
+    inner.world.git_in(&outer, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "sub"]);
+    inner.world.git_in(&outer, &["commit", "-qm", "Add a submodule"]);
+    inner.at(outer.join("sub"))
 }
 
 #[test]
