@@ -64,9 +64,11 @@ pub struct Account {
 }
 
 /// This process's account; `None` when `/etc/passwd` does not list it.
+///
+/// The file is read without the C library, which cannot ask the system's name services from a static binary.
 pub fn account() -> Option<Account> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    of_user(&users, rustix::process::getuid().as_raw())
+    let users = std::fs::read("/etc/passwd").ok()?;
+    of_user(&String::from_utf8_lossy(&users), rustix::process::getuid().as_raw())
 }
 
 fn of_user(users: &str, id: u32) -> Option<Account> {

@@ -1,7 +1,7 @@
 //! Operator tokens: how a person is recognised where no terminal tells it.
 //!
-//! A token is made at a terminal, shown once, and kept as its SHA-256 in the person's state folder
-//! (`$XDG_STATE_HOME/teof/operator-tokens.json`, readable by the owner only). It works in every repository
+//! A token is made at a terminal, shown once, and kept as its SHA-256 in the home of the account that runs
+//! teof (`~/.local/state/teof/operator-tokens.json`, readable by the owner only). It works in every repository
 //! of that person until it is revoked.
 
 use std::path::PathBuf;
@@ -15,6 +15,10 @@ use crate::base::{Refusal, Result, Stamp, digest, env, files, json, names};
 const PREFIX: &str = "teof_op_";
 /// Random bytes in a token.
 const BYTES: usize = 24;
+/// Relative to a state folder.
+const FILE: &str = "teof/operator-tokens.json";
+/// Marks a state folder as a test's.
+const TEST_TOKENS: &str = "teof/test-tokens";
 /// The most tokens that a person has at once.
 const MOST: usize = 100;
 
@@ -98,16 +102,28 @@ pub fn shown() -> Result<Option<String>> {
     }
 }
 
-/// Where the tokens are kept.
+/// Where the tokens are kept: in the home that the system's list of users names. The environment has no say,
+/// since whoever gives a command could point it at tokens of their own making.
+///
+/// # Errors
+/// `token.no_home` when the system's list does not have this account.
 pub fn file() -> Result<PathBuf> {
-    let base = env::var(env::XDG_STATE_HOME)
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".local/state")));
-    let base = base.ok_or_else(|| {
+    if let Some(folder) = folder_of_a_test() {
+        return Ok(folder.join(FILE));
+    }
+    let home = env::account().map(|account| account.home).filter(|home| home.is_absolute());
+    let home = home.ok_or_else(|| {
         Refusal::guard("token.no_home", "there is no folder to keep tokens in")
-            .because("neither XDG_STATE_HOME nor HOME is set")
+            .because("/etc/passwd names no home for the account that runs this")
+            .next("give the command at a terminal, without a token")
     })?;
-    Ok(base.join("teof/operator-tokens.json"))
+    Ok(home.join(".local/state").join(FILE))
+}
+
+/// The state folder of the environment, where a test put its marker: only a debug build takes it.
+fn folder_of_a_test() -> Option<PathBuf> {
+    let folder = PathBuf::from(env::var(env::XDG_STATE_HOME).filter(|_| cfg!(debug_assertions))?);
+    folder.join(TEST_TOKENS).exists().then_some(folder)
 }
 
 fn save(tokens: &[Token]) -> Result<()> {

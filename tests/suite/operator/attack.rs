@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ own_shell $E bash -lc "$T consent grant; exit \$?"
 other_name $E bash -c "exec -a vim $T consent grant"
 own_copy $E $B/person consent grant
 forged_token $E XDG_STATE_HOME=$B/state TEOF_OPERATOR_TOKEN=$TOKEN $T consent grant
+forged_home $E HOME=$B TEOF_OPERATOR_TOKEN=$TOKEN $T consent grant
 forged_terminal $E script -qec "$T consent grant" /dev/null
 forged_config $E XDG_CONFIG_HOME=$B GIT_AUTHOR_NAME=Ann $T consent grant
 namespace $E unshare -Urpf --mount-proc $T consent grant
@@ -106,8 +108,11 @@ impl Fort {
         // Something is trusted already: what is forged lies beside it.
         world.ok(&["plan", "approve", PLAN]);
         let folder = world.folder().join("attacker");
-        fs::create_dir_all(folder.join("state/teof")).unwrap();
-        fs::write(folder.join("state/teof/operator-tokens.json"), crate::harness::operator_tokens()).unwrap();
+        for state in ["state", ".local/state"] {
+            let state = folder.join(state).join("teof");
+            fs::create_dir_all(&state).unwrap();
+            fs::write(state.join("operator-tokens.json"), crate::harness::operator_tokens()).unwrap();
+        }
         fs::copy(env!("CARGO_BIN_EXE_teof"), folder.join("person")).unwrap();
         Fort { world, folder }
     }
@@ -209,6 +214,29 @@ for i in $(seq 300); do grep -q '^forked' "$B/ended" && break; sleep 0.1; done
     assert_eq!(fort.world.read_json("_plans/2026-01-06-other.plan.json")["status"], "queued");
     let events = fort.world.lines("_bus/events/events.jsonl");
     assert!(events.iter().all(|event| event["agent_id"] != "codex-2" && event["event"] != "consent"), "{events:?}");
+}
+
+#[test]
+fn a_coding_agent_is_no_person_by_a_token_of_its_own_making() {
+    let fort = Fort::new();
+    let state = fort.folder.join("state");
+    let grant = |variables: &[(&str, &Path)]| {
+        let mut command = fort.world.teof(&["consent", "grant", "--max-iterations", "3", "--json"]);
+        command.env_remove("XDG_STATE_HOME").envs(variables.iter().copied());
+        command.env("CLAUDECODE", "1").env("TEOF_OPERATOR_TOKEN", TOKEN);
+        let ended = command.stdin(Stdio::null()).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    for variables in [
+        &[("XDG_STATE_HOME", state.as_path())][..],
+        &[("HOME", &fort.folder)],
+        &[("HOME", &fort.folder), ("XDG_STATE_HOME", &state)],
+    ] {
+        let (code, said) = grant(variables);
+        // An account that the machine does not list has no tokens at all.
+        assert!(code == Some(1) && said.contains("\"token."), "{variables:?} ended with {code:?}: {said}");
+    }
+    assert!(!fort.world.exists("docs/automation/autonomy-consent.json"), "nothing was granted");
 }
 
 #[test]
