@@ -94,14 +94,7 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
         halt_on_ci_failure: args.halt_on_ci_failure,
     };
     let by = operator::name(app.hub()?, args.by.as_deref())?;
-    let before = consent::standing(app.hub()?)?.written;
-    let standing = grant(app.hub()?, &by, &changes)?;
-    if standing.written != before {
-        let file = app.hub()?.root.join(paths::CONSENT);
-        let file = text::safe(&file.display().to_string());
-        app.say(format!("note: {file} changed; commit it, so that the next session finds a clean tree"));
-    }
-    print(app, &standing)
+    print(app, &grant(app.hub()?, &by, &changes)?)
 }
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
