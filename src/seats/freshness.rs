@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::time::show_span;
+use crate::base::time::{SKEW, show_span};
 use crate::base::{Refusal, Result, Stamp, env, files, json};
 use crate::hub::{Act, Hub, paths};
-
-/// How far in the future a session may lie before its clock is not believed.
-const SKEW: Duration = Duration::from_secs(300);
 
 /// The oldest session that anybody may go on with by asking for it (`--session-max-age`): older ones need
 /// `--allow-stale-session`, which says so in words.
