@@ -79,7 +79,7 @@ const MODEL: [&str; 5] = [
     "no such model",
     "does not exist or you do not have access",
 ];
-const ACCOUNT: [&str; 14] = [
+const ACCOUNT: [&str; 12] = [
     "unauthorized",
     "unauthenticated",
     "authentication",
@@ -90,8 +90,6 @@ const ACCOUNT: [&str; 14] = [
     "please run /login",
     "log in",
     "permission_denied",
-    "billing",
-    "credit balance",
     "auth method",
     "api key",
 ];
@@ -142,6 +140,7 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
     match () {
         () if has(&REQUEST) => Kind::Request,
         () if has(&SERVICE) => Kind::Service,
+        () if has(&["billing"]) => Kind::Billing,
         () if has(&ACCOUNT) => Kind::Account,
         () => Kind::Other,
     }
@@ -239,6 +238,9 @@ mod tests {
             ("You exceeded your current quota. Please retry in 3600.5s. code: 429", Kind::Limit),
             ("Quota exceeded. Check your plan and billing details.", Kind::Billing),
             ("check your plan and billing details. Please retry in 3.5s. code: 429", Kind::Limit),
+            ("There is a problem with your billing", Kind::Billing),
+            ("Invalid API key: see the billing page", Kind::Billing),
+            ("The billing service is unavailable", Kind::Service),
             ("Error: 402 This request requires more credits", Kind::Billing),
             ("API Error: 404 {\"error\":{\"message\":\"model: claude-9\"}}", Kind::Request),
             ("The model `gpt-9` does not exist or you do not have access to it.", Kind::Request),
