@@ -16,10 +16,11 @@ use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::outcome::Finding;
 
-/// How long a final text may be, in bytes, and for how many beginnings it is looked through. Past these an
-/// answer is asked for again: part of a text may say the opposite of the whole.
+/// How long a final text may be, in bytes, and how much of it may be read for objects that turn out to be none:
+/// each of them is read from its own beginning, and they may lie in each other. Past these an answer is asked for
+/// again: part of a text may say the opposite of the whole.
 const MAX_TEXT: usize = 1 << 20;
-const MAX_TRIES: usize = 500;
+const MAX_IN_VAIN: usize = 8 << 20;
 /// Bytes that may stand before an object on its line.
 const MAX_INDENT: usize = 200;
 /// What is kept of an answer: characters of a text, and the number of entries in each list.
@@ -158,12 +159,8 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
         return Err(format!("it is longer than {} KiB", MAX_TEXT >> 10));
     }
     let verdict = words(role);
-    let (mut at, mut tries, mut unread, mut found) = (0, 0, None, None);
+    let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, None);
     while let Some(start) = next_object(said, at, verdict.is_none()) {
-        tries += 1;
-        if tries > MAX_TRIES {
-            return Err("too many JSON objects begin in it".to_owned());
-        }
         let mut values = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Object>();
         at = match values.next() {
             Some(Ok(Object(object))) => {
@@ -178,10 +175,15 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
                 end
             }
             Some(Err(e)) if e.is_data() => return Err(e.to_string()),
-            _ => {
+            Some(Err(e)) => {
+                in_vain += read_until(&said[start..], &e);
+                if in_vain > MAX_IN_VAIN {
+                    return Err("too much of it begins as a JSON object and is none".to_owned());
+                }
                 unread.get_or_insert(start);
                 start + 1
             }
+            None => break,
         };
     }
     let (object, end) = found.ok_or("there is no complete JSON object with \"analysis\" in it")?;
@@ -194,6 +196,12 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
         }
         _ => Ok(object),
     }
+}
+
+/// The bytes of a text that were read before an error.
+fn read_until(said: &str, error: &serde_json::Error) -> usize {
+    let before: usize = said.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    before + error.column()
 }
 
 fn is_answer(object: &Map<String, Value>) -> bool {
@@ -330,7 +338,6 @@ mod tests {
                 "{APPROVAL} is the form. The code: {}{{\"analysis\": \"bad\", {REJECTION}",
                 "fn x() { ".repeat(2100)
             ),
-            format!("{APPROVAL}\n{}\n{{\"analysis\": \"bad\", {REJECTION}", "{\"a\":\n".repeat(600)),
             format!("{APPROVAL}\nis what I would not say: I reject it."),
             format!("I reject what says {APPROVAL}"),
             format!("{{\"verdict\": \"reject\", {}", &APPROVAL[1..]),
@@ -338,6 +345,17 @@ mod tests {
         ] {
             assert!(parse(&said, REVIEWER).is_err(), "{said:.200}");
         }
+    }
+
+    #[test]
+    fn the_last_object_counts_behind_any_number_of_others() {
+        for before in ["{\"tokens\": 900}\n", "{\"\n", "{\"a\":\n", "{\"a\", \"b\"}\n"] {
+            let said = format!("{APPROVAL}\n{}{{\"analysis\": \"bad\", {REJECTION}", before.repeat(2_000));
+            assert_eq!(parse(&said, REVIEWER).map(|answer| answer.passed), Ok(Some(false)), "{before}");
+        }
+        let nested = format!("{{\"a\":[\"{}\",", "x".repeat(300));
+        let hostile = format!("{}{APPROVAL}", nested.repeat((MAX_TEXT - 1_000) / nested.len()));
+        assert!(parse(&hostile, CODER).unwrap_err().contains("begins as a JSON object"));
     }
 
     #[test]
