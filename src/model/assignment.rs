@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::plan::id_of;
 use super::text;
 use crate::base::Stamp;
 
@@ -26,8 +27,9 @@ impl AssignmentFile {
         text(&self.raw, "manager")
     }
 
+    /// The plan's id; the field may hold its path.
     pub fn plan_id(&self) -> Option<&str> {
-        text(&self.raw, "plan_id")
+        text(&self.raw, "plan_id").map(id_of).filter(|id| !id.is_empty())
     }
 
     pub fn branch(&self) -> Option<&str> {

@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::document::Document;
+use super::plan::id_of;
 use super::priority::Priority;
 use super::{text, texts};
 use crate::base::{Refusal, Result, Stamp};
@@ -93,9 +94,9 @@ impl<'a> Item<'a> {
         text(self.raw, "status").and_then(ItemStatus::parse)
     }
 
-    /// The plan that does the item.
+    /// The id of the plan that does the item; the field may hold its path.
     pub fn plan(&self) -> Option<&'a str> {
-        text(self.raw, "plan_suggestion")
+        text(self.raw, "plan_suggestion").map(id_of).filter(|id| !id.is_empty())
     }
 
     pub fn notes(&self) -> Option<&'a str> {

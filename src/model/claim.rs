@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::plan::id_of;
 use super::text;
 use crate::base::{Refusal, Result, Stamp};
 
@@ -79,8 +80,9 @@ impl ClaimFile {
         matches!(self.status_text(), Some("done" | "released" | "closed" | "cancelled" | "abandoned"))
     }
 
+    /// The plan's id; the field may hold its path.
     pub fn plan_id(&self) -> Option<&str> {
-        text(&self.raw, "plan_id")
+        text(&self.raw, "plan_id").map(id_of).filter(|id| !id.is_empty())
     }
 
     pub fn branch(&self) -> Option<&str> {

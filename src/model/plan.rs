@@ -17,6 +17,12 @@ use crate::base::Stamp;
 /// What follows a plan's id in its file name.
 pub const SUFFIX: &str = ".plan.json";
 
+/// The id of a plan that is named by its id or by a path: `_plans/exploratory/P.plan.json` → `P`.
+pub fn id_of(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    name.strip_suffix(SUFFIX).unwrap_or(name)
+}
+
 /// The status of a plan or of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {

@@ -33,6 +33,14 @@ impl Place {
         Place { plan: plan.to_owned(), part: Part::Mention }
     }
 
+    /// The name of the plan or of its step as a task.
+    pub fn task(&self) -> String {
+        match &self.part {
+            Part::Step(step) => format!("{}-{step}", self.plan),
+            Part::Whole | Part::Mention => self.plan.clone(),
+        }
+    }
+
     /// Whether two seats must not hold both. Two steps, and two tasks that only mention the plan, are different work.
     pub fn overlaps(&self, other: &Place) -> bool {
         self.plan == other.plan
@@ -189,7 +197,11 @@ mod tests {
             ],
         });
         let plan = Plan { raw: plan.as_object().unwrap().clone() };
-        let backlog = json!({"items": [{"id": "ND-1", "plan_suggestion": "2026-01-05-p"}, {"id": "ND-2"}]});
+        let backlog = json!({"items": [
+            {"id": "ND-1", "plan_suggestion": "2026-01-05-p"}, {"id": "ND-2", "plan_suggestion": ""},
+            {"id": "ND-4", "plan_suggestion": "_plans/2026-01-05-p.plan.json"},
+            {"id": "ND-5", "plan_suggestion": "exploratory/2026-01-05-p"},
+        ]});
         let backlog = Backlog { raw: backlog.as_object().unwrap().clone() };
         let read = |path: &str| (path == "vault/x/045.md").then(|| "---\nid: FR-45\n---\n# x\n".to_owned());
         SameWork::new(Some(&backlog), [("2026-01-05-p", &plan)], &read)
@@ -199,7 +211,7 @@ mod tests {
     fn item_request_plan_and_step_are_one_piece_of_work() {
         let known = known();
         let place = |task: &str| known.place(task).unwrap_or_else(|| panic!("{task}"));
-        let whole = ["ND-1", "FR-45", "041-clock", "041-CLOCK", "2026-01-05-p"];
+        let whole = ["ND-1", "ND-4", "ND-5", "FR-45", "041-clock", "041-CLOCK", "2026-01-05-p"];
         for one in whole {
             for other in whole.iter().chain(&["2026-01-05-p-S1", "2026-01-05-p-S-2"]) {
                 assert!(place(one).overlaps(&place(other)) && place(other).overlaps(&place(one)), "{one} {other}");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::base::{Refusal, Result, files, json, names, text};
 use crate::hub::{Act, Hub, paths};
+pub use crate::model::plan::id_of;
 use crate::model::plan::{Plan, SUFFIX};
 
 /// Where plans lie: those in earnest, and those that only explore (the playbook: `--exploratory`).
@@ -73,12 +74,6 @@ pub fn locate(hub: &Hub, name: &str) -> Result<String> {
         }
     }
     Err(not_found(hub, inside).into())
-}
-
-/// The id that a plan's path gives it.
-pub fn id_of(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.strip_suffix(SUFFIX).unwrap_or(name)
 }
 
 /// The bytes of a document as the act would leave them, else as they lie on disk.

@@ -13,7 +13,6 @@ use crate::model::plan::SUFFIX;
 use crate::model::priority::Priority;
 use crate::plans::new::{self, NewPlan};
 use crate::plans::queue::QueueRef;
-use crate::plans::store;
 use crate::seats;
 
 /// Make a plan and its justification.
@@ -112,8 +111,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// The playbook's guard: some live claim must name the plan.
 fn require_claim(hub: &Hub, id: &str) -> Result<()> {
-    let names = |plan: Option<&str>| plan.is_some_and(|plan| store::id_of(plan) == id);
-    if claims::list(hub)?.whole.iter().any(|(_, claim)| claim.is_live() && names(claim.plan_id())) {
+    if claims::list(hub)?.whole.iter().any(|(_, claim)| claim.is_live() && claim.plan_id() == Some(id)) {
         return Ok(());
     }
     Err(Refusal::guard("plan.unclaimed", format!("nobody holds a claim for {id}"))
