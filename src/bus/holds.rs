@@ -1,5 +1,5 @@
 //! Holds: a `hold` message in a task's channel stops its choice, claim, completion, release and merge until a
-//! `lift` by somebody else than the seat that has the task.
+//! `lift` by somebody else than the seat that has the task. Who is refused for it: `ops::held`.
 
 use crate::base::{Refusal, Result, Stamp, jsonl, time};
 use crate::hub::{Hub, paths};
@@ -37,29 +37,31 @@ pub fn on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
     }))
 }
 
-/// Refuses while a hold is on the task; `what` says what is not done: "release".
-pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
-    let Some(hold) = on(hub, task)? else { return Ok(()) };
+/// What is said of a task whose work is on hold, in the channel of `held_as`; `what` is not done: "release".
+pub fn refusal(task: &str, held_as: &str, hold: Hold, what: &str) -> Refusal {
     let since = hold.at.map(|at| format!(" since {at}")).unwrap_or_default();
-    Err(Refusal::guard("task.on_hold", format!("{task} is on hold: no {what}"))
+    Refusal::guard("task.on_hold", format!("{task} is on hold{}: no {what}", other_name(task, held_as)))
         .because(format!("{} holds it{since}: {}", hold.by, hold.summary))
-        .next(format!("when the reason is gone: teof bus message --task {task} --type {LIFT} --summary …"))
+        .next(format!("when the reason is gone: teof bus message --task {held_as} --type {LIFT} --summary …"))
         .with("task_id", task)
+        .with("held_as", held_as)
         .with("held_by", hold.by)
         .with("summary", hold.summary)
-        .into())
 }
 
-/// Refuses a lift by the seat that has the task: whoever put it on hold waits for something else than that
-/// seat's word, even where the last hold is its own.
-pub fn may_lift(task: &str, agent: &str, holder: Option<&str>) -> Result<(), Refusal> {
-    if holder != Some(agent) {
-        return Ok(());
-    }
-    Err(Refusal::guard("task.own_hold", format!("{agent} has {task}, and cannot lift its hold"))
+/// Why a seat that has the work, as `held_as`, does not lift the hold on it: whoever put it on hold waits for
+/// something else than that seat's word, even where the last hold is its own.
+pub fn own_hold(task: &str, held_as: &str, agent: &str) -> Refusal {
+    let other = other_name(task, held_as);
+    Refusal::guard("task.own_hold", format!("{agent} has {task}{other}, and cannot lift its hold"))
         .because("a hold keeps the seat that has the task from going on")
         .next("ask for it: teof bus message --task manager-report --type request --summary …")
-        .with("task_id", task))
+        .with("task_id", task)
+        .with("held_as", held_as)
+}
+
+fn other_name(task: &str, held_as: &str) -> String {
+    if task == held_as { String::new() } else { format!(", as {held_as}") }
 }
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
         };
         let after = |lines: &[String]| {
             std::fs::write(root.join("_bus/messages/A.jsonl"), lines.concat()).unwrap();
-            check(&hub, "A", "release").is_err()
+            on(&hub, "A").unwrap().is_some()
         };
         assert!(after(&[line("10", "hold"), line("11", "status")]));
         assert!(!after(&[line("10", "hold"), line("11", "lift")]));

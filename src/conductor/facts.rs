@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use super::candidate::{Candidate, Holder, Standing};
 use super::sources::replace_open;
 use crate::base::{Refusal, Result, lock, names};
-use crate::bus::{Damaged, Listing, assignments, claims, holds};
+use crate::bus::{Damaged, Listing, assignments, claims};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::ops::held;
 use crate::plans::SameWork;
 
 pub(super) struct Facts {
@@ -53,7 +54,7 @@ impl Facts {
         self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done)
     }
 
-    pub fn put_on(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {
+    pub fn put_on(&self, hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);
         candidate.held = self.holder(candidate);
@@ -66,19 +67,7 @@ impl Facts {
             let why = format!("its claim has the status {status}, which is neither held nor free");
             replace_open(&mut candidate.standing, Standing::Damaged(why));
         } else if candidate.held.is_none() && names::is_id(task) {
-            self.hold(hub, candidate)?;
-        }
-        Ok(())
-    }
-
-    /// Asked last and only of what nothing else keeps: it reads the task's whole channel.
-    fn hold(&self, hub: &Hub, candidate: &mut Candidate) -> Result<()> {
-        match holds::on(hub, &candidate.task_id) {
-            Ok(hold) => candidate.on_hold = hold.map(|hold| format!("{}: {}", hold.by, hold.summary)),
-            Err(why) if Refusal::of(&why).is_some() => {
-                replace_open(&mut candidate.standing, Standing::Damaged(why.to_string()));
-            }
-            Err(fault) => return Err(fault),
+            hold(hub, known, candidate)?;
         }
         Ok(())
     }
@@ -102,6 +91,18 @@ impl Facts {
     fn has(&self, task: &str) -> bool {
         self.running.contains(task) || self.claims.get(task).is_some_and(ClaimFile::is_live)
     }
+}
+
+/// Asked last and only of what nothing else keeps: it reads whole channels.
+fn hold(hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
+    match held::Work::among(known, &candidate.task_id, candidate.plan_id.as_deref()).hold(hub) {
+        Ok(hold) => candidate.on_hold = hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
+        Err(why) if Refusal::of(&why).is_some() => {
+            replace_open(&mut candidate.standing, Standing::Damaged(why.to_string()));
+        }
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
 }
 
 /// The tasks whose run lock is held.

@@ -114,7 +114,7 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         candidates.extend(facts.wished().filter(|(task, _)| !known.contains(*task)).map(assigned));
     }
     for candidate in &mut candidates {
-        facts.put_on(hub, candidate)?;
+        facts.put_on(hub, dependencies.known(), candidate)?;
         let plan = candidate.plan_id.as_deref().filter(|_| candidate.origin.is_none());
         candidate.waits = dependencies.wait(&candidate.task_id, plan, &|task| facts.is_done(task));
     }

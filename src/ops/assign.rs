@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{self, Done, check_branch, plan_id};
 use super::frame::{self, Answer, Call};
-use super::{exclusive, mirror, prerequisites, tasks};
+use super::held::Work;
+use super::{mirror, prerequisites, tasks};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
@@ -159,7 +160,7 @@ fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) 
             Some(plan) => Some(plan_id(plan)?),
             None => match old.and_then(|old| old.plan_id()) {
                 Some(plan) => Some(plan.to_owned()),
-                None => exclusive::plan_of(hub, &request.task)?,
+                None => Work::near(hub, &request.task, None)?.plan().map(str::to_owned),
             },
         },
         branch: match &request.branch {

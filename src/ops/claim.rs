@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::frame::{self, Answer, Call};
+use super::held::{self, Work};
 use super::{exclusive, mirror, prerequisites};
 use crate::base::{Refusal, Result, Stamp, lock, names, text};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
-use crate::bus::{activity, claims, events, holds};
+use crate::bus::{activity, claims, events};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer, paths};
@@ -138,18 +139,23 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
     let mut decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
     let has_it = old.as_ref().is_some_and(|old| old.agent_id == wish.agent && old.status.is_live());
-    if decision.claim.status.is_live() && !has_it {
+    let is_live = decision.claim.status.is_live();
+    let is_new = old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch);
+    if is_live && !has_it {
         prerequisites::check(hub, &wish.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;
-        let plan = exclusive::check(hub, &wish.task, &wish.agent, plan_id.as_deref())?;
-        *plan_id = plan_id.take().or(plan);
-    }
-    if !decision.claim.status.is_live() {
+        let work = Work::near(hub, &wish.task, plan_id.as_deref())?;
+        exclusive::check(hub, &work, &wish.agent)?;
+        if is_new {
+            work.check(hub, "claim")?;
+        }
+        *plan_id = plan_id.take().or_else(|| work.plan().map(str::to_owned));
+    } else if !is_live {
         // `--status done` is a release by another name.
-        holds::check(hub, &wish.task, "release")?;
-    } else if old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch) {
+        held::check(hub, &wish.task, "release")?;
+    } else if is_new {
         // Whoever has it may pause, or renew the lease.
-        holds::check(hub, &wish.task, "claim")?;
+        held::check(hub, &wish.task, "claim")?;
     }
     claims::stage(act, found.as_ref(), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };

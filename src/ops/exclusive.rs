@@ -3,41 +3,29 @@
 //! A backlog item, the request that it came from, the plan that does it and the plan's steps are names of one
 //! piece of work (`plans::same_work`). The claim of the task itself is judged by `bus::claim_rules`.
 
+use super::held::Work;
 use crate::base::{Refusal, Result, lock};
 use crate::bus::claims;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
-use crate::plans::SameWork;
 
 /// Refuses when another seat has the task's work under another name: by a live claim, or by a run that is alive.
-/// Gives back the plan that the task belongs to. `written` is the plan that its claim or assignment names.
 ///
 /// # Errors
 /// `claim.held` and `claim.running` (exit 3), with the name under which it is held.
-pub fn check(hub: &Hub, task: &str, agent: &str, written: Option<&str>) -> Result<Option<String>> {
-    let known = SameWork::near(hub, task, written)?;
-    let Some(place) = known.place_of(task, written) else { return Ok(None) };
-    for other in known.names(&place.plan).iter().filter(|other| *other != task) {
-        let claim = claims::load(hub, other)?.map(|found| found.file);
+pub fn check(hub: &Hub, work: &Work<'_>, agent: &str) -> Result<()> {
+    let Some(place) = &work.place else { return Ok(()) };
+    for other in work.others(hub)? {
+        let claim = claims::load(hub, &other)?.map(|found| found.file);
         if claim.as_ref().is_some_and(|claim| claim.agent_id() == Some(agent)) {
             continue;
         }
-        let theirs = known.place_of(other, claim.as_ref().and_then(ClaimFile::plan_id));
-        if !theirs.is_some_and(|theirs| theirs.overlaps(&place)) {
-            continue;
-        }
-        let running = lock::is_held(&hub.local(&paths::run_lock(other)))?;
+        let running = lock::is_held(&hub.local(&paths::run_lock(&other)))?;
         if running || claim.as_ref().is_some_and(ClaimFile::is_live) {
-            return Err(held(task, other, &place.plan, claim.as_ref(), running).into());
+            return Err(held(&work.task, &other, &place.plan, claim.as_ref(), running).into());
         }
     }
-    Ok(known.has_plan(&place.plan).then_some(place.plan))
-}
-
-/// The plan that a task belongs to, by its name, the backlog or its request.
-pub fn plan_of(hub: &Hub, task: &str) -> Result<Option<String>> {
-    let known = SameWork::near(hub, task, None)?;
-    Ok(known.place(task).map(|place| place.plan).filter(|plan| known.has_plan(plan)))
+    Ok(())
 }
 
 fn held(task: &str, other: &str, plan: &str, claim: Option<&ClaimFile>, running: bool) -> Refusal {

@@ -17,6 +17,7 @@ mod doctor_repository;
 mod doctor_setup;
 pub mod exclusive;
 mod frame;
+pub mod held;
 pub mod inbox;
 pub mod init;
 mod mirror;

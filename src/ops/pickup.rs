@@ -4,9 +4,10 @@
 use super::assign;
 use super::claim::{self, Done, assigned_to};
 use super::frame::{self, Answer, Call};
+use super::held;
 use super::tasks;
 use crate::base::Result;
-use crate::bus::{assignments, claim_rules, claims, holds};
+use crate::bus::{assignments, claim_rules, claims};
 use crate::hub::{self, Act, Hub, Writer};
 
 /// Picks a task up for the author of the request.
@@ -28,7 +29,7 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
 pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Result<Done> {
     let claim::Request { author, task, .. } = request;
     let assignment = assignments::load(writer.hub(), task)?.map(|found| found.file);
-    holds::check(writer.hub(), task, "pickup")?;
+    held::check(writer.hub(), task, "pickup")?;
     match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
         Some(engineer) if engineer != author.agent => {
             // Who was faster has it: that is a claim, and told as any other is.

@@ -6,15 +6,17 @@
 
 use serde_json::{Map, Value, json};
 
+use super::held::{self, Work};
 use crate::base::{Refusal, Result};
-use crate::bus::{claim_rules, claims, events, holds};
+use crate::bus::{claim_rules, claims, events};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::trust;
 use crate::hub::{Act, Hub, Writer};
 use crate::model::claim::ClaimFile;
 use crate::model::event::Event;
-use crate::plans::{backlog, store};
+use crate::plans::same_work::{Part, Place};
+use crate::plans::store;
 
 /// Who edits.
 #[derive(Clone, Debug)]
@@ -126,11 +128,11 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
 
 /// Under the lock: whether the editor may; gives back the claims that a person passes over.
 fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
-    let held = claims_of(hub, edit)?;
+    let work = work(hub, edit)?;
+    let held = claims_of(hub, edit, &work)?;
     if edit.done {
-        let names = names(hub, edit)?;
-        let tasks = names.iter().chain(held.iter().map(|(task, _)| task).filter(|task| !names.contains(task)));
-        tasks.into_iter().try_for_each(|task| holds::check(hub, task, "step is done"))?;
+        work.check(hub, "step is done")?;
+        held.iter().try_for_each(|(task, _)| held::check(hub, task, "step is done"))?;
     }
     let author = match editor {
         Editor::Person(_) => {
@@ -175,40 +177,24 @@ fn unclaimed(held: Option<&(String, ClaimFile)>, author: &Author, edit: Edit<'_>
 }
 
 fn own_claim(hub: &Hub, author: &Author, edit: Edit<'_>) -> Result<Option<(String, ClaimFile)>> {
-    Ok(claims_of(hub, edit)?.into_iter().find(|(_, claim)| claim.agent_id() == Some(&author.agent)))
+    Ok(claims_of(hub, edit, &work(hub, edit)?)?.into_iter().find(|(_, claim)| claim.agent_id() == Some(&author.agent)))
 }
 
 /// The live claims of what is edited, by whatever name: the step's, the plan's, an item's that names the plan.
-fn claims_of(hub: &Hub, edit: Edit<'_>) -> Result<Vec<(String, ClaimFile)>> {
+fn claims_of(hub: &Hub, edit: Edit<'_>, work: &Work<'_>) -> Result<Vec<(String, ClaimFile)>> {
     let id = store::id_of(edit.plan);
-    let names = names(hub, edit)?;
-    let of_another_step = |task: &str| {
-        edit.step.is_some() && !names.iter().any(|name| name == task) && task.starts_with(&format!("{id}-"))
-    };
+    let names = [vec![work.task.to_string()], work.others(hub)?].concat();
+    let of_another_step = |task: &String| edit.step.is_some() && task.starts_with(&format!("{id}-"));
     let mut found = claims::list(hub)?.whole;
     found.retain(|(task, claim)| {
-        let names_plan = claim.plan_id().is_some_and(|plan| store::id_of(plan) == id);
-        claim.is_live() && (names.contains(task) || (names_plan && !of_another_step(task)))
+        let of_plan = claim.plan_id() == Some(id) && !of_another_step(task);
+        claim.is_live() && (of_plan || names.contains(task))
     });
     Ok(found)
 }
 
-/// The tasks that are the same work as what is edited.
-fn names(hub: &Hub, edit: Edit<'_>) -> Result<Vec<String>> {
-    let id = store::id_of(edit.plan);
-    let mut names = vec![id.to_owned()];
-    match edit.step {
-        Some(step) => names.push(format!("{id}-{step}")),
-        None => {
-            let steps = store::find(hub, edit.plan)?;
-            names.extend(steps.plan.steps().iter().filter_map(|step| Some(format!("{id}-{}", step.id()?))));
-        }
-    }
-    // A backlog that cannot be read is somebody else's finding, and names no items.
-    if let Ok(backlog) = backlog::read(hub) {
-        let items = backlog.items();
-        let of_plan = items.iter().filter(|item| item.plan().is_some_and(|plan| store::id_of(plan) == id));
-        names.extend(of_plan.filter_map(|item| item.id().map(str::to_owned)));
-    }
-    Ok(names)
+/// What is edited, as work that somebody may hold.
+fn work(hub: &Hub, edit: Edit<'_>) -> Result<Work<'static>> {
+    let part = edit.step.map_or(Part::Whole, |step| Part::Step(step.to_owned()));
+    Work::of_plan(hub, Place { plan: store::id_of(edit.plan).to_owned(), part })
 }

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::held;
 use crate::base::{Refusal, Result, names};
-use crate::bus::{assignments, claims, events, holds, messages};
+use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
 use crate::guard::secrets;
 use crate::hub::kept::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
-use crate::model::claim::ClaimFile;
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
 use crate::seats;
@@ -214,14 +214,8 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
 /// A task that is on hold is not told complete, and the seat that has it does not lift the hold.
 fn check_hold(hub: &Hub, author: &Author, post: &Post, task: &str) -> Result<()> {
     match &post.entry {
-        Entry::Event(event) if event.event == "complete" => holds::check(hub, task, "completion"),
-        Entry::Message { message, .. } if message.kind == LIFT => {
-            let claim = claims::load(hub, task)?.map(|found| found.file).filter(ClaimFile::is_live);
-            let assignment = assignments::load(hub, task)?.map(|found| found.file);
-            let holder = claim.as_ref().and_then(ClaimFile::agent_id);
-            let assigned = assignment.as_ref().and_then(|assignment| assignment.engineer());
-            holds::may_lift(task, &author.agent, holder.or(assigned)).map_err(Into::into)
-        }
+        Entry::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
+        Entry::Message { message, .. } if message.kind == LIFT => held::may_lift(hub, task, &author.agent),
         _ => Ok(()),
     }
 }

@@ -2,9 +2,10 @@
 
 use super::claim::{Done, event, mirror_claim, missing, not_running};
 use super::frame::{self, Answer, Call};
+use super::held;
 use crate::base::{Refusal, Result};
 use crate::bus::claim_rules::{self, Notes};
-use crate::bus::{claims, events, holds};
+use crate::bus::{claims, events};
 use crate::guard::claim::{Author, refuse};
 use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer};
@@ -59,7 +60,7 @@ pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Resul
         return Ok(done);
     }
     if !status.is_live() {
-        holds::check(hub, task, "release")?;
+        held::check(hub, task, "release")?;
     }
     claims::stage(act, Some(&found), &done.claim)?;
     let summary = match status {

@@ -3,9 +3,10 @@
 use super::claim::{self, Done, event, facts, mirror_claim, missing};
 use super::exclusive;
 use super::frame::{self, Answer, Call};
+use super::held::{self, Work};
 use crate::base::Result;
 use crate::bus::claim_rules;
-use crate::bus::{claims, events, holds, messages};
+use crate::bus::{claims, events, messages};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer};
@@ -30,9 +31,10 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let wish = claim::wish(request)?;
     let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
     let old = found.claim(hub)?;
-    holds::check(hub, &wish.task, "takeover")?;
+    held::check(hub, &wish.task, "takeover")?;
     let decision = claim_rules::take_over(&old, &wish, facts(hub, Some(&old), true)?)?;
-    exclusive::check(hub, &wish.task, &wish.agent, decision.claim.plan_id.as_deref())?;
+    let work = Work::near(hub, &wish.task, decision.claim.plan_id.as_deref())?;
+    exclusive::check(hub, &work, &wish.agent)?;
     claims::stage(act, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::held::Work;
 use crate::base::{Refusal, Result, Stamp, names};
-use crate::bus::{Damaged, assignments, claims, holds};
+use crate::bus::{Damaged, assignments, claims};
 use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::plan::Status;
@@ -88,12 +89,18 @@ pub fn table(hub: &Hub) -> Result<Table> {
     reading.sources(hub)?;
     reading.assignments(hub)?;
     reading.claims(hub)?;
-    reading.plans_under_claim(&SameWork::read(hub)?);
+    let known = SameWork::read(hub)?;
+    reading.plans_under_claim(&known);
     reading.requests_in_hand();
     let mut tasks: Vec<_> = reading.rows.into_values().collect();
     for row in &mut tasks {
         if row.state != State::Done && names::is_id(&row.task_id) {
-            row.on_hold = holds::on(hub, &row.task_id)?.map(|hold| format!("{}: {}", hold.by, hold.summary));
+            row.on_hold = match Work::among(&known, &row.task_id, row.plan_id.as_deref()).hold(hub) {
+                Ok(hold) => hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
+                // A claim that cannot be read is told of as damaged.
+                Err(e) if Refusal::of(&e).is_some() => None,
+                Err(fault) => return Err(fault),
+            };
         }
     }
     tasks.sort_by(|a, b| (a.state, a.priority, &a.task_id).cmp(&(b.state, b.priority, &b.task_id)));

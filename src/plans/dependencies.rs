@@ -113,6 +113,11 @@ impl Dependencies {
         self.needs.entry(work).or_default().extend(names.take(MOST));
     }
 
+    /// Which names mean the same work.
+    pub fn known(&self) -> &SameWork {
+        &self.known
+    }
+
     /// The work that a name means: its plan or its step, where it has one.
     fn work_of(&self, name: &str) -> String {
         match self.known.place(name) {

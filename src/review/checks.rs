@@ -9,7 +9,7 @@ use serde_json::json;
 use super::decision::Kind;
 use super::{bundles, merge};
 use crate::base::{Refusal, Result, text};
-use crate::bus::{claims, holds};
+use crate::bus::claims;
 use crate::guard::moved_target;
 use crate::guard::preflight::{self, Base, Tree};
 use crate::guard::{Finding, secrets};
@@ -37,7 +37,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     if let Some(path) = merge::changed(repo, base, commit)?.into_iter().find(|path| paths::is_record(path)) {
         return Err(refuse(format!("it changes {}, which is the record's", text::safe(&path))).into());
     }
-    holds::check(hub, &bundle.task_id, "merge")?;
+    ops::held::check(hub, &bundle.task_id, "merge")?;
     moved_target::check(hub, &bundle.target_branch, "merged")?;
     let claim = claims::load(hub, &bundle.task_id)?.map(|found| found.file).filter(|claim| claim.is_live());
     let owner = claim.as_ref().and_then(|claim| claim.agent_id());

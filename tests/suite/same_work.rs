@@ -8,7 +8,7 @@ use crate::harness::{Ran, World};
 const PLAN: &str = "2026-01-05-score";
 const VAULT: &str = "vault/10_features/03_planned/045.md";
 
-/// The item ND-1 and the request FR-45 are done by one plan with two steps; everybody has a session.
+/// The items ND-1 and ND-2 and the request FR-45 are done by one plan with two steps; everybody has a session.
 fn world() -> World {
     let mut world = World::new();
     world.now = Some("2026-01-05T10:00:00Z".into());
@@ -31,7 +31,9 @@ fn world() -> World {
         "layer_targets": ["L5"]});
     world.write(&format!("_plans/{PLAN}.plan.json"), &(serde_json::to_string_pretty(&plan).unwrap() + "\n"));
     world.write(VAULT, "---\nid: FR-45\nstatus: planned\n---\n# Score\n");
-    let items = json!([{"id": "ND-1", "title": "Score", "status": "pending", "plan_suggestion": PLAN}]);
+    let by_path = format!("_plans/{PLAN}.plan.json");
+    let items = json!([{"id": "ND-1", "title": "Score", "status": "pending", "plan_suggestion": PLAN},
+        {"id": "ND-2", "title": "Score, too", "status": "pending", "plan_suggestion": by_path}]);
     world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
     world
 }
@@ -76,8 +78,8 @@ fn is_refused_under(world: &World, names: &[&str], code: &str) {
 #[test]
 fn one_piece_of_work_has_one_holder_under_all_its_names() {
     let step = format!("{PLAN}-S1");
-    let whole = ["ND-1", "FR-45", PLAN];
-    for held in ["ND-1", "FR-45", PLAN, &step] {
+    let whole = ["ND-1", "ND-2", "FR-45", PLAN];
+    for held in ["ND-1", "ND-2", "FR-45", PLAN, &step] {
         let world = world();
         holds(&world, held, "codex-1", "active");
         let others = whole.iter().copied().chain([step.as_str()]).filter(|name| *name != held);
@@ -121,6 +123,56 @@ fn a_claim_by_name_records_the_plan_and_two_steps_are_two_pieces_of_work() {
         (json!("active"), json!("active")),
         "the list shows it taken"
     );
+}
+
+#[test]
+fn a_hold_on_one_name_keeps_the_work_under_all_its_names() {
+    let step = format!("{PLAN}-S1");
+    let names = ["ND-1", "ND-2", "FR-45", PLAN, &step];
+    for held in ["ND-2", "FR-45", &step] {
+        let world = world();
+        let say =
+            |seat, kind| run_as(&world, seat, &["bus", "message", "--task", held, "--type", kind, "--summary", "w"]);
+        let is_on_hold = |seat, args: &[&str]| {
+            let error = refusal(run_as(&world, seat, args));
+            assert_eq!(
+                (&error["code"], &error["held_as"]),
+                (&json!("task.on_hold"), &json!(held)),
+                "{args:?}: {error}"
+            );
+        };
+        say("manager", "hold").expect(0);
+        for name in names {
+            is_on_hold("codex-2", &["task", "pickup", name]);
+            is_on_hold("codex-2", &["bus", "claim", name, "--allow-unassigned"]);
+            is_on_hold("manager", &["task", "assign", name, "--engineer", "codex-2"]);
+        }
+        for having in ["ND-1", step.as_str()] {
+            holds(&world, having, "codex-1", "active");
+            is_on_hold("codex-1", &["bus", "event", "--event", "complete", "--task", having, "--summary", "done"]);
+            is_on_hold("codex-1", &["bus", "release", having]);
+            is_on_hold("codex-1", &["plan", "step", "set", PLAN, "S1", "--status", "done"]);
+            let error = refusal(say("codex-1", "lift"));
+            assert_eq!(error["code"], "task.own_hold", "who has {having} lifts no hold of {held}: {error}");
+            run_as(&world, "codex-1", &["bus", "release", having, "--status", "paused"]).expect(0);
+            is_on_hold("codex-1", &["bus", "claim", having]);
+            holds(&world, having, "codex-1", "released");
+        }
+        let backlog = "_plans/next-development.todo.json";
+        let text = std::fs::read_to_string(world.repo.join(backlog)).unwrap();
+        world.write(backlog, &text.replace("in_progress", "pending"));
+        assert_eq!(refusal(run_as(&world, "codex-2", &["bus", "claim", "--next"]))["code"], "task.none");
+        let list = world.json(&["task", "list"]);
+        let rows = list["tasks"].as_array().unwrap().iter();
+        for row in rows.filter(|row| names.contains(&row["task_id"].as_str().unwrap())) {
+            assert_eq!(row["on_hold"], "manager: w", "{row}");
+        }
+        let other = run_as(&world, "codex-2", &["task", "pickup", &format!("{PLAN}-S2")]).code;
+        assert_eq!(other, if held == step { 0 } else { 1 }, "two steps are held apart: {held}");
+        run_as(&world, "codex-2", &["bus", "release", &format!("{PLAN}-S2"), "--status", "released"]);
+        say("manager", "lift").expect(0);
+        run_as(&world, "codex-2", &["task", "pickup", &step]).expect(0);
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::perform::Hands;
 use crate::base::{Refusal, Result, Stamp, files, text};
-use crate::bus;
 use crate::bus::{assignments, claims};
 use crate::coordinator::input::Reply;
 use crate::coordinator::state::{Job, Work};
@@ -16,7 +15,7 @@ use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::order::OrderFile;
 use crate::model::plan::{Plan, Status};
-use crate::ops::{assign, claim};
+use crate::ops::{assign, claim, held};
 use crate::plans::{self, edit, requests, vault};
 use crate::receipts;
 
@@ -39,7 +38,7 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
         // Taking the lock has completed what a crash interrupted.
         return Ok(Reply::Given { epoch: claim.epoch() });
     }
-    bus::holds::check(hub, &job.task, "choice")?;
+    held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
     let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
     let made = plan_of_origin(&writer, &mut act, job)?;
     let mut wish = assign::Request::new(Author::new(hands.manager), &job.task, &job.seat);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::reviews;
 use crate::base::{Refusal, Result, Stamp};
-use crate::bus::holds;
 use crate::conductor;
 use crate::conductor::alert::{self, Topic};
 use crate::conductor::candidate::{Taker, Work};
@@ -18,6 +17,7 @@ use crate::guard::consent::{self, Action, Actor, Cycle};
 use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::outcome::Verdict;
+use crate::ops::held;
 use crate::seats::manifest;
 
 /// What the people on the bus are to be told of a look: what keeps work from being chosen.
@@ -122,7 +122,7 @@ fn skipped(of: conductor::select::Skipped) -> Skipped {
 fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     let mut held = BTreeSet::new();
     for job in state.live_jobs() {
-        if holds::on(hub, &job.task)?.is_some() {
+        if held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub)?.is_some() {
             held.insert(job.task.clone());
         }
     }

@@ -1,0 +1,128 @@
+//! A task's work under all its names, and the holds on it: a hold on one name keeps the work under the others too.
+//!
+//! The whole work is held with each of its steps, and each step with the whole; two steps are held apart
+//! (`plans::same_work`). A task's own channel is read first, the plans and requests only when it says nothing.
+
+use std::borrow::Cow;
+
+use crate::base::{Result, lock};
+use crate::bus::holds::{self, Hold};
+use crate::bus::{assignments, claims};
+use crate::hub::{Hub, paths};
+use crate::model::claim::ClaimFile;
+use crate::plans::SameWork;
+use crate::plans::same_work::Place;
+
+/// A task, and what its work is called besides.
+#[derive(Clone, Debug)]
+pub struct Work<'a> {
+    pub task: Cow<'a, str>,
+    pub place: Option<Place>,
+    known: Cow<'a, SameWork>,
+}
+
+impl<'a> Work<'a> {
+    /// Of a task and `written`, the plan that its claim or assignment names. Reads that plan alone where there is one.
+    pub fn near(hub: &Hub, task: &'a str, written: Option<&str>) -> Result<Work<'a>> {
+        let known = SameWork::near(hub, task, written)?;
+        Ok(Work { task: task.into(), place: known.place_of(task, written), known: Cow::Owned(known) })
+    }
+
+    /// As [`Work::near`], where more of the record was read.
+    pub fn among(known: &'a SameWork, task: &'a str, written: Option<&str>) -> Work<'a> {
+        Work { task: task.into(), place: known.place_of(task, written), known: Cow::Borrowed(known) }
+    }
+
+    /// Of a plan's step, or of the plan as a whole.
+    pub fn of_plan(hub: &Hub, place: Place) -> Result<Work<'static>> {
+        let known = SameWork::near(hub, &place.plan, Some(&place.plan))?;
+        Ok(Work { task: place.task().into(), place: Some(place), known: Cow::Owned(known) })
+    }
+
+    /// The plan that does it, where there is that plan.
+    pub fn plan(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.plan.as_str()).filter(|plan| self.known.has_plan(plan))
+    }
+
+    /// The other tasks that two seats must not have at once with this one.
+    pub fn others(&self, hub: &Hub) -> Result<Vec<String>> {
+        let Some(place) = &self.place else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for other in self.known.names(&place.plan).into_iter().filter(|other| *other != self.task) {
+            let theirs = match self.known.place(&other) {
+                Some(theirs) => Some(theirs),
+                None => mentioned(hub, &other)?.as_deref().map(Place::mention),
+            };
+            if theirs.is_some_and(|theirs| theirs.overlaps(place)) {
+                found.push(other);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first hold on the work, and the task whose channel has it.
+    pub fn hold(&self, hub: &Hub) -> Result<Option<(String, Hold)>> {
+        if let Some(hold) = holds::on(hub, &self.task)? {
+            return Ok(Some((self.task.to_string(), hold)));
+        }
+        for other in self.others(hub)? {
+            if let Some(hold) = holds::on(hub, &other)? {
+                return Ok(Some((other, hold)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses while the work is on hold; `what` says what is not done: "release".
+    ///
+    /// # Errors
+    /// `task.on_hold` (exit 1), with the name under which it is held.
+    pub fn check(&self, hub: &Hub, what: &str) -> Result<()> {
+        match self.hold(hub)? {
+            Some((other, hold)) => Err(holds::refusal(&self.task, &other, hold, what).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As [`Work::check`], for a task by its name.
+pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
+    match holds::on(hub, task)? {
+        Some(hold) => Err(holds::refusal(task, task, hold, what).into()),
+        None => Work::near(hub, task, written(hub, task)?.as_deref())?.check(hub, what),
+    }
+}
+
+/// Refuses a lift by a seat that has the work, under whichever of its names.
+///
+/// # Errors
+/// `task.own_hold` (exit 1).
+pub fn may_lift(hub: &Hub, task: &str, agent: &str) -> Result<()> {
+    let work = Work::near(hub, task, written(hub, task)?.as_deref())?;
+    for name in [vec![task.to_owned()], work.others(hub)?].concat() {
+        let claim = claims::load(hub, &name)?.map(|found| found.file).filter(ClaimFile::is_live);
+        let assignment = assignments::load(hub, &name)?.map(|found| found.file);
+        let assigned = assignment.as_ref().and_then(|assignment| assignment.engineer());
+        if claim.as_ref().and_then(ClaimFile::agent_id).or(assigned) == Some(agent) {
+            return Err(holds::own_hold(task, &name, agent).into());
+        }
+    }
+    Ok(())
+}
+
+/// The plan that a task's claim names, else its assignment.
+fn written(hub: &Hub, task: &str) -> Result<Option<String>> {
+    let claim = claims::load(hub, task)?.map(|found| found.file);
+    if let Some(plan) = claim.as_ref().and_then(ClaimFile::plan_id) {
+        return Ok(Some(plan.to_owned()));
+    }
+    let assignment = assignments::load(hub, task)?.map(|found| found.file);
+    Ok(assignment.as_ref().and_then(|assignment| assignment.plan_id()).map(str::to_owned))
+}
+
+/// The plan that a task's claim names while somebody has the task; what is over is no part of the work.
+fn mentioned(hub: &Hub, task: &str) -> Result<Option<String>> {
+    let Some(claim) = claims::load(hub, task)?.map(|found| found.file) else { return Ok(None) };
+    let has_it = claim.is_live() || lock::is_held(&hub.local(&paths::run_lock(task)))?;
+    Ok(claim.plan_id().filter(|_| has_it).map(str::to_owned))
+}
