@@ -55,9 +55,15 @@ fn words(rows: &[&Row], total: usize) -> String {
     if rows.is_empty() {
         return "no tasks".to_owned();
     }
-    let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", rows)];
-    lines.extend(rows.iter().map(|row| {
-        line(row.state.as_str(), &row.priority.to_string(), &row.task_id, &who(row), &text::clip(&row.title, 70), rows)
+    let seats: Vec<String> = rows.iter().map(|row| who(row)).collect();
+    let width = |cells: &mut dyn Iterator<Item = &String>| {
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).clamp(4, 64)
+    };
+    let widths = (width(&mut rows.iter().map(|row| &row.task_id)), width(&mut seats.iter()));
+    let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", widths)];
+    lines.extend(rows.iter().zip(&seats).map(|(row, who)| {
+        let (priority, title) = (row.priority.to_string(), text::clip(&row.title, 70));
+        line(row.state.as_str(), &priority, &row.task_id, who, &title, widths)
     }));
     if rows.len() < total {
         lines.push(format!("and {} more", total - rows.len()));
@@ -65,15 +71,11 @@ fn words(rows: &[&Row], total: usize) -> String {
     lines.join("\n")
 }
 
-fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, rows: &[&Row]) -> String {
-    let width = |of: fn(&Row) -> usize| rows.iter().map(|row| of(row)).max().unwrap_or(0).clamp(4, 64);
-    let (tasks, seats) = (width(|row| row.task_id.chars().count()), width(who_width));
+/// `widths` are those of the tasks and of who has them.
+fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, widths: (usize, usize)) -> String {
+    let (tasks, seats) = widths;
     let line = format!("{state:<8}  {priority:<8}  {task:<tasks$}  {who:<seats$}  {title}");
     text::safe(line.trim_end())
-}
-
-fn who_width(row: &Row) -> usize {
-    who(row).chars().count()
 }
 
 /// The holder of a live claim with its lease; else the seat that is wished for.
