@@ -3,13 +3,14 @@
 //! A name is an item's, a request's, a plan's, or a step's (`<plan>/<step>` or `<plan>-<step>`); all names of one
 //! piece of work are one here. Decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::front_matter::FrontMatter;
 use super::same_work::{Part, Place};
-use super::{SameWork, requests, vault};
+use super::{SameWork, cycles, requests, vault};
 use crate::base::text;
 use crate::hub::Hub;
 use crate::model::backlog::{Backlog, ItemStatus};
@@ -19,15 +20,20 @@ use crate::model::plan::{Plan, Status};
 const FIELDS: [&str; 4] = ["depends_on", "depends-on", "dependencies", "prerequisites"];
 /// The most names that one entry lists.
 const MOST: usize = 200;
+/// The most names that a sentence about a cycle lists.
+const SHOWN: usize = 10;
 
 /// What waits for what.
 #[derive(Clone, Debug, Default)]
 pub struct Dependencies {
     known: SameWork,
-    /// Work to the names that it waits for, as they were written.
-    needs: BTreeMap<String, BTreeSet<String>>,
+    /// Work to the names that it waits for, as they were written, each with the work that it means.
+    needs: BTreeMap<String, BTreeMap<String, String>>,
     /// Work to whether it is done.
     work: BTreeMap<String, bool>,
+    cycles: Vec<Arc<[String]>>,
+    /// Work to its place in `cycles`.
+    cycle_of: BTreeMap<String, usize>,
 }
 
 /// Why a piece of work has to wait.
@@ -37,8 +43,8 @@ pub enum Wait {
     For(String),
     /// Nothing is called so.
     Unknown(String),
-    /// Each waits for the next, and the last for the first.
-    Cycle(Vec<String>),
+    /// Each waits for all the others, at once or through them.
+    Cycle(Arc<[String]>),
 }
 
 impl Wait {
@@ -58,8 +64,11 @@ impl Wait {
 
 /// What is wrong with a cycle.
 pub fn cycle_words(names: &[String]) -> String {
-    let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
-    format!("{} depend on each other, so none of them can start", names.join(" and "))
+    let mut words: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
+    if names.len() > SHOWN {
+        words.push(format!("{} more", names.len() - SHOWN));
+    }
+    format!("{} depend on each other, so none of them can start", words.join(" and "))
 }
 
 fn shown(name: &str) -> String {
@@ -103,14 +112,16 @@ impl Dependencies {
                 found.add(&name, done, front.as_ref().map_or(&Map::new(), |front| &front.fields));
             }
         }
+        found.find_cycles();
         found
     }
 
     fn add(&mut self, name: &str, done: bool, fields: &Map<String, Value>) {
         let work = self.work_of(name);
         *self.work.entry(work.clone()).or_default() |= done;
-        let names = FIELDS.iter().filter_map(|field| fields.get(*field)).flat_map(names);
-        self.needs.entry(work).or_default().extend(names.take(MOST));
+        let names = FIELDS.iter().filter_map(|field| fields.get(*field)).flat_map(names).take(MOST);
+        let names: Vec<_> = names.map(|name| (name.clone(), self.work_of(&name))).collect();
+        self.needs.entry(work).or_default().extend(names);
     }
 
     /// Which names mean the same work.
@@ -132,64 +143,42 @@ impl Dependencies {
         // A step waits for what its plan waits for.
         let work = plan.map_or_else(|| self.work_of(task), |plan| self.work_of(plan));
         let names = self.needs.get(&work)?;
-        if let Some(cycle) = self.cycle(&work) {
-            return Some(Wait::Cycle(cycle));
+        if let Some(at) = self.cycle_of.get(&work) {
+            return Some(Wait::Cycle(self.cycles[*at].clone()));
         }
-        names.iter().find_map(|name| {
-            let needed = self.work_of(name);
-            match self.work.get(&needed) {
-                _ if done(name) => None,
-                Some(true) => None,
-                Some(false) => Some(Wait::For(name.clone())),
-                None => Some(Wait::Unknown(name.clone())),
-            }
+        names.iter().find_map(|(name, needed)| match self.work.get(needed) {
+            _ if done(name) => None,
+            Some(true) => None,
+            Some(false) => Some(Wait::For(name.clone())),
+            None => Some(Wait::Unknown(name.clone())),
         })
     }
 
     /// The works that wait for each other.
-    pub fn cycles(&self) -> Vec<Vec<String>> {
-        let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
-        for work in self.needs.keys() {
-            let Some(cycle) = self.cycle(work) else { continue };
-            let mut members = cycle.clone();
-            members.sort();
-            if seen.insert(members) {
-                found.push(cycle);
-            }
-        }
-        found
+    pub fn cycles(&self) -> &[Arc<[String]>] {
+        &self.cycles
     }
 
-    /// The way from a work back to itself, through what is not done.
-    fn cycle(&self, from: &str) -> Option<Vec<String>> {
-        let mut before: BTreeMap<String, String> = BTreeMap::new();
-        let mut queue = vec![from.to_owned()];
-        while let Some(at) = queue.pop() {
-            for name in self.needs.get(&at).into_iter().flatten() {
-                let mut next = self.work_of(name);
-                // What waits for a step waits for its plan's needs as well.
-                if let Some((plan, _)) = next.split_once('/').filter(|(plan, _)| self.known.has_plan(plan)) {
-                    next = plan.to_owned();
-                }
-                if self.work.get(&next) == Some(&true) {
-                    continue;
-                }
-                if next == from {
-                    let mut way = vec![at.clone()];
-                    while let Some(earlier) = before.get(way.last()?) {
-                        way.push(earlier.clone());
-                    }
-                    way.reverse();
-                    return Some(way);
-                }
-                if !before.contains_key(&next) {
-                    before.insert(next.clone(), at.clone());
-                    queue.push(next);
-                }
-            }
-        }
-        None
+    /// Finds the works that wait for themselves, through what is not done.
+    fn find_cycles(&mut self) {
+        let works: Vec<&String> = self.needs.keys().collect();
+        let place = |work: &str| works.binary_search_by(|known| known.as_str().cmp(work)).ok();
+        let edge = |needed: &String| {
+            // What waits for a step waits for its plan's needs as well.
+            let plan = needed.split_once('/').map(|(plan, _)| plan).filter(|plan| self.known.has_plan(plan));
+            let next = plan.unwrap_or(needed);
+            if self.work.get(next) == Some(&true) { None } else { place(next) }
+        };
+        let edges: Vec<Vec<usize>> =
+            self.needs.values().map(|names| names.values().filter_map(edge).collect()).collect();
+        let found: Vec<Arc<[String]>> = cycles::find(&edges)
+            .into_iter()
+            .map(|cycle| cycle.into_iter().map(|at| works[at].clone()).collect())
+            .collect();
+        let members =
+            |(at, cycle): (usize, &Arc<[String]>)| cycle.iter().map(|work| (work.clone(), at)).collect::<Vec<_>>();
+        self.cycle_of = found.iter().enumerate().flat_map(members).collect();
+        self.cycles = found;
     }
 }
 
@@ -237,7 +226,7 @@ mod tests {
         assert_eq!(wait("C"), Some(Wait::For("p-S2".into())));
         assert_eq!(wait("D"), Some(Wait::Unknown("NOPE".into())));
         assert_eq!((wait("E"), wait("F")), (None, None));
-        assert_eq!(found.cycles(), [[""; 0]; 0]);
+        assert!(found.cycles().is_empty());
     }
 
     #[test]
@@ -257,5 +246,29 @@ mod tests {
         assert_eq!(found.wait("C", None, &|_| false), Some(Wait::For("B".into())), "it only waits for a cycle");
         let words = found.wait("B", None, &|_| false).unwrap().words();
         assert!(words.contains("B and p depend on each other") || words.contains("p and B depend"), "{words}");
+    }
+
+    #[test]
+    fn long_chains_and_wide_cycles_are_looked_up() {
+        let item = |n: usize, on: usize| json!({"id": format!("I-{n}"), "status": "pending", "depends_on": [format!("I-{on}")]});
+        let all = 6000;
+        let chain = of(&(0..all).map(|n| item(n, n + 1)).collect(), &[]);
+        assert!(chain.cycles().is_empty());
+        let waits = (0..all).map(|n| chain.wait(&format!("I-{n}"), None, &|_| false));
+        assert_eq!(waits.filter(|wait| matches!(wait, Some(Wait::For(_)))).count(), all - 1);
+        let ring = of(&(0..all).map(|n| item(n, (n + 1) % all)).collect(), &[]);
+        assert_eq!(ring.cycles().iter().map(|cycle| cycle.len()).collect::<Vec<_>>(), [all]);
+        let words = ring.wait("I-7", None, &|_| false).unwrap().words();
+        assert!(words.contains("5990 more depend on each other"), "{words}");
+    }
+
+    #[test]
+    fn what_is_done_breaks_a_cycle() {
+        let items = json!([
+            {"id": "A", "status": "pending", "depends_on": ["B"]},
+            {"id": "B", "status": "done", "depends_on": ["A"]},
+        ]);
+        let found = of(&items, &[]);
+        assert_eq!((found.wait("A", None, &|_| false), found.cycles().len()), (None, 0));
     }
 }

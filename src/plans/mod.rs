@@ -5,6 +5,7 @@
 //! adds a finding. Knows nothing of claims or of the receipts' ledger: who needs both asks both.
 
 pub mod backlog;
+mod cycles;
 pub mod dependencies;
 pub mod digest;
 pub mod edit;

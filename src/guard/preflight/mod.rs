@@ -111,7 +111,7 @@ pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
     let (backlog, plans) = work_of(tree);
     let plans: Vec<_> = plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
     let known = dependencies::Dependencies::new(same_work(tree), backlog.as_ref(), &plans, &[]);
-    let finding = |cycle: &Vec<String>| {
+    let finding = |cycle: &std::sync::Arc<[String]>| {
         Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::cycle_words(cycle))
             .hint("take one of them out of depends_on")
     };
