@@ -164,21 +164,26 @@ pub fn texts(hub: &Hub) -> Vec<(&'static str, String, String)> {
     folders.into_iter().flat_map(of_folder).collect()
 }
 
-/// The link to the request that a task is called after, planned or not.
+/// Whether there is any file that may be a request.
+pub fn exist(hub: &Hub) -> Result<bool> {
+    let sources = &hub.settings()?.sources;
+    Ok([&sources.queue_folder, &sources.vault_folder].iter().any(|folder| !files_of(hub, folder).is_empty()))
+}
+
+/// The link to the request that a task is called after, planned or not: by its file's name, else by its id.
 pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
     let sources = &hub.settings()?.sources;
-    for (kind, folder) in [(QUEUE, &sources.queue_folder), (super::vault::LINK, &sources.vault_folder)] {
-        let links = files_of(hub, folder).into_iter().map(|to| Link { kind: kind.to_owned(), to });
-        let is_named = |link: &Link| {
-            // What a queue entry is called does not depend on what it says.
-            let text = if kind == QUEUE { None } else { text_of(hub, &link.to).ok() };
-            names_of(kind, &link.to, text.as_deref()).iter().any(|name| name == task)
-        };
-        if let Some(found) = links.into_iter().find(is_named) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    let folders = [(QUEUE, &sources.queue_folder), (super::vault::LINK, &sources.vault_folder)];
+    let links: Vec<Link> = folders
+        .into_iter()
+        .flat_map(|(kind, folder)| files_of(hub, folder).into_iter().map(|to| Link { kind: kind.to_owned(), to }))
+        .collect();
+    let is_named = |link: &Link, text: Option<&str>| names_of(&link.kind, &link.to, text).iter().any(|n| n == task);
+    let by_name = links.iter().find(|link| is_named(link, None));
+    // What a queue entry is called does not depend on what it says.
+    let mut vault = links.iter().filter(|link| link.kind != QUEUE);
+    let found = by_name.or_else(|| vault.find(|link| is_named(link, text_of(hub, &link.to).ok().as_deref())));
+    Ok(found.cloned())
 }
 
 /// The task and what is wanted; `None` for a request that is not planned.

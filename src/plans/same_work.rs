@@ -106,7 +106,8 @@ impl SameWork {
     }
 
     /// Of the plan that a task belongs to alone: by its name, by the backlog, by the request that it is called
-    /// after, or by `written`, which its claim or assignment names. Cheap where there is none.
+    /// after, or by `written`, which its claim or assignment names. Of the requests it reads those that a plan
+    /// links to, however many there are.
     pub fn near(hub: &Hub, task: &str, written: Option<&str>) -> Result<SameWork> {
         let backlog = backlog_of(hub)?;
         let mut ids: BTreeSet<String> = written.map(str::to_owned).into_iter().collect();
@@ -114,8 +115,9 @@ impl SameWork {
             backlog.as_ref().and_then(|backlog| backlog.item(task)).and_then(|item| item.plan()).map(str::to_owned),
         );
         let ends = task.match_indices('-').map(|(at, _)| at).chain([task.len()]);
-        ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::locate(hub, id).is_ok()));
-        let plans: Vec<PlanFile> = match ids.is_empty() && requests::named(hub, task)?.is_some() {
+        ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::exists(hub, id)));
+        // Only the plans know which requests are in work, so it is they that are read.
+        let plans: Vec<PlanFile> = match ids.is_empty() && requests::exist(hub)? {
             true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),
             false => ids.iter().filter_map(|id| store::find(hub, id).ok()).collect(),
         };

@@ -76,6 +76,12 @@ pub fn locate(hub: &Hub, name: &str) -> Result<String> {
     Err(not_found(hub, inside).into())
 }
 
+/// Whether there is a plan of that id.
+pub fn exists(hub: &Hub, id: &str) -> bool {
+    let paths = FOLDERS.iter().map(|folder| format!("{folder}/{id}{SUFFIX}"));
+    names::is_id(id) && paths.into_iter().any(|path| hub.path(&path).is_ok_and(|path| path.is_file()))
+}
+
 /// The bytes of a document as the act would leave them, else as they lie on disk.
 pub(super) fn current(hub: &Hub, act: &Act, path: &str) -> Result<Option<Vec<u8>>> {
     match act.pending(path) {
