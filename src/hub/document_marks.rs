@@ -2,8 +2,8 @@
 //! which states the document was before.
 //!
 //! A log only grows and a claim's epoch only rises; a document has no such order. So it is the states that are
-//! remembered: one that teof has replaced since, and that git's branch has, was brought back by git. What a person
-//! or another tool wrote is none of those, and is left alone.
+//! remembered: one that was replaced since was brought back, by git or by a hand that must say so. What a person or
+//! another tool wrote anew is none of those, and is left alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,13 @@ use super::act::Before;
 use super::paths;
 use crate::base::{Refusal, Result, digest, files};
 
-/// How many earlier states are remembered.
+/// How many earlier states are remembered at least, besides those that git's branch has.
 const EARLIER: usize = 64;
+/// With more earlier states than this, those that nobody can bring back are let go. It leaves room for the states of
+/// the branch, so that git is not asked at every save.
+const FULL: usize = EARLIER + 2 * HELD;
+/// How many states of the branch are remembered: those that git brings back.
+pub(super) const HELD: usize = 64;
 /// The largest mark: the list of states, and a document.
 const MAX: u64 = 2 * files::MAX_DOCUMENT;
 
@@ -50,7 +55,14 @@ impl DocumentMarks {
     }
 
     /// The mark for a document that is about to be saved, written but not yet in its place: temporary file and target.
-    pub(super) fn stage(&self, relative: &str, before: &Before, text: &str) -> Result<(PathBuf, PathBuf)> {
+    /// `held` gives the states that the record's branch has of it.
+    pub(super) fn stage(
+        &self,
+        relative: &str,
+        before: &Before,
+        text: &str,
+        held: impl FnOnce() -> Vec<Before>,
+    ) -> Result<(PathBuf, PathBuf)> {
         let mut mark = self.read(relative).unwrap_or_default();
         relative.clone_into(&mut mark.path);
         let last = std::mem::replace(&mut mark.last, Before::of_bytes(text.as_bytes()));
@@ -59,7 +71,12 @@ impl DocumentMarks {
         let Mark { last, earlier, .. } = &mut mark;
         earlier.reverse();
         earlier.retain(|state| *state != Before::Unknown && state != last && known.insert(format!("{state:?}")));
-        earlier.truncate(EARLIER);
+        if earlier.len() > FULL {
+            let held = held();
+            let old = earlier.split_off(EARLIER);
+            // A stash takes away what was never committed.
+            earlier.extend(old.into_iter().filter(|state| *state == Before::Absent || held.contains(state)));
+        }
         earlier.reverse();
         mark.kept = text.as_bytes().to_vec();
         let path = self.file(relative);
@@ -67,15 +84,15 @@ impl DocumentMarks {
         Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
     }
 
-    /// Refuses a document that is in a state which teof has replaced, when `committed` (the document on the record's
-    /// branch) is in that state too: then git brought it back.
+    /// Refuses a document that is in a state which was replaced since. One that is gone counts only when `committed`
+    /// (the document on the record's branch) is gone, too: else a person removed it.
     pub fn check(&self, root: &Path, relative: &str, committed: impl FnOnce() -> Option<Vec<u8>>) -> Result<()> {
         let Some(mark) = self.read(relative) else { return Ok(()) };
         let now = Before::of(&files::within(root, relative)?);
         if now == mark.last || !mark.earlier.contains(&now) {
             return Ok(());
         }
-        if committed().map_or(Before::Absent, |bytes| Before::of_bytes(&bytes)) != now {
+        if now == Before::Absent && committed().is_some() {
             return Ok(());
         }
         let what = match now {
@@ -185,7 +202,8 @@ mod tests {
         fs::create_dir(root.join("_plans")).unwrap();
         let save = |text: &str| {
             let before = Before::of(&root.join(paths::BACKLOG));
-            let (temporary, target) = marks.stage(paths::BACKLOG, &before, text).unwrap();
+            let held = || vec![Before::of_bytes(b"0"), Before::of_bytes(b"2")];
+            let (temporary, target) = marks.stage(paths::BACKLOG, &before, text, held).unwrap();
             fs::rename(temporary, target).unwrap();
             fs::write(root.join(paths::BACKLOG), text).unwrap();
         };
@@ -198,7 +216,8 @@ mod tests {
         save("2");
         assert!(is_behind("0", "0") && is_behind("1", "1"));
         assert!(!is_behind("2", "0"), "it is as it was saved");
-        assert!(!is_behind("3", "0") && !is_behind("1", "0"), "somebody edited it");
+        assert!(is_behind("1", "0") && is_behind("0", "1"), "whatever the branch has by now");
+        assert!(!is_behind("3", "0"), "somebody edited it");
         assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()).unwrap(), b"2");
         fs::write(root.join(paths::BACKLOG), "2").unwrap();
         save("0");
@@ -209,5 +228,15 @@ mod tests {
         assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()), None);
         assert_eq!(marks.last(paths::BACKLOG, [b"x".to_vec(), b"0".to_vec()].into_iter()).unwrap(), b"0");
         assert!(is_behind("1", "1"), "the states are remembered");
+        fs::write(root.join(paths::BACKLOG), "0").unwrap();
+        (0..3 * FULL).for_each(|n| save(&format!("more {n}")));
+        assert!(is_behind("0", "0") && is_behind("2", "2"), "the branch has them, so they are not let go");
+        assert!(is_behind(&format!("more {}", 3 * FULL - EARLIER), "0") && !is_behind("1", "0"));
+        assert!(marks.read(paths::BACKLOG).unwrap().earlier.len() <= FULL);
+        fs::remove_file(root.join(paths::BACKLOG)).unwrap();
+        (0..3 * FULL).for_each(|n| save(&format!("new {n}")));
+        fs::remove_file(root.join(paths::BACKLOG)).unwrap();
+        assert!(marks.check(root, paths::BACKLOG, || None).is_err(), "it is gone, and was never committed");
+        assert!(marks.check(root, paths::BACKLOG, || Some(Vec::new())).is_ok(), "a person removed it");
     }
 }

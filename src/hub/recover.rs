@@ -1,10 +1,15 @@
 //! What helps to bring the record back: the branch's version of a file, and copies that are put aside.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Hub;
-use super::document_marks::is_shared;
+use super::act::Before;
+use super::document_marks::{HELD, is_shared};
 use crate::base::{Result, files, text};
+
+/// How many commits are searched for the states of a file.
+const COMMITS: usize = 1000;
 
 impl Hub {
     /// A file as the record's branch has it; `None` when it has no such file.
@@ -13,6 +18,21 @@ impl Hub {
         let tip = repo.find_reference(&format!("refs/heads/{}", self.branch()?)).ok()?;
         let entry = tip.peel_to_tree().ok()?.get_path(Path::new(relative)).ok()?;
         Some(entry.to_object(&repo).ok()?.into_blob().ok()?.content().to_vec())
+    }
+
+    /// The latest states that a file has in the commits of the record's branch. What cannot be read is passed over.
+    pub(super) fn held(&self, relative: &str) -> Vec<Before> {
+        self.blobs(relative).unwrap_or_default().iter().map(|bytes| Before::of_bytes(bytes)).collect()
+    }
+
+    fn blobs(&self, relative: &str) -> Option<Vec<Vec<u8>>> {
+        let repo = git2::Repository::open_bare(&self.common_dir).ok()?;
+        let mut commits = repo.revwalk().ok()?;
+        commits.push_ref(&format!("refs/heads/{}", self.branch()?)).ok()?;
+        let mut known = HashSet::new();
+        let blob = |commit| Some(repo.find_commit(commit).ok()?.tree().ok()?.get_path(Path::new(relative)).ok()?.id());
+        let ids = commits.flatten().take(COMMITS).filter_map(blob).filter(|id| known.insert(*id)).take(HELD);
+        Some(ids.filter_map(|id| Some(repo.find_blob(id).ok()?.content().to_vec())).collect())
     }
 
     /// Refuses a document that git took back in time.

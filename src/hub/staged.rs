@@ -125,7 +125,7 @@ impl<'h> Staged<'h> {
             } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {
                 self.marks.push(marks.stage_claim(path, text.as_bytes())?);
             } else if DocumentMarks::covers(path, act.absent.contains(path)) {
-                self.marks.push(marks.documents().stage(path, before, text)?);
+                self.marks.push(marks.documents().stage(path, before, text, || self.hub.held(path))?);
             }
         }
         // A log under its sealed name is the same log: this half may stay when the rest is taken back.

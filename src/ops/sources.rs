@@ -36,11 +36,14 @@ impl<'h> Sources<'h> {
         self.head.as_ref().map_or(Ok(None), |base| base.read(path))
     }
 
-    /// The states of a file that the branch had and has not any more, latest first. One that cannot be read is
-    /// passed over.
+    /// The states of a file that the branch has or had, latest first. One that cannot be read is passed over.
     pub fn history(&self, path: &str) -> impl Iterator<Item = Vec<u8>> {
         let path = path.to_owned();
-        self.dropped.iter().chain(self.earlier()).filter_map(move |base| base.read(&path).ok().flatten())
+        self.dropped
+            .iter()
+            .chain(&self.head)
+            .chain(self.earlier())
+            .filter_map(move |base| base.read(&path).ok().flatten())
     }
 
     /// Where the record's branch was before, newest first, as its reflog tells.

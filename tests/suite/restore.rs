@@ -97,12 +97,46 @@ fn a_document_that_a_person_changed_is_theirs_and_one_that_they_took_back_is_kep
     world.ok(&["bus", "restore", "--accept"]);
     assert_eq!((world.read(BACKLOG), is_behind(&world)), (older, Vec::new()));
     world.ok(&["task", "add", "Q-4", "--title", "Fourth", "--agent", "s0"]);
-    // After a commit an older state is a person's edit: the branch does not have it.
+    // Put back after a commit, an older state takes a person's word, too; a new one is an edit.
     let before = world.read(BACKLOG);
     world.ok(&["task", "add", "Q-5", "--title", "Fifth", "--agent", "s0"]);
     world.ok(&["bus", "commit"]);
     world.write(BACKLOG, &before);
+    assert_eq!(is_behind(&world), [BACKLOG]);
+    world.ok(&["bus", "restore", "--accept"]);
+    assert_eq!((world.read(BACKLOG), is_behind(&world)), (before, Vec::new()));
+    world.ok(&["task", "add", "Q-6", "--title", "Sixth", "--agent", "s0"]);
+    world.write(BACKLOG, &world.read(BACKLOG).replace("Sixth", "Sixth, as a person put it"));
     assert_eq!(is_behind(&world), [] as [String; 0]);
+}
+
+#[test]
+fn what_was_committed_is_known_after_any_number_of_saves_and_by_whatever_way_it_comes_back() {
+    let world = world();
+    for n in 0..2 {
+        world.ok(&["task", "add", &format!("C-{n}"), "--title", "x", "--agent", "s0"]);
+        world.ok(&["bus", "commit"]);
+    }
+    let both = world.read(BACKLOG);
+    world.git(&["checkout", "-q", "HEAD~1", "--", "_plans"]);
+    assert_eq!(is_behind(&world), [BACKLOG]);
+    assert_eq!(world.refused(&["task", "add", "T", "--title", "x", "--agent", "s0"])["code"], "record.behind");
+    world.ok(&["bus", "restore"]);
+    assert_eq!(world.read(BACKLOG), both);
+    for n in 0..200 {
+        world.ok(&["task", "add", &format!("T-{n}"), "--title", "x", "--agent", "s0"]);
+    }
+    let all = world.read(BACKLOG);
+    for commit in ["HEAD", "HEAD~1"] {
+        world.git(&["checkout", "-q", commit, "--", "_plans"]);
+        assert_eq!(is_behind(&world), [BACKLOG], "{commit}");
+        world.ok(&["bus", "restore"]);
+        assert_eq!(world.read(BACKLOG), all, "{commit}");
+    }
+    world.git(&["reset", "-q", "--hard"]);
+    world.ok(&["bus", "restore"]);
+    assert_eq!(world.read(BACKLOG), all);
+    world.ok(&["bus", "verify"]);
 }
 
 #[test]
