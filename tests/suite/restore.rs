@@ -140,6 +140,30 @@ fn what_was_committed_is_known_after_any_number_of_saves_and_by_whatever_way_it_
 }
 
 #[test]
+fn equal_lines_come_back_as_often_as_they_were_written() {
+    const LOG: &str = "_report/agent/s0/session_guard/events.jsonl";
+    let world = world();
+    world.git(&["rm", "-rq", "--cached", "_report/session"]);
+    fs::remove_dir_all(world.repo.join("_report/session")).unwrap();
+    let refuse = || (0..3).for_each(|_| drop(world.run(&["bus", "claim", "Q-1", "--agent", "s0"])));
+    refuse();
+    for committed in [false, true] {
+        if committed {
+            world.ok(&["bus", "commit"]);
+            refuse();
+        }
+        let log = world.read(LOG);
+        let lines: Vec<_> = log.lines().collect();
+        assert!(lines.len() >= 3 && lines.iter().all(|line| *line == lines[0]), "{log}");
+        world.git(&["stash", "-u", "-q"]);
+        world.ok(&["bus", "restore"]);
+        assert_eq!(world.read(LOG), log, "committed: {committed}");
+        world.ok(&["bus", "verify"]);
+        assert_eq!(is_behind(&world), [] as [String; 0]);
+    }
+}
+
+#[test]
 fn a_line_that_is_dated_in_the_future_keeps_no_claim_alive() {
     let mut world = world();
     world.ok(&["bus", "claim", "T", "--agent", "s0", "--allow-unassigned"]);

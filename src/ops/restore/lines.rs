@@ -1,6 +1,6 @@
 //! A log put together again: what git has, what survives in the file, and what was acknowledged and is nowhere else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::event::{Seal, check_seal};
 
@@ -44,14 +44,58 @@ impl<'a> Parts<'a> {
         self.from_git == 0 && self.from_marks == 0 && self.left_out == 0
     }
 
+    /// Keeps equal lines as often as the file and the kept lines have them, when that makes the log long `enough`:
+    /// they were written, and acknowledged, that often. Else a line that was kept twice counts once.
+    pub fn add_copies(&mut self, git: &[u8], now: &'a [u8], kept: &'a [u8], enough: impl Fn(usize) -> bool) {
+        let there = count(self.all());
+        let mut survivors = beyond(now, &there, &HashMap::new());
+        survivors.retain(|line| is_whole(line));
+        let there = count(self.all().chain(survivors.iter().copied()));
+        // What a record commit holds is kept no more, so that equal lines are later ones; what a person
+        // committed is.
+        for committed in [HashMap::new(), count(lines(git))] {
+            let marks = beyond(kept, &there, &committed);
+            let more: usize = survivors.iter().chain(&marks).map(|line| line.len() + 1).sum();
+            if enough(self.whole().len() + more) {
+                self.from_marks += marks.len();
+                self.survivors.append(&mut survivors);
+                self.marks.extend(marks);
+                return;
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.git.iter().chain(&self.survivors).chain(&self.marks).copied()
+    }
+
     pub fn whole(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for line in self.git.iter().chain(&self.survivors).chain(&self.marks) {
+        for line in self.all() {
             bytes.extend_from_slice(line);
             bytes.push(b'\n');
         }
         bytes
     }
+}
+
+fn count<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HashMap<&'a [u8], usize> {
+    lines.fold(HashMap::new(), |mut counts, line| {
+        *counts.entry(line).or_default() += 1;
+        counts
+    })
+}
+
+/// The copies of lines which are `there` that exceed what is there, `without` some of that.
+fn beyond<'a>(bytes: &'a [u8], there: &HashMap<&[u8], usize>, without: &HashMap<&[u8], usize>) -> Vec<&'a [u8]> {
+    let mut seen: HashMap<&[u8], usize> = HashMap::new();
+    let is_more = |line: &&'a [u8]| {
+        let Some(there) = there.get(line) else { return false };
+        let copies = seen.entry(line).or_default();
+        *copies += 1;
+        *copies > there.saturating_sub(without.get(line).copied().unwrap_or_default())
+    };
+    lines(bytes).filter(is_more).collect()
 }
 
 /// Adds the lines that are not there yet.

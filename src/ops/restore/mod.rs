@@ -156,7 +156,11 @@ impl Work<'_> {
                 }
             }
         }
-        let parts = Parts::of(&git, now_bytes, &kept, elsewhere);
+        let mut parts = Parts::of(&git, now_bytes, &kept, elsewhere);
+        if !self.limits.accept && self.is_short(log, parts.whole().len()) {
+            let known = self.hub.marks().log_length(log);
+            parts.add_copies(&git, now_bytes, &kept, |length| length as u64 == known);
+        }
         let whole = parts.whole();
         let short = self.is_short(log, whole.len());
         if parts.is_whole() && self.hub.marks().check_log(&self.hub.root, log).is_ok() {
