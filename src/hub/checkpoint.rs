@@ -26,13 +26,22 @@ fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     Ok(repo)
 }
 
-/// Has objects and refs synced as they are written: a checkpoint that a power cut takes back would be
-/// one that was already acted on. libgit2 takes this from configuration only.
+/// Settings of libgit2, which takes them from a file only. Objects and refs are synced as they are written: a
+/// checkpoint that a power cut takes back would be one that was already acted on. Line ends are converted as the person
+/// set it, and a file whose line ends would change with that is kept all the same.
+const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tsafecrlf = false\n";
+
+/// Has libgit2 work with [`SETTINGS`]. It opens whatever has the file's name, and would wait for a FIFO.
 pub fn make_durable(repo: &Repository) -> Result<()> {
     let path = repo.commondir().join("teof/durable.gitconfig");
-    if !path.exists() {
+    let found = files::read(&path, SETTINGS.len() as u64);
+    if !matches!(&found, Ok(Some(bytes)) if bytes == SETTINGS) {
         files::create_parent(&path)?;
-        files::replace(&path, b"[core]\n\tfsyncObjectFiles = true\n")?;
+        if let Err(e) = found {
+            // A folder stays, and the reason for it is told.
+            files::remove(&path).map_err(|_| e)?;
+        }
+        files::replace(&path, SETTINGS)?;
     }
     repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
 }

@@ -278,7 +278,7 @@ fn what_a_sparse_checkout_leaves_out_is_not_deleted() {
     world.ok(&["bus", "restore"]);
     boot(&world, "a");
     let answer = world.json(&["bus", "commit"]);
-    assert!(answer["why"].as_str().unwrap().contains("git sparse-checkout add"), "{answer}");
+    assert!(answer["why"].as_str().unwrap().contains("sparse-checkout add _bus _plans _report"), "{answer}");
     assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "HEAD"]), files);
 }
 
@@ -319,4 +319,30 @@ fn a_person_who_commits_meanwhile_loses_nothing_and_takes_nothing() {
     }
     assert_eq!(world.git(&["status", "--porcelain"]), "");
     assert_eq!(world.git(&["show", "HEAD:_bus/events/events.jsonl"]).lines().count(), 5);
+}
+
+#[test]
+fn whatever_stands_in_the_place_of_the_settings_for_git_is_replaced_or_named() {
+    use rustix::fs::{CWD, FileType, mknodat};
+    let world = world();
+    let place = world.repo.join(".git/teof/durable.gitconfig");
+    let victim = world.folder().join("victim");
+    std::fs::write(&victim, "[core]\n\tx = 1\n").unwrap();
+    let link = || std::os::unix::fs::symlink(&victim, &place).unwrap();
+    let fifo = || mknodat(CWD, &place, FileType::Fifo, 0o600.into(), 0).unwrap();
+    let garbage = || std::fs::write(&place, "[core\n").unwrap();
+    for (n, put) in [&link as &dyn Fn(), &fifo, &garbage].into_iter().enumerate() {
+        let _ = std::fs::remove_file(&place);
+        put();
+        boot(&world, &format!("b{n}"));
+        assert_eq!(commit(&world), "committed");
+        assert!(std::fs::symlink_metadata(&place).unwrap().is_file());
+    }
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "[core]\n\tx = 1\n");
+    std::fs::remove_file(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    boot(&world, "c");
+    let refused = world.refused(&["bus", "commit"]);
+    assert_eq!(refused["code"], "file.not_regular");
+    assert!(place.is_dir());
 }
