@@ -1,4 +1,4 @@
-//! Whether a worktree holds more that is new than is worth reading.
+//! Whether a worktree holds more that is new than is worth reading, or deeper folders than can be read.
 //!
 //! A checkpoint reads and keeps every file that git does not ignore, by no clock. A file's length costs
 //! whoever wrote it nothing (`truncate`), so lengths are added up before anything is read.
@@ -16,6 +16,11 @@ pub const MAX_NEW: u64 = 512 * 1024 * 1024;
 
 /// The code of the refusal.
 pub const TOO_LARGE: &str = "worktree.too_large";
+/// The code of the refusal.
+pub const TOO_DEEP: &str = "worktree.too_deep";
+
+/// libgit2 reads no folder that lies in as many others.
+const MAX_DEPTH: usize = 100;
 
 /// Shorter files are not counted: there would have to be very many of them.
 const COUNTED: u64 = 64 * 1024;
@@ -26,10 +31,26 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// the same length, come to more than `limit` bytes.
 ///
 /// # Errors
-/// [`TOO_LARGE`], with the largest of them.
+/// [`TOO_LARGE`], with the largest of them; [`TOO_DEEP`], whatever `limit` is.
 pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Result<()> {
-    let mut walk = Walk { repo, root, parent, note: Note::read(repo.path()), total: 0, largest: None, ignores: true };
+    let mut walk = Walk {
+        repo,
+        root,
+        parent,
+        note: Note::read(repo.path()),
+        total: 0,
+        largest: None,
+        deepest: None,
+        ignores: true,
+    };
     walk.run();
+    if let Some(path) = walk.deepest {
+        let shown = text::clip(&text::safe(&path.to_string_lossy()), 400);
+        return Err(Refusal::guard(TOO_DEEP, "folders in the worktree are nested too deep to be read")
+            .because(format!("{MAX_DEPTH} levels are read at most, and there is {shown}"))
+            .next(format!("delete it, or have git ignore it, in {}", root.display()))
+            .into());
+    }
     if walk.total <= limit {
         return Ok(());
     }
@@ -48,7 +69,7 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
 
 /// The refusal of [`check`], if an error is one.
 pub fn refusal(error: &anyhow::Error) -> Option<Refusal> {
-    Refusal::of(error).filter(|refusal| refusal.code == TOO_LARGE).cloned()
+    Refusal::of(error).filter(|refusal| [TOO_LARGE, TOO_DEEP].contains(&refusal.code)).cloned()
 }
 
 struct Walk<'a> {
@@ -58,6 +79,8 @@ struct Walk<'a> {
     note: Note,
     total: u64,
     largest: Option<(u64, PathBuf)>,
+    /// A folder that lies too deep; it is not walked.
+    deepest: Option<PathBuf>,
     /// No longer when a `.gitignore` is no regular file: reading it might never end.
     ignores: bool,
 }
@@ -79,8 +102,12 @@ impl Walk<'_> {
                     continue;
                 }
                 if meta.is_dir() {
-                    if !self.is_ignored(&path.join("")) {
-                        folders.push(path);
+                    if self.is_ignored(&path.join("")) {
+                        continue;
+                    }
+                    match path.components().count() < MAX_DEPTH {
+                        true => folders.push(path),
+                        false => self.deepest = Some(path),
                     }
                 } else {
                     self.count(path, &meta);

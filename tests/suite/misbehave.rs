@@ -229,6 +229,26 @@ fn a_file_of_a_length_that_nobody_could_read_is_not_read() {
 }
 
 #[test]
+fn folders_that_are_too_deep_to_read_are_blocked_at_once() {
+    let deep =
+        |levels| format!("d=$(printf 'd/%.0s' $(seq {levels})); mkdir -p \"$d\"; echo x > \"$d/f\"; result done");
+    let outcome = Bench::new(&deep(100)).run();
+    expect(&outcome, "blocked", "d/d/d");
+    assert!(codes(&outcome).contains(&"worktree.too_deep"), "{outcome}");
+    expect(&Bench::new(&deep(99)).run(), "succeeded", "");
+}
+
+#[test]
+fn line_ends_that_git_warns_of_are_kept_as_it_converts_them() {
+    let bench = Bench::new("printf 'one\\ntwo\\nthree\\n' > src/code.txt; result done");
+    bench.world.git(&["config", "core.autocrlf", "true"]);
+    bench.world.git(&["config", "core.safecrlf", "true"]);
+    let outcome = bench.run();
+    expect(&outcome, "succeeded", "");
+    assert_eq!(bench.result(&outcome, "src/code.txt"), "one\ntwo\nthree");
+}
+
+#[test]
 fn denied_paths_are_blocked_and_the_record_stays_as_it_is() {
     let bench =
         Bench::new("echo '[worker]' > teof.toml; mkdir -p vault; echo x > vault/a.md; echo x > _plans/x; result done");
