@@ -27,6 +27,7 @@ mod recover;
 pub mod requests;
 pub mod settings;
 pub mod settings_text;
+pub mod sparse;
 mod staged;
 pub mod tracked;
 pub mod trail;

@@ -4,8 +4,8 @@ use git2::Repository;
 
 use super::attributes::Problem;
 use super::record;
-use crate::base::{Result, text};
-use crate::hub::Hub;
+use crate::base::{Refusal, Result, text};
+use crate::hub::{Hub, sparse};
 
 /// Looks, and changes nothing.
 ///
@@ -13,7 +13,16 @@ use crate::hub::Hub;
 /// When the repository cannot be opened, or git cannot be asked.
 pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
-    if let Some(why) = record::withheld(hub)? {
+    if let Err(e) = sparse::check(hub) {
+        let refusal = Refusal::of(&e).filter(|refusal| refusal.code == "repository.sparse").cloned().ok_or(e)?;
+        let why = refusal.reason.unwrap_or_default();
+        found.push(Problem {
+            code: refusal.code,
+            message: format!("{}: {why}", refusal.message),
+            fix: refusal.next.join("; or: "),
+            note: false,
+        });
+    } else if let Some(why) = record::withheld(hub)? {
         let fix = "do what it says, then: teof bus commit".to_owned();
         found.push(Problem {
             code: "record.withheld",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, json, names};
-use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text};
+use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text, sparse};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -99,6 +99,7 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
     // The folders first: a pin to a worktree without them would only move the error.
     let found = Hub::of_worktree(hub.clone(), clock);
     check_folders(&found)?;
+    sparse::check(&found)?;
     check_record(&found)?;
     Pin { path: hub.root.clone(), branch }.write(&hub.common_dir)?;
     Hub::locate(Some(&hub.root), clock)
@@ -121,6 +122,7 @@ fn check_record(new: &Hub) -> Result<()> {
 /// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.
 fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Done> {
     check_folders(hub)?;
+    sparse::check(hub)?;
     let mut writer = hub.lock("init")?;
     let mut plan = Plan { hub, act: Act::new("init"), wrote: Vec::new(), kept: Vec::new() };
     for folder in FOLDERS {

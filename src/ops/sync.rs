@@ -13,7 +13,7 @@ use crate::base::{Exit, Refusal, Result, files, text, time};
 use crate::guard::trust;
 use crate::hub::git::{self, Git};
 use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Worktree, bounded_process, paths, worktrees};
+use crate::hub::{Hub, Worktree, bounded_process, paths, sparse, worktrees};
 use crate::model::seat::MANIFEST;
 use crate::plans::front_matter::differ_in_status_only;
 
@@ -202,6 +202,9 @@ fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
     let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
     if apart(&git, &theirs)?.1 == 0 {
         return Ok(Synced::UpToDate);
+    }
+    if let Err(e) = sparse::check(hub) {
+        return Ok(Synced::left(format!("{e:#}"), sparse::remedy(hub)));
     }
     // The tree changes under the lock, so that no append falls between old file and new.
     let writer = hub.lock("sync the hub")?;

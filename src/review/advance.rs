@@ -17,7 +17,7 @@ use super::{halfway, merge};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{self, Git};
 use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Worktree, paths, worktrees};
+use crate::hub::{Hub, Worktree, paths, sparse, worktrees};
 use crate::ops::record;
 
 /// How many files in the way are named.
@@ -209,6 +209,9 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
             .because(format!("its index is locked by another git process ({})", lock.display()))
             .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
             .into());
+    }
+    if worktree.root == hub.root {
+        sparse::check(hub)?;
     }
     is_movable(worktree, repo, step)?;
     let changed = merge::changed(repo, step.from, step.to)?;

@@ -21,7 +21,7 @@ use crate::base::{Refusal, Result};
 use crate::guard::moved_target;
 use crate::hub::checkpoint::make_durable;
 use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Writer, git, identity, paths};
+use crate::hub::{Hub, Writer, git, identity, sparse};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
@@ -163,9 +163,9 @@ fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> 
     let out = known.left_out.iter().filter(is_gone).count();
     if out > 0 {
         return Some(format!(
-            "a sparse checkout leaves {out} files of the record out of {}; to have them: git sparse-checkout add {}",
+            "a sparse checkout leaves {out} files of the record out of {}; to have them: {}",
             hub.root.display(),
-            paths::OWNED.join(" ")
+            sparse::remedy(hub)
         ));
     }
     ignored.hidden_folder().map(|folder| {

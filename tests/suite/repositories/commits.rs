@@ -89,7 +89,7 @@ fn doctor_names_what_withholds_the_record_and_what_confuses_git() {
     assert!(!codes().contains(&"git.core_worktree".to_owned()));
     world.ok(&["bus", "commit"]);
     world.git(&["sparse-checkout", "set", "docs"]);
-    has("record.withheld");
+    has("repository.sparse");
     world.git(&["sparse-checkout", "disable"]);
-    assert!(!codes().contains(&"record.withheld".to_owned()), "{:?}", codes());
+    assert!(!codes().contains(&"repository.sparse".to_owned()), "{:?}", codes());
 }

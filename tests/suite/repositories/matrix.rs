@@ -399,12 +399,16 @@ fn per_worktree_configuration_and_linked_worktrees_work() {
 }
 
 #[test]
-fn a_sparse_checkout_works_or_says_what_is_left_out() {
+fn a_sparse_checkout_works_once_it_has_the_record() {
     let place = Place::plain();
     place.world.write("docs/deep/a.md", "a\n");
     place.world.git(&["add", "."]);
     place.world.git(&["commit", "-qm", "Docs"]);
     place.world.git(&["sparse-checkout", "set", "--sparse-index", "src"]);
+    let refused = place.world.refused(&["init", "--agent", "a1"]);
+    assert_eq!(refused["code"], "repository.sparse");
+    assert!(!place.world.exists("_bus"));
+    place.world.follow(refused["next"][0].as_str().unwrap());
     works("sparse", &place);
     assert_eq!(place.git(&["show", "HEAD:docs/deep/a.md"]), "a");
 }

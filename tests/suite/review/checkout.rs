@@ -305,3 +305,29 @@ fn a_target_in_a_worktree_that_is_away_or_under_another_name_does_not_move_alone
     desk.merged();
     assert_eq!(fs::read_to_string(linked.join("src/new.txt")).unwrap(), "new\n", "its files follow");
 }
+
+#[test]
+fn a_sparse_checkout_that_leaves_the_record_out_does_not_cost_it() {
+    for how in [&["--cone", "src"][..], &["--no-cone", "/src/"]] {
+        let desk = Desk::new();
+        desk.world.git(&["config", "core.sparseCheckout", "true"]);
+        desk.world.git(&[&["sparse-checkout", "set"], how].concat());
+        // Files of the record that are written there do not follow the patterns until git moves the checkout.
+        desk.world.git(&["ls-tree", "-r", "--name-only", "main", "_bus", "_plans", "_report"]).lines().for_each(
+            |path| {
+                desk.world.write(path, &desk.show(&format!("main:{path}")));
+            },
+        );
+        desk.world.ok(&["bus", "commit"]);
+        let (main, log) = (desk.main(), desk.memory());
+        let refused = desk.refused();
+        assert_eq!(refused["code"], "repository.sparse", "{refused}");
+        assert_eq!((desk.main(), desk.memory()), (main, log));
+        assert!(desk.world.exists(&desk.path) && desk.world.exists("_plans/.gitkeep"), "the record stays");
+        desk.world.follow(refused["next"][0].as_str().unwrap());
+        desk.merged();
+        assert_eq!(desk.world.read("src/code.txt"), "one\n2\nthree\n");
+        assert!(desk.world.exists(&desk.path) && desk.world.exists("_plans/.gitkeep"), "the record stays");
+        assert_eq!(desk.memory().len(), 1);
+    }
+}
