@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::sync::LazyLock;
 
-use clap::{ArgMatches, Command, Error, FromArgMatches};
+use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser};
 
 /// Flags or subcommands that are built only when the command line names their command.
 #[derive(Debug)]
@@ -54,6 +54,38 @@ fn is_wanted(command: &Command) -> bool {
     // A group that stands alone is answered with its help.
     let alone = words.last().is_none_or(|last| GROUPS.iter().any(|group| last == group));
     alone || words.iter().any(|word| word == command.get_name() || ASKING.iter().any(|asking| word == asking))
+}
+
+/// Parses `arguments`, building little more than the command that they name.
+///
+/// Most of the time that clap takes goes into the commands that were not called. So the arguments are first
+/// parsed by a tree of just the called command; when that fails, the whole tree parses them again, and what it
+/// says counts: words such as suggestions and usage never depend on the shortcut.
+///
+/// # Errors
+/// What clap says about the arguments, help and version included.
+pub fn parse<C: Parser + CommandFactory>(arguments: Vec<OsString>) -> Result<C, Error> {
+    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
+    let mut whole = C::command();
+    if let Some(mut narrowed) = narrow(&mut whole, &words) {
+        let parsed = narrowed.try_get_matches_from_mut(&arguments).ok().and_then(|m| C::from_arg_matches(&m).ok());
+        // The process is about to do its work and end: taking the trees apart would cost as much as parsing.
+        std::mem::forget((whole, narrowed));
+        if let Some(parsed) = parsed {
+            return Ok(parsed);
+        }
+    }
+    C::try_parse_from(arguments)
+}
+
+/// Takes the commands that `words` name out of `command`, one below the other; `None` where they name none.
+fn narrow(command: &mut Command, words: &[&str]) -> Option<Command> {
+    let at = words.iter().position(|word| command.find_subcommand(word).is_some())?;
+    let found = command.get_subcommands_mut().find(|sub| sub.get_name() == words[at])?;
+    let mut called = std::mem::take(found);
+    let called = narrow(&mut called, &words[at + 1..]).unwrap_or(called);
+    let above = Command::default().args(command.get_arguments().cloned());
+    Some(above.subcommand_required(true).subcommand(called))
 }
 
 const GROUPS: [&str; 3] = ["bus", "coordinator", "plan"];

@@ -106,7 +106,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let json = arguments.iter().any(|argument| argument == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match lazy::parse::<Cli>(arguments) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error, json),
     };
