@@ -84,9 +84,40 @@ fn narrow(command: &mut Command, words: &[&str]) -> Option<Command> {
     let found = command.get_subcommands_mut().find(|sub| sub.get_name() == words[at])?;
     let mut called = std::mem::take(found);
     let called = narrow(&mut called, &words[at + 1..]).unwrap_or(called);
-    let above = Command::default().args(command.get_arguments().cloned());
+    // clap takes names that live as long as the process, as this one does.
+    let name: &'static str = command.get_name().to_owned().leak();
+    let above = Command::new(name).args(command.get_arguments().cloned());
     Some(above.subcommand_required(true).subcommand(called))
 }
 
 const GROUPS: [&str; 3] = ["bus", "coordinator", "plan"];
 const ASKING: [&str; 5] = ["--help", "-h", "guide", "completions", "man"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of the tree, outermost first.
+    fn narrowed(line: &str) -> Option<Vec<String>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = Command::new("teof")
+            .subcommand(Command::new("bus").subcommand(Command::new("claim")).subcommand(Command::new("event")))
+            .subcommand(Command::new("scan"));
+        let mut at = narrow(&mut command, &words)?;
+        let mut names = vec![at.get_name().to_owned()];
+        while at.has_subcommands() {
+            assert_eq!(at.get_subcommands().count(), 1);
+            let below = at.get_subcommands().next()?.clone();
+            at = below;
+            names.push(at.get_name().to_owned());
+        }
+        Some(names)
+    }
+
+    #[test]
+    fn only_the_called_command_is_left() {
+        assert_eq!(narrowed("--json bus event --task claim").unwrap(), ["teof", "bus", "event"]);
+        assert_eq!(narrowed("scan --fix").unwrap(), ["teof", "scan"]);
+        assert_eq!(narrowed("--version"), None);
+    }
+}
