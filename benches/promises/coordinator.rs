@@ -68,8 +68,8 @@ pub fn idle() {
 
 fn start(world: &World) -> Child {
     fs::write(world.repo.join("teof.toml"), "[commands]\nallow = [\"true\"]\n").unwrap();
-    world.teof(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
-    let child = world.command(&["coordinator", "run"]).spawn().unwrap();
+    world.operator(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
+    let child = world.command(&["coordinator", "run"]).env_remove("TEOF_AGENT").spawn().unwrap();
     let lock_file = world.repo.join(".git/teof/locks/coordinator.lock");
     while !(lock_file.exists() && lock::is_held(&lock_file).unwrap()) {
         std::thread::sleep(Duration::from_millis(5));
@@ -79,7 +79,7 @@ fn start(world: &World) -> Child {
 }
 
 fn stop(world: &World, child: &mut Child) {
-    world.teof(&["coordinator", "stop"]);
+    world.operator(&["coordinator", "stop"]);
     child.wait().unwrap();
 }
 

@@ -8,6 +8,7 @@
 mod bare;
 mod coordinator;
 mod growth;
+mod jobs;
 mod measure;
 mod stage;
 mod start;
@@ -19,7 +20,7 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 8] = [
+    let all: [(&str, fn()); 9] = [
         ("start", start::version),
         ("bus", start::bus),
         ("growth", growth::growth),
@@ -28,6 +29,7 @@ fn main() {
         ("idle", coordinator::idle),
         ("streams", streams::streams),
         ("stage", stage::stage),
+        ("jobs", jobs::jobs),
     ];
     for (name, figure) in all {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {

@@ -1,5 +1,7 @@
 //! Timing two things turn by turn.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long `work` takes.
@@ -48,4 +50,17 @@ pub fn throughput(name: &str, bytes: u64, took: Duration, target: f64) {
         took.as_secs_f64() * 1e3,
         bytes as f64 / 1e6
     );
+}
+
+/// Prints how many instructions a command takes, where valgrind is installed: the same on a busy machine.
+pub fn instructions(name: &str, command: &Command) {
+    let mut counted = Command::new("valgrind");
+    counted.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(command.get_program());
+    counted.args(command.get_args()).current_dir(command.get_current_dir().unwrap_or(Path::new("."))).env_clear();
+    counted.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    let Ok(output) = counted.output() else { return };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if let Some(count) = said.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse::<f64>().ok()) {
+        println!("{name:<34} {:>9.3} million instructions", count / 1e6);
+    }
 }

@@ -1,9 +1,9 @@
 //! What a single command costs: start, event, claim.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::measure::compare;
+use crate::measure::{compare, instructions};
 use crate::world::{TEOF, World, run};
 
 /// `teof --version` against an empty Rust program.
@@ -16,28 +16,43 @@ pub fn version() {
         |_| run(Command::new(TEOF).arg("--version")),
         |_| run(&mut Command::new(&empty)),
     );
+    instructions("--version", Command::new(TEOF).arg("--version"));
 }
 
-/// `bus event` and `bus claim` against a bare process that makes the same writes and syncs.
+/// `bus event` and `bus claim` against a bare process, linked alike, that makes the same writes and syncs: on a
+/// disk, and in memory, where what is left is the command's own.
 pub fn bus() {
-    let world = World::new();
+    for (place, parent) in [("disk", env!("CARGO_TARGET_TMPDIR")), ("tmpfs", "/dev/shm")] {
+        if Path::new(parent).is_dir() {
+            bus_in(place, Path::new(parent));
+        }
+    }
+}
+
+fn bus_in(place: &str, parent: &Path) {
+    let event = ["bus", "event", "--event", "status", "--task", "BENCH-1", "--summary", "halfway"];
+    let world = World::within(parent);
     world.teof(&["bus", "claim", "BENCH-1", "--allow-unassigned"]);
     let folder = world.repo.join("../bare");
     std::fs::create_dir_all(&folder).unwrap();
     compare(
-        "bus event / bare process",
+        &format!("bus event / bare process, {place}"),
         100,
-        1.5,
-        |_| world.teof(&["bus", "event", "--event", "status", "--task", "BENCH-1", "--summary", "halfway"]),
+        1.4,
+        |_| world.teof(&event),
         |_| bare(&["event", folder.to_str().unwrap()]),
     );
     compare(
-        "bus claim / bare process",
+        &format!("bus claim / bare process, {place}"),
         100,
-        1.5,
+        1.4,
         |n| world.teof(&["bus", "claim", &format!("TASK-{n}"), "--allow-unassigned"]),
         |n| bare(&["claim", folder.to_str().unwrap(), &format!("TASK-{n}.json")]),
     );
+    if place == "tmpfs" {
+        instructions("bus event", &world.command(&event));
+        instructions("bus claim", &world.command(&["bus", "claim", "TASK-N", "--allow-unassigned"]));
+    }
 }
 
 fn bare(args: &[&str]) {

@@ -1,8 +1,8 @@
-//! A repository to measure in, on the disk that holds `target/`.
+//! A repository to measure in: on the disk that holds `target/`, or in memory.
 
 use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use teof::base::Stamp;
@@ -17,8 +17,14 @@ pub struct World {
 }
 
 impl World {
+    /// On the disk that holds `target/`.
     pub fn new() -> World {
-        let folder = tempfile::Builder::new().prefix("bench").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        World::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// In a new folder within `parent`.
+    pub fn within(parent: &Path) -> World {
+        let folder = tempfile::Builder::new().prefix("bench").tempdir_in(parent).unwrap();
         let (repo, home) = (folder.path().join("repo"), folder.path().join("home"));
         fs::create_dir_all(&home).unwrap();
         let world = World { repo: repo.clone(), home, _folder: folder };
@@ -58,6 +64,12 @@ impl World {
     /// Runs teof, which must succeed.
     pub fn teof(&self, args: &[&str]) {
         let output = self.command(args).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "teof {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Runs teof as the person who operates the repository.
+    pub fn operator(&self, args: &[&str]) {
+        let output = self.command(args).env_remove("TEOF_AGENT").stderr(Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "teof {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
