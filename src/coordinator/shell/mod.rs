@@ -19,6 +19,7 @@ mod orders;
 mod perform;
 pub mod publish;
 pub mod reviews;
+mod saving;
 mod settle;
 pub mod vouch;
 mod watch;
@@ -38,6 +39,7 @@ use self::holder::{RUNNING, running};
 use self::options::{LONG, read_again, rules};
 pub use self::options::{Options, Preview, preview};
 use self::perform::Hands;
+use self::saving::Saving;
 use self::watch::{Own, Watcher, What};
 use self::workers::Workers;
 use super::inbox::{self, Answer};
@@ -45,7 +47,7 @@ use super::input::{Effect, How, Input, Leave, Seat, View};
 use super::places;
 use super::state::{Phase, State};
 use super::step::{next_wake, step};
-use super::store::{self, Store};
+use super::store;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
 use crate::hub::Hub;
@@ -53,8 +55,6 @@ use crate::ops::boot;
 
 /// After a change was acted upon, further ones are gathered for so long.
 const WINDOW: Duration = Duration::from_millis(20);
-/// When the state could not be saved, it is tried again after so long.
-const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the other threads send.
 #[derive(Debug)]
@@ -96,14 +96,13 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         manager: hub.settings()?.coordinator.manager.clone(),
         options,
         state: store::load(&hub)?,
-        store: Store::default(),
+        saving: Saving::default(),
         own: Own::default(),
         workers: Workers::new(send.clone()),
         watcher: Watcher::start(&hub, send)?,
         queue,
         effects: VecDeque::new(),
         signals: 0,
-        unsaved: false,
         gathered_until: Instant::now(),
         blinded: None,
         unreadable: false,
@@ -141,15 +140,13 @@ struct Shell<'t> {
     manager: String,
     options: Options,
     state: State,
-    store: Store,
+    saving: Saving,
     own: Own,
     workers: Workers,
     watcher: Watcher,
     queue: Receiver<Message>,
     effects: VecDeque<Effect>,
     signals: u32,
-    /// The state could not be saved: nothing is performed until it is.
-    unsaved: bool,
     gathered_until: Instant,
     /// Why the last look that failed did.
     blinded: Option<anyhow::Error>,
@@ -181,7 +178,7 @@ impl Shell<'_> {
         loop {
             // Whoever deletes the lock's file lets a second coordinator start beside this one.
             self.lock.check()?;
-            self.drain();
+            self.drain()?;
             if let Some(leave) = self.leave {
                 self.publish();
                 return match (leave, self.blinded) {
@@ -200,23 +197,6 @@ impl Shell<'_> {
 
     fn feed(&mut self, input: Input) {
         self.effects.extend(step(&mut self.state, input, self.hub.now()));
-    }
-
-    /// Performs what is to be done until nothing is, saving the state before each thing.
-    fn drain(&mut self) {
-        while !self.effects.is_empty() && self.leave.is_none() {
-            let saved = self.store.save(&self.hub, &self.state);
-            if let Err(e) = saved {
-                if !std::mem::replace(&mut self.unsaved, true) {
-                    self.report(format!("the state cannot be saved, so nothing is done: {e:#}"));
-                }
-                return;
-            }
-            self.unsaved = false;
-            if let Some(effect) = self.next_effect() {
-                self.perform(effect);
-            }
-        }
     }
 
     /// A job's own actions go before reports, a look comes after everything.
@@ -287,8 +267,8 @@ impl Shell<'_> {
 
     /// How long nothing needs to be done.
     fn patience(&self) -> Duration {
-        if self.unsaved {
-            return SAVE_AGAIN;
+        if self.saving.failing_since.is_some() {
+            return saving::AGAIN;
         }
         next_wake(&self.state).map_or(LONG, |at| at.since(self.hub.now())).min(LONG)
     }
@@ -342,7 +322,7 @@ impl Shell<'_> {
 
     /// The safety poll: whatever the watcher may have missed is looked at as well.
     fn tick(&mut self) {
-        if self.unsaved {
+        if self.saving.failing_since.is_some() {
             return;
         }
         self.watcher.arm();
@@ -432,8 +412,8 @@ impl Shell<'_> {
 
     /// Projection and metrics; nothing is written when they say the same.
     fn publish(&mut self) {
-        let saved = self.store.save(&self.hub, &self.state);
-        if self.store.take_news()
+        let saved = self.saving.store.save(&self.hub, &self.state);
+        if self.saving.store.take_news()
             && let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state))
         {
             self.report(format!("the state was not published: {e:#}"));

@@ -1,5 +1,7 @@
 //! What a kill -9 may not cost: workers outlive their coordinator, and each job is done once.
 
+use std::io::{BufRead, BufReader};
+
 use super::*;
 
 #[test]
@@ -99,4 +101,28 @@ fn twenty_jobs_survive_kills_at_any_moment_and_each_is_done_once() {
     let finished = yard.status()["finished"].as_array().unwrap().len();
     assert_eq!(finished, 20, "each job is done once");
     yard.nothing_is_left_over();
+}
+
+#[test]
+fn a_stop_ends_a_coordinator_that_cannot_save_its_state() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.gated("a")]);
+    let mut child = yard.begin();
+    until("it works", || yard.ran() == ["a"]);
+    let (state, kept) = (yard.state(), yard.state().with_extension("kept"));
+    fs::rename(&state, &kept).unwrap();
+    fs::create_dir(&state).unwrap();
+    yard.open();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("the state cannot be saved")));
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(said.any(|line| line.contains("ending without having saved the state")));
+    // What it left cannot be told while the state cannot be read.
+    child.wait().unwrap();
+
+    fs::remove_dir(&state).unwrap();
+    fs::rename(&kept, &state).unwrap();
+    yard.finish();
+    assert_eq!(yard.step("2026-01-05-a", "S1")["status"], "done");
 }

@@ -1,0 +1,82 @@
+//! Saves the state before anything is done, and says what a process does that cannot save it.
+
+use std::time::{Duration, Instant};
+
+use super::Shell;
+use crate::base::Result;
+use crate::coordinator::input::{Effect, Leave};
+use crate::coordinator::store::Store;
+
+/// When the state could not be saved, it is tried again after so long.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+/// A run that is to end by itself waits so long for a state that can be saved.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+pub(super) struct Saving {
+    pub store: Store,
+    /// Since when the state cannot be saved: nothing is performed until it is.
+    pub failing_since: Option<Instant>,
+}
+
+impl Saving {
+    fn has_failed_for(&self, patience: Duration, now: Instant) -> bool {
+        self.failing_since.is_some_and(|since| now.saturating_duration_since(since) >= patience)
+    }
+}
+
+impl Shell<'_> {
+    /// Performs what is to be done until nothing is, saving the state before each thing.
+    ///
+    /// # Errors
+    /// Why the state cannot be saved, when this run does not wait until it can.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        while !self.effects.is_empty() && self.leave.is_none() {
+            if let Err(e) = self.saving.store.save(&self.hub, &self.state) {
+                return self.cannot_save(e);
+            }
+            self.saving.failing_since = None;
+            if let Some(effect) = self.next_effect() {
+                self.perform(effect);
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_save(&mut self, why: anyhow::Error) -> Result<()> {
+        let now = Instant::now();
+        if self.saving.failing_since.is_none() {
+            self.saving.failing_since = Some(now);
+            self.report(format!("the state cannot be saved, so nothing is done: {why:#}"));
+        }
+        let told_to_stop = self.signals > 0 || self.effects.contains(&Effect::Exit(Leave::Stopped));
+        if told_to_stop {
+            self.leave_unsaved();
+            return Ok(());
+        }
+        let waits = !self.options.errand && !(self.options.until_idle && self.saving.has_failed_for(PATIENCE, now));
+        if waits { Ok(()) } else { Err(why) }
+    }
+
+    /// Workers are told to end, and not waited for: the next process finds out what became of them.
+    fn leave_unsaved(&mut self) {
+        let effects = std::mem::take(&mut self.effects);
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Tell { .. })).for_each(|tell| self.perform(tell));
+        self.report("ending without having saved the state: the next run finds out what is not in it".into());
+        self.leave = Some(Leave::Stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_cannot_be_saved_is_waited_for_half_a_minute() {
+        let start = Instant::now();
+        let saving = Saving { failing_since: Some(start), ..Saving::default() };
+        assert!(!saving.has_failed_for(PATIENCE, start + Duration::from_secs(25)));
+        assert!(saving.has_failed_for(PATIENCE, start + Duration::from_secs(30)));
+        assert!(!Saving::default().has_failed_for(PATIENCE, start + Duration::from_secs(90)));
+    }
+}
