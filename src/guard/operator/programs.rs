@@ -149,7 +149,7 @@ mod tests {
             ("/usr/bin/vim", &["vim", "claude"]),
             ("/usr/bin/git", &["git", "log", "codex"]),
             ("/home/claude/bin/run", &["run"]),
-            ("/usr/bin/node", &["node", "/work/gemini/server.js"]),
+            ("/usr/bin/node", &["node", "/srv/gemini/server.js"]),
             ("/usr/bin/codex-editor", &["codex-editor"]),
             ("/usr/bin/make", &["make", "-C", "/src/goose"]),
         ] {
