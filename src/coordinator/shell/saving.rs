@@ -54,8 +54,8 @@ impl Shell<'_> {
             self.leave_unsaved();
             return Ok(());
         }
-        let waits = !self.options.errand && !(self.options.until_idle && self.saving.has_failed_for(PATIENCE, now));
-        if waits { Ok(()) } else { Err(why) }
+        let gives_up = self.options.errand || (self.options.until_idle && self.saving.has_failed_for(PATIENCE, now));
+        if gives_up { Err(why) } else { Ok(()) }
     }
 
     /// Workers are told to end, and not waited for: the next process finds out what became of them.
