@@ -6,6 +6,7 @@ use anyhow::Context;
 use git2::{IndexEntry, MergeFileOptions, MergeOptions, Oid, Repository};
 
 use crate::base::{Result, files};
+use crate::hub::ancestry;
 use crate::hub::worktrees::Place;
 use crate::model::outcome::Finding;
 
@@ -17,7 +18,8 @@ pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Findi
     let carried = repo.revparse_single(carry).and_then(|object| object.peel_to_commit());
     let carried = carried.with_context(|| format!("find the commit {carry} that is to be carried over"))?;
     let base = repo.find_commit(base)?;
-    let ancestor = repo.find_commit(repo.merge_base(base.id(), carried.id())?)?;
+    let common = ancestry::merge_base(repo, base.id(), carried.id())?.ok_or_else(ancestry::incomplete)?;
+    let ancestor = repo.find_commit(common)?;
     let mut options = MergeOptions::new();
     options.find_renames(false);
     let mut index = repo.merge_trees(&ancestor.tree()?, &base.tree()?, &carried.tree()?, Some(&options))?;

@@ -8,6 +8,7 @@ use super::prompts::MAX_DIFF;
 use super::report::StageReport;
 use super::shift::{Shift, parked};
 use crate::base::Result;
+use crate::hub::ancestry;
 use crate::hub::checkpoint::Mark;
 use crate::hub::worktrees::Place;
 use crate::model::outcome::Finding;
@@ -92,7 +93,7 @@ pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
 pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     let repo = Repository::open(&place.git_dir)?;
     let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
-    let holds = |id: Oid| now == id || repo.graph_descendant_of(now, id).unwrap_or(false);
+    let holds = |id: Oid| ancestry::holds(&repo, now, id).unwrap_or(false);
     if now == place.tip() {
         return Ok(None);
     }

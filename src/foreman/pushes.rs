@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Result, files, text};
-use crate::hub::Hub;
 use crate::hub::worktrees::Place;
+use crate::hub::{Hub, ancestry};
 use crate::model::outcome::Finding;
 
 const SCHEME: &str = "teof-no-push";
@@ -92,7 +92,7 @@ pub fn pushed(place: &Place) -> Result<Option<Finding>> {
         let commits = reflog.iter().filter(|e| e.message_bytes().is_some_and(|said| said.starts_with(b"commit")));
         own.extend(commits.map(|entry| entry.id_new()));
     }
-    let within = |tip, id| tip == id || repo.graph_descendant_of(tip, id).unwrap_or(false);
+    let within = |tip, id| ancestry::holds(&repo, tip, id).unwrap_or(false);
     own.retain(|id| !within(place.base, *id));
     for reference in repo.references_glob("refs/remotes/*")?.flatten() {
         let (Some(tip), Ok(name)) = (reference.target(), reference.name()) else { continue };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
-use crate::hub::{Hub, object_ids};
+use crate::hub::{Hub, ancestry, object_ids};
 
 /// Machine-local.
 const FILE: &str = "moved-targets.json";
@@ -58,7 +58,7 @@ impl Moved {
     fn holds(&self, repo: &Repository) -> bool {
         let Ok(commit) = object_ids::parse(&self.commit) else { return false };
         let tip = repo.refname_to_id(&format!("refs/heads/{}", self.branch));
-        let within = |tip: Oid| tip == commit || repo.graph_descendant_of(tip, commit).unwrap_or(false);
+        let within = |tip: Oid| ancestry::holds(repo, tip, commit).unwrap_or(false);
         match self.what {
             What::Holds => tip.is_ok_and(within),
             What::Lost => !tip.is_ok_and(within),

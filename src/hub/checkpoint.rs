@@ -13,7 +13,7 @@ use git2::{ConfigLevel, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, R
 use super::trail::{self, message};
 use super::worktrees::note::Note;
 use super::worktrees::registry;
-use super::{bulk, filtered, object_ids, paths};
+use super::{ancestry, bulk, filtered, object_ids, paths};
 use crate::base::{Refusal, Result, Stamp, files};
 
 pub use super::trail::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
@@ -208,7 +208,7 @@ impl Workshop {
         let name = format!("refs/heads/{branch}");
         match self.repo.refname_to_id(&name) {
             Ok(now) => {
-                let kept = now == expected || self.repo.graph_descendant_of(to, now).unwrap_or(false);
+                let kept = now == expected || ancestry::holds(&self.repo, to, now).unwrap_or(false);
                 if !kept {
                     self.keep("moved", run, now)?;
                 }

@@ -3,6 +3,7 @@
 //! Knows files and locks, not what a claim or a plan means (marks look at a claim's epoch, nothing else).
 
 pub mod act;
+pub mod ancestry;
 pub mod attributes;
 pub mod bounded_process;
 pub mod bulk;

@@ -12,7 +12,7 @@ use git2::{Delta, DiffOptions, ObjectType, Repository, Tree};
 use super::sources::{self, Sources};
 use crate::base::{Refusal, Result, files};
 use crate::guard::Finding;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, ancestry, paths};
 
 /// A document that fell behind.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ fn dropped(hub: &Hub) -> Result<Vec<Behind>> {
     let repo = Repository::open_bare(&hub.common_dir)?;
     let commit = repo.revparse_single(&commit)?.peel_to_commit()?;
     let tip = repo.find_reference(&format!("refs/heads/{branch}"))?.peel_to_commit()?;
-    let Ok(common) = repo.merge_base(commit.id(), tip.id()) else { return Ok(Vec::new()) };
+    let Some(common) = ancestry::merge_base(&repo, commit.id(), tip.id())? else { return Ok(Vec::new()) };
     let (before, lost, now) = (repo.find_commit(common)?.tree()?, commit.tree()?, tip.tree()?);
     let mut options = DiffOptions::new();
     options.skip_binary_check(true);

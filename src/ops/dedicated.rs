@@ -30,8 +30,9 @@ pub struct Place {
 pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     let here = locate(start)?;
     let git = Git::at(&here.root);
-    worktrees::half_made::repair(&Hub::of_worktree(here.clone(), clock))?;
-    let target = Worktree::main_of(&here.common_dir).and_then(|main| main.branch()).or_else(|| here.branch());
+    let place = Hub::of_worktree(here.clone(), clock);
+    worktrees::half_made::repair(&place)?;
+    let target = worktrees::main_worktree(&place).and_then(|main| main.branch()).or_else(|| here.branch());
     let target = target.filter(|branch| branch != BRANCH);
     if let Some(found) = checked_out(&git)? {
         return pinned(found, clock, target);
@@ -47,7 +48,7 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
             .next("finish that, then init --dedicated again")
             .into());
     }
-    let root = beside(&here)?;
+    let root = beside(&place)?;
     let shown = root.display().to_string();
     if !exists(&git, &format!("refs/heads/{BRANCH}"))? && !exists(&git, &format!("refs/remotes/origin/{BRANCH}"))? {
         let commit = first_commit(&git, old.as_ref())?;
@@ -110,13 +111,8 @@ fn pinned(hub: Worktree, clock: Clock, target: Option<String>) -> Result<Place> 
 }
 
 /// `<repository>.record` beside the repository.
-fn beside(here: &Worktree) -> Result<PathBuf> {
-    let main = Worktree::main_of(&here.common_dir).map(|main| main.root);
-    // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
-    let around = here.common_dir.parent().filter(|_| here.common_dir.ends_with(".git")).map(Path::to_owned);
-    let main = main.or(around).unwrap_or_else(|| here.common_dir.clone());
-    let name = main.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let root = main.with_file_name(format!("{}.record", name.trim_end_matches(".git")));
+fn beside(here: &Hub) -> Result<PathBuf> {
+    let root = worktrees::beside(here, "record")?;
     if root.exists() {
         return Err(Refusal::guard("hub.path_taken", format!("{} is there already", root.display()))
             .because("the dedicated worktree would be made there")

@@ -34,7 +34,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let repo = Repository::open_bare(&hub.common_dir)?;
     found.extend(elsewhere(hub, &repo));
     if repo.is_shallow() {
-        let message = "this is a shallow clone: work whose base is not here cannot be reviewed or merged".to_owned();
+        let message = "this is a shallow clone: work that began before its oldest commit cannot be merged".to_owned();
         found.push(Problem {
             code: "repository.shallow",
             message,

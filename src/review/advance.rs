@@ -131,7 +131,7 @@ fn is_movable(worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> 
 /// # Errors
 /// When more than one has; when one is on no branch while a rebase or bisect of this one is not finished.
 fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
-    let all = worktrees(hub);
+    let all = worktrees::every(hub);
     if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
         return Err(busy(worktree, branch, operation).into());
     }
@@ -168,27 +168,6 @@ fn leads_to(worktree: &Worktree, branch: &str) -> bool {
         }
     }
     worktree.branch().as_deref() == Some(branch)
-}
-
-/// Every worktree of the repository, whether its folder is there or not.
-fn worktrees(hub: &Hub) -> Vec<Worktree> {
-    let linked = worktrees::linked(&hub.common_dir);
-    let mut found: Vec<Worktree> = Worktree::main_of(&hub.common_dir).into_iter().chain(linked).collect();
-    // A git directory that lies elsewhere (a submodule's, a separate one) has its main worktree nowhere near.
-    let named = Repository::open(&hub.common_dir).ok().and_then(|repo| repo.workdir().map(Path::to_owned));
-    let named =
-        named.map(|root| Worktree { root, git_dir: hub.common_dir.clone(), common_dir: hub.common_dir.clone() });
-    for other in [Some(hub.worktree()), named].into_iter().flatten().filter(|other| other.root.is_dir()) {
-        let same = |known: &Worktree| same_place(&known.git_dir, &other.git_dir);
-        if !found.iter().any(same) {
-            found.push(other);
-        }
-    }
-    found
-}
-
-fn same_place(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Git has begun something in a worktree that the branch cannot be moved under.

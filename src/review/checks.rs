@@ -13,7 +13,7 @@ use crate::bus::claims;
 use crate::guard::moved_target;
 use crate::guard::preflight::{self, Base, Tree};
 use crate::guard::{Finding, secrets};
-use crate::hub::{Hub, object_ids, paths};
+use crate::hub::{Hub, ancestry, object_ids, paths};
 use crate::model::bundle::Bundle;
 use crate::ops;
 
@@ -34,7 +34,10 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     if !merge::is_merged(repo, commit, base)? {
         return Err(refuse(format!("{commit} does not descend from its base {base}")).into());
     }
-    if let Some(path) = merge::changed(repo, base, commit)?.into_iter().find(|path| paths::is_record(path)) {
+    if let Some(path) = merge::changed(repo, since(repo, bundle, base, commit)?, commit)?
+        .into_iter()
+        .find(|path| paths::is_record(path))
+    {
         return Err(refuse(format!("it changes {}, which is the record's", text::safe(&path))).into());
     }
     ops::held::check(hub, &bundle.task_id, "merge")?;
@@ -50,6 +53,15 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
         .next(format!("say no to it: teof review reject {} --note …", bundle.job))
         .into()),
         _ => Ok(()),
+    }
+}
+
+/// From where on the changes of a commit are the work's: a person may have merged the target into the branch since.
+fn since(repo: &Repository, bundle: &Bundle, base: Oid, commit: Oid) -> Result<Oid> {
+    let parted = ancestry::merge_base(repo, merge::tip(repo, &bundle.target_branch)?, commit)?;
+    match parted {
+        Some(parted) if parted != commit && ancestry::holds(repo, parted, base)? => Ok(parted),
+        _ => Ok(base),
     }
 }
 

@@ -115,8 +115,9 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
         let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
         if PROTECTED.iter().any(|words| why.contains(words)) {
             // Merged by GitHub as soon as what it requires is there.
-            let queued = call(hub, &[&args[..], &["--auto"]].concat());
-            return queued.map(drop).map_err(|_| e);
+            let Err(e) = call(hub, &[&args[..], &["--auto"]].concat()) else { return Ok(()) };
+            last = Some(protected(&number, &e));
+            break;
         }
         last = Some(e);
         if !why.contains("not allowed") {
@@ -128,6 +129,16 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
         let _ = call(hub, &["pr", "ready", &number, "--undo"]);
     }
     Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no way of merging".into())))
+}
+
+/// The branch asks for more, and GitHub does not wait for it by itself.
+fn protected(number: &str, error: &anyhow::Error) -> anyhow::Error {
+    let why = Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+    Refusal::guard("pr.protected", format!("pull request {number} cannot be merged yet: its branch is protected"))
+        .because(format!("checks or reviews are missing, and it cannot be queued for when they are there: {why}"))
+        .next(format!("see what is missing, bring it about, then approve again: gh pr checks {number}"))
+        .next("or let GitHub wait for them: turn on \"Allow auto-merge\" in the repository's settings")
+        .into()
 }
 
 /// What gh says of a branch that asks for more than an approval from here.

@@ -12,7 +12,7 @@ use super::sign;
 use crate::base::{Refusal, Result, text};
 use crate::guard::result::changes;
 use crate::hub::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
-use crate::hub::{Hub, git, identity, object_ids, paths};
+use crate::hub::{Hub, ancestry, git, identity, object_ids, paths};
 use crate::model::bundle::Bundle;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
@@ -65,7 +65,7 @@ pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
 
 /// Whether the target has the reviewed commit already.
 pub fn is_merged(repo: &Repository, target: Oid, reviewed: Oid) -> Result<bool> {
-    Ok(target == reviewed || repo.graph_descendant_of(target, reviewed)?)
+    Ok(ancestry::holds(repo, target, reviewed)?)
 }
 
 /// The commit on the target's own line by which the reviewed commit came in, and the one before it;
@@ -84,14 +84,13 @@ pub fn came_with(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option
 
 /// The tree that merging `reviewed` into `target` makes; `None` where they are in conflict.
 pub fn tree_of(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
-    let (ours, theirs) = (repo.find_commit(target)?, repo.find_commit(reviewed)?);
-    let mut index = repo.merge_commits(&ours, &theirs, Some(&MergeOptions::new())).context("merge the trees")?;
+    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
 }
 
 /// The number of commits that `to` has and `from` has not.
 pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
-    Ok(repo.graph_ahead_behind(to, from)?.0)
+    Ok(ancestry::only_in(repo, to, &[from], usize::MAX)?.len())
 }
 
 /// Merges the reviewed commit into the target and commits the result, on no branch.
@@ -107,8 +106,7 @@ pub fn prepare_offered(
     (reviewed, bundle): (Oid, &Bundle),
     by: &str,
 ) -> Result<Merged> {
-    let (ours, theirs) = (repo.find_commit(target)?, repo.find_commit(reviewed)?);
-    let mut index = repo.merge_commits(&ours, &theirs, Some(&MergeOptions::new())).context("merge the trees")?;
+    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
     if let Some(files) = conflicts(&index)? {
         return Ok(Merged::Conflict(files));
     }

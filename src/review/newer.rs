@@ -9,11 +9,13 @@ use super::bundles::Entry;
 use super::merge;
 use crate::base::{Refusal, Result, text};
 use crate::hub::checkpoint::TRAILER_JOB;
-use crate::hub::object_ids;
+use crate::hub::{ancestry, object_ids, trail};
 use crate::model::bundle::Bundle;
 
 /// How many are named.
 const NAMED: usize = 10;
+/// The most that are looked for.
+const MOST: usize = 500;
 
 /// What becomes of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,21 +37,21 @@ pub struct Commit {
     pub subject: String,
 }
 
-/// The commits on the work's branch that the reviewed commit does not have, newest first; teof's own left out.
+/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first; teof's own
+/// left out.
 ///
 /// # Errors
 /// When the repository cannot be read.
 pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
-    let reviewed = merge::reviewed(repo, bundle)?;
-    let Ok(tip) = repo.refname_to_id(&format!("refs/heads/{}", bundle.branch)) else { return Ok(Vec::new()) };
-    let mut walk = repo.revwalk()?;
-    walk.push(tip)?;
-    walk.hide(reviewed)?;
+    let branch = |name: &str| repo.refname_to_id(&format!("refs/heads/{name}")).ok();
+    let Some(tip) = branch(&bundle.branch) else { return Ok(Vec::new()) };
+    let newest = trail::newest(repo, &bundle.job);
+    let mut hidden = vec![merge::reviewed(repo, bundle)?];
+    hidden.extend(branch(&bundle.target_branch).into_iter().chain(newest));
     let mut found = Vec::new();
-    for id in walk.take(500) {
-        let commit = repo.find_commit(id?)?;
-        let trailers = git2::message_trailers_strs(commit.message().unwrap_or_default())?;
-        if trailers.iter().any(|(key, _)| key == TRAILER_JOB) {
+    for id in ancestry::only_in(repo, tip, &hidden, MOST)? {
+        let commit = repo.find_commit(id)?;
+        if newest.is_none() && is_our_own(&commit)? {
             continue;
         }
         let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
@@ -57,6 +59,14 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
         found.push(Commit { id: commit.id().to_string(), author: text::safe(&author), subject: text::safe(&subject) });
     }
     Ok(found)
+}
+
+/// Whether a commit is as a stage made it, when the job's newest is not known any more. Whoever amends or rebases
+/// one keeps its trailers and its author, and commits it at another time.
+fn is_our_own(commit: &git2::Commit) -> Result<bool> {
+    let trailers = git2::message_trailers_strs(commit.message().unwrap_or_default())?;
+    let is_marked = trailers.iter().any(|(key, _)| key == TRAILER_JOB);
+    Ok(is_marked && commit.author().when() == commit.committer().when())
 }
 
 /// The work as it is to be merged into a target that is at `target`: what was reviewed, or with the newer commits
@@ -76,29 +86,38 @@ pub fn chosen(repo: &Repository, entry: &Entry, newer: &Newer, target: Oid) -> R
         let what = format!("the review did not see {} on {branch}", count(found.len()));
         Refusal::guard("review.newer_commits", what).because(why)
     };
+    let reviewed = object_ids::parse(&entry.bundle.commit)?;
+    let stands = ancestry::holds(repo, object_ids::parse(&newest.id)?, reviewed)?;
+    let without = format!("merge only what was reviewed: teof review approve {job} --without-newer");
     match newer {
         Newer::Leave => Ok(entry.clone()),
-        Newer::Ask => Err(refuse(lines(&found).join("\n"))
-            .next(format!("merge them as well: teof review approve {job} --with-newer {}", newest.id))
-            .next(format!("merge only what was reviewed: teof review approve {job} --without-newer"))
-            .with("commits", serde_json::json!(found))
-            .into()),
-        Newer::Include(named) => {
-            let stands = object_ids::parse(&newest.id)
-                .and_then(|id| repo.graph_descendant_of(id, object_ids::parse(&entry.bundle.commit)?))?;
-            if named.len() < 7 || !newest.id.starts_with(named.as_str()) || !stands {
-                return Err(refuse(format!(
-                    "{} is not the newest of them, on top of the reviewed commit",
-                    text::safe(named)
-                ))
+        Newer::Ask => {
+            let refusal = refuse(lines(&found).join("\n")).with("commits", serde_json::json!(found));
+            let include = format!("merge them as well: teof review approve {job} --with-newer {}", newest.id);
+            let refusal = if stands { refusal.next(include) } else { rewritten(refusal, newest, reviewed) };
+            Err(refusal.next(without).into())
+        }
+        Newer::Include(_) if !stands => {
+            let why = format!("{} does not stand on the reviewed commit: it was amended or rebased", newest.id);
+            Err(rewritten(refuse(why), newest, reviewed).next(without).into())
+        }
+        Newer::Include(named) if named.len() < 7 || !newest.id.starts_with(named.as_str()) => {
+            Err(refuse(format!("{} is not the newest of them", text::safe(named)))
                 .next(format!("see them: teof review show {job}"))
-                .into());
-            }
+                .into())
+        }
+        Newer::Include(_) => {
             let mut entry = entry.clone();
             entry.bundle.commit.clone_from(&newest.id);
             Ok(entry)
         }
     }
+}
+
+/// The reviewed commit is not below what is on the branch now.
+fn rewritten(refusal: Refusal, newest: &Commit, reviewed: Oid) -> Refusal {
+    refusal
+        .next(format!("commit the difference on top of the reviewed commit; see it: git diff {reviewed} {}", newest.id))
 }
 
 /// For people: one line each.

@@ -9,7 +9,7 @@ use git2::{MergeOptions, Oid, Repository, Signature, Time};
 use super::merge;
 use crate::base::{Refusal, Result, text};
 use crate::hub::checkpoint::{TRAILER_JOB, TRAILER_RUN};
-use crate::hub::object_ids;
+use crate::hub::{ancestry, object_ids};
 use crate::model::bundle::Bundle;
 
 /// How many commits of a target are looked through.
@@ -21,7 +21,7 @@ const MOST: usize = 500;
 /// `pr.base_not_pushed` when the work cannot stand without commits that the remote lacks.
 pub fn commit(repo: &Repository, bundle: &Bundle, remote: Oid) -> Result<Oid> {
     let base = object_ids::parse(&bundle.base_commit)?;
-    let parent = repo.find_commit(repo.merge_base(remote, base).map_err(|_| apart(bundle))?)?;
+    let parent = repo.find_commit(ancestry::merge_base(repo, remote, base)?.ok_or_else(|| apart(bundle))?)?;
     let Some(tree) = tree_on(repo, bundle, parent.id())? else { return Err(apart(bundle).into()) };
     let time = Time::new(bundle.generated_at.unix(), 0);
     let by = Signature::new(&bundle.agent_id, &format!("{}@teof.invalid", bundle.agent_id), &time)?;

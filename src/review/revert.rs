@@ -10,7 +10,7 @@ use super::scratch;
 use super::{Word, approve, checks, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
-use crate::hub::{Act, Hub, Writer, object_ids};
+use crate::hub::{Act, Hub, Writer, ancestry, object_ids};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
 use crate::plans::{self, backlog, edit, vault};
@@ -120,13 +120,9 @@ fn known(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resu
 
 /// What a merge brought besides the reviewed work: a person may have merged it together with their own.
 fn brought_beside(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> Result<Vec<Oid>> {
-    let mut walk = repo.revwalk()?;
-    walk.push(merge)?;
-    for known in known.iter().chain([&before]) {
-        walk.hide(*known)?;
-    }
-    let found = walk.filter(|id| !matches!(id, Ok(id) if *id == merge)).take(MOST);
-    Ok(found.collect::<Result<_, _>>()?)
+    let hidden: Vec<Oid> = known.iter().chain([&before]).copied().collect();
+    let found = ancestry::only_in(repo, merge, &hidden, MOST)?;
+    Ok(found.into_iter().filter(|id| *id != merge).collect())
 }
 
 fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {

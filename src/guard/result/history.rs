@@ -6,7 +6,7 @@ use git2::{ObjectType, Oid, Repository};
 
 use crate::base::Result;
 use crate::guard::Finding;
-use crate::hub::object_ids;
+use crate::hub::{ancestry, object_ids};
 
 /// More commits than any run makes; beyond it the base counts as not found.
 const MAX_COMMITS: usize = 100_000;
@@ -57,7 +57,7 @@ pub fn landed(
     target: &str,
     before: Option<Oid>,
 ) -> Result<Option<Landed>> {
-    let within = |tip, id| tip == id || worktree.graph_descendant_of(tip, id).unwrap_or(false);
+    let within = |tip, id| ancestry::holds(worktree, tip, id).unwrap_or(false);
     let lost = |what: &str, old: Oid| {
         let message = format!("{target} was {what} while the worker ran; it was at {old}");
         let found = Finding::medium("git.target_lost", "", message);

@@ -126,7 +126,7 @@ pub struct Coordinator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// Where worktrees go; empty means `<repository>.worktrees` beside the repository.
+    /// Where worktrees go; empty means `<repository>.worktrees` beside the repository (for a submodule, a state folder).
     pub worktrees: String,
     /// A command that prints nothing for so long is ended.
     #[serde(with = "span")]

@@ -9,8 +9,8 @@ use super::Wanted;
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
 use crate::hub::checkpoint::Checkpoint;
-use crate::hub::trail;
 use crate::hub::{Hub, Worktree};
+use crate::hub::{ancestry, trail};
 use crate::model::claim::default_branch;
 
 /// The branch, where the job began on it, and what it has committed there.
@@ -86,7 +86,7 @@ fn bare(git_dir: &Path, common_dir: &Path) -> Worktree {
 /// The job's commits that end at `tip`, and where it began; `None` when that is not below `base`.
 fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
     let (began, checkpoints) = trail::of_job(repo, tip, job)?;
-    let continues = began == base || repo.graph_descendant_of(base, began)?;
+    let continues = ancestry::holds(repo, base, began)?;
     Ok(continues.then_some((began, checkpoints)))
 }
 

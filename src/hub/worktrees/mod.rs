@@ -1,6 +1,6 @@
 //! Git worktrees for workers: made, found again, never taken from somebody else.
 //!
-//! A job's worktree is `<repository>.worktrees/<job>`, on a branch of its seat, locked with a reason
+//! A job's worktree is `<repository>.worktrees/<job>` (see [`beside`]), on a branch of its seat, locked with a reason
 //! that names job and run. What does not carry that reason is not ours: it is neither used nor touched.
 //! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
 
@@ -94,16 +94,50 @@ pub fn last_run(hub: &Hub, job: &str) -> Option<String> {
     known.iter().find(|w| w.job() == Some(job)).and_then(|w| w.run()).map(str::to_owned)
 }
 
-/// Where this repository's workers have their worktrees: the setting, or `<repository>.worktrees`.
+/// Where this repository's workers have their worktrees: the setting, or [`beside`] the repository.
 pub fn home(hub: &Hub) -> Result<PathBuf> {
     let setting = &hub.settings()?.worker.worktrees;
-    if !setting.is_empty() {
-        return Ok(hub.root.join(setting));
-    }
-    let repository = match hub.common_dir.file_name() {
-        Some(name) if name == ".git" => hub.common_dir.parent().unwrap_or(&hub.common_dir),
-        _ => &hub.common_dir,
-    };
+    if setting.is_empty() { beside(hub, "worktrees") } else { Ok(hub.root.join(setting)) }
+}
+
+/// The folder `<repository>.<what>` beside the repository. Where that would be untracked in the checkout of another
+/// repository (the parent of a submodule), it is `<what>` in the state folder.
+///
+/// # Errors
+/// When the repository lies at the root of the disk.
+pub fn beside(hub: &Hub, what: &str) -> Result<PathBuf> {
+    let around = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git")).map(Path::to_owned);
+    // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
+    let repository = main_worktree(hub).map(|main| main.root).or(around).unwrap_or_else(|| hub.common_dir.clone());
     let name = repository.file_name().context("the repository lies at the root of the disk")?.to_string_lossy();
-    Ok(repository.with_file_name(format!("{}.worktrees", name.trim_end_matches(".git"))))
+    let folder = repository.with_file_name(format!("{}.{what}", name.trim_end_matches(".git")));
+    Ok(if is_seen_by_another(&folder) { hub.state_home().join(what) } else { folder })
+}
+
+/// Whether the checkout of another repository would show a folder as untracked.
+fn is_seen_by_another(folder: &Path) -> bool {
+    let outer = folder.ancestors().skip(1).find_map(Worktree::at);
+    let repo = outer.and_then(|outer| git2::Repository::open(&outer.root).ok());
+    repo.is_some_and(|repo| !repo.is_path_ignored(folder.join("x")).unwrap_or(false))
+}
+
+/// The main worktree; a bare repository has none.
+///
+/// A git directory that lies elsewhere (a submodule's, a separate one) does not tell where it is: then it is the hub,
+/// the one in which the command was called, or the one that `core.worktree` names.
+pub fn main_worktree(hub: &Hub) -> Option<Worktree> {
+    if let Some(main) = Worktree::main_of(&hub.common_dir) {
+        return Some(main);
+    }
+    let named = || {
+        let root = git2::Repository::open(&hub.common_dir).ok()?.workdir()?.canonicalize().ok()?;
+        Some(Worktree { root, git_dir: hub.common_dir.clone(), common_dir: hub.common_dir.clone() })
+    };
+    let is_main = |found: &Worktree| found.git_dir == hub.common_dir && found.root.join(".git").exists();
+    [hub.worktree(), hub.here.clone()].into_iter().find(is_main).or_else(named)
+}
+
+/// Every worktree of the repository, whether its folder is there or not: the main one first.
+pub fn every(hub: &Hub) -> Vec<Worktree> {
+    main_worktree(hub).into_iter().chain(linked(&hub.common_dir)).collect()
 }

@@ -53,12 +53,9 @@ pub fn seen(hub: &Hub) -> Result<Vec<Seen>> {
     let mut all = registry::all(&hub.common_dir);
     all.sort_by(|a, b| a.root.cmp(&b.root));
     let linked = all.into_iter().map(|found| Seen::of(hub, found));
-    Ok(main_worktree(hub).into_iter().chain(linked).collect())
-}
-
-fn main_worktree(hub: &Hub) -> Option<Seen> {
-    let main = crate::hub::Worktree::main_of(&hub.common_dir)?;
-    Some(Seen::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }))
+    let main = super::main_worktree(hub);
+    let main = main.map(|main| Seen::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
+    Ok(main.into_iter().chain(linked).collect())
 }
 
 impl Seen {
