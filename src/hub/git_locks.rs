@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::worktrees::clear_stale;
 use super::{Hub, Worktree};
-use crate::base::{Result, files};
+use crate::base::{Result, files, text, time};
 
 /// Machine-local: the paths of the locks, one a line.
 const NOTE: &str = "locks/git-running";
@@ -97,14 +97,52 @@ pub fn is_ours(hub: &Hub, lock: &Path) -> bool {
 }
 
 /// The lock that keeps the branch of the record from being moved, if there is one.
-pub fn blocking(hub: &Hub) -> Option<PathBuf> {
+pub fn blocking(hub: &Hub) -> Option<Lock> {
     let branch = hub.branch().map(|branch| of_branch(hub, &branch));
     let others = [hub.git_dir.join("HEAD.lock"), hub.common_dir.join("packed-refs.lock")];
-    branch.into_iter().chain(others).find(|lock| lock.exists())
+    branch.into_iter().chain(others).find_map(Lock::at)
 }
 
-/// Locks of git's that are old, and that no process of this machine has open.
-pub fn stale(hub: &Hub) -> Vec<PathBuf> {
+/// A lock of git's, as it is found.
+pub struct Lock {
+    pub path: PathBuf,
+    age: Duration,
+    /// A process that has it open. Git may hold one that it has closed.
+    holder: Option<String>,
+}
+
+/// What to do about a lock that may be in use.
+pub const REMEDY: &str =
+    "wait for that git command to end; if the file is still there after 10 min, remove it: teof doctor --fix";
+
+impl Lock {
+    /// The lock at `path`, if there is one.
+    pub fn at(path: PathBuf) -> Option<Lock> {
+        let made = fs::symlink_metadata(&path).and_then(|found| found.modified()).ok()?;
+        let holder = holder(&path);
+        Some(Lock { path, age: made.elapsed().unwrap_or_default(), holder })
+    }
+
+    /// It is old, and no process of this machine has it open.
+    pub fn is_stale(&self) -> bool {
+        self.age >= STALE && self.holder.is_none()
+    }
+
+    /// Who holds it and since when, as far as that can be told.
+    pub fn words(&self) -> String {
+        let (path, age) = (self.path.display(), time::show_span(self.age));
+        match (&self.holder, self.is_stale()) {
+            (Some(holder), _) => format!("{path} was made {age} ago and is held by {holder}"),
+            (None, true) => format!("{path} was made {age} ago, and no process has it open: a killed git left it"),
+            (None, false) => {
+                format!("{path} was made {age} ago: a git command that runs holds it, or one that was killed left it")
+            }
+        }
+    }
+}
+
+/// The locks of git's in this repository.
+pub fn all(hub: &Hub) -> Vec<Lock> {
     let mut found = Vec::new();
     let mut folders = vec![hub.common_dir.clone(), hub.common_dir.join("refs"), hub.common_dir.join("worktrees")];
     let (top, worktrees) = (hub.common_dir.clone(), hub.common_dir.join("worktrees"));
@@ -114,36 +152,35 @@ pub fn stale(hub: &Hub) -> Vec<PathBuf> {
             match entry.file_type() {
                 // At the top only files: the folders that matter are named above.
                 Ok(kind) if kind.is_dir() && folder != top && folder.parent() != Some(&worktrees) => folders.push(path),
-                Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "lock") && is_old(&path) => {
-                    found.push(path);
+                Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "lock") => {
+                    found.extend(Lock::at(path));
                 }
                 _ => {}
             }
         }
     }
-    found.retain(|path| !is_open(path));
-    found.sort();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
-fn is_old(path: &Path) -> bool {
-    let made = fs::symlink_metadata(path).and_then(|found| found.modified());
-    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age >= STALE))
-}
-
-fn is_open(path: &Path) -> bool {
+fn holder(path: &Path) -> Option<String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let descriptors = processes.flat_map(|process| fs::read_dir(process.path().join("fd")).into_iter().flatten());
-    descriptors.flatten().any(|open| fs::read_link(open.path()).is_ok_and(|to| to == path))
+    let has_open = |process: &fs::DirEntry| {
+        let open = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        open.into_iter().any(|open| fs::read_link(open.path()).is_ok_and(|to| to == path))
+    };
+    let process = processes.into_iter().find(has_open)?;
+    let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+    Some(format!("process {} ({})", process.file_name().to_string_lossy(), text::safe(name.trim())))
 }
 
-/// Removes a lock that [`stale`] named, if it still is.
+/// Removes a stale lock, if it still is.
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn remove_stale(lock: &Path) -> Result<bool> {
-    if !is_old(lock) || is_open(lock) {
-        return Ok(false);
+pub fn remove_stale(lock: &Lock) -> Result<bool> {
+    match Lock::at(lock.path.clone()) {
+        Some(now) if now.is_stale() => files::remove(&lock.path).map(|()| true),
+        _ => Ok(false),
     }
-    files::remove(lock).map(|()| true)
 }

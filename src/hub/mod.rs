@@ -30,6 +30,7 @@ pub mod settings;
 pub mod settings_text;
 pub mod sparse;
 mod staged;
+pub mod temporary;
 pub mod tracked;
 pub mod trail;
 pub mod watch;
@@ -216,7 +217,10 @@ impl Hub {
         }
         let hub = self.worktree();
         match hub.branch() {
-            Some(branch) => Pin { path: self.root.clone(), branch }.write(&self.common_dir),
+            Some(branch) => {
+                Pin { path: self.root.clone(), branch }.write(&self.common_dir)?;
+                temporary::hide(&self.common_dir).map(drop)
+            }
             None => Err(Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", self.root.display()))
                 .because("the record lives on a branch, and none is pinned yet")
                 .next("check out the branch on which the record shall live, then: teof init")

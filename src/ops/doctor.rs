@@ -1,19 +1,19 @@
 //! What is wrong with a set-up, and how to mend it. Looks, and changes nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::base::{Clock, Refusal, Result, Stamp, files, jsonl, lock, text, time};
+use crate::base::{Clock, Refusal, Result, Stamp, jsonl, lock, text, time};
 use crate::guard::{consent, moved_target, trust};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, temporary};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
 use super::attributes::{self, Problem};
 use super::sources::Sources;
-use super::{behind, doctor_repository, doctor_setup, record};
+use super::{behind, doctor_disk, doctor_repository, doctor_setup, record};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
@@ -45,6 +45,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
                 check_attributes,
                 check_setup,
                 check_repository,
+                check_disk,
                 check_locks,
                 check_leftovers,
                 check_sources,
@@ -163,6 +164,11 @@ fn check_repository(hub: &Hub, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
+fn check_disk(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(doctor_disk::problems(hub)?);
+    Ok(())
+}
+
 fn check_setup(hub: &Hub, found: &mut Found) -> Result<()> {
     found.problems(doctor_setup::problems(hub)?);
     Ok(())
@@ -193,29 +199,15 @@ fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
     if lock::is_held(&hub.local("locks/bus.lock"))? {
         return Ok(());
     }
-    for left in leftovers(hub) {
+    for left in temporary::found(hub) {
         let message = format!("{} was left by a command that was killed", left.display());
         found.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
     }
-    Ok(())
-}
-
-/// Temporary files of replacements that were never made; meant while nobody writes.
-pub(super) fn leftovers(hub: &Hub) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
-    folders.push(hub.local(""));
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let is_temporary = || entry.file_name().to_str().is_some_and(files::is_temporary);
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(_) if is_temporary() => found.push(entry.path()),
-                _ => {}
-            }
-        }
+    if !temporary::are_hidden(&hub.common_dir) && hub.pin().is_some() {
+        let message = "git would show the temporary files of a command that was killed as untracked";
+        found.note("git.exclude", message, "have git ignore them: teof doctor --fix");
     }
-    found
+    Ok(())
 }
 
 /// Folders of requests that lie where nobody looks: outside of the hub, or in another checkout of the repository.

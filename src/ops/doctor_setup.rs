@@ -10,13 +10,11 @@ use super::attributes::Problem;
 use crate::base::{Refusal, Result, files, lock, text};
 use crate::guard::prerequisites::{self, Declared};
 use crate::hub::worktrees::half_made;
-use crate::hub::{Hub, git_locks, paths};
+use crate::hub::{Hub, git_locks, paths, temporary};
 use crate::plans::{backlog, store};
 
 /// How many paths one finding names.
 const NAMED: usize = 5;
-/// How long a temporary file of a living process exists at most.
-const TEMPORARY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Looks, and changes nothing.
 ///
@@ -131,11 +129,11 @@ fn left_by_git(hub: &Hub) -> Vec<Problem> {
         let message = format!("git was killed while it made the worktree {}", half.git_dir.display());
         wrong("git.half_made", message, "move it out of git's way: teof doctor --fix")
     });
-    let stale = git_locks::stale(hub).into_iter().map(|lock| {
-        let message = format!("{} is old, and no process has it open", lock.display());
-        wrong("git.stale_lock", message, "remove it: teof doctor --fix")
+    let locks = git_locks::all(hub).into_iter().map(|lock| match lock.is_stale() {
+        true => wrong("git.stale_lock", lock.words(), "remove it: teof doctor --fix"),
+        false => Problem { note: true, ..wrong("git.lock", lock.words(), git_locks::REMEDY) },
     });
-    half.chain(stale).collect()
+    half.chain(locks).collect()
 }
 
 /// Links among teof's own files, where only files and folders belong.
@@ -158,12 +156,6 @@ fn is_link(entry: &fs::DirEntry) -> bool {
     entry.metadata().is_ok_and(|found| found.is_symlink() || (found.is_file() && found.nlink() > 1))
 }
 
-/// Some files (state, trust) are replaced under other locks than the bus lock, in a moment.
-fn is_old(path: &Path) -> bool {
-    let made = fs::symlink_metadata(path).and_then(|found| found.modified());
-    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > TEMPORARY))
-}
-
 /// Fixes what can be fixed without a decision; a line each. What cannot be is named by [`problems`] again.
 ///
 /// # Errors
@@ -182,16 +174,16 @@ pub fn fix(hub: &Hub) -> Result<Vec<String>> {
         half_made::set_aside(hub, &half.git_dir)?;
         done.push(format!("Moved the half-made worktree {} aside", half.git_dir.display()));
     }
-    for stale in git_locks::stale(hub) {
-        if git_locks::remove_stale(&stale)? {
-            done.push(format!("Removed the stale lock {}", stale.display()));
+    for lock in git_locks::all(hub).into_iter().filter(git_locks::Lock::is_stale) {
+        if git_locks::remove_stale(&lock)? {
+            done.push(format!("Removed the stale lock {}", lock.path.display()));
         }
     }
     if !lock::is_held(&hub.local("locks/bus.lock"))? {
-        for left in super::doctor::leftovers(hub).into_iter().filter(|left| is_old(left)) {
-            files::remove(&left)?;
-            done.push(format!("Removed {}", left.display()));
-        }
+        done.extend(temporary::sweep(hub)?.iter().map(|left| format!("Removed {}", left.display())));
+    }
+    if temporary::hide(&hub.common_dir)? {
+        done.push("Had git ignore temporary files of teof (info/exclude)".to_owned());
     }
     Ok(done)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, json, names};
-use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text, sparse};
+use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text, sparse, temporary};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -137,6 +137,7 @@ fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Don
     if !act.is_empty() {
         writer.perform(act)?;
     }
+    temporary::hide(&hub.common_dir)?;
     let branch = hub.worktree().branch().unwrap_or_default();
     let notes = super::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
     Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })

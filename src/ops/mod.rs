@@ -13,6 +13,7 @@ pub mod claim;
 pub mod consent;
 mod dedicated;
 pub mod doctor;
+mod doctor_disk;
 mod doctor_repository;
 mod doctor_setup;
 pub mod exclusive;

@@ -29,19 +29,19 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
         }
         Recorded::Clean => (json!({"outcome": "clean"}), "the record is committed already".to_owned()),
         // A lock that outlived every attempt, while no git command runs here that would give it back.
-        Recorded::Skipped(why)
-            if why == record::KEPT_MOVING && record::obstacle(hub).is_none() && git_locks::blocking(hub).is_some() =>
-        {
-            let lock = git_locks::blocking(hub).unwrap_or_default();
-            return Err(Refusal::guard("git.locked", "the record is not committed: its branch is locked")
-                .because(format!(
-                    "{} is there: a git that runs holds it, or one that was killed left it",
-                    lock.display()
-                ))
-                .next("if no git runs any more, remove old locks: teof doctor --fix")
+        Recorded::Skipped(why) => {
+            let kept = why == record::KEPT_MOVING && record::obstacle(hub).is_none();
+            if let Some(lock) = git_locks::blocking(hub).filter(|_| kept) {
+                let refusal = Refusal::guard("git.locked", "the record is not committed: its branch is locked");
+                let refusal = refusal.because(lock.words());
+                return Err(match lock.is_stale() {
+                    true => refusal.next("remove it, then commit: teof doctor --fix; teof bus commit"),
+                    false => refusal.next(git_locks::REMEDY).next("then commit the record: teof bus commit"),
+                }
                 .into());
+            }
+            (json!({"outcome": "skipped", "why": why}), format!("not now: {why}"))
         }
-        Recorded::Skipped(why) => (json!({"outcome": "skipped", "why": why}), format!("not now: {why}")),
     };
     app.result(&document, || words);
     Ok(ExitCode::SUCCESS)

@@ -51,6 +51,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let say = |line: &str| super::talk(app, line);
     let decision = crate::review::revert(hub, &entry, &word, &say)?;
     let done = rollback.map(|rollback| rollback.run(hub, &entry, &word, &say)).transpose()?;
+    super::tell::commit_record(app)?;
     if let Some(Done { receipt, passed: false, why }) = &done {
         return Err(Refusal::guard(
             "rollback.failed",

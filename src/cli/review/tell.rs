@@ -6,8 +6,26 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::coordinator::send::have_done;
 use crate::coordinator::input::Command;
-use crate::coordinator::shell::reviews;
+use crate::coordinator::shell::{self, reviews};
+use crate::ops::record::{self, Recorded};
 use crate::review::Decision;
+
+/// Commits what a decision wrote about which nobody is told; a running coordinator does that itself.
+///
+/// The decision stands, whether it is committed now or later.
+pub fn commit_record(app: &App) -> Result<()> {
+    let hub = app.hub()?;
+    if shell::holder(hub)?.is_some() {
+        return Ok(());
+    }
+    let why = match record::commit(hub) {
+        Ok(Recorded::Skipped(why)) => why,
+        Ok(Recorded::Committed(_) | Recorded::Clean) => return Ok(()),
+        Err(e) => format!("{e:#}"),
+    };
+    super::talk(app, &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)));
+    Ok(())
+}
 
 /// Tells of a decision and says what came of it: `{ok, text}`, or null while a running coordinator is busy.
 ///

@@ -50,7 +50,7 @@ use super::step::{next_wake, step};
 use super::store;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
-use crate::hub::Hub;
+use crate::hub::{Hub, temporary};
 use crate::ops::boot;
 
 /// After a change was acted upon, further ones are gathered for so long.
@@ -88,7 +88,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     if !options.errand {
         // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
-        drop(hub.lock("start the coordinator")?);
+        let writer = hub.lock("start the coordinator")?;
+        let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
     }
     let (send, queue) = channel();
     listen(send.clone())?;

@@ -21,7 +21,7 @@ use crate::base::{Refusal, Result};
 use crate::guard::moved_target;
 use crate::hub::checkpoint::make_durable;
 use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Writer, git, identity, sparse};
+use crate::hub::{Hub, Writer, git, identity, sparse, temporary};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
@@ -59,6 +59,7 @@ pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     let hub = writer.hub();
     hub.check_record()?;
     git_locks::clear_left(hub);
+    let _ = temporary::sweep(hub).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
     for _ in 0..ATTEMPTS {
         if let Some(why) = obstacle(hub) {
             return Ok(Recorded::Skipped(why));

@@ -1,0 +1,67 @@
+//! Whether the disks that teof writes to have room: asked by `doctor`, before a job finds out.
+
+use std::path::{Path, PathBuf};
+
+use super::attributes::Problem;
+use crate::base::{Refusal, Result, files};
+use crate::hub::{Hub, worktrees};
+
+/// Less than this is soon used up by one job's worktree and logs, in bytes.
+const LOW: u64 = 256 * 1024 * 1024;
+/// So few files more can be made.
+const FEW: u64 = 2000;
+
+/// Looks; writes one small file into the machine-local folder, and removes it.
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
+    let folders = [hub.root.clone(), hub.common_dir.clone(), hub.state_home(), worktrees::home(hub)?];
+    let mut disks: Vec<(u64, PathBuf)> = Vec::new();
+    for folder in folders.iter().filter_map(|folder| existing(folder)) {
+        let Ok(disk) = rustix::fs::stat(folder).map(|found| found.st_dev) else { continue };
+        if disks.iter().all(|(known, _)| *known != disk) {
+            disks.push((disk, folder.to_owned()));
+        }
+    }
+    let mut found: Vec<Problem> = disks.iter().filter_map(|(_, folder)| low(folder)).collect();
+    found.extend([hub.local(""), hub.root.join("_bus")].iter().filter_map(|folder| full(folder)));
+    Ok(found)
+}
+
+/// The folder, or the next one above it that is there.
+fn existing(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.is_dir())
+}
+
+fn low(folder: &Path) -> Option<Problem> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    // A file system that counts no files says 0 for both.
+    let what = match (room < LOW, disk.f_files > 0 && disk.f_favail < FEW) {
+        (true, _) => format!("{} MiB are free", room >> 20),
+        (false, true) => format!("{} more files can be made", disk.f_favail),
+        (false, false) => return None,
+    };
+    Some(Problem {
+        code: "disk.low",
+        message: format!("only {what} on the disk of {}", folder.display()),
+        fix: "free some room; see what takes it: teof worktree clean --dry-run; df -h; df -i".to_owned(),
+        note: true,
+    })
+}
+
+/// What keeps a small file from being written; who may write where is another check.
+fn full(folder: &Path) -> Option<Problem> {
+    if !folder.is_dir() {
+        return None;
+    }
+    let written = files::write_beside(&folder.join("probe"), &[0; 4096]).and_then(|probe| files::remove(&probe));
+    let refusal = Refusal::of(&written.err()?)?.clone();
+    (refusal.code != "disk.read_only").then(|| Problem {
+        code: refusal.code,
+        message: format!("no file can be written in {}: {}", folder.display(), refusal.reason.unwrap_or_default()),
+        fix: refusal.next.join("; "),
+        note: false,
+    })
+}
