@@ -27,6 +27,7 @@ mod scan;
 mod session;
 mod session_boot;
 mod task;
+mod trust;
 mod version;
 mod worktree;
 
@@ -92,6 +93,8 @@ pub enum Command {
     Scan(Lazy<scan::Args>),
     /// What there is to do, and who does it.
     Task(Lazy<task::Args>),
+    /// Trust what the repository's git configuration would have git run.
+    Trust(Lazy<trust::Args>),
     /// Sessions: who has one, and how fresh it is.
     Session(Lazy<session::Args>),
     /// Begin a session: say who works here, sync, and see what is going on.
@@ -139,6 +142,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Review(Lazy(args)) => review::run(args, app),
         Command::Scan(Lazy(args)) => scan::run(args, app),
         Command::Task(Lazy(args)) => task::run(args, app),
+        Command::Trust(Lazy(args)) => trust::run(args, app),
         Command::Session(Lazy(args)) => session::run(args, app),
         Command::SessionBoot(Lazy(args)) => session_boot::run(args, app),
         Command::Worktree(Lazy(args)) => worktree::run(args, app),

@@ -117,8 +117,8 @@ pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
         "the repository's git configuration names programs that nobody trusted",
     )
     .because(format!("git would run what {} say; any program that works here can write them", keys.join(", ")))
-    .next(format!("see them: git config --show-origin --get-all {}", text::shell_word(&first.key)))
-    .next("if they are yours, set them in your own configuration (git config --global), or: teof consent grant")
+    .next(format!("see where they are set: git config --show-origin --get-all {}", text::shell_word(&first.key)))
+    .next("if all of them are yours: teof trust git")
     .into())
 }
 

@@ -8,6 +8,7 @@ use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
 use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::guard::trust::{self, Grant};
+use crate::hub::git_programs::{self, Program};
 use crate::hub::{Act, Hub, paths};
 use crate::model::document::Document;
 use crate::model::event::Event;
@@ -69,6 +70,27 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
         trust.git_programs_sha256 = git_programs;
     })?;
     consent::standing(hub)
+}
+
+/// Trusts the programs that the repository's git configuration names now; gives them back.
+///
+/// # Errors
+/// As [`operator::require`]; when the configuration cannot be read.
+pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
+    let recognised = operator::require("trust git's programs")?;
+    let programs = git_programs::of(&hub.git())?;
+    let digest = (!programs.is_empty()).then(|| git_programs::digest(&programs));
+    let mut writer = hub.lock("trust git")?;
+    let mut act = Act::new("trust git");
+    let event = Event::new(OPERATOR, "consent", format!("{by} trusted the programs of git's configuration"))
+        .meta("by", by)
+        .meta("recognised", recognised.as_str())
+        .meta("git_programs_sha256", digest.as_deref().unwrap_or("none"));
+    events::stage(&writer, &mut act, &event)?;
+    writer.perform(act)?;
+    drop(writer);
+    trust::update(hub, |trust| trust.git_programs_sha256 = digest)?;
+    Ok(programs)
 }
 
 /// The consent file with `auto_enabled` on and the changes made; nothing else of it is touched.

@@ -115,7 +115,10 @@ fn programs_that_a_person_trusted_run_until_they_are_changed() {
     assert!(refusal["reason"].to_string().contains("filter.evil.smudge"), "{refusal}");
     let (wrong, _) = crate::doctor::codes(&world);
     assert!(wrong.contains(&"git.untrusted_programs".to_owned()), "{wrong:?}");
-    world.ok(&["consent", "grant"]);
+    let listed = world.json(&["trust", "git", "--dry-run"]);
+    assert_eq!((&listed["trusted"], listed["programs"].as_array().unwrap().len()), (&false.into(), 2), "{listed}");
+    world.follow(refusal["next"][1].as_str().unwrap());
+    assert!(!world.ok(&["consent", "show"]).contains("granted by"), "it permits nothing else");
     world.ok(&["bus", "commit"]);
     world.ok(&boot);
     assert_eq!((world.read("a.txt").as_str(), ran.exists()), ("two\n", true), "the person's filter ran");

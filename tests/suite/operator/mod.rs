@@ -14,6 +14,7 @@ use crate::harness::{Ran, TOKEN, World, operator_tokens};
 const DECISIONS: &[&[&str]] = &[
     &["consent", "grant"],
     &["consent", "revoke"],
+    &["trust", "git"],
     &["plan", "approve", "any"],
     &["review", "approve", "any"],
     &["review", "reject", "any", "--note", "no"],

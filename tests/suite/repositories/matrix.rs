@@ -62,6 +62,8 @@ const COMMANDS: &[&str] = &[
     "operator list",
     "operator revoke t1",
     "consent show",
+    "trust git --dry-run",
+    "trust git",
     "consent grant --max-iterations 1",
     "conductor --dry-run",
     "coordinator status",

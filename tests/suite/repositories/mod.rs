@@ -2,4 +2,5 @@
 
 mod commits;
 mod formats;
+mod life;
 mod matrix;
