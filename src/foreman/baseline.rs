@@ -6,7 +6,7 @@
 use super::targets;
 use super::work::Work;
 use crate::base::{Result, files, json};
-use crate::guard::result::{Surroundings, dotgit};
+use crate::guard::result::{Surroundings, checkouts, dotgit, planted};
 use crate::hub::Hub;
 use crate::hub::worktrees::Place;
 
@@ -31,6 +31,8 @@ pub fn of(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     for target in targets::of(hub, &work.order) {
         dotgit::note_target(&hub.common_dir, &target, &mut found);
     }
+    checkouts::note(hub, &place.git_dir, &mut found)?;
+    planted::note(hub, &mut found);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&found).as_bytes())?;
     Ok(found)

@@ -10,6 +10,7 @@ use super::watch::Watch;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
 use crate::exec::{self, Attendant, Captured, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
+use crate::guard::result::git_trace;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
@@ -19,6 +20,7 @@ use crate::model::outcome::Finding;
 use super::work::Work;
 
 const RECEIPTS: &str = "receipts";
+const GIT_TRACE: &str = "git-trace.jsonl";
 
 /// How much of a command's last output goes into the record, in characters.
 const TAIL: usize = 2000;
@@ -62,6 +64,7 @@ impl<'a> Bench<'a> {
         ];
         let mut variables = exec::allowed(&settings.env);
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
         let obstacle = Obstacle::new(hub, &session)?;
         Ok(Self {
             supervisor,
@@ -97,6 +100,11 @@ impl<'a> Bench<'a> {
     /// What was tried of pushing.
     pub fn attempts(&self) -> Vec<Finding> {
         self.obstacle.attempts()
+    }
+
+    /// The file in which the run's git commands leave their trace.
+    pub fn git_trace(&self) -> PathBuf {
+        self.session.join(GIT_TRACE)
     }
 
     /// Where an agent's call leaves its raw output.

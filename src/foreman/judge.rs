@@ -170,7 +170,8 @@ pub fn tests(
 pub fn verdict(report: &Report) -> End {
     let all = || report.findings.iter().chain(&report.guards);
     let stops: Vec<_> = all().filter(|found| found.stops()).collect();
-    let asks: Vec<_> = all().filter(|found| found.needs_person() && !report.by_agents()).collect();
+    let is_told = |found: &Finding| result::ALSO_PEOPLES.contains(&found.code.as_str());
+    let asks: Vec<_> = all().filter(|found| found.needs_person() && !is_told(found) && !report.by_agents()).collect();
     match (stops.as_slice(), asks.as_slice()) {
         ([], []) => End::new(Verdict::Succeeded, "committed, guarded and evidenced"),
         ([], [first, ..]) => {

@@ -14,6 +14,7 @@ mod casting;
 pub mod check;
 mod close;
 pub mod companion;
+mod elsewhere;
 mod evidence;
 pub mod explain;
 mod judge;

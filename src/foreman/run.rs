@@ -12,7 +12,9 @@ use super::report::{End, Report};
 use super::shift::{self, Shift};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
-use super::{baseline, casting, evidence, kept, last_output, prompts, record, routines, setup, stage, trusted};
+use super::{
+    baseline, casting, elsewhere, evidence, kept, last_output, prompts, record, routines, setup, stage, trusted,
+};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
@@ -140,6 +142,7 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     } else {
         commands_work(hub, report, &bench, &mut watch, &before, say)?
     };
+    report.findings.extend(elsewhere::found(hub, report, &bench, &before)?);
     report.after = Some(routines::round(hub, work.scan_after)?);
     if let Some(end) = end {
         return match watch.lost() {
@@ -161,7 +164,7 @@ fn unfinished(hub: &Hub, report: &mut Report, bench: &Bench, before: &Surroundin
     }
     let mut found = judge::strays(hub, report, bench, before)?;
     found.retain(Finding::stops);
-    if found.is_empty() {
+    if found.is_empty() && !report.findings.iter().any(|found| found.stops() && elsewhere::is_of(found)) {
         return Ok(end);
     }
     report.findings.extend(found);

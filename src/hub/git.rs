@@ -14,7 +14,9 @@ use super::{Worktree, git_errors, git_programs};
 use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
-const LOCATION: [&str; 23] = [
+const LOCATION: [&str; 24] = [
+    // Not a location: in a run, git's trace tells what the worker's own git did.
+    "GIT_TRACE2_EVENT",
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",

@@ -21,6 +21,9 @@ const NOTE: &str = "locks/git-running";
 const MAX_NOTE: u64 = 1 << 20;
 /// A lock of git's that is older, and that no process has open, is nobody's.
 const STALE: Duration = Duration::from_secs(600);
+/// Git holds a lock for moments: how often, and in which steps, a new one is looked at again.
+const LETTING_GO: u32 = 20;
+const STEP: Duration = Duration::from_millis(50);
 
 /// Says, until it is dropped, that git moves a branch for us.
 pub struct Running<'h>(&'h Hub);
@@ -141,25 +144,44 @@ impl Lock {
     }
 }
 
-/// The locks of git's in this repository.
+/// The locks of git's in this repository, by path.
 pub fn all(hub: &Hub) -> Vec<Lock> {
+    paths(&hub.common_dir).into_iter().filter_map(Lock::at).collect()
+}
+
+/// Locks that appeared since `known` was read, that nobody lets go of for a moment, that no process has open and no git
+/// of ours took. Git holds one without having it open while a person writes a commit's message.
+pub fn left_since(hub: &Hub, is_known: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut found = paths(&hub.common_dir);
+    found.retain(|lock| !is_known(lock));
+    for _ in 0..LETTING_GO {
+        if found.is_empty() {
+            break;
+        }
+        std::thread::sleep(STEP);
+        found.retain(|lock| fs::symlink_metadata(lock).is_ok());
+    }
+    found.retain(|lock| holder(lock).is_none() && !is_ours(hub, lock));
+    found
+}
+
+/// Where there are locks of git's, sorted.
+pub fn paths(common_dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![hub.common_dir.clone(), hub.common_dir.join("refs"), hub.common_dir.join("worktrees")];
-    let (top, worktrees) = (hub.common_dir.clone(), hub.common_dir.join("worktrees"));
+    let (top, worktrees) = (common_dir.to_owned(), common_dir.join("worktrees"));
+    let mut folders = vec![top.clone(), top.join("refs"), worktrees.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             match entry.file_type() {
                 // At the top only files: the folders that matter are named above.
                 Ok(kind) if kind.is_dir() && folder != top && folder.parent() != Some(&worktrees) => folders.push(path),
-                Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "lock") => {
-                    found.extend(Lock::at(path));
-                }
+                Ok(kind) if !kind.is_dir() && path.extension().is_some_and(|end| end == "lock") => found.push(path),
                 _ => {}
             }
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort();
     found
 }
 

@@ -122,6 +122,8 @@ impl Hub {
 
     /// A machine-local path: `<git common dir>/teof/<relative>`.
     pub fn local(&self, relative: &str) -> PathBuf {
+        // What is not listed is taken for a file that a worker planted.
+        debug_assert!(relative.split('/').next().is_none_or(paths::is_machine_local), "{relative} is not listed");
         self.common_dir.join("teof").join(relative)
     }
 

@@ -69,6 +69,40 @@ pub fn session(agent: &str) -> String {
     format!("_report/session/{agent}")
 }
 
+/// Everything that teof keeps directly in its machine-local folder. [`super::Hub::local`] asserts it in tests.
+const MACHINE_LOCAL: [&str; 25] = [
+    "alerts",
+    "aside",
+    "cache",
+    "coordinator",
+    "durable.gitconfig",
+    "evidence",
+    "half-made",
+    "hub",
+    "intents",
+    "locks",
+    "marks",
+    "moved-targets.json",
+    "removed",
+    "requests",
+    "review",
+    "runs",
+    "scan-accepted.json",
+    "seats",
+    "stages",
+    "state",
+    "surroundings",
+    "test-clock",
+    "torn",
+    "trust.json",
+    "",
+];
+
+/// Whether teof gives files and folders in its machine-local folder this name.
+pub fn is_machine_local(name: &str) -> bool {
+    MACHINE_LOCAL.contains(&name) || crate::base::files::is_temporary(name)
+}
+
 /// Machine-local: the run lock of a task (held by its worker for life).
 pub fn run_lock(task: &str) -> String {
     format!("locks/run-{task}.lock")

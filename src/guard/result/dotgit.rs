@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Subject, personal};
+use super::{Subject, checkouts, personal, planted};
 use crate::base::{digest, files};
 use crate::guard::Finding;
 use crate::hub::object_ids;
@@ -115,7 +115,8 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
         };
         found.hint("look at it in the repository's git dir before you run git there")
     };
-    let names = names.filter(|name| !name.starts_with(TARGET) && !name.starts_with(personal::TRUST));
+    let apart = [TARGET, personal::TRUST, checkouts::CHECKOUT, planted::LOCK, planted::LOCAL];
+    let names = names.filter(|name| !apart.iter().any(|apart| name.starts_with(apart)));
     names.filter(|name| before.get(*name) != after.get(*name)).map(found).collect()
 }
 

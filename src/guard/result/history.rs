@@ -84,7 +84,7 @@ pub fn landed(
 }
 
 /// Whether a reflog's line is about a commit that was made, and not one that was only gone to.
-fn makes(message: &[u8]) -> bool {
+pub(super) fn makes(message: &[u8]) -> bool {
     const MAKES: [&[u8]; 5] = [b"commit", b"cherry-pick", b"revert", b"am", b"rebase"];
     const GOES: [&[u8]; 4] = [b"rebase (start)", b"rebase (finish)", b"rebase (abort)", b"rebase: "];
     let merges = || message.windows(10).any(|part| part == b"Merge made");

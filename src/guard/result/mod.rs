@@ -8,10 +8,13 @@
 
 mod attributes;
 pub mod changes;
+pub mod checkouts;
 pub mod dotgit;
 mod folder;
+pub mod git_trace;
 mod history;
 pub mod personal;
+pub mod planted;
 mod rules;
 
 use std::path::Path;
@@ -26,6 +29,10 @@ use crate::hub::object_ids;
 pub use changes::{Change, Kind};
 pub use dotgit::Surroundings;
 pub use history::Landed;
+
+/// The codes of findings about what people change as well, whoever it was: told, and no reason to block.
+pub const ALSO_PEOPLES: [&str; 6] =
+    ["hub.changed", "worktree.changed", "git.lock_left", "teof.planted", "person.surroundings", "git.identity"];
 
 /// What to judge.
 #[derive(Clone, Copy, Debug)]

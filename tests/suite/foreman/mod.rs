@@ -1,6 +1,7 @@
 //! A worker's run, with real processes: commands that misbehave end in the right verdict, with
 //! nothing left running and nothing lost.
 
+mod elsewhere;
 mod ends;
 mod guards;
 mod leave;

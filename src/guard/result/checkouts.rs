@@ -1,0 +1,297 @@
+//! What a worker changes outside its own worktree: in the hub's checkout, and in every other worktree of the
+//! repository in which no run of teof's is at work.
+//!
+//! Each is noted before the work and compared after it. People work there at the same time, so a difference alone
+//! blocks nothing: it is told, with its paths. What the worker's own git did there ([`git_trace`]) is the worker's.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use git2::{Oid, Repository, StatusOptions};
+use serde::{Deserialize, Serialize};
+
+use super::dotgit::Surroundings;
+use super::git_trace::GitCommand;
+use super::history;
+use crate::base::{Result, json, lock, text};
+use crate::guard::Finding;
+use crate::guard::moved_target::What;
+use crate::hub::worktrees::{self, Seen, Whose, note::Note};
+use crate::hub::{Hub, object_ids, paths};
+
+/// How the names of noted worktrees begin.
+pub(super) const CHECKOUT: &str = "checkout ";
+/// No more worktrees are noted: each costs a look at all of its files.
+const MOST_CHECKOUTS: usize = 20;
+/// No more changed files of a worktree are compared.
+const MOST_FILES: usize = 5000;
+/// How many entries of a new folder are looked at; git names the folder only.
+const MOST_ENTRIES: usize = 2000;
+/// How many paths a finding names.
+const NAMED: usize = 10;
+/// Git would wait for ever on an ignore file that is a FIFO.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A worktree at one moment.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Snapshot {
+    branch: Option<String>,
+    tip: Option<String>,
+    /// The run that worked there last.
+    run: Option<String>,
+    /// What differs from the index or from HEAD: git's status, and what tells one content from another.
+    files: BTreeMap<String, (u32, String)>,
+}
+
+/// What is found elsewhere.
+#[derive(Debug, Default)]
+pub struct Elsewhere {
+    pub findings: Vec<Finding>,
+    /// Branches that the worker's git moved in a checkout of them, with the commit that they hold or have lost.
+    pub moved: Vec<(String, Oid, What)>,
+}
+
+/// Notes every other worktree; `own` is the git directory of the worker's.
+///
+/// # Errors
+/// When the worktrees or the settings cannot be read.
+pub fn note(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
+    for seen in others(hub, own)? {
+        if let Some(snapshot) = Snapshot::take(hub, &seen)? {
+            found.insert(name(&seen), json::compact(&snapshot));
+        }
+    }
+    Ok(())
+}
+
+/// Compares every worktree that was noted; `ran` are the git commands of the worker.
+///
+/// # Errors
+/// As [`note`].
+pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand]) -> Result<Elsewhere> {
+    let mut elsewhere = Elsewhere::default();
+    for seen in others(hub, own)? {
+        let noted = before.get(&name(&seen)).and_then(|noted| serde_json::from_str::<Snapshot>(noted).ok());
+        let Some(old) = noted else { continue };
+        let Some(now) = Snapshot::take(hub, &seen)? else {
+            let message = format!("{} could be read when the work began and cannot be read now", place(&seen));
+            elsewhere.findings.push(Finding::medium(code(&seen), "", message));
+            continue;
+        };
+        // Somebody's job was worked on there meanwhile.
+        if old.run == now.run {
+            compare(&seen, &old, &now, ran, &mut elsewhere);
+        }
+    }
+    Ok(elsewhere)
+}
+
+fn compare(seen: &Seen, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], elsewhere: &mut Elsewhere) {
+    let changes = old.differences(now, &commits_since(seen, old));
+    if changes.is_empty() {
+        return;
+    }
+    let (place, changes) = (place(seen), changes.join("; "));
+    let root = seen.root.canonicalize().unwrap_or_else(|_| seen.root.clone());
+    let is_there =
+        |command: &&GitCommand| command.changes() && command.worktree.canonicalize().is_ok_and(|w| w == root);
+    let mut commands: Vec<_> = ran.iter().filter(is_there).map(|command| text::safe(&command.name)).collect();
+    commands.dedup();
+    if commands.is_empty() {
+        let message = format!("{place} changed since the work began; a person may have done it: {changes}");
+        let hint = format!("look whether it was you: git -C {} status", seen.root.display());
+        elsewhere.findings.push(Finding::medium(code(seen), "", message).hint(hint));
+        return;
+    }
+    commands.truncate(NAMED);
+    let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
+    let hint = format!("a worker changes its own worktree only; look at it: git -C {} status", seen.root.display());
+    elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
+    elsewhere.moved.extend(moved(seen, old, now));
+}
+
+/// The branch that was moved in its checkout, with the first commit that it got, or the one that it lost.
+fn moved(seen: &Seen, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, What)> {
+    let branch = now.branch.clone().filter(|branch| old.branch.as_ref() == Some(branch))?;
+    let was = object_ids::parse(old.tip.as_deref()?).ok()?;
+    let is = now.tip.as_deref().and_then(|tip| object_ids::parse(tip).ok());
+    if is == Some(was) {
+        return None;
+    }
+    let repo = Repository::open(&seen.git_dir).ok()?;
+    match is {
+        Some(is) if repo.graph_descendant_of(is, was).unwrap_or(false) => {
+            let first = commits_since(seen, old).into_iter().next_back().map(|(commit, _)| commit);
+            Some((branch, first.unwrap_or(is), What::Holds))
+        }
+        _ => Some((branch, was, What::Lost)),
+    }
+}
+
+/// Commits that were made in this checkout since, newest first, with their subjects. What teof itself does is
+/// logged in other words.
+fn commits_since(seen: &Seen, old: &Snapshot) -> Vec<(Oid, String)> {
+    let Ok(repo) = Repository::open(&seen.git_dir) else { return Vec::new() };
+    let Ok(log) = repo.reflog("HEAD") else { return Vec::new() };
+    let since = log.iter().take(MOST_FILES).take_while(|entry| Some(entry.id_new().to_string()) != old.tip);
+    let made = since.filter(|entry| history::makes(entry.message_bytes().unwrap_or_default()));
+    let subject = |id| repo.find_commit(id).ok().and_then(|commit| commit.summary().ok().flatten().map(str::to_owned));
+    made.map(|entry| (entry.id_new(), subject(entry.id_new()).unwrap_or_default())).collect()
+}
+
+impl Snapshot {
+    /// `None` when it cannot be read.
+    fn take(hub: &Hub, seen: &Seen) -> Result<Option<Snapshot>> {
+        let left_out = LeftOut::of(hub)?;
+        let (git_dir, root) = (seen.git_dir.clone(), seen.root.clone());
+        let (send, taken) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = send.send(status(&git_dir, &root, &left_out));
+        });
+        let Ok(Some((tip, files))) = taken.recv_timeout(PATIENCE) else { return Ok(None) };
+        Ok(Some(Snapshot { branch: seen.branch.clone(), tip, run: seen.run.clone(), files }))
+    }
+
+    /// What differs, in words.
+    fn differences(&self, now: &Snapshot, commits: &[(Oid, String)]) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.branch != now.branch {
+            let name = |branch: &Option<String>| branch.as_deref().map_or("no branch".to_owned(), text::safe);
+            found.push(format!("it was on {} and is on {}", name(&self.branch), name(&now.branch)));
+        }
+        if !commits.is_empty() {
+            let shown = commits.iter().map(|(id, subject)| {
+                format!("{} {:?}", id.to_string().get(..12).unwrap_or_default(), text::clip(&text::safe(subject), 60))
+            });
+            found.push(counted("commit was made there", "commits were made there", shown.collect()));
+        }
+        let names = self.files.keys().chain(now.files.keys().filter(|path| !self.files.contains_key(*path)));
+        let is_committed = |path: &String| self.tip != now.tip && self.files.contains_key(path);
+        let changed = names.filter(|path| match (self.files.get(*path), now.files.get(*path)) {
+            (before, after) if before == after => false,
+            // Committed since, or put back by a merge.
+            (Some(_), None) => !is_committed(path),
+            _ => true,
+        });
+        let paths: Vec<_> = changed.map(|path| text::safe(path)).collect();
+        if !paths.is_empty() {
+            found.push(counted("file differs", "files differ", paths));
+        }
+        found
+    }
+}
+
+fn counted(one: &str, several: &str, names: Vec<String>) -> String {
+    let what = if names.len() == 1 { one } else { several };
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    format!("{} {what} ({}{more})", names.len(), names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "))
+}
+
+type Files = BTreeMap<String, (u32, String)>;
+
+/// The commit that is checked out, and the files that differ from it or from the index. The index is not written.
+fn status(git_dir: &Path, root: &Path, left_out: &LeftOut) -> Option<(Option<String>, Files)> {
+    let repo = Repository::open(git_dir).ok()?;
+    repo.set_workdir(root, false).ok()?;
+    let note = Note::read(git_dir);
+    let mut options = StatusOptions::new();
+    options.include_untracked(true).exclude_submodules(true);
+    let statuses = repo.statuses(Some(&mut options)).ok()?;
+    let mut files = Files::new();
+    for entry in statuses.iter().take(MOST_FILES) {
+        let path = String::from_utf8_lossy(entry.path_bytes()).into_owned();
+        let plain = path.trim_end_matches('/');
+        let full = root.join(plain);
+        // teof writes no new request.
+        let is_new_request = entry.status().is_wt_new() && plain == path && !full.starts_with(&left_out.home);
+        let is_left_out = left_out.all().any(|folder| full.starts_with(folder)) && !is_new_request;
+        if paths::is_record(plain) || is_left_out || note.is_copied(Path::new(plain)) {
+            continue;
+        }
+        files.insert(path, (entry.status().bits(), content(&full)));
+    }
+    let tip = repo.head().ok().and_then(|head| head.target()).map(|id| id.to_string());
+    Some((tip, files))
+}
+
+/// Folders in which teof itself writes.
+struct LeftOut {
+    /// The status of requests.
+    requests: [PathBuf; 2],
+    /// The jobs' worktrees.
+    home: PathBuf,
+}
+
+impl LeftOut {
+    fn of(hub: &Hub) -> Result<LeftOut> {
+        let sources = &hub.settings()?.sources;
+        let requests = [&sources.vault_folder, &sources.queue_folder].map(|folder| hub.root.join(folder));
+        Ok(LeftOut { requests, home: worktrees::home(hub)? })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.requests.iter().chain([&self.home])
+    }
+}
+
+/// What tells a content from another without reading it; of a folder that git does not look into, of what is in it.
+fn content(path: &Path) -> String {
+    let of = |found: &Metadata| format!("{} {} {} {}", found.ino(), found.len(), found.ctime(), found.ctime_nsec());
+    let Ok(found) = fs::symlink_metadata(path) else { return String::new() };
+    if !found.is_dir() {
+        return of(&found);
+    }
+    let (mut folders, mut newest, mut count) = (vec![path.to_owned()], (0, 0), 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            count += 1;
+            newest = newest.max((found.ctime(), found.ctime_nsec()));
+            if count >= MOST_ENTRIES {
+                return format!("{count} {newest:?}");
+            }
+            if found.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    format!("{count} {newest:?}")
+}
+
+/// The worktrees that nobody works in for teof now: the worker of another job writes in its own.
+fn others(hub: &Hub, own: &Path) -> Result<Vec<Seen>> {
+    let mut found = worktrees::seen(hub)?;
+    found.retain(|seen| seen.is_there() && seen.git_dir.canonicalize().ok() != own.canonicalize().ok());
+    // A lock that cannot be asked is held by somebody.
+    let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
+    found.retain(|seen| seen.whose != Whose::Ours || seen.task.as_ref().is_none_or(is_free));
+    found.sort_by_key(|seen| (seen.root != hub.root, seen.whose == Whose::Ours));
+    found.truncate(MOST_CHECKOUTS);
+    Ok(found)
+}
+
+fn name(seen: &Seen) -> String {
+    format!("{CHECKOUT}{}", seen.git_dir.display())
+}
+
+/// The main worktree, and that of the record, are the hub's checkout.
+fn is_main(seen: &Seen) -> bool {
+    seen.whose == Whose::Hub || seen.git_dir.file_name().is_some_and(|name| name == ".git")
+}
+
+fn code(seen: &Seen) -> &'static str {
+    if is_main(seen) { "hub.changed" } else { "worktree.changed" }
+}
+
+fn place(seen: &Seen) -> String {
+    let root = text::safe(&seen.root.to_string_lossy());
+    match &seen.job {
+        _ if is_main(seen) => format!("the hub's checkout ({root})"),
+        Some(job) => format!("the worktree of {} ({root})", text::safe(job)),
+        None => format!("the worktree {root}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! What a worker left in the git directory that nobody who works with the repository puts there: locks of git's that
+//! keep everybody from committing, and files among teof's own.
+
+use std::fs;
+use std::path::Path;
+
+use super::dotgit::Surroundings;
+use crate::base::text;
+use crate::guard::Finding;
+use crate::hub::{Hub, git_locks, paths};
+
+/// How the names of git's locks begin that were there before.
+pub(super) const LOCK: &str = "lock ";
+/// How the names of unknown files begin that were among teof's own before.
+pub(super) const LOCAL: &str = "local ";
+
+/// How many are named.
+const NAMED: usize = 10;
+
+/// Notes what is there already.
+pub fn note(hub: &Hub, found: &mut Surroundings) {
+    let locks = git_locks::paths(&hub.common_dir).into_iter();
+    found.extend(locks.map(|lock| (key(LOCK, &lock), String::new())));
+    found.extend(unknown(hub).into_iter().map(|name| (format!("{LOCAL}{name}"), String::new())));
+}
+
+/// What came since.
+pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let locks = git_locks::left_since(hub, |lock| before.contains_key(&key(LOCK, lock)));
+    if !locks.is_empty() {
+        let locks = listed(locks.iter().map(|lock| lock.to_string_lossy().into_owned()).collect());
+        let message = format!("while the worker ran, git's lock was taken and no running git has it: {locks}");
+        let hint = "nobody can commit or move that branch until it is gone; if no commit of yours is open: teof doctor";
+        findings.push(Finding::medium("git.lock_left", "", message).hint(hint));
+    }
+    let mut unknown = unknown(hub);
+    unknown.retain(|name| !before.contains_key(&format!("{LOCAL}{name}")));
+    if !unknown.is_empty() {
+        let folder = hub.local("");
+        let message = format!(
+            "while the worker ran, files that teof does not know came into {}: {}",
+            folder.display(),
+            listed(unknown)
+        );
+        let hint = "teof reads none of them; see what they are, and move them away";
+        findings.push(Finding::medium("teof.planted", "", message).hint(hint));
+    }
+    findings
+}
+
+fn key(prefix: &str, path: &Path) -> String {
+    format!("{prefix}{}", path.display())
+}
+
+/// The names in teof's machine-local folder that teof itself never gives.
+fn unknown(hub: &Hub) -> Vec<String> {
+    let entries = fs::read_dir(hub.local("")).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(|name| !paths::is_machine_local(name)).collect();
+    names.sort();
+    names
+}
+
+fn listed(names: Vec<String>) -> String {
+    let shown: Vec<_> = names.iter().take(NAMED).map(|name| text::safe(name)).collect();
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}

@@ -1,0 +1,102 @@
+//! What a worker does outside its own worktree is found on its job, and what a person does there blocks nothing.
+
+use super::*;
+
+fn shop(commands: &[&str]) -> Shop {
+    let shop = Shop::new();
+    // A changed file of a person's, before the work begins.
+    shop.world.write("README.md", "mine\n");
+    let hub = shop.world.repo.display().to_string();
+    let lines: Vec<_> = commands.iter().map(|line| line.replace("HUB", &hub)).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).chain(["echo three >> src/code.txt"]).collect();
+    shop.commands(&lines).with("expected_receipts", json!([])).with("guardrails.tests", json!(["true"]))
+}
+
+#[test]
+fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
+    let shop = shop(&[
+        "echo evil >> HUB/src/code.txt; mkdir -p HUB/new/deep; echo x > HUB/new/deep/a.txt; echo more >> HUB/README.md",
+        "echo x >> HUB/_report/note.txt; echo x > HUB/../theirs/README.md; echo x > HUB/../person/new.txt",
+    ]);
+    let world = &shop.world;
+    for (name, reason) in [("theirs", "teof job job-9 run run-9"), ("person", "mine")] {
+        let folder = world.folder().join(name);
+        world.git(&["worktree", "add", "-q", "-b", name, folder.to_str().unwrap()]);
+        world.git(&["worktree", "lock", "--reason", reason, folder.to_str().unwrap()]);
+    }
+    let (outcome, _) = shop.run("run-1");
+    assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    let found = Shop::finding(&outcome, "hub.changed").expect("it is found");
+    let message = found["message"].as_str().unwrap();
+    assert_eq!(found["severity"], "medium");
+    assert!(message.contains("3 files differ (README.md, new/, src/code.txt)"), "{message}");
+    assert!(message.contains("a person may have done it"), "{message}");
+    let others: Vec<_> = outcome["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|found| found["code"] == "worktree.changed")
+        .map(|found| found["message"].as_str().unwrap())
+        .collect();
+    assert!(others.len() == 2 && others.iter().any(|message| message.contains("the worktree of job-9")), "{others:?}");
+    assert!(shop.envelope(&outcome).to_string().contains("hub.changed"));
+}
+
+#[test]
+fn what_was_there_before_and_what_teof_does_meanwhile_is_no_change() {
+    let shop = shop(&["true"]);
+    shop.world.write("untracked/a.txt", "a\n");
+    let (outcome, _) = shop.run("run-1");
+    assert_eq!((&outcome["verdict"], &outcome["findings"]), (&json!("succeeded"), &json!([])), "{outcome:#}");
+}
+
+#[test]
+fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
+    let who = "-c user.name=B -c user.email=b@x";
+    for (line, told) in [
+        ("git -C HUB add README.md", "git add in the hub's checkout"),
+        ("git -C HUB rm -q --cached src/code.txt", "git rm in the hub's checkout"),
+        ("git -C HUB checkout -q -b elsewhere", "it was on main and is on elsewhere"),
+        (&format!("cd HUB && git {who} stash -q"), "git stash"),
+        (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 commit was made there"),
+        ("git -C HUB log --oneline; git -C HUB status; git -C HUB stash list", ""),
+    ] {
+        let shop = shop(&[line]);
+        let (outcome, _) = shop.run("run-1");
+        let found = Shop::finding(&outcome, "hub.changed");
+        if told.is_empty() {
+            assert_eq!((&outcome["verdict"], found), (&json!("succeeded"), None), "{line}: {outcome:#}");
+            continue;
+        }
+        let found = found.unwrap_or_else(|| panic!("{line}: {outcome:#}"));
+        assert_eq!(
+            (&outcome["verdict"], &found["severity"]),
+            (&json!("blocked"), &json!("high")),
+            "{line}: {outcome:#}"
+        );
+        assert!(found["message"].as_str().unwrap().contains(told), "{line}: {found:#}");
+        let moved = shop.world.repo.join(".git/teof/moved-targets.json").exists();
+        assert_eq!(moved, line.contains("commit"), "{line}: {outcome:#}");
+        assert_eq!(Shop::finding(&outcome, "git.target_moved").is_some(), moved, "{line}: {outcome:#}");
+    }
+}
+
+#[test]
+fn a_commit_in_the_hub_that_nobody_can_attribute_is_told() {
+    let shop = shop(&["env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly"]);
+    let (outcome, _) = shop.run("run-1");
+    let found = Shop::finding(&outcome, "hub.changed").unwrap_or_else(|| panic!("{outcome:#}"));
+    assert_eq!((&outcome["verdict"], &found["severity"]), (&json!("succeeded"), &json!("medium")), "{outcome:#}");
+    assert!(found["message"].as_str().unwrap().contains("\"sly\""), "{found:#}");
+}
+
+#[test]
+fn locks_and_files_that_are_planted_in_the_git_directory_are_found() {
+    let shop = shop(&["touch HUB/.git/index.lock HUB/.git/refs/heads/main.lock; echo x > HUB/.git/teof/grant.json"]);
+    shop.world.write(".git/HEAD.lock", "");
+    let (outcome, _) = shop.run("run-1");
+    let message = |code| Shop::finding(&outcome, code).map(|found| found["message"].as_str().unwrap().to_owned());
+    let locks = message("git.lock_left").unwrap_or_else(|| panic!("{outcome:#}"));
+    assert!(locks.contains("index.lock") && locks.contains("main.lock") && !locks.contains("HEAD.lock"), "{locks}");
+    assert!(message("teof.planted").is_some_and(|found| found.ends_with("grant.json")), "{outcome:#}");
+}
