@@ -13,6 +13,7 @@ use crate::conductor::cycle::{self, Asked, Cycle, Request};
 use crate::conductor::prompt::{DEFAULT_FOLDER, Guardrails};
 use crate::conductor::receipt::Outcome;
 use crate::conductor::select::Skipped;
+use crate::guard::operator;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::plans::store;
@@ -54,6 +55,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("hand out work")?;
     let hub = app.hub()?;
     let request = request(&args, hub)?;
     // Before the first look, so that no change falls between looking and waiting.

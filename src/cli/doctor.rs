@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::App;
 use crate::base::{Result, text};
 use crate::conductor::routing;
+use crate::guard::operator;
 use crate::hub::settings_text::{self, Entry};
 use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Trouble};
@@ -28,6 +29,9 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.settings {
         return settings(app);
+    }
+    if args.fix {
+        operator::run::refuse("fix the repository")?;
     }
     let root = app.global.root.as_deref();
     let fixed = if args.fix { doctor::fix(root, app.clock)? } else { Vec::new() };

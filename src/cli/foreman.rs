@@ -12,6 +12,7 @@ use super::App;
 use crate::base::{Exit, Refusal, Result, text};
 use crate::foreman::companion::{self, Routine};
 use crate::foreman::{Given, Request, explain, preview, routines};
+use crate::guard::operator;
 use crate::model::outcome::{Outcome, Verdict};
 use crate::{foreman, seats};
 
@@ -102,6 +103,7 @@ fn order(args: RunArgs, app: &App) -> Result<ExitCode> {
         app.result(&found, || found.words());
         return Ok(ExitCode::SUCCESS);
     }
+    operator::run::refuse_to_start("have other work done")?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("listen for signals")?;

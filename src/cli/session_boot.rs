@@ -97,7 +97,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match agent {
         Some(agent) => operator::run::check_seat(hub, &agent)?,
         None if args.auto_agent => operator::run::refuse("take a seat of the pool")?,
-        None => {}
+        // The folder's own seat, if it has one.
+        None => match seats::resolve(hub, None) {
+            Ok(agent) => operator::run::check_seat(hub, &agent)?,
+            Err(_) => {}
+        },
     }
     let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
     for warning in &booted.warnings {

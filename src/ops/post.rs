@@ -62,6 +62,18 @@ impl Post {
         task.filter(|task| is_task_channel(task))
     }
 
+    /// The task whose state it tells or changes, and in words what it does to it. A message is only said, unless it
+    /// holds the task.
+    pub fn decides(&self) -> Option<(&str, &'static str)> {
+        match &self.entry {
+            Entry::Event(event) => Some((event.task_id.as_deref()?, "write an event about another task")),
+            Entry::Message { channel, message } if message.kind == message::HOLD => {
+                Some((channel, "hold another task"))
+            }
+            Entry::Message { .. } => None,
+        }
+    }
+
     /// Whether it takes a hold off a task.
     pub fn lifts(&self) -> bool {
         matches!(&self.entry, Entry::Message { message, .. } if message.kind == message::LIFT)

@@ -122,6 +122,7 @@ fn take(args: &Use, app: &App) -> Result<()> {
 }
 
 fn save(args: Save, app: &App) -> Result<()> {
+    operator::run::refuse("save the seat of a folder")?;
     let hub = app.hub()?;
     let author = if args.no_heartbeat { None } else { Some(args.author.author(hub, None)?) };
     let wish = SaveWish {

@@ -10,6 +10,7 @@ use crate::bus::claim_rules::Notes;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task, span};
 use crate::conductor::take;
+use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claim::{Request, claim};
 
@@ -69,6 +70,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let hub = app.hub()?;
     let task = args.task.name()?;
+    operator::run::check_task(hub, task, "claim another task")?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
     args.terms.put_into(&mut request);
     request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
@@ -83,6 +85,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// Takes the best task that is free: also what `task pickup` without a task does.
 pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("take other work")?;
     let hub = app.hub()?;
     let mut request = Request::new(author.author(hub, None)?, "");
     terms.put_into(&mut request);

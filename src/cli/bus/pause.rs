@@ -7,6 +7,7 @@ use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
+use crate::guard::operator;
 use crate::ops::takeover::pause;
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?;
+    operator::run::check_task(hub, task, "pause another task")?;
     let author = args.author.author(hub, Some(task))?;
     let repeat = args.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
     let answer = pause(hub, &author, task, &args.reason, repeat.as_ref())?;

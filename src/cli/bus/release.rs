@@ -8,6 +8,7 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
 use crate::coordinator::store;
+use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::release::{Request, release};
 
@@ -30,6 +31,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?.to_owned();
+    operator::run::check_task(hub, &task, "release another task")?;
     let author = args.author.author(hub, Some(&task))?;
     let request = Request { author, task, status: args.status, notes: args.notes };
     let arguments = (&request.author.agent, &request.task, request.status.as_str(), &request.notes);

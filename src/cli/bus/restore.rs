@@ -24,8 +24,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    if args.accept {
-        operator::run::refuse("take a log as it is although lines are missing")?;
+    if !args.dry_run {
+        operator::run::refuse("restore the record")?;
     }
     let limits = Limits { dry: args.dry_run, accept: args.accept };
     let mended = restore::restore(app.hub()?, limits)?;

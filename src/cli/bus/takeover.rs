@@ -8,6 +8,7 @@ use super::write::Repeat;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::{Flags, Task};
+use crate::guard::operator;
 use crate::ops::claim::Request;
 use crate::ops::takeover::take_over;
 
@@ -29,6 +30,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?;
+    operator::run::check_task(hub, task, "take another task over")?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
     args.terms.put_into(&mut request);
     let repeat = args.repeat.request("bus takeover", &(request.arguments(), &args.reason))?;

@@ -10,6 +10,7 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::author::Flags;
 use crate::guard::claim::{self, Author};
+use crate::guard::operator;
 use crate::hub::{Hub, Request};
 use crate::model::event;
 use crate::ops::post::{self, Post, at_line};
@@ -33,8 +34,12 @@ impl Repeat {
 
 /// Writes the posts and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, posts: &[Post], repeat: &Repeat) -> Result<()> {
+    let hub = app.hub()?;
+    for (task, what) in posts.iter().filter_map(Post::decides) {
+        operator::run::check_task(hub, task, what)?;
+    }
     let request = repeat.request(command, &(&author.agent, posts))?;
-    let done = post::post(app.hub()?, command, author, posts, request.as_ref())?;
+    let done = post::post(hub, command, author, posts, request.as_ref())?;
     for remark in &done.remarks {
         app.say(format!("note: {}", text::safe(remark)));
     }

@@ -8,6 +8,7 @@ use crate::cli::App;
 use crate::coordinator::shell::{self, Options, Preview, Progress};
 use crate::coordinator::store;
 use crate::guard::consent::{self, Action, Actor};
+use crate::guard::operator;
 use crate::hub::Hub;
 
 /// With --until-idle the exit code says how it ended: 0 all that was started is done or can be reviewed; 1 a
@@ -46,6 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.result(&found, || preview(&found));
         return Ok(ExitCode::SUCCESS);
     }
+    operator::run::refuse("run a coordinator")?;
     consent::require(hub, Actor::Coordinator, Action::Execute)?;
     let own = Hub::find(Some(&hub.root), app.clock)?;
     // With --json, stderr is for an error alone.

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, files};
 use crate::bus::claims;
 use crate::cli::App;
+use crate::guard::operator;
 use crate::guard::secrets;
 use crate::hub::{Act, Hub};
 use crate::model::plan::SUFFIX;
@@ -71,6 +72,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("make another plan")?;
     let hub = app.hub()?;
     let id = new::id(&args.name, hub.now())?;
     let queue = args.queue.iter().map(|path| queue_ref(hub, path)).collect::<Result<_>>()?;

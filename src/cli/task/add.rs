@@ -7,6 +7,7 @@ use crate::cli::App;
 use crate::cli::author::{Flags, Task};
 use crate::cli::bus::report;
 use crate::cli::bus::write::Repeat;
+use crate::guard::operator;
 use crate::model::backlog::NewItem;
 use crate::model::priority::Priority;
 use crate::ops::add;
@@ -48,6 +49,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("add work")?;
     let hub = app.hub()?;
     let author = args.author.author(hub, None)?;
     let item = NewItem {

@@ -11,6 +11,7 @@ use crate::cli::author::{Flags, Task, span};
 use crate::cli::bus::report;
 use crate::cli::bus::write::Repeat;
 use crate::guard::claim::Author;
+use crate::guard::operator;
 use crate::ops::assign::{Request, assign};
 
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let task = args.task.name()?;
+    operator::run::refuse("assign work")?;
     // The playbook's --manager names the author; a seat of another name must be said so on purpose.
     let flags = Flags { agent: args.manager.or(args.author.agent), ..args.author };
     let author: Author = flags.author(hub, Some(task))?;

@@ -8,6 +8,7 @@ use crate::cli::author::{Flags, Task};
 use crate::cli::bus::claim::{self, Terms};
 use crate::cli::bus::write::Repeat;
 use crate::cli::bus::{offer, report};
+use crate::guard::operator;
 use crate::ops::claim::Request;
 use crate::ops::pickup::pickup;
 
@@ -27,6 +28,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let Some(task) = args.task.given() else { return claim::next(&args.author, &args.terms, &args.repeat, app) };
     let hub = app.hub()?;
+    operator::run::check_task(hub, task, "pick another task up")?;
     let mut request = Request::new(args.author.author(hub, Some(task))?, task);
     args.terms.put_into(&mut request);
     let repeat = args.repeat.request("task pickup", &request.arguments())?;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::coordinator::{places, store};
+use crate::guard::operator;
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if !args.dry_run {
+        operator::run::refuse("remove worktrees")?;
+    }
     let hub = app.hub()?;
     let state = store::load(hub)?;
     let retention = if args.all_finished { Retention::NONE } else { Retention::of(hub)? };

@@ -131,6 +131,41 @@ pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
         .into())
 }
 
+/// In a run, a task is the run's own; outside, any. `what` says what is not done to another: "claim another task".
+///
+/// # Errors
+/// `task.not_of_run` (exit 6), also when it cannot be told which task is the run's.
+pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
+    let Some(inside) = inside() else { return Ok(()) };
+    let own = match inside.given(hub) {
+        Some(given) => Some(given.task),
+        None => env::var(env::TASK),
+    };
+    if own.as_deref() == Some(task) {
+        return Ok(());
+    }
+    let own = own.map_or("unknown".to_owned(), |own| text::safe(&own));
+    Err(Refusal::unattended("task.not_of_run", format!("only a person may {what} from inside a run"))
+        .because(format!("{}, whose task is {own}", inside.sign))
+        .next("say in the answer what else is to be done, and why; a message to its channel is allowed")
+        .into())
+}
+
+/// Refuses to start work from inside a run. The coordinator starts its workers, and is no run.
+///
+/// # Errors
+/// `trust.person` (exit 6).
+pub fn refuse_to_start(what: &str) -> Result<()> {
+    let is_coordinators = |inside: &Inside| {
+        let coordinates = |worker: &Ancestor| worker.arguments.iter().any(|argument| argument == "coordinator");
+        env::var(env::RUN).is_none() && !exec::is_marked() && inside.worker.as_ref().is_some_and(coordinates)
+    };
+    match inside().filter(|inside| !is_coordinators(inside)) {
+        None => Ok(()),
+        Some(inside) => Err(inside.refusal(what).into()),
+    }
+}
+
 /// In a run, a plan's step is the run's own; outside, any.
 ///
 /// # Errors

@@ -57,6 +57,17 @@ other_seat TEOF_AGENT=codex-2 $T bus event --event observation --summary x
 other_flag $E $T bus event --event observation --summary x --agent codex-2
 other_boot $E $T session-boot --no-sync --agent codex-2
 other_claim $E $T bus claim QUEUE-003 --allow-unassigned --agent codex-2
+other_task $T bus claim QUEUE-002 --allow-unassigned
+release_other $T bus release QUEUE-002
+next_task $T task pickup
+hold_other $T bus message --task QUEUE-002 --type hold --summary x
+tell_of_other $T bus event --event complete --summary x --task QUEUE-002
+assign $T task assign QUEUE-002 --engineer codex-1
+more_work $T task add QUEUE-009 --title x
+new_plan $T plan new mine --summary x --priority 1 --impact-score 1
+own_run $E $T foreman run _report/agent/manager/manifests/manifest-1.json --execute
+own_coordinator $E $T coordinator run
+clean $E $T worktree clean --all-finished
 use_seat $E $T agent use codex-2
 as_operator $E $T bus event --event observation --summary x --agent operator
 "#;
@@ -70,17 +81,20 @@ mkdir -p "$HUB/.git/hooks"; echo 'touch $B/evil' > "$HUB/.git/hooks/post-commit"
 git update-ref refs/heads/main "$(git commit-tree -m evil "$(git write-tree)")"
 sed -i 's/"approvals": \[/"approvals": [{"plan_id": "2026-01-06-other", "digest": "DIGEST", "by": "Ann", "at": "2026-01-05T10:00:00Z"}, /; s/, \]/]/' "$HUB/.git/teof/trust.json"
 mkdir -p "$XDG_CONFIG_HOME/teof"; echo '[worker]' > "$XDG_CONFIG_HOME/teof/config.toml"
+echo evil >> "$HUB/src/code.txt"; git -C "$HUB" add src/code.txt
+echo evil > "$HUB/planted.txt"; echo evil > "$HUB/../theirs/planted.txt"
+echo '{}' > "$HUB/.git/teof/grant.json"; touch "$HUB/.git/index.lock"
 echo two >> src/code.txt
 "#;
 
-struct Fort {
-    world: World,
+pub(super) struct Fort {
+    pub(super) world: World,
     /// The attacker's own folder, outside the repository.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 impl Fort {
-    fn new() -> Fort {
+    pub(super) fn new() -> Fort {
         let world = World::new();
         world.write("src/code.txt", "one\n");
         for (id, steps) in [(PLAN, 2), ("2026-01-06-other", 1)] {
@@ -107,6 +121,8 @@ impl Fort {
         world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
         // Something is trusted already: what is forged lies beside it.
         world.ok(&["plan", "approve", PLAN]);
+        let theirs = world.folder().join("theirs");
+        world.git(&["worktree", "add", "-q", "-b", "theirs", theirs.to_str().unwrap()]);
         let folder = world.folder().join("attacker");
         for state in ["state", ".local/state"] {
             let state = folder.join(state).join("teof");
@@ -118,7 +134,7 @@ impl Fort {
     }
 
     /// The attacker's script: `try NAME COMMAND…` notes how a command ended.
-    fn script(&self, body: &str) -> PathBuf {
+    pub(super) fn script(&self, body: &str) -> PathBuf {
         let text = format!(
             r#"T={teof} B={folder} HUB={hub} TOKEN={TOKEN}
 E="env -i HOME=$HOME PATH=$PATH"
@@ -135,7 +151,7 @@ try() {{ name=$1; shift; "$@" > "$B/said.$name" 2>&1 < /dev/null; echo "$name $?
     }
 
     /// Runs the script as the work of the seat; gives back the outcome.
-    fn run(&self, script: &Path) -> Option<Value> {
+    pub(super) fn run(&self, script: &Path) -> Option<Value> {
         let base = self.world.git(&["rev-parse", "HEAD"]);
         let order = json!({
             "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z", "manager_agent": "manager",
@@ -154,13 +170,13 @@ try() {{ name=$1; shift; "$@" > "$B/said.$name" 2>&1 < /dev/null; echo "$name $?
     }
 
     /// How each attempt ended.
-    fn ended(&self) -> BTreeMap<String, i32> {
+    pub(super) fn ended(&self) -> BTreeMap<String, i32> {
         let text = fs::read_to_string(self.folder.join("ended")).unwrap_or_default();
         let line = |line: &str| line.split_once(' ').map(|(name, code)| (name.to_owned(), code.parse().unwrap()));
         text.lines().filter_map(line).collect()
     }
 
-    fn said(&self, name: &str) -> String {
+    pub(super) fn said(&self, name: &str) -> String {
         fs::read_to_string(self.folder.join(format!("said.{name}"))).unwrap_or_default()
     }
 
@@ -203,9 +219,21 @@ for i in $(seq 300); do grep -q '^forked' "$B/ended" && break; sleep 0.1; done
     }
     let codes: Vec<_> =
         outcome["findings"].as_array().unwrap().iter().filter_map(|found| found["code"].as_str()).collect();
-    for code in ["git.identity", "git.surroundings", "git.target_moved", "trust.forged", "person.surroundings"] {
+    for code in [
+        "git.identity",
+        "git.surroundings",
+        "git.target_moved",
+        "trust.forged",
+        "person.surroundings",
+        "hub.changed",
+        "worktree.changed",
+        "git.lock_left",
+        "teof.planted",
+    ] {
         assert!(codes.contains(&code), "{code} is not among {codes:?}: {outcome:#}");
     }
+    let hub = outcome["findings"].as_array().unwrap().iter().find(|found| found["code"] == "hub.changed").unwrap();
+    assert_eq!(hub["severity"], "high", "{hub:#}");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
     assert!(!fort.trust().contains("ddddd"), "what was forged is trusted no more");
     let approvals = |text: &str| serde_json::from_str::<Value>(text).unwrap()["approvals"].clone();
