@@ -31,6 +31,10 @@ pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Where the person's own settings are.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
+/// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
+pub const NOT_SETTINGS: [&str; 10] =
+    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, WORKER, OPERATOR_TOKEN, NOW, LOG];
+
 /// A variable's value; unset, empty and not-UTF-8 are all `None`.
 #[allow(clippy::disallowed_methods)] // The one reader of the environment.
 pub fn var(name: &str) -> Option<String> {

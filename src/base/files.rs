@@ -17,14 +17,14 @@ pub const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
 ///
 /// Links, FIFOs, devices and folders are refused rather than followed or waited for.
 pub fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
-    let Some(file) = open_regular(path)? else {
+    let Some((file, size)) = open_sized(path)? else {
         return Ok(None);
     };
-    let size = file.metadata()?.len();
     if size > max {
         return Err(too_large(path, size, max).into());
     }
-    let mut bytes = Vec::with_capacity(size as usize);
+    // Room for one byte more: reading then ends without a probe of its own.
+    let mut bytes = Vec::with_capacity(size as usize + 1);
     (&file).take(max + 1).read_to_end(&mut bytes).map_err(|e| io_refusal(e, "read", path))?;
     if bytes.len() as u64 > max {
         return Err(too_large(path, bytes.len() as u64, max).into());
@@ -34,6 +34,11 @@ pub fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
 
 /// Opens a regular file for reading without following a link in its last component.
 pub fn open_regular(path: &Path) -> Result<Option<File>> {
+    Ok(open_sized(path)?.map(|(file, _)| file))
+}
+
+/// The file, and its size in bytes.
+fn open_sized(path: &Path) -> Result<Option<(File, u64)>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path) {
         Ok(file) => file,
@@ -43,15 +48,16 @@ pub fn open_regular(path: &Path) -> Result<Option<File>> {
         }
         Err(e) => return Err(io_refusal(e, "open", path)),
     };
-    check_regular(&file, path)?;
-    Ok(Some(file))
+    let size = check_regular(&file, path)?;
+    Ok(Some((file, size)))
 }
 
-/// Refuses an open file that is a folder, a FIFO or a device.
-pub fn check_regular(file: &File, path: &Path) -> Result<()> {
-    let kind = file.metadata().map_err(|e| io_refusal(e, "read", path))?.file_type();
+/// Refuses an open file that is a folder, a FIFO or a device; tells the size of any other, in bytes.
+pub fn check_regular(file: &File, path: &Path) -> Result<u64> {
+    let found = file.metadata().map_err(|e| io_refusal(e, "read", path))?;
+    let kind = found.file_type();
     if kind.is_file() {
-        return Ok(());
+        return Ok(found.len());
     }
     let what = if kind.is_dir() { "a folder" } else { "a FIFO, a socket or a device" };
     Err(not_regular(path, what).into())

@@ -8,7 +8,8 @@
 //!
 //! On Linux `/proc` is read. Elsewhere nothing is known, and [`ancestors`] says so.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::family;
 
@@ -50,7 +51,7 @@ fn walk() -> Option<Vec<Ancestor>> {
         found.push(Ancestor {
             pid: at,
             program: std::fs::read_link(folder.join("exe")).ok(),
-            arguments: arguments(&folder.join("cmdline")),
+            arguments: arguments(&family::read_proc(at, "cmdline").unwrap_or_default()),
             name: process.name,
         });
         at = process.parent;
@@ -58,9 +59,8 @@ fn walk() -> Option<Vec<Ancestor>> {
     Some(found)
 }
 
-fn arguments(cmdline: &Path) -> Vec<String> {
-    let bytes = std::fs::read(cmdline).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+fn arguments(cmdline: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(cmdline);
     text.split_terminator('\0').map(str::to_owned).collect()
 }
 
@@ -71,13 +71,18 @@ impl Ancestor {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         // A binary that was replaced while it runs is shown so.
         let same_name = name.trim_end_matches(" (deleted)") == "teof";
-        same_name || std::env::current_exe().is_ok_and(|own| own == *program)
+        same_name || own_program().is_some_and(|own| own == program)
     }
 
     /// The folder in which it runs.
     pub fn folder(&self) -> Option<PathBuf> {
         std::fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
     }
+}
+
+fn own_program() -> Option<&'static PathBuf> {
+    static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    OWN.get_or_init(|| std::env::current_exe().ok()).as_ref()
 }
 
 /// Whether this process, or one above it, was started by a worker.

@@ -4,6 +4,8 @@
 //! can be ended: the caller does that as well.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 
 use rustix::process::{Pid, Signal};
 
@@ -161,7 +163,16 @@ fn all_processes() -> Vec<Process> {
 }
 
 pub(super) fn read_process(pid: i32) -> Option<Process> {
-    parse_stat(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(pid, &read_proc(pid, "stat")?)
+}
+
+/// A file of a process under `/proc`. Such files tell no size; most of them fit into the first read.
+pub(super) fn read_proc(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let file = File::open(format!("/proc/{pid}/{name}")).ok()?;
+    let mut bytes = Vec::with_capacity(4096);
+    // `take` keeps the standard library from asking for a size first.
+    file.take(u64::MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// proc(5): `pid (name) state ppid pgrp session … starttime …`; the name may hold anything, so the
@@ -186,7 +197,7 @@ fn carries(pid: i32, marks: &[(String, String)]) -> bool {
     if marks.is_empty() {
         return false;
     }
-    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    let Some(environ) = read_proc(pid, "environ") else { return false };
     marks.iter().all(|(name, value)| {
         let wanted = format!("{name}={value}");
         environ.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes())

@@ -88,7 +88,7 @@ impl Hub {
         let here = Worktree::containing(&start)?;
         let pin = Pin::read(&here.common_dir)?;
         let hub = match &pin {
-            Some(pin) => pin.worktree(&here.common_dir)?,
+            Some(pin) => pin.worktree(&here)?,
             None => Worktree::main_of(&here.common_dir).ok_or_else(|| unknown(&here))?,
         };
         Ok(Self::new(hub, here, pin, clock))

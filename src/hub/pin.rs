@@ -42,8 +42,12 @@ impl Pin {
     }
 
     /// The pinned worktree, if it is still a worktree of this repository.
-    pub fn worktree(&self, common_dir: &Path) -> Result<Worktree> {
-        Worktree::at(&self.path).filter(|found| found.common_dir == common_dir).ok_or_else(|| {
+    pub fn worktree(&self, here: &Worktree) -> Result<Worktree> {
+        // Most commands are given in the hub itself, which has just been found.
+        if here.root == self.path {
+            return Ok(here.clone());
+        }
+        Worktree::at(&self.path).filter(|found| found.common_dir == here.common_dir).ok_or_else(|| {
             let refusal = Refusal::guard("hub.moved", format!("the pinned hub {} is not there", self.path.display()))
                 .because("the folder was moved or removed, or is no worktree of this repository any more");
             let refusal = match self.branch == super::paths::RECORD_BRANCH {

@@ -108,7 +108,7 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
 /// Refuses to move the hub away from a worktree that has its record to one that lacks some of it.
 fn check_record(new: &Hub) -> Result<()> {
     let Ok(Some(pin)) = Pin::read(&new.common_dir) else { return Ok(()) };
-    if pin.path == new.root || pin.worktree(&new.common_dir).is_err() {
+    if pin.path == new.root || pin.worktree(&new.worktree()).is_err() {
         return Ok(());
     }
     new.check_record().map_err(|e| {

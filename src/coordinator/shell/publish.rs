@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Result, Stamp, json, jsonl, text};
+use crate::base::{Result, json, jsonl, text};
 use crate::bus::{events, messages};
 use crate::coordinator::input::{Decision, Reply};
 use crate::coordinator::state::{Job, Phase, State};
@@ -238,10 +238,4 @@ fn concerns(decision: &Value, task: &str) -> bool {
     let is = |value: &Value, key: &str| value.get(key).and_then(Value::as_str) == Some(task);
     let skipped = decision.get("skipped").and_then(Value::as_array);
     is(decision, "task") || is(decision, "job") || skipped.is_some_and(|list| list.iter().any(|one| is(one, "task")))
-}
-
-/// The age of the projection, for status lines.
-pub fn published_at(hub: &Hub, manager: &str) -> Option<Stamp> {
-    let map = json::read_object(&hub.path(&projection(manager)).ok()?).ok()??;
-    Stamp::parse(map.get("generated_at")?.as_str()?)
 }

@@ -195,9 +195,9 @@ fn merge(into: &mut Table, from: Table) {
 /// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
 fn environment() -> Result<Table> {
     let mut found = Table::new();
-    // Most processes have none, and the table of defaults takes longer than all the rest.
+    // Most processes set none, and the table of defaults takes longer than all the rest.
     let mut set = env::vars_with_prefix("TEOF_");
-    set.retain(|(_, text)| !text.is_empty());
+    set.retain(|(name, text)| !text.is_empty() && !env::NOT_SETTINGS.contains(&name.as_str()));
     if set.is_empty() {
         return Ok(found);
     }
