@@ -39,6 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut found = doctor::examine(root, app.clock);
     found.extend(agents(app));
     found.extend(coordinator(app));
+    found.extend(frozen(app));
     let ok = found.iter().all(|trouble| trouble.note);
     app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || words(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -81,6 +82,14 @@ fn coordinator(app: &App) -> Option<Trouble> {
         mend: format!("end workers that still run (teof bus status), then put it aside: mv {file} {file}.damaged"),
         note: false,
     })
+}
+
+/// A coordinator that holds its lock and does nothing any more.
+fn frozen(app: &App) -> Option<Trouble> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let (why, mend) = crate::coordinator::shell::frozen(&hub).ok()??;
+    let message = format!("the coordinator does nothing any more: {why}");
+    Some(Trouble { code: "coordinator.frozen".into(), message, mend, note: false })
 }
 
 fn words(found: &[Trouble]) -> String {

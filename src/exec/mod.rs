@@ -18,6 +18,7 @@
 mod ancestry;
 mod ask;
 mod attend;
+mod busy;
 mod capture;
 mod environment;
 mod family;
@@ -30,6 +31,7 @@ mod supervise;
 pub use ancestry::{Ancestor, ancestors, is_marked};
 pub use ask::{Answer, ask};
 pub use attend::{Attendant, Word};
+pub use busy::{busy_since, say_busy_since};
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
 pub use family::{Family, Process, Vitals, marked, vitals, vitals_of};

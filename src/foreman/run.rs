@@ -54,9 +54,9 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         Some(run) => names::check_id("run", run)?.to_owned(),
         None => format!("run-{}-{}", started_at.compact(), std::process::id()),
     };
-    let lock = hub.local(&paths::run_lock(&work.order.task_id));
-    let Some(_lock) = FileLock::try_acquire(&lock, &format!("run {run}"))? else {
-        return Err(already_running(&work, &lock).into());
+    let path = hub.local(&paths::run_lock(&work.order.task_id));
+    let Some(lock) = FileLock::try_acquire(&path, &format!("run {run}"))? else {
+        return Err(already_running(&work, &path).into());
     };
     if hub.local(&paths::outcome(&run)).exists() {
         return Err(Refusal::guard("run.over", format!("the run {run} has ended before"))
@@ -65,7 +65,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
             .into());
     }
     let mut report = Report::new(&work, &run, started_at);
-    let attempted = attempt(hub, request, &mut report, stop, say);
+    let attempted = attempt(hub, request, &lock, &mut report, stop, say);
     let judged = attempted.is_ok();
     let outcome = match attempted {
         Ok(end) => settle(hub, report, end)?,
@@ -103,10 +103,17 @@ fn already_running(work: &Work, lock: &std::path::Path) -> Refusal {
 }
 
 /// Everything between lock and envelope.
-fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool, say: &dyn Fn(&str)) -> Result<End> {
+fn attempt(
+    hub: &Hub,
+    request: &Request,
+    lock: &FileLock,
+    report: &mut Report,
+    stop: &AtomicBool,
+    say: &dyn Fn(&str),
+) -> Result<End> {
     let work = report.work;
     admit(hub, request, report)?;
-    let mut watch = Watch::begin(hub, work, &report.run.clone(), stop, request.unattended)?;
+    let mut watch = Watch::begin(hub, work, &report.run.clone(), lock, stop, request.unattended)?;
     if let Some(halt) = watch.boundary()? {
         return Ok(halted(halt));
     }
@@ -147,7 +154,10 @@ fn attempt(hub: &Hub, request: &Request, report: &mut Report, stop: &AtomicBool,
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(halted(Halt::Lost(why))),
-            None => unfinished(hub, report, &bench, &before, end),
+            None => {
+                let end = lock.check().map_or_else(|e| halted(Halt::Paused(format!("{e:#}"))), |()| end);
+                unfinished(hub, report, &bench, &before, end)
+            }
         };
     }
     // The rest is told, and is the coordinator's or a person's matter.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::trusted;
 use super::work::Work;
+use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims};
 use crate::hub::{Act, Hub, paths};
@@ -29,11 +30,20 @@ pub struct Watch<'a> {
     lease: Duration,
     renew_at: Option<Instant>,
     lost: Option<String>,
+    /// Held for life; whoever deletes its file lets another run of the task start beside this one.
+    lock: &'a FileLock,
 }
 
 impl<'a> Watch<'a> {
     /// Renews the lease once, so that a claim that is about to expire is seen to be alive.
-    pub fn begin(hub: &'a Hub, work: &'a Work, run: &str, stop: &'a AtomicBool, unattended: bool) -> Result<Self> {
+    pub fn begin(
+        hub: &'a Hub,
+        work: &'a Work,
+        run: &str,
+        lock: &'a FileLock,
+        stop: &'a AtomicBool,
+        unattended: bool,
+    ) -> Result<Self> {
         let lease = hub.settings()?.worker.lease;
         let mut watch = Self {
             hub,
@@ -44,6 +54,7 @@ impl<'a> Watch<'a> {
             lease,
             renew_at: Some(Instant::now()),
             lost: None,
+            lock,
         };
         watch.renew_if_due();
         Ok(watch)
@@ -52,7 +63,7 @@ impl<'a> Watch<'a> {
     /// To be asked often while a command runs: whether to end it now.
     pub fn tick(&mut self) -> bool {
         self.renew_if_due();
-        self.stop.load(Ordering::Relaxed) || self.lost.is_some()
+        self.stop.load(Ordering::Relaxed) || self.lost.is_some() || self.lock.check().is_err()
     }
 
     /// Why the task is not the seat's any more, if that was seen.
@@ -65,6 +76,9 @@ impl<'a> Watch<'a> {
         self.renew_if_due();
         if self.stop.load(Ordering::Relaxed) {
             return Ok(Some(Halt::Paused("asked to stop".into())));
+        }
+        if let Err(e) = self.lock.check() {
+            return Ok(Some(Halt::Paused(format!("{e:#}"))));
         }
         if self.hub.local(&paths::stop(&self.run)).exists() {
             return Ok(Some(Halt::Paused("asked to stop at the next stage".into())));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, lock};
+use crate::base::{Refusal, Result, Stamp, lock};
 use crate::coordinator::inbox;
 use crate::exec;
 use crate::hub::Hub;
@@ -22,6 +22,8 @@ pub fn holder(hub: &Hub) -> Result<Option<String>> {
 
 /// How long a coordinator that works may leave a command unanswered.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one step of its work may take: what talks to a network has shorter limits.
+const STUCK: Duration = Duration::from_secs(180);
 
 /// Why a coordinator that holds its lock does nothing any more, and what to do about it; `None` when it works.
 pub fn frozen(hub: &Hub) -> Result<Option<(String, String)>> {
@@ -29,10 +31,14 @@ pub fn frozen(hub: &Hub) -> Result<Option<(String, String)>> {
     if exec::vitals_of(pid).is_some_and(|vitals| vitals.stopped) {
         return Ok(Some(("a signal has stopped it".into(), format!("let it go on: kill -CONT {pid}"))));
     }
+    let again = format!("end it, then start it again: kill {pid}");
+    if let Some(at) = exec::busy_since(pid).map(Stamp::from_unix).filter(|at| hub.now().since(*at) >= STUCK) {
+        return Ok(Some((format!("one step of its work, begun at {at}, does not end"), again)));
+    }
     let waits = inbox::read(hub)?.first().map(|(_, letter)| hub.now().since(letter.word.at));
     Ok(waits.filter(|waits| *waits >= PATIENCE).map(|waits| {
         let waits = crate::base::time::show_span(waits);
-        (format!("a command has waited {waits} for its answer"), format!("end it, then start it again: kill {pid}"))
+        (format!("a command has waited {waits} for its answer"), again)
     }))
 }
 

@@ -50,6 +50,7 @@ use super::step::{next_wake, step};
 use super::store;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
+use crate::exec;
 use crate::hub::{Hub, temporary};
 use crate::ops::boot;
 
@@ -86,6 +87,7 @@ pub struct Progress {
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    exec::say_busy_since(Some(hub.now().unix()));
     if !options.errand {
         // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
         let writer = hub.lock("start the coordinator")?;
@@ -188,7 +190,10 @@ impl Shell<'_> {
                 };
             }
             self.publish();
-            match self.queue.recv_timeout(self.patience()) {
+            exec::say_busy_since(None);
+            let heard = self.queue.recv_timeout(self.patience());
+            exec::say_busy_since(Some(self.hub.now().unix()));
+            match heard {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
@@ -214,6 +219,7 @@ impl Shell<'_> {
     }
 
     fn perform(&mut self, effect: Effect) {
+        exec::say_busy_since(Some(self.hub.now().unix()));
         match effect {
             // What it was for has come about meanwhile.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}

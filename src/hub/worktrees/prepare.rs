@@ -29,7 +29,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     names::check_id("run", wanted.run)?;
     branch::check(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
-    let _lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
+    let lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
     half_made::repair(hub)?;
     for reference in [format!("refs/heads/{}", wanted.branch), trail::reference(wanted.job)] {
         registry::clear_stale(&hub.common_dir.join(format!("{reference}.lock")));
@@ -41,6 +41,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
     let of = |job: &str| known.iter().find(|w| w.job() == Some(job) && w.is_there() && w.is_whole());
     let own = of(wanted.job);
+    lock.check()?;
     let reused = match own.or_else(|| wanted.before.iter().find_map(|job| of(job))) {
         Some(ours) => {
             in_home(hub, ours)?;

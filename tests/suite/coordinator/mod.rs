@@ -2,6 +2,7 @@
 
 mod crashes;
 mod decisions;
+mod frozen;
 mod operators;
 mod work;
 

@@ -116,3 +116,17 @@ fn what_an_attempt_planted_before_it_died_is_found_by_the_next_one() {
     // Once it was told, what a person leaves there is as it should be.
     assert_eq!(shop.run("run-3").0["verdict"], "succeeded");
 }
+
+#[test]
+fn a_run_whose_lock_file_was_deleted_ends_before_another_works_beside_it() {
+    let go = "touch started; while [ ! -e go ]; do sleep 0.02; done";
+    let shop = Shop::new().commands(&[go, "touch never"]);
+    let mut child = shop.spawn("run-1");
+    wait_for(&shop.worktree().join("started"));
+    fs::remove_file(shop.world.repo.join(format!(".git/teof/locks/run-{TASK}.lock"))).unwrap();
+    child.wait().unwrap();
+    let outcome = shop.outcome("run-1").unwrap();
+    assert_eq!(outcome["verdict"], "paused", "{outcome:#}");
+    assert!(outcome["reason"].as_str().unwrap().contains("lock file"), "{outcome:#}");
+    assert!(!shop.worktree().join("never").exists());
+}
