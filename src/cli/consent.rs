@@ -104,7 +104,9 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     let revoked = revoke(hub, &by)?;
     let stopping = args.now && shell::holder(hub)?.is_some();
     if stopping {
-        let word = Word { by: by.clone(), at: app.now(), note: Some("consent was revoked".to_owned()) };
+        let recognised = operator::seen();
+        let note = Some("consent was revoked".to_owned());
+        let word = Word { by: by.clone(), at: app.now(), recognised, note };
         inbox::post(hub, &Letter { word, command: input::Command::Stop { now: true } })?;
     }
     let document = json!({"counts": false, "by": by, "file_left": revoked.file_left, "stopping": stopping});

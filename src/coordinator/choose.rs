@@ -148,6 +148,7 @@ impl Turn<'_> {
             task: Some(offer.task),
             seat: Some(seat),
             why: offer.why,
+            recognised: None,
             skipped: listed,
             more,
         }));
@@ -170,7 +171,16 @@ impl Turn<'_> {
         if !listed.is_empty() {
             let why = "nothing can be given now".into();
             let (decision, job, task, seat) = ("nothing".into(), None, None, None);
-            self.act(Action::Decide(Decision { decision, job, task, seat, why, skipped: listed, more }));
+            self.act(Action::Decide(Decision {
+                decision,
+                job,
+                task,
+                seat,
+                why,
+                recognised: None,
+                skipped: listed,
+                more,
+            }));
         }
     }
 

@@ -183,6 +183,7 @@ impl Turn<'_> {
             task,
             seat: None,
             why: format!("{by}: {text}{note}"),
+            recognised: Some(word.recognised),
             skipped: Vec::new(),
             more: 0,
         }));
@@ -231,7 +232,7 @@ mod tests {
     use crate::base::Stamp;
 
     fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
-        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: None };
+        let word = Word { by: "ada".into(), recognised: Default::default(), at: Stamp::from_unix(0), note: None };
         let effects = step(state, Input::Command { id: id.into(), word, command }, Stamp::from_unix(0));
         let answer = effects.into_iter().find_map(|effect| match effect {
             Effect::Answer { ok, text, .. } => Some((ok, text)),
@@ -290,7 +291,12 @@ mod tests {
     #[test]
     fn what_an_operator_notes_stands_in_the_decision_log() {
         let mut state = begun();
-        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: Some("not today".into()) };
+        let word = Word {
+            by: "ada".into(),
+            recognised: Default::default(),
+            at: Stamp::from_unix(0),
+            note: Some("not today".into()),
+        };
         let command = Command::Skip { task: "A".into() };
         step(&mut state, Input::Command { id: "x".into(), word, command }, Stamp::from_unix(0));
         let logged = state.pending.iter().find_map(|pending| match &pending.action {

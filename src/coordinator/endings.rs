@@ -152,7 +152,7 @@ mod tests {
         }
 
         fn say(&mut self, command: Command) {
-            let word = Word { by: "ada".into(), at: self.now, note: None };
+            let word = Word { by: "ada".into(), recognised: Default::default(), at: self.now, note: None };
             let id = format!("c{}", self.state.handled.len());
             let effects = self.feed(Input::Command { id, word, command });
             assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer { ok: true, .. })), "{effects:?}");

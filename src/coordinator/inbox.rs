@@ -149,7 +149,8 @@ mod tests {
     use crate::base::Stamp;
 
     fn letter(note: &str) -> Letter {
-        let word = Word { by: "ada".into(), at: Stamp::from_unix(0), note: Some(note.into()) };
+        let word =
+            Word { by: "ada".into(), recognised: Default::default(), at: Stamp::from_unix(0), note: Some(note.into()) };
         Letter { word, command: Command::Pause }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::Rules;
 use super::state::{Ending, Word, Work};
 use crate::base::Stamp;
+use crate::guard::operator::Recognised;
 use crate::model::outcome::{Finding, Outcome};
 use crate::model::plan::Link;
 
@@ -281,6 +282,9 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seat: Option<String>,
     pub why: String,
+    /// How the person was recognised who gave the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<Recognised>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// How many more were passed over than `skipped` lists.

@@ -12,6 +12,7 @@ use super::life::Life;
 use super::submission::{Submission, is_called};
 pub use super::tally::{Given, Grant, Spent, Totals};
 use crate::base::{Refusal, Result, Stamp, json};
+use crate::guard::operator::Recognised;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::order::{Order, Rework};
 use crate::model::outcome::{LastOutput, Verdict};
@@ -240,6 +241,9 @@ impl Ending {
 pub struct Word {
     pub by: String,
     pub at: Stamp,
+    /// How they were recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

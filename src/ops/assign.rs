@@ -121,7 +121,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<As
         .on_task(task_id)
         .meta("engineer", engineer.as_str());
     (event.plan_id, event.branch) = (plan_id.clone(), branch.clone());
-    done.event = events::stage(writer, act, &event)?;
+    done.event = events::stage(writer, act, &frame::recognised(event))?;
 
     match request.claim {
         true => {

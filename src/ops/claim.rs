@@ -163,7 +163,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
         return Ok(done);
     }
     let before = old.as_ref().filter(|old| old.agent_id == wish.agent);
-    let mut event = event(&done, "claim", summary(&done, before));
+    let mut event = frame::recognised(event(&done, "claim", summary(&done, before)));
     if let Some(why) = overridden {
         event = event.meta("allow_unassigned", why);
     }

@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::base::Result;
 use crate::guard::claim::{Author, admit, check_epochs};
+use crate::guard::operator::{self, OPERATOR};
 use crate::hub::{Act, Hub, Request, Writer};
+use crate::model::event::Event;
 
 /// Who calls, and for what.
 pub(super) struct Call<'a> {
@@ -63,4 +65,12 @@ pub(super) fn perform(
 pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> {
     let answer = request.map_or(Ok(None), |request| request.answered(hub))?;
     Ok(answer.map(|document| Answer { document, remarks: Vec::new(), repeated: true }))
+}
+
+/// A person's event says how they were recognised; a seat's is as it was.
+pub(super) fn recognised(event: Event) -> Event {
+    match event.agent_id == OPERATOR && !event.meta.contains_key("recognised") {
+        true => event.meta("recognised", operator::seen().as_str()),
+        false => event,
+    }
 }

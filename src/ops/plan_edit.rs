@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::frame;
 use super::held::{self, Work};
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims, events};
@@ -123,7 +124,7 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
         event = event.meta("step", step);
     }
     event.meta.extend(meta);
-    event
+    frame::recognised(event)
 }
 
 /// Under the lock: whether the editor may; gives back the claims that a person passes over.

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::frame::recognised;
 use super::held;
 use crate::base::{Refusal, Result, names};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
-use crate::guard::secrets;
+use crate::guard::{operator, secrets};
 use crate::hub::kept::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
 use crate::model::event::{self, Event};
@@ -205,6 +206,7 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
             if let Some(epoch) = post.epoch {
                 event = event.meta("epoch", epoch);
             }
+            let event = recognised(event);
             let id = events::stage(writer, act, &event)?;
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
@@ -212,6 +214,9 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
             let mut message = message.clone();
             if let Some(epoch) = post.epoch {
                 message = message.meta("epoch", epoch);
+            }
+            if post.lifts() {
+                message = message.meta("recognised", operator::seen().as_str());
             }
             messages::stage(writer, act, channel, &message)?;
             if let Some(role) = &message.to {

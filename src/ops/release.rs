@@ -67,7 +67,7 @@ pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Resul
         ClaimStatus::Paused => format!("{} paused {task}", author.agent),
         status => format!("{} released {task} ({status})", author.agent),
     };
-    done.event = Some(events::stage(writer, act, &event(&done, "release", summary))?);
+    done.event = Some(events::stage(writer, act, &frame::recognised(event(&done, "release", summary)))?);
     mirror_claim(writer, act, &mut done)?;
     Ok(done)
 }

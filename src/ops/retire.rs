@@ -13,7 +13,7 @@ use crate::receipts::ledger;
 /// # Errors
 /// In a worker's children: a worker could hide what it changed. As [`ledger::retire`].
 pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
-    operator::require("retire a receipt")?;
+    let recognised = operator::require("retire a receipt")?;
     check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let mut writer = hub.lock("receipts retire")?;
@@ -24,7 +24,8 @@ pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
         .meta("by", by)
         .meta("path", path)
         .meta("sha256", sha256.as_str())
-        .meta("reason", reason);
+        .meta("reason", reason)
+        .meta("recognised", recognised.as_str());
     events::stage(&writer, &mut act, &event)?;
     writer.perform(act)?;
     Ok(sha256)

@@ -39,7 +39,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);
     let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
-    done.event = Some(events::stage(writer, act, &event)?);
+    done.event = Some(events::stage(writer, act, &frame::recognised(event))?);
     tell(writer, act, &old, &wish.agent, &format!("{} took {} over from you", wish.agent, wish.task), reason)?;
     mirror_claim(writer, act, &mut done)?;
     Ok(done)
@@ -73,7 +73,7 @@ pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &s
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
     paused.agent_id = author.agent.clone();
-    done.event = Some(events::stage(writer, act, &paused)?);
+    done.event = Some(events::stage(writer, act, &frame::recognised(paused))?);
     if others.is_some() {
         tell(writer, act, &old, &author.agent, &format!("{} paused your claim of {task}", author.agent), reason)?;
     }

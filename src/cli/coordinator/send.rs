@@ -35,7 +35,7 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
     let by = app.person()?;
     let (mut told, mut refused) = (Vec::new(), Vec::new());
     for command in commands {
-        let word = Word { by: by.clone(), at: app.now(), note: note.clone() };
+        let word = Word { by: by.clone(), at: app.now(), recognised: operator::seen(), note: note.clone() };
         let letter = Letter { word, command };
         let id = inbox::post_after(hub, &letter, |id| match letter.command {
             Command::ResetBreaker => {
@@ -77,7 +77,10 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
 /// nothing. `None` when a running coordinator gives no answer in time: then it will be done.
 pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) -> Result<Option<Answer>> {
     let hub = app.hub()?;
-    let id = inbox::post(hub, &Letter { word: Word { by: by.to_owned(), at: app.now(), note }, command })?;
+    let id = inbox::post(
+        hub,
+        &Letter { word: Word { by: by.to_owned(), at: app.now(), recognised: operator::seen(), note }, command },
+    )?;
     answer(hub, &id)
 }
 

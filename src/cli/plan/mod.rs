@@ -19,7 +19,7 @@ use super::author::Flags;
 use super::lazy::Lazy;
 use crate::base::{Result, env, files};
 use crate::guard::claim::Author;
-use crate::guard::operator;
+use crate::guard::operator::{self, OPERATOR};
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
 use crate::ops::plan_edit::Editor;
@@ -59,7 +59,8 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 /// Who edits: the seat that is named or that this process works for, else the person who gives the command.
 fn editor(app: &App, flags: &Flags) -> Result<Editor> {
     let hub = app.hub()?;
-    let is_named = flags.agent.is_some() || env::var(env::AGENT).is_some();
+    let named = flags.agent.clone().or_else(|| env::var(env::AGENT));
+    let is_named = named.is_some_and(|named| named != OPERATOR);
     if !is_named && operator::require("edit a plan without a seat").is_ok() {
         return Ok(Editor::Person(app.person()?));
     }

@@ -97,6 +97,18 @@ pub fn recognise(what: &str) -> Result<Recognised> {
     }
 }
 
+/// How whoever gives a command that not only people give was recognised: for the record, and no leave.
+pub fn seen() -> Recognised {
+    if run::inside().is_some() || env::var(env::AGENT).is_some() {
+        return Recognised::Neither;
+    }
+    match token::shown() {
+        Ok(Some(_)) => Recognised::Token,
+        _ if agent_at_work().is_none() && std::io::stdin().is_terminal() => Recognised::Terminal,
+        _ => Recognised::Neither,
+    }
+}
+
 /// Which coding agent's program runs this, if one does; in words.
 pub fn agent_at_work() -> Option<String> {
     let above = exec::ancestors().unwrap_or_default();

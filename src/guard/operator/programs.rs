@@ -7,23 +7,27 @@
 use std::path::Path;
 
 /// The programs, with the packages in whose folders an interpreter finds their scripts.
-const PROGRAMS: [(&str, &[&str]); 10] = [
+const PROGRAMS: [(&str, &[&str]); 12] = [
     ("claude", &["claude-code"]),
     ("codex", &[]),
     ("gemini", &["gemini-cli"]),
     ("opencode", &["opencode-ai"]),
     ("qwen", &["qwen-code"]),
-    ("cursor-agent", &[]),
+    ("cursor-agent", &["cursor-cli"]),
     ("amp", &["@sourcegraph"]),
     ("goose", &[]),
     ("aider", &[]),
-    ("copilot", &["copilot-cli"]),
+    ("copilot", &["copilot-cli", "github-copilot"]),
+    ("crush", &["@charmland"]),
+    ("auggie", &["@augmentcode"]),
 ];
 
 /// What an agent sets for the commands that it runs, and a person does not set for themself: settings such
-/// as CODEX_HOME, GEMINI_API_KEY or AIDER_MODEL are left out.
-const VARIABLES: [(&str, &str); 15] = [
+/// as CODEX_HOME, GEMINI_API_KEY or AIDER_MODEL are left out, and so is what an editor sets for the terminals in
+/// which its person types (CURSOR_TRACE_ID, CLAUDE_CODE_SSE_PORT, GEMINI_CLI_IDE_SERVER_PORT, TERM_PROGRAM).
+const VARIABLES: [(&str, &str); 21] = [
     ("CLAUDECODE", "claude"),
+    ("CLAUDE_CODE", "claude"),
     ("CLAUDE_CODE_ENTRYPOINT", "claude"),
     ("CLAUDE_CODE_CHILD_SESSION", "claude"),
     ("CODEX_SANDBOX", "codex"),
@@ -37,11 +41,18 @@ const VARIABLES: [(&str, &str); 15] = [
     ("CURSOR_AGENT", "cursor-agent"),
     ("GOOSE_TERMINAL", "goose"),
     ("AMP_CURRENT_THREAD_ID", "amp"),
+    ("AMP_THREAD_ID", "amp"),
+    ("CRUSH", "crush"),
+    ("AUGMENT_AGENT", "auggie"),
+    ("ANTIGRAVITY_AGENT", "antigravity"),
+    ("CLINE_ACTIVE", "cline"),
     ("COPILOT_CLI", "copilot"),
 ];
 
-/// Variables that several agents set to their own name.
-const GENERIC: [&str; 2] = ["AI_AGENT", "AGENT"];
+/// Set by several agents to their own name, which may be followed by a version: only agents set it.
+const AI_AGENT: &str = "AI_AGENT";
+/// Set by several agents to their own name, and by other programs to anything.
+const AGENT: &str = "AGENT";
 
 /// Programs that run a script which is named by their first argument.
 const INTERPRETERS: [&str; 9] = ["node", "nodejs", "bun", "deno", "python", "sh", "bash", "dash", "zsh"];
@@ -101,13 +112,17 @@ fn stem(path: &str) -> &str {
 /// The variable that says so, and the agent that sets it; `value` reads the environment.
 pub fn by_variable(value: impl Fn(&str) -> Option<String>) -> Option<(&'static str, &'static str)> {
     let own = VARIABLES.iter().find(|(name, _)| value(name).is_some()).copied();
-    let generic = || {
-        GENERIC.into_iter().find_map(|name| {
-            let set = value(name)?.to_lowercase();
-            PROGRAMS.iter().find(|(program, _)| *program == set).map(|(program, _)| (name, *program))
-        })
-    };
-    own.or_else(generic)
+    let ai_agent = || value(AI_AGENT).filter(|set| !["0", "false", "no"].contains(&set.as_str()));
+    own.or_else(|| Some((AI_AGENT, by_name(&ai_agent()?).unwrap_or("that AI_AGENT names"))))
+        .or_else(|| Some((AGENT, by_name(&value(AGENT)?)?)))
+}
+
+/// The agent that a variable names: `Goose`, `claude_code`, `claude-code/2.1.332`.
+fn by_name(set: &str) -> Option<&'static str> {
+    let set = set.to_lowercase().replace('_', "-");
+    let name = set.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
+    let known = |(program, packages): &&(&str, &[&str])| *program == name || packages.contains(&name);
+    PROGRAMS.iter().find(known).map(|(program, _)| *program)
 }
 
 #[cfg(test)]
@@ -166,8 +181,23 @@ mod tests {
         assert_eq!(set("CODEX_SANDBOX", "seatbelt"), Some("codex"));
         assert_eq!(set("AGENT", "amp"), Some("amp"));
         assert_eq!(set("AI_AGENT", "Goose"), Some("goose"));
-        for (name, value) in [("AGENT", "jenkins"), ("CODEX_HOME", "/x"), ("AIDER_MODEL", "m"), ("GEMINI_API_KEY", "k")]
-        {
+        assert_eq!(set("AI_AGENT", "claude_code/2.1.332"), Some("claude"));
+        assert_eq!(set("AI_AGENT", "somebody-new"), Some("that AI_AGENT names"));
+        assert_eq!(set("AMP_THREAD_ID", "T-1"), Some("amp"));
+        for (name, value) in [
+            ("AGENT", "jenkins"),
+            ("AI_AGENT", "0"),
+            ("CODEX_HOME", "/x"),
+            ("AIDER_MODEL", "m"),
+            ("GEMINI_API_KEY", "k"),
+            // A person in the terminal of an editor.
+            ("TERM_PROGRAM", "vscode"),
+            ("CURSOR_TRACE_ID", "x"),
+            ("CLAUDE_CODE_SSE_PORT", "1234"),
+            ("GEMINI_CLI_IDE_SERVER_PORT", "1234"),
+            ("QWEN_CODE_IDE_SERVER_PORT", "1234"),
+            ("OPENCODE_CALLER", "vscode"),
+        ] {
             assert_eq!(set(name, value), None, "{name}");
         }
     }

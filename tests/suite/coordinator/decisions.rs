@@ -23,7 +23,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let run = format!("{}.1", job["id"].as_str().unwrap());
     let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };
     let command = Command::Reviewed { job: job["id"].as_str().unwrap().into(), run, word };
-    let by = Word { by: "ada".into(), at: hub.now(), note: None };
+    let by = Word { by: "ada".into(), at: hub.now(), recognised: Default::default(), note: None };
     for command in [command, Command::ResetBreaker] {
         let letter = inbox::post(&hub, &Letter { word: by.clone(), command }).unwrap();
         assert!(shell::errand(&hub, &mut |_| {}).unwrap());

@@ -2,6 +2,7 @@
 
 mod attack;
 mod reach;
+mod recorded;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

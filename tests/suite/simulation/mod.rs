@@ -261,7 +261,7 @@ impl History {
         if command == Command::ResetBreaker {
             self.world.holds.insert("a person resets".into());
         }
-        let word = Word { by: "ada".into(), at: self.world.stamp(), note: None };
+        let word = Word { by: "ada".into(), at: self.world.stamp(), recognised: Default::default(), note: None };
         self.feed(Input::Command { id, word, command });
         self.world.holds.remove("a person resets");
     }
