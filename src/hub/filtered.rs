@@ -72,17 +72,22 @@ pub fn pointer(path: &Path) -> Result<Vec<u8>> {
     Ok(format!("{POINTER}oid sha256:{oid}\nsize {size}\n").into_bytes())
 }
 
+/// The object that a pointer of git-lfs stands for; `None` when it is no pointer.
+pub fn lfs_object(blob: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(blob).ok().filter(|text| text.len() as u64 <= MAX_POINTER)?;
+    let oid = text.strip_prefix(POINTER)?.lines().find_map(|line| line.strip_prefix("oid sha256:"))?;
+    (oid.len() == 64 && oid.bytes().all(|b| b.is_ascii_hexdigit())).then(|| oid.to_owned())
+}
+
 /// As [`pointer`], with the content kept where git-lfs looks for it.
 ///
 /// # Errors
 /// As [`pointer`]; when the store cannot be written.
 pub fn store(common_dir: &Path, path: &Path) -> Result<Vec<u8>> {
     let pointer = pointer(path)?;
-    let text = String::from_utf8_lossy(&pointer);
-    let oid = text.lines().find_map(|line| line.strip_prefix("oid sha256:")).unwrap_or_default();
     let is_pointer = fs::symlink_metadata(path)?.len() == pointer.len() as u64;
-    if oid.len() == 64 && oid.bytes().all(|b| b.is_ascii_hexdigit()) && !is_pointer {
-        let kept: PathBuf = common_dir.join("lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(oid);
+    if let Some(oid) = lfs_object(&pointer).filter(|_| !is_pointer) {
+        let kept: PathBuf = common_dir.join("lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(&oid);
         if !kept.exists() {
             files::create_parent(&kept)?;
             let half = kept.with_extension("part");

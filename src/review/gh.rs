@@ -60,10 +60,10 @@ pub struct Login {
     pub login: String,
 }
 
-/// Whether `gh` is on the search path.
-pub fn is_there() -> bool {
+/// Whether a program (`gh`, `git-lfs`) is on the search path.
+pub fn is_installed(program: &str) -> bool {
     let path = env::safe_path().unwrap_or_default();
-    path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join("gh").is_file())
+    path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join(program).is_file())
 }
 
 /// The open pull request of a branch of this repository with `commit` as its head, or the one that is `known`
@@ -179,8 +179,13 @@ pub fn close(hub: &Hub, number: u64) -> Result<()> {
 
 /// Git, where it talks to a remote.
 pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
+    git_within(hub, args, what, LIMIT)
+}
+
+/// As [`git`], for what may take longer.
+pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Result<String> {
     let git = trust::require_git(hub, &hub.root)?;
-    answer(what, &bounded_process::run(git.command().args(args), what, LIMIT, &|| ())?)
+    answer(what, &bounded_process::run(git.command().args(args), what, limit, &|| ())?)
 }
 
 fn call(hub: &Hub, args: &[&str]) -> Result<String> {

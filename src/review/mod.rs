@@ -21,6 +21,7 @@ pub mod decision;
 pub mod diff;
 mod gh;
 mod halfway;
+mod lfs;
 pub mod merge;
 pub mod newer;
 mod offer;

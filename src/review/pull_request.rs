@@ -13,6 +13,7 @@ use super::approve::{self, Approval};
 use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
 use super::gh;
+use super::lfs;
 use super::merge::{self, Merged};
 use super::newer::{self, Newer};
 use super::offer;
@@ -56,7 +57,7 @@ pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Some(format!("there is no remote {remote:?}")));
     }
-    Ok((!gh::is_there()).then(|| "gh is not installed".to_owned()))
+    Ok((!gh::is_installed("gh")).then(|| "gh is not installed".to_owned()))
 }
 
 /// Pushes the reviewed commit and opens a draft pull request, or finds the one that is open; repeated, it
@@ -80,7 +81,7 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     let work = &entry.bundle;
     let mut ours = read(hub, &work.job)?.unwrap_or_else(|| unopened(work));
     let offered = offer::commit(&repo, work, fetch(hub, &repo, &work.target_branch)?)?.to_string();
-    push(hub, &entry, &offered, &mut ours)?;
+    push(hub, &repo, &entry, &offered, &mut ours)?;
     let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*offered);
     let found = match gh::find(hub, branch, base, commit, ours.number)? {
         Some(found) => found,
@@ -175,7 +176,7 @@ pub(super) fn approve(
         if matches!(word.newer, Newer::Include(_)) && seen.head_ref_oid == ours.commit {
             // With the person's newer commits on top.
             commit = offer::commit(repo, bundle, head)?;
-            push(hub, entry, &commit.to_string(), &mut ours)?;
+            push(hub, repo, entry, &commit.to_string(), &mut ours)?;
             seen.head_ref_oid = commit.to_string();
         }
         if seen.head_ref_oid != commit.to_string() {
@@ -277,7 +278,7 @@ fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) ->
 }
 
 /// What was offered, to the seat's branch; never another ref, never over what somebody else pushed.
-fn push(hub: &Hub, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Result<()> {
+fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Result<()> {
     // What was sent back and done again is another branch here, and the same pull request there.
     let branch = ours.branch.clone();
     let own = format!("agent/{}/", entry.bundle.agent_id);
@@ -300,6 +301,8 @@ fn push(hub: &Hub, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Resul
             .next("look at it; rename or remove it there, then it is offered again")
             .into());
     }
+    // Before the branch: whoever sees it can check it out.
+    lfs::upload(hub, repo, &remote, object_ids::parse(commit)?)?;
     let lease = format!("--force-with-lease={reference}:{there}");
     let spec = format!("{commit}:{reference}");
     let args =

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
-pub use super::filtered::pointer;
+pub use super::filtered::{lfs_object, pointer};
 pub use prepare::prepare;
 pub use registry::{clear_stale, folders_of, root_of};
 pub use seen::{Seen, Whose, seen};

@@ -143,13 +143,13 @@ fn a_rejection_blocks_the_step_with_its_note_and_a_conflict_sends_the_job_back()
 }
 
 /// A yard with a remote, a `gh`, and consent to let results leave.
-struct Shop {
-    yard: Yard,
+pub(super) struct Shop {
+    pub(super) yard: Yard,
     path: String,
 }
 
 impl Shop {
-    fn new() -> Shop {
+    pub(super) fn new() -> Shop {
         let yard = Yard::with("[review]\ncommands = true\n");
         let home = yard.world.folder().join("home");
         let remote = home.join("remote.git");
@@ -169,7 +169,7 @@ impl Shop {
         Shop { yard, path }
     }
 
-    fn run(&self) {
+    pub(super) fn run(&self) {
         let args = ["coordinator", "run", "--until-idle"];
         Ran::of(self.yard.world.teof(&args).env("PATH", &self.path).output().unwrap(), &args).expect(0);
     }

@@ -3,6 +3,7 @@
 mod crashes;
 mod decisions;
 mod frozen;
+mod lfs;
 mod operators;
 mod work;
 

@@ -1,0 +1,56 @@
+//! The content of git-lfs files, uploaded before the branch that names it is pushed.
+//!
+//! git-lfs does that in a hook, and teof's git runs no hooks. A branch without it would be one that nobody can check out.
+
+use std::time::Duration;
+
+use git2::{ObjectType, Oid, Repository};
+
+use super::{gh, merge};
+use crate::base::{Refusal, Result, text};
+use crate::hub::Hub;
+use crate::hub::worktrees::lfs_object;
+
+/// How many objects one call names.
+const AT_ONCE: usize = 100;
+/// How long one call may take: the files may be large.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Uploads what the pointers that `commit` changes stand for. Nothing happens where there are none.
+///
+/// # Errors
+/// `pr.lfs` when git-lfs is not installed; `remote.failed` with what it said.
+pub fn upload(hub: &Hub, repo: &Repository, remote: &str, commit: Oid) -> Result<()> {
+    let objects = objects(repo, commit)?;
+    if objects.is_empty() {
+        return Ok(());
+    }
+    if !gh::is_installed("git-lfs") {
+        return Err(Refusal::guard("pr.lfs", "the work has files of git-lfs, and git-lfs is not installed")
+            .because(format!("their content would be missing at {}: {} objects", text::safe(remote), objects.len()))
+            .next("install git-lfs for the results to come; nothing was pushed, and this one is merged from here")
+            .into());
+    }
+    for some in objects.chunks(AT_ONCE) {
+        let args: Vec<&str> =
+            ["lfs", "push", "--object-id", remote].into_iter().chain(some.iter().map(String::as_str)).collect();
+        gh::git_within(hub, &args, "git lfs push", LIMIT)?;
+    }
+    Ok(())
+}
+
+/// The ids of the objects, each once.
+fn objects(repo: &Repository, commit: Oid) -> Result<Vec<String>> {
+    let found = repo.find_commit(commit)?;
+    let (tree, parent) = (found.tree()?, found.parent_id(0)?);
+    let mut ids = Vec::new();
+    for path in merge::changed(repo, parent, commit)? {
+        let Ok(entry) = tree.get_path(path.as_ref()) else { continue };
+        if entry.kind() == Some(ObjectType::Blob) {
+            ids.extend(lfs_object(repo.find_blob(entry.id())?.content()));
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
