@@ -199,7 +199,7 @@ fn commit(
         command
     };
     let mut output = match signing {
-        Some(_) => sign::run(&mut command(&[]))?,
+        Some(_) => sign::run(hub, &mut command(&[]))?,
         None => command(&[]).output().context("start git commit-tree")?,
     };
     if !output.status.success() {

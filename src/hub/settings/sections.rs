@@ -67,6 +67,9 @@ pub struct Git {
     /// How long a fetch of `session-boot` may take.
     #[serde(with = "span")]
     pub fetch_timeout: Duration,
+    /// How long a merge waits for the program that signs it.
+    #[serde(with = "span")]
+    pub sign_timeout: Duration,
     /// Where finished work is meant to go; empty means the hub's branch.
     pub target: String,
 }
@@ -243,7 +246,12 @@ impl Default for Log {
 
 impl Default for Git {
     fn default() -> Self {
-        Self { remote: "origin".into(), fetch_timeout: Duration::from_secs(30), target: String::new() }
+        Self {
+            remote: "origin".into(),
+            fetch_timeout: Duration::from_secs(30),
+            sign_timeout: Duration::from_secs(60),
+            target: String::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod ends;
+mod persons;
 mod reasons;
 
 use std::fs;

@@ -2,8 +2,10 @@
 
 mod approval;
 mod checkout;
+mod methods;
 mod planted;
 pub mod pull_requests;
+mod signing;
 mod words;
 
 use std::fs;

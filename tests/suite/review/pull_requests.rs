@@ -29,7 +29,7 @@ esac
 "#;
 
 /// A desk with a remote, that `gh`, and consent to let results leave.
-fn shop() -> (Desk, String) {
+pub(super) fn shop() -> (Desk, String) {
     let desk = Desk::tested(&["true"]);
     let home = desk.world.folder().join("home");
     let remote = home.join("remote.git");
@@ -40,18 +40,18 @@ fn shop() -> (Desk, String) {
     (desk, path)
 }
 
-fn calls(desk: &Desk) -> String {
+pub(super) fn calls(desk: &Desk) -> String {
     fs::read_to_string(desk.world.folder().join("home/gh.calls")).unwrap_or_default()
 }
 
 impl Desk {
     /// `teof` with the stand-in on its search path.
-    fn with(&self, path: &str, args: &[&str]) -> Ran {
+    pub(super) fn with(&self, path: &str, args: &[&str]) -> Ran {
         Ran::of(self.world.teof(args).env("PATH", path).output().unwrap(), args)
     }
 
     /// Its pull request, as a draft.
-    fn opened(&self) {
+    pub(super) fn opened(&self) {
         self.world.git(&["push", "-q", "origin", &format!("{}:refs/heads/{BRANCH}", self.commit)]);
         fs::write(self.world.folder().join("home/gh.state"), format!("{}\n", self.commit)).unwrap();
         fs::write(self.world.folder().join("home/gh.draft"), "draft").unwrap();

@@ -65,14 +65,17 @@ fn a_merge_is_taken_back_with_a_commit_of_its_own() {
     desk.world.git(&["commit", "-qam", "Later work"]);
     desk.world.write("src/notes.txt", "unsaved\n");
     let decision = desk.world.json(&["review", "revert", JOB, "--by", "Ann", "--note", "broke it"])["decision"].clone();
-    assert_eq!(decision["merge_commit"], json!(desk.main()));
+    // The record of it is committed on top.
+    let revert = desk.world.git(&["rev-parse", "main~1"]);
+    assert_eq!(decision["merge_commit"], json!(revert));
+    assert_eq!(desk.world.git(&["log", "-1", "--format=%s", "main"]), "Commit the record");
     assert_eq!(desk.world.read("src/code.txt"), "one\ntwo\nthree\n");
     assert!(!desk.world.exists("src/new.txt"));
     assert_eq!(
         (desk.world.read("src/other.txt"), desk.world.read("src/notes.txt")),
         ("later\n".into(), "unsaved\n".into())
     );
-    assert!(desk.world.git(&["log", "-1", "--format=%B", "main"]).contains(&format!("Teof-Reverts: {merge}")));
+    assert!(desk.world.git(&["log", "-1", "--format=%B", &revert]).contains(&format!("Teof-Reverts: {merge}")));
     let events: Vec<_> = desk.memory().iter().map(|line| line["event"].clone()).collect();
     assert_eq!(events, ["approved", "reverted"]);
     let main = desk.main();
@@ -128,7 +131,10 @@ fn a_revert_with_redo_opens_the_step_and_the_item_again() {
     let found = desk.world.read_json(plan);
     assert_eq!((&found["status"], &found["steps"][0]["status"]), (&json!("in_progress"), &json!("in_progress")));
     let last = &found["steps"][0]["last_run"];
-    assert_eq!((&last["outcome"], &last["commit"]), (&json!("reverted"), &json!(desk.main())));
+    assert_eq!(
+        (&last["outcome"], &last["commit"]),
+        (&json!("reverted"), &json!(desk.world.git(&["rev-parse", "main~1"])))
+    );
     let backlog = desk.world.read_json("_plans/next-development.todo.json");
     assert_eq!(
         (&backlog["items"][0]["status"], &backlog["items"][0]["completed_at"]),

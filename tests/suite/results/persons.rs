@@ -1,0 +1,53 @@
+//! What a person does to a job's branch after its review: merges, amends, rebases.
+
+use super::*;
+
+fn finished() -> (Site, String, std::path::PathBuf) {
+    let site = Site::new("", &format!("echo tow >> src/code.txt\n{DONE}"));
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let job = site.waiting();
+    let folder = site.world.folder().join("repo.worktrees").join(&job);
+    site.world.write("src/other.txt", "a person's\n");
+    site.world.git(&["add", "src"]);
+    site.world.git(&["commit", "-qm", "Meanwhile"]);
+    (site, job, folder)
+}
+
+#[test]
+fn an_amended_or_rebased_commit_is_named_and_never_taken_for_the_reviewed_one() {
+    for rewrite in [&["commit", "-q", "--amend", "--no-edit", "-a"][..], &["rebase", "-q", "main"]] {
+        let (site, job, folder) = finished();
+        if rewrite[0] == "commit" {
+            fs::write(folder.join("src/code.txt"), "one\ntwo\n").unwrap();
+        }
+        site.world.git_in(&folder, rewrite);
+        let tip = site.world.git_in(&folder, &["rev-parse", "HEAD"]);
+        let error = site.world.refused(&["review", "approve", &job]);
+        assert_eq!((&error["code"], &error["commits"][0]["id"]), (&json!("review.newer_commits"), &json!(tip)));
+        assert!(!error["next"].to_string().contains("--with-newer"), "it does not stand on what was reviewed: {error}");
+        let error = site.world.refused(&["review", "approve", &job, "--with-newer", &tip]);
+        assert!(error["reason"].to_string().contains("amended or rebased"), "{error}");
+        assert_eq!(site.world.read("src/code.txt"), "one\n");
+        site.world.ok(&["review", "approve", &job, "--without-newer"]);
+        assert_eq!(site.world.read("src/code.txt"), "one\ntow\n");
+    }
+}
+
+#[test]
+fn a_branch_that_a_person_merged_the_target_into_is_merged_and_taken_back() {
+    let (site, job, folder) = finished();
+    site.world.ok(&["bus", "commit"]);
+    site.world.git_in(&folder, &["merge", "-q", "--no-edit", "main"]);
+    fs::write(folder.join("src/code.txt"), "one\ntwo\n").unwrap();
+    site.world.git_in(&folder, &["commit", "-qam", "Spell it right"]);
+    let tip = site.world.git_in(&folder, &["rev-parse", "HEAD"]);
+    let error = site.world.refused(&["review", "approve", &job]);
+    let named: Vec<_> = error["commits"].as_array().unwrap().iter().map(|commit| commit["subject"].clone()).collect();
+    assert_eq!(named.len(), 2, "what the target has is no news: {error}");
+    site.world.ok(&["review", "approve", &job, "--with-newer", &tip]);
+    assert_eq!((&*site.world.read("src/code.txt"), &*site.world.read("src/other.txt")), ("one\ntwo\n", "a person's\n"));
+    site.world.ok(&["review", "revert", &job]);
+    assert_eq!((&*site.world.read("src/code.txt"), &*site.world.read("src/other.txt")), ("one\n", "a person's\n"));
+    assert_eq!(site.world.git(&["status", "--porcelain"]), "", "the record of a revert is committed");
+}
