@@ -23,7 +23,7 @@ pub struct Program {
 pub(super) type Override = (String, String);
 
 /// The settings that name programs: section, last part, and what is harmless in their place.
-const KNOWN: [(&str, &str, &str); 23] = [
+const KNOWN: [(&str, &str, &str); 24] = [
     ("filter", "clean", ""),
     ("filter", "smudge", ""),
     ("filter", "process", ""),
@@ -48,6 +48,8 @@ const KNOWN: [(&str, &str, &str); 23] = [
     ("lfs", "smudge", ""),
     ("lfs", "standalonetransferagent", ""),
     ("gc", "recentobjectshook", "true"),
+    // Hooks by name, which core.hooksPath does not turn off.
+    ("hook", "command", "true"),
 ];
 
 /// The programs that the configuration of one repository and worktree names, files that it includes counted in.

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
-use crate::harness::World;
+use crate::harness::agents::{DONE, Fake};
+use crate::harness::{Ran, World};
 
 /// A clone with a remote that is one commit ahead, where files have attributes that name filters and drivers.
 fn world() -> (World, PathBuf) {
@@ -150,4 +152,182 @@ fn a_remote_that_never_answers_is_given_up_and_named() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert!(stderr.contains("Waiting for git fetch origin") && stderr.contains("--no-sync"), "{stderr}");
+}
+
+/// Settings that name a program, and that a worker could write into the repository's configuration. The first list holds
+/// those that keep a sync from being made until a person trusts them.
+const REFUSED: [&str; 33] = [
+    "filter.evil.clean",
+    "filter.evil.smudge",
+    "filter.evil.process",
+    "merge.evil.driver",
+    "merge.union.driver",
+    "diff.evil.textconv",
+    "diff.evil.command",
+    "diff.external",
+    "core.sshCommand",
+    "core.gitProxy",
+    "core.askPass",
+    "core.alternateRefsCommand",
+    "remote.origin.uploadpack",
+    "remote.origin.receivepack",
+    "credential.helper",
+    "credential.https://x.invalid.helper",
+    "gpg.program",
+    "gpg.openpgp.program",
+    "gpg.ssh.program",
+    "gpg.x509.program",
+    "gpg.ssh.defaultKeyCommand",
+    "lfs.standalonetransferagent",
+    "lfs.customtransfer.evil.path",
+    "lfs.extension.evil.clean",
+    "lfs.extension.evil.smudge",
+    "gc.recentObjectsHook",
+    "hook.evil.command",
+    "trailer.evil.command",
+    "trailer.evil.cmd",
+    "interactive.diffFilter",
+    "uploadpack.packObjectsHook",
+    "sequence.editor",
+    "tar.evil.command",
+];
+const OFF: [&str; 12] = [
+    "core.fsmonitor",
+    "core.editor",
+    "core.pager",
+    "pager.status",
+    "pager.log",
+    "alias.status",
+    "alias.commit-tree",
+    "mergetool.evil.cmd",
+    "difftool.evil.cmd",
+    "browser.evil.cmd",
+    "man.evil.cmd",
+    "protocol.ext.command",
+];
+
+/// A program for a key that says that it ran.
+fn planted_as(world: &World, key: &str) -> String {
+    let program = world.folder().join(format!("planted {}", key.replace('/', "_")));
+    let ran = world.folder().join("ran");
+    fs::write(&program, format!("#!/bin/sh\necho '{key}' >> '{}'\nexit 1\n", ran.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("'{}'", program.display())
+}
+
+fn hook(folder: &std::path::Path, program: &str) {
+    fs::create_dir_all(folder).unwrap();
+    for name in ["pre-commit", "post-checkout", "post-merge", "post-index-change", "reference-transaction", "pre-push"]
+    {
+        fs::write(folder.join(name), format!("#!/bin/sh\nexec {program}\n")).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Everything that names no setting of a program: attributes, hooks, templates, submodules, addresses, the caller's environment.
+fn plant_around(world: &World, submodule: bool) -> Vec<(&'static str, String)> {
+    let (git, evil) = (world.repo.join(".git"), planted_as(world, "hook"));
+    fs::create_dir_all(git.join("info")).unwrap();
+    fs::write(git.join("info/attributes"), "*.txt filter=evil diff=evil merge=evil\n").unwrap();
+    let attributes = world.folder().join("attributes");
+    fs::write(&attributes, "*.txt filter=evil diff=evil merge=evil\n").unwrap();
+    let (hooks, template) = (world.folder().join("hooks"), world.folder().join("template"));
+    for folder in [git.join("hooks"), hooks.clone(), template.join("hooks")] {
+        hook(&folder, &evil);
+    }
+    world.git(&["config", "core.attributesFile", attributes.to_str().unwrap()]);
+    world.git(&["config", "core.hooksPath", hooks.to_str().unwrap()]);
+    world.git(&["config", "init.templateDir", template.to_str().unwrap()]);
+    world.git(&["config", "protocol.ext.allow", "always"]);
+    world.git(&["config", "protocol.allow", "always"]);
+    world.git(&["config", "commit.gpgSign", "true"]);
+    if submodule {
+        world.git(&["config", "submodule.evil.update", &format!("!{}", planted_as(world, "submodule.update"))]);
+    }
+    let own = |key: &'static str| (key, planted_as(world, key));
+    let config = format!("'core.fsmonitor={}'", planted_as(world, "GIT_CONFIG_PARAMETERS").trim_matches('\''));
+    vec![
+        own("GIT_EXTERNAL_DIFF"),
+        own("GIT_EDITOR"),
+        own("GIT_SEQUENCE_EDITOR"),
+        own("GIT_PAGER"),
+        ("GIT_CONFIG_PARAMETERS", config),
+        ("GIT_CONFIG_COUNT", "1".to_owned()),
+        ("GIT_CONFIG_KEY_0", "core.fsmonitor".to_owned()),
+        ("GIT_CONFIG_VALUE_0", planted_as(world, "GIT_CONFIG_VALUE_0")),
+        ("GIT_TEMPLATE_DIR", template.display().to_string()),
+    ]
+}
+
+#[test]
+fn nothing_that_a_worker_can_plant_is_run_by_any_command() {
+    for (settings, extension) in [(&REFUSED[..], "config"), (&REFUSED[..], "config.worktree"), (&OFF[..], "config")] {
+        let (world, _) = world();
+        let coder = Fake::new(
+            &world.folder(),
+            "coder",
+            &format!(
+                "echo two >> code.c; mkdir -p sub; echo x > sub/a.h; echo '* filter=evil diff=evil merge=evil' > sub/.gitattributes\n{}",
+                DONE
+            ),
+        );
+        let head = "[coordinator]\nretries = 0\n[pipeline]\nstages = [\"coder\"]\n[roles.coder]\nagent = \"coder\"\n";
+        world.write("teof.toml", &format!("{head}{}", coder.settings()));
+        world.ok(&["init", "--agent", "manager"]);
+        world.ok(&["session-boot", "--agent", "codex-1", "--no-sync"]);
+        world.git(&["add", "-A"]);
+        world.git(&["commit", "-qm", "Settings"]);
+        world.ok(&["consent", "grant", "--max-iterations", "5"]);
+        if extension == "config.worktree" {
+            world.git(&["config", "extensions.worktreeConfig", "true"]);
+        }
+        for key in settings {
+            let scope = if extension == "config.worktree" { "--worktree" } else { "--local" };
+            world.git(&["config", scope, key, &planted_as(&world, key)]);
+        }
+        let environment = plant_around(&world, settings.len() == OFF.len());
+        let call = |args: &[&str]| {
+            let mut command = world.teof(args);
+            command.envs(environment.iter().map(|(key, value)| (*key, value.as_str())));
+            let ran = Ran::of(command.stdin(Stdio::null()).output().unwrap(), args);
+            assert_ne!(ran.code, 70, "{ran:?}");
+            assert_nothing_ran(&world, &format!("{extension}: {args:?}"));
+            ran
+        };
+        call(&["coordinator", "submit", "--objective", "Append two", "--test", "true"]).expect(0);
+        let ran = call(&["coordinator", "run", "--until-idle"]);
+        let listed = call(&["review", "list", "--json"]).expect(0);
+        let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+        let job = listed[0]["job"].as_str().unwrap_or_else(|| panic!("no work to decide about: {ran:?}")).to_owned();
+        for args in [
+            &["review", "show", &job, "--diff"][..],
+            &["review", "approve", &job],
+            &["review", "revert", &job],
+            &["review", "reject", &job, "--note", "n"],
+            &["session-boot", "--agent", "codex-1"],
+            &["session-boot", "--agent", "codex-1", "--sync-allow-dirty"],
+            &["bus", "event", "--event=observation", "--summary=x", "--agent=codex-1"],
+            &["bus", "commit"],
+            &["bus", "verify"],
+            &["bus", "restore"],
+            &["worktree", "list"],
+            &["worktree", "clean", "--all-finished"],
+            &["agent", "save", "aside", "--allow-dirty", "--agent", "codex-1"],
+            &["receipts", "verify"],
+            &["plan", "validate", "--strict"],
+            &["preflight", "full"],
+            &["scan"],
+            &["doctor", "--fix"],
+            &["trust", "git", "--dry-run"],
+            &["init", "--dedicated"],
+        ] {
+            call(args);
+        }
+        // A remote that is a command line, by its own address or by a rule that rewrites it.
+        let ext = format!("ext::{}", planted_as(&world, "ext"));
+        world.git(&["config", &format!("url.{ext}.insteadOf"), world.folder().to_str().unwrap()]);
+        call(&["session-boot", "--agent", "codex-1"]);
+        world.git(&["config", "remote.origin.url", &ext]);
+        call(&["session-boot", "--agent", "codex-1"]);
+    }
 }
