@@ -261,9 +261,14 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             refuse("disk.full", "no room on the disk", "free some room and try again")
         }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-            refuse("disk.read_only", "this user may not write or read there", "check the owner and mode of the folder")
-        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => refuse(
+            "disk.read_only",
+            "this user may not write or read there",
+            &format!(
+                "see whose it is: ls -ld {}; then: teof doctor",
+                super::text::shell_word(&folder_of(path).display().to_string())
+            ),
+        ),
         ErrorKind::InvalidFilename => {
             refuse("path.too_long", "the file system takes no name like this", "choose a shorter one")
         }

@@ -197,10 +197,15 @@ impl Hub {
         self.check_branch().and_then(|()| self.marks().check_events(&self.root)).err()
     }
 
-    fn check_branch(&self) -> Result<()> {
-        match &self.pin {
-            Some(pin) => pin::check_branch(&self.worktree(), pin),
-            None => Ok(()),
+    /// Refuses when the hub is not on the branch of its record, or on none where no branch is pinned yet.
+    ///
+    /// # Errors
+    /// `hub.switched`, `hub.detached`, `hub.busy`, each with the way back.
+    pub fn check_branch(&self) -> Result<()> {
+        match (&self.pin, self.worktree()) {
+            (Some(pin), hub) => pin::check_branch(&hub, pin),
+            (None, hub) if hub.branch().is_none() => Err(pin::on_no_branch(&hub).into()),
+            (None, _) => Ok(()),
         }
     }
 
@@ -223,10 +228,7 @@ impl Hub {
                 Pin { path: self.root.clone(), branch }.write(&self.common_dir)?;
                 temporary::hide(&self.common_dir).map(drop)
             }
-            None => Err(Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", self.root.display()))
-                .because("the record lives on a branch, and none is pinned yet")
-                .next("check out the branch on which the record shall live, then: teof init")
-                .into()),
+            None => Err(pin::on_no_branch(&hub).into()),
         }
     }
 

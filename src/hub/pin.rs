@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::locate::Worktree;
-use crate::base::{Refusal, Result, files, json};
+use crate::base::{Refusal, Result, files, json, text};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
@@ -88,9 +88,37 @@ pub fn check_branch(hub: &Worktree, pin: &Pin) -> Result<()> {
         .into())
 }
 
+/// A hub that is on no branch, while none is pinned.
+pub fn on_no_branch(hub: &Worktree) -> Refusal {
+    let root = text::shell_word(&hub.root.display().to_string());
+    let refusal = Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", hub.root.display()))
+        .because("the record lives on a branch, and none is pinned yet");
+    if let Some(operation) = hub.operation() {
+        return refusal.next(format!("finish {operation} in {root}, then: teof init"));
+    }
+    let refusal = match branch_at_head(hub) {
+        Some(branch) => refusal.next(format!("go to a branch: git -C {root} switch {}", text::shell_word(&branch))),
+        None => refusal,
+    };
+    refusal.next(format!("begin a branch at this commit: git -C {root} switch -c teof-work"))
+}
+
+/// A branch to go to from a detached HEAD: one that is at the same commit, else the usual one.
+fn branch_at_head(hub: &Worktree) -> Option<String> {
+    let repo = git2::Repository::open_bare(&hub.git_dir).or_else(|_| git2::Repository::open(&hub.root)).ok()?;
+    let head = repo.head().ok()?.target()?;
+    let branches = repo.branches(Some(git2::BranchType::Local)).ok()?.flatten();
+    let names: Vec<(String, bool)> = branches
+        .filter_map(|(branch, _)| Some((branch.name().ok()??.to_owned(), branch.get().target() == Some(head))))
+        .collect();
+    let usual = |name: &str| ["main", "master"].contains(&name);
+    let best = names.iter().max_by_key(|(name, is_at_head)| (*is_at_head, usual(name)));
+    best.filter(|(name, is_at_head)| *is_at_head || usual(name)).map(|(name, _)| name.clone())
+}
+
 fn way_back(hub: &Worktree, pin: &Pin) -> String {
-    let (root, branch) = (hub.root.display(), &pin.branch);
-    if is_branch(&hub.common_dir, branch) {
+    let (root, branch) = (text::shell_word(&hub.root.display().to_string()), text::shell_word(&pin.branch));
+    if is_branch(&hub.common_dir, &pin.branch) {
         return format!("go back with: git -C {root} switch {branch}");
     }
     format!("there is no branch {branch} any more; if this is it under another name: teof init --hub {root}")

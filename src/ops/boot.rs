@@ -320,6 +320,9 @@ fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
 /// The playbook: "stick to `agent/<id>/*` (or `main`)". The branch of the record, in the hub, and the
 /// branch that finished work goes to are as good as `main`.
 fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
+    if hub.here.root == hub.root {
+        hub.check_branch()?;
+    }
     let own = format!("agent/{agent}");
     let target = &hub.settings()?.git.target;
     let code = match hub.here.branch() {
@@ -337,7 +340,7 @@ fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
     let (code, what, branch) = code;
     let go = match hub.here.operation() {
         Some(operation) => format!("{operation} is in progress here: finish it first"),
-        None => format!("go to a branch of yours: git switch -c agent/{agent}/<slug>"),
+        None => format!("go to a branch of yours: git switch -c agent/{agent}/work"),
     };
     let refusal = Refusal::guard("session.branch", format!("{what}, which is not {agent}'s"))
         .because(format!("a seat works on agent/{agent}/*, or on main; another branch is another's"))

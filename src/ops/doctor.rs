@@ -122,11 +122,14 @@ fn check_git(hub: &Hub, found: &mut Found) -> Result<()> {
 }
 
 fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {
-    if hub.pin().is_none() {
+    if let Err(e) = hub.check_branch() {
+        found.error(e);
+    } else if hub.pin().is_none() {
         found.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
     }
-    if let Some(why) = record::obstacle(hub) {
-        found.note("record.obstacle", format!("the record is not committed now: {why}"), "finish that");
+    if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {
+        let mend = "finish that; see what it is: git status";
+        found.note("record.obstacle", format!("the record is not committed now: {why}"), mend);
     }
     Hub::find(Some(&hub.here.root), hub.clock)?;
     // Once something was acknowledged, commands go on without a folder that a stash took away.
@@ -255,9 +258,13 @@ fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {
         Some(_) => found.note(
             doubt.code(),
             "nothing may run unattended here",
-            "if you are the person to permit it: teof consent grant --max-iterations <n>",
+            "if you are the person to permit it: teof consent grant --max-iterations 5",
         ),
-        None => found.wrong(doubt.code(), doubt.reason(), "teof init writes one; a damaged one is mended by hand"),
+        None if hub.path(paths::CONSENT)?.exists() => {
+            let mend = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);
+            found.wrong(doubt.code(), doubt.reason(), mend);
+        }
+        None => found.wrong(doubt.code(), doubt.reason(), "write one: teof init"),
     }
     Ok(())
 }

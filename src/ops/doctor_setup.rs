@@ -87,13 +87,17 @@ fn unmet(hub: &Hub) -> Option<Problem> {
 /// What this user cannot write, and what another user made: after one `sudo teof` nothing else may work.
 fn unwritable(hub: &Hub) -> Option<Problem> {
     let owner = fs::metadata(&hub.root).ok()?.uid();
+    let me = rustix::process::geteuid().as_raw();
     let (mut closed, mut foreign) = (Vec::new(), Vec::new());
+    // Whether all that is closed is this user's own, and only its mode keeps them out.
+    let mut own_mode = true;
     // The last is looked at first: without its locks nothing is written at all.
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.extend([hub.common_dir.join("refs"), hub.local("")]);
     let mut look = |path: &Path| {
         let Ok(found) = fs::symlink_metadata(path) else { return };
         if !found.is_symlink() && rustix::fs::access(path, Access::WRITE_OK).is_err() {
+            own_mode &= found.uid() == me;
             closed.push(path.display().to_string());
         } else if found.uid() != owner {
             foreign.push(path.display().to_string());
@@ -109,6 +113,7 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
             }
         }
     }
+    let is_closed = !closed.is_empty();
     let (names, what) = match closed.is_empty() {
         false => (closed, "this user cannot write"),
         true => (foreign, "another user owns"),
@@ -120,7 +125,14 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
         more => format!("{what} {first} and {more} more, such as {}", names[1..names.len().min(NAMED)].join(", ")),
     };
     let (common, root) = (quoted(&hub.common_dir), quoted(&hub.root));
-    Some(wrong("disk.read_only", message, format!("sudo chown -R {owner} {common} {root}")))
+    let fix = match (me == owner, is_closed && own_mode) {
+        (true, true) => format!("chmod -R u+w {common} {root}"),
+        (false, false) if is_closed => {
+            format!("it is another user's; work in a clone of your own: git clone {root} ~/teof-clone")
+        }
+        _ => format!("sudo chown -R {owner} {common} {root}"),
+    };
+    Some(wrong("disk.read_only", message, fix))
 }
 
 /// Half-made worktrees and stale locks of git's.

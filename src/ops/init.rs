@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, json, names};
-use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, settings_text, sparse, temporary};
+use crate::hub::{Act, Hub, Pin, Worktree, attributes, paths, pin, settings_text, sparse, temporary};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -91,10 +91,7 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
             .into());
     }
     let Some(branch) = hub.branch() else {
-        return Err(Refusal::guard("hub.detached", format!("{} has a detached HEAD", hub.root.display()))
-            .because("the record lives on a branch")
-            .next("check out the branch on which the record shall live, then init again")
-            .into());
+        return Err(pin::on_no_branch(&hub).into());
     };
     // The folders first: a pin to a worktree without them would only move the error.
     let found = Hub::of_worktree(hub.clone(), clock);

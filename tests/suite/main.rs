@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod advice;
 mod agency;
 mod agents;
 mod bounded;

@@ -178,7 +178,8 @@ fn peoples_own(whence: &str) -> Refusal {
 fn invalid(whence: &str, why: &str) -> Refusal {
     Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
         .because(why.trim())
-        .next("all settings and their defaults: teof doctor --settings")
+        .next("fix it, then check it: teof doctor")
+        .next("all settings with their types and defaults: teof doctor --settings")
 }
 
 fn merge(into: &mut Table, from: Table) {
