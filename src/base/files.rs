@@ -100,8 +100,9 @@ pub fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// Replaces `path` by `bytes`: temporary file in the same folder, write, sync, rename, sync the
 /// folder. After a crash at any point the file is the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = write_beside(path, bytes)?;
-    rename(&temporary, path)?;
+    let beside = write_beside(path, bytes)?;
+    beside.sync()?;
+    rename(&beside.temporary, path)?;
     sync_folder(folder_of(path))
 }
 
@@ -113,9 +114,29 @@ pub fn rename(temporary: &Path, target: &Path) -> Result<()> {
     })
 }
 
-/// The first half of [`replace`]: the bytes, synced, in a temporary file beside `path`, ready to be renamed.
-pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-    write_temporary(path, bytes, true)
+/// A file's new bytes in a temporary file beside it, ready to be synced and renamed. What can fail for want of room
+/// has happened, but for what a file system puts off until the sync.
+#[derive(Debug)]
+pub struct Beside {
+    file: File,
+    pub temporary: PathBuf,
+    pub target: PathBuf,
+}
+
+impl Beside {
+    /// Makes the bytes durable; the temporary file is removed when that fails.
+    pub fn sync(&self) -> Result<()> {
+        disk::sync_data(&self.file, &self.temporary).map_err(|e| {
+            let _ = fs::remove_file(&self.temporary);
+            io_refusal(e, "write", &self.target)
+        })
+    }
+}
+
+/// The first step of [`replace`].
+pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<Beside> {
+    let (file, temporary) = write_temporary(path, bytes)?;
+    Ok(Beside { file, temporary, target: path.to_owned() })
 }
 
 /// Like [`replace`], but nothing is synced: for caches and marks that can be built again.
@@ -125,22 +146,21 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
 pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
-    write_temporary(path, bytes, false)
+    write_temporary(path, bytes).map(|(_, temporary)| temporary)
 }
 
 /// A new file beside `path`, with the mode that `path` has.
-fn write_temporary(path: &Path, bytes: &[u8], sync: bool) -> Result<PathBuf> {
+fn write_temporary(path: &Path, bytes: &[u8]) -> Result<(File, PathBuf)> {
     let (file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
     let written = (|| -> io::Result<()> {
         if let Some(mode) = existing_mode(path) {
             // Not when it is created: the umask would take bits away that the file has.
             file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
-        disk::write_all(&file, bytes, &temporary)?;
-        if sync { disk::sync_data(&file, &temporary) } else { Ok(()) }
+        disk::write_all(&file, bytes, &temporary)
     })();
     match written {
-        Ok(()) => Ok(temporary),
+        Ok(()) => Ok((file, temporary)),
         Err(e) => {
             let _ = fs::remove_file(&temporary);
             Err(io_refusal(e, "write", path))
@@ -166,6 +186,14 @@ pub fn remove(path: &Path) -> Result<()> {
         Ok(()) => sync_folder(folder_of(path)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(io_refusal(e, "remove", path)),
+    }
+}
+
+/// Removes a file that means nothing any more; after a power cut it may be back. A missing file is fine.
+pub fn discard(path: &Path) -> Result<()> {
+    match disk::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(io_refusal(e, "remove", path)),
+        _ => Ok(()),
     }
 }
 

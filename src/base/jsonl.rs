@@ -39,30 +39,30 @@ pub struct Log {
     path: PathBuf,
     /// What was written and may have to be taken back: where, and which bytes.
     written: Vec<(u64, Vec<u8>)>,
+    /// Its name is not durable yet.
+    is_new: bool,
 }
 
 impl Log {
-    /// Opens a log; `None` when it is not there and `create` is false. Never follows a link, and makes the name
-    /// of a new file durable.
+    /// Opens a log; `None` when it is not there and `create` is false. Never follows a link. The name of a new file
+    /// is durable after [`Log::sync`].
     pub fn open(path: &Path, create: bool) -> Result<Option<Log>> {
         let failed = |e| files::io_refusal(e, "append to", path);
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let mut options = OpenOptions::new();
         options.read(true).append(true).custom_flags(flags);
+        let mut is_new = false;
         let file = match disk::open(&options, path) {
             Err(e) if e.kind() == ErrorKind::NotFound && create => {
                 files::create_parent(path)?;
-                let file = disk::open(options.create(true), path).map_err(failed)?;
-                if let Some(folder) = path.parent() {
-                    files::sync_folder(folder)?;
-                }
-                file
+                is_new = true;
+                disk::open(options.create(true), path).map_err(failed)?
             }
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
         files::check_regular(&file, path)?;
-        Ok(Some(Log { file, path: path.to_owned(), written: Vec::new() }))
+        Ok(Some(Log { file, path: path.to_owned(), written: Vec::new(), is_new }))
     }
 
     pub fn file(&self) -> &File {
@@ -73,8 +73,8 @@ impl Log {
         Ok(self.file.metadata().map_err(|e| files::io_refusal(e, "read", &self.path))?.len())
     }
 
-    /// Appends whole lines (each ending in a newline) with one write, then syncs the data. After an error the
-    /// caller decides whether [`Log::take_back`] removes what was written of them.
+    /// Appends whole lines (each ending in a newline) with one write; they are durable after [`Log::sync`]. After an
+    /// error the caller decides whether [`Log::take_back`] removes what was written of them.
     pub fn append(&mut self, lines: &[u8]) -> Result<Appended> {
         debug_assert!(lines.ends_with(b"\n"));
         let tail = unfinished_tail(&self.file, self.length()?)?;
@@ -96,13 +96,19 @@ impl Log {
             self.written.push((start, left[..n].to_vec()));
             left = &left[n..];
             match left.is_empty() {
-                true if follows => {
-                    disk::sync_data(&self.file, &self.path)?;
-                    return Ok(end);
-                }
+                true if follows => return Ok(end),
                 _ if n == 0 || !follows => return Err(ErrorKind::WriteZero.into()),
                 _ => {}
             }
+        }
+    }
+
+    /// Makes durable what was appended, and the name of a log that is new.
+    pub fn sync(&self) -> Result<()> {
+        disk::sync_data(&self.file, &self.path).map_err(|e| files::io_refusal(e, "append to", &self.path))?;
+        match self.path.parent().filter(|_| self.is_new) {
+            Some(folder) => files::sync_folder(folder),
+            None => Ok(()),
         }
     }
 

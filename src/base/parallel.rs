@@ -1,7 +1,7 @@
-//! The same question to many items, on all processors.
+//! The same question to many items, on all processors; and waiting for many things at the same time.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Maps `items` on as many threads as there are processors; the results keep the items' order.
 pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
@@ -32,7 +32,38 @@ pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<
 
 /// How many threads make sense.
 pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // Asking costs the kernel a dozen files: once.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The most threads that wait for the disk at the same time.
+const MOST_WAITING: usize = 16;
+
+/// Calls `each` for all items at the same time, where it mostly waits for the disk. Gives back the first error in the
+/// items' order; all calls are over by then.
+///
+/// # Errors
+/// What `each` says.
+pub fn wait_for_all<T: Sync, E: Send>(items: &[T], each: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
+    let each = &each;
+    let mut first = Ok(());
+    for some in items.chunks(MOST_WAITING) {
+        let (own, others) = some.split_at(1);
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let begin = |item| std::thread::Builder::new().spawn_scoped(scope, move || each(item)).map_err(|_| item);
+            let others: Vec<_> = others.iter().map(begin).collect();
+            let own = own.iter().map(each).collect::<Vec<_>>();
+            let end = |other: Result<std::thread::ScopedJoinHandle<_>, &T>| match other {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // There are no threads left to have: one after the other, then.
+                Err(item) => each(item),
+            };
+            own.into_iter().chain(others.into_iter().map(end)).collect()
+        });
+        first = results.into_iter().fold(first, Result::and);
+    }
+    first
 }
 
 /// Splits bytes into at most `parts` pieces of whole lines, none of them empty.
@@ -56,6 +87,19 @@ pub fn split_lines(bytes: &[u8], parts: usize) -> Vec<&[u8]> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn all_items_are_waited_for_and_the_first_error_is_told() {
+        let called = AtomicUsize::new(0);
+        let items: Vec<usize> = (0..40).collect();
+        let even = |n: &usize| {
+            called.fetch_add(1, Ordering::Relaxed);
+            if n % 7 == 6 { Err(*n) } else { Ok(()) }
+        };
+        assert_eq!(wait_for_all(&items, even), Err(6));
+        assert_eq!(called.load(Ordering::Relaxed), items.len());
+        assert_eq!(wait_for_all(&[] as &[usize], even), Ok(()));
+    }
 
     #[test]
     fn results_keep_their_order() {

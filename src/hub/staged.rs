@@ -9,7 +9,7 @@ use super::act::{Act, Before, Change};
 use super::document_marks::DocumentMarks;
 use super::journal::{self, State};
 use super::{Hub, paths};
-use crate::base::{Refusal, Result, disk, files, jsonl};
+use crate::base::{Refusal, Result, disk, files, jsonl, parallel};
 
 /// How often git may replace a log while something is appended to it.
 const ATTEMPTS: usize = 5;
@@ -21,13 +21,27 @@ pub enum Resumed {
     Forgotten(String),
 }
 
+/// Lines that were appended and are not marked yet.
+struct Written {
+    /// Which of the logs that were appended to.
+    log: usize,
+    /// Where they end.
+    end: u64,
+    /// Lines before them that have no mark.
+    unmarked: Vec<u8>,
+}
+
+enum Unsynced<'s> {
+    Document(&'s files::Beside),
+    Log(&'s jsonl::Log),
+}
+
 /// What a transaction has begun and not finished; dropped, it is taken back.
 pub struct Staged<'h> {
     hub: &'h Hub,
     /// Logs that were opened, and found to hold what was acknowledged.
     pub opened: HashMap<String, jsonl::Log>,
-    /// Temporary file and target.
-    replaced: Vec<(PathBuf, PathBuf)>,
+    replaced: Vec<files::Beside>,
     appended: Vec<jsonl::Log>,
     /// The marks' copy of a log's lines, and its length before ours.
     kept: Vec<(PathBuf, u64)>,
@@ -119,7 +133,7 @@ impl<'h> Staged<'h> {
             }
             let target = target(self.hub, change)?;
             files::create_parent(&target)?;
-            self.replaced.push((files::write_beside(&target, text.as_bytes())?, target));
+            self.replaced.push(files::write_beside(&target, text.as_bytes())?);
             let marks = self.hub.marks();
             if *local {
             } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {
@@ -137,65 +151,101 @@ impl<'h> Staged<'h> {
         Ok(())
     }
 
+    /// Appends all lines and makes them durable, together with the documents that were written beside their targets:
+    /// the disk is waited for once. Lines are appended again when git replaced their log meanwhile: what stands in a
+    /// file without a name is nowhere.
     fn append_all(&mut self, act: &Act, resumed: bool) -> Result<()> {
-        for change in &act.changes {
-            if let Change::Append { path, text, at } = change {
-                self.append(path, text.as_bytes(), resumed.then_some(*at))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends lines to a log, and again when git replaced the file meanwhile: what stands in a file without a name
-    /// is nowhere. The mark is that of the file that was written to.
-    fn append(&mut self, path: &str, lines: &[u8], resumed: Option<u64>) -> Result<()> {
-        let marks = self.hub.marks();
+        let mut left: Vec<&Change> =
+            act.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
+        let mut last = None;
         for _ in 0..ATTEMPTS {
-            let log = match self.opened.remove(path) {
-                Some(log) => log,
-                None => marks.open_log(&self.hub.root, path)?,
-            };
-            let remains = resumed.map(|at| journal::remains(&log, lines, at).map(|found| (at, found))).transpose()?;
-            let is_there = remains.as_ref().is_some_and(|(_, found)| found.all);
-            if let Some((at, _)) = remains.filter(|(_, found)| found.cut) {
-                log.cut(at)?;
+            let written = left.iter().map(|change| self.append(change, resumed)).collect::<Result<Vec<_>>>()?;
+            self.sync()?;
+            let mut moved = Vec::new();
+            for (change, written) in left.into_iter().zip(&written) {
+                if !self.mark(change, written)? {
+                    moved.push(change);
+                }
             }
-            let unmarked = marks.unmarked(path, log.file())?;
-            self.appended.push(log);
-            let log = self.appended.last_mut().expect("it was pushed just now");
-            let end = if is_there {
-                log.length()?
-            } else {
-                let done = log.append(lines)?;
-                report_tail(self.hub, path, done.tail);
-                done.end
-            };
-            if !log.is_current() {
-                log.take_back()?;
-                continue;
+            if moved.is_empty() {
+                return Ok(());
             }
-            let tail =
-                files::digest_before(log.file(), end).map_err(|e| files::io_refusal(e, "read", Path::new(path)))?;
-            self.kept.push(marks.keep_lines(path, &[&unmarked, lines].concat())?);
-            self.marks.push(marks.stage_log(path, end, &tail)?);
-            return Ok(());
+            last = moved.first().copied();
+            left = moved;
         }
+        let path = match last {
+            Some(Change::Append { path, .. }) => path,
+            _ => "a log",
+        };
         Err(Refusal::guard("record.moving", format!("{path} was replaced {ATTEMPTS} times while it was written to"))
             .because("git, or another tool, is rewriting the record")
             .next("wait until it is done, then try again")
             .into())
     }
 
+    /// Appends lines to a log, if they are not in it; nothing is durable yet.
+    fn append(&mut self, change: &Change, resumed: bool) -> Result<Written> {
+        let Change::Append { path, text, at } = change else { anyhow::bail!("only lines are appended") };
+        let (marks, lines) = (self.hub.marks(), text.as_bytes());
+        let log = match self.opened.remove(path) {
+            Some(log) => log,
+            None => marks.open_log(&self.hub.root, path)?,
+        };
+        let remains = resumed.then(|| journal::remains(&log, lines, *at)).transpose()?;
+        let is_there = remains.as_ref().is_some_and(|found| found.all);
+        if remains.is_some_and(|found| found.cut) {
+            log.cut(*at)?;
+        }
+        let unmarked = marks.unmarked(path, log.file())?;
+        self.appended.push(log);
+        let log = self.appended.last_mut().expect("it was pushed just now");
+        let end = if is_there {
+            log.length()?
+        } else {
+            let done = log.append(lines)?;
+            report_tail(self.hub, path, done.tail);
+            done.end
+        };
+        Ok(Written { log: self.appended.len() - 1, end, unmarked })
+    }
+
+    fn sync(&self) -> Result<()> {
+        let documents = self.replaced.iter().map(Unsynced::Document);
+        let unsynced: Vec<_> = documents.chain(self.appended.iter().map(Unsynced::Log)).collect();
+        parallel::wait_for_all(&unsynced, |unsynced| match unsynced {
+            Unsynced::Document(beside) => beside.sync(),
+            Unsynced::Log(log) => log.sync(),
+        })
+    }
+
+    /// Prepares the mark of a log that was appended to, from the file that was written to. False when git replaced
+    /// that: then the lines are taken back.
+    fn mark(&mut self, change: &Change, written: &Written) -> Result<bool> {
+        let Change::Append { path, text, .. } = change else { anyhow::bail!("only lines are appended") };
+        let log = &mut self.appended[written.log];
+        if !log.is_current() {
+            log.take_back()?;
+            return Ok(false);
+        }
+        let tail =
+            files::digest_before(log.file(), written.end).map_err(|e| files::io_refusal(e, "read", Path::new(path)))?;
+        let marks = self.hub.marks();
+        self.kept.push(marks.keep_lines(path, &[&written.unmarked, text.as_bytes()].concat())?);
+        self.marks.push(marks.stage_log(path, written.end, &tail)?);
+        Ok(true)
+    }
+
     /// The half that only changes names.
     fn finish(&mut self) -> Result<()> {
         let mut folders = BTreeSet::new();
         while !self.replaced.is_empty() {
-            let (temporary, target) = self.replaced.remove(0);
-            files::rename(&temporary, &target)?;
+            let beside = self.replaced.remove(0);
+            files::rename(&beside.temporary, &beside.target)?;
             self.renamed = true;
-            folders.extend(target.parent().map(Path::to_owned));
+            folders.extend(beside.target.parent().map(Path::to_owned));
         }
-        folders.iter().try_for_each(|folder| files::sync_folder(folder))?;
+        let folders: Vec<_> = folders.into_iter().collect();
+        parallel::wait_for_all(&folders, |folder| files::sync_folder(folder))?;
         // Not synced: after a power cut, the journal or the record itself says what the marks had said.
         while let Some((temporary, target)) = self.marks.pop() {
             files::rename(&temporary, &target)?;
@@ -213,7 +263,8 @@ impl<'h> Staged<'h> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(());
         }
-        for (temporary, _) in self.replaced.drain(..).chain(self.marks.drain(..)) {
+        let documents = self.replaced.drain(..).map(|beside| beside.temporary);
+        for temporary in documents.chain(self.marks.drain(..).map(|(temporary, _)| temporary)) {
             let _ = fs::remove_file(temporary);
         }
         anyhow::ensure!(!self.renamed, "a part of it was made");

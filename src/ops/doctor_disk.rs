@@ -56,7 +56,10 @@ fn full(folder: &Path) -> Option<Problem> {
     if !folder.is_dir() {
         return None;
     }
-    let written = files::write_beside(&folder.join("probe"), &[0; 4096]).and_then(|probe| files::remove(&probe));
+    let written = files::write_beside(&folder.join("probe"), &[0; 4096]).and_then(|probe| {
+        probe.sync()?;
+        files::remove(&probe.temporary)
+    });
     let refusal = Refusal::of(&written.err()?)?.clone();
     (refusal.code != "disk.read_only").then(|| Problem {
         code: refusal.code,
