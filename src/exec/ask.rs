@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::family::Family;
+use super::family::{self, Family};
 use crate::base::Clock;
 
 /// More than that is no answer.
@@ -106,7 +106,8 @@ fn fresh_mark() -> String {
 /// Before the child is waited for: until then its pid is nobody else's.
 fn end_family(child: &Child, mark: String) {
     let root = Some(child.id().cast_signed());
-    let family = Family { root, marks: vec![(MARK.to_owned(), mark)], adopted_except: None };
+    let marks = vec![(MARK.to_owned(), mark)];
+    let family = Family { root, marks, adopted_except: None, since: family::own_start() };
     for _ in 0..LOOKS {
         let living = family.living();
         if living.is_empty() {

@@ -31,6 +31,9 @@ pub struct Family {
     pub marks: Vec<(String, String)>,
     /// Orphans whose adoptive parent we are belong, except these (which were ours before).
     pub adopted_except: Option<HashSet<i32>>,
+    /// When the first member can have started, in clock ticks since boot: the environment of a process that is older
+    /// is not read. 0: any process may be a member.
+    pub since: u64,
 }
 
 impl Family {
@@ -59,7 +62,7 @@ impl Family {
     fn knows(&self, p: &Process) -> bool {
         let descends = self.root.is_some_and(|root| p.pid == root || p.session == root);
         let adopted = self.adopted_except.as_ref().is_some_and(|ours| p.parent == own_pid() && !ours.contains(&p.pid));
-        descends || adopted || (!p.dead && carries(p.pid, &self.marks))
+        descends || adopted || (!p.dead && p.started >= self.since && carries(p.pid, &self.marks))
     }
 
     /// Only orphans: the program itself belongs to the handle that waits for it.
@@ -141,6 +144,11 @@ pub(super) fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// When this process started, in clock ticks since boot: whatever it started is not older. 0 where that is not shown.
+pub(super) fn own_start() -> u64 {
+    read_process(own_pid()).map_or(0, |own| own.started)
+}
+
 fn ancestors(all: &[Process], of: i32) -> HashSet<i32> {
     let parents: HashMap<i32, i32> = all.iter().map(|p| (p.pid, p.parent)).collect();
     let mut found = HashSet::from([of]);
@@ -180,14 +188,14 @@ pub(super) fn read_proc(pid: i32, name: &str) -> Option<Vec<u8>> {
 fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
     let stat = String::from_utf8_lossy(stat);
     let (open, close) = (stat.find('(')?, stat.rfind(')')?);
-    let fields: Vec<&str> = stat.get(close + 1..)?.split_ascii_whitespace().collect();
+    let mut fields = stat.get(close + 1..)?.split_ascii_whitespace();
     Some(Process {
         pid,
         name: stat.get(open + 1..close)?.to_owned(),
-        dead: matches!(*fields.first()?, "Z" | "X" | "x"),
-        parent: fields.get(1)?.parse().ok()?,
-        session: fields.get(3)?.parse().ok()?,
-        started: fields.get(19)?.parse().ok()?,
+        dead: matches!(fields.next()?, "Z" | "X" | "x"),
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+        started: fields.nth(15)?.parse().ok()?,
     })
 }
 
@@ -226,11 +234,28 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn a_member_that_started_since_is_found_by_its_environment() {
+        let mut child = std::process::Command::new("sleep").arg("600").env("TEOF_TEST_SINCE", "1").spawn().unwrap();
+        let found = |since| {
+            let marks = vec![("TEOF_TEST_SINCE".to_owned(), "1".to_owned())];
+            let living = Family { marks, since, ..Family::default() }.living();
+            living.iter().map(|p| p.pid.cast_unsigned()).collect::<Vec<_>>()
+        };
+        let started = read_process(child.id().cast_signed()).unwrap().started;
+        let all = [found(0), found(own_start()), found(started), found(started + 1)];
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let own = vec![child.id()];
+        assert_eq!(all, [own.clone(), own.clone(), own, Vec::new()]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn neither_this_process_nor_its_parents_are_ever_members() {
         let root = rustix::process::getppid().unwrap().as_raw_nonzero().get();
         let path = std::fs::read("/proc/self/environ").unwrap();
         let path = path.split(|&b| b == 0).find_map(|e| std::str::from_utf8(e).ok()?.strip_prefix("PATH=")).unwrap();
-        let family = Family { root: Some(root), marks: vec![("PATH".into(), path.into())], adopted_except: None };
+        let family = Family { root: Some(root), marks: vec![("PATH".into(), path.into())], ..Family::default() };
         let pids: Vec<_> = family.living().iter().map(|p| p.pid).collect();
         assert!(!pids.contains(&own_pid()) && !pids.contains(&root), "{pids:?}");
     }

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::supervise::end_marked;
+use super::family::Family;
+use super::supervise::end_family;
 use crate::base::Result;
 
-/// The first argument that selects this mode. What follows: the grace in milliseconds, `name=value`s.
+/// The first argument that selects this mode. What follows: the grace in milliseconds, when the supervisor started
+/// (see [`Family::since`]), `name=value`s.
 pub(super) const MODE: &str = "__guard";
 
 /// Watches over a family until it is dropped.
@@ -26,10 +28,10 @@ pub struct Guardian {
 }
 
 impl Guardian {
-    pub(super) fn start(launcher: &OsStr, marks: &[(String, String)], grace: Duration) -> Result<Self> {
+    pub(super) fn start(launcher: &OsStr, marks: &[(String, String)], grace: Duration, since: u64) -> Result<Self> {
         let mut child = Command::new(launcher)
             .arg(MODE)
-            .arg(grace.as_millis().to_string())
+            .args([grace.as_millis().to_string(), since.to_string()])
             .args(marks.iter().map(|(name, value)| format!("{name}={value}")))
             .env_clear()
             .current_dir("/")
@@ -55,11 +57,12 @@ impl Drop for Guardian {
 pub(super) fn watch_over(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let mut args = args.filter_map(|arg| arg.into_string().ok());
     let grace = args.next().and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
+    let since = args.next().and_then(|ticks| ticks.parse().ok()).unwrap_or_default();
     let marks: Vec<_> =
         args.filter_map(|mark| mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect();
     // A signal to the supervisor's group or terminal is not for us.
     let _ = rustix::process::setsid();
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    end_marked(marks, grace);
+    end_family(&Family { marks, since, ..Family::default() }, grace);
     ExitCode::SUCCESS
 }

@@ -125,6 +125,8 @@ pub struct Report {
 pub struct Supervisor {
     launcher: OsString,
     adopts: bool,
+    /// When this process started: no program of ours is older.
+    since: u64,
 }
 
 impl Supervisor {
@@ -132,13 +134,14 @@ impl Supervisor {
     pub fn new() -> Result<Self> {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
-        Ok(Self { launcher: launch::own_binary().context("find our own binary")?, adopts: cfg!(target_os = "linux") })
+        let launcher = launch::own_binary().context("find our own binary")?;
+        Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: family::own_start() })
     }
 
     /// For a process that has other children too (tests): starts programs through the given teof
     /// binary and adopts nobody.
     pub fn beside_others(launcher: impl Into<OsString>) -> Self {
-        Self { launcher: launcher.into(), adopts: false }
+        Self { launcher: launcher.into(), adopts: false, since: family::own_start() }
     }
 
     /// Runs one program to its end and its family's end, attended.
@@ -153,7 +156,8 @@ impl Supervisor {
             Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
             Ok(Started { child, out, err }) => {
                 let pid = child.id().cast_signed();
-                let family = Family { root: Some(pid), marks: spec.marks.clone(), adopted_except: ours };
+                let marks = spec.marks.clone();
+                let family = Family { root: Some(pid), marks, adopted_except: ours, since: self.since };
                 streams.attach(out, err);
                 let mut watch = Watch { child, streams: &mut streams, attendant, started };
                 let told = watch.until_over(spec.clocks)?;
@@ -169,7 +173,7 @@ impl Supervisor {
 
     /// Has somebody end whoever carries all `marks` if this process dies before the guardian is dropped.
     pub fn guard(&self, marks: &[(String, String)], grace: Duration) -> Result<Guardian> {
-        Guardian::start(&self.launcher, marks, grace)
+        Guardian::start(&self.launcher, marks, grace, self.since)
     }
 
     /// The child and its output, or why it could not be started.
@@ -226,7 +230,11 @@ struct Started {
 /// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
 /// behind. Returns those that had to be ended, and those of them that are still there.
 pub fn end_marked(marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process>, Vec<Process>) {
-    let family = Family { root: None, marks, adopted_except: None };
+    end_family(&Family { marks, ..Family::default() }, grace)
+}
+
+/// As [`end_marked`], for a whole family.
+pub(super) fn end_family(family: &Family, grace: Duration) -> (Vec<Process>, Vec<Process>) {
     let mut ending = Ending::begin(grace);
     while ending.go_on(family.living()) {
         std::thread::sleep(ENDING_TICK);
