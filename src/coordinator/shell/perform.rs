@@ -40,7 +40,7 @@ impl Hands<'_> {
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted()?;
                 self.renew_sessions(job)?;
-                self.workers.spawn(self.hub, job, run)?;
+                self.workers.spawn(self.hub, job, run, check)?;
                 Ok(Reply::Done)
             }
             (Action::Note { text, job, alert }, _) => {

@@ -29,8 +29,10 @@ pub const LOGS: &str = "coordinator/logs";
 
 pub struct Workers {
     queue: Sender<Message>,
-    /// Our own children that have not ended.
-    children: HashSet<String>,
+    /// Our own children that have not ended, and their process ids.
+    children: HashMap<String, i32>,
+    /// What those had done by themselves when they were looked at last.
+    turns: HashMap<String, u64>,
     /// Runs of an earlier coordinator, whose end a thread waits for.
     awaited: HashSet<String>,
     /// How firmly each was told to end.
@@ -48,12 +50,18 @@ struct Sign {
 
 impl Workers {
     pub fn new(queue: Sender<Message>) -> Self {
-        Self { queue, children: HashSet::new(), awaited: HashSet::new(), told: HashMap::new(), signs: HashMap::new() }
+        let (children, turns, awaited, told, signs) = Default::default();
+        Self { queue, children, turns, awaited, told, signs }
     }
 
-    /// Starts the worker of a run, unless it lives or is over.
-    pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<()> {
-        match self.fares(hub, job, run)? {
+    /// Starts the worker of a run, unless it lives or is over. `check`: it may have been started already.
+    pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str, check: bool) -> Result<()> {
+        let is = match check {
+            true => self.fares(hub, job, run)?,
+            // Nobody started it since it paused, if it ever ran.
+            false => outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))),
+        };
+        match is {
             RunIs::Ended(outcome) if outcome.verdict == Verdict::Paused => {
                 // It goes on under its own name; what it said when it paused must not end it again.
                 files::remove(&hub.local(&paths::outcome(run)))?;
@@ -80,7 +88,7 @@ impl Workers {
             .stderr(log)
             .spawn()
             .context("start a worker")?;
-        self.children.insert(run.to_owned());
+        self.children.insert(run.to_owned(), child.id().cast_signed());
         let (queue, run) = (self.queue.clone(), run.to_owned());
         std::thread::spawn(move || {
             let mut child = child;
@@ -93,6 +101,7 @@ impl Workers {
     /// One of our children has ended, or a run's lock was let go.
     pub fn ended(&mut self, run: &str) {
         self.children.remove(run);
+        self.turns.remove(run);
         self.awaited.remove(run);
         self.told.remove(run);
         self.signs.remove(run);
@@ -100,16 +109,17 @@ impl Workers {
 
     /// How a run fares, as the machine shows it now.
     pub fn fares(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunIs> {
-        if self.children.contains(run) {
+        if self.children.contains_key(run) {
             return self.alive_or_frozen(hub, run);
         }
         let lock = hub.local(&paths::run_lock(&job.task));
         let holds = lock::is_held(&lock)? && lock::holder(&lock).is_some_and(|note| note.contains(run));
-        if holds || !exec::marked(&marks(hub, run)).is_empty() {
+        // One that left its lock and its outcome is over: no process needs to be looked for.
+        let mut found = if holds { None } else { outcome(hub, run)? };
+        if holds || (found.is_none() && !exec::marked(&marks(hub, run)).is_empty()) {
             self.await_end(hub, job, run);
             return self.alive_or_frozen(hub, run);
         }
-        let mut found = outcome(hub, run)?;
         if found.is_none() {
             // It may have died while its end was written: whoever takes the lock completes that.
             if let Err(e) = hub.lock("look for the end of a run") {
@@ -123,8 +133,19 @@ impl Workers {
     /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
     /// stopped two polls ago, is frozen. However long a healthy one works, it stirs many times a second.
     fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunIs> {
+        let now = Instant::now();
+        let own = self.children.get(run).and_then(|pid| exec::vitals_of(*pid)).filter(|own| !own.stopped);
+        if let Some(own) = own
+            && self.turns.insert(run.to_owned(), own.turns) != Some(own.turns)
+        {
+            // It did something itself: whatever works for it need not be looked for.
+            if let Some(sign) = self.signs.get_mut(run) {
+                (sign.since, sign.stopped) = (now, None);
+            }
+            return Ok(RunIs::Alive);
+        }
         let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunIs::Alive) };
-        let (now, settings) = (Instant::now(), &hub.settings()?.coordinator);
+        let settings = &hub.settings()?.coordinator;
         let fresh = Sign { turns: vitals.turns, since: now, stopped: vitals.stopped.then_some(now) };
         let sign = self.signs.entry(run.to_owned()).or_insert(fresh);
         if sign.turns != vitals.turns {
