@@ -206,6 +206,21 @@ pub enum Effect {
     Exit(Leave),
 }
 
+impl Effect {
+    /// Whether the state is to be saved before this is performed; `saved` says whether a number was among the pending
+    /// actions of the state that was saved last.
+    ///
+    /// An action whose number is on the disk is checked by the next process, whatever became of others since. One
+    /// that is not must get there first: its number would be given again. Looking and telling change nothing.
+    pub fn needs_saving(&self, saved: impl Fn(u64) -> bool) -> bool {
+        match self {
+            Effect::Look { .. } | Effect::Say { .. } => false,
+            Effect::Do { id, .. } => !saved(*id),
+            Effect::Tell { .. } | Effect::Answer { .. } | Effect::Exit(_) => true,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
     /// There is nothing left to do.

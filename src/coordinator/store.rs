@@ -1,4 +1,6 @@
-//! The state's file: read at the start, replaced before anything is done.
+//! The state's file: read at the start, replaced before anything is begun that is not in it.
+
+use std::collections::BTreeSet;
 
 use super::state::{FILE, State};
 use crate::base::{Result, files};
@@ -19,6 +21,8 @@ pub fn load(hub: &Hub) -> Result<State> {
 #[derive(Default)]
 pub struct Store {
     last: Vec<u8>,
+    /// The numbers of the pending actions in it.
+    pending: BTreeSet<u64>,
     news: bool,
 }
 
@@ -32,8 +36,14 @@ impl Store {
         files::create_parent(&path)?;
         files::replace(&path, &bytes)?;
         self.last = bytes;
+        self.pending = state.pending.iter().map(|pending| pending.id).collect();
         self.news = true;
         Ok(())
+    }
+
+    /// Whether the state that was saved last knows the action as pending.
+    pub fn knows(&self, action: u64) -> bool {
+        self.pending.contains(&action)
     }
 
     /// Whether something was saved since this was last asked.

@@ -4,10 +4,10 @@
 //!
 //! One thread decides and performs; the others only send it [`Message`]s: the watcher, the signals,
 //! and one thread per worker that waits for its end. Each message becomes inputs, each input a call
-//! of [`step`], and before anything that came out is performed, the state is saved. Results go back
-//! in as inputs before anything else is done, a look at the world comes last. So at most one thing is
-//! under way at any moment, and a crash leaves at most one action whose result nobody knows: it is
-//! checked by the next process.
+//! of [`step`]. Nothing is begun that the saved state does not know as pending ([`Effect::needs_saving`]), and
+//! the state is saved before anybody is waited for. Results go back in as inputs before anything else is done, a look
+//! at the world comes last. So at most one thing is under way at any moment, and a crash leaves only actions whose
+//! result nobody knows: each is checked by the next process.
 //!
 //! Nothing here decides what is done.
 

@@ -1,4 +1,4 @@
-//! Saves the state before anything is done, and says what a process does that cannot save it.
+//! Saves the state before anything is begun that is not in it, and says what a process does that cannot save it.
 
 use std::time::{Duration, Instant};
 
@@ -26,19 +26,21 @@ impl Saving {
 }
 
 impl Shell<'_> {
-    /// Performs what is to be done until nothing is, saving the state before each thing.
+    /// Performs what is to be done until nothing is. What the next process could not know of is saved first.
     ///
     /// # Errors
     /// Why the state cannot be saved, when this run does not wait until it can.
     pub(super) fn drain(&mut self) -> Result<()> {
         while !self.effects.is_empty() && self.leave.is_none() {
-            if let Err(e) = self.saving.store.save(&self.hub, &self.state) {
-                return self.cannot_save(e);
+            let Some(effect) = self.next_effect() else { break };
+            if effect.needs_saving(|action| self.saving.store.knows(action)) {
+                if let Err(e) = self.saving.store.save(&self.hub, &self.state) {
+                    self.effects.push_front(effect);
+                    return self.cannot_save(e);
+                }
+                self.saving.failing_since = None;
             }
-            self.saving.failing_since = None;
-            if let Some(effect) = self.next_effect() {
-                self.perform(effect);
-            }
+            self.perform(effect);
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ struct History {
     errand: bool,
     day_tokens: u64,
     told: Told,
+    /// What of it is saved.
+    saved: Told,
     left: Option<Leave>,
     loud: bool,
 }
@@ -64,6 +66,7 @@ impl History {
             errand: false,
             day_tokens,
             told: Told::default(),
+            saved: Told::default(),
             left: None,
             loud,
         }
@@ -93,6 +96,8 @@ impl History {
         while (self.until_idle || errand) && self.process.is_some() && !self.files.is_empty() {
             self.read_command();
             if self.process.is_some() {
+                // Answered at once.
+                self.save();
                 self.files.remove(0);
             }
         }
@@ -102,6 +107,7 @@ impl History {
     fn crash(&mut self) {
         self.log(format_args!("crash with {} effects and {} inputs", self.effects.len(), self.inputs.len()));
         self.process = None;
+        self.told = self.saved.clone();
         self.effects.clear();
         self.inputs.clear();
     }
@@ -128,22 +134,30 @@ impl History {
         if self.dice.one_in(60) {
             return self.crash();
         }
-        let state = self.process.as_mut().unwrap();
-        let life = std::mem::take(&mut state.life);
-        self.disk = state.clone();
-        state.life = life;
         self.remember_limits(&before, &heard);
-        let state = self.process.as_ref().unwrap();
-        for pending in &state.pending {
-            if matches!(pending.action, Action::Note { .. } | Action::Decide(_)) {
-                self.lines.insert(pending.id);
-            }
+        if effects.is_empty() && self.effects.is_empty() {
+            self.save();
         }
         for effect in effects {
             if self.loud {
                 println!("{} > {effect:?}", self.world.stamp());
             }
             self.effects.push(effect);
+        }
+    }
+
+    /// As the shell does: before something that the saved state does not know, and when nothing is left to be done.
+    fn save(&mut self) {
+        let Some(state) = &mut self.process else { return };
+        let life = std::mem::take(&mut state.life);
+        self.disk = state.clone();
+        state.life = life;
+        self.saved = self.told.clone();
+        let state = self.process.as_ref().unwrap();
+        for pending in &state.pending {
+            if matches!(pending.action, Action::Note { .. } | Action::Decide(_)) {
+                self.lines.insert(pending.id);
+            }
         }
     }
 
@@ -202,6 +216,10 @@ impl History {
         }
         let which = self.dice.roll(self.effects.len());
         let effect = self.effects.remove(which);
+        let is_saved = |id| self.disk.pending.iter().any(|pending| pending.id == id);
+        if effect.needs_saving(is_saved) {
+            self.save();
+        }
         let state = self.process.as_ref().unwrap();
         match effect {
             Effect::Do { id, .. } if !state.pending.iter().any(|pending| pending.id == id) => {}

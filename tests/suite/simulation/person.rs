@@ -10,9 +10,9 @@ use teof::model::outcome::Outcome;
 use super::History;
 
 /// What the histories hold against a coordinator, from what it was told.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Told {
-    /// Agent to when it may be called again, as far as the coordinator heard and saved it.
+    /// Agent to when it may be called again, as far as the coordinator heard it.
     pub limits: BTreeMap<&'static str, i64>,
 }
 
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    /// Remembers what the coordinator heard, once it is saved.
+    /// Remembers what the coordinator heard.
     pub fn remember_limits(&mut self, before: &State, input: &Input) {
         if let Input::Command { command: Command::Resume { task: None }, .. } = input {
             let state = self.process.as_ref().unwrap();
@@ -103,8 +103,9 @@ impl History {
         if let (Some(suspended), true) = (&outcome.suspended, wanted) {
             let agent = self.world.agent_of(&job.task).expect("a limit is an agent's");
             let until = self.told.limits.entry(agent).or_default();
-            let saved = self.disk.suspended.get(agent).map_or(0, |suspension| suspension.until.unix());
-            *until = (*until).max(if suspended.outage { saved } else { suspended.until.unix() });
+            let state = self.process.as_ref().unwrap();
+            let known = state.suspended.get(agent).map_or(0, |suspension| suspension.until.unix());
+            *until = (*until).max(if suspended.outage { known } else { suspended.until.unix() });
         }
     }
 
