@@ -16,6 +16,8 @@ impl Turn<'_> {
     /// An agent cannot work for a while: the job waits, and so does all work that needs this agent.
     pub(super) fn suspend(&mut self, id: &str, found: &Suspended) {
         let known = self.state.suspended.get(&found.agent).map(|known| known.until);
+        // One that is over this moment is no wait any more.
+        let known = known.filter(|until| *until > self.now);
         let until = match (found.outage, known) {
             // Others ran into the same outage at the same time.
             (true, Some(known)) => known,
