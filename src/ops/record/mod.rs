@@ -11,6 +11,7 @@
 mod ignored;
 mod in_progress;
 mod index;
+mod objects;
 mod tree;
 
 use anyhow::Context;
@@ -25,6 +26,7 @@ use crate::hub::{Hub, Writer, git, identity, sparse, temporary};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
+use objects::Objects;
 
 /// How often the branch or the index may move under us before it is left for the next time.
 const ATTEMPTS: usize = 5;
@@ -105,6 +107,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     // As objects and references alone: no worktree, no index, no attributes.
     let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
     make_durable(&repo)?;
+    let store = repo.odb()?;
+    let memory = store.add_new_mempack_backend(objects::PRIORITY)?;
+    let objects = Objects::new(&repo, &memory)?;
     let head = Head::read(hub, &repo)?;
     let copy = IndexCopy::make(&hub.git_dir)?;
     let known = Known::read(&copy.git(hub))?;
@@ -112,15 +117,16 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     if let Some(why) = not_committed(hub, &known, &ignored) {
         return Ok(Some(Recorded::Skipped(why)));
     }
-    let files = tree::read_hub(&repo, &hub.root, &known.files, |path| ignored.stays_out(path))?;
+    let files = tree::read_hub(&objects, &hub.root, &known.files, |path| ignored.stays_out(path))?;
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
-    let tree = tree::build(&repo, before.as_ref(), &files)?;
+    let tree = tree::build(&objects, before.as_ref(), &files)?;
     if Some(tree) == head.tree {
         if let Some(commit) = &head.commit {
             append_only::release(hub, commit)?;
         }
         return Ok(Some(Recorded::Clean));
     }
+    objects.flush()?;
     if let (Some(commit), Some(before)) = (&head.commit, &head.tree) {
         append_only::check(hub, commit, &before.to_string(), &tree.to_string())?;
     }

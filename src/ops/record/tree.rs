@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,6 +12,7 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{ObjectType, Oid, Repository, Tree};
 
+use super::objects::Objects;
 use crate::base::{Refusal, Result, files, text};
 use crate::hub::paths;
 
@@ -69,8 +69,8 @@ pub fn owned() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// When a file cannot be read, or an object cannot be written.
-pub fn read_hub(repo: &Repository, root: &Path, known: &Files, leave: impl Fn(&[u8]) -> bool) -> Result<Files> {
-    let trusts_modes = repo.config()?.get_bool("core.filemode").unwrap_or(true);
+pub fn read_hub(objects: &Objects, root: &Path, known: &Files, leave: impl Fn(&[u8]) -> bool) -> Result<Files> {
+    let trusts_modes = objects.repo.config()?.get_bool("core.filemode").unwrap_or(true);
     let mut found = Files::new();
     let mut waiting: Vec<Vec<u8>> = owned().map(|path| path.as_bytes().to_vec()).collect();
     while let Some(path) = waiting.pop() {
@@ -80,7 +80,7 @@ pub fn read_hub(repo: &Repository, root: &Path, known: &Files, leave: impl Fn(&[
             waiting.extend(children(&path, &full)?);
         } else if !is_temporary(&path) && !leave(&path) {
             let before = known.get(&path);
-            let Some(id) = store(repo, &full, &meta, before)? else { continue };
+            let Some(id) = store(objects, &full, &meta, before)? else { continue };
             let mode = mode_of(&meta, before.filter(|_| !trusts_modes));
             found.insert(path, Entry { mode, id });
         }
@@ -116,43 +116,41 @@ fn mode_of(meta: &Metadata, known: Option<&Entry>) -> i32 {
 }
 
 /// Puts a file into the object store; `None` when it is gone meanwhile, or is no file.
-fn store(repo: &Repository, path: &Path, meta: &Metadata, known: Option<&Entry>) -> Result<Option<Oid>> {
+fn store(objects: &Objects, path: &Path, meta: &Metadata, known: Option<&Entry>) -> Result<Option<Oid>> {
     let bytes = if meta.is_symlink() {
         let Ok(target) = fs::read_link(path) else { return Ok(None) };
         target.into_os_string().into_vec()
     } else if !meta.is_file() {
         return Ok(None);
     } else if meta.len() > STREAMED {
-        return stream(repo, path);
+        return stream(objects, path);
     } else {
         match files::read(path, files::MAX_DOCUMENT.max(2 * STREAMED))? {
             Some(bytes) => bytes,
             None => return Ok(None),
         }
     };
-    let id = Oid::hash_object_ext(ObjectType::Blob, &bytes, repo.object_format())?;
+    let id = Oid::hash_object_ext(ObjectType::Blob, &bytes, objects.repo.object_format())?;
     if known.is_none_or(|known| known.id != id) {
-        repo.odb()?.write(ObjectType::Blob, &bytes).with_context(|| format!("keep {} in git", path.display()))?;
+        objects.blob(&bytes).with_context(|| format!("keep {} in git", path.display()))?;
     }
     Ok(Some(id))
 }
 
-fn stream(repo: &Repository, path: &Path) -> Result<Option<Oid>> {
+fn stream(objects: &Objects, path: &Path) -> Result<Option<Oid>> {
     let Some(mut file) = files::open_regular(path)? else { return Ok(None) };
-    // Without a path, libgit2 applies no filter.
-    let mut blob = repo.blob_writer(None)?;
-    io::copy(&mut file, &mut blob).with_context(|| format!("keep {} in git", path.display()))?;
-    Ok(Some(blob.commit()?))
+    objects.stream(&mut file).with_context(|| format!("keep {} in git", path.display())).map(Some)
 }
 
 /// The parent's tree with the owned paths replaced by `files`.
 ///
 /// # Errors
 /// When an object cannot be read or written, and when the result would change anything but owned paths.
-pub fn build(repo: &Repository, parent: Option<&Tree>, files: &Files) -> Result<Oid> {
-    let tree = match folder(repo, parent, b"", files)? {
+pub fn build(objects: &Objects, parent: Option<&Tree>, files: &Files) -> Result<Oid> {
+    let repo = objects.repo;
+    let tree = match folder(objects, parent, b"", files)? {
         Some(tree) => tree,
-        None => repo.treebuilder(None)?.write()?,
+        None => objects.tree(&repo.treebuilder(None)?)?,
     };
     let outside = changes_outside(repo, parent, Some(&repo.find_tree(tree)?), b"")?;
     let Some(first) = outside.first() else { return Ok(tree) };
@@ -163,7 +161,8 @@ pub fn build(repo: &Repository, parent: Option<&Tree>, files: &Files) -> Result<
 }
 
 /// One folder of the new tree; `None` when nothing is in it.
-fn folder(repo: &Repository, parent: Option<&Tree>, prefix: &[u8], files: &Files) -> Result<Option<Oid>> {
+fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files) -> Result<Option<Oid>> {
+    let repo = objects.repo;
     let mut builder = repo.treebuilder(parent)?;
     let mut folders: BTreeMap<Vec<u8>, Option<Tree>> = BTreeMap::new();
     for entry in parent.into_iter().flat_map(Tree::iter) {
@@ -185,13 +184,13 @@ fn folder(repo: &Repository, parent: Option<&Tree>, prefix: &[u8], files: &Files
         }
     }
     for (name, before) in folders {
-        match folder(repo, before.as_ref(), &[prefix, &name, b"/"].concat(), files)? {
+        match folder(objects, before.as_ref(), &[prefix, &name, b"/"].concat(), files)? {
             Some(tree) => drop(builder.insert(&name, tree, FOLDER)?),
             None if builder.get(&name)?.is_some() => builder.remove(&name)?,
             None => {}
         }
     }
-    Ok(if builder.is_empty() { None } else { Some(builder.write()?) })
+    Ok(if builder.is_empty() { None } else { Some(objects.tree(&builder)?) })
 }
 
 /// The paths outside the record in which two trees differ; a folder stands for what is in it.
@@ -232,6 +231,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let repo = Repository::init(dir.path()).unwrap();
         (dir, repo)
+    }
+
+    /// As a record commit builds it, on the disk.
+    fn build(repo: &Repository, parent: Option<&Tree>, files: &Files) -> Result<Oid> {
+        let odb = repo.odb()?;
+        let memory = odb.add_new_mempack_backend(super::super::objects::PRIORITY)?;
+        let objects = Objects::new(repo, &memory)?;
+        let tree = super::build(&objects, parent, files)?;
+        objects.flush().map(|()| tree)
     }
 
     fn tree<'r>(repo: &'r Repository, list: &[(&str, &str)]) -> Tree<'r> {
