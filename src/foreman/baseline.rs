@@ -40,7 +40,7 @@ pub fn of(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
 
 /// The job was judged: what differs was told, and what a person then leaves is as it should be.
 pub fn forget(hub: &Hub, job: &str) {
-    if let Err(e) = files::remove(&hub.local(&file(job))) {
+    if let Err(e) = files::discard(&hub.local(&file(job))) {
         tracing::debug!("what surrounded {job} was not removed: {e:#}");
     }
 }

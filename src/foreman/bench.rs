@@ -92,9 +92,9 @@ impl<'a> Bench<'a> {
         self.marks.iter().cloned().chain([(env::RECEIPTS_DIR.to_owned(), folder)]).collect()
     }
 
-    /// Says beside the raw output what it belongs to.
+    /// Says beside the raw output what it belongs to. For people: not worth waiting for the disk.
     pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
-        files::replace(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
+        files::replace_unsynced(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
     }
 
     /// What was tried of pushing.

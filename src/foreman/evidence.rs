@@ -42,9 +42,12 @@ fn file(job: &str) -> String {
     format!("evidence/{job}.json")
 }
 
-/// Makes it durable.
+/// Makes it durable. Nothing is what is found where nothing is kept.
 pub fn keep(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
     let path = hub.local(&file(job));
+    if evidence.receipts.is_empty() && evidence.findings.is_empty() {
+        return files::remove(&path);
+    }
     files::create_parent(&path)?;
     files::replace(&path, json::compact(evidence).as_bytes())
 }
@@ -58,7 +61,7 @@ pub fn kept(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
 
 /// The record has it: it need not be kept any longer.
 pub fn forget(hub: &Hub, job: &str) {
-    if let Err(e) = files::remove(&hub.local(&file(job))) {
+    if let Err(e) = files::discard(&hub.local(&file(job))) {
         tracing::debug!("kept evidence was not removed: {e:#}");
     }
 }

@@ -233,6 +233,7 @@ impl Workshop {
     fn settle(&self, branch: &str, tree: &Tree) {
         let head = match branch {
             "" => Ok(()),
+            branch if self.is_on(branch) => Ok(()),
             branch => self.repo.set_head(&format!("refs/heads/{branch}")),
         };
         let settled = head.and_then(|()| {
@@ -243,6 +244,12 @@ impl Workshop {
         if let Err(e) = settled {
             tracing::debug!("the worktree's HEAD and index were left as they are: {e}");
         }
+    }
+
+    fn is_on(&self, branch: &str) -> bool {
+        let head = self.repo.find_reference("HEAD").ok();
+        let target = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
+        target.is_some_and(|target| target.strip_prefix("refs/heads/") == Some(branch))
     }
 
     /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),

@@ -1,5 +1,7 @@
 //! Work orders: what a worker is given, made of the step, the settings and the repository as it stands.
 
+use anyhow::Context;
+use git2::{ErrorCode, Repository};
 use serde_json::{Map, Value};
 
 use crate::base::{Refusal, Result, text};
@@ -7,7 +9,7 @@ use crate::conductor::reviewers;
 use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
 use crate::guard::{commands, secrets};
-use crate::hub::{Hub, git, paths};
+use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::{Command, Program};
 use crate::model::order::{Complexity, Order, Request, Rollback, VERSION};
@@ -145,16 +147,18 @@ fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -
 
 /// The commit of the target branch.
 fn tip(hub: &Hub, target: &str) -> Result<String> {
-    let name = format!("refs/heads/{target}^{{commit}}");
-    let output = hub.git().output(&["rev-parse", "--verify", "--quiet", "--end-of-options", &name])?;
-    match output.status.code() {
-        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-        Some(1) => Err(Refusal::guard("order.no_target", format!("the target branch {target} does not exist"))
-            .because("the work would begin at its newest commit")
-            .next(format!("make it: git branch {target} <commit>"))
-            .next("or name another one: git.target in teof.toml")
-            .into()),
-        _ => Err(git::failed("rev-parse", &output)),
+    let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
+    let found = repo.find_reference(&format!("refs/heads/{target}")).and_then(|found| found.peel_to_commit());
+    match found {
+        Ok(commit) => Ok(commit.id().to_string()),
+        Err(e) if matches!(e.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+            Err(Refusal::guard("order.no_target", format!("the target branch {target} does not exist"))
+                .because("the work would begin at its newest commit")
+                .next(format!("make it: git branch {target} <commit>"))
+                .next("or name another one: git.target in teof.toml")
+                .into())
+        }
+        Err(e) => Err(e).with_context(|| format!("read the branch {target}")),
     }
 }
 
