@@ -2,7 +2,8 @@
 //!
 //! In debug builds `TEOF_FAULT=<kind>:<n>` acts at the n-th of these calls: `eio` and `enospc` fail it, `kill`
 //! ends the process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `TEOF_FAULT_LOG` names
-//! a file that then gets the name of the call. A release build has none of this.
+//! a file that then gets the name of the call; with `list:0` it gets a line for each of them. A release build has
+//! none of this.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -69,7 +70,7 @@ fn fault(call: &str, path: &Path) -> io::Result<()> {
 #[cfg(debug_assertions)]
 mod injection {
     use std::fs;
-    use std::io;
+    use std::io::{self, Write};
     use std::path::Path;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,9 +91,18 @@ mod injection {
         WANTED.get_or_init(read).as_ref()
     }
 
+    fn list(call: &str, path: &Path) -> io::Result<()> {
+        let Some(log) = env::var("TEOF_FAULT_LOG") else { return Ok(()) };
+        let mut log = fs::File::options().create(true).append(true).open(log)?;
+        writeln!(log, "{call} {}", path.display())
+    }
+
     pub fn reach(call: &str, path: &Path) -> io::Result<()> {
         static REACHED: AtomicU32 = AtomicU32::new(0);
         let Some((kind, n)) = wanted() else { return Ok(()) };
+        if kind == "list" {
+            return list(call, path);
+        }
         if REACHED.fetch_add(1, Ordering::Relaxed) + 1 != *n {
             return Ok(());
         }

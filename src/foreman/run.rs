@@ -20,7 +20,7 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
 use crate::hub::worktrees::{self, Wanted};
-use crate::hub::{Hub, paths, trail};
+use crate::hub::{Hub, git, paths, trail};
 use crate::model::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
 
@@ -278,10 +278,13 @@ fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn F
 }
 
 /// What an error comes to. Before anything was started, a "no" is a refusal; a full disk or a lock
-/// that was not free in time may be better at the next attempt.
+/// that was not free in time may be better at the next attempt, as may a git that somebody killed.
 fn failed(report: &Report, error: &anyhow::Error) -> End {
     let refusal = Refusal::of(error);
-    let passing = refusal.is_none_or(|refusal| refusal.exit == Exit::TimedOut || refusal.code.starts_with("disk."));
+    let passes = |refusal: &Refusal| {
+        refusal.exit == Exit::TimedOut || refusal.code.starts_with("disk.") || refusal.code == git::KILLED
+    };
+    let passing = refusal.is_none_or(passes);
     let mut reason = format!("{error:#}");
     if let Some(why) = refusal.and_then(|refusal| refusal.reason.as_deref()) {
         reason = format!("{reason}: {why}");

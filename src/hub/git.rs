@@ -5,6 +5,7 @@
 //! own configuration names do not run, unless a caller says that a person trusts them.
 
 use std::io::{ErrorKind, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -53,6 +54,9 @@ pub fn forget_location(command: &mut Command) {
         None => command.env_remove(env::PATH),
     };
 }
+
+/// The code of the refusal after a git that a signal ended: nobody's fault, so it is tried again.
+pub const KILLED: &str = "git.killed";
 
 /// How to call git in one place.
 #[derive(Clone, Debug)]
@@ -208,9 +212,13 @@ impl Git {
     }
 
     /// Runs git and gives back what it printed, whatever its exit code.
+    ///
+    /// # Errors
+    /// When git cannot be started, or was killed (`git.killed`): then it answered nothing, not even no.
     pub fn output(&self, args: &[&str]) -> Result<Output> {
+        let what = args.first().unwrap_or(&"");
         let output = self.command().args(args).output();
-        output.map_err(|e| not_started(e, args.first().unwrap_or(&"")))
+        check_killed(what, output.map_err(|e| not_started(e, what))?)
     }
 
     /// Runs git and gives back its stdout without the final newline.
@@ -253,7 +261,7 @@ impl Git {
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input);
         }
-        child.wait_with_output().with_context(|| format!("wait for git {what}"))
+        check_killed(what, child.wait_with_output().with_context(|| format!("wait for git {what}"))?)
     }
 
     /// Whether git exits 0; for questions.
@@ -279,6 +287,18 @@ fn answer(what: &str, output: &Output) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
     }
     Err(failed(what, output))
+}
+
+/// Refuses the answer of a git that a signal ended.
+///
+/// # Errors
+/// `git.killed`.
+pub fn check_killed(what: &str, output: Output) -> Result<Output> {
+    let Some(signal) = output.status.signal() else { return Ok(output) };
+    Err(Refusal::guard(KILLED, format!("git {what} was killed"))
+        .because(format!("signal {signal} ended it"))
+        .next("give the same command again: what git left half done is removed first")
+        .into())
 }
 
 fn not_started(error: std::io::Error, what: &str) -> anyhow::Error {

@@ -8,7 +8,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::Output;
 use std::time::Duration;
 
 use super::worktrees::clear_stale;
@@ -49,8 +49,8 @@ impl<'h> Running<'h> {
     }
 
     /// Git has ended so. One that was killed while we live leaves its locks too.
-    pub fn end(self, status: ExitStatus) {
-        if status.signal().is_some() {
+    pub fn end(self, output: &Result<Output>) {
+        if !output.as_ref().is_ok_and(|output| output.status.signal().is_none()) {
             clear_left(self.0);
         }
     }

@@ -139,6 +139,18 @@ fn as_on_disk(hub: Option<&Hub>, entry: &str) -> Result<String> {
     }
 }
 
+/// The entry of the top folder of a file, with nothing else in it.
+fn alone(git: &Git, entry: &str) -> Result<String> {
+    let (blob, path) = entry.split_once('\t').unwrap_or((entry, ""));
+    let mut names: Vec<&str> = path.split('/').collect();
+    let mut entry = format!("{blob}\t{}", names.pop().unwrap_or_default());
+    while let Some(folder) = names.pop() {
+        let tree = git.feed(&["mktree", "-z", "--missing"], format!("{entry}\0").as_bytes())?;
+        entry = format!("040000 tree {tree}\t{folder}");
+    }
+    Ok(entry)
+}
+
 /// A commit without parents that holds what the repository recorded before, if anything.
 fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
     let listed = match old {
@@ -155,6 +167,12 @@ fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
     let mut input = String::new();
     for entry in listed.split('\0').filter(carried) {
         input += &as_on_disk(old, entry)?;
+        input.push('\0');
+    }
+    let files = [&["ls-tree", "-z", "HEAD", "--"], &paths::OWNED_FILES[..]].concat();
+    let files = old.filter(|_| !listed.is_empty()).map(|hub| hub.git().run(&files)).transpose()?.unwrap_or_default();
+    for entry in files.split('\0').filter(|entry| !entry.is_empty()) {
+        input += &alone(git, &as_on_disk(old, entry)?)?;
         input.push('\0');
     }
     let tree = git.feed(&["mktree", "-z", "--missing"], input.as_bytes())?;

@@ -259,10 +259,11 @@ fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<Str
 /// Moves branch, index and tree to a descendant of HEAD. Git refuses, and changes nothing, where that
 /// would overwrite somebody's changes.
 fn advance(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
-    let output = git.output(&["merge", "--ff-only", "--quiet", target])?;
+    let output = git.output(&["merge", "--ff-only", "--quiet", target]);
     if let Some(running) = running {
-        running.end(output.status);
+        running.end(&output);
     }
+    let output = output?;
     if output.status.success() {
         return Ok(None);
     }

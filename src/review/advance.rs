@@ -78,8 +78,9 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
     halfway::begin(hub, &worktree, step)?;
     let running = Running::begin(hub, &worktree, step.branch, git_locks::OF_MERGE)?;
-    let output = command.output()?;
-    running.end(output.status);
+    let output = command.output().context("start git merge");
+    running.end(&output);
+    let output = output?;
     if merge::tip(repo, step.branch)? == step.to {
         halfway::end(hub);
         return Ok(());
@@ -89,6 +90,7 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         Ok(()) => halfway::end(hub),
         Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
     }
+    let output = git::check_killed("merge", output)?;
     Err(Refusal::guard(
         "target.in_the_way",
         format!("git does not move {} in {}", step.branch, worktree.root.display()),

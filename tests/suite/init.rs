@@ -195,8 +195,15 @@ fn a_record_that_was_in_the_main_worktree_moves_along() {
     world.git(&["add", "."]);
     world.git(&["commit", "-qm", "Set up teof"]);
     world.ok(&["session-boot", "--no-sync"]);
+    // Files of the record that lie in folders of others.
+    world.write("memory/log.jsonl", "{\"approved\": 1}\n");
+    world.write("memory/notes.md", "a person's\n");
+    world.write("agents/tasks/tasks.json", "[]\n");
     world.ok(&["init", "--dedicated"]);
     world.ok(&["session-boot", "--no-sync"]);
+    let carried = world.git(&["ls-tree", "-r", "--name-only", "teof/record", "memory", "agents", "docs"]);
+    let consent = "docs/automation/autonomy-consent.json";
+    assert_eq!(carried.lines().collect::<Vec<_>>(), ["agents/tasks/tasks.json", consent, "memory/log.jsonl"]);
     let hub = world.folder().join("repo.record");
     let log = fs::read_to_string(hub.join("_bus/events/events.jsonl")).unwrap();
     assert_eq!(log.lines().count(), 2, "{log}");

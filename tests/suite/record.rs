@@ -346,3 +346,20 @@ fn whatever_stands_in_the_place_of_the_settings_for_git_is_replaced_or_named() {
     assert_eq!(refused["code"], "file.not_regular");
     assert!(place.is_dir());
 }
+
+#[test]
+fn what_a_killed_command_was_about_to_rename_does_not_stay_in_the_tree() {
+    let world = world();
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let left = |pid: u32| format!("_bus/claims/.teof-{pid}-1.tmp");
+    for pid in [gone.id(), std::process::id()] {
+        world.write(&left(pid), "{}");
+    }
+    assert_eq!(commit(&world), "committed");
+    assert!(
+        !world.exists(&left(gone.id())) && world.exists(&left(std::process::id())),
+        "that of a living process stays"
+    );
+    assert!(!changed(&world).iter().any(|path| path.ends_with(".tmp")));
+}

@@ -8,7 +8,7 @@ use crate::coordinator::input::{Action, Reply};
 use crate::coordinator::state::{Job, State};
 use crate::guard::consent::{self, Actor};
 use crate::guard::moved_target;
-use crate::hub::Hub;
+use crate::hub::{Hub, git};
 use crate::ops::boot;
 use crate::ops::record::{self, Recorded};
 
@@ -100,5 +100,7 @@ pub fn why(refusal: &Refusal) -> String {
 /// Whether the machine or the hub is in the way, not the job: it goes away by itself, or by what people do there.
 pub fn is_passing(refusal: &Refusal) -> bool {
     let kinds = ["disk.", "hub.", "record.", "lock."];
-    refusal.exit == Exit::TimedOut || kinds.iter().any(|kind| refusal.code.starts_with(kind))
+    refusal.exit == Exit::TimedOut
+        || refusal.code == git::KILLED
+        || kinds.iter().any(|kind| refusal.code.starts_with(kind))
 }

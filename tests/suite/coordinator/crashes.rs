@@ -1,6 +1,8 @@
 //! What a kill -9 may not cost: workers outlive their coordinator, and each job is done once.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::*;
 
@@ -100,6 +102,30 @@ fn twenty_jobs_survive_kills_at_any_moment_and_each_is_done_once() {
     assert!(checkpoints.values().all(|times| *times == 1), "what was committed is not redone: {checkpoints:?}");
     let finished = yard.status()["finished"].as_array().unwrap().len();
     assert_eq!(finished, 20, "each job is done once");
+    yard.nothing_is_left_over();
+}
+
+#[test]
+fn work_goes_on_when_a_git_of_its_worker_is_killed() {
+    let yard = Yard::new();
+    let plan = yard.plan("a", &[&yard.work("a")]);
+    let bin = yard.world.folder().join("bin");
+    let git =
+        std::env::split_paths(&std::env::var("PATH").unwrap()).map(|dir| dir.join("git")).find(|git| git.exists());
+    let once = bin.join("killed").display().to_string();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *worktree*add*|*update-ref*refs/heads/agent/*) mkdir {once} 2>/dev/null && kill -9 $$;; esac\n\
+         exec {} \"$@\"\n",
+        git.unwrap().display()
+    );
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("git"), script).unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let ran = yard.world.teof(&["coordinator", "run", "--until-idle"]).env("PATH", path).output().unwrap();
+    assert!(Path::new(&once).is_dir(), "a git was killed");
+    assert!(ran.status.success(), "{}\n{:#}", String::from_utf8_lossy(&ran.stderr), yard.status());
+    assert_eq!(yard.step(&plan, "S1")["status"], "done");
     yard.nothing_is_left_over();
 }
 

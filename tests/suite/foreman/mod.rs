@@ -4,6 +4,7 @@
 mod elsewhere;
 mod ends;
 mod guards;
+mod kills;
 mod leave;
 mod runs;
 

@@ -3,6 +3,10 @@
 //!
 //! `TEOF_FAULTS=all` tries every command with every fault; without it a choice of them is tried.
 
+mod driver;
+mod lab;
+mod scenarios;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

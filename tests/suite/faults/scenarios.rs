@@ -1,0 +1,139 @@
+//! Every command that writes, as it is called in the [`super::lab`]; and those that write nothing.
+
+use std::fs;
+use std::path::Path;
+
+/// How a command is called, and what a failure may leave.
+pub struct Scenario {
+    /// Its words; `_` is a space within a word, `%` an underscore.
+    pub line: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of it or nothing: a failure changed nothing, or says that it does not know.
+    Whole,
+    /// Several steps, each whole: after a failure the same command goes on.
+    Steps,
+    /// As `Steps`, with processes that run by the machine's clock.
+    Runs,
+}
+
+use Kind::{Runs, Steps, Whole};
+
+pub const SCENARIOS: &[Scenario] = &[
+    scenario(Steps, "init --agent newcomer"),
+    scenario(Steps, "init --dedicated"),
+    scenario(Steps, "session-boot --no-sync --agent manager --allow-branch-mismatch"),
+    scenario(Steps, "doctor --fix"),
+    scenario(Steps, "agent use worker-2"),
+    scenario(Steps, "agent save put-away --allow-dirty --agent worker-1"),
+    scenario(Steps, "agent restore kept --manifest-only"),
+    scenario(Whole, "task add Q-9 --title new --agent manager"),
+    scenario(Whole, "task assign Q-1 --to worker-1 --agent manager"),
+    scenario(Whole, "task pickup Q-2 --agent worker-1"),
+    scenario(Whole, "bus claim Q-1 --agent worker-1 --allow-unassigned"),
+    scenario(Whole, "bus pause T --agent worker-1 --reason r"),
+    scenario(Whole, "bus takeover OLD --agent worker-1 --reason r"),
+    scenario(Whole, "bus release T --agent worker-1"),
+    scenario(Whole, "bus event --event observation --summary s --agent manager --request-id e1"),
+    scenario(Whole, "bus message --task manager-report --type status --summary s --agent manager --request-id m1"),
+    scenario(Whole, "bus ping --agent manager --request-id p1"),
+    scenario(Whole, "bus directive --task D-1 --summary s --agent manager --request-id d1"),
+    scenario(Steps, "bus inbox --agent manager --mark-read"),
+    scenario(Steps, "bus commit"),
+    scenario(Steps, "bus restore"),
+    scenario(
+        Whole,
+        "plan new walk --summary s --checkpoint c --priority high --impact-score 1 --layer L4 --systemic-scale 4 --allow-unclaimed --actor manager",
+    ),
+    scenario(Whole, "plan step add {plan} --title t --command true --test true"),
+    scenario(Whole, "plan step set {plan} S1 --note n"),
+    scenario(Steps, "plan approve {plan}"),
+    scenario(Whole, "plan status {plan} in%progress"),
+    scenario(Whole, "plan checkpoint {plan} superseded"),
+    scenario(Whole, "plan attach {plan} S1 --file %report/agent/worker-1/proof.txt --agent worker-1"),
+    scenario(Steps, "plan validate --output %report/planner/validate/summary-latest.json"),
+    scenario(Whole, "receipts add %report/agent/worker-1/proof.txt --agent worker-1"),
+    scenario(Whole, "receipts retire %report/agent/worker-1/gone.txt --reason r"),
+    scenario(Steps, "operator revoke old"),
+    scenario(Steps, "consent grant --max-iterations 1"),
+    scenario(Steps, "consent revoke"),
+    scenario(Steps, "conductor --agent manager"),
+    scenario(Steps, "coordinator submit --objective Do_it --test true"),
+    scenario(Steps, "coordinator pause"),
+    scenario(Steps, "coordinator resume"),
+    scenario(Steps, "coordinator cancel Q-3"),
+    scenario(Steps, "coordinator answer {asked} yes"),
+    scenario(Steps, "coordinator reassign {asked} --to worker-2"),
+    scenario(Steps, "coordinator skip Q-1"),
+    scenario(Steps, "coordinator stop"),
+    scenario(Steps, "coordinator reset-breaker"),
+    scenario(Runs, "coordinator run --until-idle --max-jobs 1"),
+    scenario(Steps, "review approve {waits}"),
+    scenario(Steps, "review reject {waits} --note n"),
+    scenario(Steps, "review retry {waits} --note n"),
+    scenario(Steps, "review revert {merged}"),
+    scenario(Steps, "scan --history"),
+    scenario(Steps, "preflight core"),
+    scenario(Steps, "worktree clean --all-finished"),
+];
+
+const fn scenario(kind: Kind, line: &'static str) -> Scenario {
+    Scenario { line, kind }
+}
+
+/// Commands that change nothing that lasts; the driver holds them to it.
+pub const READERS: &[&str] = &[
+    "version",
+    "guide",
+    "completions bash",
+    "man",
+    "doctor",
+    "agent list",
+    "agent doctor",
+    "task list",
+    "bus status",
+    "bus watch --limit 1",
+    "bus verify",
+    "bus restore --dry-run",
+    "plan list",
+    "plan show {plan}",
+    "plan validate",
+    "receipts verify",
+    "operator whoami",
+    "operator list",
+    "consent show",
+    "coordinator status",
+    "coordinator explain",
+    "coordinator logs {waits}",
+    "review list",
+    "review show {waits}",
+    "session list",
+    "session show {waits}",
+    "worktree list",
+    "worktree find T",
+    "preflight full",
+];
+
+/// Not called here, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("quickstart", "makes a repository of its own, and does nothing in another one"),
+    ("operator token", "asks for a terminal; `operator revoke` writes the same file in the same way"),
+    ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),
+];
+
+#[test]
+fn every_command_has_a_scenario_of_faults_or_a_reason() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
+    let heads: Vec<&str> =
+        page.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(" teof ")).collect();
+    let is_group = |head: &&&str| heads.iter().any(|other| other.starts_with(&format!("{head} ")));
+    let lines = SCENARIOS.iter().map(|scenario| scenario.line).chain(READERS.iter().copied());
+    let lines: Vec<&str> = lines.chain(ELSEWHERE.iter().map(|(line, _)| *line)).collect();
+    for leaf in heads.iter().filter(|head| !is_group(head)) {
+        let called = lines.iter().any(|line| line == leaf || line.starts_with(&format!("{leaf} ")));
+        assert!(called, "teof {leaf} has neither a scenario of faults nor a reason for having none");
+    }
+}

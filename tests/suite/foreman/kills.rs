@@ -1,0 +1,61 @@
+//! A worker that is killed at any of its file system calls. Without a setting the last of them are tried, where a run is
+//! recorded; `TEOF_FAULTS=all` tries each.
+
+use super::*;
+
+/// How many calls the end of a run has, at most: journal, receipts, envelope, event, outcome, marks.
+const END: usize = 40;
+
+impl Shop {
+    /// Runs the order with a fault, or lists its calls; gives back those that were reached.
+    fn with_fault(&self, run: &str, fault: &str) -> Vec<String> {
+        let (order, log) = (self.write_order(), self.world.folder().join("fault"));
+        let _ = fs::remove_file(&log);
+        let mut command = self.world.teof(&["foreman", "run", &order, "--execute", "--run", run]);
+        command.env("TEOF_FAULT", fault).env("TEOF_FAULT_LOG", &log).output().unwrap();
+        fs::read_to_string(log).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// How many envelopes and events a run has, and whether it left an outcome.
+    fn told(&self, run: &str) -> (usize, usize, bool) {
+        let runs = self.world.repo.join(format!("_report/agent/{SEAT}/runs"));
+        let files = fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path());
+        // What a killed writer was about to rename is no envelope.
+        let files = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let texts = files.map(|path| fs::read_to_string(path).unwrap_or_default());
+        let envelopes = texts.filter(|text| text.contains(&format!("\"run\": \"{run}\""))).count();
+        let events = self.world.lines("_bus/events/events.jsonl");
+        let events = events.iter().filter(|event| event["meta"]["run"] == run && !event["meta"]["verdict"].is_null());
+        (envelopes, events.count(), self.outcome(run).is_some())
+    }
+}
+
+#[test]
+fn a_run_that_dies_at_any_call_has_one_envelope_one_event_and_its_outcome_or_none_of_them() {
+    let work = "grep -q three src/code.txt || echo three >> src/code.txt; echo {} > $TEOF_RECEIPTS_DIR/tests.json";
+    let shop = || Shop::new().commands(&[work]);
+    let calls = shop().with_fault("run-1", "list:0");
+    let first = match std::env::var("TEOF_FAULTS").as_deref() {
+        Ok("all") => 1,
+        _ => calls.len().saturating_sub(END).max(1),
+    };
+    let mut completed = 0;
+    for n in first..=calls.len() {
+        let shop = shop();
+        let reached = shop.with_fault("run-1", &format!("kill:{n}"));
+        let case = format!("killed at call {n} of {}: {reached:?}", calls.len());
+        // Whoever writes next completes what was begun.
+        shop.world.ok(&["bus", "event", "--agent", SEAT, "--event", "note", "--summary", "next"]);
+        let told = shop.told("run-1");
+        assert!([(0, 0, false), (1, 1, true)].contains(&told), "{told:?}: {case}");
+        completed += usize::from(told.2);
+        let (outcome, _) = shop.run("run-2");
+        assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}: {case}");
+        assert_eq!((shop.told("run-1"), shop.told("run-2")), (told, (1, 1, true)), "{case}");
+        let commits = shop.world.git(&["rev-list", "--count", &format!("main..agent/{SEAT}/docs")]);
+        assert_eq!(commits, "1", "{case}");
+        assert!(shop.nobody_is_left("run-1") && shop.nobody_is_left("run-2"), "{case}");
+        shop.world.ok(&["bus", "verify"]);
+    }
+    assert!(completed > 0 && completed < calls.len() + 1 - first, "both were seen: {completed}");
+}
