@@ -7,8 +7,6 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
 use super::{Refusal, Result, disk};
 
@@ -333,17 +331,6 @@ fn temporary_beside(path: &Path) -> PathBuf {
 /// Whether a file name is one of the temporary ones that [`replace`] renames when it is done.
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with(".teof-") && name.ends_with(".tmp")
-}
-
-/// Removes a temporary file that a process of this machine left when it was killed, as far as that can be told: under
-/// the lock of those who write there.
-pub fn remove_abandoned(temporary: &Path) {
-    let name = temporary.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let pid = name.strip_prefix(".teof-").and_then(|rest| rest.split('-').next()?.parse().ok());
-    let gone = pid.and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH));
-    if gone && let Err(e) = fs::remove_file(temporary) {
-        tracing::debug!("{} was left by a process that is gone: {e}", temporary.display());
-    }
 }
 
 fn too_large(path: &Path, size: u64, max: u64) -> Refusal {

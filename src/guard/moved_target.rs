@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
-use crate::hub::{Hub, ancestry, object_ids};
+use crate::hub::{Hub, ancestry, git_locks, object_ids};
 
 /// Machine-local.
 const FILE: &str = "moved-targets.json";
@@ -119,6 +119,9 @@ pub fn accept(hub: &Hub) -> Result<Vec<Moved>> {
 /// Whether a branch that is checked out was moved past its checkout: the newest line of that HEAD's log does not
 /// know its tip. What people do in their checkout, and what teof does, is logged there.
 pub fn past_checkout(hub: &Hub, branch: &str, tip: Oid) -> bool {
+    if git_locks::moves(hub, branch, tip) {
+        return false;
+    }
     let name = format!("refs/heads/{branch}");
     let linked = std::fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten();
     let mut checkouts = linked.map(|entry| entry.path()).chain([hub.common_dir.clone()]);

@@ -2,8 +2,12 @@
 //!
 //! Git takes a reference by creating `<name>.lock` and gives it back by renaming or deleting that file. Killed in
 //! between it leaves the file, and nobody can move the reference any more. While we have git move something, a
-//! note ([`Running`]) says which locks it takes; whoever finds the note later, under the bus lock, knows that
-//! those were ours, and removes them.
+//! note ([`Running`]) says which locks it takes and where the branch goes; whoever finds the note later, under the
+//! bus lock, knows that those were ours, and removes them.
+//!
+//! Git moves a branch before it says so in the log of the HEAD that is on it. Killed in between, it leaves a branch
+//! that looks as if somebody had moved it past its checkout: then the note tells that it was us, and the line of
+//! the log is written later.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -11,11 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+use git2::{Oid, Repository, Signature};
+
 use super::worktrees::clear_stale;
-use super::{Hub, Worktree};
+use super::{Hub, Worktree, object_ids};
 use crate::base::{Result, files, text, time};
 
-/// Machine-local: the paths of the locks, one a line.
+/// Machine-local: the paths of the locks, one a line, and a line `to <commit> <branch> <git dir>`.
 const NOTE: &str = "locks/git-running";
 /// More than any note has, in bytes.
 const MAX_NOTE: u64 = 1 << 20;
@@ -34,14 +40,15 @@ pub const OF_MERGE: &[&str] = &["HEAD.lock", "index.lock", "ORIG_HEAD.lock"];
 pub const OF_UPDATE: &[&str] = &["HEAD.lock"];
 
 impl<'h> Running<'h> {
-    /// To be called under the bus lock, for a branch that is checked out in `worktree`; `names` are the locks that
-    /// are taken there.
+    /// To be called under the bus lock, for a branch that is checked out in `worktree` and goes to the commit `to`;
+    /// `names` are the locks that are taken there.
     ///
     /// # Errors
     /// When the note cannot be written.
-    pub fn begin(hub: &'h Hub, worktree: &Worktree, branch: &str, names: &[&str]) -> Result<Running<'h>> {
+    pub fn begin(hub: &'h Hub, worktree: &Worktree, branch: &str, to: &str, names: &[&str]) -> Result<Running<'h>> {
         let own = names.iter().map(|name| worktree.git_dir.join(name));
-        let text: String = own.chain([of_branch(hub, branch)]).map(|path| format!("{}\n", path.display())).collect();
+        let locks = own.chain([of_branch(hub, branch)]).map(|path| format!("{}\n", path.display()));
+        let text = locks.collect::<String>() + &format!("to {to} {branch} {}\n", worktree.git_dir.display());
         let note = hub.local(NOTE);
         files::create_parent(&note)?;
         files::replace_unsynced(&note, text.as_bytes())?;
@@ -71,18 +78,53 @@ pub fn clear_left(hub: &Hub) {
         return;
     }
     left.iter().filter(|lock| made_since_note(hub, lock)).for_each(|lock| clear_stale(lock));
+    if let Err(e) = complete_log(hub) {
+        tracing::debug!("the log of HEAD was not completed: {e:#}");
+    }
     let _ = fs::remove_file(hub.local(NOTE));
 }
 
-fn noted(hub: &Hub) -> Vec<PathBuf> {
+/// Whether a git of ours moves the branch to this commit, or was killed when it did.
+pub fn moves(hub: &Hub, branch: &str, to: Oid) -> bool {
+    destination(hub).is_some_and(|(noted, on, _)| (noted, on.as_str()) == (to, branch))
+}
+
+/// Writes the line of HEAD's log that a killed git did not come to.
+fn complete_log(hub: &Hub) -> Result<()> {
+    let Some((to, branch, git_dir)) = destination(hub) else { return Ok(()) };
+    let repo = Repository::open(git_dir)?;
+    let name = format!("refs/heads/{branch}");
+    let on_it = repo.find_reference("HEAD")?.symbolic_target()? == Some(name.as_str());
+    let mut log = repo.reflog("HEAD")?;
+    if on_it && repo.refname_to_id(&name)? == to && log.get(0).is_some_and(|newest| newest.id_new() != to) {
+        let ours = || Signature::now("teof", "teof@localhost");
+        log.append(to, &repo.signature().or_else(|_| ours())?, Some("teof: complete the log"))?;
+        log.write()?;
+    }
+    Ok(())
+}
+
+fn destination(hub: &Hub) -> Option<(Oid, String, PathBuf)> {
+    let text = note(hub);
+    let mut words = text.lines().find_map(|line| line.strip_prefix("to "))?.splitn(3, ' ');
+    let (to, branch, git_dir) = (words.next()?, words.next()?, PathBuf::from(words.next()?));
+    Some((object_ids::parse(to).ok()?, branch.to_owned(), git_dir))
+        .filter(|(_, _, git_dir)| git_dir.starts_with(&hub.common_dir))
+}
+
+fn note(hub: &Hub) -> String {
     let bytes = files::read(&hub.local(NOTE), MAX_NOTE).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn noted(hub: &Hub) -> Vec<PathBuf> {
     // Only git's own locks are ever removed, whatever the note says.
     let is_lock = |path: &PathBuf| {
         path.extension().is_some_and(|end| end == "lock")
             && path.starts_with(&hub.common_dir)
             && !path.starts_with(hub.local(""))
     };
-    String::from_utf8_lossy(&bytes).lines().map(PathBuf::from).filter(is_lock).collect()
+    note(hub).lines().map(PathBuf::from).filter(is_lock).collect()
 }
 
 fn made_since_note(hub: &Hub, lock: &Path) -> bool {

@@ -220,7 +220,7 @@ fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
         },
     };
     git_locks::clear_left(hub);
-    let running = Running::begin(hub, &hub.worktree(), &branch, git_locks::OF_MERGE)?;
+    let running = Running::begin(hub, &hub.worktree(), &branch, &target, git_locks::OF_MERGE)?;
     Ok(advance(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
 }
 

@@ -77,7 +77,7 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
         .args(["merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
     halfway::begin(hub, &worktree, step)?;
-    let running = Running::begin(hub, &worktree, step.branch, git_locks::OF_MERGE)?;
+    let running = Running::begin(hub, &worktree, step.branch, &to, git_locks::OF_MERGE)?;
     let output = command.output().context("start git merge");
     running.end(&output);
     let output = output?;

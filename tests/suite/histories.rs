@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -109,7 +109,6 @@ fn step(world: &World, random: &mut Random, n: u64, known: &mut Acknowledged) {
 
 #[test]
 fn nothing_acknowledged_is_lost_in_random_histories_of_faults_kills_and_resets() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("TEOF_SEED") {
         Some(seed) => seed..seed + 1,
         None => 1..1 + number("TEOF_HISTORIES").unwrap_or(3),
@@ -134,47 +133,90 @@ fn nothing_acknowledged_is_lost_in_random_histories_of_faults_kills_and_resets()
     }
 }
 
+fn number(setting: &str) -> Option<u64> {
+    std::env::var(setting).ok().and_then(|value| value.parse().ok())
+}
+
+/// What people do with git where the record lies on the branch of the code. Each may fail: it meets an index that a record
+/// commit has locked, a file that appeared just now, or a conflict.
+const REPLACING: [&[&[&str]]; 6] = [
+    &[&["reset", "-q", "--hard"]],
+    &[&["stash", "-q", "-u"], &["stash", "pop", "-q"]],
+    &[&["switch", "-q", "-f", "elsewhere"], &["switch", "-q", "-f", "main"]],
+    &[&["checkout", "-q", "main~1", "--", "_bus"]],
+    &[&["merge", "-q", "-m", "Merge", "elsewhere"], &["merge", "--abort"], &["reset", "-q", "--hard"]],
+    &[
+        &["-c", "rebase.autoStash=true", "rebase", "-q", "elsewhere"],
+        &["rebase", "--abort"],
+        &["reset", "-q", "--hard"],
+    ],
+];
+
+/// How many seats write, and how often each is acknowledged at least.
+const WRITERS: (usize, usize) = (20, 2);
+
 #[test]
-fn nothing_acknowledged_is_lost_when_git_replaces_logs_under_busy_writers() {
+fn nothing_acknowledged_is_lost_when_git_replaces_logs_under_twenty_busy_writers() {
     let world = world();
     world.write("teof.toml", "[lock]\nwait = \"60s\"\n");
+    world.write(".gitattributes", "*.jsonl merge=union\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Settings"]);
+    world.git(&["switch", "-qc", "elsewhere"]);
+    world.write("src/code.txt", "one\n");
+    world.git(&["add", "src"]);
+    world.git(&["commit", "-qm", "Code"]);
+    world.git(&["switch", "-q", "main"]);
+    world.ok(&["bus", "event", "--event", "note", "--summary", "first", "--agent", "s0"]);
     world.ok(&["bus", "commit"]);
-    let over = AtomicBool::new(false);
+    let git = |args: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        world.clear(&mut command);
+        command.args(args).current_dir(&world.repo).output().unwrap().status.success()
+    };
+    let enough = if number("TEOF_HISTORIES").is_some() { 10 * REPLACING.len() } else { REPLACING.len() };
+    let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
     let acknowledged: Vec<String> = std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..3)
-            .map(|seat| {
-                let world = &world;
-                scope.spawn(move || {
-                    let write = |n: u64| {
-                        let (seat, summary) = (format!("s{seat}"), format!("{n}"));
-                        let args = ["bus", "event", "--agent", &seat, "--event", "note", "--summary", &summary];
-                        let ran = world.run(&[&args[..], &["--allow-stale-session", "--json"]].concat());
-                        assert!((0..=6).contains(&ran.code), "{}", ran.stderr);
-                        let done: Value = serde_json::from_str(&ran.stdout).ok()?;
-                        Some(done["written"].as_array()?.last()?["id"].as_str()?.to_owned())
-                    };
-                    // Some are refused while the record is behind.
-                    (0..300).filter_map(write).take(4).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        let git = scope.spawn(|| {
+        let write = |seat: usize| {
+            let (world, rounds) = (&world, &rounds);
+            let mut acknowledged = Vec::new();
+            // Some are refused while the record is behind, or the hub is not on its branch.
+            for n in 0..2000 {
+                if acknowledged.len() >= WRITERS.1 && rounds.load(Ordering::Relaxed) >= enough {
+                    break;
+                }
+                let (seat, summary) = (format!("w{seat}"), format!("{n}"));
+                let args = ["bus", "event", "--agent", &seat, "--event", "note", "--summary", &summary];
+                let ran = world.run(&[&args[..], &["--allow-stale-session", "--json"]].concat());
+                assert!((0..=6).contains(&ran.code), "{}", ran.stderr);
+                let done: Option<Value> = serde_json::from_str(&ran.stdout).ok();
+                acknowledged
+                    .extend(done.and_then(|done| Some(done["written"].as_array()?.last()?["id"].as_str()?.to_owned())));
+            }
+            acknowledged
+        };
+        let writers: Vec<_> = (0..WRITERS.0).map(|seat| scope.spawn(move || write(seat))).collect();
+        let replacing = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                // It may meet the index locked by a record commit, or a file that appeared just now.
-                let mut reset = std::process::Command::new("git");
-                world.clear(&mut reset);
-                let _ = reset.args(["reset", "-q", "--hard"]).current_dir(&world.repo).output();
+                let round = rounds.fetch_add(1, Ordering::Relaxed);
+                if round % 2 == 0 {
+                    let _ = world.run(&["bus", "commit"]);
+                }
+                for args in REPLACING[round % REPLACING.len()] {
+                    git(args);
+                }
                 let _ = world.run(&["bus", "restore"]);
             }
         });
         let acknowledged = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
         over.store(true, Ordering::Relaxed);
-        git.join().unwrap();
+        replacing.join().unwrap();
         acknowledged
     });
+    world.git(&["switch", "-q", "-f", "main"]);
     world.ok(&["bus", "restore"]);
     world.ok(&["bus", "verify"]);
-    assert_eq!(acknowledged.len(), 12);
+    assert!(acknowledged.len() >= WRITERS.0 * WRITERS.1);
     let known = Acknowledged { events: acknowledged.into_iter().collect(), ..Acknowledged::default() };
     known.check(&world, "busy writers");
 }

@@ -25,6 +25,7 @@ mod histories;
 mod house;
 mod hub_abuse;
 mod init;
+mod job_histories;
 mod log;
 mod log_loss;
 mod log_read;

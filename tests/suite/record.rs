@@ -348,18 +348,41 @@ fn whatever_stands_in_the_place_of_the_settings_for_git_is_replaced_or_named() {
 }
 
 #[test]
-fn what_a_killed_command_was_about_to_rename_does_not_stay_in_the_tree() {
+fn a_git_that_is_killed_before_it_logs_its_move_does_not_look_like_a_worker() {
+    use teof::guard::moved_target::past_checkout;
     let world = world();
-    let mut gone = std::process::Command::new("true").spawn().unwrap();
-    gone.wait().unwrap();
-    let left = |pid: u32| format!("_bus/claims/.teof-{pid}-1.tmp");
-    for pid in [gone.id(), std::process::id()] {
-        world.write(&left(pid), "{}");
-    }
-    assert_eq!(commit(&world), "committed");
-    assert!(
-        !world.exists(&left(gone.id())) && world.exists(&left(std::process::id())),
-        "that of a living process stays"
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let (git, path) = (which("git"), std::env::var("PATH").unwrap());
+    // Moves the branch, and is killed with who started it: as git is between its two writes.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *update-ref*) for at; do to=$from; from=$at; done\n\
+         echo $to > {}/.git/refs/heads/main; kill -9 $PPID $$;; esac\nexec {git} \"$@\"\n",
+        world.repo.display()
     );
-    assert!(!changed(&world).iter().any(|path| path.ends_with(".tmp")));
+    fs::write(bin.join("git"), script).unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    let before = world.git(&["rev-parse", "main"]);
+    let mut killed = world.teof(&["bus", "commit"]);
+    killed.env("PATH", format!("{}:{path}", bin.display())).output().unwrap();
+    let tip = world.git(&["rev-parse", "main"]);
+    assert!(tip != before && logged(&world)[0] == before, "the log does not know it");
+    let hub = teof::hub::Hub::find(Some(&world.repo), teof::base::Clock::Machine).unwrap();
+    let is_foreign = || past_checkout(&hub, "main", teof::hub::object_ids::parse(&tip).unwrap());
+    assert!(!is_foreign(), "while nobody has looked");
+    boot(&world, "a");
+    commit(&world);
+    assert_eq!(logged(&world)[1], tip, "and later, with the line in its log");
+    assert_eq!(world.git(&["status", "--porcelain"]), "");
+}
+
+/// The commits in HEAD's log, the newest first.
+fn logged(world: &World) -> Vec<String> {
+    world.git(&["log", "-g", "--format=%H", "HEAD"]).lines().map(str::to_owned).collect()
+}
+
+fn which(program: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.exists());
+    found.unwrap().display().to_string()
 }

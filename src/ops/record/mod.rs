@@ -232,7 +232,7 @@ fn advance(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
     let branch = format!("refs/heads/{}", head.branch);
     let none = "0".repeat(commit.len());
     let old = head.commit.as_deref().unwrap_or(&none);
-    let running = Running::begin(hub, &hub.worktree(), &head.branch, git_locks::OF_UPDATE)?;
+    let running = Running::begin(hub, &hub.worktree(), &head.branch, commit, git_locks::OF_UPDATE)?;
     let output = hub.git().output(&["update-ref", "-m", "teof: commit the record", &branch, commit, old]);
     running.end(&output);
     Ok(output?.status.success())

@@ -78,10 +78,7 @@ pub fn read_hub(objects: &Objects, root: &Path, known: &Files, leave: impl Fn(&[
         let Ok(meta) = fs::symlink_metadata(&full) else { continue };
         if meta.is_dir() {
             waiting.extend(children(&path, &full)?);
-        } else if is_temporary(&path) {
-            // A person's tree would stay dirty with it.
-            files::remove_abandoned(&full);
-        } else if !leave(&path) {
+        } else if !is_temporary(&path) && !leave(&path) {
             let before = known.get(&path);
             let Some(id) = store(objects, &full, &meta, before)? else { continue };
             let mode = mode_of(&meta, before.filter(|_| !trusts_modes));

@@ -333,14 +333,3 @@ fn commands_that_only_read_change_nothing() {
         assert!(changed.is_empty(), "{line} changes {changed:?}");
     }
 }
-
-#[test]
-fn tmp_all_clean() {
-    let lab = Lab::new();
-    for s in SCENARIOS {
-        let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lab.clean(s)));
-        if let Ok(c) = r {
-            eprintln!("{}: varies {:?} again {:?}", s.line, c.varies, c.code_of_repetition);
-        }
-    }
-}
