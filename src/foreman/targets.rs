@@ -24,8 +24,7 @@ pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> R
     let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
     let repo = Repository::open_bare(&hub.common_dir)?;
     let tip = repo.refname_to_id(&format!("refs/heads/{target}")).ok();
-    // Looked at before the log of the checkout, which is written before a branch moves.
-    let past = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target, tip));
+    let past = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target));
     let landed = result::landed(&place.git_dir, place.base, &own, target, before)?;
     let (finding, noted) = match (landed, before, tip) {
         (Some(landed), _, _) if landed.finding.stops() => (landed.finding, Some((landed.commit, What::Holds))),

@@ -4,6 +4,8 @@
 //! Kept on this machine by the foreman that found it. An entry holds while the branch is as the worker left it: it
 //! ends when the commit is taken off the branch, when what was lost is put back, or when a person accepts it.
 
+use std::time::Duration;
+
 use git2::{Oid, Repository};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,10 @@ const FILE: &str = "moved-targets.json";
 const MAX: u64 = 1 << 20;
 /// The most that is kept: more are no news.
 const MOST: usize = 50;
+
+/// How often, and with which pauses, a branch is compared with the log of its checkout before they differ for good.
+const LOOKS: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// The codes of the findings that tell of it on the job.
 pub const CODES: [&str; 2] = ["git.merged", "git.target_moved"];
@@ -118,10 +124,20 @@ pub fn accept(hub: &Hub) -> Result<Vec<Moved>> {
 
 /// Whether a branch that is checked out was moved past its checkout: the newest line of that HEAD's log does not
 /// know its tip. What people do in their checkout, and what teof does, is logged there.
-pub fn past_checkout(hub: &Hub, branch: &str, tip: Oid) -> bool {
-    if git_locks::moves(hub, branch, tip) {
-        return false;
-    }
+///
+/// Git writes the branch and the log one after the other, so what does not agree is looked at again.
+pub fn past_checkout(hub: &Hub, branch: &str) -> bool {
+    let agree = |_| {
+        let differs = is_past(hub, branch);
+        if differs {
+            std::thread::sleep(BETWEEN);
+        }
+        !differs
+    };
+    !(0..LOOKS).any(agree)
+}
+
+fn is_past(hub: &Hub, branch: &str) -> bool {
     let name = format!("refs/heads/{branch}");
     let linked = std::fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten();
     let mut checkouts = linked.map(|entry| entry.path()).chain([hub.common_dir.clone()]);
@@ -129,8 +145,12 @@ pub fn past_checkout(hub: &Hub, branch: &str, tip: Oid) -> bool {
         let Ok(repo) = Repository::open(git_dir) else { return false };
         let head = repo.find_reference("HEAD").ok();
         let on = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
+        if on.as_deref() != Some(&name) {
+            return false;
+        }
+        let Ok(tip) = repo.refname_to_id(&name) else { return true };
         let knows = |log: git2::Reflog| log.get(0).is_none_or(|newest| newest.id_new() == tip);
-        on.as_deref() == Some(&name) && !repo.reflog("HEAD").is_ok_and(knows)
+        !repo.reflog("HEAD").is_ok_and(knows) && !git_locks::moves(hub, branch, tip)
     })
 }
 
@@ -152,6 +172,6 @@ fn write(hub: &Hub, all: &[Moved]) -> Result<()> {
 }
 
 fn lock(hub: &Hub) -> Result<FileLock> {
-    let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
+    let wait = hub.settings().map_or(Duration::from_secs(5), |settings| settings.lock.wait);
     FileLock::acquire(&hub.local("locks/moved-targets.lock"), wait, "lock.wait", "note a moved branch")
 }

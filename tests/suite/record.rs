@@ -368,8 +368,7 @@ fn a_git_that_is_killed_before_it_logs_its_move_does_not_look_like_a_worker() {
     let tip = world.git(&["rev-parse", "main"]);
     assert!(tip != before && logged(&world)[0] == before, "the log does not know it");
     let hub = teof::hub::Hub::find(Some(&world.repo), teof::base::Clock::Machine).unwrap();
-    let is_foreign = || past_checkout(&hub, "main", teof::hub::object_ids::parse(&tip).unwrap());
-    assert!(!is_foreign(), "while nobody has looked");
+    assert!(!past_checkout(&hub, "main"), "while nobody has looked");
     boot(&world, "a");
     commit(&world);
     assert_eq!(logged(&world)[1], tip, "and later, with the line in its log");
@@ -385,4 +384,25 @@ fn which(program: &str) -> String {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.exists());
     found.unwrap().display().to_string()
+}
+
+#[test]
+fn a_branch_that_its_checkout_moves_meanwhile_was_not_moved_past_it() {
+    let world = world();
+    let hub = teof::hub::Hub::find(Some(&world.repo), teof::base::Clock::Machine).unwrap();
+    let first = world.git(&["rev-parse", "HEAD"]);
+    world.git(&["commit", "-q", "--allow-empty", "-m", "Second"]);
+    let second = world.git(&["rev-parse", "HEAD"]);
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            for to in [&first, &second].into_iter().cycle().take(40) {
+                world.git(&["update-ref", "-m", "Move", "refs/heads/main", to]);
+            }
+        });
+        while !moving.is_finished() {
+            assert!(!teof::guard::moved_target::past_checkout(&hub, "main"));
+        }
+    });
+    fs::write(world.repo.join(".git/refs/heads/main"), format!("{first}\n")).unwrap();
+    assert!(teof::guard::moved_target::past_checkout(&hub, "main"), "that one was");
 }
