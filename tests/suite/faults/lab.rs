@@ -114,6 +114,7 @@ impl Lab {
         let state = self.world.repo.join(".git/teof/coordinator/state.json");
         let read = || serde_json::from_slice::<Value>(&fs::read(&state).unwrap()).unwrap();
         match line.split(' ').nth(1) {
+            Some("git") => drop(self.world.git(&["config", "filter.any.clean", "cat"])),
             Some("retire") => fs::remove_file(self.world.repo.join("_report/agent/worker-1/gone.txt")).unwrap(),
             Some("resume") => {
                 let mut paused = read();
@@ -175,10 +176,14 @@ impl Lab {
                     continue;
                 }
                 let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
-                let lines = match name.ends_with(".jsonl") {
+                let lines: BTreeSet<String> = match name.ends_with(".jsonl") {
                     true => text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect(),
                     false => [text].into(),
                 };
+                // A log that was made and has no line yet holds nothing.
+                if lines.is_empty() {
+                    continue;
+                }
                 found.insert(path.strip_prefix(self.world.folder()).unwrap().display().to_string(), lines);
             }
         }
