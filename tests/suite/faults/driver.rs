@@ -4,7 +4,8 @@
 //! file system that is full. Where there is no strace, teof's own hook fails the calls of its store layer.
 //!
 //! Without a setting a sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
-//! `TEOF_FAULTS=200` as many. A failure prints its `TEOF_FAULT_CASE=…`, which tries this one alone.
+//! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command. A failure prints its
+//! `TEOF_FAULT_CASE=…`, which tries this one alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -286,16 +287,16 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
         return vec![(at, vec![fault])];
     }
     let setting = std::env::var("TEOF_FAULTS").unwrap_or_default();
+    let only = std::env::var("TEOF_FAULTS_OF").unwrap_or_default();
+    let of: Vec<usize> = (0..SCENARIOS.len()).filter(|at| SCENARIOS[*at].line.starts_with(&only)).collect();
     if setting == "all" {
-        let only = std::env::var("TEOF_FAULTS_OF").unwrap_or_default();
-        let of = (0..SCENARIOS.len()).filter(|at| SCENARIOS[*at].line.starts_with(&only));
-        return of.map(|at| (at, faults(lab, &SCENARIOS[at]))).collect();
+        return of.into_iter().map(|at| (at, faults(lab, &SCENARIOS[at]))).collect();
     }
     let mut seed = std::env::var("TEOF_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let number: usize = setting.parse().unwrap_or(16);
     let mut chosen = Vec::new();
     for _ in 0..number.div_ceil(4) {
-        let at = draw(&mut seed, SCENARIOS.len());
+        let at = of[draw(&mut seed, of.len())];
         let all = faults(lab, &SCENARIOS[at]);
         chosen.push((at, (0..4).map(|_| all[draw(&mut seed, all.len())].clone()).collect()));
     }
