@@ -172,8 +172,12 @@ pub fn verdict(report: &Report) -> End {
     let stops: Vec<_> = all().filter(|found| found.stops()).collect();
     let is_told = |found: &Finding| result::ALSO_PEOPLES.contains(&found.code.as_str());
     let asks: Vec<_> = all().filter(|found| found.needs_person() && !is_told(found) && !report.by_agents()).collect();
+    let told: Vec<_> = all().filter(|found| is_told(found)).collect();
     match (stops.as_slice(), asks.as_slice()) {
-        ([], []) => End::new(Verdict::Succeeded, "committed, guarded and evidenced"),
+        ([], []) => {
+            let told = told.first().map(|first| format!("; worth a look: {}", describe(first, told.len())));
+            End::new(Verdict::Succeeded, format!("committed, guarded and evidenced{}", told.unwrap_or_default()))
+        }
         ([], [first, ..]) => {
             End::new(Verdict::Blocked, format!("a person has to look: {}", describe(first, asks.len())))
         }

@@ -73,9 +73,10 @@ pub fn read(hub: &Hub) -> Result<Trust> {
 /// Changes the file under a lock of its own, so that a revocation works whatever state the hub is in.
 pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
     let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
-    let _lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
+    let lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
     let mut trust = read(hub)?;
     edit(&mut trust);
+    lock.check()?;
     files::replace(&hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
 }
 

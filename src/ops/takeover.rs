@@ -1,9 +1,9 @@
 //! Having a task that another holds: taking it over, or pausing it, when that holder may be replaced.
 
 use super::claim::{self, Done, event, facts, mirror_claim, missing};
-use super::exclusive;
 use super::frame::{self, Answer, Call};
 use super::held::{self, Work};
+use super::{exclusive, prerequisites};
 use crate::base::Result;
 use crate::bus::claim_rules;
 use crate::bus::{claims, events, messages};
@@ -20,7 +20,10 @@ use crate::model::message::Message;
 pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
-    frame::perform(hub, &call, |writer, act| Ok(stage(writer, act, request, reason)?.told()))
+    frame::perform(hub, &call, |writer, act| {
+        prerequisites::check(hub, task, "taken over")?;
+        Ok(stage(writer, act, request, reason)?.told())
+    })
 }
 
 /// Puts a takeover into an act; asks nothing about sessions.

@@ -143,9 +143,14 @@ fn prerequisites_bind_the_task_and_not_the_command() {
         assert_eq!(seat("manager", &["task", "assign", task, "--engineer", "codex-1"]), refused, "{task}");
         assert_eq!(seat("manager", &["task", "assign", task, "--engineer", "codex-1", "--no-auto-claim"]), refused);
     }
+    let gone = json!({"agent_id": "gone", "branch": "agent/gone/x", "claimed_at": "2026-01-05T01:00:00Z", "epoch": 1,
+        "lease_expires_at": "2026-01-05T02:00:00Z", "status": "active", "task_id": "ND-1"});
+    world.write("_bus/claims/ND-1.json", &format!("{gone:#}\n"));
+    let takeover = ["bus", "takeover", "ND-1", "--reason", "gone"];
+    assert_eq!(seat("codex-1", &takeover), refused);
     assert_eq!(seat("codex-1", &["task", "pickup", "OTHER-1"]).0, 0, "what is not of the backlog is not bound");
     world.write("_report/planner/validate/summary-latest.json", "{\"exit_code\": 0}");
-    assert_eq!(seat("codex-1", &["task", "pickup", "ND-1"]).0, 0);
+    assert_eq!(seat("codex-1", &takeover).0, 0);
 }
 
 #[test]

@@ -25,8 +25,8 @@ use crate::hub::{Hub, object_ids, paths};
 
 /// How the names of noted worktrees begin.
 pub(super) const CHECKOUT: &str = "checkout ";
-/// No more worktrees are noted: each costs a look at all of its files.
-const MOST_CHECKOUTS: usize = 20;
+/// No more worktrees of people, and no more of jobs, are noted: each costs a look at all of its files.
+const MOST_CHECKOUTS: usize = 8;
 /// No more changed files of a worktree are compared.
 const MOST_FILES: usize = 5000;
 /// How many entries of a new folder are looked at; git names the folder only.
@@ -269,9 +269,12 @@ fn others(hub: &Hub, own: &Path) -> Result<Vec<Seen>> {
     // A lock that cannot be asked is held by somebody.
     let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
     found.retain(|seen| seen.whose != Whose::Ours || seen.task.as_ref().is_none_or(is_free));
-    found.sort_by_key(|seen| (seen.root != hub.root, seen.whose == Whose::Ours));
-    found.truncate(MOST_CHECKOUTS);
-    Ok(found)
+    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = found.into_iter().partition(|seen| seen.whose == Whose::Ours);
+    peoples.sort_by_key(|seen| seen.root != hub.root);
+    jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
+    peoples.truncate(MOST_CHECKOUTS);
+    peoples.extend(jobs.into_iter().take(MOST_CHECKOUTS));
+    Ok(peoples)
 }
 
 fn name(seen: &Seen) -> String {

@@ -78,20 +78,21 @@ pub struct Kept {
 /// # Errors
 /// When the worktrees' lock is not free in time. What cannot be removed is kept, with the reason.
 pub fn clean(hub: &Hub, retention: Retention, dry_run: bool, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
-    let _lock = FileLock::acquire(&hub.local(LOCK), WAIT, "lock.wait", "clean worktrees")?;
-    clean_locked(hub, retention, dry_run, over)
+    let lock = FileLock::acquire(&hub.local(LOCK), WAIT, "lock.wait", "clean worktrees")?;
+    clean_locked(hub, &lock, retention, dry_run, over)
 }
 
 /// As [`clean`], but for those who must not wait: nothing is done while another has the worktrees' lock.
 pub fn clean_if_free(hub: &Hub, retention: Retention, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
     match FileLock::try_acquire(&hub.local(LOCK), "clean worktrees")? {
-        Some(_lock) => clean_locked(hub, retention, false, over),
+        Some(lock) => clean_locked(hub, &lock, retention, false, over),
         None => Ok(Cleaned::default()),
     }
 }
 
 fn clean_locked(
     hub: &Hub,
+    lock: &FileLock,
     retention: Retention,
     dry_run: bool,
     over: &dyn Fn(&Seen) -> Option<Stamp>,
@@ -118,7 +119,7 @@ fn clean_locked(
         } else if dry_run {
             Ok(Vec::new())
         } else {
-            remove(hub, &home, &found).map_err(|e| format!("{e:#}"))
+            lock.check().and_then(|()| remove(hub, &home, &found)).map_err(|e| format!("{e:#}"))
         };
         let job = found.job.unwrap_or_default();
         match kept {
