@@ -5,12 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::call::FLAGS;
-use super::preset::PRESETS;
-use crate::base::{Refusal, Result, env, names};
-use crate::hub::Settings;
-use crate::hub::settings;
+use crate::base::{env, names};
 use crate::model::agent::{Format, PromptVia};
+
+/// Where extra arguments go within a command; without it they go to the end.
+pub(super) const FLAGS: &str = "{flags}";
 
 /// What may stand in braces in argument lists.
 const PLACEHOLDERS: [&str; 8] =
@@ -80,40 +79,7 @@ impl Agent {
     }
 }
 
-/// The agent of this name: as the settings describe it, over the preset of that name.
-pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
-    let described = settings.agents.get(name);
-    let preset = described.and_then(|agent| agent.preset.as_deref()).unwrap_or(name);
-    let begin = PRESETS.iter().find(|known| known.name == preset).map(|known| known.agent());
-    match (begin, described) {
-        (Some(agent), None) => Ok(agent),
-        (Some(agent), Some(described)) => merged(agent, name, described),
-        (None, Some(described)) if described.preset.is_none() => merged(blank(), name, described),
-        (None, Some(_)) => Err(invalid(name, format!("there is no preset {preset:?}"))
-            .next(format!("presets: {}", preset_names().join(", ")))
-            .into()),
-        (None, None) => Err(Refusal::not_found("agent.unknown", format!("there is no agent {name:?}"))
-            .because("it is neither a preset nor described in the settings")
-            .next(format!("presets: {}", preset_names().join(", ")))
-            .next(format!("describe it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
-            .next("see what there is: teof agent doctor")
-            .into()),
-    }
-}
-
-/// Every agent that the settings describe, then every preset that they leave alone. What is described
-/// wrongly is an error beside its name.
-pub fn known(settings: &Settings) -> Vec<(String, Result<Agent>)> {
-    let described = settings.agents.keys().map(String::as_str);
-    let presets = preset_names().into_iter().filter(|name| !settings.agents.contains_key(*name));
-    described.chain(presets).map(|name| (name.to_owned(), find(settings, name))).collect()
-}
-
-fn preset_names() -> Vec<&'static str> {
-    PRESETS.iter().map(|preset| preset.name).collect()
-}
-
-fn blank() -> Agent {
+pub(super) fn blank() -> Agent {
     Agent {
         name: String::new(),
         preset: None,
@@ -136,46 +102,8 @@ fn blank() -> Agent {
     }
 }
 
-fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<Agent> {
-    let changed = described.command.is_some()
-        || !described.args.is_empty()
-        || described.prompt.is_some()
-        || described.format.is_some()
-        || described.session_args.is_some()
-        || described.resume_args.is_some()
-        || described.model_args.is_some()
-        || described.budget_args.is_some();
-    name.clone_into(&mut agent.name);
-    agent.verified &= !changed;
-    // An empty list takes away what the preset can.
-    let list = |over: &Option<Vec<String>>, below: Option<Vec<String>>| match over {
-        Some(list) => Some(list.clone()).filter(|list| !list.is_empty()),
-        None => below,
-    };
-    agent.session_args = list(&described.session_args, agent.session_args);
-    agent.resume_args = list(&described.resume_args, agent.resume_args);
-    agent.model_args = list(&described.model_args, agent.model_args);
-    agent.budget_args = list(&described.budget_args, agent.budget_args);
-    agent.command = described.command.clone().unwrap_or(agent.command);
-    agent.args.clone_from(&described.args);
-    agent.prompt = described.prompt.unwrap_or(agent.prompt);
-    agent.format = described.format.unwrap_or(agent.format);
-    agent.model = described.model.clone().or(agent.model);
-    agent.env.extend(described.env.iter().cloned());
-    agent.set.extend(described.set.clone());
-    agent.stagger = described.stagger.unwrap_or(agent.stagger);
-    match fault(&agent) {
-        Some(why) => Err(invalid(name, why).next("how to describe an agent: docs/agents.md").into()),
-        None => Ok(agent),
-    }
-}
-
-fn invalid(name: &str, why: String) -> Refusal {
-    Refusal::usage("agent.invalid", format!("agent {name:?} is described in a way that cannot work")).because(why)
-}
-
 /// What would go wrong in every call.
-fn fault(agent: &Agent) -> Option<String> {
+pub(super) fn fault(agent: &Agent) -> Option<String> {
     let options =
         [&agent.session_args, &agent.resume_args, &agent.model_args, &agent.budget_args].into_iter().flatten();
     let lists: Vec<&String> = [&agent.command, &agent.args].into_iter().chain(options).flatten().collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Agent;
+use super::agent::{Agent, FLAGS};
 use crate::base::{Refusal, Result, digest, names};
 use crate::model::agent::PromptVia;
 
@@ -11,8 +11,6 @@ use crate::model::agent::PromptVia;
 const MAX_ARGUMENT: usize = 120 << 10;
 /// Agents take no budget of nothing, in US dollars.
 const LEAST_BUDGET: f64 = 0.01;
-/// Where extra arguments go within a command; without it they go to the end.
-pub(super) const FLAGS: &str = "{flags}";
 
 /// What an agent is asked.
 #[derive(Clone, Debug)]

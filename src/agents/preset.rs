@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::Agent;
+use super::agent::Agent;
 use crate::model::agent::{Format, PromptVia};
 
 /// What every agent needs to reach its service where there is a proxy.

@@ -16,11 +16,5 @@ pub mod refusal;
 pub mod text;
 pub mod time;
 
-pub use refusal::{Exit, Refusal};
+pub use refusal::{Exit, Refusal, Result};
 pub use time::{Clock, Stamp};
-
-/// Every fallible function of the crate: an [`anyhow::Error`] that may carry a [`Refusal`].
-///
-/// An error with a [`Refusal`] in its chain is an answer to the user; one without is a fault of
-/// ours or of the machine, and ends with exit code 70.
-pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;

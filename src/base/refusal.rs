@@ -7,6 +7,12 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+/// Every fallible function of the crate: an [`anyhow::Error`] that may carry a [`Refusal`].
+///
+/// An error with a [`Refusal`] in its chain is an answer to the user; one without is a fault of
+/// ours or of the machine, and ends with exit code 70.
+pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;
+
 /// The documented exit codes of the binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -6,6 +6,7 @@ use std::fs;
 
 use super::line;
 use super::log::Log;
+pub use super::log::logs;
 use super::trace::chain_id;
 use crate::base::{Result, jsonl, names};
 use crate::hub::{Act, Hub, Writer, paths};
@@ -62,26 +63,6 @@ fn seal_if_large(hub: &Hub, act: &mut Act) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The files of the log, oldest first: the sealed ones by name, then the one that is appended to.
-/// Relative to the hub's root; the last one need not exist.
-pub fn logs(hub: &Hub) -> Result<Vec<String>> {
-    let mut sealed: Vec<String> = match fs::read_dir(hub.path(paths::EVENTS_FOLDER)?) {
-        Ok(entries) => {
-            entries.flatten().filter_map(|entry| sealed_name(&entry.file_name().into_string().ok()?)).collect()
-        }
-        Err(_) => Vec::new(),
-    };
-    // Without the ending, so that `…Z` comes before `…Z-2`.
-    sealed.sort();
-    let mut logs: Vec<_> = sealed.into_iter().map(|stem| format!("{}/{stem}.jsonl", paths::EVENTS_FOLDER)).collect();
-    logs.push(paths::EVENTS.to_owned());
-    Ok(logs)
-}
-
-fn sealed_name(name: &str) -> Option<String> {
-    name.strip_suffix(".jsonl").filter(|stem| stem.starts_with("events-")).map(str::to_owned)
 }
 
 fn head_in(lines: &[u8], agent: &str) -> Option<String> {

@@ -3,12 +3,12 @@
 //! Reads what is new since the last look, and from the end backwards no more than what is asked for.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs;
 
 use super::cache::{self, Known};
-use super::events;
 use super::trace::{BLOCK, Steps, Trace};
 use crate::base::{Result, Stamp, files, jsonl};
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 
 /// The log as it was found.
@@ -44,7 +44,7 @@ pub struct Size {
 impl<'h> Log<'h> {
     /// Brings what is known of the log up to date.
     pub fn look(hub: &'h Hub) -> Result<Log<'h>> {
-        let parts = cache::look(hub, "cache/events.json", &events::logs(hub)?)?;
+        let parts = cache::look(hub, "cache/events.json", &logs(hub)?)?;
         Ok(Log { hub, parts })
     }
 
@@ -168,6 +168,26 @@ impl<'h> Log<'h> {
     }
 }
 
+/// The files of the log, oldest first: the sealed ones by name, then the one that is appended to.
+/// Relative to the hub's root; the last one need not exist.
+pub fn logs(hub: &Hub) -> Result<Vec<String>> {
+    let mut sealed: Vec<String> = match fs::read_dir(hub.path(paths::EVENTS_FOLDER)?) {
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| sealed_name(&entry.file_name().into_string().ok()?)).collect()
+        }
+        Err(_) => Vec::new(),
+    };
+    // Without the ending, so that `…Z` comes before `…Z-2`.
+    sealed.sort();
+    let mut logs: Vec<_> = sealed.into_iter().map(|stem| format!("{}/{stem}.jsonl", paths::EVENTS_FOLDER)).collect();
+    logs.push(paths::EVENTS.to_owned());
+    Ok(logs)
+}
+
+fn sealed_name(name: &str) -> Option<String> {
+    name.strip_suffix(".jsonl").filter(|stem| stem.starts_with("events-")).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -175,6 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bus::events;
     use crate::bus::testing::repository;
     use crate::hub::{Act, paths};
     use crate::model::event::Event;
@@ -271,7 +292,7 @@ mod tests {
             }
             writer.perform(act).unwrap();
         }
-        assert!(events::logs(&hub).unwrap().len() > 3);
+        assert!(logs(&hub).unwrap().len() > 3);
         let log = Log::look(&hub).unwrap();
         let lines = log.latest(None, 0, |_| true).unwrap();
         let views: Vec<_> = lines.iter().map(|line| EventView::parse(line).unwrap()).collect();

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::Command;
 
-use super::{App, Cli};
+use super::App;
 use crate::base::{Result, files};
 use crate::hub::output::{self, Output};
 
@@ -15,10 +15,10 @@ pub struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-/// Prints a completion script.
-pub fn completions(args: CompletionsArgs, app: &App) -> Result<ExitCode> {
+/// Prints a completion script for the command tree.
+pub fn completions(args: CompletionsArgs, app: &App, mut tree: Command) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "teof", &mut script);
+    clap_complete::generate(args.shell, &mut tree, "teof", &mut script);
     app.out(String::from_utf8_lossy(&script).trim_end());
     Ok(ExitCode::SUCCESS)
 }
@@ -33,17 +33,17 @@ pub struct ManArgs {
     force: bool,
 }
 
-/// Prints or writes manual pages.
-pub fn man(args: ManArgs, app: &App) -> Result<ExitCode> {
+/// Prints or writes the manual pages of the command tree.
+pub fn man(args: ManArgs, app: &App, tree: Command) -> Result<ExitCode> {
     let Some(folder) = args.output else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        clap_mangen::Man::new(tree).render(&mut page)?;
         app.out(String::from_utf8_lossy(&page).trim_end());
         return Ok(ExitCode::SUCCESS);
     };
     output::check_folder("--output", &folder)?;
     let output = Output { flag: "--output", homes: &[], force: args.force, is_own: is_page };
-    let pages = pages(&Cli::command().disable_help_subcommand(true))?;
+    let pages = pages(&tree.disable_help_subcommand(true))?;
     pages.iter().try_for_each(|(name, _)| output.check_anywhere(&folder.join(name)))?;
     std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
     pages.iter().try_for_each(|(name, page)| files::replace(&folder.join(name), page))?;
@@ -52,8 +52,8 @@ pub fn man(args: ManArgs, app: &App) -> Result<ExitCode> {
 }
 
 /// The pages of a command and of those below it, with the names of their files.
-fn pages(command: &clap::Command) -> Result<Vec<(String, Vec<u8>)>> {
-    fn add(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+fn pages(command: &Command) -> Result<Vec<(String, Vec<u8>)>> {
+    fn add(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
         for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
             add(below, pages)?;
         }

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use serde_json::json;
 
-use super::{App, Cli};
+use super::App;
 use crate::base::Result;
 
 #[derive(Debug, clap::Args)]
@@ -28,18 +28,17 @@ const AGENT: &str = include_str!("../../docs/agent-guide.md");
 const PREFACE: &str = include_str!("../../docs/commands-preface.md");
 
 /// Prints the guide.
-pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+pub fn run(args: Args, app: &App, tree: Command) -> Result<ExitCode> {
     let text = match args.topic {
         Topic::Agent => AGENT.to_owned(),
-        Topic::Commands => reference(),
+        Topic::Commands => reference(tree),
     };
     app.result(&json!({ "markdown": text }), || text.trim_end().to_owned());
     Ok(ExitCode::SUCCESS)
 }
 
 /// The whole command tree as Markdown.
-fn reference() -> String {
-    let mut root = Cli::command();
+fn reference(mut root: Command) -> String {
     root.build();
     let mut out = format!("{}\n", PREFACE.trim_end());
     for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {

@@ -34,7 +34,7 @@ mod worktree;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use app::App;
 use lazy::Lazy;
@@ -126,8 +126,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Agent(Lazy(args)) => agent::run(args, app),
         Command::Bus(Lazy(args)) => bus::run(args, app),
         Command::Quickstart(Lazy(args)) => quickstart::run(args, app),
-        Command::Guide(Lazy(args)) => guide::run(args, app),
-        Command::Completions(Lazy(args)) => completions::completions(args, app),
+        Command::Guide(Lazy(args)) => guide::run(args, app, Cli::command()),
+        Command::Completions(Lazy(args)) => completions::completions(args, app, Cli::command()),
         Command::Conductor(Lazy(args)) => conductor::run(args, app),
         Command::Coordinator(Lazy(args)) => coordinator::run(args, app),
         Command::Foreman(Lazy(args)) => foreman::run(args, app),
@@ -135,7 +135,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Doctor(Lazy(args)) => doctor::run(args, app),
         Command::Init(Lazy(args)) => init::run(args, app),
         Command::Operator(Lazy(args)) => operator::run(args, app),
-        Command::Man(Lazy(args)) => completions::man(args, app),
+        Command::Man(Lazy(args)) => completions::man(args, app, Cli::command()),
         Command::Plan(Lazy(command)) => plan::run(command, app),
         Command::Preflight(Lazy(args)) => preflight::run(args, app),
         Command::Receipts(Lazy(command)) => receipts::run(command, app),

@@ -161,3 +161,10 @@ impl Holder {
         format!("{verb} {}{what}{until}", self.agent)
     }
 }
+
+/// What is said of a candidate first stands, unless something makes it unreadable.
+pub(super) fn replace_open(standing: &mut Standing, by: Standing) {
+    if *standing == Standing::Open || matches!(by, Standing::Damaged(_)) {
+        *standing = by;
+    }
+}

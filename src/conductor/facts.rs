@@ -4,8 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::candidate::{Candidate, Holder, Standing};
-use super::sources::replace_open;
+use super::candidate::{Candidate, Holder, Standing, replace_open};
 use crate::base::{Refusal, Result, lock, names};
 use crate::bus::{Damaged, Listing, assignments, claims};
 use crate::hub::{Hub, paths};

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::candidate::{Candidate, Source, Standing, Taker};
+use super::candidate::{Candidate, Source, Standing, Taker, replace_open};
 use super::facts::Facts;
 use super::work::Bench;
 use crate::base::{Refusal, Result, names};
@@ -361,13 +361,6 @@ fn blank(task: &str, source: Source) -> Candidate {
         work: Default::default(),
         route: None,
         missing: Vec::new(),
-    }
-}
-
-/// What is said of a candidate first stands, unless something makes it unreadable.
-pub(super) fn replace_open(standing: &mut Standing, by: Standing) {
-    if *standing == Standing::Open || matches!(by, Standing::Damaged(_)) {
-        *standing = by;
     }
 }
 

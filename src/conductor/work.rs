@@ -1,10 +1,9 @@
 //! What an unattended worker would run for a candidate, whether it may, and what its work order
 //! would lack.
 
-use super::candidate::{Candidate, Standing, Work};
+use super::candidate::{Candidate, Standing, Work, replace_open};
 use super::reviewers;
 use super::routing::{self, Route, unknown_agent};
-use super::sources::replace_open;
 use crate::base::{Refusal, Result};
 use crate::guard::commands::{self, TrustedCommands};
 use crate::hub::Hub;

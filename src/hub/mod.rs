@@ -149,7 +149,7 @@ impl Hub {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let loaded = settings::load(&self.root)?;
+        let loaded = settings::load::load(&self.root)?;
         Ok(self.settings.get_or_init(|| loaded))
     }
 

@@ -7,6 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::base::text;
 
+/// The type of the link from a plan to its feature request.
+pub const LINK: &str = "vault";
+/// The statuses of a feature request that teof reads and writes.
+pub const PLANNED: &str = "planned";
+pub const IN_PROGRESS: &str = "in-progress";
+pub const DONE: &str = "done";
+pub const BLOCKED: &str = "blocked";
+
 /// The largest front matter, in bytes.
 const MAX: usize = 64 * 1024;
 const STATUS: &str = "status";

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
+use super::backlog;
 use super::front_matter::{self, FrontMatter, heading, section};
 use super::new::NewPlan;
 use super::queue::QueueRef;
-use super::{backlog, vault};
 use crate::base::{Refusal, Result, Stamp, files, names, text};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::Item;
@@ -119,7 +119,7 @@ pub fn whole(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, Stri
     };
     let links = plan.map(Plan::links).unwrap_or_default();
     let linked = links.into_iter().find_map(|(kind, to)| match kind {
-        QUEUE | super::vault::LINK => Some((to.to_owned(), text_of(hub, to).ok()?)),
+        QUEUE | front_matter::LINK => Some((to.to_owned(), text_of(hub, to).ok()?)),
         BACKLOG => item(to),
         _ => None,
     });
@@ -156,7 +156,7 @@ fn stem_of(path: &str) -> &str {
 /// The files of the vault and the queue, whatever their status: the kind of link, the path, the text.
 pub fn texts(hub: &Hub) -> Vec<(&'static str, String, String)> {
     let Ok(settings) = hub.settings() else { return Vec::new() };
-    let folders = [(QUEUE, &settings.sources.queue_folder), (super::vault::LINK, &settings.sources.vault_folder)];
+    let folders = [(QUEUE, &settings.sources.queue_folder), (front_matter::LINK, &settings.sources.vault_folder)];
     let of_folder = |(kind, folder): (&'static str, &String)| {
         let paths = files_of(hub, folder).into_iter();
         paths.filter_map(|path| text_of(hub, &path).ok().map(|text| (kind, path, text))).collect::<Vec<_>>()
@@ -173,7 +173,7 @@ pub fn exist(hub: &Hub) -> Result<bool> {
 /// The link to the request that a task is called after, planned or not: by its file's name, else by its id.
 pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
     let sources = &hub.settings()?.sources;
-    let folders = [(QUEUE, &sources.queue_folder), (super::vault::LINK, &sources.vault_folder)];
+    let folders = [(QUEUE, &sources.queue_folder), (front_matter::LINK, &sources.vault_folder)];
     let links: Vec<Link> = folders
         .into_iter()
         .flat_map(|(kind, folder)| files_of(hub, folder).into_iter().map(|to| Link { kind: kind.to_owned(), to }))
@@ -193,11 +193,11 @@ fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Wanted)>,
     }
     let found = FrontMatter::read(text)?;
     match found.status() {
-        Some(vault::PLANNED) => {}
+        Some(front_matter::PLANNED) => {}
         Some(_) => return Ok(None),
         None => return Err("its front matter has no status".into()),
     }
-    front_matter::with_status(text, vault::IN_PROGRESS)?;
+    front_matter::with_status(text, front_matter::IN_PROGRESS)?;
     let task = match found.words("id") {
         Some(id) if names::is_id(&id) => id,
         Some(id) => return Err(format!("its id {:?} could name no claim", text::clip(&text::safe(&id), 60))),

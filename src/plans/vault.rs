@@ -2,18 +2,12 @@
 //! that is ever written there: `in-progress` when the work is given, `done` when all of it is merged,
 //! `blocked` when it was given up, `planned` again when it was cancelled.
 
+pub use super::front_matter::{BLOCKED, DONE, IN_PROGRESS, LINK, PLANNED};
 use super::front_matter::{FrontMatter, with_status};
 use super::requests::{self, Entry};
 use crate::base::Result;
 use crate::hub::{Act, Hub, Writer};
 use crate::model::plan::Plan;
-
-/// The type of the link from a plan to its feature request.
-pub const LINK: &str = "vault";
-pub const PLANNED: &str = "planned";
-pub const IN_PROGRESS: &str = "in-progress";
-pub const DONE: &str = "done";
-pub const BLOCKED: &str = "blocked";
 
 /// The planned requests, in the order of their names, and those that cannot be understood.
 pub fn planned(hub: &Hub) -> Result<Vec<Entry>> {

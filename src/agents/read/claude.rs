@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{Open, Part, Tell, output, tool, usage};
+use super::shown::{Open, Part, Tell, output, shown, tool};
+use super::usage;
 use crate::agents::event::{Event, RateLimit};
 use crate::agents::failure::{self, Kind};
 use crate::agents::lax::{Entries, List, Object, Said, Scalar, read};
@@ -293,7 +294,7 @@ impl Claude {
             *known = usage::larger(*known, counts);
             return;
         }
-        self.recent.push_back((super::shown(id, 200), counts));
+        self.recent.push_back((shown(id, 200), counts));
         if self.recent.len() > RECENT
             && let Some((_, counts)) = self.recent.pop_front()
         {
@@ -380,6 +381,6 @@ fn limit(line: &Line<'_>, tell: Tell<'_>) {
     tell(Event::RateLimit(RateLimit {
         rejected: info.status.is("rejected") && info.is_using_overage.truth() != Some(true),
         resets_at: info.resets_at.whole().and_then(limits::epoch),
-        what: super::shown(info.rate_limit_type.text().unwrap_or("limit"), 100),
+        what: shown(info.rate_limit_type.text().unwrap_or("limit"), 100),
     }));
 }

@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Open, Tell, shown, tool, usage};
+use super::shown::{MAX_SHOWN, Open, Tell, shown, tool};
+use super::usage;
 use crate::agents::event::Event;
 use crate::agents::failure;
 use crate::agents::lax::{Object, Said, Scalar, read};
@@ -125,7 +126,7 @@ impl Codex {
         }
         let failed = ["failed", "declined"].iter().any(|status| item.status.is(status))
             || !matches!(item.exit_code, Scalar::Nothing | Scalar::Whole(0));
-        let output = shown(item.aggregated_output.text().unwrap_or_default(), super::MAX_SHOWN);
+        let output = shown(item.aggregated_output.text().unwrap_or_default(), MAX_SHOWN);
         tell(Event::ToolResult { ok: !failed, output });
     }
 }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Tell, shown, tool};
+use super::shown::{MAX_SHOWN, Tell, shown, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
 use crate::agents::lax::{Entries, Object, Said, Scalar, read};
@@ -85,7 +85,7 @@ impl Gemini {
             }
             "tool_use" => tell(tool(line.tool_name.text(), line.parameters)),
             "tool_result" => {
-                let output = shown(line.output.text().unwrap_or_default(), super::MAX_SHOWN);
+                let output = shown(line.output.text().unwrap_or_default(), MAX_SHOWN);
                 tell(Event::ToolResult { ok: line.status.is("success"), output });
             }
             "error" => {

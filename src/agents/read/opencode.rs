@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{Tell, shown, tool};
+use super::shown::{MAX_SHOWN, Tell, shown, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
 use crate::agents::lax::{List, Object, Said, Scalar, read};
@@ -146,7 +146,7 @@ impl Opencode {
         let exit = state.metadata.0.as_ref().map(|metadata| &metadata.exit);
         let ok = state.status.is("completed") && matches!(exit, None | Some(Scalar::Nothing | Scalar::Whole(0)));
         let output = state.output.text().or(error).unwrap_or_default();
-        tell(Event::ToolResult { ok, output: shown(output, super::MAX_SHOWN) });
+        tell(Event::ToolResult { ok, output: shown(output, MAX_SHOWN) });
         if let Some(error) = error.filter(|error| error.to_lowercase().contains("rejected permission")) {
             let name = part.tool.text().unwrap_or("a tool");
             tell(Event::Rejected(failure::why(&format!("{name} was not allowed: {error}"))));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, json};
 
+use super::shared;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::author::Flags;
@@ -41,10 +42,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let (receipt, sha256) = entry::hashed(hub, &args.file)?;
-    let mut found = evidence::look(&hub.root, &receipt, &super::tracked(hub)?);
+    let mut found = evidence::look(&hub.root, &receipt, &shared::tracked(hub)?);
     let entered = found == Evidence::Untracked && entry::is_place(&receipt);
     secrets::check_file(hub, &receipt)?;
-    let editor = super::editor(app, &args.author)?;
+    let editor = shared::editor(app, &args.author)?;
     let agent = match (&editor, entered) {
         (_, false) => None,
         (Editor::Seat(author), true) => Some(author.agent.clone()),

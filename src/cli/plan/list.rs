@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::hub::Hub;
@@ -118,7 +119,7 @@ fn row(hub: &Hub, file: &PlanFile) -> Row {
         checkpoint: plan.checkpoint().status().map(str::to_owned),
         steps: Steps { done, total: steps.len() },
         receipts: plan.receipts().len(),
-        queue_warnings: super::queue_warnings(hub, &file.path, plan),
+        queue_warnings: shared::queue_warnings(hub, &file.path, plan),
         path: file.path.clone(),
     }
 }

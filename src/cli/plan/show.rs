@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::list::step_line;
+use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::findings;
@@ -26,7 +27,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let file = plans::find(hub, &args.plan)?;
-    let found = super::check(hub, args.strict, |evidence| validate::check(&file.path, &file.bytes, evidence))?;
+    let found = shared::check(hub, args.strict, |evidence| validate::check(&file.path, &file.bytes, evidence))?;
     let document = json!({
         "path": file.path,
         "plan": file.plan.raw,

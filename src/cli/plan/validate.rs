@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::shared;
 use crate::base::{Exit, Refusal, Result, files, json};
 use crate::cli::{App, findings};
 use crate::hub::output::Output;
@@ -48,7 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             .next("make one: teof plan new --help")
             .into());
     }
-    let checked: Vec<(String, Vec<Finding>)> = super::check(hub, args.strict, |evidence| {
+    let checked: Vec<(String, Vec<Finding>)> = shared::check(hub, args.strict, |evidence| {
         paths.iter().map(|path| (path.clone(), check(hub, path, evidence))).collect()
     })?;
     let failed = checked.iter().any(|(_, found)| !found.is_empty());
@@ -82,7 +83,7 @@ fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> 
 }
 
 fn entry(hub: &Hub, path: &str, found: &[Finding]) -> Value {
-    let warnings = store::find(hub, path).map(|file| super::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
+    let warnings = store::find(hub, path).map(|file| shared::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
     let errors: Vec<_> = found.iter().map(|finding| &finding.message).collect();
     json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path), "queue_warnings": warnings})
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::shared;
 use super::tell::tell;
 use crate::base::{Refusal, Result, text};
 use crate::cli::{App, findings};
@@ -46,8 +47,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (None, true) => Newer::Leave,
         (None, false) => Newer::Ask,
     };
-    let word = Word { goes_back, newer, ..super::word(app, args.by, args.note)? };
-    let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| super::talk(app, line))? {
+    let word = Word { goes_back, newer, ..shared::word(app, args.by, args.note)? };
+    let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| shared::talk(app, line))? {
         Approval::Merged(decision) => (decision, false),
         Approval::Before(decision) => (decision, true),
         Approval::Conflict(decision) => {

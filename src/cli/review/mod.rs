@@ -5,6 +5,7 @@ mod list;
 mod reject;
 mod retry;
 mod revert;
+mod shared;
 mod show;
 mod tell;
 
@@ -16,8 +17,6 @@ use super::App;
 use super::lazy::Lazy;
 use crate::base::Result;
 use crate::guard::operator;
-use crate::review::Word;
-use crate::review::newer::Newer;
 
 /// Finished work waits here for a person. A job is named by its id, its run or its task, or by the
 /// beginning of one of them.
@@ -55,19 +54,4 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Retry(Lazy(args)) => retry::run(args, app),
         Command::Revert(Lazy(args)) => revert::run(args, app),
     }
-}
-
-/// Progress; with `--json` stderr is kept for the one document of an error.
-fn talk(app: &App, line: &str) {
-    if !app.json() {
-        app.say(line);
-    }
-}
-
-/// Who says it: `--by`, else the name that git knows the person by.
-fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
-    let recognised = operator::require("decide about work")?;
-    let by = operator::name(app.hub()?, by.as_deref())?;
-    let note = note.filter(|note| !note.trim().is_empty());
-    Ok(Word { by, recognised, note, goes_back: false, redo: false, newer: Newer::Ask })
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::shared;
 use super::tell::tell;
 use crate::base::{Result, text};
 use crate::cli::App;
@@ -27,7 +28,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    let decision = crate::review::reject(hub, &entry, &super::word(app, args.by, Some(args.note))?)?;
+    let decision = crate::review::reject(hub, &entry, &shared::word(app, args.by, Some(args.note))?)?;
     let coordinator = tell(app, &decision)?;
     app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
         format!("{} is rejected; its work stays on {}", text::safe(&decision.task_id), text::safe(&entry.bundle.branch))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::plan::approve::in_full;
@@ -43,12 +44,12 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    let word = crate::review::Word { redo: args.redo, ..super::word(app, args.by, args.note)? };
+    let word = crate::review::Word { redo: args.redo, ..shared::word(app, args.by, args.note)? };
     let rollback = match args.rollback {
         true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),
         false => None,
     };
-    let say = |line: &str| super::talk(app, line);
+    let say = |line: &str| shared::talk(app, line);
     let decision = crate::review::revert(hub, &entry, &word, &say)?;
     let done = rollback.map(|rollback| rollback.run(hub, &entry, &word, &say)).transpose()?;
     super::tell::commit_record(app)?;

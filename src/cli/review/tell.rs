@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::coordinator::send::have_done;
@@ -23,7 +24,7 @@ pub fn commit_record(app: &App) -> Result<()> {
         Ok(Recorded::Committed(_) | Recorded::Clean) => return Ok(()),
         Err(e) => format!("{e:#}"),
     };
-    super::talk(app, &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)));
+    shared::talk(app, &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)));
     Ok(())
 }
 
@@ -35,8 +36,8 @@ pub fn tell(app: &App, decision: &Decision) -> Result<Value> {
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
-        Some(answer) => super::talk(app, &format!("coordinator: {}", text::safe(&answer.text))),
-        None => super::talk(app, "the coordinator settles it when it comes to it"),
+        Some(answer) => shared::talk(app, &format!("coordinator: {}", text::safe(&answer.text))),
+        None => shared::talk(app, "the coordinator settles it when it comes to it"),
     }
     Ok(json!(answer))
 }

@@ -86,7 +86,7 @@ pub fn recognise(what: &str) -> Result<Recognised> {
             .next(format!("a person who means it shows {}: teof operator token --help", env::OPERATOR_TOKEN))
             .into());
     }
-    match (std::io::stdin().is_terminal(), settings::requires_terminal()?) {
+    match (std::io::stdin().is_terminal(), settings::load::requires_terminal()?) {
         (true, _) => Ok(Recognised::Terminal),
         (false, false) => Ok(Recognised::Neither),
         (false, true) => Err(Refusal::unattended("operator.terminal", format!("only a person may {what}"))

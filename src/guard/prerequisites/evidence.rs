@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Declared;
+use super::declared::Declared;
 use crate::base::{Refusal, Result, digest, files, json, text};
 use crate::hub::{Hub, paths};
 

@@ -14,15 +14,16 @@
 //!
 //! Looks only; who asked tells the bus.
 
+mod declared;
 mod evidence;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::base::{Result, digest, files, json};
-use crate::hub::{Hub, paths};
-use crate::model::backlog::Backlog;
+use crate::base::{Result, digest, json};
+use crate::hub::Hub;
 
+pub use declared::Declared;
 pub use evidence::{AUTHENTICITY, CI_SUMMARY, Snapshot};
 
 /// A declared prerequisite that does not hold.
@@ -40,22 +41,6 @@ pub struct Prerequisites {
     pub failures: Vec<Failure>,
     /// The values and the hashes of the files that they were read from.
     pub snapshot: Snapshot,
-}
-
-/// The backlog, with the hash of the bytes that it was read from.
-#[derive(Clone, Debug)]
-pub struct Declared {
-    pub backlog: Backlog,
-    pub sha256: String,
-}
-
-impl Declared {
-    /// `None` where there is no backlog.
-    pub fn read(hub: &Hub) -> Result<Option<Declared>> {
-        let Some(bytes) = files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? else { return Ok(None) };
-        let raw = json::parse_object(&bytes, paths::BACKLOG.as_ref())?;
-        Ok(Some(Declared { backlog: Backlog { raw }, sha256: digest::sha256(&bytes) }))
-    }
 }
 
 /// Reads both reports, whether or not they are asked for: receipts show them either way.

@@ -31,7 +31,7 @@ pub(super) fn note(common_dir: &Path, found: &mut Surroundings) {
         found.insert(format!("{PERSON}{label}"), content);
     };
     file("choice of the hub (.git/teof/hub)", &local.join("hub"));
-    if let Some(path) = settings::user_file() {
+    if let Some(path) = settings::load::user_file() {
         file("settings of teof", &path);
     }
     if let Ok(path) = token::file() {

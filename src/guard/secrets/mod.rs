@@ -15,6 +15,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+pub use shapes::MARK;
+
 use crate::base::{Refusal, Result, files, text};
 use crate::hub::Hub;
 
@@ -119,9 +121,6 @@ pub fn check_json(what: &str, value: &Value) -> Result<()> {
         _ => Ok(()),
     }
 }
-
-/// How what stands for a secret begins.
-pub const MARK: &str = "[redacted:";
 
 /// `text` with every secret replaced by `[redacted:<kind>]`.
 pub fn redact(text: &str) -> String {

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{MARK, assignment};
+use super::assignment;
+use super::shapes::MARK;
 
 const DATA: &str = include_str!("gitleaks.tsv");
 

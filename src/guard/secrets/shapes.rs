@@ -164,13 +164,13 @@ impl<'a> Scanner<'a> {
         if from >= self.no_end_from {
             return None;
         }
-        const MARK: &[u8] = b"-----END ";
-        let Some(at) = self.bytes[from..].windows(MARK.len()).position(|part| part == MARK) else {
+        const END: &[u8] = b"-----END ";
+        let Some(at) = self.bytes[from..].windows(END.len()).position(|part| part == END) else {
             self.no_end_from = from;
             return None;
         };
         let rest = &self.bytes[from + at..];
-        Some(from + at + armour(rest).unwrap_or(MARK.len()))
+        Some(from + at + armour(rest).unwrap_or(END.len()))
     }
 
     fn run_end(&mut self, at: usize) -> usize {
@@ -238,3 +238,6 @@ fn is_aws(word: &[u8]) -> bool {
         && word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
         && !word.ends_with(b"EXAMPLE")
 }
+
+/// How what stands for a secret begins.
+pub const MARK: &str = "[redacted:";

@@ -7,16 +7,19 @@
 mod chains;
 mod claims;
 mod commitments;
+mod compare;
 mod plans;
 mod secrets;
 pub mod watch;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+pub use compare::{counts, fingerprint, new_since};
 
 use super::moved_target;
 use super::preflight::{self, Tree};
 use super::{Finding, capped};
-use crate::base::{Result, digest};
+use crate::base::Result;
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::receipts;
@@ -75,54 +78,4 @@ fn look(hub: &Hub) -> Result<Vec<Finding>> {
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
     findings.sort_by(|a, b| (rank(a), &a.path, a.line, &a.code).cmp(&(rank(b), &b.path, b.line, &b.code)));
     Ok(findings)
-}
-
-/// What stays the same about a finding while the file around it changes: 16 hex digits.
-///
-/// No sentinel's message holds a time or an age, so that an old finding never looks new.
-pub fn fingerprint(found: &Finding) -> String {
-    let text = format!("{}\0{}\0{}", found.code, found.path.as_deref().unwrap_or_default(), found.message);
-    digest::sha256(text.as_bytes())[..16].to_owned()
-}
-
-/// What a scan found that the one before had not: only these count for the breaker. Where several
-/// findings look alike, the number counts.
-pub fn new_since<'a>(before: &[Finding], after: &'a [Finding]) -> Vec<&'a Finding> {
-    let mut known: HashMap<String, usize> = HashMap::new();
-    for found in before {
-        *known.entry(fingerprint(found)).or_default() += 1;
-    }
-    let is_new = |found: &&Finding| match known.get_mut(&fingerprint(found)) {
-        Some(left) if *left > 0 => {
-            *left -= 1;
-            false
-        }
-        _ => true,
-    };
-    after.iter().filter(is_new).collect()
-}
-
-/// How many findings of each severity: high, medium, low.
-pub fn counts(findings: &[Finding]) -> [(&'static str, u64); 3] {
-    [Severity::High, Severity::Medium, Severity::Low].map(|severity| {
-        let name = severity.as_str();
-        (name, findings.iter().filter(|found| found.severity == name).map(|found| 1 + found.more).sum())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_not_there_before_is_new() {
-        let at = |line| Finding::high("secret.in_receipt", "_report/a.txt", "looks like a secret (jwt)").at(line);
-        let other = Finding::medium("claim.stale", "_bus/claims/A.json", "m");
-        let before = [at(3), at(9), other.clone()];
-        assert_eq!(new_since(&before, &[at(5), at(11), other.clone()]), [] as [&Finding; 0], "lines moved");
-        assert_eq!(new_since(&before, &[at(3), at(9), at(12)]), [&at(12)], "one more of the same");
-        assert_eq!(new_since(&[], std::slice::from_ref(&other)), [&other]);
-        assert_eq!(fingerprint(&at(1)), fingerprint(&at(2)));
-        assert_ne!(fingerprint(&at(1)), fingerprint(&other));
-    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::compare;
 use crate::base::{Result, Stamp, digest, files};
 use crate::guard::Finding;
 use crate::hub::Hub;
@@ -98,7 +99,7 @@ pub fn pausing(hub: &Hub) -> Result<Vec<Finding>> {
         return Ok(high);
     }
     let accepted = accepted(hub)?;
-    Ok(high.into_iter().filter(|found| !accepted.contains(&super::fingerprint(found))).collect())
+    Ok(high.into_iter().filter(|found| !accepted.contains(&compare::fingerprint(found))).collect())
 }
 
 /// A person has looked at what the last scan found: it pauses nothing any more. Gives back how many were new.
@@ -108,7 +109,7 @@ pub fn accept(hub: &Hub) -> Result<usize> {
         return Ok(0);
     }
     let mut all = accepted(hub)?;
-    all.extend(new.iter().map(super::fingerprint));
+    all.extend(new.iter().map(compare::fingerprint));
     let surplus = all.len().saturating_sub(MAX_ACCEPTED);
     all.drain(..surplus);
     let path = hub.local(ACCEPTED);
@@ -127,7 +128,7 @@ fn accepted(hub: &Hub) -> Result<Vec<String>> {
 pub fn history_line(at: Stamp, findings: &[Finding]) -> Vec<u8> {
     let mut map = serde_json::Map::new();
     map.insert("ts".into(), serde_json::json!(at));
-    for (severity, count) in super::counts(findings) {
+    for (severity, count) in compare::counts(findings) {
         map.insert(severity.into(), count.into());
     }
     let mut line = crate::base::json::compact(&map).into_bytes();

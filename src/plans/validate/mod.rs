@@ -1,18 +1,18 @@
 //! What a plan must look like, as the playbook's validator has it: structural rules always, strict
 //! ones when somebody answers for the receipts. Pure over bytes; every finding names its line.
 
+mod findings;
 mod receipts;
 mod structure;
 
-use std::path::Path;
-
 use serde_json::Value;
 
+pub use findings::is_plan_id;
 pub use structure::{CHECKPOINTS, LAYERS};
 
+use self::findings::{Findings, shown};
 use super::Evidence;
-use crate::base::{Stamp, json, text};
-use crate::model::document::Document;
+use crate::base::{json, text};
 use crate::model::outcome::Finding;
 use crate::model::places;
 use crate::model::plan::{Plan, Status, Step};
@@ -71,51 +71,18 @@ fn is_reverted(step: &Step<'_>) -> bool {
     last_run("outcome") == Some(REVERTED) && last_run("commit").is_some_and(|commit| !commit.is_empty())
 }
 
-/// `YYYY-MM-DD-slug`, the slug in lower case.
-pub fn is_plan_id(id: &str) -> bool {
-    let date = id.get(..10).is_some_and(|date| Stamp::parse(&format!("{date}T00:00:00Z")).is_some());
-    let slug = id.get(10..).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    date && slug.split('-').all(word)
-}
-
-#[derive(Default)]
-pub(super) struct Findings {
-    /// With the JSON pointer of the place.
-    found: Vec<(String, Finding)>,
-}
-
-impl Findings {
-    fn note(&mut self, at: impl Into<String>, code: &str, message: impl Into<String>, hint: &str) {
-        let finding = Finding::medium(code, "", message);
-        let finding = if hint.is_empty() { finding } else { finding.hint(hint) };
-        self.found.push((at.into(), finding));
-    }
-
-    fn at_their_lines(self, path: &str, bytes: &[u8]) -> Vec<Finding> {
-        if self.found.is_empty() {
-            return Vec::new();
-        }
-        let document = Document::parse(bytes, Path::new(path)).ok();
-        let line = |at: &str| document.as_ref().map(|document| document.line(at) as u64);
-        let place = |(at, finding): (String, Finding)| Finding { path: Some(path.into()), line: line(&at), ..finding };
-        self.found.into_iter().map(place).collect()
-    }
-}
-
 fn unreadable(path: &str, line: u64, why: &str) -> Finding {
     Finding::high("plan.unreadable", path, format!("the plan is not a JSON object: {why}"))
         .at(line)
         .hint("mend it by hand or take it back from git")
 }
 
-fn shown(text: &str) -> String {
-    text::clip(&text::safe(text), 120)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::model::document::Document;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Findings, shown};
+use super::findings::{Findings, shown};
 use crate::model::plan::Plan;
 use crate::plans::Evidence;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Findings, is_plan_id, shown};
+use super::findings::{Findings, is_plan_id, shown};
 use crate::base::text;
 use crate::model::plan::{self, Plan, Status, Step};
 

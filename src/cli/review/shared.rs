@@ -1,0 +1,22 @@
+//! What the commands about reviews share: who decides, and how progress is shown.
+
+use crate::base::Result;
+use crate::cli::App;
+use crate::guard::operator;
+use crate::review::Word;
+use crate::review::newer::Newer;
+
+/// Progress; with `--json` stderr is kept for the one document of an error.
+pub(super) fn talk(app: &App, line: &str) {
+    if !app.json() {
+        app.say(line);
+    }
+}
+
+/// Who says it: `--by`, else the name that git knows the person by.
+pub(super) fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
+    let recognised = operator::require("decide about work")?;
+    let by = operator::name(app.hub()?, by.as_deref())?;
+    let note = note.filter(|note| !note.trim().is_empty());
+    Ok(Word { by, recognised, note, goes_back: false, redo: false, newer: Newer::Ask })
+}

@@ -1,0 +1,214 @@
+//! Reads the settings from their files and the environment, layer over layer.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::sections::{People, Require};
+use super::{Settings, check};
+use crate::base::{Refusal, Result, env, files};
+use crate::hub::paths;
+
+/// What one seat is held to for the sake of others: read from the hub's `teof.toml` only, never from the
+/// environment or the user's file of whoever gives the command.
+pub(super) const GUARD_TERMS: [(&str, &str); 2] = [("claims", "agent_window"), ("session", "max_age")];
+
+/// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
+pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
+    let mut layers = Vec::new();
+    for (path, of_hub) in [(user_file(), false), (Some(root.join(paths::SETTINGS)), true)] {
+        let Some(path) = path else { continue };
+        if let Some(mut table) = read_table(&path)? {
+            let whence = path.display().to_string();
+            match of_hub {
+                true if table.contains_key("people") => return Err(peoples_own(&whence).into()),
+                true => {}
+                false => drop_guard_terms(&mut table, &whence),
+            }
+            layers.push((whence, table));
+        }
+    }
+    let mut from_env = environment()?;
+    drop_guard_terms(&mut from_env, "the environment");
+    if !from_env.is_empty() {
+        layers.push(("the TEOF_* environment".to_owned(), from_env));
+    }
+    let mut merged = Table::new();
+    layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
+    match merged.try_into() {
+        Ok(settings) => match check::check(&settings) {
+            Ok(()) => Ok(settings),
+            Err(why) => Err(invalid(&layers_named(&layers), &why).into()),
+        },
+        // Something is wrong in one of them: say in which.
+        Err(e) => {
+            layers.iter().try_for_each(|(whence, table)| readable(whence, table))?;
+            Err(e.into())
+        }
+    }
+}
+
+/// Takes the terms of guards out of a layer that may not set them.
+fn drop_guard_terms(table: &mut Table, whence: &str) {
+    for (section, key) in GUARD_TERMS {
+        let found = table.get_mut(section).and_then(Value::as_table_mut).and_then(|keys| keys.remove(key));
+        if found.is_some() {
+            tracing::debug!("{section}.{key} in {whence} is ignored: only the hub's {} sets it", paths::SETTINGS);
+        }
+    }
+}
+
+/// Whether the person asks for a terminal or a token for what only people may do: `[people] require`.
+///
+/// Their account's own file is read besides the one that the environment leads to, so that whoever gives a
+/// command cannot point somewhere else.
+pub fn requires_terminal() -> Result<bool> {
+    let of_account = env::account().map(|account| account.home.join(".config").join(USER_FILE));
+    for path in [user_file(), of_account].into_iter().flatten() {
+        let table = read_table(&path)?.unwrap_or_default();
+        let people = table.get("people").cloned().map(Value::try_into::<People>).transpose();
+        let people = people.map_err(|e| invalid(&path.display().to_string(), &e.to_string()))?;
+        if people.is_some_and(|people| people.require == Require::Terminal) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
+fn environment() -> Result<Table> {
+    let mut found = Table::new();
+    // Most processes set none, and the table of defaults takes longer than all the rest.
+    let mut set = env::vars_with_prefix("TEOF_");
+    set.retain(|(name, text)| !text.is_empty() && !env::NOT_SETTINGS.contains(&name.as_str()));
+    if set.is_empty() {
+        return Ok(found);
+    }
+    for (section, keys) in Table::try_from(Settings::default())? {
+        let Some(keys) = keys.as_table() else { continue };
+        for (key, default) in keys {
+            let name = format!("TEOF_{}_{}", section.to_uppercase(), key.to_uppercase());
+            let Some((_, text)) = set.iter().find(|(known, _)| *known == name) else { continue };
+            let value = match default {
+                Value::String(_) => Value::String(text.clone()),
+                Value::Array(_) => {
+                    Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
+                }
+                _ => format!("v = {text}")
+                    .parse::<Table>()
+                    .ok()
+                    .and_then(|mut table| table.remove("v"))
+                    .ok_or_else(|| invalid(&name, &format!("{text:?} is not a {}", default.type_str())))?,
+            };
+            let keys = found.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(keys) = keys {
+                keys.insert(key.clone(), value);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Relative to the folder of the person's configuration.
+const USER_FILE: &str = "teof/config.toml";
+
+/// The person's own settings file.
+pub fn user_file() -> Option<PathBuf> {
+    let folder = env::var(env::XDG_CONFIG_HOME)
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var("HOME")?).join(".config")))?;
+    Some(folder.join(USER_FILE))
+}
+
+fn read_table(path: &Path) -> Result<Option<Table>> {
+    let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "it is not UTF-8"))?;
+    text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
+}
+
+/// The layers together hold what makes no sense: any of them may be meant.
+fn layers_named(layers: &[(String, Table)]) -> String {
+    layers.iter().map(|(whence, _)| whence.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+fn readable(whence: &str, table: &Table) -> Result<()> {
+    match table.clone().try_into::<Settings>() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(invalid(whence, &e.to_string()).into()),
+    }
+}
+
+/// What a person shows is for that person to say: everybody's commit can change the hub's file.
+fn peoples_own(whence: &str) -> Refusal {
+    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
+        .because("[people] counts in a person's own settings only")
+        .next("move it to ~/.config/teof/config.toml")
+}
+
+fn invalid(whence: &str, why: &str) -> Refusal {
+    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
+        .because(why.trim())
+        .next("fix it, then check it: teof doctor")
+        .next("all settings with their types and defaults: teof doctor --settings")
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hub::settings::{Claims, Coordinator, Session};
+
+    #[test]
+    fn the_file_wins_over_the_defaults_and_unknown_keys_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("teof.toml");
+        std::fs::write(&file, "[lock]\nwait = \"9s\"\n").unwrap();
+        let settings = load(dir.path()).unwrap();
+        assert_eq!(settings.lock.wait, Duration::from_secs(9));
+        assert_eq!(settings.coordinator, Coordinator::default());
+        for (text, why) in [
+            ("[lock]\nwhait = 1", "whait"),
+            ("[lock]\nwait = \"soon\"", "soon"),
+            ("[lock", "TOML"),
+            ("[coordinator]\nconcurrency = -1", "-1"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = load(dir.path()).unwrap_err();
+            assert!(Refusal::of(&error).unwrap().reason.as_ref().unwrap().contains(why), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_hub_sets_the_terms_of_guards() {
+        let text = "[claims]\nagent_window = \"1s\"\n[session]\nmax_age = \"9d\"\npool_stale = \"1h\"\n";
+        let mut table: Table = text.parse().unwrap();
+        drop_guard_terms(&mut table, "a user's file");
+        let settings: Settings = table.try_into().unwrap();
+        assert_eq!(settings.claims, Claims::default());
+        assert_eq!(settings.session.max_age, Session::default().max_age);
+        assert_eq!(settings.session.pool_stale, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn no_work_changes_what_work_is_taken_from() {
+        let mut settings = Settings::default();
+        settings.sources.queue_folder = "ops/queue/".into();
+        settings.guard.denied = vec!["/secret/".into()];
+        let denied = settings.guardrails().denied;
+        assert_eq!(denied, ["/secret/", "/vault/10_features/03_planned/", "/ops/queue/*.md"]);
+        settings.sources.queue = false;
+        assert_eq!(settings.guardrails().denied.len(), 2, "a folder that nothing is taken from is like any other");
+    }
+}
