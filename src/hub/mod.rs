@@ -22,6 +22,7 @@ pub mod locate;
 pub mod marks;
 pub mod object_ids;
 pub mod output;
+pub mod partial;
 pub mod paths;
 pub mod pin;
 mod recover;

@@ -5,7 +5,7 @@ use git2::Repository;
 use super::attributes::Problem;
 use super::record;
 use crate::base::{Refusal, Result, text};
-use crate::hub::{Hub, sparse};
+use crate::hub::{Hub, partial, sparse};
 
 /// Looks, and changes nothing.
 ///
@@ -42,13 +42,25 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
             note: true,
         });
     }
-    if is_partial(&repo) {
+    if partial::is_partial(&repo) {
+        found.extend(left_out(hub, &repo)?);
         let message =
             "this is a partial clone: checks and reviews need the objects that they read to be here".to_owned();
         let fix = "if one of them is missing: git fetch --refetch --no-filter".to_owned();
         found.push(Problem { code: "repository.partial", message, fix, note: true });
     }
     Ok(found)
+}
+
+/// Files that a job needs and that were left out of a partial clone.
+fn left_out(hub: &Hub, repo: &Repository) -> Result<Option<Problem>> {
+    let target = Some(hub.settings()?.git.target.clone()).filter(|target| !target.is_empty()).or_else(|| hub.branch());
+    let tip = target.and_then(|target| repo.refname_to_id(&format!("refs/heads/{target}")).ok());
+    let Some(Err(e)) = tip.map(|tip| partial::check_files(repo, tip)) else { return Ok(None) };
+    let refusal = Refusal::of(&e).cloned().ok_or(e)?;
+    let why = refusal.reason.unwrap_or_default();
+    let (message, fix) = (format!("{}: {why}", refusal.message), refusal.next.join("; or: "));
+    Ok(Some(Problem { code: refusal.code, message, fix, note: false }))
 }
 
 /// `core.worktree` that names another folder: teof does not follow it, but a person's own git does.
@@ -66,15 +78,4 @@ fn elsewhere(hub: &Hub, repo: &Repository) -> Option<Problem> {
     );
     let fix = format!("git config --file {}/config --unset core.worktree", hub.common_dir.display());
     Some(Problem { code: "git.core_worktree", message, fix, note: false })
-}
-
-fn is_partial(repo: &Repository) -> bool {
-    let Ok(config) = repo.config() else { return false };
-    let Ok(mut entries) = config.entries(Some("^remote\\..*\\.promisor$")) else { return false };
-    std::iter::from_fn(|| {
-        entries
-            .next()
-            .map(|entry| entry.is_ok_and(|entry| !entry.has_value() || entry.value().unwrap_or_default() == "true"))
-    })
-    .any(|promises| promises)
 }

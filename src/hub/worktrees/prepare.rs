@@ -18,7 +18,7 @@ use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
 use crate::hub::checkpoint::Parked;
-use crate::hub::{object_ids, trail};
+use crate::hub::{object_ids, partial, trail};
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -36,6 +36,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     }
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     let base = commit(&repo, wanted.base)?;
+    partial::check_files(&repo, base)?;
     let known = registry::all(&hub.common_dir);
     let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known)?;
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };

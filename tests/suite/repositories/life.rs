@@ -154,3 +154,35 @@ fn work_in_a_worktree_of_a_bare_repository_is_merged_and_taken_back() {
     let place = lives("bare with worktrees", &world, &["--hub", "."]);
     assert_eq!(place.parent(), Some(&*world.folder().join("project.worktrees")));
 }
+
+#[test]
+fn files_that_a_partial_clone_lacks_are_named_before_the_job_starts() {
+    let world = made(|world| {
+        world.git(&["switch", "-qc", "release"]);
+        world.write("src/code.txt", "of the release\n");
+        world.git(&["commit", "-qam", "Release"]);
+        world.git(&["switch", "-q", "main"]);
+        let folder = world.folder().join("clone");
+        clone_to(world, &folder, &["--filter=blob:none"]);
+        folder
+    });
+    world.git(&["branch", "-q", "--no-track", "release", "origin/release"]);
+    let coder = Fake::new(&world.folder(), "coder", &format!("echo two >> src/code.txt\n{DONE}"));
+    world.ok(&["init", "--agent", "manager"]);
+    world.ok(&["init", "--agent", "worker-1"]);
+    let head = "[git]\ntarget = \"release\"\n[pipeline]\nstages = [\"coder\"]\n[roles.coder]\nagent = \"coder\"\n";
+    world.write("teof.toml", &format!("{head}{}", coder.settings()));
+    world.git(&["add", "."]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.ok(&["consent", "grant", "--continuous", "--require-execute", "false"]);
+    world.ok(&["coordinator", "submit", "--objective", "Append two", "--test", "true"]);
+    assert_eq!(crate::doctor::codes(&world).0, ["repository.incomplete"]);
+    let ran = world.run(&["coordinator", "run", "--until-idle"]).expect(1);
+    assert!((ran.stdout + &ran.stderr).contains("this partial clone lacks files") && coder.calls() == 0);
+    world.follow("fetch everything, then try again: git fetch --refetch --no-filter");
+    let plan = world.json(&["plan", "list"]);
+    let plan = plan["plans"][0]["plan_id"].as_str().unwrap_or_else(|| panic!("{plan}")).to_owned();
+    world.ok(&["coordinator", "submit", &format!("{plan}-S1")]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    assert_eq!((coder.calls(), world.json(&["review", "list"]).as_array().unwrap().len()), (1, 1));
+}
