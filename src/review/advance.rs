@@ -57,7 +57,10 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     let (from, to) = (step.from.to_string(), step.to.to_string());
     let Some(worktree) = checked_out(hub, step.branch)? else {
         let message = format!("teof: {}", step.what);
-        return match hub.git().succeeds(&["update-ref", "-m", &message, &reference, &to, &from])? {
+        let running = Running::begin(hub, &hub.worktree(), step.branch, &to, &[])?;
+        let output = hub.git().output(&["update-ref", "-m", &message, &reference, &to, &from]);
+        running.end(&output);
+        return match output?.status.success() {
             true => Ok(()),
             false => Err(moved(step.branch).into()),
         };
@@ -116,9 +119,12 @@ fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oi
 }
 
 /// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
-fn is_movable(worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+fn is_movable(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
     let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
-    let output = Git::named(&worktree.root, &worktree.git_dir).output(&["update-ref", &reference, &from, &from])?;
+    let running = Running::begin(hub, worktree, step.branch, &from, git_locks::OF_UPDATE)?;
+    let output = Git::named(&worktree.root, &worktree.git_dir).output(&["update-ref", &reference, &from, &from]);
+    running.end(&output);
+    let output = output?;
     if output.status.success() || merge::tip(repo, step.branch)? != step.from {
         return Ok(());
     }
@@ -194,7 +200,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
     if worktree.root == hub.root {
         sparse::check(hub)?;
     }
-    is_movable(worktree, repo, step)?;
+    is_movable(hub, worktree, repo, step)?;
     let changed = merge::changed(repo, step.from, step.to)?;
     if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
         return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))
