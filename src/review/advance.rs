@@ -35,11 +35,13 @@ pub struct Move<'a> {
     pub what: &'a str,
 }
 
-/// Whether the move could be made now, as far as can be told without making it.
+/// Whether the move could be made now, as far as can be told without making it. Takes the bus lock for that.
 ///
 /// # Errors
 /// As [`advance`].
 pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    let _writer = hub.lock(step.what)?;
+    git_locks::clear_left(hub);
     if let Some(worktree) = checked_out(hub, step.branch)? {
         check(hub, &worktree, repo, step)?;
     }
