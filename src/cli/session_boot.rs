@@ -98,10 +98,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Some(agent) => operator::run::check_seat(hub, &agent)?,
         None if args.auto_agent => operator::run::refuse("take a seat of the pool")?,
         // The folder's own seat, if it has one.
-        None => match seats::resolve(hub, None) {
-            Ok(agent) => operator::run::check_seat(hub, &agent)?,
-            Err(_) => {}
-        },
+        None => {
+            if let Ok(agent) = seats::resolve(hub, None) {
+                operator::run::check_seat(hub, &agent)?;
+            }
+        }
     }
     let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
     for warning in &booted.warnings {
