@@ -13,6 +13,7 @@ use crate::base::{Exit, Refusal, Result, text};
 use crate::foreman::companion::{self, Routine};
 use crate::foreman::{Given, Request, explain, preview, routines};
 use crate::guard::operator;
+use crate::guard::sentinels::Clean;
 use crate::model::outcome::{Outcome, Verdict};
 use crate::{foreman, seats};
 
@@ -181,7 +182,7 @@ fn one(routine: Routine, app: &App) -> Result<(Value, String, Exit)> {
     let hub = app.hub_to_read()?;
     match routine {
         Routine::Scan => {
-            let found = routines::scan(hub)?;
+            let found = routines::scan(hub, &mut Clean::default())?;
             let code = if found.iter().any(|found| found.stops()) { Exit::Refused } else { Exit::Done };
             Ok((json!({ "findings": found }), routines::scan_words(&found), code))
         }

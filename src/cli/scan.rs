@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::{App, findings};
 use crate::base::Result;
 use crate::guard::Finding;
-use crate::guard::sentinels::{self, watch};
+use crate::guard::sentinels::{self, Clean, watch};
 use crate::hub::{Act, Hub};
 
 /// Run the sentinels over the record. Exit code 1 when a finding is high, else 0.
@@ -39,7 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), last.at));
         return Ok(print(&last.findings, false, app));
     }
-    let findings = sentinels::scan_and_remember(hub, &prefixes)?;
+    let findings = sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?;
     if args.history {
         record(hub, &findings)?;
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::base::{Result, Stamp, text};
 use crate::bus::{assignments, claims};
-use crate::guard::sentinels::{self, watch};
+use crate::guard::sentinels::{self, Clean, watch};
 use crate::hub::Hub;
 use crate::model::order::Order;
 use crate::model::outcome::Finding;
@@ -26,14 +26,14 @@ pub struct Round {
 }
 
 /// Runs all three; the scan only if it is asked for.
-pub fn round(hub: &Hub, with_scan: bool) -> Result<Round> {
-    let scan = if with_scan { scan(hub)? } else { Vec::new() };
+pub fn round(hub: &Hub, with_scan: bool, clean: &mut Clean) -> Result<Round> {
+    let scan = if with_scan { scan(hub, clean)? } else { Vec::new() };
     Ok(Round { status: status(hub)?, tasks: tasks(hub)?.summary, scan })
 }
 
-/// What the sentinels find in the record.
-pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
-    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned))
+/// What the sentinels find in the record; files that are known as clean are not looked through for secrets.
+pub fn scan(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
+    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), clean)
 }
 
 /// Whether a finding of a scan is about this piece of work, not another that runs beside it.

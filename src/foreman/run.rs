@@ -19,6 +19,7 @@ use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
+use crate::guard::sentinels::Clean;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, git, paths, trail};
 use crate::model::outcome::{Finding, Outcome, Verdict};
@@ -121,7 +122,12 @@ fn attempt(
     let settings = hub.settings()?.worker.clone();
     let run = report.run.clone();
     end_leftovers(hub, work, settings.grace, &run, say)?;
-    report.before = Some(routines::round(hub, work.scan_before)?);
+    // What earlier runs remember is read before any program of this one starts.
+    let mut clean = Clean::load(hub);
+    report.before = Some(routines::round(hub, work.scan_before, &mut clean)?);
+    if let Err(e) = clean.save(hub) {
+        tracing::debug!("the clean files were not remembered: {e:#}");
+    }
     let wanted = Wanted {
         job: work.job(),
         task: &work.order.task_id,
@@ -150,7 +156,7 @@ fn attempt(
         commands_work(hub, report, &bench, &mut watch, &before, say)?
     };
     report.findings.extend(elsewhere::found(hub, report, &bench, &before)?);
-    report.after = Some(routines::round(hub, work.scan_after)?);
+    report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(halted(Halt::Lost(why))),

@@ -6,6 +6,7 @@
 
 mod chains;
 mod claims;
+mod clean;
 mod commitments;
 mod compare;
 mod plans;
@@ -16,6 +17,7 @@ use std::collections::HashSet;
 
 pub use compare::{counts, fingerprint, new_since};
 
+pub use self::clean::Clean;
 use super::moved_target;
 use super::preflight::{self, Tree};
 use super::{Finding, capped};
@@ -33,7 +35,12 @@ use crate::receipts;
 /// # Errors
 /// Only when the record cannot be read at all.
 pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
-    let first = look(hub)?;
+    scan_but(hub, &mut Clean::default())
+}
+
+/// As [`scan`], without looking through the files that are known as clean.
+fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
+    let first = look(hub, clean)?;
     if !first.iter().any(Finding::stops) {
         return Ok(first);
     }
@@ -43,24 +50,24 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
         return Ok(first);
     }
     let known: HashSet<_> = first.iter().map(fingerprint).collect();
-    let mut again = look(hub)?;
+    let mut again = look(hub, clean)?;
     again.retain(|found| !found.stops() || known.contains(&fingerprint(found)));
     Ok(again)
 }
 
 /// Like [`scan`], and remembers what was found: `scan --if-changed` shows it again, and the coordinator starts
-/// nothing new while something of it is high.
+/// nothing new while something of it is high. Files that are known as clean are not looked through for secrets.
 ///
 /// # Errors
 /// As [`scan`]; when it cannot be remembered.
-pub fn scan_and_remember(hub: &Hub, prefixes: &[String]) -> Result<Vec<Finding>> {
+pub fn scan_and_remember(hub: &Hub, prefixes: &[String], clean: &mut Clean) -> Result<Vec<Finding>> {
     let state = watch::state(&hub.root, prefixes);
-    let findings = scan(hub)?;
+    let findings = scan_but(hub, clean)?;
     watch::remember(hub, prefixes, state, &findings)?;
     Ok(findings)
 }
 
-fn look(hub: &Hub) -> Result<Vec<Finding>> {
+fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
@@ -73,7 +80,7 @@ fn look(hub: &Hub) -> Result<Vec<Finding>> {
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);
     findings.extend(commitments::open(&tree));
-    findings.extend(secrets::in_record(&hub.root));
+    findings.extend(secrets::in_record(&hub.root, clean));
     let mut findings = capped::per_code(findings);
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
     findings.sort_by(|a, b| (rank(a), &a.path, a.line, &a.code).cmp(&(rank(b), &b.path, b.line, &b.code)));

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::base::{files, parallel};
+use super::clean::Clean;
+use crate::base::{Clock, files, parallel};
 use crate::guard::{Finding, secrets};
 use crate::hub::paths;
 
@@ -12,13 +13,36 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// A file full of secrets is one problem: the first few name it.
 const NAMED: usize = 5;
 
-/// What looks like a secret in any file of the owned folders. Links are not followed.
-pub fn in_record(root: &Path) -> Vec<Finding> {
-    let found = parallel::map(&files_of(root), |path| match files::read(&root.join(path), MAX_FILE) {
-        Ok(Some(bytes)) => secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect(),
-        _ => Vec::new(),
-    });
-    found.into_iter().flatten().collect()
+/// What looks like a secret in any file of the owned folders, but for those that are known as `clean`, which are
+/// afterwards all that held none. Links are not followed.
+pub fn in_record(root: &Path, clean: &mut Clean) -> Vec<Finding> {
+    let now = Clock::Machine.now().unix();
+    let paths = files_of(root);
+    let looked = parallel::map(&paths, |path| look_through(root, path, clean));
+    let (mut found, mut without) = (Vec::new(), Vec::new());
+    for (path, (hits, meta)) in paths.into_iter().zip(looked) {
+        if let Some(meta) = meta.filter(|_| hits.is_empty()) {
+            without.push((path, meta));
+        }
+        found.extend(hits);
+    }
+    clean.replace(without.into_iter(), now);
+    found
+}
+
+/// What is found in a file, and how the file was before it was read.
+fn look_through(root: &Path, path: &str, clean: &Clean) -> (Vec<Finding>, Option<fs::Metadata>) {
+    let full = root.join(path);
+    let Ok(meta) = fs::symlink_metadata(&full) else { return (Vec::new(), None) };
+    if clean.holds(path, &meta) {
+        return (Vec::new(), Some(meta));
+    }
+    match files::read(&full, MAX_FILE) {
+        Ok(Some(bytes)) => {
+            (secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect(), Some(meta))
+        }
+        _ => (Vec::new(), None),
+    }
 }
 
 fn files_of(root: &Path) -> Vec<String> {
