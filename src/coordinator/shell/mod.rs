@@ -183,18 +183,20 @@ impl Shell<'_> {
             self.lock.check()?;
             self.drain()?;
             if let Some(leave) = self.leave {
-                self.publish();
+                self.publish(true);
                 return match (leave, self.blinded) {
                     (Leave::Blind, Some(why)) => Err(why),
                     _ => Ok(leave),
                 };
             }
-            self.publish();
+            self.publish(false);
             exec::say_busy_since(None);
-            let heard = self.queue.recv_timeout(self.patience());
+            let (patience, projection) = (self.patience(), self.projection_due());
+            let heard = self.queue.recv_timeout(patience.min(projection));
             exec::say_busy_since(Some(self.hub.now().unix()));
             match heard {
                 Ok(message) => self.gather(message),
+                Err(RecvTimeoutError::Timeout) if projection < patience => {}
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
             }
@@ -414,16 +416,6 @@ impl Shell<'_> {
             if let Err(e) = boot::renew(&self.hub, &seat) {
                 self.report(format!("the session of {seat} was not renewed: {e:#}"));
             }
-        }
-    }
-
-    /// Projection and metrics; nothing is written when they say the same.
-    fn publish(&mut self) {
-        let saved = self.saving.store.save(&self.hub, &self.state);
-        if self.saving.store.take_news()
-            && let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state))
-        {
-            self.report(format!("the state was not published: {e:#}"));
         }
     }
 

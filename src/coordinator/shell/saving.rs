@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Shell;
+use super::{Shell, publish};
 use crate::base::Result;
 use crate::coordinator::input::{Effect, Leave};
 use crate::coordinator::store::Store;
@@ -12,9 +12,15 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// A run that is to end by itself waits so long for a state that can be saved.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// While much happens, the projection is written no more often.
+const PROJECTION_EVERY: Duration = Duration::from_millis(500);
+
 #[derive(Default)]
 pub(super) struct Saving {
     pub store: Store,
+    /// When projection and metrics were written last, and whether they lack what was saved since.
+    projected: Option<Instant>,
+    is_outdated: bool,
     /// Since when the state cannot be saved: nothing is performed until it is.
     pub failing_since: Option<Instant>,
 }
@@ -43,6 +49,29 @@ impl Shell<'_> {
             self.perform(effect);
         }
         Ok(())
+    }
+
+    /// Saves the state, and writes projection and metrics when that is due or, `at_once`, in any case. Nothing is
+    /// written when they say the same.
+    pub(super) fn publish(&mut self, at_once: bool) {
+        let saved = self.saving.store.save(&self.hub, &self.state);
+        self.saving.is_outdated |= self.saving.store.take_news();
+        if !self.saving.is_outdated || !(at_once || self.projection_due().is_zero()) {
+            return;
+        }
+        (self.saving.is_outdated, self.saving.projected) = (false, Some(Instant::now()));
+        if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state)) {
+            self.report(format!("the state was not published: {e:#}"));
+        }
+    }
+
+    /// How long the projection may stay as it is.
+    pub(super) fn projection_due(&self) -> Duration {
+        match self.saving.projected {
+            _ if !self.saving.is_outdated => Duration::MAX,
+            Some(at) => PROJECTION_EVERY.saturating_sub(at.elapsed()),
+            None => Duration::ZERO,
+        }
     }
 
     fn cannot_save(&mut self, why: anyhow::Error) -> Result<()> {
