@@ -3,9 +3,11 @@
 //! Decides nothing: `claim_rules` does. A claim that is older than what this machine has seen
 //! acknowledged is a refusal here, before anybody can take it for free.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use crate::base::{Refusal, Result, Stamp, files, names, text};
+use crate::base::{Refusal, Result, Stamp, files, json, names, text};
 use crate::hub::{Act, Hub, paths};
 use crate::model::claim::{Claim, ClaimFile};
 use crate::model::document::Document;
@@ -47,26 +49,42 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
         }
     };
     hub.marks().check_claim(&relative, found.as_ref().map(|found| &found.file))?;
-    match found.as_ref().and_then(|found| found.file.task_id()) {
-        Some(other) if other != task => Err(misnamed(&relative, other).into()),
-        _ => Ok(found),
+    if let Some(found) = &found {
+        check_name(&relative, task, &found.file)?;
     }
+    Ok(found)
+}
+
+/// Like [`load`], of a folder that is known to be no link, and without what an edit needs.
+fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
+    let relative = paths::claim(task);
+    let path = hub.root.join(&relative);
+    let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else {
+        hub.marks().check_claim(&relative, None)?;
+        return Ok(None);
+    };
+    let file = ClaimFile { raw: json::parse_object(&bytes, &path)? };
+    hub.marks().check_claim_bytes(&relative, &bytes, &file)?;
+    check_name(&relative, task, &file)?;
+    Ok(Some(file))
 }
 
 /// Every claim of a task; those of channels (the playbook's trees have one) are passed over. One that
 /// fell behind, or is gone although it was acknowledged, is among the damaged.
 pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
     let mut listing = documents::list(hub, paths::CLAIMS, |task| match is_task_channel(task) {
-        true => Ok(load(hub, task)?.map(|found| found.file)),
+        true => read(hub, task),
         false => Ok(None),
     })?;
-    for task in hub.marks().claimed_tasks() {
+    let damaged: HashSet<&str> = listing.damaged.iter().map(|damaged| damaged.path.as_str()).collect();
+    let gone = hub.marks().claimed_tasks().into_iter().filter_map(|task| {
         let path = paths::claim(&task);
-        if listing.get(&task).is_none() && !listing.damaged.iter().any(|damaged| damaged.path == path) {
-            let Err(e) = load(hub, &task) else { continue };
-            listing.damaged.push(Damaged { path, why: documents::why(&e) });
-        }
-    }
+        let is_listed = listing.get(&task).is_some() || damaged.contains(path.as_str());
+        let error = (!is_listed).then(|| load(hub, &task).err()).flatten()?;
+        Some(Damaged { path, why: documents::why(&error) })
+    });
+    let gone: Vec<_> = gone.collect();
+    listing.damaged.extend(gone);
     Ok(listing)
 }
 
@@ -114,11 +132,14 @@ pub fn check_task(task: &str) -> Result<&str> {
         .into())
 }
 
-fn misnamed(path: &str, task: &str) -> Refusal {
-    let task = text::clip(&text::safe(task), 60);
-    Refusal::guard("claim.invalid", format!("{path} is the claim of another task"))
-        .because(format!("its task_id is {task:?}"))
+/// Refuses a claim that names another task than its file does.
+fn check_name(path: &str, task: &str, claim: &ClaimFile) -> Result<()> {
+    let Some(other) = claim.task_id().filter(|other| *other != task) else { return Ok(()) };
+    let other = text::clip(&text::safe(other), 60);
+    Err(Refusal::guard("claim.invalid", format!("{path} is the claim of another task"))
+        .because(format!("its task_id is {other:?}"))
         .next("mend the file by hand, or take it back with: teof bus restore")
+        .into())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::base::{Refusal, Result, files, names};
+use crate::base::{Refusal, Result, files, names, parallel};
 use crate::hub::Hub;
 
 /// A file that cannot be used, and why.
@@ -35,14 +35,20 @@ impl<T> Listing<T> {
 ///
 /// # Errors
 /// When the folder itself cannot be read, or is a link.
-pub(super) fn list<T>(hub: &Hub, folder: &str, mut load: impl FnMut(&str) -> Result<Option<T>>) -> Result<Listing<T>> {
+pub(super) fn list<T: Send>(
+    hub: &Hub,
+    folder: &str,
+    load: impl Fn(&str) -> Result<Option<T>> + Sync,
+) -> Result<Listing<T>> {
+    let names = file_names(hub, folder)?;
+    let tasks: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".json")).collect();
+    let loaded = parallel::map(&tasks, |task| names::check_id("task", task).and_then(|_| load(task)));
     let mut listing = Listing { whole: Vec::new(), damaged: Vec::new() };
-    for name in file_names(hub, folder)? {
-        let Some(task) = name.strip_suffix(".json") else { continue };
-        match names::check_id("task", task).and_then(|_| load(task)) {
+    for (task, loaded) in tasks.into_iter().zip(loaded) {
+        match loaded {
             Ok(Some(found)) => listing.whole.push((task.to_owned(), found)),
             Ok(None) => {}
-            Err(e) => listing.damaged.push(Damaged { path: format!("{folder}/{name}"), why: why(&e) }),
+            Err(e) => listing.damaged.push(Damaged { path: format!("{folder}/{task}.json"), why: why(&e) }),
         }
     }
     listing.whole.sort_by(|(a, _), (b, _)| a.cmp(b));

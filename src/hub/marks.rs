@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::document_marks::{DocumentMarks, fell_behind};
 use super::paths;
-use crate::base::{Result, disk, files, json, jsonl};
+use crate::base::{Result, disk, files, json, jsonl, parallel};
 use crate::model::claim::ClaimFile;
 
 /// More than any mark of a log has, in bytes.
@@ -51,12 +51,15 @@ impl Marks {
 
     /// The claim as it was last acknowledged.
     pub fn claim(&self, relative: &str) -> Result<Option<(ClaimFile, Vec<u8>)>> {
-        let path = self.file("claims", relative);
-        match files::read(&path, files::MAX_DOCUMENT)? {
-            None => Ok(None),
-            // A mark torn by a power cut is no mark.
-            Some(bytes) => Ok(json::parse_object(&bytes, &path).ok().map(|raw| (ClaimFile { raw }, bytes))),
-        }
+        let Some(bytes) = self.claim_bytes(relative)? else { return Ok(None) };
+        // A mark torn by a power cut is no mark.
+        let raw = json::parse_object(&bytes, Path::new(relative)).ok();
+        Ok(raw.map(|raw| (ClaimFile { raw }, bytes)))
+    }
+
+    /// The bytes of the claim's mark, which may be torn.
+    pub fn claim_bytes(&self, relative: &str) -> Result<Option<Vec<u8>>> {
+        files::read(&self.file("claims", relative), files::MAX_DOCUMENT)
     }
 
     /// The tasks that have a claim mark.
@@ -272,11 +275,26 @@ impl Marks {
         for relative in self.logs() {
             self.check_log(root, &relative)?;
         }
-        for relative in self.names("claims") {
-            let found = json::read_object(&root.join(&relative))?.map(|raw| ClaimFile { raw });
-            self.check_claim(&relative, found.as_ref())?;
+        let checked = parallel::map(&self.names("claims"), |relative| {
+            let path = root.join(relative);
+            let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else {
+                return self.check_claim(relative, None);
+            };
+            match self.claim_bytes(relative)? {
+                Some(known) if known == bytes => Ok(()),
+                _ => self.check_claim(relative, Some(&ClaimFile { raw: json::parse_object(&bytes, &path)? })),
+            }
+        });
+        checked.into_iter().collect()
+    }
+
+    /// Like [`check_claim`](Marks::check_claim), for a claim whose bytes are at hand: the same as acknowledged, they need
+    /// no comparison.
+    pub fn check_claim_bytes(&self, relative: &str, bytes: &[u8], found: &ClaimFile) -> Result<()> {
+        match self.claim_bytes(relative)? {
+            Some(known) if known != bytes => self.check_claim(relative, Some(found)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Refuses when a claim on disk is older than the one that was acknowledged.
