@@ -23,9 +23,12 @@ pub use self::core::core;
 pub use report::{Format, Report};
 pub use tree::{Base, Tree};
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+
+use git2::{ObjectType, Oid};
 
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
@@ -80,18 +83,29 @@ fn documents(tree: &Tree, files: &[String], rule: fn(&str, &[u8]) -> Vec<Finding
 fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let files = tree.files(paths::CLAIMS, ".json");
     report.files += files.len();
+    let format = base.map(Base::object_format);
+    let id_of = |bytes: &[u8]| format.and_then(|format| Oid::hash_object_ext(ObjectType::Blob, bytes, format).ok());
     let judged = parallel::map(&files, |path| match tree.read(path) {
-        Ok(Some(bytes)) => (claims::check(path, &bytes), claims::Held::of(path, &bytes)),
-        Ok(None) => (Vec::new(), None),
-        Err(damaged) => (vec![damaged], None),
+        Ok(Some(bytes)) => (claims::check(path, &bytes), claims::Held::of(path, &bytes), id_of(&bytes)),
+        Ok(None) => (Vec::new(), None, None),
+        Err(damaged) => (vec![damaged], None, None),
     });
-    let (found, held): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
-    report.findings.extend(found.into_iter().flatten());
-    let held: Vec<_> = held.into_iter().flatten().collect();
+    let mut held = Vec::new();
+    let mut ids = HashMap::new();
+    for (path, (found, holder, id)) in files.iter().zip(judged) {
+        report.findings.extend(found);
+        held.extend(holder);
+        ids.insert(path.as_str(), id);
+    }
     report.findings.extend(claims::one_per_work(held.iter(), &same_work(tree)));
     report.findings.extend(claims::one_per_task(held.into_iter()));
     let Some(base) = base else { return Ok(()) };
+    let committed = base.ids(paths::CLAIMS)?;
     for path in base.files(paths::CLAIMS, ".json")? {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if committed.get(name) == ids.get(path.as_str()).and_then(Option::as_ref) {
+            continue;
+        }
         let before = base.read(&path)?.unwrap_or_default();
         report.findings.extend(claims::against(&path, &before, tree.read(&path).ok().flatten().as_deref()));
     }

@@ -178,6 +178,16 @@ impl Base {
         Ok(Some(blob.content().to_vec()))
     }
 
+    /// The blobs of the regular files directly in a folder, by name.
+    pub fn ids(&self, folder: &str) -> Result<Rc<HashMap<String, git2::Oid>>> {
+        self.folder(folder)
+    }
+
+    /// How the ids of its objects are made.
+    pub fn object_format(&self) -> git2::ObjectFormat {
+        self.repo.object_format()
+    }
+
     /// The files directly in a folder whose names end so.
     pub fn files(&self, folder: &str, ending: &str) -> Result<Vec<String>> {
         let listed = self.folder(folder)?;

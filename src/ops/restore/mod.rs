@@ -6,15 +6,17 @@
 
 mod lines;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use git2::{ObjectType, Oid};
 use serde::Serialize;
 
 use super::behind;
 use super::sources::Sources;
-use crate::base::{Refusal, Result, files, json, names};
+use crate::base::{Refusal, Result, files, json, names, parallel};
 use crate::bus::events;
+use crate::guard::preflight::Base;
 use crate::hub::{Hub, Repair, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 
@@ -62,12 +64,13 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
     work.moved = work.only_moved(&bytes);
     for (log, now) in &bytes {
         // The event log is one set of lines, whatever files it lies in.
-        let others = bytes.iter().filter(|(other, _)| other != log && both_events(log, other));
+        let others = if is_events(log) { bytes.as_slice() } else { &[] };
+        let others = others.iter().filter(|(other, _)| other != log && is_events(other));
         let elsewhere: HashSet<&[u8]> = others.flat_map(|(_, now)| lines(now.as_deref().unwrap_or_default())).collect();
         work.mend_log(&mut repair, log, now.as_deref(), &elsewhere)?;
     }
-    for task in work.claimed()? {
-        work.mend_claim(&mut repair, &paths::claim(&task))?;
+    for claim in work.doubtful_claims()? {
+        work.mend_claim(&mut repair, &claim)?;
     }
     for document in behind::documents(hub, &work.sources)? {
         work.mend_document(&mut repair, document)?;
@@ -107,6 +110,30 @@ impl Work<'_> {
         tasks.extend(self.names(paths::CLAIMS, ".json")?.into_iter().filter_map(stem));
         tasks.retain(|task| names::is_id(task));
         Ok(tasks)
+    }
+
+    /// The claims that are not the same here, in git and in their marks, sorted: those that are need no further look.
+    fn doubtful_claims(&self) -> Result<Vec<String>> {
+        let marks = self.hub.marks();
+        let committed = self.sources.head.as_ref();
+        let ids = committed.map(|base| base.ids(paths::CLAIMS)).transpose()?.unwrap_or_default();
+        let (ids, format, root): (&HashMap<String, Oid>, _, _) =
+            (&ids, committed.map(Base::object_format), &self.hub.root);
+        let is_same = |path: &String| -> Option<bool> {
+            let at = root.join(path);
+            let now = files::read(&at, files::MAX_DOCUMENT).ok()??;
+            rank(&at, &now)?;
+            let id = ids.get(path.rsplit('/').next()?);
+            let in_git = match (id, format) {
+                (Some(id), Some(format)) => Oid::hash_object_ext(ObjectType::Blob, &now, format).ok()? == *id,
+                _ => true,
+            };
+            let mark = marks.claim_bytes(path).ok()?;
+            Some(in_git && mark.is_none_or(|mark| mark == now))
+        };
+        let claims: Vec<String> = self.claimed()?.iter().map(|task| paths::claim(task)).collect();
+        let same = parallel::map(&claims, |path| is_same(path).unwrap_or(false));
+        Ok(claims.into_iter().zip(same).filter(|(_, same)| !same).map(|(path, _)| path).collect())
     }
 
     /// The files of a folder, in the tree or in git.
@@ -313,8 +340,8 @@ fn rank(path: &Path, bytes: &[u8]) -> Option<(u64, u8)> {
     Some((claim.epoch(), status))
 }
 
-fn both_events(a: &str, b: &str) -> bool {
-    [a, b].iter().all(|path| path.starts_with(paths::EVENTS_FOLDER))
+fn is_events(log: &str) -> bool {
+    log.starts_with(paths::EVENTS_FOLDER)
 }
 
 #[cfg(test)]
