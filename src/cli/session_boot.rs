@@ -144,6 +144,9 @@ fn wish(args: Args, app: &App) -> Result<Wish> {
     })
 }
 
+/// How many claims of peers are listed: a boot is read by an agent, which pays for each line.
+const PEERS: usize = 20;
+
 fn words(booted: &Booted) -> String {
     let branch = booted.branch.as_deref().unwrap_or("no branch");
     let mut lines = vec![format!("session of {} on {}", booted.agent_id, text::safe(branch))];
@@ -151,7 +154,7 @@ fn words(booted: &Booted) -> String {
         lines.push(format!("AGENT_MANIFEST.json is {}'s now; back with: teof agent restore", booted.agent_id));
     }
     lines.extend(booted.sync.as_ref().map(|synced| format!("sync: {}", text::safe(&synced.words()))));
-    for peer in &booted.peers {
+    for peer in booted.peers.iter().take(PEERS) {
         let branch = text::safe(peer.branch.as_deref().unwrap_or("?"));
         lines.push(format!(
             "peer {}: {}[{}]=@{branch}",
@@ -159,6 +162,9 @@ fn words(booted: &Booted) -> String {
             peer.task_id,
             text::safe(&peer.status)
         ));
+    }
+    if let Some(more) = booted.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more claims of peers: teof bus status --all --active-only"));
     }
     lines.extend(booted.status_receipt.iter().map(|path| format!("status: {path}")));
     lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
