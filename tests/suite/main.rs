@@ -29,6 +29,7 @@ mod job_histories;
 mod log;
 mod log_loss;
 mod log_read;
+mod many_claims;
 mod misbehave;
 mod operator;
 mod output_paths;

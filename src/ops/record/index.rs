@@ -15,6 +15,9 @@ use crate::base::{Result, files};
 use crate::hub::git::Git;
 use crate::hub::{Hub, object_ids};
 
+/// From this many changed files on all of the record is refreshed in the index.
+const MANY: usize = 100;
+
 /// What we write into git's `index.lock`, so that one left behind by a crash is known as ours.
 const LOCK_NOTE: &[u8] = b"teof record commit\n";
 
@@ -110,14 +113,13 @@ impl IndexCopy {
         let git = self.git(hub);
         git.feed(&["update-index", "-z", "--replace", "--index-info"], &difference)?;
         // Entries that were given by id have no times yet; without them every look at the tree would read these files.
-        let changed: Vec<u8> = new
-            .keys()
-            .filter(|path| known.files.get(*path) != new.get(*path))
-            .flat_map(|path| [path, &b"\0"[..]].concat())
-            .collect();
-        if !changed.is_empty() {
+        let changed: Vec<&[u8]> =
+            new.keys().filter(|path| known.files.get(*path) != new.get(*path)).map(Vec::as_slice).collect();
+        // Git holds every file of the index against every path that it is given.
+        let refreshed = if changed.len() > MANY { tops(new) } else { changed };
+        if !refreshed.is_empty() {
             let refresh = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"];
-            let _ = git.feed(&refresh, &changed);
+            let _ = git.feed(&refresh, &refreshed.join(&0));
         }
         Ok(())
     }
@@ -139,6 +141,12 @@ impl Drop for IndexCopy {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The owned folders and files in which there are files.
+fn tops(files: &Files) -> Vec<&'static [u8]> {
+    let holds = |top: &&[u8]| files.range(top.to_vec()..).next().is_some_and(|(path, _)| path.starts_with(top));
+    tree::owned().map(str::as_bytes).filter(holds).collect()
 }
 
 fn identity(path: &Path) -> Result<Option<Identity>> {

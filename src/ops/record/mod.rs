@@ -12,6 +12,7 @@ mod ignored;
 mod in_progress;
 mod index;
 mod objects;
+mod stat_cache;
 mod tree;
 
 use anyhow::Context;
@@ -27,6 +28,7 @@ use crate::hub::{Hub, Writer, git, identity, sparse, temporary};
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
 use objects::Objects;
+use stat_cache::StatCache;
 
 /// How often the branch or the index may move under us before it is left for the next time.
 const ATTEMPTS: usize = 5;
@@ -117,7 +119,11 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     if let Some(why) = not_committed(hub, &known, &ignored) {
         return Ok(Some(Recorded::Skipped(why)));
     }
-    let files = tree::read_hub(&objects, &hub.root, &known.files, |path| ignored.stays_out(path))?;
+    let mut cache = StatCache::open(hub);
+    let files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
+    if let Err(e) = cache.save(&files) {
+        tracing::debug!("the cache was not written: {e:#}");
+    }
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
     let tree = tree::build(&objects, before.as_ref(), &files)?;
     if Some(tree) == head.tree {

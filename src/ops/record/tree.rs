@@ -3,7 +3,7 @@
 //! Files are read as they are. Nothing here asks git's index, attributes, filters, line-ending settings or
 //! `core.worktree`, so no configuration can change what is committed, or that only owned paths are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +13,7 @@ use anyhow::Context;
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::objects::Objects;
+use super::stat_cache::StatCache;
 use crate::base::{Refusal, Result, files, text};
 use crate::hub::paths;
 
@@ -64,12 +65,19 @@ pub fn owned() -> impl Iterator<Item = &'static str> {
 
 /// The files of the hub that make up the record, each with its bytes in the object store.
 ///
-/// `known` are the files that the index has: what is the same is not written again. `leave` says which files
-/// stay out. Temporary files, sockets and the like, and repositories inside the record, always do.
+/// `known` are the files that the index has: what is the same is not written again, and what `cache` knows to be
+/// unchanged is not even read. `leave` says which files stay out. Temporary files, sockets and the like, and
+/// repositories inside the record, always do.
 ///
 /// # Errors
 /// When a file cannot be read, or an object cannot be written.
-pub fn read_hub(objects: &Objects, root: &Path, known: &Files, leave: impl Fn(&[u8]) -> bool) -> Result<Files> {
+pub fn read_hub(
+    objects: &Objects,
+    root: &Path,
+    known: &Files,
+    cache: &mut StatCache,
+    leave: impl Fn(&[u8]) -> bool,
+) -> Result<Files> {
     let trusts_modes = objects.repo.config()?.get_bool("core.filemode").unwrap_or(true);
     let mut found = Files::new();
     let mut waiting: Vec<Vec<u8>> = owned().map(|path| path.as_bytes().to_vec()).collect();
@@ -80,7 +88,15 @@ pub fn read_hub(objects: &Objects, root: &Path, known: &Files, leave: impl Fn(&[
             waiting.extend(children(&path, &full)?);
         } else if !is_temporary(&path) && !leave(&path) {
             let before = known.get(&path);
-            let Some(id) = store(objects, &full, &meta, before)? else { continue };
+            // The index keeps git from collecting the blob.
+            let unchanged = cache.unchanged(&path, &meta).filter(|id| before.is_some_and(|before| before.id == *id));
+            let id = match unchanged {
+                Some(id) => id,
+                None => match store(objects, &full, &meta, before)? {
+                    Some(id) => id,
+                    None => continue,
+                },
+            };
             let mode = mode_of(&meta, before.filter(|_| !trusts_modes));
             found.insert(path, Entry { mode, id });
         }
@@ -165,19 +181,27 @@ fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files
     let repo = objects.repo;
     let mut builder = repo.treebuilder(parent)?;
     let mut folders: BTreeMap<Vec<u8>, Option<Tree>> = BTreeMap::new();
+    // What is the same is left as it is: an entry that is put in is looked up in the object store.
+    let mut same: HashSet<Vec<u8>> = HashSet::new();
     for entry in parent.into_iter().flat_map(Tree::iter) {
-        match place(&[prefix, entry.name_bytes()].concat()) {
-            Place::Record => builder.remove(entry.name_bytes())?,
-            Place::Shared if entry.kind() == Some(ObjectType::Tree) => {
-                folders.insert(entry.name_bytes().to_vec(), Some(repo.find_tree(entry.id())?));
-            }
-            Place::Shared | Place::Others => {}
+        let path = [prefix, entry.name_bytes()].concat();
+        let place = place(&path);
+        if place == Place::Others {
+            continue;
+        }
+        if entry.kind() == Some(ObjectType::Tree) {
+            folders.insert(entry.name_bytes().to_vec(), Some(repo.find_tree(entry.id())?));
+        } else if files.get(&path) == Some(&Entry { mode: entry.filemode_raw(), id: entry.id() }) {
+            same.insert(path);
+        } else if place == Place::Record {
+            builder.remove(entry.name_bytes())?;
         }
     }
     let below = files.range(prefix.to_vec()..).take_while(|(path, _)| path.starts_with(prefix));
     for (path, entry) in below {
         let rest = &path[prefix.len()..];
         match rest.iter().position(|byte| *byte == b'/') {
+            None if same.contains(path) => {}
             None => drop(builder.insert(rest, entry.id, entry.mode)?),
             Some(end) if folders.contains_key(&rest[..end]) => {}
             Some(end) => drop(folders.insert(rest[..end].to_vec(), None)),
@@ -186,7 +210,10 @@ fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files
     for (name, before) in folders {
         match folder(objects, before.as_ref(), &[prefix, &name, b"/"].concat(), files)? {
             Some(tree) => drop(builder.insert(&name, tree, FOLDER)?),
-            None if builder.get(&name)?.is_some() => builder.remove(&name)?,
+            // A file may have come in its place.
+            None if builder.get(&name)?.is_some_and(|entry| entry.kind() == Some(ObjectType::Tree)) => {
+                builder.remove(&name)?;
+            }
             None => {}
         }
     }
@@ -303,4 +330,50 @@ mod tests {
         assert_eq!(outside(&[("memory", "1"), ("src/c", "1")]), ["memory/b"]);
         assert_eq!(outside(&[("memory/b", "1"), ("src/c", "2"), ("new", "1")]), ["new", "src"]);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_tree_that_is_edited_is_the_tree_that_is_built_anew(
+            before in proptest::collection::btree_map(0..PATHS.len(), 0_u8..3, 0..8),
+            now in proptest::collection::btree_map(0..PATHS.len(), 0_u8..3, 0..8),
+        ) {
+            let (_dir, repo) = repository();
+            let contents = ["0", "1", "2"];
+            // No path is a folder of another one.
+            let clean = |chosen: std::collections::BTreeMap<usize, u8>| {
+                let mut list: Vec<(&str, &str)> = Vec::new();
+                for (path, text) in chosen {
+                    let path = PATHS[path];
+                    let clash = |other: &str| path.starts_with(&format!("{other}/")) || other.starts_with(&format!("{path}/"));
+                    if !list.iter().any(|(other, _)| clash(other)) {
+                        list.push((path, contents[usize::from(text)]));
+                    }
+                }
+                list
+            };
+            let (before, now) = (clean(before), clean(now));
+            let record = |list: &[(&'static str, &'static str)], is_record: bool| -> Vec<(&'static str, &'static str)> {
+                list.iter().copied().filter(|(path, _)| (place(path.as_bytes()) == Place::Record) == is_record).collect()
+            };
+            let built = build(&repo, Some(&tree(&repo, &before)), &files(&repo, &record(&now, true))).unwrap();
+            let wanted = [record(&before, false), record(&now, true)].concat();
+            proptest::prop_assert_eq!(built, tree(&repo, &wanted).id());
+        }
+    }
+
+    const PATHS: [&str; 12] = [
+        "_bus/a",
+        "_bus/a/b",
+        "_bus/a/b/c",
+        "_bus/d/e",
+        "_bus/d/f",
+        "_plans/x",
+        "_report/y/z",
+        "memory/log.jsonl",
+        "memory/other",
+        "src/a",
+        "_bused",
+        "docs/automation/autonomy-consent.json",
+    ];
 }

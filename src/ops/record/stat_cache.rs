@@ -1,0 +1,120 @@
+//! Which blob each file of the record was at the last record commit, so that a file that did not change since is not
+//! read again.
+//!
+//! A file counts as unchanged when size, both times and inode are the same: nobody without privileges can set the time of
+//! the last status change. Files that were written just before they were read are not kept, because a second write
+//! in the same tick would not show. The cache is machine-local and can be lost at any time.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use git2::Oid;
+
+use super::tree::{Entry, Files};
+use crate::base::{Clock, Result, files};
+use crate::hub::{Hub, object_ids};
+
+/// How long ago a file must have been written before it was read, in seconds.
+const SETTLED: i64 = 2;
+/// The cache of some two million files, in bytes.
+const MAX_CACHE: u64 = 512 << 20;
+
+type Stat = (u64, u64, i64, i64, i64, i64);
+
+/// The files of the record as they were read last, and as they are now.
+pub struct StatCache {
+    file: PathBuf,
+    before: HashMap<Vec<u8>, (Stat, Oid)>,
+    now: Vec<(Vec<u8>, Stat)>,
+    /// Files that changed after this are not kept, in seconds.
+    settled: i64,
+    is_changed: bool,
+}
+
+impl StatCache {
+    /// A cache that cannot be read holds nothing.
+    pub fn open(hub: &Hub) -> StatCache {
+        let file = hub.local("cache/record.json");
+        let bytes = files::read(&file, MAX_CACHE).ok().flatten();
+        let saved: Vec<(String, Stat, String)> =
+            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let entry =
+            |(path, stat, id): (String, Stat, String)| Some((path.into_bytes(), (stat, object_ids::parse(&id).ok()?)));
+        StatCache {
+            file,
+            before: saved.into_iter().filter_map(entry).collect(),
+            now: Vec::new(),
+            settled: Clock::Machine.now().unix() - SETTLED,
+            is_changed: false,
+        }
+    }
+
+    /// The blob of a file that did not change since it was read last.
+    pub fn unchanged(&mut self, path: &[u8], meta: &Metadata) -> Option<Oid> {
+        let stat = stat(meta);
+        let known = self.before.get(path).filter(|(before, _)| *before == stat).map(|(_, id)| *id);
+        self.is_changed |= known.is_none();
+        if meta.ctime().max(meta.mtime()) < self.settled {
+            self.now.push((path.to_vec(), stat));
+        }
+        known
+    }
+
+    /// Keeps what was read. Losing it costs reading, so nothing is synced.
+    pub fn save(self, found: &Files) -> Result<()> {
+        if !self.is_changed && self.now.len() == self.before.len() {
+            return Ok(());
+        }
+        let entry = |(path, stat): (Vec<u8>, Stat)| {
+            let Entry { id, .. } = found.get(&path)?;
+            Some((String::from_utf8(path).ok()?, stat, id.to_string()))
+        };
+        let saved: Vec<_> = self.now.into_iter().filter_map(entry).collect();
+        files::create_parent(&self.file)?;
+        files::replace_unsynced(&self.file, &serde_json::to_vec(&saved)?)
+    }
+}
+
+fn stat(meta: &Metadata) -> Stat {
+    (meta.len(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_was_written_since_is_never_taken_for_unchanged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, path) = (dir.path().join("cache"), dir.path().join("a"));
+        let open = |before: HashMap<Vec<u8>, (Stat, Oid)>, settled| {
+            let file = file.clone();
+            StatCache { file, before, now: Vec::new(), settled, is_changed: false }
+        };
+        let look = |cache: &mut StatCache| cache.unchanged(b"a", &fs::symlink_metadata(&path).unwrap());
+        let saved = || -> HashMap<Vec<u8>, (Stat, Oid)> {
+            let saved: Vec<(String, Stat, String)> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            saved.into_iter().map(|(path, stat, id)| (path.into(), (stat, object_ids::parse(&id).unwrap()))).collect()
+        };
+        fs::write(&path, "one").unwrap();
+        let id = object_ids::parse(&"a".repeat(40)).unwrap();
+        let found = Files::from([(b"a".to_vec(), Entry { mode: 0o100_644, id })]);
+        // Written a moment ago: a second write in the same tick would not show.
+        let mut cache = open(HashMap::new(), Clock::Machine.now().unix() - SETTLED);
+        assert_eq!(look(&mut cache), None);
+        cache.save(&found).unwrap();
+        assert!(saved().is_empty());
+        let mut cache = open(HashMap::new(), i64::MAX);
+        assert_eq!(look(&mut cache), None);
+        cache.save(&found).unwrap();
+        assert_eq!(look(&mut open(saved(), i64::MAX)), Some(id));
+        // Another content of the same length, dated back.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "two").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!(look(&mut open(saved(), i64::MAX)), None);
+    }
+}
