@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Repository, Tree};
 
+use super::rule_files;
 use super::worktrees::note::Note;
 use crate::base::{Refusal, Result, text};
 
@@ -18,6 +19,9 @@ pub const MAX_NEW: u64 = 512 * 1024 * 1024;
 pub const TOO_LARGE: &str = "worktree.too_large";
 /// The code of the refusal.
 pub const TOO_DEEP: &str = "worktree.too_deep";
+
+/// The code of the refusal where a FIFO stands in the place of git's rules.
+const SPECIAL: &str = "file.not_regular";
 
 /// libgit2 reads no folder that lies in as many others.
 const MAX_DEPTH: usize = 100;
@@ -31,7 +35,7 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// the same length, come to more than `limit` bytes.
 ///
 /// # Errors
-/// [`TOO_LARGE`], with the largest of them; [`TOO_DEEP`], whatever `limit` is.
+/// [`TOO_LARGE`], with the largest of them; [`TOO_DEEP`] and [`SPECIAL`], whatever `limit` is.
 pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Result<()> {
     let mut walk = Walk {
         repo,
@@ -42,8 +46,12 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
         largest: None,
         deepest: None,
         ignores: true,
+        special: None,
     };
     walk.run();
+    if let Some(special) = walk.special {
+        return Err(special);
+    }
     if let Some(path) = walk.deepest {
         let shown = text::clip(&text::safe(&path.to_string_lossy()), 400);
         return Err(Refusal::guard(TOO_DEEP, "folders in the worktree are nested too deep to be read")
@@ -69,7 +77,7 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
 
 /// The refusal of [`check`], if an error is one.
 pub fn refusal(error: &anyhow::Error) -> Option<Refusal> {
-    Refusal::of(error).filter(|refusal| [TOO_LARGE, TOO_DEEP].contains(&refusal.code)).cloned()
+    Refusal::of(error).filter(|refusal| [TOO_LARGE, TOO_DEEP, SPECIAL].contains(&refusal.code)).cloned()
 }
 
 struct Walk<'a> {
@@ -81,8 +89,9 @@ struct Walk<'a> {
     largest: Option<(u64, PathBuf)>,
     /// A folder that lies too deep; it is not walked.
     deepest: Option<PathBuf>,
-    /// No longer when a `.gitignore` is no regular file: reading it might never end.
+    /// No longer when something else stands in the place of git's rules: reading it might never end.
     ignores: bool,
+    special: Option<anyhow::Error>,
 }
 
 impl Walk<'_> {
@@ -90,8 +99,10 @@ impl Walk<'_> {
         let mut folders = vec![PathBuf::new()];
         let mut seen = 0;
         while let Some(folder) = folders.pop() {
-            let rules = fs::symlink_metadata(self.root.join(&folder).join(".gitignore"));
-            self.ignores &= !rules.is_ok_and(|meta| !meta.is_file());
+            if let Err(special) = rule_files::check_folder(&self.root.join(&folder)) {
+                self.ignores = false;
+                self.special = Some(special);
+            }
             // What cannot be read cannot be kept either; whoever keeps it says so.
             for entry in fs::read_dir(self.root.join(&folder)).into_iter().flatten().flatten() {
                 seen += 1;

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
-use super::{Worktree, git_errors, git_programs};
+use super::{Worktree, git_errors, git_programs, rule_files};
 use crate::base::{Refusal, Result, env, text};
 
 /// Variables that would point git somewhere else, or change what it reads.
@@ -214,8 +214,10 @@ impl Git {
     /// Runs git and gives back what it printed, whatever its exit code.
     ///
     /// # Errors
-    /// When git cannot be started, or was killed (`git.killed`): then it answered nothing, not even no.
+    /// When git cannot be started, would wait for ever for what stands in the place of its rules, or was killed
+    /// (`git.killed`): then it answered nothing, not even no.
     pub fn output(&self, args: &[&str]) -> Result<Output> {
+        rule_files::check_worktree(&self.worktree)?;
         let what = args.first().unwrap_or(&"");
         let output = self.command().args(args).output();
         check_killed(what, output.map_err(|e| not_started(e, what))?)
@@ -248,6 +250,7 @@ impl Git {
 
     /// Like [`Git::output`], with something to read on stdin.
     pub fn feed_output(&self, args: &[&str], input: &[u8]) -> Result<Output> {
+        rule_files::check_worktree(&self.worktree)?;
         let what = args.first().unwrap_or(&"");
         let mut child = self
             .command()

@@ -27,6 +27,7 @@ pub mod paths;
 pub mod pin;
 mod recover;
 pub mod requests;
+pub mod rule_files;
 pub mod settings;
 pub mod settings_text;
 pub mod sparse;

@@ -31,6 +31,7 @@ mod log_loss;
 mod log_read;
 mod many_claims;
 mod misbehave;
+mod obstacles;
 mod operator;
 mod output_paths;
 mod overnight;

@@ -1,0 +1,35 @@
+//! Git's files of rules, `.gitignore` and `.gitattributes`, where git and libgit2 would wait for ever: both open
+//! whatever has the name, and reading a FIFO never ends.
+
+use std::fs;
+use std::path::Path;
+
+use super::paths;
+use crate::base::{Refusal, Result};
+
+const NAMES: [&str; 2] = [".gitignore", ".gitattributes"];
+
+/// Refuses a folder in which something else stands in the place of git's rules.
+///
+/// # Errors
+/// `file.not_regular`.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    for path in NAMES.map(|name| folder.join(name)) {
+        // Links are followed, as libgit2 does.
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(Refusal::guard("file.not_regular", format!("{} is not a regular file", path.display()))
+                .because("it is a FIFO, a socket or a device, and git would wait for it without end")
+                .next("remove it, or put a regular file in its place")
+                .into());
+        }
+    }
+    Ok(())
+}
+
+/// The same of a worktree's top and of its owned folders.
+///
+/// # Errors
+/// As [`check_folder`].
+pub fn check_worktree(root: &Path) -> Result<()> {
+    [""].into_iter().chain(paths::OWNED).try_for_each(|folder| check_folder(&root.join(folder)))
+}
