@@ -77,6 +77,7 @@ fn diff(report: &Report) -> Diff {
         removed: size.map_or(0, |diff| diff.removed),
         limit: report.work.order.guardrails.diff_limit,
         files: report.files.clone(),
+        more_files: report.more_files,
     }
 }
 

@@ -89,14 +89,14 @@ fn change(out: &mut String, bundle: &Bundle) {
         diff.added,
         diff.removed,
         diff.limit,
-        diff.files.len()
+        diff.count()
     );
     let _ = writeln!(out, "| file | added | removed |\n|---|---|---|");
     for file in diff.files.iter().take(MOST_FILES) {
         let _ = writeln!(out, "| {} | {} | {} |", cell(&file.path), file.added, file.removed);
     }
-    if diff.files.len() > MOST_FILES {
-        let _ = writeln!(out, "\n{} more files are in the bundle's JSON.", diff.files.len() - MOST_FILES);
+    if let Some(more) = diff.count().checked_sub(MOST_FILES).filter(|more| *more > 0) {
+        let _ = writeln!(out, "\n{more} more files changed; see the commit.");
     }
     out.push('\n');
 }

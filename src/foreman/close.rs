@@ -1,7 +1,7 @@
 //! How a stage ends: its tree, its result in safety, its checkpoint.
 
 use anyhow::Context;
-use git2::{DiffFormat, DiffOptions, ErrorCode, Oid, Repository};
+use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
 use super::pipeline::CODER;
 use super::prompts::MAX_DIFF;
@@ -12,6 +12,9 @@ use crate::hub::ancestry;
 use crate::hub::checkpoint::Mark;
 use crate::hub::worktrees::Place;
 use crate::model::outcome::Finding;
+
+/// Larger files are named in a diff and not shown, in bytes.
+const MAX_DIFF_FILE: usize = 4 << 20;
 
 /// Ends a stage with a commit of what its role may leave: a coder's changes, of everybody else nothing.
 pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
@@ -128,24 +131,26 @@ pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The change so far against its base, as text, bounded.
+/// The change so far against its base, as text, bounded: what is cut, the prompt says.
 pub fn diff(place: &Place) -> Result<String> {
     let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
-    let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
+    let (odb, tree) = (repo.odb()?, |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree()));
     let mut options = DiffOptions::new();
     options.force_text(true).context_lines(3);
     let diff = repo.diff_tree_to_tree(Some(&tree(place.base)?), Some(&tree(place.tip())?), Some(&mut options))?;
+    let is_large = |id: Oid| odb.read_header(id).is_ok_and(|(size, _)| size > MAX_DIFF_FILE);
     let mut out = Vec::new();
-    // A character is a byte at least; what is cut, the prompt says.
-    let printed = diff.print(DiffFormat::Patch, |_, _, line| {
-        if matches!(line.origin(), '+' | '-' | ' ') {
-            out.push(line.origin() as u8);
+    for (at, delta) in diff.deltas().enumerate() {
+        // A character is a byte at least.
+        if out.len() > 8 * MAX_DIFF {
+            break;
         }
-        out.extend_from_slice(line.content());
-        out.len() <= 8 * MAX_DIFF
-    });
-    match printed {
-        Err(e) if out.len() <= 8 * MAX_DIFF => Err(e.into()),
-        _ => Ok(String::from_utf8_lossy(&out).into_owned()),
+        if [delta.old_file().id(), delta.new_file().id()].into_iter().any(is_large) {
+            let path = delta.new_file().path_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+            out.extend(format!("{path}: changed, and too large to show\n").into_bytes());
+        } else if let Some(mut patch) = Patch::from_diff(&diff, at)? {
+            out.extend_from_slice(&patch.to_buf()?);
+        }
     }
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }

@@ -13,6 +13,9 @@ use crate::model::bundle::File;
 use crate::model::command::Command;
 use crate::model::outcome::{Finding, Verdict};
 
+/// How many changed files are listed in a bundle; the others are counted.
+const MOST_FILES: usize = 1000;
+
 /// Holds the commit to the order's guardrails; the findings go into the report.
 pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
     let found = look(hub, report, before)?;
@@ -48,7 +51,10 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
         added: change.added,
         removed: change.removed,
     };
-    let files: Vec<_> = committed.map(size).collect();
+    let (mut files, mut more_files) = (Vec::new(), 0);
+    for change in committed {
+        if files.len() < MOST_FILES { files.push(size(change)) } else { more_files += 1 }
+    }
     let diff = DiffReport {
         files: found.changes.len(),
         added: found.added,
@@ -58,7 +64,7 @@ pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec
     };
     let mut findings = found.findings;
     findings.extend(published(hub, report, before)?);
-    (report.diff, report.files) = (Some(diff), files);
+    (report.diff, report.files, report.more_files) = (Some(diff), files, more_files);
     Ok(findings)
 }
 

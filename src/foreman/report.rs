@@ -145,6 +145,8 @@ pub struct Report<'a> {
     pub guards: Vec<Finding>,
     /// The files that the result changes.
     pub files: Vec<File>,
+    /// How many more there are than are listed.
+    pub more_files: usize,
     /// The coder's passes, and what this run's agents used.
     pub passes: u32,
     /// What this run used, over all its legs.
@@ -188,6 +190,7 @@ impl<'a> Report<'a> {
             findings: Vec::new(),
             guards: Vec::new(),
             files: Vec::new(),
+            more_files: 0,
             passes: 0,
             usage: Usage::default(),
             spent: Usage::default(),

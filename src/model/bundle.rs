@@ -75,7 +75,22 @@ pub struct Diff {
     pub removed: u64,
     /// Lines added plus lines removed that were allowed.
     pub limit: u64,
+    /// The first of them, by path.
     pub files: Vec<File>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_files: usize,
+}
+
+impl Diff {
+    /// How many files differ.
+    pub fn count(&self) -> usize {
+        self.files.len() + self.more_files
+    }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,10 @@ use crate::model::bundle::Bundle;
 /// Larger files are named, not shown.
 const MAX_FILE: i64 = 1024 * 1024;
 
-/// The patch from the base to the reviewed commit.
+/// A longer patch is cut, in bytes.
+const MAX_PATCH: usize = 16 * 1024 * 1024;
+
+/// The patch from the base to the reviewed commit; its last line says so when it is not whole.
 pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
     let repo = merge::open(hub)?;
     let commit = merge::reviewed(&repo, bundle)?;
@@ -24,13 +27,21 @@ pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
     options.max_size(MAX_FILE).force_text(false);
     let diff = repo.diff_tree_to_tree(Some(&base), Some(&tip), Some(&mut options))?;
     let mut out = String::new();
-    diff.print(DiffFormat::Patch, |_, _, line| {
+    let printed = diff.print(DiffFormat::Patch, |_, _, line| {
         if matches!(line.origin(), '+' | '-' | ' ') {
             out.push(line.origin());
         }
         let content = text::safe_block(&String::from_utf8_lossy(line.content()));
         let _ = write!(out, "{content}");
-        true
-    })?;
+        out.len() < MAX_PATCH
+    });
+    match printed {
+        // Stopped by us.
+        Err(_) if out.len() >= MAX_PATCH => {
+            let (base, tip) = (text::safe(&bundle.base_commit), text::safe(&bundle.commit));
+            let _ = write!(out, "\ncut after 16 MiB; all of it: git diff {base} {tip}");
+        }
+        printed => printed?,
+    }
     Ok(out)
 }

@@ -57,7 +57,7 @@ fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
             "added": bundle.diff.added,
             "removed": bundle.diff.removed,
             "limit": bundle.diff.limit,
-            "files": bundle.diff.files.len(),
+            "files": bundle.diff.count(),
         },
         "tests": {"passed": passed, "failed": bundle.tests.len() - passed},
         "confidence": bundle.confidence,
@@ -75,7 +75,7 @@ fn words(entry: &Entry, row: &Value) -> String {
     let bundle = &entry.bundle;
     let age = show_span(std::time::Duration::from_secs(row["age_seconds"].as_u64().unwrap_or_default()));
     let mut parts = vec![
-        format!("+{} -{} in {} files", bundle.diff.added, bundle.diff.removed, bundle.diff.files.len()),
+        format!("+{} -{} in {} files", bundle.diff.added, bundle.diff.removed, bundle.diff.count()),
         format!("tests {}/{}", row["tests"]["passed"], bundle.tests.len()),
     ];
     parts.extend(bundle.confidence.map(|confidence| format!("confidence {confidence}")));

@@ -132,5 +132,8 @@ fn changes(bundle: &Bundle) -> String {
     lines.extend(
         diff.files.iter().map(|file| format!("  +{} -{} {}", file.added, file.removed, text::safe(&file.path))),
     );
+    if diff.more_files > 0 {
+        lines.push(format!("  and {} more files", diff.more_files));
+    }
     lines.join("\n")
 }
