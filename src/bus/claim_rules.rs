@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::base::{Refusal, Stamp, time};
-use crate::model::claim::{Claim, ClaimFile, ClaimStatus};
+use crate::model::claim::{self, Claim, ClaimFile, ClaimStatus};
 
 /// What a seat asks for when it claims a task.
 #[derive(Clone, Debug)]
@@ -263,7 +263,7 @@ fn replaceable(claim: &Claim, facts: Facts) -> Result<(), Refusal> {
         return Err(running(claim));
     }
     let Claim { agent_id, .. } = claim;
-    let why = match claim.lease_expires_at {
+    let why = match claim::believed_lease(claim.lease_expires_at, facts.now) {
         Some(at) if at <= facts.now => return Ok(()),
         Some(at) => format!("the lease of {agent_id} runs until {at}"),
         None => {

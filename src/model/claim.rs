@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::plan::id_of;
 use super::text;
-use crate::base::{Refusal, Result, Stamp};
+use crate::base::{Refusal, Result, Stamp, time};
 
 /// The statuses that a claim may legally hold (the playbook: bus_claim).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +180,14 @@ impl Claim {
             self.fields().into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect();
         crate::base::json::pretty_sorted_ascii(&map.into())
     }
+}
+
+/// The longest lease that is given and believed. A file can say any year, and would keep its task from everybody.
+pub const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// When a lease ends; `None` without one, and for one that nobody could have been given.
+pub fn believed_lease(lease: Option<Stamp>, now: Stamp) -> Option<Stamp> {
+    lease.filter(|end| *end <= now.plus(MAX_LEASE).plus(time::SKEW))
 }
 
 /// The playbook's branch for a task: `agent/<seat>/<task in lower case, spaces to '-'>`.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::frame::{self, Answer, Call};
 use super::held::{self, Work};
 use super::{exclusive, mirror, prerequisites};
-use crate::base::{Refusal, Result, Stamp, lock, names, text};
+use crate::base::{Refusal, Result, Stamp, lock, names, text, time};
 use crate::bus::assignments;
 use crate::bus::claim_rules::{self, Facts, Notes, Wish};
 use crate::bus::{activity, claims, events};
@@ -15,7 +15,7 @@ use crate::guard::claim::Author;
 use crate::guard::secrets;
 use crate::hub::{self, Act, Hub, Writer, paths};
 use crate::model::backlog::ItemStatus;
-use crate::model::claim::{Claim, ClaimStatus, default_branch};
+use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
 use crate::model::event::Event;
 
 /// What a seat asks for.
@@ -213,6 +213,12 @@ pub(super) fn wish(request: &Request) -> Result<Wish> {
     if let Notes::Set(notes) = &request.notes {
         crate::bus::check_length("notes", notes)?;
         secrets::check_text("notes", notes)?;
+    }
+    if let Some(lease) = request.lease.filter(|lease| *lease > MAX_LEASE) {
+        return Err(Refusal::usage("lease.too_long", format!("a lease of {} is too long", time::show_span(lease)))
+            .because(format!("the longest is {}", time::show_span(MAX_LEASE)))
+            .next("leave --lease out: then the claim is yours while you write to the bus")
+            .into());
     }
     let branch = match &request.branch {
         Some(branch) => Some(check_branch(branch)?.to_owned()),

@@ -19,7 +19,9 @@ pub struct Candidate {
 /// The playbook's tool took, when there was none, the seat that was idle longest. That makes two agents
 /// one, and exclusive claims worthless; here it is a refusal.
 pub fn choose(pool: &[Candidate], now: Stamp, stale: Duration) -> Result<&str> {
-    let free = |seat: &&Candidate| !seat.claims && seat.last_session.is_none_or(|at| now.since(at) > stale);
+    // A session that begins later than now says nothing: the seat would never be free again.
+    let is_over = |at: Stamp| now.since(at) > stale || at > now.plus(time::SKEW);
+    let free = |seat: &&Candidate| !seat.claims && seat.last_session.is_none_or(is_over);
     if let Some(seat) = pool.iter().find(free) {
         names::check_id("agent", &seat.agent)?;
         return Ok(&seat.agent);
@@ -57,5 +59,7 @@ mod tests {
         let pool = [&busy[..], &[seat("d", false, Some(91)), seat("e", false, None)]].concat();
         assert_eq!(choose(&pool, now, stale).unwrap(), "d");
         assert_eq!(choose(&pool[4..], now, stale).unwrap(), "e");
+        let future = Candidate { last_session: Stamp::parse("2099-01-01T00:00:00Z"), ..seat("f", false, None) };
+        assert_eq!(choose(&[future], now, stale).unwrap(), "f");
     }
 }

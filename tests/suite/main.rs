@@ -20,6 +20,7 @@ mod exec;
 mod faults;
 mod fencing;
 mod foreman;
+mod future_dates;
 mod git_programs;
 mod histories;
 mod house;

@@ -7,7 +7,7 @@ use crate::bus::log::Log;
 use crate::bus::{activity, claims};
 use crate::guard::Finding;
 use crate::hub::{Hub, paths};
-use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::claim::{ClaimFile, ClaimStatus, believed_lease};
 
 /// Active claims whose lease has ended or, without a lease, whose owner was silent longer than the
 /// agent window; never while their run lives.
@@ -34,12 +34,14 @@ pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
 
 /// Without times in the words: the same staleness must read the same on the next scan.
 fn why_stale(hub: &Hub, claim: &ClaimFile, owners: &mut Owners) -> Result<Option<&'static str>> {
-    if let Some(end) = claim.lease_expires_at() {
+    if let Some(end) = believed_lease(claim.lease_expires_at(), hub.now()) {
         return Ok((end < hub.now()).then_some("holds it, and the lease has ended"));
     }
     let window = hub.settings()?.claims.agent_window;
     let oldest = hub.now().minus(window);
-    if claim.claimed_at().is_some_and(|at| at >= oldest) {
+    // A time that has not come says nothing about when the holder was there.
+    let horizon = hub.now().plus(time::SKEW);
+    if claim.claimed_at().is_some_and(|at| at >= oldest && at <= horizon) {
         return Ok(None);
     }
     let seen = owners.last_seen(claim.agent_id().unwrap_or_default(), oldest)?;
