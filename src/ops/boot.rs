@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, digest, env, json, text};
 use crate::bus::{claims, events};
+use crate::guard::secrets;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::Event;
 use crate::receipts::{self, ledger};
@@ -92,6 +93,8 @@ pub struct Peer {
 
 /// Boots a session, or refuses and leaves no handshake. `say` is told what takes long.
 pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
+    let said = [Some(&wish.summary), wish.focus.as_ref(), wish.confidence.as_ref().and_then(|(_, note)| note.as_ref())];
+    said.into_iter().flatten().try_for_each(|said| secrets::check_text("session", said))?;
     let (named, by_variable) = seats::named(wish.agent.as_deref())?;
     let tentative = match (&wish.auto, named) {
         (Some(_), Some(named)) => return Err(named_and_auto(&named).into()),

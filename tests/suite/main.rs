@@ -57,6 +57,7 @@ mod seats;
 mod select;
 mod simulation;
 mod sources;
+mod spoken_secrets;
 mod submissions;
 mod surface;
 mod tasks;

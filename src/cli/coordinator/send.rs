@@ -13,7 +13,7 @@ use crate::coordinator::inbox::{self, Answer, Letter};
 use crate::coordinator::input::Command;
 use crate::coordinator::shell::{self, vouch};
 use crate::coordinator::state::Word;
-use crate::guard::operator;
+use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 
 /// How long a running coordinator is waited for.
@@ -31,6 +31,7 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
 /// # Errors
 /// `coordinator.refused` when one was; those after it are sent all the same.
 pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Result<ExitCode> {
+    secrets::check_text("note", note.as_deref().unwrap_or_default())?;
     let hub = app.hub()?;
     let by = app.person()?;
     let (mut told, mut refused) = (Vec::new(), Vec::new());

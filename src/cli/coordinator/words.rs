@@ -11,9 +11,8 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::input::Command;
 use crate::coordinator::{shell, store};
-use crate::guard::moved_target;
-use crate::guard::operator;
 use crate::guard::sentinels::watch;
+use crate::guard::{moved_target, operator, secrets};
 
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
@@ -95,6 +94,7 @@ pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
             .next(format!("see the question: teof coordinator explain {}", text::safe(&args.target)))
             .into());
     }
+    secrets::check_text("answer", &args.text)?;
     send(app, Command::Answer { target: args.target, text: text::clip(&args.text, LONGEST) }, None)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::guard::operator;
+use crate::guard::{operator, secrets};
 use crate::review::Word;
 use crate::review::newer::Newer;
 
@@ -18,5 +18,6 @@ pub(super) fn word(app: &App, by: Option<String>, note: Option<String>) -> Resul
     let recognised = operator::require("decide about work")?;
     let by = operator::name(app.hub()?, by.as_deref())?;
     let note = note.filter(|note| !note.trim().is_empty());
+    secrets::check_text("note", note.as_deref().unwrap_or_default())?;
     Ok(Word { by, recognised, note, goes_back: false, redo: false, newer: Newer::Ask })
 }
