@@ -89,8 +89,7 @@ impl App {
     /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
     /// whoever reads the answer must not take a part of it for the whole.
     pub fn out(&self, text: impl AsRef<str>) {
-        let mut stdout = io::stdout().lock();
-        if let Err(e) = writeln!(stdout, "{}", text.as_ref()).and_then(|()| stdout.flush()) {
+        if let Err(e) = writeln!(io::stdout(), "{}", text.as_ref()).and_then(|()| failure::flush_stdout()) {
             std::process::exit(failure::unwritten(&e, self.json()));
         }
     }

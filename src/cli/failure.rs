@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Exit, Refusal, json, text};
@@ -20,18 +21,34 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 /// Reports a command line that clap refused; help and version are no failures.
 pub fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    let rendered = error.render().to_string();
+    let safe = text::safe_block(&rendered);
+    if error.use_stderr() && !as_json && safe != rendered {
+        // Clap repeats the arguments as they are, and a script may have them from anywhere.
+        let _ = write!(std::io::stderr(), "{safe}");
+        return ExitCode::from(error.exit_code() as u8);
+    }
     if matches!(error.kind(), DisplayHelp | DisplayVersion) || !as_json {
-        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        let printed = error.print().and_then(|()| flush_stdout());
         return match printed {
             Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json) as u8),
             _ => ExitCode::from(error.exit_code() as u8),
         };
     }
-    let text = error.render().to_string();
     // The first paragraph names the arguments that are meant; usage and tips follow it.
-    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let said: Vec<&str> = rendered.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = said.join(" ").trim_start_matches("error: ").to_owned();
     show(&Refusal::usage("usage", message).next("see: teof --help"), true)
+}
+
+/// Flushes stdout. The standard library takes one that is open for reading only for written.
+pub fn flush_stdout() -> std::io::Result<()> {
+    let mut stdout = std::io::stdout();
+    let flags = rustix::fs::fcntl_getfl(&stdout)?;
+    if flags & OFlags::ACCMODE == OFlags::RDONLY {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    stdout.flush()
 }
 
 /// Says that stdout could not be written, and gives the exit code.

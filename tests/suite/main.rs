@@ -12,6 +12,7 @@ mod conductor;
 mod consent;
 mod coordinator;
 mod dangers;
+mod deep_nesting;
 mod doctor;
 mod doctor_setup;
 mod evidence;

@@ -65,4 +65,9 @@ fn an_answer_that_cannot_be_printed_is_an_error_with_words() {
         assert!(ran.code != 0 && !ran.stderr.is_empty(), "{ran:?}");
     }
     assert!(world.read("_plans/next-development.todo.json").contains("Q-1"), "what was done is done");
+    for args in [&["task", "list"][..], &["--version"]] {
+        let reading = fs::File::open("/dev/null").unwrap();
+        let ran = Ran::of(world.teof(args).stdin(Stdio::null()).stdout(reading).output().unwrap(), args);
+        assert!(ran.code == 1 && ran.stderr.contains("stdout"), "open for reading only: {ran:?}");
+    }
 }

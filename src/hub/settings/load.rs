@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::sections::{People, Require};
 use super::{Settings, check};
-use crate::base::{Refusal, Result, env, files};
+use crate::base::{Refusal, Result, env, files, text};
 use crate::hub::paths;
 
 /// What one seat is held to for the sake of others: read from the hub's `teof.toml` only, never from the
@@ -146,8 +146,10 @@ fn peoples_own(whence: &str) -> Refusal {
 }
 
 fn invalid(whence: &str, why: &str) -> Refusal {
+    // It quotes the line, which can be of any length.
+    let why: Vec<String> = why.trim().lines().map(|line| text::clip(line, 200)).collect();
     Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
-        .because(why.trim())
+        .because(why.join("\n"))
         .next("fix it, then check it: teof doctor")
         .next("all settings with their types and defaults: teof doctor --settings")
 }
