@@ -156,6 +156,15 @@ pub fn parse_span(text: &str) -> Result<Duration> {
     }
 }
 
+/// A span for people, to the minute: `5 h 1 min`.
+pub fn rounded(span: Duration) -> String {
+    let minutes = span.as_secs().div_ceil(60);
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// The shortest exact spelling that [`parse_span`] reads back.
 pub fn show_span(span: Duration) -> String {
     let seconds = span.as_secs();

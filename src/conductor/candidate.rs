@@ -86,6 +86,8 @@ pub enum Standing {
     Damaged(String),
     /// It is not there, or not next in its plan; says why.
     Unavailable(String),
+    /// All steps of its plan are done, and a person is to close the plan; says how.
+    Unclosed(String),
     /// Its file was written a moment ago, and may not be whole.
     Settling,
 }

@@ -35,6 +35,8 @@ pub enum Reason {
     Damaged,
     /// A submission that names nothing which could be done now.
     Unavailable,
+    /// All steps of its plan are done, and a person is to close it.
+    Unclosed,
     /// Its file may still be being written.
     Settling,
     /// The same task, or another step of the same plan, is ahead of it.
@@ -64,8 +66,8 @@ pub enum Reason {
 impl Reason {
     /// Whether nothing changes until a person does something: reported once.
     pub fn needs_person(self) -> bool {
-        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable};
-        matches!(self, Damaged | Unavailable | NeverReady | NothingToRun | NotApproved | Incomplete)
+        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
+        matches!(self, Damaged | Unavailable | Unclosed | NeverReady | NothingToRun | NotApproved | Incomplete)
     }
 }
 
@@ -144,6 +146,7 @@ fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
     match &c.standing {
         Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
         Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
+        Standing::Unclosed(why) => return Some((Reason::Unclosed, why.clone())),
         Standing::Settling => {
             return Some((Reason::Settling, "its file was written a moment ago: it is taken once it is still".into()));
         }
@@ -345,6 +348,7 @@ mod tests {
         let cases = [
             (Reason::Damaged, standing(Standing::Damaged("x".into()))),
             (Reason::Unavailable, standing(Standing::Unavailable("x".into()))),
+            (Reason::Unclosed, standing(Standing::Unclosed("x".into()))),
             (Reason::Blocked, standing(Standing::Blocked("x".into()))),
             (Reason::Orphaned, standing(Standing::InProgress)),
             (Reason::Excluded, item("OUT", 0)),

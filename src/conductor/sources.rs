@@ -303,7 +303,7 @@ impl Shop<'_> {
             Some(step) => self.step(plan, &step, &mut next),
             None => replace_open(
                 &mut next.standing,
-                Standing::Unavailable(format!(
+                Standing::Unclosed(format!(
                     "all its steps are done; a person closes it: \
                      teof plan checkpoint {id} satisfied && teof plan status {id} done"
                 )),

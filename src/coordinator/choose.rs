@@ -3,7 +3,7 @@
 //! The selector ranks and checks the record; here it is only asked whether the coordinator may give
 //! it now: slots, one step per plan, operators' words, seats and their limits.
 
-use super::input::{Action, Decision, Offer, Skipped, View};
+use super::input::{Action, Decision, LeftAs, Offer, Skipped, View};
 use super::state::{Given, Job, Phase, Work};
 use super::step::{Turn, closed, has_slot};
 use super::submission::is_called;
@@ -25,9 +25,9 @@ impl Turn<'_> {
                 break;
             }
             match self.obstacle(&offer) {
-                Some(why) => passed.push(Skipped { task: offer.task, why, tell: false }),
+                Some((left, why)) => passed.push(Skipped { task: offer.task, why, tell: false, left }),
                 None => match self.seat_for(&offer) {
-                    Err(why) => passed.push(Skipped { task: offer.task, why, tell: false }),
+                    Err(why) => passed.push(Skipped { task: offer.task, why, tell: false, left: LeftAs::Waiting }),
                     Ok(seat) => {
                         self.give(offer, seat, passed.iter().chain(&view.skipped));
                         chose = true;
@@ -35,6 +35,8 @@ impl Turn<'_> {
                 },
             }
         }
+        let counted = passed.iter().chain(&view.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
+        self.state.life.passed = counted.cloned().collect();
         if chose {
             self.poll_after(self.rules.poll_min);
             self.state.last_nothing.clear();
@@ -43,38 +45,43 @@ impl Turn<'_> {
         }
     }
 
-    /// Why an offer is not given now.
-    fn obstacle(&self, offer: &Offer) -> Option<String> {
+    /// Why an offer is not given now, and what it counts as.
+    fn obstacle(&self, offer: &Offer) -> Option<(LeftAs, String)> {
         let state = &*self.state;
         if let Some(why) = closed(state, &offer.task) {
-            return Some(why);
+            return Some((LeftAs::Waiting, why));
         }
         if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
-            return Some("as many jobs as asked for were chosen".into());
+            return Some((LeftAs::Uncounted, "as many jobs as asked for were chosen".into()));
+        }
+        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.danger.clone()) {
+            return Some((LeftAs::Waiting, why));
         }
         if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.no_choice.clone()) {
-            return Some(why);
+            return Some((LeftAs::NotAllowed, why));
         }
         let most = state.life.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
-            return Some("as many jobs as were consented to were chosen".into());
+            return Some((LeftAs::NotAllowed, "as many jobs as were consented to were chosen".into()));
         }
         let skipped = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
         if let Some((_, word)) = state.skips.iter().find(|(name, _)| skipped(name)) {
-            return Some(format!("skipped by {}", word.by));
+            return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
         }
         if let Some(until) = state.cooling.get(&offer.task) {
-            return Some(format!("could not be given; tried again after {until}"));
+            return Some((LeftAs::Waiting, format!("could not be given; tried again after {until}")));
         }
         if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
-            return Some(format!("has the job {}", job.id));
+            return Some((LeftAs::Uncounted, format!("has the job {}", job.id)));
         }
         if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
-            return Some(format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason));
+            let why = format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason);
+            return Some((LeftAs::Suspended, why));
         }
         let plan = offer.plan.as_ref()?;
         let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
-        Some(format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id))
+        let why = format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id);
+        Some((LeftAs::Uncounted, why))
     }
 
     /// The seat an offer is meant for, else the one with the least to do.
@@ -203,7 +210,7 @@ impl Turn<'_> {
 }
 
 fn list<'a>(skipped: impl Iterator<Item = &'a Skipped>) -> (Vec<Skipped>, usize) {
-    let mut listed: Vec<Skipped> = skipped.cloned().collect();
+    let mut listed: Vec<Skipped> = skipped.map(|one| Skipped { left: LeftAs::default(), ..one.clone() }).collect();
     let more = listed.len().saturating_sub(LISTED);
     listed.truncate(LISTED);
     (listed, more)

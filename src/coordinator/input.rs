@@ -43,8 +43,10 @@ pub struct View {
     pub stop: Option<String>,
     /// Nothing could be seen, and `stop` says why.
     pub blind: bool,
-    /// Why nothing new may be chosen, although what was chosen may go on.
+    /// Why the consent lets nothing new be chosen, although what was chosen may go on.
     pub no_choice: Option<String>,
+    /// A finding of high severity or a moved target, because of which nothing new is chosen.
+    pub danger: Option<String>,
     /// When the consent was granted, and how many jobs it covers if it does not cover any number.
     pub grant: Option<(Stamp, Option<u64>)>,
     /// Something that may still be being written can be looked at again then.
@@ -99,6 +101,25 @@ pub struct Skipped {
     /// A person has to do something about it: reported once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tell: bool,
+    /// What it counts as when the process ends.
+    #[serde(skip)]
+    pub left: LeftAs,
+}
+
+/// What a passed-over task counts as when the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeftAs {
+    /// Nothing: somebody works on it, it follows other work, or a person does not want it.
+    #[default]
+    Uncounted,
+    /// The record says that it is blocked.
+    Blocked,
+    /// It could go on if a person did or said something.
+    Waiting,
+    /// Its agent is suspended for a while.
+    Suspended,
+    /// The consent does not cover it.
+    NotAllowed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,8 +250,10 @@ pub enum Leave {
     Stopped,
     /// There may be work, but the breaker is open.
     Breaker,
-    /// There may be work, but no consent to do it unattended.
+    /// There is work, but no consent to do it unattended.
     NoConsent,
+    /// There may be work, but a finding of high severity or a moved target keeps it from being chosen.
+    Finding,
     /// There may be work, but the record cannot be read.
     Blind,
     /// What is to be done next keeps failing for a reason that only people can remove; the pending actions say why.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{How, Seat};
+use super::input::{How, LeftAs, Seat, Skipped};
 use super::rules::Rules;
 use crate::base::Stamp;
 
@@ -23,6 +23,10 @@ pub struct Life {
     pub ask_remote: bool,
     /// Whether the last look still tells what there is to do.
     pub seen: Option<Seen>,
+    /// What the last choice passed over, as far as it counts when the process ends.
+    pub passed: Vec<Skipped>,
+    /// Until when the process waits for suspended agents alone, as it was told last.
+    pub told_wait: Option<Stamp>,
     /// Another look is needed then: something may still be being written.
     pub look_after: Option<Stamp>,
     pub next_poll: Option<Stamp>,
@@ -41,6 +45,13 @@ pub struct Life {
     pub commit_after: Option<Stamp>,
 }
 
+impl Life {
+    /// Whether the last choice passed something over that counts so.
+    pub fn has_left(&self, left: LeftAs) -> bool {
+        self.passed.iter().any(|passed| passed.left == left)
+    }
+}
+
 /// What the last look showed, as far as later decisions ask for it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
@@ -48,8 +59,10 @@ pub struct Seen {
     pub stop: Option<String>,
     /// Nothing could be seen.
     pub blind: bool,
-    /// Why nothing new may be chosen.
+    /// Why the consent lets nothing new be chosen.
     pub no_choice: Option<String>,
+    /// A finding of high severity or a moved target, because of which nothing new is chosen.
+    pub danger: Option<String>,
     /// How many jobs may be chosen under the consent that stands; `None`: any number.
     pub most: Option<u64>,
     pub holds: BTreeSet<String>,

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::input::{Action, Effect, How, Input, Leave, Reply, View};
+use super::input::{Action, Effect, How, Input, Leave, LeftAs, Reply, View};
 use super::life::{Life, Seen};
 use super::rules::Rules;
 use super::state::{Grant, Job, Pending, Phase, State, VERSION};
-use crate::base::{Stamp, text};
+use crate::base::{Stamp, text, time};
 
 /// The longest reason that is kept of a failed action, in characters.
 const MAX_WHY: usize = 300;
@@ -102,6 +102,7 @@ impl Turn<'_> {
             stop: view.stop.take(),
             blind: view.blind,
             no_choice: view.no_choice.take(),
+            danger: view.danger.take(),
             most: view.grant.and_then(|(_, most)| most),
             holds: std::mem::take(&mut view.holds),
             seats: std::mem::take(&mut view.seats),
@@ -191,6 +192,7 @@ impl Turn<'_> {
             self.out.push(Effect::Look { remote });
         }
         self.commit();
+        self.tell_wait();
         self.leave();
     }
 
@@ -293,7 +295,9 @@ impl Turn<'_> {
             Some(match &state.life.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
                 Some(Seen { blind: true, .. }) => Leave::Blind,
-                Some(Seen { stop: Some(_), .. } | Seen { no_choice: Some(_), .. }) => Leave::NoConsent,
+                Some(Seen { danger: Some(_), .. }) => Leave::Finding,
+                Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
+                _ if state.life.has_left(LeftAs::NotAllowed) => Leave::NoConsent,
                 _ => Leave::Idle,
             })
         } else {
@@ -318,11 +322,37 @@ impl Turn<'_> {
             && !self.has_more_to_start()
     }
 
-    /// Whether a resting job will go on by itself, sooner or later.
+    /// Whether a resting job or a passed-over task will go on by itself, sooner or later.
     fn has_more_to_start(&self) -> bool {
-        self.state.jobs.iter().any(|job| {
-            matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
-        })
+        self.state.life.has_left(LeftAs::Suspended)
+            || self.state.jobs.iter().any(|job| {
+                matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
+            })
+    }
+
+    /// Says, once, that nothing is left but to wait for suspended agents, and for how long.
+    fn tell_wait(&mut self) {
+        let retries = |job: &Job| match job.phase {
+            Phase::Waiting { .. } => self.state.asleep(&job.work.agents, self.now).is_none(),
+            _ => false,
+        };
+        let waits = !self.rules.errand
+            && is_quiet(self.state)
+            && self.has_more_to_start()
+            && !self.state.live_jobs().any(retries);
+        let until = self.state.suspended.values().map(|suspension| suspension.until).min().filter(|_| waits);
+        let Some(until) = until.filter(|until| self.state.life.told_wait != Some(*until)) else { return };
+        self.state.life.told_wait = Some(until);
+        let wait = time::rounded(until.since(self.now));
+        let agents: Vec<_> =
+            self.state.suspended.iter().map(|(agent, one)| format!("{agent}: {}", one.reason)).collect();
+        let agents = agents.join("; ");
+        self.say(
+            None,
+            format!(
+                "waiting until {until} (in {wait}), then work goes on ({agents}); try now: teof coordinator resume"
+            ),
+        );
     }
 
     /// Forgets what need not be known any more.

@@ -113,7 +113,7 @@ fn a_plan_waits_for_its_blocked_step_and_for_whoever_holds_it() {
     assert_eq!(reason(&found, &format!("{blocked}-S2")), Some(Reason::Blocked));
     assert_eq!(reason(&found, &format!("{held}-S1")), Some(Reason::Claimed));
     assert_eq!(reason(&found, &format!("{stepped}-S1")), Some(Reason::Claimed));
-    assert_eq!(reason(&found, &ended), Some(Reason::Unavailable), "its steps are done, it is not");
+    assert_eq!(reason(&found, &ended), Some(Reason::Unclosed), "its steps are done, it is not");
 }
 
 #[test]

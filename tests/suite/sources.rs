@@ -97,11 +97,11 @@ fn a_planned_feature_request_is_found_given_and_followed_to_its_end() {
     assert!(booted.status.success(), "a status line of the vault is no dirt: {said}");
 
     fs::write(world.folder().join("open"), "").unwrap();
-    assert!(coordinator.wait().unwrap().success());
+    assert_eq!(coordinator.wait().unwrap().code(), Some(5), "a request that cannot be read waits for a person");
     assert_eq!(world.read(&path), planned.replace("planned", "done"));
     assert_eq!((ran(&world), plans_from(&world, "vault").len()), (1, 1), "done once");
     let again = world.run(&["coordinator", "run", "--until-idle"]);
-    assert_eq!((again.code, ran(&world)), (0, 1), "{}", again.stderr);
+    assert_eq!((again.code, ran(&world)), (5, 1), "{}", again.stderr);
     let told = world.lines("_bus/messages/manager-report.jsonl");
     let told: Vec<_> = told.iter().filter(|line| line["summary"].as_str().unwrap().contains("047.md")).collect();
     assert_eq!(told.len(), 1, "a malformed one is reported once: {told:?}");

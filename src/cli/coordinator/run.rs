@@ -10,10 +10,12 @@ use crate::coordinator::store;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator;
 use crate::hub::Hub;
+use crate::ops::request_folders;
 
-/// With --until-idle the exit code says how it ended: 0 all that was started is done or can be reviewed; 1 a
-/// job ended blocked, or the record cannot be written; 5 something waits for a person or for time; 6 the
-/// breaker is open, or consent is missing or used up.
+/// With --until-idle the exit code says how things are at the end: 0 nothing is left but results to review; 1
+/// something is blocked, or the record cannot be read or written; 5 nothing is blocked, but something waits for
+/// a person or for time; 6 the breaker is open, consent is missing or used up, or a finding of high severity
+/// or a moved target keeps work from being chosen.
 ///
 /// With --json: {left, why, done, blocked: [{task, job, reason}], review: [task], waiting: [{task, why}]}.
 #[derive(Debug, clap::Args)]
@@ -34,6 +36,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
+    request_folders::check(hub)?.iter().for_each(|line| app.say(line));
     let options = Options {
         until_idle: args.until_idle,
         max_jobs: args.max_jobs,
@@ -57,8 +60,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     };
     let before = store::load(hub)?;
-    let leave = shell::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let left = Left::of(hub, options, leave, &before, &store::load(hub)?);
+    let ended = shell::run(own, options, &mut |progress| say(line(app, progress)))?;
+    let left = Left::of(ended, options.max_jobs.is_some(), &before, &store::load(hub)?);
     say(left.words());
     if app.json() {
         app.result(&left, String::new);

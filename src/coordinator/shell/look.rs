@@ -10,7 +10,7 @@ use crate::conductor::alert::{self, Topic};
 use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
-use crate::coordinator::input::{Offer, Seat, Skipped, View};
+use crate::coordinator::input::{LeftAs, Offer, Seat, Skipped, View};
 use crate::coordinator::pauses;
 use crate::coordinator::state::{Phase, State};
 use crate::guard::consent::{self, Action, Actor, Cycle};
@@ -77,7 +77,8 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Vi
         seq: state.life.results,
         stop: refused(Action::Execute),
         blind: false,
-        no_choice: refused(Action::Cycle(cycle)).or(danger),
+        no_choice: refused(Action::Cycle(cycle)),
+        danger,
         grant: granted.map(|at| (at, most)),
         again: settles.then(|| hub.now().plus(settle)),
         holds: on_hold(hub, state)?,
@@ -115,7 +116,15 @@ fn offer(candidate: conductor::candidate::Candidate) -> Offer {
 }
 
 fn skipped(of: conductor::select::Skipped) -> Skipped {
-    Skipped { tell: of.reason.needs_person(), task: of.task_id, why: of.text }
+    let left = match of.reason {
+        Reason::Blocked => LeftAs::Blocked,
+        Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
+        // Its work is done, as that of a result under review is.
+        Reason::Unclosed => LeftAs::Uncounted,
+        reason if reason.needs_person() => LeftAs::Waiting,
+        _ => LeftAs::Uncounted,
+    };
+    Skipped { tell: of.reason.needs_person(), task: of.task_id, why: of.text, left }
 }
 
 /// The jobs' own tasks that are on hold; the selector has left out the others'.

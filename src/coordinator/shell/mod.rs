@@ -11,6 +11,7 @@
 //!
 //! Nothing here decides what is done.
 
+mod ended;
 mod give;
 mod holder;
 mod look;
@@ -34,6 +35,7 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+pub use self::ended::Ended;
 pub use self::holder::{LOCK, frozen, holder};
 use self::holder::{RUNNING, running};
 use self::options::{LONG, read_again, rules};
@@ -84,7 +86,7 @@ pub struct Progress {
 /// # Errors
 /// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used; what is wrong with
 /// the record, when it ends because that cannot be read.
-pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Leave> {
+pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     exec::say_busy_since(Some(hub.now().unix()));
@@ -177,7 +179,7 @@ impl Shell<'_> {
         Ok(())
     }
 
-    fn serve(mut self) -> Result<Leave> {
+    fn serve(mut self) -> Result<Ended> {
         loop {
             // Whoever deletes the lock's file lets a second coordinator start beside this one.
             self.lock.check()?;
@@ -186,7 +188,7 @@ impl Shell<'_> {
                 self.publish(true);
                 return match (leave, self.blinded) {
                     (Leave::Blind, Some(why)) => Err(why),
-                    _ => Ok(leave),
+                    _ => Ok(Ended::of(self.state, leave)),
                 };
             }
             self.publish(false);

@@ -77,7 +77,7 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
         std::thread::sleep(at.since(hub.now()));
         view = look::look(hub, &settings.coordinator.manager, &state, false)?.0;
     }
-    let obstacle = view.stop.take().or(view.no_choice.take());
+    let obstacle = view.stop.take().or(view.danger.take()).or(view.no_choice.take());
     view.seq = state.life.results;
     let effects = step(&mut state, Input::View(view), hub.now());
     let decisions = effects.into_iter().filter_map(|effect| match effect {

@@ -9,7 +9,7 @@ fn a_dry_run_gives_its_reasons_however_often_it_is_asked() {
     let path = format!("_plans/{id}.plan.json");
     let changed = yard.world.read(&path).replace("\"diff_limit\": 5", "\"diff_limit\": 6");
     yard.world.write(&path, &changed);
-    yard.finish();
+    yard.finish_with(5);
     let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
     assert_eq!(dry["decisions"][0]["skipped"][0]["task"], format!("{id}-S1"), "{dry}");
     let nothing = yard.world.ok(&["coordinator", "explain", "nobodys"]);

@@ -19,11 +19,93 @@ fn the_exit_code_tells_done_from_blocked_and_waiting() {
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
     let left: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &left["blocked"][0]["task"]), (1, &json!(task)), "{left}");
-    assert_eq!(site.run().code, 0, "what was blocked before this run is not told again");
-    let task = site.submit("Append four");
+    let ran = site.run();
+    let last = ran.stderr.lines().last().unwrap_or_default();
+    assert_eq!((ran.code, last), (1, "nothing more to start: 1 blocked, 1 waiting for review"), "it is blocked still");
+    assert!(ran.stderr.contains(&format!("blocked {task}: ")), "{}", ran.stderr);
+    let last = site.world.ok(&["coordinator", "explain", &task]);
+    assert!(last.contains("blocked"), "{last}");
+
+    site.world.ok(&["coordinator", "submit", &task]);
     site.world.ok(&["coordinator", "pause"]);
     let ran = site.run();
-    assert!(ran.code == 5 && ran.stderr.contains(task.trim_end_matches("-S1")), "{} {}", ran.code, ran.stderr);
+    assert!(ran.code == 5 && ran.stderr.contains(&task), "{} {}", ran.code, ran.stderr);
+    let last = ran.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("1 waiting (paused by ") && last.contains("teof coordinator resume"), "{last}");
+
+    site.world.ok(&["coordinator", "resume"]);
+    site.coder.on(3, &format!("echo three >> src/code.txt\n{DONE}"));
+    assert_eq!(site.run().code, 0, "done at last, both can be reviewed");
+}
+
+#[test]
+fn work_that_needs_a_persons_word_counts_as_waiting() {
+    let site = Site::appending("");
+    let request = "---\nid: R-1\ntitle: Append two\nstatus: planned\n---\nAppend two.\n";
+    site.world.write("vault/10_features/03_planned/r-1.md", request);
+    let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
+    let left: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &left["waiting"][0]["task"]), (5, &json!("R-1")), "{left:#}");
+    assert!(left["waiting"][0]["why"].as_str().unwrap().contains("missing: "), "{left:#}");
+}
+
+#[test]
+fn an_item_that_a_person_blocked_and_one_on_hold_are_counted() {
+    let site = Site::appending("");
+    let item = |id: &str, status: &str| json!({"id": id, "title": id, "status": status});
+    let backlog = json!({"version": 0, "updated": "2026-01-05T10:00:00Z", "owner": "manager",
+        "items": [item("ND-1", "blocked")]});
+    site.world.write("_plans/next-development.todo.json", &format!("{backlog:#}\n"));
+    let ran = site.run();
+    assert!(ran.code == 1 && ran.stderr.contains("blocked ND-1"), "{} {}", ran.code, ran.stderr);
+    assert!(ran.stderr.ends_with("nothing more to start: 1 blocked\n"), "{}", ran.stderr);
+    let task = site.submit("Append two");
+    site.world.ok(&[
+        "bus",
+        "message",
+        "--agent",
+        "manager",
+        "--task",
+        &task,
+        "--type",
+        "hold",
+        "--summary",
+        "wait for ada",
+    ]);
+    let ran = site.run();
+    assert!(ran.stderr.contains(&format!("waiting {task}: on hold: manager: wait for ada")), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("nothing more to start: 1 blocked, 1 waiting\n"), "{}", ran.stderr);
+    assert_eq!((ran.code, site.coder.calls()), (1, 0));
+}
+
+#[test]
+fn a_finding_of_high_severity_is_named_as_what_ends_it() {
+    let site = Site::appending("");
+    site.world.write("_report/leak.md", "key: AKIAIOSFODNN7EXAMPL3\n");
+    site.world.run(&["scan"]);
+    site.submit("Append two");
+    let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
+    let left: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    assert_eq!((ran.code, &left["left"]), (6, &json!("finding")), "{left:#}");
+    assert!(left["why"].as_str().unwrap().contains("finding of high severity"), "{left:#}");
+    assert_eq!(site.coder.calls(), 0);
+}
+
+#[test]
+fn a_wait_for_a_suspended_agent_is_told_when_it_begins() {
+    let site = Site::new("", "limit $(($(date +%s) + 18000))");
+    site.submit("Append two");
+    for told_by in ["the run that met the limit", "the next run"] {
+        let mut child = site.world.spawn(&["coordinator", "run", "--until-idle"]);
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+        let told = lines.map_while(Result::ok).find(|line| line.contains("waiting until "));
+        let told = told.unwrap_or_else(|| panic!("{told_by} says nothing"));
+        assert!(told.contains("(in 5 h "), "{told}");
+        assert!(told.contains("coder: ") && told.ends_with("try now: teof coordinator resume"), "{told}");
+        site.world.ok(&["coordinator", "stop"]);
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(site.coder.calls(), 1, "a suspended agent is not called");
 }
 
 #[test]
@@ -34,6 +116,11 @@ fn consent_that_is_used_up_ends_it_with_the_reason() {
     let ran = site.run();
     assert!(ran.code == 6 && ran.stderr.contains("stopped: nothing more starts"), "{} {}", ran.code, ran.stderr);
     assert_eq!(site.coder.calls(), 1);
+    assert!(ran.stderr.trim_end().ends_with("(1 waiting for review, 1 waiting)"), "{}", ran.stderr);
+
+    let site = Site::granted("", &format!("echo two >> src/code.txt\n{DONE}"), &["--max-iterations", "1"]);
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0, "as many jobs as consented to, and no more are wanted");
 }
 
 #[test]

@@ -225,6 +225,7 @@ impl World {
             stop: (!self.consent).then(|| "no consent".to_owned()),
             blind: false,
             no_choice: None,
+            danger: None,
             grant: None,
             again: None,
             holds: self.holds.clone(),
