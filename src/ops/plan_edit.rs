@@ -89,6 +89,15 @@ pub fn perform(
     Ok(remarks)
 }
 
+/// Adds the event of a plan that is made in the same act; `editor` made it with `command`.
+///
+/// # Errors
+/// As [`events::stage`].
+pub fn tell_new(writer: &Writer<'_>, act: &mut Act, editor: &Editor, command: &str, plan: &str) -> Result<()> {
+    let edit = Edit { command, plan, step: None, done: false };
+    events::stage(writer, act, &event(editor, edit, "made the plan", Map::new())).map(drop)
+}
+
 /// Approves the commands of a plan on this machine, and says so in the log.
 ///
 /// # Errors

@@ -114,12 +114,67 @@ fn a_hold_keeps_a_task_from_being_claimed_completed_and_called_done() {
         ("a", &["bus", "claim", &task][..]),
         ("b", &["bus", "claim", &task, "--allow-unassigned"]),
         ("b", &["bus", "takeover", &task, "--reason", "r"]),
+        ("b", &["bus", "claim", "--task", &task, "--allow-unassigned"]),
         ("a", &["task", "pickup", &task]),
         ("b", &["task", "assign", &task, "--engineer", "b"]),
     ] {
         refused(&world, seat, command, "task.on_hold");
     }
+    let next = as_seat(&world, "b", &["bus", "claim", "--next"]);
+    assert_eq!(next.code, 4, "it is not what comes next: {next:?}");
     say("b", &task, "lift").expect(0);
     as_seat(&world, "a", &["bus", "claim", &task]).expect(0);
     as_seat(&world, "a", &complete).expect(0);
+}
+
+#[test]
+fn every_command_about_a_plan_leaves_an_event_and_a_plan_without_its_justification_is_a_finding() {
+    let world = world();
+    let made = |args: &[&str]| {
+        world.ok(args);
+        let event = last_event(&world);
+        (event["meta"]["command"].clone(), event["plan_id"].clone())
+    };
+    let new = ["plan", "new", "Parse numbers", "--summary", "Numbers are parsed", "--priority", "2", "--impact-score"];
+    let new = [&new[..], &["1", "--layer", "L5", "--systemic-target", "S6", "--allow-unclaimed"]].concat();
+    let id = "2026-01-05-parse-numbers";
+    assert_eq!(made(&new), ("plan new".into(), id.into()));
+    assert_eq!(last_event(&world)["agent_id"], "operator", "a person made it");
+    let by_seat: Vec<_> = new.iter().map(|arg| if *arg == "Parse numbers" { "Parse words" } else { arg }).collect();
+    as_seat(&world, "a", &by_seat).expect(0);
+    assert_eq!(last_event(&world)["agent_id"], "a");
+    world.write("_report/agent/a/r.txt", "r");
+    let commands: [&[&str]; 6] = [
+        &["plan", "step", "add", id, "--title", "Test them"],
+        &["plan", "step", "set", id, "S1", "--command", "true"],
+        &["plan", "approve", id],
+        &["plan", "attach", id, "S1", "--file", "_report/agent/a/r.txt"],
+        &["plan", "status", id, "in_progress"],
+        &["plan", "checkpoint", id, "satisfied"],
+    ];
+    for args in commands {
+        let command = args[..if args[1] == "step" { 3 } else { 2 }].join(" ");
+        assert_eq!(made(args), (command.into(), id.into()), "{args:?}");
+    }
+
+    let lacking = |findings: serde_json::Value| {
+        let found = findings
+            .as_array()
+            .unwrap_or_else(|| panic!("{findings}"))
+            .iter()
+            .filter(|found| found["code"] == "plan.no_justification");
+        found.map(|found| found["path"].as_str().or(found["file"].as_str()).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let scan = || {
+        let ran = world.run(&["scan", "--json"]);
+        lacking(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["findings"].clone())
+    };
+    assert_eq!(scan(), [format!("_plans/{PLAN}.plan.json")]);
+    std::fs::remove_file(world.repo.join(format!("_plans/{id}.md"))).unwrap();
+    let preflight = world.run(&["preflight", "full", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&preflight.stdout).unwrap_or_else(|_| panic!("{preflight:?}"));
+    assert_eq!(
+        lacking(report["findings"].clone()),
+        [format!("_plans/{PLAN}.plan.json"), format!("_plans/{id}.plan.json")]
+    );
 }

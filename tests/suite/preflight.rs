@@ -51,6 +51,7 @@ fn pretty(value: &Value) -> String {
 fn sound() -> World {
     let world = World::new();
     world.write(CLAIM_PATH, CLAIM);
+    world.write(&PLAN_PATH.replace(".plan.json", ".md"), "# Follow the bus\n");
     world.write(
         "_bus/assignments/QUEUE-001.json",
         r#"{"assigned_at": "2025-09-18T02:07:06Z", "branch": null, "engineer": "codex-2", "manager": "codex-1", "task_id": "QUEUE-001"}"#,
@@ -142,6 +143,7 @@ fn every_real_fault_is_named_with_its_line_in_one_run() {
     old["steps"][1]["receipts"] = json!(["_report/agent/codex-2/tests.json"]);
     old["receipts"] = json!(["_report/agent/codex-3/pytest.json"]);
     world.write("_plans/2025-09-18-staleness.plan.json", &pretty(&old));
+    world.write("_plans/2025-09-18-staleness.md", "# Stale\n");
     // Damage: cut short, conflicted, no regular file.
     world.write("_bus/claims/CUT.json", &CLAIM[..60]);
     world.write("_bus/assignments/A.json", "{\n<<<<<<< HEAD\n}\n");

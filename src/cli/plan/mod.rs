@@ -5,7 +5,7 @@ mod attach;
 mod checkpoint;
 mod list;
 mod new;
-mod shared;
+pub(super) mod shared;
 mod show;
 mod status;
 mod step;

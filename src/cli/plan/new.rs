@@ -12,6 +12,7 @@ use crate::guard::secrets;
 use crate::hub::{Act, Hub};
 use crate::model::plan::SUFFIX;
 use crate::model::priority::Priority;
+use crate::ops::plan_edit;
 use crate::plans::new::{self, NewPlan};
 use crate::plans::queue::QueueRef;
 use crate::seats;
@@ -98,12 +99,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         scaffold: args.scaffold,
         ..NewPlan::default()
     };
+    let maker = super::shared::maker(app)?;
     let mut writer = hub.lock("plan new")?;
     if !args.allow_unclaimed {
         require_claim(hub, &id)?;
     }
     let mut act = Act::new(format!("plan new {id}"));
     let path = new::create(&writer, &mut act, &new)?;
+    plan_edit::tell_new(&writer, &mut act, &maker, "plan new", &id)?;
     writer.perform(act)?;
     let justification = path.replace(SUFFIX, ".md");
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());

@@ -11,6 +11,7 @@ use crate::ops::plan_edit::Editor;
 use crate::plans::queue::{self, Warning};
 use crate::plans::{Evidence, evidence, store};
 use crate::receipts::ledger;
+use crate::seats;
 
 /// Who edits: the seat that is named or that this process works for, else the person who gives the command.
 pub(super) fn editor(app: &App, flags: &Flags) -> Result<Editor> {
@@ -23,6 +24,18 @@ pub(super) fn editor(app: &App, flags: &Flags) -> Result<Editor> {
     // Its epoch is checked against the claim under which it edits, once that is known.
     let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
     Ok(Editor::Seat(Author { epoch: flags.epoch, ..author }))
+}
+
+/// Who makes a plan: the seat that this process works for, else the person who gives the command.
+///
+/// # Errors
+/// As [`seats::resolve`], where no person gives it.
+pub(in crate::cli) fn maker(app: &App) -> Result<Editor> {
+    let is_named = env::var(env::AGENT).is_some_and(|named| named != OPERATOR);
+    if !is_named && operator::require("make a plan without a seat").is_ok() {
+        return Ok(Editor::Person(app.person()?));
+    }
+    Ok(Editor::Seat(Author::new(seats::resolve(app.hub()?, None)?)))
 }
 
 /// What counts as tracked while work goes on: what git keeps, and what the ledger lists for the next

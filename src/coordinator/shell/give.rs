@@ -15,6 +15,7 @@ use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::order::OrderFile;
 use crate::model::plan::{Plan, Status};
+use crate::ops::plan_edit::{self, Editor};
 use crate::ops::{assign, claim, held};
 use crate::plans::{self, edit, requests, vault};
 use crate::receipts;
@@ -40,7 +41,7 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
     }
     held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
     let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
-    let made = plan_of_origin(&writer, &mut act, job)?;
+    let made = plan_of_origin(&writer, &mut act, hands.manager, job)?;
     let mut wish = assign::Request::new(Author::new(hands.manager), &job.task, &job.seat);
     wish.plan.clone_from(&job.plan);
     wish.note = Some(note(job));
@@ -59,7 +60,7 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
 
 /// Makes the plan of a request that has none yet, begun, in the same act as the claim; says whether it did.
 /// The request is read again: it may have been taken back since it was chosen.
-fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, job: &Job) -> Result<bool> {
+fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, manager: &str, job: &Job) -> Result<bool> {
     let (Some(link), Some(plan)) = (&job.origin, &job.plan) else { return Ok(false) };
     let hub = writer.hub();
     let known = |found: &plans::PlanFile| found.plan.links().contains(&(link.kind.as_str(), link.to.as_str()));
@@ -74,6 +75,8 @@ fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, job: &Job) -> Result<bool>
     let mut new = requests::plan_of(hub, &wanted, link, plan)?;
     new.begun = true;
     plans::new::create(writer, act, &new)?;
+    let maker = Editor::Seat(Author::new(manager));
+    plan_edit::tell_new(writer, act, &maker, "coordinator run", plan)?;
     match link.kind.as_str() {
         requests::BACKLOG => plans::backlog::set_plan(writer, act, &link.to, plan)?,
         vault::LINK => {

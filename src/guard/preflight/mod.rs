@@ -20,6 +20,7 @@ pub mod report;
 mod tree;
 
 pub use self::core::core;
+pub use plans::unjustified;
 pub use report::{Format, Report};
 pub use tree::{Base, Tree};
 
@@ -254,6 +255,7 @@ fn plans(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     report.files += files.len();
     let found = parallel::map(&files, |path| plans::check(tree, path));
     report.findings.extend(found.into_iter().flatten());
+    report.findings.extend(files.iter().filter_map(|path| plans::unjustified(tree.root(), path)));
     let Some(base) = base else { return Ok(()) };
     for path in base.files(paths::PLANS, plan::SUFFIX)? {
         let before = base.read(&path)?.unwrap_or_default();

@@ -1,7 +1,11 @@
 //! Plans: the playbook's strict validation, and no way back from done.
 
+use std::fs;
+use std::path::Path;
+
 use super::tree::Tree;
 use crate::guard::Finding;
+use crate::model::plan::SUFFIX;
 use crate::plans::{evidence, validate};
 
 /// What is wrong with one plan file.
@@ -15,6 +19,16 @@ pub fn check(tree: &Tree, path: &str) -> Vec<Finding> {
         Ok(None) => Vec::new(),
         Err(damaged) => vec![damaged],
     }
+}
+
+/// A plan without its justification, which the playbook asks for beside it: worth a look, no more.
+pub fn unjustified(root: &Path, path: &str) -> Option<Finding> {
+    let justification = path.replace(SUFFIX, ".md");
+    let is_there = fs::symlink_metadata(root.join(&justification)).is_ok_and(|found| found.is_file());
+    (!is_there).then(|| {
+        Finding::low("plan.no_justification", path, format!("the plan has no justification {justification}"))
+            .hint(format!("say there why the work is done: {justification}"))
+    })
 }
 
 /// What went back from done since the base's version of the plan.

@@ -2,7 +2,7 @@
 
 use crate::base::Result;
 use crate::guard::Finding;
-use crate::guard::preflight::Tree;
+use crate::guard::preflight::{self, Tree};
 use crate::hub::Hub;
 use crate::plans::{evidence, store, validate};
 use crate::receipts::ledger;
@@ -18,6 +18,7 @@ pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
     };
     let mut found = Vec::new();
     for path in store::paths(&hub.root) {
+        found.extend(preflight::unjustified(&hub.root, &path));
         match tree.read(&path) {
             Ok(bytes) => found.extend(validate::check(&path, &bytes.unwrap_or_default(), Some(&evidence))),
             Err(damaged) => found.push(damaged),
