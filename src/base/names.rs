@@ -42,6 +42,16 @@ pub fn slug(text: &str) -> String {
     out.trim_matches('-').to_owned()
 }
 
+/// The known names that were likely meant, at most three. Looks at each once.
+pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let lower = word.to_lowercase();
+    let is_part = |name: &str| lower.len() >= 3 && name.to_lowercase().contains(&lower);
+    let mut found: Vec<&str> = known.into_iter().filter(|name| is_near(word, name) || is_part(name)).take(3).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 /// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,
 /// left out or doubled.
 pub fn is_near(word: &str, meant: &str) -> bool {
@@ -71,6 +81,18 @@ mod tests {
         for other in ["held up", "lift", "bogus", "", "note"] {
             assert!(!is_near(other, "hold"), "{other}");
         }
+    }
+
+    #[test]
+    fn what_was_likely_meant_is_found_by_looking_at_each_name_once() {
+        let known: Vec<String> = (0..5000).map(|n| format!("TASK-{n:04}")).collect();
+        let looked = std::cell::Cell::new(0);
+        let names = || known.iter().map(|name| name.as_str()).inspect(|_| looked.set(looked.get() + 1));
+        assert_eq!(meant("TASK-498", names()), ["TASK-4980", "TASK-4981", "TASK-4982"]);
+        looked.set(0);
+        assert_eq!(meant("nothing like it", names()), [""; 0]);
+        assert_eq!(looked.get(), known.len());
+        assert_eq!(meant("task-0042", names()).first(), Some(&"TASK-0042"));
     }
 
     #[test]

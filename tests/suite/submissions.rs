@@ -45,10 +45,12 @@ fn objectives_that_begin_alike_are_plans_of_their_own_and_names_can_be_chosen() 
         let objective = "In the billing service update the invoice handler so that totals are shown in euros";
         world.json(&[&["coordinator", "submit", "--objective", objective], more].concat())
     };
-    (0..2).for_each(|_| drop(say(&[])));
+    (0..3).for_each(|_| drop(say(&[])));
     say(&["--name", "euros"]);
     let plans = queued(&world);
-    assert!(plans[1] == format!("{}-2", plans[0]) && plans[2].ends_with("-euros"), "{plans:?}");
+    let numbered = [2, 3].map(|n| format!("{}-{n}", plans[0]));
+    assert!(plans[1..3] == numbered && plans[3].ends_with("-euros"), "{plans:?}");
+    world.ok(&["coordinator", "cancel", &plans[2]]);
     let error = world.refused(&["coordinator", "submit", "--objective", "Another", "--name", "euros"]);
     assert_eq!(error["code"], "plan.exists", "{error}");
     let step = format!("{}-S1", plans[0]);
@@ -64,6 +66,10 @@ fn several_are_submitted_at_once_and_the_limit_is_named() {
     items(&world, &["A-1", "A-2"]);
     let error = world.refused(&["coordinator", "submit", "A-1", "A-9"]);
     assert_eq!((error["code"].as_str(), queued(&world).len()), (Some("task.not_found"), 0), "all or nothing: {error}");
+    let error = world.refused(&["coordinator", "submit", "A-1", "A-9", "no such", "B-7", "a-2"]);
+    let told = format!("{} {}", error["message"], error["reason"]);
+    assert_eq!((&error["refused"], queued(&world).len()), (&json!(["A-9", "no such", "B-7", "a-2"]), 0), "{error}");
+    assert!(told.contains("4 of these") && told.contains("did you mean A-2?"), "all are named: {told}");
     world.ok(&["coordinator", "submit", "A-2", "A-1"]);
     world.write("work.txt", "# tonight\n\nWrite the first page\n");
     world.ok(&["coordinator", "submit", "--file", "work.txt"]);

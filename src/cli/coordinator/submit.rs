@@ -9,6 +9,7 @@ use super::send::send_all;
 use super::submit_names::{self, Asked};
 use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
+use crate::cli::plan::shared::maker;
 use crate::coordinator::input::Command;
 use crate::coordinator::store;
 use crate::guard::{operator, secrets};
@@ -107,18 +108,23 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     send_all(app, commands, args.note)
 }
 
-/// Everything that is asked for; refused whole when one name means nothing, so that nobody waits for a typing error.
+/// Everything that is asked for, in its order.
 fn wanted(hub: &Hub, args: &Args) -> Result<Vec<Wanted>> {
-    let named = |name: &String| submit_names::resolve(hub, name).map(Wanted::Task);
     if let Some(objective) = &args.objective {
         return Ok(vec![Wanted::Objective(objective.clone())]);
     }
-    let Some(file) = &args.file else { return args.tasks.iter().map(named).collect() };
-    let lines = lines(file)?;
-    lines
-        .iter()
-        .map(|line| if line.contains(' ') { Ok(Wanted::Objective(line.clone())) } else { named(line) })
-        .collect()
+    let lines = match &args.file {
+        Some(file) => lines(file)?,
+        None => args.tasks.clone(),
+    };
+    let is_objective = |line: &str| args.file.is_some() && line.contains(' ');
+    let names: Vec<_> = lines.iter().map(String::as_str).filter(|line| !is_objective(line)).collect();
+    let mut tasks = submit_names::resolve_all(hub, &names)?.into_iter();
+    let wanted = lines.iter().filter_map(|line| match is_objective(line) {
+        true => Some(Wanted::Objective(line.clone())),
+        false => tasks.next().map(Wanted::Task),
+    });
+    Ok(wanted.collect())
 }
 
 /// The lines of a file that say something; `#` begins a comment.
@@ -173,6 +179,7 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
         ("diff_limit", args.diff_limit.map(|limit| json!(limit))),
     ];
     details.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let maker = maker(app)?;
     let mut writer = hub.lock("coordinator submit")?;
     let mut act = Act::new("make a plan of an objective");
     let id = match &args.name {
@@ -193,16 +200,17 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
         ..Default::default()
     };
     let path = plans::new::create(&writer, &mut act, &new)?;
+    plan_edit::tell_new(&writer, &mut act, &maker, "coordinator submit", &path)?;
     writer.perform(act)?;
     drop(writer);
-    let plan = plans::find(hub, &path)?;
-    if let Some(digest) = plans::commands_digest(&plan.plan) {
-        plan_edit::approve(hub, &plan.path, &digest, &app.person()?)?;
+    let made = plans::find(hub, &path)?;
+    if let Some(digest) = plans::commands_digest(&made.plan) {
+        plan_edit::approve(hub, &made.path, &digest, &app.person()?)?;
         app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
     }
-    let step = plan.plan.current_step().and_then(|step| step.id().map(str::to_owned));
+    let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
     app.say(format!("made {path}; it is yours to edit until it begins"));
-    let task = plan.id().to_owned();
+    let task = made.id().to_owned();
     Ok(Command::Submit { plan: Some(task.clone()), task, step })
 }
 

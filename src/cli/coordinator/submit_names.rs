@@ -1,9 +1,10 @@
 //! What a name means that is given to `teof coordinator submit`: an item, a request, a plan, or a step.
 
-use crate::base::{Refusal, Result, names};
+use crate::base::{Refusal, Result, names, text};
 use crate::hub::Hub;
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::{Link, Status};
+use crate::ops::tasks;
 use crate::plans::{self, SameWork, requests, vault};
 
 /// The work that a name means.
@@ -78,6 +79,44 @@ fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Res
     Ok(Asked { task, plan: Some(id), step: step.map(str::to_owned), ..Asked::default() })
 }
 
+/// Everything that the names mean; refused whole, with all that is wrong, so that nobody waits for a typing error.
+///
+/// # Errors
+/// As [`resolve`] for one name; for several, the first one's code, and `data.refused` names all of them.
+pub fn resolve_all(hub: &Hub, names: &[&str]) -> Result<Vec<Asked>> {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for name in names {
+        match resolve(hub, name) {
+            Ok(asked) => found.push(asked),
+            Err(e) => match e.downcast::<Refusal>() {
+                Ok(refusal) => refused.push((*name, refusal)),
+                Err(fault) => return Err(fault),
+            },
+        }
+    }
+    match refused.len() {
+        0 => Ok(found),
+        1 => Err(refused.remove(0).1.into()),
+        several => {
+            let all: Vec<_> = refused.iter().map(|(name, _)| text::clip(&text::safe(name), 130)).collect();
+            let each = refused.iter().map(|(_, refusal)| match &refusal.reason {
+                Some(reason) => format!("{} ({reason})", refusal.message),
+                None => refusal.message.clone(),
+            });
+            let first = &refused[0].1;
+            Err(Refusal::new(
+                first.exit,
+                first.code,
+                format!("{several} of these cannot be queued: {}", all.join(", ")),
+            )
+            .because(format!("{}; nothing was queued", each.collect::<Vec<_>>().join("; ")))
+            .next("see what there is: teof task list")
+            .with("refused", all)
+            .into())
+        }
+    }
+}
+
 /// Whether a request of the vault is planned, now that what was blocked is open again.
 pub fn is_open(hub: &Hub, asked: &Asked) -> Result<()> {
     let Some(path) = &asked.request else { return Ok(()) };
@@ -98,11 +137,15 @@ fn done(what: String) -> Refusal {
 
 fn unknown(hub: &Hub, name: &str) -> Refusal {
     let refusal = Refusal::not_found("task.not_found", format!("neither an item nor a plan is called {name}"));
-    let table = crate::ops::tasks::table(hub);
-    let known = table.is_ok_and(|table| table.tasks.iter().any(|row| row.task_id == name));
-    match known {
+    let table = tasks::table(hub).unwrap_or_default();
+    if table.tasks.iter().any(|row| row.task_id == name) {
         // It lives in its claim or its assignment alone.
-        true => refusal.next(format!("say what is to be done: teof task add {name} --title \"…\"")),
-        false => refusal.next("see what there is: teof task list"),
+        return refusal.next(format!("say what is to be done: teof task add {name} --title \"…\""));
     }
+    let open = table.tasks.iter().filter(|row| row.state != tasks::State::Done).map(|row| row.task_id.as_str());
+    let refusal = match names::meant(name, open).as_slice() {
+        [] => refusal,
+        meant => refusal.because(format!("did you mean {}?", meant.join(", "))),
+    };
+    refusal.next("see what there is: teof task list")
 }
