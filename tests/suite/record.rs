@@ -406,3 +406,28 @@ fn a_branch_that_its_checkout_moves_meanwhile_was_not_moved_past_it() {
     fs::write(world.repo.join(".git/refs/heads/main"), format!("{first}\n")).unwrap();
     assert!(teof::guard::moved_target::past_checkout(&hub, "main"), "that one was");
 }
+
+#[test]
+fn a_request_of_the_vault_is_committed_with_the_record_when_its_status_alone_changed() {
+    let world = world();
+    let file = |name: &str| format!("vault/10_features/03_planned/{name}.md");
+    let text = |status: &str, body: &str| format!("---\nid: R\nstatus: {status} # see below\n---\n{body}\n");
+    for name in ["status", "edited", "staged", "same"] {
+        world.write(&file(name), &text("planned", "Do it."));
+    }
+    world.git(&["add", "vault"]);
+    world.git(&["commit", "-qm", "Ask for it"]);
+    world.write(&file("status"), &text("in-progress", "Do it."));
+    world.write(&file("edited"), &text("in-progress", "Do it well."));
+    world.write(&file("new"), &text("planned", "New."));
+    world.write(&file("staged"), &text("done", "Do it."));
+    world.git(&["add", &file("staged")]);
+    boot(&world, "a");
+    assert_eq!(commit(&world), "committed");
+    let outside: Vec<_> = changed(&world).into_iter().filter(|path| !path.starts_with('_')).collect();
+    assert_eq!(outside, [file("status")]);
+    assert_eq!(world.git(&["show", &format!("HEAD:{}", file("status"))]), text("in-progress", "Do it.").trim_end());
+    let dirty = world.git(&["status", "--porcelain", "--", "vault"]);
+    assert_eq!(dirty, format!(" M {}\nM  {}\n?? {}", file("edited"), file("staged"), file("new")));
+    assert_eq!(commit(&world), "clean");
+}

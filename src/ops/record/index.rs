@@ -35,8 +35,15 @@ impl Known {
     /// # Errors
     /// When git cannot read the index.
     pub fn read(git: &Git) -> Result<Known> {
-        let mut args = vec!["ls-files", "-z", "-s", "-t", "--"];
-        args.extend(tree::owned());
+        Known::of(git, &tree::owned().collect::<Vec<_>>())
+    }
+
+    /// What the index has of some paths.
+    ///
+    /// # Errors
+    /// As [`Known::read`].
+    pub fn of(git: &Git, paths: &[&str]) -> Result<Known> {
+        let args = [&["--literal-pathspecs", "ls-files", "-z", "-s", "-t", "--"], paths].concat();
         let listed = git.bytes(&args)?;
         let mut known = Known::default();
         for line in listed.split(|byte| *byte == 0) {

@@ -4,7 +4,7 @@
 //! that fails, or that edits files, must not stand between the record and its history.
 //!
 //! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`); it is checked to
-//! differ in owned paths alone. The owned paths are brought up to date in a copy of the person's index (`index`). Then,
+//! differ in owned paths alone; the vault's requests whose status line was changed are put into it (`statuses`). The owned paths are brought up to date in a copy of the person's index (`index`). Then,
 //! while git's own `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index.
 //! Whoever was faster costs us another attempt.
 
@@ -13,6 +13,7 @@ mod in_progress;
 mod index;
 mod objects;
 mod stat_cache;
+mod statuses;
 mod tree;
 
 use anyhow::Context;
@@ -114,18 +115,21 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let objects = Objects::new(&repo, &memory)?;
     let head = Head::read(hub, &repo)?;
     let copy = IndexCopy::make(&hub.git_dir)?;
-    let known = Known::read(&copy.git(hub))?;
+    let mut known = Known::read(&copy.git(hub))?;
     let ignored = Ignored::read(hub)?;
     if let Some(why) = not_committed(hub, &known, &ignored) {
         return Ok(Some(Recorded::Skipped(why)));
     }
     let mut cache = StatCache::open(hub);
-    let files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
+    let mut files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
     if let Err(e) = cache.save(&files) {
         tracing::debug!("the cache was not written: {e:#}");
     }
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
     let tree = tree::build(&objects, before.as_ref(), &files)?;
+    let statuses = statuses::read(hub, &objects, before.as_ref(), &copy.git(hub), &mut known)?;
+    let tree = statuses::put_into(&objects, tree, &statuses)?;
+    files.extend(statuses);
     if Some(tree) == head.tree {
         if let Some(commit) = &head.commit {
             append_only::release(hub, commit)?;
