@@ -109,17 +109,12 @@ pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
     }
     let synced = if wish.sync { Some(sync::sync(hub, say)?) } else { None };
     let mut writer = hub.lock("session-boot")?;
-    if let Some(auto) = &wish.auto {
-        // Another boot may have taken the seat since; under the lock nobody can.
-        let agent = free_seat(hub, auto)?;
-        if agent != place.agent {
-            place = self::place(hub, &agent, by_variable, wish)?;
-        }
-    }
-    if place.swap.is_some() {
-        // Another seat may have begun its session in this folder since.
-        place = self::place(hub, &place.agent, by_variable, wish)?;
-    }
+    // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
+    let agent = match &wish.auto {
+        Some(auto) => free_seat(hub, auto)?,
+        None => place.agent,
+    };
+    place = self::place(hub, &agent, by_variable, wish)?;
     let (act, mut booted) = stage(&writer, &place, wish, &dirt)?;
     booted.sync = synced;
     writer.perform(act)?;

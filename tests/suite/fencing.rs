@@ -83,3 +83,62 @@ fn an_epoch_that_would_not_be_checked_is_refused() {
     let ran = as_seat(&world, "a", &["bus", "claim", "T9", "--allow-unassigned", "--epoch", "1"], None).expect(3);
     assert!(ran.stderr.contains("claim.epoch"), "no claim has that epoch: {}", ran.stderr);
 }
+
+/// The commands that take `--epoch`, as the page of commands has them.
+fn commands_with_an_epoch(world: &World) -> Vec<String> {
+    let page = world.ok(&["guide", "commands"]);
+    let (mut found, mut command) = (Vec::new(), "");
+    for line in page.lines() {
+        if let Some(name) = line.trim_start_matches('#').strip_prefix(" teof ").filter(|_| line.starts_with('#')) {
+            command = name;
+        }
+        if line.starts_with("| `--epoch") {
+            found.push(command.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
+    let world = world();
+    as_seat(&world, "a", &["task", "pickup", "2026-01-05-p-S1", "--plan", "2026-01-05-p"], None).expect(0);
+    let plan = "2026-01-05-p";
+    // Each with the code of its refusal: an epoch that is not the claim's, or one that nothing would check.
+    let said = ["--summary", "s"];
+    let calls: [(&str, &[&str], &str); 19] = [
+        ("agent save", &["L"], "epoch.no_task"),
+        ("bus claim", &["T1"], "claim.epoch"),
+        ("bus release", &["T1"], "claim.epoch"),
+        ("bus pause", &["T1", "--reason", "r"], "claim.epoch"),
+        ("bus takeover", &["T1", "--reason", "r"], "claim.epoch"),
+        ("bus event", &["--event", "observation", "--task", "T1", "--summary", "s"], "claim.epoch"),
+        ("bus message", &["--task", "T1", "--type", "note", "--summary", "s"], "claim.epoch"),
+        ("bus ping", &["--task", "T1", "--summary", "s"], "claim.epoch"),
+        ("bus ping", &said, "epoch.no_task"),
+        ("bus directive", &["--task", "T1", "--summary", "s"], "claim.epoch"),
+        ("conductor", &[], "epoch.no_task"),
+        ("plan status", &[plan, "blocked"], "claim.epoch"),
+        ("plan step add", &[plan, "--title", "t"], "claim.epoch"),
+        ("plan step set", &[plan, "S1", "--note", "n"], "claim.epoch"),
+        ("plan attach", &[plan, "S1", "--file", "_report/agent/a/e.txt"], "claim.epoch"),
+        ("plan checkpoint", &[plan, "superseded"], "claim.epoch"),
+        ("task add", &["T3", "--title", "t"], "epoch"),
+        ("task assign", &["T1", "--engineer", "a", "--no-auto-claim"], "claim.epoch"),
+        ("task pickup", &["T1"], "claim.epoch"),
+    ];
+    let untried: Vec<_> =
+        commands_with_an_epoch(&world).into_iter().filter(|name| !calls.iter().any(|call| call.0 == name)).collect();
+    assert_eq!(untried, [""; 0], "these take an epoch and are not in the table");
+    let before = world.git(&["status", "--porcelain", "-uall"]);
+    let mut wrong = Vec::new();
+    for (command, args, code) in calls {
+        let words: Vec<_> = command.split(' ').chain(args.iter().copied()).chain(["--epoch", "7"]).collect();
+        let ran = as_seat(&world, "a", &words, None);
+        if ran.code == 0 || !ran.stderr.contains(code) {
+            wrong.push(format!("{words:?}: {} {}", ran.code, ran.stderr));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(world.git(&["status", "--porcelain", "-uall"]), before, "nothing was written");
+}
