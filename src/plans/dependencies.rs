@@ -68,7 +68,14 @@ pub fn cycle_words(names: &[String]) -> String {
     if names.len() > SHOWN {
         words.push(format!("{} more", names.len() - SHOWN));
     }
-    format!("{} depend on each other, so none of them can start", words.join(" and "))
+    match words.as_slice() {
+        [one] => format!("{one} depends on itself, so it cannot start"),
+        [one, other] => format!("{one} and {other} depend on each other, so neither can start"),
+        [most @ .., last] => {
+            format!("{} and {last} depend on each other, so none of them can start", most.join(", "))
+        }
+        [] => String::new(),
+    }
 }
 
 fn shown(name: &str) -> String {
@@ -259,7 +266,11 @@ mod tests {
         let ring = of(&(0..all).map(|n| item(n, (n + 1) % all)).collect(), &[]);
         assert_eq!(ring.cycles().iter().map(|cycle| cycle.len()).collect::<Vec<_>>(), [all]);
         let words = ring.wait("I-7", None, &|_| false).unwrap().words();
-        assert!(words.contains("5990 more depend on each other"), "{words}");
+        assert!(words.ends_with(" and 5990 more depend on each other, so none of them can start"), "{words}");
+        let told = |names: &[&str]| cycle_words(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(told(&["c"]), "c depends on itself, so it cannot start");
+        assert_eq!(told(&["a", "b"]), "a and b depend on each other, so neither can start");
+        assert_eq!(told(&["a", "b", "c"]), "a, b and c depend on each other, so none of them can start");
     }
 
     #[test]
