@@ -13,7 +13,7 @@ use crate::seats::{freshness, manifest};
 
 use super::attributes::{self, Problem};
 use super::sources::Sources;
-use super::{behind, doctor_disk, doctor_repository, doctor_setup, record};
+use super::{behind, doctor_disk, doctor_repository, doctor_setup, record, request_folders};
 
 /// The oldest git with everything that is used: `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
@@ -213,25 +213,9 @@ fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// Folders of requests that lie where nobody looks: outside of the hub, or in another checkout of the repository.
 fn check_sources(hub: &Hub, found: &mut Found) -> Result<()> {
-    let sources = &hub.settings()?.sources;
-    let enabled = [(sources.vault, "vault", &sources.vault_folder), (sources.queue, "queue", &sources.queue_folder)];
-    let main = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git"));
-    for (_, name, folder) in enabled.into_iter().filter(|(enabled, ..)| *enabled) {
-        let off = format!("or turn the source off in teof.toml: [sources] {name} = false");
-        let inside = folder.trim_matches('/');
-        if folder.starts_with('/') && Path::new(folder).is_dir() || hub.path(&format!("{inside}/x.md")).is_err() {
-            let message = format!("{name}_folder = {folder:?} is not a folder of the hub {}", hub.root.display());
-            found.wrong("sources.outside", message, format!("name a folder inside it, relative to it; {off}"));
-            continue;
-        }
-        let elsewhere = main.filter(|main| **main != *hub.root && main.join(inside).is_dir());
-        if let (Some(main), false) = (elsewhere, hub.root.join(inside).is_dir()) {
-            let (root, main) = (hub.root.display(), main.display());
-            let message = format!("{inside} lies in {main}, and the record in {root}: its requests are not found");
-            found.wrong("sources.elsewhere", message, format!("put requests into {root}/{inside}; {off}"));
-        }
+    for folder in request_folders::misplaced(hub)? {
+        found.wrong(folder.code, folder.message, folder.fix);
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ mod prerequisites;
 pub mod record;
 pub mod release;
 pub mod reopen;
+pub mod request_folders;
 pub mod restore;
 pub mod retire;
 pub mod seat;

@@ -1,0 +1,61 @@
+//! Where the folders of requests are: in the hub, or where nobody looks for them.
+
+use std::path::Path;
+
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+
+/// A folder of requests that is not read.
+#[derive(Debug)]
+pub struct Misplaced {
+    pub code: &'static str,
+    pub message: String,
+    pub fix: String,
+}
+
+const OUTSIDE: &str = "sources.outside";
+
+/// Folders of requests that lie where nobody looks: outside of the hub, or in another checkout of the repository.
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn misplaced(hub: &Hub) -> Result<Vec<Misplaced>> {
+    let sources = &hub.settings()?.sources;
+    let enabled = [(sources.vault, "vault", &sources.vault_folder), (sources.queue, "queue", &sources.queue_folder)];
+    let main = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git"));
+    let mut found = Vec::new();
+    for (_, name, folder) in enabled.into_iter().filter(|(enabled, ..)| *enabled) {
+        let off = format!("or turn the source off in teof.toml: [sources] {name} = false");
+        let inside = folder.trim_matches('/');
+        if folder.starts_with('/') && Path::new(folder).is_dir() || hub.path(&format!("{inside}/x.md")).is_err() {
+            found.push(Misplaced {
+                code: OUTSIDE,
+                message: format!("{name}_folder = {folder:?} is not a folder of the hub {}", hub.root.display()),
+                fix: format!("name a folder inside it, relative to it; {off}"),
+            });
+            continue;
+        }
+        let elsewhere = main.filter(|main| **main != *hub.root && main.join(inside).is_dir());
+        if let (Some(main), false) = (elsewhere, hub.root.join(inside).is_dir()) {
+            let (root, main) = (hub.root.display(), main.display());
+            found.push(Misplaced {
+                code: "sources.elsewhere",
+                message: format!("{inside} lies in {main}, and the record in {root}: its requests are not found"),
+                fix: format!("put requests into {root}/{inside}; {off}"),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// What a person should know of folders that are not read, one line each.
+///
+/// # Errors
+/// When a folder is named that can never be read: whoever named it expects its requests to be done.
+pub fn check(hub: &Hub) -> Result<Vec<String>> {
+    let found = misplaced(hub)?;
+    match found.iter().find(|found| found.code == OUTSIDE) {
+        Some(outside) => Err(Refusal::guard(outside.code, &outside.message).next(&outside.fix).into()),
+        None => Ok(found.iter().map(|found| format!("warning: {}; {}", found.message, found.fix)).collect()),
+    }
+}
