@@ -77,8 +77,8 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let agent = author::seat(hub, args.agent.as_deref())?;
     // Hashing may take long: not under the lock.
     let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
-    hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;
     entry::check(hub, &hashed, &agent)?;
+    hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;
     let mut writer = hub.lock("receipts add")?;
     check_inherited_epoch(hub)?;
     let known = ledger::listed(&hub.root)?;

@@ -48,7 +48,10 @@ fn each_receipt_is_entered_once_and_chained() {
 fn only_what_lies_in_report_is_entered_and_the_refusal_enters_a_copy() {
     let world = world();
     world.write("src/it's.sh", "true\n");
-    for path in ["src/it's.sh", LEDGER, "_reports/x"] {
+    let ledger = world.refused(&["receipts", "add", LEDGER, "--agent", "codex-1"]);
+    assert_eq!(ledger["code"], "receipts.rewritten", "{ledger}");
+    assert!(ledger["message"].as_str().unwrap().contains("it is the ledger"), "{ledger}");
+    for path in ["src/it's.sh", "_reports/x"] {
         world.write("_reports/x", "x");
         assert_eq!(world.refused(&["receipts", "add", path, "--agent", "codex-1"])["code"], "receipts.outside");
     }
