@@ -1,13 +1,18 @@
 //! `teof task list`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::coordinator::last;
+use crate::coordinator::state::Last;
+use crate::coordinator::store;
 use crate::ops::tasks::{self, Row, State};
 
+/// With --json: {tasks, total, damaged, blocked: {task: what its last job came to}}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only tasks that are assigned to this seat or claimed by it; repeatable
@@ -25,7 +30,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let table = tasks::table(app.hub_to_read()?)?;
+    let hub = app.hub_to_read()?;
+    let table = tasks::table(hub)?;
+    let state = store::load(hub)?;
     let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
     let total = rows.len();
     if args.limit > 0 {
@@ -34,7 +41,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     for damaged in &table.damaged {
         app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
     }
-    app.result(&json!({"tasks": rows, "total": total, "damaged": table.damaged}), || words(&rows, total));
+    // Why a job of theirs was blocked, where one is remembered.
+    let blocked = rows.iter().filter(|row| row.state == State::Blocked);
+    let blocked: BTreeMap<&str, &Last> = blocked
+        .filter_map(|row| Some((row.task_id.as_str(), last::find(&state, &row.task_id)?.last.as_ref()?)))
+        .collect();
+    let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
+    app.result(&document, || words(&rows, total, &blocked));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,7 +64,7 @@ impl Args {
     }
 }
 
-fn words(rows: &[&Row], total: usize) -> String {
+fn words(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>) -> String {
     if rows.is_empty() {
         return "no tasks".to_owned();
     }
@@ -61,10 +74,14 @@ fn words(rows: &[&Row], total: usize) -> String {
     };
     let widths = (width(&mut rows.iter().map(|row| &row.task_id)), width(&mut seats.iter()));
     let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", widths)];
-    lines.extend(rows.iter().zip(&seats).map(|(row, who)| {
+    for (row, who) in rows.iter().zip(&seats) {
         let (priority, title) = (row.priority.to_string(), text::clip(&row.title, 70));
-        line(row.state.as_str(), &priority, &row.task_id, who, &title, widths)
-    }));
+        lines.push(line(row.state.as_str(), &priority, &row.task_id, who, &title, widths));
+        if let Some(last) = blocked.get(row.task_id.as_str()) {
+            let more = format!("more: teof coordinator explain {}", row.task_id);
+            lines.push(text::safe(&format!("{:<10}{}; {more}", "", last.reason)));
+        }
+    }
     if rows.len() < total {
         lines.push(format!("and {} more", total - rows.len()));
     }

@@ -75,8 +75,9 @@ impl Site {
     /// Everything that any view says about a task.
     pub fn views(&self, task: &str) -> Vec<(&'static str, String)> {
         let plan = task.trim_end_matches("-S1");
-        let views: [(&str, &[&str]); 6] = [
+        let views: [(&str, &[&str]); 7] = [
             ("status", &["coordinator", "status"]),
+            ("status --json", &["coordinator", "status", "--json"]),
             ("logs", &["coordinator", "logs", task]),
             ("explain", &["coordinator", "explain", task]),
             ("plan show", &["plan", "show", plan]),

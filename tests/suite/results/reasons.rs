@@ -13,6 +13,9 @@ fn what_a_failing_set_up_printed_is_shown_wherever_its_job_is() {
             || said.lines().any(|line| line.contains("registry says 403") && !line.contains("exit 3: exit"));
         assert!(own_line, "{view}: {said}");
     }
+    let (listed, reason) =
+        (site.world.ok(&["task", "list"]), site.job(&task)["last"]["reason"].as_str().unwrap().to_owned());
+    assert!(listed.contains(&format!("{reason}; more: teof coordinator explain {task}")), "{listed}");
     let file = site.job(&task)["last"]["output"]["file"].as_str().unwrap().to_owned();
     assert!(fs::read_to_string(&file).unwrap().contains("registry says 403"));
     assert!(site.world.ok(&["coordinator", "logs", &task]).contains(&file), "where all of it lies");
