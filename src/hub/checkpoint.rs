@@ -23,7 +23,20 @@ fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
     make_durable(&repo)?;
     repo.set_workdir(root, false)?;
+    ignore_agents_files(&repo)?;
     Ok(repo)
+}
+
+/// What agents keep for themselves at the top of a worktree, as rules of a `.gitignore`. (aider 0.86: the map of the
+/// repository and the histories, which no flag moves or switches off without a loss.)
+const AGENTS_FILES: &str = "/.aider.tags.cache*\n/.aider.chat.history.md\n/.aider.input.history\n/.aider.llm.history\n";
+
+/// Has libgit2 ignore agents' own files, unless they are tracked: they are no work, and no reason for a finding.
+///
+/// # Errors
+/// When libgit2 cannot take the rules.
+pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
+    repo.add_ignore_rule(AGENTS_FILES).context("ignore agents' own files")
 }
 
 /// Settings of libgit2, which takes them from a file only. Objects and refs are synced as they are written: a

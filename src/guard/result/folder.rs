@@ -20,6 +20,7 @@ use super::attributes::Attributes;
 use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
+use crate::hub::checkpoint;
 use crate::hub::object_ids;
 use crate::hub::paths::OWNED;
 use crate::hub::worktrees;
@@ -298,6 +299,7 @@ impl Ignore {
         let rules = Repository::open_bare(subject.common_dir)?;
         // In memory only: it tells where the rules lie, and writes nothing.
         rules.set_workdir(subject.worktree, false)?;
+        checkpoint::ignore_agents_files(&rules)?;
         Ok(Self { rules, top: subject.worktree.to_owned(), broken: false })
     }
 

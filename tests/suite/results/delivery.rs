@@ -132,3 +132,16 @@ fn a_file_under_lfs_is_committed_as_its_pointer_and_what_the_set_up_fetched_is_n
     let made = site.world.git(&["show", &format!("{commit}:b.bin")]);
     assert!(made.starts_with("version https://git-lfs") && made.ends_with("size 8"), "{made}");
 }
+
+#[test]
+fn what_an_agent_keeps_for_itself_is_neither_work_nor_a_finding() {
+    let litter =
+        "mkdir -p .aider.tags.cache.v4; echo x > .aider.tags.cache.v4/cache.db; echo x > .aider.chat.history.md";
+    let site = Site::new("", &format!("{litter}; echo x > src/.aider.md; echo two >> src/code.txt\n{DONE}"));
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let bundle = site.world.json(&["review", "show", &site.waiting()])["bundle"].clone();
+    let files: Vec<_> = bundle["diff"]["files"].as_array().unwrap().iter().map(|file| file["path"].clone()).collect();
+    assert_eq!(files, [json!("src/.aider.md"), json!("src/code.txt")], "{bundle:#}");
+    assert_eq!(bundle["findings"], json!([]), "{bundle:#}");
+}
