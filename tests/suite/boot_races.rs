@@ -13,6 +13,7 @@ fn of_two_boots_that_race_in_one_folder_one_wins_and_the_other_is_told_to_use_it
     for seat in ["a", "b"] {
         world.ok(&["init", "--agent", seat]);
     }
+    world.write("AGENT_MANIFEST.a.json", &world.read("AGENT_MANIFEST.json"));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
     for round in 0..ROUNDS {

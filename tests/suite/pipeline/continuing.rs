@@ -47,14 +47,10 @@ fn work_in_progress_survives_what_is_nobodys_fault() {
 
 #[test]
 fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
-    let shop = Shop::new().with("guardrails.wall", json!("5s"));
+    let shop = Shop::new().with("guardrails.wall", json!("6s"));
     shop.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
-    let first = shop.run("run-1");
-    assert_verdict(&first, "failed");
-    assert!(first["reason"].as_str().unwrap().contains("5s"), "{first:#}");
-    let shop = shop.with("guardrails.wall", json!("10m"));
-    assert_verdict(&shop.run("run-2"), "succeeded");
-    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree");
+    assert_verdict(&shop.run("run-1"), "succeeded");
+    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree", "in the worktree as it was");
     assert_eq!(args(&shop.coder, 2), args(&shop.coder, 1).replace("--session-id", "--resume"));
     assert!(shop.coder.prompt(2).starts_with("# Go on with your work"), "{}", shop.coder.prompt(2));
 }

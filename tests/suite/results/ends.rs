@@ -65,6 +65,7 @@ fn an_item_that_a_person_blocked_and_one_on_hold_are_counted() {
         "message",
         "--agent",
         "manager",
+        "--allow-stale-session",
         "--task",
         &task,
         "--type",
