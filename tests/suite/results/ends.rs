@@ -90,6 +90,11 @@ fn a_finding_of_high_severity_is_named_as_what_ends_it() {
     assert_eq!((ran.code, &left["left"]), (6, &json!("finding")), "{left:#}");
     assert!(left["why"].as_str().unwrap().contains("finding of high severity"), "{left:#}");
     assert_eq!(site.coder.calls(), 0);
+    let status = site.world.ok(&["coordinator", "status"]);
+    assert!(status.contains("nothing new is chosen: the last scan has a finding"), "{status}");
+    assert!(status.contains("a person has looked: teof coordinator reset-breaker"), "{status}");
+    site.world.ok(&["coordinator", "reset-breaker"]);
+    assert_eq!((site.run().code, site.coder.calls()), (0, 1), "and work goes on");
 }
 
 #[test]
