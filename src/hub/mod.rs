@@ -246,6 +246,7 @@ impl Hub {
         if missing.is_empty() || !self.marks().logs().is_empty() {
             return Ok(());
         }
+        sparse::check(self)?;
         let refusal = if missing.len() == paths::OWNED.len() {
             Refusal::guard("hub.not_initialised", format!("{} is not set up for teof", self.root.display()))
                 .because("it has no _bus/, _plans/ and _report/")

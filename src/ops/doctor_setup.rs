@@ -52,7 +52,8 @@ fn branches(hub: &Hub) -> Result<Option<Problem>> {
         return Ok(None);
     };
     let message = format!("[git] target is {:?}, and there is no such branch", text::safe(&target));
-    let fix = "name the branch that finished work goes to in teof.toml; see them: git branch";
+    let name = text::shell_word(&text::safe(&target));
+    let fix = format!("git -C {} branch {name}  # or name another one in teof.toml: [git] target", quoted(&hub.root));
     Ok(Some(wrong("git.target", message, fix)))
 }
 

@@ -49,7 +49,12 @@ fn doctor_names_what_keeps_work_from_starting() {
 
     world.write("teof.toml", "[git]\ntarget = \"trunk\"\n");
     assert_wrong(&world, "git.target");
-    world.git(&["branch", "trunk"]);
+    // Its remedy works when pasted.
+    let found: serde_json::Value = serde_json::from_str(&world.run(&["doctor", "--json"]).stdout).unwrap();
+    let fix = found["found"].as_array().unwrap().iter().find(|one| one["code"] == "git.target").unwrap()["mend"]
+        .as_str()
+        .unwrap();
+    world.follow(&format!("fix: {fix}"));
     assert_eq!(codes(&world).0, Vec::<String>::new());
 
     let backlog = "_plans/next-development.todo.json";

@@ -6,7 +6,7 @@ mod harness;
 mod advice;
 mod agency;
 mod agents;
-mod boot_races;
+mod boots;
 mod bounded;
 mod claims;
 mod conductor;

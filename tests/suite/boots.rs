@@ -1,4 +1,4 @@
-//! Two seats that begin their sessions in one folder at the same moment: one has it, the other is told of its own.
+//! Sessions that begin where something is in the way: two seats in one folder at the same moment, a sparse checkout.
 
 use std::process::Child;
 
@@ -32,4 +32,19 @@ fn of_two_boots_that_race_in_one_folder_one_wins_and_the_other_is_told_to_use_it
         world.ok(&event);
         assert_eq!(world.lines("_bus/events/events.jsonl").last().unwrap()["agent_id"], winner, "round {round}");
     }
+}
+
+#[test]
+fn a_boot_in_a_sparse_checkout_names_what_brings_the_record_back() {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--agent", "a"]);
+    world.write("src/code.txt", "one\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.git(&["sparse-checkout", "set", "src"]);
+    let error = world.refused(&["session-boot", "--no-sync", "--agent", "a"]);
+    assert_eq!(error["code"], "repository.sparse", "{error}");
+    world.follow(error["next"][0].as_str().unwrap());
+    world.ok(&["session-boot", "--no-sync", "--agent", "a"]);
+    assert!(world.exists("_bus/events/events.jsonl") && world.exists("src/code.txt"));
 }
