@@ -258,7 +258,11 @@ impl Turn<'_> {
         job.failures += 1;
         let attempts = job.failures;
         let Some(wait) = retries.get(attempts as usize - 1) else {
-            self.block(id, &format!("{attempts} attempts failed; the last: {reason}"));
+            let why = match attempts {
+                1 => format!("it failed, and is not retried: {reason}"),
+                _ => format!("{attempts} attempts failed; the last: {reason}"),
+            };
+            self.block(id, &why);
             return;
         };
         // A run that left an outcome is over; one that could not be started keeps its number.
