@@ -42,14 +42,24 @@ pub fn slug(text: &str) -> String {
     out.trim_matches('-').to_owned()
 }
 
-/// The known names that were likely meant, at most three. Looks at each once.
+/// The known names that were likely meant, at most three: those that begin with the word, then slips of it, then
+/// those that hold it. Looks at each once.
 pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = word.to_lowercase();
-    let is_part = |name: &str| lower.len() >= 3 && name.to_lowercase().contains(&lower);
-    let mut found: Vec<&str> = known.into_iter().filter(|name| is_near(word, name) || is_part(name)).take(3).collect();
+    let rank = |name: &str| {
+        let name_lower = name.to_lowercase();
+        let is_part = lower.len() >= 3 && name_lower.contains(&lower);
+        match (is_part && name_lower.starts_with(&lower), is_near(word, name), is_part) {
+            (true, _, _) => Some(0),
+            (_, true, _) => Some(1),
+            (_, _, true) => Some(2),
+            _ => None,
+        }
+    };
+    let mut found: Vec<(u8, &str)> = known.into_iter().filter_map(|name| Some((rank(name)?, name))).collect();
     found.sort_unstable();
     found.dedup();
-    found
+    found.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,

@@ -235,7 +235,14 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_member_that_started_since_is_found_by_its_environment() {
-        let mut child = std::process::Command::new("sleep").arg("600").env("TEOF_TEST_SINCE", "1").spawn().unwrap();
+        use std::io::Write;
+        use std::process::{Command, Stdio};
+        let mut command = Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).env("TEOF_TEST_SINCE", "1");
+        let mut child = command.spawn().unwrap();
+        // What it answers shows that it runs: for a moment after the start its environment is not there yet.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = |since| {
             let marks = vec![("TEOF_TEST_SINCE".to_owned(), "1".to_owned())];
             let living = Family { marks, since, ..Family::default() }.living();

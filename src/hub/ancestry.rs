@@ -81,8 +81,10 @@ pub fn incomplete() -> Refusal {
         .next("fetch the rest of the history, then try again: git fetch --unshallow")
 }
 
+/// A missing object. libgit2 keeps the code of the error in some of these functions, and only its text in others.
 fn is_cut(error: &Error) -> bool {
-    error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Odb
+    let is_missing = error.code() == ErrorCode::NotFound || error.message().starts_with("object not found");
+    is_missing && error.class() == ErrorClass::Odb
 }
 
 /// A commit and those below it that are here.

@@ -72,7 +72,7 @@ pub fn check_branch(hub: &Worktree, pin: &Pin) -> Result<()> {
         (_, Some(operation)) => {
             Refusal::guard("hub.busy", format!("the hub {} is in the middle of {operation}", hub.root.display()))
                 .because(format!("its record lives on branch {}, and HEAD is elsewhere until that ends", pin.branch))
-                .next(format!("finish {operation} in {} and try again", hub.root.display()))
+                .next(format!("finish or abort it in {} (git status says how), then try again", hub.root.display()))
         }
         (Some(branch), None) => {
             Refusal::guard("hub.switched", format!("the hub {} is on branch {branch}", hub.root.display()))
@@ -94,7 +94,7 @@ pub fn on_no_branch(hub: &Worktree) -> Refusal {
     let refusal = Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", hub.root.display()))
         .because("the record lives on a branch, and none is pinned yet");
     if let Some(operation) = hub.operation() {
-        return refusal.next(format!("finish {operation} in {root}, then: teof init"));
+        return refusal.next(format!("finish or abort {operation} in {root} (git status says how), then: teof init"));
     }
     let refusal = match branch_at_head(hub) {
         Some(branch) => refusal.next(format!("go to a branch: git -C {root} switch {}", text::shell_word(&branch))),

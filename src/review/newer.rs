@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::bundles::Entry;
 use super::merge;
 use crate::base::{Refusal, Result, text};
-use crate::hub::checkpoint::TRAILER_JOB;
 use crate::hub::{ancestry, object_ids, trail};
 use crate::model::bundle::Bundle;
 
@@ -37,8 +36,8 @@ pub struct Commit {
     pub subject: String,
 }
 
-/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first; teof's own
-/// left out.
+/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first. What a later
+/// run of the job committed is left out; a job that is done has no later run, whatever the trailers of a commit say.
 ///
 /// # Errors
 /// When the repository cannot be read.
@@ -51,22 +50,11 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
     let mut found = Vec::new();
     for id in ancestry::only_in(repo, tip, &hidden, MOST)? {
         let commit = repo.find_commit(id)?;
-        if newest.is_none() && is_our_own(&commit)? {
-            continue;
-        }
         let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
         let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
         found.push(Commit { id: commit.id().to_string(), author: text::safe(&author), subject: text::safe(&subject) });
     }
     Ok(found)
-}
-
-/// Whether a commit is as a stage made it, when the job's newest is not known any more. Whoever amends or rebases
-/// one keeps its trailers and its author, and commits it at another time.
-fn is_our_own(commit: &git2::Commit) -> Result<bool> {
-    let trailers = git2::message_trailers_strs(commit.message().unwrap_or_default())?;
-    let is_marked = trailers.iter().any(|(key, _)| key == TRAILER_JOB);
-    Ok(is_marked && commit.author().when() == commit.committer().when())
 }
 
 /// The work as it is to be merged into a target that is at `target`: what was reviewed, or with the newer commits

@@ -86,7 +86,7 @@ fn nothing_is_built_on_a_target_that_a_worker_moved_until_a_person_has_looked() 
         assert_eq!(worker.status.code(), Some(6), "a worker may not accept it");
         world.ok(&["coordinator", "reset-breaker"]);
         world.ok(&["review", "approve", &good]);
-        run(&world).expect(0);
+        run(&world).expect(1);
         assert_eq!(ran(&world).len(), 3, "what a person accepted stops nothing");
     }
 }

@@ -6,6 +6,7 @@
 //! Without a setting a sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
 //! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command. A failure prints its
 //! `TEOF_FAULT_CASE=…`, which tries this one alone.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A long run shows how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
