@@ -18,7 +18,7 @@ use crate::hub::Hub;
 /// Another number makes every cache that is there worthless: raise it when the facts change their meaning.
 const VERSION: u32 = 1;
 /// A cache is written again only when at least this much was read: what is less is quickly read once more.
-const WORTH_SAVING: u64 = 16 * 1024;
+const WORTH_SAVING: u64 = 4 * 1024;
 /// From this size on a file is read by all cores.
 const WORTH_SPLITTING: u64 = 4 * 1024 * 1024;
 

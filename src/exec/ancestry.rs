@@ -29,8 +29,6 @@ pub struct Ancestor {
     pub name: String,
     /// The file that it runs; `None` when that is hidden from us (another user's process, a zombie).
     pub program: Option<PathBuf>,
-    /// Its arguments, its own name first; empty when they are hidden.
-    pub arguments: Vec<String>,
 }
 
 /// The processes above this one, the nearest first; `None` when they cannot be told.
@@ -47,24 +45,21 @@ fn walk() -> Option<Vec<Ancestor>> {
     // The first process has no parent, and neither has the first of a container.
     while at > 0 {
         let process = family::read_process(at)?;
-        let folder = PathBuf::from(format!("/proc/{at}"));
-        found.push(Ancestor {
-            pid: at,
-            program: std::fs::read_link(folder.join("exe")).ok(),
-            arguments: arguments(&family::read_proc(at, "cmdline").unwrap_or_default()),
-            name: process.name,
-        });
+        let program = std::fs::read_link(format!("/proc/{at}/exe")).ok();
+        found.push(Ancestor { pid: at, program, name: process.name });
         at = process.parent;
     }
     Some(found)
 }
 
-fn arguments(cmdline: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(cmdline);
-    text.split_terminator('\0').map(str::to_owned).collect()
-}
-
 impl Ancestor {
+    /// Its arguments, its own name first; empty when they are hidden. Read when they are asked for: most commands
+    /// need none.
+    pub fn arguments(&self) -> Vec<String> {
+        let cmdline = family::read_proc(self.pid, "cmdline").unwrap_or_default();
+        String::from_utf8_lossy(&cmdline).split_terminator('\0').map(str::to_owned).collect()
+    }
+
     /// Whether it runs this very program, or one of the same name.
     pub fn is_teof(&self) -> bool {
         let Some(program) = &self.program else { return false };
@@ -115,17 +110,12 @@ mod tests {
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
         assert_eq!(found.first().map(|first| first.pid), parent);
         assert!(found.iter().all(|process| process.pid != family::own_pid()));
-        assert!(!found[0].arguments.is_empty(), "{found:?}");
+        assert!(!found[0].arguments().is_empty(), "{found:?}");
     }
 
     #[test]
     fn a_program_is_teof_by_its_file_and_not_by_what_it_calls_itself() {
-        let named = |program: &str| Ancestor {
-            pid: 1,
-            name: "teof".into(),
-            program: Some(program.into()),
-            arguments: vec!["teof".into()],
-        };
+        let named = |program: &str| Ancestor { pid: 1, name: "teof".into(), program: Some(program.into()) };
         assert!(named("/usr/bin/teof").is_teof());
         assert!(named("/usr/bin/teof (deleted)").is_teof());
         assert!(!named("/usr/bin/bash").is_teof());

@@ -113,7 +113,7 @@ pub fn seen() -> Recognised {
 pub fn agent_at_work() -> Option<String> {
     let above = exec::ancestors().unwrap_or_default();
     let program = above.iter().find_map(|process| {
-        let agent = programs::known(process.program.as_deref(), &process.arguments)?;
+        let agent = programs::known(process.program.as_deref(), &process.arguments())?;
         Some(format!("the coding agent {agent} runs it (process {})", process.pid))
     });
     program.or_else(|| {

@@ -35,7 +35,7 @@ pub fn inside() -> Option<Inside> {
     let worker = above.iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
     let sign = match (&worker, env::var(env::RUN), &above) {
         (_, Some(run), _) => format!("this is part of run {}", text::safe(&run)),
-        (Some(worker), _, _) => match after(&worker.arguments, "--run") {
+        (Some(worker), _, _) => match after(&worker.arguments(), "--run") {
             Some(run) => format!("this is part of run {}: its worker is process {}", text::safe(run), worker.pid),
             None => format!("a teof above it started this: process {}", worker.pid),
         },
@@ -63,7 +63,7 @@ pub fn refuse(what: &str) -> Result<()> {
 
 /// The quickstart is the one command that runs others of ours in a person's name.
 fn is_quickstart(process: &Ancestor) -> bool {
-    process.arguments.iter().skip(1).any(|argument| argument == "quickstart")
+    process.arguments().iter().skip(1).any(|argument| argument == "quickstart")
 }
 
 fn after<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
@@ -82,7 +82,8 @@ impl Inside {
     /// worker is gone or its order cannot be read.
     pub fn given(&self, hub: &Hub) -> Option<Given> {
         let worker = self.worker.as_ref()?;
-        let path = order_of(&worker.arguments)?;
+        let arguments = worker.arguments();
+        let path = order_of(&arguments)?;
         let places = [Some(hub.root.join(path)), worker.folder().map(|folder| folder.join(path))];
         let bytes =
             places.into_iter().flatten().find_map(|path| files::read(&path, files::MAX_DOCUMENT).ok().flatten())?;
@@ -157,7 +158,7 @@ pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
 /// `trust.person` (exit 6).
 pub fn refuse_to_start(what: &str) -> Result<()> {
     let is_coordinators = |inside: &Inside| {
-        let coordinates = |worker: &Ancestor| worker.arguments.iter().any(|argument| argument == "coordinator");
+        let coordinates = |worker: &Ancestor| worker.arguments().iter().any(|argument| argument == "coordinator");
         env::var(env::RUN).is_none() && !exec::is_marked() && inside.worker.as_ref().is_some_and(coordinates)
     };
     match inside().filter(|inside| !is_coordinators(inside)) {
