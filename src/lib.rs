@@ -1,27 +1,27 @@
 //! teof: one binary that lets many coding agents, and the people who run them, work in one git
 //! repository at the same time.
 //!
-//! # The map
+//! # Modules
 //!
-//! Rooms from the ground up. Arrows between rooms run down only; `tests/suite/house.rs` holds the
-//! list of the allowed ones and checks every file.
+//! From the lowest layer to the highest. A module depends on lower layers only, and files form no cycles:
+//! `tests/suite/architecture.rs` holds both. How one change reaches the disk: `docs/architecture.md`.
 //!
-//! | room | what it is for | files on disk that it owns |
+//! | module | what it is for | files on disk that it owns |
 //! |---|---|---|
 //! | [`base`] | clock, environment, locks, atomic files, JSON lines, digests, safe text | |
-//! | [`model`] | the data, as on disk; no I/O | |
-//! | [`hub`] | root, pin, paths, settings, git, worktrees, acts and the writer | `<common dir>/teof/{hub,locks,intents,marks,requests}`, `teof.toml`, `<repository>.worktrees/` |
+//! | [`model`] | the data on disk; no I/O | |
+//! | [`hub`] | root, pin, paths, settings, git, worktrees, transactions | `<common dir>/teof/{hub,locks,intents,marks,requests}`, `teof.toml`, `<repository>.worktrees/` |
 //! | [`bus`] | claims, assignments, events, messages | `_bus/`, `<common dir>/teof/cache` |
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
 //! | [`exec`] | supervised processes | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
-//! | [`guard`] | checks that can stop: consent, trust, results, secrets, sentinels, the whole tree | `<common dir>/teof/trust.json`, the consent file |
-//! | [`ops`] | one act over several stores: boot, claim, release, take over, assign, record | |
+//! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
+//! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/runs/`, the session folders of runs |
-//! | [`review`] | what becomes of finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
+//! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]

@@ -16,21 +16,21 @@
 
 mod agent;
 mod call;
-mod conclude;
 mod event;
 mod failure;
 mod find;
-pub mod frames;
-mod lax;
+pub mod framing;
+mod lenient;
 pub mod limits;
+mod outcome;
+mod parsers;
 mod preset;
-mod read;
-mod reading;
+mod stream;
 
 pub use agent::{Agent, find_program};
 pub use call::{Ask, Call, Session, session_id};
-pub use conclude::{Conclusion, Exit, Verdict};
 pub use event::{Event, RateLimit};
 pub use failure::Kind;
 pub use find::{find, known};
-pub use reading::Reading;
+pub use outcome::{Conclusion, Exit, Verdict};
+pub use stream::Reading;

@@ -1,6 +1,6 @@
-//! The ground floor: clock, environment, locks, atomic files, JSON lines, digests, safe text.
+//! The lowest layer: clock, environment, locks, atomic files, JSON lines, digests, safe text.
 //!
-//! Knows nothing of claims, plans or git. May not import any other room.
+//! Knows nothing of claims, plans or git. Imports no other module.
 
 pub mod digest;
 pub mod disk;

@@ -3,7 +3,7 @@
 use crate::base::{Result, files};
 use crate::hub::{Act, Hub, paths};
 use crate::model::assignment::{Assignment, AssignmentFile};
-use crate::model::document::Document;
+use crate::model::json::edit::Document;
 use crate::model::message::is_task_channel;
 
 use super::claims::check_task;

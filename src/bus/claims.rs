@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::base::{Refusal, Result, Stamp, files, json, names, text};
 use crate::hub::{Act, Hub, paths};
 use crate::model::claim::{Claim, ClaimFile};
-use crate::model::document::Document;
+use crate::model::json::edit::Document;
 use crate::model::message::is_task_channel;
 
 use super::documents::{self, Damaged, Listing};

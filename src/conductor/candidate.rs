@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::routing::Route;
 use crate::base::Stamp;
 use crate::model::claim::ClaimStatus;
-use crate::model::order::Complexity;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
+use crate::model::run::order::Complexity;
 use crate::plans::dependencies::Wait;
 
 /// Where a candidate comes from. The order is the order of positions.

@@ -14,8 +14,8 @@
 //! A guess that is the same every time: it chooses a route and decides nothing else.
 
 use crate::hub::Settings;
-use crate::model::order::Complexity;
 use crate::model::plan::{Plan, Step};
+use crate::model::run::order::Complexity;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, Default)]

@@ -121,7 +121,7 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
     let mut epoch = None;
     if outcome == Outcome::Prompted {
         let claim = claim_of(request, &chosen);
-        let done = ops::claim::stage(&writer, &mut act, &claim)?;
+        let done = ops::claims::claim::stage(&writer, &mut act, &claim)?;
         epoch = Some(done.claim.epoch);
         remarks.extend(done.remarks);
         if let Some(stale) = stale {
@@ -155,11 +155,11 @@ fn changed() -> Refusal {
 }
 
 /// The backlog is the assignment: the claim needs no other, and says so in its event.
-fn claim_of(request: &Request, chosen: &Candidate) -> ops::claim::Request {
-    ops::claim::Request {
+fn claim_of(request: &Request, chosen: &Candidate) -> ops::claims::claim::Request {
+    ops::claims::claim::Request {
         plan: chosen.plan_id.clone().filter(|plan| names::is_id(plan)),
         allow_unassigned: true,
-        ..ops::claim::Request::new(request.author.clone(), chosen.task_id.as_str())
+        ..ops::claims::claim::Request::new(request.author.clone(), chosen.task_id.as_str())
     }
 }
 

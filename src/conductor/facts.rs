@@ -10,7 +10,7 @@ use crate::bus::{Damaged, Listing, assignments, claims};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::{ClaimFile, ClaimStatus};
-use crate::ops::held;
+use crate::ops::claims::held;
 use crate::plans::SameWork;
 
 pub(super) struct Facts {

@@ -7,8 +7,8 @@ use super::complexity::{self, Request};
 use crate::agents;
 use crate::base::Refusal;
 use crate::hub::Settings;
-use crate::model::order::{Binding, Complexity, Spend};
 use crate::model::plan::{Plan, Step};
+use crate::model::run::order::{Binding, Complexity, Spend};
 
 /// What a request goes through.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,8 +16,9 @@ use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
 use crate::plans::dependencies::Dependencies;
+use crate::plans::requests::vault;
 use crate::plans::requests::{self, Entry, Wanted};
-use crate::plans::{SameWork, store, validate, vault};
+use crate::plans::{SameWork, store, validate};
 
 /// What is looked at.
 #[derive(Clone, Debug, Default)]

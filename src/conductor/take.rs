@@ -10,8 +10,8 @@ use super::select::Ranking;
 use super::sources::Scope;
 use crate::base::{Refusal, Result};
 use crate::hub::{self, Hub};
-use crate::ops::claim::Request;
-use crate::ops::pickup::pickup;
+use crate::ops::claims::claim::Request;
+use crate::ops::claims::pickup::pickup;
 use crate::ops::{self, Answer};
 
 /// Takes the best task for the author of `terms`, whose own task is not looked at. When somebody

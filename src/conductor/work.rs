@@ -5,13 +5,13 @@ use super::candidate::{Candidate, Standing, Work, replace_open};
 use super::reviewers;
 use super::routing::{self, Route, unknown_agent};
 use crate::base::{Refusal, Result};
-use crate::guard::commands::{self, TrustedCommands};
+use crate::guard::trust::commands::{self, TrustedCommands};
 use crate::hub::Hub;
 use crate::hub::settings::Settings;
 use crate::model::backlog::Item;
 use crate::model::command::{Command, Program};
-use crate::model::order::Complexity;
 use crate::model::plan::{Plan, Step};
+use crate::model::run::order::Complexity;
 use crate::plans::commands_digest;
 
 /// What may be run here, read once for all candidates.
@@ -122,7 +122,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The same questions as [`Order::missing`](crate::model::order::Order::missing), asked before
+    /// The same questions as [`Order::missing`](crate::model::run::order::Order::missing), asked before
     /// anything is claimed. Recovery is never missing: the base commit is always known.
     fn missing(&self, plan: &Plan, step: &Step<'_>) -> Vec<&'static str> {
         let guard = &self.settings.guard;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::input::Command;
 use super::state::Word;
+use super::state::input::Command;
 use crate::base::{Refusal, Result, files, json};
 use crate::hub::Hub;
 

@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use super::family;
+use super::process_tree;
 
 /// The limit that marks what a worker started. Any value but "unlimited" would do; this one is unlikely
 /// to be set by anybody else.
@@ -41,10 +41,10 @@ pub fn ancestors() -> Option<Vec<Ancestor>> {
 
 fn walk() -> Option<Vec<Ancestor>> {
     let mut found = Vec::new();
-    let mut at = family::read_process(family::own_pid())?.parent;
+    let mut at = process_tree::read_process(process_tree::own_pid())?.parent;
     // The first process has no parent, and neither has the first of a container.
     while at > 0 {
-        let process = family::read_process(at)?;
+        let process = process_tree::read_process(at)?;
         let program = std::fs::read_link(format!("/proc/{at}/exe")).ok();
         found.push(Ancestor { pid: at, program, name: process.name });
         at = process.parent;
@@ -56,7 +56,7 @@ impl Ancestor {
     /// Its arguments, its own name first; empty when they are hidden. Read when they are asked for: most commands
     /// need none.
     pub fn arguments(&self) -> Vec<String> {
-        let cmdline = family::read_proc(self.pid, "cmdline").unwrap_or_default();
+        let cmdline = process_tree::read_proc(self.pid, "cmdline").unwrap_or_default();
         String::from_utf8_lossy(&cmdline).split_terminator('\0').map(str::to_owned).collect()
     }
 
@@ -109,7 +109,7 @@ mod tests {
         let found = ancestors().unwrap();
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
         assert_eq!(found.first().map(|first| first.pid), parent);
-        assert!(found.iter().all(|process| process.pid != family::own_pid()));
+        assert!(found.iter().all(|process| process.pid != process_tree::own_pid()));
         assert!(!found[0].arguments().is_empty(), "{found:?}");
     }
 

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 
 use rustix::stdio;
 
-use super::{ancestry, guardian};
+use super::{ancestry, reaper};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
 /// ([`MERGED`], or a path that opens a pipe), the program, its arguments.
@@ -79,8 +79,8 @@ pub(super) fn own_binary() -> std::io::Result<OsString> {
 pub fn become_program() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     let mode = args.next()?;
-    if mode == guardian::MODE {
-        return Some(guardian::watch_over(args));
+    if mode == reaper::MODE {
+        return Some(reaper::watch_over(args));
     }
     if mode == DETACH {
         let program: Vec<OsString> = args.collect();

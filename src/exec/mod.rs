@@ -16,25 +16,25 @@
 //! verdict means.
 
 mod ancestry;
-mod ask;
-mod attend;
 mod busy;
 mod capture;
 mod environment;
-mod family;
 mod follow;
-mod guardian;
 mod launch;
+mod observer;
+mod probe;
+mod process_tree;
+mod reaper;
 mod streams;
 mod supervise;
 
 pub use ancestry::{Ancestor, ancestors, is_marked};
-pub use ask::{Answer, ask};
-pub use attend::{Attendant, Word};
 pub use busy::{busy_since, say_busy_since};
 pub use capture::{Captured, Keep};
 pub use environment::allowed;
-pub use family::{Family, Process, Vitals, marked, vitals, vitals_of};
-pub use guardian::Guardian;
 pub use launch::{become_program, detached};
+pub use observer::{Attendant, Word};
+pub use probe::{Answer, ask};
+pub use process_tree::{Family, Process, Vitals, marked, vitals, vitals_of};
+pub use reaper::Guardian;
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict, end_marked};

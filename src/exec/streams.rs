@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::attend::Attendant;
 use super::capture::{Capture, Captured};
 use super::follow::Followed;
+use super::observer::Attendant;
 use crate::base::Result;
 
 /// How long output is waited for after everyone found is gone; only somebody not found can hold it open.

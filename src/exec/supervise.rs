@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
-use super::attend::{Attendant, Word};
 use super::capture::{Capture, Captured, Keep};
-use super::family::{self, Family, Process};
 use super::follow::Followed;
-use super::guardian::Guardian;
 use super::launch;
+use super::observer::{Attendant, Word};
+use super::process_tree::{self, Family, Process};
+use super::reaper::Guardian;
 use super::streams::{Source, Streams};
 use crate::base::Result;
 
@@ -135,13 +135,13 @@ impl Supervisor {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
         let launcher = launch::own_binary().context("find our own binary")?;
-        Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: family::own_start() })
+        Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: process_tree::own_start() })
     }
 
     /// For a process that has other children too (tests): starts programs through the given teof
     /// binary and adopts nobody.
     pub fn beside_others(launcher: impl Into<OsString>) -> Self {
-        Self { launcher: launcher.into(), adopts: false, since: family::own_start() }
+        Self { launcher: launcher.into(), adopts: false, since: process_tree::own_start() }
     }
 
     /// Runs one program to its end and its family's end, attended.
@@ -151,7 +151,7 @@ impl Supervisor {
         let errors = spec.errors.as_ref().map(|path| Capture::create(path, spec.keep)).transpose()?;
         let mut streams = Streams::new(Capture::create(&spec.output, spec.keep)?, errors);
         let started = Instant::now();
-        let ours = self.adopts.then(family::children);
+        let ours = self.adopts.then(process_tree::children);
         let (verdict, duration, (ended, survivors)) = match self.start(spec)? {
             Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
             Ok(Started { child, out, err }) => {
@@ -348,12 +348,12 @@ impl Ending {
         for process in &living {
             if self.asked.insert((process.pid, process.started)) {
                 self.ended.push(process.clone());
-                family::signal(process, Signal::TERM);
+                process_tree::signal(process, Signal::TERM);
                 // A stopped process hears only this.
-                family::signal(process, Signal::CONT);
+                process_tree::signal(process, Signal::CONT);
             }
             if self.signal() == Signal::KILL {
-                family::signal(process, Signal::KILL);
+                process_tree::signal(process, Signal::KILL);
             }
         }
         self.living = living;

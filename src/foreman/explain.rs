@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::casting::{self, Player};
-use super::pipeline::{CODER, ROLES};
-use super::prompts::{self, Material};
+use super::calls::prompts::{self, Material};
+use super::calls::roles::{self, Player};
+use super::stages::next_stage::{CODER, ROLES};
 use super::work::{Given, Work};
 use crate::base::{Refusal, Result, text};
 use crate::hub::Hub;
-use crate::model::order::{Complexity, Order, Spend};
+use crate::model::run::order::{Complexity, Order, Spend};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {
@@ -52,7 +52,7 @@ pub fn roles(hub: &Hub, order: &Order) -> Vec<Role> {
     let one = |stage: &String| {
         let prompt = order.roles.get(stage).and_then(|binding| binding.prompt.clone());
         let empty = Role { role: stage.clone(), agent: None, model: None, command: None, prompt, obstacle: None };
-        match casting::player(hub, order, stage) {
+        match roles::player(hub, order, stage) {
             Ok(Some(Player::Agent { agent, model })) => {
                 let model = model.or(agent.model.clone());
                 Role { agent: Some(agent.name.clone()), model, ..empty }
@@ -95,7 +95,7 @@ pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<
     let findings = order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
     let mut shown = Vec::new();
     for stage in order.stages.iter().filter(|stage| role.is_none_or(|role| role == *stage)) {
-        if !matches!(casting::player(hub, order, stage)?, Some(Player::Agent { .. })) {
+        if !matches!(roles::player(hub, order, stage)?, Some(Player::Agent { .. })) {
             continue;
         }
         let findings = if stage == CODER { findings.clone() } else { Vec::new() };

@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::calls::{prompts, roles};
 use super::explain::{self, Role};
 use super::run::incomplete;
+use super::watch;
 use super::work::{Given, Work};
-use super::{casting, prompts, watch};
 use crate::base::time::show_span;
 use crate::base::{Refusal, Result, text};
 use crate::hub::{Hub, worktrees};
 use crate::model::command::Command;
-use crate::model::order::{ExpectedReceipt, Guardrails};
+use crate::model::run::order::{ExpectedReceipt, Guardrails};
 use crate::seats::freshness::{self, Freshness};
 
 #[derive(Clone, Debug, Serialize)]
@@ -88,7 +89,7 @@ fn obstacles(hub: &Hub, work: &Work) -> Result<Vec<Obstacle>> {
     if !work.order.stages.is_empty() {
         let order = &work.order;
         let templates = order.stages.iter().map(|role| prompts::template(hub, order, role).map(drop));
-        for result in std::iter::once(casting::require(hub, order)).chain(templates) {
+        for result in std::iter::once(roles::require(hub, order)).chain(templates) {
             if let Err(e) = result {
                 found.push(Refusal::of(&e).map(obstacle).ok_or(e)?);
             }

@@ -6,23 +6,26 @@ use std::time::Duration;
 use git2::Repository;
 use serde_json::json;
 
-use super::bench::{self, Bench};
-use super::judge::{self, halted};
-use super::report::{End, Report};
-use super::shift::{self, Shift};
+use super::calls::{prompts, roles};
+use super::commands::runner::{self, Bench};
+use super::commands::trust;
+use super::reporting::report::{End, Report};
+use super::reporting::{evidence, last_output, record};
+use super::routines;
+use super::stages::checks::{self, halted};
+use super::stages::pipeline::{self, Shift};
+use super::stages::{baseline, commands, elsewhere, setup, stage_store};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
-use super::{
-    baseline, casting, elsewhere, evidence, kept, last_output, prompts, record, routines, setup, stage, trusted,
-};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
 use crate::guard::sentinels::Clean;
+use crate::hub::worktrees::job_refs;
 use crate::hub::worktrees::{self, Wanted};
-use crate::hub::{Hub, git, paths, trail};
-use crate::model::outcome::{Finding, Outcome, Verdict};
+use crate::hub::{Hub, git, paths};
+use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
 
 /// How often the bus lock's wait may run out before the evidence is given up.
@@ -87,9 +90,9 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     }
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
-        kept::forget(hub, work.job());
+        stage_store::forget(hub, work.job());
         let repo = Repository::open(&hub.common_dir).map_err(Into::into);
-        if let Err(e) = repo.and_then(|repo| trail::forget(&repo, work.job())) {
+        if let Err(e) = repo.and_then(|repo| job_refs::forget(&repo, work.job())) {
             tracing::debug!("the job's ref was not removed: {e:#}");
         }
     }
@@ -170,7 +173,7 @@ fn attempt(
     let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
     let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
-    Ok(judge::verdict(report))
+    Ok(checks::verdict(report))
 }
 
 /// What work comes to that did not get to its guards: tried again it would be compared with what it left.
@@ -178,13 +181,13 @@ fn unfinished(hub: &Hub, report: &mut Report, bench: &Bench, before: &Surroundin
     if !matches!(end.verdict, Verdict::Failed | Verdict::Paused) {
         return Ok(end);
     }
-    let mut found = judge::strays(hub, report, bench, before)?;
+    let mut found = checks::strays(hub, report, bench, before)?;
     found.retain(Finding::stops);
     if found.is_empty() && !report.findings.iter().any(|found| found.stops() && elsewhere::is_of(found)) {
         return Ok(end);
     }
     report.findings.extend(found);
-    let mut judged = judge::verdict(report);
+    let mut judged = checks::verdict(report);
     judged.reason = format!("{}; before that: {}", judged.reason, end.reason);
     Ok(judged)
 }
@@ -198,9 +201,9 @@ fn agents_work(
     before: &Surroundings,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
-    let kept = kept::Kept::load(hub, report.work.job())?;
+    let kept = stage_store::Kept::load(hub, report.work.job())?;
     let mut shift = Shift { hub, report, bench, watch, before, kept, say };
-    let end = shift::perform_all(&mut shift);
+    let end = pipeline::perform_all(&mut shift);
     let guards = std::mem::take(&mut report.guards);
     report.findings.extend(guards);
     report.findings.extend(report.evidence.findings.clone());
@@ -216,18 +219,18 @@ fn commands_work(
     before: &Surroundings,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
-    if let Some(end) = stage::perform_all(hub, report, bench, watch, say)? {
+    if let Some(end) = commands::perform_all(hub, report, bench, watch, say)? {
         return Ok(Some(end));
     }
     report.findings.extend(report.evidence.findings.clone());
     report.findings.extend(evidence::missing(hub, report));
-    stage::restore_owned(report)?;
-    judge::guards(hub, report, before)?;
+    commands::restore_owned(report)?;
+    checks::guards(hub, report, before)?;
     report.findings.extend(bench.attempts());
     if report.findings.iter().any(Finding::stops) {
         return Ok(None);
     }
-    judge::tests(hub, report, bench, watch, before)
+    checks::tests(hub, report, bench, watch, before)
 }
 
 /// Whether the run may begin. Everything here refuses before anything is started.
@@ -238,7 +241,7 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
         return Err(incomplete(&missing, &report.work.path).into());
     }
     if report.by_agents() {
-        casting::require(hub, order)?;
+        roles::require(hub, order)?;
         for role in &order.stages {
             prompts::template(hub, order, role)?;
         }
@@ -256,7 +259,7 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     }
     watch::own_claim(hub, report.work)?;
     if request.unattended {
-        trusted::require(hub, order)?;
+        trust::require(hub, order)?;
     }
     Ok(())
 }
@@ -274,7 +277,7 @@ pub fn incomplete(missing: &[&str], path: &str) -> Refusal {
 fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn Fn(&str)) -> Result<()> {
     let earlier = worktrees::last_run(hub, work.job());
     for run in earlier.iter().map(String::as_str).chain([run]) {
-        let (ended, survivors) = exec::end_marked(bench::marks(hub, run), grace);
+        let (ended, survivors) = exec::end_marked(runner::marks(hub, run), grace);
         if !ended.is_empty() {
             say(&format!("ended {} processes that run {run} had left behind", ended.len()));
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::trusted;
+use super::commands::trust;
 use super::work::Work;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
@@ -94,7 +94,7 @@ impl<'a> Watch<'a> {
 
     /// Why unattended work is not allowed any more, if it is not.
     fn withdrawn(&self) -> Result<Option<String>> {
-        match self.unattended.then(|| trusted::require(self.hub, &self.work.order)) {
+        match self.unattended.then(|| trust::require(self.hub, &self.work.order)) {
             None | Some(Ok(())) => Ok(None),
             Some(Err(e)) => match Refusal::of(&e) {
                 Some(refusal) => {

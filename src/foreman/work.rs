@@ -10,7 +10,7 @@ use crate::bus::claims;
 use crate::hub::Hub;
 use crate::model::claim::default_branch;
 use crate::model::command::{Command, Program};
-use crate::model::order::{Order, OrderFile, OrderV1, Rollback};
+use crate::model::run::order::{Order, OrderFile, OrderV1, Rollback};
 use crate::receipts::seal;
 
 /// An order, whole, with what the caller adds to it.

@@ -15,7 +15,7 @@
 //! - `continuous` lifts the bound of `max_iterations`; without it `max_iterations: 0` permits nothing.
 //! - `halt_on_attention_feeds` and `halt_on_ci_failure` stop the next cycle of loop and coordinator while
 //!   the backlog's prerequisites report that state. They are on unless the file says `false`.
-//! - Consent never makes a command trusted: what runs unattended needs [`super::commands::TrustedCommands`] too,
+//! - Consent never makes a command trusted: what runs unattended needs [`super::trust::commands::TrustedCommands`] too,
 //!   and what an agent suggests needs it always. An order that a person runs by hand is that person's word.
 
 use serde::Serialize;

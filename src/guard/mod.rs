@@ -5,8 +5,6 @@
 
 pub mod capped;
 pub mod claim;
-pub mod collect;
-pub mod commands;
 pub mod consent;
 pub mod fencing;
 pub mod glob;
@@ -19,4 +17,4 @@ pub mod secrets;
 pub mod sentinels;
 pub mod trust;
 
-pub use crate::model::outcome::Finding;
+pub use crate::model::run::outcome::Finding;

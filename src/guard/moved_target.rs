@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
-use crate::hub::{Hub, ancestry, git_locks, object_ids};
+use crate::hub::Hub;
+use crate::hub::git::{ancestry, locks, object_ids};
 
 /// Machine-local.
 const FILE: &str = "moved-targets.json";
@@ -150,7 +151,7 @@ fn is_past(hub: &Hub, branch: &str) -> bool {
         }
         let Ok(tip) = repo.refname_to_id(&name) else { return true };
         let knows = |log: git2::Reflog| log.get(0).is_none_or(|newest| newest.id_new() == tip);
-        !repo.reflog("HEAD").is_ok_and(knows) && !git_locks::moves(hub, branch, tip)
+        !repo.reflog("HEAD").is_ok_and(knows) && !locks::moves(hub, branch, tip)
     })
 }
 

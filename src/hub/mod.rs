@@ -2,54 +2,30 @@
 //!
 //! Knows files and locks, not what a claim or a plan means (marks look at a claim's epoch, nothing else).
 
-pub mod act;
-pub mod ancestry;
-pub mod attributes;
-pub mod bounded_process;
-pub mod bulk;
-pub mod checkpoint;
-mod document_marks;
-mod filtered;
 pub mod format;
 pub mod git;
-pub mod git_errors;
-pub mod git_locks;
-pub mod git_programs;
-pub mod identity;
-mod journal;
-pub mod kept;
 pub mod locate;
-pub mod marks;
-pub mod object_ids;
 pub mod output;
 pub mod partial;
 pub mod paths;
 pub mod pin;
-mod recover;
-pub mod requests;
 pub mod rule_files;
 pub mod settings;
-pub mod settings_text;
-pub mod sparse;
-mod staged;
-pub mod temporary;
-pub mod tracked;
-pub mod trail;
+pub mod transaction;
 pub mod watch;
 pub mod worktrees;
-pub mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use act::Act;
+pub use git::tracked::Tracked;
 pub use locate::Worktree;
-pub use marks::Marks;
 pub use pin::Pin;
-pub use requests::Request;
 pub use settings::Settings;
-pub use tracked::Tracked;
-pub use writer::{Repair, Writer};
+pub use transaction::Act;
+pub use transaction::requests::Request;
+pub use transaction::watermarks::Marks;
+pub use transaction::writer::{Repair, Writer};
 
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
 
@@ -228,7 +204,7 @@ impl Hub {
         match hub.branch() {
             Some(branch) => {
                 Pin { path: self.root.clone(), branch }.write(&self.common_dir)?;
-                temporary::hide(&self.common_dir).map(drop)
+                transaction::temporary::hide(&self.common_dir).map(drop)
             }
             None => Err(pin::on_no_branch(&hub).into()),
         }
@@ -246,7 +222,7 @@ impl Hub {
         if missing.is_empty() || !self.marks().logs().is_empty() {
             return Ok(());
         }
-        sparse::check(self)?;
+        git::sparse::check(self)?;
         let refusal = if missing.len() == paths::OWNED.len() {
             Refusal::guard("hub.not_initialised", format!("{} is not set up for teof", self.root.display()))
                 .because("it has no _bus/, _plans/ and _report/")
@@ -319,12 +295,12 @@ mod tests {
             let mut act = Act::new("claim A");
             act.replace("_bus/claims/A.json", "{}\n").append(paths::EVENTS, b"{\"a\":1}\n{\"b\":2}\n");
             for change in &mut act.changes {
-                if let act::Change::Append { at, .. } = change {
+                if let transaction::Change::Append { at, .. } = change {
                     *at = 10;
                 }
             }
             std::fs::create_dir_all(hub.local("intents")).unwrap();
-            journal::write(&hub.local("intents/current"), &act).unwrap();
+            transaction::journal::write(&hub.local("intents/current"), &act).unwrap();
             // The crash came somewhere in the middle of the append.
             std::fs::write(&log, format!("{{\"old\":0}}\n{half}")).unwrap();
             drop(hub.lock("next").unwrap());

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
-use super::tracked::Tracked;
+use super::git::tracked::Tracked;
 use super::{Hub, Worktree, paths};
 use crate::base::{Refusal, Result, files, text};
 

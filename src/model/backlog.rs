@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::document::Document;
+use super::json::edit::Document;
 use super::plan::id_of;
 use super::priority::Priority;
 use super::{text, texts};

@@ -6,18 +6,14 @@
 pub mod agent;
 pub mod assignment;
 pub mod backlog;
-pub mod bundle;
 pub mod claim;
 pub mod command;
-pub mod document;
 pub mod event;
-mod layout;
+pub mod json;
 pub mod message;
-pub mod order;
-pub mod outcome;
-pub mod places;
 pub mod plan;
 pub mod priority;
+pub mod run;
 pub mod seat;
 
 use serde_json::{Map, Value};

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::command::Command;
-use super::order::ExpectedReceipt;
 use super::priority::Priority;
+use super::run::order::ExpectedReceipt;
 use super::{text, texts};
 use crate::base::Stamp;
 

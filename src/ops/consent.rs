@@ -8,10 +8,10 @@ use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
 use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::guard::trust::{self, Grant};
-use crate::hub::git_programs::{self, Program};
+use crate::hub::git::programs::{self, Program};
 use crate::hub::{Act, Hub, paths};
-use crate::model::document::Document;
 use crate::model::event::Event;
+use crate::model::json::edit::Document;
 
 /// Flags to set; `None` leaves one as it is in the file.
 #[derive(Clone, Debug, Default)]
@@ -78,8 +78,8 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
 /// As [`operator::require`]; when the configuration cannot be read.
 pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
     let recognised = operator::require("trust git's programs")?;
-    let programs = git_programs::of(&hub.git())?;
-    let digest = (!programs.is_empty()).then(|| git_programs::digest(&programs));
+    let programs = programs::of(&hub.git())?;
+    let digest = (!programs.is_empty()).then(|| programs::digest(&programs));
     let mut writer = hub.lock("trust git")?;
     let mut act = Act::new("trust git");
     let event = Event::new(OPERATOR, "consent", format!("{by} trusted the programs of git's configuration"))

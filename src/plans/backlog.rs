@@ -6,7 +6,7 @@ use super::store;
 use crate::base::{Result, files, json};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::backlog::{self, Backlog, ItemStatus, NewItem};
-use crate::model::document::Document;
+use crate::model::json::edit::Document;
 
 /// The backlog; empty when there is no such file.
 pub fn read(hub: &Hub) -> Result<Backlog> {

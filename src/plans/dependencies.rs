@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::front_matter::FrontMatter;
+use super::requests::front_matter::FrontMatter;
+use super::requests::vault;
 use super::same_work::{Part, Place};
-use super::{SameWork, cycles, requests, vault};
+use super::{SameWork, cycles, requests};
 use crate::base::text;
 use crate::hub::Hub;
 use crate::model::backlog::{Backlog, ItemStatus};

@@ -11,9 +11,9 @@ use super::evidence::Evidence;
 use super::{store, validate};
 use crate::base::{Refusal, Result, names, text};
 use crate::hub::{Act, Writer};
-use crate::model::document::Document;
-use crate::model::outcome::Finding;
+use crate::model::json::edit::Document;
 use crate::model::plan::{Plan, Status, Step};
+use crate::model::run::outcome::Finding;
 
 /// What is to change in a step; `None` stays as it is.
 #[derive(Clone, Debug, Default)]

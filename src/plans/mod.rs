@@ -5,19 +5,16 @@
 //! adds a finding. Knows nothing of claims or of the receipts' ledger: who needs both asks both.
 
 pub mod backlog;
-mod cycles;
+pub mod cycles;
 pub mod dependencies;
 pub mod digest;
 pub mod edit;
 pub mod evidence;
-pub mod front_matter;
 pub mod new;
-pub mod queue;
 pub mod requests;
 pub mod same_work;
 pub mod store;
 pub mod validate;
-pub mod vault;
 
 pub use digest::commands_digest;
 pub use evidence::Evidence;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::edit::new_step;
-use super::queue::{QueueRef, axis};
+use super::requests::queue::{QueueRef, axis};
 use super::{Evidence, store, validate};
 use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
 use crate::hub::{Act, Hub, Writer, paths};

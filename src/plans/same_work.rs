@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PlanFile, backlog, requests, store, vault};
+use super::requests::vault;
+use super::{PlanFile, backlog, requests, store};
 use crate::base::{Refusal, Result, names};
 use crate::hub::Hub;
 use crate::model::backlog::Backlog;

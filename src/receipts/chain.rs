@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use super::ledger::Entry;
 use crate::base::text;
 use crate::model::event::{self, Seal};
-use crate::model::outcome::Finding;
+use crate::model::run::outcome::Finding;
 
 const FROM_GIT: &str = "take the ledger back from git";
 

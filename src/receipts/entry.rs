@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::base::{Refusal, Result, digest, files, text};
-use crate::hub::kept::{self, Need};
-use crate::hub::{Hub, attributes, paths};
+use crate::hub::git::attributes;
+use crate::hub::git::kept::{self, Need};
+use crate::hub::{Hub, paths};
 
 /// The path of a receipt, relative to the hub, and its SHA-256.
 ///

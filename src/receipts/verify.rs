@@ -9,7 +9,7 @@ use super::seal::{self, Seal};
 use super::{chain, ledger};
 use crate::base::{Result, digest, files, parallel};
 use crate::hub::paths;
-use crate::model::outcome::Finding;
+use crate::model::run::outcome::Finding;
 
 /// What was looked at, and what was found.
 #[derive(Debug, Serialize)]

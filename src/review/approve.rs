@@ -2,18 +2,19 @@
 
 use git2::{Oid, Repository};
 
-use super::advance::{self, Move};
 use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
-use super::merge::{self, Merged};
-use super::scratch::{self, Scratch};
-use super::{Word, checks, newer, pull_request};
+use super::target::merge::{self, Merged};
+use super::target::newer;
+use super::target::temp_worktree::{self, Scratch};
+use super::target::update_target::{self, Move};
+use super::{Word, checks, pull_request};
 use crate::base::{Refusal, Result, text};
-use crate::foreman::check::Trial;
+use crate::foreman::commands::check::Trial;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::{Act, Hub, Writer};
-use crate::model::bundle::Test;
-use crate::model::outcome::Finding;
+use crate::model::run::bundle::Test;
+use crate::model::run::outcome::Finding;
 
 /// How often the target may move while tests run before it is left to the person.
 const ATTEMPTS: usize = 3;
@@ -37,7 +38,7 @@ pub enum Approval {
 pub fn approve(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Approval> {
     operator::require("approve work")?;
     let _lock = super::lock(hub, &format!("review approve {}", entry.bundle.job))?;
-    scratch::clean(hub);
+    temp_worktree::clean(hub);
     entry.verify()?;
     // Asked anew: whoever had the lock before may have decided.
     let repo = merge::open(hub)?;
@@ -83,13 +84,13 @@ fn attempt(hub: &Hub, repo: &Repository, entry: &Entry, word: &Word, say: &dyn F
     };
     let what = format!("merge {}", bundle.job);
     let step = Move { branch: &bundle.target_branch, from: head, to: ready, what: &what };
-    advance::rehearse(hub, repo, step)?;
+    update_target::rehearse(hub, repo, step)?;
     let lines = checks::tests(bundle)?;
     let tests = tested(hub, entry, lines, ready, say)?;
     let mut writer = hub.lock("review approve")?;
     let now = merge::tip(repo, &bundle.target_branch)?;
     let Some(ready) = still_ready(hub, repo, entry, word, (head, now, ready))? else { return Ok(None) };
-    advance::advance(hub, repo, Move { from: now, to: ready, ..step })?;
+    update_target::advance(hub, repo, Move { from: now, to: ready, ..step })?;
     let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
     decision.target_before = Some(now.to_string());
     decision.merge_commit = Some(ready.to_string());

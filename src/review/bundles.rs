@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::decision::{self, Decision};
 use crate::base::{Refusal, Result, digest, files, text};
 use crate::hub::{Hub, paths};
-use crate::model::bundle::{Bundle, VERSION};
+use crate::model::run::bundle::{Bundle, VERSION};
 use crate::receipts::{ledger, seal};
 
 /// A bundle as it lies in the record, with what was decided about it.

@@ -6,15 +6,17 @@ use std::fs;
 use git2::{Oid, Repository};
 use serde_json::json;
 
+use super::bundles;
 use super::decision::Kind;
-use super::{bundles, merge};
+use super::target::merge;
 use crate::base::{Refusal, Result, text};
 use crate::bus::claims;
 use crate::guard::moved_target;
 use crate::guard::preflight::{self, Base, Tree};
 use crate::guard::{Finding, secrets};
-use crate::hub::{Hub, ancestry, object_ids, paths};
-use crate::model::bundle::Bundle;
+use crate::hub::git::{ancestry, object_ids};
+use crate::hub::{Hub, paths};
+use crate::model::run::bundle::Bundle;
 use crate::ops;
 
 /// How many findings a refusal names.
@@ -40,7 +42,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     {
         return Err(refuse(format!("it changes {}, which is the record's", text::safe(&path))).into());
     }
-    ops::held::check(hub, &bundle.task_id, "merge")?;
+    ops::claims::held::check(hub, &bundle.task_id, "merge")?;
     moved_target::check(hub, &bundle.target_branch, "merged")?;
     let claim = claims::load(hub, &bundle.task_id)?.map(|found| found.file).filter(|claim| claim.is_live());
     let owner = claim.as_ref().and_then(|claim| claim.agent_id());
@@ -128,7 +130,7 @@ fn writable(hub: &Hub) -> Result<()> {
 /// Whether `bus verify` and the full preflight find nothing wrong, and a decision could be written.
 pub fn record(hub: &Hub) -> Result<()> {
     writable(hub)?;
-    let verified = ops::verify::verify(hub, None)?;
+    let verified = ops::record::verify::verify(hub, None)?;
     let base = match hub.branch() {
         Some(branch) => Some(Base::find(&hub.worktree(), &format!("refs/heads/{branch}"))?),
         None => None,

@@ -10,9 +10,9 @@ use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
 use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::{Act, Hub, Writer, paths};
-use crate::model::bundle::Test;
 use crate::model::event::{Event, Severity};
-use crate::model::outcome::Finding;
+use crate::model::run::bundle::Test;
+use crate::model::run::outcome::Finding;
 use crate::receipts::{self, ledger, seal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

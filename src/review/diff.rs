@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 
 use git2::{DiffFormat, DiffOptions, Oid};
 
-use super::merge;
+use super::target::merge;
 use crate::base::{Result, text};
-use crate::hub::{Hub, object_ids};
-use crate::model::bundle::Bundle;
+use crate::hub::Hub;
+use crate::hub::git::object_ids;
+use crate::model::run::bundle::Bundle;
 
 /// Larger files are named, not shown.
 const MAX_FILE: i64 = 1024 * 1024;

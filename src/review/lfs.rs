@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use git2::{ObjectType, Oid, Repository};
 
-use super::{gh, merge};
+use super::pull_request::gh;
+use super::target::merge;
 use crate::base::{Refusal, Result, text};
 use crate::hub::Hub;
 use crate::hub::worktrees::lfs_object;

@@ -13,24 +13,17 @@
 //! processes or the network under the bus lock, except for git moving one checked-out worktree. May not
 //! set a plan's step on approval or rejection, nor release a claim: the coordinator does.
 
-pub mod advance;
 pub mod approve;
 pub mod bundles;
 pub mod checks;
 pub mod decision;
 pub mod diff;
-mod gh;
-mod halfway;
 mod lfs;
-pub mod merge;
-pub mod newer;
-mod offer;
 pub mod pull_request;
 pub mod reject;
 pub mod revert;
 pub mod rollback;
-pub mod scratch;
-mod sign;
+pub mod target;
 
 pub use approve::{Approval, approve};
 pub use bundles::Entry;
@@ -58,7 +51,7 @@ pub struct Word {
     /// After a revert: whether the work is to be done again at once. Else its step waits for a person's word.
     pub redo: bool,
     /// What becomes of commits that came onto the branch after the review.
-    pub newer: newer::Newer,
+    pub newer: target::newer::Newer,
 }
 
 /// One at a time: whoever has this knows that every scratch worktree there is was left behind. What an earlier
@@ -72,7 +65,7 @@ fn lock(hub: &Hub, what: &str) -> Result<FileLock> {
             .next("try again when that has ended")
     })?;
     let journal = hub.lock("complete what was begun")?;
-    halfway::settle(hub)?;
+    target::recover::settle(hub)?;
     drop(journal);
     Ok(lock)
 }

@@ -2,11 +2,12 @@
 
 use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
-use super::{Word, approve, merge, pull_request};
+use super::target::merge;
+use super::{Word, approve, pull_request};
 use crate::base::{Refusal, Result};
 use crate::guard::operator;
 use crate::hub::{Act, Hub};
-use crate::model::outcome::Finding;
+use crate::model::run::outcome::Finding;
 
 /// Writes down that the work is not wanted; the word's note says why. An open pull request of it is closed;
 /// where that fails it is told, and the no stands.

@@ -2,18 +2,21 @@
 
 use git2::{Commit, Oid, Repository};
 
-use super::advance::{self, Move};
 use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
-use super::merge::{self, Merged};
-use super::scratch;
+use super::target::merge::{self, Merged};
+use super::target::temp_worktree;
+use super::target::update_target::{self, Move};
 use super::{Word, approve, checks, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
-use crate::hub::{Act, Hub, Writer, ancestry, object_ids};
+use crate::hub::git::{ancestry, object_ids};
+use crate::hub::{Act, Hub, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
-use crate::plans::{self, backlog, edit, vault};
+use crate::plans;
+use crate::plans::requests::vault;
+use crate::plans::{backlog, edit};
 
 /// The most commits of one piece of work that are looked for.
 const MOST: usize = 500;
@@ -29,7 +32,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
     operator::require("revert work")?;
     let bundle = &entry.bundle;
     let _lock = super::lock(hub, &format!("review revert {}", bundle.job))?;
-    scratch::clean(hub);
+    temp_worktree::clean(hub);
     let repo = merge::open(hub)?;
     let merged = match decision::of_bundle(hub, &entry.path)? {
         Some(done) if done.decision == Kind::Reverted => return Ok(done),
@@ -59,7 +62,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
     };
     let what = format!("revert {}", bundle.job);
     let step = Move { branch: &bundle.target_branch, from: head, to: ready, what: &what };
-    advance::rehearse(hub, &repo, step)?;
+    update_target::rehearse(hub, &repo, step)?;
     // The bundle's own tests may be about what is taken back.
     approve::tested(hub, entry, Vec::new(), ready, say)?;
     let mut writer = hub.lock("review revert")?;
@@ -80,7 +83,7 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
     };
     // First, so that a plan that cannot be opened again is no surprise afterwards.
     let act = reopened(&writer, entry, word, ready)?;
-    advance::advance(hub, &repo, Move { from: now, to: ready, ..step })?;
+    update_target::advance(hub, &repo, Move { from: now, to: ready, ..step })?;
     book(&mut writer, act, entry, word, (ready, Some(now)))
 }
 

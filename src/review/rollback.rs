@@ -10,17 +10,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::bundles::Entry;
-use super::scratch::{self, Scratch};
-use super::{Word, checks, merge};
+use super::target::merge;
+use super::target::temp_worktree::{self, Scratch};
+use super::{Word, checks};
 use crate::base::{Refusal, Result, text};
 use crate::bus::events;
-use crate::foreman::check::Trial;
-use crate::guard::commands;
+use crate::foreman::commands::check::Trial;
 use crate::guard::operator::OPERATOR;
+use crate::guard::trust::commands;
 use crate::hub::{Act, Hub, paths};
-use crate::model::bundle::Bundle;
 use crate::model::command::Command;
 use crate::model::event::{Event, Severity};
+use crate::model::run::bundle::Bundle;
 use crate::{plans, receipts};
 
 /// What goes back behind a piece of work.
@@ -85,7 +86,7 @@ impl Rollback {
     pub fn run(&self, hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Done> {
         let bundle = &entry.bundle;
         let _lock = super::lock(hub, &format!("roll back {}", bundle.job))?;
-        scratch::clean(hub);
+        temp_worktree::clean(hub);
         let commit = merge::tip(&merge::open(hub)?, &bundle.target_branch)?;
         let place = Scratch::make(hub, &bundle.job, commit)?;
         let trials = place.roll_back(bundle, &self.commands, say)?;

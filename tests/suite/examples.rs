@@ -45,7 +45,7 @@ fn the_readme_works_line_by_line_in_a_fresh_repository() {
 #[test]
 fn the_stand_in_for_a_model_service_knows_every_role_by_its_prompt() {
     let model = example("real-agent/model.py");
-    let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/foreman/prompts");
+    let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/foreman/calls/prompts");
     for role in ["planner", "coder", "tester", "reviewer"] {
         let prompt = std::fs::read_to_string(prompts.join(format!("{role}.md"))).unwrap();
         let heading = prompt.lines().next().unwrap();

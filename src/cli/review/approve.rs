@@ -7,10 +7,11 @@ use serde_json::json;
 use super::shared;
 use super::tell::tell;
 use crate::base::{Refusal, Result, text};
-use crate::cli::{App, findings};
-use crate::coordinator::store;
+use crate::cli::App;
+use crate::cli::support::findings;
+use crate::coordinator::state::store;
 use crate::hub::Hub;
-use crate::review::newer::Newer;
+use crate::review::target::newer::Newer;
 use crate::review::{Approval, Decision, Entry, Word, bundles, pull_request};
 
 /// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::base::{Result, Stamp, text, time::show_span};
 use crate::cli::App;
+use crate::coordinator::state::store;
 use crate::coordinator::state::{Ending, Phase};
-use crate::coordinator::store;
 use crate::hub::Hub;
 use crate::review::{Entry, bundles, pull_request};
 

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
-use super::lazy::Lazy;
+use super::support::lazy::Lazy;
 use crate::base::Result;
 use crate::guard::operator;
 

@@ -9,9 +9,9 @@ use super::tell::tell;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::state::Phase;
-use crate::coordinator::store;
+use crate::coordinator::state::store;
 use crate::hub::Hub;
-use crate::model::bundle::Bundle;
+use crate::model::run::bundle::Bundle;
 use crate::review::bundles;
 
 /// The coder goes on from the reviewed commit, on the target as it is now, with the note as its finding

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
-use crate::cli::plan::approve::in_full;
+use crate::cli::work::plan::approve::in_full;
 use crate::review::bundles;
 use crate::review::rollback::{self, Done, Rollback};
 

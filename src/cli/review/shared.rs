@@ -4,7 +4,7 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::guard::{operator, secrets};
 use crate::review::Word;
-use crate::review::newer::Newer;
+use crate::review::target::newer::Newer;
 
 /// Progress; with `--json` stderr is kept for the one document of an error.
 pub(super) fn talk(app: &App, line: &str) {

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::base::{Result, text};
-use crate::cli::coordinator::last;
-use crate::cli::{App, findings};
-use crate::coordinator::store;
+use crate::cli::App;
+use crate::cli::support::findings;
+use crate::cli::unattended::coordinator::last_output;
+use crate::coordinator::state::store;
 use crate::hub::Hub;
-use crate::model::bundle::Bundle;
-use crate::review::{Entry, bundles, diff, merge, newer, pull_request};
+use crate::model::run::bundle::Bundle;
+use crate::review::target::{merge, newer};
+use crate::review::{Entry, bundles, diff, pull_request};
 
 /// With --json: {path, sha256, bundle, decision, altered, pull_request, diff?}.
 #[derive(Debug, clap::Args)]
@@ -47,9 +49,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// A job that has no result to review: why, in the coordinator's words.
 fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Result<ExitCode> {
     let state = store::load(hub)?;
-    let Some(job) = last::find(&state, name) else { return Err(unknown) };
+    let Some(job) = last_output::find(&state, name) else { return Err(unknown) };
     app.result(&json!({"job": job, "bundle": null}), || {
-        let mut lines = last::story(hub, job);
+        let mut lines = last_output::story(hub, job);
         lines.push("  there is no result to review".to_owned());
         lines.join("\n")
     });

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
-use crate::cli::coordinator::send::have_done;
-use crate::coordinator::input::Command;
-use crate::coordinator::shell::{self, reviews};
+use crate::cli::unattended::coordinator::send::have_done;
+use crate::coordinator::executor::reviews;
+use crate::coordinator::process;
+use crate::coordinator::state::input::Command;
 use crate::ops::record::{self, Recorded};
 use crate::review::Decision;
 
@@ -16,7 +17,7 @@ use crate::review::Decision;
 /// The decision stands, whether it is committed now or later.
 pub fn commit_record(app: &App) -> Result<()> {
     let hub = app.hub()?;
-    if shell::holder(hub)?.is_some() {
+    if process::holder(hub)?.is_some() {
         return Ok(());
     }
     let why = match record::commit(hub) {

@@ -128,7 +128,7 @@ pub fn agent_at_work() -> Option<String> {
 /// `operator.is_seat` when `by` names a seat.
 pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
     let Some(by) = by.map(str::trim).filter(|by| !by.is_empty()) else {
-        return Ok(crate::hub::identity::of_person(hub).name);
+        return Ok(crate::hub::git::identity::of_person(hub).name);
     };
     if by.eq_ignore_ascii_case(OPERATOR) || is_seat(hub, by) {
         return Err(Refusal::guard("operator.is_seat", format!("{} is a seat, not a person", text::safe(by)))

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::base::{Refusal, Result, env, files, text};
 use crate::exec::{self, Ancestor};
 use crate::hub::Hub;
-use crate::model::order::OrderFile;
+use crate::model::run::order::OrderFile;
 
 /// A run that this process is part of.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! The short preflight, for a seat before it asks for review: seat, session, receipts.
 
 use super::report::Report;
-use super::{others, plans, tree::Tree};
+use super::rules::{others, plans};
+use super::tree::Tree;
 use crate::base::{Refusal, Result, time::show_span};
 use crate::guard::Finding;
 use crate::hub::Hub;

@@ -4,24 +4,15 @@
 //! machine-local. One rule a file, each a pure function over bytes. Unknown files are left alone,
 //! damaged ones are named, all of them in one run.
 
-mod appended;
-mod assignments;
-mod claims;
 mod core;
-mod documents;
-mod events;
 mod lines;
-mod messages;
-mod named;
-mod orders;
-mod others;
-mod plans;
 pub mod report;
+mod rules;
 mod tree;
 
 pub use self::core::core;
-pub use plans::unjustified;
 pub use report::{Format, Report};
+pub use rules::plans::unjustified;
 pub use tree::{Base, Tree};
 
 use std::collections::HashMap;
@@ -48,14 +39,14 @@ use super::Finding;
 pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     let mut report = Report::default();
     claims(tree, base, &mut report)?;
-    documents(tree, &tree.files(paths::ASSIGNMENTS, ".json"), assignments::check, &mut report);
+    documents(tree, &tree.files(paths::ASSIGNMENTS, ".json"), rules::assignments::check, &mut report);
     logs(tree, base, &mut report)?;
     plans(tree, base, &mut report)?;
-    documents(tree, &tree.orders(), orders::check, &mut report);
-    documents(tree, &tree.files_named(paths::BACKLOG), others::backlog, &mut report);
+    documents(tree, &tree.orders(), rules::orders::check, &mut report);
+    documents(tree, &tree.files_named(paths::BACKLOG), rules::others::backlog, &mut report);
     report.findings.extend(cycles(tree, Severity::Low));
-    documents(tree, &tree.manifests(), others::seat, &mut report);
-    documents(tree, &tree.files_named(paths::CONSENT), others::consent, &mut report);
+    documents(tree, &tree.manifests(), rules::others::seat, &mut report);
+    documents(tree, &tree.files_named(paths::CONSENT), rules::others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
     Ok(report.sorted())
 }
@@ -87,7 +78,7 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let format = base.map(Base::object_format);
     let id_of = |bytes: &[u8]| format.and_then(|format| Oid::hash_object_ext(ObjectType::Blob, bytes, format).ok());
     let judged = parallel::map(&files, |path| match tree.read(path) {
-        Ok(Some(bytes)) => (claims::check(path, &bytes), claims::Held::of(path, &bytes), id_of(&bytes)),
+        Ok(Some(bytes)) => (rules::claims::check(path, &bytes), rules::claims::Held::of(path, &bytes), id_of(&bytes)),
         Ok(None) => (Vec::new(), None, None),
         Err(damaged) => (vec![damaged], None, None),
     });
@@ -98,8 +89,8 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
         held.extend(holder);
         ids.insert(path.as_str(), id);
     }
-    report.findings.extend(claims::one_per_work(held.iter(), &same_work(tree)));
-    report.findings.extend(claims::one_per_task(held.into_iter()));
+    report.findings.extend(rules::claims::one_per_work(held.iter(), &same_work(tree)));
+    report.findings.extend(rules::claims::one_per_task(held.into_iter()));
     let Some(base) = base else { return Ok(()) };
     let committed = base.ids(paths::CLAIMS)?;
     for path in base.files(paths::CLAIMS, ".json")? {
@@ -108,7 +99,7 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
             continue;
         }
         let before = base.read(&path)?.unwrap_or_default();
-        report.findings.extend(claims::against(&path, &before, tree.read(&path).ok().flatten().as_deref()));
+        report.findings.extend(rules::claims::against(&path, &before, tree.read(&path).ok().flatten().as_deref()));
     }
     Ok(())
 }
@@ -116,9 +107,9 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
 /// Two seats that hold one piece of work, each under another of its names.
 pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     let files = tree.files(paths::CLAIMS, ".json");
-    let held = parallel::map(&files, |path| claims::Held::of(path, &tree.read(path).ok()??));
+    let held = parallel::map(&files, |path| rules::claims::Held::of(path, &tree.read(path).ok()??));
     let held: Vec<_> = held.into_iter().flatten().collect();
-    claims::one_per_work(held.iter(), &same_work(tree))
+    rules::claims::one_per_work(held.iter(), &same_work(tree))
 }
 
 /// Items and plans that depend on each other; `severity` says how bad that is where it is told.
@@ -149,16 +140,16 @@ fn work_of(tree: &Tree) -> (Option<Backlog>, Vec<(String, Plan)>) {
 
 /// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
-    let mut chain = events::Chain::default();
+    let mut chain = rules::events::Chain::default();
     let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| {
         chain.read(path, log, report)?;
-        named::missing(tree, path, "event.receipt", report)
+        rules::named::missing(tree, path, "event.receipt", report)
     })?;
     report.findings.extend(chain.findings());
-    let mut directives = messages::Directives::default();
+    let mut directives = rules::messages::Directives::default();
     let messages = folder(tree, base, paths::MESSAGES, report, |path, log, report| {
         directives.read(path, log, report)?;
-        named::missing(tree, path, "message.receipt", report)
+        rules::named::missing(tree, path, "message.receipt", report)
     })?;
     report.findings.extend(directives.findings());
     let Some(base) = base else { return Ok(()) };
@@ -168,7 +159,7 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let remembered = tree.read_log(paths::MEMORY).ok().flatten();
     let ledger = (ledger.into_iter().collect(), now.into_iter().collect());
     for (before, now) in [events, messages, ledger, (memory.into_iter().collect(), remembered.into_iter().collect())] {
-        report.findings.extend(appended::lost(&before, &now));
+        report.findings.extend(rules::appended::lost(&before, &now));
     }
     Ok(())
 }
@@ -188,7 +179,7 @@ pub fn lost(root: &Path, base: &Base, changed: &[String]) -> Result<Vec<Finding>
         let read = |path: &String| Ok(base.read(path)?.map(|bytes| (path.clone(), bytes)));
         let before = of_it.iter().filter_map(|path| read(path).transpose()).collect::<Result<Vec<_>>>()?;
         let now: Vec<_> = of_it.iter().filter_map(|path| tree::log_at(root, path).ok().flatten()).collect();
-        if appended::lost(&before, &now).is_empty() {
+        if rules::appended::lost(&before, &now).is_empty() {
             continue;
         }
         // They may stand in a log that did not change.
@@ -198,7 +189,7 @@ pub fn lost(root: &Path, base: &Base, changed: &[String]) -> Result<Vec<Finding>
             .into_iter()
             .chain(others.filter_map(|path| tree::log_at(root, path).ok().flatten()))
             .collect::<Vec<_>>();
-        found.extend(appended::lost(&before, &now));
+        found.extend(rules::appended::lost(&before, &now));
     }
     Ok(found)
 }
@@ -242,7 +233,7 @@ fn folder(
             && let Ok(Some(bytes)) = tree.read_log(&path)
         {
             if let Some((_, before)) = before.iter().find(|(log, _)| *log == path) {
-                appended::forgive(&mut report.findings[known..], before, &bytes);
+                rules::appended::forgive(&mut report.findings[known..], before, &bytes);
             }
             now.push(bytes);
         }
@@ -253,13 +244,13 @@ fn folder(
 fn plans(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let files = store::paths(tree.root());
     report.files += files.len();
-    let found = parallel::map(&files, |path| plans::check(tree, path));
+    let found = parallel::map(&files, |path| rules::plans::check(tree, path));
     report.findings.extend(found.into_iter().flatten());
-    report.findings.extend(files.iter().filter_map(|path| plans::unjustified(tree.root(), path)));
+    report.findings.extend(files.iter().filter_map(|path| rules::plans::unjustified(tree.root(), path)));
     let Some(base) = base else { return Ok(()) };
     for path in base.files(paths::PLANS, plan::SUFFIX)? {
         let before = base.read(&path)?.unwrap_or_default();
-        report.findings.extend(plans::against(tree, &path, &before));
+        report.findings.extend(rules::plans::against(tree, &path, &before));
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use git2::{ObjectType, Repository};
 
 use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
-use crate::hub::{Worktree, object_ids, paths};
+use crate::hub::git::object_ids;
+use crate::hub::{Worktree, paths};
 use crate::model::seat;
 use crate::receipts::ledger::{self, Entry};
 

@@ -9,7 +9,7 @@ use git2::{AttrCheckFlags, AttrValue, Oid, Repository};
 use super::globs;
 use crate::base::Result;
 use crate::guard::glob::{self, Glob};
-use crate::hub::object_ids;
+use crate::hub::git::object_ids;
 
 /// The attributes of a commit's tree.
 pub(super) struct Attributes {

@@ -20,8 +20,10 @@ use super::history;
 use crate::base::{Result, json, lock, text};
 use crate::guard::Finding;
 use crate::guard::moved_target::What;
-use crate::hub::worktrees::{self, Seen, Whose, note::Note};
-use crate::hub::{Hub, object_ids, paths};
+use crate::hub::git::object_ids;
+use crate::hub::worktrees::metadata::Note;
+use crate::hub::worktrees::{self, Seen, Whose};
+use crate::hub::{Hub, paths};
 
 /// How the names of noted worktrees begin.
 pub(super) const CHECKOUT: &str = "checkout ";

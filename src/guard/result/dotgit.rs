@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Subject, checkouts, personal, planted};
 use crate::base::{digest, files};
 use crate::guard::Finding;
-use crate::hub::object_ids;
+use crate::hub::git::object_ids;
 
 /// What could execute or mislead, each by name with a digest of its content. Taken before the work
 /// and after it; can be kept as JSON in between.

@@ -20,11 +20,11 @@ use super::attributes::Attributes;
 use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
-use crate::hub::checkpoint;
-use crate::hub::object_ids;
+use crate::hub::git::object_ids;
 use crate::hub::paths::OWNED;
 use crate::hub::worktrees;
-use crate::hub::worktrees::note::Note;
+use crate::hub::worktrees::checkpoint;
+use crate::hub::worktrees::metadata::Note;
 
 /// What was left.
 #[derive(Default)]

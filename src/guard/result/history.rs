@@ -6,7 +6,7 @@ use git2::{ObjectType, Oid, Repository};
 
 use crate::base::Result;
 use crate::guard::Finding;
-use crate::hub::{ancestry, object_ids};
+use crate::hub::git::{ancestry, object_ids};
 
 /// More commits than any run makes; beyond it the base counts as not found.
 const MAX_COMMITS: usize = 100_000;

@@ -9,6 +9,7 @@
 mod attributes;
 pub mod changes;
 pub mod checkouts;
+pub mod collect;
 pub mod dotgit;
 mod folder;
 pub mod git_trace;
@@ -24,7 +25,7 @@ use git2::{Oid, Repository};
 
 use super::{Finding, glob::Glob};
 use crate::base::{Refusal, Result};
-use crate::hub::object_ids;
+use crate::hub::git::object_ids;
 
 pub use changes::{Change, Kind};
 pub use dotgit::Surroundings;

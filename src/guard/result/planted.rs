@@ -7,7 +7,8 @@ use std::path::Path;
 use super::dotgit::Surroundings;
 use crate::base::text;
 use crate::guard::Finding;
-use crate::hub::{Hub, git_locks, paths};
+use crate::hub::git::locks;
+use crate::hub::{Hub, paths};
 
 /// How the names of git's locks begin that were there before.
 pub(super) const LOCK: &str = "lock ";
@@ -19,7 +20,7 @@ const NAMED: usize = 10;
 
 /// Notes what is there already.
 pub fn note(hub: &Hub, found: &mut Surroundings) {
-    let locks = git_locks::paths(&hub.common_dir).into_iter();
+    let locks = locks::paths(&hub.common_dir).into_iter();
     found.extend(locks.map(|lock| (key(LOCK, &lock), String::new())));
     found.extend(unknown(hub).into_iter().map(|name| (format!("{LOCAL}{name}"), String::new())));
 }
@@ -27,7 +28,7 @@ pub fn note(hub: &Hub, found: &mut Surroundings) {
 /// What came since.
 pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let locks = git_locks::left_since(hub, |lock| before.contains_key(&key(LOCK, lock)));
+    let locks = locks::left_since(hub, |lock| before.contains_key(&key(LOCK, lock)));
     if !locks.is_empty() {
         let locks = listed(locks.iter().map(|lock| lock.to_string_lossy().into_owned()).collect());
         let message = format!("while the worker ran, git's lock was taken and no running git has it: {locks}");

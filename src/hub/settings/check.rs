@@ -1,10 +1,10 @@
 //! What the types of the settings cannot say: names of stages and roles, their order, who plays what.
-//! Pure. Names of agents are asked of the agents' room, which knows the presets.
+//! Pure. Names of agents are checked by `agents`, which knows the presets.
 
 use std::collections::BTreeMap;
 
 use super::Settings;
-use crate::model::order::{Binding, STAGES};
+use crate::model::run::order::{Binding, STAGES};
 
 /// The first thing that is wrong.
 pub fn check(settings: &Settings) -> Result<(), String> {

@@ -7,6 +7,7 @@
 mod check;
 pub mod load;
 mod sections;
+pub mod template;
 mod work;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
 pub use work::{Agent, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
-use crate::model::order::{Binding, Guardrails};
+use crate::model::run::order::{Binding, Guardrails};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::time::span;
 use crate::model::agent::{Format, PromptVia};
-use crate::model::order::{Binding, Spend};
+use crate::model::run::order::{Binding, Spend};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

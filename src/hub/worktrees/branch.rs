@@ -6,11 +6,12 @@ use anyhow::Context;
 use git2::{ErrorCode, Oid, Repository};
 
 use super::Wanted;
+use super::checkpoint::Checkpoint;
+use super::job_refs;
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
-use crate::hub::checkpoint::Checkpoint;
+use crate::hub::git::ancestry;
 use crate::hub::{Hub, Worktree};
-use crate::hub::{ancestry, trail};
 use crate::model::claim::default_branch;
 
 /// The branch, where the job began on it, and what it has committed there.
@@ -50,7 +51,7 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
         |branch: &str| others.iter().any(|at| at.branch().as_deref() == Some(branch) || at.holding(branch).is_some());
     let own: Vec<String> = known.iter().filter(is_ours).filter_map(registry::head_of).collect();
     nothing_in_the_way(repo, wanted.branch)?;
-    let (began, checkpoints) = match trail::newest(repo, wanted.job) {
+    let (began, checkpoints) = match job_refs::newest(repo, wanted.job) {
         Some(newest) => continued(repo, newest, wanted.job, base)?,
         None => None,
     }
@@ -85,7 +86,7 @@ fn bare(git_dir: &Path, common_dir: &Path) -> Worktree {
 
 /// The job's commits that end at `tip`, and where it began; `None` when that is not below `base`.
 fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
-    let (began, checkpoints) = trail::of_job(repo, tip, job)?;
+    let (began, checkpoints) = job_refs::of_job(repo, tip, job)?;
     let continues = ancestry::holds(repo, base, began)?;
     Ok(continues.then_some((began, checkpoints)))
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use git2::Repository;
 use serde::Serialize;
 
-use super::seen::{Seen, Whose, seen};
-use super::{WAIT, half_made, home, inside, registry};
+use super::checkpoint::{Parked, Workshop};
+use super::status::{Seen, Whose, seen};
+use super::{WAIT, foreign, half_made, home, registry};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
-use crate::hub::checkpoint::{Parked, Workshop};
 use crate::hub::{Hub, paths};
 
 /// Machine-local: git's folders about worktrees that are being removed.
@@ -168,7 +168,7 @@ fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
 /// Parks, renames, deletes. The refs that keep what was not on the branch.
 fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
     if found.is_there()
-        && let Err(e) = inside::nothing_foreign(hub, &found.root, &found.git_dir)
+        && let Err(e) = foreign::nothing_foreign(hub, &found.root, &found.git_dir)
     {
         leave(found)?;
         return Err(e);

@@ -5,14 +5,17 @@
 //! The git directory is named wherever such a worktree is read: a `.git` replaced there means nothing.
 
 mod branch;
+pub mod checkpoint;
 pub mod clean;
+mod foreign;
 pub mod half_made;
-mod inside;
-pub mod note;
+pub mod job_refs;
+pub mod metadata;
 mod prepare;
-pub mod ready;
 pub(super) mod registry;
-mod seen;
+pub mod setup;
+pub mod size_limit;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,14 +23,14 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
-pub use super::filtered::{lfs_object, pointer};
+pub use super::git::filtered::{lfs_object, pointer};
 pub use prepare::prepare;
 pub use registry::{clear_stale, folders_of, root_of};
-pub use seen::{Seen, Whose, seen};
+pub use status::{Seen, Whose, seen};
 
-use super::checkpoint::{Checkpoint, Workshop};
 use super::{Hub, Worktree, git::Git};
 use crate::base::Result;
+use checkpoint::{Checkpoint, Workshop};
 
 /// Making a worktree of a large repository takes a while, and others may be before us.
 const WAIT: Duration = Duration::from_secs(120);

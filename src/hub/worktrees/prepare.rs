@@ -10,15 +10,17 @@ use anyhow::Context;
 use git2::{Oid, Repository};
 
 use super::branch::{self, Chosen};
+use super::checkpoint::Parked;
 use super::half_made;
-use super::note::Note;
+use super::job_refs;
+use super::metadata::Note;
 use super::registry::{self, Registered};
 use super::{Place, WAIT, Wanted, home};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
-use crate::hub::checkpoint::Parked;
-use crate::hub::{object_ids, partial, trail};
+use crate::hub::git::object_ids;
+use crate::hub::partial;
 
 /// Makes the job's worktree, or finds it again and continues from its last checkpoint.
 ///
@@ -31,7 +33,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let lock = hub.local("locks/worktrees.lock");
     let lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
     half_made::repair(hub)?;
-    for reference in [format!("refs/heads/{}", wanted.branch), trail::reference(wanted.job)] {
+    for reference in [format!("refs/heads/{}", wanted.branch), job_refs::reference(wanted.job)] {
         registry::clear_stale(&hub.common_dir.join(format!("{reference}.lock")));
     }
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
@@ -130,7 +132,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     let repo = Repository::open(&hub.common_dir)?;
     let old = repo.refname_to_id(&branch).unwrap_or_else(|_| object_ids::null(&repo));
     if !old.is_zero() && old != place.tip() {
-        trail::keep(&repo, "moved", wanted.run, old)?;
+        job_refs::keep(&repo, "moved", wanted.run, old)?;
     }
     let old = old.to_string();
     git.run(&["update-ref", &branch, &tip, &old])?;
@@ -152,8 +154,8 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
 mod tests {
     use super::*;
     use crate::base::{Clock, Stamp};
-    use crate::hub::checkpoint::{Checkpoint, Mark};
     use crate::hub::git::Git;
+    use crate::hub::worktrees::checkpoint::{Checkpoint, Mark};
 
     struct World {
         _dir: tempfile::TempDir,

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::note::Note;
+use super::metadata::Note;
 use crate::base::{Refusal, Result};
 use crate::hub::locate;
 

@@ -12,8 +12,9 @@ use anyhow::Context;
 
 use super::tree::{self, Entry, Files};
 use crate::base::{Result, files};
+use crate::hub::Hub;
 use crate::hub::git::Git;
-use crate::hub::{Hub, object_ids};
+use crate::hub::git::object_ids;
 
 /// From this many changed files on all of the record is refreshed in the index.
 const MANY: usize = 100;

@@ -8,6 +8,7 @@
 //! while git's own `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index.
 //! Whoever was faster costs us another attempt.
 
+pub(super) mod append_only;
 mod ignored;
 mod in_progress;
 mod index;
@@ -15,16 +16,18 @@ mod objects;
 mod stat_cache;
 mod statuses;
 mod tree;
+pub mod verify;
 
 use anyhow::Context;
 use git2::Repository;
 
-use super::append_only;
 use crate::base::{Refusal, Result};
 use crate::guard::moved_target;
-use crate::hub::checkpoint::make_durable;
-use crate::hub::git_locks::{self, Running};
-use crate::hub::{Hub, Writer, git, identity, sparse, temporary};
+use crate::hub::git::locks::{self, Running};
+use crate::hub::git::{identity, sparse};
+use crate::hub::transaction::temporary;
+use crate::hub::worktrees::checkpoint::make_durable;
+use crate::hub::{Hub, Writer, git};
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
@@ -63,7 +66,7 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
 pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     let hub = writer.hub();
     hub.check_record()?;
-    git_locks::clear_left(hub);
+    locks::clear_left(hub);
     let _ = temporary::sweep(hub).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
     for _ in 0..ATTEMPTS {
         if let Some(why) = obstacle(hub) {
@@ -94,7 +97,7 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
         return Some(format!("{e}: {why}; when a person has looked: teof coordinator reset-breaker"));
     }
     let lock = index::lock_path(hub);
-    if lock.exists() && !index::is_ours(&lock) && !git_locks::is_ours(hub, &lock) {
+    if lock.exists() && !index::is_ours(&lock) && !locks::is_ours(hub, &lock) {
         return Some(format!("the index is locked by another git process ({})", lock.display()));
     }
     in_progress::command(&hub.root).map(|command| format!("{command} is running in {}", hub.root.display()))
@@ -242,7 +245,7 @@ fn advance(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
     let branch = format!("refs/heads/{}", head.branch);
     let none = "0".repeat(commit.len());
     let old = head.commit.as_deref().unwrap_or(&none);
-    let running = Running::begin(hub, &hub.worktree(), &head.branch, commit, git_locks::OF_UPDATE)?;
+    let running = Running::begin(hub, &hub.worktree(), &head.branch, commit, locks::OF_UPDATE)?;
     let output = hub.git().output(&["update-ref", "-m", "teof: commit the record", &branch, commit, old]);
     running.end(&output);
     Ok(output?.status.success())

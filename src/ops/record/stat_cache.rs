@@ -14,7 +14,8 @@ use git2::Oid;
 
 use super::tree::{Entry, Files};
 use crate::base::{Clock, Result, files};
-use crate::hub::{Hub, object_ids};
+use crate::hub::Hub;
+use crate::hub::git::object_ids;
 
 /// How long ago a file must have been written before it was read, in seconds.
 const SETTLED: i64 = 2;

@@ -11,7 +11,7 @@ use super::tree::{Entry, Files};
 use crate::base::{Result, files};
 use crate::hub::Hub;
 use crate::hub::git::Git;
-use crate::plans::front_matter::differ_in_status_only;
+use crate::plans::requests::front_matter::differ_in_status_only;
 
 /// The requests that differ from the commit in their status line alone, with what they hold now. What the index has
 /// of them is added to `known`.

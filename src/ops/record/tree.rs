@@ -271,7 +271,7 @@ mod tests {
 
     fn tree<'r>(repo: &'r Repository, list: &[(&str, &str)]) -> Tree<'r> {
         let blob = |text: &str| Entry { mode: FILE, id: repo.blob(text.as_bytes()).unwrap() };
-        let mut index = crate::hub::object_ids::new_index(repo).unwrap();
+        let mut index = crate::hub::git::object_ids::new_index(repo).unwrap();
         for (path, text) in list {
             let entry = git2::IndexEntry {
                 ctime: git2::IndexTime::new(0, 0),

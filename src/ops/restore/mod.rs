@@ -4,7 +4,9 @@
 //! Nothing is thrown away: a file that is rewritten is first copied aside, out of the tree. What git has
 //! committed comes back as it was, and first, so that the difference is what was appended.
 
+pub mod behind;
 mod lines;
+pub mod sources;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,13 +14,12 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Oid};
 use serde::Serialize;
 
-use super::behind;
-use super::sources::Sources;
 use crate::base::{Refusal, Result, files, json, names, parallel};
 use crate::bus::events;
 use crate::guard::preflight::Base;
 use crate::hub::{Hub, Repair, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
+use sources::Sources;
 
 use lines::{Parts, add_lines, lines};
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::base::{Stamp, text};
-use crate::model::document::Document;
-use crate::model::outcome::Finding;
+use crate::model::json::edit::Document;
+use crate::model::run::outcome::Finding;
 
 /// `YYYY-MM-DD-slug`, the slug in lower case.
 pub fn is_plan_id(id: &str) -> bool {

@@ -13,9 +13,9 @@ pub use structure::{CHECKPOINTS, LAYERS};
 use self::findings::{Findings, shown};
 use super::Evidence;
 use crate::base::{json, text};
-use crate::model::outcome::Finding;
-use crate::model::places;
+use crate::model::json::spans;
 use crate::model::plan::{Plan, Status, Step};
+use crate::model::run::outcome::Finding;
 
 /// Everything that is wrong with a plan. `path` is relative to the tree and is named in the
 /// findings; with `evidence` the strict rules are asked too.
@@ -28,7 +28,7 @@ pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidenc
     let plan = Plan { raw };
     let mut found = Findings::default();
     structure::check(&plan, path, &mut found);
-    for pointer in std::str::from_utf8(bytes).map(places::duplicate_keys).unwrap_or_default() {
+    for pointer in std::str::from_utf8(bytes).map(spans::duplicate_keys).unwrap_or_default() {
         let message = format!("{} stands more than once", shown(&pointer));
         found.note(pointer, "plan.duplicate_key", message, "readers disagree on which counts: keep one");
     }
@@ -82,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::document::Document;
+    use crate::model::json::edit::Document;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -26,7 +26,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let by = Word { by: "ada".into(), at: hub.now(), recognised: Default::default(), note: None };
     for command in [command, Command::ResetBreaker] {
         let letter = inbox::post(&hub, &Letter { word: by.clone(), command }).unwrap();
-        assert!(shell::errand(&hub, &mut |_| {}).unwrap());
+        assert!(process::errand(&hub, &mut |_| {}).unwrap());
         let answer = inbox::take_answer(&hub, &letter).unwrap().unwrap();
         assert!(!answer.ok && answer.text.contains("no person"), "a file in the inbox is no decision: {answer:?}");
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use teof::base::{Clock, Stamp};
 use teof::coordinator::inbox::{self, Letter};
 use teof::coordinator::state::Word;
-use teof::coordinator::{Command, ReviewWord, shell};
+use teof::coordinator::{Command, ReviewWord, process};
 use teof::hub::Hub;
 
 use crate::harness::{Ran, World};

@@ -1,6 +1,6 @@
 //! What may be left undone by a coordinator that says that nothing is left to do.
 
-use teof::coordinator::input::Leave;
+use teof::coordinator::state::input::Leave;
 use teof::coordinator::{Effect, State};
 
 use super::History;

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use person::Told;
 use teof::base::env;
-use teof::coordinator::input::{How, Leave, RunIs};
+use teof::coordinator::state::input::{How, Leave, RunIs};
 use teof::coordinator::state::{Ending, Job, Phase, Word};
 use teof::coordinator::{Action, Command, Effect, Input, Reply, Rules, State, next_wake, step};
 use world::{At, Dice, Fate, Status, World};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use teof::coordinator::input::RunIs;
+use teof::coordinator::state::input::RunIs;
 use teof::coordinator::state::{Job, Phase};
 use teof::coordinator::{Action, Command, Effect, Input, ReviewWord, State};
-use teof::model::outcome::Outcome;
+use teof::model::run::outcome::Outcome;
 
 use super::History;
 

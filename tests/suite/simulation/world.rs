@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use teof::base::Stamp;
-use teof::coordinator::input::{How, Offer, Reviewed, RunIs, Seat, View};
+use teof::coordinator::state::input::{How, Offer, Reviewed, RunIs, Seat, View};
 use teof::coordinator::state::{Ending, Job, Work};
 use teof::coordinator::{Action, Reply, ReviewWord, State};
 use teof::model::agent::Usage;
-use teof::model::outcome::{Finding, Outcome, Suspended, Verdict};
+use teof::model::run::outcome::{Finding, Outcome, Suspended, Verdict};
 
 /// How often the coder may try.
 const PASSES: u32 = 3;

@@ -1,0 +1,135 @@
+//! `gemini -o stream-json`.
+//!
+//! What is odd about it: a run that was stopped (a loop, too many turns) says so in an `error` and may still
+//! end in `success`; the answer comes in pieces; the model is named `auto` until the end.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::shown::{MAX_SHOWN, Tell, shown, tool};
+use crate::agents::event::Event;
+use crate::agents::failure::{self, Kind};
+use crate::agents::lenient::{Entries, Object, Said, Scalar, read};
+use crate::model::agent::Usage;
+
+#[derive(Debug, Default)]
+pub struct Gemini {
+    /// Whether the last thing told was a piece of an answer.
+    speaking: bool,
+    /// What stopped it before the end.
+    stopped: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Line<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Scalar<'a>,
+    session_id: Scalar<'a>,
+    model: Scalar<'a>,
+    role: Scalar<'a>,
+    content: Scalar<'a>,
+    delta: Scalar<'a>,
+    tool_name: Scalar<'a>,
+    parameters: Option<&'a RawValue>,
+    status: Scalar<'a>,
+    output: Scalar<'a>,
+    message: Scalar<'a>,
+    error: Said,
+    stats: Object<Stats<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stats<'a> {
+    #[serde(borrow)]
+    total_tokens: Scalar<'a>,
+    input_tokens: Scalar<'a>,
+    output_tokens: Scalar<'a>,
+    cached: Scalar<'a>,
+    models: Entries<Object<OfModel<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OfModel<'a> {
+    #[serde(borrow)]
+    total_tokens: Scalar<'a>,
+}
+
+impl Gemini {
+    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+        read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
+            Ok(line) => {
+                self.read(&line, tell);
+                true
+            }
+            Err(_) => false,
+        })
+    }
+
+    fn read(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+        let spoke = std::mem::take(&mut self.speaking);
+        match line.kind.text().unwrap_or_default() {
+            "init" => {
+                let model = line.model.owned().filter(|model| model != "auto");
+                tell(Event::Started { session: line.session_id.owned(), model });
+                tell(Event::Turn);
+            }
+            "message" if line.role.is("assistant") => {
+                let more = line.delta.truth() == Some(true);
+                if let Some(text) = line.content.owned() {
+                    self.speaking = more;
+                    tell(Event::Text { text, more: more && spoke });
+                }
+            }
+            "tool_use" => tell(tool(line.tool_name.text(), line.parameters)),
+            "tool_result" => {
+                let output = shown(line.output.text().unwrap_or_default(), MAX_SHOWN);
+                tell(Event::ToolResult { ok: line.status.is("success"), output });
+            }
+            "error" => {
+                let why = failure::why(line.message.text().or(line.error.0.as_deref()).unwrap_or("an error"));
+                self.stopped.get_or_insert_with(|| why.clone());
+                tell(Event::Warning(why));
+            }
+            "result" => self.result(line, tell),
+            _ => self.speaking = spoke,
+        }
+    }
+
+    fn result(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+        if let Some(stats) = &line.stats.0 {
+            tell(Event::Usage(stats.usage()));
+            let most =
+                stats.models.0.iter().max_by_key(|(_, of)| of.0.as_ref().map_or(0, |of| of.total_tokens.count()));
+            if let Some((model, _)) = most {
+                tell(Event::Started { session: None, model: Some(model.clone()) });
+            }
+        }
+        let (error, kind) = match (line.status.is("success"), &self.stopped) {
+            (true, None) => return tell(Event::Result { ok: true, text: None, error: None, kind: None }),
+            (true, Some(why)) => (why.clone(), Kind::Turns),
+            (false, stopped) => {
+                let error = line.error.0.clone().or_else(|| stopped.clone());
+                let error = error.unwrap_or_else(|| "it ends with an error".to_owned());
+                let kind = failure::kind_of(None, &error);
+                (error, kind)
+            }
+        };
+        tell(Event::Result { ok: false, text: None, error: Some(error), kind: Some(kind) });
+    }
+}
+
+impl Stats<'_> {
+    /// What `output_tokens` leaves out, such as thoughts, is in the total.
+    fn usage(&self) -> Usage {
+        let input = self.input_tokens.count();
+        Usage {
+            input_tokens: input,
+            cached_tokens: self.cached.count(),
+            output_tokens: self.output_tokens.count().max(self.total_tokens.count().saturating_sub(input)),
+            cost_usd: None,
+        }
+    }
+}

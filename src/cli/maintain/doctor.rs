@@ -1,0 +1,138 @@
+//! `teof doctor`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::conductor::routing;
+use crate::guard::operator;
+use crate::hub::settings::template::{self, Entry};
+use crate::hub::{Hub, Settings};
+use crate::ops::doctor::{self, Trouble};
+
+/// Looks at the pin, the record, ignored paths, merge rules, locks, trust, seats, tools and the clock, and
+/// changes nothing without --fix. Ends with 1 when something is wrong.
+///
+/// With --json: {ok, fixed, found: [{code, message, mend, note}]}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print every setting with its value here and its default instead
+    #[arg(long)]
+    settings: bool,
+    /// Fix what needs no decision first, such as missing git attributes
+    #[arg(long, conflicts_with = "settings")]
+    fix: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if args.settings {
+        return settings(app);
+    }
+    if args.fix {
+        operator::run::refuse("fix the repository")?;
+    }
+    let root = app.global.root.as_deref();
+    let fixed = if args.fix { doctor::fix(root, app.clock)? } else { Vec::new() };
+    fixed.iter().for_each(|line| app.say(line));
+    let mut found = doctor::examine(root, app.clock);
+    found.extend(agents(app));
+    found.extend(coordinator(app));
+    found.extend(frozen(app));
+    let ok = found.iter().all(|trouble| trouble.note);
+    app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || words(&found));
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Agents that roles or routing name, and that nothing describes, or whose program is not there.
+fn agents(app: &App) -> Vec<Trouble> {
+    let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
+    let Ok(settings) = hub.settings() else { return Vec::new() };
+    let wrong = |code: &str, message, mend| Trouble { code: code.into(), message, mend, note: false };
+    let unknown = routing::troubles(settings).into_iter().map(|(name, mend)| {
+        wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), mend)
+    });
+    let missing = routing::named(settings).into_iter().filter_map(|name| {
+        let agent = crate::agents::find(settings, &name).ok()?;
+        if crate::agents::find_program(agent.program(), &hub.root).is_some() {
+            return None;
+        }
+        let program = text::safe(agent.program());
+        let message = format!("a role is bound to the agent {name}, and its program {program} is not there");
+        Some(wrong(
+            "agent.missing",
+            message,
+            format!("install it, or bind the role to another one: teof agent doctor {name}"),
+        ))
+    });
+    unknown.chain(missing).collect()
+}
+
+/// A saved state that no coordinator could start from.
+fn coordinator(app: &App) -> Option<Trouble> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let error = crate::coordinator::state::store::load(&hub).err()?;
+    let refusal = crate::base::Refusal::of(&error);
+    let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+    let file = text::shell_word(&hub.local(crate::coordinator::state::FILE).display().to_string());
+    Some(Trouble {
+        code: refusal.map_or("coordinator.state", |refusal| refusal.code).into(),
+        message: format!("{error}: {why}").trim_end_matches(": ").to_owned(),
+        mend: format!("end workers that still run (teof bus status), then put it aside: mv {file} {file}.damaged"),
+        note: false,
+    })
+}
+
+/// A coordinator that holds its lock and does nothing any more.
+fn frozen(app: &App) -> Option<Trouble> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let (why, mend) = crate::coordinator::process::frozen(&hub).ok()??;
+    let message = format!("the coordinator does nothing any more: {why}");
+    Some(Trouble { code: "coordinator.frozen".into(), message, mend, note: false })
+}
+
+fn words(found: &[Trouble]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for trouble in found {
+        let kind = if trouble.note { "note" } else { "wrong" };
+        lines.push(format!("{kind:<5} {}: {}", trouble.code, text::safe(&trouble.message)));
+        lines.push(format!("      mend: {}", text::safe(&trouble.mend)));
+    }
+    if found.iter().all(|trouble| trouble.note) {
+        lines.push("nothing is wrong".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Outside a repository, or where they cannot be read, the defaults.
+fn settings(app: &App) -> Result<ExitCode> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock);
+    let settings = match hub.as_ref().map(|hub| hub.settings()) {
+        Ok(Ok(settings)) => settings.clone(),
+        Ok(Err(e)) => {
+            app.say(format!("these are the defaults: {e}"));
+            Settings::default()
+        }
+        Err(_) => Settings::default(),
+    };
+    let entries = template::entries(&settings)?;
+    app.result(&document(&entries), || entries.iter().map(line).collect::<Vec<_>>().join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(entries: &[Entry]) -> Value {
+    let one = |entry: &Entry| {
+        json!({
+            "section": entry.section, "key": entry.key, "value": entry.value, "default": entry.default,
+            "about": entry.about,
+        })
+    };
+    entries.iter().map(one).collect()
+}
+
+fn line(entry: &Entry) -> String {
+    let default = if entry.value == entry.default { String::new() } else { format!(" (default {})", entry.default) };
+    let value = text::safe(&entry.value);
+    format!("{}.{} = {value}{default}\n    {}", entry.section, entry.key, entry.about)
+}

@@ -1,0 +1,105 @@
+//! `teof operator …`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::base::{Refusal, Result, env, text};
+use crate::cli::App;
+use crate::guard::operator::{self, token};
+
+/// Consent, plan approval, review decisions and breaker reset belong to a person. teof refuses them to a seat,
+/// to whatever a worker started, and to a coding agent's program. A person who means it shows a token there:
+/// a dashboard, a phone, a script that an agent starts.
+///
+/// Examples:
+///   export TEOF_OPERATOR_TOKEN=$(teof operator token phone)
+///   teof operator list
+///   teof operator revoke phone
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a token and print it, once; at a terminal
+    Token(Name),
+    /// List your tokens, without their secrets
+    List,
+    /// Revoke a token
+    Revoke(Name),
+    /// Show how you are recognised here, and by which name
+    Whoami,
+}
+
+#[derive(Debug, clap::Args)]
+struct Name {
+    /// What the token is for, such as phone or ci
+    #[arg(default_value = "default")]
+    name: String,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::Token(Name { name }) => issue(&name, app)?,
+        Command::List => list(app)?,
+        Command::Revoke(Name { name }) => revoke(&name, app)?,
+        Command::Whoami => whoami(app)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// With --json: {name, token}.
+fn issue(name: &str, app: &App) -> Result<()> {
+    operator::require("make an operator token")?;
+    if !std::io::stdin().is_terminal() {
+        return Err(Refusal::unattended("operator.terminal", "an operator token is made at a terminal")
+            .because("stdin is no terminal: whoever could make one without would need none")
+            .next(format!("at your terminal: teof operator token {}", text::shell_word(name)))
+            .into());
+    }
+    let secret = token::issue(name, app.now())?;
+    app.say(format!("Made the token {name}. It is shown once: keep it, and show it as {}.", env::OPERATOR_TOKEN));
+    app.result(&json!({"name": name, "token": secret}), || secret.clone());
+    Ok(())
+}
+
+/// With --json: a list of {name, at, sha256}.
+fn list(app: &App) -> Result<()> {
+    let tokens = token::list()?;
+    app.result(&tokens, || match tokens.is_empty() {
+        true => "no tokens".to_owned(),
+        false => {
+            let line = |token: &token::Token| format!("{}  made {}", text::safe(&token.name), token.at);
+            tokens.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+    });
+    Ok(())
+}
+
+/// With --json: {name}.
+fn revoke(name: &str, app: &App) -> Result<()> {
+    operator::require("revoke an operator token")?;
+    if !token::revoke(name)? {
+        return Err(Refusal::not_found("token.not_found", format!("there is no token {}", text::safe(name)))
+            .next("see which there are: teof operator list")
+            .into());
+    }
+    app.result(&json!({"name": name}), || format!("Revoked the token {name}"));
+    Ok(())
+}
+
+/// With --json: {name, recognised}.
+fn whoami(app: &App) -> Result<()> {
+    let recognised = operator::require("act as the operator")?;
+    let name = operator::name(app.hub()?, None)?;
+    app.result(&json!({"name": name, "recognised": recognised}), || {
+        format!("{}, recognised by {recognised}", text::safe(&name))
+    });
+    Ok(())
+}

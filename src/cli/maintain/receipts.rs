@@ -1,0 +1,112 @@
+//! `teof receipts …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::base::{Exit, Result, text};
+use crate::cli::App;
+use crate::cli::support::{author, findings};
+use crate::guard::claim::check_inherited_epoch;
+use crate::guard::secrets;
+use crate::hub::Act;
+use crate::ops::retire;
+use crate::receipts::{entry, ledger, verify};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Add(Add),
+    Retire(Retire),
+    Verify(Verify),
+}
+
+/// Enter files into the ledger, with their digests.
+///
+/// A receipt is written once: a file that was entered with another digest is refused, and so is one
+/// outside _report/, where files are edited, one that teof itself rewrites, and one that git ignores or may
+/// change, which a clone would lack.
+///
+/// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    /// Relative to the root of the repository
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+    /// The seat that enters them
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+}
+
+/// Record that a receipt is rightly gone, so that verify, scan and preflight miss it no more.
+///
+/// For a person: its line stays in the ledger, and a line with the reason follows it. A file that is there as it
+/// was entered is not retired.
+///
+/// With --json: {path, sha256, reason, by}.
+#[derive(Debug, clap::Args)]
+pub struct Retire {
+    /// Relative to the root of the repository
+    path: String,
+    /// Why; kept in the ledger and in an event
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Check that every receipt is what it was when it was entered.
+///
+/// Names each receipt that changed, is missing or was re-ordered. Exit code 1 when there is one.
+///
+/// With --json: {entries, sealed, findings: [{code, severity, path, line, message, hint}]}.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Also check every JSON file under _report/ that carries a hash of its own, listed or not
+    #[arg(long)]
+    all: bool,
+}
+
+pub fn run(command: Command, app: &App) -> Result<ExitCode> {
+    match command {
+        Command::Add(args) => add(args, app),
+        Command::Retire(args) => retire(&args, app),
+        Command::Verify(args) => check(args, app),
+    }
+}
+
+fn add(args: Add, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let agent = author::seat(hub, args.agent.as_deref())?;
+    // Hashing may take long: not under the lock.
+    let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
+    entry::check(hub, &hashed, &agent)?;
+    hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;
+    let mut writer = hub.lock("receipts add")?;
+    check_inherited_epoch(hub)?;
+    let known = ledger::listed(&hub.root)?;
+    let mut act = Act::new("receipts add");
+    ledger::enter(&writer, &mut act, &agent, &hashed)?;
+    writer.perform(act)?;
+    let entered: Vec<_> = hashed.into_iter().filter(|(path, _)| !known.contains_key(path)).collect();
+    let document: Vec<_> = entered.iter().map(|(path, sha256)| json!({"path": path, "sha256": sha256})).collect();
+    app.result(&json!({ "entered": document }), || {
+        entered.iter().map(|(path, sha256)| format!("{sha256}  {path}")).collect::<Vec<_>>().join("\n")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
+    let (hub, by) = (app.hub()?, app.person()?);
+    let sha256 = retire::retire(hub, &args.path, &args.reason, &by)?;
+    let document = json!({"path": args.path, "sha256": sha256, "reason": args.reason, "by": by});
+    app.result(&document, || format!("retired {}", text::safe(&args.path)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: Verify, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let report = verify::verify(&hub.root, args.all)?;
+    app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
+    let own = if args.all { format!(", {} with a hash of their own", report.sealed) } else { String::new() };
+    app.say(format!("{} receipts in the ledger{own}; {} findings", report.entries, report.findings.len()));
+    Ok(ExitCode::from(if report.findings.is_empty() { Exit::Done } else { Exit::Refused } as u8))
+}

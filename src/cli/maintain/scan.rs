@@ -1,0 +1,70 @@
+//! `teof scan`
+
+use std::process::ExitCode;
+
+use serde_json::{Map, json};
+
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::findings;
+use crate::guard::Finding;
+use crate::guard::sentinels::{self, Clean, watch};
+use crate::hub::{Act, Hub};
+
+/// Run the sentinels over the record. Exit code 1 when a finding is high, else 0.
+///
+/// They look for stale claims, missing or altered receipts, invalid plans, broken chains, promises
+/// without a follow-up, and secrets in receipts.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run only when something under a watched prefix changed since the last scan; else show that one again
+    #[arg(long)]
+    if_changed: bool,
+    /// A prefix of paths to watch; may be given more than once [default: _plans/ _report/]
+    #[arg(long, value_name = "PREFIX")]
+    watch: Vec<String>,
+    /// Leave a line in _report/usage/scan-history.jsonl
+    #[arg(long)]
+    history: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let prefixes = match args.watch.is_empty() {
+        true => watch::PREFIXES.map(str::to_owned).to_vec(),
+        false => args.watch,
+    };
+    if args.if_changed
+        && let Some(last) = watch::unchanged(hub, &prefixes)
+    {
+        app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), last.at));
+        return Ok(print(&last.findings, false, app));
+    }
+    let findings = sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?;
+    if args.history {
+        record(hub, &findings)?;
+    }
+    Ok(print(&findings, true, app))
+}
+
+fn record(hub: &Hub, findings: &[Finding]) -> Result<()> {
+    let mut act = Act::new("scan");
+    act.append(watch::HISTORY, &watch::history_line(hub.now(), findings));
+    hub.lock("scan")?.perform(act)
+}
+
+/// `{ran, high, medium, low, findings}`, or a line each.
+fn print(found: &[Finding], ran: bool, app: &App) -> ExitCode {
+    let counts = sentinels::counts(found);
+    let mut document = Map::new();
+    document.insert("ran".into(), json!(ran));
+    document.extend(counts.iter().map(|(severity, count)| ((*severity).to_owned(), json!(count))));
+    document.insert("findings".into(), json!(found));
+    app.result(&document, || {
+        let line = |found: &Finding| format!("{}: {}", found.severity, findings::line(found));
+        found.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    let [(_, high), (_, medium), (_, low)] = counts;
+    app.say(format!("scan: {high} high, {medium} medium, {low} low"));
+    ExitCode::from(u8::from(high > 0))
+}

@@ -1,0 +1,65 @@
+//! `teof trust …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::guard::{operator, trust};
+use crate::hub::git::programs;
+use crate::ops;
+
+/// Whoever works in this repository can write into its .git/config. teof's git runs no program that is named
+/// there (filters, merge drivers, ssh commands, credential helpers) until a person trusts exactly these.
+///
+/// Examples:
+///   teof trust git --dry-run
+///   teof trust git
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trust the programs that the repository's git configuration names
+    Git(Git),
+}
+
+/// With --json: {programs: [{key, value}], trusted}.
+#[derive(Debug, clap::Args)]
+struct Git {
+    /// Only list them, with whether they are trusted
+    #[arg(long)]
+    dry_run: bool,
+    /// Who trusts them, instead of git's user.name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let Command::Git(args) = args.command;
+    let hub = app.hub()?;
+    let programs = if args.dry_run {
+        programs::of(&hub.git())?
+    } else {
+        operator::require("trust git's programs")?;
+        ops::consent::trust_git(hub, &operator::name(hub, args.by.as_deref())?)?
+    };
+    let trusted = trust::untrusted_programs(hub, &hub.git())?.is_empty();
+    let listed: Vec<_> = programs.iter().map(|program| json!({"key": program.key, "value": program.value})).collect();
+    app.result(&json!({"programs": listed, "trusted": trusted}), || {
+        let line = |program: &programs::Program| text::safe(&format!("  {} = {}", program.key, program.value));
+        let head = match (programs.is_empty(), trusted) {
+            (true, _) => "The repository's git configuration names no programs",
+            (false, true) => "Trusted:",
+            (false, false) => "Not trusted:",
+        };
+        std::iter::once(head.to_owned()).chain(programs.iter().map(line)).collect::<Vec<_>>().join("\n")
+    });
+    Ok(ExitCode::SUCCESS)
+}

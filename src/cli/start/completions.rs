@@ -1,0 +1,75 @@
+//! `teof completions` and `teof man`: what shells and manual readers want, made from the command tree.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Command;
+
+use crate::base::{Result, files};
+use crate::cli::App;
+use crate::hub::output::{self, Output};
+
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell to complete for
+    shell: clap_complete::Shell,
+}
+
+/// Prints a completion script for the command tree.
+pub fn completions(args: CompletionsArgs, app: &App, mut tree: Command) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut tree, "teof", &mut script);
+    app.out(String::from_utf8_lossy(&script).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Write one page per command into this folder, instead of printing the first page
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Replace files of the same names that are no manual pages
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+/// Prints or writes the manual pages of the command tree.
+pub fn man(args: ManArgs, app: &App, tree: Command) -> Result<ExitCode> {
+    let Some(folder) = args.output else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(tree).render(&mut page)?;
+        app.out(String::from_utf8_lossy(&page).trim_end());
+        return Ok(ExitCode::SUCCESS);
+    };
+    output::check_folder("--output", &folder)?;
+    let output = Output { flag: "--output", homes: &[], force: args.force, is_own: is_page };
+    let pages = pages(&tree.disable_help_subcommand(true))?;
+    pages.iter().try_for_each(|(name, _)| output.check_anywhere(&folder.join(name)))?;
+    std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
+    pages.iter().try_for_each(|(name, page)| files::replace(&folder.join(name), page))?;
+    app.say(format!("wrote the pages into {}", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pages of a command and of those below it, with the names of their files.
+fn pages(command: &Command) -> Result<Vec<(String, Vec<u8>)>> {
+    fn add(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+            add(below, pages)?;
+        }
+        let man = clap_mangen::Man::new(command.clone());
+        let mut page = Vec::new();
+        man.render(&mut page)?;
+        pages.push((man.get_filename(), page));
+        Ok(())
+    }
+    let mut command = command.clone();
+    command.build();
+    let mut pages = Vec::new();
+    add(&command, &mut pages)?;
+    Ok(pages)
+}
+
+fn is_page(bytes: &[u8]) -> bool {
+    bytes.starts_with(b".ie \\n(.g")
+}

@@ -1,0 +1,85 @@
+//! `teof guide`: how to work with teof, for an agent or a person who has only the binary.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Arg, Command};
+use serde_json::json;
+
+use crate::base::Result;
+use crate::cli::App;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to print
+    #[arg(value_enum, default_value = "agent")]
+    topic: Topic,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Topic {
+    /// The working loop of an agent
+    Agent,
+    /// Every command with its flags, as Markdown (docs/commands.md)
+    Commands,
+}
+
+const AGENT: &str = include_str!("../../../docs/agent-guide.md");
+const PREFACE: &str = include_str!("../../../docs/commands-preface.md");
+
+/// Prints the guide.
+pub fn run(args: Args, app: &App, tree: Command) -> Result<ExitCode> {
+    let text = match args.topic {
+        Topic::Agent => AGENT.to_owned(),
+        Topic::Commands => reference(tree),
+    };
+    app.result(&json!({ "markdown": text }), || text.trim_end().to_owned());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The whole command tree as Markdown.
+fn reference(mut root: Command) -> String {
+    root.build();
+    let mut out = format!("{}\n", PREFACE.trim_end());
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+        describe(command, &format!("teof {}", command.get_name()), 2, &mut out);
+    }
+    out
+}
+
+fn describe(command: &Command, path: &str, level: usize, out: &mut String) {
+    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let _ = write!(out, "\n{} {path}\n\n{}\n", "#".repeat(level), about.trim());
+    let arguments: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help")
+        .collect();
+    if !arguments.is_empty() {
+        out.push_str("\n| argument | |\n|---|---|\n");
+    }
+    for argument in arguments {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = if defaults.is_empty() || !argument.get_action().takes_values() {
+            String::new()
+        } else {
+            format!(" (default: `{}`)", defaults.join(","))
+        };
+        let _ =
+            writeln!(out, "| `{}` | {}{default} |", spelling(argument), help.replace('\n', " ").replace('|', "\\|"));
+    }
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        describe(sub, &format!("{path} {}", sub.get_name()), level + 1, out);
+    }
+}
+
+/// `--task TASK`, `TASK`, `--json`
+fn spelling(argument: &Arg) -> String {
+    let values: Vec<String> =
+        argument.get_value_names().unwrap_or_default().iter().map(|name| format!("<{name}>")).collect();
+    let value = if argument.get_action().takes_values() { values.join(" ") } else { String::new() };
+    match argument.get_long() {
+        Some(long) => format!("--{long} {value}").trim_end().to_owned(),
+        None => value,
+    }
+}

@@ -1,0 +1,52 @@
+//! `teof init`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::guard::operator;
+use crate::ops::setup::init::{self, Done, Wish};
+
+/// Makes the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
+/// teof.toml with every setting as a comment, and a seat; and remembers which worktree is the hub. What is
+/// there stays as it is. Safe to run again.
+///
+/// The record lives in the main worktree unless --hub or --dedicated says otherwise. --dedicated gives it a
+/// worktree and a branch (teof/record) of its own beside the repository: best where people also work in the
+/// main worktree, because they can switch, stash and rebase there as they like.
+///
+/// With --json: {hub, branch, wrote, kept, commit, notes}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Make this worktree the hub: needed in bare repositories and submodules, or after it was moved
+    #[arg(long, value_name = "PATH", conflicts_with = "dedicated")]
+    hub: Option<PathBuf>,
+    /// Make a worktree of its own the hub
+    #[arg(long)]
+    dedicated: bool,
+    /// The seat to make
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("set a repository up")?;
+    let wish = Wish { hub: args.hub, dedicated: args.dedicated, agent: args.agent };
+    let done = init::init(app.global.root.as_deref(), app.clock, &wish)?;
+    app.result(&done, || words(&done, wish.agent.as_deref()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(done: &Done, seat: Option<&str>) -> String {
+    let mut lines = vec![format!("hub: {} on {}", done.hub.display(), text::safe(&done.branch))];
+    lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
+    lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
+    lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
+    if done.commit.is_none() && !done.wrote.is_empty() {
+        lines.push("next: look at what was written and commit it, so that every clone has it".to_owned());
+    }
+    let seat = seat.map(|seat| format!(" --agent {seat}")).unwrap_or_default();
+    lines.push(format!("next: teof session-boot{seat}"));
+    lines.join("\n")
+}

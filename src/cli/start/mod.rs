@@ -1,0 +1,7 @@
+//! Commands to get started: set-up, the quickstart, the guide, completions.
+
+pub(super) mod completions;
+pub(super) mod guide;
+pub(super) mod init;
+pub(super) mod quickstart;
+pub(super) mod version;

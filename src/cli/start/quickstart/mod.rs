@@ -1,0 +1,212 @@
+//! `teof quickstart`: the main job on a small repository of its own, with nothing configured.
+//!
+//! Every step is this same binary, called the way a person would call it; nothing here touches the
+//! record itself.
+
+mod sample;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::base::{Refusal, Result, env, files, text};
+use crate::cli::App;
+use crate::hub::output;
+
+/// Shows the main job on a small repository: workers in parallel, an agent that is sent back by a test, a retry, a guard that blocks, and work that waits for you.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to make the repository; a new or empty folder [default: a new temporary one]
+    dir: Option<PathBuf>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let demo = Demo { folder: prepare(args.dir)?, app };
+    app.say(format!("Making a small repository in {}\n", demo.folder.display()));
+    demo.git(&["init", "-q", "-b", "main"])?;
+    for (key, value) in [("user.name", "teof quickstart"), ("user.email", "quickstart@teof.invalid")] {
+        if !demo.git_answers(&["config", "--get", key])? {
+            demo.git(&["config", key, value])?;
+        }
+    }
+    sample::write_project(&demo.folder)?;
+    demo.git(&["add", "."])?;
+    demo.git(&["commit", "-qm", "A small project"])?;
+
+    demo.teof("set the repository up", &["init", "--agent", "manager"])?;
+    let plans = sample::write_work(&demo.folder, app.now())?;
+    app.say("  (wrote two workers' seats and a reviewer's, a backlog and four plans)");
+    demo.teof("check them", &["plan", "list"])?;
+    app.say("\nWork that runs unattended needs a person's consent. You started this, so it is given in your name,");
+    app.say("for this repository only: what may run (each plan's commands, by digest), and that anything may.");
+    for plan in &plans {
+        demo.teof("approve a plan's commands", &["plan", "approve", plan])?;
+    }
+    demo.teof("allow unattended work", &["consent", "grant", "--max-iterations", "20"])?;
+    demo.git(&["add", "."])?;
+    demo.git(&["commit", "-qm", "Set up teof"])?;
+    app.say("");
+    // One of the plans is made to be blocked, which the exit code says.
+    demo.teof_ends("work until there is nothing left to do", &["coordinator", "run", "--until-idle"], &[0, 1])?;
+    demo.summary(&plans)
+}
+
+struct Demo<'a> {
+    folder: PathBuf,
+    app: &'a App,
+}
+
+impl Demo<'_> {
+    /// Runs this binary in the demo's repository, showing the command line first.
+    fn teof(&self, why: &str, args: &[&str]) -> Result<()> {
+        self.teof_ends(why, args, &[0])
+    }
+
+    /// Like [`Demo::teof`], for a command that may end with one of these exit codes.
+    fn teof_ends(&self, why: &str, args: &[&str], codes: &[i32]) -> Result<()> {
+        self.app.say(format!("$ teof {}   # {why}", args.join(" ")));
+        let mut command = self.own_binary()?;
+        command.args(args).stdout(Stdio::from(std::io::stderr()));
+        if self.app.global.quiet {
+            command.arg("--quiet").stdout(Stdio::null());
+        }
+        let status = command.status().context("start teof")?;
+        if status.code().is_some_and(|code| codes.contains(&code)) {
+            return Ok(());
+        }
+        Err(Refusal::guard("quickstart.failed", format!("teof {} failed ({status})", args.join(" ")))
+            .because("what it printed stands above")
+            .next(format!("look at the repository: {}", self.folder.display()))
+            .into())
+    }
+
+    /// What a command of this binary answers with `--json`.
+    fn ask(&self, args: &[&str]) -> Result<Value> {
+        let output = self.own_binary()?.args(args).arg("--json").output().context("start teof")?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("teof {} gave no JSON", args.join(" ")))
+    }
+
+    fn own_binary(&self) -> Result<Command> {
+        let mut command = Command::new(std::env::current_exe().context("find our own binary")?);
+        for name in [env::ROOT, env::AGENT, env::TASK, env::RUN, env::CLAIM_EPOCH, env::RECEIPTS_DIR] {
+            command.env_remove(name);
+        }
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    fn git(&self, args: &[&str]) -> Result<()> {
+        crate::hub::git::Git::at(&self.folder).run(args).map(drop)
+    }
+
+    fn git_answers(&self, args: &[&str]) -> Result<bool> {
+        crate::hub::git::Git::at(&self.folder).succeeds(args)
+    }
+
+    /// What happened, read back from the record, and where to look at it.
+    fn summary(&self, plans: &[String]) -> Result<ExitCode> {
+        let status = self.ask(&["coordinator", "status"])?;
+        let jobs = status["jobs"].as_array().cloned().unwrap_or_default();
+        let waiting: Vec<_> = jobs.into_iter().filter(|job| job["phase"]["is"] == "review").collect();
+        let steps = self.steps(plans, &waiting)?;
+        self.app.say("\nWhat happened:");
+        for step in &steps {
+            self.app.say(format!(
+                "  {:<11}  {:<34}  {}",
+                step["status"].as_str().unwrap_or("?"),
+                text::clip(step["title"].as_str().unwrap_or(""), 34),
+                text::clip(&text::safe(step["reason"].as_str().unwrap_or("")), 100)
+            ));
+        }
+        let jobs: Vec<_> = waiting.iter().filter_map(|job| job["id"].as_str()).collect();
+        self.where_to_look(&jobs)?;
+        let document = json!({ "folder": self.folder, "steps": steps, "reviews": jobs });
+        self.app.result(&document, String::new);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Lines that work as they stand, wherever this binary lies.
+    fn where_to_look(&self, jobs: &[&str]) -> Result<()> {
+        let (app, teof) = (self.app, called()?);
+        let cd = format!("cd {}", text::shell_word(&self.folder.display().to_string()));
+        for job in jobs {
+            app.say("\nThe agent's work waits for you; nothing is merged without a person:");
+            app.say(format!("  {cd}"));
+            app.say(format!("  {teof} review show {job}   # with --diff: every line of it"));
+            app.say(format!("  {teof} review approve {job}"));
+        }
+        app.say("\nLook at the rest yourself:");
+        let width = cd.len().max(teof.len() + 22).max(32);
+        for (line, why) in [
+            (cd.clone(), "the repository"),
+            ("git log --oneline --graph --all".into(), "a branch per finished step, with trailers"),
+            (format!("{teof} plan list"), "plans and their steps"),
+            (format!("{teof} coordinator explain"), "what was chosen, what was skipped, and why"),
+            (format!("{teof} bus watch --limit 30"), "events and messages"),
+            (format!("{teof} receipts verify"), "every receipt against its hash"),
+            ("ls _report/agent/*/runs/".into(), "an envelope per run: commands, exit codes, hashes, findings"),
+            (format!("{teof} preflight full"), "what CI would say"),
+        ] {
+            app.say(format!("  {line:<width$}  # {why}"));
+        }
+        Ok(())
+    }
+
+    /// Every step of the plans: `{plan, id, title, status, reason}`; of those whose job waits for a person
+    /// the status is `waiting`.
+    fn steps(&self, plans: &[String], waiting: &[Value]) -> Result<Vec<Value>> {
+        let mut steps = Vec::new();
+        for plan in plans {
+            let shown = self.ask(&["plan", "show", plan])?;
+            let found = shown.pointer("/plan/steps").or_else(|| shown.get("steps")).and_then(Value::as_array).cloned();
+            for step in found.unwrap_or_default() {
+                let mut row = json!({ "plan": plan });
+                for key in ["id", "title", "status"] {
+                    row[key] = step[key].clone();
+                }
+                row["reason"] = step["last_run"]["reason"].clone();
+                if let Some(job) = waiting.iter().find(|job| job["plan"] == row["plan"] && job["step"] == row["id"]) {
+                    row["status"] = json!("waiting");
+                    let passes = job["last"]["passes"].as_u64().unwrap_or(1);
+                    row["reason"] =
+                        json!(format!("waits for a person, after {passes} passes of coding, tests and review"));
+                }
+                steps.push(row);
+            }
+        }
+        Ok(steps)
+    }
+}
+
+/// A new or empty folder, absolute.
+fn prepare(dir: Option<PathBuf>) -> Result<PathBuf> {
+    let folder = match dir {
+        Some(dir) => dir,
+        None => std::env::temp_dir().join(format!("teof-quickstart-{}", std::process::id())).join("greetings"),
+    };
+    output::check_folder("quickstart", &folder)?;
+    fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
+    if fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?.next().is_some() {
+        return Err(not_empty(&folder).into());
+    }
+    folder.canonicalize().with_context(|| format!("find {}", folder.display()))
+}
+
+/// How this binary is called from a shell: by its name where the PATH leads to it, else by its path.
+fn called() -> Result<String> {
+    let own = std::env::current_exe().context("find our own binary")?;
+    let path = env::var(env::PATH).unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("teof")).find(|teof| teof.is_file());
+    let same = found.and_then(|teof| teof.canonicalize().ok()) == own.canonicalize().ok();
+    Ok(if same { "teof".to_owned() } else { text::shell_word(&own.display().to_string()) })
+}
+
+fn not_empty(folder: &Path) -> Refusal {
+    Refusal::usage("quickstart.not_empty", format!("{} is not empty", folder.display()))
+        .because("the quickstart makes a repository of its own and touches nobody else's files")
+        .next("name a new folder, or none at all for a temporary one")
+        .next("to set up your own repository: teof init")
+}

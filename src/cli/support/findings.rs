@@ -1,0 +1,15 @@
+//! How findings are printed.
+
+use crate::base::text;
+use crate::model::run::outcome::Finding;
+
+/// `path:line: code: message (hint)`, on one line.
+pub fn line(finding: &Finding) -> String {
+    let place = match (&finding.path, finding.line) {
+        (Some(path), Some(line)) => format!("{}:{line}: ", text::safe(path)),
+        (Some(path), None) => format!("{}: ", text::safe(path)),
+        (None, _) => String::new(),
+    };
+    let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({})", text::safe(hint)));
+    format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.words()))
+}

@@ -1,0 +1,148 @@
+//! `teof agent …`
+
+mod doctor;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::cli::work::bus::write::pairs;
+use crate::guard::operator;
+use crate::ops::session::seat::{self, Overview, SaveWish, Taken};
+use crate::seats::saved;
+
+/// A worktree has one seat, its AGENT_MANIFEST.json; other seats wait in AGENT_MANIFEST.<id>.json or put
+/// away under a label. Where many work in one folder, TEOF_AGENT says who acts instead.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the seats, and those that were put away
+    List,
+    /// Take a seat in this worktree; the manifest before is kept
+    Use(Use),
+    /// Put this worktree's seat away under a label, and tell the others
+    Save(Save),
+    /// Take up a seat that was put away or, without a label, the one before the last swap
+    Restore(Restore),
+    /// Say which agent programs are here, and whether they could work unattended
+    Doctor(doctor::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct Use {
+    /// The seat
+    agent: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Save {
+    /// What to call it
+    label: String,
+    /// Save although the tree has uncommitted changes, which are not saved
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Replace what is saved under this label
+    #[arg(long)]
+    force: bool,
+    /// A fact for the heartbeat, such as shift=mid; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "no_heartbeat")]
+    heartbeat_meta: Vec<String>,
+    /// Send no heartbeat
+    #[arg(long)]
+    no_heartbeat: bool,
+    #[command(flatten)]
+    author: Flags,
+}
+
+#[derive(Debug, clap::Args)]
+struct Restore {
+    /// What it was called
+    label: Option<String>,
+    /// Stay on this branch
+    #[arg(long)]
+    manifest_only: bool,
+    /// Switch branches although the tree has uncommitted changes
+    #[arg(long)]
+    allow_dirty: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::List => list(app)?,
+        Command::Use(args) => take(&args, app)?,
+        Command::Save(args) => save(args, app)?,
+        Command::Restore(args) => restore(&args, app)?,
+        Command::Doctor(args) => return doctor::run(&args, app),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(app: &App) -> Result<()> {
+    let hub = app.hub_to_read()?;
+    let (seats, saved) = (seat::overview(hub)?, saved::labels(hub));
+    app.result(&json!({ "seats": seats, "saved": saved }), || {
+        let mut lines: Vec<String> = seats.iter().map(line).collect();
+        lines.extend(saved.iter().map(|label| format!("  saved: {label}")));
+        lines.join("\n")
+    });
+    Ok(())
+}
+
+/// One seat in one line; `*` marks this worktree's.
+pub(in crate::cli) fn line(seat: &Overview) -> String {
+    let mark = if seat.current { '*' } else { ' ' };
+    let at = seat.session_at.map_or_else(String::new, |at| format!(" since {at}"));
+    let claims = if seat.claims.is_empty() { String::new() } else { format!("  holds {}", seat.claims.join(", ")) };
+    let roles = text::safe(&seat.roles.join(","));
+    format!("{mark} {:<16} {roles:<12} session {}{at}{claims}", seat.agent_id, seat.session)
+}
+
+fn take(args: &Use, app: &App) -> Result<()> {
+    operator::run::refuse("change the seat of a folder")?;
+    let taken = seat::take(app.hub()?, &args.agent)?;
+    let (agent, new) = (&args.agent, taken != Taken::Known);
+    app.result(&json!({ "agent_id": agent, "new": new }), || {
+        let how = if new { "is new: it was made, and taken" } else { "taken" };
+        format!("seat {agent} {how}; begin with: teof session-boot")
+    });
+    if let Taken::Made { back } = taken {
+        let undo = if back { "teof agent restore" } else { "rm AGENT_MANIFEST.json" };
+        app.say(format!("note: nobody was called {agent} before (teof agent list); if it is a slip, undo it: {undo}"));
+    }
+    Ok(())
+}
+
+fn save(args: Save, app: &App) -> Result<()> {
+    operator::run::refuse("save the seat of a folder")?;
+    let hub = app.hub()?;
+    let author = if args.no_heartbeat { None } else { Some(args.author.author(hub, None)?) };
+    let wish = SaveWish {
+        allow_dirty: args.allow_dirty,
+        force: args.force,
+        heartbeat: author.as_ref(),
+        meta: pairs("--heartbeat-meta", &args.heartbeat_meta)?,
+    };
+    let saved = seat::save(hub, &args.label, &wish)?;
+    app.result(&saved, || format!("seat {} saved as {}", saved.agent_id, saved.label));
+    Ok(())
+}
+
+fn restore(args: &Restore, app: &App) -> Result<()> {
+    operator::run::refuse("change the seat of a folder")?;
+    let hub = app.hub()?;
+    let agent = match &args.label {
+        Some(label) => seat::restore(hub, label, args.manifest_only, args.allow_dirty)?.agent_id,
+        None => seat::back(hub)?,
+    };
+    app.result(&json!({ "agent_id": agent }), || format!("seat {agent} taken up; begin with: teof session-boot"));
+    Ok(())
+}

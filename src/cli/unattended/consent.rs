@@ -1,0 +1,184 @@
+//! `teof consent …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::coordinator::inbox::{self, Letter};
+use crate::coordinator::process;
+use crate::coordinator::state::Word;
+use crate::coordinator::state::input;
+use crate::guard::consent::{self, Standing};
+use crate::guard::operator;
+use crate::guard::trust::commands;
+use crate::hub::paths;
+use crate::ops::consent::{Changes, fields, grant, revoke};
+
+/// The file `docs/automation/autonomy-consent.json` says what may run unattended. It counts only on a
+/// machine where a person granted it, and only while it and `teof.toml` stay as they were then.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is consented to, and whether it counts here
+    Show,
+    /// Consent, as a person, on this machine
+    Grant(Box<Grant>),
+    /// Take the consent back; what runs unattended stops at its next step
+    Revoke(Revoke),
+}
+
+/// Sets auto_enabled and the flags that are given (`--continuous false` turns one off), and remembers the
+/// consent file and teof.toml as they are. Read teof.toml before: its [commands] allow says which commands
+/// may run without further approval.
+#[derive(Debug, clap::Args)]
+struct Grant {
+    /// Go on beyond max_iterations
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    continuous: Option<bool>,
+    /// How many jobs may begin, unless continuous
+    #[arg(long, value_name = "N")]
+    max_iterations: Option<u64>,
+    /// Stop after a cycle that executed nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    require_execute: Option<bool>,
+    /// Let results leave their worktree (merge, push) once a person approved them
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    allow_apply: Option<bool>,
+    /// Begin nothing while feeds need attention
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    halt_on_attention_feeds: Option<bool>,
+    /// Begin nothing while the CI summary reports a failure
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    halt_on_ci_failure: Option<bool>,
+    /// Who grants it, instead of git's user.name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Revoke {
+    /// End the running coordinator and its workers too, at once
+    #[arg(long)]
+    now: bool,
+    /// Who revokes it, instead of git's user.name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::Show => show(app),
+        Command::Grant(args) => run_grant(*args, app),
+        Command::Revoke(args) => run_revoke(args, app),
+    }
+}
+
+fn show(app: &App) -> Result<ExitCode> {
+    print(app, &consent::standing(app.hub()?)?)
+}
+
+fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
+    operator::require("grant consent")?;
+    let changes = Changes {
+        continuous: args.continuous,
+        max_iterations: args.max_iterations,
+        require_execute: args.require_execute,
+        allow_apply: args.allow_apply,
+        halt_on_attention_feeds: args.halt_on_attention_feeds,
+        halt_on_ci_failure: args.halt_on_ci_failure,
+    };
+    let by = operator::name(app.hub()?, args.by.as_deref())?;
+    print(app, &grant(app.hub()?, &by, &changes)?)
+}
+
+fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
+    operator::require("revoke consent")?;
+    let by = operator::name(app.hub()?, args.by.as_deref())?;
+    let hub = app.hub()?;
+    let revoked = revoke(hub, &by)?;
+    let stopping = args.now && process::holder(hub)?.is_some();
+    if stopping {
+        let recognised = operator::seen();
+        let note = Some("consent was revoked".to_owned());
+        let word = Word { by: by.clone(), at: app.now(), recognised, note };
+        inbox::post(hub, &Letter { word, command: input::Command::Stop { now: true } })?;
+    }
+    let document = json!({"counts": false, "by": by, "file_left": revoked.file_left, "stopping": stopping});
+    app.result(&document, || {
+        let mut lines = vec![format!("revoked by {}: nothing may run unattended on this machine", text::safe(&by))];
+        lines.push(match stopping {
+            true => "the coordinator and its workers are told to end at once".to_owned(),
+            false => {
+                "a command that runs already goes on to its end; to end it too: teof coordinator stop --now".into()
+            }
+        });
+        if let Some(why) = &revoked.file_left {
+            lines.push(format!("{} was left as it is: {}", paths::CONSENT, text::safe(why)));
+        }
+        lines.join("\n")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `{counts, doubt?, reason?, written?, grant?, trusted_commands}`
+fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
+    let allow = commands::trusted(app.hub()?)?.allow_list().to_vec();
+    let document = json!({
+        "counts": standing.doubt.is_none() && standing.consent.auto_enabled,
+        "doubt": standing.doubt.as_ref().map(|doubt| doubt.code()),
+        "reason": standing.doubt.as_ref().map(|doubt| doubt.reason()),
+        "written": standing.written,
+        "grant": standing.grant,
+        "trusted_commands": allow,
+    });
+    app.result(&document, || words(standing, &allow));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(standing: &Standing, allow: &[String]) -> String {
+    let mut lines = Vec::new();
+    match (&standing.doubt, &standing.grant) {
+        (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
+        (None, Some(grant)) if standing.consent.auto_enabled => {
+            lines.push(format!("granted by {} at {}", text::safe(&grant.by), grant.at));
+        }
+        _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
+    }
+    for (key, value) in standing.written.iter().flat_map(fields) {
+        lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
+    }
+    if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
+        lines.push("  so no job may begin yet; permit some: teof consent grant --max-iterations <n>".to_owned());
+    }
+    if allow.is_empty() {
+        lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());
+    } else {
+        lines.push("  commands: those of approved plans, and without approval what matches".to_owned());
+        lines.extend(allow.iter().map(|pattern| format!("    {}", text::safe(pattern))));
+    }
+    lines.join("\n")
+}
+
+fn meaning(key: &str, value: &Value) -> &'static str {
+    match (key, value == &Value::Bool(true)) {
+        ("auto_enabled", true) => "may run unattended",
+        ("auto_enabled", false) => "nothing may run unattended",
+        ("continuous", true) => "goes on beyond max_iterations",
+        ("continuous", false) => "stops after max_iterations",
+        ("max_iterations", _) => "jobs that may begin since the grant, unless continuous",
+        ("require_execute", true) => "stops after a cycle that executed nothing",
+        ("require_execute", false) => "goes on after a cycle that executed nothing",
+        ("allow_apply", true) => "results may leave their worktree once a person approved them",
+        ("allow_apply", false) => "results stay in their worktree",
+        (_, true) => "begins nothing in that state",
+        (_, false) => "begins all the same",
+    }
+}

@@ -1,0 +1,60 @@
+//! `teof coordinator explain`
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::last_output;
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::coordinator::executor::publish;
+use crate::coordinator::state::store;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only decisions that are about this task or job, chosen or passed over
+    task: Option<String>,
+    /// Show so many, the latest last
+    #[arg(long, default_value_t = 5)]
+    limit: usize,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let manager = &hub.settings()?.coordinator.manager;
+    let state = store::load(hub)?;
+    let job = args.task.as_deref().and_then(|task| last_output::find(&state, task));
+    let found = publish::explain(hub, manager, args.task.as_deref(), args.limit.max(1))?;
+    app.result(&found, || match found.is_empty() {
+        true if job.is_none() => {
+            let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
+            format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
+        }
+        _ => {
+            let decisions = found.iter().map(|decision| words(decision, args.task.as_deref()));
+            let blocks: Vec<_> =
+                decisions.chain(job.into_iter().flat_map(|job| last_output::story(hub, job))).collect();
+            text::safe_block(&blocks.join("\n"))
+        }
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One decision, and what was passed over (of which only `task` when one is asked for).
+fn words(decision: &Value, task: Option<&str>) -> String {
+    let get = |key: &str| decision.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut lines = vec![match get("task") {
+        "" => format!("{} {}: {}", get("ts"), get("decision"), get("why")),
+        chosen => format!("{} {} {chosen} for {}: {}", get("ts"), get("decision"), get("seat"), get("why")),
+    }];
+    for skipped in decision.get("skipped").and_then(Value::as_array).into_iter().flatten() {
+        let get = |key: &str| skipped.get(key).and_then(Value::as_str).unwrap_or_default();
+        if task.is_none_or(|task| task == get("task")) {
+            lines.push(format!("  not {}: {}", get("task"), get("why")));
+        }
+    }
+    if let Some(more) = decision.get("more").and_then(Value::as_u64) {
+        lines.push(format!("  and {more} more"));
+    }
+    lines.join("\n")
+}

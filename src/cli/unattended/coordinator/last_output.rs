@@ -1,0 +1,60 @@
+//! What a job came to, in words: its reason, what was said last, and where all of it lies.
+
+use crate::base::text;
+use crate::coordinator::executor::workers::LOGS;
+use crate::coordinator::state::{Ending, Job, Phase, State};
+use crate::hub::Hub;
+
+/// The newest job that people mean by a name, of those that are remembered.
+pub fn find<'a>(state: &'a State, name: &str) -> Option<&'a Job> {
+    state.jobs.iter().rev().find(|job| job.is_called(name))
+}
+
+/// What is asked, and what was said last, each line behind `indent`; nothing of a job that ended well.
+pub fn output(job: &Job, indent: &str) -> Vec<String> {
+    if matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. }) {
+        return Vec::new();
+    }
+    let Some(last) = &job.last else { return Vec::new() };
+    let block = |body: &str| body.lines().map(|line| format!("{indent}  | {line}")).collect::<Vec<_>>();
+    let mut lines = Vec::new();
+    if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
+        lines.push(format!("{indent}it asks:"));
+        lines.extend(block(question));
+        lines.push(format!("{indent}answer it: teof coordinator answer {} \"...\"", job.task));
+    } else if let Some(output) = &last.output {
+        lines.push(format!("{indent}last output of {}:", output.of));
+        lines.extend(block(&output.text));
+    }
+    lines.extend(last.output.iter().map(|output| format!("{indent}all of it: {}", output.file)));
+    lines.iter().map(|line| text::safe(line)).collect()
+}
+
+/// All that is known of a job, for one who asks about it by name.
+pub fn story(hub: &Hub, job: &Job) -> Vec<String> {
+    let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
+    let head = format!("{} ({}), job {}, run {}", job.task, job.seat, job.id, job.run_id());
+    let mut lines =
+        vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", words(job)))];
+    lines.extend(output(job, "  "));
+    lines.extend(
+        job.last
+            .iter()
+            .filter_map(|last| last.envelope.as_ref())
+            .map(|path| format!("  envelope {}", text::safe(path))),
+    );
+    let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
+    if log.is_file() {
+        lines.push(format!("  log      teof coordinator logs {}", text::safe(&job.task)));
+    }
+    lines
+}
+
+/// Where a job stands, for people.
+pub fn words(job: &Job) -> &'static str {
+    match job.phase {
+        Phase::Question { .. } => "waiting for an answer",
+        Phase::Review { .. } => "waiting for review",
+        _ => crate::coordinator::executor::publish::phase(job),
+    }
+}

@@ -1,0 +1,47 @@
+//! `teof coordinator logs`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::last_output;
+use crate::base::{Refusal, Result, files, text};
+use crate::cli::App;
+use crate::coordinator::executor::workers::LOGS;
+use crate::coordinator::state::store;
+
+/// The largest log that is shown, in bytes.
+const MAX: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A job, a run, or a task (its last job)
+    name: String,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let state = store::load(hub)?;
+    let job = last_output::find(&state, &args.name);
+    let run = job.map_or_else(|| args.name.clone(), |job| job.run_id());
+    let missing = || {
+        Refusal::not_found("log.missing", format!("there is no log of {}", text::safe(&args.name)))
+            .next("jobs and their runs: teof coordinator status")
+    };
+    crate::base::names::check_id("run", &run).map_err(|_| missing())?;
+    let path = hub.local(&format!("{LOGS}/{run}.log"));
+    let bytes = files::read(&path, MAX)?;
+    // A job that never got as far as a worker has a reason all the same.
+    let bytes = match (bytes, job) {
+        (Some(bytes), _) => bytes,
+        (None, Some(_)) => Vec::new(),
+        (None, None) => return Err(missing().into()),
+    };
+    let said = String::from_utf8_lossy(&bytes);
+    let output = job.and_then(|job| job.last.as_ref()).and_then(|last| last.output.clone());
+    app.result(&json!({"run": run, "path": path, "text": said, "last_output": output}), || {
+        let story = job.map(|job| last_output::story(hub, job)).unwrap_or_default();
+        format!("{}\n{}", text::safe_block(said.trim_end()), story.join("\n")).trim().to_owned()
+    });
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,106 @@
+//! `teof coordinator run`
+
+use std::process::ExitCode;
+
+use super::summary::Left;
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::coordinator::process::{self, Options, Preview, Progress};
+use crate::coordinator::state::store;
+use crate::guard::consent::{self, Action, Actor};
+use crate::guard::operator;
+use crate::hub::Hub;
+use crate::ops::request_folders;
+
+/// With --until-idle the exit code says how things are at the end: 0 nothing is left but results to review; 1
+/// something is blocked, or the record cannot be read or written; 5 nothing is blocked, but something waits for
+/// a person or for time; 6 the breaker is open, consent is missing or used up, or a finding of high severity
+/// or a moved target keeps work from being chosen.
+///
+/// With --json: {left, why, done, blocked: [{task, job, reason}], review: [task], waiting: [{task, why}]}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End when there is nothing left to do
+    #[arg(long)]
+    until_idle: bool,
+    /// Show what would be chosen, and why the rest would not; nothing is started or written
+    #[arg(long, conflicts_with_all = ["until_idle", "max_jobs"])]
+    dry_run: bool,
+    /// Choose at most so many jobs, then end
+    #[arg(long, value_name = "N")]
+    max_jobs: Option<u64>,
+    /// How many workers run at the same time [default: coordinator.concurrency, 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    concurrency: Option<u32>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    request_folders::check(hub)?.iter().for_each(|line| app.say(line));
+    let options = Options {
+        until_idle: args.until_idle,
+        max_jobs: args.max_jobs,
+        concurrency: args.concurrency.map(|n| n as usize),
+        errand: false,
+    };
+    if args.dry_run {
+        // The tree may be another branch's: whoever reads of plans there is told.
+        app.hub_to_read()?;
+        let found = process::preview(hub, options)?;
+        app.result(&found, || preview(&found));
+        return Ok(ExitCode::SUCCESS);
+    }
+    operator::run::refuse("run a coordinator")?;
+    consent::require(hub, Actor::Coordinator, Action::Execute)?;
+    let own = Hub::find(Some(&hub.root), app.clock)?;
+    // With --json, stderr is for an error alone.
+    let say = |text: String| {
+        if !app.json() {
+            app.say(text)
+        }
+    };
+    let before = store::load(hub)?;
+    let ended = process::run(own, options, &mut |progress| say(line(app, progress)))?;
+    let left = Left::of(ended, options.max_jobs.is_some(), &before, &store::load(hub)?);
+    say(left.words());
+    if app.json() {
+        app.result(&left, String::new);
+    }
+    Ok(ExitCode::from(left.exit() as u8))
+}
+
+/// One line of progress: time, run, step, seat, and what happened.
+fn line(app: &App, progress: &Progress) -> String {
+    let time = app.now().to_string();
+    let time = time.get(11..19).unwrap_or(&time);
+    let job = progress.run.as_deref().map(|run| format!("{run} ")).unwrap_or_default();
+    let seat = progress.seat.as_deref().map(|seat| format!("({seat}) ")).unwrap_or_default();
+    let task = match (&progress.task, &progress.step) {
+        (Some(task), Some(step)) if !task.ends_with(step.as_str()) => format!("{task} {step} "),
+        (Some(task), _) => format!("{task} "),
+        (None, _) => String::new(),
+    };
+    text::safe(&format!("{time} {job}{task}{seat}{}", progress.text))
+}
+
+fn preview(found: &Preview) -> String {
+    let mut lines = Vec::new();
+    for decision in &found.decisions {
+        if let (Some(task), Some(seat)) = (&decision.task, &decision.seat) {
+            lines.push(format!("would give {task} to {seat}: {}", decision.why));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("would give nothing".to_owned());
+    }
+    if let Some(last) = found.decisions.last() {
+        lines.extend(last.skipped.iter().map(|skipped| format!("  not {}: {}", skipped.task, skipped.why)));
+        if last.more > 0 {
+            lines.push(format!("  and {} more", last.more));
+        }
+    }
+    if let Some(obstacle) = &found.obstacle {
+        lines.push(format!("would not begin: {obstacle}"));
+    }
+    lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,152 @@
+//! What a name means that is given to `teof coordinator submit`: an item, a request, a plan, or a step.
+
+use crate::base::{Refusal, Result, names, text};
+use crate::hub::Hub;
+use crate::model::backlog::ItemStatus;
+use crate::model::plan::{Link, Status};
+use crate::ops::tasks;
+use crate::plans::requests::vault;
+use crate::plans::{self, SameWork, requests};
+
+/// The work that a name means.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The name under which it is queued.
+    pub task: String,
+    /// It is an item of the backlog.
+    pub item: Option<String>,
+    /// The plan that does it, if there is one.
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    /// The path of a request of the vault that no plan does yet.
+    pub request: Option<String>,
+}
+
+/// The work that a name means.
+///
+/// # Errors
+/// `task.not_found` (exit 4) when there is none; `task.done` when all of it is done.
+pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
+    if let Some((plan, step)) = name.trim_matches('/').rsplit_once('/').filter(|(plan, _)| !plan.contains('/')) {
+        return of_plan(hub, None, plan, Some(step));
+    }
+    names::check_id("task", name)?;
+    let there = |plan: &str| plans::find(hub, plan).is_ok().then(|| plan.to_owned());
+    let backlog = plans::backlog::read(hub)?;
+    if let Some(item) = backlog.item(name) {
+        if item.status() == Some(ItemStatus::Done) {
+            return Err(done(format!("the item {name}")).into());
+        }
+        let plan = item.plan().and_then(there);
+        return Ok(Asked { task: name.into(), item: Some(name.into()), plan, ..Asked::default() });
+    }
+    match SameWork::near(hub, name, None)?.place(name) {
+        Some(place) => match place.part {
+            plans::same_work::Part::Step(step) => of_plan(hub, Some(name), &place.plan, Some(&step)),
+            _ => of_plan(hub, Some(name), &place.plan, None),
+        },
+        None => match requests::named(hub, name)? {
+            Some(link) => Ok(of_request(name, link)),
+            None => Err(unknown(hub, name).into()),
+        },
+    }
+}
+
+fn of_request(name: &str, link: Link) -> Asked {
+    let request = Some(link.to).filter(|_| link.kind == vault::LINK);
+    Asked { task: name.into(), request, ..Asked::default() }
+}
+
+fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Result<Asked> {
+    let found = plans::find(hub, plan)?;
+    let id = found.id().to_owned();
+    match step.map(|step| (step, found.plan.step(step))) {
+        Some((step, None)) => {
+            return Err(Refusal::not_found("step.not_found", format!("the plan {id} has no step {step}"))
+                .next(format!("see its steps: teof plan show {id}"))
+                .into());
+        }
+        Some((step, Some(found))) if found.status() == Some(Status::Done) => {
+            return Err(done(format!("the step {step} of {id}")).into());
+        }
+        _ if found.plan.status() == Some(Status::Done) => return Err(done(format!("the plan {id}")).into()),
+        _ => {}
+    }
+    let task = match (name, step) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(step)) => format!("{id}-{step}"),
+        (None, None) => id.clone(),
+    };
+    Ok(Asked { task, plan: Some(id), step: step.map(str::to_owned), ..Asked::default() })
+}
+
+/// Everything that the names mean; refused whole, with all that is wrong, so that nobody waits for a typing error.
+///
+/// # Errors
+/// As [`resolve`] for one name; for several, the first one's code, and `data.refused` names all of them.
+pub fn resolve_all(hub: &Hub, names: &[&str]) -> Result<Vec<Asked>> {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for name in names {
+        match resolve(hub, name) {
+            Ok(asked) => found.push(asked),
+            Err(e) => match e.downcast::<Refusal>() {
+                Ok(refusal) => refused.push((*name, refusal)),
+                Err(fault) => return Err(fault),
+            },
+        }
+    }
+    match refused.len() {
+        0 => Ok(found),
+        1 => Err(refused.remove(0).1.into()),
+        several => {
+            let all: Vec<_> = refused.iter().map(|(name, _)| text::clip(&text::safe(name), 130)).collect();
+            let each = refused.iter().map(|(_, refusal)| match &refusal.reason {
+                Some(reason) => format!("{} ({reason})", refusal.message),
+                None => refusal.message.clone(),
+            });
+            let first = &refused[0].1;
+            Err(Refusal::new(
+                first.exit,
+                first.code,
+                format!("{several} of these cannot be queued: {}", all.join(", ")),
+            )
+            .because(format!("{}; nothing was queued", each.collect::<Vec<_>>().join("; ")))
+            .next("see what there is: teof task list")
+            .with("refused", all)
+            .into())
+        }
+    }
+}
+
+/// Whether a request of the vault is planned, now that what was blocked is open again.
+pub fn is_open(hub: &Hub, asked: &Asked) -> Result<()> {
+    let Some(path) = &asked.request else { return Ok(()) };
+    if vault::planned(hub)?.iter().any(|entry| entry.link.to == *path) {
+        return Ok(());
+    }
+    Err(Refusal::guard("request.not_planned", format!("{} is not planned", asked.task))
+        .because(format!("{path} has another status than {}", vault::PLANNED))
+        .next(format!("set its status to {} in {path}, then submit it again", vault::PLANNED))
+        .into())
+}
+
+fn done(what: String) -> Refusal {
+    Refusal::guard("task.done", format!("{what} is done")).next(
+        "take the result back: teof review revert <job>; or say what is left: teof coordinator submit --objective",
+    )
+}
+
+fn unknown(hub: &Hub, name: &str) -> Refusal {
+    let refusal = Refusal::not_found("task.not_found", format!("neither an item nor a plan is called {name}"));
+    let table = tasks::table(hub).unwrap_or_default();
+    if table.tasks.iter().any(|row| row.task_id == name) {
+        // It lives in its claim or its assignment alone.
+        return refusal.next(format!("say what is to be done: teof task add {name} --title \"…\""));
+    }
+    let open = table.tasks.iter().filter(|row| row.state != tasks::State::Done).map(|row| row.task_id.as_str());
+    let refusal = match names::meant(name, open).as_slice() {
+        [] => refusal,
+        meant => refusal.because(format!("did you mean {}?", meant.join(", "))),
+    };
+    refusal.next("see what there is: teof task list")
+}

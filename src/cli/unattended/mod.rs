@@ -1,0 +1,8 @@
+//! Commands for unattended work: the coordinator and what it may do.
+
+pub(super) mod agent;
+pub(super) mod conductor;
+pub(super) mod consent;
+pub(super) mod coordinator;
+pub(super) mod foreman;
+pub(super) mod worktree;

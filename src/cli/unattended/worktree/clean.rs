@@ -1,0 +1,53 @@
+//! `teof worktree clean`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::coordinator::retention;
+use crate::coordinator::state::store;
+use crate::guard::operator;
+use crate::hub::worktrees::clean::{self, Cleaned, Retention};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Every worktree whose job is over, also those that `[worktrees] keep` and `keep_for` would keep
+    #[arg(long)]
+    all_finished: bool,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if !args.dry_run {
+        operator::run::refuse("remove worktrees")?;
+    }
+    let hub = app.hub()?;
+    let state = store::load(hub)?;
+    let retention = if args.all_finished { Retention::NONE } else { Retention::of(hub)? };
+    let cleaned = clean::clean(hub, retention, args.dry_run, &|seen| retention::over_since(&state, seen))?;
+    let document = json!({
+        "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
+    });
+    app.result(&document, || words(&cleaned, args.dry_run));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(cleaned: &Cleaned, dry_run: bool) -> String {
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let mut lines = Vec::new();
+    for gone in &cleaned.removed {
+        let branch = gone.branch.as_ref().map(|branch| format!("; its commits are on {branch}")).unwrap_or_default();
+        let refs = gone.kept_under.iter().map(|name| format!("; kept under {name}")).collect::<String>();
+        lines.push(format!("{verb} {}{branch}{refs}", gone.path.display()));
+    }
+    lines.extend(cleaned.finished.iter().map(|path| format!("finished removing {}", path.display())));
+    lines.extend(cleaned.kept.iter().map(|kept| format!("kept {}: {}", kept.path.display(), kept.why)));
+    if lines.is_empty() {
+        lines.push("no worktrees".to_owned());
+    }
+    lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
+}

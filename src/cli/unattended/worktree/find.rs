@@ -1,0 +1,46 @@
+//! `teof worktree find`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::row::{self, Row};
+use crate::base::{Refusal, Result, names, text};
+use crate::cli::App;
+use crate::coordinator::retention::Standing;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task: the worktree of its job, else the one whose branch ends in the task's end
+    /// (`feature/auth-05A` for `implement-auth-05A`)
+    task: String,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let task = names::check_id("task", &args.task)?;
+    let rows = row::rows(app.hub_to_read()?)?;
+    let there = || rows.iter().filter(|row| row.exists);
+    let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task)).collect();
+    let is_live = |row: &&Row| matches!(row.state, Standing::Running | Standing::Waiting | Standing::Review);
+    if own.iter().any(is_live) {
+        own.retain(is_live);
+    }
+    let (found, by) = match own.is_empty() {
+        false => (own, "task"),
+        true => (there().filter(|row| row.task.is_none() && row.seen.suits(task)).collect(), "branch"),
+    };
+    match found.as_slice() {
+        [row] => {
+            app.result(&json!({ "found_by": by, "worktree": row }), || text::safe(&row.path));
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => Err(Refusal::not_found("worktree.missing", format!("no worktree is for {task}"))
+            .because("none was made for it, and no branch ends in the end of its name")
+            .next("see what there is: teof worktree list")
+            .into()),
+        many => Err(Refusal::guard("worktree.ambiguous", format!("{} worktrees are for {task}", many.len()))
+            .because(many.iter().map(|row| text::safe(&row.path)).collect::<Vec<_>>().join(", "))
+            .next("see which is which: teof worktree list")
+            .into()),
+    }
+}

@@ -1,0 +1,99 @@
+//! `teof bus claim`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{offer, report};
+use crate::base::Result;
+use crate::bus::claim_rules::Notes;
+use crate::cli::App;
+use crate::cli::support::author::{Flags, Task, span};
+use crate::cli::work::bus::write::Repeat;
+use crate::conductor::take;
+use crate::guard::operator;
+use crate::model::claim::ClaimStatus;
+use crate::ops::claims::claim::{Request, claim};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+    #[command(flatten)]
+    terms: Terms,
+    /// active, paused, released or done
+    #[arg(long, default_value = "active", value_parser = status)]
+    status: ClaimStatus,
+    /// Drop the notes of the claim; --notes wins
+    #[arg(long)]
+    clear_notes: bool,
+    /// Claim the task although it is assigned to nobody, or to another; recorded in the event
+    #[arg(long)]
+    allow_unassigned: bool,
+    /// Take the best task that is free: assigned to you or to nobody
+    #[arg(long, conflicts_with_all = ["place", "task", "status", "branch", "allow_unassigned"])]
+    next: bool,
+}
+
+/// What a claim says besides whose and what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Terms {
+    /// The plan that the work follows, by id or path; it gets a link to the claim
+    #[arg(long)]
+    pub plan: Option<String>,
+    /// The branch of the work [default: agent/<seat>/<task>]
+    #[arg(long)]
+    pub branch: Option<String>,
+    /// Say where the work stands
+    #[arg(long)]
+    pub notes: Option<String>,
+    /// How long the claim is yours without another word, such as 4h
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub lease: Option<Duration>,
+}
+
+impl Terms {
+    pub fn put_into(&self, request: &mut Request) {
+        request.plan = self.plan.clone();
+        request.branch = self.branch.clone();
+        request.lease = self.lease;
+        request.notes = Notes::from_flags(self.notes.clone(), false);
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if args.next {
+        return next(&args.author, &args.terms, &args.repeat, app);
+    }
+    let hub = app.hub()?;
+    let task = args.task.name()?;
+    operator::run::check_task(hub, task, "claim another task")?;
+    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    args.terms.put_into(&mut request);
+    request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
+    request.status = args.status;
+    request.allow_unassigned = args.allow_unassigned;
+    let repeat = args.repeat.request("bus claim", &request.arguments())?;
+    let answer = claim(hub, &request, repeat.as_ref());
+    let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
+    report::show(app, &answer, report::claim("claimed"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the best task that is free: also what `task pickup` without a task does.
+pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("take other work")?;
+    let hub = app.hub()?;
+    let mut request = Request::new(author.author(hub, None)?, "");
+    terms.put_into(&mut request);
+    let repeat = repeat.request("bus claim --next", &request.arguments())?;
+    report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("claimed"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(text: &str) -> Result<ClaimStatus, String> {
+    ClaimStatus::parse(text).ok_or_else(|| "a claim is active, done, paused or released".to_owned())
+}

@@ -1,0 +1,35 @@
+//! `teof bus pause`
+
+use std::process::ExitCode;
+
+use super::report;
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::author::{Flags, Task};
+use crate::cli::work::bus::write::Repeat;
+use crate::guard::operator;
+use crate::ops::claims::takeover::pause;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+    /// Why; kept in the claim's notes and in the event
+    #[arg(long)]
+    reason: String,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let task = args.task.name()?;
+    operator::run::check_task(hub, task, "pause another task")?;
+    let author = args.author.author(hub, Some(task))?;
+    let repeat = args.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
+    let answer = pause(hub, &author, task, &args.reason, repeat.as_ref())?;
+    report::show(app, &answer, report::claim("paused"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,55 @@
+//! `teof bus release`
+
+use std::process::ExitCode;
+
+use super::report;
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::author::{Flags, Task};
+use crate::cli::work::bus::write::Repeat;
+use crate::coordinator::state::store;
+use crate::guard::operator;
+use crate::model::claim::ClaimStatus;
+use crate::ops::claims::release::{Request, release};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+    /// What became of the work: done, released (somebody else may go on) or paused
+    #[arg(long, default_value = "done", value_parser = status)]
+    status: ClaimStatus,
+    /// Replaces the notes of the claim
+    #[arg(long)]
+    notes: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let task = args.task.name()?.to_owned();
+    operator::run::check_task(hub, &task, "release another task")?;
+    let author = args.author.author(hub, Some(&task))?;
+    let request = Request { author, task, status: args.status, notes: args.notes };
+    let arguments = (&request.author.agent, &request.task, request.status.as_str(), &request.notes);
+    let repeat = args.repeat.request("bus release", &arguments)?;
+    // Readable or not, the coordinator's state keeps nobody from letting go.
+    let state = store::load(hub).unwrap_or_default();
+    if let Some(job) = state.live_jobs().find(|job| job.task == request.task && job.is_under_review()) {
+        app.say(format!(
+            "the work of {} waits for a person's decision under this claim: teof review show {}",
+            job.task, job.id
+        ));
+    }
+    let verb = if request.status == ClaimStatus::Paused { "paused" } else { "released" };
+    report::show(app, &release(hub, &request, repeat.as_ref())?, report::claim(verb));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(text: &str) -> Result<ClaimStatus, String> {
+    let status = ClaimStatus::parse(text).filter(|status| *status != ClaimStatus::Active);
+    status.ok_or_else(|| "a release leaves the claim done, released or paused".to_owned())
+}

@@ -1,0 +1,48 @@
+//! `teof bus commit`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Refusal, Result};
+use crate::cli::App;
+use crate::hub::git::locks;
+use crate::ops::record::{self, Recorded};
+
+/// Whatever else is staged or changed stays as it is, and hooks do not run. Nothing happens, and one
+/// line says why, during a merge, rebase, cherry-pick or bisect, on a detached HEAD, on another branch
+/// than the record's, while another git process has the index locked, and while a git command that will move
+/// the branch runs in the hub (such as `git commit` in its hooks or its editor).
+///
+/// Files are committed as they lie in the hub: without filters and line-ending conversion, and although an ignore
+/// rule such as `*.jsonl` matches them. Who ignores a whole owned folder is told, and nothing is committed.
+///
+/// With --json: {outcome: committed|clean|skipped, commit?, why?}.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(_: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let (document, words) = match record::commit(hub)? {
+        Recorded::Committed(commit) => {
+            (json!({"outcome": "committed", "commit": commit}), format!("committed the record: {}", &commit[..12]))
+        }
+        Recorded::Clean => (json!({"outcome": "clean"}), "the record is committed already".to_owned()),
+        // A lock that outlived every attempt, while no git command runs here that would give it back.
+        Recorded::Skipped(why) => {
+            let kept = why == record::KEPT_MOVING && record::obstacle(hub).is_none();
+            if let Some(lock) = locks::blocking(hub).filter(|_| kept) {
+                let refusal = Refusal::guard("git.locked", "the record is not committed: its branch is locked");
+                let refusal = refusal.because(lock.words());
+                return Err(match lock.is_stale() {
+                    true => refusal.next("remove it, then commit: teof doctor --fix; teof bus commit"),
+                    false => refusal.next(locks::REMEDY).next("then commit the record: teof bus commit"),
+                }
+                .into());
+            }
+            (json!({"outcome": "skipped", "why": why}), format!("not now: {why}"))
+        }
+    };
+    app.result(&document, || words);
+    Ok(ExitCode::SUCCESS)
+}

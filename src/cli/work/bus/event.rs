@@ -1,0 +1,137 @@
+//! `teof bus event`
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::write::{self, BatchLine, Repeat};
+use crate::base::{Refusal, Result};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::model::event::{Event, Severity};
+use crate::ops::publish::Post;
+
+/// Write an event to the log. Kinds that claim progress on a task (status, complete, proposal,
+/// pr_opened, audit, release) need the claim of the task that they name.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The kind: status, complete, proposal, pr_opened, audit, observation, alert, …
+    #[arg(long, value_name = "KIND", required_unless_present = "batch")]
+    event: Option<String>,
+    /// What happened, in a sentence
+    #[arg(long, required_unless_present = "batch")]
+    summary: Option<String>,
+    /// The task that it is about
+    #[arg(long)]
+    task: Option<String>,
+    /// The plan that it is about
+    #[arg(long)]
+    plan: Option<String>,
+    /// The branch that it is about
+    #[arg(long)]
+    branch: Option<String>,
+    /// The pull request that it is about
+    #[arg(long)]
+    pr: Option<String>,
+    /// Evidence, relative to the repository; may be given again
+    #[arg(long = "receipt", value_name = "PATH")]
+    receipts: Vec<String>,
+    /// low, medium or high
+    #[arg(long, value_parser = severity)]
+    severity: Option<Severity>,
+    /// A further fact, kept under meta; may be given again
+    #[arg(long = "extra", value_name = "KEY=VALUE")]
+    extras: Vec<String>,
+    /// Read events from stdin, one JSON object a line, and write all of them or none
+    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "extras"])]
+    batch: bool,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+}
+
+/// A line of a batch.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    event: String,
+    summary: String,
+    #[serde(alias = "task")]
+    task_id: Option<String>,
+    #[serde(alias = "plan")]
+    plan_id: Option<String>,
+    branch: Option<String>,
+    pr: Option<String>,
+    #[serde(default)]
+    receipts: Vec<String>,
+    severity: Option<String>,
+    #[serde(default)]
+    meta: Map<String, Value>,
+    epoch: Option<u64>,
+    agent_id: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let (author, posts) = if args.batch {
+        write::batch::<Line>(hub, &args.author)?
+    } else {
+        let author = args.author.author(hub, args.task.as_deref())?;
+        let line = Line {
+            event: args.event.unwrap_or_default(),
+            summary: args.summary.unwrap_or_default(),
+            task_id: args.task,
+            plan_id: args.plan,
+            branch: args.branch,
+            pr: args.pr,
+            receipts: args.receipts,
+            severity: args.severity.map(|severity| severity.as_str().to_owned()),
+            meta: write::pairs("--extra", &args.extras)?,
+            epoch: None,
+            agent_id: None,
+        };
+        let post = line.into_post(&author.agent, author.epoch)?;
+        (author, vec![post])
+    };
+    write::write(app, "bus event", &author, &posts, &args.repeat)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl BatchLine for Line {
+    fn agent(&self) -> Option<&str> {
+        self.agent_id.as_deref()
+    }
+
+    fn task(&self) -> Option<&str> {
+        self.task_id.as_deref()
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        self.epoch
+    }
+
+    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post> {
+        write::check_meta(&self.meta)?;
+        let severity = self.severity.as_deref().map(severity).transpose();
+        let severity = severity.map_err(|why| Refusal::usage("severity.invalid", why))?;
+        let event = Event {
+            agent_id: author.to_owned(),
+            event: self.event.trim().to_owned(),
+            summary: self.summary,
+            task_id: self.task_id,
+            plan_id: self.plan_id,
+            branch: self.branch,
+            pr: self.pr,
+            receipts: self.receipts,
+            severity,
+            meta: self.meta,
+        };
+        Ok(Post::event(event, epoch))
+    }
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    Severity::parse(text.trim()).ok_or_else(|| "a severity is low, medium or high".to_owned())
+}

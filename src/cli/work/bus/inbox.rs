@@ -1,0 +1,80 @@
+//! `teof bus inbox`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::model::message::MessageLine;
+use crate::ops::session::inbox::{self, Inbox, Look};
+use crate::seats;
+
+/// Show the messages to this seat, oldest first; unread ones are marked with a star.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whose inbox, instead of the seat's of TEOF_AGENT or the manifest
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+    /// Show this many of the last messages; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: usize,
+    /// Remember that all of them were read
+    #[arg(long)]
+    mark_read: bool,
+    /// Leave a receipt of what was shown (so it is; the flag says it)
+    #[arg(long, overrides_with = "no_capture_receipt")]
+    capture_receipt: bool,
+    /// Leave no receipt
+    #[arg(long)]
+    no_capture_receipt: bool,
+    /// Where the receipt goes, relative to the repository [default: _report/session/<seat>/agent-inbox-tail.txt]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_capture_receipt")]
+    receipt: Option<String>,
+    /// Where it is remembered what was read [default: _report/session/<seat>/agent-inbox-state.json]
+    #[arg(long, value_name = "PATH")]
+    state: Option<String>,
+    /// Replace the files of --receipt and --state although something else wrote them
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    // Anybody may read; only the seat itself leaves its receipt and remembers what it read.
+    let (agent, own) = match (seats::resolve(hub, args.agent.as_deref()), &args.agent) {
+        (Ok(agent), _) => (agent, true),
+        (Err(_), Some(other)) if !args.mark_read => (other.clone(), false),
+        (Err(e), _) => return Err(e),
+    };
+    let look = Look {
+        agent,
+        limit: args.limit,
+        mark_read: args.mark_read,
+        receipt: (own && !args.no_capture_receipt).then(|| args.receipt.unwrap_or_default()),
+        state: args.state,
+        force: args.force,
+    };
+    let inbox = inbox::look(hub, &look)?;
+    let raw: Vec<_> = inbox.messages.iter().map(|message| &message.raw).collect();
+    let document = json!({
+        "agent_id": look.agent,
+        "channel": inbox.channel,
+        "messages": raw,
+        "unread": inbox.unread,
+        "marked_read": look.mark_read,
+        "receipt": inbox.receipt,
+    });
+    app.result(&document, || inbox.messages.iter().map(|message| line(&inbox, message)).collect::<Vec<_>>().join("\n"));
+    app.say(format!("{}: {} unread", inbox.channel, inbox.unread));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(inbox: &Inbox, message: &MessageLine) -> String {
+    let star = if inbox.is_unread(message) { '*' } else { ' ' };
+    let ts = message.raw.get("ts").and_then(|ts| ts.as_str()).unwrap_or("-");
+    let part = |part: Option<&str>| part.unwrap_or("-").to_owned();
+    let (from, kind, task) = (part(message.from()), part(message.kind()), part(message.task_id()));
+    let line = format!("{star} {ts} :: {from} :: {kind} :: task={task} :: {}", part(message.summary()));
+    text::clip(&text::safe(&line), 2000)
+}

@@ -1,0 +1,136 @@
+//! `teof bus message`
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::write::{self, BatchLine, Repeat};
+use crate::base::{Result, names};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::guard::operator;
+use crate::model::message::Message;
+use crate::ops::publish::Post;
+
+/// Write a message to a channel: a task's, manager-report, or agent-<id>. Types that speak for a task
+/// (status, note, request, summary, consensus, proposal) need its claim.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The channel: a task, manager-report, or agent-<id>
+    #[arg(long, value_name = "CHANNEL", required_unless_present = "batch")]
+    task: Option<String>,
+    /// status, note, request, summary, consensus, proposal, assignment, directive, reminder, hold, lift, …
+    #[arg(long = "type", value_name = "TYPE", required_unless_present = "batch")]
+    kind: Option<String>,
+    /// What is said, in a sentence
+    #[arg(long, required_unless_present = "batch")]
+    summary: Option<String>,
+    /// A further fact; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    meta: Vec<String>,
+    /// More than fits into a sentence
+    #[arg(long)]
+    note: Option<String>,
+    /// A role or seat whose channel gets the message too
+    #[arg(long, value_name = "ROLE")]
+    target: Option<String>,
+    /// Evidence, relative to the repository; may be given again
+    #[arg(long = "receipt", value_name = "PATH")]
+    receipts: Vec<String>,
+    /// The branch that it is about
+    #[arg(long)]
+    branch: Option<String>,
+    /// The plan that it is about
+    #[arg(long)]
+    plan: Option<String>,
+    /// Read messages from stdin, one JSON object a line, and write all of them or none
+    #[arg(long, conflicts_with_all = ["task", "kind", "summary", "meta", "note", "target", "receipts", "branch", "plan"])]
+    batch: bool,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+}
+
+/// A line of a batch.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    #[serde(alias = "task")]
+    task_id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    summary: String,
+    branch: Option<String>,
+    #[serde(alias = "plan")]
+    plan_id: Option<String>,
+    #[serde(default)]
+    meta: Map<String, Value>,
+    #[serde(default)]
+    receipts: Vec<String>,
+    note: Option<String>,
+    #[serde(alias = "target")]
+    to: Option<String>,
+    epoch: Option<u64>,
+    from: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let (author, posts) = if args.batch {
+        write::batch::<Line>(hub, &args.author)?
+    } else {
+        let author = args.author.author(hub, args.task.as_deref())?;
+        let line = Line {
+            task_id: args.task.unwrap_or_default(),
+            kind: args.kind.unwrap_or_default(),
+            summary: args.summary.unwrap_or_default(),
+            branch: args.branch,
+            plan_id: args.plan,
+            meta: write::pairs("--meta", &args.meta)?,
+            receipts: args.receipts,
+            note: args.note,
+            to: args.target,
+            epoch: None,
+            from: None,
+        };
+        let post = line.into_post(&author.agent, author.epoch)?;
+        (author, vec![post])
+    };
+    if posts.iter().any(|post| post.lifts()) {
+        operator::recognise("lift a hold")?;
+    }
+    write::write(app, "bus message", &author, &posts, &args.repeat)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl BatchLine for Line {
+    fn agent(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
+
+    fn task(&self) -> Option<&str> {
+        Some(&self.task_id)
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        self.epoch
+    }
+
+    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post> {
+        let role = self.to.map(|role| role.trim().to_lowercase());
+        if let Some(role) = &role {
+            names::check_id("target", role)?;
+        }
+        let mut message = Message::new(author, self.kind.trim(), &self.task_id, self.summary);
+        // The plan first; the caller's own entries may overwrite it (the playbook: bus_message).
+        message.meta.extend(self.plan_id.map(|plan| ("plan_id".to_owned(), json!(plan))));
+        message.meta.extend(self.meta);
+        message.branch = self.branch;
+        message.receipts = self.receipts;
+        message.note = self.note.filter(|note| !note.trim().is_empty());
+        message.to = role;
+        Ok(Post::message(&self.task_id, message, epoch))
+    }
+}

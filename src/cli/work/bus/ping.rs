@@ -1,0 +1,106 @@
+//! `teof bus ping`
+
+use std::process::ExitCode;
+
+use super::write::{self, Repeat};
+use crate::base::{Refusal, Result};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::model::event::Event;
+use crate::model::message::Message;
+use crate::ops::publish::Post;
+
+/// Say that you are there: an event, and with --message-task a message, both or neither.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is said; the seat's name is put before it
+    #[arg(long, default_value = "heartbeat")]
+    summary: String,
+    /// The kind of the event
+    #[arg(long, default_value = "status", value_name = "KIND")]
+    event: String,
+    /// The task that the event is about
+    #[arg(long)]
+    task: Option<String>,
+    /// The plan that it is about
+    #[arg(long)]
+    plan: Option<String>,
+    /// The branch that it is about
+    #[arg(long)]
+    branch: Option<String>,
+    /// The pull request that it is about
+    #[arg(long)]
+    pr: Option<String>,
+    /// Evidence for the event, relative to the repository; may be given again
+    #[arg(long = "event-receipt", value_name = "PATH")]
+    event_receipts: Vec<String>,
+    /// Write no event
+    #[arg(long)]
+    skip_event: bool,
+    /// The channel that gets a message: a task, or manager-report
+    #[arg(long, value_name = "CHANNEL")]
+    message_task: Option<String>,
+    /// The type of the message
+    #[arg(long, default_value = "status", value_name = "TYPE")]
+    message_type: String,
+    /// A note for the message
+    #[arg(long)]
+    note: Option<String>,
+    /// Evidence for the message, relative to the repository; may be given again
+    #[arg(long = "message-receipt", value_name = "PATH")]
+    message_receipts: Vec<String>,
+    /// A further fact for the message; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    message_meta: Vec<String>,
+    /// Write no message
+    #[arg(long)]
+    skip_message: bool,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let task = args.task.as_deref().or(args.message_task.as_deref());
+    let author = args.author.author(app.hub()?, task)?;
+    let summary = named(&author.agent, &args.summary);
+    let mut posts = Vec::new();
+    if !args.skip_event {
+        let event = Event {
+            task_id: args.task.clone(),
+            plan_id: args.plan.clone(),
+            branch: args.branch.clone(),
+            pr: args.pr,
+            receipts: args.event_receipts,
+            ..Event::new(&author.agent, &args.event, summary.clone())
+        };
+        posts.push(Post::event(event, author.epoch.filter(|_| args.task.is_some())));
+    }
+    if let Some(channel) = args.message_task.filter(|_| !args.skip_message) {
+        let mut message = Message::new(&author.agent, &args.message_type, &channel, summary);
+        if let Some(plan) = args.plan {
+            message = message.meta("plan_id", plan);
+        }
+        message.meta.extend(write::pairs("--message-meta", &args.message_meta)?);
+        message.branch = args.branch;
+        message.receipts = args.message_receipts;
+        message.note = args.note;
+        let epoch = author.epoch.filter(|_| args.task.is_none() || args.task.as_ref() == Some(&channel));
+        posts.push(Post::message(&channel, message, epoch));
+    }
+    if posts.is_empty() {
+        return Err(Refusal::usage("ping.empty", "there is nothing to write")
+            .next("leave --skip-event out, or name a channel with --message-task")
+            .into());
+    }
+    write::write(app, "bus ping", &author, &posts, &args.repeat)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The summary with the seat's name before it, unless it begins with it (the playbook: bus_ping).
+fn named(agent: &str, summary: &str) -> String {
+    let prefix = format!("{agent}:");
+    let begins = summary.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix));
+    if begins { summary.to_owned() } else { format!("{prefix} {summary}") }
+}

@@ -1,0 +1,159 @@
+//! What the commands that write lines share: `key=value`, batches from stdin, and how it is told.
+
+use std::io::Read;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::guard::claim::{self, Author};
+use crate::guard::operator;
+use crate::hub::{Hub, Request};
+use crate::model::event;
+use crate::ops::publish::{self, Post, at_line};
+
+/// The largest batch, in bytes.
+const MAX_BATCH: u64 = 16 * 1024 * 1024;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Repeat {
+    /// A name for this request: sent again within a week, it is answered and not done again
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
+}
+
+impl Repeat {
+    /// `arguments` is everything that makes this call another one than the next.
+    pub fn request(&self, command: &str, arguments: &impl Serialize) -> Result<Option<Request>> {
+        self.request_id.as_deref().map(|id| Request::new(id, command, arguments)).transpose()
+    }
+}
+
+/// Writes the posts and tells what was written.
+pub fn write(app: &App, command: &str, author: &Author, posts: &[Post], repeat: &Repeat) -> Result<()> {
+    let hub = app.hub()?;
+    for (task, what) in posts.iter().filter_map(Post::decides) {
+        operator::run::check_task(hub, task, what)?;
+    }
+    let request = repeat.request(command, &(&author.agent, posts))?;
+    let done = publish::post(hub, command, author, posts, request.as_ref())?;
+    for remark in &done.remarks {
+        app.say(format!("note: {}", text::safe(remark)));
+    }
+    let document = json!({"agent_id": author.agent, "written": done.written, "repeated": done.repeated});
+    app.result(&document, || {
+        let lines: Vec<_> = done.written.iter().map(|written| words(written, &author.agent)).collect();
+        lines.join("\n")
+    });
+    Ok(())
+}
+
+fn words(written: &Value, agent: &str) -> String {
+    let part = |key: &str| written[key].as_str();
+    let line = match (part("id"), part("channel")) {
+        (Some(id), _) => {
+            let task = part("task_id").map(|task| format!(" on {task}")).unwrap_or_default();
+            format!("event {id}: {} by {agent}{task}", part("event").unwrap_or_default())
+        }
+        (None, Some(channel)) => {
+            let to = part("to").map(|to| format!(", and to {to}")).unwrap_or_default();
+            format!("message: {} from {agent} in {channel}{to}", part("type").unwrap_or_default())
+        }
+        _ => String::new(),
+    };
+    text::safe(&line)
+}
+
+/// `key=value`, as `--extra` and `--meta` take it; the value may be empty.
+pub fn pairs(flag: &str, given: &[String]) -> Result<Map<String, Value>> {
+    let mut map = Map::new();
+    for pair in given {
+        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
+            let shown = text::clip(&text::safe(pair), 60);
+            Refusal::usage("pair.invalid", format!("{flag} {shown:?} is no key=value"))
+                .next(format!("write it as {flag} key=value"))
+        })?;
+        map.insert(key.trim().to_owned(), json!(value));
+    }
+    Ok(map)
+}
+
+/// Refuses a meta key that is a field of the line, or that teof itself writes.
+pub fn check_meta(map: &Map<String, Value>) -> Result<()> {
+    match map.keys().find(|key| *key == "epoch" || event::CORE.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => Err(Refusal::usage("meta.reserved", format!("{key} is a field of its own, not an extra"))
+            .because("extras go into meta and never over what a line is")
+            .next(match key.as_str() {
+                "epoch" | "summary" | "branch" | "pr" | "severity" | "event" => format!("use --{key}"),
+                "task_id" => "use --task".to_owned(),
+                "plan_id" => "use --plan".to_owned(),
+                _ => "choose another key".to_owned(),
+            })
+            .into()),
+    }
+}
+
+/// One line of a batch, and what is made of it.
+pub trait BatchLine: DeserializeOwned {
+    /// The seat it says it is from, if it does.
+    fn agent(&self) -> Option<&str>;
+    fn task(&self) -> Option<&str>;
+    fn epoch(&self) -> Option<u64>;
+    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post>;
+}
+
+/// Reads JSON lines from stdin. All of them are written, or none: a line that is wrong is named.
+pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Post>)> {
+    // Each line shows the epoch for its own task.
+    let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(MAX_BATCH + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BATCH {
+        return Err(Refusal::usage("batch.too_large", "the batch is too large")
+            .because(format!("at most {MAX_BATCH} bytes are taken at once"))
+            .next("send it in parts")
+            .into());
+    }
+    let mut posts = Vec::new();
+    for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let mut post = one::<L>(line, &author, flags).map_err(|e| match e.downcast::<Refusal>() {
+            Ok(refusal) => at_line(refusal, number).into(),
+            Err(e) => e,
+        })?;
+        post.line = Some(number);
+        posts.push(post);
+    }
+    if posts.is_empty() {
+        return Err(Refusal::usage("batch.empty", "the batch has no lines")
+            .next("write one JSON object a line to stdin, such as {\"event\":\"status\",\"summary\":\"halfway\"}")
+            .into());
+    }
+    Ok((author, posts))
+}
+
+fn one<L: BatchLine>(line: &[u8], author: &Author, flags: &Flags) -> Result<Post> {
+    let invalid = |why: String| {
+        Refusal::usage("batch.invalid", "it is not what a batch takes")
+            .because(text::clip(&text::safe(&why), 300))
+            .next("the fields are those of the flags: see --help")
+    };
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Err(invalid("not a JSON object".into()).into());
+    }
+    let parsed: L = serde_json::from_slice(line).map_err(|e| invalid(e.to_string()))?;
+    if let Some(other) = parsed.agent().filter(|agent| *agent != author.agent) {
+        return Err(Refusal::guard("agent.mismatch", format!("it is from {:?}", text::safe(other)))
+            .because(format!("this batch is {}'s", author.agent))
+            .next("leave the field out, or send each seat's lines with that seat's own command")
+            .into());
+    }
+    let epoch = claim::shown_epoch(parsed.epoch().or(flags.epoch), parsed.task())?;
+    parsed.into_post(&author.agent, epoch)
+}

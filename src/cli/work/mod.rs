@@ -1,0 +1,7 @@
+//! Commands to work with: the bus, tasks, plans, sessions.
+
+pub(super) mod bus;
+pub(super) mod plan;
+pub(super) mod session;
+pub(super) mod session_boot;
+pub(super) mod task;

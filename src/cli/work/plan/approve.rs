@@ -1,0 +1,74 @@
+//! `teof plan approve`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::list::step_line;
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::guard::operator;
+use crate::model::command::Command;
+use crate::ops::tasks::plan_edit;
+use crate::plans::{self, PlanFile};
+
+/// Approve the exact commands of a plan, so that they may run unattended on this machine.
+///
+/// The approval covers the exact commands, tests and rollback commands of all steps, with the guards
+/// around them; any later change of them needs a new one. It is kept outside the tree and holds on this
+/// machine only.
+///
+/// With --json: {plan_id, digest, by}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its id or path
+    plan: String,
+    /// Approve only if the digest is this one: what was looked at with `teof plan show --json`
+    #[arg(long, value_name = "SHA256")]
+    digest: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::require("approve commands")?;
+    let hub = app.hub()?;
+    let file = plans::find(hub, &args.plan)?;
+    let digest = plans::commands_digest(&file.plan).ok_or_else(|| {
+        Refusal::guard("plan.no_commands", format!("{} has nothing to approve", file.id()))
+            .because("none of its steps has commands, tests or a rollback")
+    })?;
+    if args.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
+        return Err(Refusal::guard(
+            "plan.digest",
+            format!("the commands of {} are not the ones you looked at", file.id()),
+        )
+        .because(format!("their digest is {digest}"))
+        .next(format!("look at them: teof plan show {}", file.id()))
+        .into());
+    }
+    let by = app.person()?;
+    plan_edit::approve(hub, &file.path, &digest, &by)?;
+    let document = json!({"plan_id": file.id(), "digest": digest, "by": by});
+    app.result(&document, || words(&file, &digest));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was approved, in full: nothing of it is clipped.
+fn words(file: &PlanFile, digest: &str) -> String {
+    let mut lines = vec![format!("approved on this machine: {} ({})", file.id(), &digest[..12])];
+    for step in file.plan.steps() {
+        lines.push(step_line(&step));
+        for (what, commands) in [("", step.commands()), ("rollback: ", step.rollback())] {
+            let commands = commands.unwrap_or_default();
+            lines.extend(commands.iter().map(|command| format!("  {what}$ {}", in_full(command))));
+        }
+        lines.extend(step.tests().iter().map(|test| format!("  test: $ {}", text::safe(test))));
+    }
+    lines.join("\n")
+}
+
+/// A command with everything that changes what it does.
+pub(in crate::cli) fn in_full(command: &Command) -> String {
+    let env = command.env.iter().map(|(name, value)| format!("{name}={value} "));
+    let cwd = command.cwd.as_ref().map_or_else(String::new, |cwd| format!("  (in {cwd})"));
+    text::safe(&format!("{}{command}{cwd}", env.collect::<String>()))
+}

@@ -1,0 +1,60 @@
+//! `teof plan checkpoint`
+
+use std::process::ExitCode;
+
+use serde_json::{Map, json};
+
+use super::shared;
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::guard::operator;
+use crate::ops::tasks::plan_edit::{self, Edit};
+use crate::plans::{edit, store};
+
+/// Say that a plan's checkpoint is met, or is no goal any more.
+///
+/// A satisfied checkpoint needs a receipt of the plan. The coordinator never says this: it is a
+/// person's word, or that of a seat with a claim of the plan; an event says whose. With --json: {plan_id, path, checkpoint}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its id or path
+    plan: String,
+    status: Checkpoint,
+    #[command(flatten)]
+    author: Flags,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Checkpoint {
+    Pending,
+    Satisfied,
+    Superseded,
+}
+
+impl Checkpoint {
+    fn as_str(self) -> &'static str {
+        match self {
+            Checkpoint::Pending => "pending",
+            Checkpoint::Satisfied => "satisfied",
+            Checkpoint::Superseded => "superseded",
+        }
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("set a plan's checkpoint")?;
+    let hub = app.hub()?;
+    let path = store::locate(hub, &args.plan)?;
+    let status = args.status.as_str();
+    let edit = Edit { command: "plan checkpoint", plan: &path, step: None, done: status == "satisfied" };
+    let remarks = plan_edit::perform(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
+        edit::set_checkpoint(writer, act, &path, status)?;
+        let meta = Map::from_iter([("checkpoint".to_owned(), json!(status))]);
+        Ok((format!("set the checkpoint to {status}"), meta))
+    })?;
+    remarks.iter().for_each(|remark| app.say(remark));
+    let document = json!({"plan_id": store::id_of(&path), "path": path, "checkpoint": status});
+    app.result(&document, || format!("the checkpoint of {} is {status}", store::id_of(&path)));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,150 @@
+//! `teof plan new`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Refusal, Result, files};
+use crate::bus::claims;
+use crate::cli::App;
+use crate::guard::operator;
+use crate::guard::secrets;
+use crate::hub::{Act, Hub};
+use crate::model::plan::SUFFIX;
+use crate::model::priority::Priority;
+use crate::ops::tasks::plan_edit;
+use crate::plans::new::{self, NewPlan};
+use crate::plans::requests::queue::QueueRef;
+use crate::seats;
+
+/// Make a plan and its justification.
+///
+/// The id is today's date and a slug of NAME. The plan is written with its justification
+/// (_plans/<id>.md) beside it, valid or not at all. Somebody must hold a claim that names the plan, so
+/// that no two seats draft the same one.
+///
+/// With --json: {plan_id, path, justification}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A few words; they become the slug
+    name: String,
+    /// What the plan is to reach
+    #[arg(long, value_name = "TEXT")]
+    summary: String,
+    /// Who makes the plan [default: the seat here, else git's user.name]
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
+    /// Who answers for the checkpoint [default: the actor]
+    #[arg(long, value_name = "WHO")]
+    owner: Option<String>,
+    /// How one knows that the plan reached its goal
+    #[arg(long, value_name = "TEXT")]
+    checkpoint: Option<String>,
+    /// A step (repeatable) [default: one step, the summary]
+    #[arg(long = "step", value_name = "ID:TITLE", value_parser = step)]
+    steps: Vec<(String, String)>,
+    /// critical, high, medium, low, or a number (1 is urgent)
+    #[arg(long, value_parser = priority)]
+    priority: u64,
+    /// How much it matters: the more, the higher
+    #[arg(long, value_name = "NUMBER")]
+    impact_score: u64,
+    /// [default: the plan's id]
+    #[arg(long, value_name = "TEXT")]
+    impact_ref: Option<String>,
+    /// L0 to L6 [default: the queue entry's]
+    #[arg(long)]
+    layer: Option<String>,
+    /// 1 to 10 [default: the highest target, else the queue entry's]
+    #[arg(long, value_name = "NUMBER")]
+    systemic_scale: Option<u64>,
+    /// S1 to S10 (repeatable)
+    #[arg(long = "systemic-target", value_name = "S#")]
+    systemic_targets: Vec<String>,
+    /// A queue entry that the plan comes from, such as queue/041-parser.md (repeatable)
+    #[arg(long = "queue-ref", value_name = "PATH")]
+    queue: Vec<String>,
+    /// Also make _report/agent/<actor>/<plan>/design.md
+    #[arg(long)]
+    scaffold: bool,
+    /// Make it although no live claim names it
+    #[arg(long)]
+    allow_unclaimed: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("make another plan")?;
+    let hub = app.hub()?;
+    let id = new::id(&args.name, hub.now())?;
+    let queue = args.queue.iter().map(|path| queue_ref(hub, path)).collect::<Result<_>>()?;
+    let actor = match args.actor {
+        Some(actor) => actor,
+        None => seats::resolve(hub, None).or_else(|_| app.person())?,
+    };
+    secrets::check_json("plan", &json!([args.name, args.summary, args.checkpoint, args.impact_ref, args.steps]))?;
+    let new = NewPlan {
+        name: args.name,
+        summary: args.summary,
+        actor,
+        owner: args.owner,
+        checkpoint: args.checkpoint,
+        steps: args.steps,
+        priority: args.priority,
+        impact_score: args.impact_score,
+        impact_ref: args.impact_ref,
+        layer: args.layer,
+        systemic_scale: args.systemic_scale,
+        systemic_targets: args.systemic_targets,
+        queue,
+        scaffold: args.scaffold,
+        ..NewPlan::default()
+    };
+    let maker = super::shared::maker(app)?;
+    let mut writer = hub.lock("plan new")?;
+    if !args.allow_unclaimed {
+        require_claim(hub, &id)?;
+    }
+    let mut act = Act::new(format!("plan new {id}"));
+    let path = new::create(&writer, &mut act, &new)?;
+    plan_edit::tell_new(&writer, &mut act, &maker, "plan new", &id)?;
+    writer.perform(act)?;
+    let justification = path.replace(SUFFIX, ".md");
+    app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());
+    app.say(format!("now say why in {justification}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The playbook's guard: some live claim must name the plan.
+fn require_claim(hub: &Hub, id: &str) -> Result<()> {
+    if claims::list(hub)?.whole.iter().any(|(_, claim)| claim.is_live() && claim.plan_id() == Some(id)) {
+        return Ok(());
+    }
+    Err(Refusal::guard("plan.unclaimed", format!("nobody holds a claim for {id}"))
+        .because("a plan is drafted under a claim that names it, so that no two seats draft the same one")
+        .next(format!("claim it: teof bus claim <task> --plan {id}"))
+        .next("or make it all the same: --allow-unclaimed")
+        .into())
+}
+
+fn queue_ref(hub: &Hub, path: &str) -> Result<QueueRef> {
+    let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(|| {
+        Refusal::not_found("queue.not_found", format!("there is no queue entry {path}")).next("see: ls queue/")
+    })?;
+    Ok(QueueRef::read(path, &String::from_utf8_lossy(&bytes)))
+}
+
+/// For clap: on the one scale of urgency; plans carry its numbers.
+fn priority(text: &str) -> Result<u64, String> {
+    let named = Priority::named(text).map(|priority| u64::from(priority.rank()));
+    named.ok_or_else(|| "use critical, high, medium, low, or a number".to_owned())
+}
+
+/// For clap: `S1:Write the parser`.
+fn step(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((id, title)) if !id.trim().is_empty() && !title.trim().is_empty() => {
+            Ok((id.trim().to_owned(), title.trim().to_owned()))
+        }
+        _ => Err("write it as ID:TITLE, such as S1:Write the parser".to_owned()),
+    }
+}

@@ -1,0 +1,69 @@
+//! What the commands about plans share: who edits, what counts as evidence, and warnings about the queue.
+
+use crate::base::{Result, env, files};
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::guard::claim::Author;
+use crate::guard::operator::{self, OPERATOR};
+use crate::hub::{Hub, Tracked};
+use crate::model::plan::Plan;
+use crate::ops::tasks::plan_edit::Editor;
+use crate::plans::requests::queue::{self, Warning};
+use crate::plans::{Evidence, evidence, store};
+use crate::receipts::ledger;
+use crate::seats;
+
+/// Who edits: the seat that is named or that this process works for, else the person who gives the command.
+pub(super) fn editor(app: &App, flags: &Flags) -> Result<Editor> {
+    let hub = app.hub()?;
+    let named = flags.agent.clone().or_else(|| env::var(env::AGENT));
+    let is_named = named.is_some_and(|named| named != OPERATOR);
+    if !is_named && operator::require("edit a plan without a seat").is_ok() {
+        return Ok(Editor::Person(app.person()?));
+    }
+    // Its epoch is checked against the claim under which it edits, once that is known.
+    let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
+    Ok(Editor::Seat(Author { epoch: flags.epoch, ..author }))
+}
+
+/// Who makes a plan: the seat that this process works for, else the person who gives the command.
+///
+/// # Errors
+/// As [`seats::resolve`], where no person gives it.
+pub(in crate::cli) fn maker(app: &App) -> Result<Editor> {
+    let is_named = env::var(env::AGENT).is_some_and(|named| named != OPERATOR);
+    if !is_named && operator::require("make a plan without a seat").is_ok() {
+        return Ok(Editor::Person(app.person()?));
+    }
+    Ok(Editor::Seat(Author::new(seats::resolve(app.hub()?, None)?)))
+}
+
+/// What counts as tracked while work goes on: what git keeps, and what the ledger lists for the next
+/// record commit.
+pub(super) fn tracked(hub: &Hub) -> Result<impl Fn(&str) -> bool + use<>> {
+    let git = Tracked::open(&hub.git_dir)?;
+    let listed = ledger::listed(&hub.root)?;
+    Ok(move |path: &str| listed.contains_key(path) || git.has(path))
+}
+
+/// Runs a check with the evidence for receipts when it is strict; git is asked only then.
+pub(super) fn check<T>(hub: &Hub, strict: bool, run: impl FnOnce(Option<&dyn Fn(&str) -> Evidence>) -> T) -> Result<T> {
+    if !strict {
+        return Ok(run(None));
+    }
+    let tracked = tracked(hub)?;
+    let retired = ledger::retired(&hub.root)?;
+    Ok(run(Some(&|path: &str| match retired.contains(path) {
+        true => Evidence::Tracked,
+        false => evidence::look(&hub.root, path, &tracked),
+    })))
+}
+
+/// Where a plan departs from its queue entries; a queue entry that cannot be read counts as missing.
+pub(super) fn queue_warnings(hub: &Hub, path: &str, plan: &Plan) -> Vec<Warning> {
+    let read = |path: &str| {
+        let bytes = files::read(&hub.path(path).ok()?, files::MAX_DOCUMENT).ok()??;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    queue::warnings(plan, store::id_of(path), &read)
+}

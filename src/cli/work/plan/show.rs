@@ -1,0 +1,94 @@
+//! `teof plan show`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::list::step_line;
+use super::shared;
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::support::findings;
+use crate::model::plan::{Status, Step};
+use crate::plans::{self, PlanFile, validate};
+
+/// Show one plan, with what is wrong with it.
+///
+/// With --json: {path, plan, findings: [{code, severity, path, line, message, hint}], commands_digest}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its id or path
+    plan: String,
+    /// Ask also whether its receipts are there and tracked
+    #[arg(long)]
+    strict: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let file = plans::find(hub, &args.plan)?;
+    let found = shared::check(hub, args.strict, |evidence| validate::check(&file.path, &file.bytes, evidence))?;
+    let document = json!({
+        "path": file.path,
+        "plan": file.plan.raw,
+        "findings": found,
+        "commands_digest": plans::commands_digest(&file.plan),
+    });
+    app.result(&document, || words(&file));
+    if !app.json() {
+        found.iter().for_each(|finding| app.say(findings::line(finding)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of the last run, why, and what was said last.
+fn last_run(step: &Step<'_>) -> Vec<String> {
+    let Some(last) = step.raw.get("last_run") else { return Vec::new() };
+    let part = |key: &str| last.pointer(key).and_then(Value::as_str);
+    let Some(outcome) = part("/outcome") else { return Vec::new() };
+    let reason = part("/reason").unwrap_or_default();
+    let mut lines = vec![format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300))];
+    if let Some(said) = part("/last_output/text") {
+        lines.push(format!("      last output of {}:", text::safe(part("/last_output/of").unwrap_or_default())));
+        lines.extend(text::safe_block(said).lines().map(|line| format!("        | {line}")));
+        lines.extend(part("/last_output/file").map(|file| format!("      all of it: {}", text::safe(file))));
+    }
+    lines
+}
+
+fn words(file: &PlanFile) -> String {
+    let plan = &file.plan;
+    let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
+    let status = plan.status().map_or("?", Status::as_str);
+    let mut lines = vec![
+        format!("{} [{status}]", file.id()),
+        format!("  {}", shown(plan.summary())),
+        format!(
+            "  priority {}, layer {}, targets {}",
+            plan.priority(),
+            shown(plan.layer()),
+            text::safe(&plan.systemic_targets().join(" "))
+        ),
+        format!("  by {}, {}", shown(plan.actor()), plan.created().map_or_else(|| "-".to_owned(), |at| at.to_string())),
+    ];
+    for step in plan.steps() {
+        lines.push(format!("  {}", step_line(&step)));
+        lines.extend(step.notes().map(|notes| format!("      {}", text::clip(&text::safe(notes), 160))));
+        match step.commands() {
+            Ok(commands) => {
+                lines.extend(commands.iter().map(|command| format!("      $ {}", text::safe(&command.to_string()))))
+            }
+            Err(why) => lines.push(format!("      unusable commands: {}", text::safe(&why))),
+        }
+        lines.extend(step.tests().iter().map(|test| format!("      test: $ {}", text::safe(test))));
+        let rollback = step.rollback().unwrap_or_default();
+        lines.extend(rollback.iter().map(|command| format!("      rollback: $ {}", text::safe(&command.to_string()))));
+        lines.extend(last_run(&step));
+        lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
+    }
+    let checkpoint = plan.checkpoint();
+    lines.push(format!("  checkpoint [{}] {}", shown(checkpoint.status()), shown(checkpoint.description())));
+    lines.extend(plan.links().iter().map(|(kind, to)| format!("  {} {}", text::safe(kind), text::safe(to))));
+    lines.extend(plan.receipts().iter().map(|receipt| format!("  receipt {}", text::safe(receipt))));
+    lines.join("\n")
+}

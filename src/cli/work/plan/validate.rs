@@ -1,0 +1,101 @@
+//! `teof plan validate`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::shared;
+use crate::base::{Exit, Refusal, Result, files, json};
+use crate::cli::App;
+use crate::cli::support::findings;
+use crate::hub::output::Output;
+use crate::hub::{Act, Hub};
+use crate::model::run::outcome::Finding;
+use crate::plans::{Evidence, store, validate};
+
+/// Check plans by the playbook's rules.
+///
+/// Exit code 1 when a plan fails.
+///
+/// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings:
+/// [{code, severity, path, line, message, hint}], plan_id, queue_warnings}]}; --output writes the same.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Ids or paths [default: all plans]
+    plans: Vec<String>,
+    /// Ask also whether the receipts are there, whole, listed once, and tracked
+    #[arg(long)]
+    strict: bool,
+    /// Also write the summary to this file of the repository (_report/planner/validate/summary-latest.json
+    /// is what CI reads)
+    #[arg(long, value_name = "PATH")]
+    output: Option<String>,
+    /// Replace the file of --output although something else wrote it
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    if let Some(output) = &args.output {
+        let homes = &["_report/planner/"];
+        Output { flag: "--output", homes, force: args.force, is_own: is_summary }.check(hub, output)?;
+    }
+    let paths = match args.plans.is_empty() {
+        true => store::paths(&hub.root),
+        false => args.plans.iter().map(|plan| store::locate(hub, plan)).collect::<Result<_>>()?,
+    };
+    if paths.is_empty() {
+        return Err(Refusal::guard("plan.none", "there are no plans to check")
+            .next("make one: teof plan new --help")
+            .into());
+    }
+    let checked: Vec<(String, Vec<Finding>)> = shared::check(hub, args.strict, |evidence| {
+        paths.iter().map(|path| (path.clone(), check(hub, path, evidence))).collect()
+    })?;
+    let failed = checked.iter().any(|(_, found)| !found.is_empty());
+    let exit = if failed { Exit::Refused } else { Exit::Done };
+    let summary = json!({
+        "generated_at": hub.now(),
+        "strict": args.strict,
+        "exit_code": exit as u8,
+        "plans": checked.iter().map(|(path, found)| entry(hub, path, found)).collect::<Vec<_>>(),
+    });
+    if let Some(output) = &args.output {
+        let mut act = Act::new("plan validate --output");
+        act.replace(output.as_str(), json::pretty(&summary) + "\n");
+        hub.lock("plan validate")?.perform(act)?;
+    }
+    app.result(&summary, || words(&checked));
+    Ok(ExitCode::from(exit as u8))
+}
+
+fn is_summary(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|document| document.get("exit_code").is_some())
+}
+
+fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> Vec<Finding> {
+    let bytes = hub.path(path).and_then(|file| files::read(&file, files::MAX_DOCUMENT));
+    match bytes {
+        Ok(Some(bytes)) => validate::check(path, &bytes, evidence),
+        Ok(None) => vec![Finding::high("plan.unreadable", path, "the plan is gone")],
+        Err(e) => vec![Finding::high("plan.unreadable", path, format!("{e:#}"))],
+    }
+}
+
+fn entry(hub: &Hub, path: &str, found: &[Finding]) -> Value {
+    let warnings = store::find(hub, path).map(|file| shared::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
+    let errors: Vec<_> = found.iter().map(|finding| &finding.message).collect();
+    json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path), "queue_warnings": warnings})
+}
+
+fn words(checked: &[(String, Vec<Finding>)]) -> String {
+    let mut lines = Vec::new();
+    for (path, found) in checked {
+        lines.push(format!("{} {}", if found.is_empty() { "OK  " } else { "FAIL" }, crate::base::text::safe(path)));
+        lines.extend(found.iter().map(|finding| format!("  {}", findings::line(finding))));
+    }
+    let failed = checked.iter().filter(|(_, found)| !found.is_empty()).count();
+    lines.push(format!("{} checked, {failed} failed", checked.len()));
+    lines.join("\n")
+}

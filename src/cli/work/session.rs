@@ -1,0 +1,71 @@
+//! `teof session …`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::base::{Refusal, Result, text, time};
+use crate::cli::App;
+use crate::cli::unattended::agent;
+use crate::ops::session::seat::{self, Overview};
+use crate::seats::{self, freshness};
+
+/// A session is as old as the last `teof session-boot` of its seat.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the seats with their sessions (the default)
+    List,
+    /// Show one seat's session
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The seat; else the one that acts here
+    agent: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command.unwrap_or(Command::List) {
+        Command::List => {
+            let seats = seat::overview(app.hub_to_read()?)?;
+            app.result(&json!({ "sessions": seats }), || seats.iter().map(agent::line).collect::<Vec<_>>().join("\n"));
+        }
+        Command::Show(args) => show(&args, app)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(args: &Show, app: &App) -> Result<()> {
+    let hub = app.hub_to_read()?;
+    let agent = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => seats::resolve(hub, None)?,
+    };
+    let Some(found) = seat::overview(hub)?.into_iter().find(|seat| seat.agent_id == agent) else {
+        return Err(Refusal::not_found("seat.unknown", format!("{} is not known here", text::safe(&agent)))
+            .because("it has neither a manifest nor a session")
+            .next("see who is: teof session list")
+            .into());
+    };
+    let age = found.session_at.map(|at| hub.now().since(at));
+    app.result(&json!({ "session": found, "age_seconds": age.map(|age| age.as_secs()) }), || {
+        let mut lines = vec![agent::line(&found)];
+        lines.extend(age.map(|age| format!("  age {}", time::show_span(age))));
+        lines.extend(more(&found));
+        lines.join("\n")
+    });
+    Ok(())
+}
+
+fn more(found: &Overview) -> Vec<String> {
+    let manifest = found.manifest.as_deref().unwrap_or("none");
+    vec![format!("  manifest {}", text::safe(manifest)), format!("  receipt  {}", freshness::receipt(&found.agent_id))]
+}

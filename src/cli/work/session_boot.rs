@@ -1,0 +1,191 @@
+//! `teof session-boot`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::guard::operator::{self, OPERATOR};
+use crate::ops::session::boot::{self, Auto, Booted, TAIL, Wish};
+use crate::ops::status::Preset;
+use crate::seats;
+
+/// Checks first and writes nothing: manifest and branch must be the seat's, the tree clean, the remote
+/// reachable. Then logs the handshake and captures the tail of manager-report, which dates the session:
+/// writing to the bus needs one no older than an hour.
+///
+/// With --json: {agent_id, branch, event, sync, dirty_handoff, status_receipt, manifest_swapped, warnings,
+/// peers, manager_report, inbox, unread}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The seat; else that of TEOF_AGENT or the manifest
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+    /// Take a free seat: one without live claims that had no session for a while
+    #[arg(long)]
+    auto_agent: bool,
+    /// A seat to choose from, instead of the setting [session] pool; may be repeated
+    #[arg(long, value_name = "SEAT", requires = "auto_agent")]
+    auto_agent_pool: Vec<String>,
+    /// Minutes without a session after which a seat is free, instead of [session] pool_stale
+    #[arg(long, value_name = "MINUTES", requires = "auto_agent")]
+    auto_agent_stale_minutes: Option<u64>,
+    /// What the handshake says
+    #[arg(long, default_value = "Session handshake")]
+    summary: String,
+    /// What you are going to work on; told to the others
+    #[arg(long)]
+    focus: Option<String>,
+    /// Log no handshake
+    #[arg(long)]
+    no_announce: bool,
+    /// Do not look at the tree and the remote
+    #[arg(long, conflicts_with = "sync_allow_dirty")]
+    no_sync: bool,
+    /// Sync (the default)
+    #[arg(long, hide = true, conflicts_with = "no_sync")]
+    sync: bool,
+    /// Go on over uncommitted changes: they are kept, and a receipt tells their owner
+    #[arg(long)]
+    sync_allow_dirty: bool,
+    /// Capture what `bus status` shows as a receipt
+    #[arg(long)]
+    with_status: bool,
+    /// Which view of it: support or manager
+    #[arg(long, value_name = "PRESET", default_value = "support", value_parser = preset)]
+    status_preset: Preset,
+    /// How many lines of manager-report to capture
+    #[arg(long, value_name = "N", default_value_t = TAIL)]
+    manager_report_tail_count: usize,
+    /// Capture no manager-report; the session stays as old as it was
+    #[arg(long)]
+    no_manager_report_tail: bool,
+    /// How many messages of the inbox to capture
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    agent_inbox_limit: usize,
+    /// Leave the inbox alone
+    #[arg(long)]
+    no_agent_inbox: bool,
+    /// Go on although the manifest here is another seat's; recorded
+    #[arg(long)]
+    allow_manifest_mismatch: bool,
+    /// Go on although the branch is not the seat's; recorded
+    #[arg(long)]
+    allow_branch_mismatch: bool,
+    /// How sure you are of what you are about to do, from 0 to 1; recorded
+    #[arg(long, value_name = "0..1")]
+    confidence: Option<f64>,
+    /// Why
+    #[arg(long, value_name = "TEXT", requires = "confidence")]
+    confidence_note: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let agent = match args.auto_agent {
+        true => None,
+        false => seats::named(args.agent.as_deref())?.0,
+    };
+    if agent.as_deref() == Some(OPERATOR) {
+        return Err(Refusal::usage(
+            "agent.operator",
+            "operator is no seat: it is what people are called in the record",
+        )
+        .next("a person needs no session; a seat takes another name")
+        .into());
+    }
+    match agent {
+        Some(agent) => operator::run::check_seat(hub, &agent)?,
+        None if args.auto_agent => operator::run::refuse("take a seat of the pool")?,
+        // The folder's own seat, if it has one.
+        None => {
+            if let Ok(agent) = seats::resolve(hub, None) {
+                operator::run::check_seat(hub, &agent)?;
+            }
+        }
+    }
+    let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
+    for warning in &booted.warnings {
+        app.say(format!("warning: {}", text::safe(warning)));
+    }
+    if let Some(receipt) = &booted.dirty_handoff {
+        app.say(format!("local changes are kept as they are; receipt: {receipt}"));
+    }
+    app.result(&booted, || words(&booted));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wish(args: Args, app: &App) -> Result<Wish> {
+    let settings = &app.hub()?.settings()?.session;
+    if args.confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+        return Err(Refusal::usage("confidence.range", "a confidence lies between 0 and 1").into());
+    }
+    let auto = args.auto_agent.then(|| Auto {
+        pool: if args.auto_agent_pool.is_empty() { settings.pool.clone() } else { args.auto_agent_pool },
+        stale: match args.auto_agent_stale_minutes {
+            Some(minutes) => Duration::from_secs(minutes.saturating_mul(60)),
+            None => settings.pool_stale,
+        },
+    });
+    Ok(Wish {
+        agent: args.agent,
+        auto,
+        summary: args.summary,
+        focus: args.focus,
+        announce: !args.no_announce,
+        sync: !args.no_sync,
+        allow_dirty: args.sync_allow_dirty,
+        status: args.with_status.then_some(args.status_preset),
+        tail: (!args.no_manager_report_tail).then_some(args.manager_report_tail_count),
+        inbox: (!args.no_agent_inbox).then_some(args.agent_inbox_limit),
+        allow_manifest_mismatch: args.allow_manifest_mismatch,
+        allow_branch_mismatch: args.allow_branch_mismatch,
+        confidence: args.confidence.map(|value| (value, args.confidence_note)),
+    })
+}
+
+/// How many claims of peers are listed: a boot is read by an agent, which pays for each line.
+const PEERS: usize = 20;
+
+fn words(booted: &Booted) -> String {
+    let branch = booted.branch.as_deref().unwrap_or("no branch");
+    let mut lines = vec![format!("session of {} on {}", booted.agent_id, text::safe(branch))];
+    if booted.manifest_swapped {
+        lines.push(format!("AGENT_MANIFEST.json is {}'s now; back with: teof agent restore", booted.agent_id));
+    }
+    lines.extend(booted.sync.as_ref().map(|synced| format!("sync: {}", text::safe(&synced.words()))));
+    for peer in booted.peers.iter().take(PEERS) {
+        let branch = text::safe(peer.branch.as_deref().unwrap_or("?"));
+        lines.push(format!(
+            "peer {}: {}[{}]=@{branch}",
+            text::safe(&peer.agent_id),
+            peer.task_id,
+            text::safe(&peer.status)
+        ));
+    }
+    if let Some(more) = booted.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more claims of peers: teof bus status --all --active-only"));
+    }
+    lines.extend(booted.status_receipt.iter().map(|path| format!("status: {path}")));
+    lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
+    if booted.unread > 0 {
+        lines.push(format!("inbox: {} unread (teof bus inbox)", booted.unread));
+    }
+    lines.push("tip: teof bus watch --task manager-report --follow --limit 20".to_owned());
+    lines.join("\n")
+}
+
+/// A line of the channel in a person's words; one that is none of ours as it stands.
+fn reported(line: &str) -> String {
+    let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    let part = |key: &str| message[key].as_str();
+    let words = match (part("ts"), part("from"), part("type"), part("summary")) {
+        (Some(ts), Some(from), Some(kind), Some(summary)) => format!("{ts} {from} {kind}: {summary}"),
+        _ => line.to_owned(),
+    };
+    text::clip(&text::safe(&words), 160)
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    Preset::parse(text).ok_or_else(|| "a preset is support or manager".to_owned())
+}

@@ -1,0 +1,87 @@
+//! `teof task add`
+
+use std::process::ExitCode;
+
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::author::{Flags, Task};
+use crate::cli::work::bus::claims::report;
+use crate::cli::work::bus::write::Repeat;
+use crate::guard::operator;
+use crate::model::backlog::NewItem;
+use crate::model::priority::Priority;
+use crate::ops::tasks::add;
+use crate::plans::requests::queue::axis;
+use crate::plans::validate::LAYERS;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+    /// What is to be done
+    #[arg(long)]
+    title: String,
+    /// The plan that does it
+    #[arg(long)]
+    plan: Option<String>,
+    /// A word about it
+    #[arg(long)]
+    notes: Option<String>,
+    /// critical, high, medium, low, or a number (1 is urgent)
+    #[arg(long, value_parser = priority)]
+    priority: Option<String>,
+    /// L0 to L6
+    #[arg(long, value_parser = LAYERS)]
+    layer: Option<String>,
+    /// 1 to 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10))]
+    systemic_scale: Option<u64>,
+    /// S1 to S10, repeatable
+    #[arg(long = "systemic-target", value_name = "S#", value_parser = target)]
+    systemic_targets: Vec<String>,
+    /// Where the wish comes from
+    #[arg(long)]
+    source: Option<String>,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("add work")?;
+    let hub = app.hub()?;
+    let author = args.author.author(hub, None)?;
+    let item = NewItem {
+        id: args.task.name()?.to_owned(),
+        title: args.title,
+        plan: args.plan,
+        notes: args.notes,
+        priority: args.priority,
+        layer: args.layer,
+        systemic_scale: args.systemic_scale,
+        systemic_targets: args.systemic_targets,
+        source: args.source,
+    };
+    let fields = (&item.title, &item.plan, &item.notes, &item.priority, &item.layer, &item.source);
+    let lists = (&item.systemic_scale, &item.systemic_targets);
+    let repeat = args.repeat.request("task add", &(&author.agent, &item.id, fields, lists))?;
+    let answer = add::add(hub, &author, &item, repeat.as_ref())?;
+    report::show(app, &answer, |document| {
+        format!("added {} to the backlog", document["task_id"].as_str().unwrap_or(""))
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For clap: an axis.
+fn target(text: &str) -> Result<String, String> {
+    axis(text).map(|_| text.to_owned()).ok_or_else(|| "use S1 to S10".to_owned())
+}
+
+/// A word that says no priority counts as medium where others wrote it; here it is a slip.
+fn priority(text: &str) -> Result<String, String> {
+    match Priority::named(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("use critical, high, medium, low, or a number".to_owned()),
+    }
+}

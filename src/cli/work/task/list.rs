@@ -1,0 +1,122 @@
+//! `teof task list`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::unattended::coordinator::last_output;
+use crate::coordinator::state::Last;
+use crate::coordinator::state::store;
+use crate::ops::tasks::{self, Row, State};
+
+/// With --json: {tasks, total, damaged, blocked: {task: what its last job came to}}.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tasks that are assigned to this seat or claimed by it; repeatable
+    #[arg(long, value_name = "SEAT")]
+    agent: Vec<String>,
+    /// Only tasks of this state; repeatable
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    status: Vec<State>,
+    /// Those that are done, too
+    #[arg(long)]
+    all: bool,
+    /// Show no more than so many; 0 shows all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    limit: usize,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let table = tasks::table(hub)?;
+    let state = store::load(hub)?;
+    let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
+    let total = rows.len();
+    if args.limit > 0 {
+        rows.truncate(args.limit);
+    }
+    for damaged in &table.damaged {
+        app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
+    }
+    // Why a job of theirs was blocked, where one is remembered.
+    let blocked = rows.iter().filter(|row| row.state == State::Blocked);
+    let blocked: BTreeMap<&str, &Last> = blocked
+        .filter_map(|row| Some((row.task_id.as_str(), last_output::find(&state, &row.task_id)?.last.as_ref()?)))
+        .collect();
+    let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
+    app.result(&document, || words(&rows, total, &blocked));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn shows(&self, row: &Row) -> bool {
+        let holder = row.claim.as_ref().map(|claim| &claim.agent_id);
+        let whose = self.agent.is_empty()
+            || self.agent.iter().any(|agent| Some(agent) == row.engineer.as_ref() || Some(agent) == holder);
+        let state = match self.status.is_empty() {
+            true => self.all || row.state != State::Done,
+            false => self.status.contains(&row.state),
+        };
+        whose && state
+    }
+}
+
+fn words(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>) -> String {
+    if rows.is_empty() {
+        return "no tasks".to_owned();
+    }
+    let seats: Vec<String> = rows.iter().map(|row| who(row)).collect();
+    let width = |cells: &mut dyn Iterator<Item = &String>| {
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).clamp(4, 64)
+    };
+    let widths = (width(&mut rows.iter().map(|row| &row.task_id)), width(&mut seats.iter()));
+    let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", widths)];
+    for (row, who) in rows.iter().zip(&seats) {
+        let (priority, title) = (row.priority.to_string(), text::clip(&row.title, 70));
+        lines.push(line(row.state.as_str(), &priority, &row.task_id, who, &title, widths));
+        if let Some(last) = blocked.get(row.task_id.as_str()) {
+            let more = format!("more: teof coordinator explain {}", row.task_id);
+            lines.push(text::safe(&format!("{:<10}{}; {more}", "", last.reason)));
+        }
+    }
+    if rows.len() < total {
+        lines.push(format!("and {} more", total - rows.len()));
+    }
+    lines.join("\n")
+}
+
+/// `widths` are those of the tasks and of who has them.
+fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, widths: (usize, usize)) -> String {
+    let (tasks, seats) = widths;
+    let line = format!("{state:<8}  {priority:<8}  {task:<tasks$}  {who:<seats$}  {title}");
+    text::safe(line.trim_end())
+}
+
+/// The holder of a live claim with its lease; else the seat that is wished for.
+fn who(row: &Row) -> String {
+    let mut who = match (&row.claim, row.state) {
+        (Some(claim), State::Active | State::Paused) if claim.task_id != row.task_id => {
+            format!("{} under {}", claim.agent_id, claim.task_id)
+        }
+        (Some(claim), State::Active | State::Paused) => match claim.lease_expires_at {
+            Some(at) => format!("{} until {at}", claim.agent_id),
+            None => claim.agent_id.clone(),
+        },
+        (_, State::Done) => row.claim.as_ref().map(|claim| claim.agent_id.clone()).unwrap_or_default(),
+        _ => row.engineer.as_ref().map(|engineer| format!("for {engineer}")).unwrap_or_default(),
+    };
+    if row.on_hold.is_some() {
+        who = format!("{who} (on hold)").trim_start().to_owned();
+    }
+    who
+}
+
+fn state(text: &str) -> Result<State, String> {
+    State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("a task is one of: {}", all.join(", "))
+    })
+}

@@ -1,0 +1,39 @@
+//! `teof task pickup`
+
+use std::process::ExitCode;
+
+use crate::base::Result;
+use crate::cli::App;
+use crate::cli::support::author::{Flags, Task};
+use crate::cli::work::bus::claims::claim::{self, Terms};
+use crate::cli::work::bus::claims::{offer, report};
+use crate::cli::work::bus::write::Repeat;
+use crate::guard::operator;
+use crate::ops::claims::claim::Request;
+use crate::ops::claims::pickup::pickup;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Without a task, the best that is free is taken
+    #[command(flatten)]
+    task: Task,
+    #[command(flatten)]
+    author: Flags,
+    #[command(flatten)]
+    repeat: Repeat,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let Some(task) = args.task.given() else { return claim::next(&args.author, &args.terms, &args.repeat, app) };
+    let hub = app.hub()?;
+    operator::run::check_task(hub, task, "pick another task up")?;
+    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    args.terms.put_into(&mut request);
+    let repeat = args.repeat.request("task pickup", &request.arguments())?;
+    let answer = pickup(hub, &request, repeat.as_ref());
+    let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
+    report::show(app, &answer, report::claim("picked up"));
+    Ok(ExitCode::SUCCESS)
+}

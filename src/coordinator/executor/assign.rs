@@ -1,0 +1,172 @@
+//! Giving a task: assignment, claim, backlog item, plan and order.
+//!
+//! Every act here can be repeated: it is asked whether it was done, under the lock, because taking
+//! that completes an act that a crash interrupted.
+
+use std::time::Duration;
+
+use super::perform::Hands;
+use crate::base::{Refusal, Result, Stamp, files, text};
+use crate::bus::{assignments, claims};
+use crate::coordinator::state::input::Reply;
+use crate::coordinator::state::{Job, Work};
+use crate::guard::claim::Author;
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::claim::ClaimFile;
+use crate::model::plan::{Plan, Status};
+use crate::model::run::order::OrderFile;
+use crate::ops::claims::{assign, claim, held};
+use crate::ops::tasks::plan_edit::{self, Editor};
+use crate::plans;
+use crate::plans::requests::vault;
+use crate::plans::{edit, requests};
+use crate::receipts;
+
+/// Assignment, claim, backlog item and step in one act; or a longer lease when the claim is ours already.
+pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let lease = hub.settings()?.worker.lease.max(Duration::from_secs(60));
+    // Also when the work goes on: it may have waited for longer than a session lasts.
+    hands.renew_sessions(job)?;
+    if let Some(epoch) = job.epoch {
+        claim::renew(hub, &job.seat, &job.task, epoch, lease)?;
+        return Ok(Reply::Given { epoch });
+    }
+    if let Some(claim) = ours(hub, job)? {
+        return Ok(Reply::Given { epoch: claim.epoch() });
+    }
+    hands.permitted()?;
+    let mut writer = hub.lock(&format!("give {}", job.task))?;
+    if let Some(claim) = ours(hub, job)? {
+        // Taking the lock has completed what a crash interrupted.
+        return Ok(Reply::Given { epoch: claim.epoch() });
+    }
+    held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
+    let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
+    let made = plan_of_origin(&writer, &mut act, hands.manager, job)?;
+    let mut wish = assign::Request::new(Author::new(hands.manager), &job.task, &job.seat);
+    wish.plan.clone_from(&job.plan);
+    wish.note = Some(note(job));
+    wish.lease = Some(lease);
+    let done = assign::stage(&writer, &mut act, &wish)?;
+    if let (Some(plan), Some(step)) = (&job.plan, &job.step)
+        && !made
+    {
+        begin_step(&writer, &mut act, plan, step)?;
+    }
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    let epoch = done.claim.map_or(0, |done| done.claim.epoch);
+    Ok(Reply::Given { epoch })
+}
+
+/// Makes the plan of a request that has none yet, begun, in the same act as the claim; says whether it did.
+/// The request is read again: it may have been taken back since it was chosen.
+fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, manager: &str, job: &Job) -> Result<bool> {
+    let (Some(link), Some(plan)) = (&job.origin, &job.plan) else { return Ok(false) };
+    let hub = writer.hub();
+    let known = |found: &plans::PlanFile| found.plan.links().contains(&(link.kind.as_str(), link.to.as_str()));
+    if plans::find(hub, plan).is_ok_and(|found| known(&found)) {
+        return Ok(false);
+    }
+    if link.kind != requests::BACKLOG && requests::is_settling(hub, &link.to, hub.settings()?.sources.settle) {
+        let what = format!("{} is not taken yet", link.to);
+        return Err(Refusal::guard("request.settling", what).because("it was written a moment ago").into());
+    }
+    let wanted = requests::find(hub, link)?;
+    let mut new = requests::plan_of(hub, &wanted, link, plan)?;
+    new.begun = true;
+    plans::new::create(writer, act, &new)?;
+    let maker = Editor::Seat(Author::new(manager));
+    plan_edit::tell_new(writer, act, &maker, "coordinator run", plan)?;
+    match link.kind.as_str() {
+        requests::BACKLOG => plans::backlog::set_plan(writer, act, &link.to, plan)?,
+        vault::LINK => {
+            let refuse = |why| Refusal::guard("request.status", format!("{} keeps its status", link.to)).because(why);
+            vault::set(writer, act, &link.to, vault::IN_PROGRESS)?.map_err(|why: String| refuse(why))?;
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// What the assignment says about the job: by this the claim is known as the job's own after a crash.
+fn note(job: &Job) -> String {
+    format!("job {}", job.id)
+}
+
+/// The live claim that was taken for this job.
+pub(in crate::coordinator) fn ours(hub: &Hub, job: &Job) -> Result<Option<ClaimFile>> {
+    let assigned = assignments::load(hub, &job.task)?.map(|found| found.file);
+    if assigned.as_ref().and_then(|file| file.note()) != Some(note(job).as_str()) {
+        return Ok(None);
+    }
+    let claim = claims::load(hub, &job.task)?.map(|found| found.file);
+    Ok(claim.filter(|claim| claim.is_live() && claim.agent_id() == Some(job.seat.as_str())))
+}
+
+/// Under the lock: the step may have been done or blocked since it was chosen.
+fn begin_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str) -> Result<()> {
+    let found = plans::find(writer.hub(), plan)?;
+    let status = found.plan.step(step).and_then(|step| step.status());
+    if !matches!(status, Some(Status::Queued | Status::InProgress)) {
+        let status = status.map_or("gone".to_owned(), |status| status.to_string());
+        return Err(Refusal::guard("step.not_open", format!("step {step} of {plan} is {status}")).into());
+    }
+    if found.plan.status() == Some(Status::Queued) {
+        edit::set_status(writer, act, plan, Status::InProgress)?;
+    }
+    let change = edit::StepChange { status: Some(Status::InProgress), ..Default::default() };
+    edit::set_step(writer, act, plan, step, &change)?;
+    follow(writer, act, &found.plan, vault::IN_PROGRESS)
+}
+
+/// The feature request that the plan comes from says how it stands; where it cannot, the work goes on.
+pub(in crate::coordinator) fn follow(writer: &Writer<'_>, act: &mut Act, plan: &Plan, status: &str) -> Result<()> {
+    for left in vault::follow(writer, act, plan, status)? {
+        tracing::warn!("{}", text::safe(&left));
+    }
+    Ok(())
+}
+
+/// A longer lease for a job that waits so long, so that nobody takes its task meanwhile.
+pub fn keep(hands: &mut Hands, job: &Job, until: Stamp) -> Result<Reply> {
+    let Some(epoch) = job.epoch else { return Ok(Reply::Done) };
+    let lease = until.since(hands.hub.now()) + hands.hub.settings()?.worker.lease;
+    claim::renew(hands.hub, &job.seat, &job.task, epoch, lease)?;
+    Ok(Reply::Done)
+}
+
+/// Writes the work order, once.
+pub fn order(hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let path = super::orders::path(hands.manager, job);
+    if let Some(work) = written(hub, &path)? {
+        return Ok(Reply::Ordered { path, work });
+    }
+    let claim = claims::load(hub, &job.task)?.map(|found| found.file);
+    let ours = claim.filter(|claim| claim.is_live() && Some(claim.epoch()) == job.epoch);
+    let Some(claim) = ours else {
+        return Ok(Reply::Refused { why: format!("{} lost its claim ({})", job.task, paths::claim(&job.task)) });
+    };
+    let order = super::orders::make(hub, hands.manager, job, &claim)?;
+    let mut writer = hub.lock("write a work order")?;
+    if let Some(work) = written(hub, &path)? {
+        // Taking the lock has completed what a crash interrupted.
+        return Ok(Reply::Ordered { path, work });
+    }
+    let mut act = Act::new(format!("order {}", job.id));
+    receipts::write(&writer, &mut act, hands.manager, &path, super::orders::payload(&order))?;
+    writer.perform(act)?;
+    Ok(Reply::Ordered { path, work: Work::of(&order) })
+}
+
+/// What an order that is there already asks for.
+fn written(hub: &Hub, path: &str) -> Result<Option<Work>> {
+    let full = hub.path(path)?;
+    let Some(bytes) = files::read(&full, files::MAX_DOCUMENT)? else { return Ok(None) };
+    Ok(Some(match OrderFile::parse(&bytes, &full)? {
+        OrderFile::V2(order) => Work::of(&order),
+        OrderFile::V1(_) => Work::default(),
+    }))
+}

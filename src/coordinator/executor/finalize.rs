@@ -1,0 +1,223 @@
+//! What becomes of a task after its work: under review, settled, or open again; each in one act over
+//! claim, backlog and plan.
+//!
+//! Every act here can be repeated, as in `give`.
+
+use serde_json::json;
+
+use super::assign::{follow, ours};
+use super::perform::{Hands, is_passing, why};
+use super::workers;
+use crate::base::{Refusal, Result, text};
+use crate::bus::claims;
+use crate::coordinator::state::input::{Reply, ReviewWord};
+use crate::coordinator::state::{Ending, Job};
+use crate::guard::claim::Author;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::backlog::ItemStatus;
+use crate::model::claim::ClaimStatus;
+use crate::model::plan::{Plan, Status};
+use crate::model::run::outcome::Outcome;
+use crate::ops::claims::{claim, release};
+use crate::ops::session::boot;
+use crate::plans;
+use crate::plans::edit;
+use crate::plans::requests::vault;
+use crate::receipts;
+
+/// A longer lease, and a note in the step that says what it waits for: a review, or an answer. Its status and the backlog's
+/// stay: the work counts as done when it is merged.
+pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let lease = hub.settings()?.review.lease;
+    boot::renew(hub, hands.manager)?;
+    let mut writer = hub.lock(&format!("put {} under review", job.task))?;
+    let Some(epoch) = job.epoch else { return Ok(lost(job)) };
+    let mut act = Act::new(format!("put {} under review", job.task));
+    claim::stage_renewal(&writer, &mut act, &job.seat, &job.task, epoch, lease)?;
+    if let (Some(plan), Some(step)) = (&job.plan, &job.step) {
+        let outcome = last_outcome(hub, job)?;
+        let what = if job.asks() { "question" } else { "review" };
+        let change = note(hub, job, what, outcome.as_ref())?;
+        edit::set_step(&writer, &mut act, plan, step, &change)?;
+    }
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}
+
+/// The step's status with what the run left, the claim's end, the backlog's status: one act.
+///
+/// A claim that is not the job's any more is left alone, and the step with it: whoever took it over
+/// goes on with both.
+pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
+    let hub = hands.hub;
+    boot::renew(hub, hands.manager)?;
+    let mut writer = hub.lock(&format!("settle {}", job.task))?;
+    let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
+    let claim = claims::load(hub, &job.task)?.map(|found| found.file);
+    let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
+    match owned {
+        None => return Ok(lost(job)),
+        Some(claim) if !claim.is_live() && is_merged(job) => return merged_late(&mut writer, hands, job),
+        Some(claim) if !claim.is_live() => return Ok(Reply::Done),
+        Some(_) => {}
+    }
+    let outcome = workers::outcome(hub, &job.run_id())?.or(last_outcome(hub, job)?);
+    let mut act = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    let (whole, left) = step_or_why(&writer, &mut act, job, ending, outcome.as_ref())?;
+    let done = ending == Ending::Done && whole;
+    let mut author = Author::new(&job.seat);
+    author.epoch = Some(epoch);
+    let status = if done { ClaimStatus::Done } else { ClaimStatus::Released };
+    let request = release::Request { author, task: job.task.clone(), status, notes: Some(words(job, ending.as_str())) };
+    release::stage(&mut writer, &mut act, &request)?;
+    if ending == Ending::Blocked && plans::backlog::read(hub)?.item(&job.task).is_some() {
+        plans::backlog::set_status(&writer, &mut act, &job.task, ItemStatus::Blocked)?;
+    }
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    workers::forget(hub, &job.run_id());
+    Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
+}
+
+fn is_merged(job: &Job) -> bool {
+    job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
+}
+
+/// The claim ended with the job when that was blocked; what is merged since is done all the same.
+fn merged_late(writer: &mut Writer<'_>, hands: &mut Hands, job: &Job) -> Result<Reply> {
+    let hub = hands.hub;
+    let outcome = last_outcome(hub, job)?;
+    let mut act = Act::new(format!("settle {} as done", job.task));
+    let (whole, left) = step_or_why(writer, &mut act, job, Ending::Done, outcome.as_ref())?;
+    if whole && plans::backlog::read(hub)?.item(&job.task).is_some() {
+        plans::backlog::set_status(writer, &mut act, &job.task, ItemStatus::Done)?;
+    }
+    if !act.is_empty() {
+        hands.own.remember(hub, &act);
+        writer.perform(act)?;
+    }
+    Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
+}
+
+/// Sets the step; or says why that is refused (its plan is gone, a person set it), and stages nothing: that is
+/// no reason to keep the task from others.
+fn step_or_why(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    job: &Job,
+    ending: Ending,
+    outcome: Option<&Outcome>,
+) -> Result<(bool, Option<String>)> {
+    let mut own = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    match set_step(writer, &mut own, job, ending, outcome) {
+        Ok(whole) => {
+            *act = own;
+            Ok((whole, None))
+        }
+        Err(e) => match Refusal::of(&e) {
+            Some(refusal) if !is_passing(refusal) => Ok((false, Some(why(refusal)))),
+            _ => Err(e),
+        },
+    }
+}
+
+/// The outcome that a job's last run left, when its current run left none.
+fn last_outcome(hub: &Hub, job: &Job) -> Result<Option<Outcome>> {
+    match &job.last {
+        Some(last) => workers::outcome(hub, &last.run),
+        None => Ok(None),
+    }
+}
+
+/// Sets the step; says whether the task as a whole ends with it (an item that stands for a plan ends
+/// with the plan's last step).
+fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outcome: Option<&Outcome>) -> Result<bool> {
+    let (Some(plan), Some(step)) = (&job.plan, &job.step) else { return Ok(true) };
+    let found = plans::find(writer.hub(), plan)?;
+    let status = match ending {
+        Ending::Done => Some(Status::Done),
+        Ending::Blocked => Some(Status::Blocked),
+        // There is no way back to queued; without a claim, a step in progress may be chosen again.
+        Ending::Cancelled | Ending::Dropped => None,
+    };
+    let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
+    edit::set_step(writer, act, plan, step, &change)?;
+    let proven = !(found.plan.receipts().is_empty() && change.receipts.is_empty());
+    let others_done =
+        found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
+    let whole = ending == Ending::Done && others_done;
+    // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
+    let judged = whole && proven && is_judged_whole(&found.plan, job);
+    if judged {
+        edit::set_checkpoint(writer, act, plan, "satisfied")?;
+    }
+    if judged || (whole && found.plan.checkpoint().status() == Some("satisfied")) {
+        edit::set_status(writer, act, plan, Status::Done)?;
+    }
+    match ending {
+        Ending::Done if whole => follow(writer, act, &found.plan, vault::DONE)?,
+        Ending::Done => {}
+        Ending::Blocked => follow(writer, act, &found.plan, vault::BLOCKED)?,
+        Ending::Cancelled | Ending::Dropped => follow(writer, act, &found.plan, vault::PLANNED)?,
+    }
+    let stands_for_plan = plans::backlog::read(writer.hub())?.item(&job.task).is_some();
+    Ok(whole || (ending == Ending::Done && !stands_for_plan))
+}
+
+/// Whether a person has judged all of the plan already: it is one objective, and a person merged its result.
+fn is_judged_whole(plan: &Plan, job: &Job) -> bool {
+    let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
+    is_merged(job) && open && matches!(plan.steps()[..], [ref only] if only.raw.contains_key("objective"))
+}
+
+/// What the last run left, and what became of it.
+fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<edit::StepChange> {
+    let left = outcome.map(|outcome| outcome.receipts.clone()).unwrap_or_default();
+    let listed = receipts::ledger::listed(&hub.root)?;
+    let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
+    let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
+    let mut last_run = json!({ "outcome": word, "reason": words(job, word), "run": run });
+    // The plan's next step builds on it while nobody has merged it.
+    let merged = job.decision.as_ref().and_then(|decision| match &decision.word {
+        ReviewWord::Merged { commit } => Some(commit.as_str()),
+        _ => None,
+    });
+    if let Some(commit) = merged.or(outcome.and_then(|outcome| outcome.commit.as_deref())) {
+        last_run["commit"] = json!(commit);
+    }
+    if let Some(output) =
+        outcome.and_then(|outcome| outcome.last_output.as_ref()).filter(|_| word != Ending::Done.as_str())
+    {
+        last_run["last_output"] = json!(output);
+    }
+    last_run["receipts"] = json!(receipts);
+    Ok(edit::StepChange { last_run: Some(last_run), receipts, ..Default::default() })
+}
+
+fn words(job: &Job, word: &str) -> String {
+    let reason = job.last.as_ref().map_or(word, |last| &last.reason);
+    text::clip(&text::safe(reason), 300)
+}
+
+fn lost(job: &Job) -> Reply {
+    Reply::Refused { why: format!("{} is not {}'s any more", job.task, job.seat) }
+}
+
+/// An item in progress that nobody has is open again.
+pub fn reset(hands: &mut Hands, task: &str) -> Result<Reply> {
+    let hub = hands.hub;
+    let writer = hub.lock(&format!("reset {task}"))?;
+    let live = claims::load(hub, task)?.is_some_and(|found| found.file.is_live());
+    let status = plans::backlog::read(hub)?.item(task).and_then(|item| item.status());
+    if live || status != Some(ItemStatus::InProgress) {
+        return Ok(Reply::Done);
+    }
+    let mut writer = writer;
+    let mut act = Act::new(format!("reset {task}"));
+    plans::backlog::set_status(&writer, &mut act, task, ItemStatus::Pending)?;
+    hands.own.remember(hub, &act);
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}

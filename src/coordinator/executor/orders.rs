@@ -1,0 +1,234 @@
+//! Work orders: what a worker is given, made of the step, the settings and the repository as it stands.
+
+use anyhow::Context;
+use git2::{ErrorCode, Repository};
+use serde_json::{Map, Value};
+
+use crate::base::{Refusal, Result, text};
+use crate::conductor::reviewers;
+use crate::conductor::routing::{self, Route};
+use crate::coordinator::state::Job;
+use crate::guard::secrets;
+use crate::guard::trust::commands;
+use crate::hub::{Hub, paths};
+use crate::model::claim::ClaimFile;
+use crate::model::command::{Command, Program};
+use crate::model::plan::{Plan, Status, Step};
+use crate::model::run::order::{Complexity, Order, Request, Rollback, VERSION};
+use crate::plans::{self, requests};
+
+/// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
+pub fn path(manager: &str, job: &Job) -> String {
+    format!("{}/manifests/manifest-{}.json", paths::agent(manager), job.known_as())
+}
+
+/// Makes the order of a job whose claim is taken.
+///
+/// # Errors
+/// When the step is gone, its commands are not trusted (exit 6), or the order lacks what a worker
+/// needs: then it waits for a person, who is told what is missing.
+pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Order> {
+    let settings = hub.settings()?;
+    let plan = job.plan.as_deref().map(|plan| plans::find(hub, plan)).transpose()?;
+    let step = match (&plan, job.step.as_deref()) {
+        (Some(file), Some(id)) => Some(file.plan.step(id).ok_or_else(|| gone(job, id))?),
+        _ => None,
+    };
+    let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
+    let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
+    // What was sent back is carried over to what the target is now.
+    let earlier = plan.as_ref().map(|file| &file.plan).filter(|_| job.rework.is_none());
+    let base = base(hub, earlier, step.as_ref(), &target)?;
+    let mut order = Order {
+        version: VERSION,
+        order: format!("order-{}", job.known_as()),
+        generated_at: hub.now(),
+        manager_agent: manager.to_owned(),
+        agent_id: job.seat.clone(),
+        job: Some(job.id.clone()),
+        task_id: job.task.clone(),
+        plan_id: job.plan.clone(),
+        step_id: job.step.clone(),
+        title: job.title.clone(),
+        objective: job.title.clone(),
+        notes: None,
+        request: request(hub, plan.as_ref().map(|file| &file.plan), &job.task),
+        acceptance: None,
+        commands: settings.commands.default.iter().map(|line| shell(line)).collect(),
+        expected_receipts: Vec::new(),
+        rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
+        branch: claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned),
+        base_commit: base,
+        target_branch: target,
+        epoch: claim.epoch(),
+        guardrails: settings.guardrails(),
+        stages: Vec::new(),
+        roles: Default::default(),
+        reviewer: None,
+        passes: settings.pipeline.passes,
+        budget: Default::default(),
+        complexity: None,
+        rework: job.rework.clone(),
+        said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, &job.task)? },
+        layer: None,
+        systemic_targets: Vec::new(),
+    };
+    if let (Some(file), Some(step)) = (&plan, &step) {
+        of_step(&mut order, &file.plan, step).map_err(|why| damaged(job, &why))?;
+    } else {
+        of_item(hub, &mut order)?;
+    }
+    if let (Some(file), Some(step)) = (&plan, &step)
+        && let Some(found) = routing::of_step(settings, &file.plan, step)
+    {
+        let found = found.map_err(|why| damaged(job, &why))?;
+        by_agents(hub, manager, &mut order, found)?;
+    }
+    let missing = order.missing();
+    if !missing.is_empty() {
+        return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
+            .because("work without these waits for a person")
+            .into());
+    }
+    trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
+    Ok(order)
+}
+
+/// The most of a request that an order holds, in characters; the rest stays where it stands.
+const MAX_REQUEST: usize = 60_000;
+
+/// The whole request that the work was made of, without what looks like a secret.
+fn request(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<Request> {
+    let (from, text) = requests::whole(hub, plan, task)?;
+    let text = secrets::redact(&text::safe_block(&text));
+    let more = text.chars().count().saturating_sub(MAX_REQUEST);
+    let text = match more {
+        0 => text,
+        more => format!("{}\n({more} more characters stand in {from})", text::clip(&text, MAX_REQUEST)),
+    };
+    Some(Request { from, text })
+}
+
+/// Agents do the work: who plays what, who reviews, what it may spend.
+fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Route)) -> Result<()> {
+    let (complexity, route) = found;
+    order.commands.clear();
+    if route.stages.iter().any(|stage| stage == "reviewer") {
+        let seat = reviewers::of(hub, manager, &order.agent_id)?;
+        let none = || Refusal::guard("order.no_reviewer", "nobody could review the result").because(reviewers::NONE);
+        order.reviewer = Some(seat.ok_or_else(none)?);
+    }
+    order.stages = route.stages;
+    order.roles = route.roles;
+    order.passes = route.passes;
+    order.budget = route.budget;
+    order.complexity = Some(complexity);
+    Ok(())
+}
+
+/// Where the work begins: at the plan's newest finished step that the target branch does not have yet
+/// (finished branches wait for a person to merge them), else at the target branch.
+fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -> Result<String> {
+    let git = hub.git();
+    let head = tip(hub, target)?;
+    let (Some(plan), Some(step)) = (plan, step) else { return Ok(head) };
+    let steps = plan.steps();
+    let finished = steps.iter().rev().filter(|s| s.index < step.index && s.status() == Some(Status::Done));
+    for commit in finished.filter_map(Step::last_commit) {
+        if git.succeeds(&["merge-base", "--is-ancestor", commit, &head])? {
+            break;
+        }
+        // A branch that somebody deleted may be gone for good.
+        if git.succeeds(&["cat-file", "-e", &format!("{commit}^{{commit}}")])? {
+            return Ok(commit.to_owned());
+        }
+    }
+    Ok(head)
+}
+
+/// The commit of the target branch.
+fn tip(hub: &Hub, target: &str) -> Result<String> {
+    let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
+    let found = repo.find_reference(&format!("refs/heads/{target}")).and_then(|found| found.peel_to_commit());
+    match found {
+        Ok(commit) => Ok(commit.id().to_string()),
+        Err(e) if matches!(e.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+            Err(Refusal::guard("order.no_target", format!("the target branch {target} does not exist"))
+                .because("the work would begin at its newest commit")
+                .next(format!("make it: git branch {target} <commit>"))
+                .next("or name another one: git.target in teof.toml")
+                .into())
+        }
+        Err(e) => Err(e).with_context(|| format!("read the branch {target}")),
+    }
+}
+
+/// The order as it is written.
+pub fn payload(order: &Order) -> Map<String, Value> {
+    match serde_json::to_value(order) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+fn of_step(order: &mut Order, plan: &Plan, step: &Step<'_>) -> Result<(), String> {
+    let own = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let commands = step.commands()?;
+    if !commands.is_empty() {
+        order.commands = commands;
+    }
+    order.expected_receipts = step.expected_receipts()?;
+    order.rollback.commands = step.rollback()?;
+    if let Some(objective) = step.objective() {
+        order.objective = objective.to_owned();
+    }
+    order.notes = step.notes().map(str::to_owned);
+    order.acceptance = plan.checkpoint().description().map(str::to_owned);
+    order.layer = plan.layer().map(str::to_owned);
+    order.systemic_targets = own(plan.systemic_targets());
+    let rails = &mut order.guardrails;
+    rails.diff_limit = step.diff_limit().unwrap_or(rails.diff_limit);
+    rails.tests.extend(own(step.tests()).into_iter().filter(|test| !rails.tests.contains(test)).collect::<Vec<_>>());
+    if !step.allowed().is_empty() {
+        rails.allowed = own(step.allowed());
+    }
+    rails.denied.extend(own(step.denied()));
+    rails.protected.extend(own(step.protected()));
+    Ok(())
+}
+
+fn of_item(hub: &Hub, order: &mut Order) -> Result<()> {
+    let backlog = plans::backlog::read(hub)?;
+    let Some(item) = backlog.item(&order.task_id) else { return Ok(()) };
+    order.notes = item.notes().map(str::to_owned);
+    order.layer = item.layer().map(str::to_owned);
+    order.systemic_targets = item.systemic_targets().into_iter().map(str::to_owned).collect();
+    Ok(())
+}
+
+/// Everything that the worker would execute, asked at the last moment before it is written down.
+fn trusted(hub: &Hub, plan: Option<&Plan>, order: &Order) -> Result<()> {
+    let digest = plan.and_then(|plan| Some((plan.id()?, plans::commands_digest(plan)?)));
+    let plan = digest.as_ref().map(|(id, digest)| (*id, digest.as_str()));
+    commands::trusted(hub)?.require(plan, &order.commands)
+}
+
+fn shell(line: &str) -> Command {
+    Command {
+        program: Program::Shell(line.to_owned()),
+        label: None,
+        description: None,
+        cwd: None,
+        env: Default::default(),
+        timeout: None,
+    }
+}
+
+fn gone(job: &Job, step: &str) -> Refusal {
+    let plan = job.plan.as_deref().unwrap_or_default();
+    Refusal::not_found("step.not_found", format!("the plan {plan} has no step {step} any more"))
+}
+
+fn damaged(job: &Job, why: &str) -> Refusal {
+    Refusal::guard("step.invalid", format!("the step of {} cannot be read", job.task)).because(why)
+}

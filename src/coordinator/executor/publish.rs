@@ -1,0 +1,241 @@
+//! What others may read of the coordinator: its projection, its metrics, its notes, its decisions.
+//!
+//! Written, never read back: the truth is the machine-local state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Result, json, jsonl, text};
+use crate::bus::{events, messages};
+use crate::coordinator::state::input::{Decision, Reply};
+use crate::coordinator::state::{Job, Phase, State};
+use crate::hub::{Act, Hub, paths};
+use crate::model::event::{Event, Severity, seal};
+use crate::model::message::{MANAGER_REPORT, Message};
+use crate::ops::session::boot;
+
+/// The metrics, relative to the hub.
+pub const SUMMARY: &str = "_report/usage/autonomy-coordinator/summary.json";
+
+/// How many lines from the end a repeated note or decision is looked for.
+const SEARCHED: usize = 500;
+
+/// The projection of a manager's coordinator, relative to the hub.
+pub fn projection(manager: &str) -> String {
+    format!("{}/state.json", paths::agent(manager))
+}
+
+/// A manager's decision log, relative to the hub.
+pub fn decisions(manager: &str) -> String {
+    format!("{}/decisions.jsonl", paths::agent(manager))
+}
+
+/// Writes projection and metrics, when they would say something new.
+pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
+    let mut act = Act::new("publish the coordinator's state");
+    for (path, content) in [(projection(manager), overview(state, manager)), (SUMMARY.into(), summary(state))] {
+        let old = json::read_object(&hub.path(&path)?).ok().flatten();
+        if old.is_some_and(|old| same(&old, &content)) {
+            continue;
+        }
+        let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), json!(hub.now()))]);
+        map.extend(content);
+        act.replace(path, json::pretty(&map) + "\n");
+    }
+    match act.is_empty() {
+        true => Ok(()),
+        false => hub.lock("publish the coordinator's state")?.perform(act),
+    }
+}
+
+/// Whether a file says this already, whenever it was written.
+fn same(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
+    old.len() == new.len() + 2 && new.iter().all(|(key, value)| old.get(key) == Some(value))
+}
+
+/// The design log: "queues, active workers, guard incidents", and the circuit breaker.
+fn overview(state: &State, manager: &str) -> Map<String, Value> {
+    let job = |job: &Job| {
+        json!({
+            "job": job.id, "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
+            "phase": phase(job), "run": job.run_id(), "failures": job.failures, "since": job.chosen_at,
+        })
+    };
+    let running = |job: &&Job| job.takes_a_slot();
+    let waiting = |job: &&Job| !job.takes_a_slot() && !job.is_under_review();
+    let reviewed = |job: &&Job| job.is_under_review();
+    let under_review = |job: &Job| {
+        let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
+        json!({
+            "job": job.id, "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
+            "run": job.run_id(), "commit": job.commit(), "bundle": bundle, "pr": job.pull_request,
+        })
+    };
+    let incidents = state.jobs.iter().rev().filter_map(|job| match (&job.phase, &job.last) {
+        (Phase::Over { ending: crate::coordinator::state::Ending::Blocked, at }, Some(last)) => Some(json!({
+            "at": at, "job": job.id, "task_id": job.task, "agent_id": job.seat, "reason": last.reason,
+            "envelope": last.envelope,
+        })),
+        _ => None,
+    });
+    let submissions: Vec<_> =
+        state.submissions.iter().map(|s| json!({"task_id": s.task, "by": s.word.by, "at": s.word.at})).collect();
+    let value = json!({
+        "manager_agent": manager,
+        "queues": {
+            "submissions": submissions,
+            "waiting": state.live_jobs().filter(waiting).map(job).collect::<Vec<_>>(),
+            "skipped": state.skips,
+            "reassigned": state.reassigned,
+        },
+        "under_review": state.live_jobs().filter(reviewed).map(under_review).collect::<Vec<_>>(),
+        "suspended_agents": state.suspended,
+        "active_workers": state.live_jobs().filter(running).map(job).collect::<Vec<_>>(),
+        "guard_incidents": incidents.take(20).collect::<Vec<_>>(),
+        "circuit_breaker": {
+            "active": state.breaker.open.is_some(),
+            "reason": state.breaker.open.as_ref().map(|trip| trip.reason.as_str()),
+            "since": state.breaker.open.as_ref().map(|trip| trip.at),
+            "failures_in_a_row": state.breaker.failures_in_a_row,
+        },
+        "paused": state.paused,
+    });
+    object(value)
+}
+
+/// The design log: "active seats, successes, blocked operations".
+fn summary(state: &State) -> Map<String, Value> {
+    let totals = &state.totals;
+    let active: BTreeSet<_> = state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| &job.seat).collect();
+    let mut seats: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for job in &state.jobs {
+        let seat = seats.entry(&job.seat).or_default();
+        let count = seat.get(phase(job)).and_then(Value::as_u64).unwrap_or(0);
+        seat.insert(phase(job).to_owned(), json!(count + 1));
+    }
+    object(json!({
+        "active_seats": active,
+        "jobs": totals.chosen,
+        "successes": totals.done,
+        "blocked_operations": totals.blocked,
+        "guard_refusals": totals.guard_refusals,
+        "retries": totals.retries,
+        "cancelled": totals.cancelled,
+        "dropped": totals.dropped,
+        "breaker_trips": totals.breaker_trips,
+        "reworks": totals.reworks,
+        "under_review": state.live_jobs().filter(|job| job.is_under_review()).count(),
+        "spent": {
+            "day": state.spent.day,
+            "day_tokens": state.spent.today.tokens(),
+            "day_cost_usd": state.spent.today.cost_usd,
+            "total_tokens": state.spent.total.tokens(),
+            "total_cost_usd": state.spent.total.cost_usd,
+        },
+        "recent_jobs_by_seat": seats,
+    }))
+}
+
+/// The word for where a job stands.
+pub fn phase(job: &Job) -> &'static str {
+    match &job.phase {
+        Phase::Giving => "chosen",
+        Phase::Ordering => "given",
+        Phase::Spawning => "ordered",
+        Phase::Running { .. } => "running",
+        Phase::Waiting { .. } => "retry_wait",
+        Phase::Held => "held",
+        Phase::Question { .. } => "question",
+        Phase::Review { .. } => "review",
+        Phase::Settling { .. } => "reporting",
+        Phase::Over { ending, .. } => ending.as_str(),
+    }
+}
+
+/// A line on `manager-report`, and an alert event with it where people have to look.
+pub fn note(
+    hub: &Hub,
+    manager: &str,
+    id: u64,
+    text: &str,
+    job: Option<&Job>,
+    alert: bool,
+    check: bool,
+) -> Result<Reply> {
+    boot::renew(hub, manager)?;
+    let summary = text::clip(&text::safe(text), 500);
+    let mut message =
+        Message::new(manager, "status", MANAGER_REPORT, &summary).meta("agent", manager).meta("action", id);
+    let mut event = Event::new(manager, "alert", &summary).meta("action", id);
+    event.severity = Some(Severity::High);
+    if let Some(job) = job {
+        message =
+            message.meta("job", job.id.as_str()).meta("task", job.task.as_str()).meta("engineer", job.seat.as_str());
+        event = event.on_task(&job.task).meta("job", job.id.as_str());
+        event.plan_id.clone_from(&job.plan);
+        message.receipts.extend(job.last.as_ref().and_then(|last| last.envelope.clone()));
+        event.receipts.clone_from(&message.receipts);
+    }
+    let mut writer = hub.lock("report to the manager's channel")?;
+    if check && is_there(hub, &paths::channel(MANAGER_REPORT), "/meta/action", id)? {
+        return Ok(Reply::Done);
+    }
+    let mut act = Act::new("report to the manager's channel");
+    messages::stage(&writer, &mut act, MANAGER_REPORT, &message)?;
+    if alert {
+        events::stage(&writer, &mut act, &event)?;
+    }
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}
+
+/// A line of the decision log.
+pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: bool) -> Result<Reply> {
+    let log = decisions(manager);
+    let mut writer = hub.lock("log a decision")?;
+    if check && is_there(hub, &log, "/number", id)? {
+        return Ok(Reply::Done);
+    }
+    let mut map = Map::from_iter([("ts".into(), json!(hub.now())), ("number".into(), json!(id))]);
+    map.extend(object(json!(decision)));
+    let (line, _) = seal(&map);
+    let mut act = Act::new("log a decision");
+    act.append(log, &line);
+    writer.perform(act)?;
+    Ok(Reply::Done)
+}
+
+/// Whether one of the last lines of a log is that of this action.
+fn is_there(hub: &Hub, log: &str, pointer: &str, id: u64) -> Result<bool> {
+    let lines = jsonl::tail(&hub.path(log)?, SEARCHED)?;
+    let number = |line: &Vec<u8>| serde_json::from_slice::<Value>(line).ok()?.pointer(pointer)?.as_u64();
+    Ok(lines.iter().any(|line| number(line) == Some(id)))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// When the decision log was last written to and what it says: for `coordinator explain`.
+pub fn explain(hub: &Hub, manager: &str, task: Option<&str>, limit: usize) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    jsonl::for_each_line_backwards(&hub.path(&decisions(manager))?, |line| {
+        let Ok(value) = serde_json::from_slice::<Value>(line) else { return true };
+        if task.is_none_or(|task| concerns(&value, task)) {
+            found.push(value);
+        }
+        found.len() < limit
+    })?;
+    found.reverse();
+    Ok(found)
+}
+
+fn concerns(decision: &Value, task: &str) -> bool {
+    let is = |value: &Value, key: &str| value.get(key).and_then(Value::as_str) == Some(task);
+    let skipped = decision.get("skipped").and_then(Value::as_array);
+    is(decision, "task") || is(decision, "job") || skipped.is_some_and(|list| list.iter().any(|one| is(one, "task")))
+}

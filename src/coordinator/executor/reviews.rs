@@ -1,0 +1,140 @@
+//! Finished jobs and the world outside: offered as pull requests, and decisions that nobody sent us.
+//!
+//! The repository is read through libgit2: no process, whatever its configuration says. Pull requests
+//! are asked for seldom; that one was merged or closed is written down at once.
+
+use crate::base::{Result, text};
+use crate::coordinator::state::input::{Reply, ReviewWord, Reviewed};
+use crate::coordinator::state::{Job, State};
+use crate::hub::Hub;
+use crate::model::event::Severity;
+use crate::model::run::outcome::Finding;
+use crate::review;
+use crate::review::decision::{self, Decision, Kind};
+use crate::review::pull_request::{self, State as Pull};
+
+/// How many findings go back to a coder.
+const FINDINGS: usize = 50;
+/// How long their messages may be together, in characters, and one that has to share, at least.
+const WORDS: usize = 20_000;
+const SHARE: usize = 400;
+/// The longest name in one of them.
+const NAME: usize = 200;
+
+/// Offers a job's result as a pull request, where that is wanted and possible.
+pub fn deliver(hub: &Hub, job: &Job) -> Result<Reply> {
+    let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
+    let offered = bundle.map_or(Ok(None), |bundle| pull_request::deliver(hub, bundle))?;
+    Ok(Reply::Delivered { pull_request: offered.map(|offered| offered.number) })
+}
+
+/// The jobs under review that somebody has decided about; with `remote`, pull requests are asked for too.
+/// What cannot be read is left for the next look.
+pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
+    let jobs: Vec<_> = state.live_jobs().filter(|job| job.is_under_review()).collect();
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    let decided = decision::history(hub).unwrap_or_default();
+    let seen = jobs.into_iter().filter_map(|job| {
+        let bundle = job.last.as_ref()?.bundle.as_deref()?;
+        let known = decided.iter().rfind(|decision| decision.bundle == bundle).cloned();
+        let known = known.or_else(|| by_hand(hub, bundle));
+        known.and_then(|decision| heard(job, &decision)).or_else(|| if remote { there(hub, job) } else { None })
+    });
+    seen.collect()
+}
+
+/// What a decision tells the coordinator; nothing when it took back what is over.
+pub fn word(decision: &Decision) -> Option<ReviewWord> {
+    Some(match decision.decision {
+        Kind::Approved => {
+            let commit = decision.merge_commit.clone().unwrap_or_else(|| decision.reviewed_commit.clone());
+            ReviewWord::Merged { commit }
+        }
+        Kind::Rejected => ReviewWord::Rejected,
+        kind @ (Kind::Retry | Kind::Conflict) => {
+            ReviewWord::Rework { findings: brief(&decision.findings), fresh: kind == Kind::Retry }
+        }
+        Kind::Reverted => return None,
+    })
+}
+
+/// What people said to earlier results of a task since one was approved, for whoever does it again.
+///
+/// # Errors
+/// When the decisions cannot be read.
+pub fn said_before(hub: &Hub, task: &str) -> Result<Vec<Finding>> {
+    let mut said = Vec::new();
+    for decision in decision::history(hub)?.into_iter().filter(|decision| decision.task_id == task) {
+        match (decision.decision, &decision.note) {
+            (Kind::Approved, _) => said.clear(),
+            (Kind::Rejected | Kind::Retry | Kind::Reverted, Some(note)) => {
+                let code = format!("review.{}", decision.decision.as_str());
+                said.push(Finding::new(Severity::High, &code, "", note.as_str()));
+            }
+            _ => {}
+        }
+    }
+    Ok(brief(&said))
+}
+
+/// The findings, as far as a coder can make use of them at once; the decision has them all.
+fn brief(findings: &[Finding]) -> Vec<Finding> {
+    let share = (WORDS / findings.len().max(1)).max(SHARE);
+    let clipped = |found: &Finding| Finding {
+        code: text::clip(&found.code, NAME),
+        severity: text::clip(&found.severity, NAME),
+        path: found.path.as_deref().map(|path| text::clip(path, NAME)),
+        line: found.line,
+        message: text::clip(&found.message, share),
+        hint: found.hint.as_deref().map(|hint| text::clip(hint, NAME)),
+        more: found.more,
+    };
+    let mut brief: Vec<_> = findings.iter().take(FINDINGS).map(clipped).collect();
+    if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
+        let message = format!("{more} more findings are in the review's decision");
+        brief.push(Finding::new(Severity::Low, "review.more", "", message));
+    }
+    brief
+}
+
+/// A decision that was written down and whose letter never came: a kill may lie between the two.
+fn heard(job: &Job, decision: &Decision) -> Option<Reviewed> {
+    let word = word(decision)?;
+    let note = decision.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+    Some(Reviewed { job: job.id.clone(), run: job.run_id(), word, by: format!("by {}{note}", decision.by) })
+}
+
+/// A person merged it without a word to us: that is an approval, written down once.
+fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
+    let found = review::approve::found_merged(hub, bundle);
+    found.inspect_err(|e| tracing::warn!("{bundle}: {e:#}")).ok()?
+}
+
+/// What became of the job's pull request.
+fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
+    job.pull_request?;
+    let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
+    match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.id)).ok()? {
+        Pull::Open => None,
+        Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_back_to_a_coder_is_bounded_and_a_persons_note_is_whole() {
+        let found = |message: String| Finding::new(Severity::High, "review.retry", "", message);
+        let note = "word ".repeat(2_000);
+        assert_eq!(brief(&[found(note.clone())]), [found(note)]);
+        let many = vec![found("\u{1F600}".repeat(5_000)); 3_000];
+        let brief = brief(&many);
+        assert_eq!(brief.len(), FINDINGS + 1);
+        assert!(brief[FINDINGS].message.contains("2950 more"), "{:?}", brief[FINDINGS]);
+        assert!(serde_json::to_string(&brief).unwrap().len() < 128 * 1024);
+    }
+}

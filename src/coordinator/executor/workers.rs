@@ -1,0 +1,216 @@
+//! Workers: started apart from us, known by their run lock and their outcome, told to end.
+//!
+//! A worker outlives the coordinator. So nothing here relies on being its parent: whether it lives is
+//! asked of the kernel (its lock, its mark), what it did of its outcome file. Being its parent only
+//! makes us hear of its end at once.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::process::Stdio;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::base::{Result, env, files, lock};
+use crate::coordinator::process::Message;
+use crate::coordinator::state::Job;
+use crate::coordinator::state::input::{How, RunIs};
+use crate::exec;
+use crate::foreman;
+use crate::hub::{Hub, paths};
+use crate::model::run::outcome::{Outcome, Verdict};
+
+/// The largest outcome that is read, in bytes.
+const MAX_OUTCOME: u64 = 4 * 1024 * 1024;
+
+/// Workers' output, machine-local.
+pub const LOGS: &str = "coordinator/logs";
+
+pub struct Workers {
+    queue: Sender<Message>,
+    /// Our own children that have not ended, and their process ids.
+    children: HashMap<String, i32>,
+    /// What those had done by themselves when they were looked at last.
+    turns: HashMap<String, u64>,
+    /// Runs of an earlier coordinator, whose end a thread waits for.
+    awaited: HashSet<String>,
+    /// How firmly each was told to end.
+    told: HashMap<String, How>,
+    /// What each was seen to have done.
+    signs: HashMap<String, Sign>,
+}
+
+/// What a worker was seen to have done, and since when it has done no more.
+struct Sign {
+    turns: u64,
+    since: Instant,
+    stopped: Option<Instant>,
+}
+
+impl Workers {
+    pub fn new(queue: Sender<Message>) -> Self {
+        let (children, turns, awaited, told, signs) = Default::default();
+        Self { queue, children, turns, awaited, told, signs }
+    }
+
+    /// Starts the worker of a run, unless it lives or is over. `check`: it may have been started already.
+    pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str, check: bool) -> Result<()> {
+        let is = match check {
+            true => self.fares(hub, job, run)?,
+            // Nobody started it since it paused, if it ever ran.
+            false => outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))),
+        };
+        match is {
+            RunIs::Ended(outcome) if outcome.verdict == Verdict::Paused => {
+                // It goes on under its own name; what it said when it paused must not end it again.
+                files::remove(&hub.local(&paths::outcome(run)))?;
+            }
+            RunIs::Ended(_) | RunIs::Alive | RunIs::Frozen => return Ok(()),
+            RunIs::Gone => {}
+        }
+        files::remove(&hub.local(&paths::stop(run)))?;
+        if let Some(answer) = &job.answer
+            && !foreman::tell(hub, &job.known_as(), answer)?
+        {
+            tracing::warn!("{run}: the agent that asked is not known any more; it is called anew");
+        }
+        let order = job.order.as_deref().context("a job has its order before it runs")?;
+        let root = hub.root.display().to_string();
+        let arguments = ["--root", &root, "foreman", "run", order, "--execute", "--unattended", "--run", run];
+        let log = log(hub, run)?;
+        let child = exec::detached(&arguments)?
+            .current_dir(&hub.root)
+            .envs(marks(hub, run))
+            .env_remove(env::RUN)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start a worker")?;
+        self.children.insert(run.to_owned(), child.id().cast_signed());
+        let (queue, run) = (self.queue.clone(), run.to_owned());
+        std::thread::spawn(move || {
+            let mut child = child;
+            let _ = child.wait();
+            let _ = queue.send(Message::Ended(run));
+        });
+        Ok(())
+    }
+
+    /// One of our children has ended, or a run's lock was let go.
+    pub fn ended(&mut self, run: &str) {
+        self.children.remove(run);
+        self.turns.remove(run);
+        self.awaited.remove(run);
+        self.told.remove(run);
+        self.signs.remove(run);
+    }
+
+    /// How a run fares, as the machine shows it now.
+    pub fn fares(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunIs> {
+        if self.children.contains_key(run) {
+            return self.alive_or_frozen(hub, run);
+        }
+        let lock = hub.local(&paths::run_lock(&job.task));
+        let holds = lock::is_held(&lock)? && lock::holder(&lock).is_some_and(|note| note.contains(run));
+        // One that left its lock and its outcome is over: no process needs to be looked for.
+        let mut found = if holds { None } else { outcome(hub, run)? };
+        if holds || (found.is_none() && !exec::marked(&marks(hub, run)).is_empty()) {
+            self.await_end(hub, job, run);
+            return self.alive_or_frozen(hub, run);
+        }
+        if found.is_none() {
+            // It may have died while its end was written: whoever takes the lock completes that.
+            if let Err(e) = hub.lock("look for the end of a run") {
+                tracing::debug!("nothing was completed: {e:#}");
+            }
+            found = outcome(hub, run)?;
+        }
+        Ok(found.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
+    }
+
+    /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
+    /// stopped two polls ago, is frozen. However long a healthy one works, it stirs many times a second.
+    fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunIs> {
+        let now = Instant::now();
+        let own = self.children.get(run).and_then(|pid| exec::vitals_of(*pid)).filter(|own| !own.stopped);
+        if let Some(own) = own
+            && self.turns.insert(run.to_owned(), own.turns) != Some(own.turns)
+        {
+            // It did something itself: whatever works for it need not be looked for.
+            if let Some(sign) = self.signs.get_mut(run) {
+                (sign.since, sign.stopped) = (now, None);
+            }
+            return Ok(RunIs::Alive);
+        }
+        let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunIs::Alive) };
+        let settings = &hub.settings()?.coordinator;
+        let fresh = Sign { turns: vitals.turns, since: now, stopped: vitals.stopped.then_some(now) };
+        let sign = self.signs.entry(run.to_owned()).or_insert(fresh);
+        if sign.turns != vitals.turns {
+            (sign.turns, sign.since) = (vitals.turns, now);
+        }
+        sign.stopped = vitals.stopped.then(|| sign.stopped.unwrap_or(now));
+        let stopped = sign.stopped.is_some_and(|since| now - since >= settings.poll_min * 2);
+        let frozen = stopped || now - sign.since >= settings.poll_max.max(settings.poll_min * 2);
+        Ok(if frozen { RunIs::Frozen } else { RunIs::Alive })
+    }
+
+    /// Waits for the end of a run that is not our child: its lock is free when it has ended.
+    fn await_end(&mut self, hub: &Hub, job: &Job, run: &str) {
+        if !self.awaited.insert(run.to_owned()) {
+            return;
+        }
+        let (queue, run) = (self.queue.clone(), run.to_owned());
+        let path = hub.local(&paths::run_lock(&job.task));
+        std::thread::spawn(move || {
+            if let Ok(file) = File::open(&path) {
+                let _ = file.lock_shared();
+            }
+            let _ = queue.send(Message::Ended(run));
+        });
+    }
+
+    /// Tells a worker to end: after its stage by a file that it looks for, at once by a signal, and
+    /// when it was signalled before, without asking.
+    pub fn tell(&mut self, hub: &Hub, run: &str, how: How) -> Result<()> {
+        let path = hub.local(&paths::stop(run));
+        files::create_parent(&path)?;
+        files::replace(&path, b"")?;
+        if how == How::Now {
+            let again = self.told.insert(run.to_owned(), how) == Some(How::Now);
+            exec::marked(&marks(hub, run)).iter().for_each(|worker| worker.end(again));
+        }
+        Ok(())
+    }
+}
+
+/// By what a worker is known; the run's name alone may be used in another repository too.
+fn marks(hub: &Hub, run: &str) -> [(String, String); 2] {
+    [(env::WORKER.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
+}
+
+/// What a run left as its last act.
+pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
+    let Some(bytes) = files::read(&hub.local(&paths::outcome(run)), MAX_OUTCOME)? else { return Ok(None) };
+    match serde_json::from_slice(&bytes) {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(e) => {
+            // It is replaced as a whole, so this is no half of one; the run counts as dead.
+            tracing::warn!("the outcome of {run} cannot be read: {e}");
+            Ok(None)
+        }
+    }
+}
+
+/// Removes what is left of a run that is settled.
+pub fn forget(hub: &Hub, run: &str) {
+    let _ = std::fs::remove_file(hub.local(&paths::stop(run)));
+}
+
+fn log(hub: &Hub, run: &str) -> Result<File> {
+    let path = hub.local(&format!("{LOGS}/{run}.log"));
+    files::create_parent(&path)?;
+    files::open_own(&path, OpenOptions::new().create(true).append(true))
+}

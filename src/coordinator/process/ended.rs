@@ -1,0 +1,31 @@
+//! How a process of the coordinator ended: why, and what it did not start.
+
+use crate::coordinator::state::input::{Leave, LeftAs, Skipped};
+use crate::coordinator::state::{Pending, State};
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub leave: Leave,
+    /// Why it ended before everything was done.
+    pub why: Option<String>,
+    /// What the last choice passed over, as far as it counts.
+    pub passed: Vec<Skipped>,
+}
+
+impl Ended {
+    pub(super) fn of(state: State, leave: Leave) -> Ended {
+        let State { life, breaker, paused, pending, .. } = state;
+        let seen = life.seen.unwrap_or_default();
+        let not_allowed = || life.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
+        let why = match leave {
+            Leave::NoConsent => seen.stop.or(seen.no_choice).or_else(|| not_allowed().map(|found| found.why.clone())),
+            Leave::Finding => seen.danger,
+            Leave::Breaker => breaker.open.map(|trip| trip.reason),
+            Leave::Stuck => pending.into_iter().find(Pending::is_stuck).and_then(|pending| pending.why),
+            Leave::Idle => paused.map(|word| format!("paused by {}; go on: teof coordinator resume", word.by)),
+            Leave::Stopped | Leave::Blind => None,
+        };
+        Ended { leave, why, passed: life.passed }
+    }
+}

@@ -1,0 +1,219 @@
+//! One look at the world: what could be given, what could not and why, who could work, what is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, Stamp};
+use crate::conductor;
+use crate::conductor::alert::{self, Topic};
+use crate::conductor::candidate::{Taker, Work};
+use crate::conductor::select::Reason;
+use crate::conductor::sources::{Scope, Submission};
+use crate::coordinator::executor::reviews;
+use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, View};
+use crate::coordinator::state::{Phase, State};
+use crate::coordinator::step::pauses;
+use crate::guard::consent::{self, Action, Actor, Cycle};
+use crate::guard::prerequisites::Prerequisites;
+use crate::hub::Hub;
+use crate::model::run::outcome::Verdict;
+use crate::ops::claims::held;
+use crate::seats::manifest;
+
+/// What the people on the bus are to be told of a look: what keeps work from being chosen.
+pub struct Notices {
+    prerequisites: Prerequisites,
+    /// Items of the backlog wait for them.
+    waiting: bool,
+    danger: Option<String>,
+}
+
+impl Notices {
+    /// Tells what is new, as an event and a message; what is over is told again when it comes back.
+    fn tell(&self, hub: &Hub, manager: &str) -> Result<()> {
+        let unmet = self.prerequisites.failure();
+        if self.waiting || unmet.is_none() {
+            alert::tell(hub, manager, Topic::Prerequisites, unmet.as_deref(), &self.prerequisites)?;
+        }
+        alert::tell(hub, manager, Topic::Danger, self.danger.as_deref(), &self.prerequisites).map(drop)
+    }
+}
+
+/// Looks, and tells the bus what is new of what keeps work from being chosen; an errand tells nothing.
+pub fn look_and_tell(hub: &Hub, manager: &str, state: &State, remote: bool, errand: bool) -> Result<View> {
+    let (view, notices) = look(hub, manager, state, remote)?;
+    if !errand && let Err(e) = notices.tell(hub, manager) {
+        tracing::warn!("the bus was not told what is in the way: {e:#}");
+    }
+    Ok(view)
+}
+
+/// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`, and a scan
+/// that shows whether what pauses the choice is still there.
+pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(View, Notices)> {
+    let mut scope = Scope::enabled(hub)?;
+    scope.submissions = state.submissions.iter().map(submission).collect();
+    let found = conductor::look(hub, &scope, Taker::Worker, BTreeMap::new())?;
+    let standing = consent::standing(hub)?;
+    let cycle = Cycle {
+        done: state.chosen_since_grant(),
+        idle: last_was_idle(state, standing.grant.as_ref().map(|grant| grant.at)),
+        attention: found.prerequisites.attention(),
+        ci_failed: found.prerequisites.ci_failed(),
+    };
+    let refused = |action| standing.require(Actor::Coordinator, action).err().map(|e| words(&e));
+    let granted = standing.grant.as_ref().map(|grant| grant.at);
+    let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
+    let ranking = found.ranking;
+    pauses::refresh(hub)?;
+    let danger = Some(pauses::of_choice(hub)?.join("; ")).filter(|words| !words.is_empty());
+    let settles = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Settling);
+    // Files have finer times than ours.
+    let settle = hub.settings()?.sources.settle + Duration::from_secs(1);
+    let waiting = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
+    let notices = Notices { prerequisites: found.prerequisites, waiting, danger: danger.clone() };
+    let orphans = ranking.skipped.iter().filter(|skipped| skipped.reason == Reason::Orphaned);
+    let view = View {
+        seq: state.life.results,
+        stop: refused(Action::Execute),
+        blind: false,
+        no_choice: refused(Action::Cycle(cycle)),
+        danger,
+        grant: granted.map(|at| (at, most)),
+        again: settles.then(|| hub.now().plus(settle)),
+        holds: on_hold(hub, state)?,
+        seats: seats(hub, manager)?,
+        orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
+        reviews: reviews::found(hub, state, remote),
+        offers: ranking.eligible.into_iter().map(offer).collect(),
+        skipped: ranking.skipped.into_iter().map(skipped).collect(),
+    };
+    Ok((view, notices))
+}
+
+fn submission(of: &crate::coordinator::state::submission::Submission) -> Submission {
+    Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
+}
+
+fn offer(candidate: conductor::candidate::Candidate) -> Offer {
+    Offer {
+        why: candidate.standing_words(),
+        source: match candidate.submitted {
+            Some(_) => "submission".to_owned(),
+            None => format!("{:?}", candidate.source).to_lowercase(),
+        },
+        task: candidate.task_id,
+        plan: candidate.plan_id.filter(|_| candidate.step_id.is_some()),
+        step: candidate.step_id,
+        title: candidate.title,
+        seat: candidate.assigned_to,
+        origin: candidate.origin,
+        agents: match candidate.work {
+            Work::Agents(names) => names,
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn skipped(of: conductor::select::Skipped) -> Skipped {
+    let left = match of.reason {
+        Reason::Blocked => LeftAs::Blocked,
+        Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
+        // Its work is done, as that of a result under review is.
+        Reason::Unclosed => LeftAs::Uncounted,
+        reason if reason.needs_person() => LeftAs::Waiting,
+        _ => LeftAs::Uncounted,
+    };
+    Skipped { tell: of.reason.needs_person(), task: of.task_id, why: of.text, left }
+}
+
+/// The jobs' own tasks that are on hold; the selector has left out the others'.
+fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
+    let mut held = BTreeSet::new();
+    for job in state.live_jobs() {
+        if held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub)?.is_some() {
+            held.insert(job.task.clone());
+        }
+    }
+    Ok(held)
+}
+
+/// The seats that work: every manifest's but the manager's, and those that only review. Where there is no
+/// other, the manager works.
+fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
+    let all = manifest::all(hub)?;
+    let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| !["manager", "reviewer"].contains(role));
+    let workers = all.iter().filter(|found| found.agent() != manager && works(&found.seat.desired_roles()));
+    let mut seats: Vec<_> = workers
+        .map(|found| Seat {
+            id: found.agent().to_owned(),
+            daily_limit: Some(found.seat.daily_limit()).filter(|limit| *limit > 0),
+        })
+        .collect();
+    if seats.is_empty() {
+        seats.push(Seat { id: manager.to_owned(), daily_limit: None });
+    }
+    Ok(seats)
+}
+
+/// The job that came to something last executed nothing: its worker refused to begin. What was before a
+/// person's last grant is settled with it.
+fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
+    let ended = state.jobs.iter().filter_map(|job| match job.phase {
+        Phase::Over { at, .. } | Phase::Review { since: at } => Some((at, job)),
+        _ => None,
+    });
+    let last = ended.max_by_key(|(at, _)| *at).filter(|(at, _)| granted.is_none_or(|granted| *at > granted));
+    last.and_then(|(_, job)| job.last.as_ref()).is_some_and(|last| last.verdict == Some(Verdict::Refused))
+}
+
+/// A refusal in one line, with what to do.
+fn words(error: &anyhow::Error) -> String {
+    let Some(refusal) = Refusal::of(error) else { return format!("{error:#}") };
+    let reason = refusal.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let next = refusal.next.last().map(|next| format!(" ({next})")).unwrap_or_default();
+    format!("{}{reason}{next}", refusal.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::state::{Ending, Job, Last};
+    use serde_json::json;
+
+    fn refused(at: i64) -> Job {
+        let at = Stamp::from_unix(at);
+        let job = json!({
+            "id": "j", "task": "T", "plan": null, "step": null, "origin": null, "title": "t", "source": "plan",
+            "seat": "a", "phase": {"is": "held"}, "epoch": null, "order": null, "run": 1, "failures": 0,
+            "interruptions": 0, "wish": null, "last": null, "chosen_at": at,
+        });
+        let last = Last {
+            run: "j.1".into(),
+            verdict: Some(Verdict::Refused),
+            reason: "no program".into(),
+            commit: None,
+            envelope: None,
+            bundle: None,
+            passes: 0,
+            session: None,
+            output: None,
+            question: None,
+        };
+        let phase = Phase::Over { ending: Ending::Blocked, at };
+        Job { phase, last: Some(last), ..serde_json::from_value(job).unwrap() }
+    }
+
+    #[test]
+    fn a_job_that_could_not_begin_stops_choice_until_a_person_grants_again_or_another_one_runs() {
+        let at = |seconds| Some(Stamp::from_unix(seconds));
+        let mut state = State { jobs: vec![refused(100)], ..State::new() };
+        assert!(last_was_idle(&state, None) && last_was_idle(&state, at(50)));
+        assert!(!last_was_idle(&state, at(150)), "granted since");
+        let mut ran = refused(0);
+        ran.phase = Phase::Review { since: Stamp::from_unix(120) };
+        ran.last = ran.last.map(|last| Last { verdict: Some(Verdict::Succeeded), ..last });
+        state.jobs.push(ran);
+        assert!(!last_was_idle(&state, at(50)), "what waits for a person has run");
+    }
+}

@@ -1,0 +1,96 @@
+//! What a run is held to: the settings and the flags as rules; and what it would choose.
+
+use std::time::Duration;
+
+use super::observe;
+use crate::base::Result;
+use crate::coordinator::state::config::Rules;
+use crate::coordinator::state::input::{Action, Decision, Effect, Input};
+use crate::coordinator::state::store;
+use crate::coordinator::step::step;
+use crate::hub::Hub;
+use crate::hub::settings::Settings;
+
+/// The longest sleep; the safety poll is shorter.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// How this run differs from what the settings say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub until_idle: bool,
+    pub max_jobs: Option<u64>,
+    pub concurrency: Option<usize>,
+    /// Read the inbox, do what is left to be done, begin nothing, leave.
+    pub errand: bool,
+}
+
+/// The hub with the settings as they are on disk now.
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
+    let hub = Hub::find(Some(&hub.root), hub.clock)?;
+    hub.settings()?;
+    Ok(hub)
+}
+
+/// The design's numbers, as the settings and the flags have them.
+pub fn rules(settings: &Settings, options: Options) -> Rules {
+    let own = &settings.coordinator;
+    let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
+    Rules {
+        slots: options.concurrency.unwrap_or(own.concurrency).max(1),
+        retry_after: retries.collect(),
+        outage_first: own.retry_first.max(Duration::from_secs(1)),
+        breaker_after: own.breaker_after.max(1),
+        queue: own.queue,
+        poll_min: own.poll_min.max(Duration::from_secs(1)),
+        poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
+        commit_every: own.record.then_some(own.record_every),
+        review_commands: settings.review.commands,
+        review_lease: settings.review.lease,
+        day_tokens: settings.budget.day_tokens,
+        day_cost: settings.budget.day_cost,
+        errand: options.errand,
+        until_idle: options.until_idle,
+        max_jobs: options.max_jobs,
+        ..Rules::default()
+    }
+}
+
+/// How often a preview looks again at what is being written.
+const LOOKS: usize = 3;
+
+/// What would be chosen now, and why the rest would not; nothing is written.
+pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
+    let settings = hub.settings()?;
+    let mut state = store::load(hub)?;
+    // What is under way goes on elsewhere; here only choice is of interest.
+    state.pending.clear();
+    // A coordinator logs the same reasons once; who asks is told every time.
+    state.last_nothing.clear();
+    step(&mut state, Input::Started(rules(settings, options)), hub.now());
+    let mut view = observe::look(hub, &settings.coordinator.manager, &state, false)?.0;
+    // What is being written is waited for, as a coordinator does; what never comes to rest is told.
+    for _ in 0..LOOKS {
+        let Some(at) = view.again else { break };
+        std::thread::sleep(at.since(hub.now()));
+        view = observe::look(hub, &settings.coordinator.manager, &state, false)?.0;
+    }
+    let obstacle = view.stop.take().or(view.danger.take()).or(view.no_choice.take());
+    view.seq = state.life.results;
+    let effects = step(&mut state, Input::View(view), hub.now());
+    let decisions = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Do { action: Action::Decide(decision), .. } => Some(decision),
+        _ => None,
+    });
+    Ok(Preview { decisions: decisions.collect(), obstacle })
+}
+
+/// What a coordinator would do.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Preview {
+    pub decisions: Vec<Decision>,
+    /// Why it would not do it unattended.
+    pub obstacle: Option<String>,
+}

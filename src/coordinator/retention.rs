@@ -1,0 +1,103 @@
+//! Where the job of each worktree stands, and the retirement of those whose job is over.
+//!
+//! Reads the coordinator's state; decides nothing about jobs.
+
+use super::state::{Job, Phase, State};
+use crate::base::{Result, Stamp, lock};
+use crate::hub::worktrees::clean::{self, Cleaned, Retention};
+use crate::hub::worktrees::{Seen, Whose};
+use crate::hub::{Hub, paths};
+use crate::model::run::outcome::Verdict;
+
+/// Where the job of a worktree stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A run of its task is alive.
+    Running,
+    /// It goes on later.
+    Waiting,
+    /// It waits for a person's review.
+    Review,
+    /// Its job is over.
+    Finished,
+    /// Left to people, with work in it that no commit can hold.
+    Kept,
+    Hub,
+    NotOurs,
+}
+
+impl Standing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Running => "running",
+            Standing::Waiting => "waiting",
+            Standing::Review => "review",
+            Standing::Finished => "finished",
+            Standing::Kept => "kept",
+            Standing::Hub => "hub",
+            Standing::NotOurs => "not ours",
+        }
+    }
+}
+
+pub fn standing(hub: &Hub, state: &State, seen: &Seen) -> Standing {
+    match seen.whose {
+        Whose::Hub => return Standing::Hub,
+        Whose::Others => return Standing::NotOurs,
+        Whose::Kept => return Standing::Kept,
+        Whose::Ours => {}
+    }
+    let alive = |task: &String| lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(false);
+    match over_since(state, seen) {
+        Some(_) => Standing::Finished,
+        None if seen.task.as_ref().is_some_and(alive) => Standing::Running,
+        None if job_of(state, seen).is_some_and(|job| matches!(job.phase, Phase::Review { .. })) => Standing::Review,
+        None => Standing::Waiting,
+    }
+}
+
+/// The coordinator's job: by its name, or by the name that its rework has.
+fn job_of<'a>(state: &'a State, seen: &Seen) -> Option<&'a Job> {
+    let name = seen.job.as_deref()?;
+    let reworked = name.rsplit_once("-r").filter(|(_, nth)| nth.bytes().all(|c| c.is_ascii_digit()));
+    state.job(name).or_else(|| state.job(reworked?.0))
+}
+
+/// Since when the job of a worktree is over; `None` while it is not, or when nobody knows.
+pub fn over_since(state: &State, seen: &Seen) -> Option<Stamp> {
+    if let Some(job) = job_of(state, seen) {
+        return match &job.phase {
+            Phase::Over { at, .. } => Some(*at),
+            _ => None,
+        };
+    }
+    let outcome = seen.outcome.as_ref()?;
+    // A job that the coordinator has forgotten is over; what a person had run by hand is when it came to an end.
+    let ended = matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked | Verdict::Refused);
+    (outcome.job.is_some() || ended).then_some(outcome.finished_at)
+}
+
+/// Removes finished worktrees that the settings do not keep, while nothing runs and without waiting for whoever
+/// has them; gives back what to say.
+pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
+    if state.live_jobs().any(Job::takes_a_slot) {
+        return Vec::new();
+    }
+    let retired = || -> Result<Cleaned> {
+        let retention = Retention::of(hub)?;
+        let over = |seen: &Seen| over_since(state, seen);
+        match clean::is_due(hub, retention, &over)? {
+            true => clean::clean_if_free(hub, retention, &over),
+            false => Ok(Cleaned::default()),
+        }
+    };
+    match retired() {
+        Ok(cleaned) => cleaned
+            .removed
+            .into_iter()
+            .map(|gone| format!("worktree of {} removed: {}", gone.job, gone.path.display()))
+            .collect(),
+        Err(e) => vec![format!("worktrees that are over were not removed: {e:#}")],
+    }
+}

@@ -1,0 +1,53 @@
+//! The state's file: read at the start, replaced before anything is begun that is not in it.
+
+use std::collections::BTreeSet;
+
+use super::{FILE, State};
+use crate::base::{Result, files};
+use crate::hub::Hub;
+
+/// The largest state that is read, in bytes; far more than its bounds allow.
+const MAX: u64 = 64 * 1024 * 1024;
+
+/// The state as the last process left it. For reading commands too: nothing is locked.
+pub fn load(hub: &Hub) -> Result<State> {
+    match files::read(&hub.local(FILE), MAX)? {
+        None => Ok(State::new()),
+        Some(bytes) => State::from_bytes(&bytes),
+    }
+}
+
+/// Writes the state when it is not what was written last.
+#[derive(Default)]
+pub struct Store {
+    last: Vec<u8>,
+    /// The numbers of the pending actions in it.
+    pending: BTreeSet<u64>,
+    news: bool,
+}
+
+impl Store {
+    pub fn save(&mut self, hub: &Hub, state: &State) -> Result<()> {
+        let bytes = state.to_bytes();
+        if bytes == self.last {
+            return Ok(());
+        }
+        let path = hub.local(FILE);
+        files::create_parent(&path)?;
+        files::replace(&path, &bytes)?;
+        self.last = bytes;
+        self.pending = state.pending.iter().map(|pending| pending.id).collect();
+        self.news = true;
+        Ok(())
+    }
+
+    /// Whether the state that was saved last knows the action as pending.
+    pub fn knows(&self, action: u64) -> bool {
+        self.pending.contains(&action)
+    }
+
+    /// Whether something was saved since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+}

@@ -1,0 +1,46 @@
+//! What operators ask for by name, and which work a name means.
+
+use serde::{Deserialize, Serialize};
+
+use super::Word;
+use super::input::Offer;
+
+/// Work that an operator asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    pub word: Word,
+}
+
+/// Whether an operator who says `name` means this work: its task, its plan, or its step as `<plan>-<step>` or
+/// `<plan>/<step>`. Without a step, any step of the plan is meant.
+pub fn is_called(name: &str, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
+    let rest = plan.and_then(|plan| name.strip_prefix(plan));
+    name == task
+        || rest.is_some_and(|rest| {
+            let named = rest.strip_prefix(['-', '/']);
+            rest.is_empty() || named.is_some_and(|named| step.is_none_or(|step| step == named))
+        })
+}
+
+impl Submission {
+    /// Whether an operator means it by this name.
+    pub fn is_called(&self, name: &str) -> bool {
+        is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
+    }
+
+    /// Whether both ask for the same work: an item and its plan, a plan and its next step.
+    pub fn is_same(&self, other: &Submission) -> bool {
+        let steps = (&self.step, &other.step);
+        let same_step = steps.0.is_none() || steps.1.is_none() || steps.0 == steps.1;
+        self.task == other.task || (self.plan.is_some() && self.plan == other.plan && same_step)
+    }
+
+    /// Whether the offer is what was asked for: the task, or the plan's next step.
+    pub fn means(&self, offer: &Offer) -> bool {
+        let of_plan = self.plan.is_some() && self.plan == offer.plan;
+        self.task == offer.task || (of_plan && self.step.as_ref().is_none_or(|step| offer.step.as_ref() == Some(step)))
+    }
+}

@@ -1,0 +1,219 @@
+//! Choice: which of what the selector offers is given, and to whom.
+//!
+//! The selector ranks and checks the record; here it is only asked whether the coordinator may give
+//! it now: slots, one step per plan, operators' words, seats and their limits.
+
+use super::{Turn, closed, has_slot};
+use crate::base::digest;
+use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, View};
+use crate::coordinator::state::submission::is_called;
+use crate::coordinator::state::{Given, Job, Phase, Work};
+
+/// How many passed-over tasks a decision lists; the rest is counted.
+const LISTED: usize = 40;
+/// How many reports are remembered as made.
+const TOLD: usize = 500;
+
+impl Turn<'_> {
+    /// Gives as much as slots allow, best first.
+    pub(in crate::coordinator) fn choose(&mut self, view: View) {
+        self.tell_once(&view.skipped);
+        let mut passed = Vec::new();
+        let mut chose = false;
+        for offer in view.offers {
+            if !has_slot(self.state, &self.rules) {
+                break;
+            }
+            match self.obstacle(&offer) {
+                Some((left, why)) => passed.push(Skipped { task: offer.task, why, tell: false, left }),
+                None => match self.seat_for(&offer) {
+                    Err(why) => passed.push(Skipped { task: offer.task, why, tell: false, left: LeftAs::Waiting }),
+                    Ok(seat) => {
+                        self.give(offer, seat, passed.iter().chain(&view.skipped));
+                        chose = true;
+                    }
+                },
+            }
+        }
+        let counted = passed.iter().chain(&view.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
+        self.state.life.passed = counted.cloned().collect();
+        if chose {
+            self.poll_after(self.rules.poll_min);
+            self.state.last_nothing.clear();
+        } else if has_slot(self.state, &self.rules) {
+            self.log_nothing(passed.iter().chain(&view.skipped));
+        }
+    }
+
+    /// Why an offer is not given now, and what it counts as.
+    fn obstacle(&self, offer: &Offer) -> Option<(LeftAs, String)> {
+        let state = &*self.state;
+        if let Some(why) = closed(state, &offer.task) {
+            return Some((LeftAs::Waiting, why));
+        }
+        if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
+            return Some((LeftAs::Uncounted, "as many jobs as asked for were chosen".into()));
+        }
+        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.danger.clone()) {
+            return Some((LeftAs::Waiting, why));
+        }
+        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.no_choice.clone()) {
+            return Some((LeftAs::NotAllowed, why));
+        }
+        let most = state.life.seen.as_ref().and_then(|seen| seen.most);
+        if most.is_some_and(|most| state.chosen_since_grant() >= most) {
+            return Some((LeftAs::NotAllowed, "as many jobs as were consented to were chosen".into()));
+        }
+        let skipped = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
+        if let Some((_, word)) = state.skips.iter().find(|(name, _)| skipped(name)) {
+            return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
+        }
+        if let Some(until) = state.cooling.get(&offer.task) {
+            return Some((LeftAs::Waiting, format!("could not be given; tried again after {until}")));
+        }
+        if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
+            return Some((LeftAs::Uncounted, format!("has the job {}", job.id)));
+        }
+        if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
+            let why = format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason);
+            return Some((LeftAs::Suspended, why));
+        }
+        let plan = offer.plan.as_ref()?;
+        let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
+        let why = format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id);
+        Some((LeftAs::Uncounted, why))
+    }
+
+    /// The seat an offer is meant for, else the one with the least to do.
+    fn seat_for(&self, offer: &Offer) -> Result<String, String> {
+        let state = &*self.state;
+        let seats = state.life.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
+        let busy = |seat: &str| state.live_jobs().filter(|job| job.seat == seat).count();
+        let today = |seat: &str| state.given.get(seat).filter(|g| g.day == self.now.date()).map_or(0, |g| g.times);
+        let has_room = |seat: &&crate::coordinator::state::input::Seat| {
+            seat.daily_limit.is_none_or(|limit| today(&seat.id) < limit)
+        };
+        let wanted = state.reassigned.get(&offer.task).or(offer.seat.as_ref());
+        if let Some(wanted) = wanted {
+            let seat = seats.iter().find(|seat| seat.id == *wanted);
+            let seat = seat.ok_or_else(|| format!("its seat {wanted} is not among the workers"))?;
+            return match has_room(&seat) {
+                true => Ok(seat.id.clone()),
+                false => Err(format!("its seat {wanted} had its share for today")),
+            };
+        }
+        let free = seats.iter().filter(has_room).min_by_key(|seat| (busy(&seat.id), today(&seat.id), &seat.id));
+        free.map(|seat| seat.id.clone()).ok_or_else(|| match seats.is_empty() {
+            true => "there is no seat to give it to".into(),
+            false => "every seat had its share for today".into(),
+        })
+    }
+
+    fn give<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
+        let state = &mut *self.state;
+        state.last_number += 1;
+        let id = format!("{}-{}", self.now.compact(), state.last_number);
+        state.submissions.retain(|submission| !submission.means(&offer));
+        state.reassigned.remove(&offer.task);
+        state.totals.chosen += 1;
+        state.life.chosen += 1;
+        let today = self.now.date();
+        let given = state.given.entry(seat.clone()).or_default();
+        if given.day != today {
+            *given = Given { day: today, times: 0 };
+        }
+        given.times += 1;
+        let (listed, more) = list(skipped);
+        self.say(Some(id.clone()), format!("chosen: {}", offer.why));
+        self.state.jobs.push(Job {
+            id: id.clone(),
+            task: offer.task.clone(),
+            plan: offer.plan,
+            step: offer.step,
+            origin: offer.origin,
+            title: offer.title,
+            source: offer.source,
+            seat: seat.clone(),
+            phase: Phase::Giving,
+            epoch: None,
+            order: None,
+            work: Work { agents: offer.agents, ..Work::default() },
+            run: 1,
+            failures: 0,
+            interruptions: 0,
+            wish: None,
+            last: None,
+            counted: Default::default(),
+            decision: None,
+            rework: None,
+            answer: None,
+            kept: None,
+            pull_request: None,
+            chosen_at: self.now,
+        });
+        self.act(Action::Decide(Decision {
+            decision: "chose".into(),
+            job: Some(id.clone()),
+            task: Some(offer.task),
+            seat: Some(seat),
+            why: offer.why,
+            recognised: None,
+            skipped: listed,
+            more,
+        }));
+        self.begin(&id);
+    }
+
+    /// Logs why nothing was chosen, when the reasons are not those that were logged last.
+    fn log_nothing<'a>(&mut self, skipped: impl Iterator<Item = &'a Skipped>) {
+        // What is being done is no reason of its own.
+        let under_way: Vec<_> = self.state.live_jobs().map(|job| job.task.clone()).collect();
+        let (listed, more) = list(skipped.filter(|skipped| !under_way.contains(&skipped.task)));
+        let key = match listed.is_empty() {
+            true => String::new(),
+            false => digest::sha256(format!("{listed:?} {more}").as_bytes()),
+        };
+        if key == self.state.last_nothing {
+            return;
+        }
+        self.state.last_nothing = key;
+        if !listed.is_empty() {
+            let why = "nothing can be given now".into();
+            let (decision, job, task, seat) = ("nothing".into(), None, None, None);
+            self.act(Action::Decide(Decision {
+                decision,
+                job,
+                task,
+                seat,
+                why,
+                recognised: None,
+                skipped: listed,
+                more,
+            }));
+        }
+    }
+
+    /// Tells the people, once, what only they can mend.
+    fn tell_once(&mut self, skipped: &[Skipped]) {
+        for skipped in skipped.iter().filter(|skipped| skipped.tell) {
+            let text = format!("{} is not eligible: {}", skipped.task, skipped.why);
+            let key = digest::sha256(text.as_bytes())[..16].to_owned();
+            if self.state.told.contains(&key) {
+                continue;
+            }
+            self.state.told.push_back(key);
+            if self.state.told.len() > TOLD {
+                self.state.told.pop_front();
+            }
+            self.say(None, text.clone());
+            self.act(Action::Note { text, job: None, alert: false });
+        }
+    }
+}
+
+fn list<'a>(skipped: impl Iterator<Item = &'a Skipped>) -> (Vec<Skipped>, usize) {
+    let mut listed: Vec<Skipped> = skipped.map(|one| Skipped { left: LeftAs::default(), ..one.clone() }).collect();
+    let more = listed.len().saturating_sub(LISTED);
+    listed.truncate(LISTED);
+    (listed, more)
+}

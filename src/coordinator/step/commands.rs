@@ -1,0 +1,328 @@
+//! What operators may say, and what it changes.
+
+use super::Turn;
+use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
+use crate::coordinator::state::submission::{Submission, is_called};
+use crate::coordinator::state::{Phase, Wish, Word};
+use crate::model::run::outcome::Verdict;
+
+/// How many commands are remembered as done.
+const HANDLED: usize = 500;
+/// How many tasks operators may have skipped or reassigned at the same time.
+const WORDS: usize = 1000;
+
+impl Turn<'_> {
+    pub(in crate::coordinator) fn command(&mut self, id: String, word: Word, command: Command) {
+        if self.state.handled.contains(&id) {
+            // It took effect before a crash; only its file was left.
+            self.out.push(Effect::Answer { command: id, ok: true, text: "it has taken effect already".into() });
+            return;
+        }
+        self.state.handled.push_back(id.clone());
+        if self.state.handled.len() > HANDLED {
+            self.state.handled.pop_front();
+        }
+        let (name, target) = (name(&command), target(&command));
+        let said = word.clone();
+        let (ok, text) = match self.obey(word, command) {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        if ok {
+            self.log_command(name, target, &said, &text);
+        }
+        self.state.life.look_again = true;
+        self.poll_after(self.rules.poll_min);
+        self.out.push(Effect::Answer { command: id, ok, text });
+    }
+
+    fn obey(&mut self, word: Word, command: Command) -> Result<String, String> {
+        match command {
+            Command::Submit { task, plan, step } => self.submit(Submission { task, plan, step, word }),
+            Command::Pause => {
+                self.state.paused = Some(word);
+                Ok("nothing new starts until it is resumed; what runs goes on".into())
+            }
+            Command::Resume { task: None } => self.resume(),
+            Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
+                Some(_) => Ok(format!("{task} may be chosen again")),
+                None => {
+                    let skipped: Vec<_> = self.state.skips.keys().take(5).map(String::as_str).collect();
+                    let names = if skipped.is_empty() { "no task is".into() } else { skipped.join(", ") };
+                    Err(format!("{task} was not skipped (skipped: {names})"))
+                }
+            },
+            Command::Cancel { target, now } => self.cancel(&target, word, now),
+            Command::Reassign { target, to } => self.reassign(&target, to, word),
+            Command::Skip { task } => {
+                room(self.state.skips.len())?;
+                self.state.submissions.retain(|submission| !submission.is_called(&task));
+                self.state.skips.insert(task.clone(), word);
+                Ok(format!("{task} is not chosen until it is resumed or submitted"))
+            }
+            Command::Stop { now } => {
+                self.end(if now { How::Now } else { How::Stage });
+                Ok("the coordinator ends when its workers have".into())
+            }
+            Command::Reviewed { job, run, word: said } => self.reviewed(&job, &run, said, &word),
+            Command::Answer { target, text } => self.answer(&target, text),
+            Command::ResetBreaker => match self.state.breaker.open.take() {
+                Some(trip) => {
+                    self.state.breaker.failures_in_a_row = 0;
+                    Ok(format!("the breaker is closed; it was open because {}", trip.reason))
+                }
+                None => Err("the breaker is not open".into()),
+            },
+        }
+    }
+
+    /// Takes back a pause, and the suspensions of agents: a person knows better than a time that an agent named.
+    fn resume(&mut self) -> Result<String, String> {
+        let paused = self.state.paused.take().is_some();
+        let agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
+        // Whoever says so has seen to it: the waits begin anew.
+        self.state.outages.clear();
+        let now = self.now;
+        for job in &mut self.state.jobs {
+            let rests = job.last.as_ref().is_some_and(|last| last.verdict == Some(Verdict::Paused));
+            if rests && job.work.agents.iter().any(|agent| agents.contains(agent)) {
+                job.phase = match job.phase.clone() {
+                    Phase::Waiting { until } => Phase::Waiting { until: until.min(now) },
+                    other => other,
+                };
+            }
+        }
+        let called = format!("no longer suspended: {}", agents.join(", "));
+        match (paused, agents.is_empty()) {
+            (true, true) => Ok("work is chosen again".into()),
+            (true, false) => Ok(format!("work is chosen again; {called}")),
+            (false, false) => Ok(called),
+            (false, true) => Err("it was not paused, and no agent is suspended".into()),
+        }
+    }
+
+    fn submit(&mut self, submission: Submission) -> Result<String, String> {
+        let task = submission.task.clone();
+        let (plan, step) = (submission.plan.clone(), submission.step.clone());
+        if let Some(job) = self.state.live_jobs().find(|job| {
+            submission.is_called(&job.task)
+                || (plan.is_some() && job.plan == plan && (step.is_none() || job.step == step))
+        }) {
+            return Err(format!("{task} has the job {} already", job.id));
+        }
+        if let Some(other) = self.state.submissions.iter().find(|other| other.is_same(&submission)) {
+            let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
+            return Err(format!("{task} is queued already{name}"));
+        }
+        if self.state.submissions.len() >= self.rules.queue {
+            let most = self.rules.queue;
+            return Err(format!(
+                "the queue is full: {most} submissions wait, and coordinator.queue = {most}; submit {task} again when \
+                 one has started"
+            ));
+        }
+        self.state.skips.retain(|name, _| !is_called(name, &task, plan.as_deref(), step.as_deref()));
+        self.state.cooling.retain(|other, _| !submission.is_called(other));
+        self.state.submissions.push_back(submission);
+        Ok(format!("{task} is queued as number {}", self.state.submissions.len()))
+    }
+
+    fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
+        room(self.state.skips.len())?;
+        let queued: Vec<_> = self.state.submissions.iter().filter(|one| one.is_called(target)).cloned().collect();
+        self.state.submissions.retain(|submission| !queued.contains(submission));
+        let Some(job) = self.state.find_live(target) else {
+            let Some(first) = queued.first() else {
+                return Err(format!("no job and no submission is called {target}"));
+            };
+            // Its plan stays, and would be chosen like any other.
+            self.state.skips.insert(first.task.clone(), word);
+            return Ok(format!(
+                "{} is taken out of the queue; it is not chosen until it is resumed or submitted",
+                first.task
+            ));
+        };
+        let (id, task) = (job.id.clone(), job.task.clone());
+        self.wish(&id, Wish { word: word.clone(), to: None, now });
+        self.state.skips.insert(task.clone(), word);
+        Ok(format!("{id} ends; {task} is not chosen until it is resumed or submitted"))
+    }
+
+    fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
+        let known = self.state.life.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
+        if !known {
+            return Err(format!("{to} is not among the workers' seats"));
+        }
+        room(self.state.reassigned.len())?;
+        let Some(job) = self.state.find_live(target) else {
+            self.state.reassigned.insert(target.to_owned(), to.clone());
+            return Ok(format!("{target} goes to {to} when it is chosen"));
+        };
+        if job.seat == to {
+            return Err(format!("{} is {to}'s already", job.task));
+        }
+        let (id, task) = (job.id.clone(), job.task.clone());
+        self.wish(&id, Wish { word, to: Some(to.clone()), now: false });
+        self.state.reassigned.insert(task.clone(), to.clone());
+        Ok(format!("{id} ends at its stage boundary; then {task} goes to {to}"))
+    }
+
+    fn wish(&mut self, id: &str, wish: Wish) {
+        if let Some(job) = self.state.jobs.iter_mut().find(|job| job.id == id) {
+            job.wish = Some(wish);
+        }
+    }
+
+    fn log_command(&mut self, name: &str, task: Option<String>, word: &Word, text: &str) {
+        let by = &word.by;
+        self.say(None, format!("{name} by {by}: {text}"));
+        let note = word.note.as_ref().map(|note| format!(" (note: {note})")).unwrap_or_default();
+        self.act(Action::Decide(Decision {
+            decision: name.to_owned(),
+            job: None,
+            task,
+            seat: None,
+            why: format!("{by}: {text}{note}"),
+            recognised: Some(word.recognised),
+            skipped: Vec::new(),
+            more: 0,
+        }));
+    }
+}
+
+fn room(used: usize) -> Result<(), String> {
+    match used < WORDS {
+        true => Ok(()),
+        false => Err(format!("{WORDS} tasks are skipped or reassigned already; resume some first")),
+    }
+}
+
+/// The task, plan or job that a command is about.
+fn target(command: &Command) -> Option<String> {
+    match command {
+        Command::Submit { task, .. } | Command::Skip { task } => Some(task.clone()),
+        Command::Cancel { target, .. } | Command::Reassign { target, .. } | Command::Answer { target, .. } => {
+            Some(target.clone())
+        }
+        Command::Resume { task } => task.clone(),
+        Command::Pause | Command::Stop { .. } | Command::ResetBreaker | Command::Reviewed { .. } => None,
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Submit { .. } => "submit",
+        Command::Pause => "pause",
+        Command::Resume { .. } => "resume",
+        Command::Cancel { .. } => "cancel",
+        Command::Reassign { .. } => "reassign",
+        Command::Skip { .. } => "skip",
+        Command::Stop { .. } => "stop",
+        Command::ResetBreaker => "reset-breaker",
+        Command::Answer { .. } => "answer",
+        Command::Reviewed { .. } => "reviewed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::Suspension;
+    use crate::coordinator::{Input, Rules, State, step};
+
+    fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
+        let word = Word { by: "ada".into(), recognised: Default::default(), at: Stamp::from_unix(0), note: None };
+        let effects = step(state, Input::Command { id: id.into(), word, command }, Stamp::from_unix(0));
+        let answer = effects.into_iter().find_map(|effect| match effect {
+            Effect::Answer { ok, text, .. } => Some((ok, text)),
+            _ => None,
+        });
+        answer.expect("every command is answered")
+    }
+
+    fn begun() -> State {
+        let mut state = State::new();
+        step(&mut state, Input::Started(Rules::default()), Stamp::from_unix(0));
+        state
+    }
+
+    #[test]
+    fn ten_submissions_wait_and_the_eleventh_is_refused() {
+        let mut state = begun();
+        let submit = |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None };
+        for n in 0..10 {
+            assert!(say(&mut state, &format!("c{n}"), submit(n)).0);
+        }
+        assert!(!say(&mut state, "again", submit(3)).0);
+        let (ok, text) = say(&mut state, "c10", submit(10));
+        assert!(!ok && text.contains("full"), "{text}");
+        assert!(say(&mut state, "cancel", Command::Cancel { target: "A-3".into(), now: false }).0);
+        assert!(say(&mut state, "c11", submit(10)).0);
+    }
+
+    #[test]
+    fn one_piece_of_work_is_queued_once_and_cancelled_under_any_of_its_names() {
+        let submit = |task: &str, plan: Option<&str>, step: Option<&str>| Command::Submit {
+            task: task.into(),
+            plan: plan.map(str::to_owned),
+            step: step.map(str::to_owned),
+        };
+        let mut state = begun();
+        assert!(say(&mut state, "a", submit("p", Some("p"), Some("S1"))).0);
+        for (id, again) in [
+            ("b", submit("p-S1", Some("p"), Some("S1"))),
+            ("c", submit("ND-1", Some("p"), None)),
+            ("d", submit("p", Some("p"), None)),
+        ] {
+            let (ok, text) = say(&mut state, id, again);
+            assert!(!ok && text.contains("queued already"), "{text}");
+        }
+        assert!(say(&mut state, "e", submit("p-S2", Some("p"), Some("S2"))).0, "another step is other work");
+        for (n, target) in ["p/S2", "p-S1"].into_iter().enumerate() {
+            let (ok, text) = say(&mut state, &format!("f{n}"), Command::Cancel { target: target.into(), now: false });
+            assert!(ok && text.contains("taken out of the queue"), "{target}: {text}");
+        }
+        assert!(state.submissions.is_empty() && state.skips.contains_key("p"), "and it is not chosen from its source");
+        assert!(say(&mut state, "g", submit("p-S1", Some("p"), Some("S1"))).0);
+        assert!(!state.skips.contains_key("p"), "what is submitted is not skipped: {:?}", state.skips);
+    }
+
+    #[test]
+    fn what_an_operator_notes_stands_in_the_decision_log() {
+        let mut state = begun();
+        let word = Word {
+            by: "ada".into(),
+            recognised: Default::default(),
+            at: Stamp::from_unix(0),
+            note: Some("not today".into()),
+        };
+        let command = Command::Skip { task: "A".into() };
+        step(&mut state, Input::Command { id: "x".into(), word, command }, Stamp::from_unix(0));
+        let logged = state.pending.iter().find_map(|pending| match &pending.action {
+            Action::Decide(decision) => Some((decision.task.clone(), decision.why.clone())),
+            _ => None,
+        });
+        let (task, why) = logged.unwrap();
+        assert!(task.as_deref() == Some("A") && why.contains("not today"), "{why}");
+    }
+
+    #[test]
+    fn resume_lifts_the_suspensions_of_agents() {
+        let mut state = begun();
+        assert!(!say(&mut state, "a", Command::Resume { task: None }).0);
+        let suspension = Suspension { until: Stamp::from_unix(9_000_000), reason: "limit".into() };
+        state.suspended.insert("claude".into(), suspension);
+        let (ok, text) = say(&mut state, "b", Command::Resume { task: None });
+        assert!(ok && text.contains("claude") && state.suspended.is_empty(), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_is_found_again_does_nothing() {
+        let mut state = begun();
+        assert!(say(&mut state, "c", Command::Pause).0);
+        assert!(say(&mut state, "d", Command::Resume { task: None }).0);
+        assert_eq!(say(&mut state, "c", Command::Pause).1, "it has taken effect already");
+        assert_eq!(state.paused, None);
+    }
+}

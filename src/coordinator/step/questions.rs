@@ -1,0 +1,39 @@
+//! A job whose agent asked something waits for a person's answer, and goes on in the same session with it.
+
+use super::Turn;
+use crate::base::text;
+use crate::coordinator::state::Phase;
+use crate::coordinator::state::input::Action;
+use crate::foreman::calls::question;
+
+impl Turn<'_> {
+    /// The agent of a job asked something: people are told, and its claim is kept.
+    pub(in crate::coordinator) fn asks(&mut self, id: &str) {
+        self.enter(id, Phase::Question { since: self.now });
+        let Some(job) = self.job_mut(id) else { return };
+        let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
+        let task = job.task.clone();
+        let shown = text::clip(&text::safe(&question), 300);
+        let how = format!("answer it: teof coordinator answer {task} \"...\"");
+        self.say(Some(id.to_owned()), format!("waiting for an answer: {shown}"));
+        let text = format!("{task} is waiting for an answer: {shown}; {how}");
+        self.act(Action::Note { text, job: Some(id.to_owned()), alert: true });
+        self.act(Action::Await { job: id.to_owned() });
+    }
+
+    /// A person's answer to what a job's agent asked.
+    pub(in crate::coordinator) fn answer(&mut self, target: &str, answer: String) -> Result<String, String> {
+        let now = self.now;
+        let job = self.state.find_live(target).ok_or_else(|| format!("no job is called {target}"))?;
+        if !job.asks() {
+            return Err(format!("{} asked nothing that is not answered", job.task));
+        }
+        let id = job.id.clone();
+        self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
+        let job = self.job_mut(&id).ok_or_else(|| format!("no job is called {target}"))?;
+        let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
+        job.answer = Some(question::told(&question, &answer));
+        job.phase = Phase::Waiting { until: now };
+        Ok(format!("{} goes on with the answer: {}", job.task, text::clip(&text::safe(&answer), 200)))
+    }
+}

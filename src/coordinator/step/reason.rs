@@ -1,0 +1,35 @@
+//! Why a job ended as it did, in words that follow what became of it.
+
+use crate::base::text;
+use crate::coordinator::state::Job;
+use crate::model::run::outcome::{Finding, Outcome};
+
+/// The longest last line that is told, in characters.
+const MAX_LINE: usize = 300;
+
+/// The last line of what kept a job from success, in words that follow its reason.
+pub(in crate::coordinator) fn said_last(job: &Job) -> String {
+    let Some(output) = job.last.as_ref().and_then(|last| last.output.as_ref()) else { return String::new() };
+    let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    format!("; {} said last: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
+}
+
+/// The findings that a refusal's reason does not tell, in words that follow it.
+pub(in crate::coordinator) fn beyond(outcome: &Outcome) -> String {
+    let untold = outcome.findings.iter().filter(|found| !outcome.reason.contains(&found.message));
+    summary(&untold.cloned().collect::<Vec<_>>())
+}
+
+/// The first findings, in words that follow a reason.
+pub(in crate::coordinator) fn summary(findings: &[Finding]) -> String {
+    let one = |found: &Finding| {
+        let at = found.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = found.path.as_deref().map(|path| format!("{path}{at}: ")).unwrap_or_default();
+        format!("{place}{}", text::clip(&text::safe(&found.message), 100))
+    };
+    let told: Vec<_> = findings.iter().take(3).map(one).collect();
+    match told.is_empty() {
+        true => String::new(),
+        false => format!(": {}", told.join("; ")),
+    }
+}

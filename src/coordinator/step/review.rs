@@ -1,0 +1,202 @@
+//! A job whose work is finished waits for a person's decision: merged, rejected, or sent back.
+//!
+//! Nothing here merges or judges; what was decided comes in as a command, or is seen in the repository.
+
+use super::Turn;
+use super::reason::summary;
+use crate::base::text;
+use crate::coordinator::state::input::{Action, Reply, ReviewWord, Reviewed};
+use crate::coordinator::state::{Decision, Ending, Job, Phase, Word};
+use crate::model::agent::Usage;
+use crate::model::run::order::Rework;
+use crate::model::run::outcome::Finding;
+
+impl Turn<'_> {
+    pub(in crate::coordinator) fn needs_review(&self, job: &Job) -> bool {
+        job.work.staged || self.rules.review_commands
+    }
+
+    /// The work of a job is finished. A decision may have come before we heard of it.
+    pub(in crate::coordinator) fn submit_result(&mut self, id: &str) {
+        self.enter(id, Phase::Review { since: self.now });
+        let Some(job) = self.state.job(id) else { return };
+        if job.wish.is_some() {
+            self.end_as_wished(id);
+        } else if job.decision.is_some() {
+            let text = self.decide(id);
+            self.say(Some(id.to_owned()), text);
+        } else {
+            self.act(Action::Await { job: id.to_owned() });
+        }
+    }
+
+    pub(in crate::coordinator) fn was_awaited(&mut self, id: &str, reply: Reply) {
+        let Some(job) = self.state.job(id).filter(|job| job.is_under_review() || job.asks()) else { return };
+        let asks = job.asks();
+        if let Reply::Refused { why } | Reply::NotNow { why } = reply {
+            self.note_reason(id, &why);
+            return self.settle(id, Ending::Blocked);
+        }
+        if asks {
+            return;
+        }
+        let Some(job) = self.state.job(id) else { return };
+        let text = format!("{} ({}) waits for a person's decision: teof review show {}", job.task, job.seat, job.task);
+        self.say(Some(id.to_owned()), "its result waits for a person's decision".into());
+        self.act(Action::Note { text, job: Some(id.to_owned()), alert: false });
+        self.act(Action::Deliver { job: id.to_owned() });
+    }
+
+    /// The claim of a job under review does not run out, however long a person takes.
+    pub(in crate::coordinator) fn keep_what_waits(&mut self) {
+        let (now, lease) = (self.now, self.rules.review_lease);
+        let often = (lease / 3).max(self.rules.poll_min);
+        let is_due = |job: &&mut Job| match job.phase {
+            Phase::Review { since } | Phase::Question { since } => {
+                job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now)
+            }
+            _ => false,
+        };
+        let due = self.state.jobs.iter_mut().filter(is_due).map(|job| {
+            job.kept = Some(now);
+            job.id.clone()
+        });
+        for job in due.collect::<Vec<_>>() {
+            self.act(Action::Keep { job, until: now.plus(lease) });
+        }
+    }
+
+    pub(in crate::coordinator) fn was_delivered(&mut self, id: &str, reply: Reply) {
+        match reply {
+            Reply::Delivered { pull_request: Some(number) } => {
+                let Some(job) = self.job_mut(id) else { return };
+                job.pull_request = Some(number);
+                self.say(Some(id.to_owned()), format!("offered as pull request #{number}"));
+            }
+            Reply::Refused { why } => self.not_delivered(id, &why),
+            _ => {}
+        }
+    }
+
+    /// Nothing depends on it: the bundle is there, and it is merged from here.
+    pub(in crate::coordinator) fn not_delivered(&mut self, id: &str, why: &str) {
+        let Some(job) = self.state.job(id) else { return };
+        let text = format!("{} is not offered as a pull request: {}", job.task, text::clip(why, 300));
+        self.say(Some(id.to_owned()), text.clone());
+        self.act(Action::Note { text, job: Some(id.to_owned()), alert: false });
+    }
+
+    /// A decision that somebody took; its run says which result it is about.
+    pub(in crate::coordinator) fn reviewed(
+        &mut self,
+        id: &str,
+        run: &str,
+        said: ReviewWord,
+        by: &Word,
+    ) -> Result<String, String> {
+        let job = self.state.job(id).ok_or_else(|| format!("no job is called {id}"))?;
+        let ending = match job.phase {
+            Phase::Settling { ending } | Phase::Over { ending, .. } => Some(ending),
+            _ => None,
+        };
+        if let Some(ending) = ending {
+            return match (ending, &said) {
+                (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is done already", job.task)),
+                // An earlier result was good enough after all.
+                (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
+                _ => Err(format!("{id} is over: {}", ending.as_str())),
+            };
+        }
+        if job.run_id() != run {
+            return Err(format!("{id} has gone on since: review the result of {} when it is there", job.run_id()));
+        }
+        if job.epoch.is_none() {
+            return Err(format!("the work of {id} has not begun"));
+        }
+        let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        // Its worker may have died, or been paused, after it wrote the bundle.
+        let (under_review, rests) = (job.is_under_review(), job.rests());
+        let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
+        let Some(job) = self.job_mut(id) else { return Err(format!("no job is called {id}")) };
+        job.decision = Some(decision);
+        match under_review {
+            true => Ok(self.decide(id)),
+            false if rests && self.ends_as_decided(id) => Ok(format!("{id} ends: it was decided")),
+            // The bundle is written before the worker's last word is.
+            false => Ok(format!("noted; it takes effect when the end of {run} is known")),
+        }
+    }
+
+    /// A result of a job that ended blocked is merged all the same: its step is done.
+    fn approved_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
+        if let Some(job) = self.job_mut(id) {
+            job.decision = Some(Decision { word, by: format!("by {}", by.by) });
+        }
+        self.decide(id)
+    }
+
+    /// What a look found decided: merged by hand, a pull request merged or closed.
+    pub(in crate::coordinator) fn saw_reviews(&mut self, found: Vec<Reviewed>) {
+        for Reviewed { job: id, run, word, by } in found {
+            let Some(job) = self.job_mut(&id) else { continue };
+            if job.is_under_review() && job.run_id() == run && job.decision.is_none() {
+                job.decision = Some(Decision { word, by });
+                let text = self.decide(&id);
+                self.say(Some(id), text);
+            }
+        }
+    }
+
+    /// Carries out what was decided about a job under review, and says what that is.
+    pub(in crate::coordinator) fn decide(&mut self, id: &str) -> String {
+        self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. } | Action::Deliver { .. }));
+        let Some(job) = self.state.job(id) else { return String::new() };
+        let Some(Decision { word, by }) = job.decision.clone() else { return String::new() };
+        let task = job.task.clone();
+        match word {
+            ReviewWord::Merged { commit } => {
+                let reason = format!("merged as {} {by}", commit.get(..12).unwrap_or(&commit));
+                self.note_reason(id, &reason);
+                self.settle(id, Ending::Done);
+                format!("{task} is done: {reason}")
+            }
+            ReviewWord::Rejected => {
+                let reason = format!("rejected {by}");
+                self.note_reason(id, &reason);
+                self.settle(id, Ending::Blocked);
+                format!("{task} is blocked: {reason}")
+            }
+            ReviewWord::Rework { findings, fresh } => {
+                let Some(job) = self.job_mut(id) else { return String::new() };
+                job.decision = None;
+                match again(job, findings, fresh) {
+                    Ok(()) => {
+                        self.enter(id, Phase::Waiting { until: self.now });
+                        self.state.totals.reworks += 1;
+                        format!("{task} goes back to its coder ({by})")
+                    }
+                    Err(why) => {
+                        self.block(id, &why);
+                        format!("{task} is blocked: {why}")
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes the job one that goes on from its own result, under the next run's number.
+fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), String> {
+    let carry = job.commit().ok_or("its result has no commit to go on from")?.to_owned();
+    let used = job.last.as_ref().map_or(0, |last| last.passes);
+    if !fresh && job.work.passes > 0 && used >= job.work.passes {
+        let why = summary(&findings);
+        return Err(format!("the coder's {used} passes are used up, and it was sent back{why}"));
+    }
+    let session = job.last.as_ref().and_then(|last| last.session.clone());
+    let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);
+    job.rework = Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings, session });
+    job.run += 1;
+    (job.order, job.failures, job.interruptions, job.counted) = (None, 0, 0, Usage::default());
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! When agents cannot work: an account's limit or an outage of a service, which only time ends, and the day's budget.
+
+use std::time::Duration;
+
+use super::Turn;
+use crate::base::text;
+use crate::coordinator::state::input::Action;
+use crate::coordinator::state::{Phase, Spent, Suspension};
+use crate::model::agent::Usage;
+use crate::model::run::outcome::{Outcome, Suspended};
+
+/// The longest reason that is kept, in characters.
+const MAX_REASON: usize = 200;
+
+impl Turn<'_> {
+    /// An agent cannot work for a while: the job waits, and so does all work that needs this agent.
+    pub(in crate::coordinator) fn suspend(&mut self, id: &str, found: &Suspended) {
+        let known = self.state.suspended.get(&found.agent).map(|known| known.until);
+        // One that is over this moment is no wait any more.
+        let known = known.filter(|until| *until > self.now);
+        let until = match (found.outage, known) {
+            // Others ran into the same outage at the same time.
+            (true, Some(known)) => known,
+            (true, None) => self.now.plus(self.wait_for_service(&found.agent)),
+            // A limit that is said to be over already would be run into again at once.
+            (false, _) => found.until.max(self.now.plus(self.rules.poll_max)),
+        };
+        let until = known.map_or(until, |known| known.max(until));
+        if !found.outage {
+            // Its service answered, if only with a refusal.
+            self.state.outages.remove(&found.agent);
+        }
+        let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
+        let reason = if found.outage { format!("its service does not answer ({reason})") } else { reason };
+        self.state.suspended.insert(found.agent.clone(), Suspension { until, reason: reason.clone() });
+        if let Some(job) = self.job_mut(id)
+            && !job.work.agents.contains(&found.agent)
+        {
+            job.work.agents.push(found.agent.clone());
+        }
+        self.enter(id, Phase::Waiting { until });
+        self.act(Action::Keep { job: id.to_owned(), until });
+        let text = format!("{} is suspended until {until}: {reason}", found.agent);
+        self.say(Some(id.to_owned()), text.clone());
+        let again = found.outage && self.state.outages.get(&found.agent).is_some_and(|times| *times > 1);
+        if known.is_none() && !again {
+            self.act(Action::Note { text, job: Some(id.to_owned()), alert: false });
+        }
+    }
+
+    /// How long a service that failed again is left alone: longer each time.
+    fn wait_for_service(&mut self, agent: &str) -> Duration {
+        let times = self.state.outages.entry(agent.to_owned()).or_default();
+        let wait = self.rules.outage_first.saturating_mul(1 << (*times).min(20)).min(self.rules.outage_most);
+        *times = times.saturating_add(1);
+        wait
+    }
+
+    /// A run came to something of its own: the services of its agents answer.
+    pub(in crate::coordinator) fn answers_again(&mut self, id: &str) {
+        let Some(job) = self.state.job(id) else { return };
+        for agent in job.work.agents.clone() {
+            if self.state.outages.remove(&agent).is_some() {
+                self.act(Action::Note { text: format!("{agent} works again"), job: Some(id.to_owned()), alert: false });
+            }
+        }
+    }
+
+    /// Adds what a run used since it was last counted, and opens the breaker when the day's budget is used up.
+    pub(in crate::coordinator) fn count(&mut self, id: &str, outcome: &Outcome) {
+        let Some(job) = self.job_mut(id) else { return };
+        let more = beyond(outcome.usage, job.counted);
+        job.counted = job.counted.plus(more);
+        let today = self.now.date();
+        let spent = &mut self.state.spent;
+        if spent.day != today {
+            *spent = Spent { day: today, today: Usage::default(), total: spent.total };
+        }
+        spent.today = spent.today.plus(more);
+        spent.total = spent.total.plus(more);
+        let (tokens, cost) = (spent.today.tokens(), spent.today.cost_usd.unwrap_or(0.0));
+        let (most, dearest) = (self.rules.day_tokens, self.rules.day_cost);
+        if more == Usage::default() {
+            return;
+        }
+        if most > 0 && tokens > most {
+            self.trip(id, format!("the day's budget is used up: {tokens} tokens of {most} (budget.day_tokens)"));
+        } else if dearest > 0.0 && cost > dearest {
+            self.trip(id, format!("the day's budget is used up: ${cost:.2} of ${dearest:.2} (budget.day_cost)"));
+        }
+    }
+}
+
+/// What the total has beyond what is counted of it: a resumed run reports its total again.
+fn beyond(total: Usage, counted: Usage) -> Usage {
+    let cost = total.cost_usd.map(|cost| (cost - counted.cost_usd.unwrap_or(0.0)).max(0.0));
+    Usage {
+        input_tokens: total.input_tokens.saturating_sub(counted.input_tokens),
+        cached_tokens: total.cached_tokens.saturating_sub(counted.cached_tokens),
+        output_tokens: total.output_tokens.saturating_sub(counted.output_tokens),
+        cost_usd: cost.filter(|cost| *cost > 0.0 || counted.cost_usd.is_none()),
+    }
+}

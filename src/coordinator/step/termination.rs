@@ -1,0 +1,343 @@
+//! The ways off a job's way that are not its own: what is decided, wished, or given up.
+
+use super::{Turn, closed};
+use crate::base::text;
+use crate::coordinator::state::input::{Action, ReviewWord};
+use crate::coordinator::state::{Ending, Phase};
+
+/// How often a delivery may fail before it is left to a person.
+const DELIVERIES: u32 = 5;
+/// How often a job's next thing may go wrong in a way that nobody foresaw; it takes a slot meanwhile.
+const ATTEMPTS: u32 = 8;
+
+impl Turn<'_> {
+    /// Carries out a decision that needs nothing more of the job's run: the target has its work, or nobody
+    /// wants it. False when there is none.
+    pub(in crate::coordinator) fn ends_as_decided(&mut self, id: &str) -> bool {
+        let decided = self.decided(id).is_some_and(|word| !matches!(word, ReviewWord::Rework { .. }));
+        if decided {
+            let text = self.decide(id);
+            self.say(Some(id.to_owned()), text);
+        }
+        decided
+    }
+
+    /// Ends a job that an operator does not want any more. What the target branch has is done all the same.
+    pub(in crate::coordinator) fn end_as_wished(&mut self, id: &str) {
+        if matches!(self.decided(id), Some(ReviewWord::Merged { .. })) {
+            self.ends_as_decided(id);
+        } else {
+            self.settle(id, Ending::Cancelled);
+        }
+    }
+
+    /// A worker ended before its work did. One that nobody told to, with nothing in the way that is known here,
+    /// would only pause again: it gets time, and not for ever.
+    pub(in crate::coordinator) fn paused(&mut self, id: &str, run: &str, reason: &str) {
+        self.say(Some(id.to_owned()), format!("paused: {reason}"));
+        let (max, later) = (self.rules.max_interruptions, self.now.plus(self.rules.poll_min));
+        let told = self.state.life.told_workers.contains_key(run);
+        let Some(job) = self.state.job(id) else { return };
+        if told || closed(self.state, &job.task).is_some() {
+            self.enter(id, Phase::Held);
+        } else if job.interruptions >= max {
+            self.block(id, &format!("its worker paused {max} times; the last: {reason}"));
+        } else if let Some(job) = self.job_mut(id) {
+            job.interruptions += 1;
+            job.phase = Phase::Waiting { until: later };
+        }
+    }
+
+    fn decided(&self, id: &str) -> Option<&ReviewWord> {
+        self.state.job(id)?.decision.as_ref().map(|decision| &decision.word)
+    }
+
+    /// Whether an action that failed so often is given up. `broken`: in a way that time does not mend.
+    pub(in crate::coordinator) fn is_hopeless(action: &Action, failures: u32, broken: bool) -> bool {
+        match action {
+            Action::Deliver { .. } => failures >= DELIVERIES,
+            Action::Give { .. } | Action::Order { .. } | Action::Spawn { .. } => broken && failures >= ATTEMPTS,
+            _ => false,
+        }
+    }
+
+    /// What failed so often is not tried again.
+    pub(in crate::coordinator) fn give_up(&mut self, id: &str, action: &Action, why: &str) {
+        if matches!(action, Action::Deliver { .. }) {
+            return self.not_delivered(id, why);
+        }
+        let Some(job) = self.state.job(id) else { return };
+        let what = match action {
+            Action::Give { .. } => "it could not be given",
+            Action::Order { .. } => "its order could not be written",
+            _ => "its worker could not be started",
+        };
+        let why = format!("{what}, {ATTEMPTS} times: {}", text::clip(why, 200));
+        if job.wish.is_some() {
+            self.end_as_wished(id);
+        } else if job.epoch.is_some() {
+            self.block(id, &why);
+        } else {
+            // It has no claim, so nothing in the record can say that it is blocked.
+            let (task, until) = (job.task.clone(), self.now.plus(self.rules.cool_down));
+            let text = format!("{task} is left alone until {until}: {why}");
+            self.act(Action::Note { text, job: Some(id.to_owned()), alert: true });
+            self.state.cooling.insert(task, until);
+            self.note_reason(id, &why);
+            self.settle(id, Ending::Dropped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Phase;
+    use crate::base::Stamp;
+    use crate::coordinator::Action;
+    use crate::coordinator::state::input::{Command, Effect, Input, Offer, Reply, ReviewWord, RunIs, Seat, View};
+    use crate::coordinator::state::{State, Word, Work};
+    use crate::coordinator::{Rules, next_wake, step};
+    use crate::model::run::outcome::{Outcome, Verdict};
+
+    /// A coordinator with one task to do, and its time.
+    struct Play {
+        state: State,
+        now: Stamp,
+    }
+
+    impl Play {
+        fn new() -> Play {
+            let mut play = Play { state: State::new(), now: Stamp::from_unix(1_000_000) };
+            play.feed(Input::Started(Rules::default()));
+            let offer = Offer {
+                task: "A".into(),
+                plan: None,
+                step: None,
+                title: "A".into(),
+                source: "backlog".into(),
+                origin: None,
+                seat: None,
+                agents: Vec::new(),
+                why: String::new(),
+            };
+            let seats = vec![Seat { id: "codex-1".into(), daily_limit: None }];
+            play.feed(Input::View(View { offers: vec![offer], seats, ..View::default() }));
+            play
+        }
+
+        fn feed(&mut self, input: Input) -> Vec<Effect> {
+            step(&mut self.state, input, self.now)
+        }
+
+        /// Answers the job's next action.
+        fn answer(&mut self, reply: Reply) {
+            while self.flying().is_none() {
+                self.now = next_wake(&self.state).unwrap().max(self.now.plus(Duration::from_secs(1)));
+                self.feed(Input::Tick);
+            }
+            let id = self.flying().unwrap();
+            self.feed(Input::Reply { id, reply });
+        }
+
+        /// Its worker runs, and has written its bundle.
+        fn running() -> Play {
+            let mut play = Play::new();
+            play.answer(Reply::Given { epoch: 1 });
+            let work = Work { staged: true, ..Work::default() };
+            play.answer(Reply::Ordered { path: "o".into(), work });
+            play.answer(Reply::Done);
+            play
+        }
+
+        fn say(&mut self, command: Command) {
+            let word = Word { by: "ada".into(), recognised: Default::default(), at: self.now, note: None };
+            let id = format!("c{}", self.state.handled.len());
+            let effects = self.feed(Input::Command { id, word, command });
+            assert!(effects.iter().any(|effect| matches!(effect, Effect::Answer { ok: true, .. })), "{effects:?}");
+        }
+
+        fn decide(&mut self, word: ReviewWord) {
+            let job = &self.state.jobs[0];
+            let (job, run) = (job.id.clone(), job.run_id());
+            self.say(Command::Reviewed { job, run, word });
+        }
+
+        fn run_is(&mut self, is: RunIs) {
+            let run = self.state.jobs[0].run_id();
+            self.feed(Input::Run { run, is });
+        }
+
+        fn outcome(&self, verdict: Verdict) -> RunIs {
+            let job = &self.state.jobs[0];
+            RunIs::Ended(Box::new(Outcome {
+                run: job.run_id(),
+                job: Some(job.id.clone()),
+                task_id: job.task.clone(),
+                agent_id: job.seat.clone(),
+                verdict,
+                reason: "so".into(),
+                findings: Vec::new(),
+                scan: Vec::new(),
+                branch: String::new(),
+                commit: Some("abc".into()),
+                envelope: None,
+                bundle: None,
+                usage: Default::default(),
+                passes: 1,
+                session: None,
+                suspended: None,
+                needs_person: false,
+                last_output: None,
+                question: None,
+                receipts: Vec::new(),
+                started_at: self.now,
+                finished_at: self.now,
+            }))
+        }
+
+        fn flying(&self) -> Option<u64> {
+            let mine = self
+                .state
+                .pending
+                .iter()
+                .filter(|pending| pending.action.job().is_some() && !matches!(pending.action, Action::Note { .. }));
+            mine.map(|pending| pending.id).find(|id| self.state.life.flying.contains(id))
+        }
+
+        fn phase(&self) -> &'static str {
+            match self.state.jobs[0].phase {
+                Phase::Giving => "giving",
+                Phase::Ordering => "ordering",
+                Phase::Settling { ending } => ending.as_str(),
+                Phase::Waiting { .. } => "waiting",
+                _ => "other",
+            }
+        }
+
+        fn alerts(&self) -> Vec<&str> {
+            let alerts = self.state.pending.iter().filter_map(|pending| match &pending.action {
+                Action::Note { text, alert: true, .. } => Some(text.as_str()),
+                _ => None,
+            });
+            alerts.collect()
+        }
+    }
+
+    fn broken() -> Reply {
+        Reply::Broken { why: "an odd thing".into() }
+    }
+
+    #[test]
+    fn what_is_merged_is_done_whatever_was_wished_and_however_its_run_ends() {
+        let merged = || ReviewWord::Merged { commit: "abc".into() };
+        let cancel = || Command::Cancel { target: "A".into(), now: false };
+        for verdict in [Some(Verdict::Succeeded), Some(Verdict::Failed), Some(Verdict::Paused), None] {
+            for wish in ["none", "before", "after"] {
+                let mut play = Play::running();
+                if wish == "before" {
+                    play.say(cancel());
+                }
+                play.decide(merged());
+                if wish == "after" {
+                    play.say(cancel());
+                }
+                play.run_is(verdict.map_or(RunIs::Gone, |verdict| play.outcome(verdict)));
+                assert_eq!(play.phase(), "done", "{verdict:?}, wish {wish}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_claim_of_what_waits_for_a_person_never_runs_out() {
+        let mut play = Play::running();
+        play.run_is(play.outcome(Verdict::Succeeded));
+        play.answer(Reply::Done);
+        let lease = Rules::default().review_lease;
+        let mut until = play.now.plus(lease);
+        for _ in 0..400 {
+            play.now = play.now.plus(Duration::from_secs(12 * 3600));
+            play.feed(Input::Tick);
+            while let Some(pending) = play.state.pending.iter().find(|p| play.state.life.flying.contains(&p.id)) {
+                if let Action::Keep { until: longer, .. } = &pending.action {
+                    until = *longer;
+                }
+                let id = pending.id;
+                play.feed(Input::Reply { id, reply: Reply::Done });
+            }
+            assert!(until > play.now, "the claim ran out");
+        }
+    }
+
+    #[test]
+    fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rejected);
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "blocked");
+        assert!(play.state.jobs[0].last.as_ref().unwrap().reason.contains("rejected by ada"));
+
+        let mut play = Play::running();
+        play.run_is(RunIs::Gone);
+        assert_eq!(play.phase(), "waiting");
+        play.decide(ReviewWord::Merged { commit: "abc".into() });
+        assert_eq!(play.phase(), "done", "it is not done again");
+
+        let mut play = Play::running();
+        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
+        play.run_is(RunIs::Gone);
+        play.answer(Reply::Given { epoch: 1 });
+        play.answer(Reply::Done);
+        play.run_is(play.outcome(Verdict::Succeeded));
+        let job = &play.state.jobs[0];
+        assert_eq!((play.phase(), job.run, job.rework.is_some()), ("giving", 2, true), "it is sent back");
+    }
+
+    #[test]
+    fn a_worker_that_pauses_unasked_gets_time_and_not_for_ever() {
+        let mut play = Play::running();
+        for _ in 0..10 {
+            let before = play.now;
+            play.run_is(play.outcome(Verdict::Paused));
+            assert_eq!(play.phase(), "waiting");
+            play.answer(Reply::Given { epoch: 1 });
+            assert!(play.now > before, "it is not tried again at once");
+            play.answer(Reply::Done);
+        }
+        play.run_is(play.outcome(Verdict::Paused));
+        assert_eq!(play.phase(), "blocked");
+    }
+
+    #[test]
+    fn an_order_that_cannot_be_written_is_given_up_and_blocks_its_job() {
+        let mut play = Play::new();
+        play.answer(Reply::Given { epoch: 1 });
+        for _ in 0..7 {
+            play.answer(broken());
+            assert_eq!(play.phase(), "ordering");
+        }
+        play.answer(broken());
+        assert_eq!(play.phase(), "blocked");
+        play.answer(Reply::Done);
+        assert!(play.alerts()[0].contains("an odd thing"), "{:?}", play.alerts());
+    }
+
+    #[test]
+    fn a_task_that_cannot_be_given_is_left_alone_for_a_while() {
+        let mut play = Play::new();
+        (0..8).for_each(|_| play.answer(broken()));
+        assert_eq!(play.phase(), "dropped");
+        assert!(play.state.cooling.contains_key("A") && play.alerts()[0].contains("an odd thing"));
+        assert_eq!(play.state.breaker.failures_in_a_row, 0);
+    }
+
+    #[test]
+    fn what_waits_for_the_machine_is_tried_again_however_long_it_takes() {
+        let mut play = Play::new();
+        for _ in 0..50 {
+            play.answer(Reply::Failed { why: "the disk is full".into() });
+            assert_eq!(play.phase(), "giving");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One call of an agent: supervised, listened to, weighed. What it says is believed by nobody here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agents::{Agent, Ask, Conclusion, Event, Exit, Reading, Session};
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, digest, files, names, text};
+use crate::exec::{Attendant, Captured, Report, TimedOut, Verdict, Word};
+use crate::foreman::commands::runner::{Bench, Output};
+use crate::foreman::watch::Watch;
+use crate::guard::secrets;
+use crate::hub::Hub;
+use crate::model::agent::Usage;
+use crate::model::run::order::Spend;
+
+/// How much of what was printed last goes into the record, in characters.
+const TAIL: usize = 2000;
+
+/// How many lines of a call people are shown while it works, and how long each may be, in characters.
+const MAX_SHOWN: usize = 1000;
+const SHOWN: usize = 200;
+
+/// What is asked, of whom, and how far it may go.
+pub struct Talk<'a> {
+    pub agent: &'a Agent,
+    pub model: Option<&'a str>,
+    pub prompt: &'a str,
+    pub session: Session<'a>,
+    /// What the session used before.
+    pub earlier: Option<Usage>,
+    /// File name of the raw output.
+    pub name: &'a str,
+    pub budget: Spend,
+    /// Tells people what the agent does.
+    pub say: &'a dyn Fn(&str),
+    /// What the job used before.
+    pub spent: Usage,
+}
+
+/// What came of it.
+pub struct Said {
+    pub conclusion: Conclusion,
+    /// It was ended because the job's budget was used up.
+    pub over_budget: bool,
+    pub cancelled: bool,
+    /// The call's wall clock ran out.
+    pub took_too_long: bool,
+    pub called: Called,
+    pub survivors: Vec<String>,
+}
+
+/// A call, as the record tells it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Called {
+    pub agent: String,
+    pub model: Option<String>,
+    pub session: Option<String>,
+    pub prompt_sha256: String,
+    /// For people.
+    pub outcome: String,
+    pub duration_seconds: f64,
+    pub usage: Usage,
+    pub output: Output,
+    pub errors: Option<Output>,
+    /// The end of what it said, and of its stderr, with secrets taken out.
+    pub tail: String,
+    pub errors_tail: String,
+    pub warnings: Vec<String>,
+    pub tools: std::collections::BTreeMap<String, u64>,
+    /// Processes that it left behind and that were ended.
+    pub ended: Vec<String>,
+}
+
+/// Whether what was used is more than a limit allows.
+pub fn is_over(budget: Spend, usage: Usage) -> bool {
+    (budget.tokens > 0 && usage.tokens() > budget.tokens)
+        || (budget.cost > 0.0 && usage.cost_usd.is_some_and(|cost| cost > budget.cost))
+}
+
+/// What is left of a budget of money, in US dollars; `None`: there is no limit.
+fn left(budget: Spend, spent: Usage) -> Option<f64> {
+    (budget.cost > 0.0).then(|| (budget.cost - spent.cost_usd.unwrap_or(0.0)).max(0.0))
+}
+
+/// Calls the agent and waits for its end.
+pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Result<Said> {
+    let agent = wanted.agent;
+    let scratch = bench.session.join(wanted.name);
+    std::fs::create_dir_all(&scratch).map_err(|e| files::io_refusal(e, "create", &scratch))?;
+    let ask = Ask {
+        prompt: wanted.prompt,
+        worktree: &bench.root,
+        scratch: &scratch,
+        session: wanted.session,
+        model: wanted.model,
+        budget: left(wanted.budget, wanted.spent),
+    };
+    let call = agent.call(&ask)?;
+    for (path, bytes) in &call.files {
+        files::replace(path, bytes)?;
+    }
+    let turn = turn(hub, agent)?;
+    let reading = Reading::new(agent.format, wanted.earlier);
+    let mut ear = Ear {
+        reading,
+        watch,
+        turn,
+        wanted,
+        over_budget: false,
+        cancelled: false,
+        shown: 0,
+        began: std::time::Instant::now(),
+    };
+    let report = bench.converse(&call, wanted.name, &mut ear)?;
+    let Ear { reading, over_budget, cancelled, .. } = ear;
+    let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
+    let conclusion = reading.conclude(&exit(&report.verdict), tail, hub.now());
+    let called = told(wanted, &conclusion, &report);
+    let took_too_long = report.verdict == Verdict::TimedOut(TimedOut::Wall);
+    Ok(Said { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
+}
+
+/// Agents that fall over each other's start begin one after the other.
+fn turn(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
+    if agent.stagger.is_zero() {
+        return Ok(None);
+    }
+    // Two names for one program fall over each other just as well.
+    let program = agent.command.first().and_then(|program| program.rsplit('/').next()).unwrap_or(&agent.name);
+    let path = hub.local(&format!("locks/agent-{}.lock", names::slug(program)));
+    // A crowd is waited for; who still stands in line after that tries its luck.
+    match FileLock::acquire(&path, agent.stagger * 8, "agents.stagger", &format!("start {}", agent.name)) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == crate::base::Exit::TimedOut) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Listens to the agent.
+struct Ear<'a, 'w> {
+    reading: Reading,
+    watch: &'a mut Watch<'w>,
+    turn: Option<FileLock>,
+    wanted: &'a Talk<'a>,
+    over_budget: bool,
+    cancelled: bool,
+    /// How many lines of it people were shown.
+    shown: usize,
+    began: std::time::Instant,
+}
+
+impl Attendant for Ear<'_, '_> {
+    fn hear(&mut self, chunk: &[u8]) -> bool {
+        let before = self.reading.meaningful();
+        let events = self.reading.take(chunk);
+        if !events.is_empty() {
+            self.turn = None;
+        }
+        self.show(&events);
+        self.reading.meaningful() > before
+    }
+
+    fn word(&mut self) -> Word {
+        if self.turn.is_some() && self.began.elapsed() >= self.wanted.agent.stagger {
+            self.turn = None;
+        }
+        self.over_budget = is_over(self.wanted.budget, self.wanted.spent.plus(self.reading.usage()));
+        self.cancelled = self.watch.tick();
+        match (self.cancelled || self.over_budget, self.reading.is_final()) {
+            (true, _) => Word::Cancel,
+            (false, true) => Word::Enough,
+            (false, false) => Word::GoOn,
+        }
+    }
+}
+
+impl Ear<'_, '_> {
+    /// Tells people what the agent does while it works.
+    fn show(&mut self, events: &[Event]) {
+        for said in events.iter().filter_map(one_line) {
+            self.shown += 1;
+            match self.shown {
+                n if n < MAX_SHOWN => (self.wanted.say)(&format!("      {}: {said}", self.wanted.agent.name)),
+                MAX_SHOWN => (self.wanted.say)(&format!("      the rest is in its raw output: {}", self.wanted.name)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An event for people, if it is one; without secrets, before anything is cut.
+fn one_line(event: &Event) -> Option<String> {
+    let said = match event {
+        Event::ToolUse { name, input } => format!("{name} {input}"),
+        Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
+        Event::Rejected(why) | Event::Warning(why) | Event::Trouble { why, .. } => format!("({why})"),
+        _ => return None,
+    };
+    Some(text::clip(&text::safe(&secrets::redact(said.trim())), SHOWN))
+}
+
+fn exit(verdict: &Verdict) -> Exit {
+    match verdict {
+        Verdict::Exited(code) => Exit::Code(*code),
+        Verdict::Signalled(signal) => Exit::Signal(*signal),
+        Verdict::Enough => Exit::Lingered,
+        Verdict::TimedOut(TimedOut::Silence) => Exit::TimedOut("it printed nothing for too long".into()),
+        Verdict::TimedOut(TimedOut::Meaning) => Exit::TimedOut("it did nothing of meaning for too long".into()),
+        Verdict::TimedOut(TimedOut::Wall) => Exit::TimedOut("it took too long".into()),
+        Verdict::Cancelled => Exit::Stopped,
+        Verdict::NotStarted(why) => Exit::NotStarted(why.clone()),
+    }
+}
+
+fn told(wanted: &Talk, conclusion: &Conclusion, report: &Report) -> Called {
+    use crate::agents::Verdict as V;
+    let outcome = match &conclusion.verdict {
+        V::Succeeded => "ok".to_owned(),
+        V::Failed { why, .. } => format!("failed: {why}"),
+        V::RateLimited { why, .. } => format!("limited: {why}"),
+        V::NoResult { why, .. } => format!("no result: {why}"),
+    };
+    let chosen = match wanted.session {
+        Session::New(id) | Session::Resume(id) => Some(id.to_owned()),
+        Session::Unnamed => None,
+    };
+    Called {
+        agent: wanted.agent.name.clone(),
+        model: conclusion.model.as_deref().or(wanted.model).map(secrets::redact),
+        // Redacted it would name no session: one that looks like a secret is not gone on with.
+        session: conclusion.session.clone().or(chosen).filter(|id| secrets::redact(id) == *id),
+        prompt_sha256: digest::sha256(wanted.prompt.as_bytes()),
+        outcome: secrets::redact(&outcome),
+        duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+        usage: conclusion.usage,
+        output: Output::of(&report.output),
+        errors: report.errors.as_ref().map(Output::of),
+        tail: tail(&conclusion.text),
+        errors_tail: report.errors.as_ref().map_or(String::new(), shown),
+        warnings: conclusion.warnings.iter().map(|warning| secrets::redact(warning)).collect(),
+        tools: conclusion.tools.iter().map(|(tool, times)| (secrets::redact(tool), *times)).collect(),
+        ended: names(&report.ended),
+    }
+}
+
+fn shown(captured: &Captured) -> String {
+    tail(&String::from_utf8_lossy(&captured.tail))
+}
+
+fn tail(said: &str) -> String {
+    let said = secrets::redact(&text::safe_block(said));
+    let excess = said.chars().count().saturating_sub(TAIL);
+    said.chars().skip(excess).collect()
+}
+
+fn names(list: &[crate::exec::Process]) -> Vec<String> {
+    list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect()
+}

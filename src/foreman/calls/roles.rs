@@ -1,0 +1,92 @@
+//! Who plays a role of an order.
+
+use crate::agents::{self, Agent};
+use crate::base::{Refusal, Result};
+use crate::hub::Hub;
+use crate::model::run::order::{Binding, Order};
+
+use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER};
+
+/// A role's player.
+#[derive(Clone, Debug)]
+pub enum Player {
+    Agent {
+        agent: Box<Agent>,
+        /// Instead of the agent's own.
+        model: Option<String>,
+    },
+    /// A line of shell, whose exit code decides.
+    Command(String),
+}
+
+/// The binding that counts: an unbound planner or reviewer is played by the coder's.
+pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
+    let bound = |role: &str| order.roles.get(role).filter(|found| found.agent.is_some() || found.command.is_some());
+    let stands_in = || bound(CODER).filter(|found| [PLANNER, REVIEWER].contains(&role) && found.agent.is_some());
+    bound(role).or_else(stands_in)
+}
+
+/// Who plays a role; nobody plays a tester that is not bound.
+///
+/// # Errors
+/// When the settings do not know the agent, or describe it wrongly.
+pub fn player(hub: &Hub, order: &Order, role: &str) -> Result<Option<Player>> {
+    let Some(found) = binding(order, role) else { return Ok(None) };
+    if let Some(name) = &found.agent {
+        let agent = Box::new(agents::find(hub.settings()?, name)?);
+        // A role that only says which model still means the coder's agent.
+        let model = order.roles.get(role).and_then(|own| own.model.clone()).or_else(|| found.model.clone());
+        return Ok(Some(Player::Agent { agent, model }));
+    }
+    Ok(found.command.clone().map(Player::Command))
+}
+
+/// Refuses an order whose stages nobody could play, before anything is started.
+pub fn require(hub: &Hub, order: &Order) -> Result<()> {
+    let refuse = |code, what: String, next: &str| Err(Refusal::guard(code, what).next(next).into());
+    let known = |stage: &String| ROLES.iter().position(|role| role == stage);
+    let Some(places) = order.stages.iter().map(known).collect::<Option<Vec<_>>>() else {
+        let what = format!("the order has stages that are none: {}", order.stages.join(", "));
+        return refuse("order.stages", what, "stages are planner, coder, tester, reviewer");
+    };
+    if !places.is_sorted_by(|a, b| a < b) || !order.stages.iter().any(|stage| stage == CODER) {
+        let what = format!("stages cannot follow each other like that: {}", order.stages.join(", "));
+        return refuse(
+            "order.stages",
+            what,
+            "name each once, in the order planner, coder, tester, reviewer; the coder has to be one",
+        );
+    }
+    for role in &order.stages {
+        match player(hub, order, role)? {
+            Some(Player::Agent { agent, .. }) if agents::find_program(agent.program(), &hub.root).is_none() => {
+                let what =
+                    format!("the {role}'s agent {} is not installed: no program {}", agent.name, agent.program());
+                return refuse(
+                    "agent.missing",
+                    what,
+                    "install it, or bind another: teof agent doctor shows what there is",
+                );
+            }
+            Some(_) => {}
+            None if role == TESTER => {}
+            None => {
+                let what = format!("nobody plays the {role}");
+                return refuse("role.unbound", what, "bind an agent in teof.toml: [roles.coder] agent = \"claude\"");
+            }
+        }
+    }
+    let reviews = order.stages.iter().any(|stage| stage == REVIEWER);
+    match order.reviewer.as_deref() {
+        None if reviews => refuse(
+            "order.no_reviewer",
+            "the order names no seat for its review".into(),
+            "add \"reviewer\": a seat other than agent_id",
+        ),
+        Some(seat) if seat == order.agent_id => {
+            refuse("order.own_reviewer", format!("{seat} would review its own work"), "name another seat as reviewer")
+        }
+        Some(seat) => crate::base::names::check_id("reviewer", seat).map(drop),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Nobody pushes but a person: what a worker's children find when they try, and how it is seen.
+//!
+//! Their git is told, by variables, to push to this repository's remotes through a helper of ours that
+//! leaves a mark and fails. That stops `git push` to those remotes by name or by URL, `--no-verify` or
+//! not. It does not stop who clears these variables, names the server another way, or does not use
+//! git; so the remotes' branches are looked at afterwards too. Fetching, and other repositories that
+//! tests make for themselves, are as they were.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::base::{Result, files, text};
+use crate::hub::Hub;
+use crate::hub::git::ancestry;
+use crate::hub::worktrees::Place;
+use crate::model::run::outcome::Finding;
+
+const SCHEME: &str = "teof-no-push";
+
+/// The obstacle of one run.
+#[derive(Debug)]
+pub struct Obstacle {
+    folder: PathBuf,
+    urls: Vec<(String, bool)>,
+}
+
+impl Obstacle {
+    /// Puts the helper into the run's machine-local folder.
+    pub fn new(hub: &Hub, session: &Path) -> Result<Self> {
+        let folder = session.join("no-push");
+        let helper = folder.join(format!("git-remote-{SCHEME}"));
+        std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
+        let script = "#!/bin/sh\nprintf '%s\\n' \"$2\" >> \"$(dirname \"$0\")/attempts\"\n\
+                      echo 'teof: no worker pushes; a person does, after review' >&2\nexit 1\n";
+        // Nobody calls it after a power cut.
+        files::replace_unsynced(&helper, script.as_bytes())?;
+        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o700))?;
+        Ok(Self { folder, urls: urls(hub) })
+    }
+
+    /// The variables; `env` already holds PATH.
+    pub fn arm(&self, env: &mut Vec<(String, String)>) {
+        if self.urls.is_empty() {
+            return;
+        }
+        let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+        let path =
+            format!("{}:{}", self.folder.display(), path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
+        env.push(("PATH".to_owned(), path));
+        env.push(("GIT_CONFIG_COUNT".to_owned(), self.urls.len().to_string()));
+        for (i, (url, is_push_url)) in self.urls.iter().enumerate() {
+            // Git leaves a URL that is for pushing only alone, but for insteadOf.
+            let key = if *is_push_url { "insteadOf" } else { "pushInsteadOf" };
+            env.push((format!("GIT_CONFIG_KEY_{i}"), format!("url.{SCHEME}::{url}.{key}")));
+            env.push((format!("GIT_CONFIG_VALUE_{i}"), url.clone()));
+        }
+    }
+
+    /// What was tried, one finding for each remote.
+    pub fn attempts(&self) -> Vec<Finding> {
+        let Ok(Some(tried)) = files::read(&self.folder.join("attempts"), 1 << 20) else { return Vec::new() };
+        let mut urls: Vec<_> = String::from_utf8_lossy(&tried).lines().map(str::to_owned).collect();
+        urls.sort();
+        urls.dedup();
+        let found = |url: &String| {
+            let url = crate::guard::secrets::redact(&text::clip(&text::safe(url), 200));
+            Finding::high("git.push_attempted", "", format!("the worker tried to push to {url}; it was stopped"))
+                .hint("look at what it was about to publish; a person pushes, after review")
+        };
+        urls.iter().take(10).map(found).collect()
+    }
+}
+
+/// The remotes' URLs, and whether each is for pushing only.
+fn urls(hub: &Hub) -> Vec<(String, bool)> {
+    let Ok(repo) = git2::Repository::open(&hub.common_dir) else { return Vec::new() };
+    let Ok(names) = repo.remotes() else { return Vec::new() };
+    let mut found = Vec::new();
+    for name in names.iter().flatten().flatten() {
+        let Ok(remote) = repo.find_remote(name) else { continue };
+        let url = remote.url().ok().map(str::to_owned);
+        let push = remote.pushurl().ok().flatten().map(str::to_owned);
+        found.extend(push.filter(|push| url.as_ref() != Some(push)).map(|push| (push, true)));
+        found.extend(url.map(|url| (url, false)));
+    }
+    found
+}
+
+/// Remote branches that hold what was made in this worktree: it was pushed past the obstacle.
+pub fn pushed(place: &Place) -> Result<Option<Finding>> {
+    let repo = git2::Repository::open(&place.git_dir)?;
+    let mut own: Vec<git2::Oid> = place.checkpoints.iter().map(|done| done.commit).collect();
+    if let Ok(reflog) = repo.reflog("HEAD") {
+        let commits = reflog.iter().filter(|e| e.message_bytes().is_some_and(|said| said.starts_with(b"commit")));
+        own.extend(commits.map(|entry| entry.id_new()));
+    }
+    let within = |tip, id| ancestry::holds(&repo, tip, id).unwrap_or(false);
+    own.retain(|id| !within(place.base, *id));
+    for reference in repo.references_glob("refs/remotes/*")?.flatten() {
+        let (Some(tip), Ok(name)) = (reference.target(), reference.name()) else { continue };
+        if let Some(id) = own.iter().find(|id| within(tip, **id)) {
+            let message = format!("{} holds the commit {id}, which was made in the worktree", text::safe(name));
+            return Ok(Some(
+                Finding::high("git.pushed", "", message).hint("nobody approved it; look at it at the remote"),
+            ));
+        }
+    }
+    Ok(None)
+}

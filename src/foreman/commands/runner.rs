@@ -1,0 +1,284 @@
+//! Commands, performed in a worktree: in order, to the first failure.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::push_block::Obstacle;
+use crate::agents::Call;
+use crate::base::{Result, env, files, json, text};
+use crate::exec::{self, Attendant, Captured, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
+use crate::foreman::watch::Watch;
+use crate::guard::result::git_trace;
+use crate::guard::secrets;
+use crate::hub::Hub;
+use crate::hub::settings::Worker;
+use crate::model::command::{Command, Program};
+use crate::model::run::outcome::Finding;
+
+use crate::foreman::work::Work;
+
+const RECEIPTS: &str = "receipts";
+const GIT_TRACE: &str = "git-trace.jsonl";
+
+/// How much of a command's last output goes into the record, in characters.
+const TAIL: usize = 2000;
+
+/// Where and how commands are performed for one run.
+pub struct Bench<'a> {
+    pub supervisor: &'a Supervisor,
+    pub settings: &'a Worker,
+    /// The worktree.
+    pub root: PathBuf,
+    /// Where raw output goes; machine-local.
+    pub session: PathBuf,
+    env: Vec<(String, String)>,
+    /// What nobody but this run's processes carry.
+    marks: Vec<(String, String)>,
+    no_output: Duration,
+    no_event: Duration,
+    wall: Duration,
+    obstacle: Obstacle,
+    /// Started by the coordinator.
+    pub unattended: bool,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(
+        hub: &Hub,
+        work: &Work,
+        run: &str,
+        supervisor: &'a Supervisor,
+        settings: &'a Worker,
+        root: &Path,
+        unattended: bool,
+    ) -> Result<Self> {
+        let session = new_session(hub, run)?;
+        let order = &work.order;
+        let own = [
+            (env::AGENT, order.agent_id.clone()),
+            (env::TASK, order.task_id.clone()),
+            (env::CLAIM_EPOCH, order.epoch.to_string()),
+            (env::RECEIPTS_DIR, session.join(RECEIPTS).display().to_string()),
+        ];
+        let mut variables = exec::allowed(&settings.env);
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
+        let obstacle = Obstacle::new(hub, &session)?;
+        Ok(Self {
+            supervisor,
+            settings,
+            root: root.to_owned(),
+            session,
+            env: variables,
+            marks: marks(hub, run),
+            no_output: order.guardrails.no_output,
+            no_event: order.guardrails.no_event,
+            wall: order.guardrails.wall,
+            obstacle,
+            unattended,
+        })
+    }
+
+    /// The folder that the run's processes leave receipts in.
+    pub fn receipts(&self) -> PathBuf {
+        self.session.join(RECEIPTS)
+    }
+
+    /// The marks of this attempt alone: a run that was paused goes on under its own name.
+    pub fn own_marks(&self) -> Vec<(String, String)> {
+        let folder = self.receipts().display().to_string();
+        self.marks.iter().cloned().chain([(env::RECEIPTS_DIR.to_owned(), folder)]).collect()
+    }
+
+    /// Says beside the raw output what it belongs to. For people: not worth waiting for the disk.
+    pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
+        files::replace_unsynced(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
+    }
+
+    /// What was tried of pushing.
+    pub fn attempts(&self) -> Vec<Finding> {
+        self.obstacle.attempts()
+    }
+
+    /// The file in which the run's git commands leave their trace.
+    pub fn git_trace(&self) -> PathBuf {
+        self.session.join(GIT_TRACE)
+    }
+
+    /// Where an agent's call leaves its raw output.
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.session.join(format!("{name}.out"))
+    }
+
+    /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
+    pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Attendant) -> Result<Report> {
+        let mut env = exec::allowed(&call.inherit);
+        env.extend(self.env.iter().cloned());
+        env.extend(call.set.iter().cloned());
+        self.obstacle.arm(&mut env);
+        let spec = Spec {
+            argv: call.argv.clone(),
+            cwd: self.root.clone(),
+            env,
+            marks: self.marks.clone(),
+            stdin: call.stdin.clone(),
+            clocks: Clocks {
+                silence: some(self.no_output),
+                meaning: some(self.no_event),
+                wall: some(self.wall),
+                after_enough: self.settings.after_result,
+                grace: self.settings.grace,
+            },
+            output: self.output(name),
+            through_file: call.output_in_file,
+            errors: Some(self.session.join(format!("{name}.err"))),
+            keep: Keep { file: self.settings.max_output, ..Keep::default() },
+        };
+        self.supervisor.run(&spec, attendant)
+    }
+
+    /// Runs one command. `name` becomes the output's file name.
+    pub fn perform(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<Performed> {
+        let mut env = self.env.clone();
+        env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.obstacle.arm(&mut env);
+        let cwd = match &command.cwd {
+            Some(folder) => files::within(&self.root, folder)?,
+            None => self.root.clone(),
+        };
+        let wall = command.timeout.map_or(self.wall, |own| own.min(self.wall));
+        let spec = Spec {
+            argv: match &command.program {
+                Program::Argv(argv) => argv.clone(),
+                Program::Shell(line) => Spec::shell(line),
+            },
+            cwd,
+            env,
+            marks: self.marks.clone(),
+            stdin: Vec::new(),
+            clocks: Clocks {
+                silence: some(self.no_output),
+                meaning: None,
+                wall: some(wall),
+                after_enough: Duration::ZERO,
+                grace: self.settings.grace,
+            },
+            output: self.session.join(format!("{name}.log")),
+            through_file: false,
+            errors: None,
+            keep: Keep { file: self.settings.max_output, ..Keep::default() },
+        };
+        let report = self.supervisor.run(&spec, &mut || if watch.tick() { Word::Cancel } else { Word::GoOn })?;
+        Ok(Performed::of(command, &report))
+    }
+}
+
+fn some(span: Duration) -> Option<Duration> {
+    (!span.is_zero()).then_some(span)
+}
+
+/// The variables by whose values a run's processes are known: the run's name alone may be used in
+/// another repository too.
+pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
+    vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
+}
+
+/// A run's machine-local folder, made new.
+fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
+    let sessions = hub.state_home().join("sessions");
+    for n in 1..1000 {
+        let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
+        if folder.symlink_metadata().is_err() {
+            std::fs::create_dir_all(folder.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &folder))?;
+            return Ok(folder);
+        }
+    }
+    anyhow::bail!("no free folder for run {run} in {}", sessions.display())
+}
+
+/// What became of a command, as the record tells it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Performed {
+    pub label: String,
+    pub cmd: String,
+    /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
+    pub status: String,
+    /// For people: `exit code 3`, `printed nothing for too long`.
+    pub outcome: String,
+    pub exit_code: Option<i32>,
+    pub duration_seconds: f64,
+    pub output: Output,
+    /// The end of the output, with secrets taken out.
+    pub tail: String,
+    /// Processes that it left behind and that were ended.
+    pub ended: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<String>,
+}
+
+/// The raw output; the file is machine-local.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Output {
+    pub file: String,
+    /// Of the file.
+    pub sha256: String,
+    pub bytes: u64,
+    pub kept: u64,
+}
+
+impl Output {
+    pub fn of(captured: &Captured) -> Self {
+        Self {
+            file: captured.path.display().to_string(),
+            sha256: captured.sha256.clone(),
+            bytes: captured.bytes,
+            kept: captured.kept,
+        }
+    }
+}
+
+impl Performed {
+    fn of(command: &Command, report: &Report) -> Self {
+        let (status, outcome) = words(&report.verdict);
+        let names =
+            |list: &[exec::Process]| list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect();
+        let tail = secrets::redact(&text::safe_block(&String::from_utf8_lossy(&report.output.tail)));
+        let excess = tail.chars().count().saturating_sub(TAIL);
+        Self {
+            label: secrets::redact(&command.title()),
+            cmd: secrets::redact(&command.to_string()),
+            status: status.to_owned(),
+            outcome,
+            exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
+            duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+            output: Output::of(&report.output),
+            tail: tail.chars().skip(excess).collect(),
+            ended: names(&report.ended),
+            survivors: names(&report.survivors),
+        }
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.status == "ok"
+    }
+
+    pub fn was_cancelled(&self) -> bool {
+        self.status == "cancelled"
+    }
+}
+
+fn words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Exited(0) => ("ok", "ok".to_owned()),
+        Verdict::Exited(code) => ("failed", format!("exit code {code}")),
+        Verdict::Signalled(signal) => ("failed", format!("ended by signal {signal}")),
+        Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "printed nothing for too long".to_owned()),
+        Verdict::TimedOut(TimedOut::Meaning) => ("timed_out", "reported nothing of meaning for too long".to_owned()),
+        Verdict::Enough => ("ok", "ended after its last word".to_owned()),
+        Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "took too long".to_owned()),
+        Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
+        Verdict::NotStarted(why) => ("not_started", format!("could not be started: {}", text::safe(why))),
+    }
+}

@@ -1,0 +1,112 @@
+//! The review bundle of a run: what a person needs to decide, gathered from the report.
+
+use std::fs;
+
+use super::report::{Report, StageReport};
+use crate::base::Stamp;
+use crate::foreman::commands::runner::Performed;
+use crate::foreman::stages::next_stage::{PLANNER, REVIEWER};
+use crate::hub::{Hub, paths};
+use crate::model::run::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
+
+/// Where a bundle lies: without its ending.
+pub fn stem(agent: &str, now: Stamp, run: &str) -> String {
+    format!("{}/reviews/{}-{run}", paths::agent(agent), now.compact())
+}
+
+/// Gathers it. `receipts` are those that enter the record with it.
+pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
+    let order = &report.work.order;
+    let last = |name: &str| report.stages.iter().rev().find(|stage| stage.name == name);
+    let answer = |name: &str| last(name).and_then(|stage| stage.answer.as_ref());
+    let stages: Vec<_> = report.stages.iter().map(|stage| stage_of(report, stage)).collect();
+    let mut findings = report.findings.clone();
+    // What needs a person comes first.
+    findings.sort_by_key(|found| (!found.stops(), !found.needs_person()));
+    Bundle {
+        version: VERSION,
+        generated_at: now,
+        // The coordinator's name of it: a decision is about the job, whichever attempt it was.
+        job: order.job.clone().unwrap_or_else(|| report.work.job().to_owned()),
+        run: report.run.clone(),
+        task_id: order.task_id.clone(),
+        plan_id: order.plan_id.clone(),
+        step_id: order.step_id.clone(),
+        title: order.title.clone(),
+        objective: order.objective.clone(),
+        acceptance: order.acceptance.clone(),
+        layer: order.layer.clone(),
+        systemic_targets: order.systemic_targets.clone(),
+        request: order.request.clone(),
+        agent_id: order.agent_id.clone(),
+        reviewer: order.reviewer.clone(),
+        branch: report.branch().to_owned(),
+        target_branch: order.target_branch.clone(),
+        base_commit: report.place.as_ref().map_or(order.base_commit.clone(), |place| place.base.to_string()),
+        commit: report.commit().unwrap_or_default(),
+        plan: answer(PLANNER).map(|answer| answer.analysis.clone()),
+        justification: justification(hub, order.plan_id.as_deref()),
+        diff: diff(report),
+        usage: report.spent,
+        stages,
+        tests: report.tests.iter().map(test).collect(),
+        findings,
+        sent_back: order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone()),
+        confidence: answer(REVIEWER).and_then(|answer| answer.confidence),
+        passes: report.passes,
+        complexity: order.complexity.clone(),
+        receipts: report
+            .receipts
+            .iter()
+            .map(|entered| Receipt { path: entered.path.clone(), sha256: entered.sha256.clone() })
+            .collect(),
+    }
+}
+
+fn justification(hub: &Hub, plan: Option<&str>) -> Option<String> {
+    let path = format!("{}/{}.md", paths::PLANS, plan?);
+    let there =
+        hub.path(&path).ok().and_then(|path| fs::symlink_metadata(path).ok()).is_some_and(|meta| meta.is_file());
+    there.then_some(path)
+}
+
+fn diff(report: &Report) -> Diff {
+    let size = report.diff.as_ref();
+    Diff {
+        added: size.map_or(0, |diff| diff.added),
+        removed: size.map_or(0, |diff| diff.removed),
+        limit: report.work.order.guardrails.diff_limit,
+        files: report.files.clone(),
+        more_files: report.more_files,
+    }
+}
+
+fn stage_of(report: &Report, stage: &StageReport) -> Stage {
+    let agents = !report.work.order.stages.is_empty();
+    let ok = stage.commands.iter().all(Performed::succeeded);
+    let spent = stage.commands.iter().map(|done| done.duration_seconds).sum::<f64>();
+    Stage {
+        name: stage.name.clone(),
+        round: stage.round,
+        agent: stage.agent.clone(),
+        model: stage.model.clone(),
+        passed: if agents { stage.passed } else { ok },
+        outcome: match (stage.outcome.is_empty(), stage.done_before) {
+            (false, _) => stage.outcome.clone(),
+            (true, true) => "done by an earlier attempt".into(),
+            (true, false) => format!("{} commands", stage.commands.len()),
+        },
+        duration_seconds: if agents { stage.duration_seconds } else { spent },
+        usage: stage.usage,
+        commit: stage.commit.clone(),
+    }
+}
+
+fn test(done: &Performed) -> Test {
+    Test {
+        command: done.cmd.clone(),
+        passed: done.succeeded(),
+        exit_code: done.exit_code,
+        duration_seconds: done.duration_seconds,
+    }
+}

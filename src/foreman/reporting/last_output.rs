@@ -1,0 +1,60 @@
+//! What was said last by whatever kept a run from success: an agent, or a command. For people, who would
+//! otherwise have to find the file.
+
+use super::report::Report;
+use crate::foreman::calls::conversation::Called;
+use crate::foreman::commands::runner::{Output, Performed};
+use crate::model::run::outcome::LastOutput;
+
+/// How much of it is told with the outcome: lines, and characters.
+const LINES: usize = 12;
+const CHARACTERS: usize = 1200;
+
+/// The last lines of the command that failed, else of the agent that was called last.
+pub fn of(report: &Report) -> Option<LastOutput> {
+    let stage = report.stages.last();
+    let stage_runs = stage.into_iter().flat_map(|stage| stage.commands.iter().chain(&stage.tests));
+    let failed = |done: &&Performed| !done.succeeded() && !done.was_cancelled();
+    let command = report.setup.iter().chain(stage_runs).chain(&report.tests).rfind(failed);
+    if let Some(command) = command {
+        return Some(told(command.label.clone(), &command.tail, &command.output));
+    }
+    let called = report.stages.iter().rev().find_map(|stage| Some((&stage.name, stage.calls.last()?)));
+    called.and_then(|(stage, called)| said(stage, called))
+}
+
+/// An agent's last words; what it wrote to stderr, when it said nothing.
+fn said(stage: &str, called: &Called) -> Option<LastOutput> {
+    let of = format!("{stage} ({})", called.agent);
+    match (called.tail.trim().is_empty(), &called.errors) {
+        (true, Some(errors)) => Some(told(of, &called.errors_tail, errors)),
+        (true, None) => None,
+        (false, _) => Some(told(of, &called.tail, &called.output)),
+    }
+}
+
+fn told(of: String, tail: &str, output: &Output) -> LastOutput {
+    LastOutput { of, text: end_of(tail), file: output.file.clone() }
+}
+
+/// The last lines of a text, as many as fit.
+fn end_of(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let kept = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let excess = kept.chars().count().saturating_sub(CHARACTERS);
+    kept.chars().skip(excess).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_long_output_is_kept_and_bounded() {
+        let long: String = (1..=40).map(|n| format!("line {n}\n")).collect();
+        let kept = end_of(&long);
+        assert!(kept.starts_with("line 29\n") && kept.ends_with("line 40"), "{kept}");
+        assert_eq!(end_of(&"x".repeat(5_000)).len(), CHARACTERS);
+        assert_eq!(end_of(""), "");
+    }
+}

@@ -1,0 +1,8 @@
+//! What a run leaves behind: evidence, the report, the envelope and the review bundle.
+
+pub(super) mod bundle;
+pub(super) mod bundle_markdown;
+pub(super) mod evidence;
+pub(super) mod last_output;
+pub(super) mod record;
+pub(super) mod report;

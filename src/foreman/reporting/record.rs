@@ -1,0 +1,224 @@
+//! What a run leaves in the record, in one act: its receipts, its envelope, an event; a refusal's line.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+
+use super::evidence::Receipt;
+use super::report::{End, Entered, Report, StageReport};
+use super::{bundle, bundle_markdown};
+use crate::base::{Result, json};
+use crate::bus::events;
+use crate::foreman::stages::next_stage::REVIEWER;
+use crate::guard::claim::errors;
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::event::{Event, Severity};
+use crate::model::run::outcome::{Finding, Outcome, Verdict};
+use crate::receipts::{self, ledger};
+
+/// Writes it all, and the run's outcome in the same transaction: whoever dies in between, a run has one envelope, one
+/// event and the outcome that they tell, or none of them.
+pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
+    let mut writer = hub.lock(&format!("record run {}", report.run))?;
+    let mut act = Act::new(format!("record run {}", report.run));
+    let agent = report.work.order.agent_id.clone();
+    report.receipts.clear();
+    for receipt in report.evidence.receipts.clone() {
+        enter(&writer, &mut act, &agent, &receipt, report)?;
+    }
+    let now = hub.now();
+    if end.verdict == Verdict::Succeeded {
+        review(&writer, &mut act, report, now)?;
+    }
+    let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
+    receipts::write(&writer, &mut act, &agent, &path, report.envelope(end, now))?;
+    if refused(end) {
+        act.append(errors(&agent), &error_line(hub, report, end));
+    }
+    events::stage(&writer, &mut act, &event(report, end, &path))?;
+    for stage in report.stages.iter().filter(|stage| stage.name == REVIEWER) {
+        // One that an earlier attempt made may have been told, or have died before it was.
+        if stage.done_before && is_told(hub, stage)? {
+            continue;
+        }
+        if let Some(audit) = audit(report, stage, &path) {
+            events::stage(&writer, &mut act, &audit)?;
+        }
+    }
+    let outcome = report.outcome(end, Some(path), now);
+    act.replace_local(paths::outcome(&report.run), json::pretty(&outcome) + "\n");
+    writer.perform(act)?;
+    Ok(outcome)
+}
+
+/// The bundle, as a receipt and as a page for people.
+fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
+    let hub = writer.hub();
+    let agent = report.work.order.agent_id.clone();
+    let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
+    let bundle = bundle::of(hub, report, now);
+    let page = bundle_markdown::page(&bundle);
+    let Value::Object(payload) = without_secrets(json!(bundle)) else { anyhow::bail!("a bundle is an object") };
+    receipts::write(writer, act, &agent, &path, payload)?;
+    let twin = format!("{}.md", path.trim_end_matches(".json"));
+    let sha256 = crate::base::digest::sha256(page.as_bytes());
+    act.create(&twin, page);
+    ledger::enter(writer, act, &agent, &[(twin, sha256)])?;
+    report.bundle = Some(path);
+    Ok(())
+}
+
+/// A file's name can hold a secret as well as a text can.
+fn without_secrets(mut document: Value) -> Value {
+    crate::guard::secrets::redact_json(&mut document);
+    document
+}
+
+fn is_told(hub: &Hub, stage: &StageReport) -> Result<bool> {
+    let Some(run) = &stage.run else { return Ok(true) };
+    let mut told = false;
+    crate::base::jsonl::for_each_line(&hub.path(paths::EVENTS)?, 0, |_, _, line| {
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let meta = &event["meta"];
+        told |= event["event"] == "audit" && meta["run"] == json!(run) && meta["round"] == stage.round;
+        Ok(!told)
+    })?;
+    Ok(told)
+}
+
+/// What the reviewer decided, by its own seat.
+fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> {
+    let order = &report.work.order;
+    let reviewer = order.reviewer.as_deref()?;
+    stage.commit.as_ref()?;
+    let verdict = if stage.passed { "approve" } else { "reject" };
+    let judged = report.stages.iter().filter(|other| other.round == stage.round && other.name != stage.name);
+    let commit = judged.filter_map(|other| other.commit.clone()).next_back().unwrap_or_default();
+    let summary =
+        crate::base::text::clip(&format!("review of round {}: {verdict}: {}", stage.round, stage.outcome), 500);
+    let mut event = Event::new(reviewer, "audit", summary)
+        .on_task(&order.task_id)
+        .meta("reviewer", reviewer)
+        .meta("verdict", verdict)
+        .meta("confidence", json!(stage.answer.as_ref().and_then(|answer| answer.confidence)))
+        .meta("commit", commit)
+        .meta("run", stage.run.clone())
+        .meta("round", stage.round)
+        // The reviewer has no claim: it speaks of the task under the one of the seat whose work it judges.
+        .meta("epoch", order.epoch);
+    event.plan_id.clone_from(&order.plan_id);
+    event.branch = Some(report.branch().to_owned());
+    event.receipts = vec![envelope.to_owned()];
+    Some(event)
+}
+
+/// Leaves a line in the seat's error log, for a run that was refused before anything was started.
+pub fn write_refusal(hub: &Hub, report: &Report, end: &End) -> Result<()> {
+    let mut act = Act::new(format!("refuse run {}", report.run));
+    act.append(errors(&report.work.order.agent_id), &error_line(hub, report, end));
+    hub.lock("foreman run")?.perform(act)
+}
+
+fn refused(end: &End) -> bool {
+    matches!(end.verdict, Verdict::Blocked | Verdict::Refused)
+}
+
+/// Whether no file can have this name: a folder has it, or a file has that of one of its folders.
+fn is_obstructed(hub: &Hub, path: &str, entered: &[Entered]) -> bool {
+    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+    let kind = |path: &str| hub.path(path).map(|path| fs::symlink_metadata(path).ok().map(|meta| meta.is_dir()));
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    entered.iter().any(|other| within(path, &other.path) || within(&other.path, path))
+        || !matches!(kind(path), Ok(None | Some(false)))
+        || folders.into_iter().any(|folder| !matches!(kind(folder), Ok(None | Some(true))))
+}
+
+/// One receipt into the act, under its own name, or beside an older one of that name.
+fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report: &mut Report) -> Result<()> {
+    let text = receipt.text.as_str();
+    let hub = writer.hub();
+    if is_obstructed(hub, &receipt.target, &report.receipts) {
+        let message = "this receipt cannot enter the record: its name is a folder's there, or lies below a file";
+        report.findings.push(Finding::medium("receipt.obstructed", receipt.target.as_str(), message));
+        return Ok(());
+    }
+    let mut path = receipt.target.clone();
+    let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
+    match known {
+        // An earlier attempt of the same work entered it.
+        Some(bytes) if bytes == text.as_bytes() => {}
+        Some(_) => {
+            let (stem, ending) = path.rsplit_once('.').unwrap_or((&path, ""));
+            let beside = if ending.is_empty() || ending.contains('/') { path.clone() } else { stem.to_owned() };
+            let ending = if beside == path { String::new() } else { format!(".{ending}") };
+            path = free(hub, &format!("{beside}-{}", report.run), &ending)?;
+            act.create(&path, text);
+        }
+        None => {
+            act.create(&path, text);
+        }
+    }
+    ledger::enter(writer, act, agent, &[(path.clone(), receipt.sha256.clone())])?;
+    report.receipts.push(Entered { path, sha256: receipt.sha256.clone() });
+    Ok(())
+}
+
+fn free_name(hub: &Hub, stem: &str) -> Result<String> {
+    free(hub, stem, ".json")
+}
+
+/// The first free name: `<stem><ending>`, `<stem>-2<ending>`, …
+fn free(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
+    for n in 1..1000 {
+        let path = if n == 1 { format!("{stem}{ending}") } else { format!("{stem}-{n}{ending}") };
+        if hub.path(&path)?.symlink_metadata().is_err() {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("no free name like {stem}{ending}")
+}
+
+fn event(report: &Report, end: &End, envelope: &str) -> Event {
+    let order = &report.work.order;
+    let summary = crate::base::text::clip(&format!("run {}: {}", word(end.verdict), end.reason), 500);
+    let mut event = Event::new(&order.agent_id, "status", summary)
+        .on_task(&order.task_id)
+        .meta("run", report.run.clone())
+        .meta("verdict", word(end.verdict));
+    event.plan_id.clone_from(&order.plan_id);
+    event.branch = Some(report.branch().to_owned());
+    event.receipts = vec![envelope.to_owned()];
+    if end.verdict == Verdict::Blocked {
+        event.severity = Some(Severity::Medium);
+    }
+    event
+}
+
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "succeeded",
+        Verdict::Failed => "failed",
+        Verdict::Blocked => "blocked",
+        Verdict::Paused => "paused",
+        Verdict::Refused => "refused",
+    }
+}
+
+/// As the playbook's guards wrote it: ts, agent_id, event, reason, task_id; and ours.
+fn error_line(hub: &Hub, report: &Report, end: &End) -> Vec<u8> {
+    let order = &report.work.order;
+    let codes: Vec<_> = report.findings.iter().filter(|f| f.stops() || f.needs_person()).map(|f| &f.code).collect();
+    let line: Map<String, Value> = [
+        ("ts", json!(hub.now())),
+        ("agent_id", json!(order.agent_id)),
+        ("event", json!("foreman run")),
+        ("reason", json!(end.reason)),
+        ("task_id", json!(order.task_id)),
+        ("run", json!(report.run)),
+        ("codes", json!(codes)),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect();
+    (json::compact(&line) + "\n").into_bytes()
+}

@@ -1,0 +1,365 @@
+//! What a run has come to so far, and the envelope that is written of it: the receipt of the run.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::evidence::Evidence;
+use crate::base::{Result, Stamp};
+use crate::foreman::calls::answer::Answer;
+use crate::foreman::calls::conversation::Called;
+use crate::foreman::commands::runner::Performed;
+use crate::foreman::routines::Round;
+use crate::foreman::stages::next_stage::CODER;
+use crate::foreman::work::Work;
+use crate::guard::{secrets, sentinels};
+use crate::hub::worktrees::Place;
+use crate::hub::worktrees::checkpoint::Checkpoint;
+use crate::model::agent::{AgentSession, Usage};
+use crate::model::run::bundle::File;
+use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
+
+/// Version of the envelope.
+const VERSION: u64 = 2;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    pub verdict: Verdict,
+    /// One line for people.
+    pub reason: String,
+}
+
+impl End {
+    pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
+        // It goes into events and logs, and may name what an agent has chosen.
+        Self { verdict, reason: secrets::redact(&reason.into()) }
+    }
+}
+
+/// One stage of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StageReport {
+    pub name: String,
+    pub round: u32,
+    /// The run that performed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The agent's session, which a later round goes on with, and what it used in all its calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub session_usage: Usage,
+    #[serde(default)]
+    pub passed: bool,
+    /// One line for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Why the work goes back to the coder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What is told of it, and sends nothing back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Called>,
+    /// Suggested commands that were not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_run: Vec<NotRun>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<Performed>,
+    #[serde(default)]
+    pub usage: Usage,
+    #[serde(default)]
+    pub duration_seconds: f64,
+    /// An earlier attempt had committed it already: nothing was run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done_before: bool,
+    pub commands: Vec<Performed>,
+    /// The checkpoint.
+    pub commit: Option<String>,
+}
+
+impl StageReport {
+    pub fn new(name: &str, round: u32) -> Self {
+        Self { name: name.to_owned(), round, ..Self::default() }
+    }
+}
+
+fn is_nothing(usage: &Usage) -> bool {
+    *usage == Usage::default()
+}
+
+/// As it may be told: names of files can hold secrets too.
+fn shown(found: &Finding) -> Finding {
+    let path = found.path.as_deref().map(secrets::redact);
+    Finding { path, message: secrets::redact(&found.message), ..found.clone() }
+}
+
+/// A suggested command that was not run, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NotRun {
+    pub command: String,
+    pub why: String,
+}
+
+/// The size of the result against its base.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffReport {
+    pub files: usize,
+    pub added: u64,
+    pub removed: u64,
+    /// Changed lines of generated files, which count for no limit and are not in the two above.
+    pub generated: u64,
+    pub limit: u64,
+}
+
+/// A receipt that entered the record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entered {
+    pub path: String,
+    pub sha256: String,
+}
+
+/// Everything that is told of a run.
+#[derive(Debug)]
+pub struct Report<'a> {
+    pub work: &'a Work,
+    pub run: String,
+    pub started_at: Stamp,
+    pub place: Option<Place>,
+    pub before: Option<Round>,
+    pub after: Option<Round>,
+    /// The set-up of a new worktree.
+    pub setup: Vec<Performed>,
+    pub stages: Vec<StageReport>,
+    pub tests: Vec<Performed>,
+    pub diff: Option<DiffReport>,
+    pub findings: Vec<Finding>,
+    /// What the guards found at the last look; taken over at the end.
+    pub guards: Vec<Finding>,
+    /// The files that the result changes.
+    pub files: Vec<File>,
+    /// How many more there are than are listed.
+    pub more_files: usize,
+    /// The coder's passes, and what this run's agents used.
+    pub passes: u32,
+    /// What this run used, over all its legs.
+    pub usage: Usage,
+    /// What the job used, in all its runs.
+    pub spent: Usage,
+    pub suspended: Option<Suspended>,
+    /// An agent cannot work until a person has acted.
+    pub needs_person: bool,
+    /// What an agent asks before it goes on.
+    pub question: Option<String>,
+    /// The last lines of what kept it from success; taken when the run ends.
+    pub last_output: Option<LastOutput>,
+    /// The review bundle, once it was written.
+    pub bundle: Option<String>,
+    /// What the work left; it enters the record with the envelope.
+    pub evidence: Evidence,
+    /// What of it has entered.
+    pub receipts: Vec<Entered>,
+    /// Owned paths that the worker changed in its worktree and that were taken back.
+    pub restored: Vec<String>,
+    /// Refs that keep work which is not part of the result.
+    pub kept: Vec<String>,
+    /// Where the raw output lies, on this machine.
+    pub session: String,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(work: &'a Work, run: &str, started_at: Stamp) -> Self {
+        Self {
+            work,
+            run: run.to_owned(),
+            started_at,
+            place: None,
+            before: None,
+            after: None,
+            setup: Vec::new(),
+            stages: Vec::new(),
+            tests: Vec::new(),
+            diff: None,
+            findings: Vec::new(),
+            guards: Vec::new(),
+            files: Vec::new(),
+            more_files: 0,
+            passes: 0,
+            usage: Usage::default(),
+            spent: Usage::default(),
+            suspended: None,
+            needs_person: false,
+            question: None,
+            last_output: None,
+            bundle: None,
+            evidence: Evidence::default(),
+            receipts: Vec::new(),
+            restored: Vec::new(),
+            kept: Vec::new(),
+            session: String::new(),
+        }
+    }
+
+    /// Where the work is done.
+    ///
+    /// # Errors
+    /// Before there is such a place.
+    pub fn place(&self) -> Result<&Place> {
+        self.place.as_ref().ok_or_else(|| anyhow::anyhow!("there is no worktree yet"))
+    }
+
+    /// Whether agents do the work.
+    pub fn by_agents(&self) -> bool {
+        !self.work.order.stages.is_empty()
+    }
+
+    /// Whether a command was started: from then on there is something to show.
+    pub fn has_begun(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The last checkpoint of the job.
+    pub fn commit(&self) -> Option<String> {
+        let own = self.stages.iter().rev().find_map(|stage| stage.commit.clone());
+        own.or_else(|| self.place.as_ref()?.checkpoints.last().map(|c: &Checkpoint| c.commit.to_string()))
+    }
+
+    pub fn branch(&self) -> &str {
+        self.place.as_ref().map_or(&self.work.order.branch, |place| &place.branch)
+    }
+
+    /// The envelope. `now` is when the run ended.
+    pub fn envelope(&self, end: &End, now: Stamp) -> Map<String, Value> {
+        let order = &self.work.order;
+        let place = self.place.as_ref();
+        let mut document = json!({
+            "version": VERSION,
+            "generated_at": now,
+            "agent_id": order.agent_id,
+            "manager_agent": order.manager_agent,
+            "run": self.run,
+            "job": order.job,
+            "task_id": order.task_id,
+            "plan_id": order.plan_id,
+            "step_id": order.step_id,
+            "layer": order.layer,
+            "systemic_targets": order.systemic_targets,
+            "order": { "path": self.work.path, "version": self.work.version, "sha256": self.work.sha256 },
+            "epoch": order.epoch,
+            "verdict": end.verdict,
+            "reason": end.reason,
+            "started_at": self.started_at,
+            "finished_at": now,
+            "git": {
+                "branch": self.branch(),
+                "base": place.map(|place| place.base.to_string()),
+                "commit": self.commit(),
+                "worktree": place.map(|place| place.root.display().to_string()),
+                "kept": self.kept,
+            },
+            "setup": self.setup,
+            "stages": self.stages,
+            "tests": self.tests,
+            "diff": self.diff,
+            // The coordinator alone sets the step; this is what the run speaks for.
+            "plan_updates": self.plan_updates(end),
+            "routines": { "before": self.before, "after": self.after },
+            "scan": self.scan(),
+            "restored": self.restored,
+            "receipts": self.receipts,
+            "findings": self.findings,
+            "rounds": self.passes,
+            "usage": self.usage,
+            "tokens": self.by_agents().then(|| self.usage.tokens()),
+            "cost": self.usage.cost_usd,
+            "suspended": self.suspended,
+            "question": self.question,
+            "last_output": self.last_output,
+            "bundle": self.bundle,
+            "raw_output": self.session,
+        });
+        // Whatever of it an agent has chosen, such as the name of a file.
+        secrets::redact_json(&mut document);
+        match document {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    pub fn outcome(&self, end: &End, envelope: Option<String>, now: Stamp) -> Outcome {
+        let order = &self.work.order;
+        Outcome {
+            run: self.run.clone(),
+            job: order.job.clone(),
+            task_id: order.task_id.clone(),
+            agent_id: order.agent_id.clone(),
+            verdict: end.verdict,
+            reason: end.reason.clone(),
+            findings: self.findings.iter().map(shown).collect(),
+            scan: self.new_findings().iter().map(shown).collect(),
+            branch: self.branch().to_owned(),
+            commit: self.commit(),
+            bundle: self.bundle.clone(),
+            usage: self.usage,
+            passes: self.passes,
+            session: self.coders_session(),
+            suspended: self.suspended.clone(),
+            needs_person: self.needs_person,
+            last_output: self.last_output.clone(),
+            question: self.question.clone(),
+            receipts: self
+                .receipts
+                .iter()
+                .map(|entered| entered.path.clone())
+                .chain(self.bundle.clone())
+                .chain(envelope.clone())
+                .collect(),
+            envelope,
+            started_at: self.started_at,
+            finished_at: now,
+        }
+    }
+
+    /// The session of the coder's last pass.
+    fn coders_session(&self) -> Option<AgentSession> {
+        let last = self.stages.iter().rev().find(|stage| stage.name == CODER)?;
+        Some(AgentSession {
+            agent: last.agent.clone()?,
+            id: last.session.clone()?,
+            worktree: self.place.as_ref()?.root.display().to_string(),
+            usage: last.session_usage,
+        })
+    }
+
+    fn plan_updates(&self, end: &End) -> Vec<Value> {
+        let (Some(plan), Some(step)) = (&self.work.order.plan_id, &self.work.order.step_id) else { return Vec::new() };
+        let status = match end.verdict {
+            Verdict::Succeeded => "done",
+            Verdict::Blocked => "blocked",
+            _ => "in_progress",
+        };
+        vec![json!({ "plan_id": plan, "step_id": step, "proposed_status": status })]
+    }
+
+    fn scan(&self) -> Value {
+        let count = |round: &Option<Round>| round.as_ref().map(|round| round.scan.len());
+        json!({ "before": count(&self.before), "after": count(&self.after), "new": self.new_findings() })
+    }
+
+    /// What the scan after the work found and the one before it did not.
+    pub fn new_findings(&self) -> Vec<Finding> {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => {
+                sentinels::new_since(&before.scan, &after.scan).into_iter().cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The routines: status, scan and tasks. A worker runs them before and after its work, a person by name.
+//!
+//! They read the stores and write nothing but what the last scan found.
+
+pub mod companion;
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::base::{Result, Stamp, text};
+use crate::bus::{assignments, claims};
+use crate::guard::sentinels::{self, Clean, watch};
+use crate::hub::Hub;
+use crate::model::plan::Status as StepStatus;
+use crate::model::run::order::Order;
+use crate::model::run::outcome::Finding;
+use crate::plans::{backlog, store};
+
+/// The three of them, once.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    pub status: Status,
+    pub tasks: Counts,
+    /// The findings stay out of the envelope; it tells how many there were and which are new.
+    #[serde(skip)]
+    pub scan: Vec<Finding>,
+}
+
+/// Runs all three; the scan only if it is asked for.
+pub fn round(hub: &Hub, with_scan: bool, clean: &mut Clean) -> Result<Round> {
+    let scan = if with_scan { scan(hub, clean)? } else { Vec::new() };
+    Ok(Round { status: status(hub)?, tasks: tasks(hub)?.summary, scan })
+}
+
+/// What the sentinels find in the record; files that are known as clean are not looked through for secrets.
+pub fn scan(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
+    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), clean)
+}
+
+/// Whether a finding of a scan is about this piece of work, not another that runs beside it.
+pub fn concerns(found: &Finding, order: &Order) -> bool {
+    let Some(path) = found.path.as_deref() else { return false };
+    let own = crate::hub::paths::agent(&order.agent_id);
+    let plan = order.plan_id.as_ref().map(|plan| format!("_plans/{plan}."));
+    path.starts_with(&format!("{own}/"))
+        || path == crate::hub::paths::claim(&order.task_id)
+        || plan.is_some_and(|plan| path.starts_with(&plan))
+}
+
+/// Where the repository and its record stand.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub generated_at: Stamp,
+    pub branch: Option<String>,
+    pub commit: Option<String>,
+    /// Active and paused claims.
+    pub claims: Vec<ClaimRow>,
+    pub plans: PlanCounts,
+    /// Files of the record that cannot be read.
+    pub damaged: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ClaimRow {
+    pub task: String,
+    pub agent: String,
+    pub status: String,
+    pub branch: String,
+    pub lease_expires_at: Option<Stamp>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PlanCounts {
+    pub open: usize,
+    pub closed: usize,
+}
+
+pub fn status(hub: &Hub) -> Result<Status> {
+    let claims = claims::list(hub)?;
+    let mut damaged: Vec<_> = claims.damaged.into_iter().map(|found| found.path).collect();
+    let mut plans = PlanCounts::default();
+    for (path, plan) in store::all(hub) {
+        match plan {
+            Ok(found) if found.plan.is_open() => plans.open += 1,
+            Ok(_) => plans.closed += 1,
+            Err(_) => damaged.push(path),
+        }
+    }
+    let rows = claims.whole.into_iter().filter(|(_, claim)| claim.is_live()).map(|(task, claim)| ClaimRow {
+        task,
+        agent: claim.agent_id().unwrap_or("?").to_owned(),
+        status: claim.status_text().unwrap_or("?").to_owned(),
+        branch: claim.branch().unwrap_or("?").to_owned(),
+        lease_expires_at: claim.lease_expires_at(),
+    });
+    Ok(Status {
+        generated_at: hub.now(),
+        branch: hub.worktree().branch(),
+        commit: head(hub),
+        claims: rows.collect(),
+        plans,
+        damaged,
+    })
+}
+
+fn head(hub: &Hub) -> Option<String> {
+    let repo = git2::Repository::open(&hub.git_dir).ok()?;
+    repo.head().ok()?.target().map(|id| id.to_string())
+}
+
+/// What there is to do, and who does it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tasks {
+    pub tasks: Vec<TaskRow>,
+    pub summary: Counts,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskRow {
+    pub task: String,
+    pub title: String,
+    pub status: String,
+    pub priority: String,
+    pub source: &'static str,
+    pub plan: Option<String>,
+    /// Who has claimed it, else who it is assigned to.
+    pub agent: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub total: usize,
+    pub assignments: usize,
+    pub claims: usize,
+    pub open_unowned: usize,
+}
+
+/// Open backlog items and the open steps of open plans, with their owners.
+pub fn tasks(hub: &Hub) -> Result<Tasks> {
+    let claims = claims::list(hub)?;
+    let assignments = assignments::list(hub)?;
+    let owner = |task: &str| {
+        let claimed = claims.get(task).filter(|claim| claim.is_live()).and_then(|claim| claim.agent_id());
+        claimed.or_else(|| assignments.get(task).and_then(|found| found.engineer())).map(str::to_owned)
+    };
+    let mut rows = Vec::new();
+    for item in backlog::read(hub)?.items() {
+        let Some(id) = item.id() else { continue };
+        let status = item.status().map_or("?", |status| status.as_str());
+        if status != "done" {
+            rows.push(TaskRow {
+                task: id.to_owned(),
+                title: item.title().unwrap_or_default().to_owned(),
+                status: status.to_owned(),
+                priority: item.priority().to_string(),
+                source: "backlog",
+                plan: item.plan().map(str::to_owned),
+                agent: owner(id),
+            });
+        }
+    }
+    for found in store::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()) {
+        let steps = if found.plan.is_open() { found.plan.steps() } else { Vec::new() };
+        for step in steps.iter().filter(|step| step.status() != Some(StepStatus::Done)) {
+            let task = format!("{}-{}", found.id(), step.id().unwrap_or("?"));
+            rows.push(TaskRow {
+                title: step.title().unwrap_or_default().to_owned(),
+                status: step.status().map_or("?", |status| status.as_str()).to_owned(),
+                priority: found.plan.priority().to_string(),
+                source: "plan",
+                plan: Some(found.id().to_owned()),
+                agent: owner(&task),
+                task,
+            });
+        }
+    }
+    let summary = Counts {
+        total: rows.len(),
+        assignments: assignments.whole.len(),
+        claims: claims.whole.iter().filter(|(_, claim)| claim.is_live()).count(),
+        open_unowned: rows.iter().filter(|row| row.agent.is_none()).count(),
+    };
+    Ok(Tasks { tasks: rows, summary })
+}
+
+impl Status {
+    pub fn words(&self) -> String {
+        let mut out = String::new();
+        let branch = self.branch.as_deref().unwrap_or("(detached)");
+        let commit = self.commit.as_deref().map_or("no commit", |id| &id[..id.len().min(12)]);
+        let _ = writeln!(out, "{branch} at {commit}; plans: {} open, {} closed", self.plans.open, self.plans.closed);
+        if self.claims.is_empty() {
+            let _ = writeln!(out, "no live claims");
+        }
+        for claim in &self.claims {
+            let until = claim.lease_expires_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            let line = format!("{} [{}] {} on {}{until}", claim.task, claim.status, claim.agent, claim.branch);
+            let _ = writeln!(out, "{}", text::safe(&line));
+        }
+        for path in &self.damaged {
+            let _ = writeln!(out, "unreadable: {}", text::safe(path));
+        }
+        out.trim_end().to_owned()
+    }
+}
+
+impl Tasks {
+    pub fn words(&self) -> String {
+        let mut out = String::new();
+        for row in &self.tasks {
+            let agent = row.agent.as_deref().unwrap_or("nobody");
+            let line = format!("{} [{}, {}] {agent}: {}", row.task, row.status, row.priority, row.title);
+            let _ = writeln!(out, "{}", text::clip(&text::safe(&line), 160));
+        }
+        let Counts { total, assignments, claims, open_unowned } = self.summary;
+        let _ = write!(
+            out,
+            "{total} open, {open_unowned} without an owner; {claims} live claims, {assignments} assignments"
+        );
+        out
+    }
+}
+
+/// A line for each finding, worst first, and how many there are.
+pub fn scan_words(findings: &[Finding]) -> String {
+    let count = |severity: &str| findings.iter().filter(|found| found.severity == severity).count();
+    let mut out = String::new();
+    for severity in ["high", "medium", "low"] {
+        for found in findings.iter().filter(|found| found.severity == severity) {
+            let path = found.path.as_deref().unwrap_or("-");
+            let _ = writeln!(out, "{severity:6} {} {}: {}", found.code, text::safe(path), text::safe(&found.words()));
+        }
+    }
+    let _ = write!(out, "{} high, {} medium, {} low", count("high"), count("medium"), count("low"));
+    out
+}

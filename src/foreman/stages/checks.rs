@@ -1,0 +1,206 @@
+//! Whether the result of a run may stand, whatever its commands said: guards and tests.
+
+use super::pipeline::Shift;
+use super::{commit, targets};
+use crate::base::Result;
+use crate::foreman::commands::push_block;
+use crate::foreman::commands::runner::Bench;
+use crate::foreman::commands::trust::shell;
+use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
+use crate::foreman::watch::{Halt, Watch};
+use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal};
+use crate::hub::Hub;
+use crate::model::command::Command;
+use crate::model::run::bundle::File;
+use crate::model::run::outcome::{Finding, Verdict};
+
+/// How many changed files are listed in a bundle; the others are counted.
+const MOST_FILES: usize = 1000;
+
+/// Holds the commit to the order's guardrails; the findings go into the report.
+pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
+    let found = look(hub, report, before)?;
+    report.findings.extend(found);
+    Ok(())
+}
+
+/// Holds the commit to the order's guardrails and measures it.
+pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
+    let Some(place) = &report.place else { return Ok(Vec::new()) };
+    let rules = &report.work.order.guardrails;
+    let base = place.base.to_string();
+    let subject = Subject {
+        common_dir: &hub.common_dir,
+        git_dir: &place.git_dir,
+        worktree: &place.root,
+        branch: &place.branch,
+        base: &base,
+        before: Some(before),
+    };
+    let limits = Limits {
+        diff_lines: rules.diff_limit,
+        allowed: rules.allowed.clone(),
+        denied: rules.denied.clone(),
+        protected: rules.protected.clone(),
+        copied: rules.copied.clone(),
+        generated: rules.generated.clone(),
+    };
+    let found = result::check(&subject, &limits)?;
+    let committed = found.changes.iter().filter(|change| change.committed);
+    let size = |change: &result::Change| File {
+        path: crate::base::text::safe(&change.path),
+        added: change.added,
+        removed: change.removed,
+    };
+    let (mut files, mut more_files) = (Vec::new(), 0);
+    for change in committed {
+        if files.len() < MOST_FILES { files.push(size(change)) } else { more_files += 1 }
+    }
+    let diff = DiffReport {
+        files: found.changes.len(),
+        added: found.added,
+        removed: found.removed,
+        generated: found.generated,
+        limit: rules.diff_limit,
+    };
+    let mut findings = found.findings;
+    findings.extend(published(hub, report, before)?);
+    (report.diff, report.files, report.more_files) = (Some(diff), files, more_files);
+    Ok(findings)
+}
+
+/// What went past people: work into a target or to a remote, and trust that no person gave, which is taken back.
+fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
+    let place = report.place()?;
+    let mut findings: Vec<_> = push_block::pushed(place)?.into_iter().collect();
+    for target in targets::of(hub, &report.work.order) {
+        findings.extend(targets::moved(hub, report, &target, dotgit::target_before(before, &target))?);
+    }
+    let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
+    if !forged.is_empty() {
+        personal::take_back(hub, &digests)?;
+    }
+    findings.extend(forged);
+    Ok(findings)
+}
+
+/// What was done beside the work itself and is not in the report yet: asked where the work got to no
+/// guards, and after its tests, which are the result's own code.
+pub fn strays(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) -> Result<Vec<Finding>> {
+    let mut found = dotgit::differences(before, &dotgit::surroundings(&hub.common_dir, &report.place()?.git_dir));
+    found.extend(published(hub, report, before)?);
+    found.extend(bench.attempts());
+    found.retain(|finding| !report.findings.contains(finding));
+    Ok(found)
+}
+
+/// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once
+/// more on the same tree: if it passes then, a person looks and the work goes on. `Some` ends the run.
+pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Option<End>> {
+    stage.passed = true;
+    stage.outcome = "no tests were named".into();
+    for (i, line) in shift.report.work.order.guardrails.tests.clone().iter().enumerate() {
+        for again in [false, true] {
+            if let Some(halt) = shift.watch.boundary()? {
+                return Ok(Some(halted(halt)));
+            }
+            let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
+            let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
+            let done = shift.bench.perform(&test, &name, shift.watch)?;
+            let (ok, cancelled) = (done.succeeded(), done.was_cancelled());
+            stage.duration_seconds += done.duration_seconds;
+            stage.tests.push(done);
+            if cancelled {
+                return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+            }
+            if !ok && !again {
+                // What the first run left would make another tree of it.
+                commit::take_back(shift, stage)?;
+            }
+            if ok {
+                if again {
+                    let message = format!("the test {line:?} failed and then passed on the same tree");
+                    stage
+                        .notes
+                        .push(Finding::medium("test.flaky", "", message).hint("look at both outputs in the envelope"));
+                }
+                break;
+            }
+        }
+        let Some(last) = stage.tests.last().filter(|last| !last.succeeded()) else {
+            stage.outcome = "tests passed".into();
+            continue;
+        };
+        let message = format!("the test {line:?} did not pass: {}\n{}", last.outcome, last.tail);
+        stage.outcome = format!("the test {line:?} did not pass: {}", last.outcome);
+        stage.findings.push(Finding::high("test.failed", "", message).hint("its output is in the envelope"));
+        stage.passed = false;
+        break;
+    }
+    Ok(None)
+}
+
+/// Runs the order's tests in the worktree, to the first that fails. `Some` ends the run.
+pub fn tests(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    before: &Surroundings,
+) -> Result<Option<End>> {
+    let tests = report.work.order.guardrails.tests.clone();
+    for (i, line) in tests.iter().enumerate() {
+        if let Some(halt) = watch.boundary()? {
+            return Ok(Some(halted(halt)));
+        }
+        let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
+        let done = bench.perform(&test, &format!("test-{}", i + 1), watch)?;
+        let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
+        report.tests.push(done);
+        if cancelled {
+            return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+        }
+        if !ok {
+            let message = format!("the test {line:?} did not pass: {outcome}");
+            report.findings.push(Finding::high("test.failed", "", message).hint("its output is in the envelope"));
+            break;
+        }
+    }
+    let late = strays(hub, report, bench, before)?;
+    report.findings.extend(late);
+    Ok(None)
+}
+
+/// What the findings come to.
+///
+/// A person looks at agents' work in any case: what needs one does not stop it.
+pub fn verdict(report: &Report) -> End {
+    let all = || report.findings.iter().chain(&report.guards);
+    let stops: Vec<_> = all().filter(|found| found.stops()).collect();
+    let is_told = |found: &Finding| result::ALSO_PEOPLES.contains(&found.code.as_str());
+    let asks: Vec<_> = all().filter(|found| found.needs_person() && !is_told(found) && !report.by_agents()).collect();
+    let told: Vec<_> = all().filter(|found| is_told(found)).collect();
+    match (stops.as_slice(), asks.as_slice()) {
+        ([], []) => {
+            let told = told.first().map(|first| format!("; worth a look: {}", describe(first, told.len())));
+            End::new(Verdict::Succeeded, format!("committed, guarded and evidenced{}", told.unwrap_or_default()))
+        }
+        ([], [first, ..]) => {
+            End::new(Verdict::Blocked, format!("a person has to look: {}", describe(first, asks.len())))
+        }
+        ([first, ..], _) => End::new(Verdict::Blocked, describe(first, stops.len())),
+    }
+}
+
+fn describe(first: &Finding, count: usize) -> String {
+    let path = first.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+    let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+    format!("{path}{}{more}", first.message)
+}
+
+pub fn halted(halt: Halt) -> End {
+    match halt {
+        Halt::Paused(why) => End::new(Verdict::Paused, why),
+        Halt::Lost(why) => End::new(Verdict::Blocked, format!("the task was lost: {why}")),
+    }
+}

@@ -1,0 +1,159 @@
+//! Stages of an order that carries commands (agents' stages: `shift`). A stage is a name and how it is performed; each ends in a
+//! checkpoint, and what has one is never performed again for the same job.
+
+use std::path::Path;
+
+use super::checks::halted;
+use crate::base::Result;
+use crate::foreman::commands::runner::{Bench, Performed};
+use crate::foreman::reporting::evidence;
+use crate::foreman::reporting::report::{End, Report, StageReport};
+use crate::foreman::watch::Watch;
+use crate::foreman::work::Work;
+use crate::hub::worktrees::checkpoint::{Mark, Snapshot};
+use crate::hub::{Hub, worktrees::Place};
+use crate::model::command::Command;
+use crate::model::run::outcome::{Finding, Verdict};
+
+/// One stage of an order.
+pub struct Stage<'a> {
+    pub name: &'a str,
+    pub how: How<'a>,
+}
+
+/// How a stage is performed.
+pub enum How<'a> {
+    /// The order's commands, one after the other, to the first that fails.
+    Commands(&'a [Command]),
+}
+
+/// The stages of an order of commands: they are one.
+pub fn of(work: &Work) -> Vec<Stage<'_>> {
+    vec![Stage { name: "commands", how: How::Commands(&work.order.commands) }]
+}
+
+/// Performs what no earlier attempt has committed. `Some` ends the run.
+pub fn perform_all(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    let work = report.work;
+    for stage in of(work) {
+        let place = report.place.clone().expect("stages run in a place");
+        if let Some(done) = place.checkpoints.iter().find(|done| done.stage == stage.name) {
+            say(&format!("stage {}: committed by run {}, not done again", stage.name, done.run));
+            report.stages.push(StageReport {
+                passed: true,
+                done_before: true,
+                commit: Some(done.commit.to_string()),
+                ..StageReport::new(stage.name, done.round)
+            });
+            report.evidence = match evidence::kept(hub, work.job())? {
+                Some(kept) => kept,
+                None => evidence::collect(hub, report, &bench.receipts())?,
+            };
+            continue;
+        }
+        report.stages.push(StageReport::new(stage.name, 1));
+        let How::Commands(commands) = stage.how;
+        if let Some(end) = perform(report, commands, bench, watch, say)? {
+            return Ok(Some(end));
+        }
+        checkpoint(hub, report, &place, stage.name, &bench.receipts())?;
+    }
+    Ok(None)
+}
+
+fn perform(
+    report: &mut Report,
+    commands: &[Command],
+    bench: &Bench,
+    watch: &mut Watch,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    for (i, command) in commands.iter().enumerate() {
+        if let Some(halt) = watch.boundary()? {
+            return Ok(Some(halted(halt)));
+        }
+        let label = crate::base::text::safe(&command.title());
+        say(&format!("[{}/{}] {label}", i + 1, commands.len()));
+        let done = bench.perform(command, &format!("{}-{}", i + 1, crate::base::names::slug(&label)), watch)?;
+        say(&format!("      {} in {}s", done.outcome, done.duration_seconds));
+        let end = how_it_ended(&done);
+        if !done.survivors.is_empty() {
+            let message = format!("could not be ended: {}", done.survivors.join(", "));
+            report.findings.push(Finding::medium("process.survived", "", message));
+        }
+        if let Some(stage) = report.stages.last_mut() {
+            stage.commands.push(done);
+        }
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
+    Ok(None)
+}
+
+fn how_it_ended(done: &Performed) -> Option<End> {
+    match (done.succeeded(), done.was_cancelled()) {
+        (true, _) => None,
+        (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during {}", done.label))),
+        _ => Some(End::new(Verdict::Failed, format!("{}: {}", done.label, done.outcome))),
+    }
+}
+
+/// Commits what the stage left, without the owned paths, which are taken back. Its receipts are safe first.
+fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
+    report.evidence = evidence::collect(hub, report, receipts)?;
+    let order = &report.work.order;
+    let workshop = place.workshop()?;
+    let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;
+    // Told with the evidence: after the commit nobody could see it any more.
+    report.evidence.findings.extend(super::commit::strayed(place)?);
+    report.evidence.findings.extend(super::commit::left_branch(place, &report.run)?);
+    for path in nested {
+        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        report.evidence.findings.push(Finding::high("folder.nested_repository", path, message));
+    }
+    evidence::keep(hub, report.work.job(), &report.evidence)?;
+    let mark = Mark {
+        agent: &order.agent_id,
+        job: report.work.job(),
+        run: &report.run,
+        stage,
+        round: 1,
+        title: &format!("{}: {}", order.task_id, order.title),
+    };
+    let done = workshop.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
+    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
+    if let Some(stage) = report.stages.last_mut() {
+        stage.passed = true;
+        stage.commit = Some(done.commit.to_string());
+    }
+    if let Some(place) = &mut report.place {
+        place.checkpoints.push(done);
+    }
+    Ok(())
+}
+
+/// Takes the worktree's copy of the record back to what the base has. What was changed there is kept under a ref.
+pub fn restore_owned(report: &mut Report) -> Result<()> {
+    let Some(place) = &report.place else { return Ok(()) };
+    if report.restored.is_empty() {
+        return Ok(());
+    }
+    let workshop = place.workshop()?;
+    if let crate::hub::worktrees::checkpoint::Parked::Under(name) = workshop.park(place.tip(), &report.run)? {
+        report.kept.push(name);
+    }
+    workshop.restore_owned(place.base)?;
+    for path in &report.restored {
+        let message = "the worker changed its copy of the record; taken back, the record is the hub's";
+        report.findings.push(Finding::low("owned.restored", path.as_str(), message));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! How a stage ends: its tree, its result in safety, its checkpoint.
+
+use anyhow::Context;
+use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
+
+use super::next_stage::CODER;
+use super::pipeline::{Shift, parked};
+use crate::base::Result;
+use crate::foreman::calls::prompts::MAX_DIFF;
+use crate::foreman::reporting::report::StageReport;
+use crate::hub::git::ancestry;
+use crate::hub::worktrees::Place;
+use crate::hub::worktrees::checkpoint::Mark;
+use crate::model::run::outcome::Finding;
+
+/// Larger files are named in a diff and not shown, in bytes.
+const MAX_DIFF_FILE: usize = 4 << 20;
+
+/// Ends a stage with a commit of what its role may leave: a coder's changes, of everybody else nothing.
+pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
+    if stage.name != CODER {
+        take_back(shift, &mut stage)?;
+        let place = shift.report.place()?;
+        let tree = place.workshop()?.repo().find_commit(place.tip())?.tree_id();
+        return commit(shift, stage, tree);
+    }
+    let place = shift.report.place()?;
+    let workshop = place.workshop()?;
+    let snapshot = workshop.snapshot(place.tip())?;
+    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    let restored: Vec<_> = snapshot.owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
+    for path in snapshot.nested {
+        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        stage.notes.push(Finding::high("folder.nested_repository", path, message));
+    }
+    shift.report.restored = restored;
+    commit(shift, stage, snapshot.tree)?;
+    super::commands::restore_owned(shift.report)
+}
+
+/// Keeps and commits. In this order: what has a checkpoint is never done again.
+pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()> {
+    let report = &mut *shift.report;
+    let place = report.place()?;
+    stage.notes.extend(strayed(place)?);
+    stage.notes.extend(left_branch(place, &report.run)?);
+    shift.kept.add(shift.hub, report.work.job(), stage.clone())?;
+    let order = &report.work.order;
+    let mark = Mark {
+        agent: &order.agent_id,
+        job: report.work.job(),
+        run: &report.run,
+        stage: &stage.name,
+        round: stage.round,
+        title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
+    };
+    let done = place.workshop()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
+    let commit = done.commit.to_string();
+    shift.kept.committed(shift.hub, report.work.job(), &commit)?;
+    stage.commit = Some(commit);
+    let words = if stage.passed { "passed" } else { "sent back" };
+    (shift.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
+    report.stages.push(stage);
+    if let Some(place) = &mut report.place {
+        place.checkpoints.push(done);
+    }
+    Ok(())
+}
+
+/// Takes the tree back to the last checkpoint; what was changed is kept under a ref.
+pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
+    let place = shift.report.place()?;
+    let workshop = place.workshop()?;
+    let tip = place.tip();
+    let snapshot = workshop.snapshot(tip)?;
+    if snapshot.tree == workshop.repo().find_commit(tip)?.tree_id() && snapshot.nested.is_empty() {
+        return Ok(());
+    }
+    match parked(workshop.park(tip, &shift.report.run)?) {
+        Err(finding) => stage.notes.push(finding),
+        Ok(name) => {
+            workshop.reset(&place.branch, tip)?;
+            let whom = &stage.name;
+            let message = match &name {
+                Some(name) => format!("the {whom} changed files; taken back, and kept under {name}"),
+                None => format!("the {whom} changed files; taken back"),
+            };
+            stage.notes.push(Finding::low("tree.taken_back", "", message));
+            shift.report.kept.extend(name);
+        }
+    }
+    Ok(())
+}
+
+/// What became of the branch while somebody worked: the checkpoints are the foreman's.
+pub fn strayed(place: &Place) -> Result<Option<Finding>> {
+    let repo = Repository::open(&place.git_dir)?;
+    let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
+    let holds = |id: Oid| ancestry::holds(&repo, now, id).unwrap_or(false);
+    if now == place.tip() {
+        return Ok(None);
+    }
+    let kept = "its own commits are kept under refs/teof/moved, the work is folded into the checkpoint";
+    Ok(Some(match holds(place.base) {
+        true => Finding::low("git.own_commits", "", format!("the branch was moved by the one who works there; {kept}")),
+        false => Finding::high("history.rewritten", "", format!("commits below the base were rewritten; {kept}"))
+            .hint("see what was done to the history: git log refs/teof/moved/<run>"),
+    }))
+}
+
+/// Whether another branch is checked out, or the branch is gone: asked before a checkpoint, which puts
+/// both right. Commits that are only there are kept.
+pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
+    let workshop = place.workshop()?;
+    let repo = workshop.repo();
+    let name = format!("refs/heads/{}", place.branch);
+    let mut findings = Vec::new();
+    if repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
+        let message = format!("the branch {} was deleted; it is made again at the checkpoint", place.branch);
+        findings.push(Finding::high("git.branch_missing", "", message).hint("see what was done: git reflog"));
+    }
+    let head = repo.find_reference("HEAD").ok();
+    if head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned)).as_deref() != Some(&name) {
+        let tip = repo.head().and_then(|head| head.peel_to_commit()).map(|commit| commit.id());
+        let own = tip.ok().filter(|id| *id != place.tip());
+        let kept = own.map(|id| workshop.keep("moved", run, id)).transpose()?;
+        let kept = kept.map(|name| format!("; what was there is kept under {name}")).unwrap_or_default();
+        let message = format!("the worktree was no longer on the branch {}{kept}", place.branch);
+        findings.push(Finding::high("git.head_moved", "", message).hint("see where its commits went: git reflog"));
+    }
+    Ok(findings)
+}
+
+/// The change so far against its base, as text, bounded: what is cut, the prompt says.
+pub fn diff(place: &Place) -> Result<String> {
+    let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
+    let (odb, tree) = (repo.odb()?, |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree()));
+    let mut options = DiffOptions::new();
+    options.force_text(true).context_lines(3);
+    let diff = repo.diff_tree_to_tree(Some(&tree(place.base)?), Some(&tree(place.tip())?), Some(&mut options))?;
+    let is_large = |id: Oid| odb.read_header(id).is_ok_and(|(size, _)| size > MAX_DIFF_FILE);
+    let mut out = Vec::new();
+    for (at, delta) in diff.deltas().enumerate() {
+        // A character is a byte at least.
+        if out.len() > 8 * MAX_DIFF {
+            break;
+        }
+        if [delta.old_file().id(), delta.new_file().id()].into_iter().any(is_large) {
+            let path = delta.new_file().path_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+            out.extend(format!("{path}: changed, and too large to show\n").into_bytes());
+        } else if let Some(mut patch) = Patch::from_diff(&diff, at)? {
+            out.extend_from_slice(&patch.to_buf()?);
+        }
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}

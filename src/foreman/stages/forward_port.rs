@@ -1,0 +1,94 @@
+//! Carrying finished work over to a newer base, three-way, for a job that was sent back.
+//!
+//! What does not fit together is left in the files between conflict markers, for the coder.
+
+use anyhow::Context;
+use git2::{IndexEntry, MergeFileOptions, MergeOptions, Oid, Repository};
+
+use crate::base::{Result, files};
+use crate::hub::git::ancestry;
+use crate::hub::worktrees::Place;
+use crate::model::run::outcome::Finding;
+
+/// How a conflict begins in a file.
+const MARKER: &[u8] = b"<<<<<<< ";
+
+/// The tree of the changes of `carry` on top of `base`, and a finding for each file with a conflict.
+pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Finding>)> {
+    let carried = repo.revparse_single(carry).and_then(|object| object.peel_to_commit());
+    let carried = carried.with_context(|| format!("find the commit {carry} that is to be carried over"))?;
+    let base = repo.find_commit(base)?;
+    let common = ancestry::merge_base(repo, base.id(), carried.id())?.ok_or_else(ancestry::incomplete)?;
+    let ancestor = repo.find_commit(common)?;
+    let mut options = MergeOptions::new();
+    options.find_renames(false);
+    let mut index = repo.merge_trees(&ancestor.tree()?, &base.tree()?, &carried.tree()?, Some(&options))?;
+    let conflicts: Vec<_> = index.conflicts()?.collect::<Result<_, _>>()?;
+    let mut findings = Vec::new();
+    for conflict in conflicts {
+        let sides = [&conflict.our, &conflict.their, &conflict.ancestor];
+        let Some(path) = sides.into_iter().flatten().next().map(|entry| entry.path.clone()) else { continue };
+        let shown = String::from_utf8_lossy(&path).into_owned();
+        index.conflict_remove(std::path::Path::new(&shown))?;
+        let (entry, message) = settled(repo, conflict)?;
+        if let Some(entry) = entry {
+            index.add(&entry)?;
+        }
+        findings.push(Finding::high("carry.conflict", shown, message).hint("bring both sides together"));
+    }
+    Ok((index.write_tree_to(repo)?, findings))
+}
+
+/// What stands in the file, and what the coder is told about it.
+fn settled(repo: &Repository, conflict: git2::IndexConflict) -> Result<(Option<IndexEntry>, &'static str)> {
+    match (conflict.ancestor, conflict.our, conflict.their) {
+        (ancestor, Some(ours), Some(theirs)) => {
+            let ancestor = match ancestor {
+                Some(ancestor) => ancestor,
+                None => IndexEntry { id: repo.blob(b"")?, ..copy(&ours) },
+            };
+            let mut options = MergeFileOptions::new();
+            options.our_label("target").their_label("earlier work");
+            let merged = repo.merge_file_from_index(&ancestor, &ours, &theirs, Some(&mut options))?;
+            let id = repo.blob(merged.content())?;
+            Ok((Some(IndexEntry { id, ..plain(&ours) }), "both sides changed it; conflict markers stand in the file"))
+        }
+        (_, Some(ours), None) => Ok((Some(plain(&ours)), "the earlier work took it away, the target changed it")),
+        (_, None, Some(theirs)) => Ok((Some(plain(&theirs)), "the target took it away, the earlier work changed it")),
+        (_, None, None) => Ok((None, "both sides took it away")),
+    }
+}
+
+/// At stage 0: no conflict any more.
+fn plain(entry: &IndexEntry) -> IndexEntry {
+    IndexEntry { flags: 0, flags_extended: 0, ..copy(entry) }
+}
+
+fn copy(entry: &IndexEntry) -> IndexEntry {
+    IndexEntry {
+        ctime: entry.ctime,
+        mtime: entry.mtime,
+        dev: entry.dev,
+        ino: entry.ino,
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        file_size: entry.file_size,
+        id: entry.id,
+        flags: entry.flags,
+        flags_extended: entry.flags_extended,
+        path: entry.path.clone(),
+    }
+}
+
+/// Files that had conflicts and still have the markers.
+pub fn unsettled(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
+    let marked = |path: &str| {
+        let path = files::within(&place.root, path).ok()?;
+        let bytes = files::read(&path, files::MAX_DOCUMENT).ok()??;
+        Some(bytes.split(|&b| b == b'\n').any(|line| line.starts_with(MARKER)))
+    };
+    let still = conflicts.iter().filter(|found| found.code == "carry.conflict");
+    let still = still.filter_map(|found| found.path.clone()).filter(|path| marked(path) == Some(true));
+    still.map(|path| Finding::high("carry.conflict", path, "conflict markers still stand in the file")).collect()
+}

@@ -1,0 +1,86 @@
+//! The worktree made ready before the first stage: files copied in, the set-up run once.
+//!
+//! The set-up is the person's, not the worker's: it runs from the settings, unattended only from those
+//! that were granted, and what it changes of files that git knows is no part of the result.
+
+use super::checks::halted;
+use crate::base::{Result, digest, text};
+use crate::foreman::commands::runner::{Bench, Performed};
+use crate::foreman::commands::trust::shell;
+use crate::foreman::reporting::report::{End, Report};
+use crate::foreman::watch::Watch;
+use crate::guard::trust::commands;
+use crate::hub::Hub;
+use crate::hub::worktrees::{Place, setup};
+use crate::model::command::Command;
+use crate::model::run::outcome::{Finding, Verdict};
+
+/// How many paths of a set-up are named.
+const NAMED: usize = 10;
+
+/// Makes the worktree of the report ready. `Some` ends the run.
+pub fn make_ready(
+    hub: &Hub,
+    report: &mut Report,
+    bench: &Bench,
+    watch: &mut Watch,
+    unattended: bool,
+    say: &dyn Fn(&str),
+) -> Result<Option<End>> {
+    let Some(place) = report.place.clone() else { return Ok(None) };
+    let copied = report.work.order.guardrails.copied.clone();
+    for (path, why) in setup::copy_in(hub, &place, &copied)? {
+        report.findings.push(Finding::low("worktree.not_copied", path, format!("was not copied in: {why}")));
+    }
+    let lines = &hub.settings()?.worktrees.setup;
+    // Separated by what no line holds: two lines are not one.
+    let digest = digest::sha256(lines.join("\0").as_bytes());
+    if lines.is_empty() || setup::is_set_up(&place, &digest) {
+        return Ok(None);
+    }
+    for (i, line) in lines.iter().enumerate() {
+        if let Some(halt) = watch.boundary()? {
+            return Ok(Some(halted(halt)));
+        }
+        if unattended {
+            commands::trusted(hub)?.require_setup(line)?;
+        }
+        say(&format!("set-up [{}/{}] {}", i + 1, lines.len(), text::safe(line)));
+        let command = Command { label: Some(format!("set-up {}: {line}", i + 1)), ..shell(line) };
+        let done = bench.perform(&command, &format!("setup-{}", i + 1), watch)?;
+        let end = how_it_ended(line, &done);
+        report.setup.push(done);
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
+    setup::remember_filtered(&place)?;
+    take_back(hub, report, &place, &copied)?;
+    setup::mark_set_up(&place, &digest)?;
+    Ok(None)
+}
+
+fn how_it_ended(line: &str, done: &Performed) -> Option<End> {
+    let line = text::clip(&text::safe(line), 200);
+    match (done.succeeded(), done.was_cancelled()) {
+        (true, _) => None,
+        (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during the set-up: {line}"))),
+        _ => Some(End::new(Verdict::Failed, format!("the worktree's set-up failed: {line}: {}", done.outcome))),
+    }
+}
+
+/// What the set-up did to files that git knows or does not ignore would pass for the worker's work.
+fn take_back(hub: &Hub, report: &mut Report, place: &Place, copied: &[String]) -> Result<()> {
+    let changed = setup::take_back(hub, place, copied)?;
+    let more = changed.len().saturating_sub(NAMED);
+    for path in changed.iter().take(NAMED) {
+        let message = "the set-up changed this file, which git does not ignore; taken back";
+        let hint = "have the set-up leave it alone, or git ignore it";
+        report.findings.push(Finding::low("worktree.setup_changed", path.as_str(), message).hint(hint));
+    }
+    if more > 0 {
+        let message = format!("the set-up changed {more} more files, which were taken back too");
+        report.findings.push(Finding::low("worktree.setup_changed", "", message));
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! What the stages of a job came to, kept on this machine until the job's record has it.
+//!
+//! A stage's result is safe before its checkpoint is made: a worker that dies between the two does the
+//! stage again, and one that dies after it finds here what the checkpoint is worth.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::next_stage::{Done, REVIEWER, TESTER};
+use crate::base::{Result, files, json};
+use crate::foreman::calls::unfinished::Unfinished;
+use crate::foreman::reporting::report::StageReport;
+use crate::hub::Hub;
+use crate::hub::worktrees::checkpoint::Checkpoint;
+use crate::model::agent::Usage;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    /// What all calls of the job used, those of stages without a checkpoint too.
+    pub spent: Usage,
+    /// Calls so far, by stage and round: no two have the same session.
+    calls: BTreeMap<String, u32>,
+    /// What each run used, over all its legs: one that pauses or dies goes on under its own name.
+    #[serde(default)]
+    runs: BTreeMap<String, Usage>,
+    /// The call that has not ended its stage, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
+    /// What each session used.
+    sessions: BTreeMap<String, Usage>,
+    results: Vec<StageReport>,
+}
+
+fn file(job: &str) -> String {
+    format!("stages/{job}.json")
+}
+
+impl Kept {
+    pub fn load(hub: &Hub, job: &str) -> Result<Kept> {
+        let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
+        // It is replaced as a whole; one that cannot be read is none.
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    pub fn save(&self, hub: &Hub, job: &str) -> Result<()> {
+        let path = hub.local(&file(job));
+        files::create_parent(&path)?;
+        files::replace(&path, json::compact(self).as_bytes())
+    }
+
+    /// The number of the next call of a stage: no two have the same session or output.
+    pub fn next_call(&self, stage: &str, round: u32) -> u32 {
+        self.calls.get(&format!("{stage}-{round}")).copied().unwrap_or_default() + 1
+    }
+
+    /// Counts a call before it is made, and keeps what the next one needs if this one does not end its stage.
+    pub fn begin(&mut self, hub: &Hub, job: &str, call: Unfinished) -> Result<()> {
+        *self.calls.entry(format!("{}-{}", call.stage, call.round)).or_default() += 1;
+        self.unfinished = Some(call);
+        self.save(hub, job)
+    }
+
+    pub fn used(&mut self, hub: &Hub, job: &str, run: &str, session: Option<&str>, usage: Usage) -> Result<()> {
+        self.spent = self.spent.plus(usage);
+        let known = self.runs.entry(run.to_owned()).or_default();
+        *known = known.plus(usage);
+        if let Some(session) = session {
+            let known = self.sessions.entry(session.to_owned()).or_default();
+            *known = known.plus(usage);
+        }
+        self.save(hub, job)
+    }
+
+    pub fn of_run(&self, run: &str) -> Usage {
+        self.runs.get(run).copied().unwrap_or_default()
+    }
+
+    pub fn of_session(&self, session: &str) -> Option<Usage> {
+        self.sessions.get(session).copied()
+    }
+
+    pub fn add(&mut self, hub: &Hub, job: &str, result: StageReport) -> Result<()> {
+        self.results.push(result);
+        self.save(hub, job)
+    }
+
+    /// The last result has its checkpoint: it is worth nothing under another commit.
+    pub fn committed(&mut self, hub: &Hub, job: &str, commit: &str) -> Result<()> {
+        if let Some(last) = self.results.last_mut() {
+            last.commit = Some(commit.to_owned());
+        }
+        self.unfinished = None;
+        self.save(hub, job)
+    }
+
+    /// The results of the stages that have a checkpoint, in order.
+    ///
+    /// A judgement whose result was lost counts as not made; work whose result was lost counts as done.
+    pub fn of(&self, checkpoints: &[Checkpoint]) -> Vec<StageReport> {
+        let mut found = Vec::new();
+        for done in checkpoints {
+            let same = |kept: &&StageReport| {
+                let commit = done.commit.to_string();
+                let own = kept.commit.as_ref().is_none_or(|known| *known == commit);
+                own && kept.name == done.stage && kept.round == done.round && kept.run.as_deref() == Some(&done.run)
+            };
+            let mut result = match self.results.iter().rev().find(same) {
+                Some(kept) => kept.clone(),
+                None if [TESTER, REVIEWER].contains(&done.stage.as_str()) => continue,
+                None => StageReport { passed: true, ..StageReport::new(&done.stage, done.round) },
+            };
+            result.commit = Some(done.commit.to_string());
+            result.done_before = true;
+            found.push(result);
+        }
+        found
+    }
+}
+
+/// What the pipeline is told of stages.
+pub fn history(stages: &[StageReport]) -> Vec<Done> {
+    let done = |stage: &StageReport| Done {
+        stage: stage.name.clone(),
+        round: stage.round,
+        passed: stage.passed,
+        findings: stage.findings.clone(),
+    };
+    stages.iter().filter(|stage| stage.commit.is_some()).map(done).collect()
+}
+
+/// The record has it all.
+pub fn forget(hub: &Hub, job: &str) {
+    if let Err(e) = files::remove(&hub.local(&file(job))) {
+        tracing::debug!("kept results were not removed: {e:#}");
+    }
+}

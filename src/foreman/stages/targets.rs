@@ -1,0 +1,59 @@
+//! The branches that only people and the coordinator move, and whether a worker moved one of them.
+
+use std::collections::BTreeSet;
+
+use git2::{Oid, Repository};
+
+use crate::base::Result;
+use crate::foreman::reporting::report::Report;
+use crate::guard::moved_target::{self, Moved, What};
+use crate::guard::result;
+use crate::hub::Hub;
+use crate::model::run::order::Order;
+use crate::model::run::outcome::Finding;
+
+/// The order's target, and the record's branch, which is another one when the record has a branch of its own.
+pub fn of(hub: &Hub, order: &Order) -> BTreeSet<String> {
+    hub.branch().into_iter().chain(Some(order.target_branch.clone())).filter(|name| !name.is_empty()).collect()
+}
+
+/// What is found of a target that the worker moved, or that was rewritten while it ran; `before` is where it was.
+/// A move that no person made in a checkout is noted for all who would build on it.
+pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
+    let place = report.place()?;
+    let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
+    let repo = Repository::open_bare(&hub.common_dir)?;
+    let tip = repo.refname_to_id(&format!("refs/heads/{target}")).ok();
+    let past = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target));
+    let landed = result::landed(&place.git_dir, place.base, &own, target, before)?;
+    let (finding, noted) = match (landed, before, tip) {
+        (Some(landed), _, _) if landed.finding.stops() => (landed.finding, Some((landed.commit, What::Holds))),
+        (Some(landed), _, _) if past => {
+            let message = landed.finding.message;
+            (moved_past(message, landed.finding.hint), Some((landed.commit, What::Lost)))
+        }
+        (Some(landed), _, _) => (landed.finding, None),
+        (None, Some(old), Some(tip)) if past && !is_known(hub, target)? => {
+            let message = format!("{target} was moved from {old} to {tip} while the worker ran, past its checkout");
+            let hint = format!("nobody approved it; look at it: git log {old}..{tip}");
+            (moved_past(message, Some(hint)), Some((tip, What::Holds)))
+        }
+        (None, _, _) => return Ok(None),
+    };
+    if let Some((commit, what)) = noted {
+        let work = report.work;
+        let (job, task) = (work.job().to_owned(), work.order.task_id.clone());
+        let (branch, commit) = (target.to_owned(), commit.to_string());
+        moved_target::note(hub, Moved { branch, commit, what, job, task, at: hub.now() })?;
+    }
+    Ok(Some(finding))
+}
+
+/// Whether it is known already that a worker moved the branch: then it was not this one.
+fn is_known(hub: &Hub, target: &str) -> Result<bool> {
+    Ok(moved_target::standing(hub)?.iter().any(|moved| moved.branch == target))
+}
+
+fn moved_past(message: String, hint: Option<String>) -> Finding {
+    Finding { hint, ..Finding::high("git.target_moved", "", message) }
+}

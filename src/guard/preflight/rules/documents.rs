@@ -1,0 +1,98 @@
+//! What the rules for single documents share: reading the object, and placing findings on lines.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::base::{json, text};
+use crate::guard::Finding;
+use crate::model;
+use crate::model::json::edit::Document;
+
+/// The findings about one document; each is noted at a JSON pointer and placed on its line at the end.
+pub(in crate::guard::preflight) struct Notes<'a> {
+    path: &'a str,
+    bytes: &'a [u8],
+    found: Vec<(String, Finding)>,
+}
+
+impl<'a> Notes<'a> {
+    pub(in crate::guard::preflight) fn new(path: &'a str, bytes: &'a [u8]) -> Self {
+        Self { path, bytes, found: Vec::new() }
+    }
+
+    pub(in crate::guard::preflight) fn note(
+        &mut self,
+        pointer: &str,
+        code: &str,
+        message: impl Into<String>,
+        hint: &str,
+    ) {
+        self.found.push((pointer.to_owned(), Finding::high(code, self.path, message).hint(hint)));
+    }
+
+    /// Worth a look, but no error.
+    pub(in crate::guard::preflight) fn warn(
+        &mut self,
+        pointer: &str,
+        code: &str,
+        message: impl Into<String>,
+        hint: &str,
+    ) {
+        self.found.push((pointer.to_owned(), Finding::low(code, self.path, message).hint(hint)));
+    }
+
+    /// A field that must be a non-blank string; notes it under `code` when it is not.
+    pub(in crate::guard::preflight) fn need<'b>(
+        &mut self,
+        raw: &'b Map<String, Value>,
+        pointer: &str,
+        code: &str,
+    ) -> Option<&'b str> {
+        let key = &pointer[1..];
+        let value = model::text(raw, key);
+        if value.is_none() {
+            self.note(
+                pointer,
+                code,
+                format!("{key} is missing or not a text"),
+                "write the field, by hand or with teof",
+            );
+        }
+        value
+    }
+
+    pub(in crate::guard::preflight) fn into_findings(self) -> Vec<Finding> {
+        if self.found.is_empty() {
+            return Vec::new();
+        }
+        let document = Document::parse(self.bytes, Path::new(self.path)).ok();
+        let line = |pointer: &str| document.as_ref().map_or(1, |document| document.line(pointer) as u64);
+        self.found.into_iter().map(|(pointer, finding)| finding.at(line(&pointer))).collect()
+    }
+}
+
+/// The document as an object, or the finding that it is none, on its line.
+pub(in crate::guard::preflight) fn object(path: &str, bytes: &[u8], code: &str) -> Result<Map<String, Value>, Finding> {
+    let damaged = |line: u64, why: &str| {
+        Finding::high(code, path, format!("not a JSON object: {why}"))
+            .at(line.max(1))
+            .hint("mend it by hand, or take it back from git")
+    };
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(raw)) => Ok(raw),
+        Ok(other) => Err(damaged(1, &format!("it holds {}", json::kind(&other)))),
+        Err(e) => Err(damaged(e.line() as u64, &text::safe(&e.to_string()))),
+    }
+}
+
+/// Text of a document, short and harmless, for messages.
+pub(in crate::guard::preflight) fn shown(value: &str) -> String {
+    text::clip(&text::safe(value), 80)
+}
+
+/// The part of a file's name before its ending.
+pub(in crate::guard::preflight) fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}

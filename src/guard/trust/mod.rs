@@ -1,0 +1,161 @@
+//! What a person granted and approved on this machine: `<common dir>/teof/trust.json`.
+//!
+//! The consent file and `teof.toml` travel with the repository, so anybody's commit can change them.
+//! They count only as long as their bytes are those that a person saw when granting. The same holds for
+//! a plan's commands ([`commands`]), and for the programs that the repository's git configuration names:
+//! every worker's program could have written them there.
+//!
+//! Without a sandbox this stops mistakes, not malice: whoever runs as the same user can write this file.
+
+pub mod commands;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::operator::{self, Recognised};
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, Stamp, digest, files, json, text};
+use crate::hub::git::Git;
+use crate::hub::git::programs::{self, Program};
+use crate::hub::{Hub, paths};
+
+/// Machine-local, relative to `<common dir>/teof/`.
+pub const FILE: &str = "trust.json";
+
+/// The whole file. A damaged one is an error, which every caller takes for "no".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trust {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    #[serde(default)]
+    pub approvals: Vec<Approval>,
+    /// The digest of the programs that git may run here ([`programs::digest`]); `None`: none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_programs_sha256: Option<String>,
+}
+
+/// A person's word that the consent file and the settings are theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    pub by: String,
+    pub at: Stamp,
+    pub consent_sha256: String,
+    /// `None`: there was no `teof.toml`, and there must be none now.
+    pub settings_sha256: Option<String>,
+    /// How the person was recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
+}
+
+/// A person's word that the commands of a plan, as they stood, may run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub plan_id: String,
+    /// From `plans::commands_digest`.
+    pub digest: String,
+    pub by: String,
+    pub at: Stamp,
+    /// How the person was recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
+}
+
+pub fn read(hub: &Hub) -> Result<Trust> {
+    let path = hub.local(FILE);
+    let Some(raw) = json::read_object(&path)? else { return Ok(Trust::default()) };
+    serde_json::from_value(raw.into()).map_err(|e| {
+        Refusal::unattended("trust.invalid", format!("{} cannot be read", path.display()))
+            .because(e.to_string())
+            .next("move it aside, then grant and approve again: teof consent grant, teof plan approve <id>")
+            .into()
+    })
+}
+
+/// Changes the file under a lock of its own, so that a revocation works whatever state the hub is in.
+pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
+    let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
+    let lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
+    let mut trust = read(hub)?;
+    edit(&mut trust);
+    lock.check()?;
+    files::replace(&hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
+}
+
+/// Records that a person approved the commands of a plan. An older approval of the plan is replaced.
+///
+/// # Errors
+/// As [`operator::require`].
+pub fn approve(hub: &Hub, plan_id: &str, digest: &str, by: &str) -> Result<()> {
+    let recognised = operator::require("approve commands")?;
+    let approval =
+        Approval { plan_id: plan_id.into(), digest: digest.into(), by: by.into(), at: hub.now(), recognised };
+    update(hub, |trust| {
+        trust.approvals.retain(|old| old.plan_id != plan_id);
+        trust.approvals.push(approval);
+    })
+}
+
+/// Git in a worktree of the repository. Programs that its own configuration names (filters, merge drivers, ssh
+/// commands, credential helpers) run only if they are those that a person trusted.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn git(hub: &Hub, worktree: &Path) -> Result<Git> {
+    let git = Git::at(worktree);
+    Ok(if untrusted_programs(hub, &git)?.is_empty() { git.trusting() } else { git })
+}
+
+/// Like [`git`], for what would go wrong without those programs: talking to a remote, writing files.
+///
+/// # Errors
+/// `git.untrusted_programs` when the configuration names some that no person trusted.
+pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
+    let git = Git::at(worktree);
+    let untrusted = untrusted_programs(hub, &git)?;
+    let Some(first) = untrusted.first() else { return Ok(git.trusting()) };
+    let keys: Vec<_> = untrusted.iter().map(|program| text::safe(&program.key)).collect();
+    Err(Refusal::guard(
+        "git.untrusted_programs",
+        "the repository's git configuration names programs that nobody trusted",
+    )
+    .because(format!("git would run what {} say; any program that works here can write them", keys.join(", ")))
+    .next(format!("see where they are set: git config --show-origin --get-all {}", text::shell_word(&first.key)))
+    .next("if all of them are yours: teof trust git")
+    .into())
+}
+
+/// The programs that the repository's configuration names here, unless a person trusted exactly these.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
+    let programs = programs::of(git)?;
+    // A trust file that cannot be read trusts nothing.
+    let trusted = || read(hub).ok().and_then(|trust| trust.git_programs_sha256);
+    let is_trusted = programs.is_empty() || trusted() == Some(programs::digest(&programs));
+    Ok(if is_trusted { Vec::new() } else { programs })
+}
+
+/// The digest of the programs that the hub's git configuration names now, to be stored when a person grants.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn git_programs_digest(hub: &Hub) -> Result<Option<String>> {
+    let programs = programs::of(&hub.git())?;
+    Ok((!programs.is_empty()).then(|| programs::digest(&programs)))
+}
+
+/// The bytes of `teof.toml` and their SHA-256.
+pub(super) fn settings_file(hub: &Hub) -> Result<Option<(Vec<u8>, String)>> {
+    let bytes = files::read(&hub.path(paths::SETTINGS)?, files::MAX_DOCUMENT)?;
+    Ok(bytes.map(|bytes| {
+        let digest = digest::sha256(&bytes);
+        (bytes, digest)
+    }))
+}
+
+/// The SHA-256 of `teof.toml`, to be stored in a [`Grant`].
+pub fn settings_digest(hub: &Hub) -> Result<Option<String>> {
+    Ok(settings_file(hub)?.map(|(_, digest)| digest))
+}

@@ -1,0 +1,119 @@
+//! Files that a content filter of git stands before (`git-lfs` and its like), without running any filter.
+//!
+//! What the set-up leaves of such a file is nobody's work: it is remembered by size, time and inode, and is no
+//! change as long as it stays so. A file under `filter=lfs` that the work did change becomes the pointer that
+//! git-lfs would have made, with its content in git-lfs's own store. Of other filters nothing is known: such
+//! files stay as the base has them, and are named.
+
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use git2::{AttrCheckFlags, Oid, Repository};
+
+use super::object_ids;
+use crate::base::{Result, digest, files};
+use crate::hub::worktrees::metadata::Note;
+
+/// How a pointer of git-lfs begins.
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n";
+/// Longer files are no pointers.
+const MAX_POINTER: u64 = 1024;
+
+/// Size, seconds and nanoseconds of the last change, inode: a file that still has these was not written to.
+pub type Stat = (u64, i64, i64, u64);
+
+pub fn stat(meta: &Metadata) -> Stat {
+    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino())
+}
+
+/// The filter of a path, by the attributes of the repository's index.
+pub fn filter_of(repo: &Repository, path: &Path) -> Option<String> {
+    let found = repo.get_attr(path, "filter", AttrCheckFlags::INDEX_ONLY).ok()??;
+    Some(found.to_owned())
+}
+
+/// Remembers how the files of `tip` that are under a filter lie in the worktree now.
+///
+/// # Errors
+/// When the commit or the note cannot be read or written.
+pub fn remember(git_dir: &Path, root: &Path, tip: Oid) -> Result<()> {
+    let repo = Repository::open(git_dir)?;
+    repo.set_workdir(root, false)?;
+    let mut index = object_ids::new_index(&repo)?;
+    index.read_tree(&repo.find_commit(tip)?.tree()?)?;
+    repo.set_index(&mut index)?;
+    let mut note = Note::read(git_dir);
+    note.filtered.clear();
+    for entry in index.iter() {
+        let Ok(path) = String::from_utf8(entry.path) else { continue };
+        if filter_of(&repo, Path::new(&path)).is_some()
+            && let Ok(meta) = fs::symlink_metadata(root.join(&path))
+        {
+            note.filtered.insert(path, stat(&meta));
+        }
+    }
+    note.write(git_dir)
+}
+
+/// The pointer that git-lfs would make of a file; the file itself, when it is one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn pointer(path: &Path) -> Result<Vec<u8>> {
+    let size = fs::symlink_metadata(path)?.len();
+    if size <= MAX_POINTER
+        && let Some(bytes) = files::read(path, MAX_POINTER)?
+        && bytes.starts_with(POINTER.as_bytes())
+    {
+        return Ok(bytes);
+    }
+    let oid = digest::sha256_reader(File::open(path)?)?;
+    Ok(format!("{POINTER}oid sha256:{oid}\nsize {size}\n").into_bytes())
+}
+
+/// The object that a pointer of git-lfs stands for; `None` when it is no pointer.
+pub fn lfs_object(blob: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(blob).ok().filter(|text| text.len() as u64 <= MAX_POINTER)?;
+    let oid = text.strip_prefix(POINTER)?.lines().find_map(|line| line.strip_prefix("oid sha256:"))?;
+    (oid.len() == 64 && oid.bytes().all(|b| b.is_ascii_hexdigit())).then(|| oid.to_owned())
+}
+
+/// As [`pointer`], with the content kept where git-lfs looks for it.
+///
+/// # Errors
+/// As [`pointer`]; when the store cannot be written.
+pub fn store(common_dir: &Path, path: &Path) -> Result<Vec<u8>> {
+    let pointer = pointer(path)?;
+    let is_pointer = fs::symlink_metadata(path)?.len() == pointer.len() as u64;
+    if let Some(oid) = lfs_object(&pointer).filter(|_| !is_pointer) {
+        let kept: PathBuf = common_dir.join("lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(&oid);
+        if !kept.exists() {
+            files::create_parent(&kept)?;
+            let half = kept.with_extension("part");
+            fs::copy(path, &half).map_err(|e| files::io_refusal(e, "copy", &kept))?;
+            File::open(&half)?.sync_all()?;
+            fs::rename(&half, &kept).map_err(|e| files::io_refusal(e, "write", &kept))?;
+        }
+    }
+    Ok(pointer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_what_git_lfs_makes_and_its_content_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.bin");
+        fs::write(&file, "content\n").unwrap();
+        let made = String::from_utf8(store(dir.path(), &file).unwrap()).unwrap();
+        let oid = digest::sha256(b"content\n");
+        assert_eq!(made, format!("{POINTER}oid sha256:{oid}\nsize 8\n"));
+        let kept = dir.path().join(format!("lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4]));
+        assert_eq!(fs::read(kept).unwrap(), b"content\n");
+        fs::write(&file, &made).unwrap();
+        assert_eq!(pointer(&file).unwrap(), made.as_bytes(), "a pointer stays what it is");
+    }
+}

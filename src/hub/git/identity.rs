@@ -1,0 +1,57 @@
+//! Who the person is, as git knows them outside the repository.
+//!
+//! The repository's own configuration is not asked: a worker can write there, and a decision would be
+//! recorded in a name that the worker chose.
+
+use std::process::Command;
+
+use crate::base::env;
+use crate::hub::Hub;
+
+/// A person's name and address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    /// `None`: git knows none outside the repository.
+    pub email: Option<String>,
+}
+
+/// The person at work: git's variables, then the person's configuration, then the machine's, then the
+/// login name.
+pub fn of_person(hub: &Hub) -> Identity {
+    let name = value(hub, &["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"], "user.name");
+    Identity {
+        name: name.or_else(login).unwrap_or_else(|| "unknown".to_owned()),
+        email: value(hub, &["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"], "user.email"),
+    }
+}
+
+impl Identity {
+    /// Has git commit in this name, whatever the repository's configuration says. Does nothing for a person
+    /// whom git does not know outside the repository.
+    pub fn sign(&self, git: &mut Command) {
+        let Some(email) = &self.email else { return };
+        for who in ["AUTHOR", "COMMITTER"] {
+            for (what, value) in [("NAME", &self.name), ("EMAIL", email)] {
+                let variable = format!("GIT_{who}_{what}");
+                if env::var(&variable).is_none() {
+                    git.env(variable, value);
+                }
+            }
+        }
+    }
+}
+
+fn value(hub: &Hub, variables: &[&str], key: &str) -> Option<String> {
+    let from_env = variables.iter().find_map(|name| env::var(name)).filter(|value| !value.trim().is_empty());
+    from_env.or_else(|| {
+        ["--global", "--system"].into_iter().find_map(|scope| {
+            let asked = hub.git().run(&["config", scope, "--includes", "--get", key]);
+            asked.ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        })
+    })
+}
+
+fn login() -> Option<String> {
+    env::var("USER").or_else(|| env::account().map(|account| account.name))
+}

@@ -1,0 +1,144 @@
+//! Programs that the repository's own configuration would have git run: filters, drivers, helpers.
+//!
+//! Whoever can write `.git/config` (a worker's program can) decides what they are, so git runs none of them
+//! for teof unless a person trusted exactly these: each is overridden by what the person's own configuration
+//! says, else by something harmless. Hooks, fsmonitor and the like are off for every call ([`crate::hub::git`]).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::Git;
+use crate::base::{Result, digest};
+
+/// A setting of the repository that names a program.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Program {
+    /// As git prints it: section and last part in lower case.
+    pub key: String,
+    pub value: String,
+}
+
+/// What git is given instead.
+pub(in crate::hub) type Override = (String, String);
+
+/// The settings that name programs: section, last part, and what is harmless in their place.
+const KNOWN: [(&str, &str, &str); 24] = [
+    ("filter", "clean", ""),
+    ("filter", "smudge", ""),
+    ("filter", "process", ""),
+    ("filter", "required", "false"),
+    // A driver that fails is a conflict; an empty one would silently keep one side.
+    ("merge", "driver", "false"),
+    ("diff", "external", "true"),
+    ("diff", "command", "true"),
+    ("diff", "textconv", "cat"),
+    ("core", "sshcommand", "ssh"),
+    ("core", "gitproxy", ""),
+    ("core", "askpass", ""),
+    ("core", "alternaterefscommand", "true"),
+    ("remote", "uploadpack", "git-upload-pack"),
+    ("remote", "receivepack", "git-receive-pack"),
+    ("remote", "vcs", "none"),
+    ("credential", "helper", ""),
+    ("gpg", "program", "gpg"),
+    ("gpg", "defaultkeycommand", ""),
+    ("lfs", "path", ""),
+    ("lfs", "clean", ""),
+    ("lfs", "smudge", ""),
+    ("lfs", "standalonetransferagent", ""),
+    ("gc", "recentobjectshook", "true"),
+    // Hooks by name, which core.hooksPath does not turn off.
+    ("hook", "command", "true"),
+];
+
+/// The programs that the configuration of one repository and worktree names, files that it includes counted in.
+///
+/// # Errors
+/// When git cannot read the configuration.
+pub fn of(git: &Git) -> Result<Vec<Program>> {
+    Ok(read(git)?.0.into_iter().map(|(program, _)| program).collect())
+}
+
+/// What a person trusts when they trust these programs.
+pub fn digest(programs: &[Program]) -> String {
+    let lines: BTreeSet<String> =
+        programs.iter().map(|program| format!("{}={}\0", program.key, program.value)).collect();
+    digest::sha256(lines.into_iter().collect::<String>().as_bytes())
+}
+
+/// The overrides that keep git from running them.
+///
+/// # Errors
+/// As [`of`].
+pub(in crate::hub) fn overrides(git: &Git) -> Result<Vec<Override>> {
+    let (programs, trusted) = read(git)?;
+    let mut found = Vec::new();
+    for (Program { key, .. }, harmless) in programs {
+        let own = trusted.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
+        found.push((key, own.unwrap_or(harmless).to_owned()));
+    }
+    // A list: the empty value empties it, and the person's own helpers follow.
+    if found.iter().any(|(key, _)| is_helper(key)) {
+        found.retain(|(key, _)| !is_helper(key));
+        found.push(("credential.helper".to_owned(), String::new()));
+        found.extend(trusted.iter().filter(|(key, value)| is_helper(key) && !value.is_empty()).cloned());
+    }
+    found.dedup();
+    Ok(found)
+}
+
+fn is_helper(key: &str) -> bool {
+    key.starts_with("credential.") && key.ends_with(".helper")
+}
+
+/// What is harmless in the place of a setting that names a program.
+fn harmless(key: &str) -> Option<&'static str> {
+    let (section, _) = key.split_once('.')?;
+    let (_, last) = key.rsplit_once('.')?;
+    let known = KNOWN.iter().find(|(of, name, _)| *of == section && *name == last)?;
+    Some(match key {
+        "gpg.x509.program" => "gpgsm",
+        "gpg.ssh.program" => "ssh-keygen",
+        _ => known.2,
+    })
+}
+
+type Found = (Vec<(Program, &'static str)>, Vec<Override>);
+
+/// The repository's settings that name programs, and all those of the person and the machine.
+fn read(git: &Git) -> Result<Found> {
+    if !may_name_programs(git) {
+        return Ok(Found::default());
+    }
+    let listed = git.listed_config()?;
+    let mut parts = listed.split('\0');
+    let (mut programs, mut trusted) = (Vec::new(), Vec::new());
+    while let (Some(scope), Some(entry)) = (parts.next(), parts.next()) {
+        // A key without a value stands for "true".
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+        match (scope, harmless(key)) {
+            ("system" | "global", _) => trusted.push((key.to_owned(), value.to_owned())),
+            (_, Some(harmless)) => programs.push((Program { key: key.to_owned(), value: value.to_owned() }, harmless)),
+            _ => {}
+        }
+    }
+    Ok((programs, trusted))
+}
+
+/// Whether the files of the repository's configuration hold a word that any such setting needs. Most
+/// repositories hold none, and git need not be asked.
+fn may_name_programs(git: &Git) -> bool {
+    let words = || KNOWN.iter().map(|(_, name, _)| *name).chain(["include"]);
+    git.config_files().iter().any(|file| {
+        let text = match fs::read(file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).to_lowercase(),
+            Err(_) => return is_there(file),
+        };
+        words().any(|word| text.contains(word))
+    })
+}
+
+fn is_there(file: &Path) -> bool {
+    fs::symlink_metadata(file).is_ok()
+}

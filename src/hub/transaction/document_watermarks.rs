@@ -1,0 +1,242 @@
+//! Watermarks of documents: what this machine saved last in each plan, backlog, assignment and new receipt, and in
+//! which states the document was before.
+//!
+//! A log only grows and a claim's epoch only rises; a document has no such order. So it is the states that are
+//! remembered: one that was replaced since was brought back, by git or by a hand that must say so. What a person or
+//! another tool wrote anew is none of those, and is left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Before;
+use crate::base::{Refusal, Result, digest, files};
+use crate::hub::paths;
+
+/// How many earlier states are remembered at least, besides those that git's branch has.
+const EARLIER: usize = 64;
+/// With more earlier states than this, those that nobody can bring back are let go. It leaves room for the states of
+/// the branch, so that git is not asked at every save.
+const FULL: usize = EARLIER + 2 * HELD;
+/// How many states of the branch are remembered: those that git brings back.
+pub(in crate::hub) const HELD: usize = 64;
+/// The largest mark: the list of states, and a document.
+const MAX: u64 = 2 * files::MAX_DOCUMENT;
+
+/// The watermarks of documents of one hub.
+#[derive(Clone, Debug)]
+pub struct DocumentMarks {
+    folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Mark {
+    /// The document, relative to the hub.
+    path: String,
+    /// What was saved last.
+    last: Before,
+    /// What was replaced by that, oldest first.
+    earlier: Vec<Before>,
+    /// The document, until a commit holds it.
+    #[serde(skip)]
+    kept: Vec<u8>,
+}
+
+impl DocumentMarks {
+    pub(in crate::hub) fn new(marks: &Path) -> Self {
+        Self { folder: marks.join("documents") }
+    }
+
+    /// Whether a document of the record has a mark: plans, backlog and assignments always, other files of the
+    /// record when they were written to stay (`is_new`). Claims have marks of their own.
+    pub(in crate::hub) fn covers(relative: &str, is_new: bool) -> bool {
+        is_shared(relative) || (is_new && paths::is_owned(relative) && !relative.starts_with(paths::CLAIMS))
+    }
+
+    /// The mark for a document that is about to be saved, written but not yet in its place: temporary file and target.
+    /// `held` gives the states that the record's branch has of it.
+    pub(in crate::hub) fn stage(
+        &self,
+        relative: &str,
+        before: &Before,
+        text: &str,
+        held: impl FnOnce() -> Vec<Before>,
+    ) -> Result<(PathBuf, PathBuf)> {
+        let mut mark = self.read(relative).unwrap_or_default();
+        relative.clone_into(&mut mark.path);
+        let last = std::mem::replace(&mut mark.last, Before::of_bytes(text.as_bytes()));
+        mark.earlier.extend([last, before.clone()]);
+        let mut known = std::collections::HashSet::new();
+        let Mark { last, earlier, .. } = &mut mark;
+        earlier.reverse();
+        earlier.retain(|state| *state != Before::Unknown && state != last && known.insert(format!("{state:?}")));
+        if earlier.len() > FULL {
+            let held = held();
+            let old = earlier.split_off(EARLIER);
+            // A stash takes away what was never committed.
+            earlier.extend(old.into_iter().filter(|state| *state == Before::Absent || held.contains(state)));
+        }
+        earlier.reverse();
+        mark.kept = text.as_bytes().to_vec();
+        let path = self.file(relative);
+        files::create_parent(&path)?;
+        Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
+    }
+
+    /// Refuses a document that is in a state which was replaced since. One that is gone counts only when `committed`
+    /// (the document on the record's branch) is gone, too: else a person removed it.
+    pub fn check(&self, root: &Path, relative: &str, committed: impl FnOnce() -> Option<Vec<u8>>) -> Result<()> {
+        let Some(mark) = self.read(relative) else { return Ok(()) };
+        let now = Before::of(&files::within(root, relative)?);
+        if now == mark.last || !mark.earlier.contains(&now) {
+            return Ok(());
+        }
+        if now == Before::Absent && committed().is_some() {
+            return Ok(());
+        }
+        let what = match now {
+            Before::Absent => format!("{relative} is gone"),
+            _ => format!("{relative} is as it was before it was last saved"),
+        };
+        Err(fell_behind(what).into())
+    }
+
+    /// The document as it was saved last, if it is kept or `candidates` (bytes that git has) hold it.
+    pub fn last(&self, relative: &str, mut candidates: impl Iterator<Item = Vec<u8>>) -> Option<Vec<u8>> {
+        let mark = self.read(relative)?;
+        let is_last = |bytes: &Vec<u8>| Before::of_bytes(bytes) == mark.last;
+        Some(mark.kept.clone()).filter(is_last).or_else(|| candidates.find(is_last))
+    }
+
+    /// A commit on the record's branch holds this document so: git keeps it from now on.
+    pub fn committed(&self, relative: &str, committed: &[u8]) -> Result<()> {
+        let Some(mut mark) = self.read(relative).filter(|mark| !mark.kept.is_empty()) else { return Ok(()) };
+        if Before::of_bytes(committed) != mark.last {
+            return Ok(());
+        }
+        let path = self.file(relative);
+        if !is_shared(relative) {
+            return self.forget(relative);
+        }
+        mark.kept.clear();
+        files::replace_unsynced(&path, &mark.bytes()?)
+    }
+
+    /// A document is taken as it is.
+    pub(in crate::hub) fn forget(&self, relative: &str) -> Result<()> {
+        match fs::remove_file(self.file(relative)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(files::io_refusal(e, "remove", &self.file(relative)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The documents that have a mark, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.all().into_iter().map(|mark| mark.path).collect()
+    }
+
+    /// The documents that no commit holds yet, as they were saved last.
+    pub fn kept(&self) -> Vec<String> {
+        self.all().into_iter().filter(|mark| !mark.kept.is_empty()).map(|mark| mark.path).collect()
+    }
+
+    fn all(&self) -> Vec<Mark> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut marks: Vec<_> = entries.filter_map(|entry| read(&entry.path())).collect();
+        marks.sort_by(|a, b| a.path.cmp(&b.path));
+        marks
+    }
+
+    fn read(&self, relative: &str) -> Option<Mark> {
+        read(&self.file(relative))
+    }
+
+    /// Named by a digest: a receipt's path can be longer than a file's name.
+    fn file(&self, relative: &str) -> PathBuf {
+        self.folder.join(&digest::sha256(relative.as_bytes())[..32])
+    }
+}
+
+/// A mark torn by a power cut is no mark.
+fn read(file: &Path) -> Option<Mark> {
+    let mut bytes = files::read(file, MAX).ok()??;
+    let end = bytes.iter().position(|b| *b == b'\n')?;
+    let mut mark: Mark = serde_json::from_slice(&bytes[..end]).ok()?;
+    mark.kept = bytes.split_off(end + 1);
+    Some(mark)
+}
+
+impl Mark {
+    fn bytes(&self) -> Result<Vec<u8>> {
+        Ok([serde_json::to_vec(self)?.as_slice(), b"\n", &self.kept].concat())
+    }
+}
+
+/// Documents that several people and agents edit: no change of teof's may be built on an older state of one.
+pub fn is_shared(relative: &str) -> bool {
+    [paths::PLANS, paths::ASSIGNMENTS]
+        .iter()
+        .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// The refusal of a record that git took back in time.
+pub(in crate::hub) fn fell_behind(what: String) -> Refusal {
+    Refusal::guard("record.behind", "the record in the hub is older than what was acknowledged")
+        .because(format!("{what}: a stash, a reset or a switch took it back"))
+        .next("if you stashed it: git stash pop")
+        .next("otherwise bring back what was acknowledged: teof bus restore")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_replaced_is_known_and_one_of_another_hand_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let marks = DocumentMarks::new(root);
+        fs::create_dir(root.join("_plans")).unwrap();
+        let save = |text: &str| {
+            let before = Before::of(&root.join(paths::BACKLOG));
+            let held = || vec![Before::of_bytes(b"0"), Before::of_bytes(b"2")];
+            let (temporary, target) = marks.stage(paths::BACKLOG, &before, text, held).unwrap();
+            fs::rename(temporary, target).unwrap();
+            fs::write(root.join(paths::BACKLOG), text).unwrap();
+        };
+        let is_behind = |text: &str, committed: &str| {
+            fs::write(root.join(paths::BACKLOG), text).unwrap();
+            marks.check(root, paths::BACKLOG, || Some(committed.into())).is_err()
+        };
+        fs::write(root.join(paths::BACKLOG), "0").unwrap();
+        save("1");
+        save("2");
+        assert!(is_behind("0", "0") && is_behind("1", "1"));
+        assert!(!is_behind("2", "0"), "it is as it was saved");
+        assert!(is_behind("1", "0") && is_behind("0", "1"), "whatever the branch has by now");
+        assert!(!is_behind("3", "0"), "somebody edited it");
+        assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()).unwrap(), b"2");
+        fs::write(root.join(paths::BACKLOG), "2").unwrap();
+        save("0");
+        assert!(!is_behind("0", "0") && is_behind("2", "2"), "back to an earlier state by teof itself");
+        marks.committed(paths::BACKLOG, b"2").unwrap();
+        assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()).unwrap(), b"0", "the commit holds another state");
+        marks.committed(paths::BACKLOG, b"0").unwrap();
+        assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()), None);
+        assert_eq!(marks.last(paths::BACKLOG, [b"x".to_vec(), b"0".to_vec()].into_iter()).unwrap(), b"0");
+        assert!(is_behind("1", "1"), "the states are remembered");
+        fs::write(root.join(paths::BACKLOG), "0").unwrap();
+        (0..3 * FULL).for_each(|n| save(&format!("more {n}")));
+        assert!(is_behind("0", "0") && is_behind("2", "2"), "the branch has them, so they are not let go");
+        assert!(is_behind(&format!("more {}", 3 * FULL - EARLIER), "0") && !is_behind("1", "0"));
+        assert!(marks.read(paths::BACKLOG).unwrap().earlier.len() <= FULL);
+        fs::remove_file(root.join(paths::BACKLOG)).unwrap();
+        (0..3 * FULL).for_each(|n| save(&format!("new {n}")));
+        fs::remove_file(root.join(paths::BACKLOG)).unwrap();
+        assert!(marks.check(root, paths::BACKLOG, || None).is_err(), "it is gone, and was never committed");
+        assert!(marks.check(root, paths::BACKLOG, || Some(Vec::new())).is_ok(), "a person removed it");
+    }
+}

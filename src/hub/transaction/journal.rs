@@ -1,0 +1,108 @@
+//! The journal: the one transaction that is being made, so that whoever takes the bus lock next can complete it.
+//!
+//! It is synced before anything of the transaction is made, and emptied, synced too, when all of it is: an entry
+//! that came back after a power cut would be made again over what happened since. Nevertheless nothing here trusts
+//! that: a file that is neither as it was nor as it is to be has been changed by somebody, and stays.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Act, Before, Change};
+use crate::base::{Result, digest, disk, files, jsonl};
+
+/// The largest transaction that is read back, in bytes.
+const MAX: u64 = 1 << 30;
+
+/// The transaction, and the digest of its text. A torn entry means that nothing of it was made.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    sha256: String,
+    what: String,
+    changes: Vec<Change>,
+}
+
+fn digest_of(changes: &[Change]) -> String {
+    digest::sha256(&serde_json::to_vec(changes).expect("changes are plain data"))
+}
+
+/// Writes the transaction to the journal and syncs it.
+pub fn write(path: &Path, act: &Act) -> Result<()> {
+    let entry = Entry { sha256: digest_of(&act.changes), what: act.what.clone(), changes: act.changes.clone() };
+    replace(path, &serde_json::to_vec(&entry)?)
+}
+
+/// The unfinished transaction, if there is one.
+pub fn read(path: &Path) -> Result<Option<Act>> {
+    let bytes = files::read(path, MAX)?.unwrap_or_default();
+    match serde_json::from_slice::<Entry>(&bytes) {
+        Ok(entry) if entry.sha256 == digest_of(&entry.changes) => {
+            Ok(Some(Act { what: entry.what, changes: entry.changes, absent: Vec::new() }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Empties the journal.
+pub fn clear(path: &Path) -> Result<()> {
+    replace(path, b"")
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let is_new = !path.exists();
+    let file = files::open_own(path, OpenOptions::new().write(true).create(true).truncate(false))?;
+    let emptied = disk::set_len(&file, 0, path);
+    let written = emptied.and_then(|()| if bytes.is_empty() { Ok(()) } else { disk::write_all(&file, bytes, path) });
+    written.and_then(|()| disk::sync_data(&file, path)).map_err(|e| files::io_refusal(e, "write the journal", path))?;
+    match path.parent().filter(|_| is_new) {
+        Some(folder) => files::sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// How far a file of an interrupted transaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As it was before.
+    Pending,
+    /// As it is to be.
+    Done,
+    /// Neither: somebody changed it since.
+    Changed,
+}
+
+/// The state of a file that a transaction replaces, by what it is now.
+pub fn state(now: &Before, before: &Before, text: &str) -> State {
+    match now {
+        now if *now == Before::of_bytes(text.as_bytes()) => State::Done,
+        now if *before == Before::Unknown || now == before => State::Pending,
+        _ => State::Changed,
+    }
+}
+
+/// What an interrupted transaction left in a log.
+pub struct Remains {
+    /// Each of its lines is there.
+    pub all: bool,
+    /// At least one is.
+    pub any: bool,
+    /// The file ends with a part of our lines, as a crash in the middle of the write leaves it.
+    pub cut: bool,
+}
+
+/// Looks for the lines of a transaction in what the log holds from byte `at` on. Other tools may have appended in
+/// between: ours need not come first.
+pub fn remains(log: &jsonl::Log, lines: &[u8], at: u64) -> Result<Remains> {
+    let length = log.length()?;
+    let mut after = vec![0; length.saturating_sub(at) as usize];
+    std::os::unix::fs::FileExt::read_exact_at(log.file(), &mut after, at.min(length))?;
+    let present: std::collections::HashSet<&[u8]> = after.split_inclusive(|&b| b == b'\n').collect();
+    let ours = || lines.split_inclusive(|&b| b == b'\n');
+    let all = ours().all(|line| present.contains(line));
+    Ok(Remains {
+        all,
+        any: ours().any(|line| present.contains(line)),
+        cut: !all && !after.is_empty() && lines.starts_with(&after),
+    })
+}

@@ -1,0 +1,65 @@
+//! What helps to bring the record back: the branch's version of a file, and copies that are put aside.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::Before;
+use super::document_watermarks::{HELD, is_shared};
+use crate::base::{Result, files, text};
+use crate::hub::Hub;
+
+/// How many commits are searched for the states of a file.
+const COMMITS: usize = 1000;
+
+impl Hub {
+    /// A file as the record's branch has it; `None` when it has no such file.
+    pub fn committed(&self, relative: &str) -> Option<Vec<u8>> {
+        let repo = git2::Repository::open_bare(&self.common_dir).ok()?;
+        let tip = repo.find_reference(&format!("refs/heads/{}", self.branch()?)).ok()?;
+        let entry = tip.peel_to_tree().ok()?.get_path(Path::new(relative)).ok()?;
+        Some(entry.to_object(&repo).ok()?.into_blob().ok()?.content().to_vec())
+    }
+
+    /// The latest states that a file has in the commits of the record's branch. What cannot be read is passed over.
+    pub(in crate::hub) fn held(&self, relative: &str) -> Vec<Before> {
+        self.blobs(relative).unwrap_or_default().iter().map(|bytes| Before::of_bytes(bytes)).collect()
+    }
+
+    fn blobs(&self, relative: &str) -> Option<Vec<Vec<u8>>> {
+        let repo = git2::Repository::open_bare(&self.common_dir).ok()?;
+        let mut commits = repo.revwalk().ok()?;
+        commits.push_ref(&format!("refs/heads/{}", self.branch()?)).ok()?;
+        let mut known = HashSet::new();
+        let blob = |commit| Some(repo.find_commit(commit).ok()?.tree().ok()?.get_path(Path::new(relative)).ok()?.id());
+        let ids = commits.flatten().take(COMMITS).filter_map(blob).filter(|id| known.insert(*id)).take(HELD);
+        Some(ids.filter_map(|id| Some(repo.find_blob(id).ok()?.content().to_vec())).collect())
+    }
+
+    /// Refuses a document that git took back in time.
+    pub fn check_document(&self, relative: &str) -> Result<()> {
+        self.marks().documents().check(&self.root, relative, || self.committed(relative))
+    }
+
+    /// Refuses when any log, claim or shared document on disk is older than what was acknowledged: for what takes
+    /// the whole record at its word, as a record commit does.
+    pub fn check_record(&self) -> Result<()> {
+        let marks = self.marks();
+        marks.check_all(&self.root)?;
+        let documents = marks.documents().names();
+        documents.iter().filter(|path| is_shared(path)).try_for_each(|path| self.check_document(path))
+    }
+
+    /// Keeps bytes of the record out of the tree, under a name that was not used before.
+    pub fn set_aside(&self, folder: &str, relative: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let name = relative.replace('/', "%");
+        // A file's name has at most 255 bytes.
+        let stem = format!("{folder}/{}-{}", text::clip(&name, 160), self.now().compact());
+        let aside = (1..)
+            .map(|n| self.local(&if n == 1 { stem.clone() } else { format!("{stem}-{n}") }))
+            .find(|aside| !aside.exists())
+            .unwrap_or_else(|| self.local(&stem));
+        files::create_parent(&aside)?;
+        files::replace(&aside, bytes)?;
+        Ok(aside)
+    }
+}

@@ -1,0 +1,134 @@
+//! `--request-id`: the answer to a command whose repetition would add something is kept for a week, in
+//! the same act as what it did. Whoever does not know whether a command arrived may send it again.
+//!
+//! Machine-local: `<common dir>/teof/requests/<id>.json`.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::{Refusal, Result, Stamp, digest, files, json, names};
+use crate::hub::{Act, Hub};
+
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often old answers are looked for.
+const PRUNED_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Remembers when that was; no request's file ends so.
+const PRUNED: &str = "requests/pruned";
+
+/// A command that was given a request id.
+#[derive(Clone, Debug)]
+pub struct Request {
+    id: String,
+    command: String,
+    /// Of the command and its arguments.
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    at: Stamp,
+    command: String,
+    sha256: String,
+    answer: Value,
+}
+
+impl Request {
+    /// `arguments` is everything that makes this call another one than the next.
+    pub fn new(id: &str, command: &str, arguments: &impl Serialize) -> Result<Request> {
+        names::check_id("request", id)?;
+        let sha256 = digest::sha256(json::compact(&(command, arguments)).as_bytes());
+        Ok(Request { id: id.to_owned(), command: command.to_owned(), sha256 })
+    }
+
+    /// The answer that this request was given before, if it was. Asked once before the lock, so that a
+    /// repetition needs nothing, and again under it.
+    ///
+    /// # Errors
+    /// `request.changed` when the id was used for another command or other arguments.
+    pub fn answered(&self, hub: &Hub) -> Result<Option<Value>> {
+        let Some(bytes) = files::read(&hub.local(&self.file()), files::MAX_DOCUMENT)? else { return Ok(None) };
+        // What cannot be read was not acknowledged: an act is synced before it is.
+        let Ok(kept) = serde_json::from_slice::<Kept>(&bytes) else { return Ok(None) };
+        if hub.now() > kept.at.plus(KEPT) {
+            return Ok(None);
+        }
+        if kept.sha256 == self.sha256 {
+            return Ok(Some(kept.answer));
+        }
+        Err(Refusal::usage("request.changed", format!("request {} was made before, and was another one", self.id))
+            .because(format!("it was {} at {}; this is {} with other arguments", kept.command, kept.at, self.command))
+            .next("use another --request-id for another request; the same one repeats the same request")
+            .with("request_id", self.id.as_str())
+            .into())
+    }
+
+    /// Keeps the answer, in the act that it is the answer to.
+    pub fn keep(&self, hub: &Hub, act: &mut Act, answer: &Value) {
+        prune(hub);
+        let kept =
+            Kept { at: hub.now(), command: self.command.clone(), sha256: self.sha256.clone(), answer: answer.clone() };
+        act.replace_local(self.file(), json::compact(&kept));
+    }
+
+    fn file(&self) -> String {
+        format!("requests/{}.json", self.id)
+    }
+}
+
+/// Removes answers that are too old, now and then. What fails is tried again another day.
+fn prune(hub: &Hub) {
+    let stamp = hub.local(PRUNED);
+    let read = |path: &Path| files::read(path, files::MAX_DOCUMENT).ok().flatten();
+    let last = read(&stamp).and_then(|text| Stamp::parse(&String::from_utf8_lossy(&text)));
+    if last.is_some_and(|last| hub.now() < last.plus(PRUNED_EVERY)) {
+        return;
+    }
+    let entries = fs::read_dir(hub.local("requests")).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")) {
+        let kept = read(&path).and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        if kept.is_none_or(|kept| hub.now() > kept.at.plus(KEPT)) {
+            let _ = fs::remove_file(path);
+        }
+    }
+    let _ =
+        files::create_parent(&stamp).and_then(|()| files::replace_unsynced(&stamp, hub.now().to_string().as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::Clock;
+
+    #[test]
+    fn an_answer_is_kept_for_a_week_and_belongs_to_its_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(std::process::Command::new("git").args(["init", "-q"]).arg(dir.path()).status().unwrap().success());
+        let at = |text: &str| {
+            let clock = Clock::Fixed(Stamp::parse(text).unwrap());
+            Hub::locate(Some(dir.path()), clock).unwrap()
+        };
+        let hub = at("2026-01-05T10:00:00Z");
+        let request = Request::new("r1", "bus event", &json!({"summary": "x"})).unwrap();
+        assert_eq!(request.answered(&hub).unwrap(), None);
+        let mut act = Act::new("x");
+        request.keep(&hub, &mut act, &json!({"id": "1"}));
+        hub.lock("x").unwrap().perform(act).unwrap();
+        assert_eq!(request.answered(&hub).unwrap(), Some(json!({"id": "1"})));
+        for other in [("bus event", "y"), ("bus message", "x")] {
+            let other = Request::new("r1", other.0, &json!({"summary": other.1})).unwrap();
+            assert_eq!(Refusal::of(&other.answered(&hub).unwrap_err()).unwrap().code, "request.changed");
+        }
+        assert!(Request::new("../r", "x", &()).is_err());
+        let later = at("2026-01-12T10:00:01Z");
+        assert_eq!(request.answered(&later).unwrap(), None);
+        Request::new("r2", "x", &()).unwrap().keep(&later, &mut Act::new("x"), &json!(1));
+        assert!(!hub.local("requests/r1.json").exists(), "old answers go when new ones come");
+    }
+}

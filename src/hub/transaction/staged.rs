@@ -1,0 +1,328 @@
+//! A transaction while it is being made: what needs room on the disk comes first, and can be taken back; then names
+//! are changed, and from there on it can only be completed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::document_watermarks::DocumentMarks;
+use super::journal::{self, State};
+use super::{Act, Before, Change};
+use crate::base::{Refusal, Result, disk, files, jsonl, parallel};
+use crate::hub::{Hub, paths};
+
+/// How often git may replace a log while something is appended to it.
+const ATTEMPTS: usize = 5;
+
+/// What became of an interrupted transaction.
+pub enum Resumed {
+    Completed,
+    /// Nothing of it was made and nobody was told that it was: this file was changed since, and stays.
+    Forgotten(String),
+}
+
+/// Lines that were appended and are not marked yet.
+struct Written {
+    /// Which of the logs that were appended to.
+    log: usize,
+    /// Where they end.
+    end: u64,
+    /// Lines before them that have no mark.
+    unmarked: Vec<u8>,
+}
+
+enum Unsynced<'s> {
+    Document(&'s files::Beside),
+    Log(&'s jsonl::Log),
+}
+
+/// What a transaction has begun and not finished; dropped, it is taken back.
+pub struct Staged<'h> {
+    hub: &'h Hub,
+    /// Logs that were opened, and found to hold what was acknowledged.
+    pub opened: HashMap<String, jsonl::Log>,
+    replaced: Vec<files::Beside>,
+    appended: Vec<jsonl::Log>,
+    /// The marks' copy of a log's lines, and its length before ours.
+    kept: Vec<(PathBuf, u64)>,
+    /// Marks: temporary file and target.
+    marks: Vec<(PathBuf, PathBuf)>,
+    /// A name was changed.
+    renamed: bool,
+    done: bool,
+}
+
+impl<'h> Staged<'h> {
+    pub fn new(hub: &'h Hub) -> Self {
+        let (opened, replaced, appended, kept, marks) = Default::default();
+        Self { hub, opened, replaced, appended, kept, marks, renamed: false, done: false }
+    }
+
+    /// Makes the changes of an act.
+    pub fn make(&mut self, act: &Act) -> Result<()> {
+        self.write_all(act, &[])?;
+        self.append_all(act, false)?;
+        self.finish()
+    }
+
+    /// Makes what is missing of an act that a crash interrupted. A file that somebody changed since stays as it is;
+    /// what the act would have made of it is put aside.
+    pub fn resume(&mut self, act: &Act) -> Result<Resumed> {
+        let mut changed = Vec::new();
+        let mut settled = Vec::new();
+        let mut begun = false;
+        for change in &act.changes {
+            match change {
+                Change::Replace { path, text, local: false, before } => {
+                    match journal::state(&Before::of(&target(self.hub, change)?), before, text) {
+                        State::Pending => {}
+                        State::Done => {
+                            begun |= *before != Before::of_bytes(text.as_bytes());
+                            settled.push(path.as_str());
+                        }
+                        State::Changed => changed.push((path.as_str(), text)),
+                    }
+                }
+                Change::Append { text, at, .. } => {
+                    if let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)? {
+                        begun |= journal::remains(&log, text.as_bytes(), *at)?.any;
+                    }
+                }
+                Change::Rename { from, .. } => begun |= !files::within(&self.hub.root, from)?.exists(),
+                Change::Replace { .. } => {}
+            }
+        }
+        if let (false, Some((path, _))) = (begun, changed.first()) {
+            self.cut_remains(act)?;
+            return Ok(Resumed::Forgotten((*path).to_owned()));
+        }
+        for (path, text) in changed {
+            let aside = self.hub.set_aside("aside", path, text.as_bytes())?;
+            tracing::warn!(
+                "{path} was changed since a command was interrupted ({}), and stays; what the command would have \
+                 written is in {}",
+                act.what,
+                aside.display()
+            );
+            settled.push(path);
+        }
+        self.write_all(act, &settled)?;
+        self.append_all(act, true)?;
+        self.finish().map(|()| Resumed::Completed)
+    }
+
+    /// Removes the part of a line that a crash left of an act which is not completed.
+    fn cut_remains(&self, act: &Act) -> Result<()> {
+        for change in &act.changes {
+            if let Change::Append { text, at, .. } = change
+                && let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)?
+                && journal::remains(&log, text.as_bytes(), *at)?.cut
+            {
+                log.cut(*at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes replacements beside their targets, except of the `settled` documents, and renames sealed logs.
+    fn write_all(&mut self, act: &Act, settled: &[&str]) -> Result<()> {
+        for change in &act.changes {
+            let Change::Replace { path, text, local, before } = change else { continue };
+            if !local && settled.contains(&path.as_str()) {
+                continue;
+            }
+            let target = target(self.hub, change)?;
+            files::create_parent(&target)?;
+            self.replaced.push(files::write_beside(&target, text.as_bytes())?);
+            let marks = self.hub.marks();
+            if *local {
+            } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {
+                self.marks.push(marks.stage_claim(path, text.as_bytes())?);
+            } else if DocumentMarks::covers(path, act.absent.contains(path)) {
+                self.marks.push(marks.documents().stage(path, before, text, || self.hub.held(path))?);
+            }
+        }
+        // A log under its sealed name is the same log: this half may stay when the rest is taken back.
+        for change in &act.changes {
+            if let Change::Rename { from, to } = change {
+                rename(self.hub, from, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends all lines and makes them durable, together with the documents that were written beside their targets:
+    /// the disk is waited for once. Lines are appended again when git replaced their log meanwhile: what stands in a
+    /// file without a name is nowhere.
+    fn append_all(&mut self, act: &Act, resumed: bool) -> Result<()> {
+        let mut left: Vec<&Change> =
+            act.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let written = left.iter().map(|change| self.append(change, resumed)).collect::<Result<Vec<_>>>()?;
+            self.sync()?;
+            let mut moved = Vec::new();
+            for (change, written) in left.into_iter().zip(&written) {
+                if !self.mark(change, written)? {
+                    moved.push(change);
+                }
+            }
+            if moved.is_empty() {
+                return Ok(());
+            }
+            last = moved.first().copied();
+            left = moved;
+        }
+        let path = match last {
+            Some(Change::Append { path, .. }) => path,
+            _ => "a log",
+        };
+        Err(Refusal::guard("record.moving", format!("{path} was replaced {ATTEMPTS} times while it was written to"))
+            .because("git, or another tool, is rewriting the record")
+            .next("wait until it is done, then try again")
+            .into())
+    }
+
+    /// Appends lines to a log, if they are not in it; nothing is durable yet.
+    fn append(&mut self, change: &Change, resumed: bool) -> Result<Written> {
+        let Change::Append { path, text, at } = change else { anyhow::bail!("only lines are appended") };
+        let (marks, lines) = (self.hub.marks(), text.as_bytes());
+        let log = match self.opened.remove(path) {
+            Some(log) => log,
+            None => marks.open_log(&self.hub.root, path)?,
+        };
+        let remains = resumed.then(|| journal::remains(&log, lines, *at)).transpose()?;
+        let is_there = remains.as_ref().is_some_and(|found| found.all);
+        if remains.is_some_and(|found| found.cut) {
+            log.cut(*at)?;
+        }
+        let unmarked = marks.unmarked(path, log.file())?;
+        self.appended.push(log);
+        let log = self.appended.last_mut().expect("it was pushed just now");
+        let end = if is_there {
+            log.length()?
+        } else {
+            let done = log.append(lines)?;
+            report_tail(self.hub, path, done.tail);
+            done.end
+        };
+        Ok(Written { log: self.appended.len() - 1, end, unmarked })
+    }
+
+    fn sync(&self) -> Result<()> {
+        let documents = self.replaced.iter().map(Unsynced::Document);
+        let unsynced: Vec<_> = documents.chain(self.appended.iter().map(Unsynced::Log)).collect();
+        parallel::wait_for_all(&unsynced, |unsynced| match unsynced {
+            Unsynced::Document(beside) => beside.sync(),
+            Unsynced::Log(log) => log.sync(),
+        })
+    }
+
+    /// Prepares the mark of a log that was appended to, from the file that was written to. False when git replaced
+    /// that: then the lines are taken back.
+    fn mark(&mut self, change: &Change, written: &Written) -> Result<bool> {
+        let Change::Append { path, text, .. } = change else { anyhow::bail!("only lines are appended") };
+        let log = &mut self.appended[written.log];
+        if !log.is_current() {
+            log.take_back()?;
+            return Ok(false);
+        }
+        let tail =
+            files::digest_before(log.file(), written.end).map_err(|e| files::io_refusal(e, "read", Path::new(path)))?;
+        let marks = self.hub.marks();
+        self.kept.push(marks.keep_lines(path, &[&written.unmarked, text.as_bytes()].concat())?);
+        self.marks.push(marks.stage_log(path, written.end, &tail)?);
+        Ok(true)
+    }
+
+    /// The half that only changes names.
+    fn finish(&mut self) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        while !self.replaced.is_empty() {
+            let beside = self.replaced.remove(0);
+            files::rename(&beside.temporary, &beside.target)?;
+            self.renamed = true;
+            folders.extend(beside.target.parent().map(Path::to_owned));
+        }
+        let folders: Vec<_> = folders.into_iter().collect();
+        parallel::wait_for_all(&folders, |folder| files::sync_folder(folder))?;
+        // Not synced: after a power cut, the journal or the record itself says what the marks had said.
+        while let Some((temporary, target)) = self.marks.pop() {
+            files::rename(&temporary, &target)?;
+            self.renamed = true;
+        }
+        self.done = true;
+        Ok(())
+    }
+
+    /// Takes everything back.
+    ///
+    /// # Errors
+    /// When a name was changed already, or when the disk refuses that, too.
+    pub fn take_back(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.done, true) {
+            return Ok(());
+        }
+        let documents = self.replaced.drain(..).map(|beside| beside.temporary);
+        for temporary in documents.chain(self.marks.drain(..).map(|(temporary, _)| temporary)) {
+            let _ = fs::remove_file(temporary);
+        }
+        anyhow::ensure!(!self.renamed, "a part of it was made");
+        for (kept, length) in self.kept.drain(..) {
+            let file = fs::File::options().write(true).open(&kept).map_err(|e| files::io_refusal(e, "write", &kept))?;
+            disk::set_len(&file, length, &kept).map_err(|e| files::io_refusal(e, "write", &kept))?;
+        }
+        self.appended.iter_mut().rev().try_for_each(jsonl::Log::take_back)
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if let Err(e) = self.take_back() {
+            tracing::debug!("not taken back: {e:#}");
+        }
+    }
+}
+
+/// The file of a change.
+pub fn target(hub: &Hub, change: &Change) -> Result<PathBuf> {
+    match change {
+        Change::Replace { path, local: true, .. } => Ok(hub.local(path)),
+        Change::Replace { path, .. } | Change::Append { path, .. } => {
+            let target = files::within(&hub.root, path)?;
+            match fs::symlink_metadata(&target) {
+                Ok(found) if found.is_dir() => {
+                    Err(Refusal::guard("file.not_regular", format!("{path} is a folder")).into())
+                }
+                _ => Ok(target),
+            }
+        }
+        Change::Rename { from, .. } => files::within(&hub.root, from),
+    }
+}
+
+fn rename(hub: &Hub, from: &str, to: &str) -> Result<()> {
+    let (source, target) = (files::within(&hub.root, from)?, files::within(&hub.root, to)?);
+    if source.exists() && !target.exists() {
+        disk::rename(&source, &target).map_err(|e| files::io_refusal(e, "rename", &source))?;
+        files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
+    }
+    hub.marks().renamed(from, to).inspect_err(|_| {
+        // Under its old name the log is what was acknowledged.
+        if !source.exists() {
+            let _ = fs::rename(&target, &source).map(|()| hub.marks().forget_log(to));
+        }
+    })
+}
+
+/// A cut last line was closed; its bytes are kept and reported once.
+fn report_tail(hub: &Hub, log: &str, tail: Option<jsonl::Tail>) {
+    if let Some(jsonl::Tail::Torn(bytes)) = tail {
+        match hub.set_aside("torn", log, &bytes) {
+            Ok(aside) => {
+                tracing::warn!("{log} ended in a cut line; closed it, and kept its bytes in {}", aside.display())
+            }
+            Err(e) => tracing::warn!("{log} ended in a cut line; closed it ({e:#})"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Temporary files that writers were killed in the middle of: git does not show them, and they are removed.
+//!
+//! A file is replaced by renaming a temporary one beside it, so a kill leaves `.teof-<pid>-<n>.tmp` anywhere in the
+//! record. The pattern stands in `<common dir>/info/exclude`, which holds for every worktree of the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, test_kill_process};
+
+use crate::base::{Result, files};
+use crate::hub::{Hub, paths};
+
+const PATTERN: &str = ".teof-*.tmp";
+/// How long a temporary file of a living process exists at most.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// Whether git is told not to show them.
+pub fn are_hidden(common_dir: &Path) -> bool {
+    let rules = fs::read_to_string(common_dir.join("info/exclude")).unwrap_or_default();
+    rules.lines().any(|line| line.trim_end() == PATTERN)
+}
+
+/// Tells git not to show them; `false` when it was told before. Rules that people have there stay.
+///
+/// # Errors
+/// When the file cannot be read or written, or is no file.
+pub fn hide(common_dir: &Path) -> Result<bool> {
+    if are_hidden(common_dir) {
+        return Ok(false);
+    }
+    let path = common_dir.join("info/exclude");
+    let mut rules = files::read(&path, files::MAX_DOCUMENT)?.unwrap_or_default();
+    if rules.last().is_some_and(|last| *last != b'\n') {
+        rules.push(b'\n');
+    }
+    rules.extend(format!("# Temporary files of teof\n{PATTERN}\n").bytes());
+    files::create_parent(&path)?;
+    files::replace(&path, &rules)?;
+    Ok(true)
+}
+
+/// Those in the record and among the machine-local files; some may belong to a writer that is at work.
+pub fn found(hub: &Hub) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
+    folders.push(hub.local(""));
+    let mut found = Vec::new();
+    // Owned files and settings lie in folders of the person's: nothing below these is searched.
+    for file in paths::OWNED_FILES.into_iter().chain([paths::SETTINGS]) {
+        look(hub.root.join(file).parent().unwrap_or(&hub.root), &mut Vec::new(), &mut found);
+    }
+    while let Some(folder) = folders.pop() {
+        look(&folder, &mut folders, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The temporary files of one folder, and the folders in it.
+fn look(folder: &Path, folders: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+            Ok(_) if entry.file_name().to_str().is_some_and(files::is_temporary) => found.push(entry.path()),
+            _ => {}
+        }
+    }
+}
+
+/// Removes those that no writer is at work on. To be called under the bus lock, or while it is free.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn sweep(hub: &Hub) -> Result<Vec<PathBuf>> {
+    let left: Vec<PathBuf> = found(hub).into_iter().filter(|path| is_left(path)).collect();
+    left.iter().try_for_each(|path| files::remove(path))?;
+    Ok(left)
+}
+
+/// Some files (state, trust) are replaced under other locks than the bus lock, in a moment.
+fn is_left(path: &Path) -> bool {
+    let made = fs::symlink_metadata(path).and_then(|found| found.modified());
+    let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > LIFE));
+    is_old || writer_of(path).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+/// The process that made it, by its name.
+fn writer_of(path: &Path) -> Option<Pid> {
+    let name = path.file_name()?.to_str()?;
+    Pid::from_raw(name.strip_prefix(".teof-")?.split('-').next()?.parse().ok()?)
+}

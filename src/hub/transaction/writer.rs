@@ -1,0 +1,364 @@
+//! The writer: the bus lock, and everything that may change the record while it is held.
+//!
+//! Lock order, where more than one is needed: coordinator, run, worktrees, bus. The bus lock is taken
+//! last and held briefly: nothing that waits (a process, the network) may happen under it.
+
+use std::path::{Path, PathBuf};
+
+use super::document_watermarks::{self, DocumentMarks};
+use super::journal;
+use super::staged::{self, Resumed, Staged};
+use super::{Act, Before, Change};
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, files};
+use crate::hub::Hub;
+use crate::hub::transaction;
+
+/// Proof that this process holds the bus lock of a hub. The only way to change the record.
+pub struct Writer<'h> {
+    hub: &'h Hub,
+    lock: FileLock,
+}
+
+impl<'h> Writer<'h> {
+    pub(in crate::hub) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
+        let wait = hub.settings()?.lock.wait;
+        let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
+        let mut writer = Self { hub, lock };
+        hub.pin_now()?;
+        hub.check_branch()?;
+        // First, so that a log which fell behind is not marked as good by what is appended to it.
+        writer.finish_sealing()?;
+        hub.marks().check_events(&hub.root)?;
+        writer.roll_forward()?;
+        Ok(writer)
+    }
+
+    pub fn hub(&self) -> &'h Hub {
+        self.hub
+    }
+
+    /// Makes the changes of an act: all of them, or (after a crash) all of them by whoever locks next.
+    ///
+    /// # Errors
+    /// When a change cannot be made (no room, no permission, a path out of the tree), what was made is taken back,
+    /// and nothing is changed. Where even that fails the refusal is `write.uncertain`.
+    pub fn perform(&mut self, mut act: Act) -> Result<()> {
+        self.lock.check()?;
+        transaction::check_absent(&self.hub.root, &act)?;
+        let mut staged = Staged::new(self.hub);
+        self.prepare(&mut act, &mut staged)?;
+        let journal = act.needs_journal().then(|| self.journal());
+        let begun = match &journal {
+            Some(journal) => files::create_parent(journal).and_then(|()| journal::write(journal, &act)),
+            None => Ok(()),
+        };
+        match begun.and_then(|()| staged.make(&act)) {
+            Ok(()) => {}
+            Err(error) => return Err(give_up(&act, staged, journal.as_deref(), error)),
+        }
+        if let Some(journal) = &journal
+            && let Err(e) = journal::clear(journal)
+        {
+            // All of it is made. Whoever locks next finds that, and empties the journal.
+            tracing::warn!("the journal was not emptied: {e:#}");
+        }
+        Ok(())
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.hub.local(JOURNAL)
+    }
+
+    /// Looks at everything that an act would change, before anything is.
+    fn prepare(&self, act: &mut Act, staged: &mut Staged<'_>) -> Result<()> {
+        let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
+        let journaled = act.needs_journal();
+        let targets = act.changes.iter().map(|change| staged::target(self.hub, change));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        for (change, target) in act.changes.iter_mut().zip(targets) {
+            match change {
+                // Renames come first: the lines begin a new log.
+                Change::Append { path, .. } if renamed.contains(path) => {}
+                Change::Append { path, at, .. } => {
+                    let log = self.hub.marks().open_log(&self.hub.root, path)?;
+                    *at = log.length()?;
+                    staged.opened.insert(path.clone(), log);
+                }
+                Change::Replace { path, local: false, before, .. } => {
+                    let is_new = act.absent.contains(path);
+                    if journaled || DocumentMarks::covers(path, is_new) {
+                        *before = Before::of(&target);
+                    }
+                    if document_watermarks::is_shared(path) {
+                        self.hub.check_document(path)?;
+                    }
+                }
+                Change::Replace { .. } | Change::Rename { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes an act that a crash interrupted.
+    fn roll_forward(&mut self) -> Result<()> {
+        let journal = self.journal();
+        let Some(act) = journal::read(&journal)? else { return Ok(()) };
+        let mut staged = Staged::new(self.hub);
+        match staged.resume(&act)? {
+            Resumed::Forgotten(changed) => {
+                tracing::warn!("an interrupted command ({}) was dropped: {changed} was changed since", act.what);
+            }
+            Resumed::Completed => tracing::info!("completed an interrupted command: {}", act.what),
+        }
+        journal::clear(&journal)
+    }
+
+    /// A crash between giving a log another name and marking that would look like a log that was taken away.
+    fn finish_sealing(&self) -> Result<()> {
+        let Some(act) = journal::read(&self.journal())? else { return Ok(()) };
+        for change in &act.changes {
+            if let Change::Rename { from, to } = change
+                && !files::within(&self.hub.root, from)?.exists()
+                && files::within(&self.hub.root, to)?.exists()
+            {
+                self.hub.marks().renamed(from, to)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The machine-local journal.
+pub const JOURNAL: &str = "intents/current";
+
+/// Takes back what was made of an act, and says truly what became of it.
+fn give_up(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+    let taken_back = staged.take_back();
+    // What could not be taken back is completed instead: then the journal stays.
+    let cleared = match (&taken_back, journal) {
+        // One that could not be written cannot be emptied either, perhaps, and need not be.
+        (Ok(()), Some(journal)) => journal::clear(journal).or_else(|e| match journal::read(journal) {
+            Ok(None) => Ok(()),
+            _ => Err(e),
+        }),
+        _ => Ok(()),
+    };
+    if let (Ok(()), Ok(())) = (&taken_back, &cleared) {
+        return match error.downcast::<Refusal>() {
+            Ok(refusal) if refusal.code.starts_with("disk.") => refusal.next("nothing was changed").into(),
+            Ok(refusal) => refusal.into(),
+            Err(error) => error,
+        };
+    }
+    let cause = [Some(error), taken_back.err(), cleared.err()].into_iter().flatten();
+    let cause: Vec<String> = cause.map(|error| reason(&error)).collect();
+    let refusal = Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", act.what))
+        .because(cause.join("; then: "));
+    let refusal = match journal {
+        Some(_) => refusal.next("the next teof command that writes completes it, once the disk can be written to"),
+        None => refusal,
+    };
+    refusal
+        .next("look before you repeat it: teof bus status (a command given a --request-id can be repeated safely)")
+        .into()
+}
+
+fn reason(error: &anyhow::Error) -> String {
+    match Refusal::of(error) {
+        Some(refusal) => format!("{refusal}: {}", refusal.reason.as_deref().unwrap_or(refusal.code)),
+        None => format!("{error:#}"),
+    }
+}
+
+/// Proof that this process holds the bus lock in order to mend the record.
+///
+/// A [`Writer`] refuses a record that fell behind what was acknowledged; mending it is the one thing
+/// that may go on. A repair rewrites whole files and then says that they are good. It performs no
+/// acts and leaves an unfinished one to the next writer.
+pub struct Repair<'h> {
+    hub: &'h Hub,
+    _lock: FileLock,
+}
+
+impl<'h> Repair<'h> {
+    pub(in crate::hub) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
+        let wait = hub.settings()?.lock.wait;
+        let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
+        hub.check_branch()?;
+        Ok(Self { hub, _lock: lock })
+    }
+
+    pub fn hub(&self) -> &'h Hub {
+        self.hub
+    }
+
+    /// Replaces a file of the record, which need not be UTF-8.
+    pub fn replace(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.hub.path(relative)?;
+        files::create_parent(&path)?;
+        files::replace(&path, bytes)
+    }
+
+    /// Marks a log with these bytes as what was acknowledged; `None`: there is no such log.
+    pub fn accept_log(&mut self, relative: &str, bytes: Option<&[u8]>) -> Result<()> {
+        match bytes {
+            Some(bytes) => self.hub.marks().accept_log(relative, bytes),
+            None => self.hub.marks().forget_log(relative),
+        }
+    }
+
+    /// Takes a document as it is: no other state of it counts as newer.
+    pub fn accept_document(&mut self, relative: &str) -> Result<()> {
+        self.hub.marks().documents().forget(relative)
+    }
+
+    /// Takes it that the branch does not hold the last record commit: from now on its tip counts as that.
+    pub fn accept_record(&mut self) -> Result<()> {
+        let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
+        let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;
+        match found.filter(|found| found.status.success()) {
+            Some(found) => self.hub.marks().recorded(String::from_utf8_lossy(&found.stdout).trim()),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks a claim as it is now as what was acknowledged.
+    pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
+        self.hub.marks().claimed(relative, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::base::Clock;
+    use crate::hub::paths;
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let init = std::process::Command::new("git").args(["init", "-q", "-b", "main"]).arg(dir.path()).status();
+        assert!(init.unwrap().success());
+        for folder in paths::OWNED {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    fn line(text: &[u8]) -> Act {
+        let mut act = Act::new("x");
+        act.append(paths::EVENTS, text);
+        act
+    }
+
+    const SEALED: &str = "_bus/events/events-20260105T100000Z.jsonl";
+
+    fn seal() -> Act {
+        let mut act = line(b"{\"a\":2}\n");
+        act.rename(paths::EVENTS, SEALED);
+        act
+    }
+
+    fn read(hub: &Hub, path: &str) -> String {
+        fs::read_to_string(hub.root.join(path)).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_cannot_be_marked_is_not_done() {
+        let (_dir, hub) = hub();
+        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        let mut claim = line(b"{\"a\":2}\n");
+        claim.replace("_bus/claims/A.json", "{\"epoch\":1}\n");
+        for (blocked, act) in [("logs", line(b"{\"a\":2}\n")), ("claims", claim)] {
+            let folder = hub.local("marks").join(blocked);
+            let aside = hub.local("aside");
+            let was_there = fs::rename(&folder, &aside).is_ok();
+            fs::write(&folder, "no folder").unwrap();
+            assert!(hub.lock("x").unwrap().perform(act).is_err(), "{blocked}");
+            fs::remove_file(&folder).unwrap();
+            if was_there {
+                fs::rename(&aside, &folder).unwrap();
+            }
+            drop(hub.lock("next").unwrap());
+            assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n", "{blocked}");
+            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n", "{blocked}");
+            assert!(!hub.root.join("_bus/claims/A.json").exists());
+        }
+    }
+
+    #[test]
+    fn a_crash_at_any_point_of_sealing_a_log_is_completed() {
+        for step in 0..4 {
+            let (_dir, hub) = hub();
+            hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+            files::create_parent(&hub.local(JOURNAL)).unwrap();
+            journal::write(&hub.local(JOURNAL), &seal()).unwrap();
+            fs::rename(hub.root.join(paths::EVENTS), hub.root.join(SEALED)).unwrap();
+            if step > 0 {
+                hub.marks().accept_log(SEALED, b"{\"a\":1}\n").unwrap();
+            }
+            if step > 1 {
+                let lines = hub.local("marks/lines");
+                let name = |path: &str| lines.join(path.replace('/', "%"));
+                fs::rename(name(paths::EVENTS), name(SEALED)).unwrap();
+            }
+            if step > 2 {
+                hub.marks().forget_log(paths::EVENTS).unwrap();
+            }
+            drop(hub.lock("next").unwrap_or_else(|e| panic!("{step}: {e:#}")));
+            drop(hub.lock("after").unwrap());
+            assert_eq!(read(&hub, SEALED), "{\"a\":1}\n", "{step}");
+            assert_eq!(read(&hub, paths::EVENTS), "{\"a\":2}\n", "{step}");
+            assert_eq!(hub.marks().uncommitted(SEALED).unwrap(), b"{\"a\":1}\n", "{step}");
+            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":2}\n", "{step}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_sealed_keeps_its_name() {
+        let (_dir, hub) = hub();
+        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        let blocked = hub.local("marks/sealed");
+        fs::write(&blocked, "no folder").unwrap();
+        assert!(hub.lock("x").unwrap().perform(seal()).is_err());
+        fs::remove_file(&blocked).unwrap();
+        drop(hub.lock("next").unwrap());
+        assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n");
+        assert!(!hub.root.join(SEALED).exists());
+    }
+
+    #[test]
+    fn an_interrupted_act_never_overwrites_what_a_person_changed_since() {
+        for (half, begun) in [("", false), ("{\"a\"", false), ("{\"a\":1}\n", true)] {
+            let (_dir, hub) = hub();
+            let [log, plan] = [paths::EVENTS, "_plans/p.json"].map(|path| hub.path(path).unwrap());
+            fs::create_dir_all(log.parent().unwrap()).unwrap();
+            fs::write(&log, "").unwrap();
+            fs::write(&plan, "before").unwrap();
+            let mut act = Act::new("edit p");
+            act.replace("_plans/p.json", "after")
+                .replace("_bus/claims/A.json", "{}")
+                .append(paths::EVENTS, b"{\"a\":1}\n");
+            for change in &mut act.changes {
+                if let transaction::Change::Replace { path, before, .. } = change {
+                    *before = Before::of(&hub.path(path).unwrap());
+                }
+            }
+            fs::create_dir_all(hub.local("intents")).unwrap();
+            journal::write(&hub.local(JOURNAL), &act).unwrap();
+            fs::write(&log, half).unwrap();
+            fs::write(&plan, "a person's").unwrap();
+            drop(hub.lock("next").unwrap());
+            assert_eq!(fs::read_to_string(&plan).unwrap(), "a person's");
+            // Begun, it is completed as far as that goes; else it is as if it had never been called.
+            assert_eq!(fs::read_to_string(&log).unwrap(), if begun { half } else { "" });
+            assert_eq!(hub.root.join("_bus/claims/A.json").exists(), begun);
+            let aside = fs::read_dir(hub.local("aside")).map_or(0, Iterator::count);
+            assert_eq!(aside, usize::from(begun));
+            assert_eq!(fs::read(hub.local(JOURNAL)).unwrap(), b"");
+        }
+    }
+}

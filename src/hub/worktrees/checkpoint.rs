@@ -1,0 +1,436 @@
+//! Checkpoints: what a worker's worktree holds, as a commit with trailers that say whose it is.
+//!
+//! Everything is read and written through libgit2 with the git directory named: no hooks, no filter
+//! drivers, no replace objects, and no trust in the worktree's own index or `.git`. What becomes of files
+//! under a filter driver (`git-lfs`) stands in [`filtered`].
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use git2::build::CheckoutBuilder;
+use git2::{ConfigLevel, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
+
+use super::job_refs::{self, message};
+use super::metadata::Note;
+use super::registry;
+use super::size_limit;
+use crate::base::{Refusal, Result, Stamp, files};
+use crate::hub::git::{ancestry, filtered, object_ids};
+use crate::hub::paths;
+
+pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
+
+fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
+    registry::own_folder(git_dir, root)?;
+    let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
+    make_durable(&repo)?;
+    repo.set_workdir(root, false)?;
+    ignore_agents_files(&repo)?;
+    Ok(repo)
+}
+
+/// What agents keep for themselves at the top of a worktree, as rules of a `.gitignore`. (aider 0.86: the map of the
+/// repository and the histories, which no flag moves or switches off without a loss.)
+const AGENTS_FILES: &str = "/.aider.tags.cache*\n/.aider.chat.history.md\n/.aider.input.history\n/.aider.llm.history\n";
+
+/// Has libgit2 ignore agents' own files, unless they are tracked: they are no work, and no reason for a finding.
+///
+/// # Errors
+/// When libgit2 cannot take the rules.
+pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
+    repo.add_ignore_rule(AGENTS_FILES).context("ignore agents' own files")
+}
+
+/// Settings of libgit2, which takes them from a file only. Objects and refs are synced as they are written: a
+/// checkpoint that a power cut takes back would be one that was already acted on. Line ends are converted as the person
+/// set it, and a file whose line ends would change with that is kept all the same.
+const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tsafecrlf = false\n";
+
+/// Has libgit2 work with [`SETTINGS`]. It opens whatever has the file's name, and would wait for a FIFO.
+pub fn make_durable(repo: &Repository) -> Result<()> {
+    let path = repo.commondir().join("teof/durable.gitconfig");
+    let found = files::read(&path, SETTINGS.len() as u64);
+    if !matches!(&found, Ok(Some(bytes)) if bytes == SETTINGS) {
+        files::create_parent(&path)?;
+        if let Err(e) = found {
+            // A folder stays, and the reason for it is told.
+            files::remove(&path).map_err(|_| e)?;
+        }
+        files::replace(&path, SETTINGS)?;
+    }
+    repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
+}
+
+/// A worktree's content and its branch, for the one who works there.
+pub struct Workshop {
+    repo: Repository,
+    root: PathBuf,
+}
+
+/// What the worktree holds.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Everything but the owned paths, which are as in the base.
+    pub tree: Oid,
+    /// Owned paths that were changed in the worktree.
+    pub owned: Vec<String>,
+    /// Git repositories made inside the worktree. Nothing of them is in the tree.
+    pub nested: Vec<String>,
+}
+
+/// What became of uncommitted work.
+#[derive(Clone, Debug)]
+pub enum Parked {
+    Nothing,
+    /// Kept under this ref.
+    Under(String),
+    /// There are repositories inside the worktree, which a commit cannot hold, or too much to read: why.
+    Impossible(Refusal),
+}
+
+impl Workshop {
+    pub fn open(git_dir: &Path, root: &Path) -> Result<Self> {
+        Ok(Self { repo: open(git_dir, root)?, root: root.to_owned() })
+    }
+
+    pub fn repo(&self) -> &Repository {
+        &self.repo
+    }
+
+    /// Asked again right before files are written or deleted: the workshop may have been open a while.
+    fn still_ours(&self) -> Result<()> {
+        registry::own_folder(self.repo.path(), &self.root)
+    }
+
+    /// The worktree's files over the tree of `parent`; ignored files are not part of it.
+    pub fn snapshot(&self, parent: Oid) -> Result<Snapshot> {
+        let parent = self.repo.find_commit(parent)?.tree()?;
+        let mut owned = Vec::new();
+        let (tree, nested) = self.tree_over(&parent, |path| {
+            let skip = paths::OWNED.iter().any(|folder| path.starts_with(folder));
+            if skip {
+                owned.push(path.to_string_lossy().into_owned());
+            }
+            skip
+        })?;
+        Ok(Snapshot { tree, owned, nested })
+    }
+
+    /// Commits a tree on top of `parent` and moves the branch there, from wherever it is.
+    ///
+    /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
+    /// nothing of it is lost, and nothing of it gets into the result.
+    pub fn commit(&self, branch: &str, parent: Oid, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+        self.still_ours()?;
+        let parent = self.repo.find_commit(parent)?;
+        let tree = self.repo.find_tree(tree)?;
+        let time = Time::new(at.unix(), 0);
+        let author = Signature::new(mark.agent, &format!("{}@teof.invalid", mark.agent), &time)?;
+        let committer = match self.repo.signature() {
+            Ok(own) => Signature::new(own.name().unwrap_or(mark.agent), own.email().unwrap_or("teof"), &time)?,
+            Err(_) => author.clone(),
+        };
+        let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
+        job_refs::note(&self.repo, mark.job, commit)?;
+        self.move_branch(branch, parent.id(), commit, mark.run)?;
+        self.settle(branch, &tree);
+        Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
+    }
+
+    /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
+    pub fn park(&self, tip: Oid, run: &str) -> Result<Parked> {
+        let parent = self.repo.find_commit(tip)?;
+        let (tree, nested) = match self.tree_over(&parent.tree()?, |_| false) {
+            Ok(found) => found,
+            Err(e) => return size_limit::refusal(&e).map(Parked::Impossible).ok_or(e),
+        };
+        if let Some(path) = nested.first() {
+            let what = format!("there is a git repository inside it ({path}), which no commit can hold");
+            return Ok(Parked::Impossible(Refusal::guard("worktree.nested", what)));
+        }
+        if tree == parent.tree_id() {
+            return Ok(Parked::Nothing);
+        }
+        let tree = self.repo.find_tree(tree)?;
+        let by = Signature::new("teof", "teof@teof.invalid", &Time::new(parent.time().seconds(), 0))?;
+        let text = format!("Uncommitted work of run {run}\n");
+        let commit = self.repo.commit(None, &by, &by, &text, &tree, &[&parent])?;
+        self.keep("parked", run, commit).map(Parked::Under)
+    }
+
+    /// Brings what was parked under a ref back into the files of the worktree, which are at the last checkpoint.
+    /// HEAD, index and the ref stay.
+    pub fn put_back(&self, parked: &str) -> Result<()> {
+        self.still_ours()?;
+        let commit = self.repo.find_reference(parked).and_then(|found| found.peel_to_commit())?;
+        self.repo
+            .checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force().update_index(false)))
+            .with_context(|| format!("put {parked} back into the worktree"))
+    }
+
+    /// The paths that differ from `tip`, owned ones included, and the repositories inside the worktree.
+    pub fn changes(&self, tip: Oid) -> Result<(Vec<String>, Vec<String>)> {
+        let parent = self.repo.find_commit(tip)?.tree()?;
+        let (tree, nested) = self.tree_over(&parent, |_| false)?;
+        let tree = self.repo.find_tree(tree)?;
+        let diff = self.repo.diff_tree_to_tree(Some(&parent), Some(&tree), None)?;
+        let path =
+            |delta: git2::DiffDelta| delta.new_file().path_bytes().map(|p| String::from_utf8_lossy(p).into_owned());
+        Ok((diff.deltas().filter_map(path).collect(), nested))
+    }
+
+    /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
+    pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
+        self.still_ours()?;
+        let commit = self.repo.find_commit(tip)?;
+        // First the index, without what it says about files: then none is taken for unchanged.
+        self.settle(branch, &commit.tree()?);
+        let mut checkout = CheckoutBuilder::new();
+        checkout.force().remove_untracked(true);
+        // What the set-up left of files under a filter stays: written out as git has it, it would be a pointer.
+        if !Note::read(self.repo.path()).filtered.is_empty() {
+            let (changed, nested) = self.changes(tip)?;
+            if changed.is_empty() && nested.is_empty() {
+                return Ok(());
+            }
+            checkout.disable_pathspec_match(true);
+            changed.iter().for_each(|path| {
+                checkout.path(path.as_str());
+            });
+        }
+        self.repo.checkout_tree(commit.as_object(), Some(&mut checkout))?;
+        Ok(())
+    }
+
+    /// Brings tracked files of the owned paths back to what `base` has.
+    pub fn restore_owned(&self, base: Oid) -> Result<()> {
+        self.still_ours()?;
+        let base = self.repo.find_commit(base)?;
+        let mut checkout = CheckoutBuilder::new();
+        checkout.force().update_index(false);
+        paths::OWNED.iter().for_each(|folder| {
+            checkout.path(format!("{folder}/*"));
+        });
+        self.repo.checkout_tree(base.as_object(), Some(&mut checkout)).context("restore the record's folders")
+    }
+
+    /// Points the branch at `tip` if it points elsewhere; the commits there are kept.
+    pub(in crate::hub) fn ensure_branch(&self, branch: &str, tip: Oid, run: &str) -> Result<()> {
+        self.move_branch(branch, tip, tip, run)
+    }
+
+    fn move_branch(&self, branch: &str, expected: Oid, to: Oid, run: &str) -> Result<()> {
+        let name = format!("refs/heads/{branch}");
+        match self.repo.refname_to_id(&name) {
+            Ok(now) => {
+                let kept = now == expected || ancestry::holds(&self.repo, to, now).unwrap_or(false);
+                if !kept {
+                    self.keep("moved", run, now)?;
+                }
+                if now != to {
+                    self.repo.reference_matching(&name, to, true, now, "teof: checkpoint")?;
+                }
+            }
+            Err(e) if e.code() == ErrorCode::NotFound => {
+                self.repo.reference(&name, to, false, "teof: checkpoint")?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+
+    /// As [`job_refs::keep`].
+    pub fn keep(&self, kind: &str, run: &str, commit: Oid) -> Result<String> {
+        job_refs::keep(&self.repo, kind, run, commit)
+    }
+
+    /// HEAD (on no branch it stays) and index as a person expects to find them. A convenience: nothing of ours reads them.
+    fn settle(&self, branch: &str, tree: &Tree) {
+        let head = match branch {
+            "" => Ok(()),
+            branch if self.is_on(branch) => Ok(()),
+            branch => self.repo.set_head(&format!("refs/heads/{branch}")),
+        };
+        let settled = head.and_then(|()| {
+            let mut index = object_ids::open_index(&self.repo, self.repo.path())?;
+            index.read_tree(tree)?;
+            index.write()
+        });
+        if let Err(e) = settled {
+            tracing::debug!("the worktree's HEAD and index were left as they are: {e}");
+        }
+    }
+
+    fn is_on(&self, branch: &str) -> bool {
+        let head = self.repo.find_reference("HEAD").ok();
+        let target = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
+        target.is_some_and(|target| target.strip_prefix("refs/heads/") == Some(branch))
+    }
+
+    /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),
+    /// and the repositories inside it that `parent` does not know. What was copied in is left out.
+    ///
+    /// # Errors
+    /// [`size_limit::TOO_LARGE`] before anything is read.
+    fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
+        let repo = open(self.repo.path(), &self.root)?;
+        size_limit::check(&repo, &self.root, parent, size_limit::MAX_NEW)?;
+        let mut index = object_ids::new_index(&repo)?;
+        index.read_tree(parent)?;
+        repo.set_index(&mut index)?;
+        let note = Note::read(self.repo.path());
+        let mut nested = Vec::new();
+        let mut pointers = Vec::new();
+        let mut choose = |path: &Path, _: &[u8]| {
+            let repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+            if repository {
+                nested.push(path.to_string_lossy().into_owned());
+            }
+            let skipped = repository || note.is_copied(path) || skip(path);
+            let filter = if skipped { None } else { filtered::filter_of(&repo, path) };
+            let there = std::fs::symlink_metadata(self.root.join(path)).ok().filter(|meta| meta.is_file());
+            if let (Some(filter), Some(meta)) = (&filter, there)
+                && filter == "lfs"
+                && !note.is_as_left(path, &meta)
+            {
+                pointers.push((path.to_owned(), meta));
+            }
+            i32::from(skipped || filter.is_some())
+        };
+        index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
+        for (path, meta) in pointers {
+            let pointer = filtered::store(repo.commondir(), &self.root.join(&path))?;
+            index.add(&entry(&repo, &path, &meta, &pointer)?)?;
+        }
+        Ok((index.write_tree_to(&repo)?, nested))
+    }
+}
+
+/// A file's entry in an index, with content that is not the file's own.
+fn entry(repo: &Repository, path: &Path, meta: &std::fs::Metadata, content: &[u8]) -> Result<IndexEntry> {
+    let time = IndexTime::new(0, 0);
+    let executable = std::os::unix::fs::MetadataExt::mode(meta) & 0o100 != 0;
+    Ok(IndexEntry {
+        ctime: time,
+        mtime: time,
+        dev: 0,
+        ino: 0,
+        mode: if executable { 0o100_755 } else { 0o100_644 },
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id: repo.blob(content)?,
+        flags: 0,
+        flags_extended: 0,
+        path: path.as_os_str().as_encoded_bytes().to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::git::Git;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn repository() -> (tempfile::TempDir, PathBuf, Oid) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let git = Git::at(&root);
+        git.run(&["init", "-q", "-b", "main"]).unwrap();
+        fs::create_dir(root.join("_bus")).unwrap();
+        fs::write(root.join("_bus/a"), "bus").unwrap();
+        fs::write(root.join("a"), "1").unwrap();
+        fs::write(root.join("big.bin"), "pointer").unwrap();
+        fs::write(root.join(".gitattributes"), "*.bin filter=evil\n").unwrap();
+        git.run(&["add", "."]).unwrap();
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "base"]).unwrap();
+        let base = git.run(&["rev-parse", "HEAD"]).unwrap();
+        (dir, root, base.parse().unwrap())
+    }
+
+    fn open(root: &Path) -> Workshop {
+        Workshop::open(&root.join(".git"), root).unwrap()
+    }
+
+    fn files(root: &Path, tree: Oid) -> String {
+        Git::at(root).run(&["ls-tree", "-r", "--name-only", &tree.to_string()]).unwrap().replace('\n', " ")
+    }
+
+    #[test]
+    fn owned_paths_ignored_files_and_odd_files_stay_out_of_the_tree() {
+        let (_dir, root, base) = repository();
+        fs::write(root.join("_bus/a"), "changed").unwrap();
+        fs::write(root.join("_bus/new"), "x").unwrap();
+        fs::write(root.join(".gitignore"), "*.log\n").unwrap();
+        fs::write(root.join("x.log"), "x").unwrap();
+        fs::remove_file(root.join("a")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", root.join("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        assert_eq!(files(&root, snapshot.tree), ".gitattributes .gitignore _bus/a big.bin link");
+        assert_eq!(snapshot.owned, ["_bus/a", "_bus/new"]);
+        open(&root).restore_owned(base).unwrap();
+        assert_eq!(fs::read_to_string(root.join("_bus/a")).unwrap(), "bus");
+        assert!(!root.join("a").exists(), "only owned paths are restored");
+    }
+
+    #[test]
+    fn a_repository_inside_the_worktree_is_no_obstacle() {
+        let (_dir, root, base) = repository();
+        for name in ["empty", "full"] {
+            fs::create_dir(root.join(name)).unwrap();
+            Git::at(&root.join(name)).run(&["init", "-q"]).unwrap();
+        }
+        fs::write(root.join("full/a"), "1").unwrap();
+        fs::write(root.join("empty/a"), "1").unwrap();
+        let inner = Git::at(&root.join("full"));
+        inner.run(&["add", "."]).unwrap();
+        inner.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]).unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        assert_eq!(files(&root, snapshot.tree), ".gitattributes _bus/a a big.bin");
+        assert_eq!(snapshot.nested, ["empty/", "full/"]);
+        assert!(matches!(open(&root).park(base, "run-1").unwrap(), Parked::Impossible(_)));
+    }
+
+    #[test]
+    fn an_index_that_hides_changes_hides_nothing() {
+        let (_dir, root, base) = repository();
+        Git::at(&root).run(&["update-index", "--assume-unchanged", "a"]).unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        let tree = snapshot.tree.to_string();
+        assert_eq!(Git::at(&root).run(&["show", &format!("{tree}:a")]).unwrap(), "2");
+    }
+
+    #[test]
+    fn filter_drivers_are_not_run() {
+        let (_dir, root, base) = repository();
+        Git::at(&root).run(&["config", "filter.evil.clean", "touch pwned; cat"]).unwrap();
+        fs::write(root.join("big.bin"), "content").unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        let snapshot = open(&root).snapshot(base).unwrap();
+        open(&root).park(base, "run-1").unwrap();
+        assert!(!root.join("pwned").exists());
+        let tree = snapshot.tree.to_string();
+        assert_eq!(Git::at(&root).run(&["cat-file", "-p", &format!("{tree}:big.bin")]).unwrap(), "pointer");
+    }
+
+    #[test]
+    fn a_branch_that_somebody_moved_is_kept_aside() {
+        let (_dir, root, base) = repository();
+        let git = Git::at(&root);
+        git.run(&["switch", "-qc", "agent/x/a"]).unwrap();
+        fs::write(root.join("a"), "2").unwrap();
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "the agent's own"]).unwrap();
+        let own = git.run(&["rev-parse", "HEAD"]).unwrap();
+        let workshop = open(&root);
+        let tree = workshop.snapshot(base).unwrap().tree;
+        let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
+        let done = workshop.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
+        assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
+        assert_eq!(job_refs::of_job(workshop.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
+        assert_eq!(job_refs::of_job(workshop.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
+        assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
+    }
+}

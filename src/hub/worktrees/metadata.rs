@@ -1,0 +1,61 @@
+//! What is noted beside a worktree of ours, in its git directory: `teof.json`.
+//!
+//! Says what the worktree was made for and what was put into it that is nobody's work. Whose it is
+//! says the lock's reason alone; a note that is missing or damaged is an empty one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Result, Stamp, files, json};
+use crate::hub::git::filtered::{self, Stat};
+
+/// In the worktree's own git directory: it goes when the worktree goes.
+const FILE: &str = "teof.json";
+/// More than any note of ours has.
+const MAX: u64 = 16 * 1024 * 1024;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Note {
+    pub task: String,
+    /// The seat.
+    pub agent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Stamp>,
+    /// The digest of the set-up's lines that were run here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
+    /// The inodes of the worktree's folder and of the one it lies in, as they were when it was made.
+    /// Without the device: its number may be another one after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folders: Option<(u64, u64)>,
+    /// Files that were copied in: no commit of ours ever holds them.
+    pub copied: BTreeSet<String>,
+    /// Files under a content filter of git, as the set-up left them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub filtered: BTreeMap<String, Stat>,
+}
+
+impl Note {
+    pub fn read(git_dir: &Path) -> Note {
+        let bytes = files::read(&git_dir.join(FILE), MAX).ok().flatten().unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub fn write(&self, git_dir: &Path) -> Result<()> {
+        files::replace(&git_dir.join(FILE), (json::pretty(self) + "\n").as_bytes())
+    }
+
+    /// Whether a file under a content filter is as the set-up left it: nobody's work.
+    pub fn is_as_left(&self, path: &Path, meta: &Metadata) -> bool {
+        path.to_str().and_then(|path| self.filtered.get(path)).is_some_and(|left| *left == filtered::stat(meta))
+    }
+
+    /// Whether a path of the worktree was copied in, or lies where a copied file was.
+    pub fn is_copied(&self, path: &Path) -> bool {
+        self.copied.iter().any(|copied| path.starts_with(copied))
+    }
+}

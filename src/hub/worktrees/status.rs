@@ -1,0 +1,132 @@
+//! Every worktree of the repository as it is seen now: whose it is, what for, and what it holds.
+//!
+//! Only reads. Whose it is says git's lock file about it; everything else is information.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git2::{Repository, StatusOptions};
+use serde::Serialize;
+
+use super::metadata::Note;
+use super::registry::{self, Registered};
+use crate::base::{Result, Stamp, files};
+use crate::hub::{Hub, paths};
+use crate::model::run::outcome::Outcome;
+
+/// More than an outcome has.
+const MAX_OUTCOME: u64 = files::MAX_DOCUMENT;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// A job's.
+    Ours,
+    /// A job's once, left to people because no commit can hold what is in it.
+    Kept,
+    /// The hub itself.
+    Hub,
+    /// A person's, or another tool's.
+    Others,
+}
+
+/// A worktree.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub root: PathBuf,
+    pub git_dir: PathBuf,
+    /// `None` when HEAD names no branch.
+    pub branch: Option<String>,
+    pub whose: Whose,
+    pub job: Option<String>,
+    /// The run that worked there last.
+    pub run: Option<String>,
+    pub task: Option<String>,
+    pub agent: Option<String>,
+    pub made_at: Option<Stamp>,
+    /// What became of that run, if it is over.
+    pub outcome: Option<Box<Outcome>>,
+}
+
+/// All worktrees: the main one first, then the linked ones by path.
+pub fn seen(hub: &Hub) -> Result<Vec<Seen>> {
+    let mut all = registry::all(&hub.common_dir);
+    all.sort_by(|a, b| a.root.cmp(&b.root));
+    let linked = all.into_iter().map(|found| Seen::of(hub, found));
+    let main = super::main_worktree(hub);
+    let main = main.map(|main| Seen::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
+    Ok(main.into_iter().chain(linked).collect())
+}
+
+impl Seen {
+    fn of(hub: &Hub, found: Registered) -> Seen {
+        let whose = match (found.job(), found.kept_job()) {
+            (Some(_), _) => Whose::Ours,
+            (_, Some(_)) => Whose::Kept,
+            _ if found.root == hub.root => Whose::Hub,
+            _ => Whose::Others,
+        };
+        let note = Note::read(&found.git_dir);
+        let run = found.run().map(str::to_owned);
+        let outcome = run.as_deref().and_then(|run| outcome(hub, run));
+        let some = |text: String| (!text.is_empty()).then_some(text);
+        Seen {
+            branch: registry::head_of(&found),
+            job: found.job().or(found.kept_job()).map(str::to_owned),
+            task: some(note.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
+            agent: some(note.agent),
+            made_at: note.made_at,
+            whose,
+            run,
+            outcome,
+            root: found.root,
+            git_dir: found.git_dir,
+        }
+    }
+
+    /// Its folder is there, and is a folder.
+    pub fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
+    }
+
+    /// Whether it holds anything that is not committed, besides the record and what was copied in.
+    /// `None` when that cannot be told. Trusts the worktree's index: for people to see.
+    pub fn is_dirty(&self) -> Option<bool> {
+        let repo = Repository::open(&self.git_dir).ok()?;
+        repo.set_workdir(&self.root, false).ok()?;
+        let note = Note::read(&self.git_dir);
+        let mut options = StatusOptions::new();
+        options.include_untracked(true).exclude_submodules(true);
+        let statuses = repo.statuses(Some(&mut options)).ok()?;
+        let counts = |path: &str| !paths::is_owned(path.trim_end_matches('/')) && !note.is_copied(Path::new(path));
+        Some(statuses.iter().any(|entry| counts(&String::from_utf8_lossy(entry.path_bytes()))))
+    }
+
+    /// The refs that keep uncommitted work of the job's runs.
+    pub fn parked(&self, repo: &Repository) -> Vec<String> {
+        let (Some(job), Some(run)) = (&self.job, &self.run) else { return Vec::new() };
+        let names = repo
+            .references_glob("refs/teof/parked/*")
+            .into_iter()
+            .flat_map(|mut found| found.names().flatten().map(str::to_owned).collect::<Vec<_>>());
+        let of_ours = |name: &String| {
+            let name = name.strip_prefix("refs/teof/parked/").unwrap_or_default();
+            name.strip_prefix(run.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                || name.strip_prefix(job.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        };
+        names.filter(of_ours).collect()
+    }
+
+    /// Whether it is where a task is worked on by convention: its branch ends in the task's end, as
+    /// `feature/auth-05A` does for `implement-auth-05A`.
+    pub fn suits(&self, task: &str) -> bool {
+        let Some((_, slug)) = self.branch.as_deref().and_then(|branch| branch.rsplit_once('/')) else { return false };
+        !slug.is_empty()
+            && task.strip_suffix(slug).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
+    }
+}
+
+fn outcome(hub: &Hub, run: &str) -> Option<Box<Outcome>> {
+    let bytes = files::read(&hub.local(&paths::outcome(run)), MAX_OUTCOME).ok()??;
+    serde_json::from_slice(&bytes).ok()
+}

@@ -1,0 +1,112 @@
+//! Where in a JSON text each value lies, by JSON pointer (`/steps/2/status`).
+//!
+//! The text must be JSON that `serde_json` took; `jsonc-parser` gives the byte ranges.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use anyhow::Context;
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged;
+
+use crate::base::Result;
+
+/// What went wrong when it cannot: for `context`.
+pub(in crate::model) const AGREE: &str = "serde_json and jsonc-parser read the same text differently";
+
+/// The pointers of keys that stand more than once in their object: readers disagree on which counts.
+pub fn duplicate_keys(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(root) = tree(text) {
+        collect_duplicates(&root, "", &mut found);
+    }
+    found
+}
+
+fn collect_duplicates(value: &ast::Value<'_>, at: &str, found: &mut Vec<String>) {
+    match value {
+        ast::Value::Object(object) => {
+            let mut seen = HashSet::new();
+            for property in &object.properties {
+                let pointer = child(at, property.name.as_str());
+                collect_duplicates(&property.value, &pointer, found);
+                if !seen.insert(property.name.as_str()) && !found.contains(&pointer) {
+                    found.push(pointer);
+                }
+            }
+        }
+        ast::Value::Array(array) => {
+            let items = array.elements.iter().enumerate();
+            items.for_each(|(i, item)| collect_duplicates(item, &child(at, &i.to_string()), found));
+        }
+        _ => {}
+    }
+}
+
+/// The pointer of a member of what `pointer` points at.
+pub fn child(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+pub(in crate::model) fn keys(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"))
+}
+
+pub(in crate::model) fn split(pointer: &str) -> Option<(&str, String)> {
+    let (parent, _) = pointer.rsplit_once('/')?;
+    Some((parent, keys(&pointer[parent.len()..]).next()?))
+}
+
+pub(in crate::model) fn tree(text: &str) -> Result<ast::Value<'_>> {
+    let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
+    parsed.ok().and_then(|parsed| parsed.value).context(AGREE)
+}
+
+pub(in crate::model) fn find<'a, 'b>(root: &'b ast::Value<'a>, pointer: &str) -> Option<&'b ast::Value<'a>> {
+    keys(pointer).try_fold(root, |here, key| Some(value_at(here, position(here, &key)?)))
+}
+
+/// Where the members (key and value, or item) of a container lie in the text.
+pub(in crate::model) fn members(container: &ast::Value<'_>) -> Vec<Range<usize>> {
+    match container {
+        ast::Value::Object(object) => object.properties.iter().map(|p| p.start()..p.value.end()).collect(),
+        ast::Value::Array(array) => array.elements.iter().map(|item| item.start()..item.end()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The last of equal keys counts, as it does for `serde_json`.
+pub(in crate::model) fn position(container: &ast::Value<'_>, key: &str) -> Option<usize> {
+    match container {
+        ast::Value::Object(object) => object.properties.iter().rposition(|p| p.name.as_str() == key),
+        ast::Value::Array(array) => key.parse().ok().filter(|i| *i < array.elements.len()),
+        _ => None,
+    }
+}
+
+pub(in crate::model) fn value_at<'a, 'b>(container: &'b ast::Value<'a>, i: usize) -> &'b ast::Value<'a> {
+    match container {
+        ast::Value::Object(object) => &object.properties[i].value,
+        ast::Value::Array(array) => &array.elements[i],
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_stand_twice_are_found_whatever_their_spelling() {
+        assert_eq!(duplicate_keys(r#"{"s": [{"a": 1, "\u0061": {"b": 1, "b": 2}}], "b": 1}"#), ["/s/0/a/b", "/s/0/a"]);
+        assert_eq!(duplicate_keys("not JSON"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn pointers_escape_what_they_are_made_of() {
+        let pointer = child(&child("", "a/b"), "~c");
+        assert_eq!(pointer, "/a~1b/~0c");
+        assert_eq!(keys(&pointer).collect::<Vec<_>>(), ["a/b", "~c"]);
+        assert_eq!(split(&pointer), Some(("/a~1b", "~c".to_owned())));
+    }
+}

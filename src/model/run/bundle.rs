@@ -1,0 +1,136 @@
+//! The review bundle: everything that a person needs to decide about a finished job, and what is merged
+//! when they approve. A receipt, written once by the foreman.
+
+use serde::{Deserialize, Serialize};
+
+use super::order::{Complexity, Request};
+use super::outcome::Finding;
+use crate::base::Stamp;
+use crate::model::agent::Usage;
+
+/// The version that is written.
+pub const VERSION: u64 = 1;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    pub version: u64,
+    pub generated_at: Stamp,
+    /// What commits and worktree of the job are known by.
+    pub job: String,
+    pub run: String,
+    pub task_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<String>,
+    pub title: String,
+    pub objective: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<String>,
+    /// The layer and the systemic targets that the work serves, as its order names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systemic_targets: Vec<String>,
+    /// The request that the work was made of, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// The seat that did the work.
+    pub agent_id: String,
+    /// The seat that reviewed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
+    pub branch: String,
+    pub target_branch: String,
+    pub base_commit: String,
+    /// The reviewed commit: this one is merged, whatever the branch is then.
+    pub commit: String,
+    /// What the planner answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The plan's justification, relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+    pub diff: Diff,
+    pub stages: Vec<Stage>,
+    pub tests: Vec<Test>,
+    pub findings: Vec<Finding>,
+    /// What the job was sent back for before this: by a person, or because of a conflict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_back: Vec<Finding>,
+    /// The reviewer's, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<u8>,
+    /// The coder's passes.
+    pub passes: u32,
+    pub usage: Usage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<Complexity>,
+    pub receipts: Vec<Receipt>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diff {
+    pub added: u64,
+    pub removed: u64,
+    /// Lines added plus lines removed that were allowed.
+    pub limit: u64,
+    /// The first of them, by path.
+    pub files: Vec<File>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_files: usize,
+}
+
+impl Diff {
+    /// How many files differ.
+    pub fn count(&self) -> usize {
+        self.files.len() + self.more_files
+    }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    pub path: String,
+    pub added: u64,
+    pub removed: u64,
+}
+
+/// One stage as it was passed, or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// `planner`, `coder`, `tester`, `reviewer` or `commands`.
+    pub name: String,
+    pub round: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    pub passed: bool,
+    /// One line for people.
+    pub outcome: String,
+    pub duration_seconds: f64,
+    pub usage: Usage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Test {
+    pub command: String,
+    pub passed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    pub duration_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Relative to the hub.
+    pub path: String,
+    pub sha256: String,
+}

@@ -1,0 +1,176 @@
+//! What a worker tells the coordinator, as its last act: machine-local, `runs/<run>.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Stamp;
+use crate::model::agent::{AgentSession, Usage};
+use crate::model::event::Severity;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The work is committed, guarded and evidenced.
+    Succeeded,
+    /// A command or the machine failed; another attempt may do better.
+    Failed,
+    /// A guard refused the result; no retry.
+    Blocked,
+    /// Stopped at a stage boundary: consent revoked, or asked to stop.
+    Paused,
+    /// Nothing was started: the order, the claim or the session did not allow it.
+    Refused,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    pub task_id: String,
+    pub agent_id: String,
+    pub verdict: Verdict,
+    /// One line for people.
+    pub reason: String,
+    pub findings: Vec<Finding>,
+    /// What the scan after the work found and the one before it did not; a high one opens the breaker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scan: Vec<Finding>,
+    pub branch: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
+    /// The review bundle, relative to the hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// Relative to the hub.
+    pub receipts: Vec<String>,
+    /// What all agents of the job used so far, in this run.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The coder's passes so far.
+    #[serde(default)]
+    pub passes: u32,
+    /// The coder's last session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<AgentSession>,
+    /// An agent cannot work for a while: nobody's failure, and no retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspended>,
+    /// It fails again until a person has acted, so it is not tried again; the reason says what to do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_person: bool,
+    /// What was said last by what kept it from success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_output: Option<LastOutput>,
+    /// What an agent asks before it goes on; the run is paused until a person answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    pub started_at: Stamp,
+    pub finished_at: Stamp,
+}
+
+/// The last lines of an agent or a command, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastOutput {
+    /// Whose: `coder (claude)`, or the command.
+    pub of: String,
+    pub text: String,
+    /// All of it, in a file on this machine.
+    pub file: String,
+}
+
+/// An agent that may not be called for a while: its account is at a limit, or its service is out of order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    pub agent: String,
+    /// The end of the limit; of an outage, which nobody knows the end of, when it was seen.
+    pub until: Stamp,
+    /// What the agent said.
+    pub reason: String,
+    /// The service or the way to it fails: tried again after waits that grow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outage: bool,
+}
+
+/// One thing that a guard, a check or a sentinel found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable, dotted: `diff.too_large`, `path.denied`.
+    pub code: String,
+    /// `low`, `medium` or `high`.
+    pub severity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    pub message: String,
+    /// What to do about it; never something destructive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// For how many more like it this one stands, which are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The severity says what follows: `high` stops, `medium` needs a person, `low` is worth a look.
+impl Finding {
+    /// An empty `path` means that it is about no file in particular.
+    pub fn new(severity: Severity, code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity: severity.as_str().to_owned(),
+            path: Some(path.into()).filter(|path| !path.is_empty()),
+            line: None,
+            message: message.into(),
+            hint: None,
+            more: 0,
+        }
+    }
+
+    /// The message, with how many more there are.
+    pub fn words(&self) -> String {
+        match self.more {
+            0 => self.message.clone(),
+            n => format!("{} (and {n} more like this)", self.message),
+        }
+    }
+
+    pub fn high(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::High, code, path, message)
+    }
+
+    pub fn medium(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Medium, code, path, message)
+    }
+
+    pub fn low(code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Low, code, path, message)
+    }
+
+    /// Names the line, counted from 1.
+    #[must_use]
+    pub fn at(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn stops(&self) -> bool {
+        self.severity == Severity::High.as_str()
+    }
+
+    pub fn needs_person(&self) -> bool {
+        self.severity == Severity::Medium.as_str()
+    }
+}

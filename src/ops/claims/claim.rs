@@ -1,0 +1,361 @@
+//! Claiming a task: the claim, its event, the plan's link and the backlog's mirror, in one act.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::held::{self, Work};
+use super::{exclusive, mirror, prerequisites};
+use crate::base::{Refusal, Result, Stamp, lock, names, text, time};
+use crate::bus::assignments;
+use crate::bus::claim_rules::{self, Facts, Notes, Wish};
+use crate::bus::{activity, claims, events};
+use crate::guard::claim::Author;
+use crate::guard::secrets;
+use crate::hub::{self, Act, Hub, Writer, paths};
+use crate::model::backlog::ItemStatus;
+use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
+use crate::model::event::Event;
+use crate::ops::context::{self, Answer, Call};
+
+/// What a seat asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub author: Author,
+    pub task: String,
+    pub branch: Option<String>,
+    /// A plan's id or path; it need not exist.
+    pub plan: Option<String>,
+    pub status: ClaimStatus,
+    pub notes: Notes,
+    pub lease: Option<Duration>,
+    /// Take the task although nobody, or somebody else, is assigned to it; recorded in the event.
+    pub allow_unassigned: bool,
+    /// Who assigns the task to this seat in the same act: then no assignment is looked for.
+    pub assigned_by: Option<String>,
+}
+
+impl Request {
+    pub fn new(author: Author, task: impl Into<String>) -> Request {
+        Request {
+            author,
+            task: task.into(),
+            branch: None,
+            plan: None,
+            status: ClaimStatus::Active,
+            notes: Notes::Keep,
+            lease: None,
+            allow_unassigned: false,
+            assigned_by: None,
+        }
+    }
+
+    /// What makes one request another one than the next.
+    pub fn arguments(&self) -> Value {
+        json!({
+            "agent": self.author.agent, "task": self.task, "branch": self.branch, "plan": self.plan,
+            "status": self.status.as_str(), "notes": format!("{:?}", self.notes),
+            "lease": self.lease.map(|lease| lease.as_secs()), "allow_unassigned": self.allow_unassigned,
+        })
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub claim: Claim,
+    /// The claim before, when the ownership changed.
+    pub from: Option<Claim>,
+    /// The event's id; `None` when everything was so already and nothing was written.
+    pub event: Option<String>,
+    /// What could not be mirrored, and what was overridden: for people.
+    pub remarks: Vec<String>,
+}
+
+impl Done {
+    /// The claim file, relative to the hub.
+    pub fn path(&self) -> String {
+        paths::claim(&self.claim.task_id)
+    }
+
+    /// `{claim: {…}, path, event, from}`; `event` is null when nothing had to be written.
+    pub fn document(&self) -> Value {
+        let fields = self.claim.fields().into_iter().filter(|(_, value)| !value.is_null());
+        let claim: Map<String, Value> = fields.map(|(key, value)| (key.to_owned(), value)).collect();
+        json!({"claim": claim, "path": self.path(), "event": self.event, "from": self.from.as_ref().map(former)})
+    }
+
+    pub(in crate::ops) fn told(self) -> (Value, Vec<String>) {
+        (self.document(), self.remarks)
+    }
+}
+
+/// What is kept of the claim before, in answers and events.
+fn former(from: &Claim) -> Value {
+    json!({"agent_id": from.agent_id, "status": from.status.as_str(), "epoch": from.epoch})
+}
+
+/// Claims a task. Acknowledged means durable: when this returns, claim and event are on disk.
+///
+/// # Errors
+/// `claim.held` (exit 3) and the other refusals of `claim_rules`; `claim.unassigned` and
+/// `claim.assigned` (exit 1); a session that is not fresh; a record that fell behind.
+pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let Request { author, task, .. } = request;
+    let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
+    context::perform(hub, &call, |writer, act| {
+        if request.status != ClaimStatus::Active {
+            not_running(hub, author, task)?;
+        }
+        Ok(stage(writer, act, request)?.told())
+    })
+}
+
+/// Refuses to end or pause one's claim while its run is at work: whoever gave the work settles it when the
+/// run is over, and would find the task lost (the playbook has agents release what they claimed).
+pub(in crate::ops) fn not_running(hub: &Hub, author: &Author, task: &str) -> Result<()> {
+    let Some(found) = claims::load(hub, task)? else { return Ok(()) };
+    let claim = found.claim(hub)?;
+    let own = claim.agent_id == author.agent && claim.status.is_live();
+    if own && lock::is_held(&hub.local(&paths::run_lock(&claim.task_id)))? {
+        return Err(claim_rules::running(&claim).into());
+    }
+    Ok(())
+}
+
+/// Puts a claim into an act; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
+    let hub = writer.hub();
+    let wish = wish(request)?;
+    let found = claims::load(hub, &wish.task)?;
+    let old = found.as_ref().map(|found| found.claim(hub)).transpose()?;
+    if let (Some(old), Some(epoch)) = (&old, request.author.epoch) {
+        claim_rules::fence(old, &wish.agent, epoch)?;
+    }
+    let (wish, overridden) = match &old {
+        None if request.assigned_by.is_none() => first(hub, wish, request.allow_unassigned)?,
+        _ => (wish, None),
+    };
+    let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
+    let mut decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
+    let has_it = old.as_ref().is_some_and(|old| old.agent_id == wish.agent && old.status.is_live());
+    let is_live = decision.claim.status.is_live();
+    let is_new = old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch);
+    if is_live && !has_it {
+        prerequisites::check(hub, &wish.task, "claimed")?;
+        let Claim { plan_id, .. } = &mut decision.claim;
+        let work = Work::near(hub, &wish.task, plan_id.as_deref())?;
+        exclusive::check(hub, &work, &wish.agent)?;
+        if is_new {
+            work.check(hub, "claim")?;
+        }
+        *plan_id = plan_id.take().or_else(|| work.plan().map(str::to_owned));
+    } else if !is_live {
+        // `--status done` is a release by another name.
+        held::check(hub, &wish.task, "release")?;
+    } else if is_new {
+        // Whoever has it may pause, or renew the lease.
+        held::check(hub, &wish.task, "claim")?;
+    }
+    claims::stage(act, found.as_ref(), &decision.claim)?;
+    let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
+    if act.pending(&done.path()).is_none() {
+        return Ok(done);
+    }
+    let before = old.as_ref().filter(|old| old.agent_id == wish.agent);
+    let mut event = context::recognised(event(&done, "claim", summary(&done, before)));
+    if let Some(why) = overridden {
+        event = event.meta("allow_unassigned", why);
+    }
+    if let Some(manager) = &request.assigned_by {
+        event = event.meta("assigned_by", manager.as_str());
+    }
+    done.event = Some(events::stage(writer, act, &event)?);
+    mirror_claim(writer, act, &mut done)?;
+    Ok(done)
+}
+
+/// The event of a change of a claim, with its epoch and from whom the task was taken.
+pub(in crate::ops) fn event(done: &Done, kind: &str, summary: String) -> Event {
+    let Claim { agent_id, task_id, branch, plan_id, status, epoch, .. } = &done.claim;
+    let mut event = Event::new(agent_id, kind, summary).on_task(task_id).meta("status", status.as_str());
+    event = event.meta("epoch", *epoch);
+    event.branch = Some(branch.clone());
+    event.plan_id = plan_id.clone();
+    if let Some(at) = done.claim.lease_expires_at {
+        event = event.meta("lease_expires_at", json!(at));
+    }
+    match &done.from {
+        Some(from) => event.meta("from", former(from)),
+        None => event,
+    }
+}
+
+/// The plan gets its link to the claim, the backlog its status.
+pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, act: &mut Act, done: &mut Done) -> Result<()> {
+    let Claim { task_id, plan_id, status, .. } = &done.claim;
+    if let Some(plan) = plan_id {
+        done.remarks.extend(mirror::plan_link(writer, act, plan, task_id)?);
+    }
+    let status = match status {
+        ClaimStatus::Active | ClaimStatus::Paused => ItemStatus::InProgress,
+        ClaimStatus::Released => ItemStatus::Pending,
+        ClaimStatus::Done => ItemStatus::Done,
+    };
+    done.remarks.extend(mirror::backlog(writer, act, task_id, status)?);
+    Ok(())
+}
+
+/// What is asked of `claim_rules`, with every name checked.
+pub(in crate::ops) fn wish(request: &Request) -> Result<Wish> {
+    let agent = names::check_id("agent", &request.author.agent)?.to_owned();
+    let task = claims::check_task(&request.task)?.to_owned();
+    if let Notes::Set(notes) = &request.notes {
+        crate::bus::check_length("notes", notes)?;
+        secrets::check_text("notes", notes)?;
+    }
+    if let Some(lease) = request.lease.filter(|lease| *lease > MAX_LEASE) {
+        return Err(Refusal::usage("lease.too_long", format!("a lease of {} is too long", time::show_span(lease)))
+            .because(format!("the longest is {}", time::show_span(MAX_LEASE)))
+            .next("leave --lease out: then the claim is yours while you write to the bus")
+            .into());
+    }
+    let branch = match &request.branch {
+        Some(branch) => Some(check_branch(branch)?.to_owned()),
+        None => None,
+    };
+    let plan = request.plan.as_deref().map(plan_id).transpose()?;
+    Ok(Wish {
+        default_branch: usable_branch(&agent, &task),
+        task,
+        agent,
+        branch,
+        plan,
+        status: request.status,
+        notes: request.notes.clone(),
+        lease: request.lease,
+    })
+}
+
+/// The facts that decide whether another's claim may be had; `other` is that claim.
+pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Result<Facts> {
+    let run_alive = match other {
+        Some(claim) => lock::is_held(&hub.local(&paths::run_lock(&claim.task_id)))?,
+        None => false,
+    };
+    let owner_seen = match other.filter(|_| seen) {
+        Some(claim) => activity::last_seen(hub, &claim.agent_id)?,
+        None => None,
+    };
+    Ok(Facts { now: hub.now(), run_alive, owner_seen, window: hub.settings()?.claims.agent_window })
+}
+
+/// The first claim of a task needs an assignment that names the seat, or nobody (the playbook:
+/// bus_claim). Plan and branch come from it; what was overridden comes back.
+fn first(hub: &Hub, mut wish: Wish, allow: bool) -> Result<(Wish, Option<String>)> {
+    let task = &wish.task;
+    let Some(assignment) = assignments::load(hub, task)?.map(|found| found.file) else {
+        if allow {
+            return Ok((wish, Some("no assignment".to_owned())));
+        }
+        return Err(Refusal::guard("claim.unassigned", format!("{task} is assigned to nobody"))
+            .because("the first claim of a task follows an assignment, so that its manager knows of it")
+            .next(format!("to take it, assigned and claimed in one step: teof task pickup {task}"))
+            .next(format!("to claim it all the same, which is recorded: teof bus claim {task} --allow-unassigned"))
+            .with("task_id", task.as_str())
+            .into());
+    };
+    match assignment.engineer().filter(|engineer| *engineer != wish.agent) {
+        Some(engineer) if allow => return Ok((wish, Some(format!("assigned to {engineer}")))),
+        Some(engineer) => return Err(assigned_to(task, engineer, assignment.manager()).into()),
+        None => {}
+    }
+    wish.plan = wish.plan.or_else(|| assignment.plan_id().map(str::to_owned));
+    let own = format!("agent/{}/", wish.agent);
+    let branch = assignment.branch().filter(|branch| branch.starts_with(&own) && check_branch(branch).is_ok());
+    wish.branch = wish.branch.or_else(|| branch.map(str::to_owned));
+    Ok((wish, None))
+}
+
+pub(in crate::ops) fn assigned_to(task: &str, engineer: &str, manager: Option<&str>) -> Refusal {
+    let manager = manager.unwrap_or("the manager");
+    Refusal::guard("claim.assigned", format!("{task} is assigned to {engineer}"))
+        .because("the first claim of a task is its engineer's")
+        .next(format!("ask {manager} to assign it to you, or take another: teof task list"))
+        .with("task_id", task)
+        .with("engineer", engineer)
+}
+
+fn summary(done: &Done, before: Option<&Claim>) -> String {
+    let Claim { agent_id, task_id, status, epoch, .. } = &done.claim;
+    match (&done.from, before) {
+        (Some(from), _) => format!("{agent_id} claimed {task_id}, which {} had ({})", from.agent_id, from.status),
+        (None, None) => format!("{agent_id} claimed {task_id}"),
+        (None, Some(before)) if before.epoch < *epoch => {
+            format!("{agent_id} claimed {task_id} again (it was {})", before.status)
+        }
+        (None, Some(_)) => format!("{agent_id} changed its claim of {task_id} ({status})"),
+    }
+}
+
+/// The playbook's default branch, or a slug where the task's name makes no branch.
+fn usable_branch(agent: &str, task: &str) -> String {
+    let branch = default_branch(agent, task);
+    if check_branch(&branch).is_ok() { branch } else { format!("agent/{agent}/{}", names::slug(task)) }
+}
+
+/// A branch that git takes, under `agent/` (the playbook: check_agent_bus).
+pub(in crate::ops) fn check_branch(branch: &str) -> Result<&str> {
+    let refuse = |why: &str| {
+        let shown = text::clip(&text::safe(branch), 120);
+        Refusal::usage("branch.invalid", format!("{shown:?} is no branch for a claim"))
+            .because(why)
+            .next("name one like agent/<seat>/<what it is about>, or leave --branch out")
+    };
+    if !branch.starts_with("agent/") {
+        return Err(refuse("the branches of claims begin with agent/").into());
+    }
+    if branch.len() > 200 || !git2::Branch::name_is_valid(branch).unwrap_or(false) {
+        return Err(refuse("git does not take it as a branch name").into());
+    }
+    Ok(branch)
+}
+
+/// The id of a plan that is named by id or by path.
+pub(in crate::ops) fn plan_id(plan: &str) -> Result<String> {
+    let name = plan.trim().rsplit('/').next().unwrap_or(plan);
+    let id = name.strip_suffix(crate::model::plan::SUFFIX).unwrap_or(name);
+    names::check_id("plan", id).map(str::to_owned)
+}
+
+/// A longer lease for a claim that is proved by its epoch: by a running worker, without an event.
+pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) -> Result<Stamp> {
+    let mut writer = hub.lock(&format!("renew {task}"))?;
+    let mut act = Act::new(format!("renew {task}"));
+    let until = stage_renewal(&writer, &mut act, agent, task, epoch, lease)?;
+    writer.perform(act)?;
+    Ok(until)
+}
+
+/// The same as a part of an act; gives back when the lease ends.
+pub fn stage_renewal(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    agent: &str,
+    task: &str,
+    epoch: u64,
+    lease: Duration,
+) -> Result<Stamp> {
+    let hub = writer.hub();
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let claim = claim_rules::renew(&found.claim(hub)?, agent, epoch, lease, hub.now())?;
+    claims::stage(act, Some(&found), &claim)?;
+    Ok(claim.lease_expires_at.unwrap_or_else(|| hub.now()))
+}
+
+pub(in crate::ops) fn missing(task: &str) -> Refusal {
+    Refusal::not_found("claim.not_found", format!("nobody has claimed {task}"))
+        .next(format!("to take it, assigned and claimed in one step: teof task pickup {task}"))
+        .next("to see who has what: teof task list")
+        .with("task_id", task)
+}

@@ -1,0 +1,83 @@
+//! What other stores show of a claim or an assignment: the plan's link, the backlog's status, the
+//! playbook's list of tasks.
+//!
+//! The claim decides; these follow. A plan or a backlog that cannot be edited is a remark, never a
+//! reason to refuse a claim or a release: nobody could end their work because of another file.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Refusal, Result, files};
+use crate::hub::{Act, Writer, paths};
+use crate::model::assignment::Assignment;
+use crate::model::backlog::ItemStatus;
+use crate::model::json::edit::Document;
+use crate::plans;
+
+/// Links the plan to the claim (the playbook: "for easy traceability"); gives back a remark.
+pub fn plan_link(writer: &Writer<'_>, act: &mut Act, plan: &str, task: &str) -> Result<Option<String>> {
+    remark(plans::edit::link(writer, act, plan, "bus", &paths::claim(task)), &format!("plan {plan} got no link"))
+}
+
+/// Sets the status of the item with the task's id, if the backlog has one; gives back a remark. An
+/// item that is done stays so.
+pub fn backlog(writer: &Writer<'_>, act: &mut Act, task: &str, status: ItemStatus) -> Result<Option<String>> {
+    let not_set = format!("the backlog does not say that {task} is {status}");
+    let set = plans::backlog::read(writer.hub()).and_then(|backlog| match backlog.item(task) {
+        None => Ok(()),
+        Some(item) if item.status() == Some(ItemStatus::Blocked) && status == ItemStatus::Pending => Ok(()),
+        Some(_) => plans::backlog::set_status(writer, act, task, status),
+    });
+    remark(set, &not_set)
+}
+
+/// A refusal becomes a remark; a fault stays one.
+fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
+    let Err(error) = done else { return Ok(None) };
+    let Some(refusal) = Refusal::of(&error) else { return Err(error) };
+    Ok(Some(match &refusal.reason {
+        Some(reason) => format!("{what}: {} ({reason})", refusal.message),
+        None => format!("{what}: {}", refusal.message),
+    }))
+}
+
+/// Puts an assignment into the playbook's list of tasks, if the tree has one; gives back a remark.
+pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
+    let mut edit = || -> Result<()> {
+        let Some(bytes) = files::read(&writer.hub().path(paths::TASKS)?, files::MAX_DOCUMENT)? else { return Ok(()) };
+        let mut document = Document::parse(&bytes, Path::new(paths::TASKS))?;
+        put_task(&mut document, assignment)?;
+        act.replace(paths::TASKS, document.into_text());
+        Ok(())
+    };
+    remark(edit(), &format!("{} does not show the assignment", paths::TASKS))
+}
+
+/// An entry that is there keeps its title, role, priority and status (the playbook: task_assign).
+fn put_task(document: &mut Document, assignment: &Assignment) -> Result<()> {
+    let tasks = document.get("/tasks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let at = tasks.iter().position(|task| task.get("id").and_then(Value::as_str) == Some(&assignment.task_id));
+    let known = |key: &str| at.is_some_and(|at| tasks[at].get(key).is_some());
+    let id = json!(assignment.task_id);
+    let defaults = [
+        ("id", id.clone()),
+        ("title", id),
+        ("role", json!("engineer")),
+        ("priority", json!("medium")),
+        ("status", json!("open")),
+    ];
+    let mut fields: Vec<_> = defaults.into_iter().filter(|(key, _)| !known(key)).collect();
+    fields.extend([
+        ("assigned_by", json!(assignment.manager)),
+        ("plan_id", json!(assignment.plan_id)),
+        ("branch", json!(assignment.branch)),
+    ]);
+    match at {
+        Some(at) => fields.into_iter().try_for_each(|(key, value)| document.set(&format!("/tasks/{at}/{key}"), value)),
+        None => {
+            let task: Map<_, _> = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            document.push("/tasks", task)
+        }
+    }
+}

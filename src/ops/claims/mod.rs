@@ -1,0 +1,11 @@
+//! Getting, keeping and giving up tasks: each operation is one transaction over claims, events, plans and the backlog.
+
+pub mod assign;
+pub mod claim;
+pub mod exclusive;
+pub mod held;
+pub(super) mod mirror;
+pub mod pickup;
+pub(super) mod prerequisites;
+pub mod release;
+pub mod takeover;

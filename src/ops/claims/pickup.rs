@@ -1,0 +1,64 @@
+//! Picking a task up: an assigned one is claimed, an unassigned one is assigned to oneself and
+//! claimed, in one act (the playbook: idle_pickup).
+
+use super::assign;
+use super::claim::{self, Done, assigned_to};
+use super::held;
+use crate::base::Result;
+use crate::bus::{assignments, claim_rules, claims};
+use crate::hub::{self, Act, Hub, Writer};
+use crate::ops::context::{self, Answer, Call};
+use crate::ops::tasks;
+
+/// Picks a task up for the author of the request.
+///
+/// # Errors
+/// `claim.assigned` (exit 1) when it is another's; `task.on_hold` (exit 1); `claim.held` (exit 3).
+pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let claim::Request { author, task, .. } = request;
+    let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
+    let unknown = tasks::remark_unknown(hub, task)?;
+    context::perform(hub, &call, |writer, act| {
+        let mut done = stage(writer, act, request)?;
+        done.remarks.extend(unknown);
+        Ok(done.told())
+    })
+}
+
+/// Puts a pickup into an act; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Result<Done> {
+    let claim::Request { author, task, .. } = request;
+    let assignment = assignments::load(writer.hub(), task)?.map(|found| found.file);
+    held::check(writer.hub(), task, "pickup")?;
+    match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
+        Some(engineer) if engineer != author.agent => {
+            // Who was faster has it: that is a claim, and told as any other is.
+            if let Some(claim) = claims::load(writer.hub(), task)?.map(|found| found.claim(writer.hub())).transpose()?
+                && claim.status.is_live()
+            {
+                return Err(claim_rules::held(&claim, writer.hub().now()).into());
+            }
+            let manager = assignment.as_ref().and_then(|assignment| assignment.manager());
+            Err(assigned_to(task, engineer, manager).into())
+        }
+        Some(_) => claim::stage(writer, act, request),
+        None => {
+            let to_self = assign::Request {
+                plan: request.plan.clone(),
+                branch: request.branch.clone(),
+                claim: false,
+                ..assign::Request::new(author.clone(), task, &author.agent)
+            };
+            let assigned = assign::stage(writer, act, &to_self)?;
+            let request = claim::Request {
+                plan: assigned.assignment.plan_id,
+                branch: assigned.assignment.branch,
+                assigned_by: Some(author.agent.clone()),
+                ..request.clone()
+            };
+            let mut done = claim::stage(writer, act, &request)?;
+            done.remarks.extend(assigned.remarks);
+            Ok(done)
+        }
+    }
+}

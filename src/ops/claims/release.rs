@@ -1,0 +1,73 @@
+//! Releasing and pausing one's own claim: the claim, its event and the backlog's mirror, in one act.
+
+use super::claim::{Done, event, mirror_claim, missing, not_running};
+use super::held;
+use crate::base::{Refusal, Result};
+use crate::bus::claim_rules::{self, Notes};
+use crate::bus::{claims, events};
+use crate::guard::claim::{Author, refuse};
+use crate::guard::secrets;
+use crate::hub::{self, Act, Hub, Writer};
+use crate::model::claim::ClaimStatus;
+use crate::ops::context::{self, Answer, Call};
+
+/// What the holder asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub author: Author,
+    pub task: String,
+    /// Done, released or paused.
+    pub status: ClaimStatus,
+    /// Given ones replace those of the claim (the playbook: bus_claim).
+    pub notes: Option<String>,
+}
+
+/// Releases a claim. The same release again changes nothing.
+///
+/// # Errors
+/// `claim.not_found` (exit 4); `claim.held` and `claim.epoch` (exit 3), which leave a line in the
+/// seat's error log; `task.on_hold` (exit 1), which does not keep anybody from pausing.
+pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let Request { author, task, .. } = request;
+    let call = Call { command: "bus release", author, task, bound: true, request: repeat };
+    context::perform(hub, &call, |writer, act| {
+        not_running(hub, author, task)?;
+        Ok(stage(writer, act, request)?.told())
+    })
+}
+
+/// Puts a release into an act; asks nothing about sessions. A refusal leaves its line at once.
+pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
+    let Request { author, task, status, .. } = request;
+    if *status == ClaimStatus::Active {
+        return Err(Refusal::usage("release.status", "a release leaves the claim done, released or paused").into());
+    }
+    let hub = writer.hub();
+    let notes = Notes::from_flags(request.notes.clone(), false);
+    if let Notes::Set(notes) = &notes {
+        crate::bus::check_length("notes", notes)?;
+        secrets::check_text("notes", notes)?;
+    }
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let old = found.claim(hub)?;
+    let fenced = author.epoch.map_or(Ok(()), |epoch| claim_rules::fence(&old, &author.agent, epoch));
+    let claim = fenced
+        .and_then(|()| claim_rules::release(&old, &author.agent, *status, &notes, hub.now()))
+        .map_err(|refusal| refuse(writer, author, task, "release", Some(&found.file), refusal))?;
+    let mut done = Done { claim, from: None, event: None, remarks: Vec::new() };
+    if old.status == *status && done.claim.notes == old.notes {
+        done.claim = old;
+        return Ok(done);
+    }
+    if !status.is_live() {
+        held::check(hub, task, "release")?;
+    }
+    claims::stage(act, Some(&found), &done.claim)?;
+    let summary = match status {
+        ClaimStatus::Paused => format!("{} paused {task}", author.agent),
+        status => format!("{} released {task} ({status})", author.agent),
+    };
+    done.event = Some(events::stage(writer, act, &context::recognised(event(&done, "release", summary)))?);
+    mirror_claim(writer, act, &mut done)?;
+    Ok(done)
+}

@@ -1,0 +1,92 @@
+//! Having a task that another holds: taking it over, or pausing it, when that holder may be replaced.
+
+use super::claim::{self, Done, event, facts, mirror_claim, missing};
+use super::held::{self, Work};
+use super::{exclusive, prerequisites};
+use crate::base::Result;
+use crate::bus::claim_rules;
+use crate::bus::{claims, events, messages};
+use crate::guard::claim::Author;
+use crate::guard::secrets;
+use crate::hub::{self, Act, Hub, Writer};
+use crate::model::claim::Claim;
+use crate::model::message::Message;
+use crate::ops::context::{self, Answer, Call};
+
+/// Takes a task over from whoever has it; `reason` is kept in the event and told to that seat.
+///
+/// # Errors
+/// `claim.not_expired`, `claim.running` (exit 3), `claim.not_found` (exit 4), `task.on_hold` (exit 1).
+pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let claim::Request { author, task, .. } = request;
+    let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
+    context::perform(hub, &call, |writer, act| {
+        prerequisites::check(hub, task, "taken over")?;
+        Ok(stage(writer, act, request, reason)?.told())
+    })
+}
+
+/// Puts a takeover into an act; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reason: &str) -> Result<Done> {
+    crate::bus::check_text("reason", reason)?;
+    secrets::check_text("reason", reason)?;
+    let hub = writer.hub();
+    let wish = claim::wish(request)?;
+    let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
+    let old = found.claim(hub)?;
+    held::check(hub, &wish.task, "takeover")?;
+    let decision = claim_rules::take_over(&old, &wish, facts(hub, Some(&old), true)?)?;
+    let work = Work::near(hub, &wish.task, decision.claim.plan_id.as_deref())?;
+    exclusive::check(hub, &work, &wish.agent)?;
+    claims::stage(act, Some(&found), &decision.claim)?;
+    let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
+    let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);
+    let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
+    done.event = Some(events::stage(writer, act, &context::recognised(event))?);
+    tell(writer, act, &old, &wish.agent, &format!("{} took {} over from you", wish.agent, wish.task), reason)?;
+    mirror_claim(writer, act, &mut done)?;
+    Ok(done)
+}
+
+/// Pauses a claim: one's own, or another's whose holder may be replaced.
+///
+/// # Errors
+/// As [`take_over`], and `claim.ended` when nobody holds the task.
+pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
+    let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
+    context::perform(hub, &call, |writer, act| {
+        claim::not_running(hub, author, task)?;
+        Ok(stage_pause(writer, act, author, task, reason)?.told())
+    })
+}
+
+/// Puts a pause into an act; asks nothing about sessions.
+pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &str, reason: &str) -> Result<Done> {
+    crate::bus::check_text("reason", reason)?;
+    secrets::check_text("reason", reason)?;
+    let hub = writer.hub();
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let old = found.claim(hub)?;
+    if let Some(epoch) = author.epoch {
+        claim_rules::fence(&old, &author.agent, epoch)?;
+    }
+    let others = Some(&old).filter(|old| old.agent_id != author.agent);
+    let decision = claim_rules::pause(&old, &author.agent, reason, facts(hub, others, true)?)?;
+    claims::stage(act, Some(&found), &decision.claim)?;
+    let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
+    let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
+    paused.agent_id = author.agent.clone();
+    done.event = Some(events::stage(writer, act, &context::recognised(paused))?);
+    if others.is_some() {
+        tell(writer, act, &old, &author.agent, &format!("{} paused your claim of {task}", author.agent), reason)?;
+    }
+    Ok(done)
+}
+
+/// Tells the seat that had the task, in its own channel.
+fn tell(writer: &Writer<'_>, act: &mut Act, old: &Claim, from: &str, summary: &str, reason: &str) -> Result<()> {
+    let mut message = Message::new(from, "note", &old.task_id, summary).meta("epoch", old.epoch);
+    message.note = Some(reason.to_owned());
+    message.to = Some(old.agent_id.clone());
+    messages::stage(writer, act, &messages::inbox(&old.agent_id), &message)
+}

@@ -1,0 +1,88 @@
+//! Whether git would keep the record as teof writes it, for `doctor` and `init`; and the fix.
+
+use crate::base::{Result, text};
+use crate::hub::git::attributes;
+use crate::hub::git::kept::{self, Need};
+use crate::hub::{Act, Hub};
+
+/// Something about git's rules that keeps evidence from clones, or that a person should know.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub code: &'static str,
+    pub message: String,
+    pub fix: String,
+    /// Something to know, not something wrong.
+    pub note: bool,
+}
+
+/// One path of each kind in each owned folder, there or not.
+const SAMPLES: [&str; 6] = [
+    "_bus/claims/x.json",
+    "_bus/events/events.jsonl",
+    "_bus/messages/x.jsonl",
+    "_plans/x.plan.json",
+    "_report/agent/x/x.json",
+    "_report/agent/x/x.txt",
+];
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// When git cannot be asked.
+pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
+    let mut found = Vec::new();
+    let lacking = attributes::stage(hub, &mut Act::new("doctor"), false)?;
+    if lacking.is_empty() {
+        let samples = SAMPLES.map(|path| (path, Need::Bytes));
+        found.extend(kept::losses(hub, &samples)?.into_iter().map(|loss| {
+            let code = if loss.code == "receipt.ignored" { "git.ignored" } else { "git.attributes" };
+            let message = format!("git would not keep files like {}: {}", loss.path, loss.why);
+            let fix = match code {
+                "git.ignored" => "take the rule out, or write an exception for the record's folders".to_owned(),
+                _ => loss.fix,
+            };
+            Problem { code, message, fix, note: false }
+        }));
+    } else {
+        let message = format!(
+            "git may change the record's bytes, and does not merge its logs line by line: lines are missing in {}",
+            lacking.join(", ")
+        );
+        found.push(Problem { code: "git.attributes", message, fix: "teof doctor --fix".to_owned(), note: false });
+    }
+    found.extend(filter(hub)?);
+    Ok(found)
+}
+
+/// Says when git filters other files of the kinds that the record has: encryption, most likely, and the record
+/// is stored without it.
+///
+/// # Errors
+/// When git cannot be asked.
+pub fn filter(hub: &Hub) -> Result<Option<Problem>> {
+    let elsewhere = ["any/x.json", "any/x.jsonl"];
+    let told = hub.git().run(&[&["check-attr", "filter", "--"], &elsewhere[..]].concat())?;
+    let name = |line: &str| line.rsplit_once(": filter: ").map(|(_, name)| name.to_owned());
+    let name = told.lines().filter_map(name).find(|name| !["unspecified", "unset", "set"].contains(&name.as_str()));
+    Ok(name.map(|name| {
+        let name = text::safe(&name);
+        let message = format!("the git filter {name:?} is off for the record: git stores it exactly as teof writes it");
+        let fix = "keep out of tasks, messages and receipts whatever only the filter may store".to_owned();
+        Problem { code: "git.filter_off", message, fix, note: true }
+    }))
+}
+
+/// Writes the lines that are missing; gives back the files that were changed.
+///
+/// # Errors
+/// What taking the bus lock refuses; a file of attributes that is not text.
+pub fn fix(hub: &Hub) -> Result<Vec<String>> {
+    if attributes::stage(hub, &mut Act::new("doctor"), false)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut writer = hub.lock("doctor --fix")?;
+    let mut act = Act::new("doctor --fix");
+    let changed = attributes::stage(hub, &mut act, false)?;
+    writer.perform(act)?;
+    Ok(changed)
+}

@@ -1,0 +1,286 @@
+//! What is wrong with a set-up, and how to mend it. Looks, and changes nothing.
+
+pub mod attributes;
+pub(super) mod disk;
+pub(super) mod repository;
+pub(super) mod setup;
+
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::base::{Clock, Refusal, Result, Stamp, jsonl, lock, text, time};
+use crate::guard::{consent, moved_target, trust};
+use crate::hub::transaction::temporary;
+use crate::hub::{Hub, paths};
+use crate::model::event::EventView;
+use crate::seats::{freshness, manifest};
+
+use super::restore::behind;
+use super::restore::sources::Sources;
+use super::{record, request_folders};
+use attributes::Problem;
+
+/// The oldest git with everything that is used: `merge-tree --write-tree`.
+const GIT: (u64, u64) = (2, 38);
+/// How many of the last events are looked at for times in the future.
+const EVENTS: usize = 200;
+
+/// One thing that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trouble {
+    pub code: String,
+    pub message: String,
+    /// How to mend it.
+    pub mend: String,
+    /// Something to know, not something wrong.
+    pub note: bool,
+}
+
+/// Looks at the repository that contains `start`.
+pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
+    let mut found = Found(Vec::new());
+    match Hub::locate(start, clock) {
+        Err(e) => found.error(e),
+        Ok(hub) => {
+            let checks: &[fn(&Hub, &mut Found) -> Result<()>] = &[
+                check_git,
+                check_hub,
+                check_settings,
+                check_record,
+                check_attributes,
+                check_setup,
+                check_repository,
+                check_disk,
+                check_locks,
+                check_leftovers,
+                check_sources,
+                check_targets,
+                check_trust,
+                check_seats_and_clock,
+            ];
+            for check in checks {
+                if let Err(e) = check(&hub, &mut found) {
+                    found.error(e);
+                }
+            }
+        }
+    }
+    found.0
+}
+
+/// Fixes what needs no decision; gives back what was done, a line each.
+///
+/// # Errors
+/// Outside a hub; what taking the bus lock refuses.
+pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
+    let hub = Hub::locate(start, clock)?;
+    let mut done = setup::fix(&hub)?;
+    done.extend(attributes::fix(&hub)?.into_iter().map(|path| format!("Added git attributes to {path}")));
+    Ok(done)
+}
+
+struct Found(Vec<Trouble>);
+
+impl Found {
+    fn wrong(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: false });
+    }
+
+    fn note(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
+        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: true });
+    }
+
+    fn problems(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            match problem.note {
+                true => self.note(problem.code, problem.message, problem.fix),
+                false => self.wrong(problem.code, problem.message, problem.fix),
+            }
+        }
+    }
+
+    /// A check that could not be made is a finding too. The same one is listed once.
+    fn error(&mut self, error: anyhow::Error) {
+        let (code, message, mend) = match Refusal::of(&error) {
+            Some(refusal) => {
+                let why = refusal.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                (refusal.code, format!("{refusal}{why}"), refusal.next.join("; "))
+            }
+            None => ("fault", format!("{error:#}"), "this check could not be made".to_owned()),
+        };
+        if !self.0.iter().any(|trouble| trouble.code == code && trouble.message == message) {
+            self.wrong(code, message, mend);
+        }
+    }
+}
+
+fn check_git(hub: &Hub, found: &mut Found) -> Result<()> {
+    let told = hub.git().run(&["version"])?;
+    let numbers: Vec<u64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    if (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0)) < GIT {
+        let message = format!("{} is too old; {}.{} or later is needed", text::safe(&told), GIT.0, GIT.1);
+        found.wrong("git.old", message, "install a newer git");
+    }
+    // Fails, and says why, where git distrusts the owner of the folder.
+    hub.git().run(&["rev-parse", "--git-dir"])?;
+    trust::require_git(hub, &hub.root).map(drop)
+}
+
+fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {
+    if let Err(e) = hub.check_branch() {
+        found.error(e);
+    } else if hub.pin().is_none() {
+        found.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
+    }
+    if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {
+        let mend = "finish that; see what it is: git status";
+        found.note("record.obstacle", format!("the record is not committed now: {why}"), mend);
+    }
+    Hub::find(Some(&hub.here.root), hub.clock)?;
+    // Once something was acknowledged, commands go on without a folder that a stash took away.
+    let missing = hub.missing_folders();
+    if !missing.is_empty() {
+        let mend = "take them back from git (git status, git stash list), or make them: teof init";
+        found.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), mend);
+    }
+    Ok(())
+}
+
+fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
+    hub.settings().map(drop)
+}
+
+fn check_record(hub: &Hub, found: &mut Found) -> Result<()> {
+    hub.behind().map_or(Ok(()), Err)?;
+    hub.check_record()?;
+    // Only the first one: "bus verify" names all of them.
+    let lost = behind::findings(hub, &Sources::of(hub)?)?;
+    if let Some(first) = lost.first() {
+        let more = if lost.len() > 1 { format!(", and {} more", lost.len() - 1) } else { String::new() };
+        found.wrong("record.behind", format!("{}{more}", first.message), "teof bus restore");
+    }
+    Ok(())
+}
+
+fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(attributes::problems(hub)?);
+    Ok(())
+}
+
+fn check_repository(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(repository::problems(hub)?);
+    Ok(())
+}
+
+fn check_disk(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(disk::problems(hub)?);
+    Ok(())
+}
+
+fn check_setup(hub: &Hub, found: &mut Found) -> Result<()> {
+    found.problems(setup::problems(hub)?);
+    Ok(())
+}
+
+fn check_locks(hub: &Hub, found: &mut Found) -> Result<()> {
+    let locks = fs::read_dir(hub.local("locks")).into_iter().flatten().flatten();
+    for path in locks.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "lock")) {
+        if lock::is_held(&path)? {
+            let holder = lock::holder(&path).unwrap_or_else(|| "another process".to_owned());
+            let message = format!("{} is held by {holder}", path.display());
+            found.note("lock.held", message, "it goes with its process; end that one if it hangs");
+        }
+    }
+    let bus_is_free = !lock::is_held(&hub.local("locks/bus.lock"))?;
+    if bus_is_free && record::left_a_lock(hub) {
+        let message = "a record commit was killed and left git's index.lock";
+        found.wrong("git.index_lock", message, "teof bus commit takes it over");
+    }
+    if bus_is_free && fs::metadata(hub.local("intents/current")).is_ok_and(|meta| meta.len() > 0) {
+        let message = "an act was interrupted";
+        found.note("intent.unfinished", message, "the next command that writes completes it");
+    }
+    Ok(())
+}
+
+fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
+    if lock::is_held(&hub.local("locks/bus.lock"))? {
+        return Ok(());
+    }
+    for left in temporary::found(hub) {
+        let message = format!("{} was left by a command that was killed", left.display());
+        found.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
+    }
+    if !temporary::are_hidden(&hub.common_dir) && hub.pin().is_some() {
+        let message = "git would show the temporary files of a command that was killed as untracked";
+        found.note("git.exclude", message, "have git ignore them: teof doctor --fix");
+    }
+    Ok(())
+}
+
+fn check_sources(hub: &Hub, found: &mut Found) -> Result<()> {
+    for folder in request_folders::misplaced(hub)? {
+        found.wrong(folder.code, folder.message, folder.fix);
+    }
+    Ok(())
+}
+
+fn check_targets(hub: &Hub, found: &mut Found) -> Result<()> {
+    for moved in moved_target::standing(hub)? {
+        let mend = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
+        found.wrong(moved_target::SCAN_CODE, moved.words(), mend);
+    }
+    Ok(())
+}
+
+fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {
+    trust::read(hub)?;
+    let standing = consent::standing(hub)?;
+    let Some(doubt) = &standing.doubt else { return Ok(()) };
+    match &standing.written {
+        // Somebody means yes, and it does not count.
+        Some(written) if written.auto_enabled => found.wrong(
+            doubt.code(),
+            format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
+            "if you are the person to say so: teof consent grant",
+        ),
+        Some(_) => found.note(
+            doubt.code(),
+            "nothing may run unattended here",
+            "if you are the person to permit it: teof consent grant --max-iterations 5",
+        ),
+        None if hub.path(paths::CONSENT)?.exists() => {
+            let mend = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);
+            found.wrong(doubt.code(), doubt.reason(), mend);
+        }
+        None => found.wrong(doubt.code(), doubt.reason(), "write one: teof init"),
+    }
+    Ok(())
+}
+
+fn check_seats_and_clock(hub: &Hub, found: &mut Found) -> Result<()> {
+    for (_, seat) in manifest::scan(hub)? {
+        match seat {
+            Err(e) => found.error(e),
+            Ok(Some(seat)) => {
+                let at = freshness::captured_at(hub, seat.agent())?;
+                report_future(hub, found, at, &format!("the session of {}", seat.agent()));
+            }
+            Ok(None) => {}
+        }
+    }
+    let lines = jsonl::tail(&hub.path(paths::EVENTS)?, EVENTS)?;
+    let latest = lines.iter().filter_map(|line| EventView::parse(line).ok()?.at()).max();
+    report_future(hub, found, latest, "an event");
+    Ok(())
+}
+
+fn report_future(hub: &Hub, found: &mut Found, at: Option<Stamp>, what: &str) {
+    let now = hub.now();
+    if let Some(at) = at.filter(|at| *at > now.plus(time::SKEW)) {
+        let message = format!("{what} is dated {at}, {} ahead of this machine's clock", time::show_span(at.since(now)));
+        found.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
+    }
+}

@@ -1,0 +1,82 @@
+//! What `doctor` says about the kind of repository: settings and states in which teof works, or people do not, as expected.
+
+use git2::Repository;
+
+use super::attributes::Problem;
+use crate::base::{Refusal, Result, text};
+use crate::hub::git::sparse;
+use crate::hub::{Hub, partial};
+use crate::ops::record;
+
+/// Looks, and changes nothing.
+///
+/// # Errors
+/// When the repository cannot be opened, or git cannot be asked.
+pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
+    let mut found = Vec::new();
+    if let Err(e) = sparse::check(hub) {
+        let refusal = Refusal::of(&e).filter(|refusal| refusal.code == "repository.sparse").cloned().ok_or(e)?;
+        let why = refusal.reason.unwrap_or_default();
+        found.push(Problem {
+            code: refusal.code,
+            message: format!("{}: {why}", refusal.message),
+            fix: refusal.next.join("; or: "),
+            note: false,
+        });
+    } else if let Some(why) = record::withheld(hub)? {
+        let fix = "do what it says, then: teof bus commit".to_owned();
+        found.push(Problem {
+            code: "record.withheld",
+            message: format!("the record is not committed: {why}"),
+            fix,
+            note: false,
+        });
+    }
+    let repo = Repository::open_bare(&hub.common_dir)?;
+    found.extend(elsewhere(hub, &repo));
+    if repo.is_shallow() {
+        let message = "this is a shallow clone: work that began before its oldest commit cannot be merged".to_owned();
+        found.push(Problem {
+            code: "repository.shallow",
+            message,
+            fix: "git fetch --unshallow".to_owned(),
+            note: true,
+        });
+    }
+    if partial::is_partial(&repo) {
+        found.extend(left_out(hub, &repo)?);
+        let message =
+            "this is a partial clone: checks and reviews need the objects that they read to be here".to_owned();
+        let fix = "if one of them is missing: git fetch --refetch --no-filter".to_owned();
+        found.push(Problem { code: "repository.partial", message, fix, note: true });
+    }
+    Ok(found)
+}
+
+/// Files that a job needs and that were left out of a partial clone.
+fn left_out(hub: &Hub, repo: &Repository) -> Result<Option<Problem>> {
+    let target = Some(hub.settings()?.git.target.clone()).filter(|target| !target.is_empty()).or_else(|| hub.branch());
+    let tip = target.and_then(|target| repo.refname_to_id(&format!("refs/heads/{target}")).ok());
+    let Some(Err(e)) = tip.map(|tip| partial::check_files(repo, tip)) else { return Ok(None) };
+    let refusal = Refusal::of(&e).cloned().ok_or(e)?;
+    let why = refusal.reason.unwrap_or_default();
+    let (message, fix) = (format!("{}: {why}", refusal.message), refusal.next.join("; or: "));
+    Ok(Some(Problem { code: refusal.code, message, fix, note: false }))
+}
+
+/// `core.worktree` that names another folder: teof does not follow it, but a person's own git does.
+fn elsewhere(hub: &Hub, repo: &Repository) -> Option<Problem> {
+    // Submodules and separate git directories have it, and it names their checkout.
+    let set = repo.config().ok()?.get_path("core.worktree").ok()?;
+    let named = hub.common_dir.join(&set);
+    if named.canonicalize().is_ok_and(|named| named == hub.root) || hub.git_dir != hub.common_dir {
+        return None;
+    }
+    let message = format!(
+        "core.worktree names {}, so your own git commands in {} work on that folder",
+        text::safe(&set.display().to_string()),
+        hub.root.display()
+    );
+    let fix = format!("git config --file {}/config --unset core.worktree", hub.common_dir.display());
+    Some(Problem { code: "git.core_worktree", message, fix, note: false })
+}

@@ -1,0 +1,47 @@
+//! `bus verify`: whether the event log and the channels are whole, unaltered, and nothing is lost.
+//!
+//! Reads only; the rules are the guards'.
+
+use crate::base::{Refusal, Result};
+use crate::bus::events;
+use crate::guard::Finding;
+use crate::guard::fencing::Fences;
+use crate::guard::preflight::{self, Base, Report, Tree};
+use crate::hub::Hub;
+use crate::ops::restore::behind;
+use crate::ops::restore::sources::{self, Sources};
+
+/// Looks at every line: ids, chains, cut and damaged lines, lines lost against git, directives without
+/// their pointer, writes to a task that was somebody else's, and whether all of it is what this machine
+/// saw acknowledged.
+///
+/// `base` is what the logs must not have lost; `None` is the commit that the record's branch is at.
+pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
+    let base = match base {
+        Some(name) => Some(Base::find(&hub.worktree(), name)?),
+        None => sources::committed(hub)?,
+    };
+    let tree = Tree::open(&hub.worktree())?;
+    let mut report = preflight::bus(&tree, base.as_ref())?;
+    let mut fences = Fences::default();
+    for log in events::logs(hub)? {
+        if let Ok(Some(bytes)) = tree.read_log(&log) {
+            report.findings.extend(fences.read(&log, &bytes));
+        }
+    }
+    report.findings.extend(logs_behind(hub));
+    report.findings.extend(behind::findings(hub, &Sources::of(hub)?)?);
+    Ok(report.sorted())
+}
+
+/// What this machine saw acknowledged and is not there.
+fn logs_behind(hub: &Hub) -> Vec<Finding> {
+    let marks = hub.marks();
+    let logs = marks.logs();
+    let refusals = logs.iter().filter_map(|log| Some((log.as_str(), marks.check_log(&hub.root, log).err()?)));
+    let found = refusals.map(|(log, error)| {
+        let why = Refusal::of(&error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
+        Finding::high("record.behind", log, why).hint("bring back what was acknowledged: teof bus restore")
+    });
+    found.collect()
+}

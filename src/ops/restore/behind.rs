@@ -1,0 +1,104 @@
+//! Documents of the record that git took back in time: plans, backlog, assignments and receipts that are older than
+//! what was saved, or gone.
+//!
+//! Two witnesses: the watermarks tell what this machine saved last and in which states a document was before; and a
+//! record commit that the branch does not hold any more tells what it had. A document that was changed since, by a
+//! person or another tool, is left alone.
+
+use std::path::Path;
+
+use git2::{Delta, DiffOptions, ObjectType, Repository, Tree};
+
+use super::sources::{self, Sources};
+use crate::base::{Refusal, Result, files};
+use crate::guard::Finding;
+use crate::hub::git::ancestry;
+use crate::hub::{Hub, paths};
+
+/// A document that fell behind.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    /// Relative to the hub.
+    pub path: String,
+    pub why: String,
+    /// The document as it was saved last; `None` when no copy of it was found.
+    pub last: Option<Vec<u8>>,
+    /// Whether that copy is git's.
+    pub from_git: bool,
+}
+
+/// The documents that fell behind, sorted by path.
+pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
+    let marks = hub.marks().documents();
+    let mut found: Vec<Behind> = Vec::new();
+    for path in marks.names() {
+        let Err(error) = hub.check_document(&path) else { continue };
+        let kept = marks.last(&path, std::iter::empty());
+        let from_git = kept.is_none();
+        let last = kept.or_else(|| marks.last(&path, sources.history(&path)));
+        found.push(Behind { why: reason(&error), last, from_git, path });
+    }
+    for lost in dropped(hub)? {
+        if !found.iter().any(|known| known.path == lost.path) {
+            found.push(lost);
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// What fell behind, as findings.
+pub fn findings(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Finding>> {
+    let found = documents(hub, sources)?;
+    let hint = "bring back what was saved: teof bus restore; or keep it as it is: teof bus restore --accept";
+    Ok(found.into_iter().map(|lost| Finding::high("record.behind", lost.path, lost.why).hint(hint)).collect())
+}
+
+fn reason(error: &anyhow::Error) -> String {
+    Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string())
+}
+
+/// Documents of a record commit that the branch lost: nobody changed them since the commit before, neither in the
+/// tree nor on the branch.
+fn dropped(hub: &Hub) -> Result<Vec<Behind>> {
+    let (Some(commit), Some(branch)) = (sources::dropped(hub)?, hub.branch()) else { return Ok(Vec::new()) };
+    let repo = Repository::open_bare(&hub.common_dir)?;
+    let commit = repo.revparse_single(&commit)?.peel_to_commit()?;
+    let tip = repo.find_reference(&format!("refs/heads/{branch}"))?.peel_to_commit()?;
+    let Some(common) = ancestry::merge_base(&repo, commit.id(), tip.id())? else { return Ok(Vec::new()) };
+    let (before, lost, now) = (repo.find_commit(common)?.tree()?, commit.tree()?, tip.tree()?);
+    let mut options = DiffOptions::new();
+    options.skip_binary_check(true);
+    let diff = repo.diff_tree_to_tree(Some(&before), Some(&lost), Some(&mut options))?;
+    let mut found = Vec::new();
+    for delta in diff.deltas().filter(|delta| delta.status() != Delta::Deleted) {
+        let Some(path) = delta.new_file().path().and_then(Path::to_str).filter(|path| is_document(hub, path)) else {
+            continue;
+        };
+        let in_tree = files::read(&hub.path(path)?, files::MAX_DOCUMENT).ok().flatten();
+        let older = blob(&repo, &before, path);
+        if in_tree != older || blob(&repo, &now, path) != older {
+            continue;
+        }
+        let why = match older {
+            None => format!("{path} is gone, and a record commit had it that the branch lost"),
+            Some(_) => format!("{path} is as it was before a record commit that the branch lost"),
+        };
+        found.push(Behind { path: path.to_owned(), why, last: blob(&repo, &lost, path), from_git: true });
+    }
+    Ok(found)
+}
+
+/// Claims and logs are told by their own rules.
+fn is_document(hub: &Hub, path: &str) -> bool {
+    let is_log = path == paths::MEMORY
+        || path == paths::LEDGER
+        || [paths::EVENTS_FOLDER, paths::MESSAGES].iter().any(|folder| path.starts_with(folder))
+        || hub.marks().log_length(path) > 0;
+    paths::is_record(path) && !is_log && !path.starts_with(paths::CLAIMS)
+}
+
+fn blob(repo: &Repository, tree: &Tree<'_>, path: &str) -> Option<Vec<u8>> {
+    let entry = tree.get_path(Path::new(path)).ok().filter(|entry| entry.kind() == Some(ObjectType::Blob))?;
+    Some(repo.find_blob(entry.id()).ok()?.content().to_vec())
+}

@@ -1,0 +1,426 @@
+//! Beginning a session for a seat (the playbook, session loop 1 and 2).
+//!
+//! Every check comes first and writes nothing: who, the manifest, the branch, the tree, the remote. What
+//! the boot writes into the record is then one act: the handshake, the file that dates the session, the
+//! inbox tail, overrides, the receipt of a dirty tree. The one exception is a dirty tree that stops the
+//! boot: its receipt and observation are written all the same, because the owner must hear of it.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use std::time::Duration;
+
+use crate::base::{Refusal, Result, digest, env, json, text};
+use crate::bus::{claims, events};
+use crate::guard::secrets;
+use crate::hub::{Act, Hub, Writer, paths};
+use crate::model::event::Event;
+use crate::receipts::{self, ledger};
+use crate::seats::freshness::{self, Freshness};
+use crate::seats::pool::{self, Candidate};
+use crate::seats::session::{self, Inbox};
+use crate::seats::swap::{self, Swap};
+use crate::seats::{self, manifest};
+
+use super::sync::{self, Synced};
+use crate::ops::status::{self, Preset, Query};
+
+/// How many lines of manager-report a session shows when nobody says (the playbook: session_boot).
+pub const TAIL: usize = 10;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Else `TEOF_AGENT`, else the manifest's.
+    pub agent: Option<String>,
+    /// Take a free seat of the pool instead.
+    pub auto: Option<Auto>,
+    pub summary: String,
+    pub focus: Option<String>,
+    /// Whether to log the handshake.
+    pub announce: bool,
+    pub sync: bool,
+    /// Sync over uncommitted changes, which are kept and reported.
+    pub allow_dirty: bool,
+    /// Capture what `bus status --preset` shows as a receipt.
+    pub status: Option<Preset>,
+    /// How many lines of manager-report to capture; `None` leaves the session undated.
+    pub tail: Option<usize>,
+    /// How many messages of the inbox to capture; `None` leaves it alone.
+    pub inbox: Option<usize>,
+    pub allow_manifest_mismatch: bool,
+    pub allow_branch_mismatch: bool,
+    /// Between 0 and 1, with a note.
+    pub confidence: Option<(f64, Option<String>)>,
+}
+
+/// From which seats to take a free one, and how long an unused one counts as taken.
+#[derive(Clone, Debug)]
+pub struct Auto {
+    pub pool: Vec<String>,
+    pub stale: Duration,
+}
+
+/// What a boot did and saw.
+#[derive(Clone, Debug, Serialize)]
+pub struct Booted {
+    pub agent_id: String,
+    pub branch: Option<String>,
+    /// The id of the handshake.
+    pub event: Option<String>,
+    pub sync: Option<Synced>,
+    /// The receipt of a tree that somebody left dirty.
+    pub dirty_handoff: Option<String>,
+    /// The receipt of the bus status.
+    pub status_receipt: Option<String>,
+    /// The worktree's manifest was swapped to this seat's.
+    pub manifest_swapped: bool,
+    pub warnings: Vec<String>,
+    pub peers: Vec<Peer>,
+    pub manager_report: Vec<String>,
+    pub inbox: Vec<String>,
+    pub unread: usize,
+}
+
+/// A live claim of another seat.
+#[derive(Clone, Debug, Serialize)]
+pub struct Peer {
+    pub agent_id: String,
+    pub task_id: String,
+    pub status: String,
+    pub branch: Option<String>,
+}
+
+/// Boots a session, or refuses and leaves no handshake. `say` is told what takes long.
+pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
+    let said = [Some(&wish.summary), wish.focus.as_ref(), wish.confidence.as_ref().and_then(|(_, note)| note.as_ref())];
+    said.into_iter().flatten().try_for_each(|said| secrets::check_text("session", said))?;
+    let (named, by_variable) = seats::named(wish.agent.as_deref())?;
+    let tentative = match (&wish.auto, named) {
+        (Some(_), Some(named)) => return Err(named_and_auto(&named).into()),
+        (Some(auto), None) => free_seat(hub, auto)?,
+        (None, Some(named)) => named,
+        (None, None) => seats::resolve(hub, None)?,
+    };
+    let mut place = place(hub, &tentative, by_variable, wish)?;
+    let dirt = if wish.sync { sync::dirt(hub, &hub.here)? } else { Vec::new() };
+    if !dirt.is_empty() && !wish.allow_dirty {
+        return Err(refuse_dirty(hub, &place.agent, &dirt)?);
+    }
+    let synced = if wish.sync { Some(sync::sync(hub, say)?) } else { None };
+    let mut writer = hub.lock("session-boot")?;
+    // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
+    let agent = match &wish.auto {
+        Some(auto) => free_seat(hub, auto)?,
+        None => place.agent,
+    };
+    place = self::place(hub, &agent, by_variable, wish)?;
+    let (act, mut booted) = stage(&writer, &place, wish, &dirt)?;
+    booted.sync = synced;
+    writer.perform(act)?;
+    // Under the lock, so that the next boot sees whose folder this is.
+    if let Some(swap) = &place.swap {
+        swap.perform(hub)?;
+    }
+    drop(writer);
+    Ok(booted)
+}
+
+/// Makes a seat's session fresh for another `session.max_age`, with a handshake: for the coordinator and
+/// its workers. No network, no look at the tree. Does nothing, and says so with `false`, while less than
+/// half of that time has passed.
+pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
+    if let Freshness::Fresh { age } = freshness::check(hub, agent, None)?
+        && age < hub.settings()?.session.max_age / 2
+    {
+        return Ok(false);
+    }
+    let mut writer = hub.lock("renew a session")?;
+    let mut act = Act::new(format!("renew the session of {agent}"));
+    stage_renewal(&writer, &mut act, agent)?;
+    writer.perform(act)?;
+    Ok(true)
+}
+
+/// Like [`renew`], into the caller's act, whatever the session's age.
+pub fn stage_renewal(writer: &Writer<'_>, act: &mut Act, agent: &str) -> Result<()> {
+    session::stage_tail(writer.hub(), act, agent, TAIL)?;
+    events::stage(writer, act, &handshake(agent, "Session renewed", None)).map(drop)
+}
+
+/// Everything that the boot writes into the record.
+fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Result<(Act, Booted)> {
+    let hub = writer.hub();
+    let agent = &place.agent;
+    let mut act = Act::new(format!("session-boot {agent}"));
+    for warning in &place.warnings {
+        act.append(format!("{}/session_guard/warnings.jsonl", paths::agent(agent)), &warning.line(hub, agent));
+    }
+    let dirty_handoff = if dirt.is_empty() { None } else { Some(stage_dirty(writer, &mut act, agent, dirt)?) };
+    let event = match wish.announce {
+        true => Some(events::stage(writer, &mut act, &handshake(agent, &wish.summary, wish.focus.as_deref()))?),
+        false => None,
+    };
+    if let Some((value, note)) = &wish.confidence {
+        let mut line = json!({ "ts": hub.now(), "agent": agent, "confidence": value });
+        if let Some(note) = note {
+            line["note"] = json!(note);
+        }
+        act.append(format!("{}/confidence.jsonl", paths::agent(agent)), (json::compact(&line) + "\n").as_bytes());
+    }
+    let manager_report = match wish.tail {
+        Some(count) => session::stage_tail(hub, &mut act, agent, if count == 0 { TAIL } else { count })?,
+        None => Vec::new(),
+    };
+    let status_receipt = match wish.status {
+        Some(preset) => Some(stage_status(writer, &mut act, agent, preset)?),
+        None => None,
+    };
+    let inbox = match wish.inbox {
+        Some(count) => session::stage_inbox(hub, &mut act, agent, count)?,
+        None => Inbox::default(),
+    };
+    let booted = Booted {
+        agent_id: agent.clone(),
+        branch: hub.here.branch(),
+        event,
+        sync: None,
+        dirty_handoff,
+        status_receipt,
+        manifest_swapped: place.swap.is_some(),
+        warnings: place.warnings.iter().map(|warning| warning.message.clone()).collect(),
+        peers: peers(hub, agent)?,
+        manager_report,
+        inbox: inbox.lines,
+        unread: inbox.unread,
+    };
+    Ok((act, booted))
+}
+
+fn handshake(agent: &str, summary: &str, focus: Option<&str>) -> Event {
+    let event = Event::new(agent, "handshake", summary).meta("branch_prefix", format!("agent/{agent}/"));
+    match focus {
+        Some(focus) => event.meta("focus", focus),
+        None => event,
+    }
+}
+
+/// Live claims of others, by seat and task.
+fn peers(hub: &Hub, agent: &str) -> Result<Vec<Peer>> {
+    let mut peers: Vec<Peer> = claims::list(hub)?
+        .whole
+        .into_iter()
+        .filter(|(_, claim)| claim.is_live() && claim.agent_id().is_some_and(|owner| owner != agent))
+        .map(|(task_id, claim)| Peer {
+            agent_id: claim.agent_id().unwrap_or_default().to_owned(),
+            task_id,
+            status: claim.status_text().unwrap_or_default().to_owned(),
+            branch: claim.branch().map(str::to_owned),
+        })
+        .collect();
+    peers.sort_by(|a, b| (&a.agent_id, &a.task_id).cmp(&(&b.agent_id, &b.task_id)));
+    Ok(peers)
+}
+
+fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
+    let claims = claims::list(hub)?.whole;
+    let holds = |agent: &str| claims.iter().any(|(_, claim)| claim.is_live() && claim.agent_id() == Some(agent));
+    let candidate = |agent: &String| {
+        Ok(Candidate { agent: agent.clone(), claims: holds(agent), last_session: freshness::captured_at(hub, agent)? })
+    };
+    let pool: Vec<Candidate> = auto.pool.iter().map(candidate).collect::<Result<_>>()?;
+    pool::choose(&pool, hub.now(), auto.stale).map(str::to_owned)
+}
+
+/// A seat that may boot here, and what that takes.
+struct Place {
+    agent: String,
+    swap: Option<Swap>,
+    warnings: Vec<Warning>,
+}
+
+/// An override, as it is recorded.
+struct Warning {
+    code: &'static str,
+    message: String,
+    /// What did not agree: `manifest_agent` or `branch`.
+    about: (&'static str, Value),
+}
+
+impl Warning {
+    fn line(&self, hub: &Hub, agent: &str) -> Vec<u8> {
+        let mut map = Map::new();
+        map.insert("ts".into(), json!(hub.now()));
+        map.insert("agent_id".into(), json!(agent));
+        map.insert("code".into(), json!(self.code));
+        map.insert("message".into(), json!(self.message));
+        map.insert(self.about.0.into(), self.about.1.clone());
+        (json::compact(&map) + "\n").into_bytes()
+    }
+}
+
+/// Manifest and branch: agreement, a swap, a recorded override, or a refusal.
+fn place(hub: &Hub, agent: &str, by_variable: bool, wish: &Wish) -> Result<Place> {
+    let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
+    let declared = if by_variable { None } else { manifest::current(hub)? };
+    match declared.filter(|found| found.agent() != agent) {
+        None if wish.auto.is_some() => place.swap = Some(seat_swap(hub, agent)?),
+        None => {}
+        Some(declared) if is_live(hub, &declared)? => match wish.allow_manifest_mismatch {
+            true => place.warnings.push(mismatch(agent, &declared)),
+            false => return Err(folder_taken(agent, &declared).into()),
+        },
+        Some(declared) => match (swap::to_variant(hub, agent)?, wish.auto.is_some()) {
+            (Some(swap), _) => place.swap = Some(swap),
+            (None, true) => place.swap = Some(swap::to_new(agent)?),
+            (None, false) if wish.allow_manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
+            (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
+        },
+    }
+    match check_branch(hub, agent)? {
+        None => {}
+        Some((warning, _)) if wish.allow_branch_mismatch => place.warnings.push(warning),
+        Some((_, refusal)) => return Err(refusal.into()),
+    }
+    Ok(place)
+}
+
+/// Whether the seat that a folder's manifest names has a fresh session: taking the manifest away would have it
+/// write in another's name.
+fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
+    Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
+}
+
+fn mismatch(agent: &str, declared: &seats::Manifest) -> Warning {
+    Warning {
+        code: "manifest_mismatch",
+        message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
+        about: ("manifest_agent", json!(declared.agent())),
+    }
+}
+
+fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
+    let other = declared.agent();
+    Refusal::guard("session.folder_taken", format!("{other} works in this folder"))
+        .because(format!("its session is fresh; with {agent}'s manifest here, {other} would write as {agent}"))
+        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
+        .next(format!("or in a worktree of your own: git worktree add -b agent/{agent}/work ../{agent}"))
+        .with("manifest_agent", other)
+}
+
+fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
+    Ok(match swap::to_variant(hub, agent)? {
+        Some(swap) => swap,
+        None => swap::to_new(agent)?,
+    })
+}
+
+/// The playbook: "stick to `agent/<id>/*` (or `main`)". The branch of the record, in the hub, and the
+/// branch that finished work goes to are as good as `main`.
+fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
+    if hub.here.root == hub.root {
+        hub.check_branch()?;
+    }
+    let own = format!("agent/{agent}");
+    let target = &hub.settings()?.git.target;
+    let code = match hub.here.branch() {
+        Some(branch)
+            if branch == own
+                || branch.starts_with(&format!("{own}/"))
+                || ["main", "origin/main", target].contains(&branch.as_str())
+                || (hub.here.root == hub.root && hub.branch().as_deref() == Some(&branch)) =>
+        {
+            return Ok(None);
+        }
+        Some(branch) => ("branch_mismatch", format!("this worktree is on {}", text::safe(&branch)), json!(branch)),
+        None => ("branch_unknown", "this worktree is on no branch".to_owned(), Value::Null),
+    };
+    let (code, what, branch) = code;
+    let go = match hub.here.operation() {
+        Some(operation) => format!("{operation} is in progress here: finish it first"),
+        None => format!("go to a branch of yours: git switch -c agent/{agent}/work"),
+    };
+    let refusal = Refusal::guard("session.branch", format!("{what}, which is not {agent}'s"))
+        .because(format!("a seat works on agent/{agent}/*, or on main; another branch is another's"))
+        .next(go)
+        .next("or go on all the same, which is recorded: --allow-branch-mismatch")
+        .with("branch", branch.clone());
+    let message = format!("{what}; went on as {agent} on the caller's word");
+    Ok(Some((Warning { code, message, about: ("branch", branch) }, refusal)))
+}
+
+fn manifest_mismatch(agent: &str, declared: &seats::Manifest) -> Refusal {
+    Refusal::guard("session.manifest", format!("the manifest here is {}'s, not {agent}'s", declared.agent()))
+        .because(format!("{} says so, and there is no AGENT_MANIFEST.{agent}.json to swap to", declared.path.display()))
+        .next(format!("to take the seat here: teof agent use {agent}"))
+        .next(format!("to work beside {} in this folder, set {}={agent}", declared.agent(), env::AGENT))
+        .next("or go on all the same, which is recorded: --allow-manifest-mismatch")
+        .with("manifest_agent", declared.agent())
+}
+
+fn named_and_auto(named: &str) -> Refusal {
+    Refusal::usage("agent.named_and_auto", "--auto-agent chooses a seat, but one is named already")
+        .because(format!("--agent or {} says {named}", env::AGENT))
+        .next("leave out one of them")
+}
+
+/// The receipt of a dirty tree and its observation event. Returns the receipt's path.
+fn stage_dirty(writer: &Writer<'_>, act: &mut Act, agent: &str, dirt: &[String]) -> Result<String> {
+    let hub = writer.hub();
+    let path =
+        free_name(hub, &format!("{}/dirty-handoff/dirty-{}", paths::session(agent), hub.now().compact()), "txt")?;
+    let text = session::dirty_handoff(agent, hub.now(), dirt);
+    ledger::enter(writer, act, agent, &[(path.clone(), digest::sha256(text.as_bytes()))])?;
+    act.create(path.as_str(), text);
+    let mut event = Event::new(agent, "observation", format!("Dirty handoff: {} uncommitted change(s)", dirt.len()));
+    event.branch = hub.here.branch();
+    event.receipts = vec![path.clone()];
+    events::stage(writer, act, &event)?;
+    Ok(path)
+}
+
+/// What the bus shows now, as a sealed receipt. Returns its path.
+fn stage_status(writer: &Writer<'_>, act: &mut Act, agent: &str, preset: Preset) -> Result<String> {
+    let hub = writer.hub();
+    let Value::Object(report) = status::look(hub, Query::new(Some(preset)))?.document() else {
+        anyhow::bail!("a status report is an object");
+    };
+    let mut payload =
+        Map::from_iter([("generated_at".to_owned(), json!(hub.now())), ("agent_id".to_owned(), json!(agent))]);
+    payload.extend(report);
+    let stem = format!("{}/session_boot/bus-status-{}", paths::agent(agent), hub.now().compact());
+    let path = free_name(hub, &stem, "json")?;
+    receipts::write(writer, act, agent, &path, payload)?;
+    Ok(path)
+}
+
+/// `<stem>.<ending>`, or `<stem>-2.<ending>` and so on: two boots may fall into one second.
+fn free_name(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
+    let mut path = format!("{stem}.{ending}");
+    let mut n = 2;
+    while hub.path(&path)?.symlink_metadata().is_ok() {
+        path = format!("{stem}-{n}.{ending}");
+        n += 1;
+    }
+    Ok(path)
+}
+
+/// Writes the receipt and the observation, and gives back the refusal.
+fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error> {
+    let mut writer = hub.lock("session-boot")?;
+    let mut act = Act::new(format!("dirty handoff {agent}"));
+    let receipt = stage_dirty(&writer, &mut act, agent, dirt)?;
+    writer.perform(act)?;
+    let first: Vec<_> = dirt.iter().take(5).map(|line| line.trim().to_owned()).collect();
+    let more = if dirt.len() > first.len() { format!(" and {} more", dirt.len() - first.len()) } else { String::new() };
+    Ok(Refusal::guard("session.dirty", format!("{} has uncommitted changes", hub.here.root.display()))
+        .because(format!(
+            "{}{more}; if another seat left them they are its own. Receipt: {receipt}; an observation event tells its owner",
+            first.join(", ")
+        ))
+        .next(format!("begin without touching them: teof session-boot --agent {agent} --sync-allow-dirty"))
+        .next("if they are yours, commit them on your branch first")
+        .with("receipt", receipt)
+        .with("changes", dirt.len())
+        .into())
+}

@@ -1,0 +1,294 @@
+//! Bringing the hub and the current worktree up to date with the remote, without taking anything from
+//! anybody (the playbook, session loop 1).
+//!
+//! Fetching happens before any lock. A branch that is only behind is fast-forwarded. The hub's branch
+//! may have diverged by record commits alone: then the merge is computed apart from the tree, and taken
+//! when it has no conflict. Every other divergence is left to the person, with a hint.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::base::{Exit, Refusal, Result, files, text, time};
+use crate::guard::trust;
+use crate::hub::git::locks::{self, Running};
+use crate::hub::git::{self, Git};
+use crate::hub::git::{bounded_process, sparse};
+use crate::hub::{Hub, Worktree, paths, worktrees};
+use crate::model::seat::MANIFEST;
+use crate::plans::requests::front_matter::differ_in_status_only;
+
+use crate::ops::record::{self, Recorded};
+
+/// What became of one worktree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Synced {
+    /// There is no remote: nothing to sync.
+    NoRemote {
+        remote: String,
+    },
+    /// The remote does not have the branch.
+    Unpublished {
+        branch: String,
+    },
+    UpToDate,
+    FastForwarded {
+        commits: u64,
+    },
+    /// Our record commits and the remote's commits were merged.
+    Merged {
+        commits: u64,
+    },
+    /// Left as it is: why, and what the person can do.
+    Left {
+        why: String,
+        hint: String,
+    },
+}
+
+impl Synced {
+    /// One line for people.
+    pub fn words(&self) -> String {
+        match self {
+            Synced::NoRemote { remote } => format!("nothing to sync: there is no remote {remote:?}"),
+            Synced::Unpublished { branch } => format!("nothing to sync: the remote has no branch {branch}"),
+            Synced::UpToDate => "up to date with the remote".to_owned(),
+            Synced::FastForwarded { commits } => format!("fast-forwarded by {commits} commit(s)"),
+            Synced::Merged { commits } => format!("merged {commits} commit(s) of the remote with the record"),
+            Synced::Left { why, hint } => format!("not synced: {why}; {hint}"),
+        }
+    }
+
+    fn left(why: impl Into<String>, hint: impl Into<String>) -> Synced {
+        Synced::Left { why: why.into(), hint: hint.into() }
+    }
+}
+
+/// What makes a worktree dirty, as lines of `git status --porcelain`. The record and the manifests never
+/// do: teof and every seat change them as they work. Nor does the status of a feature request.
+pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
+    let vault = format!("{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
+    let listed = trust::git(hub, &worktree.root)?.run(&[
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--no-renames",
+        "--untracked-files=normal",
+    ])?;
+    let counts = |line: &&str| {
+        let path = line.get(3..).unwrap_or_default();
+        let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
+        !path.is_empty() && !is_record(worktree, path) && !is_manifest(path) && !ours()
+    };
+    Ok(listed.split('\0').filter(counts).map(text::safe).collect())
+}
+
+/// Whether a line is about the record. An untracked folder stands for what is in it: the one that holds an
+/// owned file may hold nothing else yet.
+fn is_record(worktree: &Worktree, path: &str) -> bool {
+    paths::is_record(path) || path.strip_suffix('/').is_some_and(|folder| holds_only_record(worktree, folder))
+}
+
+fn holds_only_record(worktree: &Worktree, folder: &str) -> bool {
+    let leads_to_record = |path: &str| {
+        paths::OWNED_FILES.iter().any(|file| file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+    };
+    let Ok(names) = std::fs::read_dir(worktree.root.join(folder)) else { return false };
+    leads_to_record(folder)
+        && names.flatten().all(|entry| {
+            let Ok(name) = entry.file_name().into_string() else { return false };
+            let path = format!("{folder}/{name}");
+            paths::is_record(&path) || holds_only_record(worktree, &path)
+        })
+}
+
+/// Whether a changed file is Markdown that differs from HEAD in the status of its front matter alone: the
+/// line that teof writes as the work goes on.
+fn is_status_only(worktree: &Worktree, line: &str) -> bool {
+    let Some(path) = line.strip_prefix(" M ").or_else(|| line.strip_prefix("M  ")).or_else(|| line.strip_prefix("MM "))
+    else {
+        return false;
+    };
+    if !path.ends_with(".md") {
+        return false;
+    }
+    let now = files::within(&worktree.root, path).and_then(|place| files::read(&place, files::MAX_DOCUMENT));
+    let Ok(Some(now)) = now else { return false };
+    // Not `run`, which trims: every byte counts.
+    let before = Git::at(&worktree.root).output(&["cat-file", "blob", &format!("HEAD:{path}")]);
+    let Ok(before) = before else { return false };
+    match (std::str::from_utf8(&before.stdout), std::str::from_utf8(&now)) {
+        (Ok(before), Ok(now)) => before != now && differ_in_status_only(before, now),
+        _ => false,
+    }
+}
+
+fn is_manifest(path: &str) -> bool {
+    path == MANIFEST || (path.starts_with("AGENT_MANIFEST.") && path.ends_with(".json") && !path.contains('/'))
+}
+
+/// Syncs the worktree where the command was called, and the hub.
+///
+/// # Errors
+/// When the remote cannot be reached (`sync.fetch_failed`), or does not answer in time (`remote.timed_out`).
+pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
+    let remote = hub.settings()?.git.remote.clone();
+    if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
+        return Ok(Synced::NoRemote { remote });
+    }
+    worktrees::half_made::repair(hub)?;
+    fetch(hub, &remote, say)?;
+    let of_hub = bring_up(hub, &remote)?;
+    if hub.here.root == hub.root {
+        return Ok(of_hub);
+    }
+    let here = fast_forward_here(hub, &remote)?;
+    // One answer for both: what needs a person comes first.
+    Ok(if matches!(of_hub, Synced::Left { .. }) { of_hub } else { here })
+}
+
+/// Through the system's git, so that the person's credentials and ssh settings work.
+fn fetch(hub: &Hub, remote: &str, say: &dyn Fn(&str)) -> Result<()> {
+    let limit = hub.settings()?.git.fetch_timeout;
+    let git = trust::require_git(hub, &hub.root)?;
+    let mut command = git.command();
+    command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
+    let shown = text::safe(remote);
+    let waiting =
+        || say(&format!("Waiting for git fetch {shown} (at most {}; without it: --no-sync)", time::show_span(limit)));
+    let output = bounded_process::run(&mut command, &format!("git fetch {shown}"), limit, &waiting);
+    let output = output.map_err(|e| match Refusal::of(&e) {
+        Some(refusal) if refusal.exit == Exit::TimedOut => refusal
+            .clone()
+            .next("to work with what is here: teof session-boot --no-sync")
+            .next("to wait longer, raise git.fetch_timeout in teof.toml")
+            .into(),
+        _ => e,
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Refusal::guard("sync.fetch_failed", format!("could not fetch from {remote}"))
+        .because(git::complaint(&output))
+        .next("see whether this works: git fetch")
+        .next("to work with what is here: teof session-boot --no-sync")
+        .into())
+}
+
+/// The commit that the remote has for a branch: its upstream, else the branch of the same name.
+fn upstream(git: &Git, remote: &str, branch: &str) -> Result<Option<String>> {
+    for name in [format!("{branch}@{{upstream}}"), format!("refs/remotes/{remote}/{branch}")] {
+        let found = git.output(&["rev-parse", "-q", "--verify", &format!("{name}^{{commit}}")])?;
+        if found.status.success() {
+            return Ok(Some(String::from_utf8_lossy(&found.stdout).trim().to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// How many commits HEAD has that the other lacks, and the other way round.
+fn apart(git: &Git, theirs: &str) -> Result<(u64, u64)> {
+    let counted = git.run(&["rev-list", "--left-right", "--count", &format!("HEAD...{theirs}")])?;
+    let mut numbers = counted.split_whitespace().map(|n| n.parse().unwrap_or(0));
+    Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
+}
+
+fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
+    let git = trust::require_git(hub, &hub.root)?;
+    if let Some(why) = record::obstacle(hub) {
+        return Ok(Synced::left(why, "it is tried again with the next session-boot"));
+    }
+    let Some(branch) = hub.worktree().branch() else { return Ok(Synced::UpToDate) };
+    let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
+    if apart(&git, &theirs)?.1 == 0 {
+        return Ok(Synced::UpToDate);
+    }
+    if let Err(e) = sparse::check(hub) {
+        return Ok(Synced::left(format!("{e:#}"), sparse::remedy(hub)));
+    }
+    // The tree changes under the lock, so that no append falls between old file and new.
+    let writer = hub.lock("sync the hub")?;
+    if let Recorded::Skipped(why) = record::commit_under(&writer)? {
+        return Ok(Synced::left(why, "it is tried again with the next session-boot"));
+    }
+    let (ours, commits) = apart(&git, &theirs)?;
+    let (target, done) = match ours {
+        0 => (theirs.clone(), Synced::FastForwarded { commits }),
+        _ => match merged(hub, &git, &theirs, &branch)? {
+            Ok(merge) => (merge, Synced::Merged { commits }),
+            Err(left) => return Ok(left),
+        },
+    };
+    locks::clear_left(hub);
+    let running = Running::begin(hub, &hub.worktree(), &branch, &target, locks::OF_MERGE)?;
+    Ok(advance(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
+}
+
+/// A merge commit of HEAD and `theirs`, made apart from the tree; or why there is none.
+fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<String, Synced>> {
+    let by_hand = || format!("bring them together by hand: git -C {} merge {theirs}", hub.root.display());
+    let base = git.output(&["merge-base", "HEAD", theirs])?;
+    if !base.status.success() {
+        return Ok(Err(Synced::left(format!("{branch} and the remote's share no history"), "look which one is meant")));
+    }
+    let base = String::from_utf8_lossy(&base.stdout).trim().to_owned();
+    let changed = git.run(&["diff", "--name-only", "-z", "--no-renames", &base, "HEAD"])?;
+    if let Some(path) = changed.split('\0').find(|path| !path.is_empty() && !paths::is_record(path)) {
+        let why =
+            format!("{branch} and the remote's diverged, and ours changes more than the record ({})", text::safe(path));
+        return Ok(Err(Synced::left(why, by_hand())));
+    }
+    let output = git.output(&["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "HEAD", theirs])?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut parts = printed.split('\0').filter(|part| !part.is_empty());
+    let tree = parts.next().unwrap_or_default().trim().to_owned();
+    match output.status.code() {
+        Some(0) => {
+            let message = format!("Merge the remote's {branch} with the record");
+            git.run(&["commit-tree", &tree, "-p", "HEAD", "-p", theirs, "-m", &message]).map(Ok)
+        }
+        Some(1) => {
+            let files: Vec<_> = parts.map(text::safe).collect();
+            let why = format!("both sides changed {}", files.join(", "));
+            Ok(Err(Synced::left(why, by_hand())))
+        }
+        _ => anyhow::bail!("git merge-tree failed: {}", git::complaint(&output)),
+    }
+}
+
+/// Moves branch, index and tree to a descendant of HEAD. Git refuses, and changes nothing, where that
+/// would overwrite somebody's changes.
+fn advance(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
+    let output = git.output(&["merge", "--ff-only", "--quiet", target]);
+    if let Some(running) = running {
+        running.end(&output);
+    }
+    let output = output?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let why = git::complaint(&output);
+    let why = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    Ok(Some(Synced::left(why, format!("settle it in {}, then boot again", root.display()))))
+}
+
+/// The current worktree, when it is not the hub: fast-forward or nothing.
+fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
+    let git = trust::require_git(hub, &hub.here.root)?;
+    if let Some(operation) = hub.here.operation() {
+        return Ok(Synced::left(format!("{operation} is in progress"), "finish it first"));
+    }
+    let Some(branch) = hub.here.branch() else {
+        return Ok(Synced::left("this worktree has a detached HEAD", "check out a branch to sync it"));
+    };
+    let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
+    match apart(&git, &theirs)? {
+        (_, 0) => Ok(Synced::UpToDate),
+        (0, commits) => Ok(advance(&git, &hub.here.root, &theirs, None)?.unwrap_or(Synced::FastForwarded { commits })),
+        _ => Ok(Synced::left(
+            format!("{branch} and the remote's diverged"),
+            format!("bring them together by hand: git -C {} merge {theirs}", hub.here.root.display()),
+        )),
+    }
+}

@@ -1,0 +1,182 @@
+//! A hub of its own: a linked worktree beside the repository, on the branch `teof/record`.
+//!
+//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the
+//! worktree is small, people switch and rebase their own worktrees as they like, code branches never carry
+//! a stale copy of the record, and what the branch and its remote diverge by is always the record alone.
+//! What a repository recorded before is carried over in the branch's first commit.
+//!
+//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be
+//! collected receipts under `_report/`.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::{Clock, Refusal, Result};
+use crate::hub::git::{self, Git};
+use crate::hub::{Hub, Pin, Worktree, paths, worktrees};
+
+use crate::ops::record::{self, Recorded};
+
+pub const BRANCH: &str = paths::RECORD_BRANCH;
+/// Why git keeps the worktree when its folder is not there.
+const REASON: &str = "teof: the record lives here";
+
+/// The hub, and the branch that finished work goes to.
+pub struct Place {
+    pub hub: Hub,
+    pub target: Option<String>,
+}
+
+/// Makes the dedicated worktree, or finds it, and pins it.
+pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
+    let here = locate(start)?;
+    let git = Git::at(&here.root);
+    let place = Hub::of_worktree(here.clone(), clock);
+    worktrees::half_made::repair(&place)?;
+    let target = worktrees::main_worktree(&place).and_then(|main| main.branch()).or_else(|| here.branch());
+    let target = target.filter(|branch| branch != BRANCH);
+    if let Some(found) = checked_out(&git)? {
+        return pinned(found, clock, target);
+    }
+    // Whatever the old hub has is in a commit before it is carried over, and nobody writes there meanwhile.
+    let old = Hub::find(Some(&here.root), clock).ok();
+    let writer = old.as_ref().map(|hub| hub.lock("init --dedicated")).transpose()?;
+    if let Some(writer) = &writer
+        && let Recorded::Skipped(why) = record::commit_under(writer)?
+    {
+        return Err(Refusal::guard("hub.busy", "the record cannot be carried over now")
+            .because(why)
+            .next("finish that, then init --dedicated again")
+            .into());
+    }
+    let root = beside(&place)?;
+    let shown = root.display().to_string();
+    if !exists(&git, &format!("refs/heads/{BRANCH}"))? && !exists(&git, &format!("refs/remotes/origin/{BRANCH}"))? {
+        let commit = first_commit(&git, old.as_ref())?;
+        git.run(&["branch", "--no-track", BRANCH, &commit])?;
+    }
+    // Twice: a worktree whose folder was deleted is still registered there, and locked by us.
+    let add = ["worktree", "add", "--quiet", "--force", "--force", "--lock", "--reason", REASON, &shown, BRANCH];
+    let added = git.output(&add)?;
+    if !added.status.success() {
+        return Err(Refusal::guard("hub.worktree", format!("git could not make the worktree {shown}"))
+            .because(git::complaint(&added))
+            .next("see which worktrees git knows: git worktree list")
+            .into());
+    }
+    // A new worktree inherits the sparse checkout of the one that it was made from.
+    let made = Git::at(&root);
+    if made.run(&["config", "--bool", "core.sparseCheckout"]).is_ok_and(|set| set == "true") {
+        made.run(&["sparse-checkout", "disable"])?;
+    }
+    let made = Worktree::containing(&root)?;
+    let place = pinned(made, clock, target);
+    drop(writer);
+    place
+}
+
+/// Commits what `init` wrote: nobody else works in this worktree.
+pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Option<String>> {
+    if wrote.is_empty() {
+        return Ok(None);
+    }
+    let git = hub.git();
+    let mut add = vec!["add", "--force", "--"];
+    add.extend(wrote.iter().map(String::as_str));
+    git.run(&add)?;
+    let commit = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify", "-m", "Set up the record"];
+    if !git.succeeds(&commit)? {
+        git.run(&[&["-c", "user.name=teof", "-c", "user.email=teof@localhost"], &commit[..]].concat())?;
+    }
+    git.run(&["rev-parse", "HEAD"]).map(Some)
+}
+
+/// Where to work from: a worktree, or a bare repository.
+fn locate(start: Option<&Path>) -> Result<Worktree> {
+    let variable = crate::base::env::var(crate::base::env::ROOT).map(PathBuf::from);
+    Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))
+}
+
+/// The worktree that has the branch checked out.
+fn checked_out(git: &Git) -> Result<Option<Worktree>> {
+    let listed = git.run(&["worktree", "list", "--porcelain"])?;
+    let wanted = format!("branch refs/heads/{BRANCH}");
+    let block = listed.split("\n\n").find(|block| block.lines().any(|line| line == wanted));
+    let root = block.and_then(|block| block.lines().next()?.strip_prefix("worktree "));
+    Ok(root.and_then(|root| Worktree::at(&Path::new(root).canonicalize().ok()?)))
+}
+
+fn pinned(hub: Worktree, clock: Clock, target: Option<String>) -> Result<Place> {
+    Pin { path: hub.root.clone(), branch: BRANCH.to_owned() }.write(&hub.common_dir)?;
+    Ok(Place { hub: Hub::locate(Some(&hub.root), clock)?, target })
+}
+
+/// `<repository>.record` beside the repository.
+fn beside(here: &Hub) -> Result<PathBuf> {
+    let root = worktrees::beside(here, "record")?;
+    if root.exists() {
+        return Err(Refusal::guard("hub.path_taken", format!("{} is there already", root.display()))
+            .because("the dedicated worktree would be made there")
+            .next(format!("if it is a worktree of this repository: teof init --hub {}", root.display()))
+            .next("else move it aside")
+            .into());
+    }
+    Ok(root)
+}
+
+fn exists(git: &Git, name: &str) -> Result<bool> {
+    git.succeeds(&["rev-parse", "-q", "--verify", name])
+}
+
+/// An entry of a tree with the bytes that its file has on disk: a filter of the repository (encryption) may have changed
+/// what git stores of a file outside the owned folders, and its rule is not carried over.
+fn as_on_disk(hub: Option<&Hub>, entry: &str) -> Result<String> {
+    match (hub, entry.split_once(" blob ").zip(entry.split_once('\t'))) {
+        (Some(hub), Some(((mode, _), (_, name)))) if hub.root.join(name).is_file() => {
+            let id = hub.git().run(&["hash-object", "-w", "--no-filters", "--", name])?;
+            Ok(format!("{mode} blob {id}\t{name}"))
+        }
+        _ => Ok(entry.to_owned()),
+    }
+}
+
+/// The entry of the top folder of a file, with nothing else in it.
+fn alone(git: &Git, entry: &str) -> Result<String> {
+    let (blob, path) = entry.split_once('\t').unwrap_or((entry, ""));
+    let mut names: Vec<&str> = path.split('/').collect();
+    let mut entry = format!("{blob}\t{}", names.pop().unwrap_or_default());
+    while let Some(folder) = names.pop() {
+        let tree = git.feed(&["mktree", "-z", "--missing"], format!("{entry}\0").as_bytes())?;
+        entry = format!("040000 tree {tree}\t{folder}");
+    }
+    Ok(entry)
+}
+
+/// A commit without parents that holds what the repository recorded before, if anything.
+fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
+    let listed = match old {
+        Some(hub) if hub.git().succeeds(&["rev-parse", "-q", "--verify", "HEAD"])? => {
+            hub.git().run(&["ls-tree", "-z", "HEAD"])?
+        }
+        _ => String::new(),
+    };
+    let carried = |entry: &&str| {
+        let name = entry.split('\t').nth(1).unwrap_or_default();
+        let manifest = name.starts_with("AGENT_MANIFEST") && name.ends_with(".json");
+        paths::is_owned(name) || name == paths::SETTINGS || manifest
+    };
+    let mut input = String::new();
+    for entry in listed.split('\0').filter(carried) {
+        input += &as_on_disk(old, entry)?;
+        input.push('\0');
+    }
+    let files = [&["ls-tree", "-z", "HEAD", "--"], &paths::OWNED_FILES[..]].concat();
+    let files = old.filter(|_| !listed.is_empty()).map(|hub| hub.git().run(&files)).transpose()?.unwrap_or_default();
+    for entry in files.split('\0').filter(|entry| !entry.is_empty()) {
+        input += &alone(git, &as_on_disk(old, entry)?)?;
+        input.push('\0');
+    }
+    let tree = git.feed(&["mktree", "-z", "--missing"], input.as_bytes())?;
+    let commit = ["commit-tree", &tree, "-m", "Begin the record"];
+    let made = git.run(&commit);
+    made.or_else(|_| git.run(&[&["-c", "user.name=teof", "-c", "user.email=teof@localhost"], &commit[..]].concat()))
+}

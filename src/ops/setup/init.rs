@@ -1,0 +1,224 @@
+//! Setting up a repository for teof, without touching what is there.
+//!
+//! What `init` writes is one act, so a crash leaves nothing half set up; done twice, the second time finds
+//! everything there. Nothing is committed in a worktree that people use: `init` says what to commit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::base::{Clock, Refusal, Result, json, names};
+use crate::hub::git::{attributes, sparse};
+use crate::hub::settings::template;
+use crate::hub::transaction::temporary;
+use crate::hub::{Act, Hub, Pin, Worktree, paths, pin};
+use crate::model::seat::{MANIFEST, variant};
+use crate::seats::{manifest, swap};
+
+use super::dedicated;
+use crate::ops::consent;
+
+/// The folders of the record, each with a `.gitkeep` so that a fresh clone has them.
+const FOLDERS: [&str; 6] =
+    [paths::CLAIMS, paths::ASSIGNMENTS, paths::EVENTS_FOLDER, paths::MESSAGES, paths::PLANS, "_report"];
+
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Make this worktree the hub.
+    pub hub: Option<PathBuf>,
+    /// Make a worktree of its own the hub.
+    pub dedicated: bool,
+    /// The seat to make, if there is none of that name.
+    pub agent: Option<String>,
+}
+
+/// What `init` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Done {
+    pub hub: PathBuf,
+    pub branch: String,
+    /// Relative to the hub.
+    pub wrote: Vec<String>,
+    /// What was there and stays as it is.
+    pub kept: Vec<String>,
+    /// The commit that holds it, in a dedicated hub.
+    pub commit: Option<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Sets up the repository that contains `start` (else the current directory).
+///
+/// # Errors
+/// Outside a repository; where no worktree is named for the record (bare, submodule, separate git
+/// directory); on a detached HEAD; where something that is no folder stands in the way.
+pub fn init(start: Option<&Path>, clock: Clock, wish: &Wish) -> Result<Done> {
+    if let Some(agent) = &wish.agent {
+        names::check_id("agent", agent)?;
+    }
+    if wish.dedicated {
+        let place = dedicated::make(start, clock)?;
+        let target = place.target.as_ref().map(|branch| format!("{branch:?}"));
+        let set: Vec<_> = target.iter().map(|branch| ("git", "target", branch.as_str())).collect();
+        let mut done = set_up(&place.hub, wish, &set)?;
+        done.commit = dedicated::commit(&place.hub, &done.wrote)?;
+        return Ok(done);
+    }
+    let hub = match &wish.hub {
+        Some(path) => named(start, path, clock)?,
+        None => Hub::locate(start, clock)?,
+    };
+    set_up(&hub, wish, &[])
+}
+
+/// The worktree that `--hub` names, pinned.
+fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
+    let hub = Worktree::containing(path)?;
+    if hub.root == hub.git_dir {
+        return Err(Refusal::guard(
+            "hub.no_worktree",
+            format!("{} is a git directory, not a worktree", path.display()),
+        )
+        .because("the record is files in a worktree")
+        .next(format!("make one: git -C {} worktree add <path> <branch>", path.display()))
+        .next("or let teof make one: teof init --dedicated")
+        .into());
+    }
+    if let Some(start) = start
+        && Worktree::containing(start)?.common_dir != hub.common_dir
+    {
+        return Err(Refusal::guard("hub.foreign", format!("{} belongs to another repository", path.display()))
+            .because("the hub is a worktree of the repository whose work it records")
+            .next("name a worktree of this repository: git worktree list")
+            .into());
+    }
+    let Some(branch) = hub.branch() else {
+        return Err(pin::on_no_branch(&hub).into());
+    };
+    // The folders first: a pin to a worktree without them would only move the error.
+    let found = Hub::of_worktree(hub.clone(), clock);
+    check_folders(&found)?;
+    sparse::check(&found)?;
+    check_record(&found)?;
+    Pin { path: hub.root.clone(), branch }.write(&hub.common_dir)?;
+    Hub::locate(Some(&hub.root), clock)
+}
+
+/// Refuses to move the hub away from a worktree that has its record to one that lacks some of it.
+fn check_record(new: &Hub) -> Result<()> {
+    let Ok(Some(pin)) = Pin::read(&new.common_dir) else { return Ok(()) };
+    if pin.path == new.root || pin.worktree(&new.worktree()).is_err() {
+        return Ok(());
+    }
+    new.check_record().map_err(|e| {
+        Refusal::guard("hub.behind", format!("{} lacks some of the record", new.root.display()))
+            .because(format!("{e:#}; the hub is {}", pin.path.display()))
+            .next(format!("leave it there, or commit the record (teof bus commit) and merge {} here first", pin.branch))
+            .into()
+    })
+}
+
+/// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.
+fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Done> {
+    check_folders(hub)?;
+    sparse::check(hub)?;
+    let mut writer = hub.lock("init")?;
+    let mut plan = Plan { hub, act: Act::new("init"), wrote: Vec::new(), kept: Vec::new() };
+    for folder in FOLDERS {
+        plan.folder(folder)?;
+    }
+    plan.attributes()?;
+    plan.file(paths::CONSENT, consent::new_file)?;
+    let template = template::template(settings)?;
+    plan.file(paths::SETTINGS, || template)?;
+    plan.seat(wish.agent.as_deref())?;
+    let Plan { act, wrote, kept, .. } = plan;
+    if !act.is_empty() {
+        writer.perform(act)?;
+    }
+    temporary::hide(&hub.common_dir)?;
+    let branch = hub.worktree().branch().unwrap_or_default();
+    let notes = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
+    Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
+}
+
+/// Refuses when something else stands where a folder of the record belongs.
+fn check_folders(hub: &Hub) -> Result<()> {
+    for folder in FOLDERS {
+        let inside = hub.path(&format!("{folder}/.gitkeep"))?;
+        for part in inside.ancestors().skip(1).take_while(|part| *part != hub.root) {
+            if part.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+                return Err(Refusal::guard("hub.folder", format!("{} is not a folder", part.display()))
+                    .because(format!("{folder} belongs to the record"))
+                    .next("move it out of the way, then init again")
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is going to be written.
+struct Plan<'h> {
+    hub: &'h Hub,
+    act: Act,
+    wrote: Vec<String>,
+    kept: Vec<String>,
+}
+
+impl Plan<'_> {
+    fn write(&mut self, path: &str, text: String) {
+        self.act.replace(path, text);
+        self.wrote.push(path.to_owned());
+    }
+
+    fn folder(&mut self, folder: &str) -> Result<()> {
+        let path = self.hub.path(&format!("{folder}/.gitkeep"))?;
+        let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+        match entries.is_some_and(|mut entries| entries.next().is_some()) {
+            true => self.kept.push(folder.to_owned()),
+            false => self.write(&format!("{folder}/.gitkeep"), String::new()),
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &str, text: impl FnOnce() -> String) -> Result<()> {
+        match self.hub.path(path)?.symlink_metadata() {
+            Ok(_) => self.kept.push(path.to_owned()),
+            Err(_) => self.write(path, text()),
+        }
+        Ok(())
+    }
+
+    /// Adds the lines that are not there; the rest of each file stays byte for byte.
+    fn attributes(&mut self) -> Result<()> {
+        let changed = attributes::stage(self.hub, &mut self.act, false)?;
+        let kept = attributes::wanted().into_iter().map(|wanted| wanted.path).filter(|path| !changed.contains(path));
+        self.kept.extend(kept);
+        self.wrote.extend(changed);
+        Ok(())
+    }
+
+    /// A seat, where there is none (of that name).
+    fn seat(&mut self, agent: Option<&str>) -> Result<()> {
+        let seats = manifest::all(self.hub)?;
+        let current = self.hub.path(MANIFEST)?.symlink_metadata().is_ok();
+        let agent = match agent {
+            Some(agent) => agent.to_owned(),
+            None if !seats.is_empty() || current => {
+                self.kept.push("seats".to_owned());
+                return Ok(());
+            }
+            None => self.hub.settings()?.session.pool.first().cloned().unwrap_or_else(|| "codex-1".to_owned()),
+        };
+        if seats.iter().any(|seat| seat.agent() == agent) {
+            self.kept.push(format!("seat {agent}"));
+            return Ok(());
+        }
+        let path = if current { variant(&agent) } else { MANIFEST.to_owned() };
+        let text = json::pretty(&swap::template(&agent, &["engineer"])) + "\n";
+        self.write(&path, text);
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! Setting up a repository for teof.
+
+pub(super) mod dedicated;
+pub mod init;

@@ -1,0 +1,315 @@
+//! Every task there is, with who has what: the backlog, plan steps, the vault, queue files, assignments
+//! and claims as one table. Reads, changes nothing; what may be taken is asked of `conductor::select`.
+
+pub mod add;
+pub mod plan_edit;
+pub mod reopen;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::claims::held::Work;
+use crate::base::{Refusal, Result, Stamp, names};
+use crate::bus::{Damaged, assignments, claims};
+use crate::hub::{Hub, paths};
+use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::plan::Status;
+use crate::model::priority::Priority;
+use crate::plans::requests::vault;
+use crate::plans::{self, SameWork, requests};
+
+/// A task, and what each store says of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Row {
+    pub task_id: String,
+    pub state: State,
+    pub title: String,
+    #[serde(serialize_with = "as_text")]
+    pub priority: Priority,
+    /// backlog, plan, vault, queue, assignment, claim.
+    pub sources: Vec<&'static str>,
+    pub plan_id: Option<String>,
+    pub step_id: Option<String>,
+    /// The seat that a manager wishes for.
+    pub engineer: Option<String>,
+    /// The last claim, live or ended: of the task, else the live one of its plan.
+    pub claim: Option<Holder>,
+    /// Who put the task on hold, and why.
+    pub on_hold: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Holder {
+    /// Another than the row's when its plan is claimed under that.
+    pub task_id: String,
+    pub agent_id: String,
+    pub status: String,
+    pub branch: Option<String>,
+    pub epoch: u64,
+    pub lease_expires_at: Option<Stamp>,
+}
+
+/// What a task is in; a live claim goes before what its source says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Somebody has it.
+    Active,
+    Paused,
+    /// Nobody has it.
+    #[default]
+    Open,
+    /// Its source says that somebody has it; no live claim does.
+    Orphaned,
+    Blocked,
+    Done,
+}
+
+impl State {
+    pub const ALL: [State; 6] = [Self::Active, Self::Paused, Self::Open, Self::Orphaned, Self::Blocked, Self::Done];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Open => "open",
+            Self::Orphaned => "orphaned",
+            Self::Blocked => "blocked",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// The table, in the order of states, priorities and names; and the files that could not be read.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Table {
+    pub tasks: Vec<Row>,
+    pub damaged: Vec<Damaged>,
+}
+
+/// Reads the table. A damaged file costs its own tasks only, and is named.
+pub fn table(hub: &Hub) -> Result<Table> {
+    let mut reading = Reading::default();
+    reading.sources(hub)?;
+    reading.assignments(hub)?;
+    reading.claims(hub)?;
+    let known = SameWork::read(hub)?;
+    reading.plans_under_claim(&known);
+    reading.requests_in_hand();
+    let mut tasks: Vec<_> = reading.rows.into_values().collect();
+    for row in &mut tasks {
+        if row.state != State::Done && names::is_id(&row.task_id) {
+            row.on_hold = match Work::among(&known, &row.task_id, row.plan_id.as_deref()).hold(hub) {
+                Ok(hold) => hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
+                // A claim that cannot be read is told of as damaged.
+                Err(e) if Refusal::of(&e).is_some() => None,
+                Err(fault) => return Err(fault),
+            };
+        }
+    }
+    tasks.sort_by(|a, b| (a.state, a.priority, &a.task_id).cmp(&(b.state, b.priority, &b.task_id)));
+    Ok(Table { tasks, damaged: reading.damaged })
+}
+
+/// What is said, and not more, where a task is taken or given that nothing knows: a task may live in its
+/// claim alone, but mostly its name was misspelt.
+pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
+    if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
+        return Ok(None);
+    }
+    let mut reading = Reading::default();
+    reading.sources(hub)?;
+    let queue = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+    let of_plan =
+        |id: &String| task.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let known = reading.rows.contains_key(task)
+        || queue.iter().any(|entry| entry.task == task)
+        || reading.plans.keys().any(of_plan);
+    Ok((!known).then(|| {
+        format!(
+            "nothing knows {task}: it is in no backlog, plan, vault or queue (those that are: teof task list); \
+             if it is meant, say what it is: teof task add {task} --title \"…\""
+        )
+    }))
+}
+
+#[derive(Default)]
+struct Reading {
+    rows: BTreeMap<String, Row>,
+    /// Of each plan: what its request wants, where it was made of one.
+    plans: BTreeMap<String, Option<(String, Priority)>>,
+    damaged: Vec<Damaged>,
+}
+
+impl Reading {
+    fn row(&mut self, task: &str, source: &'static str) -> &mut Row {
+        let row =
+            self.rows.entry(task.to_owned()).or_insert_with(|| Row { task_id: task.to_owned(), ..Row::default() });
+        if !row.sources.contains(&source) {
+            row.sources.push(source);
+        }
+        row
+    }
+
+    fn sources(&mut self, hub: &Hub) -> Result<()> {
+        self.backlog(hub)?;
+        self.plans(hub)?;
+        self.requests(hub)
+    }
+
+    fn backlog(&mut self, hub: &Hub) -> Result<()> {
+        let Some(backlog) = self.or_damaged(paths::BACKLOG, plans::backlog::read(hub))? else { return Ok(()) };
+        for item in backlog.items() {
+            let Some(id) = item.id() else { continue };
+            let row = self.row(id, "backlog");
+            row.title = item.title().unwrap_or_default().to_owned();
+            row.priority = item.priority();
+            row.plan_id = item.plan().map(str::to_owned);
+            row.state = match item.raw.get("status").and_then(|status| status.as_str()) {
+                Some("pending" | "queued") => State::Open,
+                Some("in_progress") => State::Orphaned,
+                Some("done") => State::Done,
+                _ => State::Blocked,
+            };
+        }
+        Ok(())
+    }
+
+    /// The steps that are not done, of the plans that are not done.
+    fn plans(&mut self, hub: &Hub) -> Result<()> {
+        for (path, found) in plans::all(hub) {
+            let Some(file) = self.or_damaged(&path, found)? else { continue };
+            let request = file.plan.links().iter().any(|(kind, _)| matches!(*kind, vault::LINK | requests::QUEUE));
+            let wanted = request.then(|| (file.plan.summary().unwrap_or_default().to_owned(), file.plan.priority()));
+            self.plans.insert(file.id().to_owned(), wanted);
+            if file.plan.status() == Some(Status::Done) {
+                continue;
+            }
+            for step in file.plan.steps() {
+                let (Some(id), false) = (step.id(), step.status() == Some(Status::Done)) else { continue };
+                let row = self.row(&format!("{}-{id}", file.id()), "plan");
+                row.title = step.title().unwrap_or_default().to_owned();
+                row.priority = file.plan.priority();
+                row.plan_id = Some(file.id().to_owned());
+                row.step_id = Some(id.to_owned());
+                row.state = match step.status() {
+                    Some(Status::Queued) => State::Open,
+                    Some(Status::InProgress) => State::Orphaned,
+                    _ => State::Blocked,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// The planned requests of the vault, and the entries of the queue.
+    fn requests(&mut self, hub: &Hub) -> Result<()> {
+        let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?.unwrap_or_default();
+        let queued = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+        let queued = queued.into_iter().map(|entry| ("queue", entry));
+        for (source, entry) in planned.into_iter().map(|entry| ("vault", entry)).chain(queued) {
+            match entry.wanted {
+                Ok(wanted) => {
+                    let row = self.row(&entry.task, source);
+                    if row.title.is_empty() {
+                        (row.title, row.priority) = (wanted.title, wanted.priority);
+                    }
+                }
+                Err(why) => self.damaged.push(Damaged { path: entry.link.to, why }),
+            }
+        }
+        Ok(())
+    }
+
+    fn assignments(&mut self, hub: &Hub) -> Result<()> {
+        let listing = assignments::list(hub)?;
+        self.damaged.extend(listing.damaged);
+        for (task, assignment) in listing.whole {
+            let row = self.row(&task, "assignment");
+            row.engineer = assignment.engineer().map(str::to_owned);
+            row.plan_id = row.plan_id.take().or_else(|| assignment.plan_id().map(str::to_owned));
+            if row.title.is_empty() {
+                row.title = assignment.note().unwrap_or_default().to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    fn claims(&mut self, hub: &Hub) -> Result<()> {
+        let listing = claims::list(hub)?;
+        self.damaged.extend(listing.damaged);
+        for (task, claim) in listing.whole {
+            let row = self.row(&task, "claim");
+            let only = row.sources.iter().all(|source| matches!(*source, "claim" | "assignment" | "queue"));
+            row.state = match claim.status() {
+                Some(ClaimStatus::Active) => State::Active,
+                Some(ClaimStatus::Paused) => State::Paused,
+                // What has ended says something only where no source does.
+                Some(ClaimStatus::Done) if only => State::Done,
+                None if only && !claim.is_terminal() => State::Blocked,
+                _ => row.state,
+            };
+            row.plan_id = row.plan_id.take().or_else(|| claim.plan_id().map(str::to_owned));
+            if row.title.is_empty() {
+                row.title = claim.notes().unwrap_or_default().to_owned();
+            }
+            row.claim = Some(holder(&task, &claim));
+        }
+        Ok(())
+    }
+
+    /// One running step per plan: while a plan is claimed under one task, its others are not free.
+    fn plans_under_claim(&mut self, known: &SameWork) {
+        for row in self.rows.values_mut().filter(|row| row.plan_id.is_none()) {
+            row.plan_id = known.place(&row.task_id).map(|place| place.plan).filter(|plan| known.has_plan(plan));
+        }
+        let live = self.rows.values().filter(|row| matches!(row.state, State::Active | State::Paused));
+        let busy: BTreeMap<String, (State, Holder)> =
+            live.filter_map(|row| Some((row.plan_id.clone()?, (row.state, row.claim.clone()?)))).collect();
+        for row in self.rows.values_mut().filter(|row| matches!(row.state, State::Open | State::Orphaned)) {
+            if let Some((state, holder)) = row.plan_id.as_ref().and_then(|plan| busy.get(plan)) {
+                row.state = *state;
+                row.claim = Some(holder.clone());
+            }
+        }
+    }
+
+    /// A request that was taken is in no source any more; its plan says what it wants, and how urgently.
+    fn requests_in_hand(&mut self) {
+        let taken = |row: &&mut Row| row.sources.iter().all(|source| matches!(*source, "claim" | "assignment"));
+        for row in self.rows.values_mut().filter(taken) {
+            let plan = row.plan_id.as_ref().and_then(|plan| self.plans.get(plan));
+            if let Some(Some((title, priority))) = plan {
+                (row.title, row.priority) = (title.clone(), *priority);
+            }
+        }
+    }
+
+    /// A refusal to read a file is a damaged file; a fault stays one.
+    fn or_damaged<T>(&mut self, path: &str, found: Result<T>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if Refusal::of(&e).is_some() => {
+                self.damaged.push(Damaged { path: path.to_owned(), why: e.to_string() });
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn holder(task: &str, claim: &ClaimFile) -> Holder {
+    Holder {
+        task_id: task.to_owned(),
+        agent_id: claim.agent_id().unwrap_or("somebody").to_owned(),
+        status: claim.status_text().unwrap_or("none").to_owned(),
+        branch: claim.branch().map(str::to_owned),
+        epoch: claim.epoch(),
+        lease_expires_at: claim.lease_expires_at(),
+    }
+}
+
+fn as_text<S: serde::Serializer>(priority: &Priority, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(priority)
+}

@@ -1,0 +1,89 @@
+//! Blocked work, opened again by a person who asks for it by name: the step and the plan that are blocked, the
+//! backlog items that the plan does, and the request that it comes from, in one act.
+
+use crate::base::Result;
+use crate::guard::operator;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::backlog::ItemStatus;
+use crate::model::plan::Status;
+use crate::plans;
+use crate::plans::edit::{self, StepChange};
+use crate::plans::requests::front_matter::FrontMatter;
+use crate::plans::requests::vault;
+use crate::plans::{backlog, requests};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// An item of the backlog.
+    pub item: Option<&'a str>,
+    /// The plan that does the work.
+    pub plan: Option<&'a str>,
+    /// One of its steps; the next one when `None`.
+    pub step: Option<&'a str>,
+    /// A request of the vault, by its path, that no plan does yet.
+    pub request: Option<&'a str>,
+}
+
+/// Opens it again where it is blocked; false when nothing was.
+///
+/// # Errors
+/// In a worker's children: what is blocked waits for a person.
+pub fn reopen(hub: &Hub, asked: Asked) -> Result<bool> {
+    let mut writer = hub.lock("open blocked work again")?;
+    let mut act = Act::new("open blocked work again");
+    if let Some(plan) = asked.plan {
+        step(&writer, &mut act, plan, asked.step)?;
+    }
+    items(&writer, &mut act, asked)?;
+    if let Some(path) = asked.request {
+        request(&writer, &mut act, path)?;
+    }
+    if act.is_empty() {
+        return Ok(false);
+    }
+    operator::require("open blocked work again")?;
+    writer.perform(act)?;
+    Ok(true)
+}
+
+/// The item itself, and every item that stands for the plan: while one is blocked, its plan is not chosen.
+fn items(writer: &Writer<'_>, act: &mut Act, asked: Asked) -> Result<()> {
+    let backlog = backlog::read(writer.hub())?;
+    for item in backlog.items() {
+        let meant = item.id() == asked.item || (asked.plan.is_some() && item.plan() == asked.plan);
+        if let (true, Some(id), None | Some(ItemStatus::Blocked)) = (meant, item.id(), item.status()) {
+            backlog::reopen(writer, act, id)?;
+        }
+    }
+    Ok(())
+}
+
+fn step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: Option<&str>) -> Result<()> {
+    let found = plans::find(writer.hub(), plan)?;
+    let wanted = step.map_or_else(|| found.plan.current_step(), |id| found.plan.step(id));
+    let Some(wanted) = wanted else { return Ok(()) };
+    if found.plan.status() == Some(Status::Blocked) {
+        edit::set_status(writer, act, found.id(), Status::InProgress)?;
+    }
+    if let (Some(Status::Blocked), Some(id)) = (wanted.status(), wanted.id()) {
+        let change = StepChange { status: Some(Status::InProgress), ..StepChange::default() };
+        edit::set_step(writer, act, found.id(), id, &change)?;
+    }
+    if !act.is_empty() {
+        // A request that cannot be edited keeps its status; the work does not depend on it.
+        vault::follow(writer, act, &found.plan, vault::IN_PROGRESS)?;
+    }
+    Ok(())
+}
+
+/// A blocked request whose plan is gone is planned again.
+fn request(writer: &Writer<'_>, act: &mut Act, path: &str) -> Result<()> {
+    let text = requests::text_of(writer.hub(), path).unwrap_or_default();
+    let status = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
+    if status.as_deref() == Some(vault::BLOCKED) {
+        // Why it cannot be set is told when it is looked for among the planned ones.
+        let _ = vault::set(writer, act, path, vault::PLANNED)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! Requests that are no plans yet: entries of the vault and the queue, items of the backlog. Read, and
+//! made into plans. Their text is data: it is quoted in the plan's notes, bounded, and never run.
+
+pub mod front_matter;
+pub mod queue;
+pub mod vault;
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use super::backlog;
+use super::new::NewPlan;
+use crate::base::{Refusal, Result, Stamp, files, names, text};
+use crate::hub::{Hub, paths};
+use crate::model::backlog::Item;
+use crate::model::plan::{Link, Plan};
+use crate::model::priority::Priority;
+use front_matter::{FrontMatter, heading, section};
+use queue::QueueRef;
+
+/// The largest file that is read, in bytes, and the most files of one folder.
+const MAX: u64 = 1024 * 1024;
+const MOST: usize = 5000;
+/// How much of a request's own words goes into its plan, in characters.
+const NOTES: usize = 4000;
+const ACCEPTANCE: usize = 1500;
+const TITLE: usize = 160;
+
+/// The types of links: where a request lies.
+pub const QUEUE: &str = "queue";
+pub const BACKLOG: &str = "backlog";
+
+/// A file that may be a request.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub link: Link,
+    /// The task's id; the path, where no id can be made of it.
+    pub task: String,
+    /// Its place among its folder's files.
+    pub position: usize,
+    /// What is wanted; or why it cannot be understood.
+    pub wanted: Result<Wanted, String>,
+}
+
+/// What somebody wants done.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub title: String,
+    pub priority: Priority,
+    /// The request's own words.
+    pub words: Option<String>,
+    pub acceptance: Option<String>,
+    pub layer: Option<String>,
+    pub scale: Option<u64>,
+    pub targets: Vec<String>,
+    /// The queue entry itself, whose coordinates bind the plan.
+    pub queue: Option<QueueRef>,
+}
+
+/// The requests of a folder, by name. Requests of the vault that are not planned are left out.
+pub fn listed(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
+    let entries = files_of(hub, folder).into_iter().enumerate().filter_map(|(position, to)| {
+        let link = Link { kind: kind.to_owned(), to };
+        let stem = stem_of(&link.to);
+        let read = text_of(hub, &link.to).and_then(|text| read(&link, stem, &text));
+        let (task, wanted) = match read {
+            Ok(None) => return None,
+            Ok(Some((task, wanted))) => (task, Ok(wanted)),
+            Err(why) => (stem.to_owned(), Err(format!("{}: {why}", link.to))),
+        };
+        let task = if names::is_id(&task) { known_as(hub, kind, task) } else { link.to.clone() };
+        Some(Entry { link, task, position, wanted })
+    });
+    Ok(entries.collect())
+}
+
+/// The files of a folder that may be requests, by name. A folder that is a link, or outside of the tree, has none.
+fn files_of(hub: &Hub, folder: &str) -> Vec<String> {
+    let folder = folder.trim_matches('/');
+    let Ok(place) = hub.path(&format!("{folder}/x.md")) else { return Vec::new() };
+    let found = place.parent().map(fs::read_dir);
+    let mut names: Vec<String> = found
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            name.ends_with(".md") && !name.starts_with(['.', '_']) && !name.eq_ignore_ascii_case("readme.md")
+        })
+        .collect();
+    names.sort();
+    names.truncate(MOST);
+    names.into_iter().map(|name| format!("{folder}/{name}")).collect()
+}
+
+/// The name that a task goes by. The playbook's tools call an entry of the queue by its stem in capitals: where
+/// they have claimed or assigned one so, it is that, so that nobody takes it under another name.
+fn known_as(hub: &Hub, kind: &str, task: String) -> String {
+    let capitals = task.to_uppercase();
+    let there = |path: String| hub.path(&path).is_ok_and(|path| path.is_file());
+    let taken = kind == QUEUE && (there(paths::claim(&capitals)) || there(paths::assignment(&capitals)));
+    if taken { capitals } else { task }
+}
+
+/// Whether a file was changed a moment ago: somebody may still be writing it.
+pub fn is_settling(hub: &Hub, path: &str, settle: Duration) -> bool {
+    let changed = hub.path(path).ok().and_then(|place| place.metadata().ok()?.modified().ok());
+    let since = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let now = Duration::from_secs(u64::try_from(hub.now().unix()).unwrap_or(0));
+    // A time that lies ahead is another clock's, and says nothing.
+    !settle.is_zero() && since.is_some_and(|since| since <= now + Duration::from_secs(1) && now < since + settle)
+}
+
+/// The whole request that a plan, or a task of the backlog, is made of: where it stands, and its text.
+pub fn whole(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, String)> {
+    let item = |id: &str| {
+        let backlog = backlog::read(hub).ok()?;
+        let text = crate::base::json::pretty(backlog.item(id)?.raw);
+        Some((format!("{}, item {id}", paths::BACKLOG), text))
+    };
+    let links = plan.map(Plan::links).unwrap_or_default();
+    let linked = links.into_iter().find_map(|(kind, to)| match kind {
+        QUEUE | front_matter::LINK => Some((to.to_owned(), text_of(hub, to).ok()?)),
+        BACKLOG => item(to),
+        _ => None,
+    });
+    linked.or_else(|| item(task))
+}
+
+/// A file's text; the error says in words why it cannot be used.
+pub fn text_of(hub: &Hub, path: &str) -> Result<String, String> {
+    let read = hub.path(path).and_then(|place| files::read(&place, MAX));
+    let bytes = match read {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err("it is not there".into()),
+        Err(e) => return Err(Refusal::of(&e).and_then(|r| r.reason.clone()).unwrap_or_else(|| e.to_string())),
+    };
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// Every task that a request's file could be known as: its front matter's id, its stem, and for the queue the
+/// stem in capitals.
+pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
+    let stem = stem_of(path).to_owned();
+    let own = match kind {
+        QUEUE => Some(stem.to_uppercase()),
+        _ => text.and_then(|text| FrontMatter::read(text).ok()).and_then(|found| found.words("id")),
+    };
+    let own = own.filter(|own| names::is_id(own) && *own != stem);
+    own.into_iter().chain(Some(stem).filter(|stem| names::is_id(stem))).collect()
+}
+
+fn stem_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default().trim_end_matches(".md")
+}
+
+/// The files of the vault and the queue, whatever their status: the kind of link, the path, the text.
+pub fn texts(hub: &Hub) -> Vec<(&'static str, String, String)> {
+    let Ok(settings) = hub.settings() else { return Vec::new() };
+    let folders = [(QUEUE, &settings.sources.queue_folder), (front_matter::LINK, &settings.sources.vault_folder)];
+    let of_folder = |(kind, folder): (&'static str, &String)| {
+        let paths = files_of(hub, folder).into_iter();
+        paths.filter_map(|path| text_of(hub, &path).ok().map(|text| (kind, path, text))).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(of_folder).collect()
+}
+
+/// Whether there is any file that may be a request.
+pub fn exist(hub: &Hub) -> Result<bool> {
+    let sources = &hub.settings()?.sources;
+    Ok([&sources.queue_folder, &sources.vault_folder].iter().any(|folder| !files_of(hub, folder).is_empty()))
+}
+
+/// The link to the request that a task is called after, planned or not: by its file's name, else by its id.
+pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
+    let sources = &hub.settings()?.sources;
+    let folders = [(QUEUE, &sources.queue_folder), (front_matter::LINK, &sources.vault_folder)];
+    let links: Vec<Link> = folders
+        .into_iter()
+        .flat_map(|(kind, folder)| files_of(hub, folder).into_iter().map(|to| Link { kind: kind.to_owned(), to }))
+        .collect();
+    let is_named = |link: &Link, text: Option<&str>| names_of(&link.kind, &link.to, text).iter().any(|n| n == task);
+    let by_name = links.iter().find(|link| is_named(link, None));
+    // What a queue entry is called does not depend on what it says.
+    let mut vault = links.iter().filter(|link| link.kind != QUEUE);
+    let found = by_name.or_else(|| vault.find(|link| is_named(link, text_of(hub, &link.to).ok().as_deref())));
+    Ok(found.cloned())
+}
+
+/// The task and what is wanted; `None` for a request that is not planned.
+fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Wanted)>, String> {
+    if link.kind == QUEUE {
+        return queue_entry(link, stem, text).map(Some);
+    }
+    let found = FrontMatter::read(text)?;
+    match found.status() {
+        Some(front_matter::PLANNED) => {}
+        Some(_) => return Ok(None),
+        None => return Err("its front matter has no status".into()),
+    }
+    front_matter::with_status(text, front_matter::IN_PROGRESS)?;
+    let task = match found.words("id") {
+        Some(id) if names::is_id(&id) => id,
+        Some(id) => return Err(format!("its id {:?} could name no claim", text::clip(&text::safe(&id), 60))),
+        None if names::is_id(stem) => stem.to_owned(),
+        None => return Err("it has no id, and its name is none".into()),
+    };
+    let title = found.words("title").or_else(|| heading(found.body).map(str::to_owned));
+    let targets = match found.fields.get("systemic_targets") {
+        Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    };
+    Ok(Some((
+        task,
+        Wanted {
+            title: title.unwrap_or_else(|| stem.to_owned()),
+            priority: Priority::of(found.fields.get("priority")),
+            layer: found.words("layer"),
+            scale: found.fields.get("systemic_scale").and_then(Value::as_u64),
+            targets,
+            ..of_body(found.body)
+        },
+    )))
+}
+
+fn queue_entry(link: &Link, stem: &str, text: &str) -> Result<(String, Wanted), String> {
+    if !names::is_id(stem) {
+        return Err("its name could name no claim".into());
+    }
+    let (body, fields) = match FrontMatter::read(text) {
+        Ok(found) => (found.body, found.fields),
+        Err(_) => (text, Map::new()),
+    };
+    let title = heading(body).ok_or("it has no heading (# What is to be done)")?.to_owned();
+    let priority = Priority::of(fields.get("priority"));
+    let queue = Some(QueueRef::read(&link.to, text));
+    Ok((stem.to_owned(), Wanted { title, priority, queue, ..of_body(body) }))
+}
+
+fn of_body(body: &str) -> Wanted {
+    let goal = section(body, &["summary", "goal", "objective", "problem", "motivation", "description"]);
+    let words = goal.unwrap_or_else(|| body.trim());
+    let acceptance = section(body, &["acceptance", "definition of done", "done when", "success"]);
+    Wanted {
+        words: Some(words.to_owned()).filter(|words| !words.is_empty()),
+        acceptance: acceptance.map(str::to_owned),
+        ..Wanted::default()
+    }
+}
+
+/// An item of the backlog that no plan does yet.
+pub fn of_item(item: &Item<'_>) -> Wanted {
+    Wanted {
+        title: item.title().unwrap_or_default().to_owned(),
+        priority: item.priority(),
+        words: item.notes().map(str::to_owned),
+        acceptance: crate::model::text(item.raw, "acceptance").map(str::to_owned),
+        layer: item.layer().map(str::to_owned),
+        scale: item.raw.get("systemic_scale").and_then(Value::as_u64),
+        targets: item.systemic_targets().into_iter().map(str::to_owned).collect(),
+        queue: None,
+    }
+}
+
+/// What is wanted now, asked again before a plan is made of it.
+///
+/// # Errors
+/// `request.gone` when it is not there any more, or not planned any more.
+pub fn find(hub: &Hub, link: &Link) -> Result<Wanted> {
+    let gone = |why: String| {
+        let why = format!("{} cannot be taken: {why}", link.to);
+        anyhow::Error::from(Refusal::guard("request.gone", why).next("see what there is: teof task list"))
+    };
+    if link.kind == BACKLOG {
+        let backlog = backlog::read(hub)?;
+        let item = backlog.item(&link.to);
+        return item.map(|item| of_item(&item)).ok_or_else(|| gone(format!("{} has no such item", paths::BACKLOG)));
+    }
+    let read = text_of(hub, &link.to).and_then(|text| read(link, stem_of(&link.to), &text));
+    match read {
+        Ok(Some((_, wanted))) => Ok(wanted),
+        Ok(None) => Err(gone("it is not planned any more".into())),
+        Err(why) => Err(gone(why)),
+    }
+}
+
+/// The id of the plan that a request becomes: its task and title, made on this day; another one where a
+/// plan has that name already.
+pub fn plan_id(hub: &Hub, task: &str, title: &str) -> Result<String> {
+    super::new::free_id(hub, &text::clip(&format!("{task} {title}"), 64))
+}
+
+/// The plan that a request becomes. What it does not say is as `coordinator submit --objective` has it.
+pub fn plan_of(hub: &Hub, wanted: &Wanted, link: &Link, id: &str) -> Result<NewPlan> {
+    let settings = hub.settings()?;
+    let title = text::clip(&text::safe(&wanted.title), TITLE);
+    let acceptance = wanted.acceptance.as_deref().map(|words| text::clip(&text::safe_block(words), ACCEPTANCE));
+    let acceptance = acceptance.unwrap_or_else(|| match settings.guard.tests.as_slice() {
+        [] => title.clone(),
+        tests => format!("{title}; these pass: {}", tests.join(", ")),
+    });
+    let mut details = Map::new();
+    details.insert("objective".into(), json!(title));
+    let quoted = wanted.words.as_deref().map(|words| quote(&text::clip(&text::safe_block(words), NOTES)));
+    if let Some(words) = &quoted {
+        details.insert("notes".into(), json!(format!("The request's own words, from {}:\n{words}", link.to)));
+    }
+    let coordinate = wanted.queue.as_ref().and_then(|queue| queue.coordinate.clone());
+    let targeted = wanted.scale.is_some() || wanted.queue.as_ref().is_some_and(|q| !q.targets.is_empty());
+    let targets = match wanted.targets.is_empty() && coordinate.is_none() && !targeted {
+        true => vec!["S6".to_owned()],
+        false => wanted.targets.clone(),
+    };
+    Ok(NewPlan {
+        name: id.to_owned(),
+        id: Some(id.to_owned()),
+        summary: title,
+        actor: settings.coordinator.manager.clone(),
+        checkpoint: Some(acceptance),
+        priority: u64::from(wanted.priority.rank()),
+        impact_score: 1,
+        layer: wanted.layer.clone().or_else(|| coordinate.is_none().then(|| "L5".to_owned())),
+        systemic_scale: wanted.scale,
+        systemic_targets: targets,
+        links: if link.kind == QUEUE { Vec::new() } else { vec![link.clone()] },
+        queue: wanted.queue.iter().cloned().collect(),
+        details,
+        why: quoted,
+        ..NewPlan::default()
+    })
+}
+
+/// That plan, as it would stand; the error says why it would not be valid.
+pub fn draft(hub: &Hub, wanted: &Wanted, link: &Link, id: &str, now: Stamp) -> Result<Plan> {
+    super::new::draft(&plan_of(hub, wanted, link, id)?, now)
+}
+
+fn quote(words: &str) -> String {
+    words.lines().map(|line| format!("> {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}

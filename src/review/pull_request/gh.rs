@@ -1,0 +1,230 @@
+//! Calls of `gh`, and of git where it talks to a remote: bounded in time, never asking anything.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::base::{Refusal, Result, env, text};
+use crate::guard::trust;
+use crate::hub::Hub;
+use crate::hub::git::bounded_process;
+use crate::hub::git::complaint;
+use crate::hub::settings::Merge;
+
+/// How long one call may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A pull request, found or made.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Found {
+    pub number: u64,
+    pub url: String,
+}
+
+/// One of those that a branch name has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(flatten)]
+    found: Found,
+    is_cross_repository: bool,
+    head_ref_oid: String,
+}
+
+/// A pull request as it stands.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// `OPEN`, `MERGED` or `CLOSED`.
+    pub state: String,
+    #[serde(default)]
+    pub is_draft: bool,
+    #[serde(default)]
+    pub head_ref_oid: String,
+    #[serde(default)]
+    pub base_ref_name: String,
+    pub merge_commit: Option<Commit>,
+    pub merged_by: Option<Login>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Commit {
+    pub oid: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Login {
+    pub login: String,
+}
+
+/// Whether a program (`gh`, `git-lfs`) is on the search path.
+pub fn is_installed(program: &str) -> bool {
+    let path = env::safe_path().unwrap_or_default();
+    path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join(program).is_file())
+}
+
+/// The open pull request of a branch of this repository with `commit` as its head, or the one that is `known`
+/// to be ours. A fork's branch may have any name, and a branch may be somebody else's by now.
+pub fn find(hub: &Hub, branch: &str, base: &str, commit: &str, known: u64) -> Result<Option<Found>> {
+    let fields = "number,url,isCrossRepository,headRefOid";
+    let args = ["pr", "list", "--head", branch, "--base", base, "--state", "open", "--json", fields, "--limit", "100"];
+    let found: Vec<Listed> = document(&call(hub, &args)?)?;
+    let is_ours = |listed: &Listed| {
+        !listed.is_cross_repository && (listed.found.number == known || listed.head_ref_oid == commit)
+    };
+    Ok(found.into_iter().find(is_ours).map(|listed| listed.found))
+}
+
+/// Opens a draft for `commit`, which its branch was pushed at.
+pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): (&str, &str)) -> Result<Found> {
+    let file = tempfile_of(hub, body)?;
+    let path = file.display().to_string();
+    let args = ["pr", "create", "--draft", "--head", branch, "--base", base, "--title", title, "--body-file", &path];
+    let made = call(hub, &args);
+    let _ = std::fs::remove_file(&file);
+    let url = made?.trim().lines().last().unwrap_or_default().trim().to_owned();
+    let number = url.rsplit('/').next().and_then(|number| number.parse().ok());
+    match number {
+        Some(number) => Ok(Found { number, url }),
+        // It said something else than the address: then it is asked for.
+        None => find(hub, branch, base, commit, 0)?
+            .ok_or_else(|| failed("gh pr create", "it did not say which one it opened".into())),
+    }
+}
+
+/// How a pull request stands.
+pub fn view(hub: &Hub, number: u64) -> Result<Seen> {
+    let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,baseRefName,mergedBy";
+    document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
+}
+
+/// Merges a pull request whose head is still `commit`.
+pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
+    let methods = methods(hub)?;
+    let number = number.to_string();
+    if draft {
+        call(hub, &["pr", "ready", &number])?;
+    }
+    let mut last = None;
+    for method in &methods {
+        let args = ["pr", "merge", &number, method, "--match-head-commit", commit];
+        let Err(e) = call(hub, &args) else { return Ok(()) };
+        let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
+        if PROTECTED.iter().any(|words| why.contains(words)) {
+            // Merged by GitHub as soon as what it requires is there.
+            let Err(e) = call(hub, &[&args[..], &["--auto"]].concat()) else { return Ok(()) };
+            last = Some(protected(&number, &e));
+            break;
+        }
+        last = Some(e);
+        if !why.contains("not allowed") {
+            break;
+        }
+    }
+    if draft {
+        // As it was: nothing was merged.
+        let _ = call(hub, &["pr", "ready", &number, "--undo"]);
+    }
+    Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no way of merging".into())))
+}
+
+/// The branch asks for more, and GitHub does not wait for it by itself.
+fn protected(number: &str, error: &anyhow::Error) -> anyhow::Error {
+    let why = Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+    Refusal::guard("pr.protected", format!("pull request {number} cannot be merged yet: its branch is protected"))
+        .because(format!("checks or reviews are missing, and it cannot be queued for when they are there: {why}"))
+        .next(format!("see what is missing, bring it about, then approve again: gh pr checks {number}"))
+        .next("or let GitHub wait for them: turn on \"Allow auto-merge\" in the repository's settings")
+        .into()
+}
+
+/// What gh says of a branch that asks for more than an approval from here.
+const PROTECTED: [&str; 4] = ["base branch policy", "protected branch", "required status check", "review is required"];
+
+/// The ways of merging that may be tried, best first: the one of the settings, or those that the repository allows.
+fn methods(hub: &Hub) -> Result<Vec<&'static str>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Allowed {
+        squash_merge_allowed: bool,
+        merge_commit_allowed: bool,
+        rebase_merge_allowed: bool,
+    }
+    match hub.settings()?.review.pull_request_merge {
+        Merge::Squash => return Ok(vec!["--squash"]),
+        Merge::Merge => return Ok(vec!["--merge"]),
+        Merge::Rebase => return Ok(vec!["--rebase"]),
+        Merge::Auto => {}
+    }
+    let fields = "squashMergeAllowed,mergeCommitAllowed,rebaseMergeAllowed";
+    let asked = call(hub, &["repo", "view", "--json", fields]);
+    let Some(allowed) = asked.ok().and_then(|said| serde_json::from_str::<Allowed>(&said).ok()) else {
+        return Ok(vec!["--merge", "--squash", "--rebase"]);
+    };
+    let known = [
+        (allowed.squash_merge_allowed, "--squash"),
+        (allowed.merge_commit_allowed, "--merge"),
+        (allowed.rebase_merge_allowed, "--rebase"),
+    ];
+    Ok(known.into_iter().filter_map(|(allowed, method)| allowed.then_some(method)).collect())
+}
+
+/// Closes a pull request; its branch stays.
+pub fn close(hub: &Hub, number: u64) -> Result<()> {
+    call(hub, &["pr", "close", &number.to_string()]).map(drop)
+}
+
+/// Git, where it talks to a remote.
+pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
+    git_within(hub, args, what, LIMIT)
+}
+
+/// As [`git`], for what may take longer.
+pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Result<String> {
+    let git = trust::require_git(hub, &hub.root)?;
+    answer(what, &bounded_process::run(git.command().args(args), what, limit, &|| ())?)
+}
+
+fn call(hub: &Hub, args: &[&str]) -> Result<String> {
+    let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
+    let mut command = Command::new("gh");
+    // It calls git on its own.
+    trust::git(hub, &hub.root)?.guard(&mut command)?;
+    command
+        .args(args)
+        .current_dir(&hub.root)
+        .env("GH_PROMPT_DISABLED", "1")
+        .env("GH_NO_UPDATE_NOTIFIER", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("NO_COLOR", "1");
+    answer(&what, &bounded_process::run(&mut command, &what, LIMIT, &|| ())?)
+}
+
+fn answer(what: &str, output: &Output) -> Result<String> {
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(failed(what, complaint(output))),
+    }
+}
+
+fn failed(what: &str, why: String) -> anyhow::Error {
+    Refusal::guard("remote.failed", format!("{what} failed"))
+        .because(why)
+        .next("see whether it works by hand: gh auth status; git fetch")
+        .into()
+}
+
+fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
+    serde_json::from_str(printed).map_err(|e| failed("gh", format!("its answer is not what was asked for: {e}")))
+}
+
+/// The body as a file: it may be long, and is nobody's argument.
+fn tempfile_of(hub: &Hub, body: &str) -> Result<std::path::PathBuf> {
+    let path = hub.local(&format!("review/body-{}.md", std::process::id()));
+    crate::base::files::create_parent(&path)?;
+    crate::base::files::replace(&path, text::clip(body, 60_000).as_bytes())?;
+    Ok(path)
+}

@@ -1,0 +1,378 @@
+//! A draft pull request for finished work, through the person's own `gh`.
+//!
+//! Only the reviewed commit is pushed, and only to its seat's branch; what somebody else put there is not
+//! overwritten. With a pull request the approval is its merge: after the same checks, on the remote's
+//! target. The local target is not moved behind the person's back: the next `session-boot` brings it.
+//! Without `gh`, a remote or consent the bundle is the pull request.
+
+pub(super) mod gh;
+pub(super) mod offer;
+
+use anyhow::Context;
+use git2::{Oid, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::approve::{self, Approval};
+use super::bundles::{self, Entry};
+use super::decision::{self, Decision, Kind};
+
+use super::lfs;
+use super::target::merge::{self, Merged};
+use super::target::newer::{self, Newer};
+
+use super::{Word, checks};
+use crate::base::{Exit, Refusal, Result, files, json, text};
+use crate::bus::{claims, events};
+use crate::guard::consent::{self, Action, Actor};
+use crate::guard::operator::{OPERATOR, Recognised};
+use crate::hub::git::object_ids;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::event::{Event, Severity};
+use crate::model::run::bundle::Bundle;
+use crate::model::run::outcome::Finding;
+
+/// A pull request of a job, as this machine remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// 0 while it is pushed and not opened yet.
+    pub number: u64,
+    pub url: String,
+    pub branch: String,
+    /// What was pushed last.
+    pub commit: String,
+}
+
+/// What became of a pull request on the other side.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    Open,
+    /// With the decision that was written down.
+    Merged(Box<Decision>),
+    Closed(Box<Decision>),
+}
+
+/// Why there is no pull request for finished work here; `None` when there can be.
+pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
+    let settings = hub.settings()?;
+    let remote = &settings.git.remote;
+    if !settings.review.pull_requests {
+        return Ok(Some("[review] pull_requests is off".to_owned()));
+    }
+    if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
+        return Ok(Some(format!("there is no remote {remote:?}")));
+    }
+    Ok((!gh::is_installed("gh")).then(|| "gh is not installed".to_owned()))
+}
+
+/// Pushes the reviewed commit and opens a draft pull request, or finds the one that is open; repeated, it
+/// is the same one. `None` where the bundle is the pull request: no `gh`, no remote, no consent to push.
+///
+/// # Errors
+/// `remote.*`, with what git or gh said; and what keeps the work from being merged.
+pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
+    if obstacle(hub)?.is_some() {
+        return Ok(None);
+    }
+    match consent::require(hub, Actor::Coordinator, Action::Apply) {
+        Ok(()) => {}
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::Unattended) => return Ok(None),
+        Err(e) => return Err(e),
+    }
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    let repo = merge::open(hub)?;
+    checks::work(hub, &repo, &entry.bundle)?;
+    let work = &entry.bundle;
+    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| unopened(work));
+    let offered = offer::commit(&repo, work, fetch(hub, &repo, &work.target_branch)?)?.to_string();
+    push(hub, &repo, &entry, &offered, &mut ours)?;
+    let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*offered);
+    let found = match gh::find(hub, branch, base, commit, ours.number)? {
+        Some(found) => found,
+        None => gh::create(hub, branch, base, commit, (&title(&entry), &body(hub, &entry)))?,
+    };
+    let news = ours.number != found.number;
+    (ours.number, ours.url) = (found.number, found.url);
+    if news {
+        tell(hub, &entry, &ours)?;
+    }
+    write(hub, &work.job, &ours)?;
+    Ok(Some(ours))
+}
+
+/// Looks at a job's pull request. That it was merged or closed there is written down once, as a decision.
+///
+/// # Errors
+/// `remote.*`, with what gh or git said; nothing is known then.
+pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    let Some(number) = of_job(hub, &entry.bundle.job)? else { return Ok(State::Open) };
+    let seen = gh::view(hub, number)?;
+    let kind = match seen.state.as_str() {
+        "MERGED" => Kind::Approved,
+        "CLOSED" => Kind::Rejected,
+        _ => return Ok(State::Open),
+    };
+    if kind == Kind::Approved {
+        // The plan's next step begins where this ended. Without the commit it begins at the local target.
+        let fetched = merge::open(hub).and_then(|repo| fetch(hub, &repo, &entry.bundle.target_branch));
+        let _ = fetched.inspect_err(|e| tracing::warn!("what pull request {number} merged is not here: {e:#}"));
+    }
+    let mut writer = hub.lock("follow a pull request")?;
+    let decision = match decision::of_bundle(hub, &entry.path)? {
+        Some(done) if done.decision == kind => done,
+        Some(done) => return Err(approve::decided(&done).into()),
+        None => {
+            let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
+            let by = format!("{by} (pull request {number})");
+            let (recognised, newer) = (Recognised::Neither, Newer::Leave);
+            let word = Word { by, recognised, note: None, goes_back: false, redo: false, newer };
+            let mut decision = Decision::new(kind, &entry, &word, hub.now());
+            decision.pr = Some(number);
+            let act = Act::new(format!("follow pull request {number}"));
+            book(&mut writer, act, decision, &seen)?
+        }
+    };
+    Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
+}
+
+/// The number of a job's pull request, if one was opened from here.
+pub fn of_job(hub: &Hub, job: &str) -> Result<Option<u64>> {
+    Ok(read(hub, job)?.map(|ours| ours.number).filter(|number| *number > 0))
+}
+
+/// Approves by merging the pull request: the merge with the remote's target is made and tested here first.
+pub(super) fn approve(
+    hub: &Hub,
+    repo: &Repository,
+    entry: &Entry,
+    word: &Word,
+    number: u64,
+    say: &dyn Fn(&str),
+) -> Result<Approval> {
+    let head = fetch(hub, repo, &entry.bundle.target_branch)?;
+    let mut seen = gh::view(hub, number)?;
+    let entry = &match seen.state.as_str() {
+        "OPEN" => newer::chosen(repo, entry, &word.newer, head)?,
+        _ => entry.clone(),
+    };
+    let bundle = &entry.bundle;
+    let mut ours = read(hub, &bundle.job)?.unwrap_or_else(|| unopened(bundle));
+    let mut commit = offered(repo, bundle, &ours, head)?;
+    let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
+    decision.pr = Some(number);
+    if seen.state == "CLOSED" {
+        return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
+            .because("somebody said no to it there")
+            .next(format!("open it again, or: teof review reject {} --note …", bundle.job))
+            .into());
+    }
+    let mut tested = None;
+    if seen.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
+        let target = &bundle.target_branch;
+        if !seen.base_ref_name.is_empty() && seen.base_ref_name != *target {
+            return Err(Refusal::guard("pr.other_target", format!("pull request {number} would not change {target}"))
+                .because(format!("somebody has it go to {}", text::safe(&seen.base_ref_name)))
+                .next(format!("have it go to {target} there, then approve again; nothing was merged"))
+                .into());
+        }
+        if matches!(word.newer, Newer::Include(_)) && seen.head_ref_oid == ours.commit {
+            // With the person's newer commits on top.
+            commit = offer::commit(repo, bundle, head)?;
+            push(hub, repo, entry, &commit.to_string(), &mut ours)?;
+            seen.head_ref_oid = commit.to_string();
+        }
+        if seen.head_ref_oid != commit.to_string() {
+            return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
+                .because(format!("its head is {}, reviewed was {commit}", text::safe(&seen.head_ref_oid)))
+                .next("look at who pushed there; nothing was merged")
+                .into());
+        }
+        checks::work(hub, repo, bundle)?;
+        if commit.to_string() == bundle.commit {
+            checks::base(hub, repo, bundle, head)?;
+        }
+        checks::record(hub)?;
+        let ready = match merge::prepare_offered(hub, repo, head, (commit, bundle), &word.by)? {
+            Merged::Clean(ready) => ready,
+            Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
+        };
+        decision.target_before = Some(head.to_string());
+        tested = Some(repo.find_commit(ready)?.tree_id());
+        let lines = checks::tests(bundle)?;
+        decision.tests = approve::tested(hub, entry, lines, ready, say)?;
+        say(&format!("merging pull request {number}"));
+        gh::merge(hub, number, seen.is_draft, &commit.to_string())?;
+        seen = gh::view(hub, number)?;
+    }
+    let now = fetch(hub, repo, &bundle.target_branch)?;
+    // What GitHub says of it may be older than its branch.
+    let there = offer::came_in(repo, (head, now), commit, tested)?;
+    if seen.merge_commit.is_none() {
+        seen.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
+    }
+    if there.is_none() && (seen.state != "MERGED" || seen.merge_commit.is_none()) {
+        return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
+            .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
+            .next("where checks or reviews are required it is merged when they are there, and written down then")
+            .next(format!("see what it waits for: gh pr checks {number}"))
+            .into());
+    }
+    let mut writer = hub.lock("review approve")?;
+    let act = Act::new(format!("review approved {}", bundle.job));
+    let decision = book(&mut writer, act, decision, &seen)?;
+    decision.findings.iter().for_each(|finding| say(&finding.message));
+    Ok(Approval::Merged(decision))
+}
+
+/// Writes down what became of a pull request. That it was merged at another commit than the reviewed one is
+/// said wherever the decision is told: nobody reviewed that.
+fn book(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, seen: &gh::Seen) -> Result<Decision> {
+    decision.merge_commit = seen.merge_commit.as_ref().map(|commit| commit.oid.clone());
+    let offered = read(writer.hub(), &decision.job)?.map(|ours| ours.commit);
+    let known = [Some(&decision.reviewed_commit), offered.as_ref()].contains(&Some(&seen.head_ref_oid));
+    if decision.decision == Kind::Approved && !known {
+        let number = decision.pr.unwrap_or_default();
+        let (head, reviewed) = (text::clip(&text::safe(&seen.head_ref_oid), 60), &decision.reviewed_commit);
+        let message = format!("pull request {number} was merged at {head}, which is not the reviewed {reviewed}");
+        let mut event = Event::new(OPERATOR, "review", &*message).on_task(&decision.task_id);
+        event.severity = Some(Severity::High);
+        event.pr = Some(number.to_string());
+        events::stage(writer, &mut act, &event)?;
+        let notes: Vec<_> = decision.note.take().into_iter().chain([message.clone()]).collect();
+        decision.note = Some(notes.join("; "));
+        let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.job);
+        decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
+    }
+    decision::perform(writer, act, &decision)?;
+    Ok(decision)
+}
+
+/// Closes a job's pull request after a no. It is the person's word that counts: the other side only follows.
+///
+/// # Errors
+/// `remote.*`, with what gh said; `pr.merged` when somebody was faster. The pull request is as it was.
+pub(super) fn close(hub: &Hub, job: &str) -> Result<()> {
+    let Some(number) = of_job(hub, job)? else { return Ok(()) };
+    match gh::view(hub, number)?.state.as_str() {
+        "CLOSED" => Ok(()),
+        "MERGED" => Err(Refusal::guard("pr.merged", format!("pull request {number} was merged meanwhile")).into()),
+        _ => gh::close(hub, number),
+    }
+}
+
+/// Whether a job's pull request is known to be merged on the other side; what cannot be asked is not known.
+pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
+    let Some(number) = of_job(hub, job)? else { return Ok(false) };
+    Ok(gh::view(hub, number).is_ok_and(|seen| seen.state == "MERGED"))
+}
+
+fn unopened(work: &Bundle) -> PullRequest {
+    PullRequest { number: 0, url: String::new(), branch: work.branch.clone(), commit: String::new() }
+}
+
+/// The commit that was offered of the reviewed work, as far as it is exactly that.
+fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) -> Result<Oid> {
+    let reviewed = merge::reviewed(repo, bundle)?;
+    match object_ids::parse(&ours.commit) {
+        Ok(known) if known != reviewed && offer::is_the_work(repo, bundle, known, head)? => Ok(known),
+        _ => Ok(reviewed),
+    }
+}
+
+/// What was offered, to the seat's branch; never another ref, never over what somebody else pushed.
+fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Result<()> {
+    // What was sent back and done again is another branch here, and the same pull request there.
+    let branch = ours.branch.clone();
+    let own = format!("agent/{}/", entry.bundle.agent_id);
+    if !branch.starts_with(&own) || !git2::Branch::name_is_valid(&branch).unwrap_or(false) {
+        return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(&branch)))
+            .because(format!("only branches under {own} are"))
+            .into());
+    }
+    let remote = hub.settings()?.git.remote.clone();
+    let reference = format!("refs/heads/{branch}");
+    let listed = gh::git(hub, &["ls-remote", "--quiet", &remote, &reference], "git ls-remote")?;
+    let there = listed.split_whitespace().next().unwrap_or_default().to_owned();
+    if there == commit {
+        commit.clone_into(&mut ours.commit);
+        return Ok(());
+    }
+    if !there.is_empty() && there != ours.commit {
+        return Err(Refusal::guard("remote.branch_taken", format!("the remote's {branch} is somebody else's"))
+            .because(format!("it is at {there}, which was not pushed from here"))
+            .next("look at it; rename or remove it there, then it is offered again")
+            .into());
+    }
+    // Before the branch: whoever sees it can check it out.
+    lfs::upload(hub, repo, &remote, object_ids::parse(commit)?)?;
+    let lease = format!("--force-with-lease={reference}:{there}");
+    let spec = format!("{commit}:{reference}");
+    let args =
+        ["push", "--quiet", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", &lease, &remote, &spec];
+    gh::git(hub, &args, "git push")?;
+    commit.clone_into(&mut ours.commit);
+    // Before anything else: after a crash it is known that this is ours.
+    write(hub, &entry.bundle.job, ours)
+}
+
+/// The remote's target, as it is now.
+fn fetch(hub: &Hub, repo: &Repository, target: &str) -> Result<Oid> {
+    let remote = hub.settings()?.git.remote.clone();
+    let tracking = format!("refs/remotes/{remote}/{target}");
+    let spec = format!("+refs/heads/{target}:{tracking}");
+    gh::git(hub, &["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", &remote, &spec], "git fetch")?;
+    repo.refname_to_id(&tracking).with_context(|| format!("read {tracking}"))
+}
+
+/// The event that carries the number, by the seat whose work it is.
+fn tell(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
+    let bundle = &entry.bundle;
+    let mut writer = hub.lock("tell of a pull request")?;
+    let summary = format!("draft pull request {} for {}", ours.number, bundle.task_id);
+    let mut event = Event::new(&bundle.agent_id, "pr_opened", summary)
+        .on_task(&bundle.task_id)
+        .meta("url", text::safe(&ours.url))
+        .meta("commit", bundle.commit.as_str());
+    if let Some(claim) = claims::load(hub, &bundle.task_id)? {
+        event = event.meta("epoch", claim.file.epoch());
+    }
+    event.plan_id.clone_from(&bundle.plan_id);
+    event.branch = Some(bundle.branch.clone());
+    event.pr = Some(ours.number.to_string());
+    event.receipts = vec![entry.path.clone()];
+    let mut act = Act::new("tell of a pull request");
+    events::stage(&writer, &mut act, &event)?;
+    writer.perform(act)
+}
+
+fn title(entry: &Entry) -> String {
+    text::clip(&text::safe(&format!("{}: {}", entry.bundle.task_id, entry.bundle.title)), 120)
+}
+
+/// The bundle's Markdown, which lies beside it; what is left of it when it is gone.
+fn body(hub: &Hub, entry: &Entry) -> String {
+    let beside = entry.path.strip_suffix(".json").map(|stem| format!("{stem}.md"));
+    let bytes = beside.and_then(|path| files::read(&hub.path(&path).ok()?, files::MAX_DOCUMENT).ok()?);
+    match bytes {
+        Some(bytes) => text::safe_block(&String::from_utf8_lossy(&bytes)),
+        None => text::safe_block(&entry.bundle.objective),
+    }
+}
+
+fn file(job: &str) -> String {
+    format!("review/{job}.json")
+}
+
+/// What this machine remembers of a job's pull request.
+pub fn read(hub: &Hub, job: &str) -> Result<Option<PullRequest>> {
+    let bytes = files::read(&hub.local(&file(job)), files::MAX_DOCUMENT)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn write(hub: &Hub, job: &str, ours: &PullRequest) -> Result<()> {
+    let path = hub.local(&file(job));
+    files::create_parent(&path)?;
+    files::replace(&path, json::pretty(ours).as_bytes())
+}

@@ -1,0 +1,219 @@
+//! The merged tree and its commit, made from objects alone.
+//!
+//! No checkout, no index of anybody's, no merge driver, no filter, no hook has part in it: the trees are
+//! merged in memory. Nothing here moves a branch.
+
+use std::path::Path;
+
+use anyhow::Context;
+use git2::{ErrorCode, Index, MergeOptions, Oid, Repository, Tree};
+
+use super::sign;
+use crate::base::{Refusal, Result, text};
+use crate::guard::result::changes;
+use crate::hub::git::{ancestry, identity, object_ids};
+use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
+use crate::hub::{Hub, git, paths};
+use crate::model::run::bundle::Bundle;
+
+pub const TRAILER_BY: &str = "Teof-Reviewed-By";
+pub const TRAILER_REVERTS: &str = "Teof-Reverts";
+
+/// What merging came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    Clean(Oid),
+    /// The files that both sides changed.
+    Conflict(Vec<String>),
+}
+
+/// The repository as objects and branches; what is written there is synced.
+pub fn open(hub: &Hub) -> Result<Repository> {
+    let repo = Repository::open_bare(&hub.common_dir)
+        .with_context(|| format!("open the repository {}", hub.common_dir.display()))?;
+    make_durable(&repo)?;
+    Ok(repo)
+}
+
+/// Where a branch stands.
+pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
+    match repo.refname_to_id(&format!("refs/heads/{branch}")) {
+        Ok(tip) => Ok(tip),
+        Err(e) if e.code() == ErrorCode::NotFound => {
+            let shown = text::clip(&text::safe(branch), 120);
+            Err(Refusal::guard("review.no_target", format!("there is no branch {shown} to merge to"))
+                .because("the work was made for it, and it is gone")
+                .next("bring the branch back, then approve again")
+                .into())
+        }
+        Err(e) => Err(e).with_context(|| format!("read the branch {branch}")),
+    }
+}
+
+/// The reviewed commit of a bundle.
+///
+/// # Errors
+/// `review.commit_missing` when the repository does not have it.
+pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
+    let found = object_ids::parse(&bundle.commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id());
+    found.map_err(|_| {
+        Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is not here", bundle.job))
+            .because(format!("{} is no commit of this repository", text::clip(&text::safe(&bundle.commit), 60)))
+            .next(format!("fetch it, or look for it on {}", text::safe(&bundle.branch)))
+            .into()
+    })
+}
+
+/// Whether the target has the reviewed commit already.
+pub fn is_merged(repo: &Repository, target: Oid, reviewed: Oid) -> Result<bool> {
+    Ok(ancestry::holds(repo, target, reviewed)?)
+}
+
+/// The commit on the target's own line by which the reviewed commit came in, and the one before it;
+/// `None` when the line was merely moved there.
+pub fn came_with(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<(Oid, Oid)>> {
+    let mut at = repo.find_commit(target)?;
+    while at.id() != reviewed {
+        let Ok(before) = at.parent(0) else { return Ok(None) };
+        if !is_merged(repo, before.id(), reviewed)? {
+            return Ok(Some((at.id(), before.id())));
+        }
+        at = before;
+    }
+    Ok(None)
+}
+
+/// The tree that merging `reviewed` into `target` makes; `None` where they are in conflict.
+pub fn tree_of(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
+    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
+    Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
+}
+
+/// The number of commits that `to` has and `from` has not.
+pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
+    Ok(ancestry::only_in(repo, to, &[from], usize::MAX)?.len())
+}
+
+/// Merges the reviewed commit into the target and commits the result, on no branch.
+pub fn prepare(hub: &Hub, repo: &Repository, target: Oid, bundle: &Bundle, by: &str) -> Result<Merged> {
+    prepare_offered(hub, repo, target, (reviewed(repo, bundle)?, bundle), by)
+}
+
+/// As [`prepare`], with the commit that was offered of the work.
+pub fn prepare_offered(
+    hub: &Hub,
+    repo: &Repository,
+    target: Oid,
+    (reviewed, bundle): (Oid, &Bundle),
+    by: &str,
+) -> Result<Merged> {
+    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
+    if let Some(files) = conflicts(&index)? {
+        return Ok(Merged::Conflict(files));
+    }
+    let tree = index.write_tree_to(repo)?;
+    let subject = format!("Merge {}: {}", bundle.task_id, bundle.title);
+    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_RUN, &bundle.run), (TRAILER_BY, by)];
+    commit(hub, tree, &[target, reviewed], &subject, None, &trailers).map(Merged::Clean)
+}
+
+/// The target without what came between `before` and `after`, committed, on no branch.
+pub fn prepare_revert(
+    hub: &Hub,
+    repo: &Repository,
+    target: Oid,
+    (before, after): (Oid, Oid),
+    bundle: &Bundle,
+    word: &crate::review::Word,
+) -> Result<Merged> {
+    let tree = |commit: Oid| -> Result<Tree<'_>> { Ok(repo.find_commit(commit)?.tree()?) };
+    let mut index = repo
+        .merge_trees(&tree(after)?, &tree(target)?, &tree(before)?, Some(&MergeOptions::new()))
+        .context("take the change back")?;
+    if let Some(files) = conflicts(&index)? {
+        return Ok(Merged::Conflict(files));
+    }
+    let made = index.write_tree_to(repo)?;
+    let subject = format!("Revert {}: {}", bundle.task_id, bundle.title);
+    let after = after.to_string();
+    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_REVERTS, &*after), (TRAILER_BY, &word.by)];
+    commit(hub, made, &[target], &subject, word.note.as_deref(), &trailers).map(Merged::Clean)
+}
+
+/// The files in conflict, if there are any.
+fn conflicts(index: &Index) -> Result<Option<Vec<String>>> {
+    if !index.has_conflicts() {
+        return Ok(None);
+    }
+    let mut files = Vec::new();
+    for conflict in index.conflicts()? {
+        let conflict = conflict?;
+        let side = conflict.our.or(conflict.their).or(conflict.ancestor);
+        files.extend(side.map(|entry| text::safe(&String::from_utf8_lossy(&entry.path))));
+    }
+    files.sort();
+    files.dedup();
+    Ok(Some(files))
+}
+
+/// Whether two commits differ in the record alone.
+pub fn differ_in_record_only(repo: &Repository, from: Oid, to: Oid) -> Result<bool> {
+    Ok(changed(repo, from, to)?.iter().all(|path| paths::is_record(path)))
+}
+
+/// The paths that differ between two commits.
+pub fn changed(repo: &Repository, from: Oid, to: Oid) -> Result<Vec<String>> {
+    let changes = changes::between(repo, Some(from), to, &mut Vec::new())?;
+    Ok(changes.into_iter().map(|change| change.path).collect())
+}
+
+/// Whether a commit has a path.
+pub fn has(repo: &Repository, commit: Oid, path: &str) -> Result<bool> {
+    Ok(repo.find_commit(commit)?.tree()?.get_path(Path::new(path)).is_ok())
+}
+
+/// A commit in the name of the person whom git knows here.
+fn commit(
+    hub: &Hub,
+    tree: Oid,
+    parents: &[Oid],
+    subject: &str,
+    body: Option<&str>,
+    trailers: &[(&str, &str)],
+) -> Result<Oid> {
+    let trailers: Vec<_> = trailers.iter().map(|(key, value)| format!("{key}: {}", one_line(value, 200))).collect();
+    let (tree, date) = (tree.to_string(), hub.now().to_string());
+    let signing = sign::with(hub)?;
+    let command = |fallback: &[&str]| {
+        let mut command = signing.as_ref().map_or_else(|| hub.git(), Clone::clone).command();
+        identity::of_person(hub).sign(&mut command);
+        command.args(fallback).arg("commit-tree").args(signing.as_ref().map(|_| "-S"));
+        command.args([&tree, "-m", &one_line(subject, 72)]);
+        if let Some(body) = body {
+            command.args(["-m", &one_line(body, 2000)]);
+        }
+        command.args(["-m", &trailers.join("\n")]);
+        for parent in parents {
+            command.args(["-p", &parent.to_string()]);
+        }
+        command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+        command
+    };
+    let mut output = match signing {
+        Some(_) => sign::run(hub, &mut command(&[]))?,
+        None => command(&[]).output().context("start git commit-tree")?,
+    };
+    if !output.status.success() {
+        let nobody = ["-c", "user.name=teof", "-c", "user.email=teof@localhost"];
+        output = command(&nobody).output().context("start git commit-tree")?;
+    }
+    if !output.status.success() {
+        return Err(git::failed("commit-tree", &output));
+    }
+    object_ids::parse(String::from_utf8_lossy(&output.stdout).trim()).context("read the id of the new commit")
+}
+
+fn one_line(text: &str, max: usize) -> String {
+    let line = text::clip(&text::safe(text.trim()), max);
+    if line.is_empty() { "-".to_owned() } else { line }
+}

@@ -1,0 +1,8 @@
+//! The target branch: the merged tree, its tests, its commit, and the move of the ref.
+
+pub mod merge;
+pub mod newer;
+pub(super) mod recover;
+pub(super) mod sign;
+pub mod temp_worktree;
+pub mod update_target;

@@ -1,0 +1,126 @@
+//! Commits that came onto a job's branch after what was reviewed: a person's own, made in its worktree.
+//!
+//! They are never merged or dropped without a word: whoever approves says what becomes of them.
+
+use git2::{Oid, Repository};
+use serde::Serialize;
+
+use super::merge;
+use crate::base::{Refusal, Result, text};
+use crate::hub::git::{ancestry, object_ids};
+use crate::hub::worktrees::job_refs;
+use crate::model::run::bundle::Bundle;
+use crate::review::bundles::Entry;
+
+/// How many are named.
+const NAMED: usize = 10;
+/// The most that are looked for.
+const MOST: usize = 500;
+
+/// What becomes of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Newer {
+    /// An approval is refused while there are any.
+    #[default]
+    Ask,
+    /// Merged with the work, up to this commit, which is the newest.
+    Include(String),
+    /// Not merged; they stay on the branch.
+    Leave,
+}
+
+/// A commit that was not reviewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Commit {
+    pub id: String,
+    pub author: String,
+    pub subject: String,
+}
+
+/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first. What a later
+/// run of the job committed is left out; a job that is done has no later run, whatever the trailers of a commit say.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
+    let branch = |name: &str| repo.refname_to_id(&format!("refs/heads/{name}")).ok();
+    let Some(tip) = branch(&bundle.branch) else { return Ok(Vec::new()) };
+    let newest = job_refs::newest(repo, &bundle.job);
+    let mut hidden = vec![merge::reviewed(repo, bundle)?];
+    hidden.extend(branch(&bundle.target_branch).into_iter().chain(newest));
+    let mut found = Vec::new();
+    for id in ancestry::only_in(repo, tip, &hidden, MOST)? {
+        let commit = repo.find_commit(id)?;
+        let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
+        let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+        found.push(Commit { id: commit.id().to_string(), author: text::safe(&author), subject: text::safe(&subject) });
+    }
+    Ok(found)
+}
+
+/// The work as it is to be merged into a target that is at `target`: what was reviewed, or with the newer commits
+/// on top of it.
+///
+/// # Errors
+/// `review.newer_commits` while nobody said what becomes of them; when the commit that is named is not the newest,
+/// or does not stand on the reviewed one.
+pub fn chosen(repo: &Repository, entry: &Entry, newer: &Newer, target: Oid) -> Result<Entry> {
+    // What is merged already is only written down.
+    let merged = merge::is_merged(repo, target, merge::reviewed(repo, &entry.bundle)?)?;
+    let found = if merged { Vec::new() } else { commits(repo, &entry.bundle)? };
+    let Some(newest) = found.first() else { return Ok(entry.clone()) };
+    let job = &entry.bundle.job;
+    let refuse = |why: String| {
+        let branch = text::safe(&entry.bundle.branch);
+        let what = format!("the review did not see {} on {branch}", count(found.len()));
+        Refusal::guard("review.newer_commits", what).because(why)
+    };
+    let reviewed = object_ids::parse(&entry.bundle.commit)?;
+    let stands = ancestry::holds(repo, object_ids::parse(&newest.id)?, reviewed)?;
+    let without = format!("merge only what was reviewed: teof review approve {job} --without-newer");
+    match newer {
+        Newer::Leave => Ok(entry.clone()),
+        Newer::Ask => {
+            let refusal = refuse(lines(&found).join("\n")).with("commits", serde_json::json!(found));
+            let include = format!("merge them as well: teof review approve {job} --with-newer {}", newest.id);
+            let refusal = if stands { refusal.next(include) } else { rewritten(refusal, newest, reviewed) };
+            Err(refusal.next(without).into())
+        }
+        Newer::Include(_) if !stands => {
+            let why = format!("{} does not stand on the reviewed commit: it was amended or rebased", newest.id);
+            Err(rewritten(refuse(why), newest, reviewed).next(without).into())
+        }
+        Newer::Include(named) if named.len() < 7 || !newest.id.starts_with(named.as_str()) => {
+            Err(refuse(format!("{} is not the newest of them", text::safe(named)))
+                .next(format!("see them: teof review show {job}"))
+                .into())
+        }
+        Newer::Include(_) => {
+            let mut entry = entry.clone();
+            entry.bundle.commit.clone_from(&newest.id);
+            Ok(entry)
+        }
+    }
+}
+
+/// The reviewed commit is not below what is on the branch now.
+fn rewritten(refusal: Refusal, newest: &Commit, reviewed: Oid) -> Refusal {
+    refusal
+        .next(format!("commit the difference on top of the reviewed commit; see it: git diff {reviewed} {}", newest.id))
+}
+
+/// For people: one line each.
+pub fn lines(found: &[Commit]) -> Vec<String> {
+    let line =
+        |commit: &Commit| format!("{} {} ({})", &commit.id[..12.min(commit.id.len())], commit.subject, commit.author);
+    let mut lines: Vec<_> = found.iter().take(NAMED).map(line).collect();
+    if found.len() > NAMED {
+        lines.push(format!("and {} more", found.len() - NAMED));
+    }
+    lines
+}
+
+/// `1 commit`, `2 commits`.
+pub fn count(n: usize) -> String {
+    if n == 1 { "1 commit".to_owned() } else { format!("{n} commits") }
+}

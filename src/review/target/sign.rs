@@ -1,0 +1,43 @@
+//! Commits that are signed as the person's git signs them: in a bounded time, or not made at all.
+//!
+//! Whether and with which key says the person's configuration. A signing program that the repository's own
+//! configuration names runs only if a person trusted it.
+
+use std::process::{Command, Output};
+
+use crate::base::{Refusal, Result, time};
+use crate::guard::trust;
+use crate::hub::Hub;
+use crate::hub::git::bounded_process;
+use crate::hub::git::{Git, complaint};
+
+/// The git that signs, where the person's git signs what it commits; else `None`.
+///
+/// # Errors
+/// `git.untrusted_programs` when it would run a program that nobody trusted.
+pub fn with(hub: &Hub) -> Result<Option<Git>> {
+    let output = hub.git().output(&["config", "--type=bool", "--get", "commit.gpgsign"])?;
+    let wanted = output.status.success() && output.stdout.trim_ascii() == b"true";
+    if wanted { trust::require_git(hub, &hub.root).map(Some) } else { Ok(None) }
+}
+
+/// Runs the command that makes a signed commit. A person may have to touch the key, or to type its passphrase.
+///
+/// # Errors
+/// `review.not_signed`, with what the signing program said, or that it took too long.
+pub fn run(hub: &Hub, command: &mut Command) -> Result<Output> {
+    let limit = hub.settings()?.git.sign_timeout;
+    let why = match bounded_process::run(command, "git commit-tree", limit, &|| ()) {
+        Ok(output) if output.status.success() => return Ok(output),
+        Ok(output) => complaint(&output),
+        Err(e) if Refusal::of(&e).is_some() => {
+            format!("the signing program did not end within {} (git.sign_timeout)", time::show_span(limit))
+        }
+        Err(e) => return Err(e),
+    };
+    Err(Refusal::guard("review.not_signed", "the merge cannot be signed, and commit.gpgsign asks for it")
+        .because(why)
+        .next("unlock the key (ssh-add, or sign anything with gpg), then try again; nothing was merged")
+        .next("see which program and key git uses: git config --show-origin --get-regexp '^(gpg|user.signingkey)'")
+        .into())
+}

@@ -1,0 +1,282 @@
+//! Moving the target to a commit that is ready, beside people who work there.
+//!
+//! Where nobody has the target checked out, only its ref moves, by compare-and-swap. Where somebody has,
+//! files in their worktree change with it: what they have staged, changed or left untracked elsewhere
+//! stays as it is, and what stands in the way is named, before anything is touched. Hooks, and filters
+//! that the repository's own configuration names, do not run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use anyhow::Context;
+use git2::{Oid, Repository};
+
+use super::{merge, recover};
+use crate::base::{Refusal, Result, text};
+use crate::hub::git::locks::{self, Running};
+use crate::hub::git::sparse;
+use crate::hub::git::{self, Git};
+use crate::hub::{Hub, Worktree, paths, worktrees};
+use crate::ops::record;
+
+/// How many files in the way are named.
+const NAMED: usize = 20;
+
+/// A move of a branch.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    pub from: Oid,
+    /// A descendant of `from`.
+    pub to: Oid,
+    /// For the reflog: "merge <job>".
+    pub what: &'a str,
+}
+
+/// Whether the move could be made now, as far as can be told without making it. Takes the bus lock for that.
+///
+/// # Errors
+/// As [`advance`].
+pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    let _writer = hub.lock(step.what)?;
+    locks::clear_left(hub);
+    if let Some(worktree) = checked_out(hub, step.branch)? {
+        check(hub, &worktree, repo, step)?;
+    }
+    Ok(())
+}
+
+/// Makes the move; to be called under the bus lock, so that no record commit comes between.
+///
+/// # Errors
+/// `target.busy` while git is in the middle of something with it; `target.in_the_way`, with the files;
+/// `target.moved` when somebody was faster. Nothing has changed then.
+pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+    locks::clear_left(hub);
+    let reference = format!("refs/heads/{}", step.branch);
+    let (from, to) = (step.from.to_string(), step.to.to_string());
+    let Some(worktree) = checked_out(hub, step.branch)? else {
+        let message = format!("teof: {}", step.what);
+        let running = Running::begin(hub, &hub.worktree(), step.branch, &to, &[])?;
+        let output = hub.git().output(&["update-ref", "-m", &message, &reference, &to, &from]);
+        running.end(&output);
+        return match output?.status.success() {
+            true => Ok(()),
+            false => Err(moved(step.branch).into()),
+        };
+    };
+    check(hub, &worktree, repo, step)?;
+    if merge::tip(repo, step.branch)? != step.from {
+        return Err(moved(step.branch).into());
+    }
+    // What the person wants of their own merges (`--squash`, `-s ours`) is not meant for this move.
+    let options = format!("branch.{}.mergeoptions", step.branch);
+    let git = Git::named(&worktree.root, &worktree.git_dir).with_setting(&options, "");
+    let mut command = git.command();
+    // Ctrl-C ends us and not git in the middle of its checkout: the next approval finds the merge.
+    command
+        .process_group(0)
+        .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
+        .args(["merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
+        .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
+    recover::begin(hub, &worktree, step)?;
+    let running = Running::begin(hub, &worktree, step.branch, &to, locks::OF_MERGE)?;
+    let output = command.output().context("start git merge");
+    running.end(&output);
+    let output = output?;
+    if merge::tip(repo, step.branch)? == step.to {
+        recover::end(hub);
+        return Ok(());
+    }
+    let before = moved_another(&git, &worktree, step)?.unwrap_or(step.from);
+    match recover::take_back(repo, &worktree, before, step.to) {
+        Ok(()) => recover::end(hub),
+        Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
+    }
+    let output = git::check_killed("merge", output)?;
+    Err(Refusal::guard(
+        "target.in_the_way",
+        format!("git does not move {} in {}", step.branch, worktree.root.display()),
+    )
+    .because(git::complaint(&output))
+    .next(format!("settle it in {}, then try again; nothing was merged", worktree.root.display()))
+    .into())
+}
+
+/// Git moves what is checked out: somebody may have switched to another branch a moment before. That one is put
+/// back; gives back where it was.
+fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oid>> {
+    let repo = Repository::open(&worktree.git_dir).context("open the worktree")?;
+    let reflog = repo.reflog("HEAD")?;
+    let Some(last) = reflog.get(0).filter(|last| last.id_new() == step.to) else { return Ok(None) };
+    let ours = format!("teof: {}", step.what);
+    if !last.message_bytes().is_some_and(|message| message.starts_with(ours.as_bytes())) {
+        return Ok(None);
+    }
+    let (old, new) = (last.id_old(), step.to);
+    git.run(&["update-ref", "-m", "teof: put back", "HEAD", &old.to_string(), &new.to_string()])?;
+    Ok(Some(old))
+}
+
+/// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
+fn is_movable(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+    let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
+    let running = Running::begin(hub, worktree, step.branch, &from, locks::OF_UPDATE)?;
+    let output = Git::named(&worktree.root, &worktree.git_dir).output(&["update-ref", &reference, &from, &from]);
+    running.end(&output);
+    let output = output?;
+    if output.status.success() || merge::tip(repo, step.branch)? != step.from {
+        return Ok(());
+    }
+    Err(Refusal::guard("target.busy", format!("{} cannot be moved now", step.branch))
+        .because(git::complaint(&output))
+        .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
+        .into())
+}
+
+/// The worktree that has the branch checked out.
+///
+/// # Errors
+/// When more than one has; when one is on no branch while a rebase or bisect of this one is not finished.
+fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
+    let all = worktrees::every(hub);
+    if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
+        return Err(busy(worktree, branch, operation).into());
+    }
+    let mut found: Vec<_> = all.into_iter().filter(|worktree| leads_to(worktree, branch)).collect();
+    if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir()) {
+        let root = away.root.display();
+        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which is not there"))
+            .because("its files could not follow the merge, and the next commit there would undo it")
+            .next("bring the folder back, or tell git where it is: git worktree repair <folder>")
+            .next("if it is gone for good: git worktree prune")
+            .into());
+    }
+    if found.len() > 1 {
+        let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
+        return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
+            .because(format!("in {}; only one of them could follow the merge", roots.join(" and ")))
+            .next("switch all but one of them to another branch, then try again")
+            .into());
+    }
+    Ok(found.pop())
+}
+
+/// Whether HEAD there is the branch, by its name or by another name for it.
+fn leads_to(worktree: &Worktree, branch: &str) -> bool {
+    let (wanted, repo) = (format!("refs/heads/{branch}"), Repository::open(&worktree.common_dir).ok());
+    let mut name = worktree.branch().map(|name| format!("refs/heads/{name}"));
+    // As deep as git follows them.
+    for _ in 0..5 {
+        let Some(at) = name.filter(|name| *name != wanted) else { break };
+        let found = repo.as_ref().and_then(|repo| repo.find_reference(&at).ok());
+        name = found.and_then(|found| found.symbolic_target().ok().flatten().map(str::to_owned));
+        if name.as_ref() == Some(&wanted) {
+            return true;
+        }
+    }
+    worktree.branch().as_deref() == Some(branch)
+}
+
+/// Git has begun something in a worktree that the branch cannot be moved under.
+fn busy(worktree: &Worktree, branch: &str, operation: &str) -> Refusal {
+    Refusal::guard("target.busy", format!("{branch} cannot move in {} now", worktree.root.display()))
+        .because(format!("{operation} is in progress there"))
+        .next(format!("finish {operation}, then try again"))
+}
+
+fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+    let root = worktree.root.display();
+    if let Some(operation) = worktree.operation() {
+        return Err(busy(worktree, step.branch, operation).into());
+    }
+    let lock = worktree.git_dir.join("index.lock");
+    if lock.exists() && !(worktree.root == hub.root && record::left_a_lock(hub)) {
+        return Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
+            .because(format!("its index is locked by another git process ({})", lock.display()))
+            .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
+            .into());
+    }
+    if worktree.root == hub.root {
+        sparse::check(hub)?;
+    }
+    is_movable(hub, worktree, repo, step)?;
+    let changed = merge::changed(repo, step.from, step.to)?;
+    if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
+        return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))
+            .because("the record is the hub's; no merge of work changes it")
+            .into());
+    }
+    let way = in_the_way(worktree, repo, step, &changed)?;
+    if way.is_empty() {
+        return Ok(());
+    }
+    let more = if way.len() > NAMED { format!(" and {} more", way.len() - NAMED) } else { String::new() };
+    let shown: Vec<_> = way.iter().take(NAMED).map(|(path, why)| format!("{} ({why})", text::safe(path))).collect();
+    let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
+    Err(Refusal::guard("target.in_the_way", format!("somebody's work in {root} stands in the way"))
+        .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
+        .next("commit it or put it aside, then try again; nothing was merged, nothing of it was touched")
+        .with("files", files)
+        .into())
+}
+
+/// The paths that the move would write and that hold somebody's work: path and why.
+fn in_the_way(
+    worktree: &Worktree,
+    repo: &Repository,
+    step: Move,
+    changed: &[String],
+) -> Result<Vec<(String, &'static str)>> {
+    let git = Git::named(&worktree.root, &worktree.git_dir);
+    let touched: BTreeSet<&str> = changed.iter().map(String::as_str).collect();
+    let mut found = Vec::new();
+    let status = git.run(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"])?;
+    for line in status.split('\0').filter(|line| line.len() > 3) {
+        let (state, path) = line.split_at(3);
+        if touched.contains(path) {
+            found.push((path.to_owned(), if state.starts_with(' ') { "changed" } else { "staged" }));
+        }
+    }
+    // What git was told not to look at may hold work all the same.
+    let hidden = git.run(&["ls-files", "-z", "-v"])?;
+    for line in hidden.split('\0').filter(|line| line.len() > 2) {
+        let (tag, path) = line.split_at(2);
+        let unseen = tag.starts_with(|c: char| c.is_ascii_lowercase()) || tag.starts_with('S');
+        if unseen && touched.contains(path) && fs::symlink_metadata(worktree.root.join(path)).is_ok() {
+            found.push((path.to_owned(), "hidden from git's status"));
+        }
+    }
+    // New files: whatever lies there is untracked, or ignored.
+    for path in changed {
+        if merge::has(repo, step.to, path)? && !merge::has(repo, step.from, path)? {
+            if let Some(obstacle) = obstacle(&worktree.root, path)
+                && !touched.contains(obstacle.as_str())
+                && !merge::has(repo, step.from, &obstacle)?
+            {
+                found.push((obstacle, "untracked"));
+            } else if fs::symlink_metadata(worktree.root.join(path)).is_ok_and(|meta| !meta.is_dir()) {
+                found.push((path.clone(), "untracked"));
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|a, b| a.0 == b.0);
+    Ok(found)
+}
+
+/// A file or link that lies where one of the path's folders is to be.
+fn obstacle(root: &Path, path: &str) -> Option<String> {
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    let in_place = |folder: &&str| fs::symlink_metadata(root.join(folder)).is_ok_and(|meta| !meta.is_dir());
+    folders.into_iter().find(in_place).map(str::to_owned)
+}
+
+fn moved(branch: &str) -> Refusal {
+    Refusal::guard("target.moved", format!("{branch} was moved meanwhile"))
+        .because("somebody committed to it or merged into it; nothing was changed")
+        .next("try again: it is merged with what is there now")
+}
