@@ -195,13 +195,14 @@ pub mod span {
 
         pub fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
             match span {
-                Some(span) => super::serialize(span, to),
+                Some(span) => to.serialize_str(&show_span(*span)),
                 None => to.serialize_none(),
             }
         }
 
         pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-            super::deserialize(from).map(Some)
+            let text = String::deserialize(from)?;
+            parse_span(&text).map(Some).map_err(serde::de::Error::custom)
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
 /// As [`operator::require`]; when the configuration cannot be read.
 pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
     let recognised = operator::require("trust git's programs")?;
-    let programs = programs::of(&hub.git())?;
+    let programs = hub.git().programs()?;
     let digest = (!programs.is_empty()).then(|| programs::digest(&programs));
     let mut writer = hub.lock("trust git")?;
     let mut act = Act::new("trust git");

@@ -45,7 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let Command::Git(args) = args.command;
     let hub = app.hub()?;
     let programs = if args.dry_run {
-        programs::of(&hub.git())?
+        hub.git().programs()?
     } else {
         operator::require("trust git's programs")?;
         ops::consent::trust_git(hub, &operator::name(hub, args.by.as_deref())?)?

@@ -130,7 +130,7 @@ pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
 /// # Errors
 /// When the configuration cannot be read.
 pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
-    let programs = programs::of(git)?;
+    let programs = git.programs()?;
     // A trust file that cannot be read trusts nothing.
     let trusted = || read(hub).ok().and_then(|trust| trust.git_programs_sha256);
     let is_trusted = programs.is_empty() || trusted() == Some(programs::digest(&programs));
@@ -142,7 +142,7 @@ pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
 /// # Errors
 /// When the configuration cannot be read.
 pub fn git_programs_digest(hub: &Hub) -> Result<Option<String>> {
-    let programs = programs::of(&hub.git())?;
+    let programs = hub.git().programs()?;
     Ok((!programs.is_empty()).then(|| programs::digest(&programs)))
 }
 

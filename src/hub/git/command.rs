@@ -11,7 +11,8 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context;
 
-use super::{errors, programs};
+use super::errors;
+use super::programs::{self, Config, Program};
 use crate::base::{Refusal, Result, env, text};
 use crate::hub::{Worktree, rule_files};
 
@@ -161,11 +162,23 @@ impl Git {
     }
 
     fn overrides(&self) -> Result<Vec<(String, String)>> {
-        if self.trusting { Ok(Vec::new()) } else { programs::overrides(self) }
+        if self.trusting { Ok(Vec::new()) } else { self.read_config(programs::overrides) }
+    }
+
+    /// The programs that the configuration of this repository and worktree names.
+    ///
+    /// # Errors
+    /// When git cannot read the configuration.
+    pub fn programs(&self) -> Result<Vec<Program>> {
+        self.read_config(programs::named)
+    }
+
+    fn read_config<T>(&self, read: impl FnOnce(&Config<'_>) -> Result<T>) -> Result<T> {
+        read(&Config { files: self.config_files(), list: &|| self.listed_config() })
     }
 
     /// Every setting with its scope, as git sees them here: `scope NUL key LF value NUL`.
-    pub(in crate::hub) fn listed_config(&self) -> Result<String> {
+    fn listed_config(&self) -> Result<String> {
         let mut command = Command::new("git");
         self.prepare(&mut command);
         let output = command.args(["config", "--show-scope", "--list", "-z"]).output().context("start git config")?;
@@ -176,7 +189,7 @@ impl Git {
     }
 
     /// The files that hold the repository's own configuration.
-    pub(in crate::hub) fn config_files(&self) -> Vec<PathBuf> {
+    fn config_files(&self) -> Vec<PathBuf> {
         let git_dir = match &self.git_dir {
             Some(git_dir) => git_dir.clone(),
             // A bare repository is called in its git directory.

@@ -5,27 +5,19 @@
 //! git-lfs would have made, with its content in git-lfs's own store. Of other filters nothing is known: such
 //! files stay as the base has them, and are named.
 
-use std::fs::{self, File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, Oid, Repository};
 
 use super::object_ids;
 use crate::base::{Result, digest, files};
-use crate::hub::worktrees::metadata::Note;
+use crate::hub::worktrees::metadata::{Note, stat};
 
 /// How a pointer of git-lfs begins.
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n";
 /// Longer files are no pointers.
 const MAX_POINTER: u64 = 1024;
-
-/// Size, seconds and nanoseconds of the last change, inode: a file that still has these was not written to.
-pub type Stat = (u64, i64, i64, u64);
-
-pub fn stat(meta: &Metadata) -> Stat {
-    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino())
-}
 
 /// The filter of a path, by the attributes of the repository's index.
 pub fn filter_of(repo: &Repository, path: &Path) -> Option<String> {

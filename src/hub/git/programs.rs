@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Git;
 use crate::base::{Result, digest};
 
 /// A setting of the repository that names a program.
@@ -20,7 +19,7 @@ pub struct Program {
 }
 
 /// What git is given instead.
-pub(in crate::hub) type Override = (String, String);
+pub(super) type Override = (String, String);
 
 /// The settings that name programs: section, last part, and what is harmless in their place.
 const KNOWN: [(&str, &str, &str); 24] = [
@@ -52,12 +51,19 @@ const KNOWN: [(&str, &str, &str); 24] = [
     ("hook", "command", "true"),
 ];
 
-/// The programs that the configuration of one repository and worktree names, files that it includes counted in.
+/// A repository's configuration: its files, and what lists every setting with its scope, as git sees them:
+/// `scope NUL key LF value NUL`.
+pub(super) struct Config<'a> {
+    pub files: Vec<PathBuf>,
+    pub list: &'a dyn Fn() -> Result<String>,
+}
+
+/// The programs that a configuration names, those of the files that it includes too.
 ///
 /// # Errors
 /// When git cannot read the configuration.
-pub fn of(git: &Git) -> Result<Vec<Program>> {
-    Ok(read(git)?.0.into_iter().map(|(program, _)| program).collect())
+pub(super) fn named(config: &Config<'_>) -> Result<Vec<Program>> {
+    Ok(read(config)?.0.into_iter().map(|(program, _)| program).collect())
 }
 
 /// What a person trusts when they trust these programs.
@@ -70,9 +76,9 @@ pub fn digest(programs: &[Program]) -> String {
 /// The overrides that keep git from running them.
 ///
 /// # Errors
-/// As [`of`].
-pub(in crate::hub) fn overrides(git: &Git) -> Result<Vec<Override>> {
-    let (programs, trusted) = read(git)?;
+/// As [`named`].
+pub(super) fn overrides(config: &Config<'_>) -> Result<Vec<Override>> {
+    let (programs, trusted) = read(config)?;
     let mut found = Vec::new();
     for (Program { key, .. }, harmless) in programs {
         let own = trusted.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
@@ -107,11 +113,11 @@ fn harmless(key: &str) -> Option<&'static str> {
 type Found = (Vec<(Program, &'static str)>, Vec<Override>);
 
 /// The repository's settings that name programs, and all those of the person and the machine.
-fn read(git: &Git) -> Result<Found> {
-    if !may_name_programs(git) {
+fn read(config: &Config<'_>) -> Result<Found> {
+    if !may_name_programs(&config.files) {
         return Ok(Found::default());
     }
-    let listed = git.listed_config()?;
+    let listed = (config.list)()?;
     let mut parts = listed.split('\0');
     let (mut programs, mut trusted) = (Vec::new(), Vec::new());
     while let (Some(scope), Some(entry)) = (parts.next(), parts.next()) {
@@ -128,9 +134,9 @@ fn read(git: &Git) -> Result<Found> {
 
 /// Whether the files of the repository's configuration hold a word that any such setting needs. Most
 /// repositories hold none, and git need not be asked.
-fn may_name_programs(git: &Git) -> bool {
+fn may_name_programs(files: &[PathBuf]) -> bool {
     let words = || KNOWN.iter().map(|(_, name, _)| *name).chain(["include"]);
-    git.config_files().iter().any(|file| {
+    files.iter().any(|file| {
         let text = match fs::read(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).to_lowercase(),
             Err(_) => return is_there(file),

@@ -2,8 +2,10 @@
 //!
 //! Git applies the patterns again whenever it moves the checkout, and then deletes what they leave out.
 
+use super::Git;
 use crate::base::{Refusal, Result, text};
-use crate::hub::{Hub, git, paths};
+use crate::hub::locate::Worktree;
+use crate::hub::{git, paths};
 
 /// One file of each kind in each owned folder, there or not.
 const SAMPLES: [&str; 8] = [
@@ -18,7 +20,7 @@ const SAMPLES: [&str; 8] = [
 ];
 
 /// What brings the owned folders and files back into a sparse checkout.
-pub fn remedy(hub: &Hub) -> String {
+pub fn remedy(hub: &Worktree) -> String {
     let files = paths::OWNED_FILES.iter().filter_map(|file| file.rsplit_once('/')).map(|(folder, _)| folder);
     let folders: Vec<&str> = paths::OWNED.into_iter().chain(files).collect();
     format!("{} sparse-checkout add {}", git_here(hub), folders.join(" "))
@@ -26,8 +28,8 @@ pub fn remedy(hub: &Hub) -> String {
 
 /// # Errors
 /// `repository.sparse` while the patterns leave an owned folder or file out of the hub.
-pub fn check(hub: &Hub) -> Result<()> {
-    let git = hub.git();
+pub fn check(hub: &Worktree) -> Result<()> {
+    let git = Git::at(&hub.root);
     let is_set = git.run(&["config", "--bool", "core.sparseCheckout"]).is_ok_and(|set| set == "true");
     // Without its file, git leaves nothing out.
     if !is_set || !hub.git_dir.join("info/sparse-checkout").exists() {
@@ -54,6 +56,6 @@ pub fn check(hub: &Hub) -> Result<()> {
     }
 }
 
-fn git_here(hub: &Hub) -> String {
+fn git_here(hub: &Worktree) -> String {
     format!("git -C {}", text::shell_word(&hub.root.display().to_string()))
 }

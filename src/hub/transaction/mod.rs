@@ -1,9 +1,10 @@
-//! An act: changes to several files that happen all, or not at all.
+//! A transaction: changes to several files that happen all, or not at all.
 //!
-//! An act with more than one change is first written, with its final bytes, to the journal; then it is applied;
-//! then the journal is emptied. Whoever takes the bus lock next finds an unfinished act in the journal and
+//! One with more than one change is first written, with its final bytes, to the journal; then it is applied; then
+//! the journal is emptied. Whoever takes the bus lock next finds an unfinished transaction in the journal and
 //! completes it.
 
+mod changes;
 pub(super) mod document_watermarks;
 pub(super) mod journal;
 pub(super) mod recover;
@@ -13,175 +14,173 @@ pub mod temporary;
 pub mod watermarks;
 pub mod writer;
 
-use std::fs;
-use std::path::Path;
+pub use changes::Act;
+pub(super) use changes::{Before, Change, check_absent};
 
-use serde::{Deserialize, Serialize};
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
 
-use crate::base::{Refusal, Result, digest, files};
+    use crate::base::{Clock, Refusal};
+    use crate::hub::transaction::{Act, Change, journal};
+    use crate::hub::{Hub, paths};
 
-/// One change to one file. Paths are relative to the hub's root, or to `<common dir>/teof/` when `local`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub(super) enum Change {
-    /// The whole file, new or replaced.
-    Replace {
-        path: String,
-        text: String,
-        local: bool,
-        /// What the file was when the act was decided.
-        #[serde(default)]
-        before: Before,
-    },
-    /// One or more whole lines; `at` is the log's length when the act was decided.
-    Append {
-        path: String,
-        text: String,
-        at: u64,
-    },
-    Rename {
-        from: String,
-        to: String,
-    },
-}
-
-/// A file as it is at some moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Before {
-    /// Not looked at, or no regular file.
-    #[default]
-    Unknown,
-    Absent,
-    Sha256(String),
-}
-
-impl Before {
-    pub fn of(path: &Path) -> Before {
-        match files::read(path, files::MAX_DOCUMENT) {
-            Ok(Some(bytes)) => Before::of_bytes(&bytes),
-            Ok(None) => Before::Absent,
-            Err(_) => Before::Unknown,
+    fn repository() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("repo");
+        let init = Command::new("git").args(["init", "-q", "-b", "main"]).arg(&root).status().unwrap();
+        assert!(init.success());
+        for folder in paths::OWNED {
+            std::fs::create_dir(root.join(folder)).unwrap();
         }
+        let hub = Hub::find(Some(&root), Clock::Machine).unwrap();
+        (dir, hub)
     }
 
-    pub fn of_bytes(bytes: &[u8]) -> Before {
-        Before::Sha256(digest::sha256(bytes))
-    }
-}
-
-/// Changes under construction.
-#[derive(Clone, Debug)]
-pub struct Act {
-    pub(super) what: String,
-    pub(super) changes: Vec<Change>,
-    /// Files that must not exist yet.
-    pub(super) absent: Vec<String>,
-}
-
-impl Act {
-    /// `what` says what is done, for the journal and for error messages: `"claim QUEUE-001"`.
-    pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), changes: Vec::new(), absent: Vec::new() }
+    fn again(hub: &Hub) -> Hub {
+        Hub::find(Some(&hub.root), Clock::Machine).unwrap()
     }
 
-    /// Writes the whole file, new or replaced.
-    pub fn replace(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
-        let (path, text) = (path.into(), text.into());
-        self.changes.retain(|change| !matches!(change, Change::Replace { path: p, local: false, .. } if *p == path));
-        self.changes.push(Change::Replace { path, text, local: false, before: Before::Unknown });
-        self
+    fn code(error: anyhow::Error) -> &'static str {
+        Refusal::of(&error).unwrap_or_else(|| panic!("{error:#}")).code
     }
 
-    /// Writes a file that must not exist yet.
-    pub fn create(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
-        let path = path.into();
-        self.absent.push(path.clone());
-        self.replace(path, text)
+    #[test]
+    fn an_act_changes_all_its_files() {
+        let (_dir, hub) = repository();
+        let mut act = Act::new("claim A");
+        act.create("_bus/claims/A.json", "{\"epoch\":1}\n")
+            .append(paths::EVENTS, b"{\"a\":1}\n")
+            .append(paths::EVENTS, b"{\"a\":2}\n");
+        hub.lock("test").unwrap().perform(act.clone()).unwrap();
+        assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "file.exists");
+        assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
     }
 
-    /// Writes a machine-local file (relative to `<common dir>/teof/`).
-    pub fn replace_local(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
-        let (path, text) = (path.into(), text.into());
-        self.changes.push(Change::Replace { path, text, local: true, before: Before::Unknown });
-        self
-    }
-
-    /// Appends whole lines (each with its newline) to a log.
-    pub fn append(&mut self, path: impl Into<String>, lines: &[u8]) -> &mut Self {
-        let path = path.into();
-        let lines = String::from_utf8_lossy(lines);
-        for change in &mut self.changes {
-            if let Change::Append { path: p, text, .. } = change
-                && *p == path
-            {
-                text.push_str(&lines);
-                return self;
+    #[test]
+    fn an_interrupted_act_is_completed_once_by_whoever_locks_next() {
+        for half in ["", "{\"a\":1}\n", "{\"a\":1}\n{\"b\"", "{\"a\":1}\n{\"b\":2}\n"] {
+            let (_dir, hub) = repository();
+            let log = hub.path(paths::EVENTS).unwrap();
+            std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+            std::fs::write(&log, "{\"old\":0}\n").unwrap();
+            let mut act = Act::new("claim A");
+            act.replace("_bus/claims/A.json", "{}\n").append(paths::EVENTS, b"{\"a\":1}\n{\"b\":2}\n");
+            for change in &mut act.changes {
+                if let Change::Append { at, .. } = change {
+                    *at = 10;
+                }
             }
-        }
-        self.changes.push(Change::Append { path, text: lines.into_owned(), at: 0 });
-        self
-    }
-
-    /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
-    /// act appends under the old name begin a new file.
-    pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
-        self.changes.push(Change::Rename { from: from.into(), to: to.into() });
-        self
-    }
-
-    /// The bytes that the act would write to `path`, if it writes there: lets one store build on
-    /// what another has already put into the same act.
-    pub fn pending(&self, path: &str) -> Option<&str> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Replace { path: p, text, local: false, .. } if p == path => Some(text.as_str()),
-            _ => None,
-        })
-    }
-
-    /// The lines that the act would append to a log, if any.
-    pub fn pending_lines(&self, path: &str) -> Option<&str> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
-            _ => None,
-        })
-    }
-
-    /// The files that the act gives another name.
-    pub fn renamed(&self) -> impl Iterator<Item = &str> {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Rename { from, .. } => Some(from.as_str()),
-            _ => None,
-        })
-    }
-
-    /// The files of the record that the act would write whole: path and text.
-    pub fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Replace { path, text, local: false, .. } => Some((path.as_str(), text.as_str())),
-            _ => None,
-        })
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
-    /// Whether losing the machine between two of its changes could leave a mixture.
-    pub(super) fn needs_journal(&self) -> bool {
-        self.changes.len() > 1
-    }
-}
-
-/// Refuses when a file that the act would create is already there.
-pub(super) fn check_absent(root: &Path, act: &Act) -> Result<()> {
-    for path in &act.absent {
-        if fs::symlink_metadata(files::within(root, path)?).is_ok() {
-            return Err(Refusal::guard("file.exists", format!("{path} already exists"))
-                .because("a receipt or plan is written once")
-                .next("choose another name")
-                .into());
+            std::fs::create_dir_all(hub.local("intents")).unwrap();
+            journal::write(&hub.local("intents/current"), &act).unwrap();
+            // The crash came somewhere in the middle of the append.
+            std::fs::write(&log, format!("{{\"old\":0}}\n{half}")).unwrap();
+            drop(hub.lock("next").unwrap());
+            assert_eq!(std::fs::read_to_string(&log).unwrap(), "{\"old\":0}\n{\"a\":1}\n{\"b\":2}\n", "{half:?}");
+            assert_eq!(std::fs::read_to_string(hub.root.join("_bus/claims/A.json")).unwrap(), "{}\n");
+            drop(hub.lock("after").unwrap());
+            assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 3);
         }
     }
-    Ok(())
+
+    #[test]
+    fn an_act_that_fails_changes_nothing() {
+        let (_dir, hub) = repository();
+        std::fs::create_dir_all(hub.root.join("_bus/claims/A.json")).unwrap();
+        let mut act = Act::new("claim A");
+        act.append(paths::EVENTS, b"{\"a\":1}\n").replace("_bus/claims/A.json", "{}\n");
+        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "file.not_regular");
+        assert!(!hub.root.join(paths::EVENTS).exists());
+        let mut act = Act::new("escape");
+        act.replace("../outside", "x");
+        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "path.outside");
+    }
+
+    #[test]
+    fn a_hub_on_another_branch_takes_no_writes() {
+        let (_dir, hub) = repository();
+        drop(hub.lock("pins the hub").unwrap());
+        std::fs::write(hub.git_dir.join("HEAD"), "ref: refs/heads/other\n").unwrap();
+        assert_eq!(code(again(&hub).lock("x").err().unwrap()), "hub.switched");
+        std::fs::write(hub.git_dir.join("HEAD"), "0123456789012345678901234567890123456789\n").unwrap();
+        assert_eq!(code(again(&hub).lock("x").err().unwrap()), "hub.detached");
+        std::fs::create_dir(hub.git_dir.join("rebase-merge")).unwrap();
+        assert_eq!(code(again(&hub).lock("x").err().unwrap()), "hub.busy");
+    }
+
+    #[test]
+    fn a_tree_that_fell_behind_is_a_refusal_and_never_a_free_task() {
+        let (_dir, hub) = repository();
+        let mut act = Act::new("claim A");
+        act.replace("_bus/claims/A.json", "{\"agent_id\":\"codex-1\",\"epoch\":2}\n")
+            .append(paths::EVENTS, b"{\"a\":1}\n");
+        hub.lock("x").unwrap().perform(act).unwrap();
+        assert_eq!(code(hub.marks().check_claim("_bus/claims/A.json", None).unwrap_err()), "record.behind");
+        assert_eq!(hub.marks().claimed_tasks(), ["A"]);
+        std::fs::write(hub.root.join(paths::EVENTS), "").unwrap();
+        assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
+        assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n");
+    }
+
+    #[test]
+    fn a_log_that_was_replaced_by_another_one_is_known_by_its_lines() {
+        let (_dir, hub) = repository();
+        let append = |line: &[u8]| {
+            let mut act = Act::new("x");
+            act.append(paths::EVENTS, line);
+            hub.lock("x").and_then(|mut writer| writer.perform(act))
+        };
+        append(b"{\"a\":1}\n").unwrap();
+        let log = hub.root.join(paths::EVENTS);
+        std::fs::write(&log, "{\"other\":1}\n{\"other\":2}\n").unwrap();
+        assert_eq!(code(append(b"{\"a\":2}\n").unwrap_err()), "record.behind");
+        // A union merge moved our line; nothing of it is lost.
+        std::fs::write(&log, "{\"other\":1}\n{\"other\":2}\n{\"a\":1}\n").unwrap();
+        append(b"{\"a\":2}\n").unwrap();
+    }
+
+    #[test]
+    fn a_sealed_log_that_is_taken_away_is_noticed() {
+        let (_dir, hub) = repository();
+        let sealed = "_bus/events/events-20260105T100000Z.jsonl";
+        let mut act = Act::new("x");
+        act.append(paths::EVENTS, b"{\"a\":1}\n");
+        hub.lock("x").unwrap().perform(act).unwrap();
+        let mut act = Act::new("seal");
+        act.append(paths::EVENTS, b"{\"a\":2}\n").rename(paths::EVENTS, sealed);
+        hub.lock("x").unwrap().perform(act).unwrap();
+        assert_eq!(std::fs::read_to_string(hub.root.join(sealed)).unwrap(), "{\"a\":1}\n");
+        assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":2}\n");
+        assert_eq!(hub.marks().uncommitted(sealed).unwrap(), b"{\"a\":1}\n");
+        assert_eq!(hub.marks().logs(), [sealed, paths::EVENTS]);
+        std::fs::remove_file(hub.root.join(sealed)).unwrap();
+        assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
+        drop(hub.lock_for_repair("x").unwrap());
+    }
+
+    #[test]
+    fn every_worktree_finds_the_same_hub() {
+        let (dir, hub) = repository();
+        let git = hub.git();
+        git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "x"]).unwrap();
+        let linked = dir.path().canonicalize().unwrap().join("linked");
+        git.run(&["worktree", "add", "-q", linked.to_str().unwrap()]).unwrap();
+        std::fs::create_dir_all(linked.join("deep/er")).unwrap();
+        for start in [hub.root.join("_bus"), linked.clone(), linked.join("deep/er")] {
+            let found = Hub::find(Some(&start), Clock::Machine).unwrap();
+            assert_eq!((&found.root, &found.common_dir), (&hub.root, &hub.common_dir));
+        }
+        assert_eq!(code(Hub::find(Some(dir.path()), Clock::Machine).unwrap_err()), "repository.missing");
+        std::fs::remove_dir(hub.root.join("_plans")).unwrap();
+        assert_eq!(code(Hub::find(Some(&linked), Clock::Machine).unwrap_err()), "hub.incomplete");
+    }
+
+    #[test]
+    fn a_bare_repository_needs_a_pin() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = dir.path().join("bare.git");
+        assert!(Command::new("git").args(["init", "-q", "--bare"]).arg(&bare).status().unwrap().success());
+        assert_eq!(code(Hub::find(Some(&bare), Clock::Machine).unwrap_err()), "hub.unknown");
+    }
 }

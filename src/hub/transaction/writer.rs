@@ -8,11 +8,54 @@ use std::path::{Path, PathBuf};
 use super::document_watermarks::{self, DocumentMarks};
 use super::journal;
 use super::staged::{self, Resumed, Staged};
-use super::{Act, Before, Change};
+use super::temporary;
+use super::{Act, Before, Change, check_absent};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files};
 use crate::hub::Hub;
-use crate::hub::transaction;
+use crate::hub::pin::{self, Pin};
+
+impl Hub {
+    /// Takes the bus lock; `what` is shown to those who wait. Completes what a crash interrupted.
+    ///
+    /// # Errors
+    /// When the hub is not on the branch of its record, when the record is older than what was
+    /// acknowledged, or when the lock is not free in time (exit 5).
+    pub fn lock(&self, what: &str) -> Result<Writer<'_>> {
+        Writer::new(self, what)
+    }
+
+    /// Takes the bus lock to repair the record, although it fell behind what was acknowledged.
+    ///
+    /// # Errors
+    /// When the hub is not on the branch of its record, or when the lock is not free in time (exit 5).
+    pub fn lock_for_repair(&self, what: &str) -> Result<Repair<'_>> {
+        Repair::new(self, what)
+    }
+
+    /// The first write to an unpinned hub pins it to the branch that is checked out. A hub that was moved
+    /// since it was found takes no more writes.
+    fn pin_now(&self) -> Result<()> {
+        match Pin::read(&self.common_dir)? {
+            Some(pin) if pin.path == self.root => return Ok(()),
+            Some(pin) => {
+                return Err(Refusal::guard("hub.repinned", format!("the hub is {} now", pin.path.display()))
+                    .because(format!("it was moved from {} while this command ran", self.root.display()))
+                    .next("run it again")
+                    .into());
+            }
+            None => {}
+        }
+        let hub = self.worktree();
+        match hub.branch() {
+            Some(branch) => {
+                Pin { path: self.root.clone(), branch }.write(&self.common_dir)?;
+                temporary::hide(&self.common_dir).map(drop)
+            }
+            None => Err(pin::on_no_branch(&hub).into()),
+        }
+    }
+}
 
 /// Proof that this process holds the bus lock of a hub. The only way to change the record.
 pub struct Writer<'h> {
@@ -21,7 +64,7 @@ pub struct Writer<'h> {
 }
 
 impl<'h> Writer<'h> {
-    pub(in crate::hub) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
+    fn new(hub: &'h Hub, what: &str) -> Result<Self> {
         let wait = hub.settings()?.lock.wait;
         let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
         let mut writer = Self { hub, lock };
@@ -45,7 +88,7 @@ impl<'h> Writer<'h> {
     /// and nothing is changed. Where even that fails the refusal is `write.uncertain`.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
         self.lock.check()?;
-        transaction::check_absent(&self.hub.root, &act)?;
+        check_absent(&self.hub.root, &act)?;
         let mut staged = Staged::new(self.hub);
         self.prepare(&mut act, &mut staged)?;
         let journal = act.needs_journal().then(|| self.journal());
@@ -182,7 +225,7 @@ pub struct Repair<'h> {
 }
 
 impl<'h> Repair<'h> {
-    pub(in crate::hub) fn new(hub: &'h Hub, what: &str) -> Result<Self> {
+    fn new(hub: &'h Hub, what: &str) -> Result<Self> {
         let wait = hub.settings()?.lock.wait;
         let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
         hub.check_branch()?;
@@ -343,7 +386,7 @@ mod tests {
                 .replace("_bus/claims/A.json", "{}")
                 .append(paths::EVENTS, b"{\"a\":1}\n");
             for change in &mut act.changes {
-                if let transaction::Change::Replace { path, before, .. } = change {
+                if let Change::Replace { path, before, .. } = change {
                     *before = Before::of(&hub.path(path).unwrap());
                 }
             }

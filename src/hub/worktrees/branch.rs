@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{ErrorCode, Oid, Repository};
 
-use super::Wanted;
 use super::checkpoint::Checkpoint;
 use super::job_refs;
+use super::place::Wanted;
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
 use crate::hub::git::ancestry;

@@ -15,8 +15,9 @@ use git2::Repository;
 use serde::Serialize;
 
 use super::checkpoint::{Parked, Workshop};
+use super::place::{WAIT, home};
 use super::status::{Seen, Whose, seen};
-use super::{WAIT, foreign, half_made, home, registry};
+use super::{foreign, half_made, registry};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};

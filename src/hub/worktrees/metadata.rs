@@ -5,17 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Result, Stamp, files, json};
-use crate::hub::git::filtered::{self, Stat};
 
 /// In the worktree's own git directory: it goes when the worktree goes.
 const FILE: &str = "teof.json";
 /// More than any note of ours has.
 const MAX: u64 = 16 * 1024 * 1024;
+
+/// Size, seconds and nanoseconds of the last change, inode: a file that still has these was not written to.
+pub type Stat = (u64, i64, i64, u64);
+
+pub fn stat(meta: &Metadata) -> Stat {
+    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino())
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -51,7 +58,7 @@ impl Note {
 
     /// Whether a file under a content filter is as the set-up left it: nobody's work.
     pub fn is_as_left(&self, path: &Path, meta: &Metadata) -> bool {
-        path.to_str().and_then(|path| self.filtered.get(path)).is_some_and(|left| *left == filtered::stat(meta))
+        path.to_str().and_then(|path| self.filtered.get(path)).is_some_and(|left| *left == stat(meta))
     }
 
     /// Whether a path of the worktree was copied in, or lies where a copied file was.

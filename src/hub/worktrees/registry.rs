@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::metadata::Note;
 use crate::base::{Refusal, Result};
-use crate::hub::locate;
+use crate::hub::{Hub, Worktree, locate};
 
 /// How long, and in which steps, a lock file of git's is watched before it counts as left over.
 const STALE_AFTER: u32 = 20;
@@ -137,6 +137,20 @@ pub fn all(common_dir: &Path) -> Vec<Registered> {
             Some(Registered { root, git_dir, reason })
         })
         .collect()
+}
+
+/// Every linked worktree that git knows of, whoever made it and whether its folder is there or not.
+pub fn linked(common_dir: &Path) -> Vec<Worktree> {
+    let known = all(common_dir).into_iter();
+    known
+        .map(|found| Worktree { root: found.root, git_dir: found.git_dir, common_dir: common_dir.to_owned() })
+        .collect()
+}
+
+/// The run that last worked in the job's worktree, if there is one.
+pub fn last_run(hub: &Hub, job: &str) -> Option<String> {
+    let known = all(&hub.common_dir);
+    known.iter().find(|w| w.job() == Some(job)).and_then(|w| w.run()).map(str::to_owned)
 }
 
 /// Why a job's worktree is locked.

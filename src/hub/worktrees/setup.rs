@@ -11,8 +11,8 @@ use std::path::{Component, Path};
 use anyhow::Context;
 use git2::Repository;
 
-use super::Place;
 use super::metadata::Note;
+use super::place::Place;
 use crate::base::{Refusal, Result, files};
 use crate::hub::git::filtered;
 use crate::hub::{Hub, paths};

@@ -9,6 +9,7 @@ use git2::{Repository, StatusOptions};
 use serde::Serialize;
 
 use super::metadata::Note;
+use super::place::main_worktree;
 use super::registry::{self, Registered};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
@@ -53,7 +54,7 @@ pub fn seen(hub: &Hub) -> Result<Vec<Seen>> {
     let mut all = registry::all(&hub.common_dir);
     all.sort_by(|a, b| a.root.cmp(&b.root));
     let linked = all.into_iter().map(|found| Seen::of(hub, found));
-    let main = super::main_worktree(hub);
+    let main = main_worktree(hub);
     let main = main.map(|main| Seen::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
     Ok(main.into_iter().chain(linked).collect())
 }

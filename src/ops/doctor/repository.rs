@@ -14,7 +14,7 @@ use crate::ops::record;
 /// When the repository cannot be opened, or git cannot be asked.
 pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
-    if let Err(e) = sparse::check(hub) {
+    if let Err(e) = sparse::check(&hub.worktree()) {
         let refusal = Refusal::of(&e).filter(|refusal| refusal.code == "repository.sparse").cloned().ok_or(e)?;
         let why = refusal.reason.unwrap_or_default();
         found.push(Problem {

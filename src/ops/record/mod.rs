@@ -185,7 +185,7 @@ fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> 
         return Some(format!(
             "a sparse checkout leaves {out} files of the record out of {}; to have them: {}",
             hub.root.display(),
-            sparse::remedy(hub)
+            sparse::remedy(&hub.worktree())
         ));
     }
     ignored.hidden_folder().map(|folder| {

@@ -204,8 +204,8 @@ fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
     if apart(&git, &theirs)?.1 == 0 {
         return Ok(Synced::UpToDate);
     }
-    if let Err(e) = sparse::check(hub) {
-        return Ok(Synced::left(format!("{e:#}"), sparse::remedy(hub)));
+    if let Err(e) = sparse::check(&hub.worktree()) {
+        return Ok(Synced::left(format!("{e:#}"), sparse::remedy(&hub.worktree())));
     }
     // The tree changes under the lock, so that no append falls between old file and new.
     let writer = hub.lock("sync the hub")?;

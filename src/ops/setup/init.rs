@@ -99,7 +99,7 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
     // The folders first: a pin to a worktree without them would only move the error.
     let found = Hub::of_worktree(hub.clone(), clock);
     check_folders(&found)?;
-    sparse::check(&found)?;
+    sparse::check(&found.worktree())?;
     check_record(&found)?;
     Pin { path: hub.root.clone(), branch }.write(&hub.common_dir)?;
     Hub::locate(Some(&hub.root), clock)
@@ -122,7 +122,7 @@ fn check_record(new: &Hub) -> Result<()> {
 /// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.
 fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Done> {
     check_folders(hub)?;
-    sparse::check(hub)?;
+    sparse::check(&hub.worktree())?;
     let mut writer = hub.lock("init")?;
     let mut plan = Plan { hub, act: Act::new("init"), wrote: Vec::new(), kept: Vec::new() };
     for folder in FOLDERS {

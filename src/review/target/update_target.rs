@@ -201,7 +201,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
             .into());
     }
     if worktree.root == hub.root {
-        sparse::check(hub)?;
+        sparse::check(&hub.worktree())?;
     }
     is_movable(hub, worktree, repo, step)?;
     let changed = merge::changed(repo, step.from, step.to)?;

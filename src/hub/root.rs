@@ -1,0 +1,190 @@
+//! The hub: the worktree that holds a repository's record, with its paths, its settings and its git.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::git::{Git, sparse};
+use super::locate::{self, Worktree};
+use super::paths;
+use super::pin::{self, Pin};
+use super::settings::{Settings, load};
+use super::transaction::watermarks::Marks;
+use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
+
+/// The worktree whose `_bus/`, `_plans/`, `_report/` are the record of a repository.
+#[derive(Debug)]
+pub struct Hub {
+    /// The hub's root, canonical.
+    pub root: PathBuf,
+    /// The hub's own git directory.
+    pub git_dir: PathBuf,
+    /// The git directory that all worktrees of the repository share.
+    pub common_dir: PathBuf,
+    /// The worktree in which the command was called: the hub itself, or another.
+    pub here: Worktree,
+    pub clock: Clock,
+    pin: Option<Pin>,
+    settings: OnceLock<Settings>,
+}
+
+impl Hub {
+    /// Finds the hub from `start` (`--root`), else [`env::ROOT`], else the current directory.
+    ///
+    /// # Errors
+    /// Outside a repository; where no hub can be told (bare repository, submodule, separate git
+    /// directory without a pin); where the record's folders are missing.
+    pub fn find(start: Option<&Path>, clock: Clock) -> Result<Hub> {
+        let hub = Self::locate(start, clock)?;
+        hub.check_folders()?;
+        Ok(hub)
+    }
+
+    /// Like [`Hub::find`], but the record's folders need not be there: for `init` and `doctor`.
+    pub fn locate(start: Option<&Path>, clock: Clock) -> Result<Hub> {
+        let start = match start {
+            Some(path) => path.to_owned(),
+            None => env::var(env::ROOT).map_or_else(|| PathBuf::from("."), PathBuf::from),
+        };
+        let here = Worktree::containing(&start)?;
+        let pin = Pin::read(&here.common_dir)?;
+        let hub = match &pin {
+            Some(pin) => pin.worktree(&here)?,
+            None => Worktree::main_of(&here.common_dir).ok_or_else(|| unknown(&here))?,
+        };
+        Ok(Self::new(hub, here, pin, clock))
+    }
+
+    /// The hub that a known worktree is: for `init --hub` and `init --dedicated`.
+    pub fn of_worktree(hub: Worktree, clock: Clock) -> Hub {
+        Self::new(hub.clone(), hub, None, clock)
+    }
+
+    fn new(hub: Worktree, here: Worktree, pin: Option<Pin>, clock: Clock) -> Hub {
+        Hub {
+            root: hub.root,
+            git_dir: hub.git_dir,
+            common_dir: hub.common_dir,
+            here,
+            clock,
+            pin,
+            settings: OnceLock::new(),
+        }
+    }
+
+    pub fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    /// A path of the record: inside the hub, no link on the way.
+    pub fn path(&self, relative: &str) -> Result<PathBuf> {
+        files::within(&self.root, relative)
+    }
+
+    /// A machine-local path: `<git common dir>/teof/<relative>`.
+    pub fn local(&self, relative: &str) -> PathBuf {
+        // What is not listed is taken for a file that a worker planted.
+        debug_assert!(relative.split('/').next().is_none_or(paths::is_machine_local), "{relative} is not listed");
+        self.common_dir.join("teof").join(relative)
+    }
+
+    /// Where the metadata and raw streams of runs go: `$XDG_STATE_HOME/teof/projects/<encoded repo path>`.
+    pub fn state_home(&self) -> PathBuf {
+        let base = env::var(env::XDG_STATE_HOME).map(PathBuf::from).unwrap_or_else(|| {
+            env::var("HOME").map_or_else(|| self.local("state"), |home| PathBuf::from(home).join(".local/state"))
+        });
+        let repository = self.common_dir.to_string_lossy();
+        let readable: String =
+            repository.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+        // The digest keeps apart what the readable part folds together.
+        let name = format!(
+            "{}-{}",
+            &readable[readable.len().saturating_sub(80)..],
+            &digest::sha256(repository.as_bytes())[..12]
+        );
+        base.join("teof/projects").join(name.trim_start_matches('-'))
+    }
+
+    /// The settings, read once.
+    pub fn settings(&self) -> Result<&Settings> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let loaded = load::load(&self.root)?;
+        Ok(self.settings.get_or_init(|| loaded))
+    }
+
+    pub fn marks(&self) -> Marks {
+        Marks::new(&self.local(""))
+    }
+
+    pub fn worktree(&self) -> Worktree {
+        Worktree { root: self.root.clone(), git_dir: self.git_dir.clone(), common_dir: self.common_dir.clone() }
+    }
+
+    /// Git in the hub's worktree.
+    pub fn git(&self) -> Git {
+        Git::at(&self.root)
+    }
+
+    /// The branch on which the record lives.
+    pub fn branch(&self) -> Option<String> {
+        self.pin.as_ref().map(|pin| pin.branch.clone()).or_else(|| self.worktree().branch())
+    }
+
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// For reading commands: whether what they show may be out of date, and why.
+    pub fn behind(&self) -> Option<anyhow::Error> {
+        self.check_branch().and_then(|()| self.marks().check_events(&self.root)).err()
+    }
+
+    /// Refuses when the hub is not on the branch of its record, or on none where no branch is pinned yet.
+    ///
+    /// # Errors
+    /// `hub.switched`, `hub.detached`, `hub.busy`, each with the way back.
+    pub fn check_branch(&self) -> Result<()> {
+        match (&self.pin, self.worktree()) {
+            (Some(pin), hub) => pin::check_branch(&hub, pin),
+            (None, hub) if hub.branch().is_none() => Err(pin::on_no_branch(&hub).into()),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// The folders of the record that are not there.
+    pub fn missing_folders(&self) -> Vec<&'static str> {
+        paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect()
+    }
+
+    fn check_folders(&self) -> Result<()> {
+        let missing = self.missing_folders();
+        // A stash or a reset can take whole folders away: where something was acknowledged, the marks say
+        // what is missing, and nobody is told to begin anew.
+        if missing.is_empty() || !self.marks().logs().is_empty() {
+            return Ok(());
+        }
+        sparse::check(&self.worktree())?;
+        let refusal = if missing.len() == paths::OWNED.len() {
+            Refusal::guard("hub.not_initialised", format!("{} is not set up for teof", self.root.display()))
+                .because("it has no _bus/, _plans/ and _report/")
+        } else {
+            Refusal::guard("hub.incomplete", format!("{} is only half set up for teof", self.root.display()))
+                .because(format!("missing: {}", missing.join(", ")))
+        };
+        Err(refusal.next("set it up, without touching what is there: teof init").into())
+    }
+}
+
+fn unknown(here: &Worktree) -> Refusal {
+    let refusal = Refusal::guard("hub.unknown", format!("{} does not tell where its record is", here.root.display()))
+        .because("it belongs to a bare repository, a submodule or a separate git directory, and no hub is pinned")
+        .next("name the worktree that shall hold the record: teof init --hub <path>");
+    match locate::is_bare(&here.common_dir) && here.common_dir.ends_with(".git") {
+        true => refusal.next(format!(
+            "git was told that there is no checkout; if there is one: git --git-dir {} config core.bare false",
+            here.common_dir.display()
+        )),
+        false => refusal,
+    }
+}

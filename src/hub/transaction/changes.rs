@@ -1,0 +1,174 @@
+//! The changes of a transaction, as they are collected and as the journal keeps them.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Refusal, Result, digest, files};
+
+/// One change to one file. Paths are relative to the hub's root, or to `<common dir>/teof/` when `local`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(in crate::hub) enum Change {
+    /// The whole file, new or replaced.
+    Replace {
+        path: String,
+        text: String,
+        local: bool,
+        /// What the file was when the act was decided.
+        #[serde(default)]
+        before: Before,
+    },
+    /// One or more whole lines; `at` is the log's length when the act was decided.
+    Append {
+        path: String,
+        text: String,
+        at: u64,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+}
+
+/// A file as it is at some moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::hub) enum Before {
+    /// Not looked at, or no regular file.
+    #[default]
+    Unknown,
+    Absent,
+    Sha256(String),
+}
+
+impl Before {
+    pub fn of(path: &Path) -> Before {
+        match files::read(path, files::MAX_DOCUMENT) {
+            Ok(Some(bytes)) => Before::of_bytes(&bytes),
+            Ok(None) => Before::Absent,
+            Err(_) => Before::Unknown,
+        }
+    }
+
+    pub fn of_bytes(bytes: &[u8]) -> Before {
+        Before::Sha256(digest::sha256(bytes))
+    }
+}
+
+/// Changes under construction.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub(in crate::hub) what: String,
+    pub(in crate::hub) changes: Vec<Change>,
+    /// Files that must not exist yet.
+    pub(in crate::hub) absent: Vec<String>,
+}
+
+impl Act {
+    /// `what` says what is done, for the journal and for error messages: `"claim QUEUE-001"`.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), changes: Vec::new(), absent: Vec::new() }
+    }
+
+    /// Writes the whole file, new or replaced.
+    pub fn replace(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
+        let (path, text) = (path.into(), text.into());
+        self.changes.retain(|change| !matches!(change, Change::Replace { path: p, local: false, .. } if *p == path));
+        self.changes.push(Change::Replace { path, text, local: false, before: Before::Unknown });
+        self
+    }
+
+    /// Writes a file that must not exist yet.
+    pub fn create(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
+        let path = path.into();
+        self.absent.push(path.clone());
+        self.replace(path, text)
+    }
+
+    /// Writes a machine-local file (relative to `<common dir>/teof/`).
+    pub fn replace_local(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
+        let (path, text) = (path.into(), text.into());
+        self.changes.push(Change::Replace { path, text, local: true, before: Before::Unknown });
+        self
+    }
+
+    /// Appends whole lines (each with its newline) to a log.
+    pub fn append(&mut self, path: impl Into<String>, lines: &[u8]) -> &mut Self {
+        let path = path.into();
+        let lines = String::from_utf8_lossy(lines);
+        for change in &mut self.changes {
+            if let Change::Append { path: p, text, .. } = change
+                && *p == path
+            {
+                text.push_str(&lines);
+                return self;
+            }
+        }
+        self.changes.push(Change::Append { path, text: lines.into_owned(), at: 0 });
+        self
+    }
+
+    /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
+    /// act appends under the old name begin a new file.
+    pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
+        self.changes.push(Change::Rename { from: from.into(), to: to.into() });
+        self
+    }
+
+    /// The bytes that the act would write to `path`, if it writes there: lets one store build on
+    /// what another has already put into the same act.
+    pub fn pending(&self, path: &str) -> Option<&str> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Replace { path: p, text, local: false, .. } if p == path => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The lines that the act would append to a log, if any.
+    pub fn pending_lines(&self, path: &str) -> Option<&str> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The files that the act gives another name.
+    pub fn renamed(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Rename { from, .. } => Some(from.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The files of the record that the act would write whole: path and text.
+    pub fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Replace { path, text, local: false, .. } => Some((path.as_str(), text.as_str())),
+            _ => None,
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Whether losing the machine between two of its changes could leave a mixture.
+    pub(in crate::hub) fn needs_journal(&self) -> bool {
+        self.changes.len() > 1
+    }
+}
+
+/// Refuses when a file that the act would create is already there.
+pub(in crate::hub) fn check_absent(root: &Path, act: &Act) -> Result<()> {
+    for path in &act.absent {
+        if fs::symlink_metadata(files::within(root, path)?).is_ok() {
+            return Err(Refusal::guard("file.exists", format!("{path} already exists"))
+                .because("a receipt or plan is written once")
+                .next("choose another name")
+                .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! A job's worktree, and where the worktrees of a repository lie.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use git2::Oid;
+
+use super::checkpoint::{Checkpoint, Workshop};
+use super::registry;
+use crate::base::Result;
+use crate::hub::git::Git;
+use crate::hub::{Hub, Worktree};
+
+/// Making a worktree of a large repository takes a while, and others may be before us.
+pub(super) const WAIT: Duration = Duration::from_secs(120);
+
+/// What a run needs a worktree for.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    pub job: &'a str,
+    pub task: &'a str,
+    pub run: &'a str,
+    pub agent: &'a str,
+    /// `agent/<seat>/<slug>`.
+    pub branch: &'a str,
+    /// The order's base commit.
+    pub base: &'a str,
+    /// Jobs whose work goes on in this one, newest first: the first worktree of theirs that is there is taken over, so
+    /// that who works there finds the place as it was.
+    pub before: &'a [String],
+}
+
+/// A worktree, ready to be worked in.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub root: PathBuf,
+    /// `<common dir>/worktrees/<name>`.
+    pub git_dir: PathBuf,
+    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work; empty on none.
+    pub branch: String,
+    /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
+    pub base: Oid,
+    /// What earlier attempts of this job committed, oldest first.
+    pub checkpoints: Vec<Checkpoint>,
+    /// The ref that keeps uncommitted work found here, if there was any.
+    pub parked: Option<String>,
+}
+
+impl Place {
+    /// The last commit of this job, or its base.
+    pub fn tip(&self) -> Oid {
+        self.checkpoints.last().map_or(self.base, |last| last.commit)
+    }
+
+    /// Git here, with the git directory named.
+    pub fn git(&self) -> Git {
+        Git::named(&self.root, &self.git_dir)
+    }
+
+    pub fn workshop(&self) -> Result<Workshop> {
+        Workshop::open(&self.git_dir, &self.root)
+    }
+}
+
+/// Where this repository's workers have their worktrees: the setting, or [`beside`] the repository.
+pub fn home(hub: &Hub) -> Result<PathBuf> {
+    let setting = &hub.settings()?.worker.worktrees;
+    if setting.is_empty() { beside(hub, "worktrees") } else { Ok(hub.root.join(setting)) }
+}
+
+/// The folder `<repository>.<what>` beside the repository. Where that would be untracked in the checkout of another
+/// repository (the parent of a submodule), it is `<what>` in the state folder.
+///
+/// # Errors
+/// When the repository lies at the root of the disk.
+pub fn beside(hub: &Hub, what: &str) -> Result<PathBuf> {
+    let around = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git")).map(Path::to_owned);
+    // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
+    let repository = main_worktree(hub).map(|main| main.root).or(around).unwrap_or_else(|| hub.common_dir.clone());
+    let name = repository.file_name().context("the repository lies at the root of the disk")?.to_string_lossy();
+    let folder = repository.with_file_name(format!("{}.{what}", name.trim_end_matches(".git")));
+    Ok(if is_seen_by_another(&folder) { hub.state_home().join(what) } else { folder })
+}
+
+/// Whether the checkout of another repository would show a folder as untracked.
+fn is_seen_by_another(folder: &Path) -> bool {
+    let outer = folder.ancestors().skip(1).find_map(Worktree::at);
+    let repo = outer.and_then(|outer| git2::Repository::open(&outer.root).ok());
+    repo.is_some_and(|repo| !repo.is_path_ignored(folder.join("x")).unwrap_or(false))
+}
+
+/// The main worktree; a bare repository has none.
+///
+/// A git directory that lies elsewhere (a submodule's, a separate one) does not tell where it is: then it is the hub,
+/// the one in which the command was called, or the one that `core.worktree` names.
+pub fn main_worktree(hub: &Hub) -> Option<Worktree> {
+    if let Some(main) = Worktree::main_of(&hub.common_dir) {
+        return Some(main);
+    }
+    let named = || {
+        let root = git2::Repository::open(&hub.common_dir).ok()?.workdir()?.canonicalize().ok()?;
+        Some(Worktree { root, git_dir: hub.common_dir.clone(), common_dir: hub.common_dir.clone() })
+    };
+    let is_main = |found: &Worktree| found.git_dir == hub.common_dir && found.root.join(".git").exists();
+    [hub.worktree(), hub.here.clone()].into_iter().find(is_main).or_else(named)
+}
+
+/// Every worktree of the repository, whether its folder is there or not: the main one first.
+pub fn every(hub: &Hub) -> Vec<Worktree> {
+    main_worktree(hub).into_iter().chain(registry::linked(&hub.common_dir)).collect()
+}
