@@ -1,17 +1,17 @@
-//! Review bundles: found, named by people, and trusted only as they were written.
+//! Review bundles: finds them by the names that people use, and trusts only what was not changed since it was written.
 
 use std::collections::HashMap;
-use std::fs;
 
 use serde::Serialize;
 
-use super::decision::{self, Decision};
-use crate::base::{Refusal, Result, digest, files, text};
+use super::decision::{self, Decision, Kind};
+use super::input::ReviewInput;
+use crate::base::{Refusal, Result, Stamp, digest, files, text};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, VERSION};
 use crate::receipts::{ledger, seal};
 
-/// A bundle as it lies in the record, with what was decided about it.
+/// A bundle of the record, with the decision about it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// Relative to the hub.
@@ -26,8 +26,36 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn waits(&self) -> bool {
+    pub fn is_pending(&self) -> bool {
         self.decision.is_none()
+    }
+
+    /// A decision about this bundle, to be recorded.
+    pub fn decide(&self, kind: Kind, input: &ReviewInput, at: Stamp) -> Decision {
+        let bundle = &self.bundle;
+        Decision {
+            version: 1,
+            decision: kind,
+            job: bundle.job.clone(),
+            run: bundle.run.clone(),
+            task_id: bundle.task_id.clone(),
+            plan_id: bundle.plan_id.clone(),
+            step_id: bundle.step_id.clone(),
+            by: input.by.clone(),
+            recognised: input.recognised,
+            agent_id: bundle.agent_id.clone(),
+            at,
+            note: input.note.clone(),
+            bundle: self.path.clone(),
+            bundle_sha256: self.sha256.clone(),
+            reviewed_commit: bundle.commit.clone(),
+            target_branch: bundle.target_branch.clone(),
+            target_before: None,
+            merge_commit: None,
+            tests: Vec::new(),
+            findings: Vec::new(),
+            pr: None,
+        }
     }
 
     /// Refuses what was altered since it was written: nothing of it is merged or run.
@@ -46,7 +74,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     let listed = ledger::listed(&hub.root)?;
     let mut decisions: HashMap<String, Decision> = HashMap::new();
     let mut newest: HashMap<String, Entry> = HashMap::new();
-    for path in paths_of(hub)? {
+    for path in decision::review_files(hub)? {
         let Some(bytes) = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten() else { continue };
         if let Some(found) = decision::read(&path, &bytes, &listed) {
             let later = decisions.get(&found.bundle).is_none_or(|known| known.at <= found.at);
@@ -94,9 +122,9 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
         found = all.iter().filter(begins).collect();
     }
     // Of several, the one that waits is meant; of a task's own, the newest when none does.
-    let waiting = found.iter().filter(|entry| entry.waits()).count();
+    let waiting = found.iter().filter(|entry| entry.is_pending()).count();
     if found.len() > 1 && waiting == 1 {
-        found.retain(|entry| entry.waits());
+        found.retain(|entry| entry.is_pending());
     } else if waiting == 0 && found.iter().all(|entry| entry.bundle.task_id == name) {
         found = found.split_off(found.len().saturating_sub(1));
     }
@@ -118,7 +146,7 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
 fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Entry> {
     let bundle: Bundle = serde_json::from_slice(bytes).ok().filter(|bundle: &Bundle| bundle.version == VERSION)?;
     if !path.starts_with(&format!("{}/reviews/", paths::agent(&bundle.agent_id))) {
-        // Each foreman writes in its seat's folder; what speaks there for another seat is no bundle.
+        // Each foreman writes in its seat's folder; a file there that names another seat is not a bundle.
         return None;
     }
     let sha256 = digest::sha256(bytes);
@@ -129,21 +157,4 @@ fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<En
         _ => Some("its receipt_sha256 does not belong to its content".to_owned()),
     };
     Some(Entry { path: path.to_owned(), sha256, bundle, decision: None, altered })
-}
-
-/// Everything in the seats' folders of reviews, relative to the hub.
-pub(super) fn paths_of(hub: &Hub) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for seat in names(&hub.path("_report/agent")?) {
-        let folder = format!("{}/reviews", paths::agent(&seat));
-        let files = names(&hub.path(&folder)?).into_iter().filter(|name| name.ends_with(".json"));
-        found.extend(files.map(|name| format!("{folder}/{name}")));
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn names(folder: &std::path::Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

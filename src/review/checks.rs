@@ -1,5 +1,4 @@
-//! What must hold before anything is merged: the work is what was reviewed, nobody holds it up, and the
-//! record is whole.
+//! Checks before a merge: the work is what was reviewed, its task is not on hold, and the record has no findings.
 
 use std::fs;
 
@@ -36,7 +35,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     if !merge::is_merged(repo, commit, base)? {
         return Err(refuse(format!("{commit} does not descend from its base {base}")).into());
     }
-    if let Some(path) = merge::changed(repo, since(repo, bundle, base, commit)?, commit)?
+    if let Some(path) = merge::changed_paths(repo, since(repo, bundle, base, commit)?, commit)?
         .into_iter()
         .find(|path| paths::is_record(path))
     {

@@ -1,11 +1,12 @@
-//! What was decided about finished work: a receipt, an event, and a line in `memory/log.jsonl`, in one act.
+//! Decisions about finished work: a receipt, an event, and a line in `memory/log.jsonl`, in one transaction.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::bundles::{self, Entry};
 use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
 use crate::guard::operator::{OPERATOR, Recognised};
@@ -40,8 +41,8 @@ impl Kind {
         }
     }
 
-    /// Whether people will want to know of it later: what ended the work, or undid its end.
-    fn is_remembered(self) -> bool {
+    /// Whether it belongs into the memory log: it ended the work, or undid its end.
+    fn is_logged(self) -> bool {
         matches!(self, Kind::Approved | Kind::Rejected | Kind::Reverted)
     }
 }
@@ -90,37 +91,8 @@ pub struct Decision {
     pub pr: Option<u64>,
 }
 
-impl Decision {
-    pub fn new(kind: Kind, entry: &Entry, word: &super::Word, at: Stamp) -> Decision {
-        let bundle = &entry.bundle;
-        Decision {
-            version: 1,
-            decision: kind,
-            job: bundle.job.clone(),
-            run: bundle.run.clone(),
-            task_id: bundle.task_id.clone(),
-            plan_id: bundle.plan_id.clone(),
-            step_id: bundle.step_id.clone(),
-            by: word.by.clone(),
-            recognised: word.recognised,
-            agent_id: bundle.agent_id.clone(),
-            at,
-            note: word.note.clone(),
-            bundle: entry.path.clone(),
-            bundle_sha256: entry.sha256.clone(),
-            reviewed_commit: bundle.commit.clone(),
-            target_branch: bundle.target_branch.clone(),
-            target_before: None,
-            merge_commit: None,
-            tests: Vec::new(),
-            findings: Vec::new(),
-            pr: None,
-        }
-    }
-}
-
-/// The decision that a receipt tells; `None` for anything else, and for one that was not written as a
-/// receipt is: anybody can put a file there, and a word that nobody gave would move work.
+/// Parses a decision receipt; `None` for anything else, and for a file that was changed or that the ledger does not
+/// list: anybody can put a file there, and a forged decision would move work.
 pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
     let found: Decision = serde_json::from_slice(bytes).ok()?;
     let entered = listed.get(path).is_some_and(|known| *known == digest::sha256(bytes));
@@ -140,7 +112,7 @@ pub fn of_bundle(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
 pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
     let listed = ledger::listed(&hub.root)?;
     let mut found = Vec::new();
-    for path in bundles::paths_of(hub)? {
+    for path in review_files(hub)? {
         let bytes = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten();
         found.extend(bytes.and_then(|bytes| read(&path, &bytes, &listed)));
     }
@@ -148,11 +120,11 @@ pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
     Ok(found)
 }
 
-/// Writes a decision down, with whatever else the act holds; gives back the receipt's path.
-pub fn perform(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Result<String> {
+/// Records a decision together with what else the transaction holds; returns the receipt's path.
+pub fn record(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Result<String> {
     let hub = writer.hub();
     let manager = hub.settings()?.coordinator.manager.clone();
-    let path = free(hub, &manager, decision)?;
+    let path = free_path(hub, &manager, decision)?;
     let Value::Object(payload) = json!(decision) else { anyhow::bail!("a decision is an object") };
     receipts::write(writer, &mut act, &manager, &path, payload)?;
     let kind = decision.decision.as_str();
@@ -179,15 +151,15 @@ pub fn perform(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Re
         event.severity = Some(Severity::Medium);
     }
     events::stage(writer, &mut act, &event)?;
-    if decision.decision.is_remembered() {
-        act.append(paths::MEMORY, &line(decision, &event.receipts));
+    if decision.decision.is_logged() {
+        act.append(paths::MEMORY, &memory_line(decision, &event.receipts));
     }
     writer.perform(act)?;
     Ok(path)
 }
 
-/// The line in the log of approvals.
-fn line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
+/// The line in the memory log.
+fn memory_line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
     let fields = [
         ("ts", json!(decision.at)),
         ("actor", json!(decision.by)),
@@ -206,7 +178,7 @@ fn line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
     (json::compact(&map) + "\n").into_bytes()
 }
 
-fn free(hub: &Hub, manager: &str, decision: &Decision) -> Result<String> {
+fn free_path(hub: &Hub, manager: &str, decision: &Decision) -> Result<String> {
     let folder = format!("{}/reviews", paths::agent(manager));
     let stem = format!("{folder}/{}-{}-{}", decision.at.compact(), decision.job, decision.decision.as_str());
     for n in 1..1000 {
@@ -216,4 +188,21 @@ fn free(hub: &Hub, manager: &str, decision: &Decision) -> Result<String> {
         }
     }
     anyhow::bail!("no free name like {stem}.json")
+}
+
+/// Every JSON file in the seats' review folders, relative to the hub.
+pub(super) fn review_files(hub: &Hub) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for seat in names_in(&hub.path("_report/agent")?) {
+        let folder = format!("{}/reviews", paths::agent(&seat));
+        let files = names_in(&hub.path(&folder)?).into_iter().filter(|name| name.ends_with(".json"));
+        found.extend(files.map(|name| format!("{folder}/{name}")));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

@@ -1,6 +1,6 @@
-//! What the reviewed commit changes, as a patch for people's eyes.
+//! The patch of the reviewed commit, for people to read.
 //!
-//! Read from objects: no attributes, no text conversion, no external diff. Its text is made safe.
+//! It is built from git objects: no attributes, no text conversion, no external diff. Its text is safe for terminals.
 
 use std::fmt::Write as _;
 

@@ -1,13 +1,14 @@
-//! Taking a merge back: a commit that undoes it, and the step that is open again.
+//! Reverts a merge: commits the inverse change and reopens the step.
 
 use git2::{Commit, Oid, Repository};
 
 use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
+use super::input::ReviewInput;
 use super::target::merge::{self, Merged};
-use super::target::temp_worktree;
-use super::target::update_target::{self, Move};
-use super::{Word, approve, checks, pull_request};
+use super::target::ref_move::RefMove;
+use super::target::{temp_worktree, update_target};
+use super::{approval, checks, lock, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
 use crate::hub::git::{ancestry, object_ids};
@@ -27,11 +28,11 @@ const NAMED: usize = 10;
 ///
 /// # Errors
 /// When the job was not approved; when later work stands on it (`review.conflict`); and as
-/// [`approve::approve`]. Nothing has moved then.
-pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Decision> {
+/// [`super::approve`]. Nothing has moved then.
+pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Decision> {
     operator::require("revert work")?;
     let bundle = &entry.bundle;
-    let _lock = super::lock(hub, &format!("review revert {}", bundle.job))?;
+    let _lock = lock::acquire(hub, &format!("review revert {}", bundle.job))?;
     temp_worktree::clean(hub);
     let repo = merge::open(hub)?;
     let merged = match decision::of_bundle(hub, &entry.path)? {
@@ -47,32 +48,32 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
     let span = span(hub, &repo, entry, &merged)?;
     let head = merge::tip(&repo, &bundle.target_branch)?;
     if !merge::is_merged(&repo, head, span.1)? {
-        return Err(not_here(entry, span.1).into());
+        return Err(not_on_target(entry, span.1).into());
     }
     if let Some(done) = reverted_by(&repo, head, span.1)? {
-        say(&format!("{done} takes it back already"));
+        progress(&format!("{done} takes it back already"));
         let mut writer = hub.lock("review revert")?;
-        let act = reopened(&writer, entry, word, done)?;
-        return book(&mut writer, act, entry, word, (done, None));
+        let act = reopen(&writer, entry, input, done)?;
+        return record(&mut writer, act, entry, input, (done, None));
     }
     checks::record(hub)?;
-    let ready = match merge::prepare_revert(hub, &repo, head, span, bundle, word)? {
+    let ready = match merge::prepare_revert(hub, &repo, head, span, bundle, input)? {
         Merged::Clean(ready) => ready,
-        Merged::Conflict(files) => return Err(stands_on_it(entry, &files).into()),
+        Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
     };
     let what = format!("revert {}", bundle.job);
-    let step = Move { branch: &bundle.target_branch, from: head, to: ready, what: &what };
-    update_target::rehearse(hub, &repo, step)?;
+    let step = RefMove { branch: &bundle.target_branch, from: head, to: ready, what: &what };
+    update_target::dry_run(hub, &repo, step)?;
     // The bundle's own tests may be about what is taken back.
-    approve::tested(hub, entry, Vec::new(), ready, say)?;
+    approval::run_tests(hub, entry, Vec::new(), ready, progress)?;
     let mut writer = hub.lock("review revert")?;
     let now = merge::tip(&repo, &bundle.target_branch)?;
     let ready = match now == head {
         true => ready,
         false if merge::is_merged(&repo, now, head)? && merge::differ_in_record_only(&repo, head, now)? => {
-            match merge::prepare_revert(hub, &repo, now, span, bundle, word)? {
+            match merge::prepare_revert(hub, &repo, now, span, bundle, input)? {
                 Merged::Clean(ready) => ready,
-                Merged::Conflict(files) => return Err(stands_on_it(entry, &files).into()),
+                Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
             }
         }
         false => {
@@ -82,9 +83,9 @@ pub fn revert(hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Resu
         }
     };
     // First, so that a plan that cannot be opened again is no surprise afterwards.
-    let act = reopened(&writer, entry, word, ready)?;
-    update_target::advance(hub, &repo, Move { from: now, to: ready, ..step })?;
-    book(&mut writer, act, entry, word, (ready, Some(now)))
+    let act = reopen(&writer, entry, input, ready)?;
+    update_target::update(hub, &repo, RefMove { from: now, to: ready, ..step })?;
+    record(&mut writer, act, entry, input, (ready, Some(now)))
 }
 
 /// The commits before and after the merge.
@@ -99,15 +100,15 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
         .next("undo its commits by hand: git revert")
         .into());
     };
-    let Ok(commit) = repo.find_commit(after) else { return Err(not_here(entry, after).into()) };
+    let Ok(commit) = repo.find_commit(after) else { return Err(not_on_target(entry, after).into()) };
     match commit.parent_count() {
-        0 | 1 => Ok((before_all(hub, repo, entry, merged, &commit)?, after)),
+        0 | 1 => Ok((before_first(hub, repo, entry, merged, &commit)?, after)),
         _ => {
             let before = commit.parent_id(0)?;
-            let more = brought_beside(repo, before, &known(hub, repo, entry, merged)?, after)?;
+            let more = other_commits(repo, before, &known(hub, repo, entry, merged)?, after)?;
             match more.is_empty() {
                 true => Ok((before, after)),
-                false => Err(brings_more(entry, after, &more).into()),
+                false => Err(merge_has_more(entry, after, &more).into()),
             }
         }
     }
@@ -122,13 +123,13 @@ fn known(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resu
 }
 
 /// What a merge brought besides the reviewed work: a person may have merged it together with their own.
-fn brought_beside(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> Result<Vec<Oid>> {
+fn other_commits(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> Result<Vec<Oid>> {
     let hidden: Vec<Oid> = known.iter().chain([&before]).copied().collect();
     let found = ancestry::only_in(repo, merge, &hidden, MOST)?;
     Ok(found.into_iter().filter(|id| *id != merge).collect())
 }
 
-fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
+fn merge_has_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
     let shown: Vec<_> = more.iter().take(NAMED).map(Oid::to_string).collect();
     Refusal::guard("review.unclear_merge", format!("{merge} brought more than the work of {}", entry.bundle.job))
         .because(format!("it was made by hand, and has {} other commits:\n{}", more.len(), shown.join("\n")))
@@ -137,7 +138,7 @@ fn brings_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
 
 /// Where the target was before the work came in as commits that are no merge: one (squashed), or several
 /// (rebased), of which the decision names the last.
-fn before_all(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
+fn before_first(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
     let reviewed = merge::reviewed(repo, &entry.bundle)
         .and_then(|own| Ok(known(hub, repo, entry, merged)?.pop().unwrap_or(own)))?;
     let most = merge::distance(repo, object_ids::parse(&entry.bundle.base_commit)?, reviewed)?.min(MOST);
@@ -150,7 +151,7 @@ fn before_all(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, la
     // All of them first: what the last of them adds to the others is the reviewed work as well.
     for commit in line.iter().rev() {
         let before = commit.parent_id(0)?;
-        if merge::tree_of(repo, before, reviewed)? == Some(last.tree_id()) {
+        if merge::merged_tree(repo, before, reviewed)? == Some(last.tree_id()) {
             return Ok(before);
         }
     }
@@ -177,7 +178,7 @@ fn unclear(entry: &Entry, last: &Commit, line: &[Commit]) -> Refusal {
         .next("undo those by hand, the last one first: git revert")
 }
 
-fn not_here(entry: &Entry, after: Oid) -> Refusal {
+fn not_on_target(entry: &Entry, after: Oid) -> Refusal {
     Refusal::guard("review.not_merged", format!("{} does not have it", entry.bundle.target_branch))
         .because(format!("{after} is not among its commits here"))
         .next("bring the branch up to date first: git pull")
@@ -199,50 +200,50 @@ fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> 
     Ok(None)
 }
 
-/// What is opened again with the revert: the step, and the item of the backlog. Without a person's word that the
-/// work is to be done again they are blocked, so that nobody starts it.
-fn reopened(writer: &Writer<'_>, entry: &Entry, word: &Word, commit: Oid) -> Result<Act> {
+/// Stages what a revert reopens: the step, and the backlog item. Without `redo` they are blocked, so that nobody starts
+/// the work.
+fn reopen(writer: &Writer<'_>, entry: &Entry, input: &ReviewInput, commit: Oid) -> Result<Act> {
     let (hub, bundle) = (writer.hub(), &entry.bundle);
     let mut act = Act::new(format!("review revert {}", bundle.job));
     if let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) {
         let found = plans::find(hub, plan)?;
         if found.plan.step(step).and_then(|step| step.status()) == Some(Status::Done) {
-            let why = word.note.as_deref().unwrap_or("a person took it back");
+            let why = input.note.as_deref().unwrap_or("a person took it back");
             edit::reopen(writer, &mut act, plan, step, &commit.to_string(), why)?;
-            if !word.redo {
+            if !input.redo {
                 let waits = edit::StepChange { status: Some(Status::Blocked), ..Default::default() };
                 edit::set_step(writer, &mut act, plan, step, &waits)?;
             }
             // One that cannot be edited keeps its status; the work does not depend on it.
-            let status = if word.redo { vault::IN_PROGRESS } else { vault::BLOCKED };
+            let status = if input.redo { vault::IN_PROGRESS } else { vault::BLOCKED };
             vault::follow(writer, &mut act, &found.plan, status)?;
         }
     }
     if backlog::read(hub)?.item(&bundle.task_id).and_then(|item| item.status()) == Some(ItemStatus::Done) {
         backlog::reopen(writer, &mut act, &bundle.task_id)?;
-        if !word.redo {
+        if !input.redo {
             backlog::set_status(writer, &mut act, &bundle.task_id, ItemStatus::Blocked)?;
         }
     }
     Ok(act)
 }
 
-/// The decision, and everything that is opened again: one act.
-fn book(
+/// Records the decision and everything that is reopened, in one transaction.
+fn record(
     writer: &mut Writer<'_>,
     act: Act,
     entry: &Entry,
-    word: &Word,
+    input: &ReviewInput,
     (commit, before): (Oid, Option<Oid>),
 ) -> Result<Decision> {
-    let mut decision = Decision::new(Kind::Reverted, entry, word, writer.hub().now());
+    let mut decision = entry.decide(Kind::Reverted, input, writer.hub().now());
     decision.merge_commit = Some(commit.to_string());
     decision.target_before = before.map(|before| before.to_string());
-    decision::perform(writer, act, &decision)?;
+    decision::record(writer, act, &decision)?;
     Ok(decision)
 }
 
-fn stands_on_it(entry: &Entry, files: &[String]) -> Refusal {
+fn conflicts(entry: &Entry, files: &[String]) -> Refusal {
     let shown = text::clip(&files.join(", "), 600);
     Refusal::guard("review.conflict", format!("{} cannot be taken back as it is", entry.bundle.job))
         .because(format!("later work changed the same places: {shown}"))

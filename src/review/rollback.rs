@@ -1,8 +1,7 @@
-//! Going back beyond the repository: the rollback commands of a step, run on a person's word.
+//! Runs the rollback commands of a step, which undo effects outside the repository, when a person asks for it.
 //!
-//! They run once the work is reverted, in a worktree of the target as it is then, to the first that fails.
-//! A receipt says what they came to. That a person saw exactly these commands is the caller's to make sure
-//! of ([`Rollback::is_approved`]).
+//! They run once the work is reverted, in a worktree of the target as it is then, until one fails. A receipt records
+//! the results. The caller makes sure that a person saw exactly these commands ([`Rollback::require_approval`]).
 
 use anyhow::Context;
 use git2::Oid;
@@ -10,9 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::bundles::Entry;
+use super::input::ReviewInput;
 use super::target::merge;
-use super::target::temp_worktree::{self, Scratch};
-use super::{Word, checks};
+use super::target::temp_worktree::{self, TempWorktree};
+use super::{checks, lock};
 use crate::base::{Refusal, Result, text};
 use crate::bus::events;
 use crate::foreman::commands::check::Trial;
@@ -74,7 +74,7 @@ impl Rollback {
     ///
     /// # Errors
     /// `commands.untrusted` (exit 6).
-    pub fn is_approved(&self, hub: &Hub) -> Result<()> {
+    pub fn require_approval(&self, hub: &Hub) -> Result<()> {
         commands::trusted(hub)?.require(Some((&self.plan, &self.digest)), &self.commands)
     }
 
@@ -83,22 +83,22 @@ impl Rollback {
     /// # Errors
     /// When the worktree cannot be made, its set-up fails, or the receipt cannot be written. A command that
     /// fails is no error.
-    pub fn run(&self, hub: &Hub, entry: &Entry, word: &Word, say: &dyn Fn(&str)) -> Result<Done> {
+    pub fn run(&self, hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Done> {
         let bundle = &entry.bundle;
-        let _lock = super::lock(hub, &format!("roll back {}", bundle.job))?;
+        let _lock = lock::acquire(hub, &format!("roll back {}", bundle.job))?;
         temp_worktree::clean(hub);
         let commit = merge::tip(&merge::open(hub)?, &bundle.target_branch)?;
-        let place = Scratch::make(hub, &bundle.job, commit)?;
-        let trials = place.roll_back(bundle, &self.commands, say)?;
-        drop(place);
+        let worktree = TempWorktree::create(hub, &bundle.job, commit)?;
+        let trials = worktree.roll_back(bundle, &self.commands, progress)?;
+        drop(worktree);
         checks::record(hub)?;
         let failed = trials.iter().find(|trial| !trial.test.passed);
-        let receipt = self.record(hub, entry, word, commit, &trials)?;
+        let receipt = self.record(hub, entry, input, commit, &trials)?;
         let why = failed.map(|trial| format!("{}: {}\n{}", trial.test.command, trial.outcome, trial.tail));
         Ok(Done { receipt, passed: failed.is_none(), why })
     }
 
-    fn record(&self, hub: &Hub, entry: &Entry, word: &Word, commit: Oid, trials: &[Trial]) -> Result<String> {
+    fn record(&self, hub: &Hub, entry: &Entry, input: &ReviewInput, commit: Oid, trials: &[Trial]) -> Result<String> {
         let bundle = &entry.bundle;
         let manager = hub.settings()?.coordinator.manager.clone();
         let (at, passed) = (hub.now(), trials.iter().all(|trial| trial.test.passed));
@@ -114,7 +114,7 @@ impl Rollback {
         });
         let payload = json!({
             "version": 1, "job": bundle.job, "run": bundle.run, "task_id": bundle.task_id, "plan_id": bundle.plan_id,
-            "step_id": bundle.step_id, "by": word.by, "recognised": word.recognised, "at": at,
+            "step_id": bundle.step_id, "by": input.by, "recognised": input.recognised, "at": at,
             "commit": commit.to_string(), "passed": passed, "commands": ran.collect::<Vec<_>>(),
             "not_run": self.commands.len() - trials.len(),
         });
@@ -123,11 +123,11 @@ impl Rollback {
         let mut act = Act::new(format!("roll back {}", bundle.job));
         receipts::write(&writer, &mut act, &manager, &path, payload)?;
         let outcome = if passed { "rolled back" } else { "failed to roll back" };
-        let summary = text::clip(&text::safe(&format!("{} {outcome} {}", word.by, bundle.task_id)), 500);
+        let summary = text::clip(&text::safe(&format!("{} {outcome} {}", input.by, bundle.task_id)), 500);
         let mut event = Event::new(OPERATOR, "rollback", summary)
             .on_task(&bundle.task_id)
-            .meta("by", word.by.as_str())
-            .meta("recognised", word.recognised.as_str())
+            .meta("by", input.by.as_str())
+            .meta("recognised", input.recognised.as_str())
             .meta("job", bundle.job.as_str());
         event.plan_id.clone_from(&bundle.plan_id);
         event.receipts = vec![path.clone()];

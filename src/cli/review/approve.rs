@@ -4,15 +4,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::notify::notify_coordinator;
 use super::shared;
-use super::tell::tell;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
-use crate::review::target::newer::Newer;
-use crate::review::{Approval, Decision, Entry, Word, bundles, pull_request};
+use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundles, pull_request};
 
 /// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
 /// preflight must find nothing; then the target moves, and whoever has it checked out keeps their staged
@@ -42,22 +41,23 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
     is_the_result(hub, &entry)?;
-    let goes_back = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
+    let job_open = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
     let newer = match (args.with_newer, args.without_newer) {
-        (Some(commit), _) => Newer::Include(commit),
-        (None, true) => Newer::Leave,
-        (None, false) => Newer::Ask,
+        (Some(commit), _) => NewerCommits::Include(commit),
+        (None, true) => NewerCommits::Leave,
+        (None, false) => NewerCommits::Ask,
     };
-    let word = Word { goes_back, newer, ..shared::word(app, args.by, args.note)? };
-    let (decision, before) = match crate::review::approve(hub, &entry, &word, &|line| shared::talk(app, line))? {
-        Approval::Merged(decision) => (decision, false),
-        Approval::Before(decision) => (decision, true),
-        Approval::Conflict(decision) => {
-            tell(app, &decision)?;
-            return Err(conflict(&decision).into());
-        }
-    };
-    let coordinator = tell(app, &decision)?;
+    let input = ReviewInput { job_open, newer, ..shared::input(app, args.by, args.note)? };
+    let (decision, before) =
+        match crate::review::approve(hub, &entry, &input, &|line| shared::print_progress(app, line))? {
+            Approval::Merged(decision) => (decision, false),
+            Approval::Before(decision) => (decision, true),
+            Approval::Conflict(decision) => {
+                notify_coordinator(app, &decision)?;
+                return Err(conflict(&decision).into());
+            }
+        };
+    let coordinator = notify_coordinator(app, &decision)?;
     let remote = pull_request::of_job(hub, &decision.job)?;
     app.result(&json!({"decision": decision, "before": before, "coordinator": coordinator}), || {
         words(&decision, before, remote)

@@ -31,7 +31,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let over = state.job(job).map(|job| &job.phase);
         matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
     };
-    entries.retain(|entry| args.all || (entry.waits() && !given_up(&entry.bundle.job)));
+    entries.retain(|entry| args.all || (entry.is_pending() && !given_up(&entry.bundle.job)));
     let rows = entries.iter().map(|entry| row(hub, entry, over(&entry.bundle.job), app.now()));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {

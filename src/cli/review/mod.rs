@@ -2,12 +2,12 @@
 
 mod approve;
 mod list;
+mod notify;
 mod reject;
 mod retry;
 mod revert;
 mod shared;
 mod show;
-mod tell;
 
 use std::process::ExitCode;
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::notify::notify_coordinator;
 use super::shared;
-use super::tell::tell;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::review::bundles;
@@ -28,8 +28,8 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    let decision = crate::review::reject(hub, &entry, &shared::word(app, args.by, Some(args.note))?)?;
-    let coordinator = tell(app, &decision)?;
+    let decision = crate::review::reject(hub, &entry, &shared::input(app, args.by, Some(args.note))?)?;
+    let coordinator = notify_coordinator(app, &decision)?;
     app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
         format!("{} is rejected; its work stays on {}", text::safe(&decision.task_id), text::safe(&entry.bundle.branch))
     });

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::notify::notify_coordinator;
 use super::shared;
-use super::tell::tell;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::state::Phase;
@@ -34,8 +34,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
     can_go_on(hub, &entry.bundle)?;
-    let decision = crate::review::retry(hub, &entry, &shared::word(app, args.by, Some(args.note))?)?;
-    let coordinator = tell(app, &decision)?;
+    let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by, Some(args.note))?)?;
+    let coordinator = notify_coordinator(app, &decision)?;
     app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
         format!("{} goes back to the coder", text::safe(&decision.task_id))
     });

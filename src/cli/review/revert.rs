@@ -44,15 +44,15 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
-    let word = crate::review::Word { redo: args.redo, ..shared::word(app, args.by, args.note)? };
+    let input = crate::review::ReviewInput { redo: args.redo, ..shared::input(app, args.by, args.note)? };
     let rollback = match args.rollback {
         true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),
         false => None,
     };
-    let say = |line: &str| shared::talk(app, line);
-    let decision = crate::review::revert(hub, &entry, &word, &say)?;
-    let done = rollback.map(|rollback| rollback.run(hub, &entry, &word, &say)).transpose()?;
-    super::tell::commit_record(app)?;
+    let progress = |line: &str| shared::print_progress(app, line);
+    let decision = crate::review::revert(hub, &entry, &input, &progress)?;
+    let done = rollback.map(|rollback| rollback.run(hub, &entry, &input, &progress)).transpose()?;
+    super::notify::commit_record(app)?;
     if let Some(Done { receipt, passed: false, why }) = &done {
         return Err(Refusal::guard(
             "rollback.failed",
@@ -79,7 +79,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// The commands, once a person said yes to exactly these.
 fn confirmed(app: &App, rollback: Rollback, yes: bool) -> Result<Rollback> {
     if yes {
-        rollback.is_approved(app.hub()?)?;
+        rollback.require_approval(app.hub()?)?;
         return Ok(rollback);
     }
     if !std::io::stdin().is_terminal() {

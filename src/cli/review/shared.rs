@@ -3,21 +3,20 @@
 use crate::base::Result;
 use crate::cli::App;
 use crate::guard::{operator, secrets};
-use crate::review::Word;
-use crate::review::target::newer::Newer;
+use crate::review::{NewerCommits, ReviewInput};
 
 /// Progress; with `--json` stderr is kept for the one document of an error.
-pub(super) fn talk(app: &App, line: &str) {
+pub(super) fn print_progress(app: &App, line: &str) {
     if !app.json() {
         app.say(line);
     }
 }
 
 /// Who says it: `--by`, else the name that git knows the person by.
-pub(super) fn word(app: &App, by: Option<String>, note: Option<String>) -> Result<Word> {
+pub(super) fn input(app: &App, by: Option<String>, note: Option<String>) -> Result<ReviewInput> {
     let recognised = operator::require("decide about work")?;
     let by = operator::name(app.hub()?, by.as_deref())?;
     let note = note.filter(|note| !note.trim().is_empty());
     secrets::check_text("note", note.as_deref().unwrap_or_default())?;
-    Ok(Word { by, recognised, note, goes_back: false, redo: false, newer: Newer::Ask })
+    Ok(ReviewInput { by, recognised, note, job_open: false, redo: false, newer: NewerCommits::Ask })
 }

@@ -64,7 +64,7 @@ fn words(entry: &Entry, newer: &[newer::Commit]) -> String {
     if let Some(why) = &entry.altered {
         lines.push(format!("ALTERED: {why}; it will not be merged"));
     }
-    if !newer.is_empty() && entry.waits() {
+    if !newer.is_empty() && entry.is_pending() {
         lines.push(format!("not part of what was reviewed: {} on the branch, newer:", newer::count(newer.len())));
         lines.extend(newer::lines(newer).into_iter().map(|line| format!("  {line}")));
     }

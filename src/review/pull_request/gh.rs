@@ -1,4 +1,4 @@
-//! Calls of `gh`, and of git where it talks to a remote: bounded in time, never asking anything.
+//! Calls `gh`, and git where it talks to a remote: with a time limit and without prompts.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -37,7 +37,7 @@ struct Listed {
 /// A pull request as it stands.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Seen {
+pub struct Status {
     /// `OPEN`, `MERGED` or `CLOSED`.
     pub state: String,
     #[serde(default)]
@@ -96,7 +96,7 @@ pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): 
 }
 
 /// How a pull request stands.
-pub fn view(hub: &Hub, number: u64) -> Result<Seen> {
+pub fn view(hub: &Hub, number: u64) -> Result<Status> {
     let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,baseRefName,mergedBy";
     document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
 }

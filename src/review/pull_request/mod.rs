@@ -1,26 +1,24 @@
-//! A draft pull request for finished work, through the person's own `gh`.
+//! Opens a draft pull request for finished work, through the person's own `gh`, and follows it.
 //!
-//! Only the reviewed commit is pushed, and only to its seat's branch; what somebody else put there is not
-//! overwritten. With a pull request the approval is its merge: after the same checks, on the remote's
-//! target. The local target is not moved behind the person's back: the next `session-boot` brings it.
-//! Without `gh`, a remote or consent the bundle is the pull request.
+//! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites somebody else's. Approving
+//! merges the pull request, after the same checks, on the remote's target. The local target does not move: the next
+//! `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
 
-pub(super) mod gh;
-pub(super) mod offer;
+mod gh;
+mod lfs;
+mod offer;
 
 use anyhow::Context;
 use git2::{Oid, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::approve::{self, Approval};
+use super::approval::{self, Approval};
 use super::bundles::{self, Entry};
+use super::checks;
 use super::decision::{self, Decision, Kind};
-
-use super::lfs;
+use super::input::{NewerCommits, ReviewInput};
 use super::target::merge::{self, Merged};
-use super::target::newer::{self, Newer};
-
-use super::{Word, checks};
+use super::target::newer;
 use crate::base::{Exit, Refusal, Result, files, json, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
@@ -42,7 +40,7 @@ pub struct PullRequest {
     pub commit: String,
 }
 
-/// What became of a pull request on the other side.
+/// The state of a pull request at the remote.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     Open,
@@ -94,13 +92,13 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     let news = ours.number != found.number;
     (ours.number, ours.url) = (found.number, found.url);
     if news {
-        tell(hub, &entry, &ours)?;
+        announce(hub, &entry, &ours)?;
     }
     write(hub, &work.job, &ours)?;
     Ok(Some(ours))
 }
 
-/// Looks at a job's pull request. That it was merged or closed there is written down once, as a decision.
+/// Reads the state of a job's pull request; a merge or close there is recorded once, as a decision.
 ///
 /// # Errors
 /// `remote.*`, with what gh or git said; nothing is known then.
@@ -108,8 +106,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
     let Some(number) = of_job(hub, &entry.bundle.job)? else { return Ok(State::Open) };
-    let seen = gh::view(hub, number)?;
-    let kind = match seen.state.as_str() {
+    let status = gh::view(hub, number)?;
+    let kind = match status.state.as_str() {
         "MERGED" => Kind::Approved,
         "CLOSED" => Kind::Rejected,
         _ => return Ok(State::Open),
@@ -122,16 +120,16 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     let mut writer = hub.lock("follow a pull request")?;
     let decision = match decision::of_bundle(hub, &entry.path)? {
         Some(done) if done.decision == kind => done,
-        Some(done) => return Err(approve::decided(&done).into()),
+        Some(done) => return Err(approval::already_decided(&done).into()),
         None => {
-            let by = seen.merged_by.as_ref().map_or("somebody", |who| &who.login);
+            let by = status.merged_by.as_ref().map_or("somebody", |who| &who.login);
             let by = format!("{by} (pull request {number})");
-            let (recognised, newer) = (Recognised::Neither, Newer::Leave);
-            let word = Word { by, recognised, note: None, goes_back: false, redo: false, newer };
-            let mut decision = Decision::new(kind, &entry, &word, hub.now());
+            let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
+            let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
+            let mut decision = entry.decide(kind, &input, hub.now());
             decision.pr = Some(number);
             let act = Act::new(format!("follow pull request {number}"));
-            book(&mut writer, act, decision, &seen)?
+            record(&mut writer, act, decision, &status)?
         }
     };
     Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
@@ -147,45 +145,45 @@ pub(super) fn approve(
     hub: &Hub,
     repo: &Repository,
     entry: &Entry,
-    word: &Word,
+    input: &ReviewInput,
     number: u64,
-    say: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
 ) -> Result<Approval> {
     let head = fetch(hub, repo, &entry.bundle.target_branch)?;
-    let mut seen = gh::view(hub, number)?;
-    let entry = &match seen.state.as_str() {
-        "OPEN" => newer::chosen(repo, entry, &word.newer, head)?,
+    let mut status = gh::view(hub, number)?;
+    let entry = &match status.state.as_str() {
+        "OPEN" => newer::select(repo, entry, &input.newer, head)?,
         _ => entry.clone(),
     };
     let bundle = &entry.bundle;
     let mut ours = read(hub, &bundle.job)?.unwrap_or_else(|| unopened(bundle));
     let mut commit = offered(repo, bundle, &ours, head)?;
-    let mut decision = Decision::new(Kind::Approved, entry, word, hub.now());
+    let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.pr = Some(number);
-    if seen.state == "CLOSED" {
+    if status.state == "CLOSED" {
         return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
             .because("somebody said no to it there")
             .next(format!("open it again, or: teof review reject {} --note …", bundle.job))
             .into());
     }
     let mut tested = None;
-    if seen.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
+    if status.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
         let target = &bundle.target_branch;
-        if !seen.base_ref_name.is_empty() && seen.base_ref_name != *target {
+        if !status.base_ref_name.is_empty() && status.base_ref_name != *target {
             return Err(Refusal::guard("pr.other_target", format!("pull request {number} would not change {target}"))
-                .because(format!("somebody has it go to {}", text::safe(&seen.base_ref_name)))
+                .because(format!("somebody has it go to {}", text::safe(&status.base_ref_name)))
                 .next(format!("have it go to {target} there, then approve again; nothing was merged"))
                 .into());
         }
-        if matches!(word.newer, Newer::Include(_)) && seen.head_ref_oid == ours.commit {
+        if matches!(input.newer, NewerCommits::Include(_)) && status.head_ref_oid == ours.commit {
             // With the person's newer commits on top.
             commit = offer::commit(repo, bundle, head)?;
             push(hub, repo, entry, &commit.to_string(), &mut ours)?;
-            seen.head_ref_oid = commit.to_string();
+            status.head_ref_oid = commit.to_string();
         }
-        if seen.head_ref_oid != commit.to_string() {
+        if status.head_ref_oid != commit.to_string() {
             return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
-                .because(format!("its head is {}, reviewed was {commit}", text::safe(&seen.head_ref_oid)))
+                .because(format!("its head is {}, reviewed was {commit}", text::safe(&status.head_ref_oid)))
                 .next("look at who pushed there; nothing was merged")
                 .into());
         }
@@ -194,25 +192,25 @@ pub(super) fn approve(
             checks::base(hub, repo, bundle, head)?;
         }
         checks::record(hub)?;
-        let ready = match merge::prepare_offered(hub, repo, head, (commit, bundle), &word.by)? {
+        let ready = match merge::prepare_offered(hub, repo, head, (commit, bundle), &input.by)? {
             Merged::Clean(ready) => ready,
-            Merged::Conflict(files) => return approve::conflict(hub, entry, word, head, &files),
+            Merged::Conflict(files) => return approval::report_conflict(hub, entry, input, head, &files),
         };
         decision.target_before = Some(head.to_string());
         tested = Some(repo.find_commit(ready)?.tree_id());
         let lines = checks::tests(bundle)?;
-        decision.tests = approve::tested(hub, entry, lines, ready, say)?;
-        say(&format!("merging pull request {number}"));
-        gh::merge(hub, number, seen.is_draft, &commit.to_string())?;
-        seen = gh::view(hub, number)?;
+        decision.tests = approval::run_tests(hub, entry, lines, ready, progress)?;
+        progress(&format!("merging pull request {number}"));
+        gh::merge(hub, number, status.is_draft, &commit.to_string())?;
+        status = gh::view(hub, number)?;
     }
     let now = fetch(hub, repo, &bundle.target_branch)?;
     // What GitHub says of it may be older than its branch.
-    let there = offer::came_in(repo, (head, now), commit, tested)?;
-    if seen.merge_commit.is_none() {
-        seen.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
+    let there = offer::landed_as(repo, (head, now), commit, tested)?;
+    if status.merge_commit.is_none() {
+        status.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
     }
-    if there.is_none() && (seen.state != "MERGED" || seen.merge_commit.is_none()) {
+    if there.is_none() && (status.state != "MERGED" || status.merge_commit.is_none()) {
         return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
             .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
             .next("where checks or reviews are required it is merged when they are there, and written down then")
@@ -221,20 +219,20 @@ pub(super) fn approve(
     }
     let mut writer = hub.lock("review approve")?;
     let act = Act::new(format!("review approved {}", bundle.job));
-    let decision = book(&mut writer, act, decision, &seen)?;
-    decision.findings.iter().for_each(|finding| say(&finding.message));
+    let decision = record(&mut writer, act, decision, &status)?;
+    decision.findings.iter().for_each(|finding| progress(&finding.message));
     Ok(Approval::Merged(decision))
 }
 
-/// Writes down what became of a pull request. That it was merged at another commit than the reviewed one is
-/// said wherever the decision is told: nobody reviewed that.
-fn book(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, seen: &gh::Seen) -> Result<Decision> {
-    decision.merge_commit = seen.merge_commit.as_ref().map(|commit| commit.oid.clone());
+/// Records the merge or close of a pull request. When it was merged at another commit than the reviewed one, the
+/// decision says so: nobody reviewed that commit.
+fn record(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, status: &gh::Status) -> Result<Decision> {
+    decision.merge_commit = status.merge_commit.as_ref().map(|commit| commit.oid.clone());
     let offered = read(writer.hub(), &decision.job)?.map(|ours| ours.commit);
-    let known = [Some(&decision.reviewed_commit), offered.as_ref()].contains(&Some(&seen.head_ref_oid));
+    let known = [Some(&decision.reviewed_commit), offered.as_ref()].contains(&Some(&status.head_ref_oid));
     if decision.decision == Kind::Approved && !known {
         let number = decision.pr.unwrap_or_default();
-        let (head, reviewed) = (text::clip(&text::safe(&seen.head_ref_oid), 60), &decision.reviewed_commit);
+        let (head, reviewed) = (text::clip(&text::safe(&status.head_ref_oid), 60), &decision.reviewed_commit);
         let message = format!("pull request {number} was merged at {head}, which is not the reviewed {reviewed}");
         let mut event = Event::new(OPERATOR, "review", &*message).on_task(&decision.task_id);
         event.severity = Some(Severity::High);
@@ -245,11 +243,11 @@ fn book(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, seen: &gh
         let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.job);
         decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
     }
-    decision::perform(writer, act, &decision)?;
+    decision::record(writer, act, &decision)?;
     Ok(decision)
 }
 
-/// Closes a job's pull request after a no. It is the person's word that counts: the other side only follows.
+/// Closes a job's pull request after a rejection. The rejection stands even when this fails.
 ///
 /// # Errors
 /// `remote.*`, with what gh said; `pr.merged` when somebody was faster. The pull request is as it was.
@@ -265,7 +263,7 @@ pub(super) fn close(hub: &Hub, job: &str) -> Result<()> {
 /// Whether a job's pull request is known to be merged on the other side; what cannot be asked is not known.
 pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
     let Some(number) = of_job(hub, job)? else { return Ok(false) };
-    Ok(gh::view(hub, number).is_ok_and(|seen| seen.state == "MERGED"))
+    Ok(gh::view(hub, number).is_ok_and(|status| status.state == "MERGED"))
 }
 
 fn unopened(work: &Bundle) -> PullRequest {
@@ -326,8 +324,8 @@ fn fetch(hub: &Hub, repo: &Repository, target: &str) -> Result<Oid> {
     repo.refname_to_id(&tracking).with_context(|| format!("read {tracking}"))
 }
 
-/// The event that carries the number, by the seat whose work it is.
-fn tell(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
+/// Writes the event that names the pull request, as the seat that did the work.
+fn announce(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
     let bundle = &entry.bundle;
     let mut writer = hub.lock("tell of a pull request")?;
     let summary = format!("draft pull request {} for {}", ours.number, bundle.task_id);

@@ -1,8 +1,8 @@
-//! The commit that is offered as a pull request: the work alone, on a commit that the remote has.
+//! Builds the commit that a pull request offers: the work alone, on a commit that the remote has.
 //!
-//! Where the record lives on the target, the work stands on record commits that nobody pushed, and its stages are
-//! commits of their own. Neither is for the remote: the change from the base to the reviewed commit is made once
-//! more, as one commit, on the newest commit below the base that the remote's target has.
+//! When the record lives on the target, the work is based on record commits that nobody pushed, and each stage is a
+//! commit. Neither belongs to the remote: the change from the base to the reviewed commit is committed again, as one
+//! commit, on the newest commit below the base that the remote's target has.
 
 use git2::{MergeOptions, Oid, Repository, Signature, Time};
 
@@ -48,9 +48,9 @@ pub fn is_the_work(repo: &Repository, bundle: &Bundle, offered: Oid, head: Oid) 
 ///
 /// # Errors
 /// When a commit cannot be read.
-pub fn came_in(repo: &Repository, (head, now): (Oid, Oid), offered: Oid, tested: Option<Oid>) -> Result<Option<Oid>> {
+pub fn landed_as(repo: &Repository, (head, now): (Oid, Oid), offered: Oid, tested: Option<Oid>) -> Result<Option<Oid>> {
     if merge::is_merged(repo, now, offered)? {
-        return Ok(Some(merge::came_with(repo, now, offered)?.map_or(offered, |(by, _)| by)));
+        return Ok(Some(merge::merged_by(repo, now, offered)?.map_or(offered, |(by, _)| by)));
     }
     let mut at = repo.find_commit(now)?;
     for _ in 0..MOST {

@@ -1,7 +1,7 @@
-//! The merged tree and its commit, made from objects alone.
+//! Builds the merged tree and its commit from git objects alone.
 //!
-//! No checkout, no index of anybody's, no merge driver, no filter, no hook has part in it: the trees are
-//! merged in memory. Nothing here moves a branch.
+//! The trees are merged in memory: no checkout, no worktree's index, no merge driver, no filter, no hook is involved.
+//! Nothing here moves a branch.
 
 use std::path::Path;
 
@@ -15,11 +15,12 @@ use crate::hub::git::{ancestry, identity, object_ids};
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN, make_durable};
 use crate::hub::{Hub, git, paths};
 use crate::model::run::bundle::Bundle;
+use crate::review::input::ReviewInput;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
 pub const TRAILER_REVERTS: &str = "Teof-Reverts";
 
-/// What merging came to.
+/// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
     Clean(Oid),
@@ -35,7 +36,7 @@ pub fn open(hub: &Hub) -> Result<Repository> {
     Ok(repo)
 }
 
-/// Where a branch stands.
+/// The commit that a branch points to.
 pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
     match repo.refname_to_id(&format!("refs/heads/{branch}")) {
         Ok(tip) => Ok(tip),
@@ -69,9 +70,9 @@ pub fn is_merged(repo: &Repository, target: Oid, reviewed: Oid) -> Result<bool> 
     Ok(ancestry::holds(repo, target, reviewed)?)
 }
 
-/// The commit on the target's own line by which the reviewed commit came in, and the one before it;
-/// `None` when the line was merely moved there.
-pub fn came_with(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<(Oid, Oid)>> {
+/// The first-parent commit of the target that merged the reviewed commit, and the one before it; `None` after a
+/// fast-forward.
+pub fn merged_by(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<(Oid, Oid)>> {
     let mut at = repo.find_commit(target)?;
     while at.id() != reviewed {
         let Ok(before) = at.parent(0) else { return Ok(None) };
@@ -84,7 +85,7 @@ pub fn came_with(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option
 }
 
 /// The tree that merging `reviewed` into `target` makes; `None` where they are in conflict.
-pub fn tree_of(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
+pub fn merged_tree(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
     let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
 }
@@ -117,14 +118,14 @@ pub fn prepare_offered(
     commit(hub, tree, &[target, reviewed], &subject, None, &trailers).map(Merged::Clean)
 }
 
-/// The target without what came between `before` and `after`, committed, on no branch.
+/// Commits the target without the changes between `before` and `after`, on no branch.
 pub fn prepare_revert(
     hub: &Hub,
     repo: &Repository,
     target: Oid,
     (before, after): (Oid, Oid),
     bundle: &Bundle,
-    word: &crate::review::Word,
+    input: &ReviewInput,
 ) -> Result<Merged> {
     let tree = |commit: Oid| -> Result<Tree<'_>> { Ok(repo.find_commit(commit)?.tree()?) };
     let mut index = repo
@@ -136,8 +137,8 @@ pub fn prepare_revert(
     let made = index.write_tree_to(repo)?;
     let subject = format!("Revert {}: {}", bundle.task_id, bundle.title);
     let after = after.to_string();
-    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_REVERTS, &*after), (TRAILER_BY, &word.by)];
-    commit(hub, made, &[target], &subject, word.note.as_deref(), &trailers).map(Merged::Clean)
+    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_REVERTS, &*after), (TRAILER_BY, &input.by)];
+    commit(hub, made, &[target], &subject, input.note.as_deref(), &trailers).map(Merged::Clean)
 }
 
 /// The files in conflict, if there are any.
@@ -158,17 +159,17 @@ fn conflicts(index: &Index) -> Result<Option<Vec<String>>> {
 
 /// Whether two commits differ in the record alone.
 pub fn differ_in_record_only(repo: &Repository, from: Oid, to: Oid) -> Result<bool> {
-    Ok(changed(repo, from, to)?.iter().all(|path| paths::is_record(path)))
+    Ok(changed_paths(repo, from, to)?.iter().all(|path| paths::is_record(path)))
 }
 
 /// The paths that differ between two commits.
-pub fn changed(repo: &Repository, from: Oid, to: Oid) -> Result<Vec<String>> {
+pub fn changed_paths(repo: &Repository, from: Oid, to: Oid) -> Result<Vec<String>> {
     let changes = changes::between(repo, Some(from), to, &mut Vec::new())?;
     Ok(changes.into_iter().map(|change| change.path).collect())
 }
 
 /// Whether a commit has a path.
-pub fn has(repo: &Repository, commit: Oid, path: &str) -> Result<bool> {
+pub fn has_path(repo: &Repository, commit: Oid, path: &str) -> Result<bool> {
     Ok(repo.find_commit(commit)?.tree()?.get_path(Path::new(path)).is_ok())
 }
 

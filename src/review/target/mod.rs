@@ -1,8 +1,9 @@
-//! The target branch: the merged tree, its tests, its commit, and the move of the ref.
+//! The target branch: the merged tree, its commit, its tests, and the move of the ref.
 
 pub mod merge;
 pub mod newer;
 pub(super) mod recover;
+pub mod ref_move;
 pub(super) mod sign;
 pub mod temp_worktree;
 pub mod update_target;

@@ -1,6 +1,6 @@
 //! Commits that came onto a job's branch after what was reviewed: a person's own, made in its worktree.
 //!
-//! They are never merged or dropped without a word: whoever approves says what becomes of them.
+//! They are never merged or dropped silently: whoever approves decides.
 
 use git2::{Oid, Repository};
 use serde::Serialize;
@@ -11,23 +11,12 @@ use crate::hub::git::{ancestry, object_ids};
 use crate::hub::worktrees::job_refs;
 use crate::model::run::bundle::Bundle;
 use crate::review::bundles::Entry;
+use crate::review::input::NewerCommits;
 
 /// How many are named.
 const NAMED: usize = 10;
 /// The most that are looked for.
 const MOST: usize = 500;
-
-/// What becomes of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Newer {
-    /// An approval is refused while there are any.
-    #[default]
-    Ask,
-    /// Merged with the work, up to this commit, which is the newest.
-    Include(String),
-    /// Not merged; they stay on the branch.
-    Leave,
-}
 
 /// A commit that was not reviewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +53,7 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
 /// # Errors
 /// `review.newer_commits` while nobody said what becomes of them; when the commit that is named is not the newest,
 /// or does not stand on the reviewed one.
-pub fn chosen(repo: &Repository, entry: &Entry, newer: &Newer, target: Oid) -> Result<Entry> {
+pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oid) -> Result<Entry> {
     // What is merged already is only written down.
     let merged = merge::is_merged(repo, target, merge::reviewed(repo, &entry.bundle)?)?;
     let found = if merged { Vec::new() } else { commits(repo, &entry.bundle)? };
@@ -79,23 +68,23 @@ pub fn chosen(repo: &Repository, entry: &Entry, newer: &Newer, target: Oid) -> R
     let stands = ancestry::holds(repo, object_ids::parse(&newest.id)?, reviewed)?;
     let without = format!("merge only what was reviewed: teof review approve {job} --without-newer");
     match newer {
-        Newer::Leave => Ok(entry.clone()),
-        Newer::Ask => {
+        NewerCommits::Leave => Ok(entry.clone()),
+        NewerCommits::Ask => {
             let refusal = refuse(lines(&found).join("\n")).with("commits", serde_json::json!(found));
             let include = format!("merge them as well: teof review approve {job} --with-newer {}", newest.id);
             let refusal = if stands { refusal.next(include) } else { rewritten(refusal, newest, reviewed) };
             Err(refusal.next(without).into())
         }
-        Newer::Include(_) if !stands => {
+        NewerCommits::Include(_) if !stands => {
             let why = format!("{} does not stand on the reviewed commit: it was amended or rebased", newest.id);
             Err(rewritten(refuse(why), newest, reviewed).next(without).into())
         }
-        Newer::Include(named) if named.len() < 7 || !newest.id.starts_with(named.as_str()) => {
+        NewerCommits::Include(named) if named.len() < 7 || !newest.id.starts_with(named.as_str()) => {
             Err(refuse(format!("{} is not the newest of them", text::safe(named)))
                 .next(format!("see them: teof review show {job}"))
                 .into())
         }
-        Newer::Include(_) => {
+        NewerCommits::Include(_) => {
             let mut entry = entry.clone();
             entry.bundle.commit.clone_from(&newest.id);
             Ok(entry)

@@ -1,8 +1,8 @@
-//! A move of a target that somebody has checked out, cut short: git writes files and index first and the
-//! ref last, and it was killed in between, or failed.
+//! Recovers an interrupted move of a target that somebody has checked out: git writes files and index first and the
+//! ref last, and may be killed or fail in between.
 //!
-//! What it wrote is exactly the merge's, on paths that were clean before: it is known by its content, and
-//! taken back. Whatever is otherwise is somebody's, and stays.
+//! What git wrote is exactly the merge's content, on paths that were clean before. Recovery undoes exactly that;
+//! everything else belongs to somebody and stays.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use git2::{Oid, Repository, Tree};
 use serde::{Deserialize, Serialize};
 
 use super::merge;
-use super::update_target::Move;
+use super::ref_move::RefMove;
 use crate::base::{Result, files, json};
 use crate::hub::git::Git;
 use crate::hub::git::{locks, object_ids};
@@ -23,7 +23,7 @@ use crate::hub::{Hub, Worktree};
 const FILE: &str = "review/moving.json";
 
 #[derive(Serialize, Deserialize)]
-struct Moving {
+struct InterruptedMove {
     root: PathBuf,
     git_dir: PathBuf,
     branch: String,
@@ -31,33 +31,33 @@ struct Moving {
     to: String,
 }
 
-/// Notes a move before git is asked for it.
-pub fn begin(hub: &Hub, worktree: &Worktree, step: Move) -> Result<()> {
+/// Records a move before git starts it.
+pub fn record_start(hub: &Hub, worktree: &Worktree, step: RefMove) -> Result<()> {
     let (root, git_dir) = (worktree.root.clone(), worktree.git_dir.clone());
     let (from, to) = (step.from.to_string(), step.to.to_string());
-    let moving = Moving { root, git_dir, branch: step.branch.to_owned(), from, to };
+    let moving = InterruptedMove { root, git_dir, branch: step.branch.to_owned(), from, to };
     let path = hub.local(FILE);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&moving).as_bytes())
 }
 
-/// The move is made, or taken back.
-pub fn end(hub: &Hub) {
+/// Removes the note: the move is complete, or undone.
+pub fn clear(hub: &Hub) {
     if let Err(e) = files::remove(&hub.local(FILE)) {
         tracing::warn!("the note about a move is not removed: {e:#}");
     }
 }
 
-/// Takes back what a move that was killed left, if the target has not moved. While git's own lock on the
-/// index is there it is left for later: whoever moves anything there is refused because of that.
+/// Undoes what an interrupted move left, if the target has not moved. While git's index lock exists it waits for a
+/// later call; until then every other move there is refused.
 ///
 /// # Errors
-/// When it cannot be taken back: it will be tried again.
-pub fn settle(hub: &Hub) -> Result<()> {
+/// When it cannot be undone; the next call retries.
+pub fn recover(hub: &Hub) -> Result<()> {
     locks::clear_left(hub);
     let Some(bytes) = files::read(&hub.local(FILE), files::MAX_DOCUMENT)? else { return Ok(()) };
-    let Ok(moving) = serde_json::from_slice::<Moving>(&bytes) else {
-        end(hub);
+    let Ok(moving) = serde_json::from_slice::<InterruptedMove>(&bytes) else {
+        clear(hub);
         return Ok(());
     };
     if moving.git_dir.join("index.lock").exists() {
@@ -68,9 +68,9 @@ pub fn settle(hub: &Hub) -> Result<()> {
     let worktree = Worktree { root: moving.root, git_dir: moving.git_dir, common_dir: hub.common_dir.clone() };
     let there = worktree.root.is_dir() && worktree.branch().as_deref() == Some(&moving.branch);
     if there && merge::tip(&repo, &moving.branch)? == from {
-        take_back(&repo, &worktree, from, to)?;
+        undo(&repo, &worktree, from, to)?;
     }
-    end(hub);
+    clear(hub);
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub fn settle(hub: &Hub) -> Result<()> {
 ///
 /// # Errors
 /// When files cannot be read or written.
-pub fn take_back(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> Result<()> {
+pub fn undo(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> Result<()> {
     let git = Git::named(&worktree.root, &worktree.git_dir);
     // The index was written: git goes back by itself, and keeps what is otherwise.
     if let Err(e) = git.run(&["read-tree", "-m", "-u", &to.to_string(), &from.to_string()]) {
@@ -88,7 +88,7 @@ pub fn take_back(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> 
     let (before, after) = (repo.find_commit(from)?.tree()?, repo.find_commit(to)?.tree()?);
     let index = Repository::open(&worktree.git_dir).context("open the worktree")?.index()?;
     let mut written = Vec::new();
-    for path in merge::changed(repo, from, to)? {
+    for path in merge::changed_paths(repo, from, to)? {
         let path = Path::new(&path);
         let on_disk = worktree.root.join(path);
         let staged = index.get_path(path, 0).map(|entry| entry.id);
@@ -109,7 +109,7 @@ fn id_in(tree: &Tree, path: &Path) -> Option<Oid> {
     tree.get_path(path).ok().map(|entry| entry.id())
 }
 
-/// Whether a file is as the merge has it (`None`: is not there), or as much of that as there was room for.
+/// Whether a file is as the merge has it (`None`: does not exist), or the beginning of that, cut by a full disk.
 fn is_written(repo: &Repository, path: &Path, wanted: Option<Oid>) -> bool {
     let found = fs::symlink_metadata(path).ok().and_then(|meta| match meta {
         meta if meta.is_symlink() => fs::read_link(path).ok().map(|to| to.as_os_str().as_bytes().to_vec()),
@@ -124,7 +124,7 @@ fn is_written(repo: &Repository, path: &Path, wanted: Option<Oid>) -> bool {
     }
 }
 
-/// Removes a file that the merge brought, and the folders that it brought for it.
+/// Removes a file that the merge added, and the folders that it added for it.
 fn remove(root: &Path, file: &Path, before: &Tree) -> Result<()> {
     files::remove(file)?;
     let mut folder = file.parent();

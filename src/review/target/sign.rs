@@ -1,6 +1,6 @@
-//! Commits that are signed as the person's git signs them: in a bounded time, or not made at all.
+//! Signs commits as the person's git does, within a time limit; without a signature no commit is made.
 //!
-//! Whether and with which key says the person's configuration. A signing program that the repository's own
+//! The person's git configuration decides whether to sign, and with which key. A signing program that the repository's own
 //! configuration names runs only if a person trusted it.
 
 use std::process::{Command, Output};

@@ -1,9 +1,8 @@
-//! Moving the target to a commit that is ready, beside people who work there.
+//! Moves the target branch to a commit that was merged and tested, without touching the work of people there.
 //!
-//! Where nobody has the target checked out, only its ref moves, by compare-and-swap. Where somebody has,
-//! files in their worktree change with it: what they have staged, changed or left untracked elsewhere
-//! stays as it is, and what stands in the way is named, before anything is touched. Hooks, and filters
-//! that the repository's own configuration names, do not run.
+//! When no worktree has the target checked out, only its ref moves, by compare-and-swap. When one has, its files change
+//! too: staged, changed and untracked files elsewhere stay as they are, and files in the way are named before anything
+//! is touched. Hooks, and filters that the repository's own configuration names, do not run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +12,7 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{Oid, Repository};
 
+use super::ref_move::RefMove;
 use super::{merge, recover};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::locks::{self, Running};
@@ -24,23 +24,11 @@ use crate::ops::record;
 /// How many files in the way are named.
 const NAMED: usize = 20;
 
-/// A move of a branch.
-#[derive(Clone, Copy, Debug)]
-pub struct Move<'a> {
-    /// Without `refs/heads/`.
-    pub branch: &'a str,
-    pub from: Oid,
-    /// A descendant of `from`.
-    pub to: Oid,
-    /// For the reflog: "merge <job>".
-    pub what: &'a str,
-}
-
-/// Whether the move could be made now, as far as can be told without making it. Takes the bus lock for that.
+/// Checks whether the move is possible now, without making it. Takes the bus lock.
 ///
 /// # Errors
-/// As [`advance`].
-pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+/// As [`update`].
+pub fn dry_run(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
     let _writer = hub.lock(step.what)?;
     locks::clear_left(hub);
     if let Some(worktree) = checked_out(hub, step.branch)? {
@@ -49,12 +37,12 @@ pub fn rehearse(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     Ok(())
 }
 
-/// Makes the move; to be called under the bus lock, so that no record commit comes between.
+/// Moves the target. The caller holds the bus lock, so that no record commit comes between.
 ///
 /// # Errors
 /// `target.busy` while git is in the middle of something with it; `target.in_the_way`, with the files;
 /// `target.moved` when somebody was faster. Nothing has changed then.
-pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
+pub fn update(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
     locks::clear_left(hub);
     let reference = format!("refs/heads/{}", step.branch);
     let (from, to) = (step.from.to_string(), step.to.to_string());
@@ -76,24 +64,24 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     let options = format!("branch.{}.mergeoptions", step.branch);
     let git = Git::named(&worktree.root, &worktree.git_dir).with_setting(&options, "");
     let mut command = git.command();
-    // Ctrl-C ends us and not git in the middle of its checkout: the next approval finds the merge.
+    // Ctrl-C stops teof but not git in the middle of its checkout: the next approval finds the merge.
     command
         .process_group(0)
         .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
         .args(["merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash"])
         .args(["--no-verify-signatures", "--no-overwrite-ignore", &to]);
-    recover::begin(hub, &worktree, step)?;
+    recover::record_start(hub, &worktree, step)?;
     let running = Running::begin(hub, &worktree, step.branch, &to, locks::OF_MERGE)?;
     let output = command.output().context("start git merge");
     running.end(&output);
     let output = output?;
     if merge::tip(repo, step.branch)? == step.to {
-        recover::end(hub);
+        recover::clear(hub);
         return Ok(());
     }
-    let before = moved_another(&git, &worktree, step)?.unwrap_or(step.from);
-    match recover::take_back(repo, &worktree, before, step.to) {
-        Ok(()) => recover::end(hub),
+    let before = put_back_other_branch(&git, &worktree, step)?.unwrap_or(step.from);
+    match recover::undo(repo, &worktree, before, step.to) {
+        Ok(()) => recover::clear(hub),
         Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
     }
     let output = git::check_killed("merge", output)?;
@@ -106,9 +94,9 @@ pub fn advance(hub: &Hub, repo: &Repository, step: Move) -> Result<()> {
     .into())
 }
 
-/// Git moves what is checked out: somebody may have switched to another branch a moment before. That one is put
-/// back; gives back where it was.
-fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oid>> {
+/// Git moves whatever is checked out, and somebody may have switched to another branch a moment before. Moves that
+/// branch back; returns where it was.
+fn put_back_other_branch(git: &Git, worktree: &Worktree, step: RefMove) -> Result<Option<Oid>> {
     let repo = Repository::open(&worktree.git_dir).context("open the worktree")?;
     let reflog = repo.reflog("HEAD")?;
     let Some(last) = reflog.get(0).filter(|last| last.id_new() == step.to) else { return Ok(None) };
@@ -122,7 +110,7 @@ fn moved_another(git: &Git, worktree: &Worktree, step: Move) -> Result<Option<Oi
 }
 
 /// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
-fn is_movable(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+fn check_ref_is_writable(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Result<()> {
     let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
     let running = Running::begin(hub, worktree, step.branch, &from, locks::OF_UPDATE)?;
     let output = Git::named(&worktree.root, &worktree.git_dir).output(&["update-ref", &reference, &from, &from]);
@@ -146,7 +134,7 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
         return Err(busy(worktree, branch, operation).into());
     }
-    let mut found: Vec<_> = all.into_iter().filter(|worktree| leads_to(worktree, branch)).collect();
+    let mut found: Vec<_> = all.into_iter().filter(|worktree| is_on_branch(worktree, branch)).collect();
     if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir()) {
         let root = away.root.display();
         return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which is not there"))
@@ -166,7 +154,7 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
 }
 
 /// Whether HEAD there is the branch, by its name or by another name for it.
-fn leads_to(worktree: &Worktree, branch: &str) -> bool {
+fn is_on_branch(worktree: &Worktree, branch: &str) -> bool {
     let (wanted, repo) = (format!("refs/heads/{branch}"), Repository::open(&worktree.common_dir).ok());
     let mut name = worktree.branch().map(|name| format!("refs/heads/{name}"));
     // As deep as git follows them.
@@ -188,7 +176,7 @@ fn busy(worktree: &Worktree, branch: &str, operation: &str) -> Refusal {
         .next(format!("finish {operation}, then try again"))
 }
 
-fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Result<()> {
+fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Result<()> {
     let root = worktree.root.display();
     if let Some(operation) = worktree.operation() {
         return Err(busy(worktree, step.branch, operation).into());
@@ -203,14 +191,14 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
     if worktree.root == hub.root {
         sparse::check(&hub.worktree())?;
     }
-    is_movable(hub, worktree, repo, step)?;
-    let changed = merge::changed(repo, step.from, step.to)?;
+    check_ref_is_writable(hub, worktree, repo, step)?;
+    let changed = merge::changed_paths(repo, step.from, step.to)?;
     if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
         return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))
             .because("the record is the hub's; no merge of work changes it")
             .into());
     }
-    let way = in_the_way(worktree, repo, step, &changed)?;
+    let way = blocking_files(worktree, repo, step, &changed)?;
     if way.is_empty() {
         return Ok(());
     }
@@ -225,10 +213,10 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: Move) -> Resul
 }
 
 /// The paths that the move would write and that hold somebody's work: path and why.
-fn in_the_way(
+fn blocking_files(
     worktree: &Worktree,
     repo: &Repository,
-    step: Move,
+    step: RefMove,
     changed: &[String],
 ) -> Result<Vec<(String, &'static str)>> {
     let git = Git::named(&worktree.root, &worktree.git_dir);
@@ -252,10 +240,10 @@ fn in_the_way(
     }
     // New files: whatever lies there is untracked, or ignored.
     for path in changed {
-        if merge::has(repo, step.to, path)? && !merge::has(repo, step.from, path)? {
+        if merge::has_path(repo, step.to, path)? && !merge::has_path(repo, step.from, path)? {
             if let Some(obstacle) = obstacle(&worktree.root, path)
                 && !touched.contains(obstacle.as_str())
-                && !merge::has(repo, step.from, &obstacle)?
+                && !merge::has_path(repo, step.from, &obstacle)?
             {
                 found.push((obstacle, "untracked"));
             } else if fs::symlink_metadata(worktree.root.join(path)).is_ok_and(|meta| !meta.is_dir()) {

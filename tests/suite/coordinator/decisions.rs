@@ -227,18 +227,18 @@ fn a_decision_whose_letter_never_came_is_found_and_takes_effect_once() {
         let (yard, id, job) = reviewed_yard();
         let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
         let entry = teof::review::bundles::find(&hub, &job).unwrap();
-        let word = teof::review::Word {
+        let input = teof::review::ReviewInput {
             by: "ada".into(),
             recognised: Default::default(),
             note: Some("not so".into()),
-            goes_back: false,
+            job_open: false,
             redo: false,
             newer: Default::default(),
         };
         // Killed right after it was written down.
         match kind {
-            "reject" => teof::review::reject(&hub, &entry, &word).unwrap(),
-            _ => teof::review::retry(&hub, &entry, &word).unwrap(),
+            "reject" => teof::review::reject(&hub, &entry, &input).unwrap(),
+            _ => teof::review::retry(&hub, &entry, &input).unwrap(),
         };
         yard.finish();
         let step = yard.step(&id, "S1");

@@ -1,18 +1,18 @@
-//! The content of git-lfs files, uploaded before the branch that names it is pushed.
+//! Uploads the content of git-lfs files before the branch that needs it is pushed.
 //!
-//! git-lfs does that in a hook, and teof's git runs no hooks. A branch without it would be one that nobody can check out.
+//! git-lfs does that in a hook, and teof's git runs no hooks. Without the content nobody can check out the branch.
 
 use std::time::Duration;
 
 use git2::{ObjectType, Oid, Repository};
 
-use super::pull_request::gh;
-use super::target::merge;
+use super::gh;
 use crate::base::{Refusal, Result, text};
 use crate::hub::Hub;
 use crate::hub::worktrees::lfs_object;
+use crate::review::target::merge;
 
-/// How many objects one call names.
+/// The most objects in one call.
 const AT_ONCE: usize = 100;
 /// How long one call may take: the files may be large.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -45,7 +45,7 @@ fn objects(repo: &Repository, commit: Oid) -> Result<Vec<String>> {
     let found = repo.find_commit(commit)?;
     let (tree, parent) = (found.tree()?, found.parent_id(0)?);
     let mut ids = Vec::new();
-    for path in merge::changed(repo, parent, commit)? {
+    for path in merge::changed_paths(repo, parent, commit)? {
         let Ok(entry) = tree.get_path(path.as_ref()) else { continue };
         if entry.kind() == Some(ObjectType::Blob) {
             ids.extend(lfs_object(repo.find_blob(entry.id())?.content()));

@@ -25,20 +25,23 @@ pub fn commit_record(app: &App) -> Result<()> {
         Ok(Recorded::Committed(_) | Recorded::Clean) => return Ok(()),
         Err(e) => format!("{e:#}"),
     };
-    shared::talk(app, &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)));
+    shared::print_progress(
+        app,
+        &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)),
+    );
     Ok(())
 }
 
 /// Tells of a decision and says what came of it: `{ok, text}`, or null while a running coordinator is busy.
 ///
 /// The decision stands, whatever the coordinator makes of it: a person's own order is no job of its.
-pub fn tell(app: &App, decision: &Decision) -> Result<Value> {
+pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     let Some(word) = reviews::word(decision) else { return Ok(Value::Null) };
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
-        Some(answer) => shared::talk(app, &format!("coordinator: {}", text::safe(&answer.text))),
-        None => shared::talk(app, "the coordinator settles it when it comes to it"),
+        Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
+        None => shared::print_progress(app, "the coordinator settles it when it comes to it"),
     }
     Ok(json!(answer))
 }

@@ -1,0 +1,81 @@
+//! What approving by a merge and by a pull request have in common.
+
+use git2::Oid;
+
+use super::bundles::Entry;
+use super::checks;
+use super::decision::{self, Decision, Kind};
+use super::input::ReviewInput;
+use super::target::temp_worktree::TempWorktree;
+use crate::base::{Refusal, Result, text};
+use crate::foreman::commands::check::Trial;
+use crate::hub::{Act, Hub, Writer};
+use crate::model::run::bundle::Test;
+use crate::model::run::outcome::Finding;
+
+/// The result of an approval.
+#[derive(Clone, Debug)]
+pub enum Approval {
+    Merged(Decision),
+    /// It was approved before, and the approval is complete.
+    Before(Decision),
+    /// Nothing was merged; the files are in conflict, and the decision says what to tell the coder.
+    Conflict(Decision),
+}
+
+/// Runs `lines` and the tests of the settings on a commit's tree, then checks the record again.
+pub fn run_tests(
+    hub: &Hub,
+    entry: &Entry,
+    lines: Vec<String>,
+    merged: Oid,
+    progress: &dyn Fn(&str),
+) -> Result<Vec<Test>> {
+    let worktree = TempWorktree::create(hub, &entry.bundle.job, merged)?;
+    let trials: Vec<Trial> = worktree.test(&entry.bundle, lines, progress)?;
+    drop(worktree);
+    // The tests are the work's own code, and could have changed the record.
+    checks::record(hub)?;
+    Ok(trials.into_iter().map(|trial| trial.test).collect())
+}
+
+/// Records that the work conflicts with the target, which sends it back to the coder; nothing is merged. When its job
+/// has finished nothing is recorded and the person must merge by hand.
+///
+/// # Errors
+/// `review.conflict` when the job has finished.
+pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid, files: &[String]) -> Result<Approval> {
+    if !input.job_open {
+        let (commit, target) = (&entry.bundle.commit, text::safe(&entry.bundle.target_branch));
+        return Err(Refusal::guard("review.conflict", format!("{} is in conflict with {target}", entry.bundle.job))
+            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
+            .next(format!("its job is over: bring both together by hand, on {target}: git merge {commit}"))
+            .next(format!("then it is approved with: teof review approve {}", entry.bundle.job))
+            .with("files", files.to_vec())
+            .into());
+    }
+    let mut decision = entry.decide(Kind::Conflict, input, hub.now());
+    decision.target_before = Some(head.to_string());
+    let finding = |file: &String| {
+        let message = format!("in conflict with {} at {head}", entry.bundle.target_branch);
+        Finding::high("merge.conflict", file.as_str(), message)
+            .hint("bring both changes together; what the target has is not to be lost")
+    };
+    decision.findings = files.iter().map(finding).collect();
+    record(&mut hub.lock("review approve")?, &decision)?;
+    Ok(Approval::Conflict(decision))
+}
+
+/// Records a decision alone.
+pub fn record(writer: &mut Writer<'_>, decision: &Decision) -> Result<()> {
+    let act = Act::new(format!("review {} {}", decision.decision.as_str(), decision.job));
+    decision::record(writer, act, decision).map(drop)
+}
+
+/// Refuses a second decision about the same bundle.
+pub fn already_decided(done: &Decision) -> Refusal {
+    let kind = done.decision.as_str();
+    Refusal::guard("review.decided", format!("{} was decided about: {kind}", done.job))
+        .because(format!("by {} at {}", text::safe(&done.by), done.at))
+        .next("see what waits: teof review list")
+}

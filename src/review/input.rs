@@ -1,0 +1,29 @@
+//! What a person passes to a review command.
+
+use crate::guard::operator::Recognised;
+
+/// Who decides about finished work, and with which options.
+#[derive(Clone, Debug)]
+pub struct ReviewInput {
+    pub by: String,
+    /// How the person was recognised.
+    pub recognised: Recognised,
+    pub note: Option<String>,
+    /// Whether the job still runs, so that an agent can resolve a conflict.
+    pub job_open: bool,
+    /// After a revert: whether to do the work again at once. Otherwise its step waits for a person.
+    pub redo: bool,
+    pub newer: NewerCommits,
+}
+
+/// What to do with commits that came onto the branch after the review.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NewerCommits {
+    /// Refuse an approval while there are any.
+    #[default]
+    Ask,
+    /// Merge them with the work, up to this commit, which must be the newest.
+    Include(String),
+    /// Do not merge them; they stay on the branch.
+    Leave,
+}

@@ -1,0 +1,15 @@
+//! A move of a branch from one commit to a descendant.
+
+use git2::Oid;
+
+/// A move of a branch.
+#[derive(Clone, Copy, Debug)]
+pub struct RefMove<'a> {
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    pub from: Oid,
+    /// A descendant of `from`.
+    pub to: Oid,
+    /// For the reflog: "merge <job>".
+    pub what: &'a str,
+}
