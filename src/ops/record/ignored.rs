@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::tree;
+use super::{tree, tree_files};
 use crate::base::{Result, text};
 use crate::hub::{Hub, paths};
 use crate::receipts::ledger;
@@ -60,7 +60,7 @@ impl Ignored {
     }
 
     /// Tells a person which files were committed against a rule of theirs.
-    pub fn tell(&self, committed: &tree::Files) {
+    pub fn tell(&self, committed: &tree_files::Files) {
         let mut against = committed.keys().filter(|path| self.is_ignored(path));
         if let Some(first) = against.next() {
             tracing::warn!(

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::tree::{self, Entry, Files};
+use super::tree;
+use super::tree_files::{Entry, Files};
 use crate::base::{Result, files};
 use crate::hub::Hub;
 use crate::hub::git::Git;

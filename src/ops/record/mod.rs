@@ -16,6 +16,7 @@ mod objects;
 mod stat_cache;
 mod statuses;
 mod tree;
+mod tree_files;
 pub mod verify;
 
 use anyhow::Context;

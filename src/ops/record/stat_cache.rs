@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use git2::Oid;
 
-use super::tree::{Entry, Files};
+use super::tree_files::{Entry, Files};
 use crate::base::{Clock, Result, files};
 use crate::hub::Hub;
 use crate::hub::git::object_ids;

@@ -7,7 +7,7 @@ use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::index::Known;
 use super::objects::Objects;
-use super::tree::{Entry, Files};
+use super::tree_files::{Entry, Files};
 use crate::base::{Result, files};
 use crate::hub::Hub;
 use crate::hub::git::Git;

@@ -14,6 +14,7 @@ use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::objects::Objects;
 use super::stat_cache::StatCache;
+use super::tree_files::{Entry, Files};
 use crate::base::{Refusal, Result, files, text};
 use crate::hub::paths;
 
@@ -24,16 +25,6 @@ const FOLDER: i32 = 0o040_000;
 
 /// Larger files are streamed into the object store instead of being read into memory.
 const STREAMED: u64 = 8 << 20;
-
-/// A file of a tree or of the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub mode: i32,
-    pub id: Oid,
-}
-
-/// Files by their path from the top, sorted. A path need not be text.
-pub type Files = BTreeMap<Vec<u8>, Entry>;
 
 /// Who a path of a tree belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
