@@ -1,7 +1,7 @@
-//! Granting and revoking consent: the consent file, the digests outside the tree, and the event.
+//! Grants and revokes consent: the consent file, the digests outside the tree, and the event.
 //!
-//! The order makes a crash in between a "no": a grant writes the file first and trusts it last, a
-//! revocation stops trusting first.
+//! A crash in between always means "no": a grant writes the file first and trusts it last; a revocation stops trusting
+//! first.
 
 use crate::base::{Refusal, Result, digest, files, json};
 use crate::bus::events;

@@ -1,5 +1,4 @@
-//! The frame of whatever a seat writes: its session, the lock, a request that was made before, and the
-//! record of what was overridden. Inside it an act is put together, and is written whole.
+//! The context in which a seat writes: its session, the lock, idempotent requests, and the record of overrides.
 
 use serde_json::Value;
 

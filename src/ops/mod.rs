@@ -1,7 +1,6 @@
-//! One act over several stores: what a boot, a claim, an assignment, a release or a record commit means
-//! for all of them.
+//! Operations over several stores, each one transaction: boot, claim, assignment, release, record commit.
 //!
-//! Each act is checked whole before it is written whole. Nothing here prints or chooses work.
+//! Each transaction is checked completely before it is written. Nothing here prints or chooses work.
 
 pub mod claims;
 pub mod consent;

@@ -1,4 +1,4 @@
-//! Writing to the bus: events and messages, one or many, guarded, all under one lock and in one act.
+//! Publishes events and messages to the bus, one or many: checked, under one lock and in one transaction.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Where the folders of requests are: in the hub, or where nobody looks for them.
+//! Finds request folders that teof does not read, because they are outside the hub.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Retiring a receipt: the ledger's line and the event, in one act, on a person's word.
+//! Retires a receipt when a person says so: the ledger's line and the event, in one transaction.
 
 use crate::base::{Result, text};
 use crate::bus::{check_text, events};

@@ -1,7 +1,7 @@
-//! The bus at a glance: claims, latest events, and whether a manager is there (the playbook: bus_status).
+//! `bus status`: claims, latest events, and whether a manager is active (the playbook: bus_status).
 //!
-//! Reads only. Where the playbook's tool was wrong by accident (a preset's window that was shown and not
-//! used, a limit before the filters) this does what it promised.
+//! Reads only. Where the playbook's tool has bugs (a preset's window that is shown and not used, a limit before the
+//! filters), this does what that tool documents.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

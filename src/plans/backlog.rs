@@ -1,4 +1,4 @@
-//! The backlog in the hub: read, and edited as a stage of an act.
+//! Reads the hub's backlog, and edits it as a part of a transaction.
 
 use std::path::Path;
 

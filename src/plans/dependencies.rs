@@ -1,7 +1,7 @@
-//! What has to be done before what: `depends_on` of backlog items, plans and requests.
+//! Dependencies between tasks: `depends_on` of backlog items, plans and requests.
 //!
 //! A name is an item's, a request's, a plan's, or a step's (`<plan>/<step>` or `<plan>-<step>`); all names of one
-//! piece of work are one here. Decides nothing.
+//! piece of work are one node here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

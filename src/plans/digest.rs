@@ -1,4 +1,4 @@
-//! What a person approves when they approve a plan: the exact commands, and the guards around them.
+//! The digest that a person approves with a plan: its exact commands, and the guards around them.
 
 use serde_json::{Value, json};
 

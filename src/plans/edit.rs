@@ -1,7 +1,7 @@
-//! Edits of plans, each a stage of an act: read under the lock, edited, checked, put into the act.
+//! Edits plans as a part of a transaction: read under the lock, edited, checked, staged.
 //!
-//! An edit is refused, before anything is written, for the findings that it would add; what was wrong
-//! with the plan before does not stand in its way.
+//! An edit is refused, before anything is written, for the findings that it would add; findings that the plan had before
+//! do not prevent it.
 
 use std::path::Path;
 

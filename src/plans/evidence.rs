@@ -1,4 +1,4 @@
-//! What there is to show for a receipt that a plan names.
+//! The state of a receipt that a plan names.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -1,4 +1,4 @@
-//! A new plan, as the playbook's planner writes it, with its justification beside it.
+//! Creates a plan, as the playbook's planner writes it, with its justification beside it.
 
 use std::collections::BTreeSet;
 

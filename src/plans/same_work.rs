@@ -1,7 +1,7 @@
 //! Which tasks are names of one piece of work: a plan, its steps, the backlog item and the request that it does.
 //!
-//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; who
-//! holds what is asked of the bus.
+//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; `bus` knows who
+//! holds what.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Finding and reading plans.
+//! Finds and reads plans.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `teof review …`: what waits for a person, and the person's word about it.
+//! `teof review …`: lists and shows finished work, and records a person's decision about it.
 
 mod approve;
 mod list;

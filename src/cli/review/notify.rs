@@ -1,4 +1,4 @@
-//! How the coordinator hears of a decision: it settles the job, at once.
+//! Notifies the coordinator of a decision, so that it finalizes the job at once.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the commands about reviews share: who decides, and how progress is shown.
+//! Shared by the review commands: who decides, and how progress is printed.
 
 use crate::base::Result;
 use crate::cli::App;

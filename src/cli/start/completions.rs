@@ -1,4 +1,4 @@
-//! `teof completions` and `teof man`: what shells and manual readers want, made from the command tree.
+//! `teof completions` and `teof man`: generated from the command tree.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `teof guide`: how to work with teof, for an agent or a person who has only the binary.
+//! `teof guide`: explains teof to an agent or a person who has only the binary.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

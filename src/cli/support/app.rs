@@ -1,6 +1,6 @@
-//! What every command is given: the global flags, the clock, the hub, and the two ways to speak.
+//! What every command is given: the global flags, the clock, the hub, and output.
 //!
-//! Stdout is data, stderr is talk.
+//! Data goes to stdout, everything else to stderr.
 
 use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! The flags that every writing command shares: who writes, and what it shows for it.
+//! The flags that every writing command shares: the seat that writes, and its proof of the right to.
 
 use std::time::Duration;
 

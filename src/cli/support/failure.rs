@@ -1,4 +1,4 @@
-//! How a failure is told, and which exit code it has.
+//! Prints an error and picks its exit code.
 
 use std::io::Write;
 use std::process::ExitCode;

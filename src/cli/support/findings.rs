@@ -1,4 +1,4 @@
-//! How findings are printed.
+//! Prints findings.
 
 use crate::base::text;
 use crate::model::run::outcome::Finding;

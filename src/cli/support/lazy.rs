@@ -1,8 +1,8 @@
-//! Commands that are built when they are named.
+//! Builds the flags of a command only when the command line names it.
 //!
-//! A short command spends more time on building the flags of all the others than on its own work, and
-//! agents run short commands all day. What is not named on the command line keeps its name and gets no
-//! flags; where help, completions or pages are asked for, everything is built.
+//! Building all flags takes longer than a short command's own work, and agents run short commands all day. A command that
+//! the command line does not name keeps its name and gets no flags; for help, completions or manual pages everything is
+//! built.
 
 use std::ffi::OsString;
 use std::sync::LazyLock;

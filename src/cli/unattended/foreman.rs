@@ -1,4 +1,4 @@
-//! `teof foreman`: run a work order, or one of the routines by name or in plain words.
+//! `teof foreman`: runs a work order, or a routine by name or description.
 
 use std::process::ExitCode;
 use std::sync::Arc;

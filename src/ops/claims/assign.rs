@@ -1,5 +1,5 @@
-//! Assigning a task: the assignment, its message and event and, unless it is not wanted, the
-//! engineer's claim, in one act. Everything is checked first; then all of it is written, or nothing.
+//! Assigns a task: the assignment, its message and event and, unless it is not wanted, the engineer's claim, in one
+//! transaction.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Claiming a task: the claim, its event, the plan's link and the backlog's mirror, in one act.
+//! Claims a task: the claim, its event, the plan's link and the backlog's status, in one transaction.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! One piece of work, one holder: whether somebody else holds a task's work under another of its names.
+//! One piece of work, one holder: whether another seat holds a task's work under another of its names.
 //!
 //! A backlog item, the request that it came from, the plan that does it and the plan's steps are names of one
-//! piece of work (`plans::same_work`). The claim of the task itself is judged by `bus::claim_rules`.
+//! piece of work (`plans::same_work`). `bus::claim_rules` decides about the claim of the task itself.
 
 use super::held::Work;
 use crate::base::{Refusal, Result, lock};

@@ -1,7 +1,7 @@
-//! A task's work under all its names, and the holds on it: a hold on one name keeps the work under the others too.
+//! A task's work under all its names, and the holds on it: a hold on one name holds the work under the others too.
 //!
-//! The whole work is held with each of its steps, and each step with the whole; two steps are held apart
-//! (`plans::same_work`). A task's own channel is read first, the plans and requests only when it says nothing.
+//! A hold on the whole work holds each of its steps, and a hold on a step holds the whole; a hold on one step does not hold
+//! another step (`plans::same_work`). A task's own channel is read first; plans and requests only when it has no answer.
 
 use std::borrow::Cow;
 

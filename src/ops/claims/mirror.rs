@@ -1,8 +1,7 @@
-//! What other stores show of a claim or an assignment: the plan's link, the backlog's status, the
-//! playbook's list of tasks.
+//! Syncs other stores with a claim or an assignment: the plan's link, the backlog's status, the playbook's task list.
 //!
-//! The claim decides; these follow. A plan or a backlog that cannot be edited is a remark, never a
-//! reason to refuse a claim or a release: nobody could end their work because of another file.
+//! The claim decides; these follow. A plan or a backlog that cannot be edited causes a remark, never a refusal: otherwise
+//! nobody could finish their work because of another file.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Picking a task up: an assigned one is claimed, an unassigned one is assigned to oneself and
-//! claimed, in one act (the playbook: idle_pickup).
+//! Picks up a task: claims an assigned one; assigns an unassigned one to oneself and claims it, in one transaction (the
+//! playbook: idle_pickup).
 
 use super::assign;
 use super::claim::{self, Done, assigned_to};

@@ -1,5 +1,4 @@
-//! The backlog's prerequisites bind its tasks, however somebody gets hold of one: by name, by pickup, by assignment.
-//! What the selector does not choose for them, nobody takes past it.
+//! Applies the backlog's prerequisites to its tasks, however a seat gets one: by name, by pickup, by assignment.
 
 use crate::base::{Refusal, Result};
 use crate::guard::prerequisites::{self, Declared};

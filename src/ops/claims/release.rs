@@ -1,4 +1,4 @@
-//! Releasing and pausing one's own claim: the claim, its event and the backlog's mirror, in one act.
+//! Releases or pauses one's own claim: the claim, its event and the backlog's status, in one transaction.
 
 use super::claim::{Done, event, mirror_claim, missing, not_running};
 use super::held;

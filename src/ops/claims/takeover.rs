@@ -1,4 +1,4 @@
-//! Having a task that another holds: taking it over, or pausing it, when that holder may be replaced.
+//! Takes over or pauses a task that another seat holds, when that holder may be replaced.
 
 use super::claim::{self, Done, event, facts, mirror_claim, missing};
 use super::held::{self, Work};

@@ -1,4 +1,4 @@
-//! Whether git would keep the record as teof writes it, for `doctor` and `init`; and the fix.
+//! Checks, for `doctor` and `init`, whether git keeps the record byte for byte; adds the git attributes for it.
 
 use crate::base::{Result, text};
 use crate::hub::git::attributes;

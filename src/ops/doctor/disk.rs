@@ -1,4 +1,4 @@
-//! Whether the disks that teof writes to have room: asked by `doctor`, before a job finds out.
+//! Checks for `doctor` whether the disks that teof writes to have room, before a job fails for lack of it.
 
 use std::path::{Path, PathBuf};
 

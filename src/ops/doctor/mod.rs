@@ -1,4 +1,4 @@
-//! What is wrong with a set-up, and how to mend it. Looks, and changes nothing.
+//! `doctor`: finds problems of a set-up and names a fix for each. [`examine`] changes nothing.
 
 pub mod attributes;
 pub(super) mod disk;

@@ -1,4 +1,4 @@
-//! What `doctor` says about the kind of repository: settings and states in which teof works, or people do not, as expected.
+//! Repository settings and states that `doctor` reports because teof or people are affected by them.
 
 use git2::Repository;
 

@@ -1,4 +1,4 @@
-//! What must be there before any job can run, and what a kill may have left: for `doctor`.
+//! What `doctor` checks before any job can run, and what a killed command may have left.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,7 @@
-//! Whether a record commit would lose lines.
+//! Checks that a record commit loses no lines.
 //!
-//! The marks keep what git does not have yet; what a record commit holds is git's to keep. But a merge or a
-//! checkout can write a log from before, and one that is long enough passes for whole: committed so, the loss
-//! would be made good.
+//! The watermarks cover what git does not have yet; what a record commit holds is safe in git. But a merge or a checkout can
+//! restore an older log, and one that is long enough looks complete: committing it would make the loss permanent.
 
 use serde_json::json;
 

@@ -1,8 +1,8 @@
-//! What of the record git ignores, and which of it is committed all the same.
+//! Which files of the record git ignores, and which of those are committed all the same.
 //!
 //! A rule such as `*.jsonl` or `*.log`, often in a person's own excludes file, was not written for the record, so
 //! teof's documents and logs and every receipt in the ledger are committed although a rule matches them: a clone must
-//! have them. Editors' leftovers and other ignored files stay out. A rule that hides a whole owned folder was
+//! have them. Editors' backup files and other ignored files stay out. A rule that hides a whole owned folder was
 //! written for it, and is respected.
 
 use std::collections::HashSet;

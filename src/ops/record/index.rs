@@ -1,7 +1,7 @@
-//! The person's index while the record is committed: read, brought up to date in a copy, and put in place.
+//! Updates the person's index during a record commit: reads it, updates a copy, and puts that in place.
 //!
-//! Git's own `index.lock` is held while the branch moves, so that no other git process commits or switches in between. A kill
-//! at any point leaves files that the next record commit replaces.
+//! Git's own `index.lock` is held while the branch moves, so that no other git process commits or switches in between.
+//! After a kill at any point, the next record commit replaces the files that were left.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};

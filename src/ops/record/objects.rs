@@ -1,7 +1,7 @@
-//! The objects of a record commit: written together, as one pack when they are many.
+//! Writes the git objects of a record commit, as one pack when there are many.
 //!
-//! An object of its own costs two waits for the disk, and a commit after a busy hour has hundreds of them. They are
-//! gathered in memory, up to a bound, and are durable after [`Objects::flush`].
+//! A loose object costs two syncs, and a commit after a busy hour has hundreds of them. They are collected in memory, up to
+//! a bound, and are durable after [`Objects::flush`].
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};

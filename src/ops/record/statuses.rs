@@ -1,4 +1,4 @@
-//! Requests of the vault whose status alone changed: they are committed with the record, which changed it.
+//! Commits vault requests whose status alone changed together with the record, which changed it.
 //!
 //! A request that a person edited, staged, or never committed is theirs to commit.
 

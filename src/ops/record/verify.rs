@@ -1,6 +1,6 @@
-//! `bus verify`: whether the event log and the channels are whole, unaltered, and nothing is lost.
+//! `bus verify`: checks that the event log and the channels are complete and unaltered.
 //!
-//! Reads only; the rules are the guards'.
+//! Reads only; the rules are in `guard`.
 
 use crate::base::{Refusal, Result};
 use crate::bus::events;

@@ -1,9 +1,8 @@
-//! Documents of the record that git took back in time: plans, backlog, assignments and receipts that are older than
-//! what was saved, or gone.
+//! Finds documents of the record that git reverted to an older state: plans, backlog, assignments and receipts that are
+//! older than what was saved, or missing.
 //!
-//! Two witnesses: the watermarks tell what this machine saved last and in which states a document was before; and a
-//! record commit that the branch does not hold any more tells what it had. A document that was changed since, by a
-//! person or another tool, is left alone.
+//! Two sources: the watermarks say what this machine saved last and in which states a document was before; a record commit
+//! that the branch no longer holds says what it had. A document that a person or another tool changed since is left alone.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A log put together again: what git has, what survives in the file, and what was acknowledged and is nowhere else.
+//! Rebuilds a log from what git has, what is intact in the file, and what was acknowledged and exists nowhere else.
 
 use std::collections::{HashMap, HashSet};
 

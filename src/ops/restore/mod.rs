@@ -1,8 +1,8 @@
-//! `bus restore`: logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind, brought back
-//! from git, from lines that are whole, and from what this machine saw acknowledged and git does not have yet.
+//! `bus restore`: restores logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind, from
+//! git, from lines that are intact, and from what this machine acknowledged and git does not have yet.
 //!
-//! Nothing is thrown away: a file that is rewritten is first copied aside, out of the tree. What git has
-//! committed comes back as it was, and first, so that the difference is what was appended.
+//! Nothing is deleted: a file that is rewritten is first copied out of the tree. Committed content is restored first and as
+//! it was, so that the rest is what was appended.
 
 pub mod behind;
 mod lines;

@@ -1,5 +1,5 @@
-//! Where older and lost states of the record are found: in the commit that the branch is at, in a record commit that
-//! it lost, and where the branch was before.
+//! Where older states of the record are found: the branch's commit, a record commit that the branch lost, and where the
+//! branch was before.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;

@@ -1,9 +1,8 @@
-//! Beginning a session for a seat (the playbook, session loop 1 and 2).
+//! Starts a session for a seat (the playbook, session loop 1 and 2).
 //!
-//! Every check comes first and writes nothing: who, the manifest, the branch, the tree, the remote. What
-//! the boot writes into the record is then one act: the handshake, the file that dates the session, the
-//! inbox tail, overrides, the receipt of a dirty tree. The one exception is a dirty tree that stops the
-//! boot: its receipt and observation are written all the same, because the owner must hear of it.
+//! All checks come first and write nothing: seat, manifest, branch, tree, remote. Then one transaction writes the handshake,
+//! the file that dates the session, the inbox tail, overrides, and the receipt of a dirty tree. The one exception is a
+//! dirty tree that stops the boot: its receipt and observation are written all the same, so that the owner learns of it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

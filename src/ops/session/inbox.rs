@@ -1,5 +1,5 @@
-//! A seat's inbox: the channel `agent-<id>`, what of it is unread, and the receipt of having looked
-//! (the playbook: bus_inbox).
+//! A seat's inbox: the channel `agent-<id>`, its unread messages, and the receipt of having read it (the playbook:
+//! bus_inbox).
 
 use serde_json::{Map, Value, json};
 

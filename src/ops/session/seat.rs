@@ -1,4 +1,4 @@
-//! Taking, putting away and taking up seats in a worktree (the playbook: manifest_helper).
+//! Takes, saves and restores seats in a worktree (the playbook: manifest_helper).
 
 use serde::Serialize;
 

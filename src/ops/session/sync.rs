@@ -1,9 +1,8 @@
-//! Bringing the hub and the current worktree up to date with the remote, without taking anything from
-//! anybody (the playbook, session loop 1).
+//! Updates the hub and the current worktree from the remote without losing anybody's work (the playbook, session loop 1).
 //!
-//! Fetching happens before any lock. A branch that is only behind is fast-forwarded. The hub's branch
-//! may have diverged by record commits alone: then the merge is computed apart from the tree, and taken
-//! when it has no conflict. Every other divergence is left to the person, with a hint.
+//! Fetching happens before any lock. A branch that is only behind is fast-forwarded. When the hub's branch has diverged by
+//! record commits alone, the merge is computed outside the tree and taken if it has no conflict. Every other divergence is
+//! left to the person, with a hint.
 
 use std::path::Path;
 

@@ -1,12 +1,11 @@
-//! A hub of its own: a linked worktree beside the repository, on the branch `teof/record`.
+//! A dedicated hub: a linked worktree beside the repository, on the branch `teof/record`.
 //!
-//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the
-//! worktree is small, people switch and rebase their own worktrees as they like, code branches never carry
-//! a stale copy of the record, and what the branch and its remote diverge by is always the record alone.
-//! What a repository recorded before is carried over in the branch's first commit.
+//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the worktree is small,
+//! people switch and rebase their own worktrees as they like, code branches never carry a stale copy of the record, and the
+//! branch and its remote diverge by record commits only. Its first commit carries over what the repository recorded before.
 //!
-//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be
-//! collected receipts under `_report/`.
+//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be collected receipts
+//! under `_report/`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! Setting up a repository for teof, without touching what is there.
+//! Sets up a repository for teof, without touching what is there.
 //!
-//! What `init` writes is one act, so a crash leaves nothing half set up; done twice, the second time finds
-//! everything there. Nothing is committed in a worktree that people use: `init` says what to commit.
+//! `init` writes one transaction, so a crash leaves nothing half set up; running it again changes nothing. Nothing is
+//! committed in a worktree that people use: `init` says what to commit.
 
 use std::fs;
 use std::path::{Path, PathBuf};

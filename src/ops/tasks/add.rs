@@ -1,4 +1,4 @@
-//! Adding an item to the backlog: the item and its event, in one act.
+//! Adds an item to the backlog: the item and its event, in one transaction.
 
 use serde_json::json;
 

@@ -1,5 +1,6 @@
-//! Every task there is, with who has what: the backlog, plan steps, the vault, queue files, assignments
-//! and claims as one table. Reads, changes nothing; what may be taken is asked of `conductor::select`.
+//! The table of all tasks and who has each: backlog, plan steps, vault, queue, assignments and claims. Changes nothing.
+//!
+//! `conductor::select` decides which task may be taken.
 
 pub mod add;
 pub mod plan_edit;

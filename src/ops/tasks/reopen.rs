@@ -1,5 +1,5 @@
-//! Blocked work, opened again by a person who asks for it by name: the step and the plan that are blocked, the
-//! backlog items that the plan does, and the request that it comes from, in one act.
+//! Reopens blocked work that a person names: the blocked step and plan, the backlog items that the plan does, and the
+//! request that it comes from, in one transaction.
 
 use crate::base::Result;
 use crate::guard::operator;

@@ -1,7 +1,7 @@
-//! Markdown with YAML front matter, as the vault's feature requests are: read, and given another
-//! status with every other byte as it was. Pure.
+//! Markdown with YAML front matter, as the vault's feature requests are: parses it, and changes the status with every
+//! other byte as it was. Pure.
 //!
-//! The files are people's own. What cannot be edited without touching more than the status is refused.
+//! The files belong to people. An edit that would touch more than the status is refused.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! Requests that are no plans yet: entries of the vault and the queue, items of the backlog. Read, and
-//! made into plans. Their text is data: it is quoted in the plan's notes, bounded, and never run.
+//! Requests without a plan: entries of the vault and the queue, items of the backlog. Reads them, and turns them into
+//! plans. Their text is data: it is quoted in the plan's notes, bounded, and never run.
 
 pub mod front_matter;
 pub mod queue;

@@ -1,4 +1,4 @@
-//! Findings about a plan while it is checked: each with the JSON pointer of its place, which becomes a line.
+//! Findings about a plan during validation: each with the JSON pointer of its place, which becomes a line.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What a plan must look like, as the playbook's validator has it: structural rules always, strict
-//! ones when somebody answers for the receipts. Pure over bytes; every finding names its line.
+//! Validates plans as the playbook's validator does: structural rules always, strict ones when the caller can look up
+//! receipts. Pure over bytes; every finding names its line.
 
 mod findings;
 mod receipts;

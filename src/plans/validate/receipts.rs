@@ -1,4 +1,4 @@
-//! The strict rules: what a plan claims to have done can be shown.
+//! The strict rules: a plan has evidence for what it says is done.
 
 use std::collections::BTreeSet;
 

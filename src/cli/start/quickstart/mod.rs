@@ -1,7 +1,6 @@
-//! `teof quickstart`: the main job on a small repository of its own, with nothing configured.
+//! `teof quickstart`: the whole workflow on a small repository of its own, with nothing configured.
 //!
-//! Every step is this same binary, called the way a person would call it; nothing here touches the
-//! record itself.
+//! Every step runs this same binary, as a person would; nothing here touches the record itself.
 
 mod sample;
 

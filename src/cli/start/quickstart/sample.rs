@@ -1,4 +1,4 @@
-//! The small project of the quickstart, and the work to be done on it.
+//! The sample project of the quickstart, and its tasks.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! The commands that only say something: pause, resume, cancel, reassign, skip, stop, reset-breaker.
+//! `teof coordinator pause`, `resume`, `cancel`, `reassign`, `skip`, `stop` and `reset-breaker`: they only send a command.
 //!
-//! What the coordinator does is for people and their tools to say: a worker may not, nor what it started.
+//! People and their tools may control the coordinator; a worker and what it started may not.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What a job came to, in words: its reason, what was said last, and where all of it lies.
+//! Why a job ended, the end of its output, and where the rest of it is.
 
 use crate::base::text;
 use crate::coordinator::executor::workers::LOGS;

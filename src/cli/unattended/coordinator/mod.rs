@@ -1,4 +1,4 @@
-//! `teof coordinator …`: run it, see it, and tell it what to do.
+//! `teof coordinator …`: runs, shows and controls the coordinator.
 
 mod commands;
 mod explain;

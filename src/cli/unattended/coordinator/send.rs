@@ -1,4 +1,4 @@
-//! How a command reaches the coordinator: a file in its inbox, and an answer when it runs.
+//! Sends a command to the coordinator as a file in its inbox, and waits for the answer when it runs.
 
 use std::process::ExitCode;
 use std::sync::mpsc;

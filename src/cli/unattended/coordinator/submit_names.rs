@@ -1,4 +1,4 @@
-//! What a name means that is given to `teof coordinator submit`: an item, a request, a plan, or a step.
+//! Resolves a name that was given to `teof coordinator submit`: an item, a request, a plan, or a step.
 
 use crate::base::{Refusal, Result, names, text};
 use crate::hub::Hub;

@@ -1,4 +1,4 @@
-//! How a coordinator's process ended, in words and as an exit code: what is done, blocked, or waits, and for what.
+//! Summary and exit code of a coordinator process that ended: what is done, blocked, or waits, and for what.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! `teof worktree …`: where jobs work, and what is left of those that are over.
+//! `teof worktree …`: the worktrees of jobs, and what finished jobs left.
 
 mod clean;
 mod find;

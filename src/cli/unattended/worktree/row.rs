@@ -1,4 +1,4 @@
-//! A worktree as it is shown to people and programs.
+//! A worktree as people and programs see it.
 
 use git2::Repository;
 use serde::Serialize;

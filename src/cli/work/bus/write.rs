@@ -1,4 +1,4 @@
-//! What the commands that write lines share: `key=value`, batches from stdin, and how it is told.
+//! Shared by the commands that write to the bus: `key=value`, batches from stdin, and the output.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! What the commands about plans share: who edits, what counts as evidence, and warnings about the queue.
+//! Shared by the plan commands: who edits, what counts as evidence, and warnings about the queue.
 
 use crate::base::{Result, env, files};
 use crate::cli::App;

@@ -1,4 +1,4 @@
-//! What a loser is offered: the next free task.
+//! Offers the next free task to a seat whose claim was refused.
 
 use crate::base::Refusal;
 use crate::cli::App;

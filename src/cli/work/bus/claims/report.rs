@@ -1,4 +1,4 @@
-//! How a change of a claim is told.
+//! Output of the commands that change a claim.
 
 use serde_json::{Value, json};
 
