@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match teof::exec::become_program() {
+    match teof::exec::run_hidden_mode() {
         Some(code) => code,
         None => teof::cli::main(),
     }

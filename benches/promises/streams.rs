@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::io::BufRead;
 
-use teof::agents::{Exit, Reading, Verdict};
+use teof::agents::{Exit, Stream, Verdict};
 use teof::base::Stamp;
 use teof::model::agent::Format;
 
@@ -61,11 +61,11 @@ pub fn streams() {
 }
 
 fn read(format: Format, bytes: &[u8]) {
-    let mut reading = Reading::new(format, None);
+    let mut stream = Stream::new(format, None);
     for chunk in bytes.chunks(CHUNK) {
-        black_box(reading.take(chunk));
+        black_box(stream.take(chunk));
     }
-    let done = reading.conclude(&Exit::Code(0), b"", Stamp::from_unix(1_800_000_000));
+    let done = stream.into_outcome(&Exit::Code(0), b"", Stamp::from_unix(1_800_000_000));
     assert_eq!(done.verdict, Verdict::Succeeded);
 }
 

@@ -14,7 +14,7 @@ const LEAST_BUDGET: f64 = 0.01;
 
 /// What an agent is asked.
 #[derive(Clone, Debug)]
-pub struct Ask<'a> {
+pub struct CallSpec<'a> {
     pub prompt: &'a str,
     /// Where it works: the current directory of the call, absolute.
     pub worktree: &'a Path,
@@ -57,59 +57,59 @@ pub struct Call {
 
 impl Agent {
     /// Makes the call. Refuses what would reach the agent as something else than it is.
-    pub fn call(&self, ask: &Ask<'_>) -> Result<Call> {
-        let prompt_file = ask.scratch.join("prompt.md");
-        let model = ask.model.or(self.model.as_deref()).filter(|model| !model.is_empty());
-        let session = match ask.session {
+    pub fn call(&self, spec: &CallSpec<'_>) -> Result<Call> {
+        let prompt_file = spec.scratch.join("prompt.md");
+        let model = spec.model.or(self.model.as_deref()).filter(|model| !model.is_empty());
+        let session = match spec.session {
             Session::New(id) | Session::Resume(id) => Some(id),
             Session::Unnamed => None,
         };
-        self.check(ask, model, session)?;
+        self.check(spec, model, session)?;
         let mut known: BTreeMap<&str, String> = BTreeMap::new();
-        known.insert("worktree", ask.worktree.display().to_string());
-        known.insert("scratch", ask.scratch.display().to_string());
+        known.insert("worktree", spec.worktree.display().to_string());
+        known.insert("scratch", spec.scratch.display().to_string());
         known.extend(session.map(|id| ("session", id.to_owned())));
         known.extend(model.map(|model| ("model", model.to_owned())));
-        known.extend(ask.budget.map(|budget| ("budget", format!("{:.2}", budget.max(LEAST_BUDGET)))));
+        known.extend(spec.budget.map(|budget| ("budget", format!("{:.2}", budget.max(LEAST_BUDGET)))));
         match self.prompt {
-            PromptVia::Argument => known.insert("prompt", ask.prompt.to_owned()),
+            PromptVia::Argument => known.insert("prompt", spec.prompt.to_owned()),
             PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
             PromptVia::Stdin => None,
         };
-        let argv = self.arguments(ask, model.is_some()).iter().map(|part| filled(part, &known)).collect();
+        let argv = self.arguments(spec, model.is_some()).iter().map(|part| filled(part, &known)).collect();
         let set = self.set.iter().map(|(name, value)| (name.clone(), filled(value, &known))).collect();
         let files = match self.prompt {
-            PromptVia::File => vec![(prompt_file, ask.prompt.as_bytes().to_vec())],
+            PromptVia::File => vec![(prompt_file, spec.prompt.as_bytes().to_vec())],
             _ => Vec::new(),
         };
         let stdin = match self.prompt {
-            PromptVia::Stdin => ask.prompt.as_bytes().to_vec(),
+            PromptVia::Stdin => spec.prompt.as_bytes().to_vec(),
             _ => Vec::new(),
         };
         Ok(Call { argv, stdin, output_in_file: self.output_in_file, inherit: self.env.clone(), set, files })
     }
 
     /// The command with session, model and further arguments where they belong, nothing filled in yet.
-    fn arguments(&self, ask: &Ask<'_>, model: bool) -> Vec<String> {
-        let session = match ask.session {
+    fn arguments(&self, spec: &CallSpec<'_>, model: bool) -> Vec<String> {
+        let session = match spec.session {
             Session::New(_) => self.session_args.as_ref(),
             Session::Resume(_) => self.resume_args.as_ref(),
             Session::Unnamed => None,
         };
         let model = self.model_args.as_ref().filter(|_| model);
-        let budget = self.budget_args.as_ref().filter(|_| ask.budget.is_some());
+        let budget = self.budget_args.as_ref().filter(|_| spec.budget.is_some());
         let extra = session.into_iter().chain(model).chain(budget).chain([&self.args]).flatten();
         let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
         let (before, after) = self.command.split_at(at);
         before.iter().chain(extra).chain(after.iter().skip(1)).cloned().collect()
     }
 
-    fn check(&self, ask: &Ask<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {
+    fn check(&self, spec: &CallSpec<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {
         let refuse = |why: String, next: &str| {
             let message = format!("agent {} cannot be called like that", self.name);
             Err(Refusal::guard("agent.call", message).because(why).next(next).into())
         };
-        if matches!(ask.session, Session::Resume(_)) && !self.resumes() {
+        if matches!(spec.session, Session::Resume(_)) && !self.resumes() {
             return refuse("it cannot go on with a session".to_owned(), "begin a new session");
         }
         if let Some(id) = session.filter(|id| !names::is_id(id)) {
@@ -126,9 +126,9 @@ impl Agent {
                 return refuse(format!("{model:?} is no model's name"), "name a model as the agent itself spells it");
             }
         }
-        if self.prompt == PromptVia::Argument && (ask.prompt.len() > MAX_ARGUMENT || ask.prompt.contains('\0')) {
+        if self.prompt == PromptVia::Argument && (spec.prompt.len() > MAX_ARGUMENT || spec.prompt.contains('\0')) {
             return refuse(
-                format!("a prompt of {} bytes does not fit into an argument", ask.prompt.len()),
+                format!("a prompt of {} bytes does not fit into an argument", spec.prompt.len()),
                 "give it another way in teof.toml: prompt = \"stdin\" or \"file\"",
             );
         }

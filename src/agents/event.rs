@@ -1,10 +1,10 @@
-//! What an agent's stream says, whichever agent it is.
+//! The events of an agent's stream, the same for every agent.
 
 use super::failure::Kind;
 use crate::base::Stamp;
 use crate::model::agent::Usage;
 
-/// One thing that an agent said or did.
+/// Something that an agent said or did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// What is known of the session: its id, its model, or both.
@@ -12,14 +12,14 @@ pub enum Event {
         session: Option<String>,
         model: Option<String>,
     },
-    /// A turn begins: a result that was printed before is not the last.
+    /// A turn starts: a result that was printed before is not the last.
     Turn,
-    /// What it says; `more` continues the text before.
+    /// Text of the agent; `more` continues the previous text.
     Text {
         text: String,
         more: bool,
     },
-    /// It lives and thinks, and says nothing that is kept.
+    /// A sign of life, such as thinking, without text to keep.
     Progress,
     /// It calls a tool; `input` is JSON, clipped.
     ToolUse {
@@ -31,18 +31,18 @@ pub enum Event {
         ok: bool,
         output: String,
     },
-    /// A tool was not allowed: unattended, nobody can allow it.
+    /// A tool was not allowed, and no person is there to allow it.
     Rejected(String),
     Warning(String),
-    /// Something failed and may be tried again by the agent itself: not the end.
+    /// Something failed, and the agent may retry it.
     Trouble {
         why: String,
         kind: Kind,
     },
     RateLimit(RateLimit),
-    /// What this run used so far, all of it.
+    /// The total usage of this call so far.
     Usage(Usage),
-    /// Whether work goes on in the background after a result.
+    /// Whether background tasks are running after a result.
     Background(bool),
     /// The end of a turn, in the agent's own words.
     Result {
@@ -54,7 +54,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether it is a sign of work, not only of life: retries, warnings and counters are none.
+    /// Whether it is a sign of work. Retries, warnings and counters are not.
     pub fn is_meaningful(&self) -> bool {
         match self {
             Event::Started { .. }
@@ -77,7 +77,7 @@ impl Event {
 /// What an agent said about its account's limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Nothing more is served before the reset; otherwise it is a warning.
+    /// The service refuses requests until the reset; otherwise this is a warning.
     pub rejected: bool,
     pub resets_at: Option<Stamp>,
     /// Which limit, in the agent's own words.

@@ -1,14 +1,14 @@
-//! Why an agent failed, told from what it and its service say: the status code where there is one, else words.
+//! Classifies an agent's failure by the status code of its service or, without one, by the text.
 
 use serde_json::Value;
 
 use super::limits;
 use crate::base::text;
 
-/// What kind of failure it is, for whoever decides what to do next.
+/// The kind of a failure, for the decision what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The account's limit; a conclusion says [`RateLimited`](super::Verdict::RateLimited) instead.
+    /// The account's limit; an outcome is [`RateLimited`](super::Verdict::RateLimited) instead.
     Limit,
     /// The service does not know this account, or it may not: a person must act.
     Account,
@@ -16,19 +16,19 @@ pub enum Kind {
     Billing,
     /// The service refused the request itself, such as an unknown model; the same call fails again.
     Request,
-    /// The service or the way to it is out of order: nobody's failure, and it passes.
+    /// The service or the connection fails: not a failure of the agent, and it passes.
     Service,
     /// The agent's own limit of turns or of output.
     Turns,
     /// The agent's own limit of money.
     Budget,
-    /// A tool was not allowed, and nobody was there to allow it.
+    /// A tool was not allowed, and no person was there to allow it.
     Rejected,
-    /// It could not begin, for want of something on this machine: a person must act.
+    /// It could not start because something is missing on this machine: a person must act.
     SetUp,
-    /// It could not begin because another start was under way; try again at once.
+    /// It could not start because another start was in progress; retry at once.
     Busy,
-    /// It was ended: a clock, a signal, a wish.
+    /// It was stopped: by a time limit, a signal or a request.
     Stopped,
     /// Anything else that the agent calls a failure.
     Other,
@@ -131,7 +131,7 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
     if has(&MODEL) {
         return Kind::Request;
     }
-    if limits::speaks_of_one(text) {
+    if limits::mentions_limit(text) {
         return Kind::Limit;
     }
     if let Some(kind) = status.and_then(of_status) {

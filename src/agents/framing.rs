@@ -1,12 +1,12 @@
-//! Bytes into lines. A line may arrive in many chunks, cut anywhere, also within a character; memory is
-//! bounded by the longest line that is taken.
+//! Cuts a byte stream into lines. A line may arrive in many chunks, cut anywhere, even within a character. Memory is
+//! bounded by the longest line that is accepted.
 
 use std::io::BufRead;
 
-/// The longest line that is taken, in bytes; results of agents reach some MiB.
+/// The longest line that is accepted, in bytes; results of agents reach some MiB.
 pub const MAX_LINE: usize = 16 << 20;
 
-/// One line, without its newline, or the news that one was passed over.
+/// One line without its newline, or a line that was skipped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     Line(&'a [u8]),
@@ -15,21 +15,21 @@ pub enum Frame<'a> {
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug)]
-pub struct Frames {
-    /// The beginning of a line whose end has not come yet.
+pub struct Framer {
+    /// The start of a line that is not complete yet.
     held: Vec<u8>,
-    /// Its beginning was already too long: dropped until the next newline.
+    /// The line is already too long: skip until the next newline.
     passing_over: bool,
     max: usize,
 }
 
-impl Default for Frames {
+impl Default for Framer {
     fn default() -> Self {
         Self::with_max(MAX_LINE)
     }
 }
 
-impl Frames {
+impl Framer {
     pub fn with_max(max: usize) -> Self {
         Self { held: Vec::new(), passing_over: false, max }
     }
@@ -48,7 +48,7 @@ impl Frames {
         }
     }
 
-    /// A last line counts without a newline too.
+    /// Passes on a last line that has no newline.
     pub fn finish(&mut self, mut each: impl FnMut(Frame<'_>)) {
         if self.passing_over || !self.held.is_empty() {
             self.close(b"", &mut each);
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn lines(max: usize, chunks: &[&[u8]]) -> (Vec<Option<Vec<u8>>>, usize) {
-        let (mut frames, mut seen, mut most) = (Frames::with_max(max), Vec::new(), 0);
+        let (mut framer, mut seen, mut most) = (Framer::with_max(max), Vec::new(), 0);
         let mut keep = |frame: Frame<'_>| {
             seen.push(match frame {
                 Frame::Line(line) => Some(line.to_vec()),
@@ -96,10 +96,10 @@ mod tests {
             });
         };
         for chunk in chunks {
-            frames.take(chunk, &mut keep);
-            most = most.max(frames.held.len());
+            framer.take(chunk, &mut keep);
+            most = most.max(framer.held.len());
         }
-        frames.finish(&mut keep);
+        framer.finish(&mut keep);
         (seen, most)
     }
 

@@ -1,5 +1,4 @@
-//! Values of JSON that may be anything: a field whose type is not the expected one reads as nothing and
-//! costs no other field.
+//! Lenient JSON: a field with an unexpected type reads as nothing and does not affect other fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +12,7 @@ use serde_json::Value;
 /// Objects with more names than that are no map of a few things.
 const MAX_NAMES: usize = 256;
 
-/// A string, a number or a truth value; lists and objects read as nothing.
+/// A string, a number or a boolean; lists and objects read as nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Scalar<'a> {
     #[default]
@@ -260,11 +259,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 /// A message that is written as a string, or as an object that has it under `message` (or deeper, under
 /// `data` or `error`).
 #[derive(Clone, Debug, Default)]
-pub struct Said(pub Option<String>);
+pub struct ErrorText(pub Option<String>);
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for ErrorText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Value::deserialize(from).map(|value| Said(said(&value, 0)))
+        Value::deserialize(from).map(|value| ErrorText(said(&value, 0)))
     }
 }
 
@@ -334,7 +333,7 @@ mod tests {
         inner: Object<Inner<'a>>,
         list: List<'a, Object<Inner<'a>>>,
         map: Entries<Object<Inner<'a>>>,
-        error: Said,
+        error: ErrorText,
     }
 
     #[derive(Debug, Default, Deserialize)]
@@ -383,8 +382,8 @@ mod tests {
         for text in
             [r#""m""#, r#"{"message":"m"}"#, r#"{"name":"E","data":{"message":"m"}}"#, r#"{"error":{"message":"m"}}"#]
         {
-            assert_eq!(serde_json::from_str::<Said>(text).unwrap().0.as_deref(), Some("m"), "{text}");
+            assert_eq!(serde_json::from_str::<ErrorText>(text).unwrap().0.as_deref(), Some("m"), "{text}");
         }
-        assert_eq!(serde_json::from_str::<Said>("[1]").unwrap().0, None);
+        assert_eq!(serde_json::from_str::<ErrorText>("[1]").unwrap().0, None);
     }
 }

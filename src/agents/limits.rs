@@ -1,4 +1,4 @@
-//! The texts in which agents speak of an account's limit, and the time that they name.
+//! Recognises texts about an account's limit, and the time that they name.
 //!
 //! A time of day is the next such time after `now`. Where no zone is named, or one that is not known here,
 //! it is read as UTC: the presets of agents that print local times give them UTC as their zone.
@@ -10,11 +10,11 @@ use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta};
 use crate::base::Stamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Nobody waits longer than that on a word; also keeps sums of times in range.
+/// The longest wait that a text can cause; also keeps sums of times in range.
 pub const LONGEST: Duration = Duration::from_secs(40 * 24 * 3600);
 
 /// Whether an error's text says that the account may do no more for now.
-pub fn speaks_of_one(text: &str) -> bool {
+pub fn mentions_limit(text: &str) -> bool {
     let lower = plain(text);
     let has = |words: &[&str]| words.iter().all(|word| lower.contains(word));
     [
@@ -272,10 +272,10 @@ mod tests {
             "You have exhausted your daily quota on this model.",
             "last status: 429 Too Many Requests",
         ] {
-            assert!(speaks_of_one(text), "{text}");
+            assert!(mentions_limit(text), "{text}");
         }
         for text in ["the limit of turns is 3", "stream disconnected", "hit a wall", ""] {
-            assert!(!speaks_of_one(text), "{text}");
+            assert!(!mentions_limit(text), "{text}");
         }
     }
 
@@ -295,7 +295,7 @@ mod tests {
 
         #[test]
         fn no_text_is_too_odd(text in "(resets|try again (at|in)|reset after|\\|)? ?\\PC{0,40}", seconds in 0_i64..4_000_000_000) {
-            let _ = (until(&text, Stamp::from_unix(seconds)), speaks_of_one(&text), without_time(&text));
+            let _ = (until(&text, Stamp::from_unix(seconds)), mentions_limit(&text), without_time(&text));
         }
 
         #[test]

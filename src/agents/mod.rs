@@ -1,18 +1,18 @@
-//! Agent CLIs: how to call each, how to read its stream. Bytes in, events out.
+//! Agent CLIs: how to call each, and how to read its output stream.
 //!
 //! # Theory of operation
 //!
-//! An [`Agent`] is a preset, or the settings' own description, of a program that works unattended.
-//! [`Agent::call`] makes the argument list, the bytes for stdin and the environment of one call; somebody
-//! else runs it. What it prints goes into a [`Reading`], chunk by chunk: [`frames`] cuts it into lines, a
-//! reader per [`Format`](crate::model::agent::Format) (`read`) turns lines into [`Event`]s, and the reading
-//! adds them up. At the end [`Reading::conclude`] says what became of the call.
+//! An [`Agent`] is a preset, or a description in the settings, of a program that works unattended. [`Agent::call`]
+//! builds the argument list, stdin and environment of one call; the caller runs it. The output goes into a
+//! [`Stream`], chunk by chunk: [`framing`] cuts it into lines, the parser of its
+//! [`Format`](crate::model::agent::Format) (`parsers`) turns lines into [`Event`]s, and the stream adds them up. At
+//! the end [`Stream::into_outcome`] says whether the call succeeded.
 //!
-//! Every reader is lenient: agents change their streams without notice, and a field that has a new type
-//! may cost that field and nothing else.
+//! Every parser is lenient: agents change their streams without notice, and a field with a new type must not cost
+//! more than that field.
 //!
-//! Starts no process, waits for nothing, asks no clock: times are given. Text in events is the agent's:
-//! whoever shows or keeps it makes it safe and redacts it first.
+//! This module starts no process, does not wait, and reads no clock: times are parameters. Text in events comes from
+//! the agent: the caller sanitises and redacts it before showing or storing it.
 
 mod agent;
 mod call;
@@ -28,9 +28,9 @@ mod preset;
 mod stream;
 
 pub use agent::{Agent, find_program};
-pub use call::{Ask, Call, Session, session_id};
+pub use call::{Call, CallSpec, Session, session_id};
 pub use event::{Event, RateLimit};
 pub use failure::Kind;
 pub use find::{find, known};
-pub use outcome::{Conclusion, Exit, Verdict};
-pub use stream::Reading;
+pub use outcome::{Exit, Outcome, Verdict};
+pub use stream::Stream;

@@ -1,70 +1,71 @@
-//! What became of a call: the stream's last word, the exit, and the end of stderr, weighed together.
+//! Classifies the outcome of a call by the stream's result, the exit, and the end of stderr.
 //!
-//! Success is a result that says so **and** exit 0: a program may end with 0 and no result (it was
-//! interrupted), with a result and another code, or with 0 and a result that is an error. Nothing here
-//! believes an agent about its work: whoever asked looks at commits, diff and tests.
+//! Success is a successful result **and** exit code 0: a program may exit with 0 and no result (it was interrupted),
+//! with a result and another code, or with 0 and a result that is an error. An agent's claims about its work are not
+//! trusted: the caller checks commits, diff and tests.
 
 use std::collections::BTreeMap;
 
 use super::event::RateLimit;
 use super::failure::{self, Kind};
 use super::limits;
-use super::stream::{End, Reading, Story};
+use super::stream::{End, State, Stream};
 use crate::base::{Stamp, text};
 use crate::model::agent::{Format, Usage};
 
-/// So many lines at the end of what an agent without events printed may speak of a limit.
+/// How many lines at the end of the output of an agent without events are searched for a limit.
 const LAST_LINES: usize = 4;
 
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
     Code(i32),
-    /// By a signal that was not ours.
+    /// Killed by a signal that we did not send.
     Signal(i32),
-    /// It had said its last word and stayed: ended by us, and no failure for that.
+    /// It had printed its result and did not exit: we ended it, which is not a failure.
     Lingered,
-    /// One of our clocks ran out; says which.
+    /// It exceeded a time limit; says which.
     TimedOut(String),
-    /// We were asked to stop it.
+    /// Stopped on request.
     Stopped,
     /// With the reason; nothing ran.
     NotStarted(String),
 }
 
-/// What became of a call.
+/// Whether a call succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The agent says that it is done; the evidence decides.
+    /// The agent reports success; the evidence decides.
     Succeeded,
     Failed {
         why: String,
         kind: Kind,
     },
-    /// The account's limit: nobody's failure. It ends at `until`; `None` when nobody said.
+    /// The account's limit, not a failure of the agent. It ends at `until`, if that is known.
     RateLimited {
         until: Option<Stamp>,
         why: String,
     },
-    /// It ended, or was ended, and never said how its work went.
+    /// It ended without a result.
     NoResult {
         why: String,
-        /// The service or the way to it failed, or never answered: nobody's failure.
+        /// The service or the connection failed or did not answer: not a failure of the agent.
         outage: bool,
     },
 }
 
+/// The outcome of a call.
 #[derive(Clone, Debug)]
-pub struct Conclusion {
+pub struct Outcome {
     pub verdict: Verdict,
-    /// The session to go on with.
+    /// The session to resume.
     pub session: Option<String>,
     pub model: Option<String>,
-    /// Whether its service answered anything.
+    /// Whether its service answered.
     pub worked: bool,
-    /// The final answer, or what was said last.
+    /// The final answer, or the last text.
     pub text: String,
-    /// What this run used.
+    /// The usage of this call.
     pub usage: Usage,
     pub warnings: Vec<String>,
     /// How often each tool was called.
@@ -72,39 +73,39 @@ pub struct Conclusion {
     pub rate_limit: Option<RateLimit>,
 }
 
-impl Reading {
-    /// Weighs everything. `stderr_tail` is the end of what was printed on stderr; `now` is when it ended.
-    pub fn conclude(mut self, exit: &Exit, stderr_tail: &[u8], now: Stamp) -> Conclusion {
+impl Stream {
+    /// Classifies the call. `stderr_tail` is the end of stderr; `now` is when the program ended.
+    pub fn into_outcome(mut self, exit: &Exit, stderr_tail: &[u8], now: Stamp) -> Outcome {
         self.finish();
-        let Self { format, mut story, .. } = self;
+        let Self { format, mut state, .. } = self;
         let stderr = String::from_utf8_lossy(stderr_tail);
-        let beside = String::from_utf8_lossy(&story.beside).into_owned();
-        let judge = Judge { story: &story, format, exit, stderr: &stderr, beside: &beside, now };
+        let beside = String::from_utf8_lossy(&state.beside).into_owned();
+        let classifier = Classifier { state: &state, format, exit, stderr: &stderr, beside: &beside, now };
         let verdict = match format {
-            Format::Text => judge.plain(),
-            _ => judge.verdict(),
+            Format::Text => classifier.plain(),
+            _ => classifier.verdict(),
         };
-        if story.background && verdict == Verdict::Succeeded {
-            story.warn("it ended while work went on in the background");
+        if state.background && verdict == Verdict::Succeeded {
+            state.warn("it ended while work went on in the background");
         }
-        let worked = story.has_answered();
-        let said = story.end.and_then(|end| end.text).unwrap_or(story.answer);
-        Conclusion {
+        let worked = state.has_answered();
+        let said = state.end.and_then(|end| end.text).unwrap_or(state.answer);
+        Outcome {
             verdict,
             worked,
-            session: story.session,
-            model: story.model,
-            text: if format == Format::Text { String::from_utf8_lossy(&story.plain).trim().to_owned() } else { said },
-            usage: story.usage,
-            warnings: story.warnings,
-            tools: story.tools,
-            rate_limit: story.limit,
+            session: state.session,
+            model: state.model,
+            text: if format == Format::Text { String::from_utf8_lossy(&state.plain).trim().to_owned() } else { said },
+            usage: state.usage,
+            warnings: state.warnings,
+            tools: state.tools,
+            rate_limit: state.limit,
         }
     }
 }
 
-struct Judge<'a> {
-    story: &'a Story,
+struct Classifier<'a> {
+    state: &'a State,
     format: Format,
     exit: &'a Exit,
     stderr: &'a str,
@@ -112,9 +113,9 @@ struct Judge<'a> {
     now: Stamp,
 }
 
-impl Judge<'_> {
+impl Classifier<'_> {
     fn verdict(&self) -> Verdict {
-        match (&self.story.end, self.exit) {
+        match (&self.state.end, self.exit) {
             (_, Exit::NotStarted(why)) => {
                 Verdict::Failed { why: format!("it could not be started: {}", line(why)), kind: Kind::SetUp }
             }
@@ -128,37 +129,36 @@ impl Judge<'_> {
         }
     }
 
-    /// The agent itself speaks of a failure.
+    /// The agent reports a failure.
     fn failed(&self, end: &End) -> Verdict {
         let error = end.error.as_deref().unwrap_or("it reports a failure");
         let kind = if end.kind == Kind::Other { self.kind_of_exit().unwrap_or(Kind::Other) } else { end.kind };
-        // The refusal of an account tells more than a text that nobody knows.
+        // A rejected account limit says more than an unknown text.
         let kind = match kind {
-            Kind::Other | Kind::Service if self.story.limit.as_ref().is_some_and(|limit| limit.rejected) => Kind::Limit,
+            Kind::Other | Kind::Service if self.state.limit.as_ref().is_some_and(|limit| limit.rejected) => Kind::Limit,
             kind => kind,
         };
         self.failure(kind, &failure::why(error), error)
     }
 
-    /// No word about the end: the reason is looked for in what was said last.
+    /// There is no result: look for the reason in the last output.
     fn without_result(&self) -> Verdict {
-        if let Some(limit) = self.story.limit.as_ref().filter(|limit| limit.rejected) {
+        if let Some(limit) = self.state.limit.as_ref().filter(|limit| limit.rejected) {
             return self.limited(&format!("the account's limit is reached ({})", line(&limit.what)), "");
         }
-        if let Some(why) = &self.story.rejected {
+        if let Some(why) = &self.state.rejected {
             return Verdict::Failed { why: why.clone(), kind: Kind::Rejected };
         }
         let ended = ended(self.exit);
         let said = self.last_words();
-        let trouble = self.story.trouble.as_ref();
-        // Some wait for their limit without a word in the stream. Once tools were at work, stderr may speak
-        // of anything.
-        if trouble.is_some() || self.story.tools.is_empty() {
+        let trouble = self.state.trouble.as_ref();
+        // Some agents wait for their limit without an event. Once tools have run, stderr may mention anything.
+        if trouble.is_some() || self.state.tools.is_empty() {
             let telling = |kind: Kind| said.lines().rev().find(|line| failure::kind_of(None, line) == kind);
             if let Some(words) = telling(Kind::Billing) {
                 return self.failure(Kind::Billing, words, words);
             }
-            if limits::speaks_of_one(&said) {
+            if limits::mentions_limit(&said) {
                 let words = telling(Kind::Limit).unwrap_or(&said);
                 return self.limited(&line(words), words);
             }
@@ -172,19 +172,19 @@ impl Judge<'_> {
                 }
             };
         }
-        if self.story.lines == 0 && matches!(self.exit, Exit::Code(code) if *code != 0) {
+        if self.state.lines == 0 && matches!(self.exit, Exit::Code(code) if *code != 0) {
             return self.never_began(&ended);
         }
-        // Some wait for their service in silence, for an hour if it says so.
-        let outage = matches!(self.exit, Exit::TimedOut(_)) && !self.story.has_answered();
+        // Some agents wait for their service silently, for up to an hour.
+        let outage = matches!(self.exit, Exit::TimedOut(_)) && !self.state.has_answered();
         let said = last_line(&said).map_or_else(String::new, |said| format!("; last: {said}"));
         Verdict::NoResult { why: format!("{ended}, with no result{said}"), outage }
     }
 
-    /// It failed before its first word.
+    /// It failed before any output.
     fn never_began(&self, ended: &str) -> Verdict {
         let stderr = self.stderr.to_lowercase();
-        // What follows on a wrong argument is help, with words of every kind in it.
+        // After a wrong argument programs print their help, which may contain any words.
         let helps = stderr.contains("usage:") || stderr.contains("--help");
         let said = if helps { first_line(self.stderr) } else { last_line(self.stderr) };
         let kind = match () {
@@ -206,21 +206,21 @@ impl Judge<'_> {
         }
     }
 
-    /// The time that was given as a number counts more than one in words, and both more than a guess.
+    /// A reset time in an event takes precedence over one in text.
     fn limited(&self, why: &str, said: &str) -> Verdict {
-        let structured = self.story.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets_at);
+        let structured = self.state.limit.as_ref().filter(|limit| limit.rejected).and_then(|limit| limit.resets_at);
         let latest = self.now.plus(limits::LONGEST);
         let until = structured.or_else(|| limits::until(said, self.now)).or_else(|| {
-            // The last word counts: what was said before is over.
+            // The last mention counts: earlier ones are over.
             self.stderr.lines().rev().find_map(|line| limits::until(line, self.now))
         });
         Verdict::RateLimited { until: until.map(|at| at.clamp(self.now, latest)), why: line(why) }
     }
 
-    /// No events: the exit decides, then the evidence.
+    /// There are no events: the exit decides, then the evidence.
     fn plain(&self) -> Verdict {
         match self.exit {
-            // aider ends with 0 whatever its service said.
+            // aider exits with 0 even when its service fails.
             Exit::Code(0) if self.last_lines().contains("litellm.") => {
                 let said = self.last_lines();
                 let line = said.lines().find(|line| line.contains("litellm.")).unwrap_or_default();
@@ -240,7 +240,7 @@ impl Judge<'_> {
         }
     }
 
-    /// stderr, else what was printed beside the stream (they may be one pipe).
+    /// Stderr, or other output if it is empty (they may be one pipe).
     fn last_words(&self) -> String {
         let said = if self.stderr.trim().is_empty() { self.beside } else { self.stderr };
         let from = said.len().saturating_sub(2000);
@@ -248,7 +248,8 @@ impl Judge<'_> {
         said[from..].to_owned()
     }
 
-    /// The last lines of those: a limit ends an agent, and what it worked on may speak of limits as well.
+    /// The last lines of those. A limit ends an agent, so it is at the end; text that the agent worked on may mention
+    /// limits too.
     fn last_lines(&self) -> String {
         let words = self.last_words();
         let lines: Vec<_> = words.lines().rev().filter(|line| !line.trim().is_empty()).take(LAST_LINES).collect();
@@ -287,12 +288,12 @@ fn line(said: &str) -> String {
     text::clip(text::safe(said.trim()).trim(), 300)
 }
 
-/// The first line that says something.
+/// The first line that is not empty.
 fn first_line(said: &str) -> Option<String> {
     said.lines().map(line).find(|line| !line.is_empty())
 }
 
-/// The last line that says something.
+/// The last line that is not empty.
 fn last_line(said: &str) -> Option<String> {
     said.lines().rev().map(line).find(|line| !line.is_empty())
 }

@@ -1,35 +1,35 @@
-//! One call's output, as it arrives: bytes in, events out, and what they add up to so far.
+//! The output stream of one call: bytes in, events out, and their sum so far.
 
 use std::collections::BTreeMap;
 
 use super::event::{Event, RateLimit};
 use super::failure::Kind;
-use super::framing::{Frame, Frames};
-use super::parsers::Reader;
+use super::framing::{Frame, Framer};
+use super::parsers::Parser;
 use crate::base::{names, text};
 use crate::model::agent::{Format, Usage};
 
-/// Warnings that are kept, and how long each may be, in characters.
+/// How many warnings are kept, and how long each may be, in characters.
 const MAX_WARNINGS: usize = 20;
 const MAX_WARNING: usize = 300;
-/// Bytes of an answer that are kept: its end, where verdicts stand.
+/// Bytes of an answer that are kept: its end, where verdicts are.
 const MAX_ANSWER: usize = 4 << 20;
-/// Bytes of what was printed beside the stream, kept for when nothing else says why.
+/// Bytes of other output that are kept, in case nothing else says why a call failed.
 const MAX_BESIDE: usize = 8 << 10;
 const MAX_TOOLS: usize = 256;
 
-/// Reads what one call prints. Memory is bounded, whatever comes.
+/// Reads what one call prints, with bounded memory.
 #[derive(Debug)]
-pub struct Reading {
-    frames: Frames,
-    reader: Reader,
+pub struct Stream {
+    framer: Framer,
+    parser: Parser,
     pub(super) format: Format,
-    pub(super) story: Story,
+    pub(super) state: State,
 }
 
-/// What the events add up to.
+/// The sum of the events.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct State {
     pub session: Option<String>,
     pub model: Option<String>,
     /// What it said last.
@@ -38,18 +38,18 @@ pub(super) struct Story {
     pub warnings: Vec<String>,
     pub tools: BTreeMap<String, u64>,
     pub limit: Option<RateLimit>,
-    /// What failed last and was to be tried again, with nothing done since.
+    /// The last failure that the agent wanted to retry, if it has done nothing since.
     pub trouble: Option<(String, Kind)>,
     pub rejected: Option<String>,
     pub end: Option<End>,
-    /// Whether work goes on in the background.
+    /// Whether background tasks are running.
     pub background: bool,
     pub meaningful: u64,
-    /// Signs of life from its model, that are no words and no calls of tools.
+    /// Signs of life from its model other than text and tool calls.
     pub progress: u64,
-    /// Lines that were printed, of whatever sort.
+    /// Lines that were printed, of any kind.
     pub lines: u64,
-    /// The end of what is no part of the stream.
+    /// The end of the output that is not part of the stream.
     pub beside: Vec<u8>,
     /// All that was printed, where the format is text.
     pub plain: Vec<u8>,
@@ -64,84 +64,84 @@ pub(super) struct End {
     pub kind: Kind,
 }
 
-impl Reading {
-    /// `earlier` is what a session that is gone on with used before, all its runs together: some agents
-    /// count on, and only the difference is this run's.
+impl Stream {
+    /// `earlier` is the total usage of a resumed session before this call: some agents continue to count, and only
+    /// the difference belongs to this call.
     pub fn new(format: Format, earlier: Option<Usage>) -> Self {
-        let reader = Reader::new(format, earlier.unwrap_or_default());
-        Self { frames: Frames::default(), reader, format, story: Story::default() }
+        let parser = Parser::new(format, earlier.unwrap_or_default());
+        Self { framer: Framer::default(), parser, format, state: State::default() }
     }
 
-    /// Takes in what was printed next and tells what it says.
+    /// Takes the next output and returns its events.
     pub fn take(&mut self, chunk: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
-        let Self { frames, reader, format, story } = self;
-        frames.take(chunk, |frame| read(frame, *format, reader, story, &mut events));
+        let Self { framer, parser, format, state } = self;
+        framer.take(chunk, |frame| read(frame, *format, parser, state, &mut events));
         events
     }
 
-    /// How many signs of work there were; for a clock that asks for more than bytes.
+    /// The number of signs of work, for time limits that need more than bytes.
     pub fn meaningful(&self) -> u64 {
-        self.story.meaningful
+        self.state.meaningful
     }
 
-    /// Whether its service has answered anything: words, thoughts, or a tool to call.
+    /// Whether its service has answered: text, thoughts, or a tool call.
     pub fn has_answered(&self) -> bool {
-        self.story.has_answered()
+        self.state.has_answered()
     }
 
-    /// Whether it has said its last word: a result, and nothing goes on in the background. A program that is
-    /// still there some seconds later hangs.
+    /// Whether it has printed a result and no background task is running. A program that is still running some seconds
+    /// later hangs.
     pub fn is_final(&self) -> bool {
-        self.story.end.is_some() && !self.story.background
+        self.state.end.is_some() && !self.state.background
     }
 
-    /// What this run used so far.
+    /// The usage of this call so far.
     pub fn usage(&self) -> Usage {
-        self.story.usage
+        self.state.usage
     }
 
-    /// The session to go on with.
+    /// The session to resume.
     pub fn session(&self) -> Option<&str> {
-        self.story.session.as_deref()
+        self.state.session.as_deref()
     }
 
     pub fn model(&self) -> Option<&str> {
-        self.story.model.as_deref()
+        self.state.model.as_deref()
     }
 
-    /// A last line counts without a newline too.
+    /// Reads a last line that has no newline.
     pub(super) fn finish(&mut self) {
-        let Self { frames, reader, format, story } = self;
-        frames.finish(|frame| read(frame, *format, reader, story, &mut Vec::new()));
+        let Self { framer, parser, format, state } = self;
+        framer.finish(|frame| read(frame, *format, parser, state, &mut Vec::new()));
     }
 }
 
-fn read(frame: Frame<'_>, format: Format, reader: &mut Reader, story: &mut Story, events: &mut Vec<Event>) {
-    story.lines += 1;
-    let mut tell = |event: Event| {
-        story.take(&event);
+fn read(frame: Frame<'_>, format: Format, parser: &mut Parser, state: &mut State, events: &mut Vec<Event>) {
+    state.lines += 1;
+    let mut emit = |event: Event| {
+        state.take(&event);
         events.push(event);
     };
     match frame {
-        Frame::TooLong => tell(Event::Warning("a line that is too long was passed over".to_owned())),
+        Frame::TooLong => emit(Event::Warning("a line that is too long was passed over".to_owned())),
         Frame::Line(line) if format == Format::Text => {
             if !line.trim_ascii().is_empty() {
-                tell(Event::Progress);
+                emit(Event::Progress);
             }
-            story.plain(line);
-            story.beside(line);
+            state.plain(line);
+            state.beside(line);
         }
         Frame::Line(line) => {
             let json = line.trim_ascii_start().starts_with(b"{");
-            if !json || !reader.line(line, &mut tell) {
-                story.beside(line);
+            if !json || !parser.line(line, &mut emit) {
+                state.beside(line);
             }
         }
     }
 }
 
-impl Story {
+impl State {
     fn take(&mut self, event: &Event) {
         if event.is_meaningful() {
             self.meaningful += 1;
@@ -183,7 +183,7 @@ impl Story {
         !self.answer.is_empty() || !self.tools.is_empty() || self.progress > 0
     }
 
-    /// The id goes into an argument list one day: what is no plain name is not taken.
+    /// The id is used in an argument list later, so only a plain name is accepted.
     fn started(&mut self, session: Option<&str>, model: Option<&str>) {
         match session {
             Some(id) if names::is_id(id) => self.session = Some(id.to_owned()),

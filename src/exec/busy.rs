@@ -1,18 +1,17 @@
-//! Since when a process of ours has been at one thing, told without writing anything: its main thread is called
-//! `teof` while it waits, and `teof <seconds since 1970>` while it works. `ps` shows it, and so does the kernel to
-//! whoever asks whether it still moves.
+//! Publishes since when a process of ours has been busy, without writing a file: its main thread is named `teof`
+//! while it waits and `teof <seconds since 1970>` while it works. `ps` shows the name.
 
-/// What every process of ours is called.
+/// The name of every process of ours.
 const NAME: &str = "teof";
 
-/// Says since when this thread has been at what it does now, in seconds since 1970; `None` while it waits.
-pub fn say_busy_since(at: Option<i64>) {
+/// Publishes when this thread started its current work, in seconds since 1970; `None` while it waits.
+pub fn set_busy_since(at: Option<i64>) {
     let name = at.map_or_else(|| NAME.to_owned(), |at| format!("{NAME} {at}"));
-    // Where a thread has no name, nobody is told.
+    // Where threads have no names, nothing is published.
     let _ = std::ffi::CString::new(name).map(|name| rustix::thread::set_name(&name));
 }
 
-/// Since when the main thread of a process has been at one thing, as it says itself.
+/// When the main thread of a process started its current work, as published by that process.
 pub fn busy_since(pid: i32) -> Option<i64> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?)
 }

@@ -1,10 +1,9 @@
-//! Between fork and program: the hidden mode of our own binary that prepares a process and becomes it.
+//! The hidden modes of our own binary that prepare a child process and then exec the program.
 //!
-//! Making a session and asking for a signal on the parent's death must happen in the child, before
-//! the program runs. The usual hook for that is `unsafe`, which this crate forbids, and the crates
-//! that wrap it know sessions but not the death signal. So the child is first our own binary, which
-//! does both with safe calls and then replaces itself. It also tells "the program could not be
-//! started" from "the program ended with 127", which a shell cannot.
+//! The child must make a session and ask for a signal on its parent's death before the program runs. The usual
+//! hook for that is `unsafe`, which this crate forbids, and the crates that wrap it support sessions but not the
+//! death signal. So the child first runs our own binary, which does both with safe calls and then execs. It also
+//! distinguishes "the program could not be started" from "the program exited with 127", which a shell cannot.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -21,10 +20,10 @@ use super::{ancestry, reaper};
 const MODE: &str = "__launch";
 const MERGED: &str = "-";
 
-/// The other mode: only a session of its own; the program outlives us. What follows: the program, its arguments.
+/// The other mode: only makes a session; the program outlives us. What follows: the program, its arguments.
 const DETACH: &str = "__detach";
 
-/// A command that will be our own binary with `arguments`, in its own session, outliving this process.
+/// A command that runs our own binary with `arguments`, in its own session; it outlives this process.
 pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
     let own = own_binary()?;
     let mut command = Command::new(&own);
@@ -32,24 +31,25 @@ pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
     Ok(command)
 }
 
-/// A command that will be `argv`, in its own session, ended when this thread's process dies.
+/// A command that runs `argv`, in its own session, and is killed when this thread's process dies.
 ///
-/// The caller gives it stdin, stdout, and a pipe as stderr: the pipe carries the reason when the
-/// program could not be started and is closed, empty, when it was. The program's own stderr is its
-/// stdout, or the pipe `apart`, which must stay open until that status was read.
-pub(super) fn command(launcher: &OsStr, apart: Option<&Apart>, argv: &[String]) -> Command {
-    let stderr = apart.map_or(MERGED.to_owned(), Apart::path);
+/// The caller sets stdin, stdout, and a pipe as stderr: when the program could not be started, the reason is
+/// written to that pipe; when it was, the pipe is closed and empty. The program's own stderr is its stdout, or
+/// the pipe `stderr`, which must stay open until that status was read.
+pub(super) fn command(launcher: &OsStr, stderr: Option<&StderrPipe>, argv: &[String]) -> Command {
+    let stderr = stderr.map_or(MERGED.to_owned(), StderrPipe::path);
     let mut command = Command::new(launcher);
     command.arg(MODE).arg(std::process::id().to_string()).arg(stderr).args(argv);
     command
 }
 
-/// A pipe's end that a launcher opens for itself: the standard library hands on three descriptors only.
-pub(super) struct Apart(OwnedFd);
+/// The write end of a pipe for a program's stderr. The launcher opens it by path: the standard library passes on
+/// three descriptors only.
+pub(super) struct StderrPipe(OwnedFd);
 
-impl Apart {
-    /// On Linux a launcher opens ours, which nobody inherits. Elsewhere there is no such way, and it inherits it.
-    pub fn offer(end: BorrowedFd) -> std::io::Result<Self> {
+impl StderrPipe {
+    /// On Linux the launcher opens our descriptor, which is not inherited. Elsewhere it has to inherit it.
+    pub fn new(end: BorrowedFd) -> std::io::Result<Self> {
         let own = end.try_clone_to_owned()?;
         if cfg!(not(target_os = "linux")) {
             rustix::io::fcntl_setfd(&own, rustix::io::FdFlags::empty())?;
@@ -74,13 +74,13 @@ pub(super) fn own_binary() -> std::io::Result<OsString> {
     std::env::current_exe().map(Into::into)
 }
 
-/// To be called first in `main`: when the arguments select one of the hidden modes, this is the whole
-/// process. Becoming the program does not return.
-pub fn become_program() -> Option<ExitCode> {
+/// Call this first in `main`: when the arguments select a hidden mode, the process does nothing else. It does not
+/// return when it execs a program.
+pub fn run_hidden_mode() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     let mode = args.next()?;
     if mode == reaper::MODE {
-        return Some(reaper::watch_over(args));
+        return Some(reaper::run(args));
     }
     if mode == DETACH {
         let program: Vec<OsString> = args.collect();
@@ -102,9 +102,9 @@ pub fn become_program() -> Option<ExitCode> {
 }
 
 fn prepare(parent: Option<i32>, stderr: &OsStr, argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
-    // Kept apart from stderr, and closed by the kernel at the moment the program takes over.
+    // A descriptor of its own, which the kernel closes on exec.
     let mut status = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(stdio::stderr(), 3)?);
-    let failed = match (apart(parent, stderr), argv) {
+    let failed = match (set_up(parent, stderr), argv) {
         (Ok(()), [program, args @ ..]) => Command::new(program).args(args).exec(),
         (Ok(()), []) => std::io::Error::other("no program was named"),
         (Err(e), _) => e,
@@ -119,7 +119,7 @@ fn detach(argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
     Err(Command::new(program).arg0("teof").args(args).exec())
 }
 
-fn apart(parent: Option<i32>, stderr: &OsStr) -> std::io::Result<()> {
+fn set_up(parent: Option<i32>, stderr: &OsStr) -> std::io::Result<()> {
     match stderr == MERGED {
         true => stdio::dup2_stderr(stdio::stdout().as_fd())?,
         false => stdio::dup2_stderr(std::fs::File::options().write(true).open(stderr)?.as_fd())?,

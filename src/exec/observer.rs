@@ -1,29 +1,29 @@
-//! Who sits beside a running program: hears what it prints, and has a say in how long it runs.
+//! Observes a running program: reads its output and decides whether it keeps running.
 
-/// What becomes of the program now.
+/// What happens to the program now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    GoOn,
-    /// End it: its result is not wanted.
+pub enum Control {
+    Continue,
+    /// Stop it: its result is not wanted.
     Cancel,
-    /// It said its last word: it may leave by itself for a while and is then ended. Its result counts.
-    Enough,
+    /// It has printed its result. It gets some time to exit by itself and is then stopped; its result counts.
+    Finished,
 }
 
-/// Somebody who attends a program. A closure that gives a [`Word`] is one that does not listen.
-pub trait Attendant {
-    /// Takes what the program printed to stdout, in order, in pieces of any size. Whether there was
-    /// something of meaning in it: the clock for that starts anew.
-    fn hear(&mut self, chunk: &[u8]) -> bool {
+/// Observes a program. A closure that returns a [`Control`] is an observer that ignores the output.
+pub trait Observer {
+    /// Takes what the program printed to stdout, in order, in pieces of any size. Returns whether it was a sign of
+    /// work, which restarts [`Clocks::meaning`](super::Clocks::meaning).
+    fn observe(&mut self, chunk: &[u8]) -> bool {
         !chunk.is_empty()
     }
 
-    /// Asked after every piece, and about every 50 ms: for cancellation, and for anything that has to happen meanwhile.
-    fn word(&mut self) -> Word;
+    /// Called after every piece of output and about every 50 ms: to cancel, and to do periodic work.
+    fn control(&mut self) -> Control;
 }
 
-impl<F: FnMut() -> Word> Attendant for F {
-    fn word(&mut self) -> Word {
+impl<F: FnMut() -> Control> Observer for F {
+    fn control(&mut self) -> Control {
         self()
     }
 }

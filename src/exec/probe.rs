@@ -1,5 +1,4 @@
-//! Asks a program something short, such as its version: runs it apart, for a bounded time, and takes what
-//! it prints. For programs that are not under supervision and may be anything.
+//! Runs a program briefly, without a supervisor, to read something short such as its version.
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,37 +10,37 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::process_tree::{self, Family};
+use super::process_tree::{self, ProcessTree};
 use crate::base::Clock;
 
-/// More than that is no answer.
+/// How much output is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
-/// How often it is looked whether the program is over.
+/// How often to check whether the program is over.
 const TICK: Duration = Duration::from_millis(10);
-/// How long its pipes are drained after it is over: a child that it left may hold them open.
+/// How long to read its pipes after it is over: a child that it left may hold them open.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// What a program answered.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It ended with 0; its stdout, else its stderr.
-    Said(String),
-    /// With another code or by a signal; what it said then.
+    /// It exited with 0; its stdout, or its stderr if that is empty.
+    Printed(String),
+    /// How it ended (another code or a signal) and what it printed.
     Failed(String, String),
-    /// The time was over, and it was ended.
-    TooLong,
-    /// With the reason.
+    /// It ran too long and was killed.
+    TimedOut,
+    /// Why it could not be started.
     NotStarted(String),
 }
 
-/// By which variable the family of one question is known, wherever its members went.
+/// The variable by which the process tree of one probe is found.
 const MARK: &str = "TEOF_ASKED";
-/// How often what is left of a family is looked for: members may be born while others are ended.
+/// How often to look for members that are left: some may start while others are killed.
 const LOOKS: usize = 10;
 
-/// Runs `argv` in `folder` with this environment and a mark, and no stdin, for at most `patience`. Whatever is
-/// left of its family is ended, in its process group or not.
-pub fn ask(argv: &[String], folder: &Path, env: &[(String, String)], patience: Duration) -> Answer {
+/// Runs `argv` in `folder` with this environment and no stdin, for at most `timeout`. Then it kills what is left
+/// of the process tree, inside the process group or not.
+pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: Duration) -> Answer {
     let Some((program, args)) = argv.split_first() else {
         return Answer::NotStarted("no program was named".to_owned());
     };
@@ -61,32 +60,32 @@ pub fn ask(argv: &[String], folder: &Path, env: &[(String, String)], patience: D
         Ok(child) => child,
         Err(e) => return Answer::NotStarted(format!("{program}: {e}")),
     };
-    let (stdout, stderr) = (drained(child.stdout.take()), drained(child.stderr.take()));
-    let status = wait(&mut child, patience);
-    end_family(&child, mark);
+    let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
+    let status = wait(&mut child, timeout);
+    end_tree(&child, mark);
     end_group(&child);
     let _ = child.wait();
-    let said = |from: &Receiver<Vec<u8>>| {
+    let printed = |from: &Receiver<Vec<u8>>| {
         let bytes = from.recv_timeout(DRAIN).unwrap_or_default();
         String::from_utf8_lossy(&bytes).trim().to_owned()
     };
-    let (out, err) = (said(&stdout), said(&stderr));
-    let said = if out.is_empty() { err.clone() } else { out };
+    let (out, err) = (printed(&stdout), printed(&stderr));
+    let printed = if out.is_empty() { err.clone() } else { out };
     match status {
-        None => Answer::TooLong,
-        Some(status) if status.success() => Answer::Said(said),
+        None => Answer::TimedOut,
+        Some(status) if status.success() => Answer::Printed(printed),
         Some(status) => {
             let how = match status.code() {
                 Some(code) => format!("it ended with {code}"),
                 None => format!("signal {} ended it", status.signal().unwrap_or_default()),
             };
-            Answer::Failed(how, if err.is_empty() { said } else { err })
+            Answer::Failed(how, if err.is_empty() { printed } else { err })
         }
     }
 }
 
-fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
-    let until = Instant::now() + patience;
+fn wait(child: &mut Child, timeout: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + timeout;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
@@ -96,20 +95,20 @@ fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// No other question has it.
+/// A value that no other probe has.
 fn fresh_mark() -> String {
-    static ASKED: AtomicU64 = AtomicU64::new(0);
+    static PROBES: AtomicU64 = AtomicU64::new(0);
     let now = Clock::Machine.now().unix();
-    format!("{}-{now}-{}", std::process::id(), ASKED.fetch_add(1, Ordering::Relaxed))
+    format!("{}-{now}-{}", std::process::id(), PROBES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Before the child is waited for: until then its pid is nobody else's.
-fn end_family(child: &Child, mark: String) {
+/// Call this before the child is reaped: until then no other process can get its pid.
+fn end_tree(child: &Child, mark: String) {
     let root = Some(child.id().cast_signed());
     let marks = vec![(MARK.to_owned(), mark)];
-    let family = Family { root, marks, adopted_except: None, since: process_tree::own_start() };
+    let tree = ProcessTree { root, marks, adopted_except: None, since: process_tree::own_start() };
     for _ in 0..LOOKS {
-        let living = family.living();
+        let living = tree.living();
         if living.is_empty() {
             return;
         }
@@ -118,15 +117,15 @@ fn end_family(child: &Child, mark: String) {
     }
 }
 
-/// The group has the child's pid as its id for as long as anybody is in it.
+/// The child's pid stays the group's id while a process is in the group.
 fn end_group(child: &Child) {
     if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
 }
 
-/// Reads in a thread of its own, which ends when the pipe does.
-fn drained(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+/// Reads in a separate thread, which ends with the pipe.
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (to, from) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -142,17 +141,17 @@ fn drained(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn sh(line: &str, patience: u64) -> Answer {
+    fn sh(line: &str, timeout: u64) -> Answer {
         let argv = ["/bin/sh", "-c", line].map(str::to_owned);
-        ask(&argv, Path::new("/"), &[("A".to_owned(), "b".to_owned())], Duration::from_millis(patience))
+        probe(&argv, Path::new("/"), &[("A".to_owned(), "b".to_owned())], Duration::from_millis(timeout))
     }
 
     #[test]
     fn an_answer_is_what_is_printed() {
-        assert_eq!(sh("echo \"$A${HOME-}\"; echo talk >&2", 9_000), Answer::Said("b".to_owned()));
-        assert_eq!(sh("echo talk >&2", 9_000), Answer::Said("talk".to_owned()));
+        assert_eq!(sh("echo \"$A${HOME-}\"; echo talk >&2", 9_000), Answer::Printed("b".to_owned()));
+        assert_eq!(sh("echo talk >&2", 9_000), Answer::Printed("talk".to_owned()));
         assert_eq!(sh("echo no >&2; exit 3", 9_000), Answer::Failed("it ended with 3".to_owned(), "no".to_owned()));
-        assert!(matches!(ask(&["/nowhere".to_owned()], Path::new("/"), &[], TICK), Answer::NotStarted(_)));
+        assert!(matches!(probe(&["/nowhere".to_owned()], Path::new("/"), &[], TICK), Answer::NotStarted(_)));
         assert_eq!(
             sh("read line && echo \"$line\"", 9_000),
             Answer::Failed("it ended with 1".to_owned(), String::new())
@@ -161,13 +160,13 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn one_that_left_its_group_is_ended_too() {
-        for (end, patience) in [("sleep 600", 300), ("sleep 0.2", 9_000)] {
+    fn a_process_that_left_the_group_is_killed_too() {
+        for (end, timeout) in [("sleep 600", 300), ("sleep 0.2", 9_000)] {
             let folder = tempfile::tempdir().unwrap();
             let pid = folder.path().join("pid");
             sh(
                 &format!("setsid sh -c 'echo $$ > {0}; exec sleep 600' >/dev/null 2>&1 & {end}", pid.display()),
-                patience,
+                timeout,
             );
             let pid = std::fs::read_to_string(pid).unwrap();
             assert!(!Path::new("/proc").join(pid.trim()).join("exe").exists(), "{pid} lives on after {end}");
@@ -175,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_waited_for_longer_than_one_has_patience() {
-        assert_eq!(sh("sleep 600 & sleep 600", 50), Answer::TooLong);
+    fn a_probe_ends_at_its_timeout() {
+        assert_eq!(sh("sleep 600 & sleep 600", 50), Answer::TimedOut);
         // A child that holds the pipes is ended too.
-        assert_eq!(sh("sleep 600 & echo 1.0", 9_000), Answer::Said("1.0".to_owned()));
+        assert_eq!(sh("sleep 600 & echo 1.0", 9_000), Answer::Printed("1.0".to_owned()));
     }
 }

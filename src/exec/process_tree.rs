@@ -1,7 +1,7 @@
-//! Who belongs to a supervised program, and how they are signalled.
+//! Finds and signals the process tree of a supervised program.
 //!
-//! On Linux `/proc` is read. Elsewhere nobody is found, and only the program's own process group
-//! can be ended: the caller does that as well.
+//! On Linux it reads `/proc`. On other systems it finds no process, and only the program's own process group can
+//! be ended: the caller does that.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -13,37 +13,37 @@ use rustix::process::{Pid, Signal};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub pid: i32,
-    /// Clock ticks since boot; with the pid it names a process for ever.
+    /// Clock ticks since boot. Together with the pid it identifies a process.
     pub started: u64,
-    /// The program's short name, as it chose to call itself.
+    /// The program's short name; a program can choose any.
     pub name: String,
     pub(super) parent: i32,
     session: i32,
     dead: bool,
 }
 
-/// How the members of one family are known.
+/// Defines which processes belong to one tree.
 #[derive(Debug, Default)]
-pub struct Family {
-    /// The program that was started: its descendants and its session belong.
+pub struct ProcessTree {
+    /// The program that was started: its descendants and its session belong to the tree.
     pub root: Option<i32>,
-    /// Environment variables that only this family carries all of with these values. None: nobody does.
+    /// A process whose environment contains all these variables with these values belongs to the tree. Empty: none.
     pub marks: Vec<(String, String)>,
-    /// Orphans whose adoptive parent we are belong, except these (which were ours before).
+    /// Orphans that we adopted belong to the tree, except these, which were our children before.
     pub adopted_except: Option<HashSet<i32>>,
     /// When the first member can have started, in clock ticks since boot: the environment of a process that is older
     /// is not read. 0: any process may be a member.
     pub since: u64,
 }
 
-impl Family {
-    /// The members that live, the program itself included. Never this process or those above it.
-    /// Adopted members that died are reaped on the way.
+impl ProcessTree {
+    /// The living members, including the program itself, but never this process or its ancestors. Adopted members
+    /// that died are reaped.
     pub fn living(&self) -> Vec<Process> {
         let all = all_processes();
         let above = ancestors(&all, own_pid());
         let mut members: HashSet<i32> =
-            all.iter().filter(|p| !above.contains(&p.pid) && self.knows(p)).map(|p| p.pid).collect();
+            all.iter().filter(|p| !above.contains(&p.pid) && self.contains(p)).map(|p| p.pid).collect();
         // Parents are usually listed before their children, but nothing promises it.
         loop {
             let children: Vec<_> = all.iter().filter(|p| members.contains(&p.parent)).map(|p| p.pid).collect();
@@ -59,13 +59,13 @@ impl Family {
         living
     }
 
-    fn knows(&self, p: &Process) -> bool {
+    fn contains(&self, p: &Process) -> bool {
         let descends = self.root.is_some_and(|root| p.pid == root || p.session == root);
         let adopted = self.adopted_except.as_ref().is_some_and(|ours| p.parent == own_pid() && !ours.contains(&p.pid));
         descends || adopted || (!p.dead && p.started >= self.since && carries(p.pid, &self.marks))
     }
 
-    /// Only orphans: the program itself belongs to the handle that waits for it.
+    /// Reaps orphans only: the owner of the program's handle waits for the program itself.
     fn reap(&self, dead: &[Process]) {
         if self.adopted_except.is_some() {
             for orphan in dead.iter().filter(|p| p.parent == own_pid() && Some(p.pid) != self.root) {
@@ -75,21 +75,21 @@ impl Family {
     }
 }
 
-/// The processes that started with all of these variables and values, without their children.
+/// The processes whose environment contains all these variables and values, without their children.
 pub fn marked(marks: &[(String, String)]) -> Vec<Process> {
     all_processes().into_iter().filter(|p| !p.dead && carries(p.pid, marks)).collect()
 }
 
-/// What a process has done so far, as the kernel counts it.
+/// What the kernel counts of a process's activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {
-    /// How often its first thread was given a processor or gave one up: it only grows while the process does anything.
-    pub turns: u64,
-    /// A signal has stopped it (`SIGSTOP`), or a debugger.
+    /// Context switches of its main thread: the count grows only while the process does something.
+    pub context_switches: u64,
+    /// Stopped by a signal (`SIGSTOP`) or a debugger.
     pub stopped: bool,
 }
 
-/// The vitals of the process that has this id now.
+/// The vitals of the process that has this pid now.
 pub fn vitals_of(pid: i32) -> Option<Vitals> {
     std::fs::read_to_string(format!("/proc/{pid}/status")).ok().map(|status| parse_vitals(&status))
 }
@@ -97,20 +97,23 @@ pub fn vitals_of(pid: i32) -> Option<Vitals> {
 /// The vitals of all these processes together; `None` where the kernel does not show them.
 pub fn vitals(processes: &[Process]) -> Option<Vitals> {
     let each = processes.iter().filter_map(|p| vitals_of(p.pid));
-    each.reduce(|a, b| Vitals { turns: a.turns.saturating_add(b.turns), stopped: a.stopped || b.stopped })
+    each.reduce(|a, b| Vitals {
+        context_switches: a.context_switches.saturating_add(b.context_switches),
+        stopped: a.stopped || b.stopped,
+    })
 }
 
 fn parse_vitals(status: &str) -> Vitals {
     let field = |name: &str| status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
     let count = |name: &str| field(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
     Vitals {
-        turns: count("voluntary_ctxt_switches:").saturating_add(count("nonvoluntary_ctxt_switches:")),
+        context_switches: count("voluntary_ctxt_switches:").saturating_add(count("nonvoluntary_ctxt_switches:")),
         stopped: field("State:").is_some_and(|state| state.starts_with(['T', 't'])),
     }
 }
 
 impl Process {
-    /// Asks it to end; or, `firmly`, ends it.
+    /// Sends SIGTERM or, if `firmly`, SIGKILL.
     pub fn end(&self, firmly: bool) {
         signal(self, if firmly { Signal::KILL } else { Signal::TERM });
     }
@@ -121,7 +124,7 @@ pub(super) fn children() -> HashSet<i32> {
     all_processes().into_iter().filter(|p| p.parent == own_pid()).map(|p| p.pid).collect()
 }
 
-/// Signals exactly this process: a pid that was given to another meanwhile is left alone.
+/// Signals exactly this process, not another one that got the same pid meanwhile.
 #[cfg(target_os = "linux")]
 pub(super) fn signal(process: &Process, signal: Signal) {
     use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn what_a_process_does_is_counted() {
         let status = "Name:\tx\nState:\tT (stopped)\nvoluntary_ctxt_switches:\t70\nnonvoluntary_ctxt_switches:\t7\n";
-        assert_eq!(parse_vitals(status), Vitals { turns: 77, stopped: true });
+        assert_eq!(parse_vitals(status), Vitals { context_switches: 77, stopped: true });
         assert_eq!(parse_vitals("State:\tS (sleeping)\n"), Vitals::default());
     }
 
@@ -245,7 +248,7 @@ mod tests {
         child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = |since| {
             let marks = vec![("TEOF_TEST_SINCE".to_owned(), "1".to_owned())];
-            let living = Family { marks, since, ..Family::default() }.living();
+            let living = ProcessTree { marks, since, ..ProcessTree::default() }.living();
             living.iter().map(|p| p.pid.cast_unsigned()).collect::<Vec<_>>()
         };
         let started = read_process(child.id().cast_signed()).unwrap().started;
@@ -262,8 +265,9 @@ mod tests {
         let root = rustix::process::getppid().unwrap().as_raw_nonzero().get();
         let path = std::fs::read("/proc/self/environ").unwrap();
         let path = path.split(|&b| b == 0).find_map(|e| std::str::from_utf8(e).ok()?.strip_prefix("PATH=")).unwrap();
-        let family = Family { root: Some(root), marks: vec![("PATH".into(), path.into())], ..Family::default() };
-        let pids: Vec<_> = family.living().iter().map(|p| p.pid).collect();
+        let tree =
+            ProcessTree { root: Some(root), marks: vec![("PATH".into(), path.into())], ..ProcessTree::default() };
+        let pids: Vec<_> = tree.living().iter().map(|p| p.pid).collect();
         assert!(!pids.contains(&own_pid()) && !pids.contains(&root), "{pids:?}");
     }
 }

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::capture::{Capture, Captured};
 use super::follow::Followed;
-use super::observer::Attendant;
+use super::observer::Observer;
 use crate::base::Result;
 
 /// How long output is waited for after everyone found is gone; only somebody not found can hold it open.
@@ -84,9 +84,9 @@ impl Streams {
     }
 
     /// Takes in what there is, a piece of each at most, waiting at most `wait` for the first.
-    pub fn read(&mut self, wait: Duration, attendant: &mut dyn Attendant) -> Result<()> {
+    pub fn read(&mut self, wait: Duration, observer: &mut dyn Observer) -> Result<()> {
         // Nobody is woken when a file grows.
-        if self.out.is_file() && self.read_out(attendant)? > 0 {
+        if self.out.is_file() && self.read_out(observer)? > 0 {
             return Ok(());
         }
         let wait = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
@@ -101,7 +101,7 @@ impl Streams {
         let out_ready = out.is_some() && ready.next().unwrap_or(false);
         let err_ready = err.is_some() && ready.next().unwrap_or(false);
         if out_ready {
-            self.read_out(attendant)?;
+            self.read_out(observer)?;
         }
         if let Some(err) = self.err.as_mut().filter(|_| err_ready)
             && err.read(&mut [0; CHUNK])? > 0
@@ -111,12 +111,12 @@ impl Streams {
         Ok(())
     }
 
-    fn read_out(&mut self, attendant: &mut dyn Attendant) -> Result<usize> {
+    fn read_out(&mut self, observer: &mut dyn Observer) -> Result<usize> {
         let mut chunk = [0; CHUNK];
         let n = self.out.read(&mut chunk)?;
         if n > 0 {
             self.last_output = Instant::now();
-            if attendant.hear(&chunk[..n]) {
+            if observer.observe(&chunk[..n]) {
                 self.last_meaning = self.last_output;
             }
         }
@@ -124,15 +124,15 @@ impl Streams {
     }
 
     /// What is still in the pipes. Somebody whom nobody found may hold them open: not waited for.
-    pub fn drain(&mut self, step: Duration, attendant: &mut dyn Attendant) -> Result<()> {
+    pub fn drain(&mut self, step: Duration, observer: &mut dyn Observer) -> Result<()> {
         let until = Instant::now() + DRAIN;
         while self.out.is_file() && Instant::now() < until {
-            if self.read_out(attendant)? == 0 {
+            if self.read_out(observer)? == 0 {
                 self.out.source = None;
             }
         }
         while self.is_open() && Instant::now() < until {
-            self.read(step, attendant)?;
+            self.read(step, observer)?;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
-//! One program, from start to verdict.
+//! Runs one program from its start to a verdict.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
@@ -10,23 +9,20 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::capture::{Capture, Captured, Keep};
 use super::follow::Followed;
-use super::launch;
-use super::observer::{Attendant, Word};
-use super::process_tree::{self, Family, Process};
-use super::reaper::Guardian;
+use super::launch::{self, StderrPipe};
+use super::observer::{Control, Observer};
+use super::process_tree::{self, Process, ProcessTree};
+use super::reaper::Reaper;
 use super::streams::{Source, Streams};
+use super::termination::{TICK as ENDING_TICK, Termination};
 use crate::base::Result;
 
-/// How often the clocks, the attendant's word and the exit are looked at when nothing is printed.
+/// How often to check the time limits, the observer and the exit while nothing is printed.
 const TICK: Duration = Duration::from_millis(50);
-/// The same while the family is being ended: somebody waits for it.
-const ENDING_TICK: Duration = Duration::from_millis(10);
-/// How long after SIGKILL a process may need to be gone (one in the kernel's hands can take for ever).
-const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -36,18 +32,18 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// The whole environment; nothing is inherited.
     pub env: Vec<(String, String)>,
-    /// Variables, added to the environment, by whose values together the family is known.
+    /// Variables that are added to the environment; a process that has all of them belongs to the tree.
     pub marks: Vec<(String, String)>,
     /// Written to stdin, which is then closed; empty means no stdin at all.
     pub stdin: Vec<u8>,
     pub clocks: Clocks,
-    /// Where stdout goes, and stderr with it, in order, unless that has a file of its own. Must not exist.
+    /// The file for stdout, and for stderr in order with it unless `errors` is set. Must not exist.
     pub output: PathBuf,
-    /// Stdout is a file and no pipe: for programs that lose the end of what they print into a pipe.
+    /// Stdout is a file instead of a pipe: for programs that lose the end of their output in a pipe.
     pub through_file: bool,
-    /// Where stderr goes when it is kept apart. Must not exist.
+    /// A separate file for stderr. Must not exist.
     pub errors: Option<PathBuf>,
-    /// For each file.
+    /// Limits for each file.
     pub keep: Keep,
 }
 
@@ -58,22 +54,22 @@ impl Spec {
     }
 }
 
-/// When a program has had its time.
+/// The time limits of a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
-    /// Since it last printed something.
+    /// Since the last output.
     pub silence: Option<Duration>,
-    /// Since the attendant last heard something of meaning.
+    /// Since the observer last saw a sign of work.
     pub meaning: Option<Duration>,
-    /// Since it started.
+    /// Since the start.
     pub wall: Option<Duration>,
-    /// How long it may still run once its attendant has heard enough.
-    pub after_enough: Duration,
+    /// How long it may keep running after [`Control::Finished`].
+    pub linger: Duration,
     /// Between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
 
-/// Which clock ran out.
+/// Which time limit was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimedOut {
     Silence,
@@ -85,13 +81,13 @@ pub enum TimedOut {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Exited(i32),
-    /// By a signal that was not ours.
+    /// Killed by a signal that we did not send.
     Signalled(i32),
     TimedOut(TimedOut),
-    /// The attendant wished it.
+    /// The observer returned [`Control::Cancel`].
     Cancelled,
-    /// It had said its last word and did not leave by itself; what it said decides.
-    Enough,
+    /// It had printed its result and did not exit by itself; its result counts.
+    Lingered,
     /// With the reason; nothing ran.
     NotStarted(String),
 }
@@ -106,18 +102,18 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub verdict: Verdict,
-    /// Until it was over; ending what it left behind is not counted.
+    /// Until the program was over, without the time to end the rest of its tree.
     pub duration: Duration,
     pub output: Captured,
-    /// Stderr, when it was kept apart.
+    /// Stderr, when it has a separate file.
     pub errors: Option<Captured>,
-    /// Members of its family, besides itself, that had to be ended.
+    /// Members of its tree, without itself, that had to be ended.
     pub ended: Vec<Process>,
-    /// Members that even SIGKILL did not end in time.
+    /// Members that were still alive some time after SIGKILL.
     pub survivors: Vec<Process>,
 }
 
-/// Starts and watches programs, one at a time.
+/// Starts and supervises programs, one at a time.
 ///
 /// While a program runs this process must start no other children, and the thread that runs it must
 /// outlive it: the kernel ties the parent's death to the thread.
@@ -130,7 +126,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// For a process whose job this is: on Linux it adopts, from now on, every orphan among its descendants.
+    /// For a process that only supervises: on Linux it adopts every orphan among its descendants from now on.
     pub fn new() -> Result<Self> {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
@@ -138,16 +134,17 @@ impl Supervisor {
         Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: process_tree::own_start() })
     }
 
-    /// For a process that has other children too (tests): starts programs through the given teof
-    /// binary and adopts nobody.
+    /// For a process that has other children too (tests): starts programs through the given teof binary and adopts
+    /// no orphans.
     pub fn beside_others(launcher: impl Into<OsString>) -> Self {
         Self { launcher: launcher.into(), adopts: false, since: process_tree::own_start() }
     }
 
-    /// Runs one program to its end and its family's end, attended.
+    /// Runs one program and ends its process tree.
     ///
-    /// Fails only when an output file cannot be made or written, or the kernel refuses the basics.
-    pub fn run(&self, spec: &Spec, attendant: &mut dyn Attendant) -> Result<Report> {
+    /// # Errors
+    /// Only when an output file cannot be created or written, or a basic system call fails.
+    pub fn run(&self, spec: &Spec, observer: &mut dyn Observer) -> Result<Report> {
         let errors = spec.errors.as_ref().map(|path| Capture::create(path, spec.keep)).transpose()?;
         let mut streams = Streams::new(Capture::create(&spec.output, spec.keep)?, errors);
         let started = Instant::now();
@@ -157,23 +154,23 @@ impl Supervisor {
             Ok(Started { child, out, err }) => {
                 let pid = child.id().cast_signed();
                 let marks = spec.marks.clone();
-                let family = Family { root: Some(pid), marks, adopted_except: ours, since: self.since };
+                let tree = ProcessTree { root: Some(pid), marks, adopted_except: ours, since: self.since };
                 streams.attach(out, err);
-                let mut watch = Watch { child, streams: &mut streams, attendant, started };
+                let mut watch = Watch { child, streams: &mut streams, observer, started };
                 let told = watch.until_over(spec.clocks)?;
                 let duration = started.elapsed();
-                let ending = watch.end(&family, spec.clocks.grace)?;
-                watch.streams.drain(ENDING_TICK, watch.attendant)?;
-                (watch.verdict(told)?, duration, ending)
+                let termination = watch.end(&tree, spec.clocks.grace)?;
+                watch.streams.drain(ENDING_TICK, watch.observer)?;
+                (watch.verdict(told)?, duration, termination)
             }
         };
         let (output, errors) = streams.finish()?;
         Ok(Report { verdict, duration, output, errors, ended, survivors })
     }
 
-    /// Has somebody end whoever carries all `marks` if this process dies before the guardian is dropped.
-    pub fn guard(&self, marks: &[(String, String)], grace: Duration) -> Result<Guardian> {
-        Guardian::start(&self.launcher, marks, grace, self.since)
+    /// Starts a process that ends every process with all `marks` if this process dies before the reaper is dropped.
+    pub fn start_reaper(&self, marks: &[(String, String)], grace: Duration) -> Result<Reaper> {
+        Reaper::start(&self.launcher, marks, grace, self.since)
     }
 
     /// The child and its output, or why it could not be started.
@@ -188,8 +185,8 @@ impl Supervisor {
         let (mut status, status_end) = std::io::pipe().context("make a pipe")?;
         let errors = spec.errors.is_some().then(std::io::pipe).transpose().context("make a pipe")?;
         let (err, errors_end) = errors.unzip();
-        let apart = errors_end.as_ref().map(|end| launch::Apart::offer(end.as_fd())).transpose()?;
-        let mut command = launch::command(&self.launcher, apart.as_ref(), &spec.argv);
+        let stderr = errors_end.as_ref().map(|end| StderrPipe::new(end.as_fd())).transpose()?;
+        let mut command = launch::command(&self.launcher, stderr.as_ref(), &spec.argv);
         command
             .current_dir(&spec.cwd)
             .env_clear()
@@ -202,10 +199,10 @@ impl Supervisor {
             Ok(child) => child,
             Err(e) => return Ok(Err(format!("{e} (in {})", spec.cwd.display()))),
         };
-        drop(command); // It holds our copies of the pipes' far ends.
+        drop(command); // It holds our copies of the pipes' write ends.
         let mut reason = String::new();
         status.read_to_string(&mut reason).context("read the launcher's status")?;
-        drop((apart, errors_end)); // The program has its own by now.
+        drop((stderr, errors_end)); // The program has its own by now.
         if !reason.is_empty() {
             child.wait().context("wait for the launcher")?;
             let program = spec.argv.first().map_or("", String::as_str);
@@ -220,53 +217,38 @@ impl Supervisor {
     }
 }
 
-/// A program that runs, and the near ends of its pipes.
+/// A running program and the read ends of its pipes.
 struct Started {
     child: Child,
     out: Source,
     err: Option<PipeReader>,
 }
 
-/// Ends every process whose environment carries all `marks`: what a supervisor that was killed left
-/// behind. Returns those that had to be ended, and those of them that are still there.
-pub fn end_marked(marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process>, Vec<Process>) {
-    end_family(&Family { marks, ..Family::default() }, grace)
-}
-
-/// As [`end_marked`], for a whole family.
-pub(super) fn end_family(family: &Family, grace: Duration) -> (Vec<Process>, Vec<Process>) {
-    let mut ending = Ending::begin(grace);
-    while ending.go_on(family.living()) {
-        std::thread::sleep(ENDING_TICK);
-    }
-    (ending.ended, ending.living)
-}
-
 /// One running program.
 struct Watch<'a> {
     child: Child,
     streams: &'a mut Streams,
-    attendant: &'a mut dyn Attendant,
+    observer: &'a mut dyn Observer,
     started: Instant,
 }
 
 impl Watch<'_> {
-    /// Returns when the program is over or should be: `Some` says who decided so.
+    /// Returns when the program is over (`None`) or has to be stopped, with the verdict.
     fn until_over(&mut self, clocks: Clocks) -> Result<Option<Verdict>> {
         let past = |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| since.elapsed() >= limit);
-        let mut enough = None;
+        let mut finished = None;
         loop {
             if self.exited()? {
                 return Ok(None);
             }
-            // It may find more to say: then the time to leave begins anew with its next last word.
-            enough = match self.attendant.word() {
-                Word::Cancel => return Ok(Some(Verdict::Cancelled)),
-                Word::Enough => enough.or_else(|| Some(Instant::now())),
-                Word::GoOn => None,
+            // It may print more after a result: then the time to exit starts again with its next result.
+            finished = match self.observer.control() {
+                Control::Cancel => return Ok(Some(Verdict::Cancelled)),
+                Control::Finished => finished.or_else(|| Some(Instant::now())),
+                Control::Continue => None,
             };
-            if enough.is_some_and(|since| past(Some(clocks.after_enough), since)) {
-                return Ok(Some(Verdict::Enough));
+            if finished.is_some_and(|since| past(Some(clocks.linger), since)) {
+                return Ok(Some(Verdict::Lingered));
             }
             let timed_out = if past(clocks.wall, self.started) {
                 Some(TimedOut::Wall)
@@ -276,35 +258,34 @@ impl Watch<'_> {
                 past(clocks.meaning, self.streams.last_meaning).then_some(TimedOut::Meaning)
             };
             match timed_out {
-                // Time runs out for those who still have something to say.
-                Some(clock) if enough.is_none() => return Ok(Some(Verdict::TimedOut(clock))),
-                _ => self.streams.read(TICK, self.attendant)?,
+                // The limits apply until there is a result.
+                Some(clock) if finished.is_none() => return Ok(Some(Verdict::TimedOut(clock))),
+                _ => self.streams.read(TICK, self.observer)?,
             }
         }
     }
 
-    /// Ends whoever is left: SIGTERM, grace, SIGKILL. The output is drained meanwhile, so that
-    /// nobody hangs in writing a last word.
-    fn end(&mut self, family: &Family, grace: Duration) -> Result<(Vec<Process>, Vec<Process>)> {
-        let mut ending = Ending::begin(grace);
+    /// Ends what is left of the tree. The output is read meanwhile, so that no process blocks on a full pipe.
+    fn end(&mut self, tree: &ProcessTree, grace: Duration) -> Result<(Vec<Process>, Vec<Process>)> {
+        let mut termination = Termination::start(grace);
         loop {
             if cfg!(not(target_os = "linux")) {
-                self.end_group(&ending);
+                self.end_group(&termination);
             }
-            if !ending.go_on(family.living()) && (self.exited()? || ending.is_late()) {
+            if !termination.step(tree.living()) && (self.exited()? || termination.is_late()) {
                 break;
             }
-            self.streams.read(ENDING_TICK, self.attendant)?;
+            self.streams.read(ENDING_TICK, self.observer)?;
         }
-        let besides = |p: &Process| Some(p.pid) != family.root;
-        ending.ended.retain(besides);
-        Ok((ending.ended, ending.living))
+        let besides = |p: &Process| Some(p.pid) != tree.root;
+        termination.signalled.retain(besides);
+        Ok((termination.signalled, termination.living))
     }
 
-    /// Where there is no `/proc`: the process group is all that can be reached.
-    fn end_group(&self, ending: &Ending) {
+    /// Without `/proc` only the process group can be signalled.
+    fn end_group(&self, termination: &Termination) {
         if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = rustix::process::kill_process_group(group, ending.signal());
+            let _ = rustix::process::kill_process_group(group, termination.signal());
         }
     }
 
@@ -320,51 +301,10 @@ impl Watch<'_> {
         })
     }
 
-    /// Whether the program is over. It is not reaped yet: until then nobody else can get its pid.
+    /// Whether the program is over. It is not reaped yet, so no other process can get its pid.
     fn exited(&self) -> Result<bool> {
         let pid = Pid::from_raw(self.child.id().cast_signed()).context("a child has a pid")?;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(waitid(WaitId::Pid(pid), options).context("look at the program")?.is_some())
-    }
-}
-
-/// The way from SIGTERM over grace to SIGKILL.
-struct Ending {
-    began: Instant,
-    grace: Duration,
-    /// By pid and start: names and parents change.
-    asked: HashSet<(i32, u64)>,
-    ended: Vec<Process>,
-    living: Vec<Process>,
-}
-
-impl Ending {
-    fn begin(grace: Duration) -> Self {
-        Self { began: Instant::now(), grace, asked: HashSet::new(), ended: Vec::new(), living: Vec::new() }
-    }
-
-    /// Signals those who live; each is asked once and then, after the grace, made to. Whether to look again.
-    fn go_on(&mut self, living: Vec<Process>) -> bool {
-        for process in &living {
-            if self.asked.insert((process.pid, process.started)) {
-                self.ended.push(process.clone());
-                process_tree::signal(process, Signal::TERM);
-                // A stopped process hears only this.
-                process_tree::signal(process, Signal::CONT);
-            }
-            if self.signal() == Signal::KILL {
-                process_tree::signal(process, Signal::KILL);
-            }
-        }
-        self.living = living;
-        !self.living.is_empty() && !self.is_late()
-    }
-
-    fn signal(&self) -> Signal {
-        if self.began.elapsed() >= self.grace { Signal::KILL } else { Signal::TERM }
-    }
-
-    fn is_late(&self) -> bool {
-        self.began.elapsed() >= self.grace + LAST_WAIT
     }
 }

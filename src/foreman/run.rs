@@ -146,7 +146,7 @@ fn attempt(
     let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
     bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = bench.session.display().to_string();
-    let _guardian = supervisor.guard(&bench.own_marks(), settings.grace)?;
+    let _guardian = supervisor.start_reaper(&bench.own_marks(), settings.grace)?;
     report.place = Some(place);
     if let Some(end) = setup::make_ready(hub, report, &bench, &mut watch, request.unattended, say)? {
         return Ok(end);

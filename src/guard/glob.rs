@@ -13,6 +13,11 @@ pub struct Glob {
     folder: bool,
 }
 
+/// Parses each pattern.
+pub fn all(patterns: &[String]) -> Vec<Glob> {
+    patterns.iter().map(|pattern| Glob::new(pattern)).collect()
+}
+
 impl Glob {
     pub fn new(pattern: &str) -> Self {
         let text = pattern.trim();

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use teof::exec::{Attendant, Clocks, Family, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
+use teof::exec::{Clocks, Control, Keep, Observer, ProcessTree, Report, Spec, Supervisor, TimedOut, Verdict};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -30,7 +30,7 @@ impl Place {
                 silence: None,
                 meaning: None,
                 wall: None,
-                after_enough: Duration::from_secs(20),
+                linger: Duration::from_secs(20),
                 grace: Duration::from_secs(20),
             },
             output: self.dir.path().join("out.log"),
@@ -41,14 +41,14 @@ impl Place {
     }
 
     fn run(&self, spec: &Spec) -> Report {
-        self.attended(spec, &mut || Word::GoOn)
+        self.attended(spec, &mut || Control::Continue)
     }
 
     fn run_until(&self, spec: &Spec, stop: &mut dyn FnMut() -> bool) -> Report {
-        self.attended(spec, &mut || if stop() { Word::Cancel } else { Word::GoOn })
+        self.attended(spec, &mut || if stop() { Control::Cancel } else { Control::Continue })
     }
 
-    fn attended(&self, spec: &Spec, attendant: &mut dyn Attendant) -> Report {
+    fn attended(&self, spec: &Spec, attendant: &mut dyn Observer) -> Report {
         let report = supervisor().run(spec, attendant).unwrap();
         assert!(report.survivors.is_empty(), "{:?}", report.survivors);
         assert!(self.nobody_is_left(), "somebody still carries the mark");
@@ -56,7 +56,7 @@ impl Place {
     }
 
     fn nobody_is_left(&self) -> bool {
-        let family = Family { marks: vec![self.mark.clone()], ..Family::default() };
+        let family = ProcessTree { marks: vec![self.mark.clone()], ..ProcessTree::default() };
         family.living().is_empty()
     }
 
@@ -269,14 +269,14 @@ impl Listener {
     }
 }
 
-impl Attendant for Listener {
-    fn hear(&mut self, chunk: &[u8]) -> bool {
+impl Observer for Listener {
+    fn observe(&mut self, chunk: &[u8]) -> bool {
         self.heard.extend_from_slice(chunk);
         chunk.windows(5).any(|part| part == b"event")
     }
 
-    fn word(&mut self) -> Word {
-        if self.says(self.enough_at) && !self.says(self.more_at) { Word::Enough } else { Word::GoOn }
+    fn control(&mut self) -> Control {
+        if self.says(self.enough_at) && !self.says(self.more_at) { Control::Finished } else { Control::Continue }
     }
 }
 
@@ -319,9 +319,9 @@ fn noise_without_meaning_runs_out_of_time() {
 fn who_does_not_leave_after_its_last_word_is_ended_and_the_word_counts() {
     let place = Place::new();
     let mut spec = place.spec("echo event result; sleep 1000");
-    spec.clocks.after_enough = Duration::from_millis(100);
+    spec.clocks.linger = Duration::from_millis(100);
     let report = place.attended(&spec, &mut Listener { enough_at: "result", ..Listener::default() });
-    assert_eq!((report.verdict, report.output.bytes), (Verdict::Enough, 13));
+    assert_eq!((report.verdict, report.output.bytes), (Verdict::Lingered, 13));
     let leaves = Spec { output: place.dir.path().join("2.log"), ..place.spec("echo result; exit 3") };
     let report = place.attended(&leaves, &mut Listener { enough_at: "result", ..Listener::default() });
     assert_eq!(report.verdict, Verdict::Exited(3), "an exit of its own is told as it is");
@@ -331,7 +331,7 @@ fn who_does_not_leave_after_its_last_word_is_ended_and_the_word_counts() {
 fn who_finds_more_to_say_after_its_last_word_is_heard_out() {
     let place = Place::new();
     let mut spec = place.spec("printf 'result\\nagain\\n'; echo more; exit 4");
-    spec.clocks.after_enough = Duration::ZERO;
+    spec.clocks.linger = Duration::ZERO;
     let mut listener = Listener { enough_at: "result", more_at: "again", ..Listener::default() };
     assert_eq!(place.attended(&spec, &mut listener).verdict, Verdict::Exited(4));
     assert!(listener.says("more"));

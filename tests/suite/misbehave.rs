@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use teof::exec::Family;
+use teof::exec::ProcessTree;
 
 use crate::harness::World;
 
@@ -78,7 +78,7 @@ impl Bench {
         let bytes = fs::read(outcome).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
         let marks = [("TEOF_RUN", RUN.to_owned()), ("TEOF_ROOT", self.world.repo.display().to_string())];
         let marks = marks.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let left = Family { marks, ..Family::default() }.living();
+        let left = ProcessTree { marks, ..ProcessTree::default() }.living();
         assert!(left.is_empty(), "still running: {left:?}");
         serde_json::from_slice(&bytes).unwrap()
     }

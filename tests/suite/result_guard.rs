@@ -28,7 +28,7 @@ impl Work {
         let base = world.git(&["rev-parse", "HEAD"]);
         let tree = world.folder().join("work");
         world.git(&["worktree", "add", "-q", "--no-track", "-b", BRANCH, tree.to_str().unwrap()]);
-        let before = dotgit::surroundings(&world.repo.join(".git"), &world.repo.join(".git/worktrees/work"));
+        let before = dotgit::observe(&world.repo.join(".git"), &world.repo.join(".git/worktrees/work"));
         Work { world, tree, base, before }
     }
 

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shown::{Open, Part, Tell, output, shown, tool};
+use super::shared::{Emit, OpenCalls, Part, clipped, output, tool};
 use super::usage;
 use crate::agents::event::{Event, RateLimit};
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{Entries, List, Object, Said, Scalar, read};
+use crate::agents::lenient::{Entries, ErrorText, List, Object, Scalar, read};
 use crate::agents::limits;
 use crate::model::agent::Usage;
 
@@ -37,7 +37,7 @@ pub struct Claude {
     named: bool,
     /// Whether the model is known.
     modelled: bool,
-    open: Open,
+    open: OpenCalls,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,8 +53,8 @@ struct Line<'a> {
     usage: Object<Counts<'a>>,
     is_error: Scalar<'a>,
     result: Scalar<'a>,
-    error: Said,
-    errors: List<'a, Said>,
+    error: ErrorText,
+    errors: List<'a, ErrorText>,
     api_error_status: Scalar<'a>,
     error_status: Scalar<'a>,
     total_cost_usd: Scalar<'a>,
@@ -128,7 +128,7 @@ struct Limit<'a> {
 struct Retry<'a> {
     #[serde(borrow)]
     attempt: Scalar<'a>,
-    error: Said,
+    error: ErrorText,
 }
 
 /// cursor-agent: a tool's call, under the tool's name.
@@ -150,104 +150,104 @@ impl Claude {
             totals: false,
             named: false,
             modelled: false,
-            open: Open::default(),
+            open: OpenCalls::default(),
         }
     }
 
-    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
         read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
             Ok(line) => {
-                self.read(&line, tell);
+                self.read(&line, emit);
                 true
             }
             Err(_) => false,
         })
     }
 
-    fn read(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let kind = line.kind.text().unwrap_or_default();
         let begins = kind == "system" && (line.subtype.is("init") || line.subtype.is("session_start"));
         if begins || (!self.named && line.session_id.text().is_some()) {
             self.named = true;
             self.modelled |= line.model.text().is_some();
-            tell(Event::Started { session: line.session_id.owned(), model: line.model.owned() });
+            emit(Event::Started { session: line.session_id.owned(), model: line.model.owned() });
         }
         match kind {
-            "system" => self.system(line, begins, tell),
-            "assistant" => self.assistant(line, tell),
-            "user" => self.answers(line, tell),
-            "tool_call" => self.tool_call(line, tell),
-            "thinking" | "control_request" => tell(Event::Progress),
-            "rate_limit_event" => limit(line, tell),
-            "result" => self.result(line, tell),
-            "error" => tell(trouble(line.error.0.as_deref().unwrap_or("it reports an error"), None)),
+            "system" => self.system(line, begins, emit),
+            "assistant" => self.assistant(line, emit),
+            "user" => self.answers(line, emit),
+            "tool_call" => self.tool_call(line, emit),
+            "thinking" | "control_request" => emit(Event::Progress),
+            "rate_limit_event" => limit(line, emit),
+            "result" => self.result(line, emit),
+            "error" => emit(trouble(line.error.0.as_deref().unwrap_or("it reports an error"), None)),
             _ => {}
         }
     }
 
-    fn system(&mut self, line: &Line<'_>, begins: bool, tell: Tell<'_>) {
+    fn system(&mut self, line: &Line<'_>, begins: bool, emit: Emit<'_>) {
         self.totals |= line.qwen_code_version.text().is_some();
         match line.subtype.text().unwrap_or_default() {
-            _ if begins => tell(Event::Turn),
-            "background_tasks_changed" => tell(Event::Background(!line.tasks.items.is_empty())),
+            _ if begins => emit(Event::Turn),
+            "background_tasks_changed" => emit(Event::Background(!line.tasks.items.is_empty())),
             "api_retry" => {
                 let why = line.error.0.as_deref().unwrap_or("unknown");
-                tell(trouble(&format!("the service failed ({why}) and is tried again"), line.error_status.whole()));
+                emit(trouble(&format!("the service failed ({why}) and is tried again"), line.error_status.whole()));
             }
             "retry" => {
                 let data = line.data.0.as_ref();
                 let said = data.and_then(|data| data.error.0.as_deref());
                 let attempt = data.map_or(0, |data| data.attempt.count());
-                tell(trouble(said.unwrap_or(&format!("the service is tried again (attempt {attempt})")), None));
+                emit(trouble(said.unwrap_or(&format!("the service is tried again (attempt {attempt})")), None));
             }
-            "task_started" | "task_progress" | "task_notification" => tell(Event::Progress),
+            "task_started" | "task_progress" | "task_notification" => emit(Event::Progress),
             _ => {}
         }
     }
 
-    fn assistant(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn assistant(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let Some(message) = &line.message.0 else { return };
         if message.model.is(SYNTHETIC) {
             let said: Vec<&str> = message.content.items.iter().filter_map(|b| b.0.as_ref()?.text.text()).collect();
-            return tell(trouble(&said.join(" "), line.api_error_status.whole()));
+            return emit(trouble(&said.join(" "), line.api_error_status.whole()));
         }
         if let Some(model) = message.model.owned().filter(|_| !self.modelled) {
             self.modelled = true;
-            tell(Event::Started { session: None, model: Some(model) });
+            emit(Event::Started { session: None, model: Some(model) });
         }
         if let Some(text) = message.content.text.as_ref().filter(|text| !text.is_empty()) {
-            tell(Event::Text { text: text.to_string(), more: false });
+            emit(Event::Text { text: text.to_string(), more: false });
         }
         for block in message.content.items.iter().filter_map(|block| block.0.as_ref()) {
             match block.kind.text().unwrap_or_default() {
                 "text" => {
                     if let Some(text) = block.text.text().filter(|text| !text.is_empty()) {
-                        tell(Event::Text { text: text.to_owned(), more: false });
+                        emit(Event::Text { text: text.to_owned(), more: false });
                     }
                 }
-                "tool_use" | "server_tool_use" => tell(tool(block.name.text(), block.input)),
-                "thinking" | "redacted_thinking" => tell(Event::Progress),
+                "tool_use" | "server_tool_use" => emit(tool(block.name.text(), block.input)),
+                "thinking" | "redacted_thinking" => emit(Event::Progress),
                 _ => {}
             }
         }
         if let (Some(id), Some(counts)) = (message.id.text(), &message.usage.0) {
             self.count(id, counts.usage());
-            tell(Event::Usage(self.so_far()));
+            emit(Event::Usage(self.so_far()));
         }
     }
 
-    fn answers(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn answers(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let Some(message) = &line.message.0 else { return };
         for block in message.content.items.iter().filter_map(|block| block.0.as_ref()) {
             if block.kind.is("tool_result") {
                 let ok = block.is_error.truth() != Some(true);
-                tell(Event::ToolResult { ok, output: output(&block.content) });
+                emit(Event::ToolResult { ok, output: output(&block.content) });
             }
         }
     }
 
     /// cursor-agent: one line when a tool begins and one when it is done; the name is the key.
-    fn tool_call(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn tool_call(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let Some((key, Object(Some(called)))) = line.tool_call.0.iter().find(|(key, _)| key.ends_with("ToolCall"))
         else {
             return;
@@ -256,26 +256,26 @@ impl Claude {
         let id = line.call_id.text().unwrap_or_default();
         if line.subtype.is("completed") {
             if !self.open.end(id) {
-                tell(tool(name, called.args));
+                emit(tool(name, called.args));
             }
             // `success`, or one of many words for its contrary.
             let ok = called.result.0.iter().any(|(key, _)| key == "success");
-            tell(Event::ToolResult { ok, output: String::new() });
+            emit(Event::ToolResult { ok, output: String::new() });
         } else if self.open.begin(id) {
-            tell(tool(name, called.args));
+            emit(tool(name, called.args));
         }
     }
 
-    fn result(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn result(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         self.settle(line);
-        tell(Event::Usage(self.so_far()));
+        emit(Event::Usage(self.so_far()));
         if !line.permission_denials.items.is_empty() {
-            tell(Event::Warning(format!("{} calls of tools were not allowed", line.permission_denials.items.len())));
+            emit(Event::Warning(format!("{} calls of tools were not allowed", line.permission_denials.items.len())));
         }
         let ok = line.subtype.is("success") && line.is_error.truth() != Some(true);
         let text = line.result.owned().filter(|text| !text.trim().is_empty());
         if ok {
-            return tell(Event::Result { ok, text, error: None, kind: None });
+            return emit(Event::Result { ok, text, error: None, kind: None });
         }
         let subtype = line.subtype.text().unwrap_or("no subtype");
         let error = line.error.0.clone();
@@ -286,7 +286,7 @@ impl Claude {
             "error_max_budget_usd" => Kind::Budget,
             _ => failure::kind_of(line.api_error_status.whole(), &error),
         };
-        tell(Event::Result { ok, text: None, error: Some(error), kind: Some(kind) });
+        emit(Event::Result { ok, text: None, error: Some(error), kind: Some(kind) });
     }
 
     fn count(&mut self, id: &str, counts: Usage) {
@@ -294,7 +294,7 @@ impl Claude {
             *known = usage::larger(*known, counts);
             return;
         }
-        self.recent.push_back((shown(id, 200), counts));
+        self.recent.push_back((clipped(id, 200), counts));
         if self.recent.len() > RECENT
             && let Some((_, counts)) = self.recent.pop_front()
         {
@@ -376,11 +376,11 @@ fn trouble(why: &str, status: Option<u64>) -> Event {
     Event::Trouble { why: failure::why(why), kind: failure::kind_of(status, why) }
 }
 
-fn limit(line: &Line<'_>, tell: Tell<'_>) {
+fn limit(line: &Line<'_>, emit: Emit<'_>) {
     let Some(info) = &line.rate_limit_info.0 else { return };
-    tell(Event::RateLimit(RateLimit {
+    emit(Event::RateLimit(RateLimit {
         rejected: info.status.is("rejected") && info.is_using_overage.truth() != Some(true),
         resets_at: info.resets_at.whole().and_then(limits::epoch),
-        what: shown(info.rate_limit_type.text().unwrap_or("limit"), 100),
+        what: clipped(info.rate_limit_type.text().unwrap_or("limit"), 100),
     }));
 }

@@ -6,17 +6,17 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shown::{MAX_SHOWN, Open, Tell, shown, tool};
+use super::shared::{Emit, MAX_TEXT, OpenCalls, clipped, tool};
 use super::usage;
 use crate::agents::event::Event;
 use crate::agents::failure;
-use crate::agents::lenient::{Object, Said, Scalar, read};
+use crate::agents::lenient::{ErrorText, Object, Scalar, read};
 use crate::model::agent::Usage;
 
 #[derive(Debug)]
 pub struct Codex {
     earlier: Usage,
-    open: Open,
+    open: OpenCalls,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,7 @@ struct Line<'a> {
     kind: Scalar<'a>,
     thread_id: Scalar<'a>,
     message: Scalar<'a>,
-    error: Said,
+    error: ErrorText,
     item: Object<Item<'a>>,
     usage: Object<Counts<'a>>,
 }
@@ -62,72 +62,72 @@ struct Counts<'a> {
 
 impl Codex {
     pub fn new(earlier: Usage) -> Self {
-        Self { earlier, open: Open::default() }
+        Self { earlier, open: OpenCalls::default() }
     }
 
-    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
         read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
             Ok(line) => {
-                self.read(&line, tell);
+                self.read(&line, emit);
                 true
             }
             Err(_) => false,
         })
     }
 
-    fn read(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         match line.kind.text().unwrap_or_default() {
-            "thread.started" => tell(Event::Started { session: line.thread_id.owned(), model: None }),
-            "turn.started" => tell(Event::Turn),
+            "thread.started" => emit(Event::Started { session: line.thread_id.owned(), model: None }),
+            "turn.started" => emit(Event::Turn),
             kind @ ("item.started" | "item.updated" | "item.completed") => {
                 if let Some(item) = &line.item.0 {
-                    self.item(item, kind == "item.completed", tell);
+                    self.item(item, kind == "item.completed", emit);
                 }
             }
             "turn.completed" => {
                 if let Some(counts) = &line.usage.0 {
-                    tell(Event::Usage(usage::since(counts.usage(), self.earlier)));
+                    emit(Event::Usage(usage::since(counts.usage(), self.earlier)));
                 }
-                tell(Event::Result { ok: true, text: None, error: None, kind: None });
+                emit(Event::Result { ok: true, text: None, error: None, kind: None });
             }
             "turn.failed" => {
                 let error = line.error.0.clone().unwrap_or_else(|| "the turn failed".to_owned());
                 let kind = Some(failure::kind_of(None, &error));
-                tell(Event::Result { ok: false, text: None, error: Some(error), kind });
+                emit(Event::Result { ok: false, text: None, error: Some(error), kind });
             }
             "error" => {
                 let why = line.message.text().or(line.error.0.as_deref()).unwrap_or("it reports an error");
-                tell(Event::Trouble { why: failure::why(why), kind: failure::kind_of(None, why) });
+                emit(Event::Trouble { why: failure::why(why), kind: failure::kind_of(None, why) });
             }
             _ => {}
         }
     }
 
-    fn item(&mut self, item: &Item<'_>, done: bool, tell: Tell<'_>) {
+    fn item(&mut self, item: &Item<'_>, done: bool, emit: Emit<'_>) {
         let name = match item.kind.text().unwrap_or_default() {
             "agent_message" => {
                 let text = item.text.owned().unwrap_or_default();
-                return tell(if done { Event::Text { text, more: false } } else { Event::Progress });
+                return emit(if done { Event::Text { text, more: false } } else { Event::Progress });
             }
-            "error" => return tell(Event::Warning(failure::why(item.message.text().unwrap_or("an item failed")))),
+            "error" => return emit(Event::Warning(failure::why(item.message.text().unwrap_or("an item failed")))),
             "mcp_tool_call" => {
                 format!("{}.{}", item.server.text().unwrap_or("mcp"), item.tool.text().unwrap_or("?"))
             }
             name @ ("command_execution" | "file_change" | "web_search" | "collab_tool_call") => name.to_owned(),
-            _ => return tell(Event::Progress),
+            _ => return emit(Event::Progress),
         };
         let input = item.command.or(item.changes).or(item.arguments).or(item.query);
         let id = item.id.text().unwrap_or_default();
         if !done {
-            return tell(if self.open.begin(id) { tool(Some(&name), input) } else { Event::Progress });
+            return emit(if self.open.begin(id) { tool(Some(&name), input) } else { Event::Progress });
         }
         if !self.open.end(id) {
-            tell(tool(Some(&name), input));
+            emit(tool(Some(&name), input));
         }
         let failed = ["failed", "declined"].iter().any(|status| item.status.is(status))
             || !matches!(item.exit_code, Scalar::Nothing | Scalar::Whole(0));
-        let output = shown(item.aggregated_output.text().unwrap_or_default(), MAX_SHOWN);
-        tell(Event::ToolResult { ok: !failed, output });
+        let output = clipped(item.aggregated_output.text().unwrap_or_default(), MAX_TEXT);
+        emit(Event::ToolResult { ok: !failed, output });
     }
 }
 

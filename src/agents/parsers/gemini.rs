@@ -6,10 +6,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shown::{MAX_SHOWN, Tell, shown, tool};
+use super::shared::{Emit, MAX_TEXT, clipped, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{Entries, Object, Said, Scalar, read};
+use crate::agents::lenient::{Entries, ErrorText, Object, Scalar, read};
 use crate::model::agent::Usage;
 
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Line<'a> {
     status: Scalar<'a>,
     output: Scalar<'a>,
     message: Scalar<'a>,
-    error: Said,
+    error: ErrorText,
     stats: Object<Stats<'a>>,
 }
 
@@ -58,57 +58,57 @@ struct OfModel<'a> {
 }
 
 impl Gemini {
-    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
         read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
             Ok(line) => {
-                self.read(&line, tell);
+                self.read(&line, emit);
                 true
             }
             Err(_) => false,
         })
     }
 
-    fn read(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let spoke = std::mem::take(&mut self.speaking);
         match line.kind.text().unwrap_or_default() {
             "init" => {
                 let model = line.model.owned().filter(|model| model != "auto");
-                tell(Event::Started { session: line.session_id.owned(), model });
-                tell(Event::Turn);
+                emit(Event::Started { session: line.session_id.owned(), model });
+                emit(Event::Turn);
             }
             "message" if line.role.is("assistant") => {
                 let more = line.delta.truth() == Some(true);
                 if let Some(text) = line.content.owned() {
                     self.speaking = more;
-                    tell(Event::Text { text, more: more && spoke });
+                    emit(Event::Text { text, more: more && spoke });
                 }
             }
-            "tool_use" => tell(tool(line.tool_name.text(), line.parameters)),
+            "tool_use" => emit(tool(line.tool_name.text(), line.parameters)),
             "tool_result" => {
-                let output = shown(line.output.text().unwrap_or_default(), MAX_SHOWN);
-                tell(Event::ToolResult { ok: line.status.is("success"), output });
+                let output = clipped(line.output.text().unwrap_or_default(), MAX_TEXT);
+                emit(Event::ToolResult { ok: line.status.is("success"), output });
             }
             "error" => {
                 let why = failure::why(line.message.text().or(line.error.0.as_deref()).unwrap_or("an error"));
                 self.stopped.get_or_insert_with(|| why.clone());
-                tell(Event::Warning(why));
+                emit(Event::Warning(why));
             }
-            "result" => self.result(line, tell),
+            "result" => self.result(line, emit),
             _ => self.speaking = spoke,
         }
     }
 
-    fn result(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn result(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         if let Some(stats) = &line.stats.0 {
-            tell(Event::Usage(stats.usage()));
+            emit(Event::Usage(stats.usage()));
             let most =
                 stats.models.0.iter().max_by_key(|(_, of)| of.0.as_ref().map_or(0, |of| of.total_tokens.count()));
             if let Some((model, _)) = most {
-                tell(Event::Started { session: None, model: Some(model.clone()) });
+                emit(Event::Started { session: None, model: Some(model.clone()) });
             }
         }
         let (error, kind) = match (line.status.is("success"), &self.stopped) {
-            (true, None) => return tell(Event::Result { ok: true, text: None, error: None, kind: None }),
+            (true, None) => return emit(Event::Result { ok: true, text: None, error: None, kind: None }),
             (true, Some(why)) => (why.clone(), Kind::Turns),
             (false, stopped) => {
                 let error = line.error.0.clone().or_else(|| stopped.clone());
@@ -117,7 +117,7 @@ impl Gemini {
                 (error, kind)
             }
         };
-        tell(Event::Result { ok: false, text: None, error: Some(error), kind: Some(kind) });
+        emit(Event::Result { ok: false, text: None, error: Some(error), kind: Some(kind) });
     }
 }
 

@@ -1,19 +1,19 @@
-//! One reader per format: a line of JSON in, events out. A reader keeps what later lines refer to, and
-//! how much was used; what it all comes to is the reading's business.
+//! One parser per format: a line of JSON in, events out. A parser keeps what later lines refer to, and the usage
+//! counts. [`Stream`](super::Stream) adds the events up.
 
 mod claude;
 mod codex;
 mod gemini;
 mod opencode;
-mod shown;
+mod shared;
 mod usage;
 
 use crate::model::agent::{Format, Usage};
-use shown::Tell;
+use shared::Emit;
 
-/// The reader of a format.
+/// The parser of a format.
 #[derive(Debug)]
-pub enum Reader {
+pub enum Parser {
     Claude(Box<claude::Claude>),
     Codex(codex::Codex),
     Gemini(gemini::Gemini),
@@ -22,26 +22,26 @@ pub enum Reader {
     Text,
 }
 
-impl Reader {
-    /// `earlier` is what the session that is gone on with used before.
+impl Parser {
+    /// `earlier` is the usage of the resumed session before this call.
     pub fn new(format: Format, earlier: Usage) -> Self {
         match format {
-            Format::Claude => Reader::Claude(Box::new(claude::Claude::new(earlier))),
-            Format::Codex => Reader::Codex(codex::Codex::new(earlier)),
-            Format::Gemini => Reader::Gemini(gemini::Gemini::default()),
-            Format::Opencode => Reader::Opencode(opencode::Opencode::default()),
-            Format::Text => Reader::Text,
+            Format::Claude => Parser::Claude(Box::new(claude::Claude::new(earlier))),
+            Format::Codex => Parser::Codex(codex::Codex::new(earlier)),
+            Format::Gemini => Parser::Gemini(gemini::Gemini::default()),
+            Format::Opencode => Parser::Opencode(opencode::Opencode::default()),
+            Format::Text => Parser::Text,
         }
     }
 
-    /// Reads one line that begins with `{`. Whether it was JSON.
-    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+    /// Parses one line that begins with `{`. Returns whether it was JSON.
+    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
         match self {
-            Reader::Claude(reader) => reader.line(line, tell),
-            Reader::Codex(reader) => reader.line(line, tell),
-            Reader::Gemini(reader) => reader.line(line, tell),
-            Reader::Opencode(reader) => reader.line(line, tell),
-            Reader::Text => false,
+            Parser::Claude(parser) => parser.line(line, emit),
+            Parser::Codex(parser) => parser.line(line, emit),
+            Parser::Gemini(parser) => parser.line(line, emit),
+            Parser::Opencode(parser) => parser.line(line, emit),
+            Parser::Text => false,
         }
     }
 }

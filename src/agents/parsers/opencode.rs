@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shown::{MAX_SHOWN, Tell, shown, tool};
+use super::shared::{Emit, MAX_TEXT, clipped, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{List, Object, Said, Scalar, read};
+use crate::agents::lenient::{ErrorText, List, Object, Scalar, read};
 use crate::model::agent::Usage;
 
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ struct State<'a> {
     status: Scalar<'a>,
     input: Option<&'a RawValue>,
     output: Scalar<'a>,
-    error: Said,
+    error: ErrorText,
     metadata: Object<Metadata<'a>>,
 }
 
@@ -102,72 +102,72 @@ struct FailureData<'a> {
 }
 
 impl Opencode {
-    pub fn line(&mut self, line: &[u8], tell: Tell<'_>) -> bool {
+    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
         read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
             Ok(line) => {
-                self.read(&line, tell);
+                self.read(&line, emit);
                 true
             }
             Err(_) => false,
         })
     }
 
-    fn read(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         if !self.named && line.session_id.text().is_some() {
             self.named = true;
-            tell(Event::Started { session: line.session_id.owned(), model: None });
+            emit(Event::Started { session: line.session_id.owned(), model: None });
         }
         let part = line.part.0.as_ref();
         match (line.kind.text().unwrap_or_default(), part) {
             ("step_start", _) => {
                 (self.speaking, self.failed) = (false, false);
-                tell(Event::Turn);
+                emit(Event::Turn);
             }
-            ("reasoning", _) => tell(Event::Progress),
+            ("reasoning", _) => emit(Event::Progress),
             ("text", Some(part)) => {
                 if let Some(text) = part.text.text() {
                     let more = std::mem::replace(&mut self.speaking, true);
-                    tell(Event::Text { text: if more { format!("\n{text}") } else { text.to_owned() }, more });
+                    emit(Event::Text { text: if more { format!("\n{text}") } else { text.to_owned() }, more });
                 }
             }
-            ("tool_use", Some(part)) => self.tool_use(part, tell),
-            ("step_finish", Some(part)) => self.finished(part, tell),
-            ("error", _) => self.error(line, tell),
-            ("done", _) => self.done(line, tell),
+            ("tool_use", Some(part)) => self.tool_use(part, emit),
+            ("step_finish", Some(part)) => self.finished(part, emit),
+            ("error", _) => self.error(line, emit),
+            ("done", _) => self.done(line, emit),
             _ => {}
         }
     }
 
-    fn tool_use(&mut self, part: &Part<'_>, tell: Tell<'_>) {
+    fn tool_use(&mut self, part: &Part<'_>, emit: Emit<'_>) {
         self.speaking = false;
-        let Some(state) = &part.state.0 else { return tell(tool(part.tool.text(), None)) };
-        tell(tool(part.tool.text(), state.input));
+        let Some(state) = &part.state.0 else { return emit(tool(part.tool.text(), None)) };
+        emit(tool(part.tool.text(), state.input));
         let error = state.error.0.as_deref();
         let exit = state.metadata.0.as_ref().map(|metadata| &metadata.exit);
         let ok = state.status.is("completed") && matches!(exit, None | Some(Scalar::Nothing | Scalar::Whole(0)));
         let output = state.output.text().or(error).unwrap_or_default();
-        tell(Event::ToolResult { ok, output: shown(output, MAX_SHOWN) });
+        emit(Event::ToolResult { ok, output: clipped(output, MAX_TEXT) });
         if let Some(error) = error.filter(|error| error.to_lowercase().contains("rejected permission")) {
             let name = part.tool.text().unwrap_or("a tool");
-            tell(Event::Rejected(failure::why(&format!("{name} was not allowed: {error}"))));
+            emit(Event::Rejected(failure::why(&format!("{name} was not allowed: {error}"))));
         }
     }
 
-    fn finished(&mut self, part: &Part<'_>, tell: Tell<'_>) {
+    fn finished(&mut self, part: &Part<'_>, emit: Emit<'_>) {
         let tokens = part.tokens.0.as_ref().map(Tokens::usage).unwrap_or_default();
         self.used = self.used.plus(Usage { cost_usd: part.cost.sum(), ..tokens });
-        tell(Event::Usage(self.used));
+        emit(Event::Usage(self.used));
         let error = match part.reason.text().unwrap_or_default() {
-            "stop" => return tell(Event::Result { ok: true, text: None, error: None, kind: None }),
+            "stop" => return emit(Event::Result { ok: true, text: None, error: None, kind: None }),
             "length" => "its answer was cut off at the longest that the model gives",
             "content-filter" => "the service's filter cut its answer off",
             "error" => "its last step ended with an error",
             _ => return,
         };
-        tell(Event::Result { ok: false, text: None, error: Some(error.to_owned()), kind: Some(Kind::Turns) });
+        emit(Event::Result { ok: false, text: None, error: Some(error.to_owned()), kind: Some(Kind::Turns) });
     }
 
-    fn error(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn error(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         self.failed = true;
         let failure = line.error.0.as_ref();
         let data = failure.and_then(|failure| failure.data.0.as_ref());
@@ -176,18 +176,18 @@ impl Opencode {
             .or_else(|| failure.and_then(|failure| failure.message.owned().or_else(|| failure.name.owned())))
             .unwrap_or_else(|| "it reports an error".to_owned());
         let kind = failure::kind_of(data.and_then(|data| data.status_code.whole()), &error);
-        tell(Event::Result { ok: false, text: None, error: Some(error), kind: Some(kind) });
+        emit(Event::Result { ok: false, text: None, error: Some(error), kind: Some(kind) });
     }
 
     /// The end, where a version prints one.
-    fn done(&mut self, line: &Line<'_>, tell: Tell<'_>) {
+    fn done(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let count = line.rejected.items.len();
         if count > 0 {
             let error = Some(format!("{count} calls of tools were not allowed"));
-            return tell(Event::Result { ok: false, text: None, error, kind: Some(Kind::Rejected) });
+            return emit(Event::Result { ok: false, text: None, error, kind: Some(Kind::Rejected) });
         }
         if !self.failed && line.reason.is("idle") {
-            tell(Event::Result { ok: true, text: None, error: None, kind: None });
+            emit(Event::Result { ok: true, text: None, error: None, kind: None });
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Counting what was used, where agents count over a session and we count over a run.
+//! Usage counts: agents count per session, teof per call.
 
 use crate::model::agent::Usage;
 
-/// What of a session's running total this run used. A total below what was used before counts the run
-/// alone: another version began to count anew.
+/// The part of a session's running total that belongs to this call. A total below the earlier one belongs to this
+/// call alone: another version of the agent started to count again.
 pub fn since(total: Usage, earlier: Usage) -> Usage {
     if total.input_tokens < earlier.input_tokens || total.output_tokens < earlier.output_tokens {
         return total;
@@ -16,7 +16,7 @@ pub fn since(total: Usage, earlier: Usage) -> Usage {
     }
 }
 
-/// Whichever counts more tokens; a cost that either names is kept.
+/// The usage with more tokens; a cost that either has is kept.
 pub fn larger(a: Usage, b: Usage) -> Usage {
     let more = if b.tokens() > a.tokens() { b } else { a };
     Usage { cost_usd: a.cost_usd.or(b.cost_usd), ..more }

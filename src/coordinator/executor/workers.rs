@@ -136,7 +136,7 @@ impl Workers {
         let now = Instant::now();
         let own = self.children.get(run).and_then(|pid| exec::vitals_of(*pid)).filter(|own| !own.stopped);
         if let Some(own) = own
-            && self.turns.insert(run.to_owned(), own.turns) != Some(own.turns)
+            && self.turns.insert(run.to_owned(), own.context_switches) != Some(own.context_switches)
         {
             // It did something itself: whatever works for it need not be looked for.
             if let Some(sign) = self.signs.get_mut(run) {
@@ -146,10 +146,10 @@ impl Workers {
         }
         let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunIs::Alive) };
         let settings = &hub.settings()?.coordinator;
-        let fresh = Sign { turns: vitals.turns, since: now, stopped: vitals.stopped.then_some(now) };
+        let fresh = Sign { turns: vitals.context_switches, since: now, stopped: vitals.stopped.then_some(now) };
         let sign = self.signs.entry(run.to_owned()).or_insert(fresh);
-        if sign.turns != vitals.turns {
-            (sign.turns, sign.since) = (vitals.turns, now);
+        if sign.turns != vitals.context_switches {
+            (sign.turns, sign.since) = (vitals.context_switches, now);
         }
         sign.stopped = vitals.stopped.then(|| sign.stopped.unwrap_or(now));
         let stopped = sign.stopped.is_some_and(|since| now - since >= settings.poll_min * 2);

@@ -83,7 +83,7 @@ pub struct Progress {
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
-    exec::say_busy_since(Some(hub.now().unix()));
+    exec::set_busy_since(Some(hub.now().unix()));
     if !options.errand {
         // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
         let writer = hub.lock("start the coordinator")?;
@@ -186,10 +186,10 @@ impl Shell<'_> {
                 };
             }
             self.publish(false);
-            exec::say_busy_since(None);
+            exec::set_busy_since(None);
             let (patience, projection) = (self.patience(), self.projection_due());
             let heard = self.queue.recv_timeout(patience.min(projection));
-            exec::say_busy_since(Some(self.hub.now().unix()));
+            exec::set_busy_since(Some(self.hub.now().unix()));
             match heard {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) if projection < patience => {}
@@ -217,7 +217,7 @@ impl Shell<'_> {
     }
 
     fn perform(&mut self, effect: Effect) {
-        exec::say_busy_since(Some(self.hub.now().unix()));
+        exec::set_busy_since(Some(self.hub.now().unix()));
         match effect {
             // What it was for has come about meanwhile.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}

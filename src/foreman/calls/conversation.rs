@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents::{Agent, Ask, Conclusion, Event, Exit, Reading, Session};
+use crate::agents::{Agent, CallSpec, Event, Exit, Outcome, Session, Stream};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, files, names, text};
-use crate::exec::{Attendant, Captured, Report, TimedOut, Verdict, Word};
+use crate::exec::{Captured, Control, Observer, Report, TimedOut, Verdict};
 use crate::foreman::commands::runner::{Bench, Output};
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
@@ -39,7 +39,7 @@ pub struct Talk<'a> {
 
 /// What came of it.
 pub struct Said {
-    pub conclusion: Conclusion,
+    pub conclusion: Outcome,
     /// It was ended because the job's budget was used up.
     pub over_budget: bool,
     pub cancelled: bool,
@@ -87,7 +87,7 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
     let agent = wanted.agent;
     let scratch = bench.session.join(wanted.name);
     std::fs::create_dir_all(&scratch).map_err(|e| files::io_refusal(e, "create", &scratch))?;
-    let ask = Ask {
+    let ask = CallSpec {
         prompt: wanted.prompt,
         worktree: &bench.root,
         scratch: &scratch,
@@ -100,7 +100,7 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
         files::replace(path, bytes)?;
     }
     let turn = turn(hub, agent)?;
-    let reading = Reading::new(agent.format, wanted.earlier);
+    let reading = Stream::new(agent.format, wanted.earlier);
     let mut ear = Ear {
         reading,
         watch,
@@ -114,7 +114,7 @@ pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Resul
     let report = bench.converse(&call, wanted.name, &mut ear)?;
     let Ear { reading, over_budget, cancelled, .. } = ear;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
-    let conclusion = reading.conclude(&exit(&report.verdict), tail, hub.now());
+    let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());
     let called = told(wanted, &conclusion, &report);
     let took_too_long = report.verdict == Verdict::TimedOut(TimedOut::Wall);
     Ok(Said { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
@@ -138,7 +138,7 @@ fn turn(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
 
 /// Listens to the agent.
 struct Ear<'a, 'w> {
-    reading: Reading,
+    reading: Stream,
     watch: &'a mut Watch<'w>,
     turn: Option<FileLock>,
     wanted: &'a Talk<'a>,
@@ -149,8 +149,8 @@ struct Ear<'a, 'w> {
     began: std::time::Instant,
 }
 
-impl Attendant for Ear<'_, '_> {
-    fn hear(&mut self, chunk: &[u8]) -> bool {
+impl Observer for Ear<'_, '_> {
+    fn observe(&mut self, chunk: &[u8]) -> bool {
         let before = self.reading.meaningful();
         let events = self.reading.take(chunk);
         if !events.is_empty() {
@@ -160,16 +160,16 @@ impl Attendant for Ear<'_, '_> {
         self.reading.meaningful() > before
     }
 
-    fn word(&mut self) -> Word {
+    fn control(&mut self) -> Control {
         if self.turn.is_some() && self.began.elapsed() >= self.wanted.agent.stagger {
             self.turn = None;
         }
         self.over_budget = is_over(self.wanted.budget, self.wanted.spent.plus(self.reading.usage()));
         self.cancelled = self.watch.tick();
         match (self.cancelled || self.over_budget, self.reading.is_final()) {
-            (true, _) => Word::Cancel,
-            (false, true) => Word::Enough,
-            (false, false) => Word::GoOn,
+            (true, _) => Control::Cancel,
+            (false, true) => Control::Finished,
+            (false, false) => Control::Continue,
         }
     }
 }
@@ -203,7 +203,7 @@ fn exit(verdict: &Verdict) -> Exit {
     match verdict {
         Verdict::Exited(code) => Exit::Code(*code),
         Verdict::Signalled(signal) => Exit::Signal(*signal),
-        Verdict::Enough => Exit::Lingered,
+        Verdict::Lingered => Exit::Lingered,
         Verdict::TimedOut(TimedOut::Silence) => Exit::TimedOut("it printed nothing for too long".into()),
         Verdict::TimedOut(TimedOut::Meaning) => Exit::TimedOut("it did nothing of meaning for too long".into()),
         Verdict::TimedOut(TimedOut::Wall) => Exit::TimedOut("it took too long".into()),
@@ -212,7 +212,7 @@ fn exit(verdict: &Verdict) -> Exit {
     }
 }
 
-fn told(wanted: &Talk, conclusion: &Conclusion, report: &Report) -> Called {
+fn told(wanted: &Talk, conclusion: &Outcome, report: &Report) -> Called {
     use crate::agents::Verdict as V;
     let outcome = match &conclusion.verdict {
         V::Succeeded => "ok".to_owned(),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::prompts;
-use crate::agents::{self, Agent, Reading};
+use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
 use crate::foreman::reporting::report::StageReport;
 use crate::foreman::stages::next_stage::{self, CODER, Next, Plan};
@@ -167,7 +167,7 @@ fn count(shift: &mut Shift) -> Result<()> {
     let mut usage = Default::default();
     if let Ok(agent) = agent {
         let earlier = now.session.as_deref().and_then(|session| shift.kept.of_session(session));
-        let mut reading = Reading::new(agent.format, earlier);
+        let mut reading = Stream::new(agent.format, earlier);
         reading.take(&stream);
         usage = reading.usage();
         now.worked = reading.has_answered();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::trust::shell;
 use crate::base::{Result, env, files, text};
-use crate::exec::{self, Clocks, Keep, Spec, Supervisor, TimedOut, Verdict, Word};
+use crate::exec::{self, Clocks, Control, Keep, Spec, Supervisor, TimedOut, Verdict};
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::command::{Command, Program};
@@ -52,7 +52,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     let marks = vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())];
     exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
-    let _guardian = supervisor.guard(&marks, settings.grace)?;
+    let _reaper = supervisor.start_reaper(&marks, settings.grace)?;
     let some = |span: Duration| (!span.is_zero()).then_some(span);
     for (at, command) in commands.iter().enumerate() {
         let line = command.to_string();
@@ -72,7 +72,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
                 silence: some(settings.no_output),
                 meaning: None,
                 wall: some(command.timeout.map_or(settings.wall, |own| own.min(settings.wall))),
-                after_enough: Duration::ZERO,
+                linger: Duration::ZERO,
                 grace: settings.grace,
             },
             output: session.join(format!("test-{}.log", at + 1)),
@@ -80,7 +80,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
             errors: None,
             keep: Keep { file: settings.max_output, ..Keep::default() },
         };
-        let report = supervisor.run(&spec, &mut || Word::GoOn)?;
+        let report = supervisor.run(&spec, &mut || Control::Continue)?;
         let passed = report.verdict.succeeded();
         let outcome = words(&report.verdict);
         say(&format!("      {outcome} in {:.1}s", report.duration.as_secs_f64()));
@@ -124,7 +124,7 @@ fn words(verdict: &Verdict) -> String {
         Verdict::Signalled(signal) => format!("ended by signal {signal}"),
         Verdict::TimedOut(TimedOut::Silence) => "printed nothing for too long".to_owned(),
         Verdict::TimedOut(TimedOut::Meaning | TimedOut::Wall) => "took too long".to_owned(),
-        Verdict::Cancelled | Verdict::Enough => "stopped on request".to_owned(),
+        Verdict::Cancelled | Verdict::Lingered => "stopped on request".to_owned(),
         Verdict::NotStarted(why) => format!("could not be started: {}", text::safe(why)),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::push_block::Obstacle;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
-use crate::exec::{self, Attendant, Captured, Clocks, Keep, Report, Spec, Supervisor, TimedOut, Verdict, Word};
+use crate::exec::{self, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
 use crate::foreman::watch::Watch;
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
@@ -113,7 +113,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
-    pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Attendant) -> Result<Report> {
+    pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Observer) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
         env.extend(self.env.iter().cloned());
         env.extend(call.set.iter().cloned());
@@ -128,7 +128,7 @@ impl<'a> Bench<'a> {
                 silence: some(self.no_output),
                 meaning: some(self.no_event),
                 wall: some(self.wall),
-                after_enough: self.settings.after_result,
+                linger: self.settings.after_result,
                 grace: self.settings.grace,
             },
             output: self.output(name),
@@ -162,7 +162,7 @@ impl<'a> Bench<'a> {
                 silence: some(self.no_output),
                 meaning: None,
                 wall: some(wall),
-                after_enough: Duration::ZERO,
+                linger: Duration::ZERO,
                 grace: self.settings.grace,
             },
             output: self.session.join(format!("{name}.log")),
@@ -170,7 +170,8 @@ impl<'a> Bench<'a> {
             errors: None,
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
-        let report = self.supervisor.run(&spec, &mut || if watch.tick() { Word::Cancel } else { Word::GoOn })?;
+        let report =
+            self.supervisor.run(&spec, &mut || if watch.tick() { Control::Cancel } else { Control::Continue })?;
         Ok(Performed::of(command, &report))
     }
 }
@@ -276,7 +277,7 @@ fn words(verdict: &Verdict) -> (&'static str, String) {
         Verdict::Signalled(signal) => ("failed", format!("ended by signal {signal}")),
         Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "printed nothing for too long".to_owned()),
         Verdict::TimedOut(TimedOut::Meaning) => ("timed_out", "reported nothing of meaning for too long".to_owned()),
-        Verdict::Enough => ("ok", "ended after its last word".to_owned()),
+        Verdict::Lingered => ("ok", "ended after its last word".to_owned()),
         Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "took too long".to_owned()),
         Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
         Verdict::NotStarted(why) => ("not_started", format!("could not be started: {}", text::safe(why))),

@@ -6,7 +6,7 @@
 use super::targets;
 use crate::base::{Result, files, json};
 use crate::foreman::work::Work;
-use crate::guard::result::{Surroundings, checkouts, dotgit, planted};
+use crate::guard::result::{Surroundings, checkouts, dotgit, planted, surroundings};
 use crate::hub::Hub;
 use crate::hub::worktrees::Place;
 
@@ -27,12 +27,12 @@ pub fn of(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let mut found = dotgit::surroundings(&hub.common_dir, &place.git_dir);
+    let mut found = dotgit::observe(&hub.common_dir, &place.git_dir);
     for target in targets::of(hub, &work.order) {
-        dotgit::note_target(&hub.common_dir, &target, &mut found);
+        surroundings::record_target(&hub.common_dir, &target, &mut found);
     }
-    checkouts::note(hub, &place.git_dir, &mut found)?;
-    planted::note(hub, &mut found);
+    checkouts::record(hub, &place.git_dir, &mut found)?;
+    planted::record(hub, &mut found);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&found).as_bytes())?;
     Ok(found)

@@ -8,7 +8,7 @@ use crate::foreman::commands::runner::Bench;
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
 use crate::foreman::watch::{Halt, Watch};
-use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal};
+use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
 use crate::hub::Hub;
 use crate::model::command::Command;
 use crate::model::run::bundle::File;
@@ -74,11 +74,11 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
     let place = report.place()?;
     let mut findings: Vec<_> = push_block::pushed(place)?.into_iter().collect();
     for target in targets::of(hub, &report.work.order) {
-        findings.extend(targets::moved(hub, report, &target, dotgit::target_before(before, &target))?);
+        findings.extend(targets::moved(hub, report, &target, surroundings::target_before(before, &target))?);
     }
     let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
     if !forged.is_empty() {
-        personal::take_back(hub, &digests)?;
+        personal::revoke(hub, &digests)?;
     }
     findings.extend(forged);
     Ok(findings)
@@ -87,7 +87,7 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
 /// What was done beside the work itself and is not in the report yet: asked where the work got to no
 /// guards, and after its tests, which are the result's own code.
 pub fn strays(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) -> Result<Vec<Finding>> {
-    let mut found = dotgit::differences(before, &dotgit::surroundings(&hub.common_dir, &report.place()?.git_dir));
+    let mut found = dotgit::differences(before, &dotgit::observe(&hub.common_dir, &report.place()?.git_dir));
     found.extend(published(hub, report, before)?);
     found.extend(bench.attempts());
     found.retain(|finding| !report.findings.contains(finding));
@@ -177,7 +177,7 @@ pub fn tests(
 pub fn verdict(report: &Report) -> End {
     let all = || report.findings.iter().chain(&report.guards);
     let stops: Vec<_> = all().filter(|found| found.stops()).collect();
-    let is_told = |found: &Finding| result::ALSO_PEOPLES.contains(&found.code.as_str());
+    let is_told = |found: &Finding| result::REPORTED_ONLY.contains(&found.code.as_str());
     let asks: Vec<_> = all().filter(|found| found.needs_person() && !is_told(found) && !report.by_agents()).collect();
     let told: Vec<_> = all().filter(|found| is_told(found)).collect();
     match (stops.as_slice(), asks.as_slice()) {

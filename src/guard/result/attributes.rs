@@ -1,12 +1,11 @@
-//! Which files tools write, and which a content filter of git stands before: asked of the base's attributes.
+//! Finds generated files, and files with a content filter of git, by the attributes of the base.
 //!
-//! Of the base alone: a `.gitattributes` that the worker changed would excuse its own work.
+//! Only the base counts: with a changed `.gitattributes` a worker could excuse its own work.
 
 use std::path::Path;
 
 use git2::{AttrCheckFlags, AttrValue, Oid, Repository};
 
-use super::globs;
 use crate::base::Result;
 use crate::guard::glob::{self, Glob};
 use crate::hub::git::object_ids;
@@ -51,12 +50,12 @@ pub(super) struct Generated {
 }
 
 impl Generated {
-    /// Those of `patterns`, and those that the tree of `base` marks `linguist-generated`.
+    /// Files that match `patterns`, and files that the tree of `base` marks `linguist-generated`.
     ///
     /// # Errors
-    /// As [`Attributes::of`].
+    /// Like [`Attributes::of`].
     pub fn new(common_dir: &Path, base: Oid, patterns: &[String]) -> Result<Generated> {
-        Ok(Generated { globs: globs(patterns), attributes: Attributes::of(common_dir, base)? })
+        Ok(Generated { globs: glob::all(patterns), attributes: Attributes::of(common_dir, base)? })
     }
 
     pub fn covers(&self, path: &str) -> bool {

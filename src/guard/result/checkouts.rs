@@ -1,8 +1,9 @@
-//! What a worker changes outside its own worktree: in the hub's checkout, and in every other worktree of the
-//! repository in which no run of teof's is at work.
+//! Finds what a worker changed outside its own worktree: in the hub's checkout, and in every other worktree of the
+//! repository that no run is using.
 //!
-//! Each is noted before the work and compared after it. People work there at the same time, so a difference alone
-//! blocks nothing: it is told, with its paths. What the worker's own git did there ([`git_trace`]) is the worker's.
+//! Each worktree is recorded before the work and compared after it. People work there at the same time, so a
+//! difference alone does not block: it is reported with its paths. Changes by the worker's own git commands
+//! ([`git_trace`](super::git_trace)) block.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -14,9 +15,9 @@ use std::time::Duration;
 use git2::{Oid, Repository, StatusOptions};
 use serde::{Deserialize, Serialize};
 
-use super::dotgit::Surroundings;
 use super::git_trace::GitCommand;
 use super::history;
+use super::surroundings::{CHECKOUT, Surroundings};
 use crate::base::{Result, json, lock, text};
 use crate::guard::Finding;
 use crate::guard::moved_target::What;
@@ -25,18 +26,16 @@ use crate::hub::worktrees::metadata::Note;
 use crate::hub::worktrees::{self, Seen, Whose};
 use crate::hub::{Hub, paths};
 
-/// How the names of noted worktrees begin.
-pub(super) const CHECKOUT: &str = "checkout ";
-/// No more worktrees of people, and no more of jobs, are noted: each costs a look at all of its files.
-const MOST_CHECKOUTS: usize = 8;
-/// No more changed files of a worktree are compared.
-const MOST_FILES: usize = 5000;
-/// How many entries of a new folder are looked at; git names the folder only.
-const MOST_ENTRIES: usize = 2000;
+/// How many worktrees of people, and how many of jobs, are recorded: each costs a status of all its files.
+const MAX_CHECKOUTS: usize = 8;
+/// How many changed files of a worktree are compared.
+const MAX_FILES: usize = 5000;
+/// How many entries of a new folder are read; git names the folder only.
+const MAX_ENTRIES: usize = 2000;
 /// How many paths a finding names.
 const NAMED: usize = 10;
-/// Git would wait for ever on an ignore file that is a FIFO.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Git blocks forever on an ignore file that is a FIFO.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A worktree at one moment.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,7 +48,7 @@ struct Snapshot {
     files: BTreeMap<String, (u32, String)>,
 }
 
-/// What is found elsewhere.
+/// What was found in other worktrees.
 #[derive(Debug, Default)]
 pub struct Elsewhere {
     pub findings: Vec<Finding>,
@@ -57,11 +56,11 @@ pub struct Elsewhere {
     pub moved: Vec<(String, Oid, What)>,
 }
 
-/// Notes every other worktree; `own` is the git directory of the worker's.
+/// Records every other worktree; `own` is the git dir of the worker's worktree.
 ///
 /// # Errors
 /// When the worktrees or the settings cannot be read.
-pub fn note(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
+pub fn record(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
     for seen in others(hub, own)? {
         if let Some(snapshot) = Snapshot::take(hub, &seen)? {
             found.insert(name(&seen), json::compact(&snapshot));
@@ -70,21 +69,21 @@ pub fn note(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
     Ok(())
 }
 
-/// Compares every worktree that was noted; `ran` are the git commands of the worker.
+/// Compares every worktree that was recorded; `ran` are the git commands of the worker.
 ///
 /// # Errors
-/// As [`note`].
+/// Like [`record`].
 pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand]) -> Result<Elsewhere> {
     let mut elsewhere = Elsewhere::default();
     for seen in others(hub, own)? {
-        let noted = before.get(&name(&seen)).and_then(|noted| serde_json::from_str::<Snapshot>(noted).ok());
-        let Some(old) = noted else { continue };
+        let recorded = before.get(&name(&seen)).and_then(|json| serde_json::from_str::<Snapshot>(json).ok());
+        let Some(old) = recorded else { continue };
         let Some(now) = Snapshot::take(hub, &seen)? else {
             let message = format!("{} could be read when the work began and cannot be read now", place(&seen));
             elsewhere.findings.push(Finding::medium(code(&seen), "", message));
             continue;
         };
-        // Somebody's job was worked on there meanwhile.
+        // Otherwise another job ran there meanwhile.
         if old.run == now.run {
             compare(&seen, &old, &now, ran, &mut elsewhere);
         }
@@ -134,12 +133,12 @@ fn moved(seen: &Seen, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, Wh
     }
 }
 
-/// Commits that were made in this checkout since, newest first, with their subjects. What teof itself does is
-/// logged in other words.
+/// Commits that were made in this checkout since then, newest first, with their subjects. Commits of teof itself
+/// have other reflog messages.
 fn commits_since(seen: &Seen, old: &Snapshot) -> Vec<(Oid, String)> {
     let Ok(repo) = Repository::open(&seen.git_dir) else { return Vec::new() };
     let Ok(log) = repo.reflog("HEAD") else { return Vec::new() };
-    let since = log.iter().take(MOST_FILES).take_while(|entry| Some(entry.id_new().to_string()) != old.tip);
+    let since = log.iter().take(MAX_FILES).take_while(|entry| Some(entry.id_new().to_string()) != old.tip);
     let made = since.filter(|entry| history::makes(entry.message_bytes().unwrap_or_default()));
     let subject = |id| repo.find_commit(id).ok().and_then(|commit| commit.summary().ok().flatten().map(str::to_owned));
     made.map(|entry| (entry.id_new(), subject(entry.id_new()).unwrap_or_default())).collect()
@@ -154,11 +153,11 @@ impl Snapshot {
         std::thread::spawn(move || {
             let _ = send.send(status(&git_dir, &root, &left_out));
         });
-        let Ok(Some((tip, files))) = taken.recv_timeout(PATIENCE) else { return Ok(None) };
+        let Ok(Some((tip, files))) = taken.recv_timeout(TIMEOUT) else { return Ok(None) };
         Ok(Some(Snapshot { branch: seen.branch.clone(), tip, run: seen.run.clone(), files }))
     }
 
-    /// What differs, in words.
+    /// Describes what differs.
     fn differences(&self, now: &Snapshot, commits: &[(Oid, String)]) -> Vec<String> {
         let mut found = Vec::new();
         if self.branch != now.branch {
@@ -204,7 +203,7 @@ fn status(git_dir: &Path, root: &Path, left_out: &LeftOut) -> Option<(Option<Str
     options.include_untracked(true).exclude_submodules(true);
     let statuses = repo.statuses(Some(&mut options)).ok()?;
     let mut files = Files::new();
-    for entry in statuses.iter().take(MOST_FILES) {
+    for entry in statuses.iter().take(MAX_FILES) {
         let path = String::from_utf8_lossy(entry.path_bytes()).into_owned();
         let plain = path.trim_end_matches('/');
         let full = root.join(plain);
@@ -240,7 +239,7 @@ impl LeftOut {
     }
 }
 
-/// What tells a content from another without reading it; of a folder that git does not look into, of what is in it.
+/// Identifies a file's content without reading it; for a folder that git does not look into, that of its files.
 fn content(path: &Path) -> String {
     let of = |found: &Metadata| format!("{} {} {} {}", found.ino(), found.len(), found.ctime(), found.ctime_nsec());
     let Ok(found) = fs::symlink_metadata(path) else { return String::new() };
@@ -253,7 +252,7 @@ fn content(path: &Path) -> String {
             let Ok(found) = entry.metadata() else { continue };
             count += 1;
             newest = newest.max((found.ctime(), found.ctime_nsec()));
-            if count >= MOST_ENTRIES {
+            if count >= MAX_ENTRIES {
                 return format!("{count} {newest:?}");
             }
             if found.is_dir() {
@@ -264,18 +263,18 @@ fn content(path: &Path) -> String {
     format!("{count} {newest:?}")
 }
 
-/// The worktrees that nobody works in for teof now: the worker of another job writes in its own.
+/// The worktrees in which no run is working now: the worker of another job writes to its own.
 fn others(hub: &Hub, own: &Path) -> Result<Vec<Seen>> {
     let mut found = worktrees::seen(hub)?;
     found.retain(|seen| seen.is_there() && seen.git_dir.canonicalize().ok() != own.canonicalize().ok());
-    // A lock that cannot be asked is held by somebody.
+    // A lock that cannot be checked counts as held.
     let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
     found.retain(|seen| seen.whose != Whose::Ours || seen.task.as_ref().is_none_or(is_free));
     let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = found.into_iter().partition(|seen| seen.whose == Whose::Ours);
     peoples.sort_by_key(|seen| seen.root != hub.root);
     jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
-    peoples.truncate(MOST_CHECKOUTS);
-    peoples.extend(jobs.into_iter().take(MOST_CHECKOUTS));
+    peoples.truncate(MAX_CHECKOUTS);
+    peoples.extend(jobs.into_iter().take(MAX_CHECKOUTS));
     Ok(peoples)
 }
 

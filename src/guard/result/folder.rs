@@ -1,9 +1,9 @@
-//! What lies in the worktree beside the commit.
+//! Finds uncommitted files in the worktree.
 //!
-//! It will not be merged, so it can do no harm there; but it is work that somebody may miss, and a
-//! guard that runs before the commit must see it. A file counts as unchanged when git's index says so
-//! by size and time, or when its bytes hash to what the commit holds. What git ignores is counted and
-//! not looked into; so is what teof copied in. The record's folders are left to the hub.
+//! They are not merged, but they may be work that somebody misses, and a check that runs before the commit must
+//! see them. A file counts as unchanged when git's index says so by size and time, or when its bytes hash to what
+//! the commit contains. Files that git ignores, and files that teof copied in, are counted and not read. The
+//! record's folders are skipped: the hub owns them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectFormat, ObjectType, Odb, Oid, Repository};
 
-use super::Subject;
 use super::attributes::Attributes;
 use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
+use super::subject::Subject;
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
 use crate::hub::git::object_ids;
@@ -26,20 +26,25 @@ use crate::hub::worktrees;
 use crate::hub::worktrees::checkpoint;
 use crate::hub::worktrees::metadata::Note;
 
-/// What was left.
+/// The uncommitted files.
 #[derive(Default)]
-pub(super) struct Left {
+pub(super) struct Uncommitted {
     pub changes: Vec<Change>,
     pub ignored: u64,
 }
 
-/// A folder with more files than this is not looked at to the end.
+/// The walk stops after this many files.
 const MAX_FILES: usize = 500_000;
 /// Larger files are not hashed: they count as changed, by their size.
 const MAX_HASHED: u64 = 256 * 1024 * 1024;
 
-/// Everything in the folder that differs from the commit `tip`.
-pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findings: &mut Vec<Finding>) -> Result<Left> {
+/// Everything in the worktree that differs from the commit `tip`.
+pub(super) fn uncommitted(
+    repo: &Repository,
+    tip: Oid,
+    subject: &Subject,
+    findings: &mut Vec<Finding>,
+) -> Result<Uncommitted> {
     let committed = changes::files_of(repo, tip)?;
     let odb = repo.odb()?;
     let mut walk = Walk {
@@ -52,18 +57,18 @@ pub(super) fn left_beside(repo: &Repository, tip: Oid, subject: &Subject, findin
         note: Note::read(subject.git_dir),
         missing: committed.clone(),
         committed,
-        left: Left::default(),
+        found: Uncommitted::default(),
         findings,
     };
     walk.run()?;
     walk.record_missing()?;
-    let mut left = walk.left;
-    left.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    findings.extend(uncommitted(&left.changes));
-    Ok(left)
+    let mut found = walk.found;
+    found.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    findings.extend(finding(&found.changes));
+    Ok(found)
 }
 
-fn uncommitted(changes: &[Change]) -> Option<Finding> {
+fn finding(changes: &[Change]) -> Option<Finding> {
     if changes.is_empty() {
         return None;
     }
@@ -76,7 +81,7 @@ fn uncommitted(changes: &[Change]) -> Option<Finding> {
     )
 }
 
-/// What the index remembers of a file.
+/// A file's entry in the index.
 struct Indexed {
     size: u32,
     seconds: i32,
@@ -84,7 +89,7 @@ struct Indexed {
     id: Oid,
 }
 
-/// A missing or unusual index (split, sparse) is no index: then everything is hashed.
+/// Without an index, or with an unusual one (split, sparse), everything is hashed.
 fn index_of(repo: &Repository, git_dir: &Path) -> BTreeMap<Vec<u8>, Indexed> {
     if !fs::symlink_metadata(git_dir.join("index")).is_ok_and(|meta| meta.is_file()) {
         return BTreeMap::new();
@@ -109,7 +114,7 @@ struct Walk<'a> {
     committed: BTreeMap<Vec<u8>, Entry>,
     /// Committed files that were not met yet.
     missing: BTreeMap<Vec<u8>, Entry>,
-    left: Left,
+    found: Uncommitted,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -134,7 +139,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Looks at one entry; gives it back when it is a folder to look into.
+    /// Checks one entry; returns it when it is a folder to look into.
     fn entry(&mut self, folder: &[u8], entry: &fs::DirEntry) -> Result<Option<Vec<u8>>> {
         let name = entry.file_name().into_vec();
         let Ok(meta) = fs::symlink_metadata(entry.path()) else { return Ok(None) };
@@ -164,14 +169,14 @@ impl Walk<'_> {
         let prefix = [path, b"/"].concat();
         let tracked = self.committed.range(prefix.clone()..).next().is_some_and(|(file, _)| file.starts_with(&prefix));
         let ignored = !tracked && self.ignore.covers(&prefix);
-        self.left.ignored += u64::from(ignored);
+        self.found.ignored += u64::from(ignored);
         !ignored
     }
 
     fn file(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<()> {
         let copied = self.note.is_copied(Path::new(OsStr::from_bytes(path)));
         if was.is_none() && (copied || self.ignore.covers(path)) {
-            self.left.ignored += 1;
+            self.found.ignored += 1;
             return Ok(());
         }
         if !meta.is_file() && !meta.is_symlink() {
@@ -188,18 +193,18 @@ impl Walk<'_> {
         {
             return Ok(());
         }
-        if self.is_filters_doing(path, meta, was)? {
-            self.left.ignored += 1;
+        if self.is_by_filter(path, meta, was)? {
+            self.found.ignored += 1;
             return Ok(());
         }
         let change = self.compared(path, was, Some((mode, meta)))?;
-        self.left.changes.push(change);
+        self.found.changes.push(change);
         Ok(())
     }
 
-    /// Whether a content filter makes the difference: the set-up left the file so, or it is what the commit's
-    /// pointer of git-lfs stands for. No filter is run; what another one made of a file cannot be told.
-    fn is_filters_doing(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<bool> {
+    /// Whether a content filter explains the difference: the file is unchanged since the set-up, or it is the content
+    /// of the commit's git-lfs pointer. No filter is run, so changes by other filters cannot be recognised.
+    fn is_by_filter(&mut self, path: &[u8], meta: &Metadata, was: Option<Entry>) -> Result<bool> {
         let relative = Path::new(OsStr::from_bytes(path));
         if self.note.is_as_left(relative, meta) {
             return Ok(true);
@@ -236,7 +241,7 @@ impl Walk<'_> {
         for (path, entry) in std::mem::take(&mut self.missing) {
             if !OWNED.iter().any(|owned| inside(&path, owned.as_bytes())) {
                 let change = self.compared(&path, Some(entry), None)?;
-                self.left.changes.push(change);
+                self.found.changes.push(change);
             }
         }
         Ok(())
@@ -286,18 +291,18 @@ impl Walk<'_> {
     }
 }
 
-/// What git ignores in the worktree, by the rules that git itself would use.
+/// What git ignores in the worktree, by git's own rules.
 struct Ignore {
     rules: Repository,
     top: PathBuf,
-    /// Some `.gitignore` is no regular file: then nothing is ignored, because reading it might never end.
+    /// Some `.gitignore` is not a regular file: then nothing is ignored, because reading it could block.
     broken: bool,
 }
 
 impl Ignore {
     fn new(subject: &Subject) -> Result<Self> {
         let rules = Repository::open_bare(subject.common_dir)?;
-        // In memory only: it tells where the rules lie, and writes nothing.
+        // In memory only: it says where the rules are, and writes nothing.
         rules.set_workdir(subject.worktree, false)?;
         checkpoint::ignore_agents_files(&rules)?;
         Ok(Self { rules, top: subject.worktree.to_owned(), broken: false })

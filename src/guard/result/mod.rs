@@ -1,10 +1,10 @@
-//! Checks on what a worker leaves behind, whatever the agent said about it.
+//! Checks the result of a worker, whatever the agent said about it.
 //!
-//! What is judged is the commit: the tree of the branch against the tree of the base, object by
-//! object, with the git dir named by the caller. Attributes, replace objects, text conversion,
-//! external diffs, filters and rename folding have no part in it, because none of them is asked: trees
-//! and blobs are read from the object store and compared here. Then the folder is looked at for what
-//! was left beside the commit. Nothing of the worktree is executed, followed or waited for.
+//! The checks compare the commit with its base: the tree of the branch against the tree of the base, object by
+//! object, with the git dir that the caller names. Trees and blobs are read from the object store and compared
+//! here, so attributes, replace objects, text conversion, external diffs, filters and rename detection have no
+//! influence. Then the worktree is searched for uncommitted files. Nothing in the worktree is executed, no link is
+//! followed, and no read can block.
 
 mod attributes;
 pub mod changes;
@@ -17,75 +17,46 @@ mod history;
 pub mod personal;
 pub mod planted;
 mod rules;
+mod subject;
+pub mod surroundings;
 
 use std::path::Path;
 
 use anyhow::Context;
 use git2::{Oid, Repository};
 
-use super::{Finding, glob::Glob};
+use super::Finding;
 use crate::base::{Refusal, Result};
 use crate::hub::git::object_ids;
 
 pub use changes::{Change, Kind};
-pub use dotgit::Surroundings;
 pub use history::Landed;
+pub use subject::{Limits, Subject};
+pub use surroundings::Surroundings;
 
-/// The codes of findings about what people change as well, whoever it was: told, and no reason to block.
-pub const ALSO_PEOPLES: [&str; 6] =
+/// Codes of findings about things that people change as well. They are reported and do not block.
+pub const REPORTED_ONLY: [&str; 6] =
     ["hub.changed", "worktree.changed", "git.lock_left", "teof.planted", "person.surroundings", "git.identity"];
-
-/// What to judge.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The repository's common git dir: objects and branches are read from there.
-    pub common_dir: &'a Path,
-    /// The worktree's own git dir, as it was made; never read from the worktree's `.git`.
-    pub git_dir: &'a Path,
-    pub worktree: &'a Path,
-    /// Without `refs/heads/`.
-    pub branch: &'a str,
-    /// The commit that the work started from.
-    pub base: &'a str,
-    /// What [`dotgit::surroundings`] saw before the work began.
-    pub before: Option<&'a Surroundings>,
-}
-
-/// What the result is held to.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// Lines added plus lines removed.
-    pub diff_lines: u64,
-    /// Globs; empty means everywhere that is not denied.
-    pub allowed: Vec<String>,
-    pub denied: Vec<String>,
-    /// Globs whose change needs a person, beside the built-in ones.
-    pub protected: Vec<String>,
-    /// Files that were copied into the worktree (`.env`) and may not leave it.
-    pub copied: Vec<String>,
-    /// Globs of files that tools write: they count for no limit.
-    pub generated: Vec<String>,
-}
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The commit that was judged, in hex.
+    /// The commit that was checked, in hex.
     pub tip: String,
-    /// Sorted by path; first what is in the commit, then what was left beside it.
+    /// Sorted by path: first what is in the commit, then what is uncommitted.
     pub changes: Vec<Change>,
-    /// Lines of what people or agents wrote.
+    /// Changed lines of files that people or agents write.
     pub added: u64,
     pub removed: u64,
     /// Changed lines of generated files.
     pub generated: u64,
-    /// Files and folders that git ignores and that were not looked into.
+    /// Files and folders that git ignores; they were not read.
     pub ignored: u64,
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Lines added plus lines removed: what the limit is about.
+    /// Lines added plus lines removed, as limited by [`Limits::diff_lines`].
     pub fn size(&self) -> u64 {
         self.added.saturating_add(self.removed)
     }
@@ -108,7 +79,7 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     let base = oid(subject.base)?;
     let mut findings = dotgit::check(subject);
     if let Some(before) = subject.before {
-        findings.extend(dotgit::differences(before, &dotgit::surroundings(subject.common_dir, subject.git_dir)));
+        findings.extend(dotgit::differences(before, &dotgit::observe(subject.common_dir, subject.git_dir)));
     }
     let Some(tip) = tip(&repo, subject.branch)? else {
         findings.push(
@@ -119,8 +90,8 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     };
     findings.extend(history::check(&repo, base, tip)?);
     let mut changes = changes::between(&repo, Some(base), tip, &mut findings)?;
-    let left = folder::left_beside(&repo, tip, subject, &mut findings)?;
-    changes.extend(left.changes);
+    let uncommitted = folder::uncommitted(&repo, tip, subject, &mut findings)?;
+    changes.extend(uncommitted.changes);
     findings.extend(rules::check(&changes, limits));
     let is_generated = attributes::Generated::new(subject.common_dir, base, &limits.generated)?;
     let (generated, written): (Vec<_>, Vec<_>) = changes.iter().partition(|change| is_generated.covers(&change.path));
@@ -128,10 +99,10 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     let (added, removed) = (sum(&written, |change| change.added), sum(&written, |change| change.removed));
     let generated = sum(&generated, |change| change.added.saturating_add(change.removed));
     findings.extend(rules::too_large(&written, added.saturating_add(removed), limits.diff_lines));
-    Ok(Report { tip: tip.to_string(), changes, added, removed, generated, ignored: left.ignored, findings })
+    Ok(Report { tip: tip.to_string(), changes, added, removed, generated, ignored: uncommitted.ignored, findings })
 }
 
-/// Whether the worker moved `target` to what it made, or away from `before`; `git_dir` is the worktree's own.
+/// Whether the worker moved `target` to a commit of its own, or away from `before`; `git_dir` is the worktree's own.
 pub fn landed(
     git_dir: &Path,
     base: Oid,
@@ -143,7 +114,7 @@ pub fn landed(
     history::landed(&repo, base, checkpoints, target, before)
 }
 
-/// The repository as objects and branches: no worktree, no index, no attributes.
+/// Opens the repository for objects and branches only: no worktree, no index, no attributes.
 fn open(common_dir: &Path) -> Result<Repository> {
     Repository::open_bare(common_dir).with_context(|| format!("open the repository {}", common_dir.display()))
 }
@@ -160,8 +131,4 @@ fn tip(repo: &Repository, branch: &str) -> Result<Option<Oid>> {
         Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
         Err(e) => Err(e).context("read the branch"),
     }
-}
-
-fn globs(patterns: &[String]) -> Vec<Glob> {
-    patterns.iter().map(|pattern| Glob::new(pattern)).collect()
 }

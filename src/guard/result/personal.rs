@@ -1,11 +1,11 @@
-//! What people own and a worker could reach: what is trusted, operator tokens, the person's git and teof
-//! configuration, the hub's pin. Noted before the work and compared after it.
+//! Records and compares what a person owns and a worker could reach: trust, operator tokens, the person's git and
+//! teof configuration, and the hub's pin.
 //!
-//! A change of trust that a person made meanwhile has their event in the log; one without is nobody's.
+//! When a person changes what is trusted, an event in the log says so. A change without an event is revoked.
 
 use std::path::{Path, PathBuf};
 
-use super::dotgit::{self, Surroundings};
+use super::surroundings::{PERSON, Surroundings, TRUST, record_config};
 use crate::base::{Result, digest, env, files, jsonl};
 use crate::bus::events;
 use crate::guard::Finding;
@@ -14,13 +14,8 @@ use crate::guard::trust::{self, Trust};
 use crate::hub::{Hub, settings};
 use crate::model::event::EventView;
 
-/// How the names of what is trusted begin: `trust <digest> <what>`.
-pub(super) const TRUST: &str = "trust ";
-/// How the names of what lies outside the repository begin.
-pub(super) const PERSON: &str = "the person's ";
-
-/// Notes all of it.
-pub(super) fn note(common_dir: &Path, found: &mut Surroundings) {
+/// Records all of it.
+pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
     let local = common_dir.join("teof");
     let mut file = |label: &str, path: &Path| {
         let content = match files::read(path, files::MAX_DOCUMENT) {
@@ -38,7 +33,7 @@ pub(super) fn note(common_dir: &Path, found: &mut Surroundings) {
         file("operator tokens", &path);
     }
     for path in git_configs() {
-        dotgit::watch_config(&format!("{PERSON}git configuration"), &path, found);
+        record_config(&format!("{PERSON}git configuration"), &path, found);
     }
     let known = files::read(&local.join(trust::FILE), files::MAX_DOCUMENT).ok().flatten();
     let known: Option<Trust> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -67,12 +62,12 @@ fn git_configs() -> Vec<PathBuf> {
     home.map(|home| home.join(".gitconfig")).into_iter().chain(own.map(|own| own.join("git/config"))).collect()
 }
 
-/// What is trusted now, was not before, and has no person's event: each with its finding. The caller takes it
-/// back ([`take_back`]).
+/// What became trusted since `before` without a person's event: its digest and a finding. The caller revokes it
+/// with [`revoke`].
 pub fn forged(hub: &Hub, before: &Surroundings) -> Result<Vec<(String, Finding)>> {
     let mut found = Vec::new();
     for (digest, what) in entries(&trust::read(hub)?) {
-        if before.contains_key(&format!("{TRUST}{digest} {what}")) || is_told(hub, &digest)? {
+        if before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest)? {
             continue;
         }
         let message = format!("{what} became trusted while the worker ran, and no person's event says so");
@@ -83,8 +78,8 @@ pub fn forged(hub: &Hub, before: &Surroundings) -> Result<Vec<(String, Finding)>
     Ok(found)
 }
 
-/// Takes what nobody granted out of what is trusted.
-pub fn take_back(hub: &Hub, digests: &[String]) -> Result<()> {
+/// Removes from the trusted what no person granted.
+pub fn revoke(hub: &Hub, digests: &[String]) -> Result<()> {
     trust::update(hub, |trust| {
         trust.grant.take_if(|grant| digests.contains(&grant.consent_sha256));
         trust.git_programs_sha256.take_if(|known| digests.contains(known));
@@ -93,18 +88,18 @@ pub fn take_back(hub: &Hub, digests: &[String]) -> Result<()> {
 }
 
 /// Whether an event of a person names the digest.
-fn is_told(hub: &Hub, digest: &str) -> Result<bool> {
-    let mut told = false;
+fn has_event(hub: &Hub, digest: &str) -> Result<bool> {
+    let mut found = false;
     for log in events::logs(hub)?.iter().rev() {
         jsonl::for_each_line(&hub.path(log)?, 0, |_, _, line| {
-            // Most lines are others', and need not be parsed.
+            // Most lines do not contain it and need not be parsed.
             let names = line.windows(digest.len()).any(|part| part == digest.as_bytes());
-            told |= names && EventView::parse(line).is_ok_and(|event| event.agent_id.as_deref() == Some(OPERATOR));
-            Ok(!told)
+            found |= names && EventView::parse(line).is_ok_and(|event| event.agent_id.as_deref() == Some(OPERATOR));
+            Ok(!found)
         })?;
-        if told {
+        if found {
             break;
         }
     }
-    Ok(told)
+    Ok(found)
 }

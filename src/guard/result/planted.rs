@@ -1,31 +1,25 @@
-//! What a worker left in the git directory that nobody who works with the repository puts there: locks of git's that
-//! keep everybody from committing, and files among teof's own.
+//! Finds what a worker left in the git dir: git locks that block every commit, and unknown files in teof's folder.
 
 use std::fs;
 use std::path::Path;
 
-use super::dotgit::Surroundings;
+use super::surroundings::{LOCAL, LOCK, Surroundings};
 use crate::base::text;
 use crate::guard::Finding;
 use crate::hub::git::locks;
 use crate::hub::{Hub, paths};
 
-/// How the names of git's locks begin that were there before.
-pub(super) const LOCK: &str = "lock ";
-/// How the names of unknown files begin that were among teof's own before.
-pub(super) const LOCAL: &str = "local ";
-
-/// How many are named.
+/// How many names a finding lists.
 const NAMED: usize = 10;
 
-/// Notes what is there already.
-pub fn note(hub: &Hub, found: &mut Surroundings) {
+/// Records what is there already.
+pub fn record(hub: &Hub, found: &mut Surroundings) {
     let locks = locks::paths(&hub.common_dir).into_iter();
     found.extend(locks.map(|lock| (key(LOCK, &lock), String::new())));
     found.extend(unknown(hub).into_iter().map(|name| (format!("{LOCAL}{name}"), String::new())));
 }
 
-/// What came since.
+/// Findings about what was added since.
 pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let locks = locks::left_since(hub, |lock| before.contains_key(&key(LOCK, lock)));
@@ -54,7 +48,7 @@ fn key(prefix: &str, path: &Path) -> String {
     format!("{prefix}{}", path.display())
 }
 
-/// The names in teof's machine-local folder that teof itself never gives.
+/// Files in teof's machine-local folder that teof does not use.
 fn unknown(hub: &Hub) -> Vec<String> {
     let entries = fs::read_dir(hub.local("")).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());

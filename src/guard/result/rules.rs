@@ -1,7 +1,7 @@
 //! Which paths a worker may change, and how much of them.
 
 use super::changes::{Change, Kind};
-use super::{Limits, globs};
+use super::subject::Limits;
 use crate::base::text;
 use crate::guard::{Finding, glob};
 use crate::hub::paths;
@@ -86,9 +86,9 @@ const PROTECTED: [&str; 65] = [
 /// The findings about paths, one for each path and rule.
 pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
     let strings = |list: &[&str]| list.iter().map(|&p| p.to_owned()).collect::<Vec<_>>();
-    let (built_in, protected) = (globs(&strings(&DENIED)), globs(&strings(&PROTECTED)));
-    let (denied, allowed) = (globs(&limits.denied), globs(&limits.allowed));
-    let (more_protected, copied) = (globs(&limits.protected), globs(&limits.copied));
+    let (built_in, protected) = (glob::all(&strings(&DENIED)), glob::all(&strings(&PROTECTED)));
+    let (denied, allowed) = (glob::all(&limits.denied), glob::all(&limits.allowed));
+    let (more_protected, copied) = (glob::all(&limits.protected), glob::all(&limits.copied));
     let mut findings = Vec::new();
     for change in changes {
         let path = change.path.as_str();

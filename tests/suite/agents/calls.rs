@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use teof::agents::{self, Agent, Ask, Call, Session, session_id};
+use teof::agents::{self, Agent, Call, CallSpec, Session, session_id};
 use teof::base::{Refusal, Result};
 use teof::hub::Settings;
 use teof::model::agent::{Format, PromptVia};
@@ -15,12 +15,19 @@ fn agent(name: &str, text: &str) -> Agent {
     agents::find(&settings(text), name).unwrap()
 }
 
-fn ask<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ask<'a> {
-    Ask { prompt, worktree: Path::new("/repo/tree"), scratch: Path::new("/repo/scratch"), session, model, budget: None }
+fn spec<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> CallSpec<'a> {
+    CallSpec {
+        prompt,
+        worktree: Path::new("/repo/tree"),
+        scratch: Path::new("/repo/scratch"),
+        session,
+        model,
+        budget: None,
+    }
 }
 
 fn call(agent: &Agent, session: Session<'_>, model: Option<&str>) -> Call {
-    agent.call(&ask("Mend {worktree} it.", session, model)).unwrap()
+    agent.call(&spec("Mend {worktree} it.", session, model)).unwrap()
 }
 
 fn line(call: &Call) -> String {
@@ -162,14 +169,14 @@ fn what_cannot_work_is_refused_with_the_reason() {
 fn nothing_reaches_an_agent_as_something_else_than_it_is() {
     let own = agent("own", "[agents.own]\ncommand = [\"x\", \"{prompt}\"]\nprompt = \"argument\"");
     let long = "x".repeat(200_000);
-    refused(own.call(&ask(&long, Session::Unnamed, None)), "agent.call");
-    refused(own.call(&ask("a\0b", Session::Unnamed, None)), "agent.call");
-    refused(own.call(&ask("p", Session::Resume("s"), None)), "agent.call");
-    refused(own.call(&ask("p", Session::Unnamed, Some("m"))), "agent.call");
+    refused(own.call(&spec(&long, Session::Unnamed, None)), "agent.call");
+    refused(own.call(&spec("a\0b", Session::Unnamed, None)), "agent.call");
+    refused(own.call(&spec("p", Session::Resume("s"), None)), "agent.call");
+    refused(own.call(&spec("p", Session::Unnamed, Some("m"))), "agent.call");
     let claude = agent("claude", "");
-    refused(claude.call(&ask("p", Session::Resume("--flag"), None)), "agent.call");
-    refused(claude.call(&ask("p", Session::Unnamed, Some("--flag"))), "agent.call");
-    assert!(claude.call(&ask(&long, Session::Unnamed, None)).is_ok(), "stdin takes any length");
+    refused(claude.call(&spec("p", Session::Resume("--flag"), None)), "agent.call");
+    refused(claude.call(&spec("p", Session::Unnamed, Some("--flag"))), "agent.call");
+    assert!(claude.call(&spec(&long, Session::Unnamed, None)).is_ok(), "stdin takes any length");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use teof::agents::Exit;
 use teof::base::Stamp;
 use teof::model::agent::{Format, Usage};
 
-use super::{conclude, same, usage, word};
+use super::{outcome, same, usage, word};
 
 /// What a person who reads a recording would say: agent, case, verdict, input tokens, output tokens, dollars, answer.
 type Expected = (&'static str, &'static str, &'static str, u64, u64, Option<f64>, &'static str);
@@ -106,7 +106,7 @@ fn check(folder: &Path, expected: &Expected, exit: i32, size: usize) -> Option<S
         usage(first.3, 0, first.4, first.5)
     });
     let now = Stamp::parse("2026-11-21T02:00:00Z").unwrap();
-    let done = conclude(format(agent), &stdout, size, earlier, &exit, &String::from_utf8_lossy(&stderr), now);
+    let done = outcome(format(agent), &stdout, size, earlier, &exit, &String::from_utf8_lossy(&stderr), now);
     let wanted: Usage = usage(input, 0, output, cost);
     let mut wrong = Vec::new();
     if word(&done.verdict) != verdict {

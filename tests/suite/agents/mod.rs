@@ -7,12 +7,12 @@ mod streams;
 
 use std::path::Path;
 
-use teof::agents::{Conclusion, Exit, Reading, Verdict};
+use teof::agents::{Exit, Outcome, Stream, Verdict};
 use teof::base::Stamp;
 use teof::model::agent::{Format, Usage};
 
 /// A call that printed `stdout` in chunks of `size` bytes.
-fn conclude(
+fn outcome(
     format: Format,
     stdout: &[u8],
     size: usize,
@@ -20,12 +20,12 @@ fn conclude(
     exit: &Exit,
     stderr: &str,
     now: Stamp,
-) -> Conclusion {
-    let mut reading = Reading::new(format, earlier);
+) -> Outcome {
+    let mut stream = Stream::new(format, earlier);
     for chunk in stdout.chunks(size) {
-        reading.take(chunk);
+        stream.take(chunk);
     }
-    reading.conclude(exit, stderr.as_bytes(), now)
+    stream.into_outcome(exit, stderr.as_bytes(), now)
 }
 
 /// A verdict as a word: `succeeded`, `failed:<kind>`, `limited:<until>`, `nothing`.

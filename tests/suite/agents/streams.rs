@@ -1,11 +1,11 @@
 //! What each trap in the streams comes to. The streams are invented, one per trap.
 
 use proptest::prelude::*;
-use teof::agents::{Conclusion, Event, Exit, Reading, Verdict};
+use teof::agents::{Event, Exit, Outcome, Stream, Verdict};
 use teof::base::Stamp;
 use teof::model::agent::{Format, Usage};
 
-use super::{conclude, fixture, same, usage, word};
+use super::{fixture, outcome, same, usage, word};
 
 const FORMATS: [Format; 5] = [Format::Claude, Format::Codex, Format::Gemini, Format::Opencode, Format::Text];
 
@@ -13,17 +13,17 @@ fn now() -> Stamp {
     Stamp::parse("2026-01-05T10:00:00Z").unwrap()
 }
 
-fn of(name: &str, earlier: Option<Usage>, exit: &Exit, stderr: &str) -> Conclusion {
+fn of(name: &str, earlier: Option<Usage>, exit: &Exit, stderr: &str) -> Outcome {
     let format = match name.split('-').next().unwrap() {
         "codex" => Format::Codex,
         "gemini" => Format::Gemini,
         "opencode" => Format::Opencode,
         _ => Format::Claude,
     };
-    conclude(format, &fixture(name), 64 << 10, earlier, exit, stderr, now())
+    outcome(format, &fixture(name), 64 << 10, earlier, exit, stderr, now())
 }
 
-fn ended(name: &str, code: i32) -> Conclusion {
+fn ended(name: &str, code: i32) -> Outcome {
     of(name, None, &Exit::Code(code), "")
 }
 
@@ -37,7 +37,7 @@ fn why(verdict: &Verdict) -> &str {
 #[test]
 fn a_plain_answer_is_kept_whole() {
     let said = format!("{{\"first\": \"{}\"}}", "word\n".repeat(100_000));
-    let done = conclude(Format::Text, said.as_bytes(), 64 << 10, None, &Exit::Code(0), "", now());
+    let done = outcome(Format::Text, said.as_bytes(), 64 << 10, None, &Exit::Code(0), "", now());
     assert!(done.text == said, "{} bytes of {}", done.text.len(), said.len());
 }
 
@@ -48,7 +48,7 @@ fn a_refusal_of_the_account_counts_before_a_text_that_nobody_knows_and_no_time_i
             "{{\"type\":\"rate_limit_event\",\"rate_limit_info\":{{\"status\":\"rejected\",\"resetsAt\":{resets}}}}}\n\
              {{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":{said:?}}}\n"
         );
-        let done = conclude(Format::Claude, stream.as_bytes(), 64 << 10, None, &Exit::Code(1), "", now());
+        let done = outcome(Format::Claude, stream.as_bytes(), 64 << 10, None, &Exit::Code(1), "", now());
         match done.verdict {
             Verdict::RateLimited { until, .. } => until.unwrap().since(now()).as_secs(),
             other => panic!("{other:?}"),
@@ -130,15 +130,15 @@ fn a_tool_that_nobody_could_allow_is_a_failure_although_it_exits_0() {
 fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
     let text = fixture("claude-background");
     let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
-    let mut reading = Reading::new(Format::Claude, None);
+    let mut stream = Stream::new(Format::Claude, None);
     let mut last_words = Vec::new();
     for line in &lines {
-        reading.take(line);
-        last_words.push(reading.is_final());
+        stream.take(line);
+        last_words.push(stream.is_final());
     }
     // After the first result a task is left; when it is over a turn follows.
     assert_eq!(last_words, [false, false, false, true, false, false, true]);
-    let done = reading.conclude(&Exit::Code(0), b"", now());
+    let done = stream.into_outcome(&Exit::Code(0), b"", now());
     assert_eq!(
         (word(&done.verdict).as_str(), done.text.as_str()),
         ("succeeded", "The build failed after all; mended.")
@@ -146,7 +146,7 @@ fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
     assert!(same(done.usage, usage(150, 0, 15, Some(0.75))), "{:?}", done.usage);
 
     let cut: Vec<u8> = lines[..6].concat();
-    let cut = conclude(Format::Claude, &cut, 4096, None, &Exit::Signal(15), "", now());
+    let cut = outcome(Format::Claude, &cut, 4096, None, &Exit::Signal(15), "", now());
     assert_eq!(word(&cut.verdict), "nothing", "the turn after the first result never ended");
 }
 
@@ -159,7 +159,7 @@ fn an_accounts_limit_is_nobodys_failure() {
     let hung = Exit::TimedOut("no output for 10m".to_owned());
     let waiting = "Retrying in 60s (attempt 1/10): [API Error: 429 over the account's rate limit.]\n";
     let begun = br#"{"type":"system","subtype":"init","session_id":"q","model":"m"}"#;
-    let done = conclude(Format::Claude, begun, 4096, None, &hung, waiting, now());
+    let done = outcome(Format::Claude, begun, 4096, None, &hung, waiting, now());
     assert_eq!(word(&done.verdict), "limited:?", "it was waiting for its limit, in silence");
 }
 
@@ -175,7 +175,7 @@ fn a_session_that_counts_on_is_charged_for_this_run_only() {
     for (input, cost) in [("150", 0.25), ("50", 0.75)] {
         let earlier = Some(usage(100, 0, 10, Some(0.5)));
         let line = line.replace("INPUT", input);
-        let done = conclude(Format::Claude, line.as_bytes(), 4096, earlier, &Exit::Code(0), "", now());
+        let done = outcome(Format::Claude, line.as_bytes(), 4096, earlier, &Exit::Code(0), "", now());
         assert!(same(done.usage, usage(50, 0, 5, Some(cost))), "{:?}", done.usage);
     }
 }
@@ -183,21 +183,21 @@ fn a_session_that_counts_on_is_charged_for_this_run_only() {
 #[test]
 fn usage_is_known_while_it_runs() {
     let text = fixture("claude-done");
-    let mut reading = Reading::new(Format::Claude, None);
+    let mut stream = Stream::new(Format::Claude, None);
     let upto = text.split_inclusive(|b| *b == b'\n').take(4).collect::<Vec<_>>().concat();
-    reading.take(&upto);
-    assert!(same(reading.usage(), usage(100, 70, 1, None)), "one message in two lines: {:?}", reading.usage());
-    assert_eq!((reading.session(), reading.is_final()), (Some("5e55-1"), false));
+    stream.take(&upto);
+    assert!(same(stream.usage(), usage(100, 70, 1, None)), "one message in two lines: {:?}", stream.usage());
+    assert_eq!((stream.session(), stream.is_final()), (Some("5e55-1"), false));
 }
 
 #[test]
 fn retries_and_warnings_are_no_signs_of_work() {
     let text = fixture("claude-success-that-failed");
-    let mut reading = Reading::new(Format::Claude, None);
+    let mut stream = Stream::new(Format::Claude, None);
     let mut signs = Vec::new();
     for line in text.split_inclusive(|b| *b == b'\n') {
-        reading.take(line);
-        signs.push(reading.meaningful());
+        stream.take(line);
+        signs.push(stream.meaningful());
     }
     assert_eq!((signs[0], signs[1], signs[2]), (2, 2, 2));
     assert!(signs[3] > 2, "a result is a sign");
@@ -205,21 +205,21 @@ fn retries_and_warnings_are_no_signs_of_work() {
 
 #[test]
 fn what_fails_before_the_first_word_is_told_apart() {
-    let of = |stderr: &str| word(&conclude(Format::Opencode, b"", 1, None, &Exit::Code(1), stderr, now()).verdict);
+    let of = |stderr: &str| word(&outcome(Format::Opencode, b"", 1, None, &Exit::Code(1), stderr, now()).verdict);
     assert_eq!(of(""), "failed:busy");
     assert_eq!(of("SQLiteError: database is locked\n"), "failed:busy");
     assert_eq!(of("it cannot be used with root/sudo privileges for security reasons\n"), "failed:set_up");
     assert_eq!(of("Not logged in · Please run /login"), "failed:account");
     let missing = Exit::NotStarted("opencode: No such file or directory".to_owned());
-    assert_eq!(word(&conclude(Format::Opencode, b"", 1, None, &missing, "", now()).verdict), "failed:set_up");
-    let plain = |code: i32| word(&conclude(Format::Text, b"did it\n", 1, None, &Exit::Code(code), "", now()).verdict);
+    assert_eq!(word(&outcome(Format::Opencode, b"", 1, None, &missing, "", now()).verdict), "failed:set_up");
+    let plain = |code: i32| word(&outcome(Format::Text, b"did it\n", 1, None, &Exit::Code(code), "", now()).verdict);
     assert_eq!((plain(0).as_str(), plain(2).as_str()), ("succeeded", "failed:other"));
 }
 
 #[test]
 fn a_session_id_that_is_no_plain_name_is_not_taken() {
     let line = br#"{"type":"system","subtype":"init","session_id":"--dangerous","model":"m"}"#;
-    let done = conclude(Format::Claude, line, 4096, None, &Exit::Code(1), "", now());
+    let done = outcome(Format::Claude, line, 4096, None, &Exit::Code(1), "", now());
     assert_eq!(done.session, None);
     assert!(done.warnings[0].contains("id"), "{:?}", done.warnings);
 }
@@ -302,11 +302,11 @@ proptest! {
         format in prop::sample::select(FORMATS.to_vec()),
     ) {
         let bytes = lines.concat();
-        let (mut whole, mut cut) = (Reading::new(format, None), Reading::new(format, None));
+        let (mut whole, mut cut) = (Stream::new(format, None), Stream::new(format, None));
         let together: Vec<Event> = whole.take(&bytes);
         let apart: Vec<Event> = bytes.chunks(size).flat_map(|chunk| cut.take(chunk)).collect();
         prop_assert_eq!(together, apart);
-        let (whole, cut) = (whole.conclude(&Exit::Code(0), b"", now()), cut.conclude(&Exit::Code(0), b"", now()));
+        let (whole, cut) = (whole.into_outcome(&Exit::Code(0), b"", now()), cut.into_outcome(&Exit::Code(0), b"", now()));
         prop_assert_eq!(whole.verdict, cut.verdict);
         prop_assert_eq!(whole.text, cut.text);
     }
@@ -320,7 +320,7 @@ proptest! {
         let odd = format!("\"{key}\":{value}");
         let rest = r#""type":"result","subtype":"success","is_error":false,"result":"kept","session_id":"s-1""#;
         let line = if first { format!("{{{odd},{rest}}}") } else { format!("{{{rest},{odd}}}") };
-        let done = conclude(Format::Claude, line.as_bytes(), 4096, None, &Exit::Code(0), "", now());
+        let done = outcome(Format::Claude, line.as_bytes(), 4096, None, &Exit::Code(0), "", now());
         prop_assert_eq!(word(&done.verdict), "succeeded");
         prop_assert_eq!((done.text.as_str(), done.session.as_deref()), ("kept", Some("s-1")));
     }
@@ -333,12 +333,12 @@ fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
         concat!(r#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"x"}]}}"#, "\n");
     let hung = Exit::TimedOut("it printed nothing for too long".to_owned());
     for (stream, wanted) in [(began.to_owned(), true), (format!("{began}{spoke}"), false)] {
-        let done = conclude(Format::Claude, stream.as_bytes(), 4096, None, &hung, "", now());
+        let done = outcome(Format::Claude, stream.as_bytes(), 4096, None, &hung, "", now());
         assert_eq!(done.worked, !wanted);
         assert!(matches!(done.verdict, Verdict::NoResult { outage, .. } if outage == wanted), "{:?}", done.verdict);
     }
     let aider = "Aider v0.86\nlitellm.InternalServerError: the service is overloaded\n";
-    let done = conclude(Format::Text, aider.as_bytes(), 4096, None, &Exit::Code(0), "", now());
+    let done = outcome(Format::Text, aider.as_bytes(), 4096, None, &Exit::Code(0), "", now());
     assert!(matches!(done.verdict, Verdict::Failed { kind: teof::agents::Kind::Service, .. }), "{:?}", done.verdict);
 }
 
@@ -346,7 +346,7 @@ fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
 fn help_that_follows_a_wrong_argument_is_no_outage() {
     let help =
         "Invalid --session-id: \"x\".\nUsage: qwen [options]\n  --proxy  network connection\n  -h, --help  Show help\n";
-    let conclusion = Reading::new(Format::Claude, None).conclude(&Exit::Code(1), help.as_bytes(), now());
+    let conclusion = Stream::new(Format::Claude, None).into_outcome(&Exit::Code(1), help.as_bytes(), now());
     let Verdict::Failed { why, kind } = conclusion.verdict else { panic!("{:?}", conclusion.verdict) };
     assert!(kind == teof::agents::Kind::SetUp && why.contains("Invalid --session-id"), "{kind:?} {why}");
 }

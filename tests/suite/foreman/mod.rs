@@ -15,7 +15,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use teof::exec::Family;
+use teof::exec::ProcessTree;
 
 use crate::harness::World;
 
@@ -136,7 +136,7 @@ impl Shop {
             ("TEOF_RUN".to_owned(), run.to_owned()),
             ("TEOF_ROOT".to_owned(), self.world.repo.display().to_string()),
         ];
-        Family { marks, ..Family::default() }.living().is_empty()
+        ProcessTree { marks, ..ProcessTree::default() }.living().is_empty()
     }
 
     fn worktree(&self) -> PathBuf {

@@ -162,10 +162,10 @@ impl Found {
         let mut argv = agent.version_call();
         argv[0] = program.display().to_string();
         let line = |said: &str| text::clip(&text::safe(said.lines().next().unwrap_or_default()), 120);
-        match exec::ask(&argv, folder, &exec::allowed(&[]), patience) {
-            Answer::Said(said) => self.version = Some(line(&said)),
+        match exec::probe(&argv, folder, &exec::allowed(&[]), patience) {
+            Answer::Printed(said) => self.version = Some(line(&said)),
             Answer::Failed(how, said) => self.problems.push(format!("asked for its version, {how}: {}", line(&said))),
-            Answer::TooLong => self.problems.push(format!("it printed no version within {}", show_span(patience))),
+            Answer::TimedOut => self.problems.push(format!("it printed no version within {}", show_span(patience))),
             Answer::NotStarted(why) => self.problems.push(format!("it cannot be started: {}", line(&why))),
         }
     }
@@ -179,7 +179,7 @@ impl Found {
             );
         }
         let node = ["node", "--version"].map(str::to_owned);
-        if let Answer::Said(said) = exec::ask(&node, folder, &exec::allowed(&[]), patience)
+        if let Answer::Printed(said) = exec::probe(&node, folder, &exec::allowed(&[]), patience)
             && let Some(major) = said.trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok())
             && major < 22
         {

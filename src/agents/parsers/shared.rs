@@ -1,4 +1,4 @@
-//! What all parsers share: where events go, which calls are open, and how much of a tool's text is kept.
+//! Shared by all parsers: where events go, open tool calls, and clipping of tool texts.
 
 use std::collections::HashSet;
 
@@ -7,35 +7,35 @@ use crate::agents::lenient::{List, Object, Scalar};
 use crate::base::text;
 
 /// Bytes of a tool's input or output that an event keeps; the raw stream has the rest.
-pub(super) const MAX_SHOWN: usize = 4 << 10;
+pub(super) const MAX_TEXT: usize = 4 << 10;
 
 /// Where events go.
-pub(super) type Tell<'t> = &'t mut dyn FnMut(Event);
+pub(super) type Emit<'t> = &'t mut dyn FnMut(Event);
 
-/// The calls whose beginning was seen and whose end was not: many agents tell of both, some of the end only.
+/// Tool calls that have started and not ended: many agents report both, some only the end.
 #[derive(Debug, Default)]
-pub(super) struct Open(HashSet<String>);
+pub(super) struct OpenCalls(HashSet<String>);
 
-impl Open {
-    /// Agents that never end their calls may not fill the memory.
+impl OpenCalls {
+    /// Bounds the memory for agents that never report the end of calls.
     const MOST: usize = 4096;
 
-    /// Whether it is news.
+    /// Records the start of a call; returns whether it is new.
     pub(super) fn begin(&mut self, id: &str) -> bool {
         if self.0.len() >= Self::MOST {
             self.0.clear();
         }
-        self.0.insert(shown(id, 200))
+        self.0.insert(clipped(id, 200))
     }
 
-    /// Whether its beginning was seen.
+    /// Records the end of a call; returns whether its start was seen.
     pub(super) fn end(&mut self, id: &str) -> bool {
-        self.0.remove(&shown(id, 200))
+        self.0.remove(&clipped(id, 200))
     }
 }
 
-/// At most so many bytes of a text, whole characters.
-pub(super) fn shown(text: &str, max: usize) -> String {
+/// At most `max` bytes of a text, cut between characters.
+pub(super) fn clipped(text: &str, max: usize) -> String {
     let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -45,7 +45,7 @@ pub(super) fn shown(text: &str, max: usize) -> String {
 
 pub(super) fn tool(name: Option<&str>, input: Option<&serde_json::value::RawValue>) -> Event {
     let name = text::clip(&text::safe(name.unwrap_or("?")), 100);
-    Event::ToolUse { name, input: input.map_or_else(String::new, |input| shown(input.get(), MAX_SHOWN)) }
+    Event::ToolUse { name, input: input.map_or_else(String::new, |input| clipped(input.get(), MAX_TEXT)) }
 }
 
 /// A part of a tool's output.
@@ -59,13 +59,13 @@ pub(super) struct Part<'a> {
 /// What a tool answered: a string, or a list of parts.
 pub(super) fn output(content: &List<'_, Object<Part<'_>>>) -> String {
     if let Some(text) = &content.text {
-        return shown(text, MAX_SHOWN);
+        return clipped(text, MAX_TEXT);
     }
     let mut out = String::new();
     for part in content.items.iter().filter_map(|part| part.0.as_ref()?.text.text()) {
         out.push_str(part);
-        if out.len() > MAX_SHOWN {
-            return shown(&out, MAX_SHOWN);
+        if out.len() > MAX_TEXT {
+            return clipped(&out, MAX_TEXT);
         }
     }
     out
