@@ -5,6 +5,7 @@
 
 pub(super) mod executor;
 pub mod inbox;
+mod message;
 pub mod process;
 pub mod retention;
 pub mod state;

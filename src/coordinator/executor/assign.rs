@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::perform::Hands;
+use super::context::Hands;
 use crate::base::{Refusal, Result, Stamp, files, text};
 use crate::bus::{assignments, claims};
 use crate::coordinator::state::input::Reply;

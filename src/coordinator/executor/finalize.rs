@@ -6,7 +6,8 @@
 use serde_json::json;
 
 use super::assign::{follow, ours};
-use super::perform::{Hands, is_passing, why};
+use super::context::Hands;
+use super::refusals::{is_passing, why};
 use super::workers;
 use crate::base::{Refusal, Result, text};
 use crate::bus::claims;

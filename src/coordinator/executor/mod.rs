@@ -1,9 +1,12 @@
 //! The executor: performs the effects that the decision asks for.
 
-pub(super) mod assign;
-pub(super) mod finalize;
-pub(super) mod orders;
-pub(super) mod perform;
+mod assign;
+pub(super) mod context;
+mod finalize;
+mod orders;
+pub(super) mod own_writes;
+mod perform;
 pub mod publish;
+mod refusals;
 pub mod reviews;
 pub mod workers;

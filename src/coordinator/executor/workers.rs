@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::base::{Result, env, files, lock};
-use crate::coordinator::process::Message;
+use crate::coordinator::message::Message;
 use crate::coordinator::state::Job;
 use crate::coordinator::state::input::{How, RunIs};
 use crate::exec;

@@ -1,7 +1,7 @@
-//! The watcher: tells the loop that something changed where work, words or permissions come from.
+//! The watcher: tells the loop that something changed where work, commands or permissions come from.
 //!
-//! It decides only what is of interest. Whether a change is our own writing is asked of [`Own`]: what
-//! was written is remembered by its digest, so that another's change of the same file still wakes.
+//! It decides only which changes matter. The loop then leaves out its own writes
+//! ([`OwnWrites`](crate::coordinator::executor::own_writes::OwnWrites)).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,14 @@ use std::sync::mpsc::Sender;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::Message;
-use crate::base::{Result, digest, files};
+use crate::base::Result;
 use crate::coordinator::inbox;
+use crate::coordinator::message::{Message, What};
 use crate::guard::prerequisites::{AUTHENTICITY, CI_SUMMARY};
 use crate::guard::trust;
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, paths};
 use crate::model::message::is_task_channel;
 use crate::model::seat;
-
-/// What kind of thing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
-    /// Work, claims, holds, seats, consent, trust.
-    World,
-    /// `teof.toml`.
-    Settings,
-    /// A worker's outcome.
-    Runs,
-    Inbox,
-    /// A folder that is watched, or its parent, came or went.
-    Folders,
-}
 
 pub struct Watcher {
     inner: Option<RecommendedWatcher>,
@@ -193,33 +179,5 @@ impl Names {
             "_bus" | "docs" => Some(What::Folders),
             _ => None,
         }
-    }
-}
-
-/// What we wrote last, by path and digest: seeing it again is no news.
-#[derive(Default)]
-pub struct Own {
-    digests: HashMap<PathBuf, String>,
-}
-
-/// More than a coordinator writes between two looks; forgetting only costs a look.
-const MOST: usize = 512;
-
-impl Own {
-    /// Remembers what an act is about to write.
-    pub fn remember(&mut self, hub: &Hub, act: &Act) {
-        if self.digests.len() > MOST {
-            self.digests.clear();
-        }
-        for (path, text) in act.replaced() {
-            self.digests.insert(hub.root.join(path), digest::sha256(text.as_bytes()));
-        }
-    }
-
-    /// Whether a changed file holds exactly what we wrote there.
-    pub fn wrote(&mut self, path: &Path) -> bool {
-        let Some(ours) = self.digests.get(path) else { return false };
-        let now = files::read(path, files::MAX_DOCUMENT).ok().flatten();
-        now.is_some_and(|bytes| digest::sha256(&bytes) == *ours)
     }
 }

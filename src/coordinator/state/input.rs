@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::config::Rules;
-use super::{Ending, Word, Work};
+use super::word::Word;
+use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::guard::operator::Recognised;
 use crate::model::plan::Link;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Word;
 use super::input::Offer;
+use super::word::Word;
 
 /// Work that an operator asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

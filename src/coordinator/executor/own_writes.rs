@@ -1,0 +1,36 @@
+//! The coordinator's own writes, by path and digest. A change that it made itself needs no look; a change of the
+//! same file by somebody else still wakes it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::base::{digest, files};
+use crate::hub::{Act, Hub};
+
+/// What we wrote last.
+#[derive(Default)]
+pub struct OwnWrites {
+    digests: HashMap<PathBuf, String>,
+}
+
+/// More than a coordinator writes between two looks; forgetting only costs a look.
+const MAX_FILES: usize = 512;
+
+impl OwnWrites {
+    /// Remembers what an act is about to write.
+    pub fn remember(&mut self, hub: &Hub, act: &Act) {
+        if self.digests.len() > MAX_FILES {
+            self.digests.clear();
+        }
+        for (path, text) in act.replaced() {
+            self.digests.insert(hub.root.join(path), digest::sha256(text.as_bytes()));
+        }
+    }
+
+    /// Whether a changed file holds exactly what we wrote there.
+    pub fn wrote(&mut self, path: &Path) -> bool {
+        let Some(ours) = self.digests.get(path) else { return false };
+        let now = files::read(path, files::MAX_DOCUMENT).ok().flatten();
+        now.is_some_and(|bytes| digest::sha256(&bytes) == *ours)
+    }
+}

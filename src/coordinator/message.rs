@@ -1,0 +1,28 @@
+//! What threads send to the coordinator's loop: changes on disk, ended workers, signals.
+
+use std::path::PathBuf;
+
+/// What the other threads send.
+#[derive(Debug)]
+pub enum Message {
+    Changed(Vec<(What, PathBuf)>),
+    /// The system lost count of the changes: look at everything.
+    Overflow,
+    /// A worker's process has ended, or its lock is free.
+    Ended(String),
+    Signal,
+}
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// Work, claims, holds, seats, consent, trust.
+    World,
+    /// `teof.toml`.
+    Settings,
+    /// A worker's outcome.
+    Runs,
+    Inbox,
+    /// A folder that is watched, or its parent, came or went.
+    Folders,
+}

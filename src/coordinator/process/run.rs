@@ -1,0 +1,167 @@
+//! Runs the coordinator of a hub: one process that feeds the decision and performs what it asks for.
+//!
+//! # Theory of operation
+//!
+//! One thread decides and performs; the others only send it messages: the watcher, the signals,
+//! and one thread per worker that waits for its end. Each message becomes inputs, each input a call
+//! of [`step`](crate::coordinator::step::step). Nothing starts that the saved state does not know as pending ([`needs_saving`](crate::coordinator::state::input::Effect::needs_saving)), and
+//! the state is saved before anybody is waited for. Results go back in as inputs before anything else is done, an observation
+//! of the world comes last. So at most one thing runs at any moment, and a crash leaves only actions whose
+//! result nobody knows: each is checked by the next process.
+//!
+//! Nothing here decides what is done.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::ended::Ended;
+use super::holder::{LOCK, RUNNING, running};
+use super::options::{LONG, Options, rules};
+use super::saving::{self, Saving};
+use super::shell::{Progress, Shell};
+use super::watch::Watcher;
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result};
+use crate::coordinator::executor::own_writes::OwnWrites;
+use crate::coordinator::executor::workers::Workers;
+use crate::coordinator::inbox;
+use crate::coordinator::message::Message;
+use crate::coordinator::state::input::{Input, Leave};
+use crate::coordinator::state::store;
+use crate::coordinator::step::next_wake;
+use crate::exec;
+use crate::hub::Hub;
+use crate::hub::transaction::temporary;
+
+/// After a change was acted upon, further ones are gathered for so long.
+const WINDOW: Duration = Duration::from_millis(20);
+
+/// Runs the coordinator of a hub until it is told to end, or has nothing to do.
+///
+/// # Errors
+/// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used; what is wrong with
+/// the record, when it ends because that cannot be read.
+pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
+    let path = hub.local(LOCK);
+    let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    exec::set_busy_since(Some(hub.now().unix()));
+    if !options.errand {
+        // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
+        let writer = hub.lock("start the coordinator")?;
+        let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
+    }
+    let (send, queue) = channel();
+    listen(send.clone())?;
+    let mut shell = Shell {
+        manager: hub.settings()?.coordinator.manager.clone(),
+        options,
+        state: store::load(&hub)?,
+        saving: Saving::default(),
+        own: OwnWrites::default(),
+        workers: Workers::new(send.clone()),
+        watcher: Watcher::start(&hub, send)?,
+        queue,
+        effects: VecDeque::new(),
+        signals: 0,
+        gathered_until: Instant::now(),
+        blinded: None,
+        unreadable: false,
+        leave: None,
+        tell,
+        lock,
+        hub,
+    };
+    shell.begin()?;
+    shell.serve()
+}
+
+/// Does what is left to be done where no coordinator runs: reads the inbox, settles, begins nothing,
+/// waits for no worker. False when a coordinator runs, whose task that is.
+pub fn errand(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
+    let options = Options { errand: true, ..Options::default() };
+    let own = Hub::find(Some(&hub.root), hub.clock)?;
+    match run(own, options, tell) {
+        Ok(_) => Ok(true),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == RUNNING) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// SIGTERM, SIGINT and SIGHUP become messages.
+fn listen(queue: Sender<Message>) -> Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
+    std::thread::spawn(move || signals.forever().all(|_| queue.send(Message::Signal).is_ok()));
+    Ok(())
+}
+
+impl Shell<'_> {
+    fn begin(&mut self) -> Result<()> {
+        inbox::sweep(&self.hub);
+        if !self.options.errand {
+            let root = self.hub.root.display();
+            self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
+        }
+        let rules = rules(self.hub.settings()?, self.options);
+        if !self.options.errand {
+            self.retire_worktrees();
+        }
+        self.feed(Input::Started(rules));
+        // Words about a result come after what is known of it.
+        self.ask_runs();
+        self.read_inbox();
+        Ok(())
+    }
+
+    fn serve(mut self) -> Result<Ended> {
+        loop {
+            // Whoever deletes the lock's file lets a second coordinator start beside this one.
+            self.lock.check()?;
+            self.drain()?;
+            if let Some(leave) = self.leave {
+                self.publish(true);
+                return match (leave, self.blinded) {
+                    (Leave::Blind, Some(why)) => Err(why),
+                    _ => Ok(Ended::of(self.state, leave)),
+                };
+            }
+            self.publish(false);
+            exec::set_busy_since(None);
+            let (patience, projection) = (self.patience(), self.projection_due());
+            let heard = self.queue.recv_timeout(patience.min(projection));
+            exec::set_busy_since(Some(self.hub.now().unix()));
+            match heard {
+                Ok(message) => self.gather(message),
+                Err(RecvTimeoutError::Timeout) if projection < patience => {}
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
+            }
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn patience(&self) -> Duration {
+        if self.saving.failing_since.is_some() {
+            return saving::AGAIN;
+        }
+        next_wake(&self.state).map_or(LONG, |at| at.since(self.hub.now())).min(LONG)
+    }
+
+    /// The first change is acted upon at once; those that follow within the window, together.
+    fn gather(&mut self, first: Message) {
+        let mut messages = vec![first];
+        loop {
+            let wait = self.gathered_until.saturating_duration_since(Instant::now());
+            match self.queue.recv_timeout(wait) {
+                Ok(message) => messages.push(message),
+                Err(_) => break,
+            }
+        }
+        self.hear(messages);
+        self.gathered_until = Instant::now() + WINDOW;
+    }
+}

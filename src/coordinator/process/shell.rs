@@ -1,0 +1,80 @@
+//! One process of the coordinator: its state and what it works with.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use super::options::Options;
+use super::saving::Saving;
+use super::watch::Watcher;
+use crate::base::lock::FileLock;
+use crate::coordinator::executor::own_writes::OwnWrites;
+use crate::coordinator::executor::workers::Workers;
+use crate::coordinator::message::Message;
+use crate::coordinator::retention;
+use crate::coordinator::state::State;
+use crate::coordinator::state::input::{Effect, Input, Leave};
+use crate::coordinator::step::step;
+use crate::hub::Hub;
+
+/// A line for those who watch.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Progress {
+    pub job: Option<String>,
+    pub run: Option<String>,
+    pub task: Option<String>,
+    pub step: Option<String>,
+    pub seat: Option<String>,
+    pub text: String,
+}
+
+pub(super) struct Shell<'t> {
+    pub hub: Hub,
+    pub lock: FileLock,
+    pub manager: String,
+    pub options: Options,
+    pub state: State,
+    pub saving: Saving,
+    pub own: OwnWrites,
+    pub workers: Workers,
+    pub watcher: Watcher,
+    pub queue: Receiver<Message>,
+    pub effects: VecDeque<Effect>,
+    pub signals: u32,
+    pub gathered_until: Instant,
+    /// Why the last look that failed did.
+    pub blinded: Option<anyhow::Error>,
+    /// The settings file cannot be read: workers could not read it either, so nothing starts.
+    pub unreadable: bool,
+    pub leave: Option<Leave>,
+    pub tell: &'t mut dyn FnMut(&Progress),
+}
+
+impl Shell<'_> {
+    pub(super) fn feed(&mut self, input: Input) {
+        self.effects.extend(step(&mut self.state, input, self.hub.now()));
+    }
+
+    pub(super) fn retire_worktrees(&mut self) {
+        for line in retention::retire(&self.hub, &self.state) {
+            self.report(line);
+        }
+    }
+
+    pub(super) fn say(&mut self, job: Option<&str>, text: String) {
+        let job = job.and_then(|job| self.state.job(job));
+        let progress = Progress {
+            job: job.map(|job| job.id.clone()),
+            run: job.map(|job| job.run_id()),
+            task: job.map(|job| job.task.clone()),
+            step: job.and_then(|job| job.step.clone()),
+            seat: job.map(|job| job.seat.clone()),
+            text,
+        };
+        (self.tell)(&progress);
+    }
+
+    pub(super) fn report(&mut self, text: String) {
+        (self.tell)(&Progress { text, ..Progress::default() });
+    }
+}

@@ -1,0 +1,18 @@
+//! Who gave an operator's command, and when. Only data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Stamp;
+use crate::guard::operator::Recognised;
+
+/// An operator's word about a job or a task: who, when, and what they noted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    pub by: String,
+    pub at: Stamp,
+    /// How they were recognised.
+    #[serde(default)]
+    pub recognised: Recognised,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}

@@ -1,0 +1,49 @@
+//! What a job's work order asks for, and how a job ends. Only data.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::run::order::Order;
+
+/// What a job's order asks for, as far as decisions depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Work {
+    /// Agents work on it, in stages: a person decides about the result.
+    pub staged: bool,
+    /// The agents that it cannot be done without.
+    pub agents: Vec<String>,
+    /// How often the coder may try.
+    pub passes: u32,
+}
+
+impl Work {
+    pub fn of(order: &Order) -> Work {
+        let agents: BTreeSet<_> = order.roles.values().filter_map(|role| role.agent.clone()).collect();
+        Work { staged: !order.stages.is_empty(), agents: agents.into_iter().collect(), passes: order.passes }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Done,
+    /// A guard or a person refused it, or every attempt failed.
+    Blocked,
+    /// An operator ended it; its step is open again.
+    Cancelled,
+    /// It could not be given, or its claim went to somebody else; nothing of it was done.
+    Dropped,
+}
+
+impl Ending {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Done => "done",
+            Ending::Blocked => "blocked",
+            Ending::Cancelled => "cancelled",
+            Ending::Dropped => "dropped",
+        }
+    }
+}
