@@ -3,7 +3,7 @@
 //! The selector ranks and checks the record; here it is only asked whether the coordinator may give
 //! it now: slots, one step per plan, operators' words, seats and their limits.
 
-use super::{Turn, closed, has_slot};
+use super::context::{Turn, closed, has_slot};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, View};
 use crate::coordinator::state::submission::is_called;

@@ -1,6 +1,6 @@
 //! What operators may say, and what it changes.
 
-use super::Turn;
+use super::context::Turn;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
 use crate::coordinator::state::submission::{Submission, is_called};
 use crate::coordinator::state::{Phase, Wish, Word};

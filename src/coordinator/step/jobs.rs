@@ -1,7 +1,7 @@
 //! A job's way: given, ordered, spawned, run, settled; and the ways off it.
 
+use super::context::{Turn, closed, has_slot};
 use super::reason::{beyond, said_last};
-use super::{Turn, closed, has_slot};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Effect, How, Reply, RunIs};
 use crate::coordinator::state::{Ending, Job, Last, Phase, Trip};

@@ -5,7 +5,9 @@
 
 pub(super) mod choose;
 pub(super) mod commands;
+mod context;
 pub(super) mod jobs;
+mod leave;
 pub mod pauses;
 pub(super) mod questions;
 pub(super) mod reason;
@@ -15,11 +17,13 @@ pub(super) mod termination;
 
 use std::time::Duration;
 
+use context::{Turn, closed, commit_due, has_slot, is_quiet, taken};
+
 use super::state::config::Rules;
-use super::state::input::{Action, Effect, How, Input, Leave, LeftAs, Reply, View};
+use super::state::input::{Action, Effect, How, Input, Reply, View};
 use super::state::volatile::{Life, Seen};
 use super::state::{Grant, Job, Pending, Phase, State, VERSION};
-use crate::base::{Stamp, text, time};
+use crate::base::{Stamp, text};
 
 /// The longest reason that is kept of a failed action, in characters.
 const MAX_WHY: usize = 300;
@@ -58,14 +62,6 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
     due.chain(commit_due(state, rules)).min()
 }
 
-/// One call of [`step`]: the state, and what is to be done so far.
-pub(super) struct Turn<'a> {
-    pub state: &'a mut State,
-    pub rules: Rules,
-    pub now: Stamp,
-    pub out: Vec<Effect>,
-}
-
 impl Turn<'_> {
     fn take(&mut self, input: Input) {
         match input {
@@ -92,11 +88,6 @@ impl Turn<'_> {
         // Whoever starts it again has seen to what was in the way, and expects a try now.
         self.state.pending.iter_mut().for_each(|pending| pending.after = None);
         self.poll_after(self.rules.poll_min);
-    }
-
-    pub fn end(&mut self, how: How) {
-        let ending = &mut self.state.life.ending;
-        *ending = (*ending).max(Some(how));
     }
 
     fn viewed(&mut self, mut view: View) {
@@ -225,11 +216,6 @@ impl Turn<'_> {
         self.poll_after(if works { self.rules.poll_min } else { longer });
     }
 
-    pub fn poll_after(&mut self, span: Duration) {
-        self.state.life.poll = span;
-        self.state.life.next_poll = Some(self.now.plus(span));
-    }
-
     /// Gives out what is pending and due.
     fn issue(&mut self) {
         let (life, now) = (&mut self.state.life, self.now);
@@ -246,11 +232,20 @@ impl Turn<'_> {
         }
     }
 
-    /// An action that is to be saved, and given out at the end of this turn.
-    pub fn act(&mut self, action: Action) {
-        self.state.last_number += 1;
-        let id = self.state.last_number;
-        self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None, why: None });
+    fn commit(&mut self) {
+        let Some(due) = commit_due(self.state, &self.rules) else { return };
+        let wait_over = self.state.life.commit_after.is_none_or(|at| at <= self.now);
+        if due <= self.now || (wait_over && is_quiet(self.state)) {
+            self.state.unrecorded_since = None;
+            self.act(Action::Commit);
+            self.issue();
+        }
+    }
+
+    fn commit_later(&mut self, why: &str) {
+        self.state.unrecorded_since = Some(self.now);
+        self.state.life.commit_after = self.rules.commit_every.map(|every| self.now.plus(every));
+        self.say(None, format!("the record is not committed now: {why}"));
     }
 
     fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
@@ -273,98 +268,6 @@ impl Turn<'_> {
         }
     }
 
-    fn commit(&mut self) {
-        let Some(due) = commit_due(self.state, &self.rules) else { return };
-        let wait_over = self.state.life.commit_after.is_none_or(|at| at <= self.now);
-        if due <= self.now || (wait_over && is_quiet(self.state)) {
-            self.state.unrecorded_since = None;
-            self.act(Action::Commit);
-            self.issue();
-        }
-    }
-
-    fn commit_later(&mut self, why: &str) {
-        self.state.unrecorded_since = Some(self.now);
-        self.state.life.commit_after = self.rules.commit_every.map(|every| self.now.plus(every));
-        self.say(None, format!("the record is not committed now: {why}"));
-    }
-
-    fn leave(&mut self) {
-        let state = &*self.state;
-        let chose_enough = self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max);
-        let leave = if self.rules.errand {
-            // What failed is saved, as is all that an errand does not do.
-            (has_looked(state) && state.life.flying.is_empty()).then_some(Leave::Idle)
-        } else if state.life.ending.is_some() {
-            // What failed is saved, and tried again by the next process.
-            let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
-            (state.life.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
-        } else if (self.rules.until_idle || chose_enough) && self.is_stuck() {
-            Some(Leave::Stuck)
-        } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
-            Some(match &state.life.seen {
-                _ if state.breaker.open.is_some() => Leave::Breaker,
-                Some(Seen { blind: true, .. }) => Leave::Blind,
-                Some(Seen { danger: Some(_), .. }) => Leave::Finding,
-                Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
-                _ if state.life.has_left(LeftAs::NotAllowed) => Leave::NoConsent,
-                _ => Leave::Idle,
-            })
-        } else {
-            None
-        };
-        if let Some(leave) = leave {
-            self.state.life.rules = None;
-            self.out.push(Effect::Exit(leave));
-        }
-    }
-
-    /// Whether nothing is left but what keeps failing: a worker that still runs is waited for.
-    fn is_stuck(&self) -> bool {
-        let state = &*self.state;
-        let waits = |pending: &Pending| pending.is_held_back() || pending.is_stuck();
-        let blocks = |job: &Job| job.rests() || state.pending.iter().any(|p| p.action.job() == Some(&job.id));
-        has_looked(state)
-            && state.life.flying.is_empty()
-            && state.pending.iter().any(|pending| pending.is_stuck() && !pending.is_held_back())
-            && state.pending.iter().all(waits)
-            && state.jobs.iter().all(blocks)
-            && !self.has_more_to_start()
-    }
-
-    /// Whether a resting job or a passed-over task will go on by itself, sooner or later.
-    fn has_more_to_start(&self) -> bool {
-        self.state.life.has_left(LeftAs::Suspended)
-            || self.state.jobs.iter().any(|job| {
-                matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
-            })
-    }
-
-    /// Says, once, that nothing is left but to wait for suspended agents, and for how long.
-    fn tell_wait(&mut self) {
-        let retries = |job: &Job| match job.phase {
-            Phase::Waiting { .. } => self.state.asleep(&job.work.agents, self.now).is_none(),
-            _ => false,
-        };
-        let waits = !self.rules.errand
-            && is_quiet(self.state)
-            && self.has_more_to_start()
-            && !self.state.live_jobs().any(retries);
-        let until = self.state.suspended.values().map(|suspension| suspension.until).min().filter(|_| waits);
-        let Some(until) = until.filter(|until| self.state.life.told_wait != Some(*until)) else { return };
-        self.state.life.told_wait = Some(until);
-        let wait = time::rounded(until.since(self.now));
-        let agents: Vec<_> =
-            self.state.suspended.iter().map(|(agent, one)| format!("{agent}: {}", one.reason)).collect();
-        let agents = agents.join("; ");
-        self.say(
-            None,
-            format!(
-                "waiting until {until} (in {wait}), then work goes on ({agents}); try now: teof coordinator resume"
-            ),
-        );
-    }
-
     /// Forgets what need not be known any more.
     fn prune(&mut self) {
         let over = self.state.jobs.iter().filter(|job| job.is_over()).count();
@@ -381,58 +284,4 @@ impl Turn<'_> {
         self.state.suspended.retain(|_, suspension| suspension.until > self.now);
         self.state.life.look_again |= self.state.suspended.len() < suspended;
     }
-
-    pub fn say(&mut self, job: Option<String>, text: String) {
-        self.out.push(Effect::Say { job, text });
-    }
-}
-
-/// Why nothing may start on this task now; `None` when it may.
-pub(super) fn closed(state: &State, task: &str) -> Option<String> {
-    let Some(seen) = &state.life.seen else { return Some("not looked yet".into()) };
-    if state.life.ending.is_some() {
-        return Some("the coordinator is ending".into());
-    }
-    if state.life.rules.as_ref().is_some_and(|rules| rules.errand) {
-        return Some("no coordinator runs".into());
-    }
-    if let Some(trip) = &state.breaker.open {
-        return Some(format!("the breaker is open: {}", trip.reason));
-    }
-    if let Some(word) = &state.paused {
-        return Some(format!("paused by {}", word.by));
-    }
-    if let Some(stop) = &seen.stop {
-        return Some(stop.clone());
-    }
-    seen.holds.contains(task).then(|| "on hold".to_owned())
-}
-
-pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
-    taken(state) < rules.slots
-}
-
-/// How many slots are taken.
-fn taken(state: &State) -> usize {
-    state.jobs.iter().filter(|job| job.takes_a_slot()).count()
-}
-
-fn has_looked(state: &State) -> bool {
-    let life = &state.life;
-    life.seen.is_some() && !life.looking && !life.look_again && life.look_after.is_none()
-}
-
-/// Nothing is under way and nothing is known to be done next.
-fn is_quiet(state: &State) -> bool {
-    let held = |job: &Job| state.pending.iter().any(|p| p.action.job() == Some(&job.id) && p.is_held_back());
-    let errand = state.life.rules.as_ref().is_some_and(|rules| rules.errand);
-    let waits = |p: &Pending| p.is_held_back() || (errand && p.action.is_no_errand());
-    has_looked(state) && state.pending.iter().all(waits) && state.jobs.iter().all(|job| job.rests() || held(job))
-}
-
-/// When the record is to be committed at the latest; `None` when there is nothing to commit.
-fn commit_due(state: &State, rules: &Rules) -> Option<Stamp> {
-    let due = state.unrecorded_since?.plus(rules.commit_every?);
-    let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
-    (!is_pending).then(|| due.max(state.life.commit_after.unwrap_or(due)))
 }

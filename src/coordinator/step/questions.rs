@@ -1,6 +1,6 @@
 //! A job whose agent asked something waits for a person's answer, and goes on in the same session with it.
 
-use super::Turn;
+use super::context::Turn;
 use crate::base::text;
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::Action;

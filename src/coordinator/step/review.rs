@@ -2,7 +2,7 @@
 //!
 //! Nothing here merges or judges; what was decided comes in as a command, or is seen in the repository.
 
-use super::Turn;
+use super::context::Turn;
 use super::reason::summary;
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply, ReviewWord, Reviewed};

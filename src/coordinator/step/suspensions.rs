@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Turn;
+use super::context::Turn;
 use crate::base::text;
 use crate::coordinator::state::input::Action;
 use crate::coordinator::state::{Phase, Spent, Suspension};

@@ -1,6 +1,6 @@
 //! The ways off a job's way that are not its own: what is decided, wished, or given up.
 
-use super::{Turn, closed};
+use super::context::{Turn, closed};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, ReviewWord};
 use crate::coordinator::state::{Ending, Phase};

@@ -1,0 +1,89 @@
+//! One call of [`step`](super::step): the state, the effects so far, and the questions that every part of the decision asks.
+
+use std::time::Duration;
+
+use crate::base::Stamp;
+use crate::coordinator::state::config::Rules;
+use crate::coordinator::state::input::{Action, Effect, How};
+use crate::coordinator::state::{Job, Pending, State};
+
+/// One call of [`step`](super::step): the state, and what is to be done so far.
+pub(super) struct Turn<'a> {
+    pub state: &'a mut State,
+    pub rules: Rules,
+    pub now: Stamp,
+    pub out: Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub fn end(&mut self, how: How) {
+        let ending = &mut self.state.life.ending;
+        *ending = (*ending).max(Some(how));
+    }
+
+    pub fn poll_after(&mut self, span: Duration) {
+        self.state.life.poll = span;
+        self.state.life.next_poll = Some(self.now.plus(span));
+    }
+
+    /// An action that is to be saved, and given out at the end of this turn.
+    pub fn act(&mut self, action: Action) {
+        self.state.last_number += 1;
+        let id = self.state.last_number;
+        self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None, why: None });
+    }
+
+    pub fn say(&mut self, job: Option<String>, text: String) {
+        self.out.push(Effect::Say { job, text });
+    }
+}
+
+/// Why nothing may start on this task now; `None` when it may.
+pub(super) fn closed(state: &State, task: &str) -> Option<String> {
+    let Some(seen) = &state.life.seen else { return Some("not looked yet".into()) };
+    if state.life.ending.is_some() {
+        return Some("the coordinator is ending".into());
+    }
+    if state.life.rules.as_ref().is_some_and(|rules| rules.errand) {
+        return Some("no coordinator runs".into());
+    }
+    if let Some(trip) = &state.breaker.open {
+        return Some(format!("the breaker is open: {}", trip.reason));
+    }
+    if let Some(word) = &state.paused {
+        return Some(format!("paused by {}", word.by));
+    }
+    if let Some(stop) = &seen.stop {
+        return Some(stop.clone());
+    }
+    seen.holds.contains(task).then(|| "on hold".to_owned())
+}
+
+pub(super) fn has_slot(state: &State, rules: &Rules) -> bool {
+    taken(state) < rules.slots
+}
+
+/// How many slots are taken.
+pub(super) fn taken(state: &State) -> usize {
+    state.jobs.iter().filter(|job| job.takes_a_slot()).count()
+}
+
+pub(super) fn has_looked(state: &State) -> bool {
+    let life = &state.life;
+    life.seen.is_some() && !life.looking && !life.look_again && life.look_after.is_none()
+}
+
+/// Nothing is under way and nothing is known to be done next.
+pub(super) fn is_quiet(state: &State) -> bool {
+    let held = |job: &Job| state.pending.iter().any(|p| p.action.job() == Some(&job.id) && p.is_held_back());
+    let errand = state.life.rules.as_ref().is_some_and(|rules| rules.errand);
+    let waits = |p: &Pending| p.is_held_back() || (errand && p.action.is_no_errand());
+    has_looked(state) && state.pending.iter().all(waits) && state.jobs.iter().all(|job| job.rests() || held(job))
+}
+
+/// When the record is to be committed at the latest; `None` when there is nothing to commit.
+pub(super) fn commit_due(state: &State, rules: &Rules) -> Option<Stamp> {
+    let due = state.unrecorded_since?.plus(rules.commit_every?);
+    let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
+    (!is_pending).then(|| due.max(state.life.commit_after.unwrap_or(due)))
+}
