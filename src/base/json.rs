@@ -71,7 +71,7 @@ pub fn parse_object(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
     let refuse = |why: String| {
         Refusal::guard("json.invalid", format!("{} is not a JSON object", path.display()))
             .because(why)
-            .next("mend it by hand or take it back from git; teof left it as it is")
+            .next("fix it by hand or take it back from git; teof left it as it is")
     };
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),

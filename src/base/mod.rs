@@ -1,6 +1,6 @@
 //! The lowest layer: clock, environment, locks, atomic files, JSON lines, digests, safe text.
 //!
-//! Knows nothing of claims, plans or git. Imports no other module.
+//! Independent of claims, plans and git: imports no other module.
 
 pub mod digest;
 pub mod disk;

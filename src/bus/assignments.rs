@@ -3,7 +3,7 @@
 use crate::base::{Result, files};
 use crate::hub::{Act, Hub, paths};
 use crate::model::assignment::{Assignment, AssignmentFile};
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 use crate::model::message::is_task_channel;
 
 use super::claims::check_task;
@@ -13,7 +13,7 @@ use super::documents::{self, Listing};
 #[derive(Clone, Debug)]
 pub struct Found {
     pub file: AssignmentFile,
-    document: Document,
+    document: EditableJson,
 }
 
 /// The assignment of a task, if there is one.
@@ -23,7 +23,7 @@ pub struct Found {
 pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     let path = hub.path(&paths::assignment(check_task(task)?))?;
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(None) };
-    let document = Document::parse(&bytes, &path)?;
+    let document = EditableJson::parse(&bytes, &path)?;
     Ok(Some(Found { file: AssignmentFile { raw: document.object().clone() }, document }))
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::base::{Refusal, Result, Stamp, files, json, names, text};
 use crate::hub::{Act, Hub, paths};
 use crate::model::claim::{Claim, ClaimFile};
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 use crate::model::message::is_task_channel;
 
 use super::documents::{self, Damaged, Listing};
@@ -19,7 +19,7 @@ use super::documents::{self, Damaged, Listing};
 #[derive(Clone, Debug)]
 pub struct Found {
     pub file: ClaimFile,
-    document: Document,
+    document: EditableJson,
 }
 
 impl Found {
@@ -44,7 +44,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     let found = match files::read(&path, files::MAX_DOCUMENT)? {
         None => None,
         Some(bytes) => {
-            let document = Document::parse(&bytes, &path)?;
+            let document = EditableJson::parse(&bytes, &path)?;
             Some(Found { file: ClaimFile { raw: document.object().clone() }, document })
         }
     };
@@ -138,7 +138,7 @@ fn check_name(path: &str, task: &str, claim: &ClaimFile) -> Result<()> {
     let other = text::clip(&text::safe(other), 60);
     Err(Refusal::guard("claim.invalid", format!("{path} is the claim of another task"))
         .because(format!("its task_id is {other:?}"))
-        .next("mend the file by hand, or take it back with: teof bus restore")
+        .next("fix the file by hand, or take it back with: teof bus restore")
         .into())
 }
 

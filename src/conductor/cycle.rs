@@ -92,7 +92,7 @@ fn see(hub: &Hub, agent: &str, excluded: &BTreeMap<String, String>) -> Result<Lo
     let found = look(hub, &Scope::backlog(), Taker::Seat(agent), excluded.clone())?;
     match found.ranking.skipped.iter().find(|s| s.reason == Reason::Damaged && s.task_id == paths::BACKLOG) {
         Some(skipped) => Err(Refusal::guard("backlog.damaged", skipped.text.clone())
-            .next("mend it by hand or take it back from git; teof left it as it is")
+            .next("fix it by hand or take it back from git; teof left it as it is")
             .into()),
         None => Ok(found),
     }

@@ -5,7 +5,7 @@
 use super::state::{Job, Phase, State};
 use crate::base::{Result, Stamp, lock};
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
-use crate::hub::worktrees::{Seen, Whose};
+use crate::hub::worktrees::{Owner, WorktreeStatus};
 use crate::hub::{Hub, paths};
 use crate::model::run::outcome::Verdict;
 
@@ -41,12 +41,12 @@ impl Standing {
     }
 }
 
-pub fn standing(hub: &Hub, state: &State, seen: &Seen) -> Standing {
-    match seen.whose {
-        Whose::Hub => return Standing::Hub,
-        Whose::Others => return Standing::NotOurs,
-        Whose::Kept => return Standing::Kept,
-        Whose::Ours => {}
+pub fn standing(hub: &Hub, state: &State, seen: &WorktreeStatus) -> Standing {
+    match seen.owner {
+        Owner::Hub => return Standing::Hub,
+        Owner::Others => return Standing::NotOurs,
+        Owner::Kept => return Standing::Kept,
+        Owner::Ours => {}
     }
     let alive = |task: &String| lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(false);
     match over_since(state, seen) {
@@ -58,14 +58,14 @@ pub fn standing(hub: &Hub, state: &State, seen: &Seen) -> Standing {
 }
 
 /// The coordinator's job: by its name, or by the name that its rework has.
-fn job_of<'a>(state: &'a State, seen: &Seen) -> Option<&'a Job> {
+fn job_of<'a>(state: &'a State, seen: &WorktreeStatus) -> Option<&'a Job> {
     let name = seen.job.as_deref()?;
     let reworked = name.rsplit_once("-r").filter(|(_, nth)| nth.bytes().all(|c| c.is_ascii_digit()));
     state.job(name).or_else(|| state.job(reworked?.0))
 }
 
 /// Since when the job of a worktree is over; `None` while it is not, or when nobody knows.
-pub fn over_since(state: &State, seen: &Seen) -> Option<Stamp> {
+pub fn over_since(state: &State, seen: &WorktreeStatus) -> Option<Stamp> {
     if let Some(job) = job_of(state, seen) {
         return match &job.phase {
             Phase::Over { at, .. } => Some(*at),
@@ -86,7 +86,7 @@ pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
     }
     let retired = || -> Result<Cleaned> {
         let retention = Retention::of(hub)?;
-        let over = |seen: &Seen| over_since(state, seen);
+        let over = |seen: &WorktreeStatus| over_since(state, seen);
         match clean::is_due(hub, retention, &over)? {
             true => clean::clean_if_free(hub, retention, &over),
             false => Ok(Cleaned::default()),

@@ -1,4 +1,4 @@
-//! Which kinds of repository teof can work in; the others are refused before anything is read or written.
+//! Checks that teof supports this kind of repository, before anything is read or written.
 //!
 //! teof reads objects and references through libgit2, which knows both hash functions but only references that
 //! are kept as files. The check reads one small file and asks libgit2 only when that file names an extension.

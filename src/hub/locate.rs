@@ -1,6 +1,6 @@
-//! Finding the worktree that a path lies in, by reading files: no git process, no libgit2.
+//! Finds the worktree that contains a path, by reading files: no git process, no libgit2.
 //!
-//! Bus commands run hundreds of times an hour; this is the first thing that each of them does.
+//! Every command does this first, hundreds of times an hour, so it must be fast.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Where a command may write a file that a flag names.
+//! Checks where a command may write a file that a flag names.
 //!
-//! A flag is typed by whoever calls: a person who mistypes it, or an agent that was talked into it. So no
+//! The caller chooses the path: a person may mistype it, an agent may be talked into it. So no
 //! flag reaches the record, git's own files, what git tracks, or anything through a link; and a file that is
 //! there already is replaced only when the same command wrote it before, or when `--force` says so.
 
@@ -59,7 +59,7 @@ impl Output<'_> {
                 Ok(relative) => self.check_in(&worktree, &relative.to_string_lossy(), &place),
                 Err(_) => Err(self.refuse(&place, "it is in a git directory").into()),
             },
-            Err(_) => self.settle(&place, self.look(&place)?),
+            Err(_) => self.check_replace(&place, self.inspect(&place)?),
         }
     }
 
@@ -78,15 +78,15 @@ impl Output<'_> {
         if paths::is_record(&lower) && !at_home {
             return Err(self.refuse(path, "it is part of the record, which only its own commands write").into());
         }
-        let found = self.look(path)?;
+        let found = self.inspect(path)?;
         let is_tracked = || Tracked::open(&worktree.git_dir).is_ok_and(|tracked| tracked.has(relative));
         if found != Found::Own && is_tracked() {
             return Err(self.refuse(path, "git tracks that file").into());
         }
-        self.settle(path, found)
+        self.check_replace(path, found)
     }
 
-    fn settle(&self, path: &Path, found: Found) -> Result<()> {
+    fn check_replace(&self, path: &Path, found: Found) -> Result<()> {
         if found != Found::Foreign || self.force {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl Output<'_> {
         Err(self.refuse(path, why).next("to replace it: add --force").into())
     }
 
-    fn look(&self, path: &Path) -> Result<Found> {
+    fn inspect(&self, path: &Path) -> Result<Found> {
         let Ok(found) = fs::symlink_metadata(path) else { return Ok(Found::Nothing) };
         if found.is_symlink() {
             return Err(self.refuse(path, "it is a symbolic link").into());

@@ -1,4 +1,4 @@
-//! Where each thing lies: relative to the hub's root, and machine-local under `<common dir>/teof/`.
+//! Paths: relative to the hub's root, and machine-local under `<common dir>/teof/`.
 
 /// The folders that teof owns in the tree. They never count as a dirty tree, and a worker's branch
 /// never changes them.

@@ -1,5 +1,5 @@
-//! Git's files of rules, `.gitignore` and `.gitattributes`, where git and libgit2 would wait for ever: both open
-//! whatever has the name, and reading a FIFO never ends.
+//! Refuses a `.gitignore` or `.gitattributes` that is not a regular file: git and libgit2 open whatever has the name,
+//! and reading a FIFO never ends.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Waiting for a change of files instead of looking again and again.
+//! Waits for file changes instead of polling.
 //!
 //! A wake-up only says that something may have changed: whoever waits looks for itself, and looks
 //! again after a while even when nothing was told (a network file system, an exhausted watch limit).

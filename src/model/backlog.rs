@@ -1,13 +1,13 @@
 //! The backlog, `_plans/next-development.todo.json`: items, what must hold before one is taken, and
 //! the history of takings.
 //!
-//! Edits are made on a [`Document`], so that the rest of the file stays as it is.
+//! Edits are made on an [`EditableJson`], so that the rest of the file stays as it is.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::json::edit::Document;
+use super::json::edit::EditableJson;
 use super::plan::id_of;
 use super::priority::Priority;
 use super::{text, texts};
@@ -125,7 +125,7 @@ impl<'a> Item<'a> {
 /// that id (or in a new one); giving it back touches the status only.
 ///
 /// The same status again changes nothing. There is no way back from done.
-pub fn set_status(document: &mut Document, id: &str, status: ItemStatus, now: Stamp) -> Result<()> {
+pub fn set_status(document: &mut EditableJson, id: &str, status: ItemStatus, now: Stamp) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let item = backlog.item(id).ok_or_else(|| {
         Refusal::not_found("backlog.not_found", format!("the backlog has no item {id}")).next("see: teof task list")
@@ -155,7 +155,7 @@ pub fn set_status(document: &mut Document, id: &str, status: ItemStatus, now: St
 }
 
 /// Names the plan that does the item.
-pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
+pub fn set_plan(document: &mut EditableJson, id: &str, plan: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     match backlog.item(id) {
         Some(item) => document.set(&format!("/items/{}/plan_suggestion", item.index), plan),
@@ -165,7 +165,7 @@ pub fn set_plan(document: &mut Document, id: &str, plan: &str) -> Result<()> {
 
 /// Opens an item again whose result was reverted (the one way back from done), or that was blocked or has a status
 /// that nobody knows. Its history stays.
-pub fn reopen(document: &mut Document, id: &str) -> Result<()> {
+pub fn reopen(document: &mut EditableJson, id: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let Some(item) =
         backlog.item(id).filter(|item| matches!(item.status(), None | Some(ItemStatus::Done | ItemStatus::Blocked)))
@@ -201,7 +201,7 @@ pub struct NewItem {
 }
 
 /// Adds a pending item at the end.
-pub fn add(document: &mut Document, new: &NewItem) -> Result<()> {
+pub fn add(document: &mut EditableJson, new: &NewItem) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     if backlog.item(&new.id).is_some() {
         return Err(Refusal::usage("backlog.exists", format!("the backlog has an item {} already", new.id))
@@ -254,11 +254,11 @@ mod tests {
 }
 "#;
 
-    fn document() -> Document {
-        Document::parse(TODO.as_bytes(), Path::new("todo.json")).unwrap()
+    fn document() -> EditableJson {
+        EditableJson::parse(TODO.as_bytes(), Path::new("todo.json")).unwrap()
     }
 
-    fn text(document: Document) -> String {
+    fn text(document: EditableJson) -> String {
         document.into_text()
     }
 
@@ -304,7 +304,7 @@ mod tests {
         assert!(add(&mut todo, &new).is_err());
         let backlog = Backlog { raw: todo.object().clone() };
         assert_eq!(backlog.items().last().unwrap().priority(), Priority::LOW);
-        let mut none = Document::parse(empty("x").as_bytes(), Path::new("todo.json")).unwrap();
+        let mut none = EditableJson::parse(empty("x").as_bytes(), Path::new("todo.json")).unwrap();
         add(&mut none, &new).unwrap();
         assert!(text(none).contains("\"items\": [\n    {\n      \"id\": \"ND-3\","));
     }

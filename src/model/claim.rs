@@ -115,7 +115,7 @@ impl ClaimFile {
         let refuse = |field: &str, why: String| {
             Refusal::guard("claim.invalid", format!("{} is not a whole claim", path.display()))
                 .because(format!("{field} {why}"))
-                .next("mend the file by hand, or take it back with: teof bus restore")
+                .next("fix the file by hand, or take it back with: teof bus restore")
         };
         let need = |field: &str| {
             text(&self.raw, field).map(str::to_owned).ok_or_else(|| refuse(field, "is missing or not a string".into()))

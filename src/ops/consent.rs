@@ -11,7 +11,7 @@ use crate::guard::trust::{self, Grant};
 use crate::hub::git::programs::{self, Program};
 use crate::hub::{Act, Hub, paths};
 use crate::model::event::Event;
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 
 /// Flags to set; `None` leaves one as it is in the file.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +96,7 @@ pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
 /// The consent file with `auto_enabled` on and the changes made; nothing else of it is touched.
 fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Result<String> {
     let new = new_file();
-    let mut document = Document::parse(old.unwrap_or(new.as_bytes()), path)?;
+    let mut document = EditableJson::parse(old.unwrap_or(new.as_bytes()), path)?;
     document.set("/auto_enabled", true)?;
     let flags = [
         ("continuous", changes.continuous),
@@ -116,7 +116,7 @@ fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Res
     Consent::read(document.object()).map_err(|key| {
         Refusal::guard("consent.malformed", format!("{key} in {} has the wrong type", paths::CONSENT))
             .because("what cannot be read cannot be granted")
-            .next("mend the file by hand, then: teof consent grant")
+            .next("fix the file by hand, then: teof consent grant")
     })?;
     Ok(document.into_text())
 }
@@ -148,7 +148,7 @@ fn turn_off(hub: &Hub, by: &str, recognised: Recognised) -> Result<()> {
     events::stage(&writer, &mut act, &event)?;
     let path = hub.path(paths::CONSENT)?;
     if let Some(old) = files::read(&path, files::MAX_DOCUMENT)? {
-        let mut document = Document::parse(&old, &path)?;
+        let mut document = EditableJson::parse(&old, &path)?;
         document.set("/auto_enabled", false)?;
         act.replace(paths::CONSENT, document.into_text());
     }

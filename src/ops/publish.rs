@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, names};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
 use crate::guard::{operator, secrets};
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::hub::{Act, Hub, Request, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
@@ -249,7 +249,7 @@ fn check_receipts(hub: &Hub, posts: &[Post]) -> Result<()> {
         }
     }
     let names = |path: &str| posts.iter().find(|post| post.receipts().iter().any(|receipt| receipt == path));
-    match kept::first_loss(hub, &named)? {
+    match clone_fidelity::first_loss(hub, &named)? {
         None => Ok(()),
         Some(loss) => Err(match names(&loss.path) {
             Some(post) => place(loss.refusal().into(), post),

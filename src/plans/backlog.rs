@@ -6,7 +6,7 @@ use super::store;
 use crate::base::{Result, files, json};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::backlog::{self, Backlog, ItemStatus, NewItem};
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 
 /// The backlog; empty when there is no such file.
 pub fn read(hub: &Hub) -> Result<Backlog> {
@@ -39,9 +39,9 @@ pub fn add(writer: &Writer<'_>, act: &mut Act, new: &NewItem, owner: &str) -> Re
     edit(writer, act, |document| backlog::add(document, new))
 }
 
-fn edit(writer: &Writer<'_>, act: &mut Act, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<()> {
+fn edit(writer: &Writer<'_>, act: &mut Act, change: impl FnOnce(&mut EditableJson) -> Result<()>) -> Result<()> {
     let before = store::current(writer.hub(), act, paths::BACKLOG)?.unwrap_or_else(|| b"{}".to_vec());
-    let mut document = Document::parse(&before, Path::new(paths::BACKLOG))?;
+    let mut document = EditableJson::parse(&before, Path::new(paths::BACKLOG))?;
     change(&mut document)?;
     if document.bytes() != before {
         act.replace(paths::BACKLOG, document.into_text());

@@ -11,7 +11,7 @@ use super::evidence::Evidence;
 use super::{store, validate};
 use crate::base::{Refusal, Result, names, text};
 use crate::hub::{Act, Writer};
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::outcome::Finding;
 
@@ -187,11 +187,11 @@ fn edit(
     writer: &Writer<'_>,
     act: &mut Act,
     plan: &str,
-    change: impl FnOnce(&mut Document, &Plan) -> Result<()>,
+    change: impl FnOnce(&mut EditableJson, &Plan) -> Result<()>,
 ) -> Result<()> {
     let path = store::locate(writer.hub(), plan)?;
     let before = store::current(writer.hub(), act, &path)?.unwrap_or_default();
-    let mut document = Document::parse(&before, Path::new(&path))?;
+    let mut document = EditableJson::parse(&before, Path::new(&path))?;
     let found = Plan { raw: document.object().clone() };
     change(&mut document, &found)?;
     if document.bytes() == before {
@@ -241,17 +241,17 @@ fn transition(whose: &str, from: Option<Status>, to: Status) -> Result<()> {
         }
         None => Err(Refusal::guard("plan.status", format!("the status of {whose} is not one of the playbook's"))
             .because("what it may become cannot be told")
-            .next("mend it by hand: queued, in_progress, blocked or done")
+            .next("fix it by hand: queued, in_progress, blocked or done")
             .into()),
     }
 }
 
-fn add_receipt(document: &mut Document, step: &Step<'_>, receipt: &str) -> Result<()> {
+fn add_receipt(document: &mut EditableJson, step: &Step<'_>, receipt: &str) -> Result<()> {
     push_once(document, &format!("/steps/{}/receipts", step.index), receipt)?;
     push_once(document, "/receipts", receipt)
 }
 
-fn push_once(document: &mut Document, list: &str, receipt: &str) -> Result<()> {
+fn push_once(document: &mut EditableJson, list: &str, receipt: &str) -> Result<()> {
     let items = document.get(list).and_then(Value::as_array);
     match items.is_some_and(|items| items.iter().any(|item| item == receipt)) {
         true => Ok(()),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::base::{Refusal, Result, digest, files, text};
 use crate::hub::git::attributes;
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::hub::{Hub, paths};
 
 /// The path of a receipt, relative to the hub, and its SHA-256.
@@ -35,7 +35,7 @@ pub fn is_place(path: &str) -> bool {
 pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()> {
     receipts.iter().try_for_each(|(path, _)| check_place(path, agent))?;
     let files: Vec<_> = receipts.iter().map(|(path, _)| (path.as_str(), Need::Bytes)).collect();
-    kept::check(hub, &files)
+    clone_fidelity::check(hub, &files)
 }
 
 fn check_place(path: &str, agent: &str) -> Result<()> {

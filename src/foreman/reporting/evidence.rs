@@ -11,7 +11,7 @@ use super::report::Report;
 use crate::base::{Result, files, json};
 use crate::guard::result::collect::{self, Caps, Collected, Source};
 use crate::hub::git::attributes;
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::hub::worktrees::Place;
 use crate::hub::{Hub, paths};
 use crate::model::run::order::ExpectedReceipt;
@@ -136,7 +136,7 @@ fn keep_what_git_keeps(hub: &Hub, evidence: &mut Evidence) -> Result<()> {
         return Ok(());
     }
     attributes::ensure(hub)?;
-    let losses = kept::losses(hub, &targets)?;
+    let losses = clone_fidelity::losses(hub, &targets)?;
     evidence.receipts.retain(|receipt| losses.iter().all(|loss| loss.path != receipt.target));
     evidence.findings.extend(losses.into_iter().map(|loss| {
         let hint = format!("give the receipt a name that git keeps, or: {}", loss.fix);

@@ -71,7 +71,7 @@ fn how_it_ended(line: &str, done: &Performed) -> Option<End> {
 
 /// What the set-up did to files that git knows or does not ignore would pass for the worker's work.
 fn take_back(hub: &Hub, report: &mut Report, place: &Place, copied: &[String]) -> Result<()> {
-    let changed = setup::take_back(hub, place, copied)?;
+    let changed = setup::revert(hub, place, copied)?;
     let more = changed.len().saturating_sub(NAMED);
     for path in changed.iter().take(NAMED) {
         let message = "the set-up changed this file, which git does not ignore; taken back";

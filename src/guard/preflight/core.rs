@@ -79,5 +79,5 @@ fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
 fn of_refusal(code: &str, path: &str, error: &anyhow::Error) -> Finding {
     let refusal = Refusal::of(error);
     let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
-    Finding::high(code, path, crate::base::text::safe(&why)).hint("mend the file by hand, or take it back from git")
+    Finding::high(code, path, crate::base::text::safe(&why)).hint("fix the file by hand, or take it back from git")
 }

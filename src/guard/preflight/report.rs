@@ -34,7 +34,7 @@ impl Report {
     pub fn sorted(mut self) -> Report {
         for found in &mut self.findings {
             found.line.get_or_insert(1);
-            found.hint.get_or_insert_with(|| "mend it by hand, or take the file back from git".to_owned());
+            found.hint.get_or_insert_with(|| "fix it by hand, or take the file back from git".to_owned());
         }
         self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self.findings.dedup();

@@ -22,8 +22,8 @@ use crate::base::{Result, json, lock, text};
 use crate::guard::Finding;
 use crate::guard::moved_target::What;
 use crate::hub::git::object_ids;
-use crate::hub::worktrees::metadata::Note;
-use crate::hub::worktrees::{self, Seen, Whose};
+use crate::hub::worktrees::metadata::WorktreeMetadata;
+use crate::hub::worktrees::{self, Owner, WorktreeStatus};
 use crate::hub::{Hub, paths};
 
 /// How many worktrees of people, and how many of jobs, are recorded: each costs a status of all its files.
@@ -91,7 +91,7 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
     Ok(elsewhere)
 }
 
-fn compare(seen: &Seen, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], elsewhere: &mut Elsewhere) {
+fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], elsewhere: &mut Elsewhere) {
     let changes = old.differences(now, &commits_since(seen, old));
     if changes.is_empty() {
         return;
@@ -116,7 +116,7 @@ fn compare(seen: &Seen, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], else
 }
 
 /// The branch that was moved in its checkout, with the first commit that it got, or the one that it lost.
-fn moved(seen: &Seen, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, What)> {
+fn moved(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, What)> {
     let branch = now.branch.clone().filter(|branch| old.branch.as_ref() == Some(branch))?;
     let was = object_ids::parse(old.tip.as_deref()?).ok()?;
     let is = now.tip.as_deref().and_then(|tip| object_ids::parse(tip).ok());
@@ -135,7 +135,7 @@ fn moved(seen: &Seen, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, Wh
 
 /// Commits that were made in this checkout since then, newest first, with their subjects. Commits of teof itself
 /// have other reflog messages.
-fn commits_since(seen: &Seen, old: &Snapshot) -> Vec<(Oid, String)> {
+fn commits_since(seen: &WorktreeStatus, old: &Snapshot) -> Vec<(Oid, String)> {
     let Ok(repo) = Repository::open(&seen.git_dir) else { return Vec::new() };
     let Ok(log) = repo.reflog("HEAD") else { return Vec::new() };
     let since = log.iter().take(MAX_FILES).take_while(|entry| Some(entry.id_new().to_string()) != old.tip);
@@ -146,7 +146,7 @@ fn commits_since(seen: &Seen, old: &Snapshot) -> Vec<(Oid, String)> {
 
 impl Snapshot {
     /// `None` when it cannot be read.
-    fn take(hub: &Hub, seen: &Seen) -> Result<Option<Snapshot>> {
+    fn take(hub: &Hub, seen: &WorktreeStatus) -> Result<Option<Snapshot>> {
         let left_out = LeftOut::of(hub)?;
         let (git_dir, root) = (seen.git_dir.clone(), seen.root.clone());
         let (send, taken) = mpsc::channel();
@@ -198,7 +198,7 @@ type Files = BTreeMap<String, (u32, String)>;
 fn status(git_dir: &Path, root: &Path, left_out: &LeftOut) -> Option<(Option<String>, Files)> {
     let repo = Repository::open(git_dir).ok()?;
     repo.set_workdir(root, false).ok()?;
-    let note = Note::read(git_dir);
+    let note = WorktreeMetadata::read(git_dir);
     let mut options = StatusOptions::new();
     options.include_untracked(true).exclude_submodules(true);
     let statuses = repo.statuses(Some(&mut options)).ok()?;
@@ -264,13 +264,13 @@ fn content(path: &Path) -> String {
 }
 
 /// The worktrees in which no run is working now: the worker of another job writes to its own.
-fn others(hub: &Hub, own: &Path) -> Result<Vec<Seen>> {
-    let mut found = worktrees::seen(hub)?;
+fn others(hub: &Hub, own: &Path) -> Result<Vec<WorktreeStatus>> {
+    let mut found = worktrees::statuses(hub)?;
     found.retain(|seen| seen.is_there() && seen.git_dir.canonicalize().ok() != own.canonicalize().ok());
     // A lock that cannot be checked counts as held.
     let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
-    found.retain(|seen| seen.whose != Whose::Ours || seen.task.as_ref().is_none_or(is_free));
-    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = found.into_iter().partition(|seen| seen.whose == Whose::Ours);
+    found.retain(|seen| seen.owner != Owner::Ours || seen.task.as_ref().is_none_or(is_free));
+    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = found.into_iter().partition(|seen| seen.owner == Owner::Ours);
     peoples.sort_by_key(|seen| seen.root != hub.root);
     jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
     peoples.truncate(MAX_CHECKOUTS);
@@ -278,20 +278,20 @@ fn others(hub: &Hub, own: &Path) -> Result<Vec<Seen>> {
     Ok(peoples)
 }
 
-fn name(seen: &Seen) -> String {
+fn name(seen: &WorktreeStatus) -> String {
     format!("{CHECKOUT}{}", seen.git_dir.display())
 }
 
 /// The main worktree, and that of the record, are the hub's checkout.
-fn is_main(seen: &Seen) -> bool {
-    seen.whose == Whose::Hub || seen.git_dir.file_name().is_some_and(|name| name == ".git")
+fn is_main(seen: &WorktreeStatus) -> bool {
+    seen.owner == Owner::Hub || seen.git_dir.file_name().is_some_and(|name| name == ".git")
 }
 
-fn code(seen: &Seen) -> &'static str {
+fn code(seen: &WorktreeStatus) -> &'static str {
     if is_main(seen) { "hub.changed" } else { "worktree.changed" }
 }
 
-fn place(seen: &Seen) -> String {
+fn place(seen: &WorktreeStatus) -> String {
     let root = text::safe(&seen.root.to_string_lossy());
     match &seen.job {
         _ if is_main(seen) => format!("the hub's checkout ({root})"),

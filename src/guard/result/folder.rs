@@ -24,7 +24,7 @@ use crate::hub::git::object_ids;
 use crate::hub::paths::OWNED;
 use crate::hub::worktrees;
 use crate::hub::worktrees::checkpoint;
-use crate::hub::worktrees::metadata::Note;
+use crate::hub::worktrees::metadata::WorktreeMetadata;
 
 /// The uncommitted files.
 #[derive(Default)]
@@ -54,7 +54,7 @@ pub(super) fn uncommitted(
         index: index_of(repo, subject.git_dir),
         ignore: Ignore::new(subject)?,
         attributes: Attributes::of(subject.common_dir, tip)?,
-        note: Note::read(subject.git_dir),
+        note: WorktreeMetadata::read(subject.git_dir),
         missing: committed.clone(),
         committed,
         found: Uncommitted::default(),
@@ -110,7 +110,7 @@ struct Walk<'a> {
     ignore: Ignore,
     attributes: Attributes,
     /// Says which files were copied in.
-    note: Note,
+    note: WorktreeMetadata,
     committed: BTreeMap<Vec<u8>, Entry>,
     /// Committed files that were not met yet.
     missing: BTreeMap<Vec<u8>, Entry>,

@@ -16,7 +16,7 @@ pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
     let mut owners = Owners::new(hub)?;
     let mut found: Vec<Finding> = Vec::new();
     for damaged in listing.damaged {
-        let hint = "mend it by hand, or take it back: teof bus restore";
+        let hint = "fix it by hand, or take it back: teof bus restore";
         found.push(Finding::high("claim.damaged", damaged.path, text::safe(&damaged.why)).hint(hint));
     }
     for (task, claim) in listing.whole {

@@ -4,7 +4,7 @@
 //! conversion, no filter (LFS, encryption), no keyword expansion, no other encoding, and no diff or merge
 //! driver but git's own. The lines stand inside the owned folders, where they win over whatever the
 //! repository's root file says, and where writing them never makes a person's tree dirty. Only
-//! `.git/info/attributes` is stronger; [`super::kept`] notices that.
+//! `.git/info/attributes` is stronger; [`super::clone_fidelity`] notices that.
 
 use crate::base::{Refusal, Result, files};
 use crate::hub::{Act, Hub, paths};

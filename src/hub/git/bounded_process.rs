@@ -1,5 +1,4 @@
-//! Programs that talk to a network: ended when they take too long, never asked anything, and bounded in what
-//! they can have us keep.
+//! Runs a program that talks to a network, with limits on its time and its output, and without prompts.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;

@@ -1,9 +1,8 @@
-//! Files that a content filter of git stands before (`git-lfs` and its like), without running any filter.
+//! Handles files under a content filter of git (such as `git-lfs`) without running the filter.
 //!
-//! What the set-up leaves of such a file is nobody's work: it is remembered by size, time and inode, and is no
-//! change as long as it stays so. A file under `filter=lfs` that the work did change becomes the pointer that
-//! git-lfs would have made, with its content in git-lfs's own store. Of other filters nothing is known: such
-//! files stay as the base has them, and are named.
+//! What the set-up leaves of such a file is not work: its size, time and inode are recorded, and while they stay the
+//! same the file counts as unchanged. A changed file under `filter=lfs` becomes the pointer that git-lfs would make,
+//! with its content in git-lfs's own store. Files under other filters stay as the base has them, and are reported.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use git2::{AttrCheckFlags, Oid, Repository};
 
 use super::object_ids;
 use crate::base::{Result, digest, files};
-use crate::hub::worktrees::metadata::{Note, stat};
+use crate::hub::worktrees::metadata::{WorktreeMetadata, stat};
 
 /// How a pointer of git-lfs begins.
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n";
@@ -28,24 +27,24 @@ pub fn filter_of(repo: &Repository, path: &Path) -> Option<String> {
 /// Remembers how the files of `tip` that are under a filter lie in the worktree now.
 ///
 /// # Errors
-/// When the commit or the note cannot be read or written.
+/// When the commit or the metadata cannot be read or written.
 pub fn remember(git_dir: &Path, root: &Path, tip: Oid) -> Result<()> {
     let repo = Repository::open(git_dir)?;
     repo.set_workdir(root, false)?;
     let mut index = object_ids::new_index(&repo)?;
     index.read_tree(&repo.find_commit(tip)?.tree()?)?;
     repo.set_index(&mut index)?;
-    let mut note = Note::read(git_dir);
-    note.filtered.clear();
+    let mut metadata = WorktreeMetadata::read(git_dir);
+    metadata.filtered.clear();
     for entry in index.iter() {
         let Ok(path) = String::from_utf8(entry.path) else { continue };
         if filter_of(&repo, Path::new(&path)).is_some()
             && let Ok(meta) = fs::symlink_metadata(root.join(&path))
         {
-            note.filtered.insert(path, stat(&meta));
+            metadata.filtered.insert(path, stat(&meta));
         }
     }
-    note.write(git_dir)
+    metadata.write(git_dir)
 }
 
 /// The pointer that git-lfs would make of a file; the file itself, when it is one.

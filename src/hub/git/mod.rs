@@ -3,11 +3,11 @@
 pub mod ancestry;
 pub mod attributes;
 pub mod bounded_process;
+pub mod clone_fidelity;
 pub mod command;
 pub mod errors;
 pub(super) mod filtered;
 pub mod identity;
-pub mod kept;
 pub mod locks;
 pub mod object_ids;
 pub mod programs;

@@ -1,8 +1,8 @@
-//! Programs that the repository's own configuration would have git run: filters, drivers, helpers.
+//! Finds the programs that the repository's own configuration makes git run: filters, drivers, helpers.
 //!
 //! Whoever can write `.git/config` (a worker's program can) decides what they are, so git runs none of them
-//! for teof unless a person trusted exactly these: each is overridden by what the person's own configuration
-//! says, else by something harmless. Hooks, fsmonitor and the like are off for every call ([`crate::hub::git`]).
+//! for teof unless a person trusted exactly these: each is overridden by the person's own configuration, or else by
+//! something harmless. Hooks, fsmonitor and the like are off for every call ([`crate::hub::git`]).
 
 use std::collections::BTreeSet;
 use std::fs;

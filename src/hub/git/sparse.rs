@@ -1,4 +1,4 @@
-//! Whether a sparse checkout leaves some of the record out of the hub's folder.
+//! Checks that a sparse checkout does not leave parts of the record out of the hub's folder.
 //!
 //! Git applies the patterns again whenever it moves the checkout, and then deletes what they leave out.
 

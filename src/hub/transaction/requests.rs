@@ -1,5 +1,5 @@
-//! `--request-id`: the answer to a command whose repetition would add something is kept for a week, in
-//! the same act as what it did. Whoever does not know whether a command arrived may send it again.
+//! `--request-id`: an idempotency key. The answer to a command is stored for a week, in the same act as its changes.
+//! A caller that does not know whether its command arrived can send it again and gets the first answer.
 //!
 //! Machine-local: `<common dir>/teof/requests/<id>.json`.
 
@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::base::{Refusal, Result, Stamp, digest, files, json, names};
 use crate::hub::{Act, Hub};
 
-/// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How often old answers are looked for.
-const PRUNED_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Remembers when that was; no request's file ends so.
-const PRUNED: &str = "requests/pruned";
+/// How long an answer is stored.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often old answers are removed.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// Stores when that last happened. No request's file has this name.
+const PRUNE_STAMP: &str = "requests/pruned";
 
 /// A command that was given a request id.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Request {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredAnswer {
     at: Stamp,
     command: String,
     sha256: String,
@@ -53,15 +53,18 @@ impl Request {
     pub fn answered(&self, hub: &Hub) -> Result<Option<Value>> {
         let Some(bytes) = files::read(&hub.local(&self.file()), files::MAX_DOCUMENT)? else { return Ok(None) };
         // What cannot be read was not acknowledged: an act is synced before it is.
-        let Ok(kept) = serde_json::from_slice::<Kept>(&bytes) else { return Ok(None) };
-        if hub.now() > kept.at.plus(KEPT) {
+        let Ok(stored) = serde_json::from_slice::<StoredAnswer>(&bytes) else { return Ok(None) };
+        if hub.now() > stored.at.plus(RETENTION) {
             return Ok(None);
         }
-        if kept.sha256 == self.sha256 {
-            return Ok(Some(kept.answer));
+        if stored.sha256 == self.sha256 {
+            return Ok(Some(stored.answer));
         }
         Err(Refusal::usage("request.changed", format!("request {} was made before, and was another one", self.id))
-            .because(format!("it was {} at {}; this is {} with other arguments", kept.command, kept.at, self.command))
+            .because(format!(
+                "it was {} at {}; this is {} with other arguments",
+                stored.command, stored.at, self.command
+            ))
             .next("use another --request-id for another request; the same one repeats the same request")
             .with("request_id", self.id.as_str())
             .into())
@@ -70,9 +73,13 @@ impl Request {
     /// Keeps the answer, in the act that it is the answer to.
     pub fn keep(&self, hub: &Hub, act: &mut Act, answer: &Value) {
         prune(hub);
-        let kept =
-            Kept { at: hub.now(), command: self.command.clone(), sha256: self.sha256.clone(), answer: answer.clone() };
-        act.replace_local(self.file(), json::compact(&kept));
+        let stored = StoredAnswer {
+            at: hub.now(),
+            command: self.command.clone(),
+            sha256: self.sha256.clone(),
+            answer: answer.clone(),
+        };
+        act.replace_local(self.file(), json::compact(&stored));
     }
 
     fn file(&self) -> String {
@@ -82,16 +89,16 @@ impl Request {
 
 /// Removes answers that are too old, now and then. What fails is tried again another day.
 fn prune(hub: &Hub) {
-    let stamp = hub.local(PRUNED);
+    let stamp = hub.local(PRUNE_STAMP);
     let read = |path: &Path| files::read(path, files::MAX_DOCUMENT).ok().flatten();
     let last = read(&stamp).and_then(|text| Stamp::parse(&String::from_utf8_lossy(&text)));
-    if last.is_some_and(|last| hub.now() < last.plus(PRUNED_EVERY)) {
+    if last.is_some_and(|last| hub.now() < last.plus(PRUNE_INTERVAL)) {
         return;
     }
     let entries = fs::read_dir(hub.local("requests")).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")) {
-        let kept = read(&path).and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-        if kept.is_none_or(|kept| hub.now() > kept.at.plus(KEPT)) {
+        let stored = read(&path).and_then(|bytes| serde_json::from_slice::<StoredAnswer>(&bytes).ok());
+        if stored.is_none_or(|stored| hub.now() > stored.at.plus(RETENTION)) {
             let _ = fs::remove_file(path);
         }
     }

@@ -1,5 +1,5 @@
-//! A transaction while it is being made: what needs room on the disk comes first, and can be taken back; then names
-//! are changed, and from there on it can only be completed.
+//! Applies a transaction in two halves: what needs disk space is written first and can be rolled back; then files are
+//! renamed, and from there on the transaction can only be completed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -14,11 +14,11 @@ use crate::hub::{Hub, paths};
 /// How often git may replace a log while something is appended to it.
 const ATTEMPTS: usize = 5;
 
-/// What became of an interrupted transaction.
-pub enum Resumed {
+/// How an interrupted transaction ended.
+pub enum Recovery {
     Completed,
-    /// Nothing of it was made and nobody was told that it was: this file was changed since, and stays.
-    Forgotten(String),
+    /// Nothing of it was written or acknowledged: this file was changed since, and stays as it is.
+    Dropped(String),
 }
 
 /// Lines that were appended and are not marked yet.
@@ -36,7 +36,7 @@ enum Unsynced<'s> {
     Log(&'s jsonl::Log),
 }
 
-/// What a transaction has begun and not finished; dropped, it is taken back.
+/// What a transaction has started and not finished; dropping it rolls it back.
 pub struct Staged<'h> {
     hub: &'h Hub,
     /// Logs that were opened, and found to hold what was acknowledged.
@@ -59,7 +59,7 @@ impl<'h> Staged<'h> {
     }
 
     /// Makes the changes of an act.
-    pub fn make(&mut self, act: &Act) -> Result<()> {
+    pub fn apply(&mut self, act: &Act) -> Result<()> {
         self.write_all(act, &[])?;
         self.append_all(act, false)?;
         self.finish()
@@ -67,34 +67,34 @@ impl<'h> Staged<'h> {
 
     /// Makes what is missing of an act that a crash interrupted. A file that somebody changed since stays as it is;
     /// what the act would have made of it is put aside.
-    pub fn resume(&mut self, act: &Act) -> Result<Resumed> {
+    pub fn resume(&mut self, act: &Act) -> Result<Recovery> {
         let mut changed = Vec::new();
-        let mut settled = Vec::new();
-        let mut begun = false;
+        let mut skipped = Vec::new();
+        let mut started = false;
         for change in &act.changes {
             match change {
                 Change::Replace { path, text, local: false, before } => {
                     match journal::state(&Before::of(&target(self.hub, change)?), before, text) {
                         State::Pending => {}
                         State::Done => {
-                            begun |= *before != Before::of_bytes(text.as_bytes());
-                            settled.push(path.as_str());
+                            started |= *before != Before::of_bytes(text.as_bytes());
+                            skipped.push(path.as_str());
                         }
                         State::Changed => changed.push((path.as_str(), text)),
                     }
                 }
                 Change::Append { text, at, .. } => {
                     if let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)? {
-                        begun |= journal::remains(&log, text.as_bytes(), *at)?.any;
+                        started |= journal::remains(&log, text.as_bytes(), *at)?.any;
                     }
                 }
-                Change::Rename { from, .. } => begun |= !files::within(&self.hub.root, from)?.exists(),
+                Change::Rename { from, .. } => started |= !files::within(&self.hub.root, from)?.exists(),
                 Change::Replace { .. } => {}
             }
         }
-        if let (false, Some((path, _))) = (begun, changed.first()) {
-            self.cut_remains(act)?;
-            return Ok(Resumed::Forgotten((*path).to_owned()));
+        if let (false, Some((path, _))) = (started, changed.first()) {
+            self.cut_partial_line(act)?;
+            return Ok(Recovery::Dropped((*path).to_owned()));
         }
         for (path, text) in changed {
             let aside = self.hub.set_aside("aside", path, text.as_bytes())?;
@@ -104,15 +104,15 @@ impl<'h> Staged<'h> {
                 act.what,
                 aside.display()
             );
-            settled.push(path);
+            skipped.push(path);
         }
-        self.write_all(act, &settled)?;
+        self.write_all(act, &skipped)?;
         self.append_all(act, true)?;
-        self.finish().map(|()| Resumed::Completed)
+        self.finish().map(|()| Recovery::Completed)
     }
 
     /// Removes the part of a line that a crash left of an act which is not completed.
-    fn cut_remains(&self, act: &Act) -> Result<()> {
+    fn cut_partial_line(&self, act: &Act) -> Result<()> {
         for change in &act.changes {
             if let Change::Append { text, at, .. } = change
                 && let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)?
@@ -124,11 +124,11 @@ impl<'h> Staged<'h> {
         Ok(())
     }
 
-    /// Writes replacements beside their targets, except of the `settled` documents, and renames sealed logs.
-    fn write_all(&mut self, act: &Act, settled: &[&str]) -> Result<()> {
+    /// Writes replacements beside their targets, except of the `skipped` documents, and renames sealed logs.
+    fn write_all(&mut self, act: &Act, skipped: &[&str]) -> Result<()> {
         for change in &act.changes {
             let Change::Replace { path, text, local, before } = change else { continue };
-            if !local && settled.contains(&path.as_str()) {
+            if !local && skipped.contains(&path.as_str()) {
                 continue;
             }
             let target = target(self.hub, change)?;
@@ -255,11 +255,11 @@ impl<'h> Staged<'h> {
         Ok(())
     }
 
-    /// Takes everything back.
+    /// Undoes everything that was written.
     ///
     /// # Errors
     /// When a name was changed already, or when the disk refuses that, too.
-    pub fn take_back(&mut self) -> Result<()> {
+    pub fn roll_back(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(());
         }
@@ -278,7 +278,7 @@ impl<'h> Staged<'h> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        if let Err(e) = self.take_back() {
+        if let Err(e) = self.roll_back() {
             tracing::debug!("not taken back: {e:#}");
         }
     }

@@ -1,7 +1,7 @@
-//! Temporary files that writers were killed in the middle of: git does not show them, and they are removed.
+//! Hides and removes temporary files that killed writers left behind.
 //!
-//! A file is replaced by renaming a temporary one beside it, so a kill leaves `.teof-<pid>-<n>.tmp` anywhere in the
-//! record. The pattern stands in `<common dir>/info/exclude`, which holds for every worktree of the repository.
+//! A file is replaced by renaming a temporary one beside it, so a killed writer can leave `.teof-<pid>-<n>.tmp`
+//! anywhere in the record. The pattern is in `<common dir>/info/exclude`, which counts for every worktree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::base::{Result, files};
 use crate::hub::{Hub, paths};
 
 const PATTERN: &str = ".teof-*.tmp";
-/// How long a temporary file of a living process exists at most.
-const LIFE: Duration = Duration::from_secs(60);
+/// How long a temporary file of a running process exists at most.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Whether git is told not to show them.
 pub fn are_hidden(common_dir: &Path) -> bool {
@@ -42,16 +42,16 @@ pub fn hide(common_dir: &Path) -> Result<bool> {
 }
 
 /// Those in the record and among the machine-local files; some may belong to a writer that is at work.
-pub fn found(hub: &Hub) -> Vec<PathBuf> {
+pub fn find(hub: &Hub) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.push(hub.local(""));
     let mut found = Vec::new();
     // Owned files and settings lie in folders of the person's: nothing below these is searched.
     for file in paths::OWNED_FILES.into_iter().chain([paths::SETTINGS]) {
-        look(hub.root.join(file).parent().unwrap_or(&hub.root), &mut Vec::new(), &mut found);
+        scan(hub.root.join(file).parent().unwrap_or(&hub.root), &mut Vec::new(), &mut found);
     }
     while let Some(folder) = folders.pop() {
-        look(&folder, &mut folders, &mut found);
+        scan(&folder, &mut folders, &mut found);
     }
     found.sort();
     found.dedup();
@@ -59,7 +59,7 @@ pub fn found(hub: &Hub) -> Vec<PathBuf> {
 }
 
 /// The temporary files of one folder, and the folders in it.
-fn look(folder: &Path, folders: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
+fn scan(folder: &Path, folders: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => folders.push(entry.path()),
@@ -74,15 +74,15 @@ fn look(folder: &Path, folders: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
 /// # Errors
 /// When one cannot be removed.
 pub fn sweep(hub: &Hub) -> Result<Vec<PathBuf>> {
-    let left: Vec<PathBuf> = found(hub).into_iter().filter(|path| is_left(path)).collect();
+    let left: Vec<PathBuf> = find(hub).into_iter().filter(|path| is_leftover(path)).collect();
     left.iter().try_for_each(|path| files::remove(path))?;
     Ok(left)
 }
 
 /// Some files (state, trust) are replaced under other locks than the bus lock, in a moment.
-fn is_left(path: &Path) -> bool {
+fn is_leftover(path: &Path) -> bool {
     let made = fs::symlink_metadata(path).and_then(|found| found.modified());
-    let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > LIFE));
+    let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > MAX_AGE));
     is_old || writer_of(path).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 

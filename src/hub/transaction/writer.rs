@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::document_watermarks::{self, DocumentMarks};
 use super::journal;
-use super::staged::{self, Resumed, Staged};
+use super::staged::{self, Recovery, Staged};
 use super::temporary;
 use super::{Act, Before, Change, check_absent};
 use crate::base::lock::FileLock;
@@ -92,13 +92,13 @@ impl<'h> Writer<'h> {
         let mut staged = Staged::new(self.hub);
         self.prepare(&mut act, &mut staged)?;
         let journal = act.needs_journal().then(|| self.journal());
-        let begun = match &journal {
+        let started = match &journal {
             Some(journal) => files::create_parent(journal).and_then(|()| journal::write(journal, &act)),
             None => Ok(()),
         };
-        match begun.and_then(|()| staged.make(&act)) {
+        match started.and_then(|()| staged.apply(&act)) {
             Ok(()) => {}
-            Err(error) => return Err(give_up(&act, staged, journal.as_deref(), error)),
+            Err(error) => return Err(abort(&act, staged, journal.as_deref(), error)),
         }
         if let Some(journal) = &journal
             && let Err(e) = journal::clear(journal)
@@ -149,10 +149,10 @@ impl<'h> Writer<'h> {
         let Some(act) = journal::read(&journal)? else { return Ok(()) };
         let mut staged = Staged::new(self.hub);
         match staged.resume(&act)? {
-            Resumed::Forgotten(changed) => {
+            Recovery::Dropped(changed) => {
                 tracing::warn!("an interrupted command ({}) was dropped: {changed} was changed since", act.what);
             }
-            Resumed::Completed => tracing::info!("completed an interrupted command: {}", act.what),
+            Recovery::Completed => tracing::info!("completed an interrupted command: {}", act.what),
         }
         journal::clear(&journal)
     }
@@ -176,10 +176,10 @@ impl<'h> Writer<'h> {
 pub const JOURNAL: &str = "intents/current";
 
 /// Takes back what was made of an act, and says truly what became of it.
-fn give_up(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
-    let taken_back = staged.take_back();
+fn abort(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+    let rolled_back = staged.roll_back();
     // What could not be taken back is completed instead: then the journal stays.
-    let cleared = match (&taken_back, journal) {
+    let cleared = match (&rolled_back, journal) {
         // One that could not be written cannot be emptied either, perhaps, and need not be.
         (Ok(()), Some(journal)) => journal::clear(journal).or_else(|e| match journal::read(journal) {
             Ok(None) => Ok(()),
@@ -187,14 +187,14 @@ fn give_up(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: any
         }),
         _ => Ok(()),
     };
-    if let (Ok(()), Ok(())) = (&taken_back, &cleared) {
+    if let (Ok(()), Ok(())) = (&rolled_back, &cleared) {
         return match error.downcast::<Refusal>() {
             Ok(refusal) if refusal.code.starts_with("disk.") => refusal.next("nothing was changed").into(),
             Ok(refusal) => refusal.into(),
             Err(error) => error,
         };
     }
-    let cause = [Some(error), taken_back.err(), cleared.err()].into_iter().flatten();
+    let cause = [Some(error), rolled_back.err(), cleared.err()].into_iter().flatten();
     let cause: Vec<String> = cause.map(|error| reason(&error)).collect();
     let refusal = Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", act.what))
         .because(cause.join("; then: "));
@@ -214,9 +214,9 @@ fn reason(error: &anyhow::Error) -> String {
     }
 }
 
-/// Proof that this process holds the bus lock in order to mend the record.
+/// Proof that this process holds the bus lock to repair the record.
 ///
-/// A [`Writer`] refuses a record that fell behind what was acknowledged; mending it is the one thing
+/// A [`Writer`] refuses a record that fell behind what was acknowledged; repairing it is the one thing
 /// that may go on. A repair rewrites whole files and then says that they are good. It performs no
 /// acts and leaves an unfinished one to the next writer.
 pub struct Repair<'h> {
@@ -375,7 +375,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_act_never_overwrites_what_a_person_changed_since() {
-        for (half, begun) in [("", false), ("{\"a\"", false), ("{\"a\":1}\n", true)] {
+        for (half, started) in [("", false), ("{\"a\"", false), ("{\"a\":1}\n", true)] {
             let (_dir, hub) = hub();
             let [log, plan] = [paths::EVENTS, "_plans/p.json"].map(|path| hub.path(path).unwrap());
             fs::create_dir_all(log.parent().unwrap()).unwrap();
@@ -397,10 +397,10 @@ mod tests {
             drop(hub.lock("next").unwrap());
             assert_eq!(fs::read_to_string(&plan).unwrap(), "a person's");
             // Begun, it is completed as far as that goes; else it is as if it had never been called.
-            assert_eq!(fs::read_to_string(&log).unwrap(), if begun { half } else { "" });
-            assert_eq!(hub.root.join("_bus/claims/A.json").exists(), begun);
+            assert_eq!(fs::read_to_string(&log).unwrap(), if started { half } else { "" });
+            assert_eq!(hub.root.join("_bus/claims/A.json").exists(), started);
             let aside = fs::read_dir(hub.local("aside")).map_or(0, Iterator::count);
-            assert_eq!(aside, usize::from(begun));
+            assert_eq!(aside, usize::from(started));
             assert_eq!(fs::read(hub.local(JOURNAL)).unwrap(), b"");
         }
     }

@@ -1,4 +1,4 @@
-//! Which branch a job works on, and what it has there already.
+//! Chooses the branch of a job, and finds what the job has committed there already.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
     let is_taken =
         |branch: &str| others.iter().any(|at| at.branch().as_deref() == Some(branch) || at.holding(branch).is_some());
     let own: Vec<String> = known.iter().filter(is_ours).filter_map(registry::head_of).collect();
-    nothing_in_the_way(repo, wanted.branch)?;
+    check_no_prefix(repo, wanted.branch)?;
     let (began, checkpoints) = match job_refs::newest(repo, wanted.job) {
         Some(newest) => continued(repo, newest, wanted.job, base)?,
         None => None,
@@ -92,7 +92,7 @@ fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option
 }
 
 /// Git keeps branches as folders: `agent/codex-1` and `agent/codex-1/docs` cannot both be.
-fn nothing_in_the_way(repo: &Repository, branch: &str) -> Result<()> {
+fn check_no_prefix(repo: &Repository, branch: &str) -> Result<()> {
     let ends = branch.match_indices('/').map(|(at, _)| &branch[..at]);
     let Some(other) = ends.into_iter().find(|name| repo.find_reference(&format!("refs/heads/{name}")).is_ok()) else {
         return Ok(());

@@ -11,7 +11,7 @@ use git2::build::CheckoutBuilder;
 use git2::{ConfigLevel, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
 
 use super::job_refs::{self, message};
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use super::registry;
 use super::size_limit;
 use crate::base::{Refusal, Result, Stamp, files};
@@ -21,7 +21,7 @@ use crate::hub::paths;
 pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
 
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
-    registry::own_folder(git_dir, root)?;
+    registry::check_folder(git_dir, root)?;
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
     make_durable(&repo)?;
     repo.set_workdir(root, false)?;
@@ -99,7 +99,7 @@ impl Workshop {
 
     /// Asked again right before files are written or deleted: the workshop may have been open a while.
     fn still_ours(&self) -> Result<()> {
-        registry::own_folder(self.repo.path(), &self.root)
+        registry::check_folder(self.repo.path(), &self.root)
     }
 
     /// The worktree's files over the tree of `parent`; ignored files are not part of it.
@@ -131,7 +131,7 @@ impl Workshop {
             Err(_) => author.clone(),
         };
         let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
-        job_refs::note(&self.repo, mark.job, commit)?;
+        job_refs::record(&self.repo, mark.job, commit)?;
         self.move_branch(branch, parent.id(), commit, mark.run)?;
         self.settle(branch, &tree);
         Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
@@ -188,7 +188,7 @@ impl Workshop {
         let mut checkout = CheckoutBuilder::new();
         checkout.force().remove_untracked(true);
         // What the set-up left of files under a filter stays: written out as git has it, it would be a pointer.
-        if !Note::read(self.repo.path()).filtered.is_empty() {
+        if !WorktreeMetadata::read(self.repo.path()).filtered.is_empty() {
             let (changed, nested) = self.changes(tip)?;
             if changed.is_empty() && nested.is_empty() {
                 return Ok(());
@@ -278,7 +278,7 @@ impl Workshop {
         let mut index = object_ids::new_index(&repo)?;
         index.read_tree(parent)?;
         repo.set_index(&mut index)?;
-        let note = Note::read(self.repo.path());
+        let metadata = WorktreeMetadata::read(self.repo.path());
         let mut nested = Vec::new();
         let mut pointers = Vec::new();
         let mut choose = |path: &Path, _: &[u8]| {
@@ -286,12 +286,12 @@ impl Workshop {
             if repository {
                 nested.push(path.to_string_lossy().into_owned());
             }
-            let skipped = repository || note.is_copied(path) || skip(path);
+            let skipped = repository || metadata.is_copied(path) || skip(path);
             let filter = if skipped { None } else { filtered::filter_of(&repo, path) };
             let there = std::fs::symlink_metadata(self.root.join(path)).ok().filter(|meta| meta.is_file());
             if let (Some(filter), Some(meta)) = (&filter, there)
                 && filter == "lfs"
-                && !note.is_as_left(path, &meta)
+                && !metadata.is_as_left(path, &meta)
             {
                 pointers.push((path.to_owned(), meta));
             }

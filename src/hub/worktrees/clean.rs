@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::checkpoint::{Parked, Workshop};
 use super::place::{WAIT, home};
-use super::status::{Seen, Whose, seen};
-use super::{foreign, half_made, registry};
+use super::status::{Owner, WorktreeStatus, statuses};
+use super::{foreign, registry, unfinished};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
@@ -78,13 +78,22 @@ pub struct Kept {
 ///
 /// # Errors
 /// When the worktrees' lock is not free in time. What cannot be removed is kept, with the reason.
-pub fn clean(hub: &Hub, retention: Retention, dry_run: bool, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
+pub fn clean(
+    hub: &Hub,
+    retention: Retention,
+    dry_run: bool,
+    over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>,
+) -> Result<Cleaned> {
     let lock = FileLock::acquire(&hub.local(LOCK), WAIT, "lock.wait", "clean worktrees")?;
     clean_locked(hub, &lock, retention, dry_run, over)
 }
 
 /// As [`clean`], but for those who must not wait: nothing is done while another has the worktrees' lock.
-pub fn clean_if_free(hub: &Hub, retention: Retention, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<Cleaned> {
+pub fn clean_if_free(
+    hub: &Hub,
+    retention: Retention,
+    over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>,
+) -> Result<Cleaned> {
     match FileLock::try_acquire(&hub.local(LOCK), "clean worktrees")? {
         Some(lock) => clean_locked(hub, &lock, retention, false, over),
         None => Ok(Cleaned::default()),
@@ -96,17 +105,19 @@ fn clean_locked(
     lock: &FileLock,
     retention: Retention,
     dry_run: bool,
-    over: &dyn Fn(&Seen) -> Option<Stamp>,
+    over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>,
 ) -> Result<Cleaned> {
     let home = home(hub)?;
     let mut cleaned = Cleaned::default();
     if !dry_run {
-        half_made::repair(hub)?;
+        unfinished::repair(hub)?;
         cleaned.finished = finish(hub);
     }
     let mut candidates = Vec::new();
-    for found in seen(hub)? {
-        match may_go(hub, &home, &found).and_then(|()| over(&found).ok_or_else(|| "its job is not over".to_owned())) {
+    for found in statuses(hub)? {
+        match check_removable(hub, &home, &found)
+            .and_then(|()| over(&found).ok_or_else(|| "its job is not over".to_owned()))
+        {
             Ok(since) => candidates.push((since, found)),
             Err(why) => cleaned.kept.push(Kept { path: found.root, job: found.job, why }),
         }
@@ -134,21 +145,21 @@ fn clean_locked(
 }
 
 /// Whether anything would have to be done: cheap, to be asked often, takes no lock.
-pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&Seen) -> Option<Stamp>) -> Result<bool> {
+pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>) -> Result<bool> {
     let home = home(hub)?;
-    let ours = seen(hub)?.into_iter().filter(|found| may_go(hub, &home, found).is_ok());
+    let ours = statuses(hub)?.into_iter().filter(|found| check_removable(hub, &home, found).is_ok());
     let since: Vec<Stamp> = ours.filter_map(|found| over(&found)).collect();
     Ok(since.len() > retention.keep || since.iter().any(|since| hub.now().since(*since) >= retention.keep_for))
 }
 
 /// Why a worktree is none of our business, or not now.
-fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
+fn check_removable(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<(), String> {
     let name = found.git_dir.file_name().unwrap_or_default();
-    match found.whose {
-        Whose::Hub => return Err("it is the hub".into()),
-        Whose::Others => return Err("it is not teof's".into()),
-        Whose::Kept => return Err("left to a person: it holds what no commit can hold, or what is not teof's".into()),
-        Whose::Ours => {}
+    match found.owner {
+        Owner::Hub => return Err("it is the hub".into()),
+        Owner::Others => return Err("it is not teof's".into()),
+        Owner::Kept => return Err("left to a person: it holds what no commit can hold, or what is not teof's".into()),
+        Owner::Ours => {}
     }
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if found.root.parent().map(canonical) != Some(canonical(home)) || name.is_empty() {
@@ -157,7 +168,7 @@ fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
     if fs::symlink_metadata(&found.root).is_ok_and(|there| !there.is_dir()) {
         return Err("its folder was replaced by something else".into());
     }
-    let Some(task) = &found.task else { return Err("nobody knows its task".into()) };
+    let Some(task) = &found.task else { return Err("its task is unknown".into()) };
     // Whoever runs the task prepares its worktree under the lock that is held here, so this stays true.
     match lock::is_held(&hub.local(&paths::run_lock(task))) {
         Ok(false) => Ok(()),
@@ -167,9 +178,9 @@ fn may_go(hub: &Hub, home: &Path, found: &Seen) -> Result<(), String> {
 }
 
 /// Parks, renames, deletes. The refs that keep what was not on the branch.
-fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
+fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>> {
     if found.is_there()
-        && let Err(e) = foreign::nothing_foreign(hub, &found.root, &found.git_dir)
+        && let Err(e) = foreign::check(hub, &found.root, &found.git_dir)
     {
         leave(found)?;
         return Err(e);
@@ -191,13 +202,14 @@ fn remove(hub: &Hub, home: &Path, found: &Seen) -> Result<Vec<String>> {
 }
 
 /// From now on it is a person's to deal with.
-fn leave(found: &Seen) -> Result<()> {
-    let reason = registry::kept(found.job.as_deref().unwrap_or_default(), found.run.as_deref().unwrap_or("unknown"));
+fn leave(found: &WorktreeStatus) -> Result<()> {
+    let reason =
+        registry::kept_reason(found.job.as_deref().unwrap_or_default(), found.run.as_deref().unwrap_or("unknown"));
     files::replace(&found.git_dir.join("locked"), reason.as_bytes())
 }
 
 /// Everything that is on no branch: commits under a HEAD that names none, and what is uncommitted.
-fn keep_work(hub: &Hub, found: &Seen) -> Result<Vec<String>> {
+fn keep_work(hub: &Hub, found: &WorktreeStatus) -> Result<Vec<String>> {
     let repo = Repository::open(&hub.common_dir)?;
     let run = found.run.as_deref().unwrap_or("unknown");
     for name in ["HEAD.lock", "index.lock"] {

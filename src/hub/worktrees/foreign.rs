@@ -1,4 +1,4 @@
-//! What lies in a worktree's folder and is not the worktree's: it must not go with it.
+//! Finds foreign contents in a worktree's folder, which must not be deleted with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const MAX_ENTRIES: usize = 2_000_000;
 ///
 /// # Errors
 /// `worktree.holds_others`, with what it is.
-pub fn nothing_foreign(hub: &Hub, root: &Path, git_dir: &Path) -> Result<()> {
+pub fn check(hub: &Hub, root: &Path, git_dir: &Path) -> Result<()> {
     let refuse = |what: &str, path: &Path| {
         Err(Refusal::guard("worktree.holds_others", format!("{what} ({})", path.display()))
             .because("it would be deleted with the folder, and it is not teof's")
@@ -30,7 +30,7 @@ pub fn nothing_foreign(hub: &Hub, root: &Path, git_dir: &Path) -> Result<()> {
     if let Some(path) = mounts().into_iter().find(|path| path.starts_with(root)) {
         return refuse("something is mounted in it", &path);
     }
-    if fs::symlink_metadata(root.join(".git")).is_ok() && !registry::leads_to(root, git_dir) {
+    if fs::symlink_metadata(root.join(".git")).is_ok() && !registry::links_to(root, git_dir) {
         return refuse("its .git is not the one that it was made with", &root.join(".git"));
     }
     match linked_below(root) {

@@ -1,7 +1,7 @@
-//! A job's own commits: how they are marked, and how they are found again.
+//! Marks a job's own commits with trailers, and finds them again.
 //!
-//! Each names its job in trailers, and the newest is under a ref of its own: a branch is moved by those
-//! who work on it, and what they put there is no checkpoint.
+//! Each commit names its job in trailers, and a ref of its own points to the newest: whoever works on the branch can
+//! move it, and what they commit there is not a checkpoint.
 
 use anyhow::Context;
 use git2::{Commit, ErrorCode, Oid, Repository};
@@ -13,8 +13,8 @@ pub const TRAILER_RUN: &str = "Teof-Run";
 pub const TRAILER_STAGE: &str = "Teof-Stage";
 pub const TRAILER_ROUND: &str = "Teof-Round";
 
-/// How far back a job's own commits are followed.
-const MOST: usize = 1000;
+/// How many of a job's own commits are followed back.
+const MAX_COMMITS: usize = 1000;
 
 /// A commit of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Checkpoint {
     pub round: u32,
 }
 
-/// Whose work a new checkpoint is.
+/// Describes a new checkpoint: who made it, for which job, run and stage.
 #[derive(Clone, Debug)]
 pub struct Mark<'a> {
     pub agent: &'a str,
@@ -48,9 +48,9 @@ pub fn newest(repo: &Repository, job: &str) -> Option<Oid> {
     read_trailers(&commit, job).map(|found| found.commit)
 }
 
-/// Notes a job's newest checkpoint.
-pub(in crate::hub) fn note(repo: &Repository, job: &str, commit: Oid) -> Result<()> {
-    repo.reference(&reference(job), commit, true, "teof: checkpoint").context("note the checkpoint")?;
+/// Records a job's newest checkpoint.
+pub(in crate::hub) fn record(repo: &Repository, job: &str, commit: Oid) -> Result<()> {
+    repo.reference(&reference(job), commit, true, "teof: checkpoint").context("record the checkpoint")?;
     Ok(())
 }
 
@@ -89,7 +89,7 @@ pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<Str
 pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkpoint>)> {
     let mut at = repo.find_commit(tip)?;
     let mut found = Vec::new();
-    while found.len() < MOST
+    while found.len() < MAX_COMMITS
         && let Some(checkpoint) = read_trailers(&at, job)
     {
         found.push(checkpoint);

@@ -1,7 +1,7 @@
-//! What is noted beside a worktree of ours, in its git directory: `teof.json`.
+//! What teof records about a worktree of its own, in the worktree's git directory: `teof.json`.
 //!
-//! Says what the worktree was made for and what was put into it that is nobody's work. Whose it is
-//! says the lock's reason alone; a note that is missing or damaged is an empty one.
+//! Records what the worktree is for, and which of its files are not an agent's work. It does not say who owns the
+//! worktree: only the reason of git's lock does. A missing or damaged file reads as an empty one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -14,7 +14,7 @@ use crate::base::{Result, Stamp, files, json};
 
 /// In the worktree's own git directory: it goes when the worktree goes.
 const FILE: &str = "teof.json";
-/// More than any note of ours has.
+/// Longer than any file that teof writes.
 const MAX: u64 = 16 * 1024 * 1024;
 
 /// Size, seconds and nanoseconds of the last change, inode: a file that still has these was not written to.
@@ -26,7 +26,7 @@ pub fn stat(meta: &Metadata) -> Stat {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Note {
+pub struct WorktreeMetadata {
     pub task: String,
     /// The seat.
     pub agent: String,
@@ -46,8 +46,8 @@ pub struct Note {
     pub filtered: BTreeMap<String, Stat>,
 }
 
-impl Note {
-    pub fn read(git_dir: &Path) -> Note {
+impl WorktreeMetadata {
+    pub fn read(git_dir: &Path) -> WorktreeMetadata {
         let bytes = files::read(&git_dir.join(FILE), MAX).ok().flatten().unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Note {
         files::replace(&git_dir.join(FILE), (json::pretty(self) + "\n").as_bytes())
     }
 
-    /// Whether a file under a content filter is as the set-up left it: nobody's work.
+    /// Whether a file under a content filter is unchanged since the set-up, so not work.
     pub fn is_as_left(&self, path: &Path, meta: &Metadata) -> bool {
         path.to_str().and_then(|path| self.filtered.get(path)).is_some_and(|left| *left == stat(meta))
     }

@@ -1,7 +1,7 @@
-//! A job's worktree, made or found again: the branch is chosen, what was left uncommitted is parked,
-//! and the folder is brought to the job's last checkpoint.
+//! Makes a job's worktree or finds it again: chooses the branch, parks uncommitted work, and resets the folder to the
+//! job's last checkpoint.
 //!
-//! Never uses a folder or a branch that is not the job's.
+//! Never uses a folder or a branch of anybody else.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use git2::{Oid, Repository};
 
 use super::branch::{self, Chosen};
 use super::checkpoint::Parked;
-use super::half_made;
 use super::job_refs;
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use super::place::{Place, WAIT, Wanted, home};
 use super::registry::{self, Registered};
+use super::unfinished;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
@@ -32,7 +32,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     branch::check(hub, wanted)?;
     let lock = hub.local("locks/worktrees.lock");
     let lock = FileLock::acquire(&lock, WAIT, "lock.wait", &format!("worktree for job {}", wanted.job))?;
-    half_made::repair(hub)?;
+    unfinished::repair(hub)?;
     for reference in [format!("refs/heads/{}", wanted.branch), job_refs::reference(wanted.job)] {
         registry::clear_stale(&hub.common_dir.join(format!("{reference}.lock")));
     }
@@ -55,12 +55,12 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     if !reused {
         create(hub, &mut place, wanted, &known)?;
     }
-    let old = Note::read(&place.git_dir);
+    let old = WorktreeMetadata::read(&place.git_dir);
     let made_at = old.made_at.or(Some(hub.now()));
     let folders = old.folders.or_else(|| registry::folders_of(&place.root));
     // On another base it is set up again.
     let setup = old.setup.filter(|_| own.is_some());
-    Note { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, setup, ..old }
+    WorktreeMetadata { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, setup, ..old }
         .write(&place.git_dir)?;
     Ok(place)
 }
@@ -102,7 +102,7 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
     let tip = place.tip();
     match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
         Parked::Impossible(_) => {
-            let text = registry::kept(wanted.job, ours.run().unwrap_or_default());
+            let text = registry::kept_reason(wanted.job, ours.run().unwrap_or_default());
             files::replace(&lock, text.as_bytes())?;
             return Ok(false);
         }

@@ -1,13 +1,13 @@
-//! What git's own files say about linked worktrees, and whose each of them is.
+//! Reads what git's own files say about linked worktrees, and which job each of them belongs to.
 //!
-//! Only reads, but for lock files of git's that nobody lets go of.
+//! Only reads, except that it removes git's stale lock files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use crate::base::{Refusal, Result};
 use crate::hub::{Hub, Worktree, locate};
 
@@ -16,7 +16,7 @@ const STALE_AFTER: u32 = 20;
 const STALE_STEP: Duration = Duration::from_millis(100);
 const REASON: &str = "teof job ";
 /// Instead of [`REASON`]: left to people, with work in it that no commit can hold.
-const KEPT: &str = "teof keeps job ";
+const KEPT_REASON: &str = "teof keeps job ";
 
 /// A linked worktree, as git's files describe it.
 pub struct Registered {
@@ -42,7 +42,7 @@ impl Registered {
 
     /// The job that it was, when it is left to people.
     pub fn kept_job(&self) -> Option<&str> {
-        self.reason.as_deref()?.strip_prefix(KEPT)?.split(' ').next()
+        self.reason.as_deref()?.strip_prefix(KEPT_REASON)?.split(' ').next()
     }
 
     pub fn run(&self) -> Option<&str> {
@@ -91,7 +91,7 @@ pub fn folders_of(root: &Path) -> Option<(u64, u64)> {
 ///
 /// # Errors
 /// `git.replaced` when it is another one, or when that cannot be told.
-pub fn own_folder(git_dir: &Path, root: &Path) -> Result<()> {
+pub fn check_folder(git_dir: &Path, root: &Path) -> Result<()> {
     let Some(why) = replaced(git_dir, root) else { return Ok(()) };
     Err(Refusal::guard("git.replaced", format!("{} is not the folder that was made as a worktree", root.display()))
         .because(format!("{why}; nothing there was touched"))
@@ -104,16 +104,16 @@ fn replaced(git_dir: &Path, root: &Path) -> Option<&'static str> {
     if !root.canonicalize().is_ok_and(|canonical| canonical == root) {
         return Some("a link leads to it");
     }
-    match Note::read(git_dir).folders {
+    match WorktreeMetadata::read(git_dir).folders {
         Some(made) if made != now => Some("another folder is in its place"),
         // Whatever became of the `.git` in it: a guard looks at that.
         Some(_) => None,
-        None if leads_to(root, git_dir) => None,
+        None if links_to(root, git_dir) => None,
         None => Some("its .git leads elsewhere"),
     }
 }
 
-pub fn leads_to(root: &Path, git_dir: &Path) -> bool {
+pub fn links_to(root: &Path, git_dir: &Path) -> bool {
     let dot_git = root.join(".git");
     let linked = match fs::symlink_metadata(&dot_git) {
         Ok(found) if found.is_dir() => Some(dot_git),
@@ -159,8 +159,8 @@ pub fn reason(job: &str, run: &str) -> String {
 }
 
 /// Why a worktree is locked that is left to people.
-pub fn kept(job: &str, run: &str) -> String {
-    format!("{KEPT}{job} run {run}")
+pub fn kept_reason(job: &str, run: &str) -> String {
+    format!("{KEPT_REASON}{job} run {run}")
 }
 
 /// Takes away a lock file of git's that a killed worker left on what is ours. Git holds such locks for

@@ -1,7 +1,6 @@
-//! A worktree made ready to be worked in: files that git does not bring are copied in, and what the
-//! set-up changed of the job's own files is taken back.
+//! Sets up a worktree: copies in files that git does not track, and reverts what set-up commands changed.
 //!
-//! Runs nothing. What is copied is noted first: from then on no commit can hold it.
+//! Runs no command. Records the names of copied files first, so that no commit ever holds them.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{Read, Write};
@@ -11,15 +10,15 @@ use std::path::{Component, Path};
 use anyhow::Context;
 use git2::Repository;
 
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use super::place::Place;
 use crate::base::{Refusal, Result, files};
 use crate::hub::git::filtered;
 use crate::hub::{Hub, paths};
 
 /// How many files may be copied, and how many bytes one of them may have.
-const MOST: usize = 100;
-const LARGEST: u64 = files::MAX_DOCUMENT;
+const MAX_FILES: usize = 100;
+const MAX_BYTES: u64 = files::MAX_DOCUMENT;
 
 /// A file that was not copied, and why.
 pub type LeftOut = (String, &'static str);
@@ -33,15 +32,18 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    if wanted.len() > MOST {
-        return Err(not_copied("too many files", &format!("{} are named; at most {MOST} are copied", wanted.len())));
+    if wanted.len() > MAX_FILES {
+        return Err(not_copied(
+            "too many files",
+            &format!("{} are named; at most {MAX_FILES} are copied", wanted.len()),
+        ));
     }
     let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
     let tree = repo.find_commit(place.tip())?.tree()?;
     let (mut copies, mut left_out) = (Vec::new(), Vec::new());
     for path in wanted {
         let source = files::within(&hub.root, path)?;
-        may_be_copied(path)?;
+        check_copyable(path)?;
         if tree.get_path(Path::new(path)).is_ok() {
             left_out.push((path.clone(), "git tracks it, so it is there as the branch has it"));
             continue;
@@ -51,22 +53,22 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
             continue;
         };
         let size = file.metadata()?.len();
-        if size > LARGEST {
-            return Err(not_copied(path, &format!("it has {size} bytes; at most {LARGEST} are copied")));
+        if size > MAX_BYTES {
+            return Err(not_copied(path, &format!("it has {size} bytes; at most {MAX_BYTES} are copied")));
         }
         copies.push((path, file));
     }
-    let mut note = Note::read(&place.git_dir);
-    note.copied.extend(copies.iter().map(|(path, _)| (*path).clone()));
-    note.write(&place.git_dir)?;
+    let mut metadata = WorktreeMetadata::read(&place.git_dir);
+    metadata.copied.extend(copies.iter().map(|(path, _)| (*path).clone()));
+    metadata.write(&place.git_dir)?;
     for (path, file) in copies {
-        put(&file, &files::within(&place.root, path)?)?;
+        copy_file(&file, &files::within(&place.root, path)?)?;
     }
     Ok(left_out)
 }
 
 /// Neither git's own files nor the record, of which the hub's copy is the only one.
-fn may_be_copied(path: &str) -> Result<()> {
+fn check_copyable(path: &str) -> Result<()> {
     let parts = || Path::new(path).components();
     let is_git = parts().any(|part| matches!(part, Component::Normal(name) if name.eq_ignore_ascii_case(".git")));
     if is_git || paths::is_owned(path) {
@@ -82,7 +84,7 @@ fn not_copied(what: &str, why: &str) -> anyhow::Error {
         .into()
 }
 
-fn put(from: &fs::File, to: &Path) -> Result<()> {
+fn copy_file(from: &fs::File, to: &Path) -> Result<()> {
     let mode = from.metadata()?.permissions().mode() & 0o777;
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).map_err(|e| files::io_refusal(e, "create", folder))?;
@@ -98,7 +100,7 @@ fn put(from: &fs::File, to: &Path) -> Result<()> {
         // No name in between: a copy that a crash cut short is one that is noted, and is made anew.
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(to)?;
         let mut bytes = Vec::new();
-        from.take(LARGEST).read_to_end(&mut bytes)?;
+        from.take(MAX_BYTES).read_to_end(&mut bytes)?;
         file.write_all(&bytes)?;
         file.set_permissions(Permissions::from_mode(mode))
     };
@@ -108,7 +110,7 @@ fn put(from: &fs::File, to: &Path) -> Result<()> {
 /// Remembers how the set-up left files under a content filter, such as those of git-lfs: nobody's work.
 ///
 /// # Errors
-/// When the note beside the worktree cannot be written.
+/// When the worktree's metadata cannot be written.
 pub fn remember_filtered(place: &Place) -> Result<()> {
     filtered::remember(&place.git_dir, &place.root, place.tip())
 }
@@ -118,7 +120,7 @@ pub fn remember_filtered(place: &Place) -> Result<()> {
 ///
 /// # Errors
 /// `worktree.nested` when there is a repository inside, which is never part of a result.
-pub fn take_back(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>> {
+pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>> {
     let workshop = place.workshop()?;
     let (changed, nested) = workshop.changes(place.tip())?;
     if let Some(path) = nested.first() {
@@ -136,11 +138,11 @@ pub fn take_back(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<Stri
 
 /// Whether the set-up of this digest was run here.
 pub fn is_set_up(place: &Place, digest: &str) -> bool {
-    Note::read(&place.git_dir).setup.as_deref() == Some(digest)
+    WorktreeMetadata::read(&place.git_dir).setup.as_deref() == Some(digest)
 }
 
 /// Notes that the set-up of this digest was run here.
 pub fn mark_set_up(place: &Place, digest: &str) -> Result<()> {
-    let note = Note { setup: Some(digest.to_owned()), ..Note::read(&place.git_dir) };
-    note.write(&place.git_dir)
+    let metadata = WorktreeMetadata { setup: Some(digest.to_owned()), ..WorktreeMetadata::read(&place.git_dir) };
+    metadata.write(&place.git_dir)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Repository, Tree};
 
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use crate::base::{Refusal, Result, text};
 use crate::hub::rule_files;
 
@@ -41,7 +41,7 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
         repo,
         root,
         parent,
-        note: Note::read(repo.path()),
+        metadata: WorktreeMetadata::read(repo.path()),
         total: 0,
         largest: None,
         deepest: None,
@@ -84,7 +84,7 @@ struct Walk<'a> {
     repo: &'a Repository,
     root: &'a Path,
     parent: &'a Tree<'a>,
-    note: Note,
+    metadata: WorktreeMetadata,
     total: u64,
     largest: Option<(u64, PathBuf)>,
     /// A folder that lies too deep; it is not walked.
@@ -129,7 +129,8 @@ impl Walk<'_> {
 
     fn count(&mut self, path: PathBuf, meta: &Metadata) {
         let size = meta.len();
-        if !meta.is_file() || size < COUNTED || self.note.is_copied(&path) || self.note.is_as_left(&path, meta) {
+        if !meta.is_file() || size < COUNTED || self.metadata.is_copied(&path) || self.metadata.is_as_left(&path, meta)
+        {
             return;
         }
         if self.is_known(&path, size) || self.is_ignored(&path) {

@@ -1,6 +1,6 @@
-//! Every worktree of the repository as it is seen now: whose it is, what for, and what it holds.
+//! The status of every worktree of the repository: who owns it, what it is for, and what it holds.
 //!
-//! Only reads. Whose it is says git's lock file about it; everything else is information.
+//! Only reads. The reason of git's lock decides who owns a worktree; everything else is information.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use git2::{Repository, StatusOptions};
 use serde::Serialize;
 
-use super::metadata::Note;
+use super::metadata::WorktreeMetadata;
 use super::place::main_worktree;
 use super::registry::{self, Registered};
 use crate::base::{Result, Stamp, files};
@@ -20,10 +20,10 @@ const MAX_OUTCOME: u64 = files::MAX_DOCUMENT;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Whose {
+pub enum Owner {
     /// A job's.
     Ours,
-    /// A job's once, left to people because no commit can hold what is in it.
+    /// Was a job's; left to people because no commit can hold what is in it.
     Kept,
     /// The hub itself.
     Hub,
@@ -31,14 +31,14 @@ pub enum Whose {
     Others,
 }
 
-/// A worktree.
+/// A worktree as it is now.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct WorktreeStatus {
     pub root: PathBuf,
     pub git_dir: PathBuf,
     /// `None` when HEAD names no branch.
     pub branch: Option<String>,
-    pub whose: Whose,
+    pub owner: Owner,
     pub job: Option<String>,
     /// The run that worked there last.
     pub run: Option<String>,
@@ -50,34 +50,35 @@ pub struct Seen {
 }
 
 /// All worktrees: the main one first, then the linked ones by path.
-pub fn seen(hub: &Hub) -> Result<Vec<Seen>> {
+pub fn statuses(hub: &Hub) -> Result<Vec<WorktreeStatus>> {
     let mut all = registry::all(&hub.common_dir);
     all.sort_by(|a, b| a.root.cmp(&b.root));
-    let linked = all.into_iter().map(|found| Seen::of(hub, found));
+    let linked = all.into_iter().map(|found| WorktreeStatus::of(hub, found));
     let main = main_worktree(hub);
-    let main = main.map(|main| Seen::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
+    let main =
+        main.map(|main| WorktreeStatus::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
     Ok(main.into_iter().chain(linked).collect())
 }
 
-impl Seen {
-    fn of(hub: &Hub, found: Registered) -> Seen {
-        let whose = match (found.job(), found.kept_job()) {
-            (Some(_), _) => Whose::Ours,
-            (_, Some(_)) => Whose::Kept,
-            _ if found.root == hub.root => Whose::Hub,
-            _ => Whose::Others,
+impl WorktreeStatus {
+    fn of(hub: &Hub, found: Registered) -> WorktreeStatus {
+        let owner = match (found.job(), found.kept_job()) {
+            (Some(_), _) => Owner::Ours,
+            (_, Some(_)) => Owner::Kept,
+            _ if found.root == hub.root => Owner::Hub,
+            _ => Owner::Others,
         };
-        let note = Note::read(&found.git_dir);
+        let metadata = WorktreeMetadata::read(&found.git_dir);
         let run = found.run().map(str::to_owned);
         let outcome = run.as_deref().and_then(|run| outcome(hub, run));
         let some = |text: String| (!text.is_empty()).then_some(text);
-        Seen {
+        WorktreeStatus {
             branch: registry::head_of(&found),
             job: found.job().or(found.kept_job()).map(str::to_owned),
-            task: some(note.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
-            agent: some(note.agent),
-            made_at: note.made_at,
-            whose,
+            task: some(metadata.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
+            agent: some(metadata.agent),
+            made_at: metadata.made_at,
+            owner,
             run,
             outcome,
             root: found.root,
@@ -95,11 +96,11 @@ impl Seen {
     pub fn is_dirty(&self) -> Option<bool> {
         let repo = Repository::open(&self.git_dir).ok()?;
         repo.set_workdir(&self.root, false).ok()?;
-        let note = Note::read(&self.git_dir);
+        let metadata = WorktreeMetadata::read(&self.git_dir);
         let mut options = StatusOptions::new();
         options.include_untracked(true).exclude_submodules(true);
         let statuses = repo.statuses(Some(&mut options)).ok()?;
-        let counts = |path: &str| !paths::is_owned(path.trim_end_matches('/')) && !note.is_copied(Path::new(path));
+        let counts = |path: &str| !paths::is_owned(path.trim_end_matches('/')) && !metadata.is_copied(Path::new(path));
         Some(statuses.iter().any(|entry| counts(&String::from_utf8_lossy(entry.path_bytes()))))
     }
 

@@ -1,11 +1,10 @@
-//! Edits of a JSON object document that somebody else may have written.
+//! Edits a JSON object document that somebody else may have written.
 //!
-//! The text is the truth here: an edit is one splice into it, so every byte outside the edit stays,
-//! whatever the file's indentation, line ends, one-line arrays, escapes or number spellings are.
-//! `serde_json` judges the text first (it bounds the depth and names line and column);
-//! `jsonc-parser` then tells where in the text each value lies. No I/O.
+//! An edit is one splice into the text, so every byte outside the edit stays, whatever the file's indentation, line
+//! ends, one-line arrays, escapes or number spellings are. `serde_json` checks the text first (it limits the depth and
+//! reports line and column); `jsonc-parser` then finds where in the text each value is. No I/O.
 //!
-//! Places are named by JSON pointers: `/steps/2/status`.
+//! Values are named by JSON pointers: `/steps/2/status`.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,25 +15,25 @@ use jsonc_parser::common::Ranged;
 use serde_json::{Map, Value};
 
 use super::spans::{AGREE, child, find, keys, members, position, split, tree, value_at};
-use super::style::{Layout, Shape};
+use super::style::{Shape, Style};
 use crate::base::{Refusal, Result, json};
 
 /// A JSON object as text, and the same as a value.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub struct EditableJson {
     path: PathBuf,
     text: String,
     value: Value,
-    layout: Layout,
+    style: Style,
 }
 
-impl Document {
+impl EditableJson {
     /// Reads a document; `path` is only named in refusals.
-    pub fn parse(bytes: &[u8], path: &Path) -> Result<Document> {
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<EditableJson> {
         let value = Value::Object(json::parse_object(bytes, path)?);
         let text = std::str::from_utf8(bytes).context("JSON that parsed is UTF-8")?.to_owned();
-        let layout = Layout::of(&text, &tree(&text)?);
-        Ok(Document { path: path.to_owned(), text, value, layout })
+        let style = Style::of(&text, &tree(&text)?);
+        Ok(EditableJson { path: path.to_owned(), text, value, style })
     }
 
     pub fn path(&self) -> &Path {
@@ -133,8 +132,8 @@ impl Document {
         let found = find(&root, pointer).context(AGREE)?;
         let old = &self.text[found.start()..found.end()];
         let one_line = !old.contains('\n') && old.len() > 2 && old.starts_with(['[', '{']);
-        let shape = if one_line { Shape::Inline } else { self.layout.shape_at(&self.text, found.start()) };
-        let new = self.layout.render(value, &shape);
+        let shape = if one_line { Shape::Inline } else { self.style.shape_at(&self.text, found.start()) };
+        let new = self.style.render(value, &shape);
         self.splice(found.start()..found.end(), &new)
     }
 
@@ -145,7 +144,7 @@ impl Document {
         let container = find(&root, parent).ok_or_else(missing)?;
         let members = members(container);
         let (at, name) = match container {
-            ast::Value::Object(object) if self.layout.sorted => {
+            ast::Value::Object(object) if self.style.sorted => {
                 (object.properties.partition_point(|p| p.name.as_str() < key.as_str()), Some(key.as_str()))
             }
             ast::Value::Object(_) => (members.len(), Some(key.as_str())),
@@ -153,12 +152,12 @@ impl Document {
             _ => return Err(missing()),
         };
         let (range, text) = if members.is_empty() {
-            let shape = self.layout.shape_at(&self.text, container.start());
-            (container.start() + 1..container.end() - 1, self.layout.only_member(name, value, &shape))
+            let shape = self.style.shape_at(&self.text, container.start());
+            (container.start() + 1..container.end() - 1, self.style.only_member(name, value, &shape))
         } else {
             let neighbour = at.min(members.len() - 1);
             let lead = self.lead(container, &members, neighbour);
-            let member = self.layout.member(name, value, &Shape::after(lead));
+            let member = self.style.member(name, value, &Shape::after(lead));
             let (place, text) = match at < members.len() {
                 true => (members[at].start, format!("{member},{lead}")),
                 false => (members[neighbour].end, format!(",{lead}{member}")),
@@ -174,7 +173,7 @@ impl Document {
             0 => Some(&self.text[container.start() + 1..members[0].start]).filter(|space| space.contains('\n')),
             _ => self.text[members[i - 1].end..members[i].start].split_once(',').map(|(_, space)| space),
         };
-        found.unwrap_or(self.layout.gap())
+        found.unwrap_or(self.style.gap())
     }
 
     fn cut(&mut self, parent: &str, key: &str) -> Result<()> {
@@ -203,7 +202,7 @@ impl Document {
     fn shape(&self, pointer: &str, why: &str) -> anyhow::Error {
         Refusal::guard("document.shape", format!("{} cannot be edited at {pointer:?}", self.path.display()))
             .because(why)
-            .next("mend the file by hand; teof left it as it is")
+            .next("fix the file by hand; teof left it as it is")
             .into()
     }
 }
@@ -214,8 +213,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn edited(text: &str, edit: impl FnOnce(&mut Document) -> Result<()>) -> String {
-        let mut document = Document::parse(text.as_bytes(), Path::new("p.json")).unwrap();
+    fn edited(text: &str, edit: impl FnOnce(&mut EditableJson) -> Result<()>) -> String {
+        let mut document = EditableJson::parse(text.as_bytes(), Path::new("p.json")).unwrap();
         edit(&mut document).unwrap();
         document.into_text()
     }
@@ -266,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_has_no_place_is_refused_and_changes_nothing() {
-        let mut document = Document::parse(br#"{"a": "text", "b": [1]}"#, Path::new("p.json")).unwrap();
+        let mut document = EditableJson::parse(br#"{"a": "text", "b": [1]}"#, Path::new("p.json")).unwrap();
         for pointer in ["/a/x", "/none/x", "/b/2", "/b/x"] {
             assert!(document.set(pointer, 1).is_err(), "{pointer}");
         }
@@ -278,7 +277,7 @@ mod tests {
     #[test]
     fn lines_are_found_by_pointer() {
         let text = "{\n  \"a\": 1,\n  \"steps\": [\n    {\"id\": 1},\n    {\n      \"id\":\n 2}\n  ]\n}\n";
-        let document = Document::parse(text.as_bytes(), Path::new("p.json")).unwrap();
+        let document = EditableJson::parse(text.as_bytes(), Path::new("p.json")).unwrap();
         let lines = ["", "/a", "/steps", "/steps/0/id", "/steps/1", "/steps/1/id", "/steps/1/none", "/none"];
         assert_eq!(lines.map(|pointer| document.line(pointer)), [1, 2, 3, 4, 5, 6, 5, 1]);
     }
@@ -329,7 +328,7 @@ mod tests {
         #[test]
         fn an_edit_is_the_same_edit_of_the_value(map in object(value()), how in 0..5usize, new in value(), pick: prop::sample::Index, key in "[abc]{1,2}", cut: bool) {
             let text = written(&map, how);
-            let mut document = Document::parse(text.as_bytes(), Path::new("p.json")).unwrap();
+            let mut document = EditableJson::parse(text.as_bytes(), Path::new("p.json")).unwrap();
             let mut wanted = Value::Object(map);
             let mut all = Vec::new();
             pointers(&wanted, "", &mut all);
@@ -372,7 +371,7 @@ mod tests {
 
         #[test]
         fn a_whole_new_value_is_reached_by_edits(old in object(value()), new in object(value()), how in 0..5usize) {
-            let mut document = Document::parse(written(&old, how).as_bytes(), Path::new("p.json")).unwrap();
+            let mut document = EditableJson::parse(written(&old, how).as_bytes(), Path::new("p.json")).unwrap();
             document.set("", Value::Object(new.clone())).unwrap();
             prop_assert_eq!(document.object(), &new);
         }

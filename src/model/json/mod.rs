@@ -1,4 +1,4 @@
-//! JSON documents that somebody else may have written: edited in place, in their own style.
+//! Edits JSON documents that somebody else may have written, in place and in their own style.
 
 pub mod edit;
 pub mod spans;

@@ -1,4 +1,4 @@
-//! Where in a JSON text each value lies, by JSON pointer (`/steps/2/status`).
+//! Finds the span of each value in a JSON text, by JSON pointer (`/steps/2/status`).
 //!
 //! The text must be JSON that `serde_json` took; `jsonc-parser` gives the byte ranges.
 

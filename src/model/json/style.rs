@@ -1,4 +1,4 @@
-//! How a JSON document is laid out, so that what is added to it looks like the rest.
+//! The style of a JSON document (indentation, line ends, spacing), so that what is added looks like the rest.
 
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
@@ -10,7 +10,7 @@ use crate::base::json;
 
 /// Found once, when a document is read.
 #[derive(Clone, Debug)]
-pub(in crate::model) struct Layout {
+pub(in crate::model) struct Style {
     newline: &'static str,
     /// One level of indentation.
     unit: String,
@@ -40,14 +40,14 @@ impl Shape {
     }
 }
 
-impl Layout {
-    pub fn of(text: &str, root: &ast::Value<'_>) -> Layout {
+impl Style {
+    pub fn of(text: &str, root: &ast::Value<'_>) -> Style {
         let first = root.as_object().and_then(|object| object.properties.first());
         let lead = first.map_or("", |p| &text[root.start() + 1..p.start()]);
         let unit = lead.rsplit_once('\n').map_or("  ", |(_, indent)| indent);
         let colon = first.map_or(": ", |p| &text[p.name.end()..p.value.start()]);
         let sorted = sorted(root) && root.as_object().is_some_and(|object| object.properties.len() > 1);
-        Layout {
+        Style {
             newline: if text.contains("\r\n") { "\r\n" } else { "\n" },
             unit: if unit.is_empty() { "  " } else { unit }.to_owned(),
             colon: if colon.contains('\n') { ": " } else { colon }.to_owned(),
@@ -103,7 +103,7 @@ impl Layout {
                 let formatter = PrettyFormatter::with_indent(self.unit.as_bytes());
                 let written = value.serialize(&mut Serializer::with_formatter(&mut out, formatter));
                 written.expect("JSON values always serialise into memory");
-                // Line breaks inside strings are escaped: those that are left are layout.
+                // Line breaks inside strings are escaped, so the ones left are layout.
                 String::from_utf8_lossy(&out).replace('\n', &format!("{}{indent}", self.newline))
             }
         };

@@ -1,4 +1,4 @@
-//! What a run gets and what it leaves: the work order, the outcome, the review bundle.
+//! The input and output of a run: the work order, the outcome, the review bundle.
 
 pub mod bundle;
 pub mod order;

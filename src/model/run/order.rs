@@ -1,4 +1,4 @@
-//! A work order: what a worker is given. Version 2, flat; the playbook's version 1 is read too.
+//! A work order: the input of a worker. Version 2, flat; the playbook's version 1 is read too.
 //!
 //! The coordinator's design log: "JSON describing plan_id, step_id, objective, commands,
 //! expected_receipts, rollback".

@@ -1,4 +1,4 @@
-//! What a worker tells the coordinator, as its last act: machine-local, `runs/<run>.json`.
+//! The outcome that a worker reports to the coordinator when it ends: machine-local, `runs/<run>.json`.
 
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, files};
 use crate::hub::{Act, Writer, paths};
 use crate::model::assignment::Assignment;
 use crate::model::backlog::ItemStatus;
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 use crate::plans;
 
 /// Links the plan to the claim (the playbook: "for easy traceability"); gives back a remark.
@@ -45,7 +45,7 @@ fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
 pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
     let mut edit = || -> Result<()> {
         let Some(bytes) = files::read(&writer.hub().path(paths::TASKS)?, files::MAX_DOCUMENT)? else { return Ok(()) };
-        let mut document = Document::parse(&bytes, Path::new(paths::TASKS))?;
+        let mut document = EditableJson::parse(&bytes, Path::new(paths::TASKS))?;
         put_task(&mut document, assignment)?;
         act.replace(paths::TASKS, document.into_text());
         Ok(())
@@ -54,7 +54,7 @@ pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -
 }
 
 /// An entry that is there keeps its title, role, priority and status (the playbook: task_assign).
-fn put_task(document: &mut Document, assignment: &Assignment) -> Result<()> {
+fn put_task(document: &mut EditableJson, assignment: &Assignment) -> Result<()> {
     let tasks = document.get("/tasks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let at = tasks.iter().position(|task| task.get("id").and_then(Value::as_str) == Some(&assignment.task_id));
     let known = |key: &str| at.is_some_and(|at| tasks[at].get(key).is_some());

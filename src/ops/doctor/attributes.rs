@@ -2,7 +2,7 @@
 
 use crate::base::{Result, text};
 use crate::hub::git::attributes;
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::hub::{Act, Hub};
 
 /// Something about git's rules that keeps evidence from clones, or that a person should know.
@@ -34,7 +34,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let lacking = attributes::stage(hub, &mut Act::new("doctor"), false)?;
     if lacking.is_empty() {
         let samples = SAMPLES.map(|path| (path, Need::Bytes));
-        found.extend(kept::losses(hub, &samples)?.into_iter().map(|loss| {
+        found.extend(clone_fidelity::losses(hub, &samples)?.into_iter().map(|loss| {
             let code = if loss.code == "receipt.ignored" { "git.ignored" } else { "git.attributes" };
             let message = format!("git would not keep files like {}: {}", loss.path, loss.why);
             let fix = match code {

@@ -209,7 +209,7 @@ fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
     if lock::is_held(&hub.local("locks/bus.lock"))? {
         return Ok(());
     }
-    for left in temporary::found(hub) {
+    for left in temporary::find(hub) {
         let message = format!("{} was left by a command that was killed", left.display());
         found.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
     }

@@ -11,7 +11,7 @@ use crate::base::{Refusal, Result, files, lock, text};
 use crate::guard::prerequisites::{self, Declared};
 use crate::hub::git::locks;
 use crate::hub::transaction::temporary;
-use crate::hub::worktrees::half_made;
+use crate::hub::worktrees::unfinished;
 use crate::hub::{Hub, paths};
 use crate::plans::{backlog, store};
 
@@ -140,7 +140,7 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
 
 /// Half-made worktrees and stale locks of git's.
 fn left_by_git(hub: &Hub) -> Vec<Problem> {
-    let half = half_made::half_made(&hub.common_dir).into_iter().map(|half| {
+    let half = unfinished::find(&hub.common_dir).into_iter().map(|half| {
         let message = format!("git was killed while it made the worktree {}", half.git_dir.display());
         wrong("git.half_made", message, "move it out of git's way: teof doctor --fix")
     });
@@ -182,11 +182,11 @@ pub fn fix(hub: &Hub) -> Result<Vec<String>> {
         files::remove(&link)?;
         done.push(format!("Removed the link {}", link.display()));
     }
-    let repaired = half_made::repair(hub)?;
+    let repaired = unfinished::repair(hub)?;
     done.extend(repaired.iter().map(|path| format!("Moved the half-made worktree {} aside", path.display())));
     // Others' as well, once a person asked for it.
-    for half in half_made::half_made(&hub.common_dir) {
-        half_made::set_aside(hub, &half.git_dir)?;
+    for half in unfinished::find(&hub.common_dir) {
+        unfinished::set_aside(hub, &half.git_dir)?;
         done.push(format!("Moved the half-made worktree {} aside", half.git_dir.display()));
     }
     for lock in locks::all(hub).into_iter().filter(locks::Lock::is_stale) {

@@ -280,7 +280,7 @@ impl Work<'_> {
             Some((rank, ..)) if current >= Some(rank) => return Ok(()),
             None if current.is_some() => return Ok(()),
             None => {
-                done.note = Some("damaged, and neither git nor this machine has another copy: mend it by hand".into());
+                done.note = Some("damaged, and neither git nor this machine has another copy: fix it by hand".into());
             }
             Some((_, is_git, bytes)) => {
                 done.from_git = usize::from(is_git);

@@ -136,7 +136,7 @@ pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Synced::NoRemote { remote });
     }
-    worktrees::half_made::repair(hub)?;
+    worktrees::unfinished::repair(hub)?;
     fetch(hub, &remote, say)?;
     let of_hub = bring_up(hub, &remote)?;
     if hub.here.root == hub.root {

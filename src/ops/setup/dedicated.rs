@@ -30,7 +30,7 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     let here = locate(start)?;
     let git = Git::at(&here.root);
     let place = Hub::of_worktree(here.clone(), clock);
-    worktrees::half_made::repair(&place)?;
+    worktrees::unfinished::repair(&place)?;
     let target = worktrees::main_worktree(&place).and_then(|main| main.branch()).or_else(|| here.branch());
     let target = target.filter(|branch| branch != BRANCH);
     if let Some(found) = checked_out(&git)? {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::base::{Stamp, text};
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 use crate::model::run::outcome::Finding;
 
 /// `YYYY-MM-DD-slug`, the slug in lower case.
@@ -31,7 +31,7 @@ impl Findings {
         if self.found.is_empty() {
             return Vec::new();
         }
-        let document = Document::parse(bytes, Path::new(path)).ok();
+        let document = EditableJson::parse(bytes, Path::new(path)).ok();
         let line = |at: &str| document.as_ref().map(|document| document.line(at) as u64);
         let place = |(at, finding): (String, Finding)| Finding { path: Some(path.into()), line: line(&at), ..finding };
         self.found.into_iter().map(place).collect()

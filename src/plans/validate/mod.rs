@@ -74,7 +74,7 @@ fn is_reverted(step: &Step<'_>) -> bool {
 fn unreadable(path: &str, line: u64, why: &str) -> Finding {
     Finding::high("plan.unreadable", path, format!("the plan is not a JSON object: {why}"))
         .at(line)
-        .hint("mend it by hand or take it back from git")
+        .hint("fix it by hand or take it back from git")
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::json::edit::Document;
+    use crate::model::json::edit::EditableJson;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn codes(pointer: &str, value: Value) -> Vec<String> {
-        let mut document = Document::parse(json::pretty(&good()).as_bytes(), Path::new(PATH)).unwrap();
+        let mut document = EditableJson::parse(json::pretty(&good()).as_bytes(), Path::new(PATH)).unwrap();
         match value {
             Value::Null => document.remove(pointer).unwrap(),
             value => document.set(pointer, value).unwrap(),

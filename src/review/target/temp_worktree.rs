@@ -13,7 +13,7 @@ use git2::{Oid, Repository};
 
 use crate::base::{Refusal, Result, text};
 use crate::foreman::commands::check::{self, Trial};
-use crate::hub::worktrees::metadata::Note;
+use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::{Place, setup};
 use crate::hub::{Hub, worktrees};
 use crate::model::command::Command;
@@ -37,7 +37,7 @@ impl<'h> TempWorktree<'h> {
     /// # Errors
     /// When git cannot make it, or its files cannot be written.
     pub fn create(hub: &'h Hub, job: &str, commit: Oid) -> Result<TempWorktree<'h>> {
-        worktrees::half_made::repair(hub)?;
+        worktrees::unfinished::repair(hub)?;
         let home = worktrees::home(hub)?;
         fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
         let name = |n: usize| if n == 1 { format!("{NAME}{job}") } else { format!("{NAME}{job}-{n}") };
@@ -63,7 +63,8 @@ impl<'h> TempWorktree<'h> {
         worktree.root = worktree.root.canonicalize()?;
         let repo = Repository::open(&worktree.root).context("open the temporary worktree")?;
         worktree.git_dir = repo.path().to_owned();
-        Note { folders: worktrees::folders_of(&worktree.root), ..Note::default() }.write(&worktree.git_dir)?;
+        WorktreeMetadata { folders: worktrees::folders_of(&worktree.root), ..WorktreeMetadata::default() }
+            .write(&worktree.git_dir)?;
         let tree = repo.find_commit(commit)?;
         repo.checkout_tree(tree.as_object(), Some(CheckoutBuilder::new().force())).context("write the merged files")?;
         Ok(worktree)
@@ -97,7 +98,7 @@ impl<'h> TempWorktree<'h> {
         // A commit that the set-up made would be on no branch, and stay checked out.
         place.workshop()?.repo().set_head_detached(self.commit)?;
         setup::remember_filtered(place)?;
-        let changed = setup::take_back(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
+        let changed = setup::revert(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
         if let Some(first) = changed.first() {
             let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
             progress(&format!("the set-up changed {}{more}; taken back", text::safe(first)));

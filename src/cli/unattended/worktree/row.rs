@@ -8,7 +8,7 @@ use crate::base::{Result, Stamp, text};
 use crate::coordinator::retention::{self, Standing};
 use crate::coordinator::state::store;
 use crate::hub::Hub;
-use crate::hub::worktrees::{self, Seen};
+use crate::hub::worktrees::{self, WorktreeStatus};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -30,14 +30,14 @@ pub struct Row {
     /// The refs that keep uncommitted work of its job.
     pub parked: Vec<String>,
     #[serde(skip)]
-    pub seen: Seen,
+    pub seen: WorktreeStatus,
 }
 
 /// All worktrees of the repository.
 pub fn rows(hub: &Hub) -> Result<Vec<Row>> {
     let state = store::load(hub)?;
     let repo = Repository::open(&hub.common_dir)?;
-    let row = |seen: Seen| Row {
+    let row = |seen: WorktreeStatus| Row {
         path: seen.root.display().to_string(),
         branch: seen.branch.clone(),
         state: retention::standing(hub, &state, &seen),
@@ -52,7 +52,7 @@ pub fn rows(hub: &Hub) -> Result<Vec<Row>> {
         parked: seen.parked(&repo),
         seen,
     };
-    Ok(worktrees::seen(hub)?.into_iter().map(row).collect())
+    Ok(worktrees::statuses(hub)?.into_iter().map(row).collect())
 }
 
 impl Row {

@@ -10,7 +10,7 @@ use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::ops::tasks::plan_edit::{self, Edit, Editor};
 use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::{entry, ledger};
@@ -53,7 +53,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     match &agent {
         Some(agent) => entry::check(hub, &[(receipt.clone(), sha256.clone())], agent)?,
-        None => kept::check(hub, &[(receipt.as_str(), Need::There)])?,
+        None => clone_fidelity::check(hub, &[(receipt.as_str(), Need::There)])?,
     }
     operator::run::check_step(hub, store::id_of(&path), None, "attach evidence to another plan")?;
     let edit = Edit { command: "plan attach", plan: &path, step: Some(&args.step), done: false };

@@ -12,7 +12,7 @@ use crate::cli::support::author::Flags;
 use crate::guard::operator;
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::hub::git::kept::{self, Need};
+use crate::hub::git::clone_fidelity::{self, Need};
 use crate::model::plan::Status;
 use crate::ops::tasks::plan_edit::{self, Edit};
 use crate::plans::edit::{self, StepChange};
@@ -110,7 +110,7 @@ impl Work {
         secrets::check_json("step", &json!(fields))?;
         self.expect.iter().try_for_each(|path| files::within("/".as_ref(), path).map(drop))?;
         let expected: Vec<_> = self.expect.iter().map(|path| (path.as_str(), Need::There)).collect();
-        kept::check(hub, &expected)?;
+        clone_fidelity::check(hub, &expected)?;
         if let Some(limit) = self.diff_limit {
             fields.insert("diff_limit".into(), json!(limit));
         }

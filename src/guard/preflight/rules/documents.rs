@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::base::{json, text};
 use crate::guard::Finding;
 use crate::model;
-use crate::model::json::edit::Document;
+use crate::model::json::edit::EditableJson;
 
 /// The findings about one document; each is noted at a JSON pointer and placed on its line at the end.
 pub(in crate::guard::preflight) struct Notes<'a> {
@@ -66,7 +66,7 @@ impl<'a> Notes<'a> {
         if self.found.is_empty() {
             return Vec::new();
         }
-        let document = Document::parse(self.bytes, Path::new(self.path)).ok();
+        let document = EditableJson::parse(self.bytes, Path::new(self.path)).ok();
         let line = |pointer: &str| document.as_ref().map_or(1, |document| document.line(pointer) as u64);
         self.found.into_iter().map(|(pointer, finding)| finding.at(line(&pointer))).collect()
     }
@@ -77,7 +77,7 @@ pub(in crate::guard::preflight) fn object(path: &str, bytes: &[u8], code: &str) 
     let damaged = |line: u64, why: &str| {
         Finding::high(code, path, format!("not a JSON object: {why}"))
             .at(line.max(1))
-            .hint("mend it by hand, or take it back from git")
+            .hint("fix it by hand, or take it back from git")
     };
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(raw)) => Ok(raw),

@@ -18,7 +18,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
             let refusal = Refusal::of(&e);
             let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| e.to_string());
             let found = Finding::high("order.invalid", path, crate::base::text::safe(&why)).at(1);
-            return vec![found.hint("let the coordinator write it anew, or mend it by hand; see: teof schema order")];
+            return vec![found.hint("let the coordinator write it anew, or fix it by hand; see: teof schema order")];
         }
     };
     let mut notes = Notes::new(path, bytes);

@@ -1,7 +1,6 @@
-//! Whether git keeps a file, and keeps it as it is: what a clone of the repository would have of it.
+//! Checks that a clone of the repository would get a file, with the same bytes.
 //!
-//! Git itself is asked, so that every place that it reads rules from counts: the repository's files, the
-//! person's, the machine's.
+//! Asks git itself, so that all its rules count: those of the repository, of the person and of the machine.
 
 use std::path::Path;
 
@@ -14,13 +13,13 @@ use crate::hub::{Hub, paths};
 /// How much of a file a clone must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The file, whatever its line endings: it is named, and nobody has its digest.
+    /// The file, whatever its line endings: only its name is recorded.
     There,
     /// Every byte: its digest is recorded.
     Bytes,
 }
 
-/// Why a clone would not have a file as it is here.
+/// Why a clone would not get a file as it is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     pub path: String,

@@ -1,8 +1,8 @@
-//! Worktrees that git was killed in the middle of making: git stumbles over them in every command.
+//! Worktrees that git was killed while making: every git command trips over them.
 //!
 //! Git writes the files about a worktree one after the other, and an empty `commondir` among them is an error
-//! for `git branch`, `git worktree` and whatever else looks at all worktrees. What we were making is moved out of
-//! git's sight, into our own folder; nothing was ever worked on there.
+//! for `git branch`, `git worktree` and whatever else looks at all worktrees. Those that teof was making are moved out of
+//! git's sight, into teof's own folder: no work was ever done there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,55 +13,55 @@ use crate::base::Result;
 use crate::base::files;
 use crate::hub::Hub;
 
-/// How long one must stay half made: git may be making it this moment.
+/// How long one must stay unfinished: git may still be making it.
 const STEP: Duration = Duration::from_millis(100);
 const STEPS: u32 = 5;
 /// Machine-local: where they go.
 const ASIDE: &str = "half-made";
 
-/// A worktree that is half made.
+/// An unfinished worktree.
 #[derive(Clone, Debug)]
-pub struct HalfMade {
+pub struct Unfinished {
     pub git_dir: PathBuf,
     /// Its reason says that teof was making it.
     pub is_ours: bool,
 }
 
-/// Those that are there now; one that git is making this moment may be among them.
-pub fn half_made(common_dir: &Path) -> Vec<HalfMade> {
+/// All that exist now, including one that git is making at this moment.
+pub fn find(common_dir: &Path) -> Vec<Unfinished> {
     let folders = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
-    let folders = folders.map(|entry| entry.path()).filter(|path| path.is_dir() && is_half_made(path));
+    let folders = folders.map(|entry| entry.path()).filter(|path| path.is_dir() && is_unfinished(path));
     folders
         .map(|git_dir| {
             let reason = fs::read_to_string(git_dir.join("locked")).unwrap_or_default();
-            HalfMade { is_ours: reason.starts_with("teof"), git_dir }
+            Unfinished { is_ours: reason.starts_with("teof"), git_dir }
         })
         .collect()
 }
 
-/// The names alone, as git reads them. A folder without any of them is passed over by git too.
-fn is_half_made(git_dir: &Path) -> bool {
+/// Looks at file names only, as git does. Git skips a folder without any of them.
+fn is_unfinished(git_dir: &Path) -> bool {
     let parts = ["gitdir", "commondir", "HEAD"];
     let is_empty = |name: &str| fs::read(git_dir.join(name)).is_ok_and(|text| text.trim_ascii().is_empty());
     let is_there = |name: &str| git_dir.join(name).exists();
     parts.iter().any(|name| is_empty(name)) || (is_there("gitdir") && !parts.iter().all(|name| is_there(name)))
 }
 
-/// Moves ours out of git's sight. Gives back what was moved, as it was called.
+/// Moves teof's own out of git's sight. Returns where they were.
 ///
 /// # Errors
 /// When one cannot be moved.
 pub fn repair(hub: &Hub) -> Result<Vec<PathBuf>> {
-    let mut found = half_made(&hub.common_dir);
-    found.retain(|half| half.is_ours);
+    let mut found = find(&hub.common_dir);
+    found.retain(|found| found.is_ours);
     for _ in 0..STEPS {
         if found.is_empty() {
             return Ok(Vec::new());
         }
         std::thread::sleep(STEP);
-        found.retain(|half| is_half_made(&half.git_dir));
+        found.retain(|found| is_unfinished(&found.git_dir));
     }
-    found.iter().map(|half| set_aside(hub, &half.git_dir).map(|()| half.git_dir.clone())).collect()
+    found.iter().map(|found| set_aside(hub, &found.git_dir).map(|()| found.git_dir.clone())).collect()
 }
 
 /// Moves one out of git's sight, whoever was making it.
