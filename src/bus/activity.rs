@@ -1,4 +1,4 @@
-//! When an agent was last heard of: its latest event or message (the playbook: bus_heartbeat).
+//! When an agent was last active: its latest event or message (the playbook: bus_heartbeat).
 
 use super::log::Log;
 use super::messages;

@@ -1,4 +1,4 @@
-//! The assignments, `_bus/assignments/<task>.json`: reading them, and putting a new one into an act.
+//! Reads assignments, `_bus/assignments/<task>.json`, and stages new ones in a transaction.
 
 use crate::base::{Result, files};
 use crate::hub::{Act, Hub, paths};

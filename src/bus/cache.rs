@@ -1,8 +1,8 @@
-//! A machine-local index of append-only files, so that a command costs what is new since the last one.
+//! A machine-local index of append-only files, so that a command reads only what is new since the last one.
 //!
-//! What is kept about a file can be checked: by its identity, and by the digest of the bytes before the
-//! offset up to which it was read. Any doubt reads the whole file again. Nothing here is ever synced,
-//! and nothing that cannot be read again from the files is kept.
+//! Each entry can be verified: by the file's identity, and by the digest of the bytes before the offset up to which
+//! it was read. When in doubt the whole file is read again. The cache is never synced, and holds nothing that cannot
+//! be read again from the files.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};

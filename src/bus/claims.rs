@@ -1,7 +1,7 @@
-//! The claims, `_bus/claims/<task>.json`: reading them, and putting their next state into an act.
+//! Reads claims, `_bus/claims/<task>.json`, and stages their next state in a transaction.
 //!
-//! Decides nothing: `claim_rules` does. A claim that is older than what this machine has seen
-//! acknowledged is a refusal here, before anybody can take it for free.
+//! `claim_rules` decides what that state is. A claim file that is older than the acknowledged one is refused here,
+//! so that the task does not look free.
 
 use std::collections::HashSet;
 

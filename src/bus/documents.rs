@@ -1,4 +1,4 @@
-//! Folders of JSON documents (claims, assignments): one file a task, damaged ones named and not hidden.
+//! Folders of JSON documents (claims, assignments): one file per task; damaged files are reported.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
-//! The event log: `_bus/events/events.jsonl`, and before it the sealed `events-<first ts>.jsonl`.
+//! Appends to the event log: `_bus/events/events.jsonl`, with its sealed parts `events-<first ts>.jsonl`.
 //!
-//! The log is a set of lines. An agent's lines chain: each carries the id of the one before it.
+//! The log is a set of lines. The lines of one agent form a chain: each contains the id of the one before it.
 
 use std::fs;
 

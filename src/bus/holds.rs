@@ -1,5 +1,5 @@
-//! Holds: a `hold` message in a task's channel stops its choice, claim, completion, release and merge until a
-//! `lift` by somebody else than the seat that has the task. Who is refused for it: `ops::held`.
+//! Holds: a `hold` message in a task's channel blocks choosing, claiming, completing, releasing and merging the task
+//! until a `lift` by another seat than the holder of the task. `ops::held` enforces them.
 
 use crate::base::{Refusal, Result, Stamp, jsonl, time};
 use crate::hub::{Hub, paths};

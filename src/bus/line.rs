@@ -1,4 +1,4 @@
-//! What every line of the bus keeps to, whoever writes it: bounded, on one line, about things that can be named.
+//! Limits for every line of the bus: bounded length, one line, valid names.
 
 use crate::base::{Refusal, Result, names};
 

@@ -1,6 +1,6 @@
-//! Looking at the event log, sealed parts included: who was seen when, and the latest lines that one wants.
+//! Reads the event log with its sealed parts: when each agent was last active, and the latest matching lines.
 //!
-//! Reads what is new since the last look, and from the end backwards no more than what is asked for.
+//! It reads what is new since the last time and, backwards from the end, no more than is needed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Channels of messages: `_bus/messages/<channel>.jsonl`, a task's, `manager-report`, or `agent-<id>`.
+//! Message channels: `_bus/messages/<channel>.jsonl`, where a channel is a task, `manager-report` or `agent-<id>`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,7 @@
-//! The bus: claims, assignments, the event log and the channels of messages under `_bus/`.
+//! The bus: claims, assignments, the event log and the message channels under `_bus/`.
 //!
-//! Knows how each is stored; who may have a task is decided in `claim_rules`, who may write to it above.
-//! Nothing here decides by what another store (plans, receipts, seats) holds.
+//! It stores them. `claim_rules` decides who may have a task; modules above decide who may write. No decision here
+//! depends on another store (plans, receipts, seats).
 
 pub mod activity;
 pub mod assignments;

@@ -1,5 +1,5 @@
-//! What is remembered of the lines of an event log: per agent the last sign of life and the head of its
-//! chain, per block the latest time. Small, whatever the length of the log.
+//! A summary of an event log: per agent the last activity and the last chained line, per block the latest time. Its
+//! size does not grow with the log.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Following the log and a channel: what is there, then what comes, woken by the file system.
+//! Follows the log and a channel: first the existing lines, then new ones when the file system reports a change.
 //!
-//! A line is shown once, whether the log is appended to, sealed under another name, or written anew by
-//! git. Between changes nothing is read.
+//! Each line is shown once, whether the log is appended to, sealed under another name, or rewritten by git. Nothing
+//! is read between changes.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};

@@ -8,7 +8,7 @@ use super::held::{self, Work};
 use super::{exclusive, mirror, prerequisites};
 use crate::base::{Refusal, Result, Stamp, lock, names, text, time};
 use crate::bus::assignments;
-use crate::bus::claim_rules::{self, Facts, Notes, Wish};
+use crate::bus::claim_rules::{self, ClaimRequest, Facts, Notes};
 use crate::bus::{activity, claims, events};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
@@ -207,7 +207,7 @@ pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, act: &mut Act, done: &mu
 }
 
 /// What is asked of `claim_rules`, with every name checked.
-pub(in crate::ops) fn wish(request: &Request) -> Result<Wish> {
+pub(in crate::ops) fn wish(request: &Request) -> Result<ClaimRequest> {
     let agent = names::check_id("agent", &request.author.agent)?.to_owned();
     let task = claims::check_task(&request.task)?.to_owned();
     if let Notes::Set(notes) = &request.notes {
@@ -225,7 +225,7 @@ pub(in crate::ops) fn wish(request: &Request) -> Result<Wish> {
         None => None,
     };
     let plan = request.plan.as_deref().map(plan_id).transpose()?;
-    Ok(Wish {
+    Ok(ClaimRequest {
         default_branch: usable_branch(&agent, &task),
         task,
         agent,
@@ -252,7 +252,7 @@ pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Res
 
 /// The first claim of a task needs an assignment that names the seat, or nobody (the playbook:
 /// bus_claim). Plan and branch come from it; what was overridden comes back.
-fn first(hub: &Hub, mut wish: Wish, allow: bool) -> Result<(Wish, Option<String>)> {
+fn first(hub: &Hub, mut wish: ClaimRequest, allow: bool) -> Result<(ClaimRequest, Option<String>)> {
     let task = &wish.task;
     let Some(assignment) = assignments::load(hub, task)?.map(|found| found.file) else {
         if allow {

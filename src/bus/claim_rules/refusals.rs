@@ -1,0 +1,65 @@
+//! Refusals about claims: each names the holder and what to do next.
+
+use crate::base::{Refusal, Stamp};
+use crate::model::claim::Claim;
+
+/// Another seat holds the claim: who, on which branch, until when.
+pub fn held(claim: &Claim, now: Stamp) -> Refusal {
+    let until = match claim.lease_expires_at {
+        Some(at) if at <= now => format!("its lease expired at {at}"),
+        Some(at) => format!("its lease runs until {at}"),
+        None => "it has no lease".to_owned(),
+    };
+    let Claim { task_id, agent_id, branch, status, .. } = claim;
+    let refusal = Refusal::held("claim.held", format!("{task_id} is held by {agent_id}")).because(format!(
+        "{agent_id} has it ({status}) on {branch} since {}, epoch {}; {until}",
+        claim.claimed_at, claim.epoch
+    ));
+    let refusal = match claim.lease_expires_at {
+        Some(at) if at <= now => refusal.next(format!("if {agent_id} is gone: teof bus takeover {task_id} --reason …")),
+        _ => {
+            refusal.next(format!("ask {agent_id}: teof bus message --task agent-{agent_id} --type request --summary …"))
+        }
+    };
+    with_claim(refusal, claim)
+}
+
+/// A run of the claim is alive: nobody can take the claim.
+pub fn running(claim: &Claim) -> Refusal {
+    let refusal = Refusal::held("claim.running", format!("{} is being worked on", claim.task_id))
+        .because(format!("a run of {} is alive on this machine: its run lock is held", claim.agent_id))
+        .next("wait for the run to end; see it with: teof coordinator status");
+    with_claim(refusal, claim)
+}
+
+pub(super) fn not_live(claim: &Claim) -> Refusal {
+    let Claim { task_id, agent_id, status, .. } = claim;
+    let refusal = Refusal::guard("claim.ended", format!("nobody holds {task_id} any more"))
+        .because(format!("the claim of {agent_id} is {status}"))
+        .next(format!("to take it: teof bus claim {task_id}"));
+    with_claim(refusal, claim)
+}
+
+pub(super) fn old_epoch(task: &str, shown: u64, current: u64, owner: &str, status: &str) -> Refusal {
+    Refusal::held("claim.epoch", format!("the claim of {task} has moved on"))
+        .because(format!("epoch {shown} was shown; it is at {current} now, {status}, {owner}'s"))
+        .next("stop the work that was begun under the old claim")
+        .next(format!("to see who has it: teof task list; to take it when it is free: teof bus claim {task}"))
+        .with("task_id", task)
+        .with("agent_id", owner)
+        .with("status", status)
+        .with("epoch", current)
+        .with("shown_epoch", shown)
+}
+
+/// Adds the claim's fields to a refusal.
+pub(super) fn with_claim(refusal: Refusal, claim: &Claim) -> Refusal {
+    refusal
+        .with("task_id", claim.task_id.as_str())
+        .with("agent_id", claim.agent_id.as_str())
+        .with("branch", claim.branch.as_str())
+        .with("status", claim.status.as_str())
+        .with("epoch", claim.epoch)
+        .with("claimed_at", claim.claimed_at.to_string())
+        .with("lease_expires_at", claim.lease_expires_at.map(|at| at.to_string()))
+}
