@@ -1,4 +1,4 @@
-//! An agent as it is called here: a preset, with what the settings say about it.
+//! An agent's full description: a preset, with the changes of the settings.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

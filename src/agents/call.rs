@@ -1,4 +1,4 @@
-//! One call of an agent: its arguments, what it is given on stdin, its environment.
+//! Builds one call of an agent: its arguments, stdin and environment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The agent of a name: as the settings describe it, over the preset of that name.
+//! Finds an agent by name: its description in the settings, merged over the preset of that name.
 
 use super::agent::{Agent, blank, fault};
 use super::preset::PRESETS;

@@ -1,8 +1,8 @@
-//! The agents that are known without being described: how each is called unattended.
+//! The built-in agents: how each is called unattended.
 //!
-//! `verified` ones were run like this, and what they printed is what the readers were written against;
-//! the others follow their makers' documentation. Environment: an allow-list of names each, so that nothing of
-//! a surrounding agent's own session (`CLAUDECODE`, `CLAUDE_CODE_…`) reaches an agent.
+//! `verified` ones were run like this, and their output is what the parsers were written for; the others follow
+//! their vendors' documentation. Each has an allow-list of environment variables, so that nothing of a surrounding
+//! agent's session (`CLAUDECODE`, `CLAUDE_CODE_…`) reaches an agent.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
-//! Which processes stand above this one, and whether a worker started it.
+//! Lists the ancestors of this process, and checks whether a worker started it.
 //!
-//! Two signs that a program cannot take off. The first is its ancestors: a worker adopts every orphan
-//! below it, so a new session or a double fork leads back to the worker. The second is a mark in the
-//! kernel that survives the worker: every program that a worker starts begins with a lowered hard limit
-//! on file locks, which Linux has not enforced since 2.4 and which only a privileged process can raise
-//! again. It is inherited by all descendants, whatever they do to their environment.
+//! A program cannot remove either of two signs. The first is its ancestors: a worker adopts every orphan below it,
+//! so a new session or a double fork leads back to the worker. The second is a mark in the kernel that survives the
+//! worker: every program of a worker starts with a lowered hard limit on file locks, which Linux has not enforced
+//! since 2.4 and which only a privileged process can raise again. All descendants inherit it, whatever they do to
+//! their environment.
 //!
-//! On Linux `/proc` is read. Elsewhere nothing is known, and [`ancestors`] says so.
+//! On Linux it reads `/proc`. On other systems the ancestors are unknown, and [`ancestors`] returns `None`.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

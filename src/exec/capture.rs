@@ -1,4 +1,4 @@
-//! What a process prints: into a file up to a limit, its last part in memory, all of it counted.
+//! Stores a process's output: in a file up to a limit, with the tail in memory and all bytes counted.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -1,7 +1,7 @@
-//! The environment that a supervised process gets: a short list of what programs need, and nothing else.
+//! The environment of a supervised process: a short allow-list.
 //!
-//! Tokens, agents' variables, git's location variables and the supervisor's own are left out by not
-//! being named, so that a new one never leaks by being forgotten.
+//! Tokens, agents' variables, git's location variables and the supervisor's own are not on the list, so a new one
+//! cannot leak by being forgotten.
 
 use crate::base::env;
 

@@ -1,7 +1,7 @@
-//! A program's stdout as a file that is read while it grows: for programs that lose what is left in a pipe when
-//! they end (node writes to a pipe later, to a file at once).
+//! A program's stdout as a file that is read while it grows: for programs that lose the rest of their output in a
+//! pipe when they exit (node writes to a pipe asynchronously, to a file synchronously).
 //!
-//! The file has no name, so nothing is left of it, and what was read gives its room on the disk back.
+//! The file is unlinked, so it leaves nothing behind, and the disk space of what was read is freed.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};

@@ -1,4 +1,4 @@
-//! What a running program prints, taken into its captures: from pipes, or from a file that grows.
+//! Reads a running program's output into its captures: from pipes, or from a growing file.
 
 use std::io::{PipeReader, Read};
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
-//! Findings that are listed up to a limit and counted beyond it: a log of a million bad lines is one fault, not a
-//! gigabyte of words.
+//! Lists findings up to a limit and counts the rest: a log with a million bad lines is one fault.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! Who may write to a task: a fresh session, or the epoch of a live claim; and the claim itself
-//! (the playbook: session_guard, claim_guard).
+//! Checks who may write to a task: a fresh session or the epoch of a live claim, and the claim itself (the playbook:
+//! session_guard, claim_guard).
 //!
-//! Two steps, because a refusal leaves a line and lines are only written under the bus lock:
-//! [`admit`] before the lock is taken, [`check`] under it.
+//! There are two steps, because a refusal is logged, and the log is only written under the bus lock: [`admit`]
+//! before the lock is taken, [`check`] under it.
 
 use serde_json::{Map, Value, json};
 

@@ -1,10 +1,10 @@
-//! Whether something may happen unattended: the consent file, and a person's grant of it.
+//! Decides whether something may happen unattended: by the consent file, and a person's grant of it.
 //!
-//! `docs/automation/autonomy-consent.json` is necessary, not sufficient: it counts only while its bytes
-//! and those of `teof.toml` are the ones that a person granted on this machine ([`super::trust`]).
-//! Missing, malformed, conflicted or changed is "no".
+//! `docs/automation/autonomy-consent.json` alone is not sufficient: it counts only while its bytes and those of
+//! `teof.toml` are the ones that a person granted on this machine ([`super::trust`]). A missing, malformed,
+//! conflicted or changed file means "no".
 //!
-//! What each flag permits ([`permits`]; a test holds every cell):
+//! What each flag permits ([`permits`]; a test checks every cell):
 //!
 //! | who | a cycle or job | after one that executed nothing | execute commands | commands that an agent suggests | merge, push |
 //! |---|---|---|---|---|---|
@@ -12,11 +12,12 @@
 //! | the conductor's loop | `auto_enabled` and `continuous` | and not `require_execute` | never: it only hands out prompts | never | never |
 //! | `coordinator run` and the foreman that it spawned | `auto_enabled`, and `continuous` or fewer than `max_iterations` so far | and not `require_execute` | `auto_enabled` | `auto_enabled` | `auto_enabled` and `allow_apply`, and a person's approval besides |
 //!
-//! - `continuous` lifts the bound of `max_iterations`; without it `max_iterations: 0` permits nothing.
+//! - `continuous` removes the limit of `max_iterations`; without it `max_iterations: 0` permits nothing.
 //! - `halt_on_attention_feeds` and `halt_on_ci_failure` stop the next cycle of loop and coordinator while
 //!   the backlog's prerequisites report that state. They are on unless the file says `false`.
-//! - Consent never makes a command trusted: what runs unattended needs [`super::trust::commands::TrustedCommands`] too,
-//!   and what an agent suggests needs it always. An order that a person runs by hand is that person's word.
+//! - Consent does not make a command trusted: what runs unattended also needs
+//!   [`super::trust::commands::TrustedCommands`], and what an agent suggests always needs it. A person who runs an
+//!   order by hand decides for themselves.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
-//! Fencing, seen afterwards: what speaks for a task was written by whoever had it.
+//! Checks afterwards that each line about a task was written by the seat that held the task.
 //!
-//! Under the bus lock this cannot happen. It can in a log that another tool writes to, or that two
-//! clones have merged after both gave the task away.
+//! Under the bus lock this always holds. It may not in a log that another tool writes to, or that two clones merged
+//! after both gave the task away.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
-//! Checks that can stop: on a worker's result, on what enters the record, on the whole tree.
+//! Checks that can block: of a worker's result, of what enters the record, of the whole tree.
 //!
-//! A guard looks and reports; it changes nothing but its own log, and `trust` keeps what a person
-//! granted. Nothing of what it looks at is executed, and no text found there is obeyed.
+//! A guard reads and reports; it changes nothing but its own log, except that `trust` stores what a person granted.
+//! Nothing that a guard reads is executed, and instructions in texts are not followed.
 
 pub mod capped;
 pub mod claim;

@@ -1,8 +1,8 @@
-//! Branches that a worker moved although results are merged there: no record commit and no merge goes on top, and
-//! nothing new is chosen, until a person has looked.
+//! Branches that a worker moved although results are merged there. They block record commits, merges and new jobs
+//! until a person has checked them.
 //!
-//! Kept on this machine by the foreman that found it. An entry holds while the branch is as the worker left it: it
-//! ends when the commit is taken off the branch, when what was lost is put back, or when a person accepts it.
+//! The foreman that found it stores this on this machine. An entry ends when the commit is removed from the branch,
+//! when a lost commit is restored, or when a person accepts the change.
 
 use std::time::Duration;
 

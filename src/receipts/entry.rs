@@ -1,4 +1,4 @@
-//! What may be entered as evidence: a file that stays as it is, and that every clone has byte for byte.
+//! Checks what may become evidence: a file that does not change and that every clone has byte for byte.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! The ledger, `_report/receipts.jsonl`: one line for each receipt, appended when it was written.
+//! The ledger, `_report/receipts.jsonl`: one line per receipt, appended when the receipt is written.
 //!
-//! A line is `path`, `sha256` (of the whole file), `agent_id`, `ts`, `prev`, and `id` last; `id` and
-//! `prev` are the event log's: the line's own digest, and the same agent's previous `id`. A later line of the same
-//! path with `retired` (why) says that the file need not be there any more.
+//! A line has `path`, `sha256` (of the whole file), `agent_id`, `ts`, `prev`, and `id` last. As in the event log,
+//! `id` is the line's own digest, and `prev` the same agent's previous `id`. A later line for the same path with
+//! `retired` (a reason) says that the file may be missing from now on.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Receipts: evidence, written once and hashed, listed in an append-only ledger.
 //!
-//! Owns `_report/receipts.jsonl`, and how a receipt carries its own hash. What a receipt says is its
-//! writer's matter. Knows nothing of claims and plans.
+//! This store owns `_report/receipts.jsonl` and the hash inside a receipt. The writer decides the content of a
+//! receipt. It does not know claims and plans.
 
 pub mod chain;
 pub mod entry;

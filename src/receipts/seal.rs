@@ -1,6 +1,5 @@
-//! A JSON receipt's own hash: `receipt_sha256`, its last key, is the SHA-256 of the pretty JSON
-//! (indent 2, UTF-8 kept, order kept, no final newline) without that key. The playbook's manifests
-//! carry it, and so do ours.
+//! The hash inside a JSON receipt: `receipt_sha256`, its last key, is the SHA-256 of the pretty JSON (indent 2,
+//! UTF-8 kept, order kept, no final newline) without that key. The playbook's manifests have it too.
 
 use serde_json::{Map, Value};
 

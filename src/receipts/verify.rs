@@ -1,4 +1,4 @@
-//! Whether the receipts are still what they were when they were entered.
+//! Verifies that receipts are unchanged since they were entered.
 
 use std::fs;
 use std::path::Path;

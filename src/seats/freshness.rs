@@ -1,7 +1,7 @@
-//! Whether a seat's session is fresh enough to write to the bus (the playbook: session_guard).
+//! Checks whether a seat's session is fresh enough to write to the bus (the playbook: session_guard).
 //!
-//! A session is as old as the `# captured_at=` line of
-//! `_report/session/<agent>/manager-report-tail.txt`, which only `session-boot` writes.
+//! The age of a session is that of the `# captured_at=` line in `_report/session/<agent>/manager-report-tail.txt`,
+//! which only `session-boot` writes.
 
 use std::time::Duration;
 

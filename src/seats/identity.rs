@@ -1,4 +1,4 @@
-//! Which seat acts: `--agent`, `TEOF_AGENT`, or the manifest.
+//! Finds the acting seat: `--agent`, `TEOF_AGENT`, or the manifest.
 
 use crate::base::{Refusal, Result, env, names, text};
 use crate::hub::Hub;

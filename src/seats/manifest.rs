@@ -1,7 +1,7 @@
-//! Finding and reading manifests: the current worktree's first, then the hub's.
+//! Finds and reads manifests: first the current worktree's, then the hub's.
 //!
-//! A manifest may be a link to another file in the same folder (the playbook: "symlinks/swaps it
-//! before running"); any other link is refused.
+//! A manifest may be a link to another file in the same folder (the playbook: "symlinks/swaps it before running");
+//! any other link is refused.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

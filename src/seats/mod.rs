@@ -1,8 +1,8 @@
-//! Seats: who an agent is (its manifest) and whether its session is fresh.
+//! Seats: an agent's identity (its manifest) and whether its session is fresh.
 //!
-//! One store: the manifests in the worktree and in the hub, and the session files under
-//! `_report/session/<id>/`. Knows nothing of claims, events or plans; what it writes goes into an
-//! act of the caller's, or is a line in the seat's own guard log.
+//! This store owns the manifests in the worktree and in the hub, and the session files under
+//! `_report/session/<id>/`. It does not know claims, events or plans. It writes into a transaction of the caller, or
+//! a line to the seat's own guard log.
 
 pub mod freshness;
 mod identity;

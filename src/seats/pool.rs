@@ -1,4 +1,4 @@
-//! Taking a free seat from the pool (`session-boot --auto-agent`).
+//! Takes a free seat from the pool (`session-boot --auto-agent`).
 
 use std::time::Duration;
 

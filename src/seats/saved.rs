@@ -1,5 +1,5 @@
-//! Seats that were put away under a label, to be taken up again (the playbook: session-save,
-//! session-restore). Machine-local, so they never make a tree dirty.
+//! Seats that were saved under a label, to be restored later (the playbook: session-save, session-restore). They are
+//! machine-local, so they never make a tree dirty.
 
 use std::fs;
 use std::path::PathBuf;

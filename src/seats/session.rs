@@ -1,5 +1,5 @@
-//! The session files under `_report/session/<id>/`, laid out as the playbook's tools wrote them: a
-//! `# key=value` header, then raw lines.
+//! The session files under `_report/session/<id>/`, in the format of the playbook's tools: a `# key=value` header,
+//! then raw lines.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
-//! Taking another seat in a worktree: its manifest becomes `AGENT_MANIFEST.json`, the one before is kept.
+//! Switches the seat of a worktree: another manifest becomes `AGENT_MANIFEST.json`, and the previous one is kept.
 //!
-//! Manifests belong to a worktree, not to the record: they are written as plain files, atomically, and
-//! what they replace is kept machine-local.
+//! Manifests belong to a worktree, not to the record: they are written as plain files, atomically, and the previous
+//! ones are kept machine-local.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,8 +1,8 @@
-//! `stream-json` as claude prints it; amp, cursor-agent and qwen follow it with small differences.
+//! Parses `stream-json` of claude; amp, cursor-agent and qwen use it with small differences.
 //!
-//! What is odd about it: a `result` may be followed by another turn and another `result`; `success` with
-//! `is_error` is a failure, and so is any other subtype whatever `is_error` says; messages of the model
-//! `<synthetic>` are the program's own; some counts are of the run, some of the session.
+//! Its quirks: a `result` may be followed by another turn and another `result`; `success` with `is_error` is a
+//! failure, and so is any other subtype whatever `is_error` says; messages of the model `<synthetic>` come from the
+//! program itself; some counts are per call, some per session.
 
 use std::collections::VecDeque;
 

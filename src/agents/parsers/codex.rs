@@ -1,7 +1,7 @@
-//! `codex exec --json`.
+//! Parses `codex exec --json`.
 //!
-//! What is odd about it: a top-level `error` may be one that it tries again, and an item of type `error` is
-//! a warning; `usage` is the thread's running total; some items only ever end, some never do.
+//! Its quirks: it may retry after a top-level `error`; an item of type `error` is a warning; `usage` is the thread's
+//! running total; some items only report their end, some never do.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

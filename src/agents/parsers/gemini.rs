@@ -1,7 +1,7 @@
-//! `gemini -o stream-json`.
+//! Parses `gemini -o stream-json`.
 //!
-//! What is odd about it: a run that was stopped (a loop, too many turns) says so in an `error` and may still
-//! end in `success`; the answer comes in pieces; the model is named `auto` until the end.
+//! Its quirks: a run that was stopped (a loop, too many turns) reports that in an `error` and may still end in
+//! `success`; the answer comes in pieces; the model is named `auto` until the end.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

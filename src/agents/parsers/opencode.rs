@@ -1,8 +1,8 @@
-//! `opencode run --format json`.
+//! Parses `opencode run --format json`.
 //!
-//! What is odd about it: most versions print no end. A last step that finished with `stop` is one; after
-//! `tool-calls` the run was cut short. One line carries a tool's call and its result. A call that nobody could
-//! allow is a failed tool, and the program ends with 0.
+//! Its quirks: most versions print no end. A last step that finished with `stop` is one; after `tool-calls` the run
+//! was cut short. One line contains a tool's call and its result. A call that nobody could allow is a failed tool,
+//! and the program exits with 0.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

@@ -1,11 +1,11 @@
-//! Whether a person gives a command: consent, approval, review and trust are theirs alone.
+//! Checks whether a person gives a command: only people decide about consent, approval, review and trust.
 //!
-//! Refused are a seat (`TEOF_AGENT`), whatever a worker started ([`run`]), and a coding agent's program
-//! outside a run ([`programs`]) that shows no operator token ([`token`]). Everybody else passes: scripts and
-//! CI have no sign. How the person was recognised goes into the decision.
+//! It refuses a seat (`TEOF_AGENT`), everything that a worker started ([`run`]), and a coding agent's program
+//! outside a run ([`programs`]) without an operator token ([`token`]). Everything else passes, including scripts and
+//! CI. Decisions record how the person was recognised.
 //!
-//! Without confinement this is not proof against a program that runs as the same user and was started by
-//! neither: what it does is recorded as recognised by `neither`.
+//! Without confinement, a program that runs as the same user and was started by neither can pass: its commands are
+//! recorded as recognised by `neither`.
 
 pub mod programs;
 pub mod run;

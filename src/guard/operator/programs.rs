@@ -1,8 +1,7 @@
-//! Coding agents' programs: how one is known among the processes above, and by what it leaves in the
-//! environment of what it runs. Pure.
+//! Recognises coding agents' programs among the parent processes, and by the environment that they leave. Pure.
 //!
-//! Only exact names count: a false alarm costs a person a token, and a program that hides its name is
-//! not stopped by a longer list.
+//! Only exact names count: a false alarm costs a person a token, and a longer list does not stop a program that
+//! hides its name.
 
 use std::path::Path;
 

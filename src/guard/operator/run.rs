@@ -1,8 +1,8 @@
-//! Whether a worker started this process, and for which work: what a run may not do is refused by it.
+//! Finds out whether a worker started this process, and for which task, to refuse what a run may not do.
 //!
-//! Three signs, each of which is enough: the variables that a run's programs begin with, a teof above this
-//! process, and the mark that the kernel keeps ([`exec::is_marked`]). A run that took off the first is known by
-//! the others, and its work order by the arguments of its worker.
+//! One of three signs is enough: the variables that a run's programs start with, a teof among the parent processes,
+//! and the kernel's mark ([`exec::is_marked`]). If a run clears the variables, the other signs still show it, and
+//! the worker's arguments name its work order.
 
 use std::path::Path;
 

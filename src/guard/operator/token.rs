@@ -1,8 +1,8 @@
-//! Operator tokens: how a person is recognised where no terminal tells it.
+//! Operator tokens: they identify a person where there is no terminal.
 //!
-//! A token is made at a terminal, shown once, and kept as its SHA-256 in the home of the account that runs
-//! teof (`~/.local/state/teof/operator-tokens.json`, readable by the owner only). It works in every repository
-//! of that person until it is revoked.
+//! A token is created at a terminal, shown once, and stored as its SHA-256 in the home of the account that runs teof
+//! (`~/.local/state/teof/operator-tokens.json`, readable by the owner only). It works in every repository of that
+//! person until it is revoked.
 
 use std::path::PathBuf;
 

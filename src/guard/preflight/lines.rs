@@ -1,4 +1,4 @@
-//! The lines of a log, on all processors, each with its number.
+//! Reads the lines of a log on all processors, each with its number.
 
 use std::io::{self, Read as _};
 

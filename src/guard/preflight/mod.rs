@@ -1,8 +1,8 @@
-//! The guards over a whole tree, as it is checked out: what CI runs, and an engineer before a pull request.
+//! The checks of a whole checked-out tree: for CI, and for an engineer before a pull request.
 //!
-//! Reads files and, for the base, git objects; writes nothing, and needs neither a pin nor anything
-//! machine-local. One rule a file, each a pure function over bytes. Unknown files are left alone,
-//! damaged ones are named, all of them in one run.
+//! They read files and, for the base, git objects. They write nothing, and need neither a pin nor machine-local
+//! files. Each rule is one file and a pure function over bytes. Unknown files are ignored, and one run reports all
+//! damaged ones.
 
 mod core;
 mod lines;

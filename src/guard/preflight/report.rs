@@ -1,6 +1,6 @@
-//! What preflight says, and in which words: for people, for programs, for CI annotations.
+//! Prints the findings of preflight: for people, for programs, and as CI annotations.
 //!
-//! Text from files is data: nothing of it may break out of its line or be taken for a command.
+//! Text from files is data: it must not break out of its line or be taken for a command.
 
 use std::fmt;
 

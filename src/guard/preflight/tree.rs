@@ -1,4 +1,4 @@
-//! The two trees that preflight reads: files as they are checked out, and a base through libgit2.
+//! The two trees that preflight reads: the checked-out files, and a base through libgit2.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

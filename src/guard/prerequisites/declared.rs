@@ -1,4 +1,4 @@
-//! What the backlog declares: read once, with the hash of what was read.
+//! The backlog's declarations, read once, with the hash of the file.
 
 use crate::base::{Result, digest, files, json};
 use crate::hub::{Hub, paths};

@@ -1,4 +1,4 @@
-//! The two reports that prerequisites are judged by, and what a receipt keeps of them.
+//! The two reports that decide prerequisites, and the part of them that a receipt keeps.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub struct Report {
     /// Why it tells nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// The fields that are judged, as they stand in the file.
+    /// The fields that are checked, as they stand in the file.
     pub values: serde_json::Map<String, Value>,
 }
 

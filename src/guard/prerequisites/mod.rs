@@ -1,8 +1,7 @@
-//! What must hold before work is taken: trust in the feeds, no feed that needs attention, a green CI.
+//! Checks the prerequisites of work: trust in the feeds, no feed that needs attention, a green CI.
 //!
-//! The backlog declares what is asked of its items; what it does not declare is not asked, what it
-//! declares and cannot be read counts as failed. The consent's halts ask for two of the same facts,
-//! whatever the backlog declares: [`Prerequisites::attention`] and [`Prerequisites::ci_failed`].
+//! The backlog declares which prerequisites its items have. A declared one whose report cannot be read counts as
+//! failed. The consent's halts use two of the same facts, whatever the backlog declares: [`Prerequisites::attention`] and [`Prerequisites::ci_failed`].
 //!
 //! | key under `prerequisites` | holds when |
 //! |---|---|
@@ -10,9 +9,9 @@
 //! | `require_no_attention_feeds`: true | its `attention_feeds` is an empty list |
 //! | `require_ci_green`: true (or `require_ci_ok`) | the CI summary's `status` is `ok`, else its `exit_code` is 0 |
 //! | `notes`, `description` | always: they are for people |
-//! | anything else | never: a condition that is not understood is not met |
+//! | anything else | never: an unknown condition is not met |
 //!
-//! Looks only; who asked tells the bus.
+//! It only reads; the caller reports to the bus.
 
 mod declared;
 mod evidence;
@@ -48,7 +47,7 @@ pub fn check(hub: &Hub, declared: Option<&Declared>) -> Result<Prerequisites> {
     let snapshot = Snapshot::take(hub, declared)?;
     let failures = match declared.and_then(|declared| declared.backlog.prerequisites()) {
         None => Vec::new(),
-        Some(Value::Object(declared)) => judge(declared, &snapshot),
+        Some(Value::Object(declared)) => check_all(declared, &snapshot),
         Some(other) => vec![Failure {
             prerequisite: "prerequisites".into(),
             text: format!("the backlog's prerequisites are {}, not an object", json::kind(other)),
@@ -82,12 +81,12 @@ impl Snapshot {
     }
 }
 
-fn judge(declared: &Map<String, Value>, found: &Snapshot) -> Vec<Failure> {
-    let judged = declared.iter().map(|(key, value)| (key, judge_one(key, value, found)));
-    judged.filter_map(|(key, verdict)| Some(Failure { prerequisite: key.clone(), text: verdict.err()? })).collect()
+fn check_all(declared: &Map<String, Value>, found: &Snapshot) -> Vec<Failure> {
+    let checked = declared.iter().map(|(key, value)| (key, check_one(key, value, found)));
+    checked.filter_map(|(key, verdict)| Some(Failure { prerequisite: key.clone(), text: verdict.err()? })).collect()
 }
 
-fn judge_one(key: &str, value: &Value, found: &Snapshot) -> Result<(), String> {
+fn check_one(key: &str, value: &Value, found: &Snapshot) -> Result<(), String> {
     let wanted = |check: &dyn Fn() -> Result<(), String>| match value {
         Value::Bool(true) => check(),
         Value::Bool(false) | Value::Null => Ok(()),
@@ -114,7 +113,7 @@ mod tests {
 
     fn failures(declared: Value, authenticity: &str, ci: &str) -> Vec<String> {
         let found = Snapshot::of(authenticity.as_bytes().into(), ci.as_bytes().into());
-        judge(declared.as_object().unwrap(), &found).into_iter().map(|failure| failure.text).collect()
+        check_all(declared.as_object().unwrap(), &found).into_iter().map(|failure| failure.text).collect()
     }
 
     const GOOD: &str = r#"{"overall_avg_trust": 0.765, "attention_feeds": []}"#;

@@ -1,8 +1,8 @@
-//! Which files differ between two trees, and by how many lines.
+//! Compares two trees: which files differ, and by how many lines.
 //!
-//! Lines are counted as `git diff --numstat` counts them, with three differences that leave nothing
-//! to hide in: no attribute makes a file binary, a line longer than 1,000 bytes counts once for each
-//! 1,000 begun, and a binary file counts by its size, 80 bytes a line.
+//! Lines are counted like `git diff --numstat`, with three differences, so that nothing can be hidden: no attribute
+//! makes a file binary, a line longer than 1,000 bytes counts once per 1,000 bytes or part of it, and a binary file
+//! counts by its size, 80 bytes a line.
 
 use std::collections::BTreeMap;
 

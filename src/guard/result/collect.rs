@@ -1,8 +1,7 @@
-//! Receipts that a worker was asked for: found, read and judged, ready to enter the record.
+//! Finds, reads and checks the receipts that a worker had to write, ready to enter the record.
 //!
-//! Only regular files are taken, never through a link, within limits of size and number, and only
-//! when nothing in them looks like a secret. Nothing is written here: the caller puts the bytes into
-//! the hub and the ledger.
+//! Only regular files are accepted, never through a link, within limits of size and number, and only without
+//! secrets. Nothing is written here: the caller puts the bytes into the hub and the ledger.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
-//! The git commands that a worker ran, as git itself traces them: which command, and in which worktree.
+//! Reads git's own trace of the git commands that a worker ran: which command, and in which worktree. Pure.
 //!
-//! Git appends to the file that `GIT_TRACE2_EVENT` names. A program that clears the variable, or that uses no git,
-//! is not traced: what the trace shows happened, what it does not show may have happened all the same. Pure.
+//! Git appends to the file that `GIT_TRACE2_EVENT` names. A program that clears the variable, or uses no git, is not
+//! traced: the trace proves that a command ran, not that none did.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Whether the branch still stands on its base.
+//! Checks that the branch still contains its base, and what happened to the target branch.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Which paths a worker may change, and how much of them.
+//! Checks which paths a worker changed, and how many lines.
 
 use super::changes::{Change, Kind};
 use super::subject::Limits;

@@ -1,4 +1,4 @@
-//! `name = value`, where the name says "secret" and the value looks random.
+//! Assignments, `name = value`, where the name suggests a secret and the value looks random.
 
 use std::ops::Range;
 

@@ -1,10 +1,10 @@
-//! Secrets in text: finding them, and taking them out.
+//! Finds secrets in text and redacts them.
 //!
-//! Knows the shapes of common keys and tokens, assignments of random-looking values to names such as
-//! `password`, and the rules of gitleaks. Works on any bytes, of any length, in time linear in the length. What
-//! is found is never repeated in a message: a hit carries its kind and place, not its text.
+//! It knows the patterns of common keys and tokens, assignments of random-looking values to names such as
+//! `password`, and the rules of gitleaks. It works on any bytes in time linear in their length. A hit contains its
+//! kind and position, never its text.
 //!
-//! This catches accidents. A secret that somebody means to hide (split, encoded, renamed) passes.
+//! This catches accidents. A secret that somebody hides on purpose (split, encoded, renamed) passes.
 
 mod assignment;
 mod rules;

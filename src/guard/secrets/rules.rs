@@ -1,7 +1,7 @@
-//! The rules of gitleaks, as data: what the secrets of some 170 services look like.
+//! The rules of gitleaks, as data: patterns for the secrets of some 170 services.
 //!
-//! An expression is compiled when one of its keywords stands in a text, and is tried around the keywords only: a
-//! process that sees no keyword pays for none. `scripts/gitleaks-rules.py` makes the data.
+//! An expression is compiled when a text contains one of its keywords, and is matched around the keywords only:
+//! without a keyword it costs nothing. `scripts/gitleaks-rules.py` generates the data.
 
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! The shapes that give a secret away by themselves.
+//! Patterns that identify a secret without a name beside it.
 
 use std::ops::Range;
 

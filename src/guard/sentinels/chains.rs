@@ -1,4 +1,4 @@
-//! Logs that were altered, cut, or lost a line of a chain.
+//! Finds logs that were altered, cut, or lost a line of a chain.
 
 use crate::base::Result;
 use crate::guard::Finding;

@@ -1,4 +1,4 @@
-//! Claims that hold a task while nobody works on it, and claims that cannot be read.
+//! Finds claims that block a task although nobody works on it, and unreadable claims.
 
 use std::collections::HashMap;
 

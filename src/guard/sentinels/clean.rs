@@ -1,10 +1,10 @@
-//! Files of the record that were looked through for secrets and held none, as they were then.
+//! Remembers files of the record in which no secrets were found.
 //!
-//! Every run looks twice at a record that only grows, and most of it never changes. Whether a file is the same is
-//! told by the kernel: its inode, its size and its times, of which nobody can set that of the last change (`ctime`).
+//! Every run scans the record twice, and most of it never changes. The kernel says whether a file is unchanged: by
+//! its inode, size and times, of which nobody can set `ctime`.
 //!
-//! A run reads what earlier ones remembered before any program of its own starts, and from then on trusts only what
-//! it saw itself. `teof scan` trusts nothing. The memory is machine-local and may be lost at any time.
+//! A run reads the memory of earlier runs before it starts any program, and then trusts only what it saw itself.
+//! `teof scan` trusts nothing. The memory is machine-local and may be lost at any time.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

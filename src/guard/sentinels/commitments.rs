@@ -1,7 +1,7 @@
-//! Promises that nobody can hold anyone to: "next time", without a follow-up (the playbook: commitment_guard).
+//! Finds promises without a follow-up, such as "next time" (the playbook: commitment_guard).
 //!
-//! A promise in a channel counts as followed up when it names a plan, or when the same agent later
-//! posts there with a receipt. In a reflection it counts when its line names a plan or a task.
+//! A promise in a channel is followed up when it names a plan, or when the same agent later posts there with a
+//! receipt. In a reflection it is followed up when its line names a plan or a task.
 
 use crate::base::text;
 use crate::guard::Finding;

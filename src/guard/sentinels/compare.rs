@@ -1,4 +1,4 @@
-//! Findings of two scans compared, and counted.
+//! Compares and counts the findings of two scans.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
-//! Sentinels: what has gone wrong in the record while nobody looked.
+//! Sentinels: scans that find damage and neglect in the record.
 //!
-//! Each looks at one thing, reads and writes nothing. `high` findings are damage or danger (a broken
-//! chain, an altered receipt, a secret): `teof scan` exits with 1, and one that is new opens the
-//! breaker. `medium` ones wait for a person (stale claims, invalid plans), `low` ones are worth a look.
+//! Each checks one thing and writes nothing. `high` findings are damage or danger (a broken chain, an altered
+//! receipt, a secret): `teof scan` exits with 1, and a new one opens the breaker. `medium` findings wait for a
+//! person (stale claims, invalid plans); `low` ones are hints.
 
 mod chains;
 mod claims;

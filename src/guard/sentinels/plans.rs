@@ -1,4 +1,4 @@
-//! Plans that the playbook's rules would refuse.
+//! Finds plans that violate the playbook's rules.
 
 use crate::base::Result;
 use crate::guard::Finding;

@@ -1,4 +1,4 @@
-//! Secrets in the record: receipts, logs and plans are for everybody to read.
+//! Finds secrets in the record: everybody can read receipts, logs and plans.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,7 @@
-//! `scan --if-changed`: whether anything under the watched prefixes changed since the last scan
-//! (the playbook: scan_trigger), and what that scan found.
+//! `scan --if-changed`: whether anything under the watched prefixes changed since the last scan (the playbook:
+//! scan_trigger), and the findings of that scan.
 //!
-//! The last scan is remembered in `cache/scan.json`, machine-local. It may be lost at any time: then
-//! the next scan runs.
+//! The last scan is stored in `cache/scan.json`, machine-local. If it is lost, the next scan runs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

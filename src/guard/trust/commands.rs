@@ -1,5 +1,5 @@
-//! Which commands may run: those that a person approved with their plan, and those that the
-//! allow-list of a trusted `teof.toml` covers; and its own set-up of worktrees. Everything else is text.
+//! Decides which commands may run: those that a person approved with their plan, those on the allow-list of a
+//! trusted `teof.toml`, and its set-up commands for worktrees.
 
 use toml::Table;
 

@@ -1,11 +1,10 @@
 //! What a person granted and approved on this machine: `<common dir>/teof/trust.json`.
 //!
-//! The consent file and `teof.toml` travel with the repository, so anybody's commit can change them.
-//! They count only as long as their bytes are those that a person saw when granting. The same holds for
-//! a plan's commands ([`commands`]), and for the programs that the repository's git configuration names:
-//! every worker's program could have written them there.
+//! The consent file and `teof.toml` are in the repository, so any commit can change them. They count only while
+//! their bytes are those that a person saw when granting. The same holds for a plan's commands ([`commands`]), and
+//! for the programs in the repository's git configuration, which any program of a worker could have written.
 //!
-//! Without a sandbox this stops mistakes, not malice: whoever runs as the same user can write this file.
+//! Without a sandbox this stops mistakes, not malice: a program of the same user can write this file.
 
 pub mod commands;
 
