@@ -1,4 +1,4 @@
-//! Files, written whole or not at all, never through a link out of the tree.
+//! Reads and writes files: whole or not at all, never through a link out of the tree.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};

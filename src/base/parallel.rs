@@ -1,4 +1,4 @@
-//! The same question to many items, on all processors; and waiting for many things at the same time.
+//! Runs a function over many items on all processors, or waits for many of them at the same time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};

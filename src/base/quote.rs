@@ -1,5 +1,5 @@
-//! Quoting: text from somebody else inside a prompt of ours, every line of it behind a mark that it
-//! cannot get rid of. What is quoted is data, whatever it says.
+//! Quotes text from somebody else inside a prompt: each line gets a prefix that the text cannot remove, so that it
+//! reads as data, whatever it says.
 
 use super::text;
 

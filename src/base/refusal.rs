@@ -1,4 +1,4 @@
-//! What a command says when it will not do something: what was refused, why, what to do next.
+//! A refusal: what a command did not do, why, and what to do next.
 //!
 //! A refusal is data that travels inside [`anyhow::Error`]; `cli/` turns it into words or JSON.
 //! Its `next` lines may never propose something destructive.

@@ -1,4 +1,4 @@
-//! Text from outside, made harmless: for a terminal, for one line, for a bounded length.
+//! Makes text from outside safe: for a terminal, for one line, for a bounded length.
 
 /// Replaces everything that a terminal would interpret (control characters, escape sequences,
 /// bidirectional overrides) by visible stand-ins; tabs and newlines become spaces.

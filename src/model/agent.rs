@@ -1,4 +1,4 @@
-//! How a coding agent takes its prompt, how its output is read, and what it used.
+//! How a coding agent takes its prompt, how its output is parsed, and what it used.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! An assignment: a manager's wish that a seat take a task.
+//! An assignment: a manager asks a seat to take a task.
 
 use serde_json::{Map, Value, json};
 

@@ -88,8 +88,8 @@ fn answered_in_words(stage: &mut StageReport, said: &str, why: &str) {
 fn has_changed(shift: &Shift) -> bool {
     let changed = || -> Result<bool> {
         let place = shift.report.place()?;
-        let workshop = place.workshop()?;
-        Ok(workshop.snapshot(place.tip())?.tree != workshop.repo().find_commit(place.tip())?.tree_id())
+        let repository = place.repository()?;
+        Ok(repository.snapshot(place.tip())?.tree != repository.repo().find_commit(place.tip())?.tree_id())
     };
     changed().unwrap_or(true)
 }

@@ -139,7 +139,7 @@ fn said(left: &Unfinished) -> String {
 /// What differs from the last checkpoint.
 fn changed(shift: &Shift) -> Result<Vec<String>> {
     let place = shift.report.place()?;
-    Ok(place.workshop()?.changes(place.tip())?.0)
+    Ok(place.repository()?.changes(place.tip())?.0)
 }
 
 /// Before the first stage of a run: what the last call used is counted, and the work that it left comes back into
@@ -151,7 +151,7 @@ pub fn take_up(shift: &mut Shift, plan: &Plan, history: &[next_stage::Done]) -> 
     let Some(parked) = shift.kept.unfinished.as_ref().filter(wanted).and(shift.report.place()?.parked.clone()) else {
         return Ok(());
     };
-    shift.report.place()?.workshop()?.put_back(&parked)?;
+    shift.report.place()?.repository()?.put_back(&parked)?;
     (shift.say)(&format!("uncommitted work is back in the worktree (also kept under {parked})"));
     Ok(())
 }

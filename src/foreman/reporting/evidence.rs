@@ -184,7 +184,7 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
 
 /// Whether a file of the worktree will be in no commit because git ignores it.
 fn is_ignored(place: &Place, path: &str) -> bool {
-    let Ok(repo) = place.workshop() else { return false };
+    let Ok(repo) = place.repository() else { return false };
     let repo = repo.repo();
     let tracked = repo.find_commit(place.tip()).and_then(|tip| tip.tree()?.get_path(Path::new(path)));
     !paths::is_owned(path) && tracked.is_err() && repo.is_path_ignored(path).unwrap_or(false)

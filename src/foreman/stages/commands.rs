@@ -109,8 +109,8 @@ fn how_it_ended(done: &Performed) -> Option<End> {
 fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
     report.evidence = evidence::collect(hub, report, receipts)?;
     let order = &report.work.order;
-    let workshop = place.workshop()?;
-    let Snapshot { tree, owned, nested } = workshop.snapshot(place.tip())?;
+    let repository = place.repository()?;
+    let Snapshot { tree, owned, nested } = repository.snapshot(place.tip())?;
     // Told with the evidence: after the commit nobody could see it any more.
     report.evidence.findings.extend(super::commit::strayed(place)?);
     report.evidence.findings.extend(super::commit::left_branch(place, &report.run)?);
@@ -127,8 +127,8 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
         round: 1,
         title: &format!("{}: {}", order.task_id, order.title),
     };
-    let done = workshop.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
-    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    let done = repository.commit(&place.branch, place.tip(), tree, &mark, hub.now())?;
+    let base = repository.repo().find_commit(place.base)?.tree()?;
     report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     if let Some(stage) = report.stages.last_mut() {
         stage.passed = true;
@@ -146,11 +146,11 @@ pub fn restore_owned(report: &mut Report) -> Result<()> {
     if report.restored.is_empty() {
         return Ok(());
     }
-    let workshop = place.workshop()?;
-    if let crate::hub::worktrees::checkpoint::Parked::Under(name) = workshop.park(place.tip(), &report.run)? {
+    let repository = place.repository()?;
+    if let crate::hub::worktrees::checkpoint::Parked::Under(name) = repository.park(place.tip(), &report.run)? {
         report.kept.push(name);
     }
-    workshop.restore_owned(place.base)?;
+    repository.restore_owned(place.base)?;
     for path in &report.restored {
         let message = "the worker changed its copy of the record; taken back, the record is the hub's";
         report.findings.push(Finding::low("owned.restored", path.as_str(), message));

@@ -21,13 +21,13 @@ pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
     if stage.name != CODER {
         take_back(shift, &mut stage)?;
         let place = shift.report.place()?;
-        let tree = place.workshop()?.repo().find_commit(place.tip())?.tree_id();
+        let tree = place.repository()?.repo().find_commit(place.tip())?.tree_id();
         return commit(shift, stage, tree);
     }
     let place = shift.report.place()?;
-    let workshop = place.workshop()?;
-    let snapshot = workshop.snapshot(place.tip())?;
-    let base = workshop.repo().find_commit(place.base)?.tree()?;
+    let repository = place.repository()?;
+    let snapshot = repository.snapshot(place.tip())?;
+    let base = repository.repo().find_commit(place.base)?.tree()?;
     let restored: Vec<_> = snapshot.owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     for path in snapshot.nested {
         let message = "a git repository inside the worktree; nothing of it is part of the result";
@@ -54,7 +54,7 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
         round: stage.round,
         title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
     };
-    let done = place.workshop()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
+    let done = place.repository()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
     let commit = done.commit.to_string();
     shift.kept.committed(shift.hub, report.work.job(), &commit)?;
     stage.commit = Some(commit);
@@ -70,16 +70,16 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
 /// Takes the tree back to the last checkpoint; what was changed is kept under a ref.
 pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
     let place = shift.report.place()?;
-    let workshop = place.workshop()?;
+    let repository = place.repository()?;
     let tip = place.tip();
-    let snapshot = workshop.snapshot(tip)?;
-    if snapshot.tree == workshop.repo().find_commit(tip)?.tree_id() && snapshot.nested.is_empty() {
+    let snapshot = repository.snapshot(tip)?;
+    if snapshot.tree == repository.repo().find_commit(tip)?.tree_id() && snapshot.nested.is_empty() {
         return Ok(());
     }
-    match parked(workshop.park(tip, &shift.report.run)?) {
+    match parked(repository.park(tip, &shift.report.run)?) {
         Err(finding) => stage.notes.push(finding),
         Ok(name) => {
-            workshop.reset(&place.branch, tip)?;
+            repository.reset(&place.branch, tip)?;
             let whom = &stage.name;
             let message = match &name {
                 Some(name) => format!("the {whom} changed files; taken back, and kept under {name}"),
@@ -111,8 +111,8 @@ pub fn strayed(place: &Place) -> Result<Option<Finding>> {
 /// Whether another branch is checked out, or the branch is gone: asked before a checkpoint, which puts
 /// both right. Commits that are only there are kept.
 pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
-    let workshop = place.workshop()?;
-    let repo = workshop.repo();
+    let repository = place.repository()?;
+    let repo = repository.repo();
     let name = format!("refs/heads/{}", place.branch);
     let mut findings = Vec::new();
     if repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
@@ -123,7 +123,7 @@ pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
     if head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned)).as_deref() != Some(&name) {
         let tip = repo.head().and_then(|head| head.peel_to_commit()).map(|commit| commit.id());
         let own = tip.ok().filter(|id| *id != place.tip());
-        let kept = own.map(|id| workshop.keep("moved", run, id)).transpose()?;
+        let kept = own.map(|id| repository.keep("moved", run, id)).transpose()?;
         let kept = kept.map(|name| format!("; what was there is kept under {name}")).unwrap_or_default();
         let message = format!("the worktree was no longer on the branch {}{kept}", place.branch);
         findings.push(Finding::high("git.head_moved", "", message).hint("see where its commits went: git reflog"));

@@ -162,8 +162,8 @@ fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
     let satisfied = expects && findings.is_empty() && evidence::is_new(shift.hub, &shift.report.evidence);
     let place = shift.report.place()?;
     let tip = place.tip();
-    let workshop = place.workshop()?;
-    if workshop.snapshot(tip)?.tree == workshop.repo().find_commit(tip)?.tree_id() && !satisfied {
+    let repository = place.repository()?;
+    if repository.snapshot(tip)?.tree == repository.repo().find_commit(tip)?.tree_id() && !satisfied {
         findings.push(Finding::high("coder.no_change", "", "nothing was changed"));
     }
     let carried: Vec<_> =
@@ -220,8 +220,8 @@ fn material(shift: &Shift, role: &str, findings: Vec<Finding>) -> Result<Materia
 fn carry_over(shift: &mut Shift) -> Result<Option<End>> {
     let Some(rework) = shift.report.work.order.rework.clone() else { return Ok(None) };
     let place = shift.report.place()?;
-    let workshop = place.workshop()?;
-    let (tree, conflicts) = forward_port::tree(workshop.repo(), place.base, &rework.carry)?;
+    let repository = place.repository()?;
+    let (tree, conflicts) = forward_port::tree(repository.repo(), place.base, &rework.carry)?;
     let mut stage = StageReport { run: Some(shift.report.run.clone()), passed: true, ..StageReport::new(CARRY, 1) };
     stage.outcome = match conflicts.len() {
         0 => "carried over whole".into(),
@@ -231,7 +231,7 @@ fn carry_over(shift: &mut Shift) -> Result<Option<End>> {
     stage.findings = conflicts;
     commit::commit(shift, stage, tree)?;
     let place = shift.report.place()?;
-    place.workshop()?.reset(&place.branch, place.tip())?;
+    place.repository()?.reset(&place.branch, place.tip())?;
     Ok(None)
 }
 

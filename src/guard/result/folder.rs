@@ -20,10 +20,10 @@ use super::changes::{self, Change, Content, Entry, Kind, MAX_COMPARED};
 use super::subject::Subject;
 use crate::base::{Result, files, text};
 use crate::guard::Finding;
+use crate::hub::git::libgit2;
 use crate::hub::git::object_ids;
 use crate::hub::paths::OWNED;
 use crate::hub::worktrees;
-use crate::hub::worktrees::checkpoint;
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 
 /// The uncommitted files.
@@ -304,7 +304,7 @@ impl Ignore {
         let rules = Repository::open_bare(subject.common_dir)?;
         // In memory only: it says where the rules are, and writes nothing.
         rules.set_workdir(subject.worktree, false)?;
-        checkpoint::ignore_agents_files(&rules)?;
+        libgit2::ignore_agents_files(&rules)?;
         Ok(Self { rules, top: subject.worktree.to_owned(), broken: false })
     }
 

@@ -1,6 +1,6 @@
-//! What libgit2 says when the machine or a person must change something, as refusals.
+//! Turns errors of libgit2 that the user can fix into refusals.
 //!
-//! Every command asks this before it calls an error a fault of teof.
+//! Every command tries this before it reports an error as a fault of teof.
 
 use git2::{ErrorClass, ErrorCode};
 

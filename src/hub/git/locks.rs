@@ -1,13 +1,12 @@
-//! Lock files of git's own: which of them a git that we started left when it was killed, and which are stale.
+//! Finds and removes lock files that a killed git left in the repository.
 //!
-//! Git takes a reference by creating `<name>.lock` and gives it back by renaming or deleting that file. Killed in
-//! between it leaves the file, and nobody can move the reference any more. While we have git move something, a
-//! note ([`Running`]) says which locks it takes and where the branch goes; whoever finds the note later, under the
-//! bus lock, knows that those were ours, and removes them.
+//! Git locks a reference by creating `<name>.lock` and unlocks it by renaming or deleting that file. A git that is
+//! killed in between leaves the file, and the reference cannot be moved any more. While git moves something for teof, a
+//! note ([`Running`]) records which locks it takes and where the branch goes. A later process that finds the note under
+//! the bus lock removes those locks.
 //!
-//! Git moves a branch before it says so in the log of the HEAD that is on it. Killed in between, it leaves a branch
-//! that looks as if somebody had moved it past its checkout: then the note tells that it was us, and the line of
-//! the log is written later.
+//! Git moves a branch before it writes HEAD's reflog. If it is killed in between, somebody else seems to have moved the
+//! branch past its checkout. The note shows that it was teof, and the reflog entry is written later.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -26,10 +25,10 @@ use crate::hub::{Hub, Worktree};
 const NOTE: &str = "locks/git-running";
 /// More than any note has, in bytes.
 const MAX_NOTE: u64 = 1 << 20;
-/// A lock of git's that is older, and that no process has open, is nobody's.
+/// A lock of git's that is older, and that no process has open, is stale.
 const STALE: Duration = Duration::from_secs(600);
 /// Git holds a lock for moments: how often, and in which steps, a new one is looked at again.
-const LETTING_GO: u32 = 20;
+const STEPS: u32 = 20;
 const STEP: Duration = Duration::from_millis(50);
 
 /// Says, until it is dropped, that git moves a branch for us.
@@ -90,7 +89,7 @@ pub fn moves(hub: &Hub, branch: &str, to: Oid) -> bool {
     destination(hub).is_some_and(|(noted, on, _)| (noted, on.as_str()) == (to, branch))
 }
 
-/// Writes the line of HEAD's log that a killed git did not come to.
+/// Writes the entry of HEAD's reflog that a killed git did not write.
 fn complete_log(hub: &Hub) -> Result<()> {
     let Some((to, branch, git_dir)) = destination(hub) else { return Ok(()) };
     let repo = Repository::open(git_dir)?;
@@ -192,12 +191,12 @@ pub fn all(hub: &Hub) -> Vec<Lock> {
     paths(&hub.common_dir).into_iter().filter_map(Lock::at).collect()
 }
 
-/// Locks that appeared since `known` was read, that nobody lets go of for a moment, that no process has open and no git
-/// of ours took. Git holds one without having it open while a person writes a commit's message.
+/// Locks that appeared since `known` was read, that stay for a moment, that no process has open and that no git of ours
+/// took. Git holds one without having it open while a person writes a commit's message.
 pub fn left_since(hub: &Hub, is_known: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = paths(&hub.common_dir);
     found.retain(|lock| !is_known(lock));
-    for _ in 0..LETTING_GO {
+    for _ in 0..STEPS {
         if found.is_empty() {
             break;
         }

@@ -8,6 +8,7 @@ pub mod command;
 pub mod errors;
 pub(super) mod filtered;
 pub mod identity;
+pub mod libgit2;
 pub mod locks;
 pub mod object_ids;
 pub mod programs;

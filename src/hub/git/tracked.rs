@@ -1,4 +1,4 @@
-//! Whether git keeps a file: asked of the index and of HEAD, without a git process.
+//! Tells whether git tracks a file, by the index and HEAD, without a git process.
 
 use std::path::Path;
 

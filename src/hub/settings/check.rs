@@ -1,4 +1,4 @@
-//! What the types of the settings cannot say: names of stages and roles, their order, who plays what.
+//! Checks settings beyond their types: names of stages and roles, their order, and who plays which role.
 //! Pure. Names of agents are checked by `agents`, which knows the presets.
 
 use std::collections::BTreeMap;

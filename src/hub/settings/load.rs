@@ -9,7 +9,7 @@ use super::{Settings, check};
 use crate::base::{Refusal, Result, env, files, text};
 use crate::hub::paths;
 
-/// What one seat is held to for the sake of others: read from the hub's `teof.toml` only, never from the
+/// Limits on one seat that protect the others: read from the hub's `teof.toml` only, never from the
 /// environment or the user's file of whoever gives the command.
 pub(super) const GUARD_TERMS: [(&str, &str); 2] = [("claims", "agent_window"), ("session", "max_age")];
 

@@ -1,9 +1,9 @@
 //! Watermarks of documents: what this machine saved last in each plan, backlog, assignment and new receipt, and in
 //! which states the document was before.
 //!
-//! A log only grows and a claim's epoch only rises; a document has no such order. So it is the states that are
-//! remembered: one that was replaced since was brought back, by git or by a hand that must say so. What a person or
-//! another tool wrote anew is none of those, and is left alone.
+//! A log only grows and a claim's epoch only rises; a document has no such order, so its earlier states are recorded.
+//! A document in one of them was brought back, by git or by a person, and is refused. New content, written by a person
+//! or another tool, is accepted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,7 @@ impl DocumentMarks {
     }
 }
 
-/// A mark torn by a power cut is no mark.
+/// A mark torn by a power cut does not count.
 fn read(file: &Path) -> Option<Mark> {
     let mut bytes = files::read(file, MAX).ok()??;
     let end = bytes.iter().position(|b| *b == b'\n')?;

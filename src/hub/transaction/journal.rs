@@ -1,8 +1,8 @@
-//! The journal: the one transaction that is being made, so that whoever takes the bus lock next can complete it.
+//! The journal: holds the one transaction in progress, so that the next holder of the bus lock can complete it.
 //!
-//! It is synced before anything of the transaction is made, and emptied, synced too, when all of it is: an entry
-//! that came back after a power cut would be made again over what happened since. Nevertheless nothing here trusts
-//! that: a file that is neither as it was nor as it is to be has been changed by somebody, and stays.
+//! It is synced before the transaction is applied, and emptied and synced when all of it is applied: an entry that came
+//! back after a power cut would be applied again, over later changes. Recovery does not rely on that alone: a file that
+//! is neither in its old nor in its new state was changed by somebody else, and stays.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// How far a file of an interrupted transaction has come.
+/// The state of a file of an interrupted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// As it was before.

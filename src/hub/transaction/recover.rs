@@ -1,4 +1,4 @@
-//! What helps to bring the record back: the branch's version of a file, and copies that are put aside.
+//! Helps to restore the record: reads the branch's version of a file, and keeps copies aside.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

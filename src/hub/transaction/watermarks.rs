@@ -52,7 +52,7 @@ impl Marks {
     /// The claim as it was last acknowledged.
     pub fn claim(&self, relative: &str) -> Result<Option<(ClaimFile, Vec<u8>)>> {
         let Some(bytes) = self.claim_bytes(relative)? else { return Ok(None) };
-        // A mark torn by a power cut is no mark.
+        // A mark torn by a power cut does not count.
         let raw = json::parse_object(&bytes, Path::new(relative)).ok();
         Ok(raw.map(|raw| (ClaimFile { raw }, bytes)))
     }

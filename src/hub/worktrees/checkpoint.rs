@@ -1,21 +1,20 @@
-//! Checkpoints: what a worker's worktree holds, as a commit with trailers that say whose it is.
+//! Checkpoints: commits the content of a worker's worktree, with trailers that name the job.
 //!
-//! Everything is read and written through libgit2 with the git directory named: no hooks, no filter
-//! drivers, no replace objects, and no trust in the worktree's own index or `.git`. What becomes of files
-//! under a filter driver (`git-lfs`) stands in [`filtered`].
+//! Reads and writes through libgit2 with the git directory named: no hooks, no filter drivers, no replace objects, and
+//! no trust in the worktree's own index or `.git`. [`filtered`] handles files under a filter driver (`git-lfs`).
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{ConfigLevel, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
+use git2::{ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
 
 use super::job_refs::{self, message};
 use super::metadata::WorktreeMetadata;
 use super::registry;
 use super::size_limit;
-use crate::base::{Refusal, Result, Stamp, files};
-use crate::hub::git::{ancestry, filtered, object_ids};
+use crate::base::{Refusal, Result, Stamp};
+use crate::hub::git::{ancestry, filtered, libgit2, object_ids};
 use crate::hub::paths;
 
 pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
@@ -23,46 +22,14 @@ pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     registry::check_folder(git_dir, root)?;
     let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
-    make_durable(&repo)?;
+    libgit2::make_durable(&repo)?;
     repo.set_workdir(root, false)?;
-    ignore_agents_files(&repo)?;
+    libgit2::ignore_agents_files(&repo)?;
     Ok(repo)
 }
 
-/// What agents keep for themselves at the top of a worktree, as rules of a `.gitignore`. (aider 0.86: the map of the
-/// repository and the histories, which no flag moves or switches off without a loss.)
-const AGENTS_FILES: &str = "/.aider.tags.cache*\n/.aider.chat.history.md\n/.aider.input.history\n/.aider.llm.history\n";
-
-/// Has libgit2 ignore agents' own files, unless they are tracked: they are no work, and no reason for a finding.
-///
-/// # Errors
-/// When libgit2 cannot take the rules.
-pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
-    repo.add_ignore_rule(AGENTS_FILES).context("ignore agents' own files")
-}
-
-/// Settings of libgit2, which takes them from a file only. Objects and refs are synced as they are written: a
-/// checkpoint that a power cut takes back would be one that was already acted on. Line ends are converted as the person
-/// set it, and a file whose line ends would change with that is kept all the same.
-const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tsafecrlf = false\n";
-
-/// Has libgit2 work with [`SETTINGS`]. It opens whatever has the file's name, and would wait for a FIFO.
-pub fn make_durable(repo: &Repository) -> Result<()> {
-    let path = repo.commondir().join("teof/durable.gitconfig");
-    let found = files::read(&path, SETTINGS.len() as u64);
-    if !matches!(&found, Ok(Some(bytes)) if bytes == SETTINGS) {
-        files::create_parent(&path)?;
-        if let Err(e) = found {
-            // A folder stays, and the reason for it is told.
-            files::remove(&path).map_err(|_| e)?;
-        }
-        files::replace(&path, SETTINGS)?;
-    }
-    repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
-}
-
 /// A worktree's content and its branch, for the one who works there.
-pub struct Workshop {
+pub struct WorktreeRepository {
     repo: Repository,
     root: PathBuf,
 }
@@ -88,7 +55,7 @@ pub enum Parked {
     Impossible(Refusal),
 }
 
-impl Workshop {
+impl WorktreeRepository {
     pub fn open(git_dir: &Path, root: &Path) -> Result<Self> {
         Ok(Self { repo: open(git_dir, root)?, root: root.to_owned() })
     }
@@ -97,8 +64,8 @@ impl Workshop {
         &self.repo
     }
 
-    /// Asked again right before files are written or deleted: the workshop may have been open a while.
-    fn still_ours(&self) -> Result<()> {
+    /// Asked again right before files are written or deleted: it may have been open for a while.
+    fn check_folder(&self) -> Result<()> {
         registry::check_folder(self.repo.path(), &self.root)
     }
 
@@ -121,7 +88,7 @@ impl Workshop {
     /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
     /// nothing of it is lost, and nothing of it gets into the result.
     pub fn commit(&self, branch: &str, parent: Oid, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
-        self.still_ours()?;
+        self.check_folder()?;
         let parent = self.repo.find_commit(parent)?;
         let tree = self.repo.find_tree(tree)?;
         let time = Time::new(at.unix(), 0);
@@ -133,7 +100,7 @@ impl Workshop {
         let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
         job_refs::record(&self.repo, mark.job, commit)?;
         self.move_branch(branch, parent.id(), commit, mark.run)?;
-        self.settle(branch, &tree);
+        self.update_head_and_index(branch, &tree);
         Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
     }
 
@@ -161,7 +128,7 @@ impl Workshop {
     /// Brings what was parked under a ref back into the files of the worktree, which are at the last checkpoint.
     /// HEAD, index and the ref stay.
     pub fn put_back(&self, parked: &str) -> Result<()> {
-        self.still_ours()?;
+        self.check_folder()?;
         let commit = self.repo.find_reference(parked).and_then(|found| found.peel_to_commit())?;
         self.repo
             .checkout_tree(commit.as_object(), Some(CheckoutBuilder::new().force().update_index(false)))
@@ -181,10 +148,10 @@ impl Workshop {
 
     /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
     pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
-        self.still_ours()?;
+        self.check_folder()?;
         let commit = self.repo.find_commit(tip)?;
         // First the index, without what it says about files: then none is taken for unchanged.
-        self.settle(branch, &commit.tree()?);
+        self.update_head_and_index(branch, &commit.tree()?);
         let mut checkout = CheckoutBuilder::new();
         checkout.force().remove_untracked(true);
         // What the set-up left of files under a filter stays: written out as git has it, it would be a pointer.
@@ -204,7 +171,7 @@ impl Workshop {
 
     /// Brings tracked files of the owned paths back to what `base` has.
     pub fn restore_owned(&self, base: Oid) -> Result<()> {
-        self.still_ours()?;
+        self.check_folder()?;
         let base = self.repo.find_commit(base)?;
         let mut checkout = CheckoutBuilder::new();
         checkout.force().update_index(false);
@@ -244,19 +211,19 @@ impl Workshop {
         job_refs::keep(&self.repo, kind, run, commit)
     }
 
-    /// HEAD (on no branch it stays) and index as a person expects to find them. A convenience: nothing of ours reads them.
-    fn settle(&self, branch: &str, tree: &Tree) {
+    /// Sets HEAD (unless it is on no branch) and the index to what a person expects. teof itself reads neither.
+    fn update_head_and_index(&self, branch: &str, tree: &Tree) {
         let head = match branch {
             "" => Ok(()),
             branch if self.is_on(branch) => Ok(()),
             branch => self.repo.set_head(&format!("refs/heads/{branch}")),
         };
-        let settled = head.and_then(|()| {
+        let updated = head.and_then(|()| {
             let mut index = object_ids::open_index(&self.repo, self.repo.path())?;
             index.read_tree(tree)?;
             index.write()
         });
-        if let Err(e) = settled {
+        if let Err(e) = updated {
             tracing::debug!("the worktree's HEAD and index were left as they are: {e}");
         }
     }
@@ -349,8 +316,8 @@ mod tests {
         (dir, root, base.parse().unwrap())
     }
 
-    fn open(root: &Path) -> Workshop {
-        Workshop::open(&root.join(".git"), root).unwrap()
+    fn open(root: &Path) -> WorktreeRepository {
+        WorktreeRepository::open(&root.join(".git"), root).unwrap()
     }
 
     fn files(root: &Path, tree: Oid) -> String {
@@ -424,13 +391,13 @@ mod tests {
         fs::write(root.join("a"), "2").unwrap();
         git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "the agent's own"]).unwrap();
         let own = git.run(&["rev-parse", "HEAD"]).unwrap();
-        let workshop = open(&root);
-        let tree = workshop.snapshot(base).unwrap().tree;
+        let repository = open(&root);
+        let tree = repository.snapshot(base).unwrap().tree;
         let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
-        let done = workshop.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
+        let done = repository.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
         assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
-        assert_eq!(job_refs::of_job(workshop.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
-        assert_eq!(job_refs::of_job(workshop.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
+        assert_eq!(job_refs::of_job(repository.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
+        assert_eq!(job_refs::of_job(repository.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
         assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
     }
 }

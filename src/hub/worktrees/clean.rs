@@ -1,10 +1,10 @@
-//! Worktrees whose job is over, removed: what is uncommitted is parked first, branches stay.
+//! Removes worktrees of finished jobs: parks uncommitted work first, and keeps their branches.
 //!
-//! Touches only what carries our reason, directly inside the worktrees' home, with no run of its task
-//! alive. What git ignores there goes with the folder. Never follows a link out of it.
+//! Removes only worktrees that are locked with teof's reason, directly inside the worktrees' home, without a running
+//! run of their task. Ignored files go with the folder. Never follows a link out of it.
 //!
-//! A removal is: the folder is renamed beside itself, git's own folder about it is moved to
-//! `<common dir>/teof/removed/`, then both are deleted. Whatever a crash leaves is finished by the next.
+//! A removal renames the folder beside itself, moves git's own folder about it to `<common dir>/teof/removed/`, then
+//! deletes both. The next removal finishes what a crash left.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use git2::Repository;
 use serde::Serialize;
 
-use super::checkpoint::{Parked, Workshop};
+use super::checkpoint::{Parked, WorktreeRepository};
 use super::place::{WAIT, home};
 use super::status::{Owner, WorktreeStatus, statuses};
 use super::{foreign, registry, unfinished};
@@ -24,17 +24,17 @@ use crate::hub::{Hub, paths};
 
 /// Machine-local: git's folders about worktrees that are being removed.
 const REMOVED: &str = "removed";
-/// Whoever makes or removes worktrees has it.
+/// Held while worktrees are made or removed.
 const LOCK: &str = "locks/worktrees.lock";
 /// How a worktree's folder is called while it is removed, beside its old name.
 const ASIDE: &str = ".teof-removed-";
 
-/// Which finished worktrees are to go.
+/// Which finished worktrees are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// The newest that are kept.
+    /// How many of the newest are kept.
     pub keep: usize,
-    /// However few there are, none is kept longer.
+    /// The longest time that one is kept, however few there are.
     pub keep_for: Duration,
 }
 
@@ -144,7 +144,7 @@ fn clean_locked(
     Ok(cleaned)
 }
 
-/// Whether anything would have to be done: cheap, to be asked often, takes no lock.
+/// Whether there is anything to remove. Cheap, and takes no lock.
 pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>) -> Result<bool> {
     let home = home(hub)?;
     let ours = statuses(hub)?.into_iter().filter(|found| check_removable(hub, &home, found).is_ok());
@@ -152,7 +152,7 @@ pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&WorktreeStatus) ->
     Ok(since.len() > retention.keep || since.iter().any(|since| hub.now().since(*since) >= retention.keep_for))
 }
 
-/// Why a worktree is none of our business, or not now.
+/// Says why a worktree may not be removed, or not now.
 fn check_removable(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<(), String> {
     let name = found.git_dir.file_name().unwrap_or_default();
     match found.owner {
@@ -201,7 +201,7 @@ fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>>
     Ok(kept)
 }
 
-/// From now on it is a person's to deal with.
+/// Leaves it to a person.
 fn leave(found: &WorktreeStatus) -> Result<()> {
     let reason =
         registry::kept_reason(found.job.as_deref().unwrap_or_default(), found.run.as_deref().unwrap_or("unknown"));
@@ -215,17 +215,17 @@ fn keep_work(hub: &Hub, found: &WorktreeStatus) -> Result<Vec<String>> {
     for name in ["HEAD.lock", "index.lock"] {
         registry::clear_stale(&found.git_dir.join(name));
     }
-    let workshop = Workshop::open(&found.git_dir, &found.root)?;
+    let repository = WorktreeRepository::open(&found.git_dir, &found.root)?;
     let mut kept = Vec::new();
     let tip = match &found.branch {
         Some(branch) => repo.refname_to_id(&format!("refs/heads/{branch}"))?,
         None => {
-            let head = workshop.repo().head()?.peel_to_commit()?.id();
-            kept.push(workshop.keep("moved", run, head)?);
+            let head = repository.repo().head()?.peel_to_commit()?.id();
+            kept.push(repository.keep("moved", run, head)?);
             head
         }
     };
-    match workshop.park(tip, run)? {
+    match repository.park(tip, run)? {
         Parked::Nothing => {}
         Parked::Under(name) => kept.push(name),
         Parked::Impossible(why) => {

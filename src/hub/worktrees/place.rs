@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
-use super::checkpoint::{Checkpoint, Workshop};
+use super::checkpoint::{Checkpoint, WorktreeRepository};
 use super::registry;
 use crate::base::Result;
 use crate::hub::git::Git;
 use crate::hub::{Hub, Worktree};
 
-/// Making a worktree of a large repository takes a while, and others may be before us.
+/// Making a worktree of a large repository takes a while, and other runs may be waiting too.
 pub(super) const WAIT: Duration = Duration::from_secs(120);
 
 /// What a run needs a worktree for.
@@ -31,7 +31,7 @@ pub struct Wanted<'a> {
     pub before: &'a [String],
 }
 
-/// A worktree, ready to be worked in.
+/// A job's worktree, ready for work.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub root: PathBuf,
@@ -58,8 +58,8 @@ impl Place {
         Git::named(&self.root, &self.git_dir)
     }
 
-    pub fn workshop(&self) -> Result<Workshop> {
-        Workshop::open(&self.git_dir, &self.root)
+    pub fn repository(&self) -> Result<WorktreeRepository> {
+        WorktreeRepository::open(&self.git_dir, &self.root)
     }
 }
 

@@ -98,9 +98,9 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
     for name in ["HEAD.lock", "index.lock"] {
         registry::clear_stale(&ours.git_dir.join(name));
     }
-    let workshop = place.workshop()?;
+    let repository = place.repository()?;
     let tip = place.tip();
-    match workshop.park(tip, ours.run().unwrap_or(wanted.run))? {
+    match repository.park(tip, ours.run().unwrap_or(wanted.run))? {
         Parked::Impossible(_) => {
             let text = registry::kept_reason(wanted.job, ours.run().unwrap_or_default());
             files::replace(&lock, text.as_bytes())?;
@@ -109,10 +109,10 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
         Parked::Under(name) => place.parked = Some(name),
         Parked::Nothing => {}
     }
-    workshop.ensure_branch(&place.branch, tip, ours.run().unwrap_or(wanted.run))?;
+    repository.ensure_branch(&place.branch, tip, ours.run().unwrap_or(wanted.run))?;
     // As a whole: a worktree whose reason is lost is nobody's.
     files::replace(&lock, registry::reason(wanted.job, wanted.run).as_bytes())?;
-    workshop.reset(&place.branch, tip)?;
+    repository.reset(&place.branch, tip)?;
     Ok(true)
 }
 
@@ -147,7 +147,7 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
         .find(|w| w.root == place.root)
         .map(|w| w.git_dir)
         .context("git made no worktree")?;
-    place.workshop()?.reset(&place.branch, place.tip())
+    place.repository()?.reset(&place.branch, place.tip())
 }
 
 #[cfg(test)]
@@ -190,10 +190,10 @@ mod tests {
     }
 
     fn commit_all(place: &Place, run: &str, job: &str) -> Checkpoint {
-        let workshop = place.workshop().unwrap();
-        let snapshot = workshop.snapshot(place.tip()).unwrap();
+        let repository = place.repository().unwrap();
+        let snapshot = repository.snapshot(place.tip()).unwrap();
         let mark = Mark { agent: "codex-1", job, run, stage: "commands", round: 1, title: "work\n\nTeof-Job: x" };
-        workshop.commit(&place.branch, place.tip(), snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
+        repository.commit(&place.branch, place.tip(), snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let second = world.prepare("job-2", "run-2");
         assert_eq!(second.branch, "agent/codex-1/a-2");
         assert_ne!(second.root, first.root);
-        assert_eq!(first.workshop().unwrap().repo().refname_to_id("refs/heads/agent/codex-1/a").unwrap(), kept);
+        assert_eq!(first.repository().unwrap().repo().refname_to_id("refs/heads/agent/codex-1/a").unwrap(), kept);
 
         let git = world.hub.git();
         git.run(&["switch", "-qc", "agent/codex-1/person"]).unwrap();

@@ -163,8 +163,8 @@ pub fn kept_reason(job: &str, run: &str) -> String {
     format!("{KEPT_REASON}{job} run {run}")
 }
 
-/// Takes away a lock file of git's that a killed worker left on what is ours. Git holds such locks for
-/// moments; one that nobody lets go of is nobody's.
+/// Removes a lock file of git's that a killed worker left behind. Git holds such locks for moments, so one that stays
+/// for longer is stale.
 pub fn clear_stale(lock: &Path) {
     let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.ino());
     let Some(found) = inode(lock) else { return };
@@ -174,7 +174,7 @@ pub fn clear_stale(lock: &Path) {
             return;
         }
     }
-    tracing::warn!("removing {}, which nobody lets go of", lock.display());
+    tracing::warn!("removing the stale lock {}", lock.display());
     let _ = fs::remove_file(lock);
 }
 

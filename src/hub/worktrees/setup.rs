@@ -121,8 +121,8 @@ pub fn remember_filtered(place: &Place) -> Result<()> {
 /// # Errors
 /// `worktree.nested` when there is a repository inside, which is never part of a result.
 pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>> {
-    let workshop = place.workshop()?;
-    let (changed, nested) = workshop.changes(place.tip())?;
+    let repository = place.repository()?;
+    let (changed, nested) = repository.changes(place.tip())?;
     if let Some(path) = nested.first() {
         return Err(Refusal::guard("worktree.nested", format!("the set-up left a git repository in {path}"))
             .because("git does not ignore it, and a commit cannot hold it")
@@ -130,7 +130,7 @@ pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>
             .into());
     }
     if !changed.is_empty() {
-        workshop.reset(&place.branch, place.tip())?;
+        repository.reset(&place.branch, place.tip())?;
         copy_in(hub, place, copied)?;
     }
     Ok(changed)

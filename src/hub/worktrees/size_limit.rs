@@ -1,7 +1,7 @@
-//! Whether a worktree holds more that is new than is worth reading, or deeper folders than can be read.
+//! Limits how much untracked data a checkpoint reads, and how deep its folders are.
 //!
-//! A checkpoint reads and keeps every file that git does not ignore, by no clock. A file's length costs
-//! whoever wrote it nothing (`truncate`), so lengths are added up before anything is read.
+//! A checkpoint reads and stores every file that git does not ignore, without a time limit. A large file costs its
+//! writer nothing (`truncate`), so the lengths are added up before anything is read.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};

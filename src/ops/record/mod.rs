@@ -24,10 +24,10 @@ use git2::Repository;
 
 use crate::base::{Refusal, Result};
 use crate::guard::moved_target;
+use crate::hub::git::libgit2::make_durable;
 use crate::hub::git::locks::{self, Running};
 use crate::hub::git::{identity, sparse};
 use crate::hub::transaction::temporary;
-use crate::hub::worktrees::checkpoint::make_durable;
 use crate::hub::{Hub, Writer, git};
 
 use ignored::Ignored;

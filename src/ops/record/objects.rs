@@ -10,7 +10,7 @@ use anyhow::Context;
 use git2::{Mempack, ObjectType, OdbLookupFlags, Oid, Repository, TreeBuilder};
 
 use crate::base::Result;
-use crate::hub::worktrees::checkpoint::make_durable;
+use crate::hub::git::libgit2::make_durable;
 
 /// Before the stores on the disk.
 pub const PRIORITY: i32 = 1000;

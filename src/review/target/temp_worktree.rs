@@ -96,7 +96,7 @@ impl<'h> TempWorktree<'h> {
     /// Restores files that the set-up changed and that git tracks or does not ignore: the tests run on the merged tree.
     fn restore_tracked(&self, place: &Place, progress: &dyn Fn(&str)) -> Result<()> {
         // A commit that the set-up made would be on no branch, and stay checked out.
-        place.workshop()?.repo().set_head_detached(self.commit)?;
+        place.repository()?.repo().set_head_detached(self.commit)?;
         setup::remember_filtered(place)?;
         let changed = setup::revert(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
         if let Some(first) = changed.first() {

@@ -1,0 +1,38 @@
+//! Configures libgit2 for a repository: syncs what it writes, and ignores files that agents keep for themselves.
+
+use anyhow::Context;
+use git2::{ConfigLevel, Repository};
+
+use crate::base::{Result, files};
+
+/// What agents keep for themselves at the top of a worktree, as rules of a `.gitignore`. (aider 0.86: the map of the
+/// repository and the histories, which no flag moves or switches off without a loss.)
+const AGENTS_FILES: &str = "/.aider.tags.cache*\n/.aider.chat.history.md\n/.aider.input.history\n/.aider.llm.history\n";
+
+/// Has libgit2 ignore agents' own files, unless they are tracked: they are neither work nor a finding.
+///
+/// # Errors
+/// When libgit2 cannot take the rules.
+pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
+    repo.add_ignore_rule(AGENTS_FILES).context("ignore agents' own files")
+}
+
+/// Settings of libgit2, which reads them from a file only. Objects and refs are synced as they are written: a power cut
+/// must not lose a checkpoint that was already acted on. Line ends are converted as the person configured it, and a
+/// file whose line ends change with that is accepted.
+const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tsafecrlf = false\n";
+
+/// Has libgit2 work with [`SETTINGS`]. It opens whatever has the file's name, and would wait for a FIFO.
+pub fn make_durable(repo: &Repository) -> Result<()> {
+    let path = repo.commondir().join("teof/durable.gitconfig");
+    let found = files::read(&path, SETTINGS.len() as u64);
+    if !matches!(&found, Ok(Some(bytes)) if bytes == SETTINGS) {
+        files::create_parent(&path)?;
+        if let Err(e) = found {
+            // A folder stays, and the error names it.
+            files::remove(&path).map_err(|_| e)?;
+        }
+        files::replace(&path, SETTINGS)?;
+    }
+    repo.config()?.add_file(&path, ConfigLevel::App, true).context("have git sync what it writes")
+}
