@@ -168,7 +168,7 @@ fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
     }
     if let Some(wait) = &c.waits {
         let reason = if wait.needs_person() { Reason::NeverReady } else { Reason::Waits };
-        return Some((reason, wait.words()));
+        return Some((reason, wait.describe()));
     }
     if c.source == Source::Backlog
         && let Some(why) = &rules.prerequisites

@@ -17,7 +17,7 @@ use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
 use crate::plans::dependencies::Dependencies;
 use crate::plans::requests::vault;
-use crate::plans::requests::{self, Entry, Wanted};
+use crate::plans::requests::{self, Entry, Request};
 use crate::plans::{SameWork, store, validate};
 
 /// What is looked at.
@@ -83,7 +83,7 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         candidates.extend(vault::planned(hub)?.into_iter().filter_map(|entry| shop.request(entry, Source::Vault)));
     }
     if scope.queue || everything {
-        let entries = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+        let entries = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
         // Nothing in the entry itself says that it is done.
         let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
         candidates.extend(open.filter_map(|entry| shop.request(entry, Source::Queue)));
@@ -174,7 +174,7 @@ impl Shop<'_> {
             match &self.bench {
                 Some(bench) if bench.has_coder() => {
                     let link = Link { kind: requests::BACKLOG.into(), to: candidate.task_id.clone() };
-                    self.becomes_a_plan(&requests::of_item(&item), link, &mut candidate);
+                    self.becomes_a_plan(&requests::from_item(&item), link, &mut candidate);
                 }
                 Some(bench) => bench.of_item(item, &mut candidate),
                 None => {}
@@ -216,7 +216,7 @@ impl Shop<'_> {
             candidate.standing = Standing::Settling;
             return Some(candidate);
         }
-        let wanted = match &entry.wanted {
+        let wanted = match &entry.request {
             Ok(wanted) => wanted,
             Err(why) => {
                 candidate.standing = Standing::Damaged(why.clone());
@@ -245,7 +245,7 @@ impl Shop<'_> {
     }
 
     /// A plan is made of it when it is given; judged as that plan's first step would be.
-    fn becomes_a_plan(&self, wanted: &Wanted, link: Link, candidate: &mut Candidate) {
+    fn becomes_a_plan(&self, wanted: &Request, link: Link, candidate: &mut Candidate) {
         // Whoever takes it by hand plans it by hand.
         let Some(bench) = &self.bench else { return };
         if !names::is_id(&candidate.task_id) {

@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// Runs `stage` under the lock and performs what it put into the act. It gives back the document of the
 /// answer and its remarks.
-pub(super) fn perform(
+pub(super) fn run(
     hub: &Hub,
     call: &Call<'_>,
     stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<(Value, Vec<String>)>,
@@ -67,7 +67,7 @@ pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> 
 }
 
 /// A person's event says how they were recognised; a seat's is as it was.
-pub(super) fn recognised(event: Event) -> Event {
+pub(super) fn with_recognition(event: Event) -> Event {
     match event.agent_id == OPERATOR && !event.meta.contains_key("recognised") {
         true => event.meta("recognised", operator::seen().as_str()),
         false => event,

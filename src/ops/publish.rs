@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::claims::held;
-use super::context::recognised;
+use super::context::with_recognition;
 use crate::base::{Refusal, Result, names};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
@@ -19,15 +19,16 @@ use crate::seats;
 
 /// What is to be written.
 #[derive(Clone, Debug, Serialize)]
-pub enum Entry {
+pub enum Content {
     Event(Event),
     Message { channel: String, message: Message },
 }
 
-/// One line to be written, and what its author shows for it.
+/// One line to be written, and the epoch under which.
 #[derive(Clone, Debug, Serialize)]
-pub struct Post {
-    pub entry: Entry,
+pub struct Entry {
+    #[serde(rename = "entry")]
+    pub content: Content,
     /// The epoch of the claim under which it is written; recorded with it.
     pub epoch: Option<u64>,
     /// Its line in a batch; a refusal names it.
@@ -36,8 +37,8 @@ pub struct Post {
 
 /// What was written.
 #[derive(Clone, Debug)]
-pub struct Done {
-    /// For each post: `{id, event, task_id?, path}` or `{channel, type, to?, path}`.
+pub struct Published {
+    /// For each entry: `{id, event, task_id?, path}` or `{channel, type, to?, path}`.
     pub written: Vec<Value>,
     /// The request had been answered before; nothing was written now.
     pub repeated: bool,
@@ -45,55 +46,55 @@ pub struct Done {
     pub remarks: Vec<String>,
 }
 
-impl Post {
-    pub fn event(event: Event, epoch: Option<u64>) -> Post {
-        Post { entry: Entry::Event(event), epoch, line: None }
+impl Entry {
+    pub fn event(event: Event, epoch: Option<u64>) -> Entry {
+        Entry { content: Content::Event(event), epoch, line: None }
     }
 
-    pub fn message(channel: &str, message: Message, epoch: Option<u64>) -> Post {
-        Post { entry: Entry::Message { channel: channel.to_owned(), message }, epoch, line: None }
+    pub fn message(channel: &str, message: Message, epoch: Option<u64>) -> Entry {
+        Entry { content: Content::Message { channel: channel.to_owned(), message }, epoch, line: None }
     }
 
     /// The task that it is about, if it is about one.
     pub fn task(&self) -> Option<&str> {
-        let task = match &self.entry {
-            Entry::Event(event) => event.task_id.as_deref(),
-            Entry::Message { channel, .. } => Some(channel.as_str()),
+        let task = match &self.content {
+            Content::Event(event) => event.task_id.as_deref(),
+            Content::Message { channel, .. } => Some(channel.as_str()),
         };
         task.filter(|task| is_task_channel(task))
     }
 
-    /// The task whose state it tells or changes, and in words what it does to it. A message is only said, unless it
-    /// holds the task.
-    pub fn decides(&self) -> Option<(&str, &'static str)> {
-        match &self.entry {
-            Entry::Event(event) => Some((event.task_id.as_deref()?, "write an event about another task")),
-            Entry::Message { channel, message } if message.kind == message::HOLD => {
+    /// The task whose state it reports or changes, and a description of that for a refusal. Of messages only a hold
+    /// changes a task.
+    pub fn changes_task(&self) -> Option<(&str, &'static str)> {
+        match &self.content {
+            Content::Event(event) => Some((event.task_id.as_deref()?, "write an event about another task")),
+            Content::Message { channel, message } if message.kind == message::HOLD => {
                 Some((channel, "hold another task"))
             }
-            Entry::Message { .. } => None,
+            Content::Message { .. } => None,
         }
     }
 
-    /// Whether it takes a hold off a task.
+    /// Whether it lifts a hold.
     pub fn lifts(&self) -> bool {
-        matches!(&self.entry, Entry::Message { message, .. } if message.kind == message::LIFT)
+        matches!(&self.content, Content::Message { message, .. } if message.kind == message::LIFT)
     }
 
-    /// A word that readers filter by, and that was likely meant to be another: a `hlod` holds nothing.
-    fn slip(&self) -> Option<String> {
-        let (what, known) = match &self.entry {
-            Entry::Event(_) => ("kind", &event::KNOWN[..]),
-            Entry::Message { .. } => ("type", &message::KNOWN[..]),
+    /// A kind or type that is close to a known one: a `hlod` holds nothing.
+    fn likely_typo(&self) -> Option<String> {
+        let (what, known) = match &self.content {
+            Content::Event(_) => ("kind", &event::KNOWN[..]),
+            Content::Message { .. } => ("type", &message::KNOWN[..]),
         };
         let kind = self.kind();
         let meant = known.iter().filter(|_| !known.contains(&kind)).find(|word| names::is_near(kind, word))?;
         Some(format!("nothing reads the {what} {kind}; was it meant to be {meant}? then write it again"))
     }
 
-    /// A message to a seat or role that nobody has.
-    fn nobodys(&self, hub: &Hub) -> Result<Option<String>> {
-        let Entry::Message { channel, .. } = &self.entry else { return Ok(None) };
+    /// A warning about a message to a seat or role that does not exist.
+    fn unknown_recipient(&self, hub: &Hub) -> Result<Option<String>> {
+        let Content::Message { channel, .. } = &self.content else { return Ok(None) };
         let Some(name) = channel.strip_prefix("agent-").filter(|name| names::is_id(name)) else { return Ok(None) };
         let seats = seats::manifest::all(hub)?;
         let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
@@ -103,56 +104,62 @@ impl Post {
     }
 
     fn noun(&self) -> &'static str {
-        match &self.entry {
-            Entry::Event(_) => "event",
-            Entry::Message { .. } => "message",
+        match &self.content {
+            Content::Event(_) => "event",
+            Content::Message { .. } => "message",
         }
     }
 
     fn receipts(&self) -> &[String] {
-        match &self.entry {
-            Entry::Event(event) => &event.receipts,
-            Entry::Message { message, .. } => &message.receipts,
+        match &self.content {
+            Content::Event(event) => &event.receipts,
+            Content::Message { message, .. } => &message.receipts,
         }
     }
 
     fn kind(&self) -> &str {
-        match &self.entry {
-            Entry::Event(event) => &event.event,
-            Entry::Message { message, .. } => &message.kind,
+        match &self.content {
+            Content::Event(event) => &event.event,
+            Content::Message { message, .. } => &message.kind,
         }
     }
 
     /// Whether only who may write to the task may write this: kinds that are bound to a claim, and
     /// everything that shows an epoch.
     fn is_bound(&self) -> bool {
-        let bound = match &self.entry {
-            Entry::Event(_) => &event::CLAIM_BOUND,
-            Entry::Message { .. } => &message::CLAIM_BOUND,
+        let bound = match &self.content {
+            Content::Event(_) => &event::CLAIM_BOUND,
+            Content::Message { .. } => &message::CLAIM_BOUND,
         };
         self.epoch.is_some() || bound.contains(&self.kind())
     }
 }
 
-/// Writes all of the posts or, when one of them is refused, none. When this returns they are on disk.
+/// Writes all of the entries or, when one of them is refused, none. When this returns they are on disk.
 ///
 /// # Errors
 /// A session that is not fresh; `claim.missing`, `claim.not_yours`, `claim.epoch` for what is bound to a
 /// claim; a name or a text that cannot be used; a request id that was used for something else.
-pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Option<&Request>) -> Result<Done> {
+pub fn publish(
+    hub: &Hub,
+    what: &str,
+    author: &Author,
+    entries: &[Entry],
+    request: Option<&Request>,
+) -> Result<Published> {
     if let Some(answer) = request.map_or(Ok(None), |request| request.answered(hub))? {
         return Ok(repeated(answer));
     }
-    for post in posts {
-        secrets::check_json(post.noun(), &json!(post.entry)).map_err(|e| place(e, post))?;
+    for entry in entries {
+        secrets::check_json(entry.noun(), &json!(entry.content)).map_err(|e| name_line(e, entry))?;
     }
-    check_receipts(hub, posts)?;
+    check_receipts(hub, entries)?;
     let mut stale = None;
     // A session is asked for once, and once each claim that is shown instead.
     let mut asked = HashSet::new();
-    let shown = |post: &Post| post.epoch.map(|epoch| (post.task().map(str::to_owned), epoch));
-    for post in posts.iter().filter(|post| asked.insert(shown(post))) {
-        stale = claim::admit(hub, &as_shown(author, post), post.task(), what).map_err(|e| place(e, post))?;
+    let shown = |entry: &Entry| entry.epoch.map(|epoch| (entry.task().map(str::to_owned), epoch));
+    for entry in entries.iter().filter(|entry| asked.insert(shown(entry))) {
+        stale = claim::admit(hub, &with_epoch(author, entry), entry.task(), what).map_err(|e| name_line(e, entry))?;
         if stale.is_some() {
             break;
         }
@@ -163,14 +170,15 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
     }
     claim::check_inherited_epoch(hub)?;
     let mut act = Act::new(what);
-    let mut written = Vec::with_capacity(posts.len());
-    for post in posts {
-        written.push(stage(&mut writer, &mut act, author, post).map_err(|e| place(e, post))?);
+    let mut written = Vec::with_capacity(entries.len());
+    for entry in entries {
+        written.push(stage(&mut writer, &mut act, author, entry).map_err(|e| name_line(e, entry))?);
     }
-    let mut remarks: Vec<_> = posts.iter().flat_map(Post::receipts).filter_map(|path| not_there(hub, path)).collect();
-    remarks.extend(posts.iter().filter_map(Post::slip));
-    for post in posts {
-        remarks.extend(post.nobodys(hub)?);
+    let mut remarks: Vec<_> =
+        entries.iter().flat_map(Entry::receipts).filter_map(|path| missing_evidence(hub, path)).collect();
+    remarks.extend(entries.iter().filter_map(Entry::likely_typo));
+    for entry in entries {
+        remarks.extend(entry.unknown_recipient(hub)?);
     }
     if let Some(stale) = stale {
         stale.record(&mut act);
@@ -182,40 +190,40 @@ pub fn post(hub: &Hub, what: &str, author: &Author, posts: &[Post], request: Opt
     if !act.is_empty() {
         writer.perform(act)?;
     }
-    Ok(Done { written, repeated: false, remarks })
+    Ok(Published { written, repeated: false, remarks })
 }
 
-/// Puts one post into an act. A refusal of a claim leaves its line in the author's error log at once.
-fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -> Result<Value> {
-    if post.epoch.is_some() && post.task().is_none() {
+/// Puts one entry into an act. A refusal of a claim leaves its line in the author's error log at once.
+fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, entry: &Entry) -> Result<Value> {
+    if entry.epoch.is_some() && entry.task().is_none() {
         let refusal = Refusal::usage("epoch.no_task", "an epoch is shown, and it is about no task");
         return Err(refusal.next("name the task, or leave the epoch out").into());
     }
-    if let Some(task) = post.task()
-        && post.is_bound()
+    if let Some(task) = entry.task()
+        && entry.is_bound()
     {
         names::check_id("task", task)?;
-        claim::check(writer, &as_shown(author, post), task, post.kind())?;
+        claim::check(writer, &with_epoch(author, entry), task, entry.kind())?;
     }
-    if let Some(task) = post.task() {
-        check_hold(writer.hub(), author, post, task)?;
+    if let Some(task) = entry.task() {
+        check_hold(writer.hub(), author, entry, task)?;
     }
-    match &post.entry {
-        Entry::Event(event) => {
+    match &entry.content {
+        Content::Event(event) => {
             let mut event = event.clone();
-            if let Some(epoch) = post.epoch {
+            if let Some(epoch) = entry.epoch {
                 event = event.meta("epoch", epoch);
             }
-            let event = recognised(event);
+            let event = with_recognition(event);
             let id = events::stage(writer, act, &event)?;
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
-        Entry::Message { channel, message } => {
+        Content::Message { channel, message } => {
             let mut message = message.clone();
-            if let Some(epoch) = post.epoch {
+            if let Some(epoch) = entry.epoch {
                 message = message.meta("epoch", epoch);
             }
-            if post.lifts() {
+            if entry.lifts() {
                 message = message.meta("recognised", operator::seen().as_str());
             }
             messages::stage(writer, act, channel, &message)?;
@@ -229,30 +237,30 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, post: &Post) -
 }
 
 /// A task that is on hold is not told complete, and the seat that has it does not lift the hold.
-fn check_hold(hub: &Hub, author: &Author, post: &Post, task: &str) -> Result<()> {
-    match &post.entry {
-        Entry::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
-        Entry::Message { message, .. } if message.kind == LIFT => held::may_lift(hub, task, &author.agent),
+fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<()> {
+    match &entry.content {
+        Content::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
+        Content::Message { message, .. } if message.kind == LIFT => held::may_lift(hub, task, &author.agent),
         _ => Ok(()),
     }
 }
 
 /// Receipts are named relative to the hub, lie inside it, and are what a clone would have. Whether they are
 /// there is for the guards: a worker's receipts arrive after its events.
-fn check_receipts(hub: &Hub, posts: &[Post]) -> Result<()> {
+fn check_receipts(hub: &Hub, entries: &[Entry]) -> Result<()> {
     let mut named = Vec::new();
-    for post in posts {
-        for receipt in post.receipts().iter().filter(|receipt| !is_address(receipt)) {
-            hub.path(receipt).map_err(|e| place(e, post))?;
+    for entry in entries {
+        for receipt in entry.receipts().iter().filter(|receipt| !is_address(receipt)) {
+            hub.path(receipt).map_err(|e| name_line(e, entry))?;
             let need = if paths::is_owned(receipt) { Need::Bytes } else { Need::There };
             named.push((receipt.as_str(), need));
         }
     }
-    let names = |path: &str| posts.iter().find(|post| post.receipts().iter().any(|receipt| receipt == path));
+    let names = |path: &str| entries.iter().find(|entry| entry.receipts().iter().any(|receipt| receipt == path));
     match clone_fidelity::first_loss(hub, &named)? {
         None => Ok(()),
         Some(loss) => Err(match names(&loss.path) {
-            Some(post) => place(loss.refusal().into(), post),
+            Some(entry) => name_line(loss.refusal().into(), entry),
             None => loss.refusal().into(),
         }),
     }
@@ -264,19 +272,19 @@ fn is_address(receipt: &str) -> bool {
 }
 
 /// What is said of evidence that is not there yet, or never will be: an address is somebody else's.
-fn not_there(hub: &Hub, receipt: &str) -> Option<String> {
+fn missing_evidence(hub: &Hub, receipt: &str) -> Option<String> {
     let missing = !is_address(receipt) && hub.path(receipt).is_ok_and(|path| !path.exists());
     missing
         .then(|| format!("there is no file {receipt}; it is named as evidence all the same: make it, or name another"))
 }
 
-fn as_shown(author: &Author, post: &Post) -> Author {
-    Author { epoch: post.epoch, ..author.clone() }
+fn with_epoch(author: &Author, entry: &Entry) -> Author {
+    Author { epoch: entry.epoch, ..author.clone() }
 }
 
 /// Names the line of a batch in a refusal.
-fn place(error: anyhow::Error, post: &Post) -> anyhow::Error {
-    match (post.line, error.downcast::<Refusal>()) {
+fn name_line(error: anyhow::Error, entry: &Entry) -> anyhow::Error {
+    match (entry.line, error.downcast::<Refusal>()) {
         (Some(line), Ok(refusal)) => at_line(refusal, line).into(),
         (None, Ok(refusal)) => refusal.into(),
         (_, Err(error)) => error,
@@ -289,10 +297,14 @@ pub fn at_line(mut refusal: Refusal, line: u64) -> Refusal {
     refusal.next("nothing of the batch was written: mend that line and send all of it again").with("line", line)
 }
 
-fn repeated(answer: Value) -> Done {
+fn repeated(answer: Value) -> Published {
     let written = match answer {
         Value::Array(written) => written,
         other => vec![other],
     };
-    Done { written, repeated: true, remarks: vec!["this request was made before; nothing was written again".into()] }
+    Published {
+        written,
+        repeated: true,
+        remarks: vec!["this request was made before; nothing was written again".into()],
+    }
 }

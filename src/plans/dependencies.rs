@@ -54,17 +54,17 @@ impl Wait {
         !matches!(self, Wait::For(_))
     }
 
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Wait::For(name) => format!("it depends on {name}, which is not done"),
             Wait::Unknown(name) => format!("it depends on {}, and no task is called so", shown(name)),
-            Wait::Cycle(names) => cycle_words(names),
+            Wait::Cycle(names) => describe_cycle(names),
         }
     }
 }
 
 /// What is wrong with a cycle.
-pub fn cycle_words(names: &[String]) -> String {
+pub fn describe_cycle(names: &[String]) -> String {
     let mut words: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
     if names.len() > SHOWN {
         words.push(format!("{} more", names.len() - SHOWN));
@@ -252,7 +252,7 @@ mod tests {
             assert!(matches!(found.wait(task, plan, &|_| false), Some(Wait::Cycle(_))), "{task}");
         }
         assert_eq!(found.wait("C", None, &|_| false), Some(Wait::For("B".into())), "it only waits for a cycle");
-        let words = found.wait("B", None, &|_| false).unwrap().words();
+        let words = found.wait("B", None, &|_| false).unwrap().describe();
         assert!(words.contains("B and p depend on each other") || words.contains("p and B depend"), "{words}");
     }
 
@@ -266,9 +266,9 @@ mod tests {
         assert_eq!(waits.filter(|wait| matches!(wait, Some(Wait::For(_)))).count(), all - 1);
         let ring = of(&(0..all).map(|n| item(n, (n + 1) % all)).collect(), &[]);
         assert_eq!(ring.cycles().iter().map(|cycle| cycle.len()).collect::<Vec<_>>(), [all]);
-        let words = ring.wait("I-7", None, &|_| false).unwrap().words();
+        let words = ring.wait("I-7", None, &|_| false).unwrap().describe();
         assert!(words.ends_with(" and 5990 more depend on each other, so none of them can start"), "{words}");
-        let told = |names: &[&str]| cycle_words(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let told = |names: &[&str]| describe_cycle(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(told(&["c"]), "c depends on itself, so it cannot start");
         assert_eq!(told(&["a", "b"]), "a and b depend on each other, so neither can start");
         assert_eq!(told(&["a", "b", "c"]), "a, b and c depend on each other, so none of them can start");

@@ -21,7 +21,7 @@ pub enum Evidence {
 
 /// Looks at the file `path` (relative) under `root`. What counts as tracked is the caller's to say:
 /// git and the ledger while work goes on, git alone on a clean checkout.
-pub fn look(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence {
+pub fn find(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence {
     let opened = files::within(root, path).and_then(|file| files::open_regular(&file));
     let file = match opened {
         Ok(None) => return Evidence::Missing,
@@ -56,12 +56,12 @@ mod tests {
         std::fs::write(root.join("bad.json"), "{").unwrap();
         std::fs::write(root.join("note.md"), "{").unwrap();
         std::os::unix::fs::symlink("good.json", root.join("link.json")).unwrap();
-        let look = |path: &str| look(root, path, &|path| path != "note.md");
-        assert_eq!(look("good.json"), Evidence::Tracked);
-        assert_eq!(look("note.md"), Evidence::Untracked);
-        assert_eq!(look("none.json"), Evidence::Missing);
+        let find = |path: &str| super::find(root, path, &|path| path != "note.md");
+        assert_eq!(find("good.json"), Evidence::Tracked);
+        assert_eq!(find("note.md"), Evidence::Untracked);
+        assert_eq!(find("none.json"), Evidence::Missing);
         for damaged in ["bad.json", "link.json", "../x"] {
-            assert!(matches!(look(damaged), Evidence::Damaged(_)), "{damaged}");
+            assert!(matches!(find(damaged), Evidence::Damaged(_)), "{damaged}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::conductor::routing;
 use crate::guard::operator;
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
-use crate::ops::doctor::{self, Trouble};
+use crate::ops::doctor::{self, Diagnosis};
 
 /// Looks at the pin, the record, ignored paths, merge rules, locks, trust, seats, tools and the clock, and
 /// changes nothing without --fix. Ends with 1 when something is wrong.
@@ -41,15 +41,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     found.extend(coordinator(app));
     found.extend(frozen(app));
     let ok = found.iter().all(|trouble| trouble.note);
-    app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || words(&found));
+    app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || render(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Agents that roles or routing name, and that nothing describes, or whose program is not there.
-fn agents(app: &App) -> Vec<Trouble> {
+fn agents(app: &App) -> Vec<Diagnosis> {
     let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
     let Ok(settings) = hub.settings() else { return Vec::new() };
-    let wrong = |code: &str, message, mend| Trouble { code: code.into(), message, mend, note: false };
+    let wrong = |code: &str, message, mend| Diagnosis { code: code.into(), message, mend, note: false };
     let unknown = routing::troubles(settings).into_iter().map(|(name, mend)| {
         wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), mend)
     });
@@ -70,13 +70,13 @@ fn agents(app: &App) -> Vec<Trouble> {
 }
 
 /// A saved state that no coordinator could start from.
-fn coordinator(app: &App) -> Option<Trouble> {
+fn coordinator(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
     let error = crate::coordinator::state::store::load(&hub).err()?;
     let refusal = crate::base::Refusal::of(&error);
     let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
     let file = text::shell_word(&hub.local(crate::coordinator::state::FILE).display().to_string());
-    Some(Trouble {
+    Some(Diagnosis {
         code: refusal.map_or("coordinator.state", |refusal| refusal.code).into(),
         message: format!("{error}: {why}").trim_end_matches(": ").to_owned(),
         mend: format!("end workers that still run (teof bus status), then put it aside: mv {file} {file}.damaged"),
@@ -85,14 +85,14 @@ fn coordinator(app: &App) -> Option<Trouble> {
 }
 
 /// A coordinator that holds its lock and does nothing any more.
-fn frozen(app: &App) -> Option<Trouble> {
+fn frozen(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
     let (why, mend) = crate::coordinator::process::frozen(&hub).ok()??;
     let message = format!("the coordinator does nothing any more: {why}");
-    Some(Trouble { code: "coordinator.frozen".into(), message, mend, note: false })
+    Some(Diagnosis { code: "coordinator.frozen".into(), message, mend, note: false })
 }
 
-fn words(found: &[Trouble]) -> String {
+fn render(found: &[Diagnosis]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for trouble in found {
         let kind = if trouble.note { "note" } else { "wrong" };

@@ -60,7 +60,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let coordinator = notify_coordinator(app, &decision)?;
     let remote = pull_request::of_job(hub, &decision.job)?;
     app.result(&json!({"decision": decision, "before": before, "coordinator": coordinator}), || {
-        words(&decision, before, remote)
+        render(&decision, before, remote)
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -91,7 +91,7 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
         .into())
 }
 
-fn words(decision: &Decision, before: bool, remote: Option<u64>) -> String {
+fn render(decision: &Decision, before: bool, remote: Option<u64>) -> String {
     let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
     let target = text::safe(&decision.target_branch);
     let how = if before { "was merged already" } else { "is merged" };

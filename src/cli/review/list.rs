@@ -36,7 +36,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {
         true => "nothing waits for a person".to_owned(),
-        false => entries.iter().zip(&rows).map(|(entry, row)| words(entry, row)).collect::<Vec<_>>().join("\n"),
+        false => entries.iter().zip(&rows).map(|(entry, row)| render(entry, row)).collect::<Vec<_>>().join("\n"),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -71,7 +71,7 @@ fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
     }))
 }
 
-fn words(entry: &Entry, row: &Value) -> String {
+fn render(entry: &Entry, row: &Value) -> String {
     let bundle = &entry.bundle;
     let age = show_span(std::time::Duration::from_secs(row["age_seconds"].as_u64().unwrap_or_default()));
     let mut parts = vec![

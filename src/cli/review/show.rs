@@ -41,7 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&document, || match patch {
         Some(patch) => patch.trim_end().to_owned(),
-        None => words(&entry, &newer),
+        None => render(&entry, &newer),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -51,14 +51,14 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
     let state = store::load(hub)?;
     let Some(job) = last_output::find(&state, name) else { return Err(unknown) };
     app.result(&json!({"job": job, "bundle": null}), || {
-        let mut lines = last_output::story(hub, job);
+        let mut lines = last_output::describe(hub, job);
         lines.push("  there is no result to review".to_owned());
         lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(entry: &Entry, newer: &[newer::Commit]) -> String {
+fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     let bundle = &entry.bundle;
     let mut lines = vec![format!("{} [{}]", text::safe(&bundle.title), text::safe(&bundle.task_id))];
     if let Some(why) = &entry.altered {

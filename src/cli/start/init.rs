@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::guard::operator;
-use crate::ops::setup::init::{self, Done, Wish};
+use crate::ops::setup::init::{self, Done, Options};
 
 /// Makes the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
 /// teof.toml with every setting as a comment, and a seat; and remembers which worktree is the hub. What is
@@ -32,13 +32,13 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
-    let wish = Wish { hub: args.hub, dedicated: args.dedicated, agent: args.agent };
-    let done = init::init(app.global.root.as_deref(), app.clock, &wish)?;
-    app.result(&done, || words(&done, wish.agent.as_deref()));
+    let options = Options { hub: args.hub, dedicated: args.dedicated, agent: args.agent };
+    let done = init::init(app.global.root.as_deref(), app.clock, &options)?;
+    app.result(&done, || render(&done, options.agent.as_deref()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(done: &Done, seat: Option<&str>) -> String {
+fn render(done: &Done, seat: Option<&str>) -> String {
     let mut lines = vec![format!("hub: {} on {}", done.hub.display(), text::safe(&done.branch))];
     lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));

@@ -72,7 +72,7 @@ fn fault(error: &anyhow::Error) -> Refusal {
 }
 
 fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
-    let shown = if as_json { json::printable(json::pretty(&document(refusal))) } else { words(refusal) };
+    let shown = if as_json { json::printable(json::pretty(&document(refusal))) } else { render(refusal) };
     let _ = writeln!(std::io::stderr(), "{shown}");
     ExitCode::from(refusal.exit as u8)
 }
@@ -91,7 +91,7 @@ fn document(refusal: &Refusal) -> Value {
     json!({ "error": map })
 }
 
-fn words(refusal: &Refusal) -> String {
+fn render(refusal: &Refusal) -> String {
     let mut lines = vec![format!("teof: {}", text::safe(&refusal.message))];
     if let Some(reason) = &refusal.reason {
         lines.push(format!("  why:  {}", text::safe_block(reason).replace('\n', "\n        ")));

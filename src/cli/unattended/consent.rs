@@ -139,11 +139,11 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "grant": standing.grant,
         "trusted_commands": allow,
     });
-    app.result(&document, || words(standing, &allow));
+    app.result(&document, || render(standing, &allow));
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(standing: &Standing, allow: &[String]) -> String {
+fn render(standing: &Standing, allow: &[String]) -> String {
     let mut lines = Vec::new();
     match (&standing.doubt, &standing.grant) {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),

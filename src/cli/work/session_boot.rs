@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::guard::operator::{self, OPERATOR};
-use crate::ops::session::boot::{self, Auto, Booted, TAIL, Wish};
+use crate::ops::session::boot::{self, Auto, Boot, BootRequest, TAIL};
 use crate::ops::status::Preset;
 use crate::seats;
 
@@ -104,18 +104,18 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             }
         }
     }
-    let booted = boot::boot(hub, &wish(args, app)?, &|line| app.say(line))?;
-    for warning in &booted.warnings {
+    let boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
+    for warning in &boot.warnings {
         app.say(format!("warning: {}", text::safe(warning)));
     }
-    if let Some(receipt) = &booted.dirty_handoff {
+    if let Some(receipt) = &boot.dirty_handoff {
         app.say(format!("local changes are kept as they are; receipt: {receipt}"));
     }
-    app.result(&booted, || words(&booted));
+    app.result(&boot, || render(&boot));
     Ok(ExitCode::SUCCESS)
 }
 
-fn wish(args: Args, app: &App) -> Result<Wish> {
+fn request(args: Args, app: &App) -> Result<BootRequest> {
     let settings = &app.hub()?.settings()?.session;
     if args.confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
         return Err(Refusal::usage("confidence.range", "a confidence lies between 0 and 1").into());
@@ -127,7 +127,7 @@ fn wish(args: Args, app: &App) -> Result<Wish> {
             None => settings.pool_stale,
         },
     });
-    Ok(Wish {
+    Ok(BootRequest {
         agent: args.agent,
         auto,
         summary: args.summary,
@@ -147,14 +147,14 @@ fn wish(args: Args, app: &App) -> Result<Wish> {
 /// How many claims of peers are listed: a boot is read by an agent, which pays for each line.
 const PEERS: usize = 20;
 
-fn words(booted: &Booted) -> String {
-    let branch = booted.branch.as_deref().unwrap_or("no branch");
-    let mut lines = vec![format!("session of {} on {}", booted.agent_id, text::safe(branch))];
-    if booted.manifest_swapped {
-        lines.push(format!("AGENT_MANIFEST.json is {}'s now; back with: teof agent restore", booted.agent_id));
+fn render(boot: &Boot) -> String {
+    let branch = boot.branch.as_deref().unwrap_or("no branch");
+    let mut lines = vec![format!("session of {} on {}", boot.agent_id, text::safe(branch))];
+    if boot.manifest_swapped {
+        lines.push(format!("AGENT_MANIFEST.json is {}'s now; back with: teof agent restore", boot.agent_id));
     }
-    lines.extend(booted.sync.as_ref().map(|synced| format!("sync: {}", text::safe(&synced.words()))));
-    for peer in booted.peers.iter().take(PEERS) {
+    lines.extend(boot.sync.as_ref().map(|synced| format!("sync: {}", text::safe(&synced.summary()))));
+    for peer in boot.peers.iter().take(PEERS) {
         let branch = text::safe(peer.branch.as_deref().unwrap_or("?"));
         lines.push(format!(
             "peer {}: {}[{}]=@{branch}",
@@ -163,13 +163,13 @@ fn words(booted: &Booted) -> String {
             text::safe(&peer.status)
         ));
     }
-    if let Some(more) = booted.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
+    if let Some(more) = boot.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
         lines.push(format!("and {more} more claims of peers: teof bus status --all --active-only"));
     }
-    lines.extend(booted.status_receipt.iter().map(|path| format!("status: {path}")));
-    lines.extend(booted.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
-    if booted.unread > 0 {
-        lines.push(format!("inbox: {} unread (teof bus inbox)", booted.unread));
+    lines.extend(boot.status_receipt.iter().map(|path| format!("status: {path}")));
+    lines.extend(boot.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
+    if boot.unread > 0 {
+        lines.push(format!("inbox: {} unread (teof bus inbox)", boot.unread));
     }
     lines.push("tip: teof bus watch --task manager-report --follow --limit 20".to_owned());
     lines.join("\n")

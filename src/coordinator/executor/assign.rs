@@ -74,11 +74,11 @@ fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, manager: &str, job: &Job) 
         return Err(Refusal::guard("request.settling", what).because("it was written a moment ago").into());
     }
     let wanted = requests::find(hub, link)?;
-    let mut new = requests::plan_of(hub, &wanted, link, plan)?;
+    let mut new = requests::new_plan(hub, &wanted, link, plan)?;
     new.begun = true;
     plans::new::create(writer, act, &new)?;
     let maker = Editor::Seat(Author::new(manager));
-    plan_edit::tell_new(writer, act, &maker, "coordinator run", plan)?;
+    plan_edit::stage_creation_event(writer, act, &maker, "coordinator run", plan)?;
     match link.kind.as_str() {
         requests::BACKLOG => plans::backlog::set_plan(writer, act, &link.to, plan)?,
         vault::LINK => {

@@ -99,7 +99,7 @@ const MAX_REQUEST: usize = 60_000;
 
 /// The whole request that the work was made of, without what looks like a secret.
 fn request(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<Request> {
-    let (from, text) = requests::whole(hub, plan, task)?;
+    let (from, text) = requests::full_text(hub, plan, task)?;
     let text = secrets::redact(&text::safe_block(&text));
     let more = text.chars().count().saturating_sub(MAX_REQUEST);
     let text = match more {

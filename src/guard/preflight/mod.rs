@@ -118,7 +118,7 @@ pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
     let plans: Vec<_> = plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
     let known = dependencies::Dependencies::new(same_work(tree), backlog.as_ref(), &plans, &[]);
     let finding = |cycle: &std::sync::Arc<[String]>| {
-        Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::cycle_words(cycle))
+        Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::describe_cycle(cycle))
             .hint("take one of them out of depends_on")
     };
     known.cycles().iter().map(finding).collect()

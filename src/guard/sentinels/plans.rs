@@ -14,7 +14,7 @@ pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
     let tracked = |path: &str| tree.is_tracked(path) || listed.contains_key(path);
     let evidence = |receipt: &str| match tree.is_retired(receipt) {
         true => evidence::Evidence::Tracked,
-        false => evidence::look(&hub.root, receipt, &tracked),
+        false => evidence::find(&hub.root, receipt, &tracked),
     };
     let mut found = Vec::new();
     for path in store::paths(&hub.root) {

@@ -93,7 +93,7 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
     let Request { author, task, .. } = request;
     let call = Call { command: "task assign", author, task, bound: false, request: repeat };
     let unknown = tasks::remark_unknown(hub, task)?;
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         let mut done = stage(writer, act, request)?;
         done.remarks.extend(unknown);
         Ok((done.document(), done.remarks))
@@ -122,7 +122,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<As
         .on_task(task_id)
         .meta("engineer", engineer.as_str());
     (event.plan_id, event.branch) = (plan_id.clone(), branch.clone());
-    done.event = events::stage(writer, act, &context::recognised(event))?;
+    done.event = events::stage(writer, act, &context::with_recognition(event))?;
 
     match request.claim {
         true => {

@@ -103,7 +103,7 @@ fn former(from: &Claim) -> Value {
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         if request.status != ClaimStatus::Active {
             not_running(hub, author, task)?;
         }
@@ -163,7 +163,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
         return Ok(done);
     }
     let before = old.as_ref().filter(|old| old.agent_id == wish.agent);
-    let mut event = context::recognised(event(&done, "claim", summary(&done, before)));
+    let mut event = context::with_recognition(event(&done, "claim", summary(&done, before)));
     if let Some(why) = overridden {
         event = event.meta("allow_unassigned", why);
     }

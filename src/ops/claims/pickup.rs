@@ -18,7 +18,7 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
     let unknown = tasks::remark_unknown(hub, task)?;
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         let mut done = stage(writer, act, request)?;
         done.remarks.extend(unknown);
         Ok(done.told())

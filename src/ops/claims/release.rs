@@ -30,7 +30,7 @@ pub struct Request {
 pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus release", author, task, bound: true, request: repeat };
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         not_running(hub, author, task)?;
         Ok(stage(writer, act, request)?.told())
     })
@@ -67,7 +67,7 @@ pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Resul
         ClaimStatus::Paused => format!("{} paused {task}", author.agent),
         status => format!("{} released {task} ({status})", author.agent),
     };
-    done.event = Some(events::stage(writer, act, &context::recognised(event(&done, "release", summary)))?);
+    done.event = Some(events::stage(writer, act, &context::with_recognition(event(&done, "release", summary)))?);
     mirror_claim(writer, act, &mut done)?;
     Ok(done)
 }

@@ -20,7 +20,7 @@ use crate::ops::context::{self, Answer, Call};
 pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         prerequisites::check(hub, task, "taken over")?;
         Ok(stage(writer, act, request, reason)?.told())
     })
@@ -42,8 +42,8 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);
     let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
-    done.event = Some(events::stage(writer, act, &context::recognised(event))?);
-    tell(writer, act, &old, &wish.agent, &format!("{} took {} over from you", wish.agent, wish.task), reason)?;
+    done.event = Some(events::stage(writer, act, &context::with_recognition(event))?);
+    notify_holder(writer, act, &old, &wish.agent, &format!("{} took {} over from you", wish.agent, wish.task), reason)?;
     mirror_claim(writer, act, &mut done)?;
     Ok(done)
 }
@@ -54,7 +54,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
 /// As [`take_over`], and `claim.ended` when nobody holds the task.
 pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
-    context::perform(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, act| {
         claim::not_running(hub, author, task)?;
         Ok(stage_pause(writer, act, author, task, reason)?.told())
     })
@@ -76,15 +76,29 @@ pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &s
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
     paused.agent_id = author.agent.clone();
-    done.event = Some(events::stage(writer, act, &context::recognised(paused))?);
+    done.event = Some(events::stage(writer, act, &context::with_recognition(paused))?);
     if others.is_some() {
-        tell(writer, act, &old, &author.agent, &format!("{} paused your claim of {task}", author.agent), reason)?;
+        notify_holder(
+            writer,
+            act,
+            &old,
+            &author.agent,
+            &format!("{} paused your claim of {task}", author.agent),
+            reason,
+        )?;
     }
     Ok(done)
 }
 
-/// Tells the seat that had the task, in its own channel.
-fn tell(writer: &Writer<'_>, act: &mut Act, old: &Claim, from: &str, summary: &str, reason: &str) -> Result<()> {
+/// Sends a message to the seat that had the task.
+fn notify_holder(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    old: &Claim,
+    from: &str,
+    summary: &str,
+    reason: &str,
+) -> Result<()> {
     let mut message = Message::new(from, "note", &old.task_id, summary).meta("epoch", old.epoch);
     message.note = Some(reason.to_owned());
     message.to = Some(old.agent_id.clone());

@@ -29,22 +29,22 @@ const EVENTS: usize = 200;
 
 /// One thing that was found.
 #[derive(Clone, Debug, Serialize)]
-pub struct Trouble {
+pub struct Diagnosis {
     pub code: String,
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub mend: String,
     /// Something to know, not something wrong.
     pub note: bool,
 }
 
 /// Looks at the repository that contains `start`.
-pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
-    let mut found = Found(Vec::new());
+pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
+    let mut report = Report(Vec::new());
     match Hub::locate(start, clock) {
-        Err(e) => found.error(e),
+        Err(e) => report.error(e),
         Ok(hub) => {
-            let checks: &[fn(&Hub, &mut Found) -> Result<()>] = &[
+            let checks: &[fn(&Hub, &mut Report) -> Result<()>] = &[
                 check_git,
                 check_hub,
                 check_settings,
@@ -61,13 +61,13 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Trouble> {
                 check_seats_and_clock,
             ];
             for check in checks {
-                if let Err(e) = check(&hub, &mut found) {
-                    found.error(e);
+                if let Err(e) = check(&hub, &mut report) {
+                    report.error(e);
                 }
             }
         }
     }
-    found.0
+    report.0
 }
 
 /// Fixes what needs no decision; gives back what was done, a line each.
@@ -81,15 +81,15 @@ pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
     Ok(done)
 }
 
-struct Found(Vec<Trouble>);
+struct Report(Vec<Diagnosis>);
 
-impl Found {
+impl Report {
     fn wrong(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: false });
+        self.0.push(Diagnosis { code: code.into(), message: message.into(), mend: mend.into(), note: false });
     }
 
     fn note(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Trouble { code: code.into(), message: message.into(), mend: mend.into(), note: true });
+        self.0.push(Diagnosis { code: code.into(), message: message.into(), mend: mend.into(), note: true });
     }
 
     fn problems(&mut self, problems: Vec<Problem>) {
@@ -116,171 +116,171 @@ impl Found {
     }
 }
 
-fn check_git(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_git(hub: &Hub, report: &mut Report) -> Result<()> {
     let told = hub.git().run(&["version"])?;
     let numbers: Vec<u64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
     if (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0)) < GIT {
         let message = format!("{} is too old; {}.{} or later is needed", text::safe(&told), GIT.0, GIT.1);
-        found.wrong("git.old", message, "install a newer git");
+        report.wrong("git.old", message, "install a newer git");
     }
     // Fails, and says why, where git distrusts the owner of the folder.
     hub.git().run(&["rev-parse", "--git-dir"])?;
     trust::require_git(hub, &hub.root).map(drop)
 }
 
-fn check_hub(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_hub(hub: &Hub, report: &mut Report) -> Result<()> {
     if let Err(e) = hub.check_branch() {
-        found.error(e);
+        report.error(e);
     } else if hub.pin().is_none() {
-        found.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
+        report.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
     }
     if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {
         let mend = "finish that; see what it is: git status";
-        found.note("record.obstacle", format!("the record is not committed now: {why}"), mend);
+        report.note("record.obstacle", format!("the record is not committed now: {why}"), mend);
     }
     Hub::find(Some(&hub.here.root), hub.clock)?;
     // Once something was acknowledged, commands go on without a folder that a stash took away.
     let missing = hub.missing_folders();
     if !missing.is_empty() {
         let mend = "take them back from git (git status, git stash list), or make them: teof init";
-        found.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), mend);
+        report.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), mend);
     }
     Ok(())
 }
 
-fn check_settings(hub: &Hub, _: &mut Found) -> Result<()> {
+fn check_settings(hub: &Hub, _: &mut Report) -> Result<()> {
     hub.settings().map(drop)
 }
 
-fn check_record(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_record(hub: &Hub, report: &mut Report) -> Result<()> {
     hub.behind().map_or(Ok(()), Err)?;
     hub.check_record()?;
     // Only the first one: "bus verify" names all of them.
     let lost = behind::findings(hub, &Sources::of(hub)?)?;
     if let Some(first) = lost.first() {
         let more = if lost.len() > 1 { format!(", and {} more", lost.len() - 1) } else { String::new() };
-        found.wrong("record.behind", format!("{}{more}", first.message), "teof bus restore");
+        report.wrong("record.behind", format!("{}{more}", first.message), "teof bus restore");
     }
     Ok(())
 }
 
-fn check_attributes(hub: &Hub, found: &mut Found) -> Result<()> {
-    found.problems(attributes::problems(hub)?);
+fn check_attributes(hub: &Hub, report: &mut Report) -> Result<()> {
+    report.problems(attributes::problems(hub)?);
     Ok(())
 }
 
-fn check_repository(hub: &Hub, found: &mut Found) -> Result<()> {
-    found.problems(repository::problems(hub)?);
+fn check_repository(hub: &Hub, report: &mut Report) -> Result<()> {
+    report.problems(repository::problems(hub)?);
     Ok(())
 }
 
-fn check_disk(hub: &Hub, found: &mut Found) -> Result<()> {
-    found.problems(disk::problems(hub)?);
+fn check_disk(hub: &Hub, report: &mut Report) -> Result<()> {
+    report.problems(disk::problems(hub)?);
     Ok(())
 }
 
-fn check_setup(hub: &Hub, found: &mut Found) -> Result<()> {
-    found.problems(setup::problems(hub)?);
+fn check_setup(hub: &Hub, report: &mut Report) -> Result<()> {
+    report.problems(setup::problems(hub)?);
     Ok(())
 }
 
-fn check_locks(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_locks(hub: &Hub, report: &mut Report) -> Result<()> {
     let locks = fs::read_dir(hub.local("locks")).into_iter().flatten().flatten();
     for path in locks.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "lock")) {
         if lock::is_held(&path)? {
             let holder = lock::holder(&path).unwrap_or_else(|| "another process".to_owned());
             let message = format!("{} is held by {holder}", path.display());
-            found.note("lock.held", message, "it goes with its process; end that one if it hangs");
+            report.note("lock.held", message, "it goes with its process; end that one if it hangs");
         }
     }
     let bus_is_free = !lock::is_held(&hub.local("locks/bus.lock"))?;
-    if bus_is_free && record::left_a_lock(hub) {
+    if bus_is_free && record::is_own_index_lock_left(hub) {
         let message = "a record commit was killed and left git's index.lock";
-        found.wrong("git.index_lock", message, "teof bus commit takes it over");
+        report.wrong("git.index_lock", message, "teof bus commit takes it over");
     }
     if bus_is_free && fs::metadata(hub.local("intents/current")).is_ok_and(|meta| meta.len() > 0) {
         let message = "an act was interrupted";
-        found.note("intent.unfinished", message, "the next command that writes completes it");
+        report.note("intent.unfinished", message, "the next command that writes completes it");
     }
     Ok(())
 }
 
-fn check_leftovers(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_leftovers(hub: &Hub, report: &mut Report) -> Result<()> {
     if lock::is_held(&hub.local("locks/bus.lock"))? {
         return Ok(());
     }
     for left in temporary::find(hub) {
         let message = format!("{} was left by a command that was killed", left.display());
-        found.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
+        report.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
     }
     if !temporary::are_hidden(&hub.common_dir) && hub.pin().is_some() {
         let message = "git would show the temporary files of a command that was killed as untracked";
-        found.note("git.exclude", message, "have git ignore them: teof doctor --fix");
+        report.note("git.exclude", message, "have git ignore them: teof doctor --fix");
     }
     Ok(())
 }
 
-fn check_sources(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_sources(hub: &Hub, report: &mut Report) -> Result<()> {
     for folder in request_folders::misplaced(hub)? {
-        found.wrong(folder.code, folder.message, folder.fix);
+        report.wrong(folder.code, folder.message, folder.fix);
     }
     Ok(())
 }
 
-fn check_targets(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_targets(hub: &Hub, report: &mut Report) -> Result<()> {
     for moved in moved_target::standing(hub)? {
         let mend = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
-        found.wrong(moved_target::SCAN_CODE, moved.words(), mend);
+        report.wrong(moved_target::SCAN_CODE, moved.words(), mend);
     }
     Ok(())
 }
 
-fn check_trust(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_trust(hub: &Hub, report: &mut Report) -> Result<()> {
     trust::read(hub)?;
     let standing = consent::standing(hub)?;
     let Some(doubt) = &standing.doubt else { return Ok(()) };
     match &standing.written {
         // Somebody means yes, and it does not count.
-        Some(written) if written.auto_enabled => found.wrong(
+        Some(written) if written.auto_enabled => report.wrong(
             doubt.code(),
             format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
             "if you are the person to say so: teof consent grant",
         ),
-        Some(_) => found.note(
+        Some(_) => report.note(
             doubt.code(),
             "nothing may run unattended here",
             "if you are the person to permit it: teof consent grant --max-iterations 5",
         ),
         None if hub.path(paths::CONSENT)?.exists() => {
             let mend = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);
-            found.wrong(doubt.code(), doubt.reason(), mend);
+            report.wrong(doubt.code(), doubt.reason(), mend);
         }
-        None => found.wrong(doubt.code(), doubt.reason(), "write one: teof init"),
+        None => report.wrong(doubt.code(), doubt.reason(), "write one: teof init"),
     }
     Ok(())
 }
 
-fn check_seats_and_clock(hub: &Hub, found: &mut Found) -> Result<()> {
+fn check_seats_and_clock(hub: &Hub, report: &mut Report) -> Result<()> {
     for (_, seat) in manifest::scan(hub)? {
         match seat {
-            Err(e) => found.error(e),
+            Err(e) => report.error(e),
             Ok(Some(seat)) => {
                 let at = freshness::captured_at(hub, seat.agent())?;
-                report_future(hub, found, at, &format!("the session of {}", seat.agent()));
+                report_future(hub, report, at, &format!("the session of {}", seat.agent()));
             }
             Ok(None) => {}
         }
     }
     let lines = jsonl::tail(&hub.path(paths::EVENTS)?, EVENTS)?;
     let latest = lines.iter().filter_map(|line| EventView::parse(line).ok()?.at()).max();
-    report_future(hub, found, latest, "an event");
+    report_future(hub, report, latest, "an event");
     Ok(())
 }
 
-fn report_future(hub: &Hub, found: &mut Found, at: Option<Stamp>, what: &str) {
+fn report_future(hub: &Hub, report: &mut Report, at: Option<Stamp>, what: &str) {
     let now = hub.now();
     if let Some(at) = at.filter(|at| *at > now.plus(time::SKEW)) {
         let message = format!("{what} is dated {at}, {} ahead of this machine's clock", time::show_span(at.since(now)));
-        found.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
+        report.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
     }
 }

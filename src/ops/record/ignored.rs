@@ -59,8 +59,8 @@ impl Ignored {
             || self.receipts.contains(path)
     }
 
-    /// Tells a person which files were committed against a rule of theirs.
-    pub fn tell(&self, committed: &tree_files::Files) {
+    /// Warns which files were committed against a rule of theirs.
+    pub fn warn(&self, committed: &tree_files::Files) {
         let mut against = committed.keys().filter(|path| self.is_ignored(path));
         if let Some(first) = against.next() {
             tracing::warn!(

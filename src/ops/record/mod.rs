@@ -105,7 +105,7 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
 }
 
 /// Whether git's `index.lock` was left by a record commit that was killed; the next one takes it over.
-pub fn left_a_lock(hub: &Hub) -> bool {
+pub fn is_own_index_lock_left(hub: &Hub) -> bool {
     index::is_ours(&index::lock_path(hub))
 }
 
@@ -151,7 +151,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     if let Some(command) = in_progress::command(&hub.root) {
         return Ok(Some(Recorded::Skipped(format!("{command} is running in {}", hub.root.display()))));
     }
-    if !copy.is_current()? || hub.worktree().branch().as_deref() != Some(&head.branch) || !advance(hub, &head, &commit)?
+    if !copy.is_current()?
+        || hub.worktree().branch().as_deref() != Some(&head.branch)
+        || !move_branch(hub, &head, &commit)?
     {
         return Ok(None);
     }
@@ -159,7 +161,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     // Before the lines that are kept are let go: should the branch be taken back, this names them.
     hub.marks().recorded(&commit)?;
     append_only::release(hub, &commit)?;
-    ignored.tell(&files);
+    ignored.warn(&files);
     Ok(Some(Recorded::Committed(commit)))
 }
 
@@ -242,7 +244,7 @@ fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
 }
 
 /// Moves the branch from where it was read to the commit; `false` when it was moved meanwhile.
-fn advance(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
+fn move_branch(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
     let branch = format!("refs/heads/{}", head.branch);
     let none = "0".repeat(commit.len());
     let old = head.commit.as_deref().unwrap_or(&none);

@@ -28,7 +28,7 @@ const MAX_LOG: u64 = 8 << 30;
 
 /// What was done to a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Mended {
+pub struct Restored {
     /// Relative to the hub.
     pub path: String,
     /// Lines (of a document: the whole file) that git had.
@@ -53,12 +53,12 @@ pub struct Limits {
     pub accept: bool,
 }
 
-/// Mends what can be mended. Empty: nothing is missing.
+/// Restores what it can. Empty: nothing is missing.
 ///
 /// Works although the record fell behind, which refuses every other write.
-pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
+pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Restored>> {
     let mut repair = hub.lock_for_repair("bus restore")?;
-    let mut work = Work { hub, sources: Sources::of(hub)?, limits, moved: false, mended: Vec::new() };
+    let mut work = Work { hub, sources: Sources::of(hub)?, limits, moved: false, restored: Vec::new() };
     let logs = work.logs()?;
     let bytes: Vec<(String, Option<Vec<u8>>)> =
         logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
@@ -68,18 +68,18 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Mended>> {
         let others = if is_events(log) { bytes.as_slice() } else { &[] };
         let others = others.iter().filter(|(other, _)| other != log && is_events(other));
         let elsewhere: HashSet<&[u8]> = others.flat_map(|(_, now)| lines(now.as_deref().unwrap_or_default())).collect();
-        work.mend_log(&mut repair, log, now.as_deref(), &elsewhere)?;
+        work.restore_log(&mut repair, log, now.as_deref(), &elsewhere)?;
     }
     for claim in work.doubtful_claims()? {
-        work.mend_claim(&mut repair, &claim)?;
+        work.restore_claim(&mut repair, &claim)?;
     }
     for document in behind::documents(hub, &work.sources)? {
-        work.mend_document(&mut repair, document)?;
+        work.restore_document(&mut repair, document)?;
     }
     if limits.accept && !limits.dry {
         repair.accept_record()?;
     }
-    Ok(work.mended)
+    Ok(work.restored)
 }
 
 struct Work<'h> {
@@ -88,7 +88,7 @@ struct Work<'h> {
     limits: Limits,
     /// The event log has at least as many bytes as were acknowledged, in whatever files.
     moved: bool,
-    mended: Vec<Mended>,
+    restored: Vec<Restored>,
 }
 
 impl Work<'_> {
@@ -156,13 +156,13 @@ impl Work<'_> {
             Err(e) => {
                 let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| e.to_string());
                 let note = Some(format!("left alone: {why}"));
-                self.mended.push(Mended { path: path.to_owned(), note, ..Mended::default() });
+                self.restored.push(Restored { path: path.to_owned(), note, ..Restored::default() });
                 None
             }
         }
     }
 
-    fn mend_log(
+    fn restore_log(
         &mut self,
         repair: &mut Repair<'_>,
         log: &str,
@@ -194,13 +194,13 @@ impl Work<'_> {
         if parts.is_whole() && self.hub.marks().check_log(&self.hub.root, log).is_ok() {
             return Ok(());
         }
-        let mut done = Mended {
+        let mut done = Restored {
             path: log.to_owned(),
             from_git: parts.from_git,
             from_marks: parts.from_marks,
             left_out: parts.left_out,
             note: self.note(log, short, whole.len(), parts.is_whole()),
-            ..Mended::default()
+            ..Restored::default()
         };
         if !self.limits.dry {
             if !parts.is_whole() {
@@ -213,7 +213,7 @@ impl Work<'_> {
                 self.count_moved(repair, log)?;
             }
         }
-        self.mended.push(done);
+        self.restored.push(done);
         Ok(())
     }
 
@@ -260,7 +260,7 @@ impl Work<'_> {
         found as u64 >= known
     }
 
-    fn mend_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {
+    fn restore_claim(&mut self, repair: &mut Repair<'_>, path: &str) -> Result<()> {
         let Some(now) = self.read(path, files::MAX_DOCUMENT) else { return Ok(()) };
         let at = self.hub.root.join(path);
         let rank_of = |bytes: &[u8]| rank(&at, bytes);
@@ -275,7 +275,7 @@ impl Work<'_> {
         let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
         // Of equals the mark: it is what this machine acknowledged last.
         let best = from(git, true).into_iter().chain(from(mark, false)).max_by_key(|(rank, ..)| *rank);
-        let mut done = Mended { path: path.to_owned(), ..Mended::default() };
+        let mut done = Restored { path: path.to_owned(), ..Restored::default() };
         match best {
             Some((rank, ..)) if current >= Some(rank) => return Ok(()),
             None if current.is_some() => return Ok(()),
@@ -292,13 +292,13 @@ impl Work<'_> {
                 }
             }
         }
-        self.mended.push(done);
+        self.restored.push(done);
         Ok(())
     }
 
     /// A document that git took back; with `--accept` a person keeps it so.
-    fn mend_document(&mut self, repair: &mut Repair<'_>, lost: behind::Behind) -> Result<()> {
-        let mut done = Mended { path: lost.path.clone(), ..Mended::default() };
+    fn restore_document(&mut self, repair: &mut Repair<'_>, lost: behind::Behind) -> Result<()> {
+        let mut done = Restored { path: lost.path.clone(), ..Restored::default() };
         match lost.last {
             _ if self.limits.accept => {
                 done.note = Some("kept as it is".to_owned());
@@ -322,7 +322,7 @@ impl Work<'_> {
                 }
             }
         }
-        self.mended.push(done);
+        self.restored.push(done);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub const TAIL: usize = 10;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct BootRequest {
     /// Else `TEOF_AGENT`, else the manifest's.
     pub agent: Option<String>,
     /// Take a free seat of the pool instead.
@@ -62,7 +62,7 @@ pub struct Auto {
 
 /// What a boot did and saw.
 #[derive(Clone, Debug, Serialize)]
-pub struct Booted {
+pub struct Boot {
     pub agent_id: String,
     pub branch: Option<String>,
     /// The id of the handshake.
@@ -91,38 +91,42 @@ pub struct Peer {
 }
 
 /// Boots a session, or refuses and leaves no handshake. `say` is told what takes long.
-pub fn boot(hub: &Hub, wish: &Wish, say: &dyn Fn(&str)) -> Result<Booted> {
-    let said = [Some(&wish.summary), wish.focus.as_ref(), wish.confidence.as_ref().and_then(|(_, note)| note.as_ref())];
+pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot> {
+    let said = [
+        Some(&request.summary),
+        request.focus.as_ref(),
+        request.confidence.as_ref().and_then(|(_, note)| note.as_ref()),
+    ];
     said.into_iter().flatten().try_for_each(|said| secrets::check_text("session", said))?;
-    let (named, by_variable) = seats::named(wish.agent.as_deref())?;
-    let tentative = match (&wish.auto, named) {
+    let (named, by_variable) = seats::named(request.agent.as_deref())?;
+    let tentative = match (&request.auto, named) {
         (Some(_), Some(named)) => return Err(named_and_auto(&named).into()),
         (Some(auto), None) => free_seat(hub, auto)?,
         (None, Some(named)) => named,
         (None, None) => seats::resolve(hub, None)?,
     };
-    let mut place = place(hub, &tentative, by_variable, wish)?;
-    let dirt = if wish.sync { sync::dirt(hub, &hub.here)? } else { Vec::new() };
-    if !dirt.is_empty() && !wish.allow_dirty {
+    let mut place = place(hub, &tentative, by_variable, request)?;
+    let dirt = if request.sync { sync::dirt(hub, &hub.here)? } else { Vec::new() };
+    if !dirt.is_empty() && !request.allow_dirty {
         return Err(refuse_dirty(hub, &place.agent, &dirt)?);
     }
-    let synced = if wish.sync { Some(sync::sync(hub, say)?) } else { None };
+    let synced = if request.sync { Some(sync::sync(hub, say)?) } else { None };
     let mut writer = hub.lock("session-boot")?;
     // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
-    let agent = match &wish.auto {
+    let agent = match &request.auto {
         Some(auto) => free_seat(hub, auto)?,
         None => place.agent,
     };
-    place = self::place(hub, &agent, by_variable, wish)?;
-    let (act, mut booted) = stage(&writer, &place, wish, &dirt)?;
-    booted.sync = synced;
+    place = self::place(hub, &agent, by_variable, request)?;
+    let (act, mut boot) = stage(&writer, &place, request, &dirt)?;
+    boot.sync = synced;
     writer.perform(act)?;
     // Under the lock, so that the next boot sees whose folder this is.
     if let Some(swap) = &place.swap {
         swap.perform(hub)?;
     }
     drop(writer);
-    Ok(booted)
+    Ok(boot)
 }
 
 /// Makes a seat's session fresh for another `session.max_age`, with a handshake: for the coordinator and
@@ -148,7 +152,7 @@ pub fn stage_renewal(writer: &Writer<'_>, act: &mut Act, agent: &str) -> Result<
 }
 
 /// Everything that the boot writes into the record.
-fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Result<(Act, Booted)> {
+fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[String]) -> Result<(Act, Boot)> {
     let hub = writer.hub();
     let agent = &place.agent;
     let mut act = Act::new(format!("session-boot {agent}"));
@@ -156,30 +160,30 @@ fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Re
         act.append(format!("{}/session_guard/warnings.jsonl", paths::agent(agent)), &warning.line(hub, agent));
     }
     let dirty_handoff = if dirt.is_empty() { None } else { Some(stage_dirty(writer, &mut act, agent, dirt)?) };
-    let event = match wish.announce {
-        true => Some(events::stage(writer, &mut act, &handshake(agent, &wish.summary, wish.focus.as_deref()))?),
+    let event = match request.announce {
+        true => Some(events::stage(writer, &mut act, &handshake(agent, &request.summary, request.focus.as_deref()))?),
         false => None,
     };
-    if let Some((value, note)) = &wish.confidence {
+    if let Some((value, note)) = &request.confidence {
         let mut line = json!({ "ts": hub.now(), "agent": agent, "confidence": value });
         if let Some(note) = note {
             line["note"] = json!(note);
         }
         act.append(format!("{}/confidence.jsonl", paths::agent(agent)), (json::compact(&line) + "\n").as_bytes());
     }
-    let manager_report = match wish.tail {
+    let manager_report = match request.tail {
         Some(count) => session::stage_tail(hub, &mut act, agent, if count == 0 { TAIL } else { count })?,
         None => Vec::new(),
     };
-    let status_receipt = match wish.status {
+    let status_receipt = match request.status {
         Some(preset) => Some(stage_status(writer, &mut act, agent, preset)?),
         None => None,
     };
-    let inbox = match wish.inbox {
+    let inbox = match request.inbox {
         Some(count) => session::stage_inbox(hub, &mut act, agent, count)?,
         None => Inbox::default(),
     };
-    let booted = Booted {
+    let boot = Boot {
         agent_id: agent.clone(),
         branch: hub.here.branch(),
         event,
@@ -193,7 +197,7 @@ fn stage(writer: &Writer<'_>, place: &Place, wish: &Wish, dirt: &[String]) -> Re
         inbox: inbox.lines,
         unread: inbox.unread,
     };
-    Ok((act, booted))
+    Ok((act, boot))
 }
 
 fn handshake(agent: &str, summary: &str, focus: Option<&str>) -> Event {
@@ -259,26 +263,26 @@ impl Warning {
 }
 
 /// Manifest and branch: agreement, a swap, a recorded override, or a refusal.
-fn place(hub: &Hub, agent: &str, by_variable: bool, wish: &Wish) -> Result<Place> {
+fn place(hub: &Hub, agent: &str, by_variable: bool, request: &BootRequest) -> Result<Place> {
     let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
     let declared = if by_variable { None } else { manifest::current(hub)? };
     match declared.filter(|found| found.agent() != agent) {
-        None if wish.auto.is_some() => place.swap = Some(seat_swap(hub, agent)?),
+        None if request.auto.is_some() => place.swap = Some(seat_swap(hub, agent)?),
         None => {}
-        Some(declared) if is_live(hub, &declared)? => match wish.allow_manifest_mismatch {
+        Some(declared) if is_live(hub, &declared)? => match request.allow_manifest_mismatch {
             true => place.warnings.push(mismatch(agent, &declared)),
             false => return Err(folder_taken(agent, &declared).into()),
         },
-        Some(declared) => match (swap::to_variant(hub, agent)?, wish.auto.is_some()) {
+        Some(declared) => match (swap::to_variant(hub, agent)?, request.auto.is_some()) {
             (Some(swap), _) => place.swap = Some(swap),
             (None, true) => place.swap = Some(swap::to_new(agent)?),
-            (None, false) if wish.allow_manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
+            (None, false) if request.allow_manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
             (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
         },
     }
     match check_branch(hub, agent)? {
         None => {}
-        Some((warning, _)) if wish.allow_branch_mismatch => place.warnings.push(warning),
+        Some((warning, _)) if request.allow_branch_mismatch => place.warnings.push(warning),
         Some((_, refusal)) => return Err(refusal.into()),
     }
     Ok(place)

@@ -11,7 +11,7 @@ use crate::model::message::MessageLine;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Query {
     pub agent: String,
     /// How many of the last messages; 0: all.
     pub limit: usize,
@@ -46,25 +46,25 @@ impl Inbox {
 }
 
 /// Reads the inbox; writes only the receipt and, when it is marked as read, the state: both or neither.
-pub fn look(hub: &Hub, look: &Look) -> Result<Inbox> {
-    let agent = names::check_id("agent", &look.agent)?;
+pub fn read(hub: &Hub, query: &Query) -> Result<Inbox> {
+    let agent = names::check_id("agent", &query.agent)?;
     let channel = messages::inbox(agent);
     let folder = paths::session(agent);
-    let state_path = look.state.clone().unwrap_or_else(|| format!("{folder}/agent-inbox-state.json"));
+    let state_path = query.state.clone().unwrap_or_else(|| format!("{folder}/agent-inbox-state.json"));
     let homes = [format!("{folder}/agent-inbox-")];
     let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
-    let output = |flag, is_own| Output { flag, homes: &homes, force: look.force, is_own };
-    if look.state.is_some() {
+    let output = |flag, is_own| Output { flag, homes: &homes, force: query.force, is_own };
+    if query.state.is_some() {
         output("--state", is_state).check(hub, &state_path)?;
     }
-    if let Some(place) = look.receipt.as_deref().filter(|place| !place.is_empty()) {
+    if let Some(place) = query.receipt.as_deref().filter(|place| !place.is_empty()) {
         output("--receipt", is_receipt).check(hub, place)?;
     }
     let state = json::read_object(&hub.path(&state_path)?)?.unwrap_or_default();
     let seen = state.get("last_seen_ts").and_then(Value::as_str).and_then(Stamp::parse);
 
     let all = messages::tail_lines(hub, &channel, 0)?;
-    let shown = if look.limit == 0 { &all[..] } else { &all[all.len().saturating_sub(look.limit)..] };
+    let shown = if query.limit == 0 { &all[..] } else { &all[all.len().saturating_sub(query.limit)..] };
     let parsed: Vec<MessageLine> = all.iter().filter_map(|line| MessageLine::parse(line)).collect();
     let mut inbox = Inbox {
         unread: parsed.iter().filter(|message| unread(message, seen)).count(),
@@ -75,13 +75,13 @@ pub fn look(hub: &Hub, look: &Look) -> Result<Inbox> {
         seen,
     };
     let mut act = Act::new(format!("inbox of {agent}"));
-    if let Some(place) = &look.receipt {
+    if let Some(place) = &query.receipt {
         let usual = || format!("{folder}/agent-inbox-tail.txt");
         let place = if place.is_empty() { usual() } else { place.clone() };
-        act.replace(place.as_str(), receipt(hub, look, &inbox, shown));
+        act.replace(place.as_str(), receipt(hub, query, &inbox, shown));
         inbox.receipt = Some(place);
     }
-    if look.mark_read {
+    if query.mark_read {
         act.replace(state_path, json::pretty(&marked(hub.now(), state, inbox.last)) + "\n");
     }
     if !act.is_empty() {
@@ -111,12 +111,12 @@ fn marked(now: Stamp, mut state: Map<String, Value>, last: Option<Stamp>) -> Map
     state
 }
 
-fn receipt(hub: &Hub, look: &Look, inbox: &Inbox, lines: &[Vec<u8>]) -> String {
+fn receipt(hub: &Hub, query: &Query, inbox: &Inbox, lines: &[Vec<u8>]) -> String {
     let header = [
-        ("agent", look.agent.clone()),
+        ("agent", query.agent.clone()),
         ("channel", paths::channel(&inbox.channel)),
         ("captured_at", hub.now().to_string()),
-        ("requested_entries", look.limit.to_string()),
+        ("requested_entries", query.limit.to_string()),
         ("written_entries", lines.len().to_string()),
         ("unread_since_state", inbox.unread.to_string()),
         ("last_message_ts", inbox.last.map(|last| last.to_string()).unwrap_or_default()),

@@ -14,7 +14,7 @@ use crate::seats::swap::{self, Swap};
 use crate::seats::{manifest, session};
 
 use super::sync;
-use crate::ops::publish::{self, Post};
+use crate::ops::publish::{self, Entry};
 
 /// A seat with what is known of it.
 #[derive(Clone, Debug, Serialize)]
@@ -91,7 +91,7 @@ pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
 /// # Errors
 /// Without a manifest; in a dirty tree, whose changes would not be saved; when the label is taken. The
 /// heartbeat comes first, so a session that is not fresh saves nothing.
-pub fn save(hub: &Hub, label: &str, wish: &SaveWish<'_>) -> Result<Saved> {
+pub fn save(hub: &Hub, label: &str, wish: &SaveRequest<'_>) -> Result<Saved> {
     saved::check_label(hub, label, wish.force)?;
     let Some(found) = manifest::current(hub)? else {
         return Err(Refusal::guard("seat.none", "no seat is taken here")
@@ -115,14 +115,14 @@ pub fn save(hub: &Hub, label: &str, wish: &SaveWish<'_>) -> Result<Saved> {
         let mut event = Event::new(&author.agent, "status", format!("{}: seat saved as {label}", author.agent));
         event = event.meta("label", label);
         event.meta.extend(wish.meta.clone());
-        publish::post(hub, "agent save", author, &[Post::event(event, None)], None)?;
+        publish::publish(hub, "agent save", author, &[Entry::event(event, None)], None)?;
     }
     saved::save(hub, &saved)?;
     Ok(saved)
 }
 
 #[derive(Clone, Debug)]
-pub struct SaveWish<'a> {
+pub struct SaveRequest<'a> {
     pub allow_dirty: bool,
     pub force: bool,
     /// Who sends the heartbeat; `None` for none.

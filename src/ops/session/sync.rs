@@ -48,7 +48,7 @@ pub enum Synced {
 
 impl Synced {
     /// One line for people.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         match self {
             Synced::NoRemote { remote } => format!("nothing to sync: there is no remote {remote:?}"),
             Synced::Unpublished { branch } => format!("nothing to sync: the remote has no branch {branch}"),
@@ -138,7 +138,7 @@ pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
     }
     worktrees::unfinished::repair(hub)?;
     fetch(hub, &remote, say)?;
-    let of_hub = bring_up(hub, &remote)?;
+    let of_hub = update_hub(hub, &remote)?;
     if hub.here.root == hub.root {
         return Ok(of_hub);
     }
@@ -193,7 +193,7 @@ fn apart(git: &Git, theirs: &str) -> Result<(u64, u64)> {
     Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
 }
 
-fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
+fn update_hub(hub: &Hub, remote: &str) -> Result<Synced> {
     let git = trust::require_git(hub, &hub.root)?;
     if let Some(why) = record::obstacle(hub) {
         return Ok(Synced::left(why, "it is tried again with the next session-boot"));
@@ -221,7 +221,7 @@ fn bring_up(hub: &Hub, remote: &str) -> Result<Synced> {
     };
     locks::clear_left(hub);
     let running = Running::begin(hub, &hub.worktree(), &branch, &target, locks::OF_MERGE)?;
-    Ok(advance(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
+    Ok(move_branch(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
 }
 
 /// A merge commit of HEAD and `theirs`, made apart from the tree; or why there is none.
@@ -258,7 +258,7 @@ fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<Str
 
 /// Moves branch, index and tree to a descendant of HEAD. Git refuses, and changes nothing, where that
 /// would overwrite somebody's changes.
-fn advance(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
+fn move_branch(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
     let output = git.output(&["merge", "--ff-only", "--quiet", target]);
     if let Some(running) = running {
         running.end(&output);
@@ -284,7 +284,9 @@ fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
     let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
     match apart(&git, &theirs)? {
         (_, 0) => Ok(Synced::UpToDate),
-        (0, commits) => Ok(advance(&git, &hub.here.root, &theirs, None)?.unwrap_or(Synced::FastForwarded { commits })),
+        (0, commits) => {
+            Ok(move_branch(&git, &hub.here.root, &theirs, None)?.unwrap_or(Synced::FastForwarded { commits }))
+        }
         _ => Ok(Synced::left(
             format!("{branch} and the remote's diverged"),
             format!("bring them together by hand: git -C {} merge {theirs}", hub.here.root.display()),

@@ -24,7 +24,7 @@ const FOLDERS: [&str; 6] =
     [paths::CLAIMS, paths::ASSIGNMENTS, paths::EVENTS_FOLDER, paths::MESSAGES, paths::PLANS, "_report"];
 
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct Options {
     /// Make this worktree the hub.
     pub hub: Option<PathBuf>,
     /// Make a worktree of its own the hub.
@@ -53,23 +53,23 @@ pub struct Done {
 /// # Errors
 /// Outside a repository; where no worktree is named for the record (bare, submodule, separate git
 /// directory); on a detached HEAD; where something that is no folder stands in the way.
-pub fn init(start: Option<&Path>, clock: Clock, wish: &Wish) -> Result<Done> {
-    if let Some(agent) = &wish.agent {
+pub fn init(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Done> {
+    if let Some(agent) = &options.agent {
         names::check_id("agent", agent)?;
     }
-    if wish.dedicated {
+    if options.dedicated {
         let place = dedicated::make(start, clock)?;
         let target = place.target.as_ref().map(|branch| format!("{branch:?}"));
         let set: Vec<_> = target.iter().map(|branch| ("git", "target", branch.as_str())).collect();
-        let mut done = set_up(&place.hub, wish, &set)?;
+        let mut done = set_up(&place.hub, options, &set)?;
         done.commit = dedicated::commit(&place.hub, &done.wrote)?;
         return Ok(done);
     }
-    let hub = match &wish.hub {
+    let hub = match &options.hub {
         Some(path) => named(start, path, clock)?,
         None => Hub::locate(start, clock)?,
     };
-    set_up(&hub, wish, &[])
+    set_up(&hub, options, &[])
 }
 
 /// The worktree that `--hub` names, pinned.
@@ -120,7 +120,7 @@ fn check_record(new: &Hub) -> Result<()> {
 }
 
 /// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.
-fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Done> {
+fn set_up(hub: &Hub, options: &Options, settings: &[(&str, &str, &str)]) -> Result<Done> {
     check_folders(hub)?;
     sparse::check(&hub.worktree())?;
     let mut writer = hub.lock("init")?;
@@ -132,7 +132,7 @@ fn set_up(hub: &Hub, wish: &Wish, settings: &[(&str, &str, &str)]) -> Result<Don
     plan.file(paths::CONSENT, consent::new_file)?;
     let template = template::template(settings)?;
     plan.file(paths::SETTINGS, || template)?;
-    plan.seat(wish.agent.as_deref())?;
+    plan.seat(options.agent.as_deref())?;
     let Plan { act, wrote, kept, .. } = plan;
     if !act.is_empty() {
         writer.perform(act)?;

@@ -91,7 +91,7 @@ pub struct Table {
 
 /// Reads the table. A damaged file costs its own tasks only, and is named.
 pub fn table(hub: &Hub) -> Result<Table> {
-    let mut reading = Reading::default();
+    let mut reading = TableBuilder::default();
     reading.sources(hub)?;
     reading.assignments(hub)?;
     reading.claims(hub)?;
@@ -119,9 +119,9 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
         return Ok(None);
     }
-    let mut reading = Reading::default();
+    let mut reading = TableBuilder::default();
     reading.sources(hub)?;
-    let queue = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+    let queue = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
     let of_plan =
         |id: &String| task.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let known = reading.rows.contains_key(task)
@@ -136,14 +136,14 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
 }
 
 #[derive(Default)]
-struct Reading {
+struct TableBuilder {
     rows: BTreeMap<String, Row>,
     /// Of each plan: what its request wants, where it was made of one.
     plans: BTreeMap<String, Option<(String, Priority)>>,
     damaged: Vec<Damaged>,
 }
 
-impl Reading {
+impl TableBuilder {
     fn row(&mut self, task: &str, source: &'static str) -> &mut Row {
         let row =
             self.rows.entry(task.to_owned()).or_insert_with(|| Row { task_id: task.to_owned(), ..Row::default() });
@@ -207,10 +207,10 @@ impl Reading {
     /// The planned requests of the vault, and the entries of the queue.
     fn requests(&mut self, hub: &Hub) -> Result<()> {
         let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?.unwrap_or_default();
-        let queued = requests::listed(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+        let queued = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
         let queued = queued.into_iter().map(|entry| ("queue", entry));
         for (source, entry) in planned.into_iter().map(|entry| ("vault", entry)).chain(queued) {
-            match entry.wanted {
+            match entry.request {
                 Ok(wanted) => {
                     let row = self.row(&entry.task, source);
                     if row.title.is_empty() {

@@ -42,7 +42,7 @@ pub struct Edit<'a> {
 }
 
 /// What an edit did, for its event: a summary without who did it ("set S1 to done"), and what changed.
-pub type Told = (String, Map<String, Value>);
+pub type EditNote = (String, Map<String, Value>);
 
 /// Runs `stage` under the lock, adds the event, and performs the act; gives back remarks for people. An edit that
 /// changes nothing leaves no event.
@@ -50,11 +50,11 @@ pub type Told = (String, Map<String, Value>);
 /// # Errors
 /// A session that is not fresh; `plan.not_claimed` (exit 1), `claim.not_yours` and `claim.epoch` (exit 3);
 /// `task.on_hold` (exit 1); what `stage` refuses.
-pub fn perform(
+pub fn apply(
     hub: &Hub,
     editor: &Editor,
     edit: Edit<'_>,
-    stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<Told>,
+    stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<EditNote>,
 ) -> Result<Vec<String>> {
     let stale = match editor {
         Editor::Seat(author) => {
@@ -93,7 +93,13 @@ pub fn perform(
 ///
 /// # Errors
 /// As [`events::stage`].
-pub fn tell_new(writer: &Writer<'_>, act: &mut Act, editor: &Editor, command: &str, plan: &str) -> Result<()> {
+pub fn stage_creation_event(
+    writer: &Writer<'_>,
+    act: &mut Act,
+    editor: &Editor,
+    command: &str,
+    plan: &str,
+) -> Result<()> {
     let edit = Edit { command, plan, step: None, done: false };
     events::stage(writer, act, &event(editor, edit, "made the plan", Map::new())).map(drop)
 }
@@ -133,7 +139,7 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
         event = event.meta("step", step);
     }
     event.meta.extend(meta);
-    context::recognised(event)
+    context::with_recognition(event)
 }
 
 /// Under the lock: whether the editor may; gives back the claims that a person passes over.

@@ -12,9 +12,9 @@ use crate::plans::requests::front_matter::FrontMatter;
 use crate::plans::requests::vault;
 use crate::plans::{backlog, requests};
 
-/// What is asked for.
+/// What to reopen.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct ReopenRequest<'a> {
     /// An item of the backlog.
     pub item: Option<&'a str>,
     /// The plan that does the work.
@@ -29,15 +29,15 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// In a worker's children: what is blocked waits for a person.
-pub fn reopen(hub: &Hub, asked: Asked) -> Result<bool> {
+pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
     let mut writer = hub.lock("open blocked work again")?;
     let mut act = Act::new("open blocked work again");
-    if let Some(plan) = asked.plan {
-        step(&writer, &mut act, plan, asked.step)?;
+    if let Some(plan) = request.plan {
+        reopen_step(&writer, &mut act, plan, request.step)?;
     }
-    items(&writer, &mut act, asked)?;
-    if let Some(path) = asked.request {
-        request(&writer, &mut act, path)?;
+    reopen_items(&writer, &mut act, request)?;
+    if let Some(path) = request.request {
+        reopen_request(&writer, &mut act, path)?;
     }
     if act.is_empty() {
         return Ok(false);
@@ -48,10 +48,10 @@ pub fn reopen(hub: &Hub, asked: Asked) -> Result<bool> {
 }
 
 /// The item itself, and every item that stands for the plan: while one is blocked, its plan is not chosen.
-fn items(writer: &Writer<'_>, act: &mut Act, asked: Asked) -> Result<()> {
+fn reopen_items(writer: &Writer<'_>, act: &mut Act, request: ReopenRequest) -> Result<()> {
     let backlog = backlog::read(writer.hub())?;
     for item in backlog.items() {
-        let meant = item.id() == asked.item || (asked.plan.is_some() && item.plan() == asked.plan);
+        let meant = item.id() == request.item || (request.plan.is_some() && item.plan() == request.plan);
         if let (true, Some(id), None | Some(ItemStatus::Blocked)) = (meant, item.id(), item.status()) {
             backlog::reopen(writer, act, id)?;
         }
@@ -59,7 +59,7 @@ fn items(writer: &Writer<'_>, act: &mut Act, asked: Asked) -> Result<()> {
     Ok(())
 }
 
-fn step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: Option<&str>) -> Result<()> {
+fn reopen_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: Option<&str>) -> Result<()> {
     let found = plans::find(writer.hub(), plan)?;
     let wanted = step.map_or_else(|| found.plan.current_step(), |id| found.plan.step(id));
     let Some(wanted) = wanted else { return Ok(()) };
@@ -78,7 +78,7 @@ fn step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: Option<&str>) -> R
 }
 
 /// A blocked request whose plan is gone is planned again.
-fn request(writer: &Writer<'_>, act: &mut Act, path: &str) -> Result<()> {
+fn reopen_request(writer: &Writer<'_>, act: &mut Act, path: &str) -> Result<()> {
     let text = requests::text_of(writer.hub(), path).unwrap_or_default();
     let status = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
     if status.as_deref() == Some(vault::BLOCKED) {

@@ -60,7 +60,7 @@ impl<'a> FrontMatter<'a> {
     }
 
     /// A text, or a number as it is written.
-    pub fn words(&self, key: &str) -> Option<String> {
+    pub fn text(&self, key: &str) -> Option<String> {
         match self.fields.get(key)? {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             Value::Number(number) => Some(number.to_string()),

@@ -41,16 +41,16 @@ pub struct Entry {
     /// Its place among its folder's files.
     pub position: usize,
     /// What is wanted; or why it cannot be understood.
-    pub wanted: Result<Wanted, String>,
+    pub request: Result<Request, String>,
 }
 
 /// What somebody wants done.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct Request {
     pub title: String,
     pub priority: Priority,
     /// The request's own words.
-    pub words: Option<String>,
+    pub description: Option<String>,
     pub acceptance: Option<String>,
     pub layer: Option<String>,
     pub scale: Option<u64>,
@@ -60,18 +60,18 @@ pub struct Wanted {
 }
 
 /// The requests of a folder, by name. Requests of the vault that are not planned are left out.
-pub fn listed(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
+pub fn list(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
     let entries = files_of(hub, folder).into_iter().enumerate().filter_map(|(position, to)| {
         let link = Link { kind: kind.to_owned(), to };
         let stem = stem_of(&link.to);
         let read = text_of(hub, &link.to).and_then(|text| read(&link, stem, &text));
-        let (task, wanted) = match read {
+        let (task, request) = match read {
             Ok(None) => return None,
-            Ok(Some((task, wanted))) => (task, Ok(wanted)),
+            Ok(Some((task, request))) => (task, Ok(request)),
             Err(why) => (stem.to_owned(), Err(format!("{}: {why}", link.to))),
         };
         let task = if names::is_id(&task) { known_as(hub, kind, task) } else { link.to.clone() };
-        Some(Entry { link, task, position, wanted })
+        Some(Entry { link, task, position, request })
     });
     Ok(entries.collect())
 }
@@ -115,7 +115,7 @@ pub fn is_settling(hub: &Hub, path: &str, settle: Duration) -> bool {
 }
 
 /// The whole request that a plan, or a task of the backlog, is made of: where it stands, and its text.
-pub fn whole(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, String)> {
+pub fn full_text(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, String)> {
     let item = |id: &str| {
         let backlog = backlog::read(hub).ok()?;
         let text = crate::base::json::pretty(backlog.item(id)?.raw);
@@ -147,7 +147,7 @@ pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
     let stem = stem_of(path).to_owned();
     let own = match kind {
         QUEUE => Some(stem.to_uppercase()),
-        _ => text.and_then(|text| FrontMatter::read(text).ok()).and_then(|found| found.words("id")),
+        _ => text.and_then(|text| FrontMatter::read(text).ok()).and_then(|found| found.text("id")),
     };
     let own = own.filter(|own| names::is_id(own) && *own != stem);
     own.into_iter().chain(Some(stem).filter(|stem| names::is_id(stem))).collect()
@@ -191,7 +191,7 @@ pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
 }
 
 /// The task and what is wanted; `None` for a request that is not planned.
-fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Wanted)>, String> {
+fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Request)>, String> {
     if link.kind == QUEUE {
         return queue_entry(link, stem, text).map(Some);
     }
@@ -202,31 +202,31 @@ fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Wanted)>,
         None => return Err("its front matter has no status".into()),
     }
     front_matter::with_status(text, front_matter::IN_PROGRESS)?;
-    let task = match found.words("id") {
+    let task = match found.text("id") {
         Some(id) if names::is_id(&id) => id,
         Some(id) => return Err(format!("its id {:?} could name no claim", text::clip(&text::safe(&id), 60))),
         None if names::is_id(stem) => stem.to_owned(),
         None => return Err("it has no id, and its name is none".into()),
     };
-    let title = found.words("title").or_else(|| heading(found.body).map(str::to_owned));
+    let title = found.text("title").or_else(|| heading(found.body).map(str::to_owned));
     let targets = match found.fields.get("systemic_targets") {
         Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };
     Ok(Some((
         task,
-        Wanted {
+        Request {
             title: title.unwrap_or_else(|| stem.to_owned()),
             priority: Priority::of(found.fields.get("priority")),
-            layer: found.words("layer"),
+            layer: found.text("layer"),
             scale: found.fields.get("systemic_scale").and_then(Value::as_u64),
             targets,
-            ..of_body(found.body)
+            ..from_body(found.body)
         },
     )))
 }
 
-fn queue_entry(link: &Link, stem: &str, text: &str) -> Result<(String, Wanted), String> {
+fn queue_entry(link: &Link, stem: &str, text: &str) -> Result<(String, Request), String> {
     if !names::is_id(stem) {
         return Err("its name could name no claim".into());
     }
@@ -237,26 +237,26 @@ fn queue_entry(link: &Link, stem: &str, text: &str) -> Result<(String, Wanted), 
     let title = heading(body).ok_or("it has no heading (# What is to be done)")?.to_owned();
     let priority = Priority::of(fields.get("priority"));
     let queue = Some(QueueRef::read(&link.to, text));
-    Ok((stem.to_owned(), Wanted { title, priority, queue, ..of_body(body) }))
+    Ok((stem.to_owned(), Request { title, priority, queue, ..from_body(body) }))
 }
 
-fn of_body(body: &str) -> Wanted {
+fn from_body(body: &str) -> Request {
     let goal = section(body, &["summary", "goal", "objective", "problem", "motivation", "description"]);
     let words = goal.unwrap_or_else(|| body.trim());
     let acceptance = section(body, &["acceptance", "definition of done", "done when", "success"]);
-    Wanted {
-        words: Some(words.to_owned()).filter(|words| !words.is_empty()),
+    Request {
+        description: Some(words.to_owned()).filter(|words| !words.is_empty()),
         acceptance: acceptance.map(str::to_owned),
-        ..Wanted::default()
+        ..Request::default()
     }
 }
 
 /// An item of the backlog that no plan does yet.
-pub fn of_item(item: &Item<'_>) -> Wanted {
-    Wanted {
+pub fn from_item(item: &Item<'_>) -> Request {
+    Request {
         title: item.title().unwrap_or_default().to_owned(),
         priority: item.priority(),
-        words: item.notes().map(str::to_owned),
+        description: item.notes().map(str::to_owned),
         acceptance: crate::model::text(item.raw, "acceptance").map(str::to_owned),
         layer: item.layer().map(str::to_owned),
         scale: item.raw.get("systemic_scale").and_then(Value::as_u64),
@@ -269,7 +269,7 @@ pub fn of_item(item: &Item<'_>) -> Wanted {
 ///
 /// # Errors
 /// `request.gone` when it is not there any more, or not planned any more.
-pub fn find(hub: &Hub, link: &Link) -> Result<Wanted> {
+pub fn find(hub: &Hub, link: &Link) -> Result<Request> {
     let gone = |why: String| {
         let why = format!("{} cannot be taken: {why}", link.to);
         anyhow::Error::from(Refusal::guard("request.gone", why).next("see what there is: teof task list"))
@@ -277,7 +277,7 @@ pub fn find(hub: &Hub, link: &Link) -> Result<Wanted> {
     if link.kind == BACKLOG {
         let backlog = backlog::read(hub)?;
         let item = backlog.item(&link.to);
-        return item.map(|item| of_item(&item)).ok_or_else(|| gone(format!("{} has no such item", paths::BACKLOG)));
+        return item.map(|item| from_item(&item)).ok_or_else(|| gone(format!("{} has no such item", paths::BACKLOG)));
     }
     let read = text_of(hub, &link.to).and_then(|text| read(link, stem_of(&link.to), &text));
     match read {
@@ -294,25 +294,25 @@ pub fn plan_id(hub: &Hub, task: &str, title: &str) -> Result<String> {
 }
 
 /// The plan that a request becomes. What it does not say is as `coordinator submit --objective` has it.
-pub fn plan_of(hub: &Hub, wanted: &Wanted, link: &Link, id: &str) -> Result<NewPlan> {
+pub fn new_plan(hub: &Hub, request: &Request, link: &Link, id: &str) -> Result<NewPlan> {
     let settings = hub.settings()?;
-    let title = text::clip(&text::safe(&wanted.title), TITLE);
-    let acceptance = wanted.acceptance.as_deref().map(|words| text::clip(&text::safe_block(words), ACCEPTANCE));
+    let title = text::clip(&text::safe(&request.title), TITLE);
+    let acceptance = request.acceptance.as_deref().map(|words| text::clip(&text::safe_block(words), ACCEPTANCE));
     let acceptance = acceptance.unwrap_or_else(|| match settings.guard.tests.as_slice() {
         [] => title.clone(),
         tests => format!("{title}; these pass: {}", tests.join(", ")),
     });
     let mut details = Map::new();
     details.insert("objective".into(), json!(title));
-    let quoted = wanted.words.as_deref().map(|words| quote(&text::clip(&text::safe_block(words), NOTES)));
+    let quoted = request.description.as_deref().map(|words| quote(&text::clip(&text::safe_block(words), NOTES)));
     if let Some(words) = &quoted {
         details.insert("notes".into(), json!(format!("The request's own words, from {}:\n{words}", link.to)));
     }
-    let coordinate = wanted.queue.as_ref().and_then(|queue| queue.coordinate.clone());
-    let targeted = wanted.scale.is_some() || wanted.queue.as_ref().is_some_and(|q| !q.targets.is_empty());
-    let targets = match wanted.targets.is_empty() && coordinate.is_none() && !targeted {
+    let coordinate = request.queue.as_ref().and_then(|queue| queue.coordinate.clone());
+    let targeted = request.scale.is_some() || request.queue.as_ref().is_some_and(|q| !q.targets.is_empty());
+    let targets = match request.targets.is_empty() && coordinate.is_none() && !targeted {
         true => vec!["S6".to_owned()],
-        false => wanted.targets.clone(),
+        false => request.targets.clone(),
     };
     Ok(NewPlan {
         name: id.to_owned(),
@@ -320,13 +320,13 @@ pub fn plan_of(hub: &Hub, wanted: &Wanted, link: &Link, id: &str) -> Result<NewP
         summary: title,
         actor: settings.coordinator.manager.clone(),
         checkpoint: Some(acceptance),
-        priority: u64::from(wanted.priority.rank()),
+        priority: u64::from(request.priority.rank()),
         impact_score: 1,
-        layer: wanted.layer.clone().or_else(|| coordinate.is_none().then(|| "L5".to_owned())),
-        systemic_scale: wanted.scale,
+        layer: request.layer.clone().or_else(|| coordinate.is_none().then(|| "L5".to_owned())),
+        systemic_scale: request.scale,
         systemic_targets: targets,
         links: if link.kind == QUEUE { Vec::new() } else { vec![link.clone()] },
-        queue: wanted.queue.iter().cloned().collect(),
+        queue: request.queue.iter().cloned().collect(),
         details,
         why: quoted,
         ..NewPlan::default()
@@ -334,8 +334,8 @@ pub fn plan_of(hub: &Hub, wanted: &Wanted, link: &Link, id: &str) -> Result<NewP
 }
 
 /// That plan, as it would stand; the error says why it would not be valid.
-pub fn draft(hub: &Hub, wanted: &Wanted, link: &Link, id: &str, now: Stamp) -> Result<Plan> {
-    super::new::draft(&plan_of(hub, wanted, link, id)?, now)
+pub fn draft(hub: &Hub, request: &Request, link: &Link, id: &str, now: Stamp) -> Result<Plan> {
+    super::new::draft(&new_plan(hub, request, link, id)?, now)
 }
 
 fn quote(words: &str) -> String {

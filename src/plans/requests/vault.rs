@@ -13,7 +13,7 @@ use crate::plans::requests;
 
 /// The planned requests, in the order of their names, and those that cannot be understood.
 pub fn planned(hub: &Hub) -> Result<Vec<Entry>> {
-    requests::listed(hub, LINK, &hub.settings()?.sources.vault_folder)
+    requests::list(hub, LINK, &hub.settings()?.sources.vault_folder)
 }
 
 /// Puts a new status of the requests that a plan comes from into an act. A file that is gone, or that

@@ -182,7 +182,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
         return Err(busy(worktree, step.branch, operation).into());
     }
     let lock = worktree.git_dir.join("index.lock");
-    if lock.exists() && !(worktree.root == hub.root && record::left_a_lock(hub)) {
+    if lock.exists() && !(worktree.root == hub.root && record::is_own_index_lock_left(hub)) {
         return Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
             .because(format!("its index is locked by another git process ({})", lock.display()))
             .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")

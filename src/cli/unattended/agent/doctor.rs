@@ -71,7 +71,7 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     };
     let found: Vec<Found> = known.into_iter().map(look).collect();
     let ok = found.iter().all(|agent| agent.roles.is_empty() || agent.works());
-    app.result(&json!({ "ok": ok, "agents": found }), || words(&found));
+    app.result(&json!({ "ok": ok, "agents": found }), || render(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -188,7 +188,7 @@ impl Found {
     }
 }
 
-fn words(found: &[Found]) -> String {
+fn render(found: &[Found]) -> String {
     let mut lines = Vec::new();
     for agent in found {
         let state = match (&agent.version, agent.installed) {

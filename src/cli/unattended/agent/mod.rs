@@ -12,7 +12,7 @@ use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::cli::work::bus::write::pairs;
 use crate::guard::operator;
-use crate::ops::session::seat::{self, Overview, SaveWish, Taken};
+use crate::ops::session::seat::{self, Overview, SaveRequest, Taken};
 use crate::seats::saved;
 
 /// A worktree has one seat, its AGENT_MANIFEST.json; other seats wait in AGENT_MANIFEST.<id>.json or put
@@ -125,7 +125,7 @@ fn save(args: Save, app: &App) -> Result<()> {
     operator::run::refuse("save the seat of a folder")?;
     let hub = app.hub()?;
     let author = if args.no_heartbeat { None } else { Some(args.author.author(hub, None)?) };
-    let wish = SaveWish {
+    let wish = SaveRequest {
         allow_dirty: args.allow_dirty,
         force: args.force,
         heartbeat: author.as_ref(),

@@ -31,9 +31,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
         }
         _ => {
-            let decisions = found.iter().map(|decision| words(decision, args.task.as_deref()));
+            let decisions = found.iter().map(|decision| render(decision, args.task.as_deref()));
             let blocks: Vec<_> =
-                decisions.chain(job.into_iter().flat_map(|job| last_output::story(hub, job))).collect();
+                decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, job))).collect();
             text::safe_block(&blocks.join("\n"))
         }
     });
@@ -41,7 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// One decision, and what was passed over (of which only `task` when one is asked for).
-fn words(decision: &Value, task: Option<&str>) -> String {
+fn render(decision: &Value, task: Option<&str>) -> String {
     let get = |key: &str| decision.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut lines = vec![match get("task") {
         "" => format!("{} {}: {}", get("ts"), get("decision"), get("why")),

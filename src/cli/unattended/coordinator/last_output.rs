@@ -30,12 +30,12 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
     lines.iter().map(|line| text::safe(line)).collect()
 }
 
-/// All that is known of a job, for one who asks about it by name.
-pub fn story(hub: &Hub, job: &Job) -> Vec<String> {
+/// Everything that is known about a job, one line each.
+pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
     let head = format!("{} ({}), job {}, run {}", job.task, job.seat, job.id, job.run_id());
     let mut lines =
-        vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", words(job)))];
+        vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", standing(job)))];
     lines.extend(output(job, "  "));
     lines.extend(
         job.last
@@ -51,7 +51,7 @@ pub fn story(hub: &Hub, job: &Job) -> Vec<String> {
 }
 
 /// Where a job stands, for people.
-pub fn words(job: &Job) -> &'static str {
+pub fn standing(job: &Job) -> &'static str {
     match job.phase {
         Phase::Question { .. } => "waiting for an answer",
         Phase::Review { .. } => "waiting for review",

@@ -40,7 +40,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let said = String::from_utf8_lossy(&bytes);
     let output = job.and_then(|job| job.last.as_ref()).and_then(|last| last.output.clone());
     app.result(&json!({"run": run, "path": path, "text": said, "last_output": output}), || {
-        let story = job.map(|job| last_output::story(hub, job)).unwrap_or_default();
+        let story = job.map(|job| last_output::describe(hub, job)).unwrap_or_default();
         format!("{}\n{}", text::safe_block(said.trim_end()), story.join("\n")).trim().to_owned()
     });
     Ok(ExitCode::SUCCESS)

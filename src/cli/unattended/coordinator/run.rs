@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::summary::Left;
+use super::summary::Summary;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::coordinator::process::{self, Options, Preview, Progress};
@@ -61,12 +61,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     let before = store::load(hub)?;
     let ended = process::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let left = Left::of(ended, options.max_jobs.is_some(), &before, &store::load(hub)?);
-    say(left.words());
+    let summary = Summary::of(ended, options.max_jobs.is_some(), &before, &store::load(hub)?);
+    say(summary.render());
     if app.json() {
-        app.result(&left, String::new);
+        app.result(&summary, String::new);
     }
-    Ok(ExitCode::from(left.exit() as u8))
+    Ok(ExitCode::from(summary.exit() as u8))
 }
 
 /// One line of progress: time, run, step, seat, and what happened.

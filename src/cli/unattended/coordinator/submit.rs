@@ -96,7 +96,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             Wanted::Task(asked) => {
                 let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
                 let request = asked.request.as_deref();
-                if reopen::reopen(hub, reopen::Asked { item, plan, step, request })? {
+                if reopen::reopen(hub, reopen::ReopenRequest { item, plan, step, request })? {
                     app.say(format!("{} was blocked; it is open again", asked.task));
                 }
                 submit_names::is_open(hub, &asked)?;
@@ -200,7 +200,7 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
         ..Default::default()
     };
     let path = plans::new::create(&writer, &mut act, &new)?;
-    plan_edit::tell_new(&writer, &mut act, &maker, "coordinator submit", &path)?;
+    plan_edit::stage_creation_event(&writer, &mut act, &maker, "coordinator submit", &path)?;
     writer.perform(act)?;
     drop(writer);
     let made = plans::find(hub, &path)?;

@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 
 /// What a process of the coordinator left behind. What is blocked or waits counts whoever left it so, and when.
 #[derive(Debug, Serialize)]
-pub struct Left {
+pub struct Summary {
     /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `blind` or `stuck`.
     left: &'static str,
     /// Why it ended before everything was done.
@@ -50,14 +50,14 @@ struct Waiting {
     why: String,
 }
 
-impl Left {
+impl Summary {
     /// What is left after a process has `ended` that found the state as `before`. With a bound on jobs
     /// (`bounded`), tasks that are still queued are as they should be.
-    pub fn of(ended: Ended, bounded: bool, before: &State, state: &State) -> Left {
+    pub fn of(ended: Ended, bounded: bool, before: &State, state: &State) -> Summary {
         let is_new = |job: &&Job| before.job(&job.id).is_none_or(|known| !known.is_over());
         let is_done = |job: &&Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
         let (blocked, rejected) = blocked(&ended, before, state);
-        Left {
+        Summary {
             left: match ended.leave {
                 Leave::Idle => "idle",
                 Leave::Stopped => "stopped",
@@ -91,7 +91,7 @@ impl Left {
     }
 
     /// For people: a line for each task that needs somebody, and how it ended as the last line.
-    pub fn words(&self) -> String {
+    pub fn render(&self) -> String {
         let mut lines = Vec::new();
         if self.leave != Leave::Stopped {
             let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.task, one.reason));

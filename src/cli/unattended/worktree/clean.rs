@@ -32,11 +32,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let document = json!({
         "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
     });
-    app.result(&document, || words(&cleaned, args.dry_run));
+    app.result(&document, || render(&cleaned, args.dry_run));
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(cleaned: &Cleaned, dry_run: bool) -> String {
+fn render(cleaned: &Cleaned, dry_run: bool) -> String {
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut lines = Vec::new();
     for gone in &cleaned.removed {

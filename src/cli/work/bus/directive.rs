@@ -9,7 +9,7 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::model::message::{MANAGER_REPORT, Message};
-use crate::ops::publish::Post;
+use crate::ops::publish::Entry;
 
 /// Post a directive to its own channel, and a pointer to it where managers look: both or neither.
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     pointer.note = Some(args.pointer_note.unwrap_or_else(|| format!("See {}", args.task)));
     pointer.receipts = args.pointer_receipts;
 
-    let posts = [Post::message(&args.task, directive, author.epoch), Post::message(&args.pointer_task, pointer, None)];
-    write::write(app, "bus directive", &author, &posts, &args.repeat)?;
+    let entries =
+        [Entry::message(&args.task, directive, author.epoch), Entry::message(&args.pointer_task, pointer, None)];
+    write::write(app, "bus directive", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }

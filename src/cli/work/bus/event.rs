@@ -10,7 +10,7 @@ use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::model::event::{Event, Severity};
-use crate::ops::publish::Post;
+use crate::ops::publish::Entry;
 
 /// Write an event to the log. Kinds that claim progress on a task (status, complete, proposal,
 /// pr_opened, audit, release) need the claim of the task that they name.
@@ -75,7 +75,7 @@ struct Line {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (author, posts) = if args.batch {
+    let (author, entries) = if args.batch {
         write::batch::<Line>(hub, &args.author)?
     } else {
         let author = args.author.author(hub, args.task.as_deref())?;
@@ -92,10 +92,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             epoch: None,
             agent_id: None,
         };
-        let post = line.into_post(&author.agent, author.epoch)?;
-        (author, vec![post])
+        let entry = line.into_entry(&author.agent, author.epoch)?;
+        (author, vec![entry])
     };
-    write::write(app, "bus event", &author, &posts, &args.repeat)?;
+    write::write(app, "bus event", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -112,7 +112,7 @@ impl BatchLine for Line {
         self.epoch
     }
 
-    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post> {
+    fn into_entry(self, author: &str, epoch: Option<u64>) -> Result<Entry> {
         write::check_meta(&self.meta)?;
         let severity = self.severity.as_deref().map(severity).transpose();
         let severity = severity.map_err(|why| Refusal::usage("severity.invalid", why))?;
@@ -128,7 +128,7 @@ impl BatchLine for Line {
             severity,
             meta: self.meta,
         };
-        Ok(Post::event(event, epoch))
+        Ok(Entry::event(event, epoch))
     }
 }
 

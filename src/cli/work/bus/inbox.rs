@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::model::message::MessageLine;
-use crate::ops::session::inbox::{self, Inbox, Look};
+use crate::ops::session::inbox::{self, Inbox, Query};
 use crate::seats;
 
 /// Show the messages to this seat, oldest first; unread ones are marked with a star.
@@ -47,7 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (Err(_), Some(other)) if !args.mark_read => (other.clone(), false),
         (Err(e), _) => return Err(e),
     };
-    let look = Look {
+    let query = Query {
         agent,
         limit: args.limit,
         mark_read: args.mark_read,
@@ -55,14 +55,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         state: args.state,
         force: args.force,
     };
-    let inbox = inbox::look(hub, &look)?;
+    let inbox = inbox::read(hub, &query)?;
     let raw: Vec<_> = inbox.messages.iter().map(|message| &message.raw).collect();
     let document = json!({
-        "agent_id": look.agent,
+        "agent_id": query.agent,
         "channel": inbox.channel,
         "messages": raw,
         "unread": inbox.unread,
-        "marked_read": look.mark_read,
+        "marked_read": query.mark_read,
         "receipt": inbox.receipt,
     });
     app.result(&document, || inbox.messages.iter().map(|message| line(&inbox, message)).collect::<Vec<_>>().join("\n"));

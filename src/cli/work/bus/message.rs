@@ -11,7 +11,7 @@ use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::guard::operator;
 use crate::model::message::Message;
-use crate::ops::publish::Post;
+use crate::ops::publish::Entry;
 
 /// Write a message to a channel: a task's, manager-report, or agent-<id>. Types that speak for a task
 /// (status, note, request, summary, consensus, proposal) need its claim.
@@ -78,7 +78,7 @@ struct Line {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (author, posts) = if args.batch {
+    let (author, entries) = if args.batch {
         write::batch::<Line>(hub, &args.author)?
     } else {
         let author = args.author.author(hub, args.task.as_deref())?;
@@ -95,13 +95,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             epoch: None,
             from: None,
         };
-        let post = line.into_post(&author.agent, author.epoch)?;
-        (author, vec![post])
+        let entry = line.into_entry(&author.agent, author.epoch)?;
+        (author, vec![entry])
     };
-    if posts.iter().any(|post| post.lifts()) {
+    if entries.iter().any(|entry| entry.lifts()) {
         operator::recognise("lift a hold")?;
     }
-    write::write(app, "bus message", &author, &posts, &args.repeat)?;
+    write::write(app, "bus message", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,7 +118,7 @@ impl BatchLine for Line {
         self.epoch
     }
 
-    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post> {
+    fn into_entry(self, author: &str, epoch: Option<u64>) -> Result<Entry> {
         let role = self.to.map(|role| role.trim().to_lowercase());
         if let Some(role) = &role {
             names::check_id("target", role)?;
@@ -131,6 +131,6 @@ impl BatchLine for Line {
         message.receipts = self.receipts;
         message.note = self.note.filter(|note| !note.trim().is_empty());
         message.to = role;
-        Ok(Post::message(&self.task_id, message, epoch))
+        Ok(Entry::message(&self.task_id, message, epoch))
     }
 }

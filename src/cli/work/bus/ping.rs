@@ -8,7 +8,7 @@ use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::model::event::Event;
 use crate::model::message::Message;
-use crate::ops::publish::Post;
+use crate::ops::publish::Entry;
 
 /// Say that you are there: an event, and with --message-task a message, both or neither.
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = args.task.as_deref().or(args.message_task.as_deref());
     let author = args.author.author(app.hub()?, task)?;
     let summary = named(&author.agent, &args.summary);
-    let mut posts = Vec::new();
+    let mut entries = Vec::new();
     if !args.skip_event {
         let event = Event {
             task_id: args.task.clone(),
@@ -75,7 +75,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             receipts: args.event_receipts,
             ..Event::new(&author.agent, &args.event, summary.clone())
         };
-        posts.push(Post::event(event, author.epoch.filter(|_| args.task.is_some())));
+        entries.push(Entry::event(event, author.epoch.filter(|_| args.task.is_some())));
     }
     if let Some(channel) = args.message_task.filter(|_| !args.skip_message) {
         let mut message = Message::new(&author.agent, &args.message_type, &channel, summary);
@@ -87,14 +87,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         message.receipts = args.message_receipts;
         message.note = args.note;
         let epoch = author.epoch.filter(|_| args.task.is_none() || args.task.as_ref() == Some(&channel));
-        posts.push(Post::message(&channel, message, epoch));
+        entries.push(Entry::message(&channel, message, epoch));
     }
-    if posts.is_empty() {
+    if entries.is_empty() {
         return Err(Refusal::usage("ping.empty", "there is nothing to write")
             .next("leave --skip-event out, or name a channel with --message-task")
             .into());
     }
-    write::write(app, "bus ping", &author, &posts, &args.repeat)?;
+    write::write(app, "bus ping", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }
 

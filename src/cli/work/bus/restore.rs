@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::guard::operator;
-use crate::ops::restore::{self, Limits, Mended};
+use crate::ops::restore::{self, Limits, Restored};
 
 /// Bring back what a stash, a reset, a bad merge or damage took from the record
 ///
@@ -28,11 +28,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         operator::run::refuse("restore the record")?;
     }
     let limits = Limits { dry: args.dry_run, accept: args.accept };
-    let mended = restore::restore(app.hub()?, limits)?;
-    app.result(&json!({"dry_run": args.dry_run, "mended": mended}), || {
-        mended.iter().map(|mended| words(mended, args.dry_run)).collect::<Vec<_>>().join("\n")
+    let restored = restore::restore(app.hub()?, limits)?;
+    app.result(&json!({"dry_run": args.dry_run, "mended": restored}), || {
+        restored.iter().map(|restored| render(restored, args.dry_run)).collect::<Vec<_>>().join("\n")
     });
-    if mended.is_empty() {
+    if restored.is_empty() {
         app.say("nothing is missing; nothing was changed");
     } else if !args.dry_run {
         app.say("to see that all is well: teof bus verify");
@@ -40,23 +40,25 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(mended: &Mended, dry: bool) -> String {
+fn render(restored: &Restored, dry: bool) -> String {
     let mut parts = Vec::new();
     let done = if dry { "would come" } else { "came" };
-    let is_log = mended.path.ends_with(".jsonl");
-    for (count, whence) in [(mended.from_git, "from git"), (mended.from_marks, "from what this machine acknowledged")] {
+    let is_log = restored.path.ends_with(".jsonl");
+    for (count, whence) in
+        [(restored.from_git, "from git"), (restored.from_marks, "from what this machine acknowledged")]
+    {
         match count {
             0 => {}
             _ if !is_log => parts.push(format!("the file {done} {whence}")),
             n => parts.push(format!("{n} {} {done} {whence}", if n == 1 { "line" } else { "lines" })),
         }
     }
-    if mended.left_out > 0 {
-        parts.push(format!("{} damaged left out", mended.left_out));
+    if restored.left_out > 0 {
+        parts.push(format!("{} damaged left out", restored.left_out));
     }
-    parts.extend(mended.note.clone());
-    if let Some(aside) = &mended.aside {
+    parts.extend(restored.note.clone());
+    if let Some(aside) = &restored.aside {
         parts.push(format!("as it was: {}", aside.display()));
     }
-    text::safe(&format!("{}: {}", mended.path, parts.join("; ")))
+    text::safe(&format!("{}: {}", restored.path, parts.join("; ")))
 }

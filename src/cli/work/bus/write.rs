@@ -13,7 +13,7 @@ use crate::guard::claim::{self, Author};
 use crate::guard::operator;
 use crate::hub::{Hub, Request};
 use crate::model::event;
-use crate::ops::publish::{self, Post, at_line};
+use crate::ops::publish::{self, Entry, at_line};
 
 /// The largest batch, in bytes.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
@@ -32,26 +32,26 @@ impl Repeat {
     }
 }
 
-/// Writes the posts and tells what was written.
-pub fn write(app: &App, command: &str, author: &Author, posts: &[Post], repeat: &Repeat) -> Result<()> {
+/// Writes the entries and tells what was written.
+pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repeat: &Repeat) -> Result<()> {
     let hub = app.hub()?;
-    for (task, what) in posts.iter().filter_map(Post::decides) {
+    for (task, what) in entries.iter().filter_map(Entry::changes_task) {
         operator::run::check_task(hub, task, what)?;
     }
-    let request = repeat.request(command, &(&author.agent, posts))?;
-    let done = publish::post(hub, command, author, posts, request.as_ref())?;
+    let request = repeat.request(command, &(&author.agent, entries))?;
+    let done = publish::publish(hub, command, author, entries, request.as_ref())?;
     for remark in &done.remarks {
         app.say(format!("note: {}", text::safe(remark)));
     }
     let document = json!({"agent_id": author.agent, "written": done.written, "repeated": done.repeated});
     app.result(&document, || {
-        let lines: Vec<_> = done.written.iter().map(|written| words(written, &author.agent)).collect();
+        let lines: Vec<_> = done.written.iter().map(|written| render(written, &author.agent)).collect();
         lines.join("\n")
     });
     Ok(())
 }
 
-fn words(written: &Value, agent: &str) -> String {
+fn render(written: &Value, agent: &str) -> String {
     let part = |key: &str| written[key].as_str();
     let line = match (part("id"), part("channel")) {
         (Some(id), _) => {
@@ -103,11 +103,11 @@ pub trait BatchLine: DeserializeOwned {
     fn agent(&self) -> Option<&str>;
     fn task(&self) -> Option<&str>;
     fn epoch(&self) -> Option<u64>;
-    fn into_post(self, author: &str, epoch: Option<u64>) -> Result<Post>;
+    fn into_entry(self, author: &str, epoch: Option<u64>) -> Result<Entry>;
 }
 
 /// Reads JSON lines from stdin. All of them are written, or none: a line that is wrong is named.
-pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Post>)> {
+pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Entry>)> {
     // Each line shows the epoch for its own task.
     let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
     let mut bytes = Vec::new();
@@ -118,27 +118,27 @@ pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Post
             .next("send it in parts")
             .into());
     }
-    let mut posts = Vec::new();
+    let mut entries = Vec::new();
     for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let mut post = one::<L>(line, &author, flags).map_err(|e| match e.downcast::<Refusal>() {
+        let mut entry = one::<L>(line, &author, flags).map_err(|e| match e.downcast::<Refusal>() {
             Ok(refusal) => at_line(refusal, number).into(),
             Err(e) => e,
         })?;
-        post.line = Some(number);
-        posts.push(post);
+        entry.line = Some(number);
+        entries.push(entry);
     }
-    if posts.is_empty() {
+    if entries.is_empty() {
         return Err(Refusal::usage("batch.empty", "the batch has no lines")
             .next("write one JSON object a line to stdin, such as {\"event\":\"status\",\"summary\":\"halfway\"}")
             .into());
     }
-    Ok((author, posts))
+    Ok((author, entries))
 }
 
-fn one<L: BatchLine>(line: &[u8], author: &Author, flags: &Flags) -> Result<Post> {
+fn one<L: BatchLine>(line: &[u8], author: &Author, flags: &Flags) -> Result<Entry> {
     let invalid = |why: String| {
         Refusal::usage("batch.invalid", "it is not what a batch takes")
             .because(text::clip(&text::safe(&why), 300))
@@ -155,5 +155,5 @@ fn one<L: BatchLine>(line: &[u8], author: &Author, flags: &Flags) -> Result<Post
             .into());
     }
     let epoch = claim::shown_epoch(parsed.epoch().or(flags.epoch), parsed.task())?;
-    parsed.into_post(&author.agent, epoch)
+    parsed.into_entry(&author.agent, epoch)
 }

@@ -48,12 +48,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let by = app.person()?;
     plan_edit::approve(hub, &file.path, &digest, &by)?;
     let document = json!({"plan_id": file.id(), "digest": digest, "by": by});
-    app.result(&document, || words(&file, &digest));
+    app.result(&document, || render(&file, &digest));
     Ok(ExitCode::SUCCESS)
 }
 
 /// What was approved, in full: nothing of it is clipped.
-fn words(file: &PlanFile, digest: &str) -> String {
+fn render(file: &PlanFile, digest: &str) -> String {
     let mut lines = vec![format!("approved on this machine: {} ({})", file.id(), &digest[..12])];
     for step in file.plan.steps() {
         lines.push(step_line(&step));

@@ -42,7 +42,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let (receipt, sha256) = entry::hashed(hub, &args.file)?;
-    let mut found = evidence::look(&hub.root, &receipt, &shared::tracked(hub)?);
+    let mut found = evidence::find(&hub.root, &receipt, &shared::tracked(hub)?);
     let entered = found == Evidence::Untracked && entry::is_place(&receipt);
     secrets::check_file(hub, &receipt)?;
     let editor = shared::editor(app, &args.author)?;
@@ -57,7 +57,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     operator::run::check_step(hub, store::id_of(&path), None, "attach evidence to another plan")?;
     let edit = Edit { command: "plan attach", plan: &path, step: Some(&args.step), done: false };
-    let remarks = plan_edit::perform(hub, &editor, edit, |writer, act| {
+    let remarks = plan_edit::apply(hub, &editor, edit, |writer, act| {
         if let Some(agent) = &agent {
             ledger::enter(writer, act, agent, &[(receipt.clone(), sha256)])?;
             found = Evidence::Tracked;

@@ -106,7 +106,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let mut act = Act::new(format!("plan new {id}"));
     let path = new::create(&writer, &mut act, &new)?;
-    plan_edit::tell_new(&writer, &mut act, &maker, "plan new", &id)?;
+    plan_edit::stage_creation_event(&writer, &mut act, &maker, "plan new", &id)?;
     writer.perform(act)?;
     let justification = path.replace(SUFFIX, ".md");
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());

@@ -55,7 +55,7 @@ pub(super) fn check<T>(hub: &Hub, strict: bool, run: impl FnOnce(Option<&dyn Fn(
     let retired = ledger::retired(&hub.root)?;
     Ok(run(Some(&|path: &str| match retired.contains(path) {
         true => Evidence::Tracked,
-        false => evidence::look(&hub.root, path, &tracked),
+        false => evidence::find(&hub.root, path, &tracked),
     })))
 }
 

@@ -34,7 +34,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "findings": found,
         "commands_digest": plans::commands_digest(&file.plan),
     });
-    app.result(&document, || words(&file));
+    app.result(&document, || render(&file));
     if !app.json() {
         found.iter().for_each(|finding| app.say(findings::line(finding)));
     }
@@ -56,7 +56,7 @@ fn last_run(step: &Step<'_>) -> Vec<String> {
     lines
 }
 
-fn words(file: &PlanFile) -> String {
+fn render(file: &PlanFile) -> String {
     let plan = &file.plan;
     let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
     let status = plan.status().map_or("?", Status::as_str);

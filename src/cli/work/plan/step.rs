@@ -133,7 +133,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     secrets::check_json("step", &json!([args.title, args.note]))?;
     let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
     let mut id = String::new();
-    let remarks = plan_edit::perform(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
         id = edit::add_step(writer, act, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
         let meta = Map::from_iter([("step".to_owned(), json!(id))]);
         Ok((format!("added step {id}"), meta))
@@ -155,7 +155,7 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
     operator::run::check_step(hub, store::id_of(&path), Some(&args.step), "change another step")?;
     let done = args.status == Some(Status::Done);
     let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
-    let remarks = plan_edit::perform(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
         let note = args.note.as_ref().map(|_| "notes");
         let changed: Vec<_> = fields.keys().map(String::as_str).chain(note).map(str::to_owned).collect();
         let mut meta = Map::from_iter([("fields".to_owned(), json!(changed))]);

@@ -66,7 +66,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         act.replace(output.as_str(), json::pretty(&summary) + "\n");
         hub.lock("plan validate")?.perform(act)?;
     }
-    app.result(&summary, || words(&checked));
+    app.result(&summary, || render(&checked));
     Ok(ExitCode::from(exit as u8))
 }
 
@@ -89,7 +89,7 @@ fn entry(hub: &Hub, path: &str, found: &[Finding]) -> Value {
     json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path), "queue_warnings": warnings})
 }
 
-fn words(checked: &[(String, Vec<Finding>)]) -> String {
+fn render(checked: &[(String, Vec<Finding>)]) -> String {
     let mut lines = Vec::new();
     for (path, found) in checked {
         lines.push(format!("{} {}", if found.is_empty() { "OK  " } else { "FAIL" }, crate::base::text::safe(path)));

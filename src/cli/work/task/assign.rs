@@ -68,11 +68,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         ..Request::new(author, task, args.engineer)
     };
     let repeat = args.repeat.request("task assign", &request.arguments())?;
-    report::show(app, &assign(hub, &request, repeat.as_ref())?, words);
+    report::show(app, &assign(hub, &request, repeat.as_ref())?, render);
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(document: &Value) -> String {
+fn render(document: &Value) -> String {
     let (assignment, claim) = (&document["assignment"], &document["claim"]["claim"]);
     let part = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
     let claimed = match claim.is_null() {

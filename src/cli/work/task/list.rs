@@ -47,7 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         .filter_map(|row| Some((row.task_id.as_str(), last_output::find(&state, &row.task_id)?.last.as_ref()?)))
         .collect();
     let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
-    app.result(&document, || words(&rows, total, &blocked));
+    app.result(&document, || render(&rows, total, &blocked));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -64,7 +64,7 @@ impl Args {
     }
 }
 
-fn words(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>) -> String {
+fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>) -> String {
     if rows.is_empty() {
         return "no tasks".to_owned();
     }

@@ -12,7 +12,7 @@ use crate::plans::{evidence, validate};
 pub fn check(tree: &Tree, path: &str) -> Vec<Finding> {
     let evidence = |receipt: &str| match tree.is_retired(receipt) {
         true => evidence::Evidence::Tracked,
-        false => evidence::look(tree.root(), receipt, &|receipt| tree.is_tracked(receipt)),
+        false => evidence::find(tree.root(), receipt, &|receipt| tree.is_tracked(receipt)),
     };
     match tree.read(path) {
         Ok(Some(bytes)) => validate::check(path, &bytes, Some(&evidence)),

@@ -6,8 +6,8 @@ use crate::base::text;
 use crate::cli::App;
 use crate::ops::Answer;
 
-/// Prints an answer: its document with `repeated` and `remarks`, or its words.
-pub fn show(app: &App, answer: &Answer, words: impl FnOnce(&Value) -> String) {
+/// Prints an answer: its document with `repeated` and `remarks`, or its text.
+pub fn show(app: &App, answer: &Answer, render: impl FnOnce(&Value) -> String) {
     for remark in &answer.remarks {
         app.say(format!("note: {}", text::safe(remark)));
     }
@@ -16,11 +16,11 @@ pub fn show(app: &App, answer: &Answer, words: impl FnOnce(&Value) -> String) {
     document["remarks"] = json!(answer.remarks);
     app.result(&document, || {
         let before = if answer.repeated { "done before: " } else { "" };
-        text::safe(&format!("{before}{}", words(&answer.document)))
+        text::safe(&format!("{before}{}", render(&answer.document)))
     });
 }
 
-/// The words for a claim: `verb` is what happened to the task ("claimed").
+/// The text for a claim: `verb` is what happened to the task ("claimed").
 pub fn claim<'a>(verb: &'a str) -> impl FnOnce(&Value) -> String + 'a {
     move |document| {
         let claim = &document["claim"];
