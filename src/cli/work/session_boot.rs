@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::guard::operator::{self, OPERATOR};
-use crate::ops::session::boot::{self, Auto, Boot, BootRequest, TAIL};
+use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
+use crate::ops::session::place::Auto;
 use crate::ops::status::Preset;
 use crate::seats;
 

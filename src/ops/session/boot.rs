@@ -7,20 +7,17 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use std::time::Duration;
-
-use crate::base::{Refusal, Result, digest, env, json, text};
+use crate::base::{Refusal, Result, digest, json};
 use crate::bus::{claims, events};
 use crate::guard::secrets;
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::Event;
 use crate::receipts::{self, ledger};
+use crate::seats;
 use crate::seats::freshness::{self, Freshness};
-use crate::seats::pool::{self, Candidate};
 use crate::seats::session::{self, Inbox};
-use crate::seats::swap::{self, Swap};
-use crate::seats::{self, manifest};
 
+use super::place::{self, Allow, Auto, Place};
 use super::sync::{self, Synced};
 use crate::ops::status::{self, Preset, Query};
 
@@ -51,13 +48,6 @@ pub struct BootRequest {
     pub allow_branch_mismatch: bool,
     /// Between 0 and 1, with a note.
     pub confidence: Option<(f64, Option<String>)>,
-}
-
-/// From which seats to take a free one, and how long an unused one counts as taken.
-#[derive(Clone, Debug)]
-pub struct Auto {
-    pub pool: Vec<String>,
-    pub stale: Duration,
 }
 
 /// What a boot did and saw.
@@ -100,12 +90,17 @@ pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot
     said.into_iter().flatten().try_for_each(|said| secrets::check_text("session", said))?;
     let (named, by_variable) = seats::named(request.agent.as_deref())?;
     let tentative = match (&request.auto, named) {
-        (Some(_), Some(named)) => return Err(named_and_auto(&named).into()),
-        (Some(auto), None) => free_seat(hub, auto)?,
+        (Some(_), Some(named)) => return Err(place::named_and_auto(&named).into()),
+        (Some(auto), None) => place::free_seat(hub, auto)?,
         (None, Some(named)) => named,
         (None, None) => seats::resolve(hub, None)?,
     };
-    let mut place = place(hub, &tentative, by_variable, request)?;
+    let allow = Allow {
+        any_seat: request.auto.is_some(),
+        manifest_mismatch: request.allow_manifest_mismatch,
+        branch_mismatch: request.allow_branch_mismatch,
+    };
+    let mut place = place::place(hub, &tentative, by_variable, allow)?;
     let dirt = if request.sync { sync::dirt(hub, &hub.here)? } else { Vec::new() };
     if !dirt.is_empty() && !request.allow_dirty {
         return Err(refuse_dirty(hub, &place.agent, &dirt)?);
@@ -114,10 +109,10 @@ pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot
     let mut writer = hub.lock("session-boot")?;
     // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
     let agent = match &request.auto {
-        Some(auto) => free_seat(hub, auto)?,
+        Some(auto) => place::free_seat(hub, auto)?,
         None => place.agent,
     };
-    place = self::place(hub, &agent, by_variable, request)?;
+    place = place::place(hub, &agent, by_variable, allow)?;
     let (act, mut boot) = stage(&writer, &place, request, &dirt)?;
     boot.sync = synced;
     writer.perform(act)?;
@@ -223,148 +218,6 @@ fn peers(hub: &Hub, agent: &str) -> Result<Vec<Peer>> {
         .collect();
     peers.sort_by(|a, b| (&a.agent_id, &a.task_id).cmp(&(&b.agent_id, &b.task_id)));
     Ok(peers)
-}
-
-fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
-    let claims = claims::list(hub)?.whole;
-    let holds = |agent: &str| claims.iter().any(|(_, claim)| claim.is_live() && claim.agent_id() == Some(agent));
-    let candidate = |agent: &String| {
-        Ok(Candidate { agent: agent.clone(), claims: holds(agent), last_session: freshness::captured_at(hub, agent)? })
-    };
-    let pool: Vec<Candidate> = auto.pool.iter().map(candidate).collect::<Result<_>>()?;
-    pool::choose(&pool, hub.now(), auto.stale).map(str::to_owned)
-}
-
-/// A seat that may boot here, and what that takes.
-struct Place {
-    agent: String,
-    swap: Option<Swap>,
-    warnings: Vec<Warning>,
-}
-
-/// An override, as it is recorded.
-struct Warning {
-    code: &'static str,
-    message: String,
-    /// What did not agree: `manifest_agent` or `branch`.
-    about: (&'static str, Value),
-}
-
-impl Warning {
-    fn line(&self, hub: &Hub, agent: &str) -> Vec<u8> {
-        let mut map = Map::new();
-        map.insert("ts".into(), json!(hub.now()));
-        map.insert("agent_id".into(), json!(agent));
-        map.insert("code".into(), json!(self.code));
-        map.insert("message".into(), json!(self.message));
-        map.insert(self.about.0.into(), self.about.1.clone());
-        (json::compact(&map) + "\n").into_bytes()
-    }
-}
-
-/// Manifest and branch: agreement, a swap, a recorded override, or a refusal.
-fn place(hub: &Hub, agent: &str, by_variable: bool, request: &BootRequest) -> Result<Place> {
-    let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
-    let declared = if by_variable { None } else { manifest::current(hub)? };
-    match declared.filter(|found| found.agent() != agent) {
-        None if request.auto.is_some() => place.swap = Some(seat_swap(hub, agent)?),
-        None => {}
-        Some(declared) if is_live(hub, &declared)? => match request.allow_manifest_mismatch {
-            true => place.warnings.push(mismatch(agent, &declared)),
-            false => return Err(folder_taken(agent, &declared).into()),
-        },
-        Some(declared) => match (swap::to_variant(hub, agent)?, request.auto.is_some()) {
-            (Some(swap), _) => place.swap = Some(swap),
-            (None, true) => place.swap = Some(swap::to_new(agent)?),
-            (None, false) if request.allow_manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
-            (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
-        },
-    }
-    match check_branch(hub, agent)? {
-        None => {}
-        Some((warning, _)) if request.allow_branch_mismatch => place.warnings.push(warning),
-        Some((_, refusal)) => return Err(refusal.into()),
-    }
-    Ok(place)
-}
-
-/// Whether the seat that a folder's manifest names has a fresh session: taking the manifest away would have it
-/// write in another's name.
-fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
-    Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
-}
-
-fn mismatch(agent: &str, declared: &seats::Manifest) -> Warning {
-    Warning {
-        code: "manifest_mismatch",
-        message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
-        about: ("manifest_agent", json!(declared.agent())),
-    }
-}
-
-fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
-    let other = declared.agent();
-    Refusal::guard("session.folder_taken", format!("{other} works in this folder"))
-        .because(format!("its session is fresh; with {agent}'s manifest here, {other} would write as {agent}"))
-        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
-        .next(format!("or in a worktree of your own: git worktree add -b agent/{agent}/work ../{agent}"))
-        .with("manifest_agent", other)
-}
-
-fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
-    Ok(match swap::to_variant(hub, agent)? {
-        Some(swap) => swap,
-        None => swap::to_new(agent)?,
-    })
-}
-
-/// The playbook: "stick to `agent/<id>/*` (or `main`)". The branch of the record, in the hub, and the
-/// branch that finished work goes to are as good as `main`.
-fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
-    if hub.here.root == hub.root {
-        hub.check_branch()?;
-    }
-    let own = format!("agent/{agent}");
-    let target = &hub.settings()?.git.target;
-    let code = match hub.here.branch() {
-        Some(branch)
-            if branch == own
-                || branch.starts_with(&format!("{own}/"))
-                || ["main", "origin/main", target].contains(&branch.as_str())
-                || (hub.here.root == hub.root && hub.branch().as_deref() == Some(&branch)) =>
-        {
-            return Ok(None);
-        }
-        Some(branch) => ("branch_mismatch", format!("this worktree is on {}", text::safe(&branch)), json!(branch)),
-        None => ("branch_unknown", "this worktree is on no branch".to_owned(), Value::Null),
-    };
-    let (code, what, branch) = code;
-    let go = match hub.here.operation() {
-        Some(operation) => format!("{operation} is in progress here: finish it first"),
-        None => format!("go to a branch of yours: git switch -c agent/{agent}/work"),
-    };
-    let refusal = Refusal::guard("session.branch", format!("{what}, which is not {agent}'s"))
-        .because(format!("a seat works on agent/{agent}/*, or on main; another branch is another's"))
-        .next(go)
-        .next("or go on all the same, which is recorded: --allow-branch-mismatch")
-        .with("branch", branch.clone());
-    let message = format!("{what}; went on as {agent} on the caller's word");
-    Ok(Some((Warning { code, message, about: ("branch", branch) }, refusal)))
-}
-
-fn manifest_mismatch(agent: &str, declared: &seats::Manifest) -> Refusal {
-    Refusal::guard("session.manifest", format!("the manifest here is {}'s, not {agent}'s", declared.agent()))
-        .because(format!("{} says so, and there is no AGENT_MANIFEST.{agent}.json to swap to", declared.path.display()))
-        .next(format!("to take the seat here: teof agent use {agent}"))
-        .next(format!("to work beside {} in this folder, set {}={agent}", declared.agent(), env::AGENT))
-        .next("or go on all the same, which is recorded: --allow-manifest-mismatch")
-        .with("manifest_agent", declared.agent())
-}
-
-fn named_and_auto(named: &str) -> Refusal {
-    Refusal::usage("agent.named_and_auto", "--auto-agent chooses a seat, but one is named already")
-        .because(format!("--agent or {} says {named}", env::AGENT))
-        .next("leave out one of them")
 }
 
 /// The receipt of a dirty tree and its observation event. Returns the receipt's path.

@@ -2,5 +2,6 @@
 
 pub mod boot;
 pub mod inbox;
+pub mod place;
 pub mod seat;
 pub mod sync;

@@ -6,11 +6,13 @@
 
 mod gh;
 mod lfs;
+mod memory;
 mod offer;
+
+pub use memory::{PullRequest, of_job, read};
 
 use anyhow::Context;
 use git2::{Oid, Repository};
-use serde::{Deserialize, Serialize};
 
 use super::approval::{self, Approval};
 use super::bundles::{self, Entry};
@@ -19,7 +21,7 @@ use super::decision::{self, Decision, Kind};
 use super::input::{NewerCommits, ReviewInput};
 use super::target::merge::{self, Merged};
 use super::target::newer;
-use crate::base::{Exit, Refusal, Result, files, json, text};
+use crate::base::{Exit, Refusal, Result, files, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator::{OPERATOR, Recognised};
@@ -28,17 +30,6 @@ use crate::hub::{Act, Hub, Writer};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
 use crate::model::run::outcome::Finding;
-
-/// A pull request of a job, as this machine remembers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PullRequest {
-    /// 0 while it is pushed and not opened yet.
-    pub number: u64,
-    pub url: String,
-    pub branch: String,
-    /// What was pushed last.
-    pub commit: String,
-}
 
 /// The state of a pull request at the remote.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +72,7 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     let repo = merge::open(hub)?;
     checks::work(hub, &repo, &entry.bundle)?;
     let work = &entry.bundle;
-    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| unopened(work));
+    let mut ours = read(hub, &work.job)?.unwrap_or_else(|| memory::unopened(work));
     let offered = offer::commit(&repo, work, fetch(hub, &repo, &work.target_branch)?)?.to_string();
     push(hub, &repo, &entry, &offered, &mut ours)?;
     let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*offered);
@@ -94,7 +85,7 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     if news {
         announce(hub, &entry, &ours)?;
     }
-    write(hub, &work.job, &ours)?;
+    memory::write(hub, &work.job, &ours)?;
     Ok(Some(ours))
 }
 
@@ -135,11 +126,6 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
 }
 
-/// The number of a job's pull request, if one was opened from here.
-pub fn of_job(hub: &Hub, job: &str) -> Result<Option<u64>> {
-    Ok(read(hub, job)?.map(|ours| ours.number).filter(|number| *number > 0))
-}
-
 /// Approves by merging the pull request: the merge with the remote's target is made and tested here first.
 pub(super) fn approve(
     hub: &Hub,
@@ -156,7 +142,7 @@ pub(super) fn approve(
         _ => entry.clone(),
     };
     let bundle = &entry.bundle;
-    let mut ours = read(hub, &bundle.job)?.unwrap_or_else(|| unopened(bundle));
+    let mut ours = read(hub, &bundle.job)?.unwrap_or_else(|| memory::unopened(bundle));
     let mut commit = offered(repo, bundle, &ours, head)?;
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.pr = Some(number);
@@ -266,10 +252,6 @@ pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
     Ok(gh::view(hub, number).is_ok_and(|status| status.state == "MERGED"))
 }
 
-fn unopened(work: &Bundle) -> PullRequest {
-    PullRequest { number: 0, url: String::new(), branch: work.branch.clone(), commit: String::new() }
-}
-
 /// The commit that was offered of the reviewed work, as far as it is exactly that.
 fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) -> Result<Oid> {
     let reviewed = merge::reviewed(repo, bundle)?;
@@ -312,7 +294,7 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
     gh::git(hub, &args, "git push")?;
     commit.clone_into(&mut ours.commit);
     // Before anything else: after a crash it is known that this is ours.
-    write(hub, &entry.bundle.job, ours)
+    memory::write(hub, &entry.bundle.job, ours)
 }
 
 /// The remote's target, as it is now.
@@ -357,20 +339,4 @@ fn body(hub: &Hub, entry: &Entry) -> String {
         Some(bytes) => text::safe_block(&String::from_utf8_lossy(&bytes)),
         None => text::safe_block(&entry.bundle.objective),
     }
-}
-
-fn file(job: &str) -> String {
-    format!("review/{job}.json")
-}
-
-/// What this machine remembers of a job's pull request.
-pub fn read(hub: &Hub, job: &str) -> Result<Option<PullRequest>> {
-    let bytes = files::read(&hub.local(&file(job)), files::MAX_DOCUMENT)?;
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-}
-
-fn write(hub: &Hub, job: &str, ours: &PullRequest) -> Result<()> {
-    let path = hub.local(&file(job));
-    files::create_parent(&path)?;
-    files::replace(&path, json::pretty(ours).as_bytes())
 }

@@ -1,0 +1,172 @@
+//! Which seat may boot in this worktree: a free seat of a pool, the manifest, the branch.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::base::{Refusal, Result, env, json, text};
+use crate::bus::claims;
+use crate::hub::Hub;
+use crate::seats::freshness::{self, Freshness};
+use crate::seats::pool::{self, Candidate};
+use crate::seats::swap::{self, Swap};
+use crate::seats::{self, manifest};
+
+/// From which seats to take a free one, and how long an unused one counts as taken.
+#[derive(Clone, Debug)]
+pub struct Auto {
+    pub pool: Vec<String>,
+    pub stale: Duration,
+}
+
+/// A seat of the pool that nobody uses.
+pub fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
+    let claims = claims::list(hub)?.whole;
+    let holds = |agent: &str| claims.iter().any(|(_, claim)| claim.is_live() && claim.agent_id() == Some(agent));
+    let candidate = |agent: &String| {
+        Ok(Candidate { agent: agent.clone(), claims: holds(agent), last_session: freshness::captured_at(hub, agent)? })
+    };
+    let pool: Vec<Candidate> = auto.pool.iter().map(candidate).collect::<Result<_>>()?;
+    pool::choose(&pool, hub.now(), auto.stale).map(str::to_owned)
+}
+
+/// What the caller permits beyond the rules.
+#[derive(Clone, Copy)]
+pub struct Allow {
+    /// The seat was taken from a pool.
+    pub any_seat: bool,
+    pub manifest_mismatch: bool,
+    pub branch_mismatch: bool,
+}
+
+/// A seat that may boot here, with the manifest swap that it needs and the overrides.
+pub struct Place {
+    pub agent: String,
+    pub swap: Option<Swap>,
+    pub warnings: Vec<Warning>,
+}
+
+/// An override, as it is recorded.
+pub struct Warning {
+    code: &'static str,
+    pub message: String,
+    /// What did not agree: `manifest_agent` or `branch`.
+    about: (&'static str, Value),
+}
+
+impl Warning {
+    pub fn line(&self, hub: &Hub, agent: &str) -> Vec<u8> {
+        let mut map = Map::new();
+        map.insert("ts".into(), json!(hub.now()));
+        map.insert("agent_id".into(), json!(agent));
+        map.insert("code".into(), json!(self.code));
+        map.insert("message".into(), json!(self.message));
+        map.insert(self.about.0.into(), self.about.1.clone());
+        (json::compact(&map) + "\n").into_bytes()
+    }
+}
+
+/// Checks the manifest and the branch: they agree, the manifest is swapped, an override is recorded, or it is refused.
+pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<Place> {
+    let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
+    let declared = if by_variable { None } else { manifest::current(hub)? };
+    match declared.filter(|found| found.agent() != agent) {
+        None if allow.any_seat => place.swap = Some(seat_swap(hub, agent)?),
+        None => {}
+        Some(declared) if is_live(hub, &declared)? => match allow.manifest_mismatch {
+            true => place.warnings.push(mismatch(agent, &declared)),
+            false => return Err(folder_taken(agent, &declared).into()),
+        },
+        Some(declared) => match (swap::to_variant(hub, agent)?, allow.any_seat) {
+            (Some(swap), _) => place.swap = Some(swap),
+            (None, true) => place.swap = Some(swap::to_new(agent)?),
+            (None, false) if allow.manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
+            (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
+        },
+    }
+    match check_branch(hub, agent)? {
+        None => {}
+        Some((warning, _)) if allow.branch_mismatch => place.warnings.push(warning),
+        Some((_, refusal)) => return Err(refusal.into()),
+    }
+    Ok(place)
+}
+
+/// Whether the seat that the manifest names has a fresh session: without the manifest it would write in another's name.
+fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
+    Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
+}
+
+fn mismatch(agent: &str, declared: &seats::Manifest) -> Warning {
+    Warning {
+        code: "manifest_mismatch",
+        message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
+        about: ("manifest_agent", json!(declared.agent())),
+    }
+}
+
+fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
+    let other = declared.agent();
+    Refusal::guard("session.folder_taken", format!("{other} works in this folder"))
+        .because(format!("its session is fresh; with {agent}'s manifest here, {other} would write as {agent}"))
+        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
+        .next(format!("or in a worktree of your own: git worktree add -b agent/{agent}/work ../{agent}"))
+        .with("manifest_agent", other)
+}
+
+fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
+    Ok(match swap::to_variant(hub, agent)? {
+        Some(swap) => swap,
+        None => swap::to_new(agent)?,
+    })
+}
+
+/// The playbook: "stick to `agent/<id>/*` (or `main`)". The branch of the record, in the hub, and the
+/// branch that finished work goes to are as good as `main`.
+fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
+    if hub.here.root == hub.root {
+        hub.check_branch()?;
+    }
+    let own = format!("agent/{agent}");
+    let target = &hub.settings()?.git.target;
+    let code = match hub.here.branch() {
+        Some(branch)
+            if branch == own
+                || branch.starts_with(&format!("{own}/"))
+                || ["main", "origin/main", target].contains(&branch.as_str())
+                || (hub.here.root == hub.root && hub.branch().as_deref() == Some(&branch)) =>
+        {
+            return Ok(None);
+        }
+        Some(branch) => ("branch_mismatch", format!("this worktree is on {}", text::safe(&branch)), json!(branch)),
+        None => ("branch_unknown", "this worktree is on no branch".to_owned(), Value::Null),
+    };
+    let (code, what, branch) = code;
+    let go = match hub.here.operation() {
+        Some(operation) => format!("{operation} is in progress here: finish it first"),
+        None => format!("go to a branch of yours: git switch -c agent/{agent}/work"),
+    };
+    let refusal = Refusal::guard("session.branch", format!("{what}, which is not {agent}'s"))
+        .because(format!("a seat works on agent/{agent}/*, or on main; another branch is another's"))
+        .next(go)
+        .next("or go on all the same, which is recorded: --allow-branch-mismatch")
+        .with("branch", branch.clone());
+    let message = format!("{what}; went on as {agent} on the caller's word");
+    Ok(Some((Warning { code, message, about: ("branch", branch) }, refusal)))
+}
+
+fn manifest_mismatch(agent: &str, declared: &seats::Manifest) -> Refusal {
+    Refusal::guard("session.manifest", format!("the manifest here is {}'s, not {agent}'s", declared.agent()))
+        .because(format!("{} says so, and there is no AGENT_MANIFEST.{agent}.json to swap to", declared.path.display()))
+        .next(format!("to take the seat here: teof agent use {agent}"))
+        .next(format!("to work beside {} in this folder, set {}={agent}", declared.agent(), env::AGENT))
+        .next("or go on all the same, which is recorded: --allow-manifest-mismatch")
+        .with("manifest_agent", declared.agent())
+}
+
+/// Refuses `--auto-agent` beside a named seat.
+pub fn named_and_auto(named: &str) -> Refusal {
+    Refusal::usage("agent.named_and_auto", "--auto-agent chooses a seat, but one is named already")
+        .because(format!("--agent or {} says {named}", env::AGENT))
+        .next("leave out one of them")
+}
