@@ -10,11 +10,10 @@ use super::calls::{prompts, roles};
 use super::commands::runner::{self, Bench};
 use super::commands::trust;
 use super::reporting::report::{End, Report};
-use super::reporting::{evidence, last_output, record};
+use super::reporting::{collect, evidence, last_output, record};
 use super::routines;
-use super::stages::checks::{self, halted};
-use super::stages::pipeline::{self, Shift};
-use super::stages::{baseline, commands, elsewhere, setup, stage_store};
+use super::stages::context::Shift;
+use super::stages::{baseline, checks, commands, commit, elsewhere, pipeline, setup, stage_store};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
 use crate::base::lock::FileLock;
@@ -119,7 +118,7 @@ fn attempt(
     admit(hub, request, report)?;
     let mut watch = Watch::begin(hub, work, &report.run.clone(), lock, stop, request.unattended)?;
     if let Some(halt) = watch.boundary()? {
-        return Ok(halted(halt));
+        return Ok(End::from(halt));
     }
     let supervisor = Supervisor::new()?;
     let settings = hub.settings()?.worker.clone();
@@ -162,9 +161,9 @@ fn attempt(
     report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
     if let Some(end) = end {
         return match watch.lost() {
-            Some(why) => Ok(halted(Halt::Lost(why))),
+            Some(why) => Ok(End::from(Halt::Lost(why))),
             None => {
-                let end = lock.check().map_or_else(|e| halted(Halt::Paused(format!("{e:#}"))), |()| end);
+                let end = lock.check().map_or_else(|e| End::from(Halt::Paused(format!("{e:#}"))), |()| end);
                 unfinished(hub, report, &bench, &before, end)
             }
         };
@@ -223,8 +222,8 @@ fn commands_work(
         return Ok(Some(end));
     }
     report.findings.extend(report.evidence.findings.clone());
-    report.findings.extend(evidence::missing(hub, report));
-    commands::restore_owned(report)?;
+    report.findings.extend(collect::missing(hub, report));
+    commit::restore_owned(report)?;
     checks::guards(hub, report, before)?;
     report.findings.extend(bench.attempts());
     if report.findings.iter().any(Finding::stops) {

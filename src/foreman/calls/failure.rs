@@ -7,7 +7,7 @@ use super::conversation::Said;
 use crate::agents::{Agent, Kind, Verdict as Came, limits};
 use crate::base::text;
 use crate::foreman::reporting::report::End;
-use crate::foreman::stages::pipeline::{Shift, overrun};
+use crate::foreman::stages::context::Shift;
 use crate::guard::secrets;
 use crate::model::run::outcome::{Suspended, Verdict};
 
@@ -28,7 +28,7 @@ pub enum After {
 /// Whether the call may count. `resumed`: it went on with a session.
 pub fn weigh(shift: &mut Shift, agent: &Agent, said: &Said, resumed: bool) -> Result<(), After> {
     if said.over_budget {
-        return Err(After::End(overrun(shift.report, shift.kept.spent)));
+        return Err(After::End(shift.overrun()));
     }
     if said.cancelled {
         let why = format!("asked to stop during a call of {}", agent.name);
@@ -64,7 +64,7 @@ pub fn weigh(shift: &mut Shift, agent: &Agent, said: &Said, resumed: bool) -> Re
         Kind::Billing => needs_person(shift, agent, why, "its account has to be paid for before it works on"),
         Kind::Request => needs_person(shift, agent, why, "the same request fails again: check its model and arguments"),
         Kind::Budget if agent.budget_args.is_some() && shift.report.work.order.budget.cost > 0.0 => {
-            After::End(overrun(shift.report, shift.kept.spent))
+            After::End(shift.overrun())
         }
         Kind::Budget => needs_person(shift, agent, why, "it used up the budget that its own arguments set"),
         Kind::Rejected | Kind::Stopped | Kind::Other => After::End(failed(agent, said)),

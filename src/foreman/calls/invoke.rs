@@ -5,13 +5,14 @@ use super::conversation::{self, Said, Talk};
 use super::failure::{self, After};
 use super::prompts::{self, Material};
 use super::question;
-use super::unfinished::{self, Unfinished};
+use super::unfinished;
 use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{End, StageReport};
+use crate::foreman::stages::context::Shift;
 use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
-use crate::foreman::stages::pipeline::Shift;
+use crate::foreman::stages::stage_store::Unfinished;
 use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::run::outcome::{Finding, Verdict};
@@ -158,7 +159,7 @@ fn call(
     let mut start = 1;
     loop {
         if let Some(halt) = shift.watch.boundary()? {
-            return Ok(Came::End(crate::foreman::stages::checks::halted(halt)));
+            return Ok(Came::End(End::from(halt)));
         }
         let said = one_call(shift, agent, model, open, stage)?;
         note(shift, stage, &said)?;
@@ -274,7 +275,7 @@ fn answered(stage: &mut StageReport, found: Answer) {
 /// A role that a command plays: its exit code decides, its last words are what it found.
 pub fn command(shift: &mut Shift, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
     if let Some(halt) = shift.watch.boundary()? {
-        return Ok(Some(crate::foreman::stages::checks::halted(halt)));
+        return Ok(Some(End::from(halt)));
     }
     let command = Command { label: Some(format!("{}: {line}", stage.name)), ..shell(line) };
     let done = shift.bench.perform(&command, &format!("{}-{}", stage.name, stage.round), shift.watch)?;

@@ -5,17 +5,13 @@
 //! it was. Where that is not possible, a new session begins, with the uncommitted work in the worktree and named in
 //! its prompt. What people said meanwhile is in either prompt.
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
-
 use super::prompts;
 use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
 use crate::foreman::reporting::report::StageReport;
+use crate::foreman::stages::context::Shift;
 use crate::foreman::stages::next_stage::{self, CODER, Next, Plan};
-use crate::foreman::stages::pipeline::Shift;
-use crate::foreman::stages::stage_store::Kept;
+use crate::foreman::stages::stage_store::{Kept, Unfinished};
 use crate::guard::secrets;
 use crate::hub::Hub;
 
@@ -26,36 +22,6 @@ const MAX_REASON: usize = 300;
 const MAX_WORDS: usize = 16_000;
 /// The most that is read of a raw stream, in bytes.
 const MAX_STREAM: u64 = 256 << 20;
-
-/// The last call of a stage that has no checkpoint yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Unfinished {
-    pub stage: String,
-    pub round: u32,
-    pub agent: String,
-    pub run: String,
-    /// The agent's session; `None` when there is none to go on with.
-    pub session: Option<String>,
-    /// Where it worked: agents find their sessions again only there.
-    pub worktree: PathBuf,
-    /// Its raw output, until what it used is counted.
-    pub output: Option<PathBuf>,
-    /// Whether the agent had answered anything.
-    pub worked: bool,
-    /// How the call ended, in words.
-    pub why: String,
-    /// How often this stage was continued after a limit of the agent's own.
-    pub continued: u32,
-    /// What people say to the agent, for the next call.
-    pub words: Vec<String>,
-}
-
-impl Unfinished {
-    fn is_of(&self, stage: &str, round: u32) -> bool {
-        self.stage == stage && self.round == round
-    }
-}
 
 /// How a call begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::base::{Refusal, Result, names, text};
 use crate::foreman::reporting::report::{NotRun, StageReport};
-use crate::foreman::stages::pipeline::Shift;
+use crate::foreman::stages::context::Shift;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::secrets;
 use crate::guard::trust::commands;

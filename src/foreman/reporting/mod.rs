@@ -2,6 +2,7 @@
 
 pub(super) mod bundle;
 pub(super) mod bundle_markdown;
+pub(super) mod collect;
 pub(super) mod evidence;
 pub(super) mod last_output;
 pub(super) mod record;

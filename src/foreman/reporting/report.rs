@@ -10,6 +10,7 @@ use crate::foreman::calls::conversation::Called;
 use crate::foreman::commands::runner::Performed;
 use crate::foreman::routines::Round;
 use crate::foreman::stages::next_stage::CODER;
+use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
@@ -33,6 +34,15 @@ impl End {
     pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
         // It goes into events and logs, and may name what an agent has chosen.
         Self { verdict, reason: secrets::redact(&reason.into()) }
+    }
+}
+
+impl From<Halt> for End {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Paused(why) => End::new(Verdict::Paused, why),
+            Halt::Lost(why) => End::new(Verdict::Blocked, format!("the task was lost: {why}")),
+        }
     }
 }
 

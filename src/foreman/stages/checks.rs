@@ -1,13 +1,13 @@
 //! Whether the result of a run may stand, whatever its commands said: guards and tests.
 
-use super::pipeline::Shift;
+use super::context::Shift;
 use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
 use crate::foreman::commands::runner::Bench;
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
-use crate::foreman::watch::{Halt, Watch};
+use crate::foreman::watch::Watch;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
 use crate::hub::Hub;
 use crate::model::command::Command;
@@ -102,7 +102,7 @@ pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Opti
     for (i, line) in shift.report.work.order.guardrails.tests.clone().iter().enumerate() {
         for again in [false, true] {
             if let Some(halt) = shift.watch.boundary()? {
-                return Ok(Some(halted(halt)));
+                return Ok(Some(End::from(halt)));
             }
             let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
             let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
@@ -151,7 +151,7 @@ pub fn tests(
     let tests = report.work.order.guardrails.tests.clone();
     for (i, line) in tests.iter().enumerate() {
         if let Some(halt) = watch.boundary()? {
-            return Ok(Some(halted(halt)));
+            return Ok(Some(End::from(halt)));
         }
         let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
         let done = bench.perform(&test, &format!("test-{}", i + 1), watch)?;
@@ -196,11 +196,4 @@ fn describe(first: &Finding, count: usize) -> String {
     let path = first.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
     let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
     format!("{path}{}{more}", first.message)
-}
-
-pub fn halted(halt: Halt) -> End {
-    match halt {
-        Halt::Paused(why) => End::new(Verdict::Paused, why),
-        Halt::Lost(why) => End::new(Verdict::Blocked, format!("the task was lost: {why}")),
-    }
 }

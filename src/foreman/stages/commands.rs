@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use super::checks::halted;
+use super::commit;
 use crate::base::Result;
 use crate::foreman::commands::runner::{Bench, Performed};
-use crate::foreman::reporting::evidence;
 use crate::foreman::reporting::report::{End, Report, StageReport};
+use crate::foreman::reporting::{collect, evidence};
 use crate::foreman::watch::Watch;
 use crate::foreman::work::Work;
 use crate::hub::worktrees::checkpoint::{Mark, Snapshot};
@@ -53,7 +53,7 @@ pub fn perform_all(
             });
             report.evidence = match evidence::kept(hub, work.job())? {
                 Some(kept) => kept,
-                None => evidence::collect(hub, report, &bench.receipts())?,
+                None => collect::collect(hub, report, &bench.receipts())?,
             };
             continue;
         }
@@ -76,7 +76,7 @@ fn perform(
 ) -> Result<Option<End>> {
     for (i, command) in commands.iter().enumerate() {
         if let Some(halt) = watch.boundary()? {
-            return Ok(Some(halted(halt)));
+            return Ok(Some(End::from(halt)));
         }
         let label = crate::base::text::safe(&command.title());
         say(&format!("[{}/{}] {label}", i + 1, commands.len()));
@@ -107,13 +107,13 @@ fn how_it_ended(done: &Performed) -> Option<End> {
 
 /// Commits what the stage left, without the owned paths, which are taken back. Its receipts are safe first.
 fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
-    report.evidence = evidence::collect(hub, report, receipts)?;
+    report.evidence = collect::collect(hub, report, receipts)?;
     let order = &report.work.order;
     let repository = place.repository()?;
     let Snapshot { tree, owned, nested } = repository.snapshot(place.tip())?;
     // Told with the evidence: after the commit nobody could see it any more.
-    report.evidence.findings.extend(super::commit::strayed(place)?);
-    report.evidence.findings.extend(super::commit::left_branch(place, &report.run)?);
+    report.evidence.findings.extend(commit::strayed(place)?);
+    report.evidence.findings.extend(commit::left_branch(place, &report.run)?);
     for path in nested {
         let message = "a git repository inside the worktree; nothing of it is part of the result";
         report.evidence.findings.push(Finding::high("folder.nested_repository", path, message));
@@ -136,24 +136,6 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
     }
     if let Some(place) = &mut report.place {
         place.checkpoints.push(done);
-    }
-    Ok(())
-}
-
-/// Takes the worktree's copy of the record back to what the base has. What was changed there is kept under a ref.
-pub fn restore_owned(report: &mut Report) -> Result<()> {
-    let Some(place) = &report.place else { return Ok(()) };
-    if report.restored.is_empty() {
-        return Ok(());
-    }
-    let repository = place.repository()?;
-    if let crate::hub::worktrees::checkpoint::Parked::Under(name) = repository.park(place.tip(), &report.run)? {
-        report.kept.push(name);
-    }
-    repository.restore_owned(place.base)?;
-    for path in &report.restored {
-        let message = "the worker changed its copy of the record; taken back, the record is the hub's";
-        report.findings.push(Finding::low("owned.restored", path.as_str(), message));
     }
     Ok(())
 }

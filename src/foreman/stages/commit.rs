@@ -3,14 +3,15 @@
 use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
+use super::context::Shift;
 use super::next_stage::CODER;
-use super::pipeline::{Shift, parked};
+
 use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;
-use crate::foreman::reporting::report::StageReport;
+use crate::foreman::reporting::report::{Report, StageReport};
 use crate::hub::git::ancestry;
 use crate::hub::worktrees::Place;
-use crate::hub::worktrees::checkpoint::Mark;
+use crate::hub::worktrees::checkpoint::{Mark, Parked};
 use crate::model::run::outcome::Finding;
 
 /// Larger files are named in a diff and not shown, in bytes.
@@ -35,7 +36,7 @@ pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
     }
     shift.report.restored = restored;
     commit(shift, stage, snapshot.tree)?;
-    super::commands::restore_owned(shift.report)
+    restore_owned(shift.report)
 }
 
 /// Keeps and commits. In this order: what has a checkpoint is never done again.
@@ -88,6 +89,36 @@ pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
             stage.notes.push(Finding::low("tree.taken_back", "", message));
             shift.report.kept.extend(name);
         }
+    }
+    Ok(())
+}
+
+/// The ref that keeps the parked work, if there was any; a finding when git cannot keep it.
+fn parked(parked: Parked) -> Result<Option<String>, Finding> {
+    match parked {
+        Parked::Nothing => Ok(None),
+        Parked::Under(name) => Ok(Some(name)),
+        Parked::Impossible(why) => {
+            let why = [Some(why.message), why.reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            Err(Finding::high("folder.not_kept", "", format!("what was changed cannot be kept and taken back: {why}")))
+        }
+    }
+}
+
+/// Restores the worktree's copy of the record to what the base has. Keeps what was changed there under a ref.
+pub fn restore_owned(report: &mut Report) -> Result<()> {
+    let Some(place) = &report.place else { return Ok(()) };
+    if report.restored.is_empty() {
+        return Ok(());
+    }
+    let repository = place.repository()?;
+    if let Parked::Under(name) = repository.park(place.tip(), &report.run)? {
+        report.kept.push(name);
+    }
+    repository.restore_owned(place.base)?;
+    for path in &report.restored {
+        let message = "the worker changed its copy of the record; taken back, the record is the hub's";
+        report.findings.push(Finding::low("owned.restored", path.as_str(), message));
     }
     Ok(())
 }

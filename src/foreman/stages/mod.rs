@@ -4,6 +4,7 @@ pub(super) mod baseline;
 pub(super) mod checks;
 pub(super) mod commands;
 pub(super) mod commit;
+pub(super) mod context;
 pub(super) mod elsewhere;
 pub(super) mod forward_port;
 pub(super) mod next_stage;

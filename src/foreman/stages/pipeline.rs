@@ -1,36 +1,18 @@
 //! The stages of agents' work: performed one after the other, as the pipeline says, each to its checkpoint.
 
 use crate::base::Result;
-use crate::guard::result::Surroundings;
-use crate::hub::Hub;
-use crate::hub::worktrees::checkpoint::Parked;
-use crate::model::agent::Usage;
 use crate::model::run::order::ExpectedReceipt;
 use crate::model::run::outcome::{Finding, Verdict};
 
-use super::checks::{self, halted};
+use super::context::Shift;
 use super::next_stage::{self, CARRY, CODER, Next, PLANNER, Plan, REVIEWER, TESTER};
-use super::stage_store::{self, Kept};
-use super::{commit, forward_port};
+use super::{checks, commit, forward_port, stage_store};
 use crate::foreman::calls::prompts::Material;
 use crate::foreman::calls::roles::{self, Player};
 use crate::foreman::calls::{invoke, unfinished};
-use crate::foreman::commands::runner::Bench;
 use crate::foreman::commands::suggestions;
-use crate::foreman::reporting::evidence;
 use crate::foreman::reporting::report::{End, Report, StageReport};
-use crate::foreman::watch::Watch;
-
-/// What every stage of a run needs.
-pub struct Shift<'r, 'a, 'w> {
-    pub hub: &'r Hub,
-    pub report: &'r mut Report<'a>,
-    pub bench: &'r Bench<'r>,
-    pub watch: &'r mut Watch<'w>,
-    pub before: &'r Surroundings,
-    pub kept: Kept,
-    pub say: &'r dyn Fn(&str),
-}
+use crate::foreman::reporting::{collect, evidence};
 
 /// Performs what no earlier attempt has committed. `Some` ends the run; otherwise all stages passed.
 pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
@@ -82,30 +64,10 @@ fn stopped(shift: &mut Shift) -> Result<Option<End>> {
     if stops {
         return Ok(Some(checks::verdict(shift.report)));
     }
-    if let Some(end) = over_budget(shift) {
+    if let Some(end) = shift.over_budget() {
         return Ok(Some(end));
     }
-    Ok(shift.watch.boundary()?.map(halted))
-}
-
-/// The job's budget is a limit for all its attempts together.
-pub fn over_budget(shift: &mut Shift) -> Option<End> {
-    let budget = shift.report.work.order.budget;
-    crate::foreman::calls::conversation::is_over(budget, shift.kept.spent)
-        .then(|| overrun(shift.report, shift.kept.spent))
-}
-
-pub fn overrun(report: &mut Report, spent: Usage) -> End {
-    let budget = report.work.order.budget;
-    let limit = match (budget.tokens, budget.cost) {
-        (0, cost) => format!("{cost} dollars"),
-        (tokens, 0.0) => format!("{tokens} tokens"),
-        (tokens, cost) => format!("{tokens} tokens and {cost} dollars"),
-    };
-    let cost = spent.cost_usd.map(|cost| format!(" and {cost:.2} dollars")).unwrap_or_default();
-    let message = format!("the job used {} tokens{cost}; it may use {limit}", spent.tokens());
-    report.findings.push(Finding::high("budget.job", "", message.clone()).hint("raise the budget, or split the step"));
-    End::new(Verdict::Blocked, message)
+    Ok(shift.watch.boundary()?.map(End::from))
 }
 
 fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
@@ -154,12 +116,12 @@ fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
     suggestions::perform(shift, stage)?;
     let named = stage.answer.iter().flat_map(|answer| answer.receipts.clone());
     let named: Vec<_> = named.map(|path| ExpectedReceipt { description: None, path }).collect();
-    evidence::add(shift.hub, shift.report, &shift.bench.receipts(), &named)?;
+    collect::add(shift.hub, shift.report, &shift.bench.receipts(), &named)?;
     evidence::keep(shift.hub, shift.report.work.job(), &shift.report.evidence)?;
-    let mut findings: Vec<_> = evidence::missing(shift.hub, shift.report).into_iter().filter(Finding::stops).collect();
+    let mut findings: Vec<_> = collect::missing(shift.hub, shift.report).into_iter().filter(Finding::stops).collect();
     let expects = !shift.report.work.order.expected_receipts.is_empty();
     // What was there before satisfies nobody that something was done.
-    let satisfied = expects && findings.is_empty() && evidence::is_new(shift.hub, &shift.report.evidence);
+    let satisfied = expects && findings.is_empty() && collect::is_new(shift.hub, &shift.report.evidence);
     let place = shift.report.place()?;
     let tip = place.tip();
     let repository = place.repository()?;
@@ -233,16 +195,4 @@ fn carry_over(shift: &mut Shift) -> Result<Option<End>> {
     let place = shift.report.place()?;
     place.repository()?.reset(&place.branch, place.tip())?;
     Ok(None)
-}
-
-/// Whether parked work can be told of.
-pub fn parked(parked: Parked) -> Result<Option<String>, Finding> {
-    match parked {
-        Parked::Nothing => Ok(None),
-        Parked::Under(name) => Ok(Some(name)),
-        Parked::Impossible(why) => {
-            let why = [Some(why.message), why.reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            Err(Finding::high("folder.not_kept", "", format!("what was changed cannot be kept and taken back: {why}")))
-        }
-    }
 }

@@ -3,7 +3,6 @@
 //! The set-up is the person's, not the worker's: it runs from the settings, unattended only from those
 //! that were granted, and what it changes of files that git knows is no part of the result.
 
-use super::checks::halted;
 use crate::base::{Result, digest, text};
 use crate::foreman::commands::runner::{Bench, Performed};
 use crate::foreman::commands::trust::shell;
@@ -40,7 +39,7 @@ pub fn make_ready(
     }
     for (i, line) in lines.iter().enumerate() {
         if let Some(halt) = watch.boundary()? {
-            return Ok(Some(halted(halt)));
+            return Ok(Some(End::from(halt)));
         }
         if unattended {
             commands::trusted(hub)?.require_setup(line)?;

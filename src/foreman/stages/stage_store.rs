@@ -4,16 +4,46 @@
 //! stage again, and one that dies after it finds here what the checkpoint is worth.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::next_stage::{Done, REVIEWER, TESTER};
 use crate::base::{Result, files, json};
-use crate::foreman::calls::unfinished::Unfinished;
 use crate::foreman::reporting::report::StageReport;
 use crate::hub::Hub;
 use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::Usage;
+
+/// The last call of a stage that has no checkpoint yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unfinished {
+    pub stage: String,
+    pub round: u32,
+    pub agent: String,
+    pub run: String,
+    /// The agent's session; `None` when there is none to go on with.
+    pub session: Option<String>,
+    /// Where it worked: agents find their sessions again only there.
+    pub worktree: PathBuf,
+    /// Its raw output, until what it used is counted.
+    pub output: Option<PathBuf>,
+    /// Whether the agent had answered anything.
+    pub worked: bool,
+    /// How the call ended, in words.
+    pub why: String,
+    /// How often this stage was continued after a limit of the agent's own.
+    pub continued: u32,
+    /// What people say to the agent, for the next call.
+    pub words: Vec<String>,
+}
+
+impl Unfinished {
+    pub fn is_of(&self, stage: &str, round: u32) -> bool {
+        self.stage == stage && self.round == round
+    }
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Kept {
