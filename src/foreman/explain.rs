@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::calls::prompts::{self, Material};
-use super::calls::roles::{self, Player};
+use super::calls::roles::{self, ResolvedRole};
 use super::stages::next_stage::{CODER, ROLES};
 use super::work::{Given, Work};
 use crate::base::{Refusal, Result, text};
@@ -52,12 +52,12 @@ pub fn roles(hub: &Hub, order: &Order) -> Vec<Role> {
     let one = |stage: &String| {
         let prompt = order.roles.get(stage).and_then(|binding| binding.prompt.clone());
         let empty = Role { role: stage.clone(), agent: None, model: None, command: None, prompt, obstacle: None };
-        match roles::player(hub, order, stage) {
-            Ok(Some(Player::Agent { agent, model })) => {
+        match roles::resolve(hub, order, stage) {
+            Ok(Some(ResolvedRole::Agent { agent, model })) => {
                 let model = model.or(agent.model.clone());
                 Role { agent: Some(agent.name.clone()), model, ..empty }
             }
-            Ok(Some(Player::Command(line))) => Role { command: Some(line), ..empty },
+            Ok(Some(ResolvedRole::Command(line))) => Role { command: Some(line), ..empty },
             Ok(None) => empty,
             Err(e) => Role { obstacle: Some(format!("{e:#}")), ..empty },
         }
@@ -95,7 +95,7 @@ pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<
     let findings = order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
     let mut shown = Vec::new();
     for stage in order.stages.iter().filter(|stage| role.is_none_or(|role| role == *stage)) {
-        if !matches!(roles::player(hub, order, stage)?, Some(Player::Agent { .. })) {
+        if !matches!(roles::resolve(hub, order, stage)?, Some(ResolvedRole::Agent { .. })) {
             continue;
         }
         let findings = if stage == CODER { findings.clone() } else { Vec::new() };

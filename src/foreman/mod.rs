@@ -15,6 +15,6 @@ mod watch;
 mod work;
 
 pub use calls::unfinished::tell;
-pub use reporting::record::word;
+pub use reporting::record::verdict_word;
 pub use run::{Request, run};
 pub use work::Given;

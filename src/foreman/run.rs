@@ -7,12 +7,12 @@ use git2::Repository;
 use serde_json::json;
 
 use super::calls::{prompts, roles};
-use super::commands::runner::{self, Bench};
+use super::commands::runner::{self, Runner};
 use super::commands::trust;
 use super::reporting::report::{End, Report};
 use super::reporting::{collect, evidence, last_output, record};
 use super::routines;
-use super::stages::context::Shift;
+use super::stages::context::StageContext;
 use super::stages::{baseline, checks, commands, commit, elsewhere, pipeline, setup, stage_store};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
@@ -69,13 +69,13 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     }
     let mut report = Report::new(&work, &run, started_at);
     let attempted = attempt(hub, request, &lock, &mut report, stop, say);
-    let judged = attempted.is_ok();
+    let checked = attempted.is_ok();
     let outcome = match attempted {
-        Ok(end) => settle(hub, report, end)?,
+        Ok(end) => finish(hub, report, end)?,
         Err(e) => {
             let end = failed(&report, &e);
-            report.findings.extend(taught(&e));
-            settle(hub, report, end)?
+            report.findings.extend(advice(&e));
+            finish(hub, report, end)?
         }
     };
     let path = hub.local(&paths::outcome(&run));
@@ -84,7 +84,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         files::create_parent(&path)?;
         files::replace(&path, (json::pretty(&outcome) + "\n").as_bytes())?;
     }
-    if judged && matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
+    if checked && matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
         baseline::forget(hub, work.job());
     }
     if outcome.verdict == Verdict::Succeeded {
@@ -116,8 +116,8 @@ fn attempt(
 ) -> Result<End> {
     let work = report.work;
     admit(hub, request, report)?;
-    let mut watch = Watch::begin(hub, work, &report.run.clone(), lock, stop, request.unattended)?;
-    if let Some(halt) = watch.boundary()? {
+    let mut watch = Watch::start(hub, work, &report.run.clone(), lock, stop, request.unattended)?;
+    if let Some(halt) = watch.check_halt()? {
         return Ok(End::from(halt));
     }
     let supervisor = Supervisor::new()?;
@@ -141,30 +141,30 @@ fn attempt(
     };
     let place = worktrees::prepare(hub, &wanted)?;
     say(&format!("worktree {} on {}", place.root.display(), place.branch));
-    report.kept.extend(place.parked.clone());
-    let bench = Bench::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
-    bench.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
-    report.session = bench.session.display().to_string();
-    let _guardian = supervisor.start_reaper(&bench.own_marks(), settings.grace)?;
+    report.kept_refs.extend(place.parked.clone());
+    let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
+    runner.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
+    report.session = runner.session.display().to_string();
+    let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace)?;
     report.place = Some(place);
-    if let Some(end) = setup::make_ready(hub, report, &bench, &mut watch, request.unattended, say)? {
+    if let Some(end) = setup::make_ready(hub, report, &runner, &mut watch, request.unattended, say)? {
         return Ok(end);
     }
     // After the set-up, which may install hooks and was granted.
-    let before = baseline::of(hub, work, report.place()?)?;
+    let before = baseline::load_or_record(hub, work, report.place()?)?;
     let end = if report.by_agents() {
-        agents_work(hub, report, &bench, &mut watch, &before, say)?
+        run_agent_stages(hub, report, &runner, &mut watch, &before, say)?
     } else {
-        commands_work(hub, report, &bench, &mut watch, &before, say)?
+        run_commands(hub, report, &runner, &mut watch, &before, say)?
     };
-    report.findings.extend(elsewhere::found(hub, report, &bench, &before)?);
+    report.findings.extend(elsewhere::found(hub, report, &runner, &before)?);
     report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(End::from(Halt::Lost(why))),
             None => {
                 let end = lock.check().map_or_else(|e| End::from(Halt::Paused(format!("{e:#}"))), |()| end);
-                unfinished(hub, report, &bench, &before, end)
+                unfinished(hub, report, &runner, &before, end)
             }
         };
     }
@@ -176,33 +176,33 @@ fn attempt(
 }
 
 /// What work comes to that did not get to its guards: tried again it would be compared with what it left.
-fn unfinished(hub: &Hub, report: &mut Report, bench: &Bench, before: &Surroundings, end: End) -> Result<End> {
+fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surroundings, end: End) -> Result<End> {
     if !matches!(end.verdict, Verdict::Failed | Verdict::Paused) {
         return Ok(end);
     }
-    let mut found = checks::strays(hub, report, bench, before)?;
+    let mut found = checks::stray_changes(hub, report, runner, before)?;
     found.retain(Finding::stops);
     if found.is_empty() && !report.findings.iter().any(|found| found.stops() && elsewhere::is_of(found)) {
         return Ok(end);
     }
     report.findings.extend(found);
-    let mut judged = checks::verdict(report);
-    judged.reason = format!("{}; before that: {}", judged.reason, end.reason);
-    Ok(judged)
+    let mut checked = checks::verdict(report);
+    checked.reason = format!("{}; before that: {}", checked.reason, end.reason);
+    Ok(checked)
 }
 
 /// Planner, coder, tester, reviewer. `Some` ends the run.
-fn agents_work(
+fn run_agent_stages(
     hub: &Hub,
     report: &mut Report,
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     before: &Surroundings,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
-    let kept = stage_store::Kept::load(hub, report.work.job())?;
-    let mut shift = Shift { hub, report, bench, watch, before, kept, say };
-    let end = pipeline::perform_all(&mut shift);
+    let store = stage_store::StageStore::load(hub, report.work.job())?;
+    let mut context = StageContext { hub, report, runner, watch, before, store, say };
+    let end = pipeline::run_stages(&mut context);
     let guards = std::mem::take(&mut report.guards);
     report.findings.extend(guards);
     report.findings.extend(report.evidence.findings.clone());
@@ -210,26 +210,26 @@ fn agents_work(
 }
 
 /// The order's commands, then guards and tests. `Some` ends the run.
-fn commands_work(
+fn run_commands(
     hub: &Hub,
     report: &mut Report,
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     before: &Surroundings,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
-    if let Some(end) = commands::perform_all(hub, report, bench, watch, say)? {
+    if let Some(end) = commands::run_stages(hub, report, runner, watch, say)? {
         return Ok(Some(end));
     }
     report.findings.extend(report.evidence.findings.clone());
     report.findings.extend(collect::missing(hub, report));
     commit::restore_owned(report)?;
-    checks::guards(hub, report, before)?;
-    report.findings.extend(bench.attempts());
+    checks::inspect_into(hub, report, before)?;
+    report.findings.extend(runner.push_attempts());
     if report.findings.iter().any(Finding::stops) {
         return Ok(None);
     }
-    checks::tests(hub, report, bench, watch, before)
+    checks::run_tests(hub, report, runner, watch, before)
 }
 
 /// Whether the run may begin. Everything here refuses before anything is started.
@@ -307,7 +307,7 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
 }
 
 /// Tries again while the bus lock is not free in time: what was done must not be lost to a crowd.
-fn patiently<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
+fn retry_while_locked<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..PATIENCE {
         match act() {
             Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) => {}
@@ -318,18 +318,18 @@ fn patiently<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
 }
 
 /// What a refusal says to do next, for whoever reads the outcome.
-fn taught(error: &anyhow::Error) -> Option<Finding> {
+fn advice(error: &anyhow::Error) -> Option<Finding> {
     let refusal = Refusal::of(error)?;
     Some(Finding::high(refusal.code, "", refusal.message.clone()).hint(refusal.next.join("; or: ")))
 }
 
 /// Writes what there is to show and makes the outcome of it.
-fn settle(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
+fn finish(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
     if end.verdict != Verdict::Succeeded {
-        report.last_output = last_output::of(&report);
+        report.last_output = last_output::find(&report);
     }
     let written = match (report.has_begun(), end.verdict) {
-        (true, _) => patiently(|| record::write(hub, &mut report, &end)).map(Some),
+        (true, _) => retry_while_locked(|| record::write(hub, &mut report, &end)).map(Some),
         (false, Verdict::Refused) => record::write_refusal(hub, &report, &end).map(|()| None),
         (false, _) => Ok(None),
     };

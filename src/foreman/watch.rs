@@ -36,7 +36,7 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Renews the lease once, so that a claim that is about to expire is seen to be alive.
-    pub fn begin(
+    pub fn start(
         hub: &'a Hub,
         work: &'a Work,
         run: &str,
@@ -61,7 +61,7 @@ impl<'a> Watch<'a> {
     }
 
     /// To be asked often while a command runs: whether to end it now.
-    pub fn tick(&mut self) -> bool {
+    pub fn should_cancel(&mut self) -> bool {
         self.renew_if_due();
         self.stop.load(Ordering::Relaxed) || self.lost.is_some() || self.lock.check().is_err()
     }
@@ -72,7 +72,7 @@ impl<'a> Watch<'a> {
     }
 
     /// To be asked between commands and between stages: whether to go on.
-    pub fn boundary(&mut self) -> Result<Option<Halt>> {
+    pub fn check_halt(&mut self) -> Result<Option<Halt>> {
         self.renew_if_due();
         if self.stop.load(Ordering::Relaxed) {
             return Ok(Some(Halt::Paused("asked to stop".into())));

@@ -132,7 +132,7 @@ fn code(verdict: Verdict) -> Exit {
 }
 
 fn summary(outcome: &Outcome) -> String {
-    let mut lines = vec![format!("{}: {}", foreman::word(outcome.verdict), outcome.reason)];
+    let mut lines = vec![format!("{}: {}", foreman::verdict_word(outcome.verdict), outcome.reason)];
     let short = |id: &String| id.chars().take(12).collect::<String>();
     lines.extend(outcome.commit.as_ref().map(|id| format!("commit {} on {}", short(id), outcome.branch)));
     for found in &outcome.findings {

@@ -32,7 +32,7 @@ impl Turn<'_> {
         self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
         let job = self.job_mut(&id).ok_or_else(|| format!("no job is called {target}"))?;
         let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
-        job.answer = Some(question::told(&question, &answer));
+        job.answer = Some(question::answer_prompt(&question, &answer));
         job.phase = Phase::Waiting { until: now };
         Ok(format!("{} goes on with the answer: {}", job.task, text::clip(&text::safe(&answer), 200)))
     }

@@ -24,7 +24,7 @@ const MAX_IN_VAIN: usize = 8 << 20;
 /// Bytes that may stand before an object on its line.
 const MAX_INDENT: usize = 200;
 /// What is kept of an answer: characters of a text, and the number of entries in each list.
-const MAX_KEPT: usize = 16_000;
+const MAX_FIELD: usize = 16_000;
 const MAX_MESSAGE: usize = 2_000;
 const MAX_ENTRIES: usize = 50;
 
@@ -49,16 +49,19 @@ pub struct Answer {
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     let object = last_object(said, role)?;
     let mut answer = Answer {
-        analysis: kept(object.get("analysis").and_then(Value::as_str).ok_or("\"analysis\" is not a string")?, MAX_KEPT),
+        analysis: sanitized(
+            object.get("analysis").and_then(Value::as_str).ok_or("\"analysis\" is not a string")?,
+            MAX_FIELD,
+        ),
         ..Answer::default()
     };
     for value in list(&object, "commands")? {
         answer.commands.push(Command::parse(value).map_err(|why| format!("\"commands\": {why}"))?);
     }
     for value in list(&object, "receipts")? {
-        answer.receipts.push(kept(value.as_str().ok_or("\"receipts\" holds something else than strings")?, 400));
+        answer.receipts.push(sanitized(value.as_str().ok_or("\"receipts\" holds something else than strings")?, 400));
     }
-    if let Some((yes, no)) = words(role) {
+    if let Some((yes, no)) = verdict_words(role) {
         let verdict = object.get("verdict").and_then(Value::as_str).unwrap_or_default();
         answer.passed = match verdict {
             _ if verdict == yes => Some(true),
@@ -77,14 +80,14 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
 }
 
 /// An answer that has no form: the end of what was said, and nothing to be run or looked for.
-pub fn in_words(said: &str) -> Answer {
+pub fn unstructured(said: &str) -> Answer {
     let said = said.trim();
-    let from = said.char_indices().rev().nth(MAX_KEPT - 1).map_or(0, |(at, _)| at);
-    Answer { analysis: kept(&said[from..], MAX_KEPT), ..Answer::default() }
+    let from = said.char_indices().rev().nth(MAX_FIELD - 1).map_or(0, |(at, _)| at);
+    Answer { analysis: sanitized(&said[from..], MAX_FIELD), ..Answer::default() }
 }
 
 /// The words of a role's verdict, for the work and against it.
-pub fn words(role: &str) -> Option<(&'static str, &'static str)> {
+pub fn verdict_words(role: &str) -> Option<(&'static str, &'static str)> {
     match role {
         TESTER => Some(("pass", "fail")),
         REVIEWER => Some(("approve", "reject")),
@@ -108,7 +111,7 @@ fn finding(value: &Value, role: &str) -> Result<Finding, String> {
     };
     let path = value.get("file").and_then(Value::as_str).unwrap_or_default();
     let code = if role == TESTER { "test.finding" } else { "review.finding" };
-    let found = Finding::new(severity, code, kept(path, 400), kept(message, MAX_MESSAGE));
+    let found = Finding::new(severity, code, sanitized(path, 400), sanitized(message, MAX_MESSAGE));
     Ok(match value.get("line").and_then(Value::as_u64) {
         Some(line) => found.at(line),
         None => found,
@@ -145,7 +148,7 @@ fn env_value(name: &str, value: &str) -> String {
 }
 
 /// Safe to keep and to show, without secrets.
-fn kept(value: &str, max: usize) -> String {
+fn sanitized(value: &str, max: usize) -> String {
     text::clip(&secrets::redact(&text::safe_block(value.trim())), max)
 }
 
@@ -158,7 +161,7 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
     if said.len() > MAX_TEXT {
         return Err(format!("it is longer than {} KiB", MAX_TEXT >> 10));
     }
-    let verdict = words(role);
+    let verdict = verdict_words(role);
     let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, None);
     while let Some(start) = next_object(said, at, verdict.is_none()) {
         let mut values = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Object>();
@@ -267,7 +270,7 @@ impl<'de> Visitor<'de> for Keys {
         let mut object = Map::new();
         while let Some((key, value)) = entries.next_entry::<String, Value>()? {
             if object.contains_key(&key) {
-                let key = kept(&key, 100);
+                let key = sanitized(&key, 100);
                 return Err(A::Error::custom(format!("the key {key:?} stands in it twice")));
             }
             object.insert(key, value);

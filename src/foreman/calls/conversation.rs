@@ -6,7 +6,7 @@ use crate::agents::{Agent, CallSpec, Event, Exit, Outcome, Session, Stream};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, files, names, text};
 use crate::exec::{Captured, Control, Observer, Report, TimedOut, Verdict};
-use crate::foreman::commands::runner::{Bench, Output};
+use crate::foreman::commands::runner::{Output, Runner};
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
@@ -21,7 +21,7 @@ const MAX_SHOWN: usize = 1000;
 const SHOWN: usize = 200;
 
 /// What is asked, of whom, and how far it may go.
-pub struct Talk<'a> {
+pub struct CallRequest<'a> {
     pub agent: &'a Agent,
     pub model: Option<&'a str>,
     pub prompt: &'a str,
@@ -38,20 +38,20 @@ pub struct Talk<'a> {
 }
 
 /// What came of it.
-pub struct Said {
+pub struct CallResult {
     pub conclusion: Outcome,
     /// It was ended because the job's budget was used up.
     pub over_budget: bool,
     pub cancelled: bool,
     /// The call's wall clock ran out.
     pub took_too_long: bool,
-    pub called: Called,
+    pub called: CallRecord,
     pub survivors: Vec<String>,
 }
 
 /// A call, as the record tells it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Called {
+pub struct CallRecord {
     pub agent: String,
     pub model: Option<String>,
     pub session: Option<String>,
@@ -78,50 +78,50 @@ pub fn is_over(budget: Spend, usage: Usage) -> bool {
 }
 
 /// What is left of a budget of money, in US dollars; `None`: there is no limit.
-fn left(budget: Spend, spent: Usage) -> Option<f64> {
+fn remaining_budget(budget: Spend, spent: Usage) -> Option<f64> {
     (budget.cost > 0.0).then(|| (budget.cost - spent.cost_usd.unwrap_or(0.0)).max(0.0))
 }
 
 /// Calls the agent and waits for its end.
-pub fn talk(hub: &Hub, bench: &Bench, watch: &mut Watch, wanted: &Talk) -> Result<Said> {
-    let agent = wanted.agent;
-    let scratch = bench.session.join(wanted.name);
+pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest) -> Result<CallResult> {
+    let agent = request.agent;
+    let scratch = runner.session.join(request.name);
     std::fs::create_dir_all(&scratch).map_err(|e| files::io_refusal(e, "create", &scratch))?;
     let ask = CallSpec {
-        prompt: wanted.prompt,
-        worktree: &bench.root,
+        prompt: request.prompt,
+        worktree: &runner.root,
         scratch: &scratch,
-        session: wanted.session,
-        model: wanted.model,
-        budget: left(wanted.budget, wanted.spent),
+        session: request.session,
+        model: request.model,
+        budget: remaining_budget(request.budget, request.spent),
     };
     let call = agent.call(&ask)?;
     for (path, bytes) in &call.files {
         files::replace(path, bytes)?;
     }
-    let turn = turn(hub, agent)?;
-    let reading = Stream::new(agent.format, wanted.earlier);
-    let mut ear = Ear {
+    let start_lock = start_lock(hub, agent)?;
+    let reading = Stream::new(agent.format, request.earlier);
+    let mut observer = CallObserver {
         reading,
         watch,
-        turn,
-        wanted,
+        start_lock,
+        request,
         over_budget: false,
         cancelled: false,
         shown: 0,
         began: std::time::Instant::now(),
     };
-    let report = bench.converse(&call, wanted.name, &mut ear)?;
-    let Ear { reading, over_budget, cancelled, .. } = ear;
+    let report = runner.run_agent(&call, request.name, &mut observer)?;
+    let CallObserver { reading, over_budget, cancelled, .. } = observer;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
     let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());
-    let called = told(wanted, &conclusion, &report);
+    let called = record(request, &conclusion, &report);
     let took_too_long = report.verdict == Verdict::TimedOut(TimedOut::Wall);
-    Ok(Said { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
+    Ok(CallResult { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
 }
 
 /// Agents that fall over each other's start begin one after the other.
-fn turn(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
+fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     if agent.stagger.is_zero() {
         return Ok(None);
     }
@@ -137,11 +137,11 @@ fn turn(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
 }
 
 /// Listens to the agent.
-struct Ear<'a, 'w> {
+struct CallObserver<'a, 'w> {
     reading: Stream,
     watch: &'a mut Watch<'w>,
-    turn: Option<FileLock>,
-    wanted: &'a Talk<'a>,
+    start_lock: Option<FileLock>,
+    request: &'a CallRequest<'a>,
     over_budget: bool,
     cancelled: bool,
     /// How many lines of it people were shown.
@@ -149,23 +149,23 @@ struct Ear<'a, 'w> {
     began: std::time::Instant,
 }
 
-impl Observer for Ear<'_, '_> {
+impl Observer for CallObserver<'_, '_> {
     fn observe(&mut self, chunk: &[u8]) -> bool {
         let before = self.reading.meaningful();
         let events = self.reading.take(chunk);
         if !events.is_empty() {
-            self.turn = None;
+            self.start_lock = None;
         }
         self.show(&events);
         self.reading.meaningful() > before
     }
 
     fn control(&mut self) -> Control {
-        if self.turn.is_some() && self.began.elapsed() >= self.wanted.agent.stagger {
-            self.turn = None;
+        if self.start_lock.is_some() && self.began.elapsed() >= self.request.agent.stagger {
+            self.start_lock = None;
         }
-        self.over_budget = is_over(self.wanted.budget, self.wanted.spent.plus(self.reading.usage()));
-        self.cancelled = self.watch.tick();
+        self.over_budget = is_over(self.request.budget, self.request.spent.plus(self.reading.usage()));
+        self.cancelled = self.watch.should_cancel();
         match (self.cancelled || self.over_budget, self.reading.is_final()) {
             (true, _) => Control::Cancel,
             (false, true) => Control::Finished,
@@ -174,14 +174,14 @@ impl Observer for Ear<'_, '_> {
     }
 }
 
-impl Ear<'_, '_> {
+impl CallObserver<'_, '_> {
     /// Tells people what the agent does while it works.
     fn show(&mut self, events: &[Event]) {
         for said in events.iter().filter_map(one_line) {
             self.shown += 1;
             match self.shown {
-                n if n < MAX_SHOWN => (self.wanted.say)(&format!("      {}: {said}", self.wanted.agent.name)),
-                MAX_SHOWN => (self.wanted.say)(&format!("      the rest is in its raw output: {}", self.wanted.name)),
+                n if n < MAX_SHOWN => (self.request.say)(&format!("      {}: {said}", self.request.agent.name)),
+                MAX_SHOWN => (self.request.say)(&format!("      the rest is in its raw output: {}", self.request.name)),
                 _ => {}
             }
         }
@@ -212,7 +212,7 @@ fn exit(verdict: &Verdict) -> Exit {
     }
 }
 
-fn told(wanted: &Talk, conclusion: &Outcome, report: &Report) -> Called {
+fn record(request: &CallRequest, conclusion: &Outcome, report: &Report) -> CallRecord {
     use crate::agents::Verdict as V;
     let outcome = match &conclusion.verdict {
         V::Succeeded => "ok".to_owned(),
@@ -220,16 +220,16 @@ fn told(wanted: &Talk, conclusion: &Outcome, report: &Report) -> Called {
         V::RateLimited { why, .. } => format!("limited: {why}"),
         V::NoResult { why, .. } => format!("no result: {why}"),
     };
-    let chosen = match wanted.session {
+    let chosen = match request.session {
         Session::New(id) | Session::Resume(id) => Some(id.to_owned()),
         Session::Unnamed => None,
     };
-    Called {
-        agent: wanted.agent.name.clone(),
-        model: conclusion.model.as_deref().or(wanted.model).map(secrets::redact),
+    CallRecord {
+        agent: request.agent.name.clone(),
+        model: conclusion.model.as_deref().or(request.model).map(secrets::redact),
         // Redacted it would name no session: one that looks like a secret is not gone on with.
         session: conclusion.session.clone().or(chosen).filter(|id| secrets::redact(id) == *id),
-        prompt_sha256: digest::sha256(wanted.prompt.as_bytes()),
+        prompt_sha256: digest::sha256(request.prompt.as_bytes()),
         outcome: secrets::redact(&outcome),
         duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
         usage: conclusion.usage,

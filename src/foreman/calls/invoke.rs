@@ -1,8 +1,8 @@
 //! One role's turn: its player is asked, and what comes back becomes the stage's result.
 
 use super::answer::{self, Answer};
-use super::conversation::{self, Said, Talk};
-use super::failure::{self, After};
+use super::conversation::{self, CallRequest, CallResult};
+use super::failure::{self, FollowUp};
 use super::prompts::{self, Material};
 use super::question;
 use super::unfinished;
@@ -10,7 +10,7 @@ use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{End, StageReport};
-use crate::foreman::stages::context::Shift;
+use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
 use crate::foreman::stages::stage_store::Unfinished;
 use crate::model::agent::Usage;
@@ -25,23 +25,23 @@ pub const UNREADABLE: &str = "answer.unreadable";
 /// Asks an agent. An answer that cannot be read costs a coder nothing: its work is in the worktree, where tests and
 /// review judge it. Everybody else is asked once more. `Some` ends the run.
 pub fn agent(
-    shift: &mut Shift,
+    context: &mut StageContext,
     agent: &Agent,
     model: Option<&str>,
     material: &Material,
     stage: &mut StageReport,
 ) -> Result<Option<End>> {
-    let prompt = full_prompt(shift, &stage.name, material)?;
+    let prompt = full_prompt(context, &stage.name, material)?;
     stage.agent = Some(agent.name.clone());
     let mut asked_again = false;
-    let earlier = if stage.name == CODER { earlier_session(shift, agent) } else { None };
-    let mut open = unfinished::opening(shift, agent, stage, &prompt, earlier)?;
+    let earlier = if stage.name == CODER { earlier_session(context, agent) } else { None };
+    let mut open = unfinished::call_start(context, agent, stage, &prompt, earlier)?;
     loop {
-        let said = match call(shift, agent, model, &open, stage)? {
-            Came::Said(said) => said,
-            Came::End(end) => return Ok(Some(end)),
-            Came::Again => {
-                open = unfinished::opening(shift, agent, stage, &prompt, None)?;
+        let said = match call(context, agent, model, &open, stage)? {
+            CallOutcome::Answered(said) => said,
+            CallOutcome::Stopped(end) => return Ok(Some(end)),
+            CallOutcome::Retry => {
+                open = unfinished::call_start(context, agent, stage, &prompt, None)?;
                 continue;
             }
         };
@@ -52,25 +52,25 @@ pub fn agent(
             }
             Err(why) => why,
         };
-        if let Some(asked) = question::asked(&said.conclusion.text).filter(|_| !has_changed(shift)) {
-            return Ok(Some(asks(shift, stage, asked)));
+        if let Some(asked) = question::trailing_question(&said.conclusion.text).filter(|_| !has_changed(context)) {
+            return Ok(Some(asks(context, stage, asked)));
         }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
-            (shift.say)(&format!("      its answer cannot be read: {why}; the work goes on without it"));
-            answered_in_words(stage, &said.conclusion.text, &why);
+            (context.say)(&format!("      its answer cannot be read: {why}; the work goes on without it"));
+            unstructured_answer(stage, &said.conclusion.text, &why);
             return Ok(None);
         }
         if asked_again {
             let why = format!("{}: no answer that can be read: {why}", stage.name);
             return Ok(Some(End::new(Verdict::Failed, why)));
         }
-        (shift.say)(&format!("      its answer cannot be read: {why}; asked once more"));
+        (context.say)(&format!("      its answer cannot be read: {why}; asked once more"));
         asked_again = true;
         open.resume = stage.session.clone().filter(|_| agent.resumes());
         open.prompt = match open.resume {
             Some(_) => {
-                let receipts = shift.bench.receipts().display().to_string();
-                again(&why) + &prompts::tail(&shift.report.work.order, &stage.name, &receipts)
+                let receipts = context.runner.receipts().display().to_string();
+                again(&why) + &prompts::tail(&context.report.work.order, &stage.name, &receipts)
             }
             None => again(&why) + &prompt,
         };
@@ -78,17 +78,17 @@ pub fn agent(
 }
 
 /// What an agent said without the form that it was asked for: its words are kept as they are.
-fn answered_in_words(stage: &mut StageReport, said: &str, why: &str) {
+fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str) {
     let whom = &stage.name;
     let message = format!("the {whom}'s answer could not be read: {why}; what it said is kept as its analysis");
     stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read what it said in the envelope"));
-    answered(stage, answer::in_words(said));
+    answered(stage, answer::unstructured(said));
 }
 
 /// Whether the worktree holds work that no checkpoint has: then it is judged, whatever is asked beside it.
-fn has_changed(shift: &Shift) -> bool {
+fn has_changed(context: &StageContext) -> bool {
     let changed = || -> Result<bool> {
-        let place = shift.report.place()?;
+        let place = context.report.place()?;
         let repository = place.repository()?;
         Ok(repository.snapshot(place.tip())?.tree != repository.repo().find_commit(place.tip())?.tree_id())
     };
@@ -96,10 +96,10 @@ fn has_changed(shift: &Shift) -> bool {
 }
 
 /// The agent waits for a person: the run pauses, and the call that is unfinished goes on with the answer.
-fn asks(shift: &mut Shift, stage: &StageReport, asked: String) -> End {
+fn asks(context: &mut StageContext, stage: &StageReport, asked: String) -> End {
     let last = asked.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let reason = format!("the {} asks: {}", stage.name, text::clip(&text::safe(last), 200));
-    shift.report.question = Some(asked);
+    context.report.question = Some(asked);
     End::new(Verdict::Paused, reason)
 }
 
@@ -111,19 +111,19 @@ fn again(why: &str) -> String {
 }
 
 /// The prompt of a role, whole.
-fn full_prompt(shift: &Shift, role: &str, material: &Material) -> Result<String> {
-    let order = &shift.report.work.order;
-    let template = prompts::template(shift.hub, order, role)?;
-    Ok(prompts::render(&template, order, role, material, &shift.bench.receipts().display().to_string()))
+fn full_prompt(context: &StageContext, role: &str, material: &Material) -> Result<String> {
+    let order = &context.report.work.order;
+    let template = prompts::template(context.hub, order, role)?;
+    Ok(prompts::render(&template, order, role, material, &context.runner.receipts().display().to_string()))
 }
 
 /// A coder goes on in the session of its last pass, where it can.
-fn earlier_session(shift: &Shift, agent: &Agent) -> Option<String> {
-    let last = shift.report.stages.iter().rev().find(|stage| stage.name == CODER && stage.commit.is_some());
+fn earlier_session(context: &StageContext, agent: &Agent) -> Option<String> {
+    let last = context.report.stages.iter().rev().find(|stage| stage.name == CODER && stage.commit.is_some());
     let Some(last) = last else {
         // Before the work was sent back; where it worked then, it works now.
-        let before = shift.report.work.order.rework.as_ref()?.session.as_ref()?;
-        let here = before.worktree == shift.bench.root.display().to_string();
+        let before = context.report.work.order.rework.as_ref()?.session.as_ref()?;
+        let here = before.worktree == context.runner.root.display().to_string();
         return Some(before.id.clone()).filter(|_| agent.resumes() && before.agent == agent.name && here);
     };
     let same = agent.resumes() && last.agent.as_deref() == Some(&agent.name);
@@ -131,65 +131,65 @@ fn earlier_session(shift: &Shift, agent: &Agent) -> Option<String> {
 }
 
 /// What a session used before: in this work, or before it was sent back.
-fn used_before(shift: &Shift, session: &str) -> Option<Usage> {
-    let sent_back = shift.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
+fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
+    let sent_back = context.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
     let before = sent_back.filter(|before| before.id == session).map(|before| before.usage);
-    match (before, shift.kept.of_session(session)) {
+    match (before, context.store.session_usage(session)) {
         (Some(before), now) => Some(before.plus(now.unwrap_or_default())),
         (None, now) => now,
     }
 }
 
 /// What came of asking.
-enum Came {
-    Said(Box<Said>),
+enum CallOutcome {
+    Answered(Box<CallResult>),
     /// To be asked again, as what is unfinished says.
-    Again,
-    End(End),
+    Retry,
+    Stopped(End),
 }
 
 /// One call, repeated only when its start collided with another's.
 fn call(
-    shift: &mut Shift,
+    context: &mut StageContext,
     agent: &Agent,
     model: Option<&str>,
-    open: &unfinished::Opening,
+    open: &unfinished::CallStart,
     stage: &mut StageReport,
-) -> Result<Came> {
+) -> Result<CallOutcome> {
     let mut start = 1;
     loop {
-        if let Some(halt) = shift.watch.boundary()? {
-            return Ok(Came::End(End::from(halt)));
+        if let Some(halt) = context.watch.check_halt()? {
+            return Ok(CallOutcome::Stopped(End::from(halt)));
         }
-        let said = one_call(shift, agent, model, open, stage)?;
-        note(shift, stage, &said)?;
-        return Ok(match failure::weigh(shift, agent, &said, open.resume.is_some()) {
-            Ok(()) => Came::Said(Box::new(said)),
-            Err(After::Start) if start < STARTS => {
+        let said = one_call(context, agent, model, open, stage)?;
+        note(context, stage, &said)?;
+        return Ok(match failure::classify(context, agent, &said, open.resume.is_some()) {
+            Ok(()) => CallOutcome::Answered(Box::new(said)),
+            Err(FollowUp::Restart) if start < STARTS => {
                 start += 1;
                 continue;
             }
-            Err(After::Start) => Came::End(failure::failed(agent, &said)),
-            Err(After::Again(why)) => {
-                (shift.say)(&format!("      {}: {why}", agent.name));
-                Came::Again
+            Err(FollowUp::Restart) => CallOutcome::Stopped(failure::failed(agent, &said)),
+            Err(FollowUp::Retry(why)) => {
+                (context.say)(&format!("      {}: {why}", agent.name));
+                CallOutcome::Retry
             }
-            Err(After::End(end)) => Came::End(end),
+            Err(FollowUp::End(end)) => CallOutcome::Stopped(end),
         });
     }
 }
 
 fn one_call(
-    shift: &mut Shift,
+    context: &mut StageContext,
     agent: &Agent,
     model: Option<&str>,
-    open: &unfinished::Opening,
+    open: &unfinished::CallStart,
     stage: &StageReport,
-) -> Result<Said> {
-    let job = shift.report.work.job().to_owned();
-    let number = shift.kept.next_call(&stage.name, stage.round);
+) -> Result<CallResult> {
+    let job = context.report.work.job().to_owned();
+    let number = context.store.next_call(&stage.name, stage.round);
     let fresh =
-        agents::session_id(&format!("{}/{job}/{}/{}/{number}", shift.hub.root.display(), stage.name, stage.round));
+        agents::session_id(&format!("{}/{job}/{}/{}/{number}", context.hub.root.display(), stage.name, stage.round));
     let resume = open.resume.as_deref();
     let session = match resume {
         Some(id) => Session::Resume(id),
@@ -197,56 +197,56 @@ fn one_call(
         None => Session::Unnamed,
     };
     let name = format!("{}-{}-{number}", stage.name, stage.round);
-    let before = shift.kept.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
+    let before = context.store.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
     let before = before.unwrap_or_default();
     let begun = Unfinished {
         stage: stage.name.clone(),
         round: stage.round,
         agent: agent.name.clone(),
-        run: shift.report.run.clone(),
+        run: context.report.run.clone(),
         session: match session {
             Session::New(id) | Session::Resume(id) => Some(id.to_owned()),
             Session::Unnamed => None,
         },
-        worktree: shift.bench.root.clone(),
-        output: Some(shift.bench.output(&name)),
+        worktree: context.runner.root.clone(),
+        output: Some(context.runner.output(&name)),
         worked: resume.is_some() && before.worked,
         why: String::new(),
         continued: before.continued,
         words: before.words,
     };
-    shift.kept.begin(shift.hub, &job, begun)?;
-    let wanted = Talk {
+    context.store.start_call(context.hub, &job, begun)?;
+    let wanted = CallRequest {
         agent,
         model,
         prompt: &open.prompt,
         session,
-        earlier: resume.and_then(|id| used_before(shift, id)),
+        earlier: resume.and_then(|id| used_before(context, id)),
         name: &name,
-        budget: shift.report.work.order.budget,
-        say: shift.say,
-        spent: shift.kept.spent,
+        budget: context.report.work.order.budget,
+        say: context.say,
+        spent: context.store.spent,
     };
-    conversation::talk(shift.hub, shift.bench, shift.watch, &wanted)
+    conversation::call(context.hub, context.runner, context.watch, &wanted)
 }
 
 /// Adds a call to the stage, to the run and to what the job used.
-fn note(shift: &mut Shift, stage: &mut StageReport, said: &Said) -> Result<()> {
+fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) -> Result<()> {
     let called = &said.called;
     stage.model = called.model.clone().or(stage.model.take());
     stage.session.clone_from(&called.session);
     stage.usage = stage.usage.plus(called.usage);
     stage.duration_seconds += called.duration_seconds;
-    let (job, run) = (shift.report.work.job().to_owned(), shift.report.run.clone());
-    if let Some(left) = &mut shift.kept.unfinished {
+    let (job, run) = (context.report.work.job().to_owned(), context.report.run.clone());
+    if let Some(left) = &mut context.store.unfinished {
         left.output = None;
         left.session.clone_from(&called.session);
         left.worked |= said.conclusion.worked;
         left.why.clone_from(&called.outcome);
     }
-    shift.kept.used(shift.hub, &job, &run, called.session.as_deref(), called.usage)?;
-    stage.session_usage = called.session.as_deref().and_then(|id| used_before(shift, id)).unwrap_or_default();
-    (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
+    context.store.add_usage(context.hub, &job, &run, called.session.as_deref(), called.usage)?;
+    stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
+    (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     if !said.survivors.is_empty() {
         let message = format!("could not be ended: {}", said.survivors.join(", "));
         stage.notes.push(Finding::medium("process.survived", "", message));
@@ -273,12 +273,12 @@ fn answered(stage: &mut StageReport, found: Answer) {
 }
 
 /// A role that a command plays: its exit code decides, its last words are what it found.
-pub fn command(shift: &mut Shift, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
-    if let Some(halt) = shift.watch.boundary()? {
+pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
+    if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(End::from(halt)));
     }
     let command = Command { label: Some(format!("{}: {line}", stage.name)), ..shell(line) };
-    let done = shift.bench.perform(&command, &format!("{}-{}", stage.name, stage.round), shift.watch)?;
+    let done = context.runner.run(&command, &format!("{}-{}", stage.name, stage.round), context.watch)?;
     stage.duration_seconds += done.duration_seconds;
     stage.outcome.clone_from(&done.outcome);
     let (ok, cancelled, tail) = (done.succeeded(), done.was_cancelled(), done.tail.clone());

@@ -163,7 +163,7 @@ pub fn line(found: &Finding) -> String {
 
 /// The form of the answer.
 fn contract(role: &str) -> String {
-    let verdict = answer::words(role).map_or(String::new(), |(yes, no)| {
+    let verdict = answer::verdict_words(role).map_or(String::new(), |(yes, no)| {
         format!(
             "- \"verdict\": {yes:?} or {no:?}.\n\
              - \"confidence\": a whole number from 0 to 100.\n\

@@ -10,22 +10,22 @@ const LONGEST: usize = 2_000;
 const LAST_LINES: usize = 3;
 
 /// The question that a final text ends with, whole; `None` when it does not end with one.
-pub fn asked(said: &str) -> Option<String> {
+pub fn trailing_question(said: &str) -> Option<String> {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
     let asks = |line: &&str| line.trim_end_matches(['*', '_', '`', '"', '\'', ')', '\u{201d}']).ends_with('?');
-    last.iter().any(asks).then(|| kept(said))
+    last.iter().any(asks).then(|| bounded(said))
 }
 
 /// A question as it is told: without secrets, and bounded; its end counts most.
-pub fn kept(said: &str) -> String {
+pub fn bounded(said: &str) -> String {
     let said = secrets::redact(&text::safe_block(said.trim()));
     let excess = said.chars().count().saturating_sub(LONGEST);
     said.chars().skip(excess).collect()
 }
 
 /// What the agent is told of it, in its own session or in a new one.
-pub fn told(question: &str, answer: &str) -> String {
+pub fn answer_prompt(question: &str, answer: &str) -> String {
     format!("You asked:\n\n{question}\n\nThe answer: {answer}")
 }
 
@@ -36,18 +36,18 @@ mod tests {
     #[test]
     fn only_a_text_that_ends_with_a_question_asks_one() {
         for said in ["Up or down?", "I looked.\n\n**Should it be rounded up?**\nThank you.", "Which one (a or b)?\n"] {
-            assert_eq!(asked(said).as_deref(), Some(said.trim()), "{said}");
+            assert_eq!(trailing_question(said).as_deref(), Some(said.trim()), "{said}");
         }
         let done = "Why? Because it was wrong.\nI changed it.\nI ran the tests.\nAll pass.";
         for said in ["", "Done.", "What is left? Nothing.", done] {
-            assert_eq!(asked(said), None, "{said}");
+            assert_eq!(trailing_question(said), None, "{said}");
         }
     }
 
     #[test]
     fn the_end_of_a_long_question_is_kept_without_secrets() {
         let said = format!("{}\npassword = \"q7Rk2Zp9Xw4Tn8Vb3Lm1\"\nreally?", "word ".repeat(1_000));
-        let kept = kept(&said);
+        let kept = bounded(&said);
         assert!(kept.ends_with("really?") && kept.chars().count() <= LONGEST && !kept.contains("q7Rk2Zp9"), "{kept}");
     }
 }

@@ -9,7 +9,7 @@ use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER
 
 /// A role's player.
 #[derive(Clone, Debug)]
-pub enum Player {
+pub enum ResolvedRole {
     Agent {
         agent: Box<Agent>,
         /// Instead of the agent's own.
@@ -30,15 +30,15 @@ pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
 ///
 /// # Errors
 /// When the settings do not know the agent, or describe it wrongly.
-pub fn player(hub: &Hub, order: &Order, role: &str) -> Result<Option<Player>> {
+pub fn resolve(hub: &Hub, order: &Order, role: &str) -> Result<Option<ResolvedRole>> {
     let Some(found) = binding(order, role) else { return Ok(None) };
     if let Some(name) = &found.agent {
         let agent = Box::new(agents::find(hub.settings()?, name)?);
         // A role that only says which model still means the coder's agent.
         let model = order.roles.get(role).and_then(|own| own.model.clone()).or_else(|| found.model.clone());
-        return Ok(Some(Player::Agent { agent, model }));
+        return Ok(Some(ResolvedRole::Agent { agent, model }));
     }
-    Ok(found.command.clone().map(Player::Command))
+    Ok(found.command.clone().map(ResolvedRole::Command))
 }
 
 /// Refuses an order whose stages nobody could play, before anything is started.
@@ -58,8 +58,8 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
         );
     }
     for role in &order.stages {
-        match player(hub, order, role)? {
-            Some(Player::Agent { agent, .. }) if agents::find_program(agent.program(), &hub.root).is_none() => {
+        match resolve(hub, order, role)? {
+            Some(ResolvedRole::Agent { agent, .. }) if agents::find_program(agent.program(), &hub.root).is_none() => {
                 let what =
                     format!("the {role}'s agent {} is not installed: no program {}", agent.name, agent.program());
                 return refuse(

@@ -19,12 +19,12 @@ const SCHEME: &str = "teof-no-push";
 
 /// The obstacle of one run.
 #[derive(Debug)]
-pub struct Obstacle {
+pub struct PushBlock {
     folder: PathBuf,
     urls: Vec<(String, bool)>,
 }
 
-impl Obstacle {
+impl PushBlock {
     /// Puts the helper into the run's machine-local folder.
     pub fn new(hub: &Hub, session: &Path) -> Result<Self> {
         let folder = session.join("no-push");
@@ -39,7 +39,7 @@ impl Obstacle {
     }
 
     /// The variables; `env` already holds PATH.
-    pub fn arm(&self, env: &mut Vec<(String, String)>) {
+    pub fn add_variables(&self, env: &mut Vec<(String, String)>) {
         if self.urls.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::push_block::Obstacle;
+use super::push_block::PushBlock;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
 use crate::exec::{self, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
@@ -26,7 +26,7 @@ const GIT_TRACE: &str = "git-trace.jsonl";
 const TAIL: usize = 2000;
 
 /// Where and how commands are performed for one run.
-pub struct Bench<'a> {
+pub struct Runner<'a> {
     pub supervisor: &'a Supervisor,
     pub settings: &'a Worker,
     /// The worktree.
@@ -39,12 +39,12 @@ pub struct Bench<'a> {
     no_output: Duration,
     no_event: Duration,
     wall: Duration,
-    obstacle: Obstacle,
+    push_block: PushBlock,
     /// Started by the coordinator.
     pub unattended: bool,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Runner<'a> {
     pub fn new(
         hub: &Hub,
         work: &Work,
@@ -65,7 +65,7 @@ impl<'a> Bench<'a> {
         let mut variables = exec::allowed(&settings.env);
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
-        let obstacle = Obstacle::new(hub, &session)?;
+        let push_block = PushBlock::new(hub, &session)?;
         Ok(Self {
             supervisor,
             settings,
@@ -76,7 +76,7 @@ impl<'a> Bench<'a> {
             no_output: order.guardrails.no_output,
             no_event: order.guardrails.no_event,
             wall: order.guardrails.wall,
-            obstacle,
+            push_block,
             unattended,
         })
     }
@@ -98,8 +98,8 @@ impl<'a> Bench<'a> {
     }
 
     /// What was tried of pushing.
-    pub fn attempts(&self) -> Vec<Finding> {
-        self.obstacle.attempts()
+    pub fn push_attempts(&self) -> Vec<Finding> {
+        self.push_block.attempts()
     }
 
     /// The file in which the run's git commands leave their trace.
@@ -113,11 +113,11 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
-    pub fn converse(&self, call: &Call, name: &str, attendant: &mut dyn Observer) -> Result<Report> {
+    pub fn run_agent(&self, call: &Call, name: &str, attendant: &mut dyn Observer) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
         env.extend(self.env.iter().cloned());
         env.extend(call.set.iter().cloned());
-        self.obstacle.arm(&mut env);
+        self.push_block.add_variables(&mut env);
         let spec = Spec {
             argv: call.argv.clone(),
             cwd: self.root.clone(),
@@ -140,10 +140,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs one command. `name` becomes the output's file name.
-    pub fn perform(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<Performed> {
+    pub fn run(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<CommandResult> {
         let mut env = self.env.clone();
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        self.obstacle.arm(&mut env);
+        self.push_block.add_variables(&mut env);
         let cwd = match &command.cwd {
             Some(folder) => files::within(&self.root, folder)?,
             None => self.root.clone(),
@@ -170,9 +170,10 @@ impl<'a> Bench<'a> {
             errors: None,
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
-        let report =
-            self.supervisor.run(&spec, &mut || if watch.tick() { Control::Cancel } else { Control::Continue })?;
-        Ok(Performed::of(command, &report))
+        let report = self
+            .supervisor
+            .run(&spec, &mut || if watch.should_cancel() { Control::Cancel } else { Control::Continue })?;
+        Ok(CommandResult::of(command, &report))
     }
 }
 
@@ -201,7 +202,7 @@ fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
 
 /// What became of a command, as the record tells it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Performed {
+pub struct CommandResult {
     pub label: String,
     pub cmd: String,
     /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
@@ -240,7 +241,7 @@ impl Output {
     }
 }
 
-impl Performed {
+impl CommandResult {
     fn of(command: &Command, report: &Report) -> Self {
         let (status, outcome) = words(&report.verdict);
         let names =

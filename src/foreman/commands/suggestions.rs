@@ -2,21 +2,21 @@
 
 use crate::base::{Refusal, Result, names, text};
 use crate::foreman::reporting::report::{NotRun, StageReport};
-use crate::foreman::stages::context::Shift;
+use crate::foreman::stages::context::StageContext;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::secrets;
 use crate::guard::trust::commands;
 use crate::model::run::outcome::Finding;
 
 /// Runs what may run, to the first that fails; the others are listed with the reason.
-pub fn perform(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
+pub fn run(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     let proposed = stage.answer.as_ref().map_or(Vec::new(), |answer| answer.commands.clone());
     let mut failed = None;
     for (i, command) in proposed.iter().enumerate() {
         let shown = secrets::redact(&text::safe(&command.to_string()));
         let no = match &failed {
             Some(why) => Some(String::clone(why)),
-            None => refused(shift, command)?,
+            None => refused(context, command)?,
         };
         if let Some(why) = no {
             let message = format!("the coder suggested {shown:?}; it was not run: {why}");
@@ -24,10 +24,10 @@ pub fn perform(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
             stage.not_run.push(NotRun { command: shown, why });
             continue;
         }
-        (shift.say)(&format!("      suggested: {shown}"));
+        (context.say)(&format!("      suggested: {shown}"));
         let name =
             format!("{}-{}-suggested-{}-{}", stage.name, stage.round, i + 1, names::slug(&text::clip(&shown, 40)));
-        let done = shift.bench.perform(command, &name, shift.watch)?;
+        let done = context.runner.run(command, &name, context.watch)?;
         if !done.succeeded() {
             failed = Some(format!("the one before it did not succeed ({})", done.outcome));
             let message = format!("the suggested command {shown:?} did not succeed: {}", done.outcome);
@@ -39,17 +39,17 @@ pub fn perform(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
 }
 
 /// Why a command may not run, as things stand now.
-fn refused(shift: &mut Shift, command: &crate::model::command::Command) -> Result<Option<String>> {
-    if let Some(halt) = shift.watch.boundary()? {
+fn refused(context: &mut StageContext, command: &crate::model::command::Command) -> Result<Option<String>> {
+    if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(match halt {
             crate::foreman::watch::Halt::Paused(why) | crate::foreman::watch::Halt::Lost(why) => why,
         }));
     }
-    if shift.bench.unattended
-        && let Err(e) = consent::require(shift.hub, Actor::Coordinator, Action::Suggested)
+    if context.runner.unattended
+        && let Err(e) = consent::require(context.hub, Actor::Coordinator, Action::Suggested)
     {
         return Refusal::of(&e).map(|refusal| Some(refusal.message.clone())).ok_or(e);
     }
-    let covered = commands::trusted(shift.hub)?.covers(command);
+    let covered = commands::trusted(context.hub)?.covers(command);
     Ok((!covered).then(|| "not covered by [commands] allow of a trusted teof.toml".to_owned()))
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::report::{Report, StageReport};
 use crate::base::Stamp;
-use crate::foreman::commands::runner::Performed;
+use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::stages::next_stage::{PLANNER, REVIEWER};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
@@ -15,7 +15,7 @@ pub fn stem(agent: &str, now: Stamp, run: &str) -> String {
 }
 
 /// Gathers it. `receipts` are those that enter the record with it.
-pub fn of(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
+pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
     let order = &report.work.order;
     let last = |name: &str| report.stages.iter().rev().find(|stage| stage.name == name);
     let answer = |name: &str| last(name).and_then(|stage| stage.answer.as_ref());
@@ -83,7 +83,7 @@ fn diff(report: &Report) -> Diff {
 
 fn stage_of(report: &Report, stage: &StageReport) -> Stage {
     let agents = !report.work.order.stages.is_empty();
-    let ok = stage.commands.iter().all(Performed::succeeded);
+    let ok = stage.commands.iter().all(CommandResult::succeeded);
     let spent = stage.commands.iter().map(|done| done.duration_seconds).sum::<f64>();
     Stage {
         name: stage.name.clone(),
@@ -102,7 +102,7 @@ fn stage_of(report: &Report, stage: &StageReport) -> Stage {
     }
 }
 
-fn test(done: &Performed) -> Test {
+fn test(done: &CommandResult) -> Test {
     Test {
         command: done.cmd.clone(),
         passed: done.succeeded(),

@@ -14,7 +14,7 @@ const MOST_FILES: usize = 100;
 const MOST_REQUEST: usize = 40_000;
 
 /// The whole page.
-pub fn page(bundle: &Bundle) -> String {
+pub fn render(bundle: &Bundle) -> String {
     let mut out = format!("# Review {}: {}\n\n", cell(&bundle.task_id), cell(&bundle.title));
     out.push_str(&section("Goal", &bundle.objective));
     if let Some(acceptance) = &bundle.acceptance {
@@ -196,7 +196,7 @@ mod tests {
             complexity: None,
             receipts: Vec::new(),
         };
-        let page = page(&bundle);
+        let page = render(&bundle);
         assert!(!page.lines().any(|line| line.starts_with("# Approved")), "{page}");
         assert!(!page.contains('\u{1b}'));
         let outside = page.lines().filter(|line| !line.starts_with(quote::MARK)).collect::<Vec<_>>().join("\n");

@@ -32,7 +32,7 @@ fn file(job: &str) -> String {
 }
 
 /// Makes it durable. Nothing is what is found where nothing is kept.
-pub fn keep(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
+pub fn save(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
     let path = hub.local(&file(job));
     if evidence.receipts.is_empty() && evidence.findings.is_empty() {
         return files::remove(&path);
@@ -42,7 +42,7 @@ pub fn keep(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
 }
 
 /// What an earlier attempt of the job kept, if it got that far.
-pub fn kept(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
+pub fn load(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
     let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
     // It is replaced as a whole; one that cannot be read is none.
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))

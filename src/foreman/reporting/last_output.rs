@@ -2,8 +2,8 @@
 //! otherwise have to find the file.
 
 use super::report::Report;
-use crate::foreman::calls::conversation::Called;
-use crate::foreman::commands::runner::{Output, Performed};
+use crate::foreman::calls::conversation::CallRecord;
+use crate::foreman::commands::runner::{CommandResult, Output};
 use crate::model::run::outcome::LastOutput;
 
 /// How much of it is told with the outcome: lines, and characters.
@@ -11,10 +11,10 @@ const LINES: usize = 12;
 const CHARACTERS: usize = 1200;
 
 /// The last lines of the command that failed, else of the agent that was called last.
-pub fn of(report: &Report) -> Option<LastOutput> {
+pub fn find(report: &Report) -> Option<LastOutput> {
     let stage = report.stages.last();
     let stage_runs = stage.into_iter().flat_map(|stage| stage.commands.iter().chain(&stage.tests));
-    let failed = |done: &&Performed| !done.succeeded() && !done.was_cancelled();
+    let failed = |done: &&CommandResult| !done.succeeded() && !done.was_cancelled();
     let command = report.setup.iter().chain(stage_runs).chain(&report.tests).rfind(failed);
     if let Some(command) = command {
         return Some(told(command.label.clone(), &command.tail, &command.output));
@@ -24,7 +24,7 @@ pub fn of(report: &Report) -> Option<LastOutput> {
 }
 
 /// An agent's last words; what it wrote to stderr, when it said nothing.
-fn said(stage: &str, called: &Called) -> Option<LastOutput> {
+fn said(stage: &str, called: &CallRecord) -> Option<LastOutput> {
     let of = format!("{stage} ({})", called.agent);
     match (called.tail.trim().is_empty(), &called.errors) {
         (true, Some(errors)) => Some(told(of, &called.errors_tail, errors)),

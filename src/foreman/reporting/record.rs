@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Map, Value, json};
 
 use super::evidence::Receipt;
-use super::report::{End, Entered, Report, StageReport};
+use super::report::{End, RecordedReceipt, Report, StageReport};
 use super::{bundle, bundle_markdown};
 use crate::base::{Result, json};
 use crate::bus::events;
@@ -56,8 +56,8 @@ fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base:
     let hub = writer.hub();
     let agent = report.work.order.agent_id.clone();
     let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
-    let bundle = bundle::of(hub, report, now);
-    let page = bundle_markdown::page(&bundle);
+    let bundle = bundle::build(hub, report, now);
+    let page = bundle_markdown::render(&bundle);
     let Value::Object(payload) = without_secrets(json!(bundle)) else { anyhow::bail!("a bundle is an object") };
     receipts::write(writer, act, &agent, &path, payload)?;
     let twin = format!("{}.md", path.trim_end_matches(".json"));
@@ -124,7 +124,7 @@ fn refused(end: &End) -> bool {
 }
 
 /// Whether no file can have this name: a folder has it, or a file has that of one of its folders.
-fn is_obstructed(hub: &Hub, path: &str, entered: &[Entered]) -> bool {
+fn is_obstructed(hub: &Hub, path: &str, entered: &[RecordedReceipt]) -> bool {
     let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
     let kind = |path: &str| hub.path(path).map(|path| fs::symlink_metadata(path).ok().map(|meta| meta.is_dir()));
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
@@ -159,7 +159,7 @@ fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report:
         }
     }
     ledger::enter(writer, act, agent, &[(path.clone(), receipt.sha256.clone())])?;
-    report.receipts.push(Entered { path, sha256: receipt.sha256.clone() });
+    report.receipts.push(RecordedReceipt { path, sha256: receipt.sha256.clone() });
     Ok(())
 }
 
@@ -180,11 +180,11 @@ fn free(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
 
 fn event(report: &Report, end: &End, envelope: &str) -> Event {
     let order = &report.work.order;
-    let summary = crate::base::text::clip(&format!("run {}: {}", word(end.verdict), end.reason), 500);
+    let summary = crate::base::text::clip(&format!("run {}: {}", verdict_word(end.verdict), end.reason), 500);
     let mut event = Event::new(&order.agent_id, "status", summary)
         .on_task(&order.task_id)
         .meta("run", report.run.clone())
-        .meta("verdict", word(end.verdict));
+        .meta("verdict", verdict_word(end.verdict));
     event.plan_id.clone_from(&order.plan_id);
     event.branch = Some(report.branch().to_owned());
     event.receipts = vec![envelope.to_owned()];
@@ -194,7 +194,7 @@ fn event(report: &Report, end: &End, envelope: &str) -> Event {
     event
 }
 
-pub fn word(verdict: Verdict) -> &'static str {
+pub fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Succeeded => "succeeded",
         Verdict::Failed => "failed",

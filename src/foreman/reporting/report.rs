@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
 use crate::foreman::calls::answer::Answer;
-use crate::foreman::calls::conversation::Called;
-use crate::foreman::commands::runner::Performed;
+use crate::foreman::calls::conversation::CallRecord;
+use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
 use crate::foreman::stages::next_stage::CODER;
 use crate::foreman::watch::Halt;
@@ -77,12 +77,12 @@ pub struct StageReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub calls: Vec<Called>,
+    pub calls: Vec<CallRecord>,
     /// Suggested commands that were not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_run: Vec<NotRun>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tests: Vec<Performed>,
+    pub tests: Vec<CommandResult>,
     #[serde(default)]
     pub usage: Usage,
     #[serde(default)]
@@ -90,7 +90,7 @@ pub struct StageReport {
     /// An earlier attempt had committed it already: nothing was run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done_before: bool,
-    pub commands: Vec<Performed>,
+    pub commands: Vec<CommandResult>,
     /// The checkpoint.
     pub commit: Option<String>,
 }
@@ -131,7 +131,7 @@ pub struct DiffReport {
 
 /// A receipt that entered the record.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entered {
+pub struct RecordedReceipt {
     pub path: String,
     pub sha256: String,
 }
@@ -146,9 +146,9 @@ pub struct Report<'a> {
     pub before: Option<Round>,
     pub after: Option<Round>,
     /// The set-up of a new worktree.
-    pub setup: Vec<Performed>,
+    pub setup: Vec<CommandResult>,
     pub stages: Vec<StageReport>,
-    pub tests: Vec<Performed>,
+    pub tests: Vec<CommandResult>,
     pub diff: Option<DiffReport>,
     pub findings: Vec<Finding>,
     /// What the guards found at the last look; taken over at the end.
@@ -175,11 +175,11 @@ pub struct Report<'a> {
     /// What the work left; it enters the record with the envelope.
     pub evidence: Evidence,
     /// What of it has entered.
-    pub receipts: Vec<Entered>,
+    pub receipts: Vec<RecordedReceipt>,
     /// Owned paths that the worker changed in its worktree and that were taken back.
     pub restored: Vec<String>,
     /// Refs that keep work which is not part of the result.
-    pub kept: Vec<String>,
+    pub kept_refs: Vec<String>,
     /// Where the raw output lies, on this machine.
     pub session: String,
 }
@@ -212,7 +212,7 @@ impl<'a> Report<'a> {
             evidence: Evidence::default(),
             receipts: Vec::new(),
             restored: Vec::new(),
-            kept: Vec::new(),
+            kept_refs: Vec::new(),
             session: String::new(),
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Report<'a> {
                 "base": place.map(|place| place.base.to_string()),
                 "commit": self.commit(),
                 "worktree": place.map(|place| place.root.display().to_string()),
-                "kept": self.kept,
+                "kept": self.kept_refs,
             },
             "setup": self.setup,
             "stages": self.stages,

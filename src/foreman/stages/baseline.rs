@@ -21,7 +21,7 @@ fn file(job: &str) -> String {
 ///
 /// # Errors
 /// When it cannot be kept: the next attempt could not be compared with it.
-pub fn of(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
+pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     let path = hub.local(&file(work.job()));
     let known = files::read(&path, MAX)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     if let Some(known) = known {

@@ -1,10 +1,10 @@
 //! Whether the result of a run may stand, whatever its commands said: guards and tests.
 
-use super::context::Shift;
+use super::context::StageContext;
 use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
-use crate::foreman::commands::runner::Bench;
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
 use crate::foreman::watch::Watch;
@@ -18,14 +18,14 @@ use crate::model::run::outcome::{Finding, Verdict};
 const MOST_FILES: usize = 1000;
 
 /// Holds the commit to the order's guardrails; the findings go into the report.
-pub fn guards(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
-    let found = look(hub, report, before)?;
+pub fn inspect_into(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
+    let found = inspect(hub, report, before)?;
     report.findings.extend(found);
     Ok(())
 }
 
 /// Holds the commit to the order's guardrails and measures it.
-pub fn look(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
+pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let Some(place) = &report.place else { return Ok(Vec::new()) };
     let rules = &report.work.order.guardrails;
     let base = place.base.to_string();
@@ -86,27 +86,27 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
 
 /// What was done beside the work itself and is not in the report yet: asked where the work got to no
 /// guards, and after its tests, which are the result's own code.
-pub fn strays(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) -> Result<Vec<Finding>> {
+pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let mut found = dotgit::differences(before, &dotgit::observe(&hub.common_dir, &report.place()?.git_dir));
     found.extend(published(hub, report, before)?);
-    found.extend(bench.attempts());
+    found.extend(runner.push_attempts());
     found.retain(|finding| !report.findings.contains(finding));
     Ok(found)
 }
 
 /// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once
 /// more on the same tree: if it passes then, a person looks and the work goes on. `Some` ends the run.
-pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Option<End>> {
+pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<Option<End>> {
     stage.passed = true;
     stage.outcome = "no tests were named".into();
-    for (i, line) in shift.report.work.order.guardrails.tests.clone().iter().enumerate() {
+    for (i, line) in context.report.work.order.guardrails.tests.clone().iter().enumerate() {
         for again in [false, true] {
-            if let Some(halt) = shift.watch.boundary()? {
+            if let Some(halt) = context.watch.check_halt()? {
                 return Ok(Some(End::from(halt)));
             }
             let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
             let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
-            let done = shift.bench.perform(&test, &name, shift.watch)?;
+            let done = context.runner.run(&test, &name, context.watch)?;
             let (ok, cancelled) = (done.succeeded(), done.was_cancelled());
             stage.duration_seconds += done.duration_seconds;
             stage.tests.push(done);
@@ -115,7 +115,7 @@ pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Opti
             }
             if !ok && !again {
                 // What the first run left would make another tree of it.
-                commit::take_back(shift, stage)?;
+                commit::take_back(context, stage)?;
             }
             if ok {
                 if again {
@@ -141,20 +141,20 @@ pub fn tests_of_round(shift: &mut Shift, stage: &mut StageReport) -> Result<Opti
 }
 
 /// Runs the order's tests in the worktree, to the first that fails. `Some` ends the run.
-pub fn tests(
+pub fn run_tests(
     hub: &Hub,
     report: &mut Report,
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     before: &Surroundings,
 ) -> Result<Option<End>> {
     let tests = report.work.order.guardrails.tests.clone();
     for (i, line) in tests.iter().enumerate() {
-        if let Some(halt) = watch.boundary()? {
+        if let Some(halt) = watch.check_halt()? {
             return Ok(Some(End::from(halt)));
         }
         let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
-        let done = bench.perform(&test, &format!("test-{}", i + 1), watch)?;
+        let done = runner.run(&test, &format!("test-{}", i + 1), watch)?;
         let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
         report.tests.push(done);
         if cancelled {
@@ -166,7 +166,7 @@ pub fn tests(
             break;
         }
     }
-    let late = strays(hub, report, bench, before)?;
+    let late = stray_changes(hub, report, runner, before)?;
     report.findings.extend(late);
     Ok(None)
 }

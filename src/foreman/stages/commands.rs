@@ -1,11 +1,13 @@
-//! Stages of an order that carries commands (agents' stages: `shift`). A stage is a name and how it is performed; each ends in a
-//! checkpoint, and what has one is never performed again for the same job.
+//! Runs the stages of an order that carries commands; [`pipeline`](super::pipeline) runs those of agents.
+//!
+//! A stage is a name and how it runs. Each ends in a checkpoint, and a stage with a checkpoint never runs again for
+//! the same job.
 
 use std::path::Path;
 
 use super::commit;
 use crate::base::Result;
-use crate::foreman::commands::runner::{Bench, Performed};
+use crate::foreman::commands::runner::{CommandResult, Runner};
 use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::reporting::{collect, evidence};
 use crate::foreman::watch::Watch;
@@ -33,10 +35,10 @@ pub fn of(work: &Work) -> Vec<Stage<'_>> {
 }
 
 /// Performs what no earlier attempt has committed. `Some` ends the run.
-pub fn perform_all(
+pub fn run_stages(
     hub: &Hub,
     report: &mut Report,
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
@@ -51,36 +53,36 @@ pub fn perform_all(
                 commit: Some(done.commit.to_string()),
                 ..StageReport::new(stage.name, done.round)
             });
-            report.evidence = match evidence::kept(hub, work.job())? {
-                Some(kept) => kept,
-                None => collect::collect(hub, report, &bench.receipts())?,
+            report.evidence = match evidence::load(hub, work.job())? {
+                Some(known) => known,
+                None => collect::collect(hub, report, &runner.receipts())?,
             };
             continue;
         }
         report.stages.push(StageReport::new(stage.name, 1));
         let How::Commands(commands) = stage.how;
-        if let Some(end) = perform(report, commands, bench, watch, say)? {
+        if let Some(end) = run_commands(report, commands, runner, watch, say)? {
             return Ok(Some(end));
         }
-        checkpoint(hub, report, &place, stage.name, &bench.receipts())?;
+        checkpoint(hub, report, &place, stage.name, &runner.receipts())?;
     }
     Ok(None)
 }
 
-fn perform(
+fn run_commands(
     report: &mut Report,
     commands: &[Command],
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     say: &dyn Fn(&str),
 ) -> Result<Option<End>> {
     for (i, command) in commands.iter().enumerate() {
-        if let Some(halt) = watch.boundary()? {
+        if let Some(halt) = watch.check_halt()? {
             return Ok(Some(End::from(halt)));
         }
         let label = crate::base::text::safe(&command.title());
         say(&format!("[{}/{}] {label}", i + 1, commands.len()));
-        let done = bench.perform(command, &format!("{}-{}", i + 1, crate::base::names::slug(&label)), watch)?;
+        let done = runner.run(command, &format!("{}-{}", i + 1, crate::base::names::slug(&label)), watch)?;
         say(&format!("      {} in {}s", done.outcome, done.duration_seconds));
         let end = how_it_ended(&done);
         if !done.survivors.is_empty() {
@@ -97,7 +99,7 @@ fn perform(
     Ok(None)
 }
 
-fn how_it_ended(done: &Performed) -> Option<End> {
+fn how_it_ended(done: &CommandResult) -> Option<End> {
     match (done.succeeded(), done.was_cancelled()) {
         (true, _) => None,
         (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during {}", done.label))),
@@ -118,7 +120,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
         let message = "a git repository inside the worktree; nothing of it is part of the result";
         report.evidence.findings.push(Finding::high("folder.nested_repository", path, message));
     }
-    evidence::keep(hub, report.work.job(), &report.evidence)?;
+    evidence::save(hub, report.work.job(), &report.evidence)?;
     let mark = Mark {
         agent: &order.agent_id,
         job: report.work.job(),

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
-use super::context::Shift;
+use super::context::StageContext;
 use super::next_stage::CODER;
 
 use crate::base::Result;
@@ -18,14 +18,14 @@ use crate::model::run::outcome::Finding;
 const MAX_DIFF_FILE: usize = 4 << 20;
 
 /// Ends a stage with a commit of what its role may leave: a coder's changes, of everybody else nothing.
-pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
+pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<()> {
     if stage.name != CODER {
-        take_back(shift, &mut stage)?;
-        let place = shift.report.place()?;
+        take_back(context, &mut stage)?;
+        let place = context.report.place()?;
         let tree = place.repository()?.repo().find_commit(place.tip())?.tree_id();
-        return commit(shift, stage, tree);
+        return commit(context, stage, tree);
     }
-    let place = shift.report.place()?;
+    let place = context.report.place()?;
     let repository = place.repository()?;
     let snapshot = repository.snapshot(place.tip())?;
     let base = repository.repo().find_commit(place.base)?.tree()?;
@@ -34,18 +34,18 @@ pub fn checkpoint(shift: &mut Shift, mut stage: StageReport) -> Result<()> {
         let message = "a git repository inside the worktree; nothing of it is part of the result";
         stage.notes.push(Finding::high("folder.nested_repository", path, message));
     }
-    shift.report.restored = restored;
-    commit(shift, stage, snapshot.tree)?;
-    restore_owned(shift.report)
+    context.report.restored = restored;
+    commit(context, stage, snapshot.tree)?;
+    restore_owned(context.report)
 }
 
 /// Keeps and commits. In this order: what has a checkpoint is never done again.
-pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()> {
-    let report = &mut *shift.report;
+pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> Result<()> {
+    let report = &mut *context.report;
     let place = report.place()?;
     stage.notes.extend(strayed(place)?);
     stage.notes.extend(left_branch(place, &report.run)?);
-    shift.kept.add(shift.hub, report.work.job(), stage.clone())?;
+    context.store.add_result(context.hub, report.work.job(), stage.clone())?;
     let order = &report.work.order;
     let mark = Mark {
         agent: &order.agent_id,
@@ -55,12 +55,12 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
         round: stage.round,
         title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
     };
-    let done = place.repository()?.commit(&place.branch, place.tip(), tree, &mark, shift.hub.now())?;
+    let done = place.repository()?.commit(&place.branch, place.tip(), tree, &mark, context.hub.now())?;
     let commit = done.commit.to_string();
-    shift.kept.committed(shift.hub, report.work.job(), &commit)?;
+    context.store.mark_committed(context.hub, report.work.job(), &commit)?;
     stage.commit = Some(commit);
     let words = if stage.passed { "passed" } else { "sent back" };
-    (shift.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
+    (context.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
     report.stages.push(stage);
     if let Some(place) = &mut report.place {
         place.checkpoints.push(done);
@@ -69,15 +69,15 @@ pub fn commit(shift: &mut Shift, mut stage: StageReport, tree: Oid) -> Result<()
 }
 
 /// Takes the tree back to the last checkpoint; what was changed is kept under a ref.
-pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
-    let place = shift.report.place()?;
+pub fn take_back(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
+    let place = context.report.place()?;
     let repository = place.repository()?;
     let tip = place.tip();
     let snapshot = repository.snapshot(tip)?;
     if snapshot.tree == repository.repo().find_commit(tip)?.tree_id() && snapshot.nested.is_empty() {
         return Ok(());
     }
-    match parked(repository.park(tip, &shift.report.run)?) {
+    match parked(repository.park(tip, &context.report.run)?) {
         Err(finding) => stage.notes.push(finding),
         Ok(name) => {
             repository.reset(&place.branch, tip)?;
@@ -87,7 +87,7 @@ pub fn take_back(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
                 None => format!("the {whom} changed files; taken back"),
             };
             stage.notes.push(Finding::low("tree.taken_back", "", message));
-            shift.report.kept.extend(name);
+            context.report.kept_refs.extend(name);
         }
     }
     Ok(())
@@ -113,7 +113,7 @@ pub fn restore_owned(report: &mut Report) -> Result<()> {
     }
     let repository = place.repository()?;
     if let Parked::Under(name) = repository.park(place.tip(), &report.run)? {
-        report.kept.push(name);
+        report.kept_refs.push(name);
     }
     repository.restore_owned(place.base)?;
     for path in &report.restored {

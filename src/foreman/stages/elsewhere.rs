@@ -2,7 +2,7 @@
 
 use super::targets;
 use crate::base::{Result, files};
-use crate::foreman::commands::runner::Bench;
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::report::Report;
 use crate::guard::moved_target::{self, Moved, What};
 use crate::guard::result::{Surroundings, checkouts, git_trace, planted};
@@ -17,8 +17,8 @@ const MAX_TRACE: u64 = 64 << 20;
 ///
 /// # Errors
 /// When the worktrees or the settings cannot be read, or a moved branch cannot be noted.
-pub fn found(hub: &Hub, report: &Report, bench: &Bench, before: &Surroundings) -> Result<Vec<Finding>> {
-    let trace = bench.git_trace();
+pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
+    let trace = runner.git_trace();
     let ran = match files::read(&trace, MAX_TRACE) {
         Ok(trace) => git_trace::commands(&trace.unwrap_or_default()),
         Err(e) => {

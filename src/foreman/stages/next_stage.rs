@@ -7,7 +7,7 @@
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 
-pub const CARRY: &str = "carry";
+pub const FORWARD_PORT: &str = "carry";
 pub const PLANNER: &str = "planner";
 pub const CODER: &str = "coder";
 pub const TESTER: &str = "tester";
@@ -24,7 +24,7 @@ pub struct Plan {
     pub tester: bool,
     pub reviewer: bool,
     /// Work of an earlier order is carried over first.
-    pub carry: bool,
+    pub forward_port: bool,
     /// The coder's passes in all, and those before this order.
     pub passes: u32,
     pub used: u32,
@@ -38,7 +38,7 @@ impl Plan {
             planner: has(PLANNER) && order.rework.is_none(),
             tester: has(TESTER) || !order.guardrails.tests.is_empty(),
             reviewer: has(REVIEWER),
-            carry: order.rework.is_some(),
+            forward_port: order.rework.is_some(),
             passes: order.passes,
             used: order.rework.as_ref().map_or(0, |rework| rework.passes_used),
         }
@@ -57,7 +57,7 @@ pub struct Done {
 /// What is to be done now. Rounds are counted from 1 over all orders of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    Carry,
+    ForwardPort,
     Planner,
     /// With what was found since its last pass.
     Coder {
@@ -78,14 +78,14 @@ pub enum Next {
 /// `sent_back`: what a rework is for; the coder's first pass gets it.
 pub fn next(plan: &Plan, done: &[Done], sent_back: &[Finding]) -> Next {
     let is_done = |stage: &str| done.iter().any(|done| done.stage == stage);
-    if plan.carry && !is_done(CARRY) {
-        return Next::Carry;
+    if plan.forward_port && !is_done(FORWARD_PORT) {
+        return Next::ForwardPort;
     }
     if plan.planner && !is_done(PLANNER) {
         return Next::Planner;
     }
     let Some(last) = done.iter().rev().find(|done| [CODER, TESTER, REVIEWER].contains(&done.stage.as_str())) else {
-        let carried = done.iter().filter(|done| done.stage == CARRY).flat_map(|done| done.findings.clone());
+        let carried = done.iter().filter(|done| done.stage == FORWARD_PORT).flat_map(|done| done.findings.clone());
         return coder(plan, plan.used, sent_back.iter().cloned().chain(carried).collect());
     };
     let round = last.round;
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: Plan = Plan { planner: true, tester: true, reviewer: true, carry: false, passes: 3, used: 0 };
+    const ALL: Plan = Plan { planner: true, tester: true, reviewer: true, forward_port: false, passes: 3, used: 0 };
 
     fn done(stage: &str, round: u32, passed: bool) -> Done {
         let findings = if passed { Vec::new() } else { vec![Finding::low("x", "", format!("{stage} {round}"))] };
@@ -129,14 +129,14 @@ mod tests {
         loop {
             let next = next(plan, &history, &[]);
             let (stage, round) = match &next {
-                Next::Carry => (CARRY, 1),
+                Next::ForwardPort => (FORWARD_PORT, 1),
                 Next::Planner => (PLANNER, 1),
                 Next::Coder { round, .. } => (CODER, *round),
                 Next::Tester { round } => (TESTER, *round),
                 Next::Reviewer { round } => (REVIEWER, *round),
                 Next::Finished | Next::Exhausted(_) => return (history, next),
             };
-            let judged = ![CARRY, PLANNER].contains(&stage);
+            let judged = ![FORWARD_PORT, PLANNER].contains(&stage);
             history.push(done(stage, round, !judged || verdicts.next().unwrap_or(true)));
         }
     }
@@ -161,20 +161,20 @@ mod tests {
     fn the_passes_of_all_orders_of_a_job_count_together() {
         let (history, end) = play(&ALL, &[false, false, false]);
         assert_eq!((names(&history).as_str(), matches!(end, Next::Exhausted(_))), ("p1 c1 c2 c3", true));
-        let rework = Plan { planner: false, carry: true, used: 2, ..ALL };
+        let rework = Plan { planner: false, forward_port: true, used: 2, ..ALL };
         let (history, end) = play(&rework, &[true, true, false]);
         assert_eq!(names(&history), "c1 c3 t3 r3", "carry, then the one pass that is left");
         assert!(matches!(&end, Next::Exhausted(findings) if findings[0].message == "reviewer 3"));
         assert_eq!(passes(&rework, &history), 3);
         let spent = Plan { used: 3, ..rework };
-        assert_eq!(next(&spent, &[done(CARRY, 1, true)], &[]), Next::Exhausted(Vec::new()));
+        assert_eq!(next(&spent, &[done(FORWARD_PORT, 1, true)], &[]), Next::Exhausted(Vec::new()));
     }
 
     #[test]
     fn a_rework_tells_the_coder_what_it_is_for() {
-        let rework = Plan { planner: false, carry: true, used: 1, ..ALL };
+        let rework = Plan { planner: false, forward_port: true, used: 1, ..ALL };
         let why = Finding::low("review.rework", "", "rename it");
-        let carried = Done { findings: vec![Finding::low("carry.conflict", "a", "x")], ..done(CARRY, 1, true) };
+        let carried = Done { findings: vec![Finding::low("carry.conflict", "a", "x")], ..done(FORWARD_PORT, 1, true) };
         let Next::Coder { round: 2, findings } = next(&rework, &[carried], &[why]) else { panic!() };
         assert_eq!(findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["review.rework", "carry.conflict"]);
     }
@@ -184,7 +184,7 @@ mod tests {
         fn every_history_ends_and_nothing_is_finished_unjudged(
             flags in any::<[bool; 4]>(), passes in 1_u32..5, used in 0_u32..5, verdicts in prop::collection::vec(any::<bool>(), 0..20)
         ) {
-            let plan = Plan { planner: flags[0], tester: flags[1], reviewer: flags[2], carry: flags[3], passes, used };
+            let plan = Plan { planner: flags[0], tester: flags[1], reviewer: flags[2], forward_port: flags[3], passes, used };
             let (history, end) = play(&plan, &verdicts);
             let coders = history.iter().filter(|done| done.stage == CODER).count() as u32;
             prop_assert!(coders <= passes.saturating_sub(used));

@@ -4,70 +4,70 @@ use crate::base::Result;
 use crate::model::run::order::ExpectedReceipt;
 use crate::model::run::outcome::{Finding, Verdict};
 
-use super::context::Shift;
-use super::next_stage::{self, CARRY, CODER, Next, PLANNER, Plan, REVIEWER, TESTER};
+use super::context::StageContext;
+use super::next_stage::{self, CODER, FORWARD_PORT, Next, PLANNER, Plan, REVIEWER, TESTER};
 use super::{checks, commit, forward_port, stage_store};
 use crate::foreman::calls::prompts::Material;
-use crate::foreman::calls::roles::{self, Player};
+use crate::foreman::calls::roles::{self, ResolvedRole};
 use crate::foreman::calls::{invoke, unfinished};
 use crate::foreman::commands::suggestions;
 use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::reporting::{collect, evidence};
 
 /// Performs what no earlier attempt has committed. `Some` ends the run; otherwise all stages passed.
-pub fn perform_all(shift: &mut Shift) -> Result<Option<End>> {
-    let job = shift.report.work.job().to_owned();
-    let plan = Plan::of(&shift.report.work.order);
-    let order = &shift.report.work.order;
+pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
+    let job = context.report.work.job().to_owned();
+    let plan = Plan::of(&context.report.work.order);
+    let order = &context.report.work.order;
     let sent_back = order.rework.as_ref().map_or(&order.said_before, |rework| &rework.findings).clone();
-    shift.report.stages = shift.kept.of(&shift.report.place()?.checkpoints);
-    let run = shift.report.run.clone();
-    unfinished::take_up(shift, &plan, &stage_store::history(&shift.report.stages))?;
-    (shift.report.usage, shift.report.spent) = (shift.kept.of_run(&run), shift.kept.spent);
+    context.report.stages = context.store.results(&context.report.place()?.checkpoints);
+    let run = context.report.run.clone();
+    unfinished::resume(context, &plan, &stage_store::history(&context.report.stages))?;
+    (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     // What was tested before counts: the bundle names it, and an approval runs it again.
-    if let Some(tested) = shift.report.stages.iter().rfind(|stage| stage.name == TESTER) {
-        shift.report.tests = tested.tests.clone();
+    if let Some(tested) = context.report.stages.iter().rfind(|stage| stage.name == TESTER) {
+        context.report.tests = tested.tests.clone();
     }
-    if let Some(kept) = evidence::kept(shift.hub, &job)? {
-        shift.report.evidence = kept;
+    if let Some(kept) = evidence::load(context.hub, &job)? {
+        context.report.evidence = kept;
     }
     let end = loop {
-        shift.report.passes = next_stage::passes(&plan, &stage_store::history(&shift.report.stages));
-        if let Some(end) = stopped(shift)? {
+        context.report.passes = next_stage::passes(&plan, &stage_store::history(&context.report.stages));
+        if let Some(end) = stopped(context)? {
             break Some(end);
         }
-        let round = match next_stage::next(&plan, &stage_store::history(&shift.report.stages), &sent_back) {
-            Next::Carry => carry_over(shift)?,
-            Next::Planner => played(shift, PLANNER, 1, Vec::new())?,
-            Next::Coder { round, findings } => played(shift, CODER, round, findings)?,
-            Next::Tester { round } => test(shift, round)?,
+        let round = match next_stage::next(&plan, &stage_store::history(&context.report.stages), &sent_back) {
+            Next::ForwardPort => port_earlier_work(context)?,
+            Next::Planner => run_role(context, PLANNER, 1, Vec::new())?,
+            Next::Coder { round, findings } => run_role(context, CODER, round, findings)?,
+            Next::Tester { round } => run_tester(context, round)?,
             // What a person asked for is judged as well as done.
-            Next::Reviewer { round } => played(shift, REVIEWER, round, sent_back.clone())?,
+            Next::Reviewer { round } => run_role(context, REVIEWER, round, sent_back.clone())?,
             Next::Finished => break None,
-            Next::Exhausted(findings) => break Some(exhausted(shift.report, &plan, findings)),
+            Next::Exhausted(findings) => break Some(exhausted(context.report, &plan, findings)),
         };
         if round.is_some() {
             break round;
         }
     };
-    let notes: Vec<_> = shift.report.stages.iter().flat_map(|stage| stage.notes.clone()).collect();
-    shift.report.findings.extend(notes);
+    let notes: Vec<_> = context.report.stages.iter().flat_map(|stage| stage.notes.clone()).collect();
+    context.report.findings.extend(notes);
     Ok(end)
 }
 
 /// Whether the guards, the budget, consent or a wish end the run here.
-fn stopped(shift: &mut Shift) -> Result<Option<End>> {
-    let mut guards = checks::look(shift.hub, shift.report, shift.before)?;
-    guards.extend(shift.bench.attempts());
+fn stopped(context: &mut StageContext) -> Result<Option<End>> {
+    let mut guards = checks::inspect(context.hub, context.report, context.before)?;
+    guards.extend(context.runner.push_attempts());
     let stops = guards.iter().any(Finding::stops);
-    shift.report.guards = guards;
+    context.report.guards = guards;
     if stops {
-        return Ok(Some(checks::verdict(shift.report)));
+        return Ok(Some(checks::verdict(context.report)));
     }
-    if let Some(end) = shift.over_budget() {
+    if let Some(end) = context.over_budget() {
         return Ok(Some(end));
     }
-    Ok(shift.watch.boundary()?.map(End::from))
+    Ok(context.watch.check_halt()?.map(End::from))
 }
 
 fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
@@ -78,58 +78,64 @@ fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
 }
 
 /// A stage that is somebody's role.
-fn played(shift: &mut Shift, role: &str, round: u32, findings: Vec<Finding>) -> Result<Option<End>> {
-    let order = &shift.report.work.order;
-    let Some(player) = roles::player(shift.hub, order, role)? else {
+fn run_role(context: &mut StageContext, role: &str, round: u32, findings: Vec<Finding>) -> Result<Option<End>> {
+    let order = &context.report.work.order;
+    let Some(resolved) = roles::resolve(context.hub, order, role)? else {
         anyhow::bail!("nobody plays the {role}; the order was admitted all the same");
     };
-    (shift.say)(&format!("{role}, round {round}"));
-    let material = material(shift, role, findings)?;
-    let mut stage = StageReport { run: Some(shift.report.run.clone()), ..StageReport::new(role, round) };
-    if let Some(end) = perform(shift, &player, &material, &mut stage)? {
-        return Ok(Some(unfinished(shift, stage, end)));
+    (context.say)(&format!("{role}, round {round}"));
+    let material = material(context, role, findings)?;
+    let mut stage = StageReport { run: Some(context.report.run.clone()), ..StageReport::new(role, round) };
+    if let Some(end) = run_resolved(context, &resolved, &material, &mut stage)? {
+        return Ok(Some(unfinished(context, stage, end)));
     }
     if role == CODER {
-        coded(shift, &mut stage)?;
+        check_coder(context, &mut stage)?;
     }
-    commit::checkpoint(shift, stage)?;
+    commit::checkpoint(context, stage)?;
     Ok(None)
 }
 
-fn perform(shift: &mut Shift, player: &Player, material: &Material, stage: &mut StageReport) -> Result<Option<End>> {
-    match player {
-        Player::Agent { agent, model } => invoke::agent(shift, agent, model.as_deref(), material, stage),
-        Player::Command(line) => invoke::command(shift, line, stage),
+fn run_resolved(
+    context: &mut StageContext,
+    resolved: &ResolvedRole,
+    material: &Material,
+    stage: &mut StageReport,
+) -> Result<Option<End>> {
+    match resolved {
+        ResolvedRole::Agent { agent, model } => invoke::agent(context, agent, model.as_deref(), material, stage),
+        ResolvedRole::Command(line) => invoke::command(context, line, stage),
     }
 }
 
 /// A stage without a checkpoint is told, and done again by the next attempt.
-fn unfinished(shift: &mut Shift, mut stage: StageReport, end: End) -> End {
+fn unfinished(context: &mut StageContext, mut stage: StageReport, end: End) -> End {
     stage.passed = false;
     stage.outcome.clone_from(&end.reason);
-    shift.report.stages.push(stage);
+    context.report.stages.push(stage);
     end
 }
 
 /// What a coder left: suggestions are run, receipts secured, and what is plainly missing is found.
-fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
-    suggestions::perform(shift, stage)?;
+fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
+    suggestions::run(context, stage)?;
     let named = stage.answer.iter().flat_map(|answer| answer.receipts.clone());
     let named: Vec<_> = named.map(|path| ExpectedReceipt { description: None, path }).collect();
-    collect::add(shift.hub, shift.report, &shift.bench.receipts(), &named)?;
-    evidence::keep(shift.hub, shift.report.work.job(), &shift.report.evidence)?;
-    let mut findings: Vec<_> = collect::missing(shift.hub, shift.report).into_iter().filter(Finding::stops).collect();
-    let expects = !shift.report.work.order.expected_receipts.is_empty();
+    collect::add(context.hub, context.report, &context.runner.receipts(), &named)?;
+    evidence::save(context.hub, context.report.work.job(), &context.report.evidence)?;
+    let mut findings: Vec<_> =
+        collect::missing(context.hub, context.report).into_iter().filter(Finding::stops).collect();
+    let expects = !context.report.work.order.expected_receipts.is_empty();
     // What was there before satisfies nobody that something was done.
-    let satisfied = expects && findings.is_empty() && collect::is_new(shift.hub, &shift.report.evidence);
-    let place = shift.report.place()?;
+    let satisfied = expects && findings.is_empty() && collect::is_new(context.hub, &context.report.evidence);
+    let place = context.report.place()?;
     let tip = place.tip();
     let repository = place.repository()?;
     if repository.snapshot(tip)?.tree == repository.repo().find_commit(tip)?.tree_id() && !satisfied {
         findings.push(Finding::high("coder.no_change", "", "nothing was changed"));
     }
     let carried: Vec<_> =
-        shift.report.stages.iter().filter(|s| s.name == CARRY).flat_map(|s| s.findings.clone()).collect();
+        context.report.stages.iter().filter(|s| s.name == FORWARD_PORT).flat_map(|s| s.findings.clone()).collect();
     findings.extend(forward_port::unsettled(place, &carried));
     if !findings.is_empty() {
         findings.extend(stage.notes.iter().filter(|note| note.code == invoke::UNREADABLE).cloned());
@@ -143,56 +149,57 @@ fn coded(shift: &mut Shift, stage: &mut StageReport) -> Result<()> {
 }
 
 /// The foreman's own tests, then the tester, if there is one.
-fn test(shift: &mut Shift, round: u32) -> Result<Option<End>> {
-    let mut stage = StageReport { run: Some(shift.report.run.clone()), ..StageReport::new(TESTER, round) };
-    (shift.say)(&format!("tests, round {round}"));
-    if let Some(end) = checks::tests_of_round(shift, &mut stage)? {
-        return Ok(Some(unfinished(shift, stage, end)));
+fn run_tester(context: &mut StageContext, round: u32) -> Result<Option<End>> {
+    let mut stage = StageReport { run: Some(context.report.run.clone()), ..StageReport::new(TESTER, round) };
+    (context.say)(&format!("tests, round {round}"));
+    if let Some(end) = checks::run_round_tests(context, &mut stage)? {
+        return Ok(Some(unfinished(context, stage, end)));
     }
-    shift.report.tests.clone_from(&stage.tests);
-    let order = &shift.report.work.order;
+    context.report.tests.clone_from(&stage.tests);
+    let order = &context.report.work.order;
     let wanted = order.stages.iter().any(|name| name == TESTER);
-    let player = if wanted && stage.passed { roles::player(shift.hub, order, TESTER)? } else { None };
-    if let Some(player) = player {
+    let resolved = if wanted && stage.passed { roles::resolve(context.hub, order, TESTER)? } else { None };
+    if let Some(resolved) = resolved {
         // It finds the tree as the coder left it, whatever the tests did there.
-        commit::take_back(shift, &mut stage)?;
-        (shift.say)(&format!("tester, round {round}"));
-        let material = material(shift, TESTER, Vec::new())?;
-        if let Some(end) = perform(shift, &player, &material, &mut stage)? {
-            return Ok(Some(unfinished(shift, stage, end)));
+        commit::take_back(context, &mut stage)?;
+        (context.say)(&format!("tester, round {round}"));
+        let material = material(context, TESTER, Vec::new())?;
+        if let Some(end) = run_resolved(context, &resolved, &material, &mut stage)? {
+            return Ok(Some(unfinished(context, stage, end)));
         }
     }
-    commit::checkpoint(shift, stage)?;
+    commit::checkpoint(context, stage)?;
     Ok(None)
 }
 
-fn material(shift: &Shift, role: &str, findings: Vec<Finding>) -> Result<Material> {
+fn material(context: &StageContext, role: &str, findings: Vec<Finding>) -> Result<Material> {
     let said = |name: &str| {
         let answers =
-            shift.report.stages.iter().filter(|stage| stage.name == name).filter_map(|stage| stage.answer.as_ref());
+            context.report.stages.iter().filter(|stage| stage.name == name).filter_map(|stage| stage.answer.as_ref());
         answers.map(|answer| answer.analysis.clone()).filter(|said| !said.trim().is_empty()).collect::<Vec<_>>()
     };
     let earlier = said(CODER);
     let earlier = if role == CODER { earlier.join("\n\n") } else { earlier.last().cloned().unwrap_or_default() };
-    let diff = if role == REVIEWER { Some(commit::diff(shift.report.place()?)?) } else { None };
+    let diff = if role == REVIEWER { Some(commit::diff(context.report.place()?)?) } else { None };
     Ok(Material { plan: said(PLANNER).pop(), earlier: Some(earlier).filter(|said| !said.is_empty()), findings, diff })
 }
 
 /// The work of the order before, on this order's base.
-fn carry_over(shift: &mut Shift) -> Result<Option<End>> {
-    let Some(rework) = shift.report.work.order.rework.clone() else { return Ok(None) };
-    let place = shift.report.place()?;
+fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
+    let Some(rework) = context.report.work.order.rework.clone() else { return Ok(None) };
+    let place = context.report.place()?;
     let repository = place.repository()?;
     let (tree, conflicts) = forward_port::tree(repository.repo(), place.base, &rework.carry)?;
-    let mut stage = StageReport { run: Some(shift.report.run.clone()), passed: true, ..StageReport::new(CARRY, 1) };
+    let mut stage =
+        StageReport { run: Some(context.report.run.clone()), passed: true, ..StageReport::new(FORWARD_PORT, 1) };
     stage.outcome = match conflicts.len() {
         0 => "carried over whole".into(),
         n => format!("carried over with conflicts in {n} files"),
     };
-    (shift.say)(&format!("carry: {}", stage.outcome));
+    (context.say)(&format!("carry: {}", stage.outcome));
     stage.findings = conflicts;
-    commit::commit(shift, stage, tree)?;
-    let place = shift.report.place()?;
+    commit::commit(context, stage, tree)?;
+    let place = context.report.place()?;
     place.repository()?.reset(&place.branch, place.tip())?;
     Ok(None)
 }

@@ -4,7 +4,7 @@
 //! that were granted, and what it changes of files that git knows is no part of the result.
 
 use crate::base::{Result, digest, text};
-use crate::foreman::commands::runner::{Bench, Performed};
+use crate::foreman::commands::runner::{CommandResult, Runner};
 use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::watch::Watch;
@@ -21,7 +21,7 @@ const NAMED: usize = 10;
 pub fn make_ready(
     hub: &Hub,
     report: &mut Report,
-    bench: &Bench,
+    runner: &Runner,
     watch: &mut Watch,
     unattended: bool,
     say: &dyn Fn(&str),
@@ -38,7 +38,7 @@ pub fn make_ready(
         return Ok(None);
     }
     for (i, line) in lines.iter().enumerate() {
-        if let Some(halt) = watch.boundary()? {
+        if let Some(halt) = watch.check_halt()? {
             return Ok(Some(End::from(halt)));
         }
         if unattended {
@@ -46,7 +46,7 @@ pub fn make_ready(
         }
         say(&format!("set-up [{}/{}] {}", i + 1, lines.len(), text::safe(line)));
         let command = Command { label: Some(format!("set-up {}: {line}", i + 1)), ..shell(line) };
-        let done = bench.perform(&command, &format!("setup-{}", i + 1), watch)?;
+        let done = runner.run(&command, &format!("setup-{}", i + 1), watch)?;
         let end = how_it_ended(line, &done);
         report.setup.push(done);
         if end.is_some() {
@@ -59,7 +59,7 @@ pub fn make_ready(
     Ok(None)
 }
 
-fn how_it_ended(line: &str, done: &Performed) -> Option<End> {
+fn how_it_ended(line: &str, done: &CommandResult) -> Option<End> {
     let line = text::clip(&text::safe(line), 200);
     match (done.succeeded(), done.was_cancelled()) {
         (true, _) => None,

@@ -46,7 +46,7 @@ impl Unfinished {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Kept {
+pub struct StageStore {
     /// What all calls of the job used, those of stages without a checkpoint too.
     pub spent: Usage,
     /// Calls so far, by stage and round: no two have the same session.
@@ -66,8 +66,8 @@ fn file(job: &str) -> String {
     format!("stages/{job}.json")
 }
 
-impl Kept {
-    pub fn load(hub: &Hub, job: &str) -> Result<Kept> {
+impl StageStore {
+    pub fn load(hub: &Hub, job: &str) -> Result<StageStore> {
         let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
         // It is replaced as a whole; one that cannot be read is none.
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
@@ -85,13 +85,13 @@ impl Kept {
     }
 
     /// Counts a call before it is made, and keeps what the next one needs if this one does not end its stage.
-    pub fn begin(&mut self, hub: &Hub, job: &str, call: Unfinished) -> Result<()> {
+    pub fn start_call(&mut self, hub: &Hub, job: &str, call: Unfinished) -> Result<()> {
         *self.calls.entry(format!("{}-{}", call.stage, call.round)).or_default() += 1;
         self.unfinished = Some(call);
         self.save(hub, job)
     }
 
-    pub fn used(&mut self, hub: &Hub, job: &str, run: &str, session: Option<&str>, usage: Usage) -> Result<()> {
+    pub fn add_usage(&mut self, hub: &Hub, job: &str, run: &str, session: Option<&str>, usage: Usage) -> Result<()> {
         self.spent = self.spent.plus(usage);
         let known = self.runs.entry(run.to_owned()).or_default();
         *known = known.plus(usage);
@@ -102,21 +102,21 @@ impl Kept {
         self.save(hub, job)
     }
 
-    pub fn of_run(&self, run: &str) -> Usage {
+    pub fn run_usage(&self, run: &str) -> Usage {
         self.runs.get(run).copied().unwrap_or_default()
     }
 
-    pub fn of_session(&self, session: &str) -> Option<Usage> {
+    pub fn session_usage(&self, session: &str) -> Option<Usage> {
         self.sessions.get(session).copied()
     }
 
-    pub fn add(&mut self, hub: &Hub, job: &str, result: StageReport) -> Result<()> {
+    pub fn add_result(&mut self, hub: &Hub, job: &str, result: StageReport) -> Result<()> {
         self.results.push(result);
         self.save(hub, job)
     }
 
     /// The last result has its checkpoint: it is worth nothing under another commit.
-    pub fn committed(&mut self, hub: &Hub, job: &str, commit: &str) -> Result<()> {
+    pub fn mark_committed(&mut self, hub: &Hub, job: &str, commit: &str) -> Result<()> {
         if let Some(last) = self.results.last_mut() {
             last.commit = Some(commit.to_owned());
         }
@@ -127,7 +127,7 @@ impl Kept {
     /// The results of the stages that have a checkpoint, in order.
     ///
     /// A judgement whose result was lost counts as not made; work whose result was lost counts as done.
-    pub fn of(&self, checkpoints: &[Checkpoint]) -> Vec<StageReport> {
+    pub fn results(&self, checkpoints: &[Checkpoint]) -> Vec<StageReport> {
         let mut found = Vec::new();
         for done in checkpoints {
             let same = |kept: &&StageReport| {
