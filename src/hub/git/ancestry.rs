@@ -1,7 +1,7 @@
-//! Which commits descend from which, in whole histories and in those that a shallow clone has cut.
+//! Finds which commits descend from which, in whole histories and in shallow clones.
 //!
-//! libgit2's graph functions fail where a parent is not there. Where they do, the commits that are there are
-//! walked here instead: a missing one ends its line.
+//! libgit2's graph functions fail at a missing parent. Then this module walks the commits that are present: a missing
+//! one ends its line.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ pub fn holds(repo: &Repository, tip: Oid, commit: Oid) -> Result<bool, Error> {
     }
 }
 
-/// The newest common ancestor; `None` where the commits that are here have none.
+/// The newest common ancestor; `None` where the commits that are present have none.
 ///
 /// # Errors
 /// When the repository cannot be read.
@@ -62,7 +62,7 @@ pub fn only_in(repo: &Repository, tip: Oid, hidden: &[Oid], most: usize) -> Resu
 /// Merges two commits in memory, as [`Repository::merge_commits`].
 ///
 /// # Errors
-/// `repository.incomplete` when the commits at which they parted are not here.
+/// `repository.incomplete` when the commits at which they diverged are missing.
 pub fn merge(repo: &Repository, ours: Oid, theirs: Oid) -> Result<Index> {
     let (a, b) = (repo.find_commit(ours)?, repo.find_commit(theirs)?);
     match repo.merge_commits(&a, &b, Some(&MergeOptions::new())) {
@@ -74,7 +74,7 @@ pub fn merge(repo: &Repository, ours: Oid, theirs: Oid) -> Result<Index> {
     Ok(repo.merge_trees(&base, &a.tree()?, &b.tree()?, Some(&MergeOptions::new()))?)
 }
 
-/// The refusal where history that is needed is not here.
+/// The refusal when required history is missing.
 pub fn incomplete() -> Refusal {
     Refusal::guard("repository.incomplete", "this shallow clone lacks commits that are needed")
         .because("the commit at which both sides parted is older than what was fetched")

@@ -37,8 +37,8 @@ pub fn wanted() -> Vec<Wanted> {
     paths::OWNED.into_iter().map(folder).chain([files]).collect()
 }
 
-/// Puts the lines that a hub lacks into an act: in all files, or in those of the owned folders alone. Gives
-/// back the files that it changes.
+/// Adds the lines that a hub lacks to an act: in all files, or only in those of the owned folders. Returns
+/// the files that it changes.
 ///
 /// # Errors
 /// `attributes.invalid`: a file that is not UTF-8.

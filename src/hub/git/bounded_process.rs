@@ -12,18 +12,18 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::base::{Exit, Refusal, Result, time};
 
-/// After so long, whoever waits is told what for.
+/// After this time the caller is told that it waits.
 const QUIET: Duration = Duration::from_secs(1);
-/// How often it is looked at.
+/// How often it is polled.
 const TICK: Duration = Duration::from_millis(10);
-/// How long others may hold on to its output after its own end.
+/// How long other processes may keep its output open after it ends.
 const LINGER: Duration = Duration::from_millis(500);
-/// The most that is kept of an output: no answer of git's or gh's that is asked for here is as long.
+/// The largest output that is kept; no answer of git or gh that is needed here is as long.
 const MOST: usize = 4 * 1024 * 1024;
 
 /// Runs a program to its end, or for at most `limit`; `what` names it in refusals, and `waiting` is called once
-/// when it takes longer than a moment. Whoever it leaves behind with its output open is ended: nobody waits for
-/// them.
+/// when it takes longer than a moment. Processes that it leaves behind with its output open are
+/// killed.
 ///
 /// # Errors
 /// `remote.timed_out` (exit 5): it was ended, with its children; `remote.too_much`: it printed without end.

@@ -1,7 +1,7 @@
-//! Who the person is, as git knows them outside the repository.
+//! Reads who the person is from git's configuration outside the repository.
 //!
-//! The repository's own configuration is not asked: a worker can write there, and a decision would be
-//! recorded in a name that the worker chose.
+//! The repository's own configuration does not count: a worker can write there, and could choose the name under which a
+//! decision is recorded.
 
 use std::process::Command;
 

@@ -16,9 +16,9 @@ pub(in crate::hub) enum Change {
         path: String,
         text: String,
         local: bool,
-        /// What the file was when the act was decided.
+        /// The state of the file when the act was decided.
         #[serde(default)]
-        before: Before,
+        before: FileState,
     },
     /// One or more whole lines; `at` is the log's length when the act was decided.
     Append {
@@ -32,28 +32,28 @@ pub(in crate::hub) enum Change {
     },
 }
 
-/// A file as it is at some moment.
+/// The state of a file at some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::hub) enum Before {
-    /// Not looked at, or no regular file.
+pub(in crate::hub) enum FileState {
+    /// Not read, or not a regular file.
     #[default]
     Unknown,
     Absent,
     Sha256(String),
 }
 
-impl Before {
-    pub fn of(path: &Path) -> Before {
+impl FileState {
+    pub fn of(path: &Path) -> FileState {
         match files::read(path, files::MAX_DOCUMENT) {
-            Ok(Some(bytes)) => Before::of_bytes(&bytes),
-            Ok(None) => Before::Absent,
-            Err(_) => Before::Unknown,
+            Ok(Some(bytes)) => FileState::of_bytes(&bytes),
+            Ok(None) => FileState::Absent,
+            Err(_) => FileState::Unknown,
         }
     }
 
-    pub fn of_bytes(bytes: &[u8]) -> Before {
-        Before::Sha256(digest::sha256(bytes))
+    pub fn of_bytes(bytes: &[u8]) -> FileState {
+        FileState::Sha256(digest::sha256(bytes))
     }
 }
 
@@ -76,7 +76,7 @@ impl Act {
     pub fn replace(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
         let (path, text) = (path.into(), text.into());
         self.changes.retain(|change| !matches!(change, Change::Replace { path: p, local: false, .. } if *p == path));
-        self.changes.push(Change::Replace { path, text, local: false, before: Before::Unknown });
+        self.changes.push(Change::Replace { path, text, local: false, before: FileState::Unknown });
         self
     }
 
@@ -90,7 +90,7 @@ impl Act {
     /// Writes a machine-local file (relative to `<common dir>/teof/`).
     pub fn replace_local(&mut self, path: impl Into<String>, text: impl Into<String>) -> &mut Self {
         let (path, text) = (path.into(), text.into());
-        self.changes.push(Change::Replace { path, text, local: true, before: Before::Unknown });
+        self.changes.push(Change::Replace { path, text, local: true, before: FileState::Unknown });
         self
     }
 
@@ -111,7 +111,7 @@ impl Act {
     }
 
     /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
-    /// act appends under the old name begin a new file.
+    /// act appends under the old name start a new file.
     pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
         self.changes.push(Change::Rename { from: from.into(), to: to.into() });
         self
@@ -154,7 +154,7 @@ impl Act {
         self.changes.is_empty()
     }
 
-    /// Whether losing the machine between two of its changes could leave a mixture.
+    /// Whether a crash between two of its changes could leave a mixture.
     pub(in crate::hub) fn needs_journal(&self) -> bool {
         self.changes.len() > 1
     }

@@ -1,5 +1,5 @@
-//! Watermarks of documents: what this machine saved last in each plan, backlog, assignment and new receipt, and in
-//! which states the document was before.
+//! Watermarks of documents: the state that this machine saved last of each plan, backlog, assignment and new receipt,
+//! and its earlier states.
 //!
 //! A log only grows and a claim's epoch only rises; a document has no such order, so its earlier states are recorded.
 //! A document in one of them was brought back, by git or by a person, and is refused. New content, written by a person
@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Before;
+use super::FileState;
 use crate::base::{Refusal, Result, digest, files};
 use crate::hub::paths;
 
-/// How many earlier states are remembered at least, besides those that git's branch has.
+/// How many earlier states are recorded at least, besides those that git's branch has.
 const EARLIER: usize = 64;
-/// With more earlier states than this, those that nobody can bring back are let go. It leaves room for the states of
-/// the branch, so that git is not asked at every save.
-const FULL: usize = EARLIER + 2 * HELD;
-/// How many states of the branch are remembered: those that git brings back.
-pub(in crate::hub) const HELD: usize = 64;
+/// With more earlier states than this, those that nothing can bring back are dropped. The limit is above the number of
+/// states of the branch, so that git is not asked at every save.
+const FULL: usize = EARLIER + 2 * MAX_COMMITTED_STATES;
+/// How many states of the branch are recorded: those that git can bring back.
+pub(in crate::hub) const MAX_COMMITTED_STATES: usize = 64;
 /// The largest mark: the list of states, and a document.
 const MAX: u64 = 2 * files::MAX_DOCUMENT;
 
@@ -35,9 +35,9 @@ struct Mark {
     /// The document, relative to the hub.
     path: String,
     /// What was saved last.
-    last: Before,
+    last: FileState,
     /// What was replaced by that, oldest first.
-    earlier: Vec<Before>,
+    earlier: Vec<FileState>,
     /// The document, until a commit holds it.
     #[serde(skip)]
     kept: Vec<u8>,
@@ -59,23 +59,23 @@ impl DocumentMarks {
     pub(in crate::hub) fn stage(
         &self,
         relative: &str,
-        before: &Before,
+        before: &FileState,
         text: &str,
-        held: impl FnOnce() -> Vec<Before>,
+        held: impl FnOnce() -> Vec<FileState>,
     ) -> Result<(PathBuf, PathBuf)> {
         let mut mark = self.read(relative).unwrap_or_default();
         relative.clone_into(&mut mark.path);
-        let last = std::mem::replace(&mut mark.last, Before::of_bytes(text.as_bytes()));
+        let last = std::mem::replace(&mut mark.last, FileState::of_bytes(text.as_bytes()));
         mark.earlier.extend([last, before.clone()]);
         let mut known = std::collections::HashSet::new();
         let Mark { last, earlier, .. } = &mut mark;
         earlier.reverse();
-        earlier.retain(|state| *state != Before::Unknown && state != last && known.insert(format!("{state:?}")));
+        earlier.retain(|state| *state != FileState::Unknown && state != last && known.insert(format!("{state:?}")));
         if earlier.len() > FULL {
             let held = held();
             let old = earlier.split_off(EARLIER);
             // A stash takes away what was never committed.
-            earlier.extend(old.into_iter().filter(|state| *state == Before::Absent || held.contains(state)));
+            earlier.extend(old.into_iter().filter(|state| *state == FileState::Absent || held.contains(state)));
         }
         earlier.reverse();
         mark.kept = text.as_bytes().to_vec();
@@ -88,15 +88,15 @@ impl DocumentMarks {
     /// (the document on the record's branch) is gone, too: else a person removed it.
     pub fn check(&self, root: &Path, relative: &str, committed: impl FnOnce() -> Option<Vec<u8>>) -> Result<()> {
         let Some(mark) = self.read(relative) else { return Ok(()) };
-        let now = Before::of(&files::within(root, relative)?);
+        let now = FileState::of(&files::within(root, relative)?);
         if now == mark.last || !mark.earlier.contains(&now) {
             return Ok(());
         }
-        if now == Before::Absent && committed().is_some() {
+        if now == FileState::Absent && committed().is_some() {
             return Ok(());
         }
         let what = match now {
-            Before::Absent => format!("{relative} is gone"),
+            FileState::Absent => format!("{relative} is gone"),
             _ => format!("{relative} is as it was before it was last saved"),
         };
         Err(fell_behind(what).into())
@@ -105,14 +105,14 @@ impl DocumentMarks {
     /// The document as it was saved last, if it is kept or `candidates` (bytes that git has) hold it.
     pub fn last(&self, relative: &str, mut candidates: impl Iterator<Item = Vec<u8>>) -> Option<Vec<u8>> {
         let mark = self.read(relative)?;
-        let is_last = |bytes: &Vec<u8>| Before::of_bytes(bytes) == mark.last;
+        let is_last = |bytes: &Vec<u8>| FileState::of_bytes(bytes) == mark.last;
         Some(mark.kept.clone()).filter(is_last).or_else(|| candidates.find(is_last))
     }
 
-    /// A commit on the record's branch holds this document so: git keeps it from now on.
+    /// Records that a commit on the record's branch holds this document.
     pub fn committed(&self, relative: &str, committed: &[u8]) -> Result<()> {
         let Some(mut mark) = self.read(relative).filter(|mark| !mark.kept.is_empty()) else { return Ok(()) };
-        if Before::of_bytes(committed) != mark.last {
+        if FileState::of_bytes(committed) != mark.last {
             return Ok(());
         }
         let path = self.file(relative);
@@ -123,7 +123,7 @@ impl DocumentMarks {
         files::replace_unsynced(&path, &mark.bytes()?)
     }
 
-    /// A document is taken as it is.
+    /// Accepts a document as it is.
     pub(in crate::hub) fn forget(&self, relative: &str) -> Result<()> {
         match fs::remove_file(self.file(relative)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -175,7 +175,7 @@ impl Mark {
     }
 }
 
-/// Documents that several people and agents edit: no change of teof's may be built on an older state of one.
+/// Documents that several people and agents edit: teof never changes an older state of one.
 pub fn is_shared(relative: &str) -> bool {
     [paths::PLANS, paths::ASSIGNMENTS]
         .iter()
@@ -201,8 +201,8 @@ mod tests {
         let marks = DocumentMarks::new(root);
         fs::create_dir(root.join("_plans")).unwrap();
         let save = |text: &str| {
-            let before = Before::of(&root.join(paths::BACKLOG));
-            let held = || vec![Before::of_bytes(b"0"), Before::of_bytes(b"2")];
+            let before = FileState::of(&root.join(paths::BACKLOG));
+            let held = || vec![FileState::of_bytes(b"0"), FileState::of_bytes(b"2")];
             let (temporary, target) = marks.stage(paths::BACKLOG, &before, text, held).unwrap();
             fs::rename(temporary, target).unwrap();
             fs::write(root.join(paths::BACKLOG), text).unwrap();

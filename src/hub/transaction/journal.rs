@@ -9,13 +9,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Before, Change};
+use super::{Act, Change, FileState};
 use crate::base::{Result, digest, disk, files, jsonl};
 
 /// The largest transaction that is read back, in bytes.
 const MAX: u64 = 1 << 30;
 
-/// The transaction, and the digest of its text. A torn entry means that nothing of it was made.
+/// The transaction, and the digest of its text. A torn entry means that nothing was applied.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     sha256: String,
@@ -61,9 +61,9 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// The state of a file of an interrupted transaction.
+/// How far an interrupted transaction got with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum Progress {
     /// As it was before.
     Pending,
     /// As it is to be.
@@ -72,12 +72,12 @@ pub enum State {
     Changed,
 }
 
-/// The state of a file that a transaction replaces, by what it is now.
-pub fn state(now: &Before, before: &Before, text: &str) -> State {
+/// How far the transaction got with a file that it replaces, by the file's state now.
+pub fn progress(now: &FileState, before: &FileState, text: &str) -> Progress {
     match now {
-        now if *now == Before::of_bytes(text.as_bytes()) => State::Done,
-        now if *before == Before::Unknown || now == before => State::Pending,
-        _ => State::Changed,
+        now if *now == FileState::of_bytes(text.as_bytes()) => Progress::Done,
+        now if *before == FileState::Unknown || now == before => Progress::Pending,
+        _ => Progress::Changed,
     }
 }
 

@@ -15,7 +15,7 @@ pub mod watermarks;
 pub mod writer;
 
 pub use changes::Act;
-pub(super) use changes::{Before, Change, check_absent};
+pub(super) use changes::{Change, FileState, check_absent};
 
 #[cfg(test)]
 mod tests {

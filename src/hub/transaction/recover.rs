@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::Before;
-use super::document_watermarks::{HELD, is_shared};
+use super::FileState;
+use super::document_watermarks::{MAX_COMMITTED_STATES, is_shared};
 use crate::base::{Result, files, text};
 use crate::hub::Hub;
 
@@ -21,8 +21,8 @@ impl Hub {
     }
 
     /// The latest states that a file has in the commits of the record's branch. What cannot be read is passed over.
-    pub(in crate::hub) fn held(&self, relative: &str) -> Vec<Before> {
-        self.blobs(relative).unwrap_or_default().iter().map(|bytes| Before::of_bytes(bytes)).collect()
+    pub(in crate::hub) fn committed_states(&self, relative: &str) -> Vec<FileState> {
+        self.blobs(relative).unwrap_or_default().iter().map(|bytes| FileState::of_bytes(bytes)).collect()
     }
 
     fn blobs(&self, relative: &str) -> Option<Vec<Vec<u8>>> {
@@ -31,7 +31,8 @@ impl Hub {
         commits.push_ref(&format!("refs/heads/{}", self.branch()?)).ok()?;
         let mut known = HashSet::new();
         let blob = |commit| Some(repo.find_commit(commit).ok()?.tree().ok()?.get_path(Path::new(relative)).ok()?.id());
-        let ids = commits.flatten().take(COMMITS).filter_map(blob).filter(|id| known.insert(*id)).take(HELD);
+        let ids =
+            commits.flatten().take(COMMITS).filter_map(blob).filter(|id| known.insert(*id)).take(MAX_COMMITTED_STATES);
         Some(ids.filter_map(|id| Some(repo.find_blob(id).ok()?.content().to_vec())).collect())
     }
 

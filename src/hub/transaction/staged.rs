@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::document_watermarks::DocumentMarks;
-use super::journal::{self, State};
-use super::{Act, Before, Change};
+use super::journal::{self, Progress};
+use super::{Act, Change, FileState};
 use crate::base::{Refusal, Result, disk, files, jsonl, parallel};
 use crate::hub::{Hub, paths};
 
@@ -47,7 +47,7 @@ pub struct Staged<'h> {
     kept: Vec<(PathBuf, u64)>,
     /// Marks: temporary file and target.
     marks: Vec<(PathBuf, PathBuf)>,
-    /// A name was changed.
+    /// A file was renamed.
     renamed: bool,
     done: bool,
 }
@@ -65,8 +65,8 @@ impl<'h> Staged<'h> {
         self.finish()
     }
 
-    /// Makes what is missing of an act that a crash interrupted. A file that somebody changed since stays as it is;
-    /// what the act would have made of it is put aside.
+    /// Completes an act that a crash interrupted. A file that somebody changed since stays as it is; the content that
+    /// the act would have written is kept aside.
     pub fn resume(&mut self, act: &Act) -> Result<Recovery> {
         let mut changed = Vec::new();
         let mut skipped = Vec::new();
@@ -74,13 +74,13 @@ impl<'h> Staged<'h> {
         for change in &act.changes {
             match change {
                 Change::Replace { path, text, local: false, before } => {
-                    match journal::state(&Before::of(&target(self.hub, change)?), before, text) {
-                        State::Pending => {}
-                        State::Done => {
-                            started |= *before != Before::of_bytes(text.as_bytes());
+                    match journal::progress(&FileState::of(&target(self.hub, change)?), before, text) {
+                        Progress::Pending => {}
+                        Progress::Done => {
+                            started |= *before != FileState::of_bytes(text.as_bytes());
                             skipped.push(path.as_str());
                         }
-                        State::Changed => changed.push((path.as_str(), text)),
+                        Progress::Changed => changed.push((path.as_str(), text)),
                     }
                 }
                 Change::Append { text, at, .. } => {
@@ -111,7 +111,7 @@ impl<'h> Staged<'h> {
         self.finish().map(|()| Recovery::Completed)
     }
 
-    /// Removes the part of a line that a crash left of an act which is not completed.
+    /// Removes the partial line of an act that is not completed.
     fn cut_partial_line(&self, act: &Act) -> Result<()> {
         for change in &act.changes {
             if let Change::Append { text, at, .. } = change
@@ -139,10 +139,10 @@ impl<'h> Staged<'h> {
             } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {
                 self.marks.push(marks.stage_claim(path, text.as_bytes())?);
             } else if DocumentMarks::covers(path, act.absent.contains(path)) {
-                self.marks.push(marks.documents().stage(path, before, text, || self.hub.held(path))?);
+                self.marks.push(marks.documents().stage(path, before, text, || self.hub.committed_states(path))?);
             }
         }
-        // A log under its sealed name is the same log: this half may stay when the rest is taken back.
+        // A log under its sealed name is the same log: this half may stay when the rest is rolled back.
         for change in &act.changes {
             if let Change::Rename { from, to } = change {
                 rename(self.hub, from, to)?;
@@ -152,8 +152,8 @@ impl<'h> Staged<'h> {
     }
 
     /// Appends all lines and makes them durable, together with the documents that were written beside their targets:
-    /// the disk is waited for once. Lines are appended again when git replaced their log meanwhile: what stands in a
-    /// file without a name is nowhere.
+    /// one wait for the disk. Lines are appended again when git replaced their log meanwhile: a file without a name
+    /// is lost.
     fn append_all(&mut self, act: &Act, resumed: bool) -> Result<()> {
         let mut left: Vec<&Change> =
             act.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
@@ -219,7 +219,7 @@ impl<'h> Staged<'h> {
     }
 
     /// Prepares the mark of a log that was appended to, from the file that was written to. False when git replaced
-    /// that: then the lines are taken back.
+    /// that file: then the lines are removed again.
     fn mark(&mut self, change: &Change, written: &Written) -> Result<bool> {
         let Change::Append { path, text, .. } = change else { anyhow::bail!("only lines are appended") };
         let log = &mut self.appended[written.log];
@@ -235,7 +235,7 @@ impl<'h> Staged<'h> {
         Ok(true)
     }
 
-    /// The half that only changes names.
+    /// The second half, which only renames.
     fn finish(&mut self) -> Result<()> {
         let mut folders = BTreeSet::new();
         while !self.replaced.is_empty() {
@@ -258,7 +258,7 @@ impl<'h> Staged<'h> {
     /// Undoes everything that was written.
     ///
     /// # Errors
-    /// When a name was changed already, or when the disk refuses that, too.
+    /// When a file was renamed already, or when the disk fails.
     pub fn roll_back(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(());
@@ -315,7 +315,7 @@ fn rename(hub: &Hub, from: &str, to: &str) -> Result<()> {
     })
 }
 
-/// A cut last line was closed; its bytes are kept and reported once.
+/// Keeps and reports the bytes of a cut last line that was closed.
 fn report_tail(hub: &Hub, log: &str, tail: Option<jsonl::Tail>) {
     if let Some(jsonl::Tail::Torn(bytes)) = tail {
         match hub.set_aside("torn", log, &bytes) {

@@ -1,11 +1,11 @@
 //! High-water marks: what this machine has seen acknowledged, kept outside the tree.
 //!
 //! A `git switch`, a stash or a reset in the hub can take files back in time. The marks make that
-//! visible: a log that is shorter, or a claim whose epoch is lower, than what was acknowledged is a
-//! refusal, never "this task is free". They also keep what git does not have yet (the last bytes of
+//! visible: a log that is shorter, or a claim whose epoch is lower, than what was acknowledged is
+//! refused, and never read as "this task is free". They also keep what git does not have yet (the last bytes of
 //! each claim, the lines appended since the last record commit), so that `bus restore` can bring it back.
 //!
-//! Marks are not synced: after a power cut a mark may be missing or low, which only makes us less strict.
+//! Marks are not synced: after a power cut a mark may be missing or low, which only makes the check less strict.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -18,7 +18,7 @@ use crate::base::{Result, disk, files, json, jsonl, parallel};
 use crate::hub::paths;
 use crate::model::claim::ClaimFile;
 
-/// More than any mark of a log has, in bytes.
+/// The largest mark of a log, in bytes.
 const MAX_MARK: u64 = 4096;
 
 /// The marks of one hub.
@@ -80,8 +80,8 @@ impl Marks {
         Ok(files::read(&self.file("lines", relative), u64::MAX >> 1)?.unwrap_or_default())
     }
 
-    /// Keeps lines that were appended to a log. Gives back the file that keeps them and its length before,
-    /// so that they can be taken back.
+    /// Keeps lines that were appended to a log. Returns the file that keeps them and its earlier length,
+    /// so that they can be rolled back.
     pub(in crate::hub) fn keep_lines(&self, relative: &str, lines: &[u8]) -> Result<(PathBuf, u64)> {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
@@ -114,7 +114,7 @@ impl Marks {
     /// Opens a log to append to it: the file that is there, which must hold what was acknowledged.
     ///
     /// # Errors
-    /// `record.behind` when it does not, or when it is gone; then it is not begun anew.
+    /// `record.behind` when it does not, or when it is gone; then no new log is started.
     pub(in crate::hub) fn open_log(&self, root: &Path, relative: &str) -> Result<jsonl::Log> {
         let known = self.log(relative);
         let path = files::within(root, relative)?;
@@ -132,16 +132,16 @@ impl Marks {
         files::rename(&temporary, &path)
     }
 
-    /// The mark of a log, written but not yet in its place: temporary file and target. Length and digest are
-    /// those of the file that was appended to, whatever its name leads to by now.
+    /// Writes the mark of a log, not yet in its place: temporary file and target. Length and digest are those of the
+    /// file that was appended to, even when its name leads to another file by now.
     pub(in crate::hub) fn stage_log(&self, relative: &str, length: u64, tail: &str) -> Result<(PathBuf, PathBuf)> {
         let path = self.file(kind_of(relative), relative);
         files::create_parent(&path)?;
         Ok((files::write_beside_unsynced(&path, format!("{length} {tail}").as_bytes())?, path))
     }
 
-    /// A log was sealed: what is known of it goes with its name. Done twice, or after it was half done, it
-    /// is the same; what needs room on the disk comes first.
+    /// Moves the mark of a sealed log to its new name. Idempotent, also after a crash in the middle; what needs disk
+    /// space comes first.
     pub(in crate::hub) fn renamed(&self, from: &str, to: &str) -> Result<()> {
         if let Some(known) = self.log(from)
             && self.log(to).is_none()
@@ -159,7 +159,7 @@ impl Marks {
         self.forget_log(from)
     }
 
-    /// A log has no mark any more.
+    /// Removes the mark of a log.
     pub(in crate::hub) fn forget_log(&self, relative: &str) -> Result<()> {
         remove_unsynced(&self.file(kind_of(relative), relative))
     }
@@ -169,14 +169,14 @@ impl Marks {
         files::rename(&temporary, &path)
     }
 
-    /// The mark of a claim, written but not yet in its place: temporary file and target.
+    /// Writes the mark of a claim, not yet in its place: temporary file and target.
     pub(in crate::hub) fn stage_claim(&self, relative: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
         let path = self.file("claims", relative);
         files::create_parent(&path)?;
         Ok((files::write_beside_unsynced(&path, bytes)?, path))
     }
 
-    /// A commit on the record's branch holds a log as `committed`: the kept lines that are in it are git's to keep.
+    /// A commit on the record's branch holds a log as `committed`: git keeps its lines from now on.
     pub fn committed(&self, relative: &str, committed: &[u8]) -> Result<()> {
         let kept = self.uncommitted(relative)?;
         if kept.is_empty() {
@@ -192,7 +192,7 @@ impl Marks {
         files::replace_unsynced(&path, &[left.join(&b'\n').as_slice(), b"\n"].concat())
     }
 
-    /// Whether lines of this log are kept that no record commit holds yet.
+    /// Whether this log has kept lines that no record commit holds yet.
     pub fn keeps_lines(&self, relative: &str) -> bool {
         self.file("lines", relative).exists()
     }
@@ -203,7 +203,7 @@ impl Marks {
         Some(text.trim().to_owned()).filter(|commit| !commit.is_empty())
     }
 
-    /// Notes a record commit: from now on its lines are git's to keep.
+    /// Records a record commit: from now on git keeps its lines.
     pub fn recorded(&self, commit: &str) -> Result<()> {
         let path = self.folder.join("record");
         files::create_parent(&path)?;
@@ -322,7 +322,7 @@ impl Marks {
     }
 }
 
-/// A mark that cannot be read is none.
+/// An unreadable mark does not count.
 fn read_mark(path: &Path) -> Option<String> {
     String::from_utf8(files::read(path, MAX_MARK).ok()??).ok()
 }

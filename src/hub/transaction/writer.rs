@@ -9,7 +9,7 @@ use super::document_watermarks::{self, DocumentMarks};
 use super::journal;
 use super::staged::{self, Recovery, Staged};
 use super::temporary;
-use super::{Act, Before, Change, check_absent};
+use super::{Act, Change, FileState, check_absent};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files};
 use crate::hub::Hub;
@@ -81,11 +81,11 @@ impl<'h> Writer<'h> {
         self.hub
     }
 
-    /// Makes the changes of an act: all of them, or (after a crash) all of them by whoever locks next.
+    /// Makes the changes of an act: all of them, or (after a crash) the next holder of the lock completes them.
     ///
     /// # Errors
-    /// When a change cannot be made (no room, no permission, a path out of the tree), what was made is taken back,
-    /// and nothing is changed. Where even that fails the refusal is `write.uncertain`.
+    /// When a change cannot be made (no disk space, no permission, a path out of the tree), the act is rolled back and
+    /// nothing is changed. If the rollback fails too, the refusal is `write.uncertain`.
     pub fn perform(&mut self, mut act: Act) -> Result<()> {
         self.lock.check()?;
         check_absent(&self.hub.root, &act)?;
@@ -103,7 +103,7 @@ impl<'h> Writer<'h> {
         if let Some(journal) = &journal
             && let Err(e) = journal::clear(journal)
         {
-            // All of it is made. Whoever locks next finds that, and empties the journal.
+            // Everything is applied. The next holder of the lock sees that and empties the journal.
             tracing::warn!("the journal was not emptied: {e:#}");
         }
         Ok(())
@@ -113,7 +113,7 @@ impl<'h> Writer<'h> {
         self.hub.local(JOURNAL)
     }
 
-    /// Looks at everything that an act would change, before anything is.
+    /// Checks everything that an act would change, before it changes anything.
     fn prepare(&self, act: &mut Act, staged: &mut Staged<'_>) -> Result<()> {
         let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
         let journaled = act.needs_journal();
@@ -131,7 +131,7 @@ impl<'h> Writer<'h> {
                 Change::Replace { path, local: false, before, .. } => {
                     let is_new = act.absent.contains(path);
                     if journaled || DocumentMarks::covers(path, is_new) {
-                        *before = Before::of(&target);
+                        *before = FileState::of(&target);
                     }
                     if document_watermarks::is_shared(path) {
                         self.hub.check_document(path)?;
@@ -157,7 +157,7 @@ impl<'h> Writer<'h> {
         journal::clear(&journal)
     }
 
-    /// A crash between giving a log another name and marking that would look like a log that was taken away.
+    /// Completes the sealing of a log: after a crash between its rename and its mark, the log would look deleted.
     fn finish_sealing(&self) -> Result<()> {
         let Some(act) = journal::read(&self.journal())? else { return Ok(()) };
         for change in &act.changes {
@@ -175,12 +175,12 @@ impl<'h> Writer<'h> {
 /// The machine-local journal.
 pub const JOURNAL: &str = "intents/current";
 
-/// Takes back what was made of an act, and says truly what became of it.
+/// Rolls back an act that failed, and reports whether that worked.
 fn abort(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
     let rolled_back = staged.roll_back();
-    // What could not be taken back is completed instead: then the journal stays.
+    // What could not be rolled back is completed instead: then the journal stays.
     let cleared = match (&rolled_back, journal) {
-        // One that could not be written cannot be emptied either, perhaps, and need not be.
+        // A journal that could not be written perhaps cannot be emptied either, and need not be.
         (Ok(()), Some(journal)) => journal::clear(journal).or_else(|e| match journal::read(journal) {
             Ok(None) => Ok(()),
             _ => Err(e),
@@ -216,9 +216,9 @@ fn reason(error: &anyhow::Error) -> String {
 
 /// Proof that this process holds the bus lock to repair the record.
 ///
-/// A [`Writer`] refuses a record that fell behind what was acknowledged; repairing it is the one thing
-/// that may go on. A repair rewrites whole files and then says that they are good. It performs no
-/// acts and leaves an unfinished one to the next writer.
+/// A [`Writer`] refuses a record that fell behind what was acknowledged, but a repair may change it.
+/// A repair rewrites whole files and then accepts them as they are. It performs no acts and leaves an unfinished one
+/// to the next writer.
 pub struct Repair<'h> {
     hub: &'h Hub,
     _lock: FileLock,
@@ -243,7 +243,7 @@ impl<'h> Repair<'h> {
         files::replace(&path, bytes)
     }
 
-    /// Marks a log with these bytes as what was acknowledged; `None`: there is no such log.
+    /// Accepts a log with these bytes; `None`: there is no such log.
     pub fn accept_log(&mut self, relative: &str, bytes: Option<&[u8]>) -> Result<()> {
         match bytes {
             Some(bytes) => self.hub.marks().accept_log(relative, bytes),
@@ -251,12 +251,12 @@ impl<'h> Repair<'h> {
         }
     }
 
-    /// Takes a document as it is: no other state of it counts as newer.
+    /// Accepts a document as it is: no other state of it counts as newer.
     pub fn accept_document(&mut self, relative: &str) -> Result<()> {
         self.hub.marks().documents().forget(relative)
     }
 
-    /// Takes it that the branch does not hold the last record commit: from now on its tip counts as that.
+    /// Accepts that the branch lacks the last record commit: from now on the branch's tip counts as that commit.
     pub fn accept_record(&mut self) -> Result<()> {
         let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
         let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;
@@ -266,7 +266,7 @@ impl<'h> Repair<'h> {
         }
     }
 
-    /// Marks a claim as it is now as what was acknowledged.
+    /// Accepts a claim as it is now.
     pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
         self.hub.marks().claimed(relative, bytes)
     }
@@ -387,7 +387,7 @@ mod tests {
                 .append(paths::EVENTS, b"{\"a\":1}\n");
             for change in &mut act.changes {
                 if let Change::Replace { path, before, .. } = change {
-                    *before = Before::of(&hub.path(path).unwrap());
+                    *before = FileState::of(&hub.path(path).unwrap());
                 }
             }
             fs::create_dir_all(hub.local("intents")).unwrap();
@@ -396,7 +396,7 @@ mod tests {
             fs::write(&plan, "a person's").unwrap();
             drop(hub.lock("next").unwrap());
             assert_eq!(fs::read_to_string(&plan).unwrap(), "a person's");
-            // Begun, it is completed as far as that goes; else it is as if it had never been called.
+            // Started, it is completed as far as possible; else it is as if it had never been called.
             assert_eq!(fs::read_to_string(&log).unwrap(), if started { half } else { "" });
             assert_eq!(hub.root.join("_bus/claims/A.json").exists(), started);
             let aside = fs::read_dir(hub.local("aside")).map_or(0, Iterator::count);

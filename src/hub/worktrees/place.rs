@@ -1,4 +1,4 @@
-//! A job's worktree, and where the worktrees of a repository lie.
+//! A job's worktree, and where the worktrees of a repository are.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub struct Wanted<'a> {
     pub branch: &'a str,
     /// The order's base commit.
     pub base: &'a str,
-    /// Jobs whose work goes on in this one, newest first: the first worktree of theirs that is there is taken over, so
-    /// that who works there finds the place as it was.
+    /// Jobs whose work this one continues, newest first: the first of their worktrees that exists is taken over, as
+    /// it is.
     pub before: &'a [String],
 }
 

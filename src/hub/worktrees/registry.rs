@@ -11,7 +11,7 @@ use super::metadata::WorktreeMetadata;
 use crate::base::{Refusal, Result};
 use crate::hub::{Hub, Worktree, locate};
 
-/// How long, and in which steps, a lock file of git's is watched before it counts as left over.
+/// How many steps, and how long each, a lock file of git's must stay before it counts as stale.
 const STALE_AFTER: u32 = 20;
 const STALE_STEP: Duration = Duration::from_millis(100);
 const REASON: &str = "teof job ";
@@ -31,7 +31,7 @@ impl Registered {
         fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
     }
 
-    /// Git was not killed while it made it: nothing was ever worked on in one that is half made.
+    /// Whether git finished making it. No work was ever done in an unfinished one.
     pub fn is_whole(&self) -> bool {
         git2::Repository::open(&self.git_dir).is_ok()
     }
@@ -40,7 +40,7 @@ impl Registered {
         self.reason.as_deref()?.strip_prefix(REASON)?.split(' ').next()
     }
 
-    /// The job that it was, when it is left to people.
+    /// The job that it belonged to, when it is left to people.
     pub fn kept_job(&self) -> Option<&str> {
         self.reason.as_deref()?.strip_prefix(KEPT_REASON)?.split(' ').next()
     }
@@ -68,7 +68,7 @@ pub fn root_as_at(git_dir: &Path, place: &Path) -> Option<PathBuf> {
     if link.is_absolute() {
         return Some(link.to_owned());
     }
-    // By names alone: a link on the way is not followed, so that it can be seen.
+    // By names alone: links on the way are not followed, so that they are noticed.
     let mut root = place.to_owned();
     for part in link.components() {
         match part {
@@ -86,8 +86,8 @@ pub fn folders_of(root: &Path) -> Option<(u64, u64)> {
     Some((inode(root)?, inode(root.parent()?)?))
 }
 
-/// Whether a folder still is the one that was made as this worktree: asked before anything there is
-/// written or deleted. Who works there can put a link in its place, or in that of a folder above it.
+/// Checks that a folder still is the one that was made as this worktree, before anything in it is written or deleted:
+/// an agent can replace it, or a folder above it, by a link.
 ///
 /// # Errors
 /// `git.replaced` when it is another one, or when that cannot be told.

@@ -1,8 +1,8 @@
-//! Worktrees that git was killed while making: every git command trips over them.
+//! Finds worktrees that git was killed while making, and moves them away: every git command trips over them.
 //!
-//! Git writes the files about a worktree one after the other, and an empty `commondir` among them is an error
-//! for `git branch`, `git worktree` and whatever else looks at all worktrees. Those that teof was making are moved out of
-//! git's sight, into teof's own folder: no work was ever done there.
+//! Git writes the files about a worktree one after the other, and an empty `commondir` among them is an error for
+//! `git branch`, `git worktree` and every other command that reads all worktrees. Those that teof was making are moved
+//! out of git's sight, into teof's own folder: no work was ever done there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
