@@ -26,7 +26,7 @@ pub enum Topic {
 
 impl Topic {
     /// Machine-local: the digest of the reason that was told last; empty once it is over.
-    fn told(self) -> &'static str {
+    fn notified(self) -> &'static str {
         match self {
             Topic::Prerequisites => "alerts/prerequisites",
             Topic::Halt => "alerts/halt",
@@ -34,7 +34,7 @@ impl Topic {
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    fn text(self) -> (&'static str, &'static str) {
         match self {
             Topic::Prerequisites => {
                 ("prerequisites do not hold", "no item of the backlog is taken until its prerequisites hold")
@@ -53,20 +53,20 @@ impl Topic {
 const SUMMARY: usize = 600;
 
 /// Whether anything new was said. `None` says that it is over: the next reason counts as new.
-pub fn tell(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &Prerequisites) -> Result<bool> {
+pub fn notify(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &Prerequisites) -> Result<bool> {
     let now = why.map(|why| digest::sha256(why.as_bytes())).unwrap_or_default();
-    if told(hub, topic)? == now {
+    if notified(hub, topic)? == now {
         return Ok(false);
     }
     let mut writer = hub.lock("report an alert")?;
     // Another process may have said it meanwhile.
-    if told(hub, topic)? == now {
+    if notified(hub, topic)? == now {
         return Ok(false);
     }
     let mut act = Act::new("report an alert");
-    act.replace_local(topic.told(), now.as_str());
+    act.replace_local(topic.notified(), now.as_str());
     if let Some(why) = why {
-        let (what, consequence) = topic.words();
+        let (what, consequence) = topic.text();
         let summary = text::clip(&format!("{what}: {why}"), SUMMARY);
         let snapshot = found.snapshot.sha256();
         let mut event = Event::new(agent, "alert", summary.as_str())
@@ -82,7 +82,7 @@ pub fn tell(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &Pre
     Ok(!now.is_empty())
 }
 
-fn told(hub: &Hub, topic: Topic) -> Result<String> {
-    let bytes = files::read(&hub.local(topic.told()), 1024)?.unwrap_or_default();
+fn notified(hub: &Hub, topic: Topic) -> Result<String> {
+    let bytes = files::read(&hub.local(topic.notified()), 1024)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

@@ -131,7 +131,7 @@ pub enum Taker<'a> {
 
 impl Candidate {
     /// Why it stands where it stands, in a few words: for the decision log.
-    pub fn standing_words(&self) -> String {
+    pub fn describe_standing(&self) -> String {
         let source = match self.source {
             Source::Submission => "submission".to_owned(),
             Source::Assignment => "assignment".to_owned(),
@@ -142,7 +142,7 @@ impl Candidate {
         };
         let route = self.route.as_ref();
         let route = route.map_or_else(String::new, |(complexity, route)| {
-            format!("; complexity {}, {}", complexity.score, route.words)
+            format!("; complexity {}, {}", complexity.score, route.summary)
         });
         match self.submitted {
             Some(place) => format!("submitted (place {}), priority {}, {source}{route}", place + 1, self.priority),
@@ -153,7 +153,7 @@ impl Candidate {
 
 impl Holder {
     /// Who has it, and until when.
-    pub(super) fn words(&self, task: &str) -> String {
+    pub(super) fn describe(&self, task: &str) -> String {
         let what = match self.task_id == task {
             true => String::new(),
             false => format!(" (under {})", self.task_id),

@@ -15,7 +15,7 @@ use super::prompt::{self, Guardrails, Step, Task};
 use super::receipt::{self, Evidence, Outcome};
 use super::select::{Reason, Skipped};
 use super::sources::Scope;
-use super::{Look, look};
+use super::{Observation, observe};
 use crate::base::{Refusal, Result, names};
 use crate::guard::claim::{Author, admit};
 use crate::guard::consent::{self, Action, Actor};
@@ -65,11 +65,11 @@ pub struct Asked {
 /// refuses the claim.
 pub fn run(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>) -> Result<Cycle> {
     let agent = request.author.agent.as_str();
-    let first = see(hub, agent, excluded)?;
+    let first = observe_backlog(hub, agent, excluded)?;
     let unmet = first.prerequisites.failure();
     let waiting = first.ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
     if waiting || unmet.is_none() {
-        alert::tell(hub, agent, Topic::Prerequisites, unmet.as_deref(), &first.prerequisites)?;
+        alert::notify(hub, agent, Topic::Prerequisites, unmet.as_deref(), &first.prerequisites)?;
     }
     match (first.ranking.eligible.first(), unmet) {
         (None, Some(unmet)) if waiting => Ok(Cycle::Unmet(unmet)),
@@ -88,8 +88,8 @@ impl Request {
     }
 }
 
-fn see(hub: &Hub, agent: &str, excluded: &BTreeMap<String, String>) -> Result<Look> {
-    let found = look(hub, &Scope::backlog(), Taker::Seat(agent), excluded.clone())?;
+fn observe_backlog(hub: &Hub, agent: &str, excluded: &BTreeMap<String, String>) -> Result<Observation> {
+    let found = observe(hub, &Scope::backlog(), Taker::Seat(agent), excluded.clone())?;
     match found.ranking.skipped.iter().find(|s| s.reason == Reason::Damaged && s.task_id == paths::BACKLOG) {
         Some(skipped) => Err(Refusal::guard("backlog.damaged", skipped.text.clone())
             .next("fix it by hand or take it back from git; teof left it as it is")
@@ -106,7 +106,7 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
         Outcome::DryRun | Outcome::PlanMismatch => None,
     };
     let mut writer = hub.lock("conductor")?;
-    let Look { ranking, prerequisites, backlog } = see(hub, &request.author.agent, excluded)?;
+    let Observation { ranking, prerequisites, backlog } = observe_backlog(hub, &request.author.agent, excluded)?;
     let choice = ranking.into_choice();
     let Some(chosen) = choice.chosen else { return Ok(Cycle::Nothing(choice.skipped)) };
     let backlog = backlog.unwrap_or_default();
@@ -194,7 +194,7 @@ pub fn may_go_on(hub: &Hub, agent: &str, done: u64) -> Result<()> {
     let halted = permitted.is_err() && standing.require(Actor::ConductorLoop, Action::Cycle(calm)).is_ok();
     let why = permitted.as_ref().err().filter(|_| halted).map(ToString::to_string);
     if permitted.is_ok() || halted {
-        alert::tell(hub, agent, Topic::Halt, why.as_deref(), &found)?;
+        alert::notify(hub, agent, Topic::Halt, why.as_deref(), &found)?;
     }
     permitted
 }

@@ -1,4 +1,4 @@
-//! What the bus says of each candidate: who has it, who is wished for, whether it is on hold.
+//! What the bus says of each candidate: who has it, whom it is assigned to, whether it is on hold.
 //!
 //! Whatever cannot be read makes the task damaged: a task never looks free because a file is broken.
 
@@ -42,7 +42,7 @@ impl Facts {
     }
 
     /// The assignments whose task is not done.
-    pub fn wished(&self) -> impl Iterator<Item = (&str, &AssignmentFile)> {
+    pub fn open_assignments(&self) -> impl Iterator<Item = (&str, &AssignmentFile)> {
         let done = |task: &str| self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done);
         let wishes = self.assignments.whole.iter().filter(move |(task, _)| !done(task));
         wishes.map(|(task, assignment)| (task.as_str(), assignment))
@@ -53,7 +53,7 @@ impl Facts {
         self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done)
     }
 
-    pub fn put_on(&self, hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
+    pub fn apply(&self, hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);
         candidate.held = self.holder(candidate);

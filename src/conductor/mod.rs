@@ -6,6 +6,7 @@ pub mod alert;
 pub mod candidate;
 pub mod complexity;
 pub mod cycle;
+mod eligibility;
 mod facts;
 pub mod prompt;
 pub mod receipt;
@@ -19,7 +20,7 @@ mod work;
 use std::collections::BTreeMap;
 
 use candidate::Taker;
-use select::{Ranking, Reason, Rules, Skipped};
+use select::{Criteria, Ranking, Reason, Skipped};
 use sources::Scope;
 
 use crate::base::{Refusal, Result};
@@ -29,7 +30,7 @@ use crate::model::backlog::Backlog;
 
 /// What there is to do now, and what it was judged by.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Observation {
     pub ranking: Ranking,
     pub prerequisites: Prerequisites,
     pub backlog: Option<Backlog>,
@@ -39,7 +40,7 @@ pub struct Look {
 /// the reason. Takes no lock: whoever takes a task claims it, and the claim decides.
 ///
 /// A backlog that cannot be read is a skip like any other, so that the plans go on.
-pub fn look(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Look> {
+pub fn observe(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Observation> {
     let (declared, damage) = match Declared::read(hub) {
         Ok(declared) => (declared, None),
         Err(e) if Refusal::of(&e).is_some() => (None, Some(e.to_string())),
@@ -48,10 +49,10 @@ pub fn look(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<Strin
     let prerequisites = prerequisites::check(hub, declared.as_ref())?;
     let backlog = declared.map(|declared| declared.backlog);
     let candidates = sources::gather(hub, scope, taker, backlog.as_ref())?;
-    let rules = Rules { taker, prerequisites: prerequisites.failure(), excluded };
-    let mut ranking = select::rank(candidates, &rules);
+    let criteria = Criteria { taker, prerequisites: prerequisites.failure(), excluded };
+    let mut ranking = select::rank(candidates, &criteria);
     if let Some(text) = damage {
         ranking.skipped.push(Skipped { task_id: paths::BACKLOG.into(), reason: Reason::Damaged, text });
     }
-    Ok(Look { ranking, prerequisites, backlog })
+    Ok(Observation { ranking, prerequisites, backlog })
 }

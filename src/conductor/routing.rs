@@ -21,7 +21,7 @@ pub struct Route {
     /// The agents that are needed, each once.
     pub agents: Vec<String>,
     /// The rule and who plays what, for people.
-    pub words: String,
+    pub summary: String,
 }
 
 /// Whether agents do the step, and how: `None` when it runs commands, or when nobody is bound to code.
@@ -36,7 +36,7 @@ pub fn of_step(settings: &Settings, plan: &Plan, step: &Step<'_>) -> Option<Resu
     }
     let mut complexity = complexity::score(&Request::of_step(settings, plan, step));
     Some(route(settings, step.agent(), complexity.score).map(|route| {
-        complexity.route.clone_from(&route.words);
+        complexity.route.clone_from(&route.summary);
         (complexity, route)
     }))
 }
@@ -69,14 +69,14 @@ pub fn route(settings: &Settings, agent: Option<&str>, score: u8) -> Result<Rout
     agents.sort();
     agents.dedup();
     let budget = Spend { tokens: settings.budget.job_tokens, cost: settings.budget.job_cost };
-    let words = words(rule.map(|rule| rule.up_to), &stages, &roles);
+    let summary = summary(rule.map(|rule| rule.up_to), &stages, &roles);
     Ok(Route {
         budget: rule.and_then(|rule| rule.budget).unwrap_or(budget),
         passes: settings.pipeline.passes.max(1),
         stages,
         roles,
         agents,
-        words,
+        summary,
     })
 }
 
@@ -113,7 +113,7 @@ fn is_bound(binding: &Binding) -> bool {
     binding.agent.is_some() || binding.command.is_some()
 }
 
-fn words(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Binding>) -> String {
+fn summary(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Binding>) -> String {
     let rule = up_to.map_or("no rule".to_owned(), |up_to| format!("the rule up to {up_to}"));
     let each = stages.iter().map(|stage| match roles.get(stage) {
         Some(Binding { agent: Some(agent), model: Some(model), .. }) => format!("{stage} {agent} ({model})"),
@@ -170,7 +170,7 @@ mod tests {
         );
         assert_eq!((found.agents.as_slice(), found.passes, found.budget.tokens), (&["claude".to_owned()][..], 3, 7));
         assert_eq!(
-            found.words,
+            found.summary,
             "no rule: planner claude (m), coder claude (m), tester by the named tests, reviewer claude (m)"
         );
     }

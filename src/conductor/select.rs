@@ -5,71 +5,13 @@
 //! decision that they lead to is made here.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::candidate::{Candidate, Source, Standing, Taker, Work};
-
-/// What the choice is held to.
-#[derive(Clone, Debug)]
-pub struct Rules<'a> {
-    pub taker: Taker<'a>,
-    /// Why the backlog's prerequisites do not hold; stops its items, and nothing else.
-    pub prerequisites: Option<String>,
-    /// Tasks that are not to be chosen, each with the reason.
-    pub excluded: BTreeMap<String, String>,
-}
-
-impl<'a> Rules<'a> {
-    pub fn new(taker: Taker<'a>) -> Self {
-        Self { taker, prerequisites: None, excluded: BTreeMap::new() }
-    }
-}
-
-/// Why a candidate was passed over; the codes are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The source cannot be understood.
-    Damaged,
-    /// A submission that names nothing which could be done now.
-    Unavailable,
-    /// All steps of its plan are done, and a person is to close it.
-    Unclosed,
-    /// Its file may still be being written.
-    Settling,
-    /// The same task, or another step of the same plan, is ahead of it.
-    Duplicate,
-    Excluded,
-    Claimed,
-    /// The plan that it belongs to is being worked on under another task.
-    PlanBusy,
-    /// In progress, and nobody has it.
-    Orphaned,
-    OnHold,
-    Blocked,
-    /// Something that it depends on is not done.
-    Waits,
-    /// It depends on something that does not exist, or on itself.
-    NeverReady,
-    Assigned,
-    Prerequisites,
-    NothingToRun,
-    NotApproved,
-    /// A person has to complete it.
-    Incomplete,
-    /// It could have been chosen; something better was.
-    Outranked,
-}
-
-impl Reason {
-    /// Whether nothing changes until a person does something: reported once.
-    pub fn needs_person(self) -> bool {
-        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
-        matches!(self, Damaged | Unavailable | Unclosed | NeverReady | NothingToRun | NotApproved | Incomplete)
-    }
-}
+use super::candidate::Candidate;
+use super::eligibility::obstacle;
+pub use super::eligibility::{Criteria, Reason};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
@@ -93,13 +35,16 @@ pub struct Choice {
 }
 
 /// Judges and orders the candidates. Their order in `candidates` does not matter.
-pub fn rank(mut candidates: Vec<Candidate>, rules: &Rules<'_>) -> Ranking {
+pub fn rank(mut candidates: Vec<Candidate>, criteria: &Criteria<'_>) -> Ranking {
     candidates.sort_by(|a, b| order(a).cmp(&order(b)));
     let busy = busy_plans(&candidates);
     let mut seen = Seen::default();
     let mut ranking = Ranking::default();
     for candidate in candidates {
-        match obstacle(&candidate, rules).or_else(|| crowded(&candidate, &busy)).or_else(|| seen.before(&candidate)) {
+        match obstacle(&candidate, criteria)
+            .or_else(|| plan_busy(&candidate, &busy))
+            .or_else(|| seen.before(&candidate))
+        {
             Some((reason, text)) => ranking.skipped.push(Skipped { task_id: candidate.task_id, reason, text }),
             None => {
                 seen.add(&candidate);
@@ -111,8 +56,8 @@ pub fn rank(mut candidates: Vec<Candidate>, rules: &Rules<'_>) -> Ranking {
 }
 
 /// The best candidate; all others are skipped, each with its reason.
-pub fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Choice {
-    rank(candidates, rules).into_choice()
+pub fn choose(candidates: Vec<Candidate>, criteria: &Criteria<'_>) -> Choice {
+    rank(candidates, criteria).into_choice()
 }
 
 impl Ranking {
@@ -140,98 +85,13 @@ fn order(c: &Candidate) -> impl Ord + '_ {
     (place, age, &c.task_id, &c.plan_id, &c.step_id, &c.title)
 }
 
-/// What keeps one candidate from being taken, whatever the others are. The first reason that a
-/// person would want to hear wins: broken before held, held before unready.
-fn obstacle(c: &Candidate, rules: &Rules<'_>) -> Option<(Reason, String)> {
-    match &c.standing {
-        Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
-        Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
-        Standing::Unclosed(why) => return Some((Reason::Unclosed, why.clone())),
-        Standing::Settling => {
-            return Some((Reason::Settling, "its file was written a moment ago: it is taken once it is still".into()));
-        }
-        _ => {}
-    }
-    if let Some(why) = rules.excluded.get(&c.task_id) {
-        return Some((Reason::Excluded, why.clone()));
-    }
-    if let Some(holder) = &c.held {
-        return Some((Reason::Claimed, holder.words(&c.task_id)));
-    }
-    if let Some(who) = &c.on_hold {
-        return Some((Reason::OnHold, format!("on hold: {who}")));
-    }
-    match &c.standing {
-        Standing::Blocked(what) => return Some((Reason::Blocked, what.clone())),
-        Standing::InProgress => return Some((Reason::Orphaned, "in progress, and no live claim has it".into())),
-        _ => {}
-    }
-    if let Some(wait) = &c.waits {
-        let reason = if wait.needs_person() { Reason::NeverReady } else { Reason::Waits };
-        return Some((reason, wait.describe()));
-    }
-    if c.source == Source::Backlog
-        && let Some(why) = &rules.prerequisites
-    {
-        return Some((Reason::Prerequisites, why.clone()));
-    }
-    match rules.taker {
-        Taker::Seat(seat) => match &c.assigned_to {
-            Some(other) if other != seat => Some((Reason::Assigned, format!("assigned to {other}"))),
-            _ => None,
-        },
-        Taker::Worker => unready(c),
-    }
-}
-
-/// What an unattended worker lacks.
-fn unready(c: &Candidate) -> Option<(Reason, String)> {
-    match &c.work {
-        Work::Nothing => {
-            return Some((
-                Reason::NothingToRun,
-                "it has neither commands nor an agent: somebody has to take it, or bind an agent in [roles.coder]"
-                    .into(),
-            ));
-        }
-        Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
-        Work::UnknownAgent(name, next) => {
-            let why = format!("it needs the agent {name}, which is not set up here: {next}");
-            return Some((Reason::NothingToRun, why));
-        }
-        Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),
-        Work::Commands | Work::Agents(_) => {}
-    }
-    (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(c))))
-}
-
-/// The playbook's words for what is missing, each with what would be enough.
-fn lacks(c: &Candidate) -> String {
-    let test = match (&c.plan_id, &c.step_id) {
-        (Some(plan), Some(step)) => {
-            format!("teof plan step set {plan} {step} --test \"…\", then teof plan approve {plan}; or for all work, ")
-        }
-        _ => String::new(),
-    };
-    let test = format!("{test}[guard] tests in teof.toml, then teof consent grant");
-    let each = c.missing.iter().map(|name| match *name {
-        "goal" => "goal (an objective)".to_owned(),
-        "acceptance" => "acceptance (what the checkpoint is)".to_owned(),
-        "verification" => format!("verification (a test, or a receipt that it must leave: {test})"),
-        "risk" => "risk (a diff limit)".to_owned(),
-        "targets" => "targets (a layer and systemic targets)".to_owned(),
-        other => other.to_owned(),
-    });
-    each.collect::<Vec<_>>().join(", ")
-}
-
 /// Plans of which some task is held, with that task: one running step per plan.
 fn busy_plans(candidates: &[Candidate]) -> HashMap<String, String> {
     let held = candidates.iter().filter(|c| c.held.is_some());
     held.filter_map(|c| Some((c.plan_id.clone()?, c.task_id.clone()))).rev().collect()
 }
 
-fn crowded(c: &Candidate, busy: &HashMap<String, String>) -> Option<(Reason, String)> {
+fn plan_busy(c: &Candidate, busy: &HashMap<String, String>) -> Option<(Reason, String)> {
     let plan = c.plan_id.as_ref()?;
     let task = busy.get(plan)?;
     Some((Reason::PlanBusy, format!("its plan {plan} is worked on under {task}")))
@@ -267,9 +127,11 @@ impl Seen {
 mod tests {
     use proptest::prelude::*;
 
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::base::Stamp;
-    use crate::conductor::candidate::Holder;
+    use crate::conductor::candidate::{Holder, Source, Standing, Taker, Work};
     use crate::model::claim::ClaimStatus;
     use crate::model::priority::Priority;
     use crate::plans::dependencies::Wait;
@@ -312,7 +174,7 @@ mod tests {
     }
 
     fn order_of(candidates: Vec<Candidate>) -> Vec<String> {
-        let ranking = rank(candidates, &Rules::new(Taker::Worker));
+        let ranking = rank(candidates, &Criteria::new(Taker::Worker));
         ranking.eligible.into_iter().map(|c| c.task_id).collect()
     }
 
@@ -339,10 +201,10 @@ mod tests {
 
     #[test]
     fn every_obstacle_has_its_reason() {
-        let rules = Rules {
+        let criteria = Criteria {
             prerequisites: Some("trust 0.5 is below 0.7".into()),
             excluded: BTreeMap::from([("OUT".into(), "skipped by ana".into())]),
-            ..Rules::new(Taker::Worker)
+            ..Criteria::new(Taker::Worker)
         };
         let standing = |standing| Candidate { standing, ..step("p", 0) };
         let cases = [
@@ -364,11 +226,11 @@ mod tests {
             (Reason::Incomplete, Candidate { missing: vec!["goal"], ..step("p", 0) }),
         ];
         for (reason, candidate) in cases {
-            let choice = choose(vec![candidate.clone()], &rules);
+            let choice = choose(vec![candidate.clone()], &criteria);
             assert_eq!((choice.chosen, choice.skipped[0].reason), (None, reason), "{candidate:?}");
         }
         assert_eq!(
-            choose(vec![step("p", 0)], &rules).chosen,
+            choose(vec![step("p", 0)], &criteria).chosen,
             Some(step("p", 0)),
             "prerequisites bind the backlog only"
         );
@@ -378,7 +240,7 @@ mod tests {
     fn what_is_missing_is_named_with_what_would_do() {
         let choice = choose(
             vec![Candidate { missing: vec!["verification", "risk"], ..step("p", 0) }],
-            &Rules::new(Taker::Worker),
+            &Criteria::new(Taker::Worker),
         );
         let why = &choice.skipped[0].text;
         assert!(why.contains("missing: verification (a test, or a receipt that it must leave: "), "{why}");
@@ -388,26 +250,26 @@ mod tests {
     #[test]
     fn a_seat_takes_what_is_its_own_or_nobodys_and_needs_nothing_to_run() {
         let work = Work::Nothing;
-        let rules = Rules::new(Taker::Seat("codex-1"));
+        let criteria = Criteria::new(Taker::Seat("codex-1"));
         let free = Candidate { work: work.clone(), ..item("A", 1) };
         let mine = Candidate { assigned_to: Some("codex-1".into()), ..free.clone() };
         let theirs = Candidate { assigned_to: Some("codex-2".into()), ..free.clone() };
-        assert!(choose(vec![free], &rules).chosen.is_some());
-        assert!(choose(vec![mine], &rules).chosen.is_some());
-        assert_eq!(choose(vec![theirs.clone()], &rules).skipped[0].reason, Reason::Assigned);
-        let given = choose(vec![Candidate { work: Work::Commands, ..theirs }], &Rules::new(Taker::Worker));
+        assert!(choose(vec![free], &criteria).chosen.is_some());
+        assert!(choose(vec![mine], &criteria).chosen.is_some());
+        assert_eq!(choose(vec![theirs.clone()], &criteria).skipped[0].reason, Reason::Assigned);
+        let given = choose(vec![Candidate { work: Work::Commands, ..theirs }], &Criteria::new(Taker::Worker));
         assert_eq!(given.chosen.unwrap().assigned_to.as_deref(), Some("codex-2"), "the coordinator asks that seat");
     }
 
     #[test]
     fn one_step_of_a_plan_is_offered_and_none_while_another_runs() {
         let of_plan = |task: &str, position| Candidate { plan_id: Some("p".into()), ..item(task, position) };
-        let rules = Rules::new(Taker::Worker);
-        let choice = choose(vec![of_plan("B", 1), of_plan("A", 0), of_plan("A", 2)], &rules);
+        let criteria = Criteria::new(Taker::Worker);
+        let choice = choose(vec![of_plan("B", 1), of_plan("A", 0), of_plan("A", 2)], &criteria);
         assert_eq!(choice.chosen.unwrap().task_id, "A");
         assert_eq!(choice.skipped.iter().map(|s| s.reason).collect::<Vec<_>>(), [Reason::Duplicate; 2]);
         let running = Candidate { held: held("B"), ..of_plan("B", 1) };
-        let choice = choose(vec![of_plan("A", 0), running], &rules);
+        let choice = choose(vec![of_plan("A", 0), running], &criteria);
         assert_eq!(choice.skipped[0].text, "its plan p is worked on under B");
         assert_eq!((choice.skipped[0].reason, choice.skipped[1].reason), (Reason::PlanBusy, Reason::Claimed));
     }
@@ -445,8 +307,8 @@ mod tests {
             for (place, candidate) in candidates.iter_mut().enumerate() {
                 candidate.position = place;
             }
-            let rules = Rules::new(Taker::Worker);
-            let choice = choose(candidates.clone(), &rules);
+            let criteria = Criteria::new(Taker::Worker);
+            let choice = choose(candidates.clone(), &criteria);
             let mut all: Vec<_> = choice.skipped.iter().map(|s| &s.task_id).chain(choice.chosen.as_ref().map(|c| &c.task_id)).collect();
             let mut given: Vec<_> = candidates.iter().map(|c| &c.task_id).collect();
             all.sort();
@@ -454,7 +316,7 @@ mod tests {
             prop_assert_eq!(all, given);
             let mut shuffled = candidates.clone();
             shuffled.sort_by_key(|c| crate::base::digest::sha256(format!("{seed} {}", c.position).as_bytes()));
-            prop_assert_eq!(choose(shuffled, &rules), choice);
+            prop_assert_eq!(choose(shuffled, &criteria), choice);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::candidate::{Candidate, Source, Standing, Taker, replace_open};
 use super::facts::Facts;
-use super::work::Bench;
+use super::work::WorkResolver;
 use crate::base::{Refusal, Result, names};
 use crate::hub::Hub;
 use crate::model::assignment::AssignmentFile;
@@ -64,29 +64,29 @@ impl Scope {
 /// Everything that might be done, in no particular order. `backlog` is what the caller read.
 pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backlog>) -> Result<Vec<Candidate>> {
     let plans = read_plans(hub);
-    let bench = match taker {
+    let resolver = match taker {
         Taker::Seat(_) => None,
-        Taker::Worker => Some(Bench::new(hub)?),
+        Taker::Worker => Some(WorkResolver::new(hub)?),
     };
     let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?)));
     let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok());
     let facts = Facts::read(hub, &known)?;
     let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?))).collect();
     let dependencies = Dependencies::read(hub, known, backlog, &whole);
-    let shop = Shop { hub, plans: &plans, bench };
+    let reader = SourceReader { hub, plans: &plans, resolver };
     let everything = !scope.submissions.is_empty();
     let mut candidates = Vec::new();
     if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
-        candidates.extend(backlog.items().into_iter().filter_map(|item| shop.item(item)));
+        candidates.extend(backlog.items().into_iter().filter_map(|item| reader.item(item)));
     }
     if scope.vault || everything {
-        candidates.extend(vault::planned(hub)?.into_iter().filter_map(|entry| shop.request(entry, Source::Vault)));
+        candidates.extend(vault::planned(hub)?.into_iter().filter_map(|entry| reader.request(entry, Source::Vault)));
     }
     if scope.queue || everything {
         let entries = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
         // Nothing in the entry itself says that it is done.
         let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
-        candidates.extend(open.filter_map(|entry| shop.request(entry, Source::Queue)));
+        candidates.extend(open.filter_map(|entry| reader.request(entry, Source::Queue)));
     }
     if scope.plans || everything {
         let items = candidates.iter().filter(|c| match c.source {
@@ -95,7 +95,7 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         });
         let spoken_for: HashSet<String> = items.filter_map(|c: &Candidate| c.plan_id.clone()).collect();
         let others = plans.iter().filter(|(id, _)| !spoken_for.contains(*id));
-        candidates.extend(others.filter_map(|(id, plan)| shop.plan(id, plan)));
+        candidates.extend(others.filter_map(|(id, plan)| reader.plan(id, plan)));
     }
     submit(&mut candidates, &scope.submissions);
     candidates.retain(|c| {
@@ -112,10 +112,10 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
         let items = backlog.map(Backlog::items).unwrap_or_default();
         let items = items.iter().filter_map(|item| item.id().map(str::to_owned));
         let known: HashSet<String> = candidates.iter().map(|c| c.task_id.clone()).chain(items).collect();
-        candidates.extend(facts.wished().filter(|(task, _)| !known.contains(*task)).map(assigned));
+        candidates.extend(facts.open_assignments().filter(|(task, _)| !known.contains(*task)).map(assigned));
     }
     for candidate in &mut candidates {
-        facts.put_on(hub, dependencies.known(), candidate)?;
+        facts.apply(hub, dependencies.known(), candidate)?;
         let plan = candidate.plan_id.as_deref().filter(|_| candidate.origin.is_none());
         candidate.waits = dependencies.wait(&candidate.task_id, plan, &|task| facts.is_done(task));
     }
@@ -140,14 +140,14 @@ fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
 }
 
 /// The plans, and what is asked of them.
-struct Shop<'a> {
+struct SourceReader<'a> {
     hub: &'a Hub,
     plans: &'a BTreeMap<String, Found>,
     /// When a worker is to run it: what may be run.
-    bench: Option<Bench<'a>>,
+    resolver: Option<WorkResolver<'a>>,
 }
 
-impl Shop<'_> {
+impl SourceReader<'_> {
     /// An item; `None` when it is done.
     fn item(&self, item: Item<'_>) -> Option<Candidate> {
         let standing = match item.raw.get("status").and_then(|status| status.as_str()) {
@@ -171,12 +171,12 @@ impl Shop<'_> {
             candidate.standing = Standing::Damaged(format!("{place} has no id that could name a claim"));
         }
         let Some((id, found)) = item.plan().and_then(|plan| self.plans.get_key_value(plan)) else {
-            match &self.bench {
-                Some(bench) if bench.has_coder() => {
+            match &self.resolver {
+                Some(resolver) if resolver.has_coder() => {
                     let link = Link { kind: requests::BACKLOG.into(), to: candidate.task_id.clone() };
                     self.becomes_a_plan(&requests::from_item(&item), link, &mut candidate);
                 }
-                Some(bench) => bench.of_item(item, &mut candidate),
+                Some(resolver) => resolver.of_item(item, &mut candidate),
                 None => {}
             }
             return Some(candidate);
@@ -241,13 +241,13 @@ impl Shop<'_> {
     /// Whoever takes it by hand reads it; a worker would get half of it.
     fn is_settling(&self, path: &str) -> bool {
         let settle = self.hub.settings().map_or(Duration::ZERO, |settings| settings.sources.settle);
-        self.bench.is_some() && requests::is_settling(self.hub, path, settle)
+        self.resolver.is_some() && requests::is_settling(self.hub, path, settle)
     }
 
     /// A plan is made of it when it is given; judged as that plan's first step would be.
     fn becomes_a_plan(&self, wanted: &Request, link: Link, candidate: &mut Candidate) {
         // Whoever takes it by hand plans it by hand.
-        let Some(bench) = &self.bench else { return };
+        let Some(resolver) = &self.resolver else { return };
         if !names::is_id(&candidate.task_id) {
             return;
         }
@@ -263,7 +263,7 @@ impl Shop<'_> {
         };
         if let Some(step) = plan.current_step() {
             candidate.step_id = step.id().map(str::to_owned);
-            bench.of_step(&plan, &step, candidate);
+            resolver.of_step(&plan, &step, candidate);
         }
         candidate.plan_id = Some(id);
         candidate.origin = Some(link);
@@ -321,8 +321,8 @@ impl Shop<'_> {
             let what = format!("step {step} of its plan");
             replace_open(&mut next.standing, Standing::Blocked(blocked(&what, &format!("{plan_id}/{step}"))));
         }
-        if let Some(bench) = &self.bench {
-            bench.of_step(plan, step, next);
+        if let Some(resolver) = &self.resolver {
+            resolver.of_step(plan, step, next);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::candidate::{Candidate, Taker};
-use super::look;
+use super::observe;
 use super::select::Ranking;
 use super::sources::Scope;
 use crate::base::{Refusal, Result};
@@ -45,7 +45,7 @@ pub fn free(hub: &Hub, agent: &str) -> Result<Option<Candidate>> {
 }
 
 fn rank(hub: &Hub, agent: &str, lost: BTreeMap<String, String>) -> Result<Ranking> {
-    Ok(look(hub, &Scope::enabled(hub)?, Taker::Seat(agent), lost)?.ranking)
+    Ok(observe(hub, &Scope::enabled(hub)?, Taker::Seat(agent), lost)?.ranking)
 }
 
 /// Whether the task stopped being free between the choice and the claim.

@@ -15,15 +15,15 @@ use crate::model::run::order::Complexity;
 use crate::plans::commands_digest;
 
 /// What may be run here, read once for all candidates.
-pub(super) struct Bench<'a> {
+pub(super) struct WorkResolver<'a> {
     settings: &'a Settings,
     trusted: TrustedCommands,
     /// Whether any work finds a seat that did not do it.
     reviewable: bool,
 }
 
-impl<'a> Bench<'a> {
-    pub fn new(hub: &'a Hub) -> Result<Bench<'a>> {
+impl<'a> WorkResolver<'a> {
+    pub fn new(hub: &'a Hub) -> Result<WorkResolver<'a>> {
         // A trust file that cannot be read trusts nothing; the work then waits for a person.
         let trusted = match commands::trusted(hub) {
             Ok(trusted) => trusted,
@@ -32,7 +32,7 @@ impl<'a> Bench<'a> {
         };
         let settings = hub.settings()?;
         let reviewable = reviewers::all(hub, &settings.coordinator.manager)?.len() > 1;
-        Ok(Bench { settings, trusted, reviewable })
+        Ok(WorkResolver { settings, trusted, reviewable })
     }
 
     /// Whether agents do what neither commands nor a step's own word say otherwise.

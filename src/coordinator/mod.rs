@@ -12,6 +12,6 @@ pub mod state;
 pub mod step;
 
 pub use state::State;
-pub use state::config::Rules;
+pub use state::config::Config;
 pub use state::input::{Action, Command, Effect, Input, Reply, ReviewWord};
 pub use step::{next_wake, step};

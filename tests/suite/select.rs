@@ -7,7 +7,7 @@ use teof::base::Clock;
 use teof::conductor::candidate::{Candidate, Taker};
 use teof::conductor::select::Reason;
 use teof::conductor::sources::{Scope, Submission};
-use teof::conductor::{Look, look};
+use teof::conductor::{Observation, observe};
 use teof::hub::Hub;
 
 use crate::harness::World;
@@ -18,16 +18,16 @@ fn both() -> Scope {
     Scope { backlog: true, plans: true, ..Scope::default() }
 }
 
-fn see(world: &World, scope: &Scope, taker: Taker<'_>) -> Look {
+fn see(world: &World, scope: &Scope, taker: Taker<'_>) -> Observation {
     let hub = Hub::find(Some(&world.repo), Clock::Machine).unwrap();
-    look(&hub, scope, taker, BTreeMap::new()).unwrap()
+    observe(&hub, scope, taker, BTreeMap::new()).unwrap()
 }
 
-fn eligible(look: &Look) -> Vec<&str> {
+fn eligible(look: &Observation) -> Vec<&str> {
     look.ranking.eligible.iter().map(|c| c.task_id.as_str()).collect()
 }
 
-fn reason(look: &Look, task: &str) -> Option<Reason> {
+fn reason(look: &Observation, task: &str) -> Option<Reason> {
     look.ranking.skipped.iter().find(|skipped| skipped.task_id == task).map(|skipped| skipped.reason)
 }
 

@@ -45,7 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// Asked before the word is written down: once it is, the result cannot be approved any more.
 fn can_go_on(hub: &Hub, bundle: &Bundle) -> Result<()> {
     let why = match store::load(hub)?.job(&bundle.job).map(|job| &job.phase) {
-        Some(Phase::Over { ending, .. } | Phase::Settling { ending }) => format!("it is over: {}", ending.as_str()),
+        Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
     };

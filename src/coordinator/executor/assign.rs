@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::context::Hands;
+use super::context::Executor;
 use crate::base::{Refusal, Result, Stamp, files, text};
 use crate::bus::{assignments, claims};
 use crate::coordinator::state::input::Reply;
@@ -23,28 +23,28 @@ use crate::plans::{edit, requests};
 use crate::receipts;
 
 /// Assignment, claim, backlog item and step in one act; or a longer lease when the claim is ours already.
-pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
-    let hub = hands.hub;
+pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
+    let hub = executor.hub;
     let lease = hub.settings()?.worker.lease.max(Duration::from_secs(60));
     // Also when the work goes on: it may have waited for longer than a session lasts.
-    hands.renew_sessions(job)?;
+    executor.renew_sessions(job)?;
     if let Some(epoch) = job.epoch {
         claim::renew(hub, &job.seat, &job.task, epoch, lease)?;
-        return Ok(Reply::Given { epoch });
+        return Ok(Reply::Assigned { epoch });
     }
     if let Some(claim) = ours(hub, job)? {
-        return Ok(Reply::Given { epoch: claim.epoch() });
+        return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
-    hands.permitted()?;
+    executor.permitted()?;
     let mut writer = hub.lock(&format!("give {}", job.task))?;
     if let Some(claim) = ours(hub, job)? {
         // Taking the lock has completed what a crash interrupted.
-        return Ok(Reply::Given { epoch: claim.epoch() });
+        return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
     held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
     let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
-    let made = plan_of_origin(&writer, &mut act, hands.manager, job)?;
-    let mut wish = assign::Request::new(Author::new(hands.manager), &job.task, &job.seat);
+    let made = plan_of_origin(&writer, &mut act, executor.manager, job)?;
+    let mut wish = assign::Request::new(Author::new(executor.manager), &job.task, &job.seat);
     wish.plan.clone_from(&job.plan);
     wish.note = Some(note(job));
     wish.lease = Some(lease);
@@ -54,10 +54,10 @@ pub fn give(hands: &mut Hands, job: &Job) -> Result<Reply> {
     {
         begin_step(&writer, &mut act, plan, step)?;
     }
-    hands.own.remember(hub, &act);
+    executor.own.remember(hub, &act);
     writer.perform(act)?;
     let epoch = done.claim.map_or(0, |done| done.claim.epoch);
-    Ok(Reply::Given { epoch })
+    Ok(Reply::Assigned { epoch })
 }
 
 /// Makes the plan of a request that has none yet, begun, in the same act as the claim; says whether it did.
@@ -130,17 +130,17 @@ pub(in crate::coordinator) fn follow(writer: &Writer<'_>, act: &mut Act, plan: &
 }
 
 /// A longer lease for a job that waits so long, so that nobody takes its task meanwhile.
-pub fn keep(hands: &mut Hands, job: &Job, until: Stamp) -> Result<Reply> {
+pub fn keep(executor: &mut Executor, job: &Job, until: Stamp) -> Result<Reply> {
     let Some(epoch) = job.epoch else { return Ok(Reply::Done) };
-    let lease = until.since(hands.hub.now()) + hands.hub.settings()?.worker.lease;
-    claim::renew(hands.hub, &job.seat, &job.task, epoch, lease)?;
+    let lease = until.since(executor.hub.now()) + executor.hub.settings()?.worker.lease;
+    claim::renew(executor.hub, &job.seat, &job.task, epoch, lease)?;
     Ok(Reply::Done)
 }
 
 /// Writes the work order, once.
-pub fn order(hands: &mut Hands, job: &Job) -> Result<Reply> {
-    let hub = hands.hub;
-    let path = super::orders::path(hands.manager, job);
+pub fn order(executor: &mut Executor, job: &Job) -> Result<Reply> {
+    let hub = executor.hub;
+    let path = super::orders::path(executor.manager, job);
     if let Some(work) = written(hub, &path)? {
         return Ok(Reply::Ordered { path, work });
     }
@@ -149,14 +149,14 @@ pub fn order(hands: &mut Hands, job: &Job) -> Result<Reply> {
     let Some(claim) = ours else {
         return Ok(Reply::Refused { why: format!("{} lost its claim ({})", job.task, paths::claim(&job.task)) });
     };
-    let order = super::orders::make(hub, hands.manager, job, &claim)?;
+    let order = super::orders::make(hub, executor.manager, job, &claim)?;
     let mut writer = hub.lock("write a work order")?;
     if let Some(work) = written(hub, &path)? {
         // Taking the lock has completed what a crash interrupted.
         return Ok(Reply::Ordered { path, work });
     }
     let mut act = Act::new(format!("order {}", job.id));
-    receipts::write(&writer, &mut act, hands.manager, &path, super::orders::payload(&order))?;
+    receipts::write(&writer, &mut act, executor.manager, &path, super::orders::payload(&order))?;
     writer.perform(act)?;
     Ok(Reply::Ordered { path, work: Work::of(&order) })
 }

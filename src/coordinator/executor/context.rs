@@ -9,7 +9,7 @@ use crate::hub::Hub;
 use crate::ops::session::boot;
 
 /// Performs the effects that the decision asks for.
-pub struct Hands<'a> {
+pub struct Executor<'a> {
     pub hub: &'a Hub,
     /// The seat that the coordinator acts as.
     pub manager: &'a str,
@@ -17,7 +17,7 @@ pub struct Hands<'a> {
     pub workers: &'a mut Workers,
 }
 
-impl Hands<'_> {
+impl Executor<'_> {
     /// The sessions of everybody in whose name work is about to start: a session that grew old while the
     /// coordinator waited is no reason to refuse what the coordinator itself starts.
     pub fn renew_sessions(&self, job: &Job) -> Result<()> {

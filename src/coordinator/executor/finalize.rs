@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::assign::{follow, ours};
-use super::context::Hands;
+use super::context::Executor;
 use super::refusals::{is_passing, why};
 use super::workers;
 use crate::base::{Refusal, Result, text};
@@ -28,10 +28,10 @@ use crate::receipts;
 
 /// A longer lease, and a note in the step that says what it waits for: a review, or an answer. Its status and the backlog's
 /// stay: the work counts as done when it is merged.
-pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
-    let hub = hands.hub;
+pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
+    let hub = executor.hub;
     let lease = hub.settings()?.review.lease;
-    boot::renew(hub, hands.manager)?;
+    boot::renew(hub, executor.manager)?;
     let mut writer = hub.lock(&format!("put {} under review", job.task))?;
     let Some(epoch) = job.epoch else { return Ok(lost(job)) };
     let mut act = Act::new(format!("put {} under review", job.task));
@@ -42,7 +42,7 @@ pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
         let change = note(hub, job, what, outcome.as_ref())?;
         edit::set_step(&writer, &mut act, plan, step, &change)?;
     }
-    hands.own.remember(hub, &act);
+    executor.own.remember(hub, &act);
     writer.perform(act)?;
     Ok(Reply::Done)
 }
@@ -51,16 +51,16 @@ pub fn under_review(hands: &mut Hands, job: &Job) -> Result<Reply> {
 ///
 /// A claim that is not the job's any more is left alone, and the step with it: whoever took it over
 /// goes on with both.
-pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
-    let hub = hands.hub;
-    boot::renew(hub, hands.manager)?;
+pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Reply> {
+    let hub = executor.hub;
+    boot::renew(hub, executor.manager)?;
     let mut writer = hub.lock(&format!("settle {}", job.task))?;
     let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
     let claim = claims::load(hub, &job.task)?.map(|found| found.file);
     let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
     match owned {
         None => return Ok(lost(job)),
-        Some(claim) if !claim.is_live() && is_merged(job) => return merged_late(&mut writer, hands, job),
+        Some(claim) if !claim.is_live() && is_merged(job) => return merged_late(&mut writer, executor, job),
         Some(claim) if !claim.is_live() => return Ok(Reply::Done),
         Some(_) => {}
     }
@@ -76,7 +76,7 @@ pub fn settle(hands: &mut Hands, job: &Job, ending: Ending) -> Result<Reply> {
     if ending == Ending::Blocked && plans::backlog::read(hub)?.item(&job.task).is_some() {
         plans::backlog::set_status(&writer, &mut act, &job.task, ItemStatus::Blocked)?;
     }
-    hands.own.remember(hub, &act);
+    executor.own.remember(hub, &act);
     writer.perform(act)?;
     workers::forget(hub, &job.run_id());
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
@@ -87,8 +87,8 @@ fn is_merged(job: &Job) -> bool {
 }
 
 /// The claim ended with the job when that was blocked; what is merged since is done all the same.
-fn merged_late(writer: &mut Writer<'_>, hands: &mut Hands, job: &Job) -> Result<Reply> {
-    let hub = hands.hub;
+fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> Result<Reply> {
+    let hub = executor.hub;
     let outcome = last_outcome(hub, job)?;
     let mut act = Act::new(format!("settle {} as done", job.task));
     let (whole, left) = step_or_why(writer, &mut act, job, Ending::Done, outcome.as_ref())?;
@@ -96,7 +96,7 @@ fn merged_late(writer: &mut Writer<'_>, hands: &mut Hands, job: &Job) -> Result<
         plans::backlog::set_status(writer, &mut act, &job.task, ItemStatus::Done)?;
     }
     if !act.is_empty() {
-        hands.own.remember(hub, &act);
+        executor.own.remember(hub, &act);
         writer.perform(act)?;
     }
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
@@ -207,8 +207,8 @@ fn lost(job: &Job) -> Reply {
 }
 
 /// An item in progress that nobody has is open again.
-pub fn reset(hands: &mut Hands, task: &str) -> Result<Reply> {
-    let hub = hands.hub;
+pub fn reset(executor: &mut Executor, task: &str) -> Result<Reply> {
+    let hub = executor.hub;
     let writer = hub.lock(&format!("reset {task}"))?;
     let live = claims::load(hub, task)?.is_some_and(|found| found.file.is_live());
     let status = plans::backlog::read(hub)?.item(task).and_then(|item| item.status());
@@ -218,7 +218,7 @@ pub fn reset(hands: &mut Hands, task: &str) -> Result<Reply> {
     let mut writer = writer;
     let mut act = Act::new(format!("reset {task}"));
     plans::backlog::set_status(&writer, &mut act, task, ItemStatus::Pending)?;
-    hands.own.remember(hub, &act);
+    executor.own.remember(hub, &act);
     writer.perform(act)?;
     Ok(Reply::Done)
 }

@@ -1,6 +1,6 @@
 //! Performs one action against the stores.
 
-use super::context::Hands;
+use super::context::Executor;
 use super::refusals::answer;
 use super::{assign, finalize, publish, reviews};
 use crate::base::Result;
@@ -8,7 +8,7 @@ use crate::coordinator::state::State;
 use crate::coordinator::state::input::{Action, Reply};
 use crate::ops::record::{self, Recorded};
 
-impl Hands<'_> {
+impl Executor<'_> {
     /// Performs an action, or finds that it was performed. `check` says that it may have been.
     pub fn perform(&mut self, id: u64, action: &Action, check: bool, state: &State) -> Reply {
         let done = self.try_perform(id, action, check, state);
@@ -18,12 +18,12 @@ impl Hands<'_> {
     fn try_perform(&mut self, id: u64, action: &Action, check: bool, state: &State) -> Result<Reply> {
         let job = action.job().and_then(|job| state.job(job));
         match (action, job) {
-            (Action::Give { .. }, Some(job)) => assign::give(self, job),
+            (Action::Assign { .. }, Some(job)) => assign::assign(self, job),
             (Action::Order { .. }, Some(job)) => assign::order(self, job),
             (Action::Keep { until, .. }, Some(job)) => assign::keep(self, job, *until),
             (Action::Await { .. }, Some(job)) => finalize::under_review(self, job),
             (Action::Deliver { .. }, Some(job)) => reviews::deliver(self.hub, job),
-            (Action::Settle { ending, .. }, Some(job)) => finalize::settle(self, job, *ending),
+            (Action::Finalize { ending, .. }, Some(job)) => finalize::finalize(self, job, *ending),
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted()?;
                 self.renew_sessions(job)?;

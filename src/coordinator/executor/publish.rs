@@ -140,7 +140,7 @@ fn summary(state: &State) -> Map<String, Value> {
 /// The word for where a job stands.
 pub fn phase(job: &Job) -> &'static str {
     match &job.phase {
-        Phase::Giving => "chosen",
+        Phase::Assigning => "chosen",
         Phase::Ordering => "given",
         Phase::Spawning => "ordered",
         Phase::Running { .. } => "running",
@@ -148,7 +148,7 @@ pub fn phase(job: &Job) -> &'static str {
         Phase::Held => "held",
         Phase::Question { .. } => "question",
         Phase::Review { .. } => "review",
-        Phase::Settling { .. } => "reporting",
+        Phase::Finalizing { .. } => "reporting",
         Phase::Over { ending, .. } => ending.as_str(),
     }
 }

@@ -15,7 +15,7 @@ use anyhow::Context;
 use crate::base::{Result, env, files, lock};
 use crate::coordinator::message::Message;
 use crate::coordinator::state::Job;
-use crate::coordinator::state::input::{How, RunIs};
+use crate::coordinator::state::input::{How, RunState};
 use crate::exec;
 use crate::foreman;
 use crate::hub::{Hub, paths};
@@ -36,7 +36,7 @@ pub struct Workers {
     /// Runs of an earlier coordinator, whose end a thread waits for.
     awaited: HashSet<String>,
     /// How firmly each was told to end.
-    told: HashMap<String, How>,
+    stop_requests: HashMap<String, How>,
     /// What each was seen to have done.
     signs: HashMap<String, Sign>,
 }
@@ -50,24 +50,24 @@ struct Sign {
 
 impl Workers {
     pub fn new(queue: Sender<Message>) -> Self {
-        let (children, turns, awaited, told, signs) = Default::default();
-        Self { queue, children, turns, awaited, told, signs }
+        let (children, turns, awaited, stop_requests, signs) = Default::default();
+        Self { queue, children, turns, awaited, stop_requests, signs }
     }
 
     /// Starts the worker of a run, unless it lives or is over. `check`: it may have been started already.
     pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str, check: bool) -> Result<()> {
         let is = match check {
-            true => self.fares(hub, job, run)?,
+            true => self.run_state(hub, job, run)?,
             // Nobody started it since it paused, if it ever ran.
-            false => outcome(hub, run)?.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))),
+            false => outcome(hub, run)?.map_or(RunState::Gone, |outcome| RunState::Ended(Box::new(outcome))),
         };
         match is {
-            RunIs::Ended(outcome) if outcome.verdict == Verdict::Paused => {
+            RunState::Ended(outcome) if outcome.verdict == Verdict::Paused => {
                 // It goes on under its own name; what it said when it paused must not end it again.
                 files::remove(&hub.local(&paths::outcome(run)))?;
             }
-            RunIs::Ended(_) | RunIs::Alive | RunIs::Frozen => return Ok(()),
-            RunIs::Gone => {}
+            RunState::Ended(_) | RunState::Alive | RunState::Frozen => return Ok(()),
+            RunState::Gone => {}
         }
         files::remove(&hub.local(&paths::stop(run)))?;
         if let Some(answer) = &job.answer
@@ -103,12 +103,12 @@ impl Workers {
         self.children.remove(run);
         self.turns.remove(run);
         self.awaited.remove(run);
-        self.told.remove(run);
+        self.stop_requests.remove(run);
         self.signs.remove(run);
     }
 
     /// How a run fares, as the machine shows it now.
-    pub fn fares(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunIs> {
+    pub fn run_state(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunState> {
         if self.children.contains_key(run) {
             return self.alive_or_frozen(hub, run);
         }
@@ -127,12 +127,12 @@ impl Workers {
             }
             found = outcome(hub, run)?;
         }
-        Ok(found.map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome))))
+        Ok(found.map_or(RunState::Gone, |outcome| RunState::Ended(Box::new(outcome))))
     }
 
     /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
     /// stopped two polls ago, is frozen. However long a healthy one works, it stirs many times a second.
-    fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunIs> {
+    fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunState> {
         let now = Instant::now();
         let own = self.children.get(run).and_then(|pid| exec::vitals_of(*pid)).filter(|own| !own.stopped);
         if let Some(own) = own
@@ -142,9 +142,9 @@ impl Workers {
             if let Some(sign) = self.signs.get_mut(run) {
                 (sign.since, sign.stopped) = (now, None);
             }
-            return Ok(RunIs::Alive);
+            return Ok(RunState::Alive);
         }
-        let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunIs::Alive) };
+        let Some(vitals) = exec::vitals(&exec::marked(&marks(hub, run))) else { return Ok(RunState::Alive) };
         let settings = &hub.settings()?.coordinator;
         let fresh = Sign { turns: vitals.context_switches, since: now, stopped: vitals.stopped.then_some(now) };
         let sign = self.signs.entry(run.to_owned()).or_insert(fresh);
@@ -154,7 +154,7 @@ impl Workers {
         sign.stopped = vitals.stopped.then(|| sign.stopped.unwrap_or(now));
         let stopped = sign.stopped.is_some_and(|since| now - since >= settings.poll_min * 2);
         let frozen = stopped || now - sign.since >= settings.poll_max.max(settings.poll_min * 2);
-        Ok(if frozen { RunIs::Frozen } else { RunIs::Alive })
+        Ok(if frozen { RunState::Frozen } else { RunState::Alive })
     }
 
     /// Waits for the end of a run that is not our child: its lock is free when it has ended.
@@ -174,12 +174,12 @@ impl Workers {
 
     /// Tells a worker to end: after its stage by a file that it looks for, at once by a signal, and
     /// when it was signalled before, without asking.
-    pub fn tell(&mut self, hub: &Hub, run: &str, how: How) -> Result<()> {
+    pub fn stop(&mut self, hub: &Hub, run: &str, how: How) -> Result<()> {
         let path = hub.local(&paths::stop(run));
         files::create_parent(&path)?;
         files::replace(&path, b"")?;
         if how == How::Now {
-            let again = self.told.insert(run.to_owned(), how) == Some(How::Now);
+            let again = self.stop_requests.insert(run.to_owned(), how) == Some(How::Now);
             exec::marked(&marks(hub, run)).iter().for_each(|worker| worker.end(again));
         }
         Ok(())

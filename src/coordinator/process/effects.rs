@@ -8,10 +8,10 @@ use super::options::read_again;
 use super::saving::{PATIENCE, PROJECTION_EVERY};
 use super::shell::Shell;
 use crate::base::Result;
-use crate::coordinator::executor::context::Hands;
+use crate::coordinator::executor::context::Executor;
 use crate::coordinator::executor::publish;
 use crate::coordinator::inbox::{self, Answer};
-use crate::coordinator::state::input::{Effect, Input, Leave, Seat, View};
+use crate::coordinator::state::input::{Effect, Input, Leave, Seat, Snapshot};
 use crate::exec;
 
 impl Shell<'_> {
@@ -68,14 +68,17 @@ impl Shell<'_> {
             self.leave_unsaved();
             return Ok(());
         }
-        let gives_up = self.options.errand || (self.options.until_idle && self.saving.has_failed_for(PATIENCE, now));
+        let gives_up = self.options.one_shot || (self.options.until_idle && self.saving.has_failed_for(PATIENCE, now));
         if gives_up { Err(why) } else { Ok(()) }
     }
 
     /// Workers are told to end, and not waited for: the next process finds out what became of them.
     fn leave_unsaved(&mut self) {
         let effects = std::mem::take(&mut self.effects);
-        effects.into_iter().filter(|effect| matches!(effect, Effect::Tell { .. })).for_each(|tell| self.perform(tell));
+        effects
+            .into_iter()
+            .filter(|effect| matches!(effect, Effect::StopWorker { .. }))
+            .for_each(|tell| self.perform(tell));
         self.report("ending without having saved the state: the next run finds out what is not in it".into());
         self.leave = Some(Leave::Stopped);
     }
@@ -83,10 +86,10 @@ impl Shell<'_> {
     /// A job's own actions go before reports, a look comes after everything.
     fn next_effect(&mut self) -> Option<Effect> {
         let rank = |effect: &Effect| match effect {
-            Effect::Say { .. } | Effect::Tell { .. } | Effect::Answer { .. } => 0,
+            Effect::Say { .. } | Effect::StopWorker { .. } | Effect::Answer { .. } => 0,
             Effect::Do { action, .. } if action.job().is_some() => 1,
             Effect::Do { .. } => 2,
-            Effect::Look { .. } => 3,
+            Effect::Observe { .. } => 3,
             Effect::Exit(_) => 4,
         };
         let first = self.effects.iter().enumerate().min_by_key(|(at, effect)| (rank(effect), *at));
@@ -100,23 +103,24 @@ impl Shell<'_> {
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
             Effect::Do { id, action, check } => {
                 let Shell { hub, manager, own, workers, state, .. } = self;
-                let mut hands = Hands { hub, manager, own, workers };
-                let reply = hands.perform(id, &action, check, state);
+                let mut executor = Executor { hub, manager, own, workers };
+                let reply = executor.perform(id, &action, check, state);
                 self.feed(Input::Reply { id, reply });
             }
-            Effect::Look { remote } => {
-                let view = match self.unreadable {
+            Effect::Observe { remote } => {
+                let snapshot = match self.settings_unreadable {
                     true => read_again(&self.hub).map(drop),
                     false => Ok(()),
                 };
-                let errand = self.options.errand;
-                let view =
-                    view.and_then(|()| observe::look_and_tell(&self.hub, &self.manager, &self.state, remote, errand));
-                let view = view.unwrap_or_else(|e| self.blind(e));
-                self.feed(Input::View(view));
+                let one_shot = self.options.one_shot;
+                let snapshot = snapshot.and_then(|()| {
+                    observe::observe_and_notify(&self.hub, &self.manager, &self.state, remote, one_shot)
+                });
+                let snapshot = snapshot.unwrap_or_else(|e| self.unreadable(e));
+                self.feed(Input::Snapshot(snapshot));
             }
-            Effect::Tell { run, how, .. } => {
-                if let Err(e) = self.workers.tell(&self.hub, &run, how) {
+            Effect::StopWorker { run, how, .. } => {
+                if let Err(e) = self.workers.stop(&self.hub, &run, how) {
                     self.report(format!("{run} was not told to end: {e:#}"));
                 }
             }
@@ -131,19 +135,19 @@ impl Shell<'_> {
     }
 
     /// What is seen when nothing can be seen: everything stays as it is.
-    fn blind(&mut self, why: anyhow::Error) -> View {
+    fn unreadable(&mut self, why: anyhow::Error) -> Snapshot {
         let stop = format!("the record cannot be read: {why:#}");
-        if self.blinded.as_ref().is_none_or(|known| known.to_string() != why.to_string()) {
+        if self.unreadable.as_ref().is_none_or(|known| known.to_string() != why.to_string()) {
             self.report(stop.clone());
         }
-        self.blinded = Some(why);
-        View {
-            seq: self.state.life.results,
+        self.unreadable = Some(why);
+        Snapshot {
+            seq: self.state.volatile.results,
             stop: Some(stop),
-            blind: true,
+            unreadable: true,
             holds: self.state.live_jobs().map(|job| job.task.clone()).collect(),
             seats: vec![Seat { id: self.manager.clone(), daily_limit: None }],
-            ..View::default()
+            ..Snapshot::default()
         }
     }
 }

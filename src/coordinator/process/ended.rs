@@ -15,17 +15,17 @@ pub struct Ended {
 
 impl Ended {
     pub(super) fn of(state: State, leave: Leave) -> Ended {
-        let State { life, breaker, paused, pending, .. } = state;
-        let seen = life.seen.unwrap_or_default();
-        let not_allowed = || life.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
+        let State { volatile, breaker, paused, pending, .. } = state;
+        let seen = volatile.seen.unwrap_or_default();
+        let not_allowed = || volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
         let why = match leave {
             Leave::NoConsent => seen.stop.or(seen.no_choice).or_else(|| not_allowed().map(|found| found.why.clone())),
             Leave::Finding => seen.danger,
             Leave::Breaker => breaker.open.map(|trip| trip.reason),
             Leave::Stuck => pending.into_iter().find(Pending::is_stuck).and_then(|pending| pending.why),
             Leave::Idle => paused.map(|word| format!("paused by {}; go on: teof coordinator resume", word.by)),
-            Leave::Stopped | Leave::Blind => None,
+            Leave::Stopped | Leave::Unreadable => None,
         };
-        Ended { leave, why, passed: life.passed }
+        Ended { leave, why, passed: volatile.passed }
     }
 }

@@ -1,6 +1,6 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
-use super::options::{read_again, rules};
+use super::options::{config, read_again};
 use super::shell::Shell;
 use super::vouch;
 use crate::coordinator::message::{Message, What};
@@ -72,7 +72,7 @@ impl Shell<'_> {
 
     pub(super) fn settings_changed(&mut self) {
         let fresh = read_again(&self.hub);
-        self.unreadable = fresh.is_err();
+        self.settings_unreadable = fresh.is_err();
         match fresh {
             Ok(hub) => {
                 self.hub = hub;
@@ -80,8 +80,8 @@ impl Shell<'_> {
                     self.report(format!("what is watched stays as it was: {e:#}"));
                 }
                 if let Ok(settings) = self.hub.settings() {
-                    let rules = rules(settings, self.options);
-                    self.feed(Input::Settings(rules));
+                    let config = config(settings, self.options);
+                    self.feed(Input::Settings(config));
                 }
             }
             Err(e) => self.report(format!("nothing more starts until the settings can be read: {e:#}")),
@@ -104,7 +104,7 @@ impl Shell<'_> {
     pub(super) fn ask_run(&mut self, run: &str) {
         let job = self.state.live_jobs().find(|job| job.run_id() == run).cloned();
         let Some(job) = job.filter(|job| matches!(job.phase, Phase::Running { .. } | Phase::Spawning)) else { return };
-        match self.workers.fares(&self.hub, &job, run) {
+        match self.workers.run_state(&self.hub, &job, run) {
             Ok(is) => self.feed(Input::Run { run: run.to_owned(), is }),
             Err(e) => self.report(format!("it cannot be told how {run} fares: {e:#}")),
         }

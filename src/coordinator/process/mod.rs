@@ -16,5 +16,5 @@ mod watch;
 pub use ended::Ended;
 pub use holder::{LOCK, frozen, holder};
 pub use options::{Options, Preview, preview};
-pub use run::{errand, run};
+pub use run::{one_shot, run};
 pub use shell::Progress;

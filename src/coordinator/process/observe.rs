@@ -10,7 +10,7 @@ use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::coordinator::executor::reviews;
-use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, View};
+use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, Snapshot};
 use crate::coordinator::state::{Phase, State};
 use crate::coordinator::step::pauses;
 use crate::guard::consent::{self, Action, Actor, Cycle};
@@ -30,30 +30,30 @@ pub struct Notices {
 
 impl Notices {
     /// Tells what is new, as an event and a message; what is over is told again when it comes back.
-    fn tell(&self, hub: &Hub, manager: &str) -> Result<()> {
+    fn notify(&self, hub: &Hub, manager: &str) -> Result<()> {
         let unmet = self.prerequisites.failure();
         if self.waiting || unmet.is_none() {
-            alert::tell(hub, manager, Topic::Prerequisites, unmet.as_deref(), &self.prerequisites)?;
+            alert::notify(hub, manager, Topic::Prerequisites, unmet.as_deref(), &self.prerequisites)?;
         }
-        alert::tell(hub, manager, Topic::Danger, self.danger.as_deref(), &self.prerequisites).map(drop)
+        alert::notify(hub, manager, Topic::Danger, self.danger.as_deref(), &self.prerequisites).map(drop)
     }
 }
 
-/// Looks, and tells the bus what is new of what keeps work from being chosen; an errand tells nothing.
-pub fn look_and_tell(hub: &Hub, manager: &str, state: &State, remote: bool, errand: bool) -> Result<View> {
-    let (view, notices) = look(hub, manager, state, remote)?;
-    if !errand && let Err(e) = notices.tell(hub, manager) {
+/// Looks, and tells the bus what is new of what keeps work from being chosen; a one-shot run tells nothing.
+pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool, one_shot: bool) -> Result<Snapshot> {
+    let (snapshot, notices) = observe(hub, manager, state, remote)?;
+    if !one_shot && let Err(e) = notices.notify(hub, manager) {
         tracing::warn!("the bus was not told what is in the way: {e:#}");
     }
-    Ok(view)
+    Ok(snapshot)
 }
 
 /// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`, and a scan
 /// that shows whether what pauses the choice is still there.
-pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(View, Notices)> {
+pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Snapshot, Notices)> {
     let mut scope = Scope::enabled(hub)?;
     scope.submissions = state.submissions.iter().map(submission).collect();
-    let found = conductor::look(hub, &scope, Taker::Worker, BTreeMap::new())?;
+    let found = conductor::observe(hub, &scope, Taker::Worker, BTreeMap::new())?;
     let standing = consent::standing(hub)?;
     let cycle = Cycle {
         done: state.chosen_since_grant(),
@@ -73,10 +73,10 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Vi
     let waiting = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
     let notices = Notices { prerequisites: found.prerequisites, waiting, danger: danger.clone() };
     let orphans = ranking.skipped.iter().filter(|skipped| skipped.reason == Reason::Orphaned);
-    let view = View {
-        seq: state.life.results,
+    let snapshot = Snapshot {
+        seq: state.volatile.results,
         stop: refused(Action::Execute),
-        blind: false,
+        unreadable: false,
         no_choice: refused(Action::Cycle(cycle)),
         danger,
         grant: granted.map(|at| (at, most)),
@@ -88,7 +88,7 @@ pub fn look(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Vi
         offers: ranking.eligible.into_iter().map(offer).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
     };
-    Ok((view, notices))
+    Ok((snapshot, notices))
 }
 
 fn submission(of: &crate::coordinator::state::submission::Submission) -> Submission {
@@ -97,7 +97,7 @@ fn submission(of: &crate::coordinator::state::submission::Submission) -> Submiss
 
 fn offer(candidate: conductor::candidate::Candidate) -> Offer {
     Offer {
-        why: candidate.standing_words(),
+        why: candidate.describe_standing(),
         source: match candidate.submitted {
             Some(_) => "submission".to_owned(),
             None => format!("{:?}", candidate.source).to_lowercase(),

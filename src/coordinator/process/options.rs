@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::observe;
 use crate::base::Result;
-use crate::coordinator::state::config::Rules;
+use crate::coordinator::state::config::Config;
 use crate::coordinator::state::input::{Action, Decision, Effect, Input};
 use crate::coordinator::state::store;
 use crate::coordinator::step::step;
@@ -21,7 +21,7 @@ pub struct Options {
     pub max_jobs: Option<u64>,
     pub concurrency: Option<usize>,
     /// Read the inbox, do what is left to be done, begin nothing, leave.
-    pub errand: bool,
+    pub one_shot: bool,
 }
 
 /// The hub with the settings as they are on disk now.
@@ -35,10 +35,10 @@ pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
 }
 
 /// The design's numbers, as the settings and the flags have them.
-pub fn rules(settings: &Settings, options: Options) -> Rules {
+pub fn config(settings: &Settings, options: Options) -> Config {
     let own = &settings.coordinator;
     let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
-    Rules {
+    Config {
         slots: options.concurrency.unwrap_or(own.concurrency).max(1),
         retry_after: retries.collect(),
         outage_first: own.retry_first.max(Duration::from_secs(1)),
@@ -51,10 +51,10 @@ pub fn rules(settings: &Settings, options: Options) -> Rules {
         review_lease: settings.review.lease,
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,
-        errand: options.errand,
+        one_shot: options.one_shot,
         until_idle: options.until_idle,
         max_jobs: options.max_jobs,
-        ..Rules::default()
+        ..Config::default()
     }
 }
 
@@ -69,17 +69,17 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     state.pending.clear();
     // A coordinator logs the same reasons once; who asks is told every time.
     state.last_nothing.clear();
-    step(&mut state, Input::Started(rules(settings, options)), hub.now());
-    let mut view = observe::look(hub, &settings.coordinator.manager, &state, false)?.0;
+    step(&mut state, Input::Started(config(settings, options)), hub.now());
+    let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
     // What is being written is waited for, as a coordinator does; what never comes to rest is told.
     for _ in 0..LOOKS {
-        let Some(at) = view.again else { break };
+        let Some(at) = snapshot.again else { break };
         std::thread::sleep(at.since(hub.now()));
-        view = observe::look(hub, &settings.coordinator.manager, &state, false)?.0;
+        snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
     }
-    let obstacle = view.stop.take().or(view.danger.take()).or(view.no_choice.take());
-    view.seq = state.life.results;
-    let effects = step(&mut state, Input::View(view), hub.now());
+    let obstacle = snapshot.stop.take().or(snapshot.danger.take()).or(snapshot.no_choice.take());
+    snapshot.seq = state.volatile.results;
+    let effects = step(&mut state, Input::Snapshot(snapshot), hub.now());
     let decisions = effects.into_iter().filter_map(|effect| match effect {
         Effect::Do { action: Action::Decide(decision), .. } => Some(decision),
         _ => None,

@@ -21,7 +21,7 @@ use signal_hook::iterator::Signals;
 
 use super::ended::Ended;
 use super::holder::{LOCK, RUNNING, running};
-use super::options::{LONG, Options, rules};
+use super::options::{LONG, Options, config};
 use super::saving::{self, Saving};
 use super::shell::{Progress, Shell};
 use super::watch::Watcher;
@@ -50,7 +50,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     exec::set_busy_since(Some(hub.now().unix()));
-    if !options.errand {
+    if !options.one_shot {
         // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
         let writer = hub.lock("start the coordinator")?;
         let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
@@ -69,8 +69,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         effects: VecDeque::new(),
         signals: 0,
         gathered_until: Instant::now(),
-        blinded: None,
-        unreadable: false,
+        unreadable: None,
+        settings_unreadable: false,
         leave: None,
         tell,
         lock,
@@ -82,8 +82,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
 
 /// Does what is left to be done where no coordinator runs: reads the inbox, settles, begins nothing,
 /// waits for no worker. False when a coordinator runs, whose task that is.
-pub fn errand(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
-    let options = Options { errand: true, ..Options::default() };
+pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
+    let options = Options { one_shot: true, ..Options::default() };
     let own = Hub::find(Some(&hub.root), hub.clock)?;
     match run(own, options, tell) {
         Ok(_) => Ok(true),
@@ -102,15 +102,15 @@ fn listen(queue: Sender<Message>) -> Result<()> {
 impl Shell<'_> {
     fn begin(&mut self) -> Result<()> {
         inbox::sweep(&self.hub);
-        if !self.options.errand {
+        if !self.options.one_shot {
             let root = self.hub.root.display();
             self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
         }
-        let rules = rules(self.hub.settings()?, self.options);
-        if !self.options.errand {
+        let config = config(self.hub.settings()?, self.options);
+        if !self.options.one_shot {
             self.retire_worktrees();
         }
-        self.feed(Input::Started(rules));
+        self.feed(Input::Started(config));
         // Words about a result come after what is known of it.
         self.ask_runs();
         self.read_inbox();
@@ -124,8 +124,8 @@ impl Shell<'_> {
             self.drain()?;
             if let Some(leave) = self.leave {
                 self.publish(true);
-                return match (leave, self.blinded) {
-                    (Leave::Blind, Some(why)) => Err(why),
+                return match (leave, self.unreadable) {
+                    (Leave::Unreadable, Some(why)) => Err(why),
                     _ => Ok(Ended::of(self.state, leave)),
                 };
             }

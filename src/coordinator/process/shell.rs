@@ -43,9 +43,9 @@ pub(super) struct Shell<'t> {
     pub signals: u32,
     pub gathered_until: Instant,
     /// Why the last look that failed did.
-    pub blinded: Option<anyhow::Error>,
+    pub unreadable: Option<anyhow::Error>,
     /// The settings file cannot be read: workers could not read it either, so nothing starts.
-    pub unreadable: bool,
+    pub settings_unreadable: bool,
     pub leave: Option<Leave>,
     pub tell: &'t mut dyn FnMut(&Progress),
 }

@@ -8,7 +8,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Defaults are the design's.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
+pub struct Config {
     /// How many workers run at the same time.
     pub slots: usize,
     /// How long to wait before each further attempt after a process failure or a time-out; their
@@ -44,14 +44,14 @@ pub struct Rules {
     /// Dollars that a day's jobs may cost; 0: any sum.
     pub day_cost: f64,
     /// Do what is left to be done, begin nothing, leave.
-    pub errand: bool,
+    pub one_shot: bool,
     /// Leave when there is nothing to do.
     pub until_idle: bool,
     /// Choose at most so many jobs, then leave.
     pub max_jobs: Option<u64>,
 }
 
-impl Default for Rules {
+impl Default for Config {
     fn default() -> Self {
         Self {
             slots: 3,
@@ -70,7 +70,7 @@ impl Default for Rules {
             review_lease: 30 * 24 * 60 * MINUTE,
             day_tokens: 0,
             day_cost: 0.0,
-            errand: false,
+            one_shot: false,
             until_idle: false,
             max_jobs: None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Rules;
+use super::config::Config;
 use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
@@ -16,19 +16,19 @@ use crate::model::run::outcome::{Finding, Outcome};
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A process begins with the state that the last one left.
-    Started(Rules),
+    Started(Config),
     /// The settings changed.
-    Settings(Rules),
+    Settings(Config),
     /// The time that [`next_wake`](crate::coordinator::step::next_wake) named has come.
     Tick,
     /// Something that is watched has changed.
     Woken,
-    /// The answer to [`Effect::Look`].
-    View(View),
+    /// The answer to [`Effect::Observe`].
+    Snapshot(Snapshot),
     /// The result of an action.
     Reply { id: u64, reply: Reply },
     /// How a worker fares: true when it is told, and told as often as one likes.
-    Run { run: String, is: RunIs },
+    Run { run: String, is: RunState },
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
     /// SIGTERM or SIGINT; `Now` for the second one.
@@ -37,13 +37,13 @@ pub enum Input {
 
 /// The world as one look found it.
 #[derive(Clone, Debug, Default)]
-pub struct View {
-    /// [`Life::results`](super::volatile::Life::results) when the look began.
+pub struct Snapshot {
+    /// [`Volatile::results`](super::volatile::Volatile::results) when the look began.
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
     /// Nothing could be seen, and `stop` says why.
-    pub blind: bool,
+    pub unreadable: bool,
     /// Why the consent lets nothing new be chosen, although what was chosen may go on.
     pub no_choice: Option<String>,
     /// A finding of high severity or a moved target, because of which nothing new is chosen.
@@ -131,7 +131,7 @@ pub struct Seat {
 }
 
 #[derive(Clone, Debug)]
-pub enum RunIs {
+pub enum RunState {
     /// Its run lock is held.
     Alive,
     /// Its run lock is held, and it does nothing any more: stopped by a signal, or hung.
@@ -216,10 +216,10 @@ pub enum Effect {
     /// [`Input::Reply`]. With `check` it may have been performed already, by a process that
     /// died before it knew.
     Do { id: u64, action: Action, check: bool },
-    /// Read the world; the answer is [`Input::View`]. With `remote` also what costs a process or the network.
-    Look { remote: bool },
+    /// Read the world; the answer is [`Input::Snapshot`]. With `remote` also what costs a process or the network.
+    Observe { remote: bool },
     /// Tell a worker to end.
-    Tell { run: String, task: String, how: How },
+    StopWorker { run: String, task: String, how: How },
     /// The operator's command took effect, or not; its file can go.
     Answer { command: String, ok: bool, text: String },
     /// A line for the people who watch.
@@ -236,9 +236,9 @@ impl Effect {
     /// that is not must get there first: its number would be given again. Looking and telling change nothing.
     pub fn needs_saving(&self, saved: impl Fn(u64) -> bool) -> bool {
         match self {
-            Effect::Look { .. } | Effect::Say { .. } => false,
+            Effect::Observe { .. } | Effect::Say { .. } => false,
             Effect::Do { id, .. } => !saved(*id),
-            Effect::Tell { .. } | Effect::Answer { .. } | Effect::Exit(_) => true,
+            Effect::StopWorker { .. } | Effect::Answer { .. } | Effect::Exit(_) => true,
         }
     }
 }
@@ -256,7 +256,7 @@ pub enum Leave {
     /// There may be work, but a finding of high severity or a moved target keeps it from being chosen.
     Finding,
     /// There may be work, but the record cannot be read.
-    Blind,
+    Unreadable,
     /// What is to be done next keeps failing for a reason that only people can remove; the pending actions say why.
     Stuck,
 }
@@ -266,7 +266,8 @@ pub enum Leave {
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
     /// Assignment, claim, backlog item and step, in one act. Checked by the claim's epoch and owner.
-    Give { job: String },
+    #[serde(rename = "give")]
+    Assign { job: String },
     /// The work order. Checked by its file.
     Order { job: String },
     /// The worker. Checked by its run lock and its outcome.
@@ -278,7 +279,8 @@ pub enum Action {
     /// The branch is pushed and offered as a pull request, where that is possible. Checked by branch.
     Deliver { job: String },
     /// Step, backlog item and claim after the work. Checked by each of them.
-    Settle { job: String, ending: Ending },
+    #[serde(rename = "settle")]
+    Finalize { job: String, ending: Ending },
     /// A line on `manager-report`. Checked by its id.
     Note { text: String, job: Option<String>, alert: bool },
     /// A line in the decision log. Checked by its id.
@@ -292,20 +294,20 @@ pub enum Action {
 impl Action {
     pub fn job(&self) -> Option<&str> {
         match self {
-            Action::Give { job }
+            Action::Assign { job }
             | Action::Order { job }
             | Action::Spawn { job, .. }
             | Action::Keep { job, .. }
             | Action::Await { job }
             | Action::Deliver { job }
-            | Action::Settle { job, .. } => Some(job),
+            | Action::Finalize { job, .. } => Some(job),
             Action::Note { .. } | Action::Decide(_) | Action::Reset { .. } | Action::Commit => None,
         }
     }
 
-    /// Whether it begins something, or takes long: not what an errand is for.
-    pub fn is_no_errand(&self) -> bool {
-        matches!(self, Action::Give { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
+    /// Whether it begins something, or takes long: not what a one-shot run is for.
+    pub fn is_skipped_in_one_shot(&self) -> bool {
+        matches!(self, Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
     }
 }
 
@@ -339,8 +341,8 @@ fn is_zero(n: &usize) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     Done,
-    /// [`Action::Give`]: the claim is the seat's, under this epoch.
-    Given {
+    /// [`Action::Assign`]: the claim is the seat's, under this epoch.
+    Assigned {
         epoch: u64,
     },
     /// [`Action::Order`]: the order lies there, relative to the hub, and asks for that.

@@ -85,7 +85,7 @@ impl Job {
 
     /// Whether it takes one of the slots: its worker runs or is about to.
     pub fn takes_a_slot(&self) -> bool {
-        matches!(self.phase, Phase::Giving | Phase::Ordering | Phase::Spawning | Phase::Running { .. })
+        matches!(self.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning | Phase::Running { .. })
     }
 
     /// Whether it waits for time, permission or a decision, with nothing under way.
@@ -121,7 +121,8 @@ impl Job {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Phase {
     /// Its claim is being taken, or renewed before another attempt.
-    Giving,
+    #[serde(rename = "giving")]
+    Assigning,
     /// Its work order is being written.
     Ordering,
     /// Its worker is being started.
@@ -144,7 +145,8 @@ pub enum Phase {
         since: Stamp,
     },
     /// Its step, claim and backlog item are being set.
-    Settling {
+    #[serde(rename = "settling")]
+    Finalizing {
         ending: Ending,
     },
     Over {

@@ -21,8 +21,8 @@ use crate::base::{Refusal, Result, Stamp, json};
 use input::Action;
 pub use job::{Decision, Job, Last, Phase, Wish};
 use submission::Submission;
-pub use tally::{Given, Grant, Spent, Totals};
-use volatile::Life;
+pub use tally::{DailyCount, Grant, Spent, Totals};
+use volatile::Volatile;
 pub use word::Word;
 pub use work::{Ending, Work};
 
@@ -62,7 +62,7 @@ pub struct State {
     /// The digest of the reasons for choosing nothing that were logged last: they are logged once.
     pub last_nothing: String,
     /// Seat to what it was given today.
-    pub given: BTreeMap<String, Given>,
+    pub given: BTreeMap<String, DailyCount>,
     pub totals: Totals,
     /// Agent to when it may be called again: its account is at a limit, or its service is out of order.
     pub suspended: BTreeMap<String, Suspension>,
@@ -77,7 +77,7 @@ pub struct State {
     pub grant: Option<Grant>,
     /// What this process knows and the next one finds out again.
     #[serde(skip)]
-    pub life: Life,
+    pub volatile: Volatile,
 }
 
 /// Until when an agent is not called, and why.

@@ -23,7 +23,7 @@ pub struct Grant {
 
 /// How often a seat was given work on a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
+pub struct DailyCount {
     pub day: String,
     pub times: u64,
 }

@@ -3,25 +3,25 @@
 //! The selector ranks and checks the record; here it is only asked whether the coordinator may give
 //! it now: slots, one step per plan, operators' words, seats and their limits.
 
-use super::context::{Turn, closed, has_slot};
+use super::context::{StepContext, closed, has_slot};
 use crate::base::digest;
-use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, View};
+use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::submission::is_called;
-use crate::coordinator::state::{Given, Job, Phase, Work};
+use crate::coordinator::state::{DailyCount, Job, Phase, Work};
 
 /// How many passed-over tasks a decision lists; the rest is counted.
 const LISTED: usize = 40;
 /// How many reports are remembered as made.
 const TOLD: usize = 500;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     /// Gives as much as slots allow, best first.
-    pub(in crate::coordinator) fn choose(&mut self, view: View) {
-        self.tell_once(&view.skipped);
+    pub(in crate::coordinator) fn choose(&mut self, snapshot: Snapshot) {
+        self.notify_once(&snapshot.skipped);
         let mut passed = Vec::new();
         let mut chose = false;
-        for offer in view.offers {
-            if !has_slot(self.state, &self.rules) {
+        for offer in snapshot.offers {
+            if !has_slot(self.state, &self.config) {
                 break;
             }
             match self.obstacle(&offer) {
@@ -29,19 +29,19 @@ impl Turn<'_> {
                 None => match self.seat_for(&offer) {
                     Err(why) => passed.push(Skipped { task: offer.task, why, tell: false, left: LeftAs::Waiting }),
                     Ok(seat) => {
-                        self.give(offer, seat, passed.iter().chain(&view.skipped));
+                        self.assign(offer, seat, passed.iter().chain(&snapshot.skipped));
                         chose = true;
                     }
                 },
             }
         }
-        let counted = passed.iter().chain(&view.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
-        self.state.life.passed = counted.cloned().collect();
+        let counted = passed.iter().chain(&snapshot.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
+        self.state.volatile.passed = counted.cloned().collect();
         if chose {
-            self.poll_after(self.rules.poll_min);
+            self.poll_after(self.config.poll_min);
             self.state.last_nothing.clear();
-        } else if has_slot(self.state, &self.rules) {
-            self.log_nothing(passed.iter().chain(&view.skipped));
+        } else if has_slot(self.state, &self.config) {
+            self.log_nothing(passed.iter().chain(&snapshot.skipped));
         }
     }
 
@@ -51,16 +51,16 @@ impl Turn<'_> {
         if let Some(why) = closed(state, &offer.task) {
             return Some((LeftAs::Waiting, why));
         }
-        if self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max) {
+        if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "as many jobs as asked for were chosen".into()));
         }
-        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.danger.clone()) {
+        if let Some(why) = state.volatile.seen.as_ref().and_then(|seen| seen.danger.clone()) {
             return Some((LeftAs::Waiting, why));
         }
-        if let Some(why) = state.life.seen.as_ref().and_then(|seen| seen.no_choice.clone()) {
+        if let Some(why) = state.volatile.seen.as_ref().and_then(|seen| seen.no_choice.clone()) {
             return Some((LeftAs::NotAllowed, why));
         }
-        let most = state.life.seen.as_ref().and_then(|seen| seen.most);
+        let most = state.volatile.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
             return Some((LeftAs::NotAllowed, "as many jobs as were consented to were chosen".into()));
         }
@@ -87,7 +87,7 @@ impl Turn<'_> {
     /// The seat an offer is meant for, else the one with the least to do.
     fn seat_for(&self, offer: &Offer) -> Result<String, String> {
         let state = &*self.state;
-        let seats = state.life.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
+        let seats = state.volatile.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
         let busy = |seat: &str| state.live_jobs().filter(|job| job.seat == seat).count();
         let today = |seat: &str| state.given.get(seat).filter(|g| g.day == self.now.date()).map_or(0, |g| g.times);
         let has_room = |seat: &&crate::coordinator::state::input::Seat| {
@@ -109,18 +109,18 @@ impl Turn<'_> {
         })
     }
 
-    fn give<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
+    fn assign<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
         let state = &mut *self.state;
         state.last_number += 1;
         let id = format!("{}-{}", self.now.compact(), state.last_number);
         state.submissions.retain(|submission| !submission.means(&offer));
         state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;
-        state.life.chosen += 1;
+        state.volatile.chosen += 1;
         let today = self.now.date();
         let given = state.given.entry(seat.clone()).or_default();
         if given.day != today {
-            *given = Given { day: today, times: 0 };
+            *given = DailyCount { day: today, times: 0 };
         }
         given.times += 1;
         let (listed, more) = list(skipped);
@@ -134,7 +134,7 @@ impl Turn<'_> {
             title: offer.title,
             source: offer.source,
             seat: seat.clone(),
-            phase: Phase::Giving,
+            phase: Phase::Assigning,
             epoch: None,
             order: None,
             work: Work { agents: offer.agents, ..Work::default() },
@@ -194,7 +194,7 @@ impl Turn<'_> {
     }
 
     /// Tells the people, once, what only they can mend.
-    fn tell_once(&mut self, skipped: &[Skipped]) {
+    fn notify_once(&mut self, skipped: &[Skipped]) {
         for skipped in skipped.iter().filter(|skipped| skipped.tell) {
             let text = format!("{} is not eligible: {}", skipped.task, skipped.why);
             let key = digest::sha256(text.as_bytes())[..16].to_owned();

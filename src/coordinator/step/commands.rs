@@ -1,6 +1,6 @@
 //! What operators may say, and what it changes.
 
-use super::context::Turn;
+use super::context::StepContext;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
 use crate::coordinator::state::submission::{Submission, is_called};
 use crate::coordinator::state::{Phase, Wish, Word};
@@ -11,7 +11,7 @@ const HANDLED: usize = 500;
 /// How many tasks operators may have skipped or reassigned at the same time.
 const WORDS: usize = 1000;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     pub(in crate::coordinator) fn command(&mut self, id: String, word: Word, command: Command) {
         if self.state.handled.contains(&id) {
             // It took effect before a crash; only its file was left.
@@ -31,8 +31,8 @@ impl Turn<'_> {
         if ok {
             self.log_command(name, target, &said, &text);
         }
-        self.state.life.look_again = true;
-        self.poll_after(self.rules.poll_min);
+        self.state.volatile.observe_again = true;
+        self.poll_after(self.config.poll_min);
         self.out.push(Effect::Answer { command: id, ok, text });
     }
 
@@ -114,8 +114,8 @@ impl Turn<'_> {
             let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
             return Err(format!("{task} is queued already{name}"));
         }
-        if self.state.submissions.len() >= self.rules.queue {
-            let most = self.rules.queue;
+        if self.state.submissions.len() >= self.config.queue {
+            let most = self.config.queue;
             return Err(format!(
                 "the queue is full: {most} submissions wait, and coordinator.queue = {most}; submit {task} again when \
                  one has started"
@@ -149,7 +149,7 @@ impl Turn<'_> {
     }
 
     fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
-        let known = self.state.life.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
+        let known = self.state.volatile.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
         if !known {
             return Err(format!("{to} is not among the workers' seats"));
         }
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::base::Stamp;
     use crate::coordinator::state::Suspension;
-    use crate::coordinator::{Input, Rules, State, step};
+    use crate::coordinator::{Config, Input, State, step};
 
     fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
         let word = Word { by: "ada".into(), recognised: Default::default(), at: Stamp::from_unix(0), note: None };
@@ -243,7 +243,7 @@ mod tests {
 
     fn begun() -> State {
         let mut state = State::new();
-        step(&mut state, Input::Started(Rules::default()), Stamp::from_unix(0));
+        step(&mut state, Input::Started(Config::default()), Stamp::from_unix(0));
         state
     }
 

@@ -1,9 +1,9 @@
 //! A job's way: given, ordered, spawned, run, settled; and the ways off it.
 
-use super::context::{Turn, closed, has_slot};
+use super::context::{StepContext, closed, has_slot};
 use super::reason::{beyond, said_last};
 use crate::base::text;
-use crate::coordinator::state::input::{Action, Effect, How, Reply, RunIs};
+use crate::coordinator::state::input::{Action, Effect, How, Reply, RunState};
 use crate::coordinator::state::{Ending, Job, Last, Phase, Trip};
 use crate::guard::moved_target;
 use crate::model::agent::Usage;
@@ -12,7 +12,7 @@ use crate::model::run::outcome::{Finding, Outcome, Verdict};
 /// The longest reason that is kept in the state, in characters.
 const MAX_REASON: usize = 300;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     pub(in crate::coordinator) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
@@ -29,9 +29,9 @@ impl Turn<'_> {
             };
             let id = job.id.clone();
             if job.wish.is_some() && job.rests() && !job.is_over() {
-                self.forget(&id, |action| !matches!(action, Action::Settle { .. }));
+                self.forget(&id, |action| !matches!(action, Action::Finalize { .. }));
                 self.end_as_wished(&id);
-            } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.rules) {
+            } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.config) {
                 self.begin(&id);
             }
         }
@@ -39,26 +39,26 @@ impl Turn<'_> {
 
     /// The first thing of every attempt: the claim is the seat's, and its lease is new.
     pub(in crate::coordinator) fn begin(&mut self, id: &str) {
-        self.enter(id, Phase::Giving);
-        self.act(Action::Give { job: id.to_owned() });
+        self.enter(id, Phase::Assigning);
+        self.act(Action::Assign { job: id.to_owned() });
     }
 
-    pub(in crate::coordinator) fn was_given(&mut self, id: &str, reply: Reply) {
+    pub(in crate::coordinator) fn was_assigned(&mut self, id: &str, reply: Reply) {
         match reply {
-            Reply::Given { epoch } => {
+            Reply::Assigned { epoch } => {
                 let Some(job) = self.job_mut(id) else { return };
                 job.epoch = Some(epoch);
                 self.go_on(id);
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => {
-                let until = self.now.plus(self.rules.cool_down);
+                let until = self.now.plus(self.config.cool_down);
                 let Some(job) = self.job_mut(id) else { return };
                 let task = job.task.clone();
                 self.state.cooling.insert(task, until);
                 self.say(Some(id.to_owned()), format!("not given: {why}"));
                 self.note_reason(id, &why);
-                self.settle(id, Ending::Dropped);
+                self.finalize(id, Ending::Dropped);
             }
             Reply::Done
             | Reply::Ordered { .. }
@@ -78,7 +78,7 @@ impl Turn<'_> {
             Reply::Refused { why } => self.block(id, &why),
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Done
-            | Reply::Given { .. }
+            | Reply::Assigned { .. }
             | Reply::Delivered { .. }
             | Reply::Failed { .. }
             | Reply::Broken { .. } => {}
@@ -94,12 +94,12 @@ impl Turn<'_> {
             Reply::Done => {
                 job.phase = Phase::Running { since: now };
                 job.answer = None;
-                self.state.life.alive.insert(run.to_owned());
+                self.state.volatile.alive.insert(run.to_owned());
                 self.say(Some(id.to_owned()), "running".into());
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => self.failed(id, &why),
-            Reply::Given { .. }
+            Reply::Assigned { .. }
             | Reply::Ordered { .. }
             | Reply::Delivered { .. }
             | Reply::Failed { .. }
@@ -133,27 +133,27 @@ impl Turn<'_> {
     /// Consent or a hold came between the look and the act: look again, and try again a little later.
     fn hold_back(&mut self, id: &str, why: String) {
         self.say(Some(id.to_owned()), format!("held: {why}"));
-        self.enter(id, Phase::Waiting { until: self.now.plus(self.rules.poll_min) });
-        self.state.life.look_again = true;
+        self.enter(id, Phase::Waiting { until: self.now.plus(self.config.poll_min) });
+        self.state.volatile.observe_again = true;
     }
 
-    pub(in crate::coordinator) fn run_is(&mut self, run: &str, is: RunIs) {
+    pub(in crate::coordinator) fn run_is(&mut self, run: &str, is: RunState) {
         let Some(job) = self.state.live_jobs().find(|job| job.run_id() == run) else { return };
         let id = job.id.clone();
         match (&job.phase, is) {
-            (Phase::Running { .. }, RunIs::Alive) => {
-                self.state.life.alive.insert(run.to_owned());
-                self.state.life.frozen.remove(run);
+            (Phase::Running { .. }, RunState::Alive) => {
+                self.state.volatile.alive.insert(run.to_owned());
+                self.state.volatile.frozen.remove(run);
             }
-            (Phase::Running { .. }, RunIs::Frozen) => {
-                self.state.life.alive.insert(run.to_owned());
-                if self.state.life.frozen.insert(run.to_owned()) {
+            (Phase::Running { .. }, RunState::Frozen) => {
+                self.state.volatile.alive.insert(run.to_owned());
+                if self.state.volatile.frozen.insert(run.to_owned()) {
                     self.say(Some(id), "its worker does nothing any more; it is ended and started again".into());
                 }
             }
-            (Phase::Running { .. }, RunIs::Gone) => self.gone(&id, run),
+            (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
             // A quick worker may be done before its start is known to have worked.
-            (Phase::Running { .. } | Phase::Spawning, RunIs::Ended(outcome)) => self.ended(&id, &outcome),
+            (Phase::Running { .. } | Phase::Spawning, RunState::Ended(outcome)) => self.ended(&id, &outcome),
             _ => {}
         }
     }
@@ -187,7 +187,7 @@ impl Turn<'_> {
                 self.state.breaker.failures_in_a_row = 0;
                 match self.state.job(id).is_some_and(|job| self.needs_review(job)) {
                     true => self.submit_result(id),
-                    false => self.settle(id, Ending::Done),
+                    false => self.finalize(id, Ending::Done),
                 }
             }
             _ if cancelled => self.end_as_wished(id),
@@ -224,11 +224,11 @@ impl Turn<'_> {
     /// A worker that died without a word (killed, or together with the machine) has failed at nothing: it goes on
     /// where it was, and not for ever.
     fn gone(&mut self, id: &str, run: &str) {
-        let frozen = self.state.life.frozen.remove(run);
-        let witnessed = self.state.life.alive.remove(run) && !frozen;
-        let max = self.rules.max_interruptions;
+        let frozen = self.state.volatile.frozen.remove(run);
+        let witnessed = self.state.volatile.alive.remove(run) && !frozen;
+        let max = self.config.max_interruptions;
         // What is there to kill it may be there still.
-        let wait = self.rules.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
+        let wait = self.config.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
         let until = self.now.plus(wait);
         let Some(job) = self.job_mut(id) else { return };
         let reason = "the worker died without leaving an outcome".to_owned();
@@ -253,7 +253,7 @@ impl Turn<'_> {
 
     /// A process failure or a time-out: again, later, as often as the rules say.
     fn failed(&mut self, id: &str, reason: &str) {
-        let (now, retries) = (self.now, self.rules.retry_after.clone());
+        let (now, retries) = (self.now, self.config.retry_after.clone());
         let Some(job) = self.job_mut(id) else { return };
         job.failures += 1;
         let attempts = job.failures;
@@ -287,10 +287,10 @@ impl Turn<'_> {
         }
         self.state.breaker.failures_in_a_row += 1;
         let row = self.state.breaker.failures_in_a_row;
-        if row >= self.rules.breaker_after {
+        if row >= self.config.breaker_after {
             self.trip(id, format!("{row} jobs in a row were blocked"));
         }
-        self.settle(id, Ending::Blocked);
+        self.finalize(id, Ending::Blocked);
     }
 
     pub(in crate::coordinator) fn trip(&mut self, id: &str, reason: String) {
@@ -317,12 +317,12 @@ impl Turn<'_> {
         }
     }
 
-    pub(in crate::coordinator) fn settle(&mut self, id: &str, ending: Ending) {
-        self.enter(id, Phase::Settling { ending });
-        self.act(Action::Settle { job: id.to_owned(), ending });
+    pub(in crate::coordinator) fn finalize(&mut self, id: &str, ending: Ending) {
+        self.enter(id, Phase::Finalizing { ending });
+        self.act(Action::Finalize { job: id.to_owned(), ending });
     }
 
-    pub(in crate::coordinator) fn was_settled(&mut self, id: &str, ending: Ending, reply: Reply) {
+    pub(in crate::coordinator) fn was_finalized(&mut self, id: &str, ending: Ending, reply: Reply) {
         let now = self.now;
         let Some(job) = self.job_mut(id) else { return };
         job.phase = Phase::Over { ending, at: now };
@@ -336,7 +336,7 @@ impl Turn<'_> {
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
             // Its step may look open still.
-            self.state.cooling.insert(task.clone(), now.plus(self.rules.cool_down));
+            self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
         }
         if ending == Ending::Done {
             // An operator's word that came too late must not wait for the task's namesake.
@@ -350,7 +350,7 @@ impl Turn<'_> {
             Ending::Cancelled => &mut totals.cancelled,
             Ending::Dropped => &mut totals.dropped,
         } += 1;
-        self.state.life.look_again = true;
+        self.state.volatile.observe_again = true;
         self.say(Some(id.to_owned()), text.clone());
         if ending != Ending::Dropped {
             let text = format!("{name} is {text}");
@@ -368,42 +368,42 @@ impl Turn<'_> {
 
     /// Takes back actions of a job whose result is of no interest any more.
     pub(in crate::coordinator) fn forget(&mut self, id: &str, which: impl Fn(&Action) -> bool) {
-        let Turn { state, .. } = self;
-        let life = &mut state.life;
+        let StepContext { state, .. } = self;
+        let volatile = &mut state.volatile;
         state.pending.retain(|pending| {
             let drop = pending.action.job() == Some(id) && which(&pending.action);
             if drop {
-                life.flying.remove(&pending.id);
+                volatile.flying.remove(&pending.id);
             }
             !drop
         });
     }
 
     /// Tells workers to end that are not wanted any more, each once.
-    pub(in crate::coordinator) fn tell_workers(&mut self) {
-        let ending = self.state.life.ending;
+    pub(in crate::coordinator) fn stop_workers(&mut self) {
+        let ending = self.state.volatile.termination;
         let mut tell = Vec::new();
         for job in &self.state.jobs {
             let Phase::Running { .. } = job.phase else { continue };
             let wished = job.wish.as_ref().map(|wish| if wish.now { How::Now } else { How::Stage });
-            let frozen = self.state.life.frozen.contains(&job.run_id()).then_some(How::Now);
+            let frozen = self.state.volatile.frozen.contains(&job.run_id()).then_some(How::Now);
             let Some(how) = wished.max(frozen).max(ending) else { continue };
-            if self.state.life.told_workers.get(&job.run_id()) < Some(&how) {
+            if self.state.volatile.notified_workers.get(&job.run_id()) < Some(&how) {
                 tell.push((job.run_id(), job.task.clone(), how));
             }
         }
         for (run, task, how) in tell {
-            self.state.life.told_workers.insert(run.clone(), how);
-            self.out.push(Effect::Tell { run, task, how });
+            self.state.volatile.notified_workers.insert(run.clone(), how);
+            self.out.push(Effect::StopWorker { run, task, how });
         }
-        let Turn { state, .. } = self;
+        let StepContext { state, .. } = self;
         let jobs = &state.jobs;
         state
-            .life
-            .told_workers
+            .volatile
+            .notified_workers
             .retain(|run, _| jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }) && job.run_id() == *run));
         let running = |run: &String| jobs.iter().any(|job| job.takes_a_slot() && job.run_id() == *run);
-        state.life.frozen.retain(running);
+        state.volatile.frozen.retain(running);
     }
 
     /// Backlog items that say "in progress" while nobody has them are opened again.
@@ -420,11 +420,11 @@ impl Turn<'_> {
     pub(in crate::coordinator) fn was_reset(&mut self, task: String, reply: Reply) {
         if let Reply::Refused { why } = reply {
             self.say(None, format!("{task} is in progress without a live claim and stays so: {why}"));
-            self.state.cooling.insert(task, self.now.plus(self.rules.cool_down));
+            self.state.cooling.insert(task, self.now.plus(self.config.cool_down));
             return;
         }
         self.say(None, format!("{task} was in progress without a live claim; it is open again"));
-        self.state.life.look_again = true;
+        self.state.volatile.observe_again = true;
     }
 }
 

@@ -1,38 +1,38 @@
 //! When the process ends by itself, and what it says while nothing is left but to wait.
 
-use super::context::{Turn, closed, has_looked, is_quiet};
+use super::context::{StepContext, closed, has_observed, is_quiet};
 use crate::base::time;
 use crate::coordinator::state::input::{Effect, Leave, LeftAs};
 use crate::coordinator::state::volatile::Seen;
 use crate::coordinator::state::{Job, Pending, Phase};
 
-impl Turn<'_> {
+impl StepContext<'_> {
     pub(super) fn leave(&mut self) {
         let state = &*self.state;
-        let chose_enough = self.rules.max_jobs.is_some_and(|max| state.life.chosen >= max);
-        let leave = if self.rules.errand {
-            // What failed is saved, as is all that an errand does not do.
-            (has_looked(state) && state.life.flying.is_empty()).then_some(Leave::Idle)
-        } else if state.life.ending.is_some() {
+        let chose_enough = self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max);
+        let leave = if self.config.one_shot {
+            // What failed is saved, as is all that a one-shot run does not do.
+            (has_observed(state) && state.volatile.flying.is_empty()).then_some(Leave::Idle)
+        } else if state.volatile.termination.is_some() {
             // What failed is saved, and tried again by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
-            (state.life.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
-        } else if (self.rules.until_idle || chose_enough) && self.is_stuck() {
+            (state.volatile.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
+        } else if (self.config.until_idle || chose_enough) && self.is_stuck() {
             Some(Leave::Stuck)
-        } else if (self.rules.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
-            Some(match &state.life.seen {
+        } else if (self.config.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
+            Some(match &state.volatile.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
-                Some(Seen { blind: true, .. }) => Leave::Blind,
+                Some(Seen { unreadable: true, .. }) => Leave::Unreadable,
                 Some(Seen { danger: Some(_), .. }) => Leave::Finding,
                 Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
-                _ if state.life.has_left(LeftAs::NotAllowed) => Leave::NoConsent,
+                _ if state.volatile.has_left(LeftAs::NotAllowed) => Leave::NoConsent,
                 _ => Leave::Idle,
             })
         } else {
             None
         };
         if let Some(leave) = leave {
-            self.state.life.rules = None;
+            self.state.volatile.config = None;
             self.out.push(Effect::Exit(leave));
         }
     }
@@ -42,8 +42,8 @@ impl Turn<'_> {
         let state = &*self.state;
         let waits = |pending: &Pending| pending.is_held_back() || pending.is_stuck();
         let blocks = |job: &Job| job.rests() || state.pending.iter().any(|p| p.action.job() == Some(&job.id));
-        has_looked(state)
-            && state.life.flying.is_empty()
+        has_observed(state)
+            && state.volatile.flying.is_empty()
             && state.pending.iter().any(|pending| pending.is_stuck() && !pending.is_held_back())
             && state.pending.iter().all(waits)
             && state.jobs.iter().all(blocks)
@@ -52,25 +52,25 @@ impl Turn<'_> {
 
     /// Whether a resting job or a passed-over task will go on by itself, sooner or later.
     fn has_more_to_start(&self) -> bool {
-        self.state.life.has_left(LeftAs::Suspended)
+        self.state.volatile.has_left(LeftAs::Suspended)
             || self.state.jobs.iter().any(|job| {
                 matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
             })
     }
 
     /// Says, once, that nothing is left but to wait for suspended agents, and for how long.
-    pub(super) fn tell_wait(&mut self) {
+    pub(super) fn notify_wait(&mut self) {
         let retries = |job: &Job| match job.phase {
             Phase::Waiting { .. } => self.state.asleep(&job.work.agents, self.now).is_none(),
             _ => false,
         };
-        let waits = !self.rules.errand
+        let waits = !self.config.one_shot
             && is_quiet(self.state)
             && self.has_more_to_start()
             && !self.state.live_jobs().any(retries);
         let until = self.state.suspended.values().map(|suspension| suspension.until).min().filter(|_| waits);
-        let Some(until) = until.filter(|until| self.state.life.told_wait != Some(*until)) else { return };
-        self.state.life.told_wait = Some(until);
+        let Some(until) = until.filter(|until| self.state.volatile.notified_wait != Some(*until)) else { return };
+        self.state.volatile.notified_wait = Some(until);
         let wait = time::rounded(until.since(self.now));
         let agents: Vec<_> =
             self.state.suspended.iter().map(|(agent, one)| format!("{agent}: {}", one.reason)).collect();

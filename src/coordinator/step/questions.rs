@@ -1,12 +1,12 @@
 //! A job whose agent asked something waits for a person's answer, and goes on in the same session with it.
 
-use super::context::Turn;
+use super::context::StepContext;
 use crate::base::text;
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::Action;
 use crate::foreman::calls::question;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     /// The agent of a job asked something: people are told, and its claim is kept.
     pub(in crate::coordinator) fn asks(&mut self, id: &str) {
         self.enter(id, Phase::Question { since: self.now });

@@ -2,7 +2,7 @@
 //!
 //! Nothing here merges or judges; what was decided comes in as a command, or is seen in the repository.
 
-use super::context::Turn;
+use super::context::StepContext;
 use super::reason::summary;
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply, ReviewWord, Reviewed};
@@ -11,9 +11,9 @@ use crate::model::agent::Usage;
 use crate::model::run::order::Rework;
 use crate::model::run::outcome::Finding;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     pub(in crate::coordinator) fn needs_review(&self, job: &Job) -> bool {
-        job.work.staged || self.rules.review_commands
+        job.work.staged || self.config.review_commands
     }
 
     /// The work of a job is finished. A decision may have come before we heard of it.
@@ -35,7 +35,7 @@ impl Turn<'_> {
         let asks = job.asks();
         if let Reply::Refused { why } | Reply::NotNow { why } = reply {
             self.note_reason(id, &why);
-            return self.settle(id, Ending::Blocked);
+            return self.finalize(id, Ending::Blocked);
         }
         if asks {
             return;
@@ -49,8 +49,8 @@ impl Turn<'_> {
 
     /// The claim of a job under review does not run out, however long a person takes.
     pub(in crate::coordinator) fn keep_what_waits(&mut self) {
-        let (now, lease) = (self.now, self.rules.review_lease);
-        let often = (lease / 3).max(self.rules.poll_min);
+        let (now, lease) = (self.now, self.config.review_lease);
+        let often = (lease / 3).max(self.config.poll_min);
         let is_due = |job: &&mut Job| match job.phase {
             Phase::Review { since } | Phase::Question { since } => {
                 job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now)
@@ -96,7 +96,7 @@ impl Turn<'_> {
     ) -> Result<String, String> {
         let job = self.state.job(id).ok_or_else(|| format!("no job is called {id}"))?;
         let ending = match job.phase {
-            Phase::Settling { ending } | Phase::Over { ending, .. } => Some(ending),
+            Phase::Finalizing { ending } | Phase::Over { ending, .. } => Some(ending),
             _ => None,
         };
         if let Some(ending) = ending {
@@ -157,13 +157,13 @@ impl Turn<'_> {
             ReviewWord::Merged { commit } => {
                 let reason = format!("merged as {} {by}", commit.get(..12).unwrap_or(&commit));
                 self.note_reason(id, &reason);
-                self.settle(id, Ending::Done);
+                self.finalize(id, Ending::Done);
                 format!("{task} is done: {reason}")
             }
             ReviewWord::Rejected => {
                 let reason = format!("rejected {by}");
                 self.note_reason(id, &reason);
-                self.settle(id, Ending::Blocked);
+                self.finalize(id, Ending::Blocked);
                 format!("{task} is blocked: {reason}")
             }
             ReviewWord::Rework { findings, fresh } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::context::Turn;
+use super::context::StepContext;
 use crate::base::text;
 use crate::coordinator::state::input::Action;
 use crate::coordinator::state::{Phase, Spent, Suspension};
@@ -12,7 +12,7 @@ use crate::model::run::outcome::{Outcome, Suspended};
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 200;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     /// An agent cannot work for a while: the job waits, and so does all work that needs this agent.
     pub(in crate::coordinator) fn suspend(&mut self, id: &str, found: &Suspended) {
         let known = self.state.suspended.get(&found.agent).map(|known| known.until);
@@ -23,7 +23,7 @@ impl Turn<'_> {
             (true, Some(known)) => known,
             (true, None) => self.now.plus(self.wait_for_service(&found.agent)),
             // A limit that is said to be over already would be run into again at once.
-            (false, _) => found.until.max(self.now.plus(self.rules.poll_max)),
+            (false, _) => found.until.max(self.now.plus(self.config.poll_max)),
         };
         let until = known.map_or(until, |known| known.max(until));
         if !found.outage {
@@ -51,7 +51,7 @@ impl Turn<'_> {
     /// How long a service that failed again is left alone: longer each time.
     fn wait_for_service(&mut self, agent: &str) -> Duration {
         let times = self.state.outages.entry(agent.to_owned()).or_default();
-        let wait = self.rules.outage_first.saturating_mul(1 << (*times).min(20)).min(self.rules.outage_most);
+        let wait = self.config.outage_first.saturating_mul(1 << (*times).min(20)).min(self.config.outage_most);
         *times = times.saturating_add(1);
         wait
     }
@@ -79,7 +79,7 @@ impl Turn<'_> {
         spent.today = spent.today.plus(more);
         spent.total = spent.total.plus(more);
         let (tokens, cost) = (spent.today.tokens(), spent.today.cost_usd.unwrap_or(0.0));
-        let (most, dearest) = (self.rules.day_tokens, self.rules.day_cost);
+        let (most, dearest) = (self.config.day_tokens, self.config.day_cost);
         if more == Usage::default() {
             return;
         }

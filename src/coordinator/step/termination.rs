@@ -1,6 +1,6 @@
 //! The ways off a job's way that are not its own: what is decided, wished, or given up.
 
-use super::context::{Turn, closed};
+use super::context::{StepContext, closed};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, ReviewWord};
 use crate::coordinator::state::{Ending, Phase};
@@ -10,7 +10,7 @@ const DELIVERIES: u32 = 5;
 /// How often a job's next thing may go wrong in a way that nobody foresaw; it takes a slot meanwhile.
 const ATTEMPTS: u32 = 8;
 
-impl Turn<'_> {
+impl StepContext<'_> {
     /// Carries out a decision that needs nothing more of the job's run: the target has its work, or nobody
     /// wants it. False when there is none.
     pub(in crate::coordinator) fn ends_as_decided(&mut self, id: &str) -> bool {
@@ -27,7 +27,7 @@ impl Turn<'_> {
         if matches!(self.decided(id), Some(ReviewWord::Merged { .. })) {
             self.ends_as_decided(id);
         } else {
-            self.settle(id, Ending::Cancelled);
+            self.finalize(id, Ending::Cancelled);
         }
     }
 
@@ -35,8 +35,8 @@ impl Turn<'_> {
     /// would only pause again: it gets time, and not for ever.
     pub(in crate::coordinator) fn paused(&mut self, id: &str, run: &str, reason: &str) {
         self.say(Some(id.to_owned()), format!("paused: {reason}"));
-        let (max, later) = (self.rules.max_interruptions, self.now.plus(self.rules.poll_min));
-        let told = self.state.life.told_workers.contains_key(run);
+        let (max, later) = (self.config.max_interruptions, self.now.plus(self.config.poll_min));
+        let told = self.state.volatile.notified_workers.contains_key(run);
         let Some(job) = self.state.job(id) else { return };
         if told || closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
@@ -56,7 +56,7 @@ impl Turn<'_> {
     pub(in crate::coordinator) fn is_hopeless(action: &Action, failures: u32, broken: bool) -> bool {
         match action {
             Action::Deliver { .. } => failures >= DELIVERIES,
-            Action::Give { .. } | Action::Order { .. } | Action::Spawn { .. } => broken && failures >= ATTEMPTS,
+            Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } => broken && failures >= ATTEMPTS,
             _ => false,
         }
     }
@@ -68,7 +68,7 @@ impl Turn<'_> {
         }
         let Some(job) = self.state.job(id) else { return };
         let what = match action {
-            Action::Give { .. } => "it could not be given",
+            Action::Assign { .. } => "it could not be given",
             Action::Order { .. } => "its order could not be written",
             _ => "its worker could not be started",
         };
@@ -79,12 +79,12 @@ impl Turn<'_> {
             self.block(id, &why);
         } else {
             // It has no claim, so nothing in the record can say that it is blocked.
-            let (task, until) = (job.task.clone(), self.now.plus(self.rules.cool_down));
+            let (task, until) = (job.task.clone(), self.now.plus(self.config.cool_down));
             let text = format!("{task} is left alone until {until}: {why}");
             self.act(Action::Note { text, job: Some(id.to_owned()), alert: true });
             self.state.cooling.insert(task, until);
             self.note_reason(id, &why);
-            self.settle(id, Ending::Dropped);
+            self.finalize(id, Ending::Dropped);
         }
     }
 }
@@ -96,9 +96,11 @@ mod tests {
     use super::Phase;
     use crate::base::Stamp;
     use crate::coordinator::Action;
-    use crate::coordinator::state::input::{Command, Effect, Input, Offer, Reply, ReviewWord, RunIs, Seat, View};
+    use crate::coordinator::state::input::{
+        Command, Effect, Input, Offer, Reply, ReviewWord, RunState, Seat, Snapshot,
+    };
     use crate::coordinator::state::{State, Word, Work};
-    use crate::coordinator::{Rules, next_wake, step};
+    use crate::coordinator::{Config, next_wake, step};
     use crate::model::run::outcome::{Outcome, Verdict};
 
     /// A coordinator with one task to do, and its time.
@@ -110,7 +112,7 @@ mod tests {
     impl Play {
         fn new() -> Play {
             let mut play = Play { state: State::new(), now: Stamp::from_unix(1_000_000) };
-            play.feed(Input::Started(Rules::default()));
+            play.feed(Input::Started(Config::default()));
             let offer = Offer {
                 task: "A".into(),
                 plan: None,
@@ -123,7 +125,7 @@ mod tests {
                 why: String::new(),
             };
             let seats = vec![Seat { id: "codex-1".into(), daily_limit: None }];
-            play.feed(Input::View(View { offers: vec![offer], seats, ..View::default() }));
+            play.feed(Input::Snapshot(Snapshot { offers: vec![offer], seats, ..Snapshot::default() }));
             play
         }
 
@@ -144,7 +146,7 @@ mod tests {
         /// Its worker runs, and has written its bundle.
         fn running() -> Play {
             let mut play = Play::new();
-            play.answer(Reply::Given { epoch: 1 });
+            play.answer(Reply::Assigned { epoch: 1 });
             let work = Work { staged: true, ..Work::default() };
             play.answer(Reply::Ordered { path: "o".into(), work });
             play.answer(Reply::Done);
@@ -164,14 +166,14 @@ mod tests {
             self.say(Command::Reviewed { job, run, word });
         }
 
-        fn run_is(&mut self, is: RunIs) {
+        fn run_is(&mut self, is: RunState) {
             let run = self.state.jobs[0].run_id();
             self.feed(Input::Run { run, is });
         }
 
-        fn outcome(&self, verdict: Verdict) -> RunIs {
+        fn outcome(&self, verdict: Verdict) -> RunState {
             let job = &self.state.jobs[0];
-            RunIs::Ended(Box::new(Outcome {
+            RunState::Ended(Box::new(Outcome {
                 run: job.run_id(),
                 job: Some(job.id.clone()),
                 task_id: job.task.clone(),
@@ -203,14 +205,14 @@ mod tests {
                 .pending
                 .iter()
                 .filter(|pending| pending.action.job().is_some() && !matches!(pending.action, Action::Note { .. }));
-            mine.map(|pending| pending.id).find(|id| self.state.life.flying.contains(id))
+            mine.map(|pending| pending.id).find(|id| self.state.volatile.flying.contains(id))
         }
 
         fn phase(&self) -> &'static str {
             match self.state.jobs[0].phase {
-                Phase::Giving => "giving",
+                Phase::Assigning => "giving",
                 Phase::Ordering => "ordering",
-                Phase::Settling { ending } => ending.as_str(),
+                Phase::Finalizing { ending } => ending.as_str(),
                 Phase::Waiting { .. } => "waiting",
                 _ => "other",
             }
@@ -243,7 +245,7 @@ mod tests {
                 if wish == "after" {
                     play.say(cancel());
                 }
-                play.run_is(verdict.map_or(RunIs::Gone, |verdict| play.outcome(verdict)));
+                play.run_is(verdict.map_or(RunState::Gone, |verdict| play.outcome(verdict)));
                 assert_eq!(play.phase(), "done", "{verdict:?}, wish {wish}");
             }
         }
@@ -254,12 +256,12 @@ mod tests {
         let mut play = Play::running();
         play.run_is(play.outcome(Verdict::Succeeded));
         play.answer(Reply::Done);
-        let lease = Rules::default().review_lease;
+        let lease = Config::default().review_lease;
         let mut until = play.now.plus(lease);
         for _ in 0..400 {
             play.now = play.now.plus(Duration::from_secs(12 * 3600));
             play.feed(Input::Tick);
-            while let Some(pending) = play.state.pending.iter().find(|p| play.state.life.flying.contains(&p.id)) {
+            while let Some(pending) = play.state.pending.iter().find(|p| play.state.volatile.flying.contains(&p.id)) {
                 if let Action::Keep { until: longer, .. } = &pending.action {
                     until = *longer;
                 }
@@ -274,20 +276,20 @@ mod tests {
     fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
         let mut play = Play::running();
         play.decide(ReviewWord::Rejected);
-        play.run_is(RunIs::Gone);
+        play.run_is(RunState::Gone);
         assert_eq!(play.phase(), "blocked");
         assert!(play.state.jobs[0].last.as_ref().unwrap().reason.contains("rejected by ada"));
 
         let mut play = Play::running();
-        play.run_is(RunIs::Gone);
+        play.run_is(RunState::Gone);
         assert_eq!(play.phase(), "waiting");
         play.decide(ReviewWord::Merged { commit: "abc".into() });
         assert_eq!(play.phase(), "done", "it is not done again");
 
         let mut play = Play::running();
         play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
-        play.run_is(RunIs::Gone);
-        play.answer(Reply::Given { epoch: 1 });
+        play.run_is(RunState::Gone);
+        play.answer(Reply::Assigned { epoch: 1 });
         play.answer(Reply::Done);
         play.run_is(play.outcome(Verdict::Succeeded));
         let job = &play.state.jobs[0];
@@ -301,7 +303,7 @@ mod tests {
             let before = play.now;
             play.run_is(play.outcome(Verdict::Paused));
             assert_eq!(play.phase(), "waiting");
-            play.answer(Reply::Given { epoch: 1 });
+            play.answer(Reply::Assigned { epoch: 1 });
             assert!(play.now > before, "it is not tried again at once");
             play.answer(Reply::Done);
         }
@@ -312,7 +314,7 @@ mod tests {
     #[test]
     fn an_order_that_cannot_be_written_is_given_up_and_blocks_its_job() {
         let mut play = Play::new();
-        play.answer(Reply::Given { epoch: 1 });
+        play.answer(Reply::Assigned { epoch: 1 });
         for _ in 0..7 {
             play.answer(broken());
             assert_eq!(play.phase(), "ordering");

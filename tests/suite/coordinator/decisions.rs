@@ -26,7 +26,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let by = Word { by: "ada".into(), at: hub.now(), recognised: Default::default(), note: None };
     for command in [command, Command::ResetBreaker] {
         let letter = inbox::post(&hub, &Letter { word: by.clone(), command }).unwrap();
-        assert!(process::errand(&hub, &mut |_| {}).unwrap());
+        assert!(process::one_shot(&hub, &mut |_| {}).unwrap());
         let answer = inbox::take_answer(&hub, &letter).unwrap().unwrap();
         assert!(!answer.ok && answer.text.contains("no person"), "a file in the inbox is no decision: {answer:?}");
     }
@@ -35,7 +35,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     assert_eq!(alerts.count(), 2, "each was told");
     let step = yard.step(&id, "S1");
     assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("in_progress"), &json!("review")), "{step}");
-    assert_eq!(yard.ran(), ["a1"], "an errand begins nothing");
+    assert_eq!(yard.ran(), ["a1"], "a one-shot run begins nothing");
 }
 
 #[test]

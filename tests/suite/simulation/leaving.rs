@@ -11,7 +11,7 @@ impl History {
     pub fn check_leaving(&self, effects: &[Effect]) {
         let state = self.process.as_ref().unwrap();
         let idle = effects.iter().any(|effect| matches!(effect, Effect::Exit(Leave::Idle)));
-        if !idle || self.errand || state.paused.is_some() || state.breaker.open.is_some() || !self.world.consent {
+        if !idle || self.one_shot || state.paused.is_some() || state.breaker.open.is_some() || !self.world.consent {
             return;
         }
         let open = self.world.tasks.iter().filter(|task| self.world.is_open(task));

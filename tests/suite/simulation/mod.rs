@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 
 use person::Told;
 use teof::base::env;
-use teof::coordinator::state::input::{How, Leave, RunIs};
+use teof::coordinator::state::input::{How, Leave, RunState};
 use teof::coordinator::state::{Ending, Job, Phase, Word};
-use teof::coordinator::{Action, Command, Effect, Input, Reply, Rules, State, next_wake, step};
+use teof::coordinator::{Action, Command, Config, Effect, Input, Reply, State, next_wake, step};
 use world::{At, Dice, Fate, Status, World};
 
 const SLOTS: usize = 2;
@@ -37,8 +37,8 @@ struct History {
     /// Every note and decision that was ever saved as pending.
     lines: BTreeSet<u64>,
     until_idle: bool,
-    /// The running process is an errand.
-    errand: bool,
+    /// The running process is a one-shot run.
+    one_shot: bool,
     day_tokens: u64,
     told: Told,
     /// What of it is saved.
@@ -63,7 +63,7 @@ impl History {
             next_file: 0,
             lines: BTreeSet::new(),
             until_idle: false,
-            errand: false,
+            one_shot: false,
             day_tokens,
             told: Told::default(),
             saved: Told::default(),
@@ -78,22 +78,22 @@ impl History {
         }
     }
 
-    fn boot(&mut self, errand: bool) {
-        self.log(format_args!("boot{}", if errand { " an errand" } else { "" }));
-        self.errand = errand;
+    fn boot(&mut self, one_shot: bool) {
+        self.log(format_args!("boot{}", if one_shot { " a one-shot run" } else { "" }));
+        self.one_shot = one_shot;
         let read = State::from_bytes(&self.disk.to_bytes()).unwrap();
         assert_eq!(read, self.disk, "what is saved is what is known");
         self.process = Some(read);
         let (until_idle, day_tokens) = (self.until_idle, self.day_tokens);
-        let own = Rules { slots: SLOTS, keep: 5, ..Rules::default() };
+        let own = Config { slots: SLOTS, keep: 5, ..Config::default() };
         self.left = None;
-        self.feed(Input::Started(Rules { until_idle, errand, day_tokens, ..own }));
-        let running: Vec<_> = self.disk.jobs.iter().filter(|job| errand && job.takes_a_slot()).cloned().collect();
+        self.feed(Input::Started(Config { until_idle, one_shot, day_tokens, ..own }));
+        let running: Vec<_> = self.disk.jobs.iter().filter(|job| one_shot && job.takes_a_slot()).cloned().collect();
         for job in running {
             let is = self.world.run_is(&job);
             self.feed(Input::Run { run: job.run_id(), is });
         }
-        while (self.until_idle || errand) && self.process.is_some() && !self.files.is_empty() {
+        while (self.until_idle || one_shot) && self.process.is_some() && !self.files.is_empty() {
             self.read_command();
             if self.process.is_some() {
                 // Answered at once.
@@ -149,9 +149,9 @@ impl History {
     /// As the shell does: before something that the saved state does not know, and when nothing is left to be done.
     fn save(&mut self) {
         let Some(state) = &mut self.process else { return };
-        let life = std::mem::take(&mut state.life);
+        let volatile = std::mem::take(&mut state.volatile);
         self.disk = state.clone();
-        state.life = life;
+        state.volatile = volatile;
         self.saved = self.told.clone();
         let state = self.process.as_ref().unwrap();
         for pending in &state.pending {
@@ -234,11 +234,11 @@ impl History {
                     false => self.inputs.push(Input::Reply { id, reply }),
                 }
             }
-            Effect::Look { .. } => {
-                let view = self.world.view(state);
-                self.inputs.push(Input::View(view));
+            Effect::Observe { .. } => {
+                let snapshot = self.world.snapshot(state);
+                self.inputs.push(Input::Snapshot(snapshot));
             }
-            Effect::Tell { run, how, .. } => self.world.tell(&run, how),
+            Effect::StopWorker { run, how, .. } => self.world.tell(&run, how),
             Effect::Answer { command, .. } => self.files.retain(|(id, _)| *id != command),
             Effect::Say { .. } => {}
             Effect::Exit(leave) => {
@@ -262,7 +262,7 @@ impl History {
         let Some(state) = &self.process else { return };
         let Some(job) = self.dice.pick(&state.jobs).cloned() else { return };
         let is = self.world.run_is(&job);
-        if self.dice.one_in(3) && matches!(is, RunIs::Ended(_)) {
+        if self.dice.one_in(3) && matches!(is, RunState::Ended(_)) {
             self.feed(Input::Run { run: job.run_id(), is: is.clone() });
         }
         self.feed(Input::Run { run: job.run_id(), is });
@@ -348,8 +348,8 @@ impl History {
             17 => self.read_command(),
             18 => self.pass_time(),
             19 if self.process.is_none() && self.left.is_none() => {
-                let errand = chaos && self.dice.one_in(5);
-                self.boot(errand);
+                let one_shot = chaos && self.dice.one_in(5);
+                self.boot(one_shot);
             }
             20..=23 => self.feed(Input::Woken),
             24 if !self.world.workers.is_empty() => {
@@ -427,11 +427,11 @@ impl History {
             }
             rounds += 1;
             match self.left.take() {
-                // An errand leaves the rest to the next coordinator.
-                Some(Leave::Idle) if self.errand => {}
+                // A one-shot run leaves the rest to the next coordinator.
+                Some(Leave::Idle) if self.one_shot => {}
                 Some(Leave::Idle) if self.approve_all() => {
-                    let errand = self.dice.one_in(2);
-                    self.boot(errand);
+                    let one_shot = self.dice.one_in(2);
+                    self.boot(one_shot);
                 }
                 Some(Leave::Idle) if self.disk.cooling.is_empty() => break,
                 Some(Leave::Breaker) => self.write_command(Command::ResetBreaker),

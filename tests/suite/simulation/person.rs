@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use teof::coordinator::state::input::RunIs;
+use teof::coordinator::state::input::RunState;
 use teof::coordinator::state::{Job, Phase};
 use teof::coordinator::{Action, Command, Effect, Input, ReviewWord, State};
 use teof::model::run::outcome::Outcome;
@@ -109,7 +109,7 @@ impl History {
         }
     }
 
-    /// Nothing begins for an agent before its time; nothing at all in an errand.
+    /// Nothing begins for an agent before its time; nothing at all in a one-shot run.
     pub fn check_begun(&self, before: &State, effects: &[Effect]) {
         let state = self.process.as_ref().unwrap();
         let now = self.world.now;
@@ -127,7 +127,7 @@ impl History {
             assert!(!asleep(&job.task), "{} is chosen while its agent is suspended", job.task);
         }
         if state.totals.chosen > before.totals.chosen {
-            let seen = state.life.seen.as_ref().expect("nothing is chosen unseen");
+            let seen = state.volatile.seen.as_ref().expect("nothing is chosen unseen");
             let ready = |job: &&Job| match job.phase {
                 Phase::Held => true,
                 Phase::Waiting { until } => until.unix() <= now,
@@ -138,10 +138,11 @@ impl History {
             let waits = state.live_jobs().filter(ready).find(may);
             assert_eq!(waits.map(|job| &job.task), None, "started work goes on before anything new is chosen");
         }
-        if self.errand {
-            let begins = |effect: &&Effect| matches!(effect, Effect::Do { action, .. } if action.is_no_errand());
-            assert_eq!(effects.iter().find(begins), None, "an errand begins nothing");
-            assert_eq!(state.totals.chosen, before.totals.chosen, "an errand chooses nothing");
+        if self.one_shot {
+            let begins =
+                |effect: &&Effect| matches!(effect, Effect::Do { action, .. } if action.is_skipped_in_one_shot());
+            assert_eq!(effects.iter().find(begins), None, "a one-shot run begins nothing");
+            assert_eq!(state.totals.chosen, before.totals.chosen, "a one-shot run chooses nothing");
         }
     }
 
@@ -160,7 +161,7 @@ impl History {
         for job in before.live_jobs() {
             let (Some(now), Some(decision)) = (state.job(&job.id), &job.decision) else { continue };
             let rework = matches!(decision.word, ReviewWord::Rework { .. });
-            let lapsed = rework && (now.run != job.run || matches!(now.phase, Phase::Settling { .. }));
+            let lapsed = rework && (now.run != job.run || matches!(now.phase, Phase::Finalizing { .. }));
             assert!(now.decision.as_ref() == Some(decision) || lapsed, "a decision about {} is lost", job.run_id());
         }
     }
@@ -175,7 +176,7 @@ impl History {
 
 /// The job whose outcome the coordinator waits for, when the input brings it.
 fn accepted<'a>(before: &'a State, input: &'a Input) -> Option<(&'a Job, &'a Outcome)> {
-    let Input::Run { run, is: RunIs::Ended(outcome) } = input else { return None };
+    let Input::Run { run, is: RunState::Ended(outcome) } = input else { return None };
     let job = before.live_jobs().find(|job| job.run_id() == *run)?;
     matches!(job.phase, Phase::Running { .. } | Phase::Spawning).then_some((job, outcome))
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use teof::base::Stamp;
-use teof::coordinator::state::input::{How, Offer, Reviewed, RunIs, Seat, View};
+use teof::coordinator::state::input::{How, Offer, Reviewed, RunState, Seat, Snapshot};
 use teof::coordinator::state::{Ending, Job, Work};
 use teof::coordinator::{Action, Reply, ReviewWord, State};
 use teof::model::agent::Usage;
@@ -207,23 +207,23 @@ impl World {
     }
 
     /// What the real shell finds out from the processes, the run lock and the outcome file.
-    pub fn run_is(&self, job: &Job) -> RunIs {
+    pub fn run_is(&self, job: &Job) -> RunState {
         let run = job.run_id();
         if let Some(worker) = self.workers.iter().find(|worker| worker.run == run) {
             let fates = &self.tasks.iter().find(|task| task.id == worker.task).unwrap().fates;
             let hangs = fates[(worker.nth as usize - 1).min(fates.len() - 1)] == Fate::Hang;
-            return if hangs && worker.at == At::Locked { RunIs::Frozen } else { RunIs::Alive };
+            return if hangs && worker.at == At::Locked { RunState::Frozen } else { RunState::Alive };
         }
-        self.outcomes.get(&run).map_or(RunIs::Gone, |outcome| RunIs::Ended(Box::new(outcome.clone())))
+        self.outcomes.get(&run).map_or(RunState::Gone, |outcome| RunState::Ended(Box::new(outcome.clone())))
     }
 
-    pub fn view(&self, state: &State) -> View {
+    pub fn snapshot(&self, state: &State) -> Snapshot {
         let mut offers: Vec<_> = self.tasks.iter().filter(|task| self.is_open(task)).map(offer).collect();
         offers.sort_by_key(|offer| !state.submissions.iter().any(|submission| submission.task == offer.task));
-        View {
-            seq: state.life.results,
+        Snapshot {
+            seq: state.volatile.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
-            blind: false,
+            unreadable: false,
             no_choice: None,
             danger: None,
             grant: None,
@@ -265,7 +265,7 @@ impl World {
     pub fn perform(&mut self, id: u64, action: &Action, state: &State) -> Reply {
         let job = action.job().map(|job| state.job(job).expect("the job of an action is remembered").clone());
         match (action, job) {
-            (Action::Give { .. }, Some(job)) => self.give(&job),
+            (Action::Assign { .. }, Some(job)) => self.assign(&job),
             (Action::Order { .. }, Some(job)) if job.task == UNORDERED => Reply::Broken { why: "no order".into() },
             (Action::Order { .. }, Some(job)) => {
                 self.orders.insert(order(&job));
@@ -274,7 +274,7 @@ impl World {
                 Reply::Ordered { path: order(&job), work }
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
-            (Action::Settle { ending, .. }, Some(job)) => self.settle(&job, *ending),
+            (Action::Finalize { ending, .. }, Some(job)) => self.finalize(&job, *ending),
             (Action::Note { .. } | Action::Decide(_), _) => {
                 self.lines.entry(id).or_insert(1);
                 Reply::Done
@@ -300,9 +300,9 @@ impl World {
         }
     }
 
-    fn give(&mut self, job: &Job) -> Reply {
+    fn assign(&mut self, job: &Job) -> Reply {
         if self.owns(job) {
-            return Reply::Given { epoch: self.claims[&job.task].epoch };
+            return Reply::Assigned { epoch: self.claims[&job.task].epoch };
         }
         if job.epoch.is_some() || !self.is_open(self.tasks.iter().find(|task| task.id == job.task).unwrap()) {
             return Reply::Refused { why: "it is not free".into() };
@@ -314,7 +314,7 @@ impl World {
         let claim = Claim { seat: job.seat.clone(), epoch, live: true, job: Some(job.id.clone()) };
         self.claims.insert(job.task.clone(), claim);
         self.task_mut(&job.task).status = Status::InProgress;
-        Reply::Given { epoch }
+        Reply::Assigned { epoch }
     }
 
     fn spawn(&mut self, job: &Job, run: &str) -> Reply {
@@ -348,7 +348,7 @@ impl World {
         Reply::Done
     }
 
-    fn settle(&mut self, job: &Job, ending: Ending) -> Reply {
+    fn finalize(&mut self, job: &Job, ending: Ending) -> Reply {
         if !self.owns(job) {
             return Reply::Done;
         }

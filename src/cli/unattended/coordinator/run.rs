@@ -41,7 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         until_idle: args.until_idle,
         max_jobs: args.max_jobs,
         concurrency: args.concurrency.map(|n| n as usize),
-        errand: false,
+        one_shot: false,
     };
     if args.dry_run {
         // The tree may be another branch's: whoever reads of plans there is told.

@@ -75,7 +75,7 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
     }
 }
 
-/// Has a command done at once: by the coordinator that runs, else by an errand of our own, which begins
+/// Has a command done at once: by the coordinator that runs, else by a one-shot run of our own, which begins
 /// nothing. `None` when a running coordinator gives no answer in time: then it will be done.
 pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) -> Result<Option<Answer>> {
     let hub = app.hub()?;
@@ -86,10 +86,10 @@ pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) ->
     answer(hub, &id)
 }
 
-/// What becomes of a command that was posted: told by the coordinator that runs, else by an errand.
+/// What becomes of a command that was posted: told by the coordinator that runs, else by a one-shot run.
 fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
-    if process::holder(hub)?.is_none() && process::errand(hub, &mut say)? {
+    if process::holder(hub)?.is_none() && process::one_shot(hub, &mut say)? {
         return inbox::take_answer(hub, id);
     }
     wait(hub, id)

@@ -64,7 +64,7 @@ impl Summary {
                 Leave::Breaker => "breaker",
                 Leave::NoConsent => "no_consent",
                 Leave::Finding => "finding",
-                Leave::Blind => "blind",
+                Leave::Unreadable => "blind",
                 Leave::Stuck => "stuck",
             },
             done: state.jobs.iter().filter(is_done).filter(is_new).count(),
@@ -83,7 +83,7 @@ impl Summary {
         match self.leave {
             Leave::Stopped => Exit::Done,
             Leave::Breaker | Leave::NoConsent | Leave::Finding => Exit::Unattended,
-            Leave::Blind | Leave::Stuck => Exit::Refused,
+            Leave::Unreadable | Leave::Stuck => Exit::Refused,
             Leave::Idle if !self.blocked.is_empty() => Exit::Refused,
             Leave::Idle if !self.waiting.is_empty() => Exit::TimedOut,
             Leave::Idle => Exit::Done,
@@ -125,7 +125,7 @@ impl Summary {
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof coordinator status"),
             Leave::NoConsent => format!("stopped: nothing more starts: {why}"),
             Leave::Finding => format!("stopped: nothing new is chosen: {why}; see: teof coordinator status"),
-            Leave::Blind => "stopped: the record cannot be read".to_owned(),
+            Leave::Unreadable => "stopped: the record cannot be read".to_owned(),
             Leave::Stuck => format!("stopped: the record cannot be written: {why}"),
         };
         match counts.is_empty() {

@@ -1,0 +1,154 @@
+//! What keeps one candidate from being taken, whatever the others are, and the reasons for which any is passed over.
+//!
+//! Pure: reads no file and asks no clock.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::candidate::{Candidate, Source, Standing, Taker, Work};
+
+/// What the choice is held to.
+#[derive(Clone, Debug)]
+pub struct Criteria<'a> {
+    pub taker: Taker<'a>,
+    /// Why the backlog's prerequisites do not hold; stops its items, and nothing else.
+    pub prerequisites: Option<String>,
+    /// Tasks that are not to be chosen, each with the reason.
+    pub excluded: BTreeMap<String, String>,
+}
+
+impl<'a> Criteria<'a> {
+    pub fn new(taker: Taker<'a>) -> Self {
+        Self { taker, prerequisites: None, excluded: BTreeMap::new() }
+    }
+}
+
+/// Why a candidate was passed over; the codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The source cannot be understood.
+    Damaged,
+    /// A submission that names nothing which could be done now.
+    Unavailable,
+    /// All steps of its plan are done, and a person is to close it.
+    Unclosed,
+    /// Its file may still be being written.
+    Settling,
+    /// The same task, or another step of the same plan, is ahead of it.
+    Duplicate,
+    Excluded,
+    Claimed,
+    /// The plan that it belongs to is being worked on under another task.
+    PlanBusy,
+    /// In progress, and nobody has it.
+    Orphaned,
+    OnHold,
+    Blocked,
+    /// Something that it depends on is not done.
+    Waits,
+    /// It depends on something that does not exist, or on itself.
+    NeverReady,
+    Assigned,
+    Prerequisites,
+    NothingToRun,
+    NotApproved,
+    /// A person has to complete it.
+    Incomplete,
+    /// It could have been chosen; something better was.
+    Outranked,
+}
+
+impl Reason {
+    /// Whether nothing changes until a person does something: reported once.
+    pub fn needs_person(self) -> bool {
+        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
+        matches!(self, Damaged | Unavailable | Unclosed | NeverReady | NothingToRun | NotApproved | Incomplete)
+    }
+}
+
+/// What keeps one candidate from being taken, whatever the others are. The first reason that a
+/// person would want to hear wins: broken before held, held before unready.
+pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason, String)> {
+    match &c.standing {
+        Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
+        Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
+        Standing::Unclosed(why) => return Some((Reason::Unclosed, why.clone())),
+        Standing::Settling => {
+            return Some((Reason::Settling, "its file was written a moment ago: it is taken once it is still".into()));
+        }
+        _ => {}
+    }
+    if let Some(why) = criteria.excluded.get(&c.task_id) {
+        return Some((Reason::Excluded, why.clone()));
+    }
+    if let Some(holder) = &c.held {
+        return Some((Reason::Claimed, holder.describe(&c.task_id)));
+    }
+    if let Some(who) = &c.on_hold {
+        return Some((Reason::OnHold, format!("on hold: {who}")));
+    }
+    match &c.standing {
+        Standing::Blocked(what) => return Some((Reason::Blocked, what.clone())),
+        Standing::InProgress => return Some((Reason::Orphaned, "in progress, and no live claim has it".into())),
+        _ => {}
+    }
+    if let Some(wait) = &c.waits {
+        let reason = if wait.needs_person() { Reason::NeverReady } else { Reason::Waits };
+        return Some((reason, wait.describe()));
+    }
+    if c.source == Source::Backlog
+        && let Some(why) = &criteria.prerequisites
+    {
+        return Some((Reason::Prerequisites, why.clone()));
+    }
+    match criteria.taker {
+        Taker::Seat(seat) => match &c.assigned_to {
+            Some(other) if other != seat => Some((Reason::Assigned, format!("assigned to {other}"))),
+            _ => None,
+        },
+        Taker::Worker => unready(c),
+    }
+}
+
+/// What an unattended worker lacks.
+fn unready(c: &Candidate) -> Option<(Reason, String)> {
+    match &c.work {
+        Work::Nothing => {
+            return Some((
+                Reason::NothingToRun,
+                "it has neither commands nor an agent: somebody has to take it, or bind an agent in [roles.coder]"
+                    .into(),
+            ));
+        }
+        Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
+        Work::UnknownAgent(name, next) => {
+            let why = format!("it needs the agent {name}, which is not set up here: {next}");
+            return Some((Reason::NothingToRun, why));
+        }
+        Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),
+        Work::Commands | Work::Agents(_) => {}
+    }
+    (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(c))))
+}
+
+/// The playbook's words for what is missing, each with what would be enough.
+fn lacks(c: &Candidate) -> String {
+    let test = match (&c.plan_id, &c.step_id) {
+        (Some(plan), Some(step)) => {
+            format!("teof plan step set {plan} {step} --test \"…\", then teof plan approve {plan}; or for all work, ")
+        }
+        _ => String::new(),
+    };
+    let test = format!("{test}[guard] tests in teof.toml, then teof consent grant");
+    let each = c.missing.iter().map(|name| match *name {
+        "goal" => "goal (an objective)".to_owned(),
+        "acceptance" => "acceptance (what the checkpoint is)".to_owned(),
+        "verification" => format!("verification (a test, or a receipt that it must leave: {test})"),
+        "risk" => "risk (a diff limit)".to_owned(),
+        "targets" => "targets (a layer and systemic targets)".to_owned(),
+        other => other.to_owned(),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
