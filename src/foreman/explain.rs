@@ -1,5 +1,6 @@
-//! An order of agents' work, explained: how hard it looked, which route it took, who plays each role, and
-//! what each would be asked now. Nothing is written, nothing is started.
+//! Explains an order for agents: its complexity, its route, who has each role, and each prompt as it would be now.
+//!
+//! Writes nothing and starts nothing.
 
 use std::fmt::Write as _;
 
@@ -22,7 +23,7 @@ pub struct Explanation {
     pub budget: Spend,
 }
 
-/// A stage of the order and who plays it.
+/// A stage of the order and the agent or command that runs it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Role {
     pub role: String,
@@ -35,7 +36,7 @@ pub struct Role {
     /// A template of the person's own, relative to the hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Why nobody can play it, as things stand.
+    /// Why it cannot run as things stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<String>,
 }
@@ -47,7 +48,7 @@ pub struct Prompt {
     pub prompt: String,
 }
 
-/// Who plays the order's stages.
+/// The roles of the order's stages.
 pub fn roles(hub: &Hub, order: &Order) -> Vec<Role> {
     let one = |stage: &String| {
         let prompt = order.roles.get(stage).and_then(|binding| binding.prompt.clone());
@@ -78,7 +79,7 @@ pub fn explain(hub: &Hub, path: &str, given: &Given) -> Result<Explanation> {
     })
 }
 
-/// The prompts of a role, or of all that agents play, for the first round.
+/// The first round's prompt of one role, or of all roles that agents have.
 ///
 /// # Errors
 /// When the order has no such stage, or a template cannot be used.

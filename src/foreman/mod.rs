@@ -1,7 +1,7 @@
 //! From a work order to an envelope: claim, worktree, commands or agents, guards, receipts; and the routines.
 //!
-//! May not set a plan's step, release a claim or merge anything: the coordinator does, or a person.
-//! Does not decide what may run: `guard` does, and is asked again and again.
+//! Must not set a plan's step, release a claim or merge anything: the coordinator or a person does. `guard` decides what
+//! may run, and is asked before every command.
 
 pub mod calls;
 pub mod commands;

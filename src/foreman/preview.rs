@@ -1,4 +1,4 @@
-//! What a run would do, for a person to read before it does: nothing is written, nothing is started.
+//! Shows what a run would do, before it does it. Writes nothing and starts nothing.
 
 use std::fmt::Write as _;
 
@@ -28,7 +28,7 @@ pub struct Preview {
     pub commands: Vec<Command>,
     /// How to go back, on a person's word.
     pub rollback: Vec<Command>,
-    /// The stages of agents' work and who plays them.
+    /// The stages of agents' work and the agents or commands that run them.
     pub stages: Vec<Role>,
     pub expected_receipts: Vec<ExpectedReceipt>,
     pub guardrails: Guardrails,

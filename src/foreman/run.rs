@@ -1,4 +1,4 @@
-//! One run: an order, from the lock that is held for life to the outcome that is left behind.
+//! Runs one work order, from taking the run lock to writing the outcome.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -175,7 +175,7 @@ fn attempt(
     Ok(checks::verdict(report))
 }
 
-/// What work comes to that did not get to its guards: tried again it would be compared with what it left.
+/// The end of work that never reached its guards. It is checked here, because a retry compares with what this run left.
 fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surroundings, end: End) -> Result<End> {
     if !matches!(end.verdict, Verdict::Failed | Verdict::Paused) {
         return Ok(end);
@@ -191,7 +191,7 @@ fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surround
     Ok(checked)
 }
 
-/// Planner, coder, tester, reviewer. `Some` ends the run.
+/// Runs the stages of agents: planner, coder, tester, reviewer. `Some` ends the run.
 fn run_agent_stages(
     hub: &Hub,
     report: &mut Report,
@@ -209,7 +209,7 @@ fn run_agent_stages(
     end
 }
 
-/// The order's commands, then guards and tests. `Some` ends the run.
+/// Runs the order's commands, then guards and tests. `Some` ends the run.
 fn run_commands(
     hub: &Hub,
     report: &mut Report,
@@ -306,7 +306,7 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
     End::new(verdict, reason)
 }
 
-/// Tries again while the bus lock is not free in time: what was done must not be lost to a crowd.
+/// Retries while the bus lock is not free in time, so that finished work is not lost to contention.
 fn retry_while_locked<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..PATIENCE {
         match act() {
@@ -317,13 +317,13 @@ fn retry_while_locked<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
     act()
 }
 
-/// What a refusal says to do next, for whoever reads the outcome.
+/// A refusal as a finding with its next steps, for whoever reads the outcome.
 fn advice(error: &anyhow::Error) -> Option<Finding> {
     let refusal = Refusal::of(error)?;
     Some(Finding::high(refusal.code, "", refusal.message.clone()).hint(refusal.next.join("; or: ")))
 }
 
-/// Writes what there is to show and makes the outcome of it.
+/// Writes the run into the record and returns its outcome.
 fn finish(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
     if end.verdict != Verdict::Succeeded {
         report.last_output = last_output::find(&report);

@@ -1,4 +1,4 @@
-//! What a worker keeps an eye on while it works: whether it shall stop, and whether the task is still its own.
+//! Tells a worker while it works whether to stop, and whether the task is still its own; renews the lease.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl<'a> Watch<'a> {
         Ok(watch)
     }
 
-    /// To be asked often while a command runs: whether to end it now.
+    /// Whether to stop the running command now; called often while one runs.
     pub fn should_cancel(&mut self) -> bool {
         self.renew_if_due();
         self.stop.load(Ordering::Relaxed) || self.lost.is_some() || self.lock.check().is_err()
@@ -71,7 +71,7 @@ impl<'a> Watch<'a> {
         self.lost.clone()
     }
 
-    /// To be asked between commands and between stages: whether to go on.
+    /// Why to stop here, if there is a reason; called between commands and between stages.
     pub fn check_halt(&mut self) -> Result<Option<Halt>> {
         self.renew_if_due();
         if self.stop.load(Ordering::Relaxed) {

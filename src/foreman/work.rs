@@ -1,4 +1,4 @@
-//! What a worker is to do, from an order of either version.
+//! Reads a work order of either version as the work of one worker.
 //!
 //! Version 2 says everything. What version 1 (the playbook's manifest) does not say is derived here,
 //! and only here; `docs/work-orders.md` lists it.

@@ -79,7 +79,7 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     Ok(answer)
 }
 
-/// An answer that has no form: the end of what was said, and nothing to be run or looked for.
+/// An answer without the form that was asked for: the end of the text, with no commands and no receipts.
 pub fn unstructured(said: &str) -> Answer {
     let said = said.trim();
     let from = said.char_indices().rev().nth(MAX_FIELD - 1).map_or(0, |(at, _)| at);
@@ -147,7 +147,7 @@ fn env_value(name: &str, value: &str) -> String {
     }
 }
 
-/// Safe to keep and to show, without secrets.
+/// Clipped, safe to show, and without secrets.
 fn sanitized(value: &str, max: usize) -> String {
     text::clip(&secrets::redact(&text::safe_block(value.trim())), max)
 }

@@ -1,4 +1,4 @@
-//! One call of an agent: supervised, listened to, weighed. What it says is believed by nobody here.
+//! Calls an agent once: supervises it, reads its stream and classifies its end. Trusts nothing that it says.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ const TAIL: usize = 2000;
 const MAX_SHOWN: usize = 1000;
 const SHOWN: usize = 200;
 
-/// What is asked, of whom, and how far it may go.
+/// Which agent to call, with what, and within which budget.
 pub struct CallRequest<'a> {
     pub agent: &'a Agent,
     pub model: Option<&'a str>,
@@ -37,7 +37,7 @@ pub struct CallRequest<'a> {
     pub spent: Usage,
 }
 
-/// What came of it.
+/// The result of a call.
 pub struct CallResult {
     pub conclusion: Outcome,
     /// It was ended because the job's budget was used up.
@@ -120,7 +120,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     Ok(CallResult { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
 }
 
-/// Agents that fall over each other's start begin one after the other.
+/// Agents whose simultaneous starts collide start one after the other.
 fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     if agent.stagger.is_zero() {
         return Ok(None);
@@ -136,7 +136,7 @@ fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     }
 }
 
-/// Listens to the agent.
+/// Reads the agent's stream and decides whether the call goes on.
 struct CallObserver<'a, 'w> {
     reading: Stream,
     watch: &'a mut Watch<'w>,

@@ -1,7 +1,7 @@
-//! What a call that brought no answer comes to: who is to blame, and what is done next.
+//! Classifies a call that brought no answer and decides what follows.
 //!
-//! What is nobody's fault (a limit, an outage, a stop) costs no attempt. What fails again until a person has acted is
-//! not tried again. What is the agent's own limit is continued in its session, a few times.
+//! A limit of the account, an outage or a stop costs no attempt. What fails until a person acts is not retried. A call
+//! that reached the agent's own limit is continued in its session, a few times.
 
 use super::conversation::CallResult;
 use crate::agents::{Agent, Kind, Verdict as CallVerdict, limits};
@@ -18,14 +18,14 @@ const CONTINUED: u32 = 3;
 
 /// What follows a call that brought no answer.
 pub enum FollowUp {
-    /// Its start collided with another one: started again at once.
+    /// Its start collided with another one: start it again at once.
     Restart,
-    /// Asked again at once: in its session, or in a new one where what is unfinished names none. Why, for people.
+    /// Call again at once, in its session, or in a new one when the unfinished call names none. Why, for people.
     Retry(String),
     End(End),
 }
 
-/// Whether the call may count. `resumed`: it went on with a session.
+/// Ok when the call brought an answer. `resumed`: it continued a session.
 pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, resumed: bool) -> Result<(), FollowUp> {
     if said.over_budget {
         return Err(FollowUp::End(context.overrun()));

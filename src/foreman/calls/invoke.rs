@@ -1,4 +1,4 @@
-//! One role's turn: its player is asked, and what comes back becomes the stage's result.
+//! Runs a role: calls its agent or command and makes the stage's result of what comes back.
 
 use super::answer::{self, Answer};
 use super::conversation::{self, CallRequest, CallResult};
@@ -140,10 +140,10 @@ fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
     }
 }
 
-/// What came of asking.
+/// What a call led to.
 enum CallOutcome {
     Answered(Box<CallResult>),
-    /// To be asked again, as what is unfinished says.
+    /// Call again, as the unfinished call says.
     Retry,
     Stopped(End),
 }
@@ -272,7 +272,7 @@ fn answered(stage: &mut StageReport, found: Answer) {
     stage.answer = Some(found);
 }
 
-/// A role that a command plays: its exit code decides, its last words are what it found.
+/// Runs a role that is bound to a command: its exit code decides, the end of its output is what it found.
 pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
     if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(End::from(halt)));

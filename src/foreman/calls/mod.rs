@@ -1,4 +1,4 @@
-//! Calls of agents: who plays a role, what is asked, what comes back, and what a failed call leaves.
+//! Calls of agents: role resolution, prompts, answers, and what follows a call that failed.
 
 pub(super) mod answer;
 pub(super) mod conversation;

@@ -1,4 +1,4 @@
-//! What an agent is asked: a template per role, filled in, and the guardrails, which code writes last.
+//! Builds an agent's prompt: the role's template, filled in, and last the guardrails, which no template changes.
 //!
 //! Text from orders, plans and agents is quoted line by line, so it cannot become part of the prompt's
 //! own words. A person's template comes from the hub, never from the worktree.
@@ -64,7 +64,7 @@ pub fn template(hub: &Hub, order: &Order, role: &str) -> Result<String> {
         Refusal::guard("prompt.template", format!("the {role}'s prompt template {path} cannot be used"))
             .because(why)
             .next(format!("placeholders: {}", NAMES.map(|name| format!("{{{{{name}}}}}")).join(" ")))
-            .next(format!("mend the template, or take prompt out of [roles.{role}]"))
+            .next(format!("fix the template, or remove prompt from [roles.{role}]"))
     };
     let bytes = files::read(&files::within(&hub.root, path)?, 1 << 20)?;
     let text = bytes.ok_or_else(|| refuse("there is no such file in the hub".into()))?;

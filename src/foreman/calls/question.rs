@@ -1,4 +1,4 @@
-//! An agent's question to a person: found in what it said, and answered in its own session
+//! Finds an agent's question to a person in what it said; its answer goes into the same session
 //! ([`unfinished`](super::unfinished) carries the answer).
 
 use crate::base::text;
@@ -24,7 +24,7 @@ pub fn bounded(said: &str) -> String {
     said.chars().skip(excess).collect()
 }
 
-/// What the agent is told of it, in its own session or in a new one.
+/// The prompt that answers a question, in the agent's own session or in a new one.
 pub fn answer_prompt(question: &str, answer: &str) -> String {
     format!("You asked:\n\n{question}\n\nThe answer: {answer}")
 }

@@ -1,4 +1,4 @@
-//! Who plays a role of an order.
+//! Resolves the roles of an order to agents or commands.
 
 use crate::agents::{self, Agent};
 use crate::base::{Refusal, Result};
@@ -7,7 +7,7 @@ use crate::model::run::order::{Binding, Order};
 
 use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER};
 
-/// A role's player.
+/// What a role runs.
 #[derive(Clone, Debug)]
 pub enum ResolvedRole {
     Agent {
@@ -19,14 +19,14 @@ pub enum ResolvedRole {
     Command(String),
 }
 
-/// The binding that counts: an unbound planner or reviewer is played by the coder's.
+/// The binding that counts: an unbound planner or reviewer uses the coder's.
 pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
     let bound = |role: &str| order.roles.get(role).filter(|found| found.agent.is_some() || found.command.is_some());
     let stands_in = || bound(CODER).filter(|found| [PLANNER, REVIEWER].contains(&role) && found.agent.is_some());
     bound(role).or_else(stands_in)
 }
 
-/// Who plays a role; nobody plays a tester that is not bound.
+/// What a role runs; `None` for a tester that is not bound.
 ///
 /// # Errors
 /// When the settings do not know the agent, or describe it wrongly.
@@ -41,7 +41,7 @@ pub fn resolve(hub: &Hub, order: &Order, role: &str) -> Result<Option<ResolvedRo
     Ok(found.command.clone().map(ResolvedRole::Command))
 }
 
-/// Refuses an order whose stages nobody could play, before anything is started.
+/// Refuses an order whose stages cannot run, before anything is started.
 pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     let refuse = |code, what: String, next: &str| Err(Refusal::guard(code, what).next(next).into());
     let known = |stage: &String| ROLES.iter().position(|role| role == stage);
@@ -71,7 +71,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
             Some(_) => {}
             None if role == TESTER => {}
             None => {
-                let what = format!("nobody plays the {role}");
+                let what = format!("no agent or command is bound to the {role}");
                 return refuse("role.unbound", what, "bind an agent in teof.toml: [roles.coder] agent = \"claude\"");
             }
         }

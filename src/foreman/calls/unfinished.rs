@@ -1,4 +1,4 @@
-//! A call of an agent that did not end its stage, and how the next one goes on from it.
+//! Continues a stage after an agent's call that did not finish it.
 //!
 //! What is known of a call is on disk before the agent starts: whatever happens to it (a limit, an outage, a stop, a
 //! time-out, a killed worker), the next call of the same stage continues the agent's own session in the worktree as

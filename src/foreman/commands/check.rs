@@ -1,4 +1,4 @@
-//! Commands outside of a run: a person's approval has tests run on the merged tree, and a rollback its commands.
+//! Runs commands outside of a run: the tests of an approval on the merged tree, and the commands of a rollback.
 //!
 //! As strict as a run's: short environment, clocks, whatever they leave running is ended. They are part of
 //! a run as far as they can tell, so that they can grant and approve nothing.

@@ -1,10 +1,9 @@
-//! Nobody pushes but a person: what a worker's children find when they try, and how it is seen.
+//! Blocks `git push` for a worker's programs and reports attempts: only a person pushes.
 //!
-//! Their git is told, by variables, to push to this repository's remotes through a helper of ours that
-//! leaves a mark and fails. That stops `git push` to those remotes by name or by URL, `--no-verify` or
-//! not. It does not stop who clears these variables, names the server another way, or does not use
-//! git; so the remotes' branches are looked at afterwards too. Fetching, and other repositories that
-//! tests make for themselves, are as they were.
+//! Environment variables make their git push to this repository's remotes through a helper of ours that notes the
+//! attempt and fails. That stops `git push` to those remotes by name or by URL, with `--no-verify` too. It does not
+//! stop a program that clears these variables, names the server another way, or does not use git; so the remotes'
+//! branches are checked afterwards too. Fetching, and other repositories that tests make, are not affected.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use crate::model::run::outcome::Finding;
 
 const SCHEME: &str = "teof-no-push";
 
-/// The obstacle of one run.
+/// The push block of one run.
 #[derive(Debug)]
 pub struct PushBlock {
     folder: PathBuf,
@@ -86,7 +85,7 @@ fn urls(hub: &Hub) -> Vec<(String, bool)> {
     found
 }
 
-/// Remote branches that hold what was made in this worktree: it was pushed past the obstacle.
+/// Remote branches that hold what was made in this worktree: it was pushed past the block.
 pub fn pushed(place: &Place) -> Result<Option<Finding>> {
     let repo = git2::Repository::open(&place.git_dir)?;
     let mut own: Vec<git2::Oid> = place.checkpoints.iter().map(|done| done.commit).collect();

@@ -1,4 +1,4 @@
-//! Commands, performed in a worktree: in order, to the first failure.
+//! Runs commands and agents in a worktree, under the run's environment and clocks.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +25,7 @@ const GIT_TRACE: &str = "git-trace.jsonl";
 /// How much of a command's last output goes into the record, in characters.
 const TAIL: usize = 2000;
 
-/// Where and how commands are performed for one run.
+/// Runs the commands and agents of one run.
 pub struct Runner<'a> {
     pub supervisor: &'a Supervisor,
     pub settings: &'a Worker,
@@ -97,7 +97,7 @@ impl<'a> Runner<'a> {
         files::replace_unsynced(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
     }
 
-    /// What was tried of pushing.
+    /// The pushes that were attempted.
     pub fn push_attempts(&self) -> Vec<Finding> {
         self.push_block.attempts()
     }
@@ -112,7 +112,7 @@ impl<'a> Runner<'a> {
         self.session.join(format!("{name}.out"))
     }
 
-    /// Runs an agent's call, attended. `name` becomes the file name of what it prints.
+    /// Runs an agent's call under an observer. `name` becomes the file name of what it prints.
     pub fn run_agent(&self, call: &Call, name: &str, attendant: &mut dyn Observer) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
         env.extend(self.env.iter().cloned());
@@ -200,7 +200,7 @@ fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
     anyhow::bail!("no free folder for run {run} in {}", sessions.display())
 }
 
-/// What became of a command, as the record tells it.
+/// The result of a command, as the record has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CommandResult {
     pub label: String,

@@ -1,4 +1,4 @@
-//! Commands that a coder's answer proposes: text, unless consent and the trusted allow-list both cover them.
+//! Runs commands that a coder's answer suggests, when consent and the trusted allow-list both cover them.
 
 use crate::base::{Refusal, Result, names, text};
 use crate::foreman::reporting::report::{NotRun, StageReport};

@@ -1,4 +1,4 @@
-//! Whether what a worker is about to execute unattended is what a person allowed: asked before every command.
+//! Checks that a person allowed what a worker is about to run unattended; called before every command.
 
 use crate::base::{Refusal, Result};
 use crate::guard::consent::{self, Action, Actor};
@@ -34,7 +34,7 @@ fn roles(hub: &Hub, order: &Order) -> Result<()> {
         Some(line) => {
             let line = crate::base::text::clip(&crate::base::text::safe(line), 200);
             Err(Refusal::unattended("commands.untrusted", format!("not trusted to run: {line}"))
-                .because("no role of teof.toml is played by this command")
+                .because("no role in teof.toml is bound to this command")
                 .next("bind it in teof.toml: [roles.tester] command = …, then: teof consent grant")
                 .into())
         }

@@ -9,12 +9,12 @@ use crate::foreman::stages::next_stage::{PLANNER, REVIEWER};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
 
-/// Where a bundle lies: without its ending.
+/// The path of a bundle without its extension.
 pub fn stem(agent: &str, now: Stamp, run: &str) -> String {
     format!("{}/reviews/{}-{run}", paths::agent(agent), now.compact())
 }
 
-/// Gathers it. `receipts` are those that enter the record with it.
+/// Builds the bundle of a run from its report.
 pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
     let order = &report.work.order;
     let last = |name: &str| report.stages.iter().rev().find(|stage| stage.name == name);

@@ -1,5 +1,6 @@
-//! The review bundle in Markdown, for people: the same facts, needs-a-person first. All text in it is made
-//! safe, and what could be read as Markdown of ours stands behind a mark or in a cell.
+//! Renders the review bundle as Markdown for people: the same facts, what needs a person first.
+//!
+//! All text passes `base::text`, and text from others is quoted or in a cell, so it cannot become our Markdown.
 
 use std::fmt::Write as _;
 

@@ -31,7 +31,7 @@ fn file(job: &str) -> String {
     format!("evidence/{job}.json")
 }
 
-/// Makes it durable. Nothing is what is found where nothing is kept.
+/// Saves the evidence of a job; empty evidence has no file.
 pub fn save(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
     let path = hub.local(&file(job));
     if evidence.receipts.is_empty() && evidence.findings.is_empty() {
@@ -41,14 +41,14 @@ pub fn save(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
     files::replace(&path, json::compact(evidence).as_bytes())
 }
 
-/// What an earlier attempt of the job kept, if it got that far.
+/// The evidence that an earlier attempt of the job saved, if it got that far.
 pub fn load(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
     let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
     // It is replaced as a whole; one that cannot be read is none.
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// The record has it: it need not be kept any longer.
+/// Removes the saved evidence: the record has it now.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::discard(&hub.local(&file(job))) {
         tracing::debug!("kept evidence was not removed: {e:#}");

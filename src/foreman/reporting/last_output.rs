@@ -1,5 +1,4 @@
-//! What was said last by whatever kept a run from success: an agent, or a command. For people, who would
-//! otherwise have to find the file.
+//! Finds the last output of the agent or command that kept a run from success, so that nobody has to search its file.
 
 use super::report::Report;
 use crate::foreman::calls::conversation::CallRecord;

@@ -1,4 +1,4 @@
-//! What a run leaves in the record, in one act: its receipts, its envelope, an event; a refusal's line.
+//! Writes a run into the record in one transaction: its receipts, its envelope, its event, and a line for a refusal.
 
 use std::fs;
 

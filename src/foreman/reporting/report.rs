@@ -1,4 +1,4 @@
-//! What a run has come to so far, and the envelope that is written of it: the receipt of the run.
+//! The report of a run while it runs, and the envelope made from it: the receipt of the run.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -73,7 +73,7 @@ pub struct StageReport {
     /// Why the work goes back to the coder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What is told of it, and sends nothing back.
+    /// Findings for people, which send nothing back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -105,7 +105,7 @@ fn is_nothing(usage: &Usage) -> bool {
     *usage == Usage::default()
 }
 
-/// As it may be told: names of files can hold secrets too.
+/// Without secrets, which names of files can hold too.
 fn shown(found: &Finding) -> Finding {
     let path = found.path.as_deref().map(secrets::redact);
     Finding { path, message: secrets::redact(&found.message), ..found.clone() }
@@ -136,7 +136,7 @@ pub struct RecordedReceipt {
     pub sha256: String,
 }
 
-/// Everything that is told of a run.
+/// Everything that a run reports.
 #[derive(Debug)]
 pub struct Report<'a> {
     pub work: &'a Work,
@@ -151,7 +151,7 @@ pub struct Report<'a> {
     pub tests: Vec<CommandResult>,
     pub diff: Option<DiffReport>,
     pub findings: Vec<Finding>,
-    /// What the guards found at the last look; taken over at the end.
+    /// What the guards found at their last check; added to the findings at the end.
     pub guards: Vec<Finding>,
     /// The files that the result changes.
     pub files: Vec<File>,
@@ -159,7 +159,7 @@ pub struct Report<'a> {
     pub more_files: usize,
     /// The coder's passes, and what this run's agents used.
     pub passes: u32,
-    /// What this run used, over all its legs.
+    /// What this run used, pauses and restarts included.
     pub usage: Usage,
     /// What the job used, in all its runs.
     pub spent: Usage,
@@ -220,7 +220,7 @@ impl<'a> Report<'a> {
     /// Where the work is done.
     ///
     /// # Errors
-    /// Before there is such a place.
+    /// When the worktree does not exist yet.
     pub fn place(&self) -> Result<&Place> {
         self.place.as_ref().ok_or_else(|| anyhow::anyhow!("there is no worktree yet"))
     }

@@ -1,4 +1,4 @@
-//! Plain words to a routine, as the playbook's companion did: the first match by substring decides.
+//! Maps a request in plain words to a routine, as the playbook's companion did: the first substring match decides.
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

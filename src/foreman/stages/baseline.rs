@@ -1,7 +1,7 @@
-//! What surrounds the repository as a job's first attempt found it.
+//! Remembers what surrounded the repository when a job's first attempt started.
 //!
-//! An attempt that dies may have planted something already: the next one compares with what was there
-//! before the first, and not with what that one left. Kept on this machine until an attempt is judged.
+//! An attempt that dies may have planted something already: the next one compares with the state before the first
+//! attempt, not with what that one left. Kept on this machine until an attempt passed its checks or was blocked.
 
 use super::targets;
 use crate::base::{Result, files, json};
@@ -17,10 +17,10 @@ fn file(job: &str) -> String {
     format!("surroundings/{job}.json")
 }
 
-/// What an earlier attempt found, else what there is now.
+/// The surroundings that an earlier attempt recorded, else those of now, which it records.
 ///
 /// # Errors
-/// When it cannot be kept: the next attempt could not be compared with it.
+/// When they cannot be recorded: the next attempt would have nothing to compare with.
 pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     let path = hub.local(&file(work.job()));
     let known = files::read(&path, MAX)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -38,7 +38,7 @@ pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundi
     Ok(found)
 }
 
-/// The job was judged: what differs was told, and what a person then leaves is as it should be.
+/// Removes the recorded surroundings: the job was checked, and differences were reported.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::discard(&hub.local(&file(job))) {
         tracing::debug!("what surrounded {job} was not removed: {e:#}");

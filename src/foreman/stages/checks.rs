@@ -1,4 +1,4 @@
-//! Whether the result of a run may stand, whatever its commands said: guards and tests.
+//! Checks the result of a run with guards and tests, whatever its commands said.
 
 use super::context::StageContext;
 use super::{commit, targets};
@@ -17,14 +17,14 @@ use crate::model::run::outcome::{Finding, Verdict};
 /// How many changed files are listed in a bundle; the others are counted.
 const MOST_FILES: usize = 1000;
 
-/// Holds the commit to the order's guardrails; the findings go into the report.
+/// Checks the commit against the order's guardrails and adds the findings to the report.
 pub fn inspect_into(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
     let found = inspect(hub, report, before)?;
     report.findings.extend(found);
     Ok(())
 }
 
-/// Holds the commit to the order's guardrails and measures it.
+/// Checks the commit against the order's guardrails and measures it.
 pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let Some(place) = &report.place else { return Ok(Vec::new()) };
     let rules = &report.work.order.guardrails;
@@ -171,7 +171,7 @@ pub fn run_tests(
     Ok(None)
 }
 
-/// What the findings come to.
+/// The end of a run that its findings decide.
 ///
 /// A person looks at agents' work in any case: what needs one does not stop it.
 pub fn verdict(report: &Report) -> End {

@@ -23,7 +23,7 @@ pub struct Stage<'a> {
     pub how: How<'a>,
 }
 
-/// How a stage is performed.
+/// How a stage runs.
 pub enum How<'a> {
     /// The order's commands, one after the other, to the first that fails.
     Commands(&'a [Command]),
@@ -34,7 +34,7 @@ pub fn of(work: &Work) -> Vec<Stage<'_>> {
     vec![Stage { name: "commands", how: How::Commands(&work.order.commands) }]
 }
 
-/// Performs what no earlier attempt has committed. `Some` ends the run.
+/// Runs the stages that no earlier attempt has committed. `Some` ends the run.
 pub fn run_stages(
     hub: &Hub,
     report: &mut Report,

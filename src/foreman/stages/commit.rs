@@ -1,4 +1,4 @@
-//! How a stage ends: its tree, its result in safety, its checkpoint.
+//! Commits a stage: saves its result, then makes its checkpoint; takes back what its role may not change.
 
 use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
@@ -39,7 +39,7 @@ pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<
     restore_owned(context.report)
 }
 
-/// Keeps and commits. In this order: what has a checkpoint is never done again.
+/// Saves the result, then commits. In this order, because a stage with a checkpoint never runs again.
 pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> Result<()> {
     let report = &mut *context.report;
     let place = report.place()?;

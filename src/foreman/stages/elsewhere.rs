@@ -1,4 +1,4 @@
-//! What a worker did outside its own worktree: looked at once, when its programs have ended.
+//! Finds what a worker did outside its own worktree; runs once, when its programs have ended.
 
 use super::targets;
 use crate::base::{Result, files};

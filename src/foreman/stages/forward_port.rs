@@ -1,6 +1,6 @@
-//! Carrying finished work over to a newer base, three-way, for a job that was sent back.
+//! Ports finished work onto a newer base with a three-way merge, for a job that was sent back.
 //!
-//! What does not fit together is left in the files between conflict markers, for the coder.
+//! Conflicts stay in the files between markers, for the coder.
 
 use anyhow::Context;
 use git2::{IndexEntry, MergeFileOptions, MergeOptions, Oid, Repository};

@@ -1,12 +1,13 @@
-//! What comes next in an order's pipeline, from the stages that are done. Pure: the same history gives
-//! the same step, so a run that was killed goes on where its last checkpoint is.
+//! Decides the next stage of an order's pipeline from the stages that are done.
 //!
-//! A coder's pass ends when it, the tests, the tester or the reviewer says "not yet": then the coder is
-//! asked again with what was found, as often as the order allows.
+//! Pure: the same history gives the same stage, so a run that was killed continues from its last checkpoint. When the
+//! coder's own checks, the tests, the tester or the reviewer fail, the coder runs again with their findings, as often
+//! as the order allows.
 
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 
+/// Ports the work of the order before onto this order's base; `carry` in files.
 pub const FORWARD_PORT: &str = "carry";
 pub const PLANNER: &str = "planner";
 pub const CODER: &str = "coder";
@@ -23,7 +24,7 @@ pub struct Plan {
     /// The foreman's own tests, a tester, or both.
     pub tester: bool,
     pub reviewer: bool,
-    /// Work of an earlier order is carried over first.
+    /// Work of an earlier order is ported first.
     pub forward_port: bool,
     /// The coder's passes in all, and those before this order.
     pub passes: u32,

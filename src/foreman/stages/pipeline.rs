@@ -1,4 +1,4 @@
-//! The stages of agents' work: performed one after the other, as the pipeline says, each to its checkpoint.
+//! Runs the stages of agents one after the other, each to its checkpoint; [`next_stage`] decides which is next.
 
 use crate::base::Result;
 use crate::model::run::order::ExpectedReceipt;
@@ -14,7 +14,7 @@ use crate::foreman::commands::suggestions;
 use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::reporting::{collect, evidence};
 
-/// Performs what no earlier attempt has committed. `Some` ends the run; otherwise all stages passed.
+/// Runs the stages that no earlier attempt has committed. `Some` ends the run; otherwise all stages passed.
 pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
     let job = context.report.work.job().to_owned();
     let plan = Plan::of(&context.report.work.order);
@@ -55,7 +55,7 @@ pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
     Ok(end)
 }
 
-/// Whether the guards, the budget, consent or a wish end the run here.
+/// Stops the run here when the guards, the budget, consent or a request to stop say so.
 fn stopped(context: &mut StageContext) -> Result<Option<End>> {
     let mut guards = checks::inspect(context.hub, context.report, context.before)?;
     guards.extend(context.runner.push_attempts());
@@ -77,11 +77,11 @@ fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
     End::new(Verdict::Blocked, crate::base::text::clip(&crate::base::text::safe(&reason), 500))
 }
 
-/// A stage that is somebody's role.
+/// Runs the stage of a role.
 fn run_role(context: &mut StageContext, role: &str, round: u32, findings: Vec<Finding>) -> Result<Option<End>> {
     let order = &context.report.work.order;
     let Some(resolved) = roles::resolve(context.hub, order, role)? else {
-        anyhow::bail!("nobody plays the {role}; the order was admitted all the same");
+        anyhow::bail!("the {role} is not bound, but the order was admitted");
     };
     (context.say)(&format!("{role}, round {round}"));
     let material = material(context, role, findings)?;
@@ -108,7 +108,7 @@ fn run_resolved(
     }
 }
 
-/// A stage without a checkpoint is told, and done again by the next attempt.
+/// Reports a stage that has no checkpoint; the next attempt runs it again.
 fn unfinished(context: &mut StageContext, mut stage: StageReport, end: End) -> End {
     stage.passed = false;
     stage.outcome.clone_from(&end.reason);
@@ -116,7 +116,7 @@ fn unfinished(context: &mut StageContext, mut stage: StageReport, end: End) -> E
     end
 }
 
-/// What a coder left: suggestions are run, receipts secured, and what is plainly missing is found.
+/// Checks what a coder left: runs its suggestions, saves its receipts, and finds what is plainly missing.
 fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     suggestions::run(context, stage)?;
     let named = stage.answer.iter().flat_map(|answer| answer.receipts.clone());
@@ -148,7 +148,7 @@ fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()
     Ok(())
 }
 
-/// The foreman's own tests, then the tester, if there is one.
+/// Runs the order's tests, then the tester, if there is one.
 fn run_tester(context: &mut StageContext, round: u32) -> Result<Option<End>> {
     let mut stage = StageReport { run: Some(context.report.run.clone()), ..StageReport::new(TESTER, round) };
     (context.say)(&format!("tests, round {round}"));
@@ -184,7 +184,7 @@ fn material(context: &StageContext, role: &str, findings: Vec<Finding>) -> Resul
     Ok(Material { plan: said(PLANNER).pop(), earlier: Some(earlier).filter(|said| !said.is_empty()), findings, diff })
 }
 
-/// The work of the order before, on this order's base.
+/// Ports the work of the order before onto this order's base.
 fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let Some(rework) = context.report.work.order.rework.clone() else { return Ok(None) };
     let place = context.report.place()?;

@@ -1,4 +1,4 @@
-//! The worktree made ready before the first stage: files copied in, the set-up run once.
+//! Sets the worktree up before the first stage: copies files in and runs the set-up commands once.
 //!
 //! The set-up is the person's, not the worker's: it runs from the settings, unattended only from those
 //! that were granted, and what it changes of files that git knows is no part of the result.

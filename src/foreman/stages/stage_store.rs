@@ -1,7 +1,7 @@
-//! What the stages of a job came to, kept on this machine until the job's record has it.
+//! Stores the results of a job's stages on this machine until the record has them.
 //!
-//! A stage's result is safe before its checkpoint is made: a worker that dies between the two does the
-//! stage again, and one that dies after it finds here what the checkpoint is worth.
+//! A stage's result is on disk before its checkpoint is made: after a death between the two the stage runs again, and
+//! after a death behind both the next attempt finds the checkpoint's result here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -126,7 +126,7 @@ impl StageStore {
 
     /// The results of the stages that have a checkpoint, in order.
     ///
-    /// A judgement whose result was lost counts as not made; work whose result was lost counts as done.
+    /// A tester's or reviewer's stage whose result was lost counts as not done, any other as done.
     pub fn results(&self, checkpoints: &[Checkpoint]) -> Vec<StageReport> {
         let mut found = Vec::new();
         for done in checkpoints {
@@ -148,7 +148,7 @@ impl StageStore {
     }
 }
 
-/// What the pipeline is told of stages.
+/// The stages that have a checkpoint, as the pipeline needs them.
 pub fn history(stages: &[StageReport]) -> Vec<Done> {
     let done = |stage: &StageReport| Done {
         stage: stage.name.clone(),
@@ -159,7 +159,7 @@ pub fn history(stages: &[StageReport]) -> Vec<Done> {
     stages.iter().filter(|stage| stage.commit.is_some()).map(done).collect()
 }
 
-/// The record has it all.
+/// Removes the stored results: the record has them now.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::remove(&hub.local(&file(job))) {
         tracing::debug!("kept results were not removed: {e:#}");

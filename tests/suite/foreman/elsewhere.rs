@@ -2,31 +2,31 @@
 
 use super::*;
 
-fn shop(commands: &[&str]) -> Shop {
-    let shop = Shop::new();
+fn fixture(commands: &[&str]) -> Fixture {
+    let fixture = Fixture::new();
     // A changed file of a person's, before the work begins.
-    shop.world.write("README.md", "mine\n");
-    let hub = shop.world.repo.display().to_string();
+    fixture.world.write("README.md", "mine\n");
+    let hub = fixture.world.repo.display().to_string();
     let lines: Vec<_> = commands.iter().map(|line| line.replace("HUB", &hub)).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).chain(["echo three >> src/code.txt"]).collect();
-    shop.commands(&lines).with("expected_receipts", json!([])).with("guardrails.tests", json!(["true"]))
+    fixture.commands(&lines).with("expected_receipts", json!([])).with("guardrails.tests", json!(["true"]))
 }
 
 #[test]
 fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
-    let shop = shop(&[
+    let fixture = fixture(&[
         "echo evil >> HUB/src/code.txt; mkdir -p HUB/new/deep; echo x > HUB/new/deep/a.txt; echo more >> HUB/README.md",
         "echo x >> HUB/_report/note.txt; echo x > HUB/../theirs/README.md; echo x > HUB/../person/new.txt",
     ]);
-    let world = &shop.world;
+    let world = &fixture.world;
     for (name, reason) in [("theirs", "teof job job-9 run run-9"), ("person", "mine")] {
         let folder = world.folder().join(name);
         world.git(&["worktree", "add", "-q", "-b", name, folder.to_str().unwrap()]);
         world.git(&["worktree", "lock", "--reason", reason, folder.to_str().unwrap()]);
     }
-    let (outcome, _) = shop.run("run-1");
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    let found = Shop::finding(&outcome, "hub.changed").expect("it is found");
+    let found = Fixture::finding(&outcome, "hub.changed").expect("it is found");
     let message = found["message"].as_str().unwrap();
     assert_eq!(found["severity"], "medium");
     assert!(message.contains("3 files differ (README.md, new/, src/code.txt)"), "{message}");
@@ -40,14 +40,14 @@ fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
         .map(|found| found["message"].as_str().unwrap())
         .collect();
     assert!(others.len() == 2 && others.iter().any(|message| message.contains("the worktree of job-9")), "{others:?}");
-    assert!(shop.envelope(&outcome).to_string().contains("hub.changed"));
+    assert!(fixture.envelope(&outcome).to_string().contains("hub.changed"));
 }
 
 #[test]
 fn what_was_there_before_and_what_teof_does_meanwhile_is_no_change() {
-    let shop = shop(&["true"]);
-    shop.world.write("untracked/a.txt", "a\n");
-    let (outcome, _) = shop.run("run-1");
+    let fixture = fixture(&["true"]);
+    fixture.world.write("untracked/a.txt", "a\n");
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!((&outcome["verdict"], &outcome["findings"]), (&json!("succeeded"), &json!([])), "{outcome:#}");
 }
 
@@ -62,9 +62,9 @@ fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
         (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 commit was made there"),
         ("git -C HUB log --oneline; git -C HUB status; git -C HUB stash list", ""),
     ] {
-        let shop = shop(&[line]);
-        let (outcome, _) = shop.run("run-1");
-        let found = Shop::finding(&outcome, "hub.changed");
+        let fixture = fixture(&[line]);
+        let (outcome, _) = fixture.run("run-1");
+        let found = Fixture::finding(&outcome, "hub.changed");
         if told.is_empty() {
             assert_eq!((&outcome["verdict"], found), (&json!("succeeded"), None), "{line}: {outcome:#}");
             continue;
@@ -76,27 +76,28 @@ fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
             "{line}: {outcome:#}"
         );
         assert!(found["message"].as_str().unwrap().contains(told), "{line}: {found:#}");
-        let moved = shop.world.repo.join(".git/teof/moved-targets.json").exists();
+        let moved = fixture.world.repo.join(".git/teof/moved-targets.json").exists();
         assert_eq!(moved, line.contains("commit"), "{line}: {outcome:#}");
-        assert_eq!(Shop::finding(&outcome, "git.target_moved").is_some(), moved, "{line}: {outcome:#}");
+        assert_eq!(Fixture::finding(&outcome, "git.target_moved").is_some(), moved, "{line}: {outcome:#}");
     }
 }
 
 #[test]
 fn a_commit_in_the_hub_that_nobody_can_attribute_is_told() {
-    let shop = shop(&["env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly"]);
-    let (outcome, _) = shop.run("run-1");
-    let found = Shop::finding(&outcome, "hub.changed").unwrap_or_else(|| panic!("{outcome:#}"));
+    let fixture = fixture(&["env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly"]);
+    let (outcome, _) = fixture.run("run-1");
+    let found = Fixture::finding(&outcome, "hub.changed").unwrap_or_else(|| panic!("{outcome:#}"));
     assert_eq!((&outcome["verdict"], &found["severity"]), (&json!("succeeded"), &json!("medium")), "{outcome:#}");
     assert!(found["message"].as_str().unwrap().contains("\"sly\""), "{found:#}");
 }
 
 #[test]
 fn locks_and_files_that_are_planted_in_the_git_directory_are_found() {
-    let shop = shop(&["touch HUB/.git/index.lock HUB/.git/refs/heads/main.lock; echo x > HUB/.git/teof/grant.json"]);
-    shop.world.write(".git/HEAD.lock", "");
-    let (outcome, _) = shop.run("run-1");
-    let message = |code| Shop::finding(&outcome, code).map(|found| found["message"].as_str().unwrap().to_owned());
+    let fixture =
+        fixture(&["touch HUB/.git/index.lock HUB/.git/refs/heads/main.lock; echo x > HUB/.git/teof/grant.json"]);
+    fixture.world.write(".git/HEAD.lock", "");
+    let (outcome, _) = fixture.run("run-1");
+    let message = |code| Fixture::finding(&outcome, code).map(|found| found["message"].as_str().unwrap().to_owned());
     let locks = message("git.lock_left").unwrap_or_else(|| panic!("{outcome:#}"));
     assert!(locks.contains("index.lock") && locks.contains("main.lock") && !locks.contains("HEAD.lock"), "{locks}");
     assert!(message("teof.planted").is_some_and(|found| found.ends_with("grant.json")), "{outcome:#}");

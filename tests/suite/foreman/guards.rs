@@ -13,69 +13,70 @@ fn guards_block_and_lose_nothing() {
         ("receipt", vec!["echo x >> src/code.txt"], "receipt.missing"),
     ];
     for (name, commands, code) in cases {
-        let shop = Shop::new().commands(&commands);
-        let (outcome, exit) = shop.run(name);
+        let fixture = Fixture::new().commands(&commands);
+        let (outcome, exit) = fixture.run(name);
         assert_eq!((outcome["verdict"].as_str(), exit), (Some("blocked"), 1), "{name}: {outcome:#}");
         let codes: Vec<_> =
             outcome["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
         assert!(codes.contains(&code), "{name}: {codes:?}");
         let commit = outcome["commit"].as_str().unwrap();
-        let changed = shop.world.git(&["diff", "--name-only", "main", commit]);
+        let changed = fixture.world.git(&["diff", "--name-only", "main", commit]);
         assert!(!changed.is_empty(), "{name}: the work is in its commit");
-        assert!(shop.worktree().exists());
+        assert!(fixture.worktree().exists());
     }
 }
 
 #[test]
 fn a_failing_test_blocks() {
-    let shop = Shop::new()
+    let fixture = Fixture::new()
         .commands(&[RECEIPT])
         .with("guardrails.tests", json!(["true", "echo broken; exit 1", "touch never"]));
-    let (outcome, _) = shop.run("run-1");
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked");
-    assert!(Shop::finding(&outcome, "test.failed").is_some());
-    assert!(!shop.worktree().join("never").exists());
+    assert!(Fixture::finding(&outcome, "test.failed").is_some());
+    assert!(!fixture.worktree().join("never").exists());
 }
 
 #[test]
 fn the_record_in_the_worktree_is_taken_back() {
-    let shop = Shop::new().commands(&[
+    let fixture = Fixture::new().commands(&[
         "echo forged > _report/note.txt; rm -r _bus; mkdir -p _plans; echo x > _plans/evil.plan.json",
         RECEIPT,
     ]);
-    let (outcome, _) = shop.run("run-1");
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    let changed = shop.world.git(&["diff", "--name-only", "main", "agent/codex-1/docs"]);
+    let changed = fixture.world.git(&["diff", "--name-only", "main", "agent/codex-1/docs"]);
     assert_eq!(changed, "", "the branch never changes the record");
-    assert_eq!(fs::read_to_string(shop.worktree().join("_report/note.txt")).unwrap(), "kept\n");
-    assert!(shop.worktree().join("_bus/events/events.jsonl").exists());
-    assert_eq!(shop.show("refs/teof/parked/run-1:_report/note.txt"), "forged");
-    assert_eq!(shop.world.read("_report/note.txt"), "kept\n", "the hub's record was never touched");
+    assert_eq!(fs::read_to_string(fixture.worktree().join("_report/note.txt")).unwrap(), "kept\n");
+    assert!(fixture.worktree().join("_bus/events/events.jsonl").exists());
+    assert_eq!(fixture.show("refs/teof/parked/run-1:_report/note.txt"), "forged");
+    assert_eq!(fixture.world.read("_report/note.txt"), "kept\n", "the hub's record was never touched");
 }
 
 #[test]
 fn a_worker_that_merges_its_own_work_is_seen() {
     let own = "echo x >> src/code.txt; git add src; git -c user.name=x -c user.email=x@x commit -qm mine";
-    let shop = Shop::new().commands(&[own, RECEIPT]);
-    assert_eq!(shop.run("run-1").0["verdict"], "succeeded", "a commit of its own is no fault");
-    let shop = Shop::new().commands(&[&format!("{own}; git update-ref refs/heads/main HEAD"), RECEIPT]);
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[own, RECEIPT]);
+    assert_eq!(fixture.run("run-1").0["verdict"], "succeeded", "a commit of its own is no fault");
+    let fixture = Fixture::new().commands(&[&format!("{own}; git update-ref refs/heads/main HEAD"), RECEIPT]);
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
-    assert!(Shop::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
+    assert!(Fixture::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
     // Its tests are its own code as well, and run when all else is looked at.
-    let shop = Shop::new().commands(&[&format!("{own}; git reset -q --soft HEAD~1"), RECEIPT]);
-    let shop = shop.with("guardrails.tests", json!(["git update-ref refs/heads/main HEAD"]));
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[&format!("{own}; git reset -q --soft HEAD~1"), RECEIPT]);
+    let fixture = fixture.with("guardrails.tests", json!(["git update-ref refs/heads/main HEAD"]));
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
-    assert!(Shop::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
+    assert!(Fixture::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
 }
 
 #[test]
-fn a_command_that_rewrites_what_it_began_from_is_seen_although_the_checkpoint_mends_it() {
-    let shop = Shop::new().commands(&["git -c user.name=x -c user.email=x@x commit -q --amend -m other", RECEIPT]);
-    let (outcome, _) = shop.run("run-1");
+fn a_rewritten_base_is_found_although_the_checkpoint_restores_the_branch() {
+    let fixture =
+        Fixture::new().commands(&["git -c user.name=x -c user.email=x@x commit -q --amend -m other", RECEIPT]);
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
-    assert!(Shop::finding(&outcome, "history.rewritten").is_some(), "{outcome:#}");
+    assert!(Fixture::finding(&outcome, "history.rewritten").is_some(), "{outcome:#}");
 }
 
 #[test]
@@ -83,25 +84,25 @@ fn a_replaced_git_is_seen_and_nothing_of_it_runs() {
     let evil = "rm .git && git init -q . && git config core.fsmonitor 'touch ../pwned' && \
         printf '#!/bin/sh\\ntouch ../pwned\\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit && \
         echo 'src/* filter=evil' > .gitattributes && git config filter.evil.clean 'touch ../pwned; cat' && echo x >> src/code.txt";
-    let shop = Shop::new().commands(&[evil, RECEIPT]);
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[evil, RECEIPT]);
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
-    assert!(Shop::finding(&outcome, "git.replaced").is_some(), "{outcome:#}");
-    assert!(!shop.worktree().join("../pwned").exists(), "something of it ran in the foreman");
-    let (again, _) = shop.run("run-2");
+    assert!(Fixture::finding(&outcome, "git.replaced").is_some(), "{outcome:#}");
+    assert!(!fixture.worktree().join("../pwned").exists(), "something of it ran in the foreman");
+    let (again, _) = fixture.run("run-2");
     assert_eq!(again["verdict"], "blocked");
-    assert!(!shop.worktree().join("../pwned").exists());
+    assert!(!fixture.worktree().join("../pwned").exists());
 }
 
 #[test]
 fn receipts_that_are_links_or_pipes_stay_out() {
     let evil = "mkdir -p _report/agent/codex-1 && ln -s /etc/passwd _report/agent/codex-1/tests.json && \
         mkfifo _report/pipe $TEOF_RECEIPTS_DIR/pipe && ln -s /etc $TEOF_RECEIPTS_DIR/etc";
-    let shop = Shop::new().commands(&[evil]);
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[evil]);
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked");
-    assert!(Shop::finding(&outcome, "receipt.not_regular").is_some(), "{outcome:#}");
-    assert!(!shop.world.exists("_report/agent/codex-1/tests.json"));
+    assert!(Fixture::finding(&outcome, "receipt.not_regular").is_some(), "{outcome:#}");
+    assert!(!fixture.world.exists("_report/agent/codex-1/tests.json"));
 }
 
 #[test]
@@ -110,34 +111,36 @@ fn receipts_go_through_their_folder_and_secrets_stay_out() {
     let leave = format!(
         "echo '{{}}' > $TEOF_RECEIPTS_DIR/tests.json; mkdir $TEOF_RECEIPTS_DIR/more; echo 1 > $TEOF_RECEIPTS_DIR/more/x.txt; echo key {secret} | tee $TEOF_RECEIPTS_DIR/bad.txt"
     );
-    let shop = Shop::new().commands(&[&leave]);
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[&leave]);
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked");
-    assert!(Shop::finding(&outcome, "receipt.secret").is_some());
+    assert!(Fixture::finding(&outcome, "receipt.secret").is_some());
     assert!(
-        shop.world.exists("_report/agent/codex-1/more/x.txt") && shop.world.exists("_report/agent/codex-1/tests.json")
+        fixture.world.exists("_report/agent/codex-1/more/x.txt")
+            && fixture.world.exists("_report/agent/codex-1/tests.json")
     );
-    assert!(!shop.world.exists("_report/agent/codex-1/bad.txt"));
-    let everything = format!("{outcome} {}", shop.envelope(&outcome));
+    assert!(!fixture.world.exists("_report/agent/codex-1/bad.txt"));
+    let everything = format!("{outcome} {}", fixture.envelope(&outcome));
     assert!(!everything.contains(&secret), "the secret got into the record");
 }
 
 #[test]
 fn a_receipt_of_that_name_that_is_there_already_is_not_overwritten() {
-    let shop = Shop::new().commands(&[RECEIPT]);
-    shop.world.write("_report/agent/codex-1/tests.json", "{\"passed\": 1}\n");
-    let (outcome, _) = shop.run("run-1");
+    let fixture = Fixture::new().commands(&[RECEIPT]);
+    fixture.world.write("_report/agent/codex-1/tests.json", "{\"passed\": 1}\n");
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    assert_eq!(shop.world.read_json("_report/agent/codex-1/tests.json")["passed"], 1);
-    assert_eq!(shop.world.read_json("_report/agent/codex-1/tests-run-1.json")["passed"], 3);
+    assert_eq!(fixture.world.read_json("_report/agent/codex-1/tests.json")["passed"], 1);
+    assert_eq!(fixture.world.read_json("_report/agent/codex-1/tests-run-1.json")["passed"], 3);
 }
 
 #[test]
 fn what_the_worktree_links_to_is_not_followed_for_a_folder_of_a_command() {
-    let shop = Shop::new().with("commands", json!([{"cmd": "ln -s /tmp out"}, {"cmd": "touch pwned", "cwd": "out"}]));
-    let (outcome, _) = shop.run("run-1");
+    let fixture =
+        Fixture::new().with("commands", json!([{"cmd": "ln -s /tmp out"}, {"cmd": "touch pwned", "cwd": "out"}]));
+    let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
-    let shop = shop.with("commands", json!([{"cmd": "true", "cwd": "../.."}]));
-    let error = shop.world.refused(&["foreman", "run", &shop.write_order(), "--execute"]);
+    let fixture = fixture.with("commands", json!([{"cmd": "true", "cwd": "../.."}]));
+    let error = fixture.world.refused(&["foreman", "run", &fixture.write_order(), "--execute"]);
     assert_eq!(error["code"], "path.outside");
 }

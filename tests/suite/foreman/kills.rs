@@ -1,9 +1,9 @@
-//! A worker that is killed at any of its file system calls. Without a setting some of the last are tried, where a run is
-//! recorded; `TEOF_FAULTS=all` tries each.
+//! Kills a worker at its file system calls: by default at some of the last, where it records the run; at each with
+//! `TEOF_FAULTS=all`.
 
 use super::*;
 
-impl Shop {
+impl Fixture {
     /// Runs the order with a fault, or lists its calls; gives back those that were reached.
     fn with_fault(&self, run: &str, fault: &str) -> Vec<String> {
         let (order, log) = (self.write_order(), self.world.folder().join("fault"));
@@ -30,8 +30,8 @@ impl Shop {
 #[test]
 fn a_run_that_dies_at_any_call_has_one_envelope_one_event_and_its_outcome_or_none_of_them() {
     let work = "grep -q three src/code.txt || echo three >> src/code.txt; echo {} > $TEOF_RECEIPTS_DIR/tests.json";
-    let shop = || Shop::new().commands(&[work]);
-    let calls = shop().with_fault("run-1", "list:0");
+    let fixture = || Fixture::new().commands(&[work]);
+    let calls = fixture().with_fault("run-1", "list:0");
     let (first, step) = match std::env::var("TEOF_FAULTS").as_deref() {
         Ok("all") => (1, 1),
         // A run is recorded from here on.
@@ -39,21 +39,21 @@ fn a_run_that_dies_at_any_call_has_one_envelope_one_event_and_its_outcome_or_non
     };
     let (mut completed, mut forgotten) = (0, 0);
     for n in (first..=calls.len()).step_by(step) {
-        let shop = shop();
-        let reached = shop.with_fault("run-1", &format!("kill:{n}"));
+        let fixture = fixture();
+        let reached = fixture.with_fault("run-1", &format!("kill:{n}"));
         let case = format!("killed at call {n} of {}: {reached:?}", calls.len());
         // Whoever writes next completes what was begun.
-        shop.world.ok(&["bus", "event", "--agent", SEAT, "--event", "note", "--summary", "next"]);
-        let told = shop.told("run-1");
+        fixture.world.ok(&["bus", "event", "--agent", SEAT, "--event", "note", "--summary", "next"]);
+        let told = fixture.told("run-1");
         assert!([(0, 0, false), (1, 1, true)].contains(&told), "{told:?}: {case}");
         *(if told.2 { &mut completed } else { &mut forgotten }) += 1;
-        let (outcome, _) = shop.run("run-2");
+        let (outcome, _) = fixture.run("run-2");
         assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}: {case}");
-        assert_eq!((shop.told("run-1"), shop.told("run-2")), (told, (1, 1, true)), "{case}");
-        let commits = shop.world.git(&["rev-list", "--count", &format!("main..agent/{SEAT}/docs")]);
+        assert_eq!((fixture.told("run-1"), fixture.told("run-2")), (told, (1, 1, true)), "{case}");
+        let commits = fixture.world.git(&["rev-list", "--count", &format!("main..agent/{SEAT}/docs")]);
         assert_eq!(commits, "1", "{case}");
-        assert!(shop.nobody_is_left("run-1") && shop.nobody_is_left("run-2"), "{case}");
-        shop.world.ok(&["bus", "verify"]);
+        assert!(fixture.no_process_is_left("run-1") && fixture.no_process_is_left("run-2"), "{case}");
+        fixture.world.ok(&["bus", "verify"]);
     }
     assert!(completed > 0 && forgotten > 0, "{completed} were completed, {forgotten} forgotten");
 }

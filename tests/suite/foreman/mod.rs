@@ -1,11 +1,11 @@
-//! A worker's run, with real processes: commands that misbehave end in the right verdict, with
-//! nothing left running and nothing lost.
+//! Runs of a worker, with real processes: commands that misbehave get the right verdict, no process is left and no
+//! work is lost.
 
 mod elsewhere;
 mod ends;
 mod guards;
 mod kills;
-mod leave;
+mod permission;
 mod runs;
 
 use std::fs;
@@ -20,7 +20,7 @@ use teof::exec::ProcessTree;
 use crate::harness::World;
 
 /// A world with a seat, a session, a claim, and an order that can be given commands.
-struct Shop {
+struct Fixture {
     world: World,
     order: Value,
 }
@@ -29,8 +29,8 @@ const TASK: &str = "QUEUE-001";
 
 const SEAT: &str = "codex-1";
 
-impl Shop {
-    fn new() -> Shop {
+impl Fixture {
+    fn new() -> Fixture {
         let world = World::new();
         world.write("src/code.txt", "one\ntwo\n");
         world.write("_bus/events/events.jsonl", "");
@@ -38,7 +38,7 @@ impl Shop {
         world.git(&["add", "."]);
         world.git(&["commit", "-qm", "Content"]);
         let base = world.git(&["rev-parse", "HEAD"]);
-        let shop = Shop {
+        let fixture = Fixture {
             order: json!({
                 "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z",
                 "manager_agent": "manager", "agent_id": SEAT, "job": "job-1", "task_id": TASK,
@@ -52,9 +52,9 @@ impl Shop {
             }),
             world,
         };
-        shop.session();
-        shop.claim(SEAT, 3);
-        shop
+        fixture.session();
+        fixture.claim(SEAT, 3);
+        fixture
     }
 
     fn session(&self) {
@@ -89,12 +89,12 @@ impl Shop {
         teof::guard::trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
     }
 
-    fn commands(mut self, lines: &[&str]) -> Shop {
+    fn commands(mut self, lines: &[&str]) -> Fixture {
         self.order["commands"] = json!(lines);
         self
     }
 
-    fn with(mut self, key: &str, value: Value) -> Shop {
+    fn with(mut self, key: &str, value: Value) -> Fixture {
         match key.split_once('.') {
             Some((part, key)) => self.order[part][key] = value,
             None => self.order[key] = value,
@@ -113,7 +113,7 @@ impl Shop {
         let order = self.write_order();
         let ran = self.world.run(&["foreman", "run", &order, "--execute", "--run", run, "--json"]);
         let outcome = self.outcome(run).unwrap_or_else(|| panic!("no outcome: {ran:?}"));
-        assert!(self.nobody_is_left(run), "somebody still carries the run's mark");
+        assert!(self.no_process_is_left(run), "somebody still carries the run's mark");
         (outcome, ran.code)
     }
 
@@ -131,7 +131,7 @@ impl Shop {
         self.world.read_json(outcome["envelope"].as_str().unwrap())
     }
 
-    fn nobody_is_left(&self, run: &str) -> bool {
+    fn no_process_is_left(&self, run: &str) -> bool {
         let marks = vec![
             ("TEOF_RUN".to_owned(), run.to_owned()),
             ("TEOF_ROOT".to_owned(), self.world.repo.display().to_string()),

@@ -1,18 +1,18 @@
-//! What a call that did not end its stage leaves is gone on with, whatever ended it.
+//! The next call continues what an unfinished call left, whatever stopped it.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Shop, assert_verdict};
+use super::{Fixture, assert_verdict};
 use crate::harness::agents::{APPROVE, DONE, Fake};
 
 const HALF: &str = "say 'half of it'; echo half >> src/code.txt; use_tokens 70";
 const OVERLOADED: &str = r#"result success true 'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'; exit 1"#;
 
-fn on_branch(shop: &Shop) -> String {
-    shop.show("agent/codex-1/docs:src/code.txt")
+fn on_branch(fixture: &Fixture) -> String {
+    fixture.show("agent/codex-1/docs:src/code.txt")
 }
 
 /// The arguments of a call without the line's end.
@@ -29,17 +29,17 @@ fn work_in_progress_survives_what_is_nobodys_fault() {
         ("its own end", format!("{HALF}\nkill -9 $$"), "failed"),
     ];
     for (what, script, verdict) in ends {
-        let shop = Shop::new();
-        shop.coder.on(1, &script);
-        let first = shop.run("run-1");
+        let fixture = Fixture::new();
+        fixture.coder.on(1, &script);
+        let first = fixture.run("run-1");
         assert_verdict(&first, verdict);
         assert_eq!(first["suspended"]["outage"], if what == "outage" { json!(true) } else { Value::Null }, "{what}");
-        let outcome = shop.run("run-2");
+        let outcome = fixture.run("run-2");
         assert_verdict(&outcome, "succeeded");
-        assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree", "{what}: the work goes on as it was");
-        let session = args(&shop.coder, 1).replace("--session-id", "--resume");
-        assert_eq!(args(&shop.coder, 2), session, "{what}: in the agent's own session");
-        let prompt = shop.coder.prompt(2);
+        assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree", "{what}: the work goes on as it was");
+        let session = args(&fixture.coder, 1).replace("--session-id", "--resume");
+        assert_eq!(args(&fixture.coder, 2), session, "{what}: in the agent's own session");
+        let prompt = fixture.coder.prompt(2);
         assert!(prompt.starts_with("# Go on with your work") && !prompt.contains("## What is wanted"), "{prompt}");
         assert!(prompt.contains("## Guardrails"), "{prompt}");
     }
@@ -47,95 +47,96 @@ fn work_in_progress_survives_what_is_nobodys_fault() {
 
 #[test]
 fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
-    let shop = Shop::new().with("guardrails.wall", json!("6s"));
-    shop.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
-    assert_verdict(&shop.run("run-1"), "succeeded");
-    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree", "in the worktree as it was");
-    assert_eq!(args(&shop.coder, 2), args(&shop.coder, 1).replace("--session-id", "--resume"));
-    assert!(shop.coder.prompt(2).starts_with("# Go on with your work"), "{}", shop.coder.prompt(2));
+    let fixture = Fixture::new().with("guardrails.wall", json!("6s"));
+    fixture.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
+    assert_verdict(&fixture.run("run-1"), "succeeded");
+    assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree", "in the worktree as it was");
+    assert_eq!(args(&fixture.coder, 2), args(&fixture.coder, 1).replace("--session-id", "--resume"));
+    assert!(fixture.coder.prompt(2).starts_with("# Go on with your work"), "{}", fixture.coder.prompt(2));
 }
 
 #[test]
 fn an_agent_without_sessions_finds_its_work_and_reads_what_it_is() {
-    let shop = Shop::new().with("roles.coder", json!({"agent": "plain"}));
-    let program = Value::from(shop.coder.program().display().to_string());
-    shop.settings(&format!("[agents.plain]\ncommand = [{program}]\nformat = \"claude\"\n"));
-    shop.coder.on(1, &format!("echo new > src/new.txt\n{HALF}\nlimit 4102444800"));
-    let first = shop.run("run-1");
+    let fixture = Fixture::new().with("roles.coder", json!({"agent": "plain"}));
+    let program = Value::from(fixture.coder.program().display().to_string());
+    fixture.settings(&format!("[agents.plain]\ncommand = [{program}]\nformat = \"claude\"\n"));
+    fixture.coder.on(1, &format!("echo new > src/new.txt\n{HALF}\nlimit 4102444800"));
+    let first = fixture.run("run-1");
     assert_verdict(&first, "paused");
     let reason = first["suspended"]["reason"].as_str().unwrap();
     assert!(!first["reason"].as_str().unwrap().contains("21"), "a reason names no time: {reason}");
-    assert_verdict(&shop.run("run-2"), "succeeded");
-    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree");
-    assert_eq!(shop.show("agent/codex-1/docs:src/new.txt"), "new");
-    let prompt = shop.coder.prompt(2);
+    assert_verdict(&fixture.run("run-2"), "succeeded");
+    assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
+    assert_eq!(fixture.show("agent/codex-1/docs:src/new.txt"), "new");
+    let prompt = fixture.coder.prompt(2);
     assert!(prompt.starts_with("# Work in progress"), "{prompt}");
     assert!(prompt.contains("> src/code.txt\n> src/new.txt\n") && prompt.contains("## What is wanted"), "{prompt}");
 }
 
 #[test]
 fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
-    let shop = Shop::new();
-    shop.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
-    let order = shop.write_order();
-    let mut worker = shop.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
+    let fixture = Fixture::new();
+    fixture.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
+    let order = fixture.write_order();
+    let mut worker = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
     let patience = Instant::now() + Duration::from_secs(30);
-    while !heard(&shop) {
+    while !heard(&fixture) {
         assert!(Instant::now() < patience, "the coder never began");
         std::thread::yield_now();
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
-    let said = teof::foreman::tell(&hub(&shop), "job-1", "spell it THREE").unwrap();
+    let said = teof::foreman::tell(&hub(&fixture), "job-1", "spell it THREE").unwrap();
     assert!(said, "a person speaks to whoever goes on");
-    let outcome = shop.run("run-1");
+    let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "succeeded");
-    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree");
+    assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
     // 70 of the killed call; 110 of the coder's and of the reviewer's.
     let usage = &outcome["usage"];
     assert_eq!(usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap(), 290, "{usage}");
-    assert!(shop.coder.prompt(2).contains("> spell it THREE"));
-    assert!(!teof::foreman::tell(&hub(&shop), "job-1", "too late").unwrap(), "nothing is unfinished");
+    assert!(fixture.coder.prompt(2).contains("> spell it THREE"));
+    assert!(!teof::foreman::tell(&hub(&fixture), "job-1", "too late").unwrap(), "nothing is unfinished");
 }
 
 /// Whether the worker has heard what the coder used.
-fn heard(shop: &Shop) -> bool {
-    let projects = fs::read_dir(shop.world.folder().join("state/teof/projects")).into_iter().flatten().flatten();
+fn heard(fixture: &Fixture) -> bool {
+    let projects = fs::read_dir(fixture.world.folder().join("state/teof/projects")).into_iter().flatten().flatten();
     let stream = projects.map(|project| project.path().join("sessions/run-1/coder-1-1.out")).find(|path| path.exists());
     stream.is_some_and(|path| fs::read_to_string(path).unwrap().contains("input_tokens"))
 }
 
-fn hub(shop: &Shop) -> teof::hub::Hub {
-    teof::hub::Hub::find(Some(&shop.world.repo), teof::base::Clock::Machine).unwrap()
+fn hub(fixture: &Fixture) -> teof::hub::Hub {
+    teof::hub::Hub::find(Some(&fixture.world.repo), teof::base::Clock::Machine).unwrap()
 }
 
 #[test]
 fn a_session_that_cannot_be_continued_costs_nothing_but_the_session() {
-    let shop = Shop::new();
-    shop.coder.on(1, &format!("{HALF}\nlimit 4102444800"));
-    shop.coder.on(2, "result error_during_execution true 'No conversation found with session ID'; exit 1");
-    assert_verdict(&shop.run("run-1"), "paused");
-    assert_verdict(&shop.run("run-2"), "succeeded");
-    assert_eq!(shop.coder.calls(), 3);
+    let fixture = Fixture::new();
+    fixture.coder.on(1, &format!("{HALF}\nlimit 4102444800"));
+    fixture.coder.on(2, "result error_during_execution true 'No conversation found with session ID'; exit 1");
+    assert_verdict(&fixture.run("run-1"), "paused");
+    assert_verdict(&fixture.run("run-2"), "succeeded");
+    assert_eq!(fixture.coder.calls(), 3);
     assert!(
-        args(&shop.coder, 3).starts_with("--session-id=") && shop.coder.prompt(3).starts_with("# Work in progress")
+        args(&fixture.coder, 3).starts_with("--session-id=")
+            && fixture.coder.prompt(3).starts_with("# Work in progress")
     );
-    assert_eq!(on_branch(&shop), "one\ntwo\nhalf\nthree");
+    assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
 }
 
 #[test]
 fn an_agents_own_limit_of_turns_is_continued_a_few_times() {
     let turns = "result error_max_turns true 'Reached maximum number of turns'; exit 1";
-    let shop = Shop::new();
-    shop.coder.on(1, &format!("{HALF}\n{turns}")).on(2, turns);
-    assert_verdict(&shop.run("run-1"), "succeeded");
-    assert_eq!((shop.coder.calls(), on_branch(&shop).as_str()), (3, "one\ntwo\nhalf\nthree"));
-    assert!(args(&shop.coder, 3).starts_with("--resume="));
+    let fixture = Fixture::new();
+    fixture.coder.on(1, &format!("{HALF}\n{turns}")).on(2, turns);
+    assert_verdict(&fixture.run("run-1"), "succeeded");
+    assert_eq!((fixture.coder.calls(), on_branch(&fixture).as_str()), (3, "one\ntwo\nhalf\nthree"));
+    assert!(args(&fixture.coder, 3).starts_with("--resume="));
 
-    let shop = Shop::new();
-    fs::write(shop.coder.file("default"), turns).unwrap();
-    let outcome = shop.run("run-1");
-    assert_eq!((outcome["needs_person"].as_bool(), shop.coder.calls()), (Some(true), 4), "{outcome:#}");
+    let fixture = Fixture::new();
+    fs::write(fixture.coder.file("default"), turns).unwrap();
+    let outcome = fixture.run("run-1");
+    assert_eq!((outcome["needs_person"].as_bool(), fixture.coder.calls()), (Some(true), 4), "{outcome:#}");
 }
 
 #[test]
@@ -147,25 +148,25 @@ fn what_only_a_person_can_change_is_not_tried_again() {
         ("API Error: 400 bad request", "same request"),
         ("API Error: 401 invalid x-api-key", "agent doctor"),
     ] {
-        let shop = Shop::new();
-        fs::write(shop.coder.file("default"), format!("result success true '{said}'; exit 1")).unwrap();
-        let outcome = shop.run("run-1");
+        let fixture = Fixture::new();
+        fs::write(fixture.coder.file("default"), format!("result success true '{said}'; exit 1")).unwrap();
+        let outcome = fixture.run("run-1");
         assert_verdict(&outcome, "failed");
-        assert_eq!((outcome["needs_person"].as_bool(), shop.coder.calls()), (Some(true), 1), "{outcome:#}");
+        assert_eq!((outcome["needs_person"].as_bool(), fixture.coder.calls()), (Some(true), 1), "{outcome:#}");
         assert!(outcome["reason"].as_str().unwrap().contains(word), "{outcome:#}");
     }
 }
 
 #[test]
 fn what_is_left_of_the_budget_is_passed_on() {
-    let shop = Shop::new().with("budget", json!({"cost": 0.5})).with("roles.coder", json!({"agent": "frugal"}));
-    let program = Value::from(shop.coder.program().display().to_string());
-    shop.settings(&format!(
+    let fixture = Fixture::new().with("budget", json!({"cost": 0.5})).with("roles.coder", json!({"agent": "frugal"}));
+    let program = Value::from(fixture.coder.program().display().to_string());
+    fixture.settings(&format!(
         "[agents.frugal]\ncommand = [{program}]\nformat = \"claude\"\nbudget_args = [\"--max-budget-usd={{budget}}\"]\n"
     ));
-    shop.coder.on(1, &format!("echo tree >> src/code.txt\n{DONE}"));
-    fs::write(shop.judge.file("default"), APPROVE).unwrap();
-    assert_verdict(&shop.run("run-1"), "succeeded");
-    assert_eq!(args(&shop.coder, 1), "--max-budget-usd=0.50");
-    assert_eq!(args(&shop.coder, 2), "--max-budget-usd=0.49");
+    fixture.coder.on(1, &format!("echo tree >> src/code.txt\n{DONE}"));
+    fs::write(fixture.judge.file("default"), APPROVE).unwrap();
+    assert_verdict(&fixture.run("run-1"), "succeeded");
+    assert_eq!(args(&fixture.coder, 1), "--max-budget-usd=0.50");
+    assert_eq!(args(&fixture.coder, 2), "--max-budget-usd=0.49");
 }
