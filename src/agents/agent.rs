@@ -15,7 +15,7 @@ pub(super) const FLAGS: &str = "{flags}";
 const PLACEHOLDERS: [&str; 8] =
     ["{model}", "{session}", "{budget}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
 
-/// How an agent is called, complete.
+/// The full description of how to call an agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     pub name: String,
@@ -35,7 +35,7 @@ pub struct Agent {
     pub session_args: Option<Vec<String>>,
     pub resume_args: Option<Vec<String>>,
     pub model_args: Option<Vec<String>>,
-    /// How it is told what a call may cost.
+    /// Arguments that limit the cost of a call.
     pub budget_args: Option<Vec<String>>,
     pub model: Option<String>,
     /// Names of variables that it inherits besides the basic ones.
@@ -55,17 +55,17 @@ impl Agent {
         self.session_args.is_some()
     }
 
-    /// Whether a session can be gone on with.
+    /// Whether a session can be resumed.
     pub fn resumes(&self) -> bool {
         self.resume_args.is_some()
     }
 
-    /// What is run.
+    /// The program to run.
     pub fn program(&self) -> &str {
         self.command.first().map_or("", String::as_str)
     }
 
-    /// What makes it print its version and end.
+    /// The command that prints its version.
     pub fn version_call(&self) -> Vec<String> {
         vec![self.program().to_owned(), "--version".to_owned()]
     }
@@ -102,7 +102,7 @@ pub(super) fn blank() -> Agent {
     }
 }
 
-/// What would go wrong in every call.
+/// A mistake in the description that breaks every call.
 pub(super) fn fault(agent: &Agent) -> Option<String> {
     let options =
         [&agent.session_args, &agent.resume_args, &agent.model_args, &agent.budget_args].into_iter().flatten();

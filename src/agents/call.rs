@@ -12,7 +12,7 @@ const MAX_ARGUMENT: usize = 120 << 10;
 /// Agents take no budget of nothing, in US dollars.
 const LEAST_BUDGET: f64 = 0.01;
 
-/// What an agent is asked.
+/// The parameters of a call.
 #[derive(Clone, Debug)]
 pub struct CallSpec<'a> {
     pub prompt: &'a str,
@@ -27,18 +27,18 @@ pub struct CallSpec<'a> {
     pub budget: Option<f64>,
 }
 
-/// Which session of the agent's.
+/// The session of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Session<'a> {
     /// A new one with this id, see [`session_id`], where the agent [lets us choose](Agent::chooses_session).
     New(&'a str),
-    /// One that was begun before, where the agent [can](Agent::resumes).
+    /// One that was started before, where the agent [can](Agent::resumes).
     Resume(&'a str),
     /// A new one, whose id the stream tells.
     Unnamed,
 }
 
-/// What is to be run, in the worktree.
+/// The command to run in the worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Program and arguments.
@@ -51,12 +51,12 @@ pub struct Call {
     pub inherit: Vec<String>,
     /// Variables that are set.
     pub set: Vec<(String, String)>,
-    /// Files to be written before, for this user only.
+    /// Files to write before the call, readable by this user only.
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Agent {
-    /// Makes the call. Refuses what would reach the agent as something else than it is.
+    /// Builds the call. Refuses values that the agent would misread.
     pub fn call(&self, spec: &CallSpec<'_>) -> Result<Call> {
         let prompt_file = spec.scratch.join("prompt.md");
         let model = spec.model.or(self.model.as_deref()).filter(|model| !model.is_empty());
@@ -160,7 +160,7 @@ fn filled(template: &str, known: &BTreeMap<&str, String>) -> String {
 }
 
 /// A session id in the shape of a UUID, always the same for the same seed: known before the agent's first
-/// word, so that a run can be gone on with even if it dies before it.
+/// word, so that a run can be resumed even if it dies before it.
 pub fn session_id(seed: &str) -> String {
     let hex = digest::sha256(seed.as_bytes());
     // Version 5 is for ids that are made of a name; qwen takes none above it. The variant is 10 in binary.

@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it in records.
+    /// Its name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Limit => "limit",
@@ -146,7 +146,7 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
     }
 }
 
-/// The kind of an HTTP status; `None` when it is no failure.
+/// The kind of an HTTP status; `None` when it is not a failure.
 pub fn of_status(status: u64) -> Option<Kind> {
     match status {
         402 => Some(Kind::Billing),

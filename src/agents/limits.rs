@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The longest wait that a text can cause; also keeps sums of times in range.
 pub const LONGEST: Duration = Duration::from_secs(40 * 24 * 3600);
 
-/// Whether an error's text says that the account may do no more for now.
+/// Whether a text mentions an account's limit.
 pub fn mentions_limit(text: &str) -> bool {
     let lower = plain(text);
     let has = |words: &[&str]| words.iter().all(|word| lower.contains(word));
@@ -35,7 +35,7 @@ pub fn mentions_limit(text: &str) -> bool {
     .any(has)
 }
 
-/// When the account may be used again, as the text says; `None` when it does not.
+/// When the limit ends, according to the text; `None` if it does not say.
 pub fn until(text: &str, now: Stamp) -> Option<Stamp> {
     let lower = plain(text);
     let after = |mark: &str| lower.find(mark).map(|at| lower[at + mark.len()..].trim_start());

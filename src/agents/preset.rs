@@ -180,7 +180,7 @@ pub(super) const PRESETS: [Preset; 8] = [
             "--no-gitignore",
             "--no-pretty",
             "--no-check-update",
-            // Nobody is there to agree to what it would fetch or run.
+            // No person is there to agree to what it would fetch or run.
             "--no-detect-urls",
             "--no-suggest-shell-commands",
             "--chat-history-file",

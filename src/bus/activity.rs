@@ -9,7 +9,7 @@ use crate::hub::Hub;
 /// machine's clock says nothing about when it was written, and does not count.
 pub fn last_seen(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
     let latest = hub.now().plus(time::SKEW);
-    let log = Log::look(hub)?;
+    let log = Log::read(hub)?;
     let event = log.seen_until(agent, latest)?;
     Ok(event.max(messages::last_seen(hub, agent, latest)?))
 }

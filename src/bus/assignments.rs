@@ -9,7 +9,7 @@ use crate::model::message::is_task_channel;
 use super::claims::check_task;
 use super::documents::{self, Listing};
 
-/// An assignment file: as a document to be edited, and as what it says.
+/// An assignment file: the document for edits, and the parsed assignment.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub file: AssignmentFile,
@@ -19,7 +19,7 @@ pub struct Found {
 /// The assignment of a task, if there is one.
 ///
 /// # Errors
-/// When the name is no task's, or the file is damaged.
+/// When the name is not a task's, or the file is damaged.
 pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     let path = hub.path(&paths::assignment(check_task(task)?))?;
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(None) };
@@ -27,7 +27,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     Ok(Some(Found { file: AssignmentFile { raw: document.object().clone() }, document }))
 }
 
-/// Every assignment of a task; those of channels (the playbook's tree has one) are passed over.
+/// Every assignment of a task; those of channels (the playbook's tree has one) are skipped.
 pub fn list(hub: &Hub) -> Result<Listing<AssignmentFile>> {
     documents::list(hub, paths::ASSIGNMENTS, |task| match is_task_channel(task) {
         true => Ok(load(hub, task)?.map(|found| found.file)),
@@ -35,7 +35,7 @@ pub fn list(hub: &Hub) -> Result<Listing<AssignmentFile>> {
     })
 }
 
-/// Puts an assignment into an act. One that is there is edited: fields that we do not know stay.
+/// Stages an assignment in a transaction. An existing one is edited: unknown fields stay.
 pub fn stage(act: &mut Act, found: Option<&Found>, new: &Assignment) -> Result<()> {
     let path = paths::assignment(&new.task_id);
     let Some(found) = found else {

@@ -15,19 +15,19 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Result, files, jsonl, parallel};
 use crate::hub::Hub;
 
-/// Another number makes every cache that is there worthless: raise it when the facts change their meaning.
+/// The format version: raise it when the facts change their meaning, to invalidate existing caches.
 const VERSION: u32 = 1;
-/// A cache is written again only when at least this much was read: what is less is quickly read once more.
+/// The cache is rewritten only when at least this many bytes were read: less is read again quickly.
 const WORTH_SAVING: u64 = 4 * 1024;
-/// From this size on a file is read by all cores.
+/// From this size on, all cores read a file.
 const WORTH_SPLITTING: u64 = 4 * 1024 * 1024;
 
-/// What is gathered from the lines of a file.
+/// Facts that are gathered from the lines of a file.
 pub(super) trait Facts: Clone + Default + Send + Serialize + DeserializeOwned {
-    /// Takes in a whole line (without its newline) that begins at byte `at`.
+    /// Adds a whole line (without its newline) that starts at byte `at`.
     fn line(&mut self, at: u64, line: &[u8]);
-    /// Takes in the facts of the lines that come after the ones seen.
-    fn follow(&mut self, later: Self);
+    /// Adds the facts of the lines after the ones seen so far.
+    fn append(&mut self, later: Self);
 }
 
 /// A file, and the facts of its whole lines up to byte `end`.
@@ -53,10 +53,10 @@ struct Saved<F> {
 ///
 /// `name` is the cache's file, relative to the machine-local folder. A cache that cannot be read or
 /// written costs time, never an answer.
-pub(super) fn look<F: Facts>(hub: &Hub, name: &str, files: &[String]) -> Result<Vec<(String, Known<F>)>> {
+pub(super) fn refresh<F: Facts>(hub: &Hub, name: &str, files: &[String]) -> Result<Vec<(String, Known<F>)>> {
     let cache = hub.local(name);
     let mut saved: HashMap<_, Known<F>> = load(&cache).into_iter().map(|known| (known.identity, known)).collect();
-    let mut looked = Vec::with_capacity(files.len());
+    let mut loaded = Vec::with_capacity(files.len());
     let mut read = 0;
     for relative in files {
         let Some(file) = files::open_regular(&hub.path(relative)?)? else { continue };
@@ -65,13 +65,13 @@ pub(super) fn look<F: Facts>(hub: &Hub, name: &str, files: &[String]) -> Result<
         let from = begun.as_ref().map_or(0, |known| known.end);
         let known = bring_up_to_date(begun, &file, &meta)?;
         read += known.end - from;
-        looked.push((relative.clone(), known));
+        loaded.push((relative.clone(), known));
     }
     if read >= WORTH_SAVING {
-        let files = looked.iter().map(|(_, known)| known.clone()).collect();
+        let files = loaded.iter().map(|(_, known)| known.clone()).collect();
         save(&cache, &Saved { version: VERSION, files });
     }
-    Ok(looked)
+    Ok(loaded)
 }
 
 impl<F: Facts> Known<F> {
@@ -92,7 +92,7 @@ fn bring_up_to_date<F: Facts>(begun: Option<Known<F>>, file: &File, meta: &Metad
         None => (F::default(), 0),
     };
     let (later, end) = read::<F>(file, from, meta.len())?;
-    facts.follow(later);
+    facts.append(later);
     let tail = files::digest_before(file, end)?;
     Ok(Known { identity: (meta.dev(), meta.ino()), size: meta.len(), modified: modified(meta), end, tail, facts })
 }
@@ -123,7 +123,7 @@ fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
     let mut end = from;
     for part in parts {
         let (later, reached) = part?;
-        facts.follow(later);
+        facts.append(later);
         end = end.max(reached);
     }
     Ok((facts, end))

@@ -15,7 +15,7 @@ use crate::model::message::is_task_channel;
 
 use super::documents::{self, Damaged, Listing};
 
-/// A claim file: as a document to be edited, and as what it says.
+/// A claim file: the document for edits, and the parsed claim.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub file: ClaimFile,
@@ -23,8 +23,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// The claim with every required field present and legal, and its lease as it was last
-    /// acknowledged: a file that was taken back in time may show an earlier end.
+    /// The claim, with every required field present and valid, and with the lease that was acknowledged last: a file
+    /// that git took back in time may show an earlier end.
     pub fn claim(&self, hub: &Hub) -> Result<Claim> {
         let mut claim = self.file.strict(self.document.path())?;
         let known = hub.marks().claim(&paths::claim(&claim.task_id))?.map(|(known, _)| known);
@@ -34,10 +34,10 @@ impl Found {
     }
 }
 
-/// The claim of a task; `None` when nobody ever claimed it.
+/// The claim of a task; `None` when it was never claimed.
 ///
 /// # Errors
-/// When the name is no task's, the file is damaged, or it fell behind what was acknowledged.
+/// When the name is not a task's, the file is damaged, or it is older than the acknowledged claim.
 pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     let relative = paths::claim(check_task(task)?);
     let path = hub.path(&relative)?;
@@ -55,7 +55,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     Ok(found)
 }
 
-/// Like [`load`], of a folder that is known to be no link, and without what an edit needs.
+/// Like [`load`], of a folder that is known not to be a link, without the data for an edit.
 fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
     let relative = paths::claim(task);
     let path = hub.root.join(&relative);
@@ -69,7 +69,7 @@ fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
     Ok(Some(file))
 }
 
-/// Every claim of a task; those of channels (the playbook's trees have one) are passed over. One that
+/// Every claim of a task; those of channels (the playbook's trees have one) are skipped. One that
 /// fell behind, or is gone although it was acknowledged, is among the damaged.
 pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
     let mut listing = documents::list(hub, paths::CLAIMS, |task| match is_task_channel(task) {
@@ -88,7 +88,7 @@ pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
     Ok(listing)
 }
 
-/// Puts the next state of a claim into an act: an edit of the file that is there, or a new one.
+/// Stages the next state of a claim in a transaction: an edit of the file that is there, or a new one.
 pub fn stage(act: &mut Act, found: Option<&Found>, claim: &Claim) -> Result<()> {
     let path = paths::claim(&claim.task_id);
     let Some(found) = found else {
@@ -120,7 +120,7 @@ fn same_time(key: &str, old: &Value, new: &Value) -> bool {
     key.ends_with("_at") && at(old).is_some() && at(old) == at(new)
 }
 
-/// A name that can be claimed: usable as a file name, and not a channel's.
+/// Refuses a name that cannot be claimed: unusable as a file name, or a channel's.
 pub fn check_task(task: &str) -> Result<&str> {
     names::check_id("task", task)?;
     if is_task_channel(task) {
@@ -132,7 +132,7 @@ pub fn check_task(task: &str) -> Result<&str> {
         .into())
 }
 
-/// Refuses a claim that names another task than its file does.
+/// Refuses a claim whose task differs from its file name.
 fn check_name(path: &str, task: &str, claim: &ClaimFile) -> Result<()> {
     let Some(other) = claim.task_id().filter(|other| *other != task) else { return Ok(()) };
     let other = text::clip(&text::safe(other), 60);

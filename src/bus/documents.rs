@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::base::{Refusal, Result, files, names, parallel};
 use crate::hub::Hub;
 
-/// A file that cannot be used, and why.
+/// A file that cannot be used, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Damaged {
     /// Relative to the hub.
@@ -16,7 +16,7 @@ pub struct Damaged {
     pub why: String,
 }
 
-/// What a folder holds: the documents by task, in the order of their names, and the damaged ones.
+/// The contents of a folder: the documents by task, sorted by name, and the damaged ones.
 #[derive(Clone, Debug)]
 pub struct Listing<T> {
     pub whole: Vec<(String, T)>,

@@ -7,22 +7,22 @@ use std::fs;
 use super::line;
 use super::log::Log;
 pub use super::log::logs;
-use super::trace::chain_id;
+use super::summary::chain_id;
 use crate::base::{Result, jsonl, names};
 use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::{Event, EventView};
 
-/// Puts an event into an act, chained to the same agent's last one (in the log, or before it in the act).
+/// Stages an event in a transaction, chained to the same agent's last one (in the log, or before it in the act).
 /// Returns its id.
 ///
 /// # Errors
-/// When a name cannot be used or a text is empty or too long; nothing is put into the act then.
+/// When a name cannot be used or a text is empty or too long; nothing is staged then.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, event: &Event) -> Result<String> {
     check(event)?;
     let hub = writer.hub();
     let prev = match act.pending_lines(paths::EVENTS).and_then(|lines| head_in(lines.as_bytes(), &event.agent_id)) {
         Some(id) => Some(id),
-        None => Log::look(hub)?.head(&event.agent_id).map(str::to_owned),
+        None => Log::read(hub)?.head(&event.agent_id).map(str::to_owned),
     };
     let (line, id) = event.line(hub.now(), prev.as_deref());
     line::check_line(&line)?;

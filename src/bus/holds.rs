@@ -5,7 +5,7 @@ use crate::base::{Refusal, Result, Stamp, jsonl, time};
 use crate::hub::{Hub, paths};
 use crate::model::message::{HOLD, LIFT, MessageLine};
 
-/// A hold that nobody has lifted.
+/// A hold that was not lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub by: String,

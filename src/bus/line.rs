@@ -2,12 +2,12 @@
 
 use crate::base::{Refusal, Result, names};
 
-/// The longest summary or note, in bytes. What is longer belongs into a receipt.
+/// The longest summary or note, in bytes. Longer texts belong in a receipt.
 pub const MAX_TEXT: usize = 8 * 1024;
-/// The longest line, in bytes, with everything that it carries.
+/// The longest line, in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// A text that must be there and must not be too long; `what` names it ("summary").
+/// Refuses an empty or too long text; `what` names it ("summary").
 pub fn check_text(what: &str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
         return Err(Refusal::usage("text.empty", format!("the {what} (--{what}) is empty"))
@@ -25,7 +25,7 @@ pub fn check_length(what: &str, text: &str) -> Result<()> {
     Err(too_long(what, text.len(), MAX_TEXT).into())
 }
 
-/// The whole line as it would be written, its newline included.
+/// Refuses a line that is too long; `line` includes its newline.
 pub fn check_line(line: &[u8]) -> Result<()> {
     if line.len() <= MAX_LINE {
         return Ok(());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use super::cache::{self, Known};
-use super::trace::{BLOCK, Steps, Trace};
+use super::summary::{AgentSummary, BLOCK, LogSummary};
 use crate::base::{Result, Stamp, files, jsonl};
 use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
@@ -16,7 +16,7 @@ use crate::model::event::EventView;
 pub struct Log<'h> {
     hub: &'h Hub,
     /// Oldest first.
-    parts: Vec<(String, Known<Trace>)>,
+    parts: Vec<(String, Known<LogSummary>)>,
 }
 
 /// When an agent was last seen in the log.
@@ -24,41 +24,41 @@ pub struct Log<'h> {
 pub struct Seen {
     /// Any event.
     pub last: Option<Stamp>,
-    /// A handshake: a session was begun.
+    /// A handshake: a session was started.
     pub handshake: Option<Stamp>,
     /// A handshake or a status.
     pub beat: Option<Stamp>,
 }
 
-/// How large the log is.
+/// The size of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Size {
     pub files: usize,
     pub bytes: u64,
     /// Identical lines, as union merges may leave them, are counted each.
     pub lines: u64,
-    /// Lines that are no JSON object.
+    /// Lines that are not JSON objects.
     pub damaged: u64,
 }
 
 impl<'h> Log<'h> {
-    /// Brings what is known of the log up to date.
-    pub fn look(hub: &'h Hub) -> Result<Log<'h>> {
-        let parts = cache::look(hub, "cache/events.json", &logs(hub)?)?;
+    /// Reads the log, using the cache.
+    pub fn read(hub: &'h Hub) -> Result<Log<'h>> {
+        let parts = cache::refresh(hub, "cache/events.json", &logs(hub)?)?;
         Ok(Log { hub, parts })
     }
 
     /// The id of an agent's last chained line.
     pub fn head(&self, agent: &str) -> Option<&str> {
-        self.steps(agent).rev().find_map(|(_, steps)| steps.head.as_deref())
+        self.summaries(agent).rev().find_map(|(_, summary)| summary.head.as_deref())
     }
 
     pub fn seen(&self, agent: &str) -> Seen {
         let mut seen = Seen::default();
-        for (_, steps) in self.steps(agent) {
-            seen.last = seen.last.max(steps.seen);
-            seen.handshake = seen.handshake.max(steps.handshake);
-            seen.beat = seen.beat.max(steps.beat.map(|(at, _)| at));
+        for (_, summary) in self.summaries(agent) {
+            seen.last = seen.last.max(summary.seen);
+            seen.handshake = seen.handshake.max(summary.handshake);
+            seen.beat = seen.beat.max(summary.beat.map(|(at, _)| at));
         }
         seen
     }
@@ -79,15 +79,16 @@ impl<'h> Log<'h> {
         Ok(seen)
     }
 
-    /// Everybody whose events are in the log.
-    pub fn everybody(&self) -> BTreeMap<&str, Seen> {
+    /// All agents with events in the log.
+    pub fn agents(&self) -> BTreeMap<&str, Seen> {
         let names = self.parts.iter().flat_map(|(_, known)| known.facts.seats.keys());
         names.map(|agent| (agent.as_str(), self.seen(agent))).collect()
     }
 
     /// An agent's latest handshake or status, as it stands in the log.
     pub fn last_beat(&self, agent: &str) -> Result<Option<Vec<u8>>> {
-        let beats = self.steps(agent).filter_map(|(part, steps)| steps.beat.map(|(at, offset)| (at, part, offset)));
+        let beats =
+            self.summaries(agent).filter_map(|(part, summary)| summary.beat.map(|(at, offset)| (at, part, offset)));
         let Some((_, part, offset)) = beats.max_by_key(|(at, ..)| *at) else { return Ok(None) };
         let mut found = None;
         jsonl::for_each_line(&self.hub.path(part)?, offset, |_, _, line| {
@@ -108,7 +109,7 @@ impl<'h> Log<'h> {
     }
 
     /// The last `limit` lines (0: all) that are `wanted`, oldest first. Identical lines count once; lines
-    /// that are no event are passed over. With `since`, earlier events and those without a time are, too,
+    /// that are not events are skipped. With `since`, earlier events and those without a time are, too,
     /// and blocks in which nothing is that late are not even read.
     pub fn latest(
         &self,
@@ -163,13 +164,13 @@ impl<'h> Log<'h> {
         Ok(lines)
     }
 
-    fn steps(&self, agent: &str) -> impl DoubleEndedIterator<Item = (&str, &Steps)> {
+    fn summaries(&self, agent: &str) -> impl DoubleEndedIterator<Item = (&str, &AgentSummary)> {
         self.parts.iter().filter_map(move |(part, known)| Some((part.as_str(), known.facts.seats.get(agent)?)))
     }
 }
 
 /// The files of the log, oldest first: the sealed ones by name, then the one that is appended to.
-/// Relative to the hub's root; the last one need not exist.
+/// Relative to the hub's root; the last one may be missing.
 pub fn logs(hub: &Hub) -> Result<Vec<String>> {
     let mut sealed: Vec<String> = match fs::read_dir(hub.path(paths::EVENTS_FOLDER)?) {
         Ok(entries) => {
@@ -223,9 +224,9 @@ mod tests {
     }
 
     fn known(hub: &Hub) -> (BTreeMap<String, Seen>, Size, Vec<Option<String>>) {
-        let log = Log::look(hub).unwrap();
+        let log = Log::read(hub).unwrap();
         let heads = ["a", "b", "c"].map(|agent| log.head(agent).map(str::to_owned)).to_vec();
-        (log.everybody().into_iter().map(|(agent, seen)| (agent.to_owned(), seen)).collect(), log.size(), heads)
+        (log.agents().into_iter().map(|(agent, seen)| (agent.to_owned(), seen)).collect(), log.size(), heads)
     }
 
     #[test]
@@ -264,7 +265,7 @@ mod tests {
         let text = |range: std::ops::Range<usize>| range.map(event).collect::<String>();
         put(&hub, "_bus/events/events-20260105T080000Z.jsonl", text(0..3000).as_bytes());
         put(&hub, paths::EVENTS, (text(3000..3010) + &event(3009)).as_bytes());
-        let log = Log::look(&hub).unwrap();
+        let log = Log::read(&hub).unwrap();
         let ids = |since, limit, agent: &str| -> Vec<String> {
             let lines = log.latest(since, limit, |view| view.agent_id.as_deref() == Some(agent)).unwrap();
             lines.iter().map(|line| EventView::parse(line).unwrap().id.unwrap().into_owned()).collect()
@@ -293,7 +294,7 @@ mod tests {
             writer.perform(act).unwrap();
         }
         assert!(logs(&hub).unwrap().len() > 3);
-        let log = Log::look(&hub).unwrap();
+        let log = Log::read(&hub).unwrap();
         let lines = log.latest(None, 0, |_| true).unwrap();
         let views: Vec<_> = lines.iter().map(|line| EventView::parse(line).unwrap()).collect();
         let found: Vec<_> = views.iter().map(|view| view.id.as_deref().unwrap()).collect();
@@ -313,7 +314,7 @@ mod tests {
             }
             log.extend_from_slice(event(1).as_bytes());
             put(&hub, paths::EVENTS, &log);
-            let log = Log::look(&hub).unwrap();
+            let log = Log::read(&hub).unwrap();
             let found = log.latest(None, 0, |_| true).unwrap();
             prop_assert!(found.len() as u64 <= log.size().lines);
             prop_assert!(found.len() <= 1 || log.size().lines > 1);

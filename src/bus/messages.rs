@@ -12,10 +12,10 @@ use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::event::lenient;
 use crate::model::message::{Message, MessageLine};
 
-/// Puts a message into an act.
+/// Stages a message in a transaction.
 ///
 /// # Errors
-/// When a name cannot be used or a text is empty or too long; nothing is put into the act then.
+/// When a name cannot be used or a text is empty or too long; nothing is staged then.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, channel: &str, message: &Message) -> Result<()> {
     names::check_id("channel", channel)?;
     names::check_id("agent", &message.from)?;
@@ -34,8 +34,8 @@ pub fn inbox(agent: &str) -> String {
     format!("agent-{}", agent.to_lowercase())
 }
 
-/// The last `limit` messages (0: all) of a channel, oldest first, each once. Lines that are no message
-/// are passed over.
+/// The last `limit` messages (0: all) of a channel, oldest first, each once. Lines that are not messages
+/// are skipped.
 pub fn tail(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<MessageLine>> {
     let lines = tail_lines(hub, channel, limit)?;
     Ok(lines.iter().filter_map(|line| MessageLine::parse(line)).collect())
@@ -87,7 +87,7 @@ impl Facts for Senders {
         }
     }
 
-    fn follow(&mut self, later: Senders) {
+    fn append(&mut self, later: Senders) {
         for (from, at) in later.seen {
             let seen = self.seen.entry(from).or_insert(at);
             *seen = at.max(*seen);
@@ -98,9 +98,9 @@ impl Facts for Senders {
 /// The latest message of an agent, in whatever channel, that is not later than `until`.
 pub fn last_seen(hub: &Hub, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
     let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
-    let looked = cache::look::<Senders>(hub, "cache/messages.json", &files)?;
+    let loaded = cache::refresh::<Senders>(hub, "cache/messages.json", &files)?;
     let mut seen = None;
-    for (file, known) in looked {
+    for (file, known) in loaded {
         seen = match known.facts.seen.get(agent).copied() {
             // The latest one is not to be believed: the one before it is in the file.
             Some(at) if at > until => seen.max(last_in(hub, &file, agent, until)?),

@@ -14,7 +14,7 @@ pub mod holds;
 mod line;
 pub mod log;
 pub mod messages;
-mod trace;
+mod summary;
 pub mod watch;
 
 pub use documents::{Damaged, Listing};

@@ -21,7 +21,7 @@ use crate::model::event::EventView;
 use crate::model::message::is_task_channel;
 use crate::model::{text, texts};
 
-/// How long a follower sleeps at most: a file system may lose a notice, and folders may be replaced.
+/// How long a follower sleeps at most: the file system may lose a notification, and folders may be replaced.
 const SAFETY: Duration = Duration::from_secs(30);
 
 /// An event, or a message.
@@ -32,11 +32,11 @@ pub struct Item {
     is_message: bool,
 }
 
-/// What is wanted.
+/// Which items to show.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub since: Option<Stamp>,
-    /// Empty: everybody.
+    /// Empty: all agents.
     pub agents: Vec<String>,
     /// Kinds of events and types of messages; empty: all.
     pub kinds: Vec<String>,
@@ -110,7 +110,7 @@ impl Filter {
 
 /// The last `limit` wanted items (0: all) by time, oldest first.
 pub fn recent(hub: &Hub, filter: &Filter, limit: usize) -> Result<Vec<Item>> {
-    let lines = Log::look(hub)?.latest(filter.since, limit, |view| filter.may_take(view))?;
+    let lines = Log::read(hub)?.latest(filter.since, limit, |view| filter.may_take(view))?;
     let mut items: Vec<Item> = lines.iter().filter_map(|line| Item::parse(line, false)).collect();
     if let Some(channel) = &filter.channel {
         let lines = messages::tail_lines(hub, channel, 0)?;
@@ -131,13 +131,13 @@ enum Wake {
     Stop,
 }
 
-/// Ends a follower from another thread.
+/// Stops a follower from another thread.
 #[derive(Clone)]
 pub struct Stop(Sender<Wake>);
 
 impl Stop {
     pub fn stop(&self) {
-        // Nobody listens any more: then it has stopped.
+        // The send fails only when it has stopped already.
         let _ = self.0.send(Wake::Stop);
     }
 }
@@ -148,18 +148,18 @@ pub struct Follower<'h> {
     filter: Filter,
     wakes: Receiver<Wake>,
     send: Sender<Wake>,
-    /// The folder that is watched: when it is another one, the watch begins again.
+    /// The watched folder: when it is replaced, the watch starts again.
     watched: Option<(u64, u64)>,
     watcher: Option<RecommendedWatcher>,
-    /// By device and inode: up to where a file was read.
+    /// How far each file was read, by device and inode.
     read: HashMap<(u64, u64), u64>,
-    /// Lines that are known, for files that were written anew.
+    /// Known lines, for files that were rewritten.
     known: HashSet<u64>,
     hasher: RandomState,
 }
 
 impl<'h> Follower<'h> {
-    /// Begins: lines that are there now are known, later ones come from [`Follower::wait`].
+    /// Starts: existing lines are known, later ones come from [`Follower::wait`].
     pub fn begin(hub: &'h Hub, filter: Filter) -> Result<Follower<'h>> {
         let (send, wakes) = channel();
         let mut follower = Follower {
@@ -178,25 +178,25 @@ impl<'h> Follower<'h> {
         Ok(follower)
     }
 
-    /// To end [`Follower::wait`] from elsewhere.
+    /// Stops [`Follower::wait`] from another thread.
     pub fn stopper(&self) -> Stop {
         Stop(self.send.clone())
     }
 
-    /// Items that were shown already; they will not come again.
+    /// Marks items as shown, so that they do not come again.
     pub fn shown(&mut self, items: &[Item]) {
         for item in items {
             self.known.insert(self.hasher.hash_one(&item.line));
         }
     }
 
-    /// Waits for a change and gives back what is new and wanted; `None` once it was stopped.
+    /// Waits for a change and returns what is new and wanted; `None` once it was stopped.
     pub fn wait(&mut self) -> Result<Option<Vec<Item>>> {
         match self.wakes.recv_timeout(SAFETY) {
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
             Ok(Wake::Changed) | Err(RecvTimeoutError::Timeout) => {}
         }
-        // One look answers all notices that are waiting.
+        // One read answers all pending notifications.
         while let Ok(wake) = self.wakes.try_recv() {
             if matches!(wake, Wake::Stop) {
                 return Ok(None);

@@ -44,7 +44,7 @@ impl Followed {
         Ok(n)
     }
 
-    /// Gives back the room of what was read, where the file system can.
+    /// Frees the disk space of what was read, where the file system can.
     fn free(&mut self) {
         #[cfg(target_os = "linux")]
         {

@@ -13,7 +13,7 @@ use crate::hub::{Act, Hub, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::seats::freshness::{self, Override, Rule};
 
-/// Who writes, and what it shows for it.
+/// The author of a write, and the epoch that it gives.
 #[derive(Clone, Debug)]
 pub struct Author {
     pub agent: String,
@@ -28,8 +28,8 @@ impl Author {
     }
 }
 
-/// The epoch that is shown for a task: the flag, else the environment's when it is about this task
-/// (a worker's children have both variables).
+/// The epoch that is given for a task: by the flag, or else by the environment when it is about this task (a
+/// worker's children have both variables).
 pub fn shown_epoch(flag: Option<u64>, task: Option<&str>) -> Result<Option<u64>> {
     if flag.is_some() {
         return Ok(flag);
@@ -40,7 +40,7 @@ pub fn shown_epoch(flag: Option<u64>, task: Option<&str>) -> Result<Option<u64>>
     inherited_epoch()
 }
 
-/// The epoch under which the worker that started this process works.
+/// The claim's epoch of the worker that started this process.
 fn inherited_epoch() -> Result<Option<u64>> {
     let Some(text) = env::var(env::CLAIM_EPOCH) else { return Ok(None) };
     let epoch = text.trim().parse().map_err(|_| {
@@ -50,8 +50,8 @@ fn inherited_epoch() -> Result<Option<u64>> {
     Ok(Some(epoch))
 }
 
-/// Under the lock, for whatever changes the record: refuses an epoch of `task` that is shown and old, and
-/// everything from a worker whose own claim has moved on.
+/// Under the lock, for each change of the record: refuses an old epoch of `task`, and every write of a worker whose
+/// claim now has another epoch.
 ///
 /// # Errors
 /// `claim.epoch` (exit 3).
@@ -77,14 +77,14 @@ pub fn check_inherited_epoch(hub: &Hub) -> Result<()> {
 }
 
 /// Before the lock: passes with a fresh session, or with the epoch of a live claim of `task`; with a
-/// stale one only when the rule allows it, and then gives back what the caller records in its act.
+/// stale one only when the rule allows it, and then returns what the caller records in its act.
 pub fn admit(hub: &Hub, author: &Author, task: Option<&str>, context: &str) -> Result<Option<Override>> {
     if let (Some(task), Some(epoch)) = (task, author.epoch)
         && proves(claims::load(hub, task)?.map(|found| found.file).as_ref(), author, epoch)
     {
         return Ok(None);
     }
-    // A person needs no session: whoever writes in that name was asked for more than one.
+    // A person needs no session: `operator::require` has checked them already.
     if author.agent == OPERATOR {
         return Ok(None);
     }
@@ -130,7 +130,7 @@ pub fn refuse(
     }
     let mut act = Act::new(format!("refuse {action}"));
     act.append(errors(&author.agent), (json::compact(&line) + "\n").as_bytes());
-    // The refusal stands whether or not its line can be written.
+    // The refusal counts even if its line cannot be written.
     if let Err(e) = writer.perform(act) {
         tracing::debug!("the error log was not written: {e:#}");
     }

@@ -16,7 +16,7 @@ use crate::model::event::{CLAIM_BOUND, lenient};
 /// The events by which a task changes hands (they carry the claim's epoch and status).
 const GIVEN: [&str; 2] = ["claim", "takeover"];
 
-/// Who has a task, as the log tells it.
+/// The holder of a task, according to the log.
 struct Holder {
     agent: String,
     epoch: u64,
@@ -25,7 +25,7 @@ struct Holder {
     open: bool,
 }
 
-/// Follows every task through the log.
+/// Tracks the holder of every task through the log.
 #[derive(Default)]
 pub struct Fences {
     holders: HashMap<String, Holder>,
@@ -46,7 +46,7 @@ struct View<'a> {
 }
 
 impl Fences {
-    /// Reads the next file of the log, in order; gives back the lines that were written to a task after
+    /// Reads the next file of the log, in order; returns the lines that were written to a task after
     /// it, with a higher epoch, was somebody else's.
     pub fn read(&mut self, path: &str, bytes: &[u8]) -> Vec<Finding> {
         let numbered = bytes.split(|b| *b == b'\n').zip(1_u64..);

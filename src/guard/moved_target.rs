@@ -17,17 +17,17 @@ use crate::hub::git::{ancestry, locks, object_ids};
 /// Machine-local.
 const FILE: &str = "moved-targets.json";
 const MAX: u64 = 1 << 20;
-/// The most that is kept: more are no news.
+/// The maximum number of entries.
 const MOST: usize = 50;
 
 /// How often, and with which pauses, a branch is compared with the log of its checkout before they differ for good.
 const LOOKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(10);
 
-/// The codes of the findings that tell of it on the job.
+/// The codes of the findings on the job.
 pub const CODES: [&str; 2] = ["git.merged", "git.target_moved"];
 
-/// The code of the finding that the scan and `doctor` have while it stands.
+/// The code of the finding of the scan and `doctor` while the entry is valid.
 pub const SCAN_CODE: &str = "target.moved_by_worker";
 
 /// A branch that a worker moved.
@@ -51,7 +51,7 @@ pub enum What {
 }
 
 impl Moved {
-    /// In words that follow "because".
+    /// Text that follows "because".
     pub fn words(&self) -> String {
         let Moved { branch, commit, job, task, .. } = self;
         let (branch, task) = (text::safe(branch), text::safe(task));
@@ -73,7 +73,7 @@ impl Moved {
     }
 }
 
-/// Keeps it. The same one is kept once.
+/// Stores an entry; the same entry is stored once.
 pub fn note(hub: &Hub, moved: Moved) -> Result<()> {
     let _lock = lock(hub)?;
     let mut all = read(hub)?;
@@ -84,7 +84,7 @@ pub fn note(hub: &Hub, moved: Moved) -> Result<()> {
     write(hub, &all)
 }
 
-/// Those that still hold.
+/// The entries that are still valid.
 pub fn standing(hub: &Hub) -> Result<Vec<Moved>> {
     let mut all = read(hub)?;
     if !all.is_empty() {
@@ -113,7 +113,7 @@ pub fn check(hub: &Hub, branch: &str, what: &str) -> Result<()> {
         .into())
 }
 
-/// A person has looked: the branches may stay as they are. Gives back what was accepted.
+/// Accepts the branches as they are, for a person who has checked them. Returns what was accepted.
 pub fn accept(hub: &Hub) -> Result<Vec<Moved>> {
     let _lock = lock(hub)?;
     let accepted = standing(hub)?;

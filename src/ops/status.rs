@@ -132,7 +132,7 @@ pub struct Managers {
 
 /// Looks at claims, events and managers.
 pub fn look(hub: &Hub, query: Query) -> Result<Report> {
-    let log = Log::look(hub)?;
+    let log = Log::read(hub)?;
     let listing = claims::list(hub)?;
     let mut damaged = listing.damaged;
     let mut claims = Vec::new();

@@ -25,20 +25,20 @@ pub struct Entry {
     pub agent_id: String,
     #[serde(default)]
     pub prev: Option<String>,
-    /// Why the file need not be there any more.
+    /// Why the file may be missing.
     #[serde(default)]
     pub retired: Option<String>,
 }
 
 impl Entry {
-    /// `None` when the line is no entry.
+    /// `None` when the line is not an entry.
     pub fn parse(line: &[u8]) -> Option<Entry> {
         // A derived reader would take an array for the fields in order.
         line.starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
     }
 }
 
-/// Every entry with its line number, in order; lines that are none are passed over (see [`super::chain`]).
+/// Every entry with its line number, in order; lines that are none are skipped (see [`super::chain`]).
 pub fn entries(root: &Path) -> Result<Vec<(u64, Entry)>> {
     let mut found = Vec::new();
     jsonl::for_each_line(&root.join(paths::LEDGER), 0, |number, _, line| {
@@ -53,13 +53,13 @@ pub fn listed(root: &Path) -> Result<HashMap<String, String>> {
     Ok(entries(root)?.into_iter().map(|(_, entry)| (entry.path, entry.sha256)).collect())
 }
 
-/// The paths whose files need not be there any more.
+/// The paths whose files may be missing.
 pub fn retired(root: &Path) -> Result<HashSet<String>> {
     let entries = entries(root)?.into_iter().map(|(_, entry)| entry);
     Ok(entries.filter(|entry| entry.retired.is_some()).map(|entry| entry.path).collect())
 }
 
-/// Adds the line to an act that retires a receipt: its file may be gone or changed from now on. Gives back the
+/// Adds the line to an act that retires a receipt: its file may be gone or changed from now on. Returns the
 /// digest with which it was entered.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::base::{Result, digest, files, parallel};
 use crate::hub::paths;
 use crate::model::run::outcome::Finding;
 
-/// What was looked at, and what was found.
+/// What was checked, and the findings.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Entries of the ledger whose files were hashed.

@@ -15,7 +15,7 @@ use crate::hub::{Act, Hub, paths};
 /// `--allow-stale-session`, which says so in words.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What a command's flags say.
+/// The flags of a command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rule {
     /// Besides the hub's setting `session.max_age`: a shorter one holds, a longer one is recorded when it makes
@@ -49,7 +49,7 @@ pub fn captured_at(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
     Ok(read(hub, agent)?.and_then(|text| header(&text)))
 }
 
-/// Looks, and writes nothing. `max_age` is what the caller asks for, see [`Rule::max_age`].
+/// Only reads. `max_age` is what the caller asks for, see [`Rule::max_age`].
 pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshness> {
     let own = hub.settings()?.session.max_age;
     let max_age = match max_age.filter(|age| !age.is_zero()) {
@@ -81,7 +81,7 @@ pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Opti
         lines.extend(line(hub, agent, "session_override", &message, context, &found));
         return Ok(Some(Override { path: log(agent), lines, message: refusal.message }));
     }
-    // The refusal stands whether or not its line can be written.
+    // The refusal counts even if its line cannot be written.
     let mut act = Act::new(format!("refuse {context}"));
     act.append(log(agent), &lines);
     if let Err(e) = hub.lock(context).and_then(|mut writer| writer.perform(act)) {

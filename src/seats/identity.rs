@@ -5,14 +5,14 @@ use crate::hub::Hub;
 
 use super::manifest;
 
-/// The seat that acts here.
+/// Finds the acting seat.
 ///
 /// `TEOF_AGENT` beats the manifest: that is how many seats work in one folder at once. A flag must agree
 /// with `TEOF_AGENT` when that is set, else with the manifest when there is one (the playbook:
 /// session_guard, "explicit id must equal manifest id"), so that nobody writes in another's name by a slip.
 ///
 /// # Errors
-/// `agent.mismatch`, `agent.unknown`, an id that is no usable name, or a manifest that cannot be read.
+/// `agent.mismatch`, `agent.unknown`, an id that is not a usable name, or a manifest that cannot be read.
 pub fn resolve(hub: &Hub, flag: Option<&str>) -> Result<String> {
     choose(hub, flag.map(str::trim), env::var(env::AGENT).as_deref().map(str::trim))
 }

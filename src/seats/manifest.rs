@@ -65,7 +65,7 @@ pub fn of(hub: &Hub, agent: &str) -> Result<Option<Manifest>> {
 }
 
 /// Every seat that has a manifest here or in the hub, by id, the first found of each. Manifests that
-/// cannot be read are passed over with a warning; `teof doctor` names them.
+/// cannot be read are skipped with a warning; `teof doctor` names them.
 pub fn all(hub: &Hub) -> Result<Vec<Manifest>> {
     let mut seats: Vec<Manifest> = Vec::new();
     for (path, found) in scan(hub)? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, Stamp, names, time};
 
-/// What is known of a seat of the pool.
+/// A seat of the pool.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub agent: String,

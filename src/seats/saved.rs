@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Refusal, Result, Stamp, files, json, names};
 use crate::hub::Hub;
 
-/// A seat as it was put away.
+/// A saved seat.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Saved {
     pub label: String,
@@ -25,7 +25,7 @@ fn path(hub: &Hub, label: &str) -> PathBuf {
     hub.local(&format!("seats/saved/{label}.json"))
 }
 
-/// Refuses a label that is no usable name, or that is taken unless `force`.
+/// Refuses a label that is not a usable name, or that is taken unless `force`.
 pub fn check_label(hub: &Hub, label: &str, force: bool) -> Result<()> {
     names::check_id("label", label)?;
     if !force && path(hub, label).exists() {
@@ -61,7 +61,7 @@ pub fn load(hub: &Hub, label: &str) -> Result<Saved> {
     })
 }
 
-/// The labels there are, sorted.
+/// All labels, sorted.
 pub fn labels(hub: &Hub) -> Vec<String> {
     let entries = fs::read_dir(hub.local("seats/saved")).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned()));

@@ -15,7 +15,7 @@ pub fn inbox_channel(agent: &str) -> String {
     format!("agent-{}", agent.to_lowercase())
 }
 
-/// Puts the manager-report tail into an act: the file that dates the session. Returns the lines.
+/// Stages the manager-report tail in a transaction: the file that dates the session. Returns the lines.
 pub fn stage_tail(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result<Vec<String>> {
     let source = paths::channel(MANAGER_REPORT);
     let lines = last_lines(hub, &source, count)?;
@@ -37,7 +37,7 @@ pub fn agents(hub: &Hub) -> Vec<String> {
     folders.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| names::is_id(name)).collect()
 }
 
-/// The inbox as boot shows it.
+/// The inbox that `session-boot` shows.
 #[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// The last lines of the channel.
@@ -46,7 +46,7 @@ pub struct Inbox {
     pub unread: usize,
 }
 
-/// Puts the inbox tail and what was seen of it into an act.
+/// Stages the inbox tail and what was seen of it in a transaction.
 pub fn stage_inbox(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result<Inbox> {
     let channel = paths::channel(&inbox_channel(agent));
     let (receipt_path, state_path) = inbox_files(agent);

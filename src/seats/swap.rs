@@ -14,7 +14,7 @@ use crate::base::{Refusal, Result, digest, files, json, names};
 use crate::hub::{Hub, Worktree};
 use crate::model::seat::{MANIFEST, variant};
 
-/// What taking a seat writes. Nothing is written before [`Swap::perform`].
+/// A change of the seat. Nothing is written before [`Swap::perform`].
 #[derive(Clone, Debug)]
 pub struct Swap {
     pub agent: String,

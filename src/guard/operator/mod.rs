@@ -73,7 +73,7 @@ pub fn require(what: &str) -> Result<Recognised> {
 /// neither a run nor a coding agent by itself.
 ///
 /// # Errors
-/// As [`require`].
+/// Like [`require`].
 pub fn recognise(what: &str) -> Result<Recognised> {
     run::refuse(what)?;
     if token::shown()?.is_some() {

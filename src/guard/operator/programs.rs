@@ -72,7 +72,7 @@ pub fn known(program: Option<&Path>, arguments: &[String]) -> Option<&'static st
     [Some(run.as_str()), Some(called), script].into_iter().flatten().find_map(named)
 }
 
-/// The script that an interpreter runs: its first argument that is no option, or the module after `-m`.
+/// The script that an interpreter runs: its first argument that is not an option, or the module after `-m`.
 /// What follows `-c` or `-e` is code.
 fn script(arguments: &[String]) -> Option<&str> {
     let mut arguments = arguments.iter().map(String::as_str);

@@ -11,7 +11,7 @@ use crate::exec::{self, Ancestor};
 use crate::hub::Hub;
 use crate::model::run::order::OrderFile;
 
-/// A run that this process is part of.
+/// The run that this process belongs to.
 #[derive(Clone, Debug)]
 pub struct Inside {
     /// How that is known, in words.
@@ -20,7 +20,7 @@ pub struct Inside {
     worker: Option<Ancestor>,
 }
 
-/// What a run was given to do.
+/// The task of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     pub agent: String,
@@ -29,7 +29,7 @@ pub struct Given {
     pub step: Option<String>,
 }
 
-/// The run that this process is part of, if it is part of one.
+/// The run that this process belongs to, if any.
 pub fn inside() -> Option<Inside> {
     let above = exec::ancestors();
     let worker = above.iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
@@ -152,7 +152,7 @@ pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
         .into())
 }
 
-/// Refuses to start work from inside a run. The coordinator starts its workers, and is no run.
+/// Refuses to start work inside a run. The coordinator is not a run.
 ///
 /// # Errors
 /// `trust.person` (exit 6).

@@ -31,7 +31,7 @@ pub struct Token {
     pub sha256: String,
 }
 
-/// Makes a token and gives back its secret, which is kept nowhere.
+/// Makes a token and returns its secret, which is kept nowhere.
 ///
 /// # Errors
 /// `token.exists` when the name is taken; when the file cannot be read or written.

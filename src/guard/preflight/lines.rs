@@ -100,7 +100,7 @@ fn unfinished(path: &str, tail: &[u8], torn: &str) -> Finding {
     Finding::high(torn, path, "the last line was cut").hint(hint)
 }
 
-/// Why a line is no JSON object; its number is told elsewhere, so only the column stays.
+/// Why a line is not a JSON object; its number is told elsewhere, so only the column stays.
 pub(super) fn not_an_object(error: &serde_json::Error) -> String {
     let why = text::safe(&error.to_string()).replace(" at line 1 column", " at column");
     if why.starts_with("not a JSON object") {

@@ -54,7 +54,7 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
 /// The rules for the event log, the channels and the ledger alone; not sorted yet.
 ///
 /// # Errors
-/// As [`full`].
+/// Like [`full`].
 pub fn bus(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     let mut report = Report::default();
     logs(tree, base, &mut report)?;
@@ -164,7 +164,7 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Where the logs lie that are only appended to, and that `bus restore` mends.
+/// Where the logs lie that are only appended to, and that `bus restore` repairs.
 pub const APPENDED: [&str; 3] = [paths::EVENTS_FOLDER, paths::MESSAGES, paths::LEDGER];
 
 /// The lines of the base's logs that are gone and that `bus restore` brings back, as far as `changed` paths can have lost them: cheap when what is
@@ -201,7 +201,7 @@ fn is_log_of(path: &str, folder: &str) -> bool {
 
 type Logs = (Vec<(String, Vec<u8>)>, Vec<Vec<u8>>);
 
-/// Reads every log of a folder; gives back the base's logs and ours, when there is a base. A sealed log
+/// Reads every log of a folder; returns the base's logs and ours, when there is a base. A sealed log
 /// moves its lines to another file: all of a folder's lines are one set.
 fn folder(
     tree: &Tree,

@@ -20,7 +20,7 @@ pub enum Format {
     Github,
 }
 
-/// What was read and what was found.
+/// What was read, and the findings.
 #[derive(Debug, Default)]
 pub struct Report {
     pub files: usize,
@@ -160,7 +160,7 @@ mod tests {
             }
         }
         let human = report.show(Format::Human);
-        assert!(human.starts_with("f.json:1: error [a.b] bad\n    mend it"), "{human}");
+        assert!(human.starts_with("f.json:1: error [a.b] bad\n    fix it"), "{human}");
         assert!(human.ends_with("z:3: warning [c.d] w\n    h"));
     }
 

@@ -157,7 +157,7 @@ type Folder = Rc<HashMap<String, git2::Oid>>;
 
 impl Base {
     /// # Errors
-    /// When `name` is no commit of this repository.
+    /// When `name` is not a commit of this repository.
     pub fn find(worktree: &Worktree, name: &str) -> Result<Base> {
         let repo = open(worktree)?;
         let tree = repo.revparse_single(name).and_then(|found| found.peel_to_tree()).map(|tree| tree.id());
@@ -235,7 +235,7 @@ fn read_at(root: &Path, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding
     files::within(root, path).and_then(|path| files::read(&path, max)).map_err(|error| unreadable(path, &error))
 }
 
-/// The files of a tree. What has a name that is no text is passed over: the record has none such.
+/// The files of a tree. What has a name that is no text is skipped: the record has none such.
 fn collect(repo: &Repository, tree: &git2::Tree, folder: &str, files: &mut HashSet<String>) -> Result<()> {
     for entry in tree {
         let Ok(name) = entry.name() else { continue };

@@ -12,7 +12,7 @@ use git2::{DiffOptions, ObjectType, Odb, Oid, Patch, Repository};
 use crate::base::Result;
 use crate::guard::{Finding, secrets};
 
-/// What a path is.
+/// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     File,
@@ -22,14 +22,14 @@ pub enum Kind {
     Gitlink,
 }
 
-/// A path that differs.
+/// A changed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Relative to the repository; bytes that are no UTF-8 are shown as `U+FFFD`.
+    /// Relative to the repository; bytes that are not UTF-8 are shown as `U+FFFD`.
     pub path: String,
-    /// `None`: it was not there.
+    /// `None`: it did not exist.
     pub before: Option<Kind>,
-    /// `None`: it is gone.
+    /// `None`: it was deleted.
     pub after: Option<Kind>,
     pub added: u64,
     pub removed: u64,

@@ -174,7 +174,7 @@ const MAX_DEPTH: usize = 32;
 const MAX_ENTRIES: usize = 50_000;
 
 /// Every name below the source that the pattern matches, sorted; links and special files too, so that
-/// they are named rather than passed over.
+/// they are named rather than skipped.
 fn candidates(wanted: &str, glob: &Glob, source: &Source, findings: &mut Vec<Finding>) -> Vec<(String, PathBuf)> {
     // Walk from the last folder that holds no wildcard.
     let fixed: Vec<&str> = wanted.split('/').take_while(|name| !name.contains(['*', '?', '[', '<', '\\'])).collect();

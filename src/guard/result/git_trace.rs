@@ -66,7 +66,7 @@ pub fn variables(file: &Path) -> [(String, String); 3] {
     ]
 }
 
-/// The commands of a trace that worked in a worktree, oldest first. Lines that are no events are passed over.
+/// The commands of a trace that worked in a worktree, oldest first. Lines that are not events are skipped.
 pub fn commands(trace: &[u8]) -> Vec<GitCommand> {
     #[derive(Default)]
     struct Process {

@@ -8,10 +8,10 @@ use crate::base::Result;
 use crate::guard::Finding;
 use crate::hub::git::{ancestry, object_ids};
 
-/// More commits than any run makes; beyond it the base counts as not found.
+/// The search stops after this many commits; then the base counts as not found.
 const MAX_COMMITS: usize = 100_000;
 
-/// Finds a base that is no ancestor of the tip: somebody amended, rebased or reset below it.
+/// Finds a base that is not an ancestor of the tip: commits below it were amended, rebased or reset.
 ///
 /// Parents are read from the commits' own bytes: grafts and replace objects could claim others.
 pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> {
@@ -37,7 +37,7 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
     ))
 }
 
-/// What became of a target while a worker ran.
+/// How the target branch changed while a worker ran.
 #[derive(Clone, Debug)]
 pub struct Landed {
     pub finding: Finding,
@@ -48,8 +48,9 @@ pub struct Landed {
 /// Finds commits of the worker that are on `target` already (nothing is merged without a person), and a
 /// target that was deleted or rewritten since it was at `before`.
 ///
-/// The worker's own commits are its job's `checkpoints`, and those that the worktree's reflog calls so. Other
-/// git processes move the target meanwhile, and a worker may check it out: neither makes a commit its own.
+/// The worker's own commits are its job's `checkpoints`, and the commits that the worktree's reflog records as made
+/// there. Other git processes may move the target meanwhile, and a worker may check it out: that does not make a
+/// commit its own.
 pub fn landed(
     worktree: &Repository,
     base: Oid,
@@ -83,7 +84,7 @@ pub fn landed(
     Ok(before.filter(|old| !within(tip, *old)).map(|old| lost("rewritten", old)))
 }
 
-/// Whether a reflog's line is about a commit that was made, and not one that was only gone to.
+/// Whether a reflog entry is about a new commit, not about a checkout of an existing one.
 pub(super) fn makes(message: &[u8]) -> bool {
     const MAKES: [&[u8]; 5] = [b"commit", b"cherry-pick", b"revert", b"am", b"rebase"];
     const GOES: [&[u8]; 4] = [b"rebase (start)", b"rebase (finish)", b"rebase (abort)", b"rebase: "];

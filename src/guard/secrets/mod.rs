@@ -33,7 +33,7 @@ pub struct Hit {
     pub line: u64,
 }
 
-/// Every secret in `bytes`, in order, none overlapping another.
+/// All secrets in `bytes`, in order and without overlaps.
 pub fn scan(bytes: &[u8]) -> Vec<Hit> {
     let mut spans = shaped(bytes);
     spans.extend(rules::find(bytes));
@@ -86,7 +86,7 @@ pub fn check_text(what: &str, text: &str) -> Result<()> {
         .into())
 }
 
-/// Larger files are not looked through, in bytes.
+/// Larger files are not scanned, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
 /// Refuses a file of the hub that holds a secret, before it becomes evidence.

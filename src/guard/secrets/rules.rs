@@ -151,7 +151,7 @@ impl Rule {
 
     /// `None` for an expression that this engine does not take; a test holds that there is none.
     fn compile(&self) -> Option<(Regex, Option<Regex>)> {
-        // Bytes, not characters: smaller automata, and a text need not be UTF-8.
+        // Bytes, not characters: smaller automata, and a text may not be UTF-8.
         let build = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(64 << 20).build().ok();
         let allowed = Some(self.allowed).filter(|text| !text.is_empty());
         Some((build(self.expression)?, allowed.map(build).unwrap_or_default()))

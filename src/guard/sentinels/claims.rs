@@ -39,7 +39,7 @@ fn why_stale(hub: &Hub, claim: &ClaimFile, owners: &mut Owners) -> Result<Option
     }
     let window = hub.settings()?.claims.agent_window;
     let oldest = hub.now().minus(window);
-    // A time that has not come says nothing about when the holder was there.
+    // A time in the future says nothing about the holder's activity.
     let horizon = hub.now().plus(time::SKEW);
     if claim.claimed_at().is_some_and(|at| at >= oldest && at <= horizon) {
         return Ok(None);
@@ -57,7 +57,7 @@ struct Owners<'h> {
 
 impl<'h> Owners<'h> {
     fn new(hub: &'h Hub) -> Result<Self> {
-        Ok(Self { hub, log: Log::look(hub)?, known: HashMap::new() })
+        Ok(Self { hub, log: Log::read(hub)?, known: HashMap::new() })
     }
 
     /// The event log answers fast; the messages are only read for those whom it says are silent.

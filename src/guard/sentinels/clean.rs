@@ -23,10 +23,10 @@ const RECENT: i64 = 2;
 /// Inode, size, seconds and nanoseconds of the last writing and of the last change.
 type Print = [i64; 6];
 
-/// See the module.
+/// The files that were clean, each with its inode, size and times.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Clean {
-    /// Another program looks for other secrets.
+    /// The binary that scanned: another version may look for other secrets.
     program: Option<Print>,
     files: HashMap<String, Print>,
 }
@@ -43,7 +43,7 @@ impl Clean {
         }
     }
 
-    /// Remembers it for later runs. Losing it costs a scan, so nothing is synced.
+    /// Remembers it for later runs. If it is lost, a scan runs, so it is not synced.
     pub fn save(&self, hub: &Hub) -> Result<()> {
         let path = hub.local(CACHE);
         files::create_parent(&path)?;

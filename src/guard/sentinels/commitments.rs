@@ -24,7 +24,7 @@ pub fn open(tree: &Tree) -> Vec<Finding> {
         }
     }
     for path in [tree.files(REFLECTIONS, ".md"), tree.files(REFLECTIONS, ".jsonl")].concat() {
-        // What cannot be read is another sentinel's matter.
+        // Another sentinel reports unreadable files.
         if let Ok(Some(bytes)) = tree.read(&path) {
             found.extend(in_reflection(&path, &String::from_utf8_lossy(&bytes)));
         }

@@ -6,15 +6,15 @@ use crate::base::digest;
 use crate::guard::Finding;
 use crate::model::event::Severity;
 
-/// What stays the same about a finding while the file around it changes: 16 hex digits.
+/// The identity of a finding, stable while the file around it changes: 16 hex digits.
 ///
-/// No sentinel's message holds a time or an age, so that an old finding never looks new.
+/// Messages of sentinels contain no times or ages, so an old finding never looks new.
 pub fn fingerprint(found: &Finding) -> String {
     let text = format!("{}\0{}\0{}", found.code, found.path.as_deref().unwrap_or_default(), found.message);
     digest::sha256(text.as_bytes())[..16].to_owned()
 }
 
-/// What a scan found that the one before had not: only these count for the breaker. Where several
+/// The findings that the previous scan did not have: only these count for the breaker. Where several
 /// findings look alike, the number counts.
 pub fn new_since<'a>(before: &[Finding], after: &'a [Finding]) -> Vec<&'a Finding> {
     let mut known: HashMap<String, usize> = HashMap::new();

@@ -26,7 +26,7 @@ use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::receipts;
 
-/// Runs all of them over the hub's record: worst first, then by file and line.
+/// Runs all sentinels over the hub's record. Sorted: worst first, then by file and line.
 ///
 /// They look without a lock, so they may see an act that another process is in the middle of, or was
 /// when it died: a high finding counts when it is still there after the lock was had once, because
@@ -38,7 +38,7 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
     scan_but(hub, &mut Clean::default())
 }
 
-/// As [`scan`], without looking through the files that are known as clean.
+/// Like [`scan`], without looking through the files that are known as clean.
 fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     let first = look(hub, clean)?;
     if !first.iter().any(Finding::stops) {
@@ -56,10 +56,10 @@ fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
 }
 
 /// Like [`scan`], and remembers what was found: `scan --if-changed` shows it again, and the coordinator starts
-/// nothing new while something of it is high. Files that are known as clean are not looked through for secrets.
+/// nothing new while something of it is high. Files that are known as clean are not scanned for secrets.
 ///
 /// # Errors
-/// As [`scan`]; when it cannot be remembered.
+/// Like [`scan`]; when it cannot be remembered.
 pub fn scan_and_remember(hub: &Hub, prefixes: &[String], clean: &mut Clean) -> Result<Vec<Finding>> {
     let state = watch::state(&hub.root, prefixes);
     let findings = scan_but(hub, clean)?;

@@ -8,7 +8,7 @@ use crate::base::{Clock, files, parallel};
 use crate::guard::{Finding, secrets};
 use crate::hub::paths;
 
-/// Larger files are not looked through.
+/// Larger files are not scanned.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// A file full of secrets is one problem: the first few name it.
 const NAMED: usize = 5;

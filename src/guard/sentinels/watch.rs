@@ -14,9 +14,9 @@ use crate::base::{Result, Stamp, digest, files};
 use crate::guard::Finding;
 use crate::hub::Hub;
 
-/// What is watched unless the caller says otherwise.
+/// The default prefixes.
 pub const PREFIXES: [&str; 2] = ["_plans/", "_report/"];
-/// Where scans that are asked to leave a trace write a line.
+/// The history that scans append to on request.
 pub const HISTORY: &str = "_report/usage/scan-history.jsonl";
 
 const CACHE: &str = "cache/scan.json";
@@ -77,7 +77,7 @@ fn gather(root: &Path, folder: &str, start: &str, entries: &mut Vec<String>) {
     }
 }
 
-/// Remembers a scan. Losing it costs a scan, so nothing is synced.
+/// Remembers a scan. If it is lost, a scan runs, so it is not synced.
 pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Finding]) -> Result<()> {
     let last = Last { at: hub.now(), prefixes: prefixes.to_vec(), state, findings: findings.to_vec() };
     let path = hub.local(CACHE);
@@ -87,7 +87,7 @@ pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Findi
 
 /// Fingerprints of the findings that a person has looked at and accepted; machine-local.
 const ACCEPTED: &str = "scan-accepted.json";
-/// More than any person accepts.
+/// The maximum number of accepted findings.
 const MAX_ACCEPTED: usize = 10_000;
 
 /// The findings of high severity of the last scan, whoever ran it, that no person has accepted.
@@ -101,7 +101,7 @@ pub fn pausing(hub: &Hub) -> Result<Vec<Finding>> {
     Ok(high.into_iter().filter(|found| !accepted.contains(&compare::fingerprint(found))).collect())
 }
 
-/// A person has looked at what the last scan found: it pauses nothing any more. Gives back how many were new.
+/// A person has looked at what the last scan found: it pauses nothing any more. Returns how many were new.
 pub fn accept(hub: &Hub) -> Result<usize> {
     let new = pausing(hub)?;
     if new.is_empty() {
@@ -119,7 +119,7 @@ pub fn accept(hub: &Hub) -> Result<usize> {
 
 fn accepted(hub: &Hub) -> Result<Vec<String>> {
     let bytes = files::read(&hub.local(ACCEPTED), MAX_CACHE)?;
-    // A damaged file accepts nothing: a person is asked again.
+    // A damaged file accepts nothing: a person has to accept again.
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 

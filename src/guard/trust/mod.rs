@@ -34,7 +34,7 @@ pub struct Trust {
     pub git_programs_sha256: Option<String>,
 }
 
-/// A person's word that the consent file and the settings are theirs.
+/// A person's grant of the consent file and the settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     pub by: String,
@@ -47,7 +47,7 @@ pub struct Grant {
     pub recognised: Recognised,
 }
 
-/// A person's word that the commands of a plan, as they stood, may run.
+/// A person's approval of the commands of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     pub plan_id: String,
@@ -84,7 +84,7 @@ pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
 /// Records that a person approved the commands of a plan. An older approval of the plan is replaced.
 ///
 /// # Errors
-/// As [`operator::require`].
+/// Like [`operator::require`].
 pub fn approve(hub: &Hub, plan_id: &str, digest: &str, by: &str) -> Result<()> {
     let recognised = operator::require("approve commands")?;
     let approval =

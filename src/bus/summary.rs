@@ -9,26 +9,26 @@ use super::cache::Facts;
 use crate::base::{Stamp, names};
 use crate::model::event::EventView;
 
-/// Bytes of a log that share one entry of [`Trace::latest`].
+/// Bytes of a log that share one entry of [`LogSummary::latest`].
 pub(super) const BLOCK: u64 = 256 * 1024;
 
-/// The events that show that somebody is there (the playbook: bus_heartbeat).
+/// The events that count as a heartbeat (the playbook: bus_heartbeat).
 const HEARTBEATS: [&str; 2] = ["handshake", "status"];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Trace {
+pub(super) struct LogSummary {
     /// Whole lines, blank ones left out.
     pub lines: u64,
-    /// Lines that are no JSON object.
+    /// Lines that are not JSON objects.
     pub damaged: u64,
-    pub seats: BTreeMap<String, Steps>,
+    pub seats: BTreeMap<String, AgentSummary>,
     /// For each block, by where a line begins: the latest time in it, as Unix seconds (0: none).
     pub latest: Vec<i64>,
 }
 
-/// What an agent left in one log.
+/// The traces of one agent in one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Steps {
+pub(super) struct AgentSummary {
     /// The latest time of any of its events.
     pub seen: Option<Stamp>,
     /// The latest time of a handshake.
@@ -39,7 +39,7 @@ pub(super) struct Steps {
     pub head: Option<String>,
 }
 
-impl Facts for Trace {
+impl Facts for LogSummary {
     fn line(&mut self, at: u64, line: &[u8]) {
         if line.trim_ascii().is_empty() {
             return;
@@ -55,18 +55,18 @@ impl Facts for Trace {
         }
         let Some(agent) = view.agent_id.as_deref().filter(|agent| names::is_id(agent)) else { return };
         if !self.seats.contains_key(agent) {
-            self.seats.insert(agent.to_owned(), Steps::default());
+            self.seats.insert(agent.to_owned(), AgentSummary::default());
         }
-        if let Some(steps) = self.seats.get_mut(agent) {
-            steps.take(at, when, &view);
+        if let Some(summary) = self.seats.get_mut(agent) {
+            summary.take(at, when, &view);
         }
     }
 
-    fn follow(&mut self, later: Trace) {
+    fn append(&mut self, later: LogSummary) {
         self.lines += later.lines;
         self.damaged += later.damaged;
-        for (agent, steps) in later.seats {
-            self.seats.entry(agent).or_default().follow(steps);
+        for (agent, summary) in later.seats {
+            self.seats.entry(agent).or_default().append(summary);
         }
         self.latest.resize(self.latest.len().max(later.latest.len()), 0);
         for (known, new) in self.latest.iter_mut().zip(later.latest) {
@@ -75,7 +75,7 @@ impl Facts for Trace {
     }
 }
 
-impl Trace {
+impl LogSummary {
     fn note_time(&mut self, at: u64, unix: i64) {
         let block = (at / BLOCK) as usize;
         if block >= self.latest.len() {
@@ -85,7 +85,7 @@ impl Trace {
     }
 }
 
-impl Steps {
+impl AgentSummary {
     fn take(&mut self, at: u64, when: Option<Stamp>, view: &EventView<'_>) {
         if let Some(id) = chain_id(view) {
             let head = self.head.get_or_insert_default();
@@ -103,7 +103,7 @@ impl Steps {
         }
     }
 
-    fn follow(&mut self, later: Steps) {
+    fn append(&mut self, later: AgentSummary) {
         self.seen = self.seen.max(later.seen);
         self.handshake = self.handshake.max(later.handshake);
         self.beat = self.beat.max(later.beat);
