@@ -1,4 +1,4 @@
-//! Tells the bus that something keeps work from being taken: an event `alert` and a message, in one
+//! Reports to the bus that something keeps work from being taken: an event `alert` and a message, in one
 //! act, once until the reason changes.
 //!
 //! The conductor's guardrails ask how such failures "should be surfaced on the bus": an event is what

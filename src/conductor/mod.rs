@@ -1,4 +1,4 @@
-//! What is done next, and how it is asked: the one selector, the prompt contract, the prompt's receipt.
+//! Selects the next task, renders its prompt, and keeps the prompt's receipt.
 //!
 //! Chooses and records; never executes what it proposes.
 

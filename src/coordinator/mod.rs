@@ -1,7 +1,7 @@
-//! The coordinator: one process per hub that chooses work, gives it to workers, and settles it.
+//! The coordinator: one process per hub that chooses work, assigns it to workers, and finalizes it.
 //!
-//! The core is pure: [`step`](step::step) takes what happened and says what to do. The rest of the
-//! room performs that against the stores, and never decides.
+//! The core is pure: [`step`](step::step) takes one input and returns the effects to perform. The executor performs
+//! them against the stores; the process around both never decides.
 
 pub(super) mod executor;
 pub mod inbox;

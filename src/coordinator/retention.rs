@@ -1,4 +1,4 @@
-//! Where the job of each worktree stands, and the retirement of those whose job is over.
+//! Worktree retention: says where the job of each worktree stands, and removes those whose job is over.
 //!
 //! Reads the coordinator's state; decides nothing about jobs.
 

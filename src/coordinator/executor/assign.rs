@@ -1,7 +1,7 @@
-//! Giving a task: assignment, claim, backlog item, plan and order.
+//! Assigns a task: writes the assignment, claim, backlog item, plan and work order.
 //!
-//! Every act here can be repeated: it is asked whether it was done, under the lock, because taking
-//! that completes an act that a crash interrupted.
+//! Every act here can be repeated: each first checks under the lock whether it was done, because taking the lock
+//! completes an act that a crash interrupted.
 
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
         return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
     executor.permitted()?;
-    let mut writer = hub.lock(&format!("give {}", job.task))?;
+    let mut writer = hub.lock(&format!("assign {}", job.task))?;
     if let Some(claim) = ours(hub, job)? {
         // Taking the lock has completed what a crash interrupted.
         return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
     held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
-    let mut act = Act::new(format!("give {} to {}", job.task, job.seat));
+    let mut act = Act::new(format!("assign {} to {}", job.task, job.seat));
     let made = plan_of_origin(&writer, &mut act, executor.manager, job)?;
     let mut wish = assign::Request::new(Author::new(executor.manager), &job.task, &job.seat);
     wish.plan.clone_from(&job.plan);

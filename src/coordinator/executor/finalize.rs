@@ -1,7 +1,7 @@
-//! What becomes of a task after its work: under review, settled, or open again; each in one act over
+//! Finalizes a job after its work: puts it under review, ends its claim, or reopens its task; each in one act over
 //! claim, backlog and plan.
 //!
-//! Every act here can be repeated, as in `give`.
+//! Every act here can be repeated, as in [`assign`](super::assign).
 
 use serde_json::json;
 
@@ -54,7 +54,7 @@ pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
 pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Reply> {
     let hub = executor.hub;
     boot::renew(hub, executor.manager)?;
-    let mut writer = hub.lock(&format!("settle {}", job.task))?;
+    let mut writer = hub.lock(&format!("finalize {}", job.task))?;
     let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
     let claim = claims::load(hub, &job.task)?.map(|found| found.file);
     let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
@@ -65,7 +65,7 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
         Some(_) => {}
     }
     let outcome = workers::outcome(hub, &job.run_id())?.or(last_outcome(hub, job)?);
-    let mut act = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    let mut act = Act::new(format!("finalize {} as {}", job.task, ending.as_str()));
     let (whole, left) = step_or_why(&writer, &mut act, job, ending, outcome.as_ref())?;
     let done = ending == Ending::Done && whole;
     let mut author = Author::new(&job.seat);
@@ -90,7 +90,7 @@ fn is_merged(job: &Job) -> bool {
 fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let outcome = last_outcome(hub, job)?;
-    let mut act = Act::new(format!("settle {} as done", job.task));
+    let mut act = Act::new(format!("finalize {} as done", job.task));
     let (whole, left) = step_or_why(writer, &mut act, job, Ending::Done, outcome.as_ref())?;
     if whole && plans::backlog::read(hub)?.item(&job.task).is_some() {
         plans::backlog::set_status(writer, &mut act, &job.task, ItemStatus::Done)?;
@@ -111,7 +111,7 @@ fn step_or_why(
     ending: Ending,
     outcome: Option<&Outcome>,
 ) -> Result<(bool, Option<String>)> {
-    let mut own = Act::new(format!("settle {} as {}", job.task, ending.as_str()));
+    let mut own = Act::new(format!("finalize {} as {}", job.task, ending.as_str()));
     match set_step(writer, &mut own, job, ending, outcome) {
         Ok(whole) => {
             *act = own;

@@ -1,4 +1,4 @@
-//! Workers: started apart from us, known by their run lock and their outcome, told to end.
+//! Starts and stops workers, and says whether a run is alive, frozen, ended or gone.
 //!
 //! A worker outlives the coordinator. So nothing here relies on being its parent: whether it lives is
 //! asked of the kernel (its lock, its mark), what it did of its outcome file. Being its parent only
@@ -35,7 +35,7 @@ pub struct Workers {
     turns: HashMap<String, u64>,
     /// Runs of an earlier coordinator, whose end a thread waits for.
     awaited: HashSet<String>,
-    /// How firmly each was told to end.
+    /// How firmly each was asked to stop.
     stop_requests: HashMap<String, How>,
     /// What each was seen to have done.
     signs: HashMap<String, Sign>,

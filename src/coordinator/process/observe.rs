@@ -1,4 +1,4 @@
-//! One look at the world: what could be given, what could not and why, who could work, what is allowed.
+//! Reads the world for a decision: what can be assigned, what cannot and why, which seats can work, what is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Notices {
     }
 }
 
-/// Looks, and tells the bus what is new of what keeps work from being chosen; a one-shot run tells nothing.
+/// Reads the snapshot, and reports new obstacles to the bus; a one-shot run reports nothing.
 pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool, one_shot: bool) -> Result<Snapshot> {
     let (snapshot, notices) = observe(hub, manager, state, remote)?;
     if !one_shot && let Err(e) = notices.notify(hub, manager) {
@@ -48,7 +48,7 @@ pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool,
     Ok(snapshot)
 }
 
-/// Looks. Writes nothing, but what was decided on a pull request, which is asked for with `remote`, and a scan
+/// Reads the snapshot. Writes nothing but what was decided on a pull request, which is asked for with `remote`, and a scan
 /// that shows whether what pauses the choice is still there.
 pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Snapshot, Notices)> {
     let mut scope = Scope::enabled(hub)?;

@@ -1,4 +1,4 @@
-//! What a run is held to: the settings and the flags as rules; and what it would choose.
+//! The configuration of a run, from settings and flags; and a preview of what it would choose.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What goes into a decision and what comes out of it.
+//! The inputs of a decision, and the effects that it asks for.
 
 use std::collections::BTreeSet;
 
@@ -35,10 +35,10 @@ pub enum Input {
     Terminate(How),
 }
 
-/// The world as one look found it.
+/// The world as one observation found it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// [`Volatile::results`](super::volatile::Volatile::results) when the look began.
+    /// [`Volatile::results`](super::volatile::Volatile::results) when the observation began.
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
@@ -305,7 +305,7 @@ impl Action {
         }
     }
 
-    /// Whether it begins something, or takes long: not what a one-shot run is for.
+    /// Whether it starts something or takes long, which a one-shot run leaves to the next coordinator.
     pub fn is_skipped_in_one_shot(&self) -> bool {
         matches!(self, Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
     }

@@ -1,4 +1,4 @@
-//! What one process of the coordinator knows, and the next one finds out again: never saved.
+//! Volatile state: what one process of the coordinator knows and the next one finds out again. Never saved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! Choice: which of what the selector offers is given, and to whom.
+//! Chooses which of the selector's offers are assigned now, and to which seat.
 //!
-//! The selector ranks and checks the record; here it is only asked whether the coordinator may give
-//! it now: slots, one step per plan, operators' words, seats and their limits.
+//! The selector ranks and checks the record. This module only checks what the coordinator itself limits: slots, one
+//! step per plan, operators' commands, seats and their daily limits.
 
 use super::context::{StepContext, closed, has_slot};
 use crate::base::digest;
@@ -15,7 +15,7 @@ const LISTED: usize = 40;
 const TOLD: usize = 500;
 
 impl StepContext<'_> {
-    /// Gives as much as slots allow, best first.
+    /// Assigns as much as the slots allow, best first.
     pub(in crate::coordinator) fn choose(&mut self, snapshot: Snapshot) {
         self.notify_once(&snapshot.skipped);
         let mut passed = Vec::new();
@@ -193,7 +193,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Tells the people, once, what only they can mend.
+    /// Reports, once, what only people can fix.
     fn notify_once(&mut self, skipped: &[Skipped]) {
         for skipped in skipped.iter().filter(|skipped| skipped.tell) {
             let text = format!("{} is not eligible: {}", skipped.task, skipped.why);

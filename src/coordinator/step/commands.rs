@@ -1,4 +1,4 @@
-//! What operators may say, and what it changes.
+//! Operator commands, and what each changes.
 
 use super::context::StepContext;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
