@@ -38,7 +38,7 @@ pub fn new_file() -> String {
 /// Turns `auto_enabled` on with the changes, and trusts the consent file and `teof.toml` as they are now.
 ///
 /// # Errors
-/// In a worker's children; when the file is malformed, which is for the person to mend.
+/// In a worker's children; when the file is malformed, which a person must fix.
 pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     let recognised = operator::require("grant consent")?;
     // What is trusted below is what stood there before the person said so, not what came since.
@@ -72,7 +72,7 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     consent::standing(hub)
 }
 
-/// Trusts the programs that the repository's git configuration names now; gives them back.
+/// Trusts the programs that the repository's git configuration names now; returns them.
 ///
 /// # Errors
 /// As [`operator::require`]; when the configuration cannot be read.
@@ -121,10 +121,10 @@ fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Res
     Ok(document.into_text())
 }
 
-/// What a revocation could do.
+/// The result of a revocation.
 #[derive(Clone, Debug)]
 pub struct Revoked {
-    /// Why the file still says `auto_enabled`, if it does; it counts no more all the same.
+    /// Why the file still says `auto_enabled`, if it does; it no longer counts.
     pub file_left: Option<String>,
 }
 

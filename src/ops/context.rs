@@ -8,9 +8,9 @@ use crate::guard::operator::{self, OPERATOR};
 use crate::hub::{Act, Hub, Request, Writer};
 use crate::model::event::Event;
 
-/// Who calls, and for what.
+/// The caller and the command.
 pub(super) struct Call<'a> {
-    /// The command, for those who wait for the lock, and for the guard's log: "bus claim".
+    /// The command, for those who wait for the lock, and for the guard's log, such as "bus claim".
     pub command: &'a str,
     pub author: &'a Author,
     /// The task that it is about.
@@ -24,13 +24,13 @@ pub(super) struct Call<'a> {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub document: Value,
-    /// What could not be mirrored, and what was overridden: for people.
+    /// What could not be synced, and what was overridden: for people.
     pub remarks: Vec<String>,
-    /// The request had been answered before; nothing was written now.
+    /// The request was answered before; nothing was written now.
     pub repeated: bool,
 }
 
-/// Runs `stage` under the lock and performs what it put into the act. It gives back the document of the
+/// Runs `stage` under the lock and performs what it put into the act. Returns the document of the
 /// answer and its remarks.
 pub(super) fn run(
     hub: &Hub,
@@ -66,7 +66,7 @@ pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> 
     Ok(answer.map(|document| Answer { document, remarks: Vec::new(), repeated: true }))
 }
 
-/// A person's event says how they were recognised; a seat's is as it was.
+/// Adds to a person's event how they were recognised; a seat's event stays as it is.
 pub(super) fn with_recognition(event: Event) -> Event {
     match event.agent_id == OPERATOR && !event.meta.contains_key("recognised") {
         true => event.meta("recognised", operator::seen().as_str()),

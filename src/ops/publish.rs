@@ -35,12 +35,12 @@ pub struct Entry {
     pub line: Option<u64>,
 }
 
-/// What was written.
+/// The result of a publish.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// For each entry: `{id, event, task_id?, path}` or `{channel, type, to?, path}`.
     pub written: Vec<Value>,
-    /// The request had been answered before; nothing was written now.
+    /// The request was answered before; nothing was written now.
     pub repeated: bool,
     /// What was overridden, and which evidence is not there: for people.
     pub remarks: Vec<String>,
@@ -236,7 +236,7 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, entry: &Entry)
     }
 }
 
-/// A task that is on hold is not told complete, and the seat that has it does not lift the hold.
+/// Refuses to complete a task that is on hold, and refuses that the seat that has the task lifts the hold.
 fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<()> {
     match &entry.content {
         Content::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
@@ -271,7 +271,7 @@ fn is_address(receipt: &str) -> bool {
     receipt.contains("://")
 }
 
-/// What is said of evidence that is not there yet, or never will be: an address is somebody else's.
+/// A warning about evidence that does not exist; addresses are not checked.
 fn missing_evidence(hub: &Hub, receipt: &str) -> Option<String> {
     let missing = !is_address(receipt) && hub.path(receipt).is_ok_and(|path| !path.exists());
     missing

@@ -15,7 +15,7 @@ pub struct Misplaced {
 
 const OUTSIDE: &str = "sources.outside";
 
-/// Folders of requests that lie where nobody looks: outside of the hub, or in another checkout of the repository.
+/// Request folders that teof does not read: outside of the hub, or in another checkout of the repository.
 ///
 /// # Errors
 /// When the settings cannot be read.

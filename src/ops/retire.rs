@@ -8,7 +8,7 @@ use crate::hub::{Act, Hub};
 use crate::model::event::Event;
 use crate::receipts::ledger;
 
-/// Retires the receipt; gives back the digest with which it was entered.
+/// Retires the receipt; returns the digest with which it was entered.
 ///
 /// # Errors
 /// In a worker's children: a worker could hide what it changed. As [`ledger::retire`].

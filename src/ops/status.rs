@@ -16,7 +16,7 @@ use crate::model::claim::ClaimFile;
 use crate::model::event::{EventView, Severity};
 use crate::seats::manifest;
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Debug)]
 pub struct Query {
     pub preset: Option<Preset>,
@@ -98,7 +98,7 @@ impl Query {
     }
 }
 
-/// What was found.
+/// The result.
 #[derive(Debug)]
 pub struct Report {
     query: Query,

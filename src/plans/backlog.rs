@@ -26,7 +26,7 @@ pub fn set_plan(writer: &Writer<'_>, act: &mut Act, id: &str, plan: &str) -> Res
     edit(writer, act, |document| backlog::set_plan(document, id, plan))
 }
 
-/// Opens an item again that was done and reverted, or blocked, by a person's word.
+/// Reopens an item that was done and reverted, or blocked, when a person asks for it.
 pub fn reopen(writer: &Writer<'_>, act: &mut Act, id: &str) -> Result<()> {
     edit(writer, act, |document| backlog::reopen(document, id))
 }

@@ -9,7 +9,7 @@ use crate::model::plan::{Plan, Step};
 const BINDING: [&str; 8] = ["commands", "tests", "rollback", "agent", "diff_limit", "allowed", "denied", "protected"];
 
 /// The SHA-256 of everything that running the plan would execute, with the guards of each step; any
-/// change of a word of it needs a new approval. `None` when no step has anything to execute.
+/// change to it needs a new approval. `None` when no step has anything to execute.
 ///
 /// Raw values are hashed, not what was understood of them, so that no spelling hides anything.
 pub fn commands_digest(plan: &Plan) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Edits plans as a part of a transaction: read under the lock, edited, checked, staged.
 //!
-//! An edit is refused, before anything is written, for the findings that it would add; findings that the plan had before
-//! do not prevent it.
+//! An edit is refused, before anything is written, for the findings that it would add; findings that the plan had
+//! before do not prevent it.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub fn set_status(writer: &Writer<'_>, act: &mut Act, plan: &str, status: Status
     })
 }
 
-/// Sets the status of a plan's checkpoint: a person's word that its goal is met, or is no goal any more.
+/// Sets the status of a plan's checkpoint: a person says that its goal is met, or no longer a goal.
 pub fn set_checkpoint(writer: &Writer<'_>, act: &mut Act, plan: &str, status: &str) -> Result<()> {
     edit(writer, act, plan, |document, found| {
         if status == "satisfied" && found.receipts().is_empty() {
@@ -101,7 +101,7 @@ pub fn reopen(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, commit
     })
 }
 
-/// Adds a queued step at the end, with further `fields` as [`StepChange::fields`]; gives back its id,
+/// Adds a queued step at the end, with further `fields` as [`StepChange::fields`]; returns its id,
 /// the next free `S<n>` unless given.
 pub fn add_step(
     writer: &Writer<'_>,

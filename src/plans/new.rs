@@ -77,7 +77,7 @@ pub fn is_taken(hub: &Hub, id: &str) -> bool {
     store::locate(hub, id).is_ok() || justification.is_ok_and(|path| path.exists())
 }
 
-/// Stages a new plan and its justification; gives back the plan's path.
+/// Stages a new plan and its justification; returns the plan's path.
 ///
 /// # Errors
 /// When the systemic fields contradict each other or the queue entry, or the plan would not be valid;

@@ -1,7 +1,7 @@
 //! Which tasks are names of one piece of work: a plan, its steps, the backlog item and the request that it does.
 //!
-//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; `bus` knows who
-//! holds what.
+//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; `bus`
+//! knows who holds what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,7 +170,7 @@ impl SameWork {
     }
 }
 
-/// A backlog that cannot be read names no plan: nobody is kept from their work by it.
+/// A backlog that cannot be read names no plan, and stops nobody's work.
 fn backlog_of(hub: &Hub) -> Result<Option<Backlog>> {
     match backlog::read(hub) {
         Ok(backlog) => Ok(Some(backlog)),

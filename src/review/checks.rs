@@ -57,7 +57,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     }
 }
 
-/// From where on the changes of a commit are the work's: a person may have merged the target into the branch since.
+/// The commit after which the changes are the work's: a person may have merged the target into the branch since.
 fn since(repo: &Repository, bundle: &Bundle, base: Oid, commit: Oid) -> Result<Oid> {
     let parted = ancestry::merge_base(repo, merge::tip(repo, &bundle.target_branch)?, commit)?;
     match parted {
@@ -107,7 +107,7 @@ pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
     Ok(bundle.tests.iter().map(|test| test.command.clone()).collect())
 }
 
-/// Whether a decision could be written: asked before anything moves, which could not be taken back.
+/// Checks that a decision can be recorded, before anything moves: a move cannot be undone.
 fn writable(hub: &Hub) -> Result<()> {
     let reviews = format!("{}/reviews/x.json", paths::agent(&hub.settings()?.coordinator.manager));
     for path in [paths::MEMORY, &reviews] {

@@ -26,7 +26,7 @@ pub enum Kind {
     Retry,
     /// It could not be merged and went back to the coder.
     Conflict,
-    /// Merged, and taken back.
+    /// Merged, and reverted.
     Reverted,
 }
 
@@ -75,13 +75,13 @@ pub struct Decision {
     pub bundle_sha256: String,
     pub reviewed_commit: String,
     pub target_branch: String,
-    /// Where the target was before.
+    /// The target's commit before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_before: Option<String>,
     /// The commit that merged it, or that reverted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_commit: Option<String>,
-    /// Those that were run on the merged tree.
+    /// The tests that ran on the merged tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<Test>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,8 +1,8 @@
 //! Builds the flags of a command only when the command line names it.
 //!
-//! Building all flags takes longer than a short command's own work, and agents run short commands all day. A command that
-//! the command line does not name keeps its name and gets no flags; for help, completions or manual pages everything is
-//! built.
+//! Building all flags takes longer than a short command's own work, and agents run short commands all day. A
+//! command that the command line does not name keeps its name and gets no flags; for help, completions or manual
+//! pages everything is built.
 
 use std::ffi::OsString;
 use std::sync::LazyLock;

@@ -68,7 +68,7 @@ pub struct Done {
     pub from: Option<Claim>,
     /// The event's id; `None` when everything was so already and nothing was written.
     pub event: Option<String>,
-    /// What could not be mirrored, and what was overridden: for people.
+    /// What could not be synced, and what was overridden: for people.
     pub remarks: Vec<String>,
 }
 
@@ -337,7 +337,7 @@ pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) ->
     Ok(until)
 }
 
-/// The same as a part of an act; gives back when the lease ends.
+/// The same as a part of an act; returns the end of the lease.
 pub fn stage_renewal(
     writer: &Writer<'_>,
     act: &mut Act,

@@ -1,7 +1,8 @@
 //! A task's work under all its names, and the holds on it: a hold on one name holds the work under the others too.
 //!
-//! A hold on the whole work holds each of its steps, and a hold on a step holds the whole; a hold on one step does not hold
-//! another step (`plans::same_work`). A task's own channel is read first; plans and requests only when it has no answer.
+//! A hold on the whole work holds each of its steps, and a hold on a step holds the whole; a hold on one step does
+//! not hold another step (`plans::same_work`). A task's own channel is read first; plans and requests only when it
+//! has no answer.
 
 use std::borrow::Cow;
 

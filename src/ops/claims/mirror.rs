@@ -1,7 +1,8 @@
-//! Syncs other stores with a claim or an assignment: the plan's link, the backlog's status, the playbook's task list.
+//! Syncs other stores with a claim or an assignment: the plan's link, the backlog's status, the playbook's task
+//! list.
 //!
-//! The claim decides; these follow. A plan or a backlog that cannot be edited causes a remark, never a refusal: otherwise
-//! nobody could finish their work because of another file.
+//! The claim decides; these follow. A plan or a backlog that cannot be edited causes a remark, never a refusal:
+//! otherwise nobody could finish their work because of another file.
 
 use std::path::Path;
 
@@ -14,12 +15,12 @@ use crate::model::backlog::ItemStatus;
 use crate::model::json::edit::EditableJson;
 use crate::plans;
 
-/// Links the plan to the claim (the playbook: "for easy traceability"); gives back a remark.
+/// Links the plan to the claim (the playbook: "for easy traceability"); returns a remark.
 pub fn plan_link(writer: &Writer<'_>, act: &mut Act, plan: &str, task: &str) -> Result<Option<String>> {
     remark(plans::edit::link(writer, act, plan, "bus", &paths::claim(task)), &format!("plan {plan} got no link"))
 }
 
-/// Sets the status of the item with the task's id, if the backlog has one; gives back a remark. An
+/// Sets the status of the item with the task's id, if the backlog has one; returns a remark. An
 /// item that is done stays so.
 pub fn backlog(writer: &Writer<'_>, act: &mut Act, task: &str, status: ItemStatus) -> Result<Option<String>> {
     let not_set = format!("the backlog does not say that {task} is {status}");
@@ -41,7 +42,7 @@ fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Puts an assignment into the playbook's list of tasks, if the tree has one; gives back a remark.
+/// Adds an assignment to the playbook's list of tasks, if the tree has one; returns a remark.
 pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
     let mut edit = || -> Result<()> {
         let Some(bytes) = files::read(&writer.hub().path(paths::TASKS)?, files::MAX_DOCUMENT)? else { return Ok(()) };

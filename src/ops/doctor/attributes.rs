@@ -25,7 +25,7 @@ const SAMPLES: [&str; 6] = [
     "_report/agent/x/x.txt",
 ];
 
-/// Looks, and changes nothing.
+/// Changes nothing.
 ///
 /// # Errors
 /// When git cannot be asked.
@@ -72,7 +72,7 @@ pub fn filter(hub: &Hub) -> Result<Option<Problem>> {
     }))
 }
 
-/// Writes the lines that are missing; gives back the files that were changed.
+/// Writes the lines that are missing; returns the files that were changed.
 ///
 /// # Errors
 /// What taking the bus lock refuses; a file of attributes that is not text.

@@ -70,7 +70,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
     report.0
 }
 
-/// Fixes what needs no decision; gives back what was done, a line each.
+/// Fixes what needs no decision; returns what was done, a line each.
 ///
 /// # Errors
 /// Outside a hub; what taking the bus lock refuses.

@@ -8,7 +8,7 @@ use crate::hub::git::sparse;
 use crate::hub::{Hub, partial};
 use crate::ops::record;
 
-/// Looks, and changes nothing.
+/// Changes nothing.
 ///
 /// # Errors
 /// When the repository cannot be opened, or git cannot be asked.

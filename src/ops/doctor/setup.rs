@@ -18,7 +18,7 @@ use crate::plans::{backlog, store};
 /// How many paths one finding names.
 const NAMED: usize = 5;
 
-/// Looks, and changes nothing.
+/// Changes nothing.
 ///
 /// # Errors
 /// When the repository cannot be read.

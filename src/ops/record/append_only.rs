@@ -1,7 +1,8 @@
 //! Checks that a record commit loses no lines.
 //!
-//! The watermarks cover what git does not have yet; what a record commit holds is safe in git. But a merge or a checkout can
-//! restore an older log, and one that is long enough looks complete: committing it would make the loss permanent.
+//! The watermarks cover what git does not have yet; what a record commit holds is safe in git. But a merge or a
+//! checkout can restore an older log, and one that is long enough looks complete: committing it would make the loss
+//! permanent.
 
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Detects a person's git command that is about to move the branch.
 //!
-//! `git commit` reads HEAD first, then runs hooks and an editor, and moves the branch last: a record commit in between makes
-//! it fail. None of git's locks shows that, so this looks at the processes that run in this folder.
+//! `git commit` reads HEAD first, then runs hooks and an editor, and moves the branch last: a record commit in
+//! between makes it fail. None of git's locks shows that, so this looks at the processes that run in this folder.
 
 use std::collections::HashMap;
 use std::fs;

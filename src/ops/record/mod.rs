@@ -1,12 +1,13 @@
 //! The record commit: exactly the owned paths of the hub, and nothing else.
 //!
-//! Whatever the person has staged or changed elsewhere stays as it is. Their hooks do not run: a hook
-//! that fails, or that edits files, must not stand between the record and its history.
+//! Whatever the person has staged or changed elsewhere stays as it is. Their hooks do not run: a hook that fails,
+//! or that edits files, must not stand between the record and its history.
 //!
-//! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`); it is checked to
-//! differ in owned paths alone; the vault's requests whose status line was changed are put into it (`statuses`). The owned paths are brought up to date in a copy of the person's index (`index`). Then,
-//! while git's own `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index.
-//! Whoever was faster costs us another attempt.
+//! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`); it is checked
+//! to differ in owned paths alone; the vault's requests whose status line was changed are put into it (`statuses`).
+//! The owned paths are brought up to date in a copy of the person's index (`index`). Then, while git's own
+//! `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index. Whoever was faster
+//! costs us another attempt.
 
 pub(super) mod append_only;
 mod ignored;
@@ -35,13 +36,13 @@ use index::{IndexCopy, IndexLock, Known};
 use objects::Objects;
 use stat_cache::StatCache;
 
-/// How often the branch or the index may move under us before it is left for the next time.
+/// How often to retry when the branch or the index moves, before leaving the commit for the next time.
 const ATTEMPTS: usize = 5;
 
 /// Why a commit was skipped when every attempt failed.
 pub const KEPT_MOVING: &str = "the branch kept moving; the next record commit takes it along";
 
-/// What became of it.
+/// The result of a record commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// The new commit.
@@ -80,7 +81,7 @@ pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     Ok(Recorded::Skipped(KEPT_MOVING.to_owned()))
 }
 
-/// Why no commit belongs here now.
+/// Why no record commit is possible now.
 pub fn obstacle(hub: &Hub) -> Option<String> {
     let worktree = hub.worktree();
     if let Some(operation) = worktree.operation() {
@@ -243,7 +244,7 @@ fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Moves the branch from where it was read to the commit; `false` when it was moved meanwhile.
+/// Moves the branch to the commit by compare-and-swap; `false` when somebody else moved it.
 fn move_branch(hub: &Hub, head: &Head, commit: &str) -> Result<bool> {
     let branch = format!("refs/heads/{}", head.branch);
     let none = "0".repeat(commit.len());

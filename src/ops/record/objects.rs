@@ -1,7 +1,7 @@
 //! Writes the git objects of a record commit, as one pack when there are many.
 //!
-//! A loose object costs two syncs, and a commit after a busy hour has hundreds of them. They are collected in memory, up to
-//! a bound, and are durable after [`Objects::flush`].
+//! A loose object costs two syncs, and a commit after a busy hour has hundreds of them. They are collected in
+//! memory, up to a bound, and are durable after [`Objects::flush`].
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ use crate::hub::git::libgit2::make_durable;
 pub const PRIORITY: i32 = 1000;
 /// Fewer are written one by one: a repository with many small packs is slow.
 const FEW: usize = 16;
-/// So many objects, or so many bytes, are kept in memory at most.
+/// The most objects, and bytes, in memory.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 32 << 20;
 /// The mode of git's own packs.
@@ -71,7 +71,7 @@ impl<'r> Objects<'r> {
         if is_full { self.flush() } else { Ok(()) }
     }
 
-    /// Makes durable what is in memory.
+    /// Writes what is in memory to the disk, durably.
     ///
     /// # Errors
     /// When the disk refuses it; a part may be there then, which nothing refers to.

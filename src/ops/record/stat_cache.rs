@@ -1,8 +1,9 @@
-//! Remembers which blob each file of the record was at the last record commit, so that unchanged files are not read again.
+//! Remembers which blob each file of the record was at the last record commit, so that unchanged files are not read
+//! again.
 //!
-//! A file counts as unchanged when size, both times and inode are the same: nobody without privileges can set the time of
-//! the last status change. Files that were written just before they were read are not remembered, because a second write
-//! in the same tick would not show. The cache is machine-local and can be lost at any time.
+//! A file counts as unchanged when size, both times and inode are the same: nobody without privileges can set the
+//! time of the last status change. Files that were written just before they were read are not remembered, because a
+//! second write in the same tick would not show. The cache is machine-local and can be lost at any time.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -122,7 +122,7 @@ fn mode_of(meta: &Metadata, known: Option<&Entry>) -> i32 {
     }
 }
 
-/// Puts a file into the object store; `None` when it is gone meanwhile, or is no file.
+/// Writes a file to the object store; `None` when it no longer exists or is not a file.
 fn store(objects: &Objects, path: &Path, meta: &Metadata, known: Option<&Entry>) -> Result<Option<Oid>> {
     let bytes = if meta.is_symlink() {
         let Ok(target) = fs::read_link(path) else { return Ok(None) };

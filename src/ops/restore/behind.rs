@@ -1,8 +1,9 @@
-//! Finds documents of the record that git reverted to an older state: plans, backlog, assignments and receipts that are
-//! older than what was saved, or missing.
+//! Finds documents of the record that git reverted to an older state: plans, backlog, assignments and receipts that
+//! are older than what was saved, or missing.
 //!
-//! Two sources: the watermarks say what this machine saved last and in which states a document was before; a record commit
-//! that the branch no longer holds says what it had. A document that a person or another tool changed since is left alone.
+//! Two sources: the watermarks say what this machine saved last and in which states a document was before; a record
+//! commit that the branch no longer holds says what it had. A document that a person or another tool changed since
+//! is left alone.
 
 use std::path::Path;
 

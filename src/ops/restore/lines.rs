@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::event::{Seal, check_seal};
 
-/// A log taken apart.
+/// The parts of a log.
 pub struct Parts<'a> {
     /// What git has and no other log has now, in its order.
     git: Vec<&'a [u8]>,
-    /// What survives in the file and git does not have.
+    /// What is intact in the file and git does not have.
     survivors: Vec<&'a [u8]>,
     /// What was acknowledged and is nowhere else.
     marks: Vec<&'a [u8]>,

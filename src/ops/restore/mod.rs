@@ -1,8 +1,8 @@
-//! `bus restore`: restores logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind, from
-//! git, from lines that are intact, and from what this machine acknowledged and git does not have yet.
+//! `bus restore`: restores logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind,
+//! from git, from lines that are intact, and from what this machine acknowledged and git does not have yet.
 //!
-//! Nothing is deleted: a file that is rewritten is first copied out of the tree. Committed content is restored first and as
-//! it was, so that the rest is what was appended.
+//! Nothing is deleted: a file that is rewritten is first copied out of the tree. Committed content is restored
+//! first and as it was, so that the rest is what was appended.
 
 pub mod behind;
 mod lines;
@@ -23,10 +23,10 @@ use sources::Sources;
 
 use lines::{Parts, add_lines, lines};
 
-/// The largest log that is put together, in bytes.
+/// The largest log that is rebuilt, in bytes.
 const MAX_LOG: u64 = 8 << 30;
 
-/// What was done to a file.
+/// What a restore did to a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Relative to the hub.
@@ -39,14 +39,14 @@ pub struct Restored {
     pub left_out: usize,
     /// Where the file lies as it was; absent when there was none.
     pub aside: Option<PathBuf>,
-    /// What else is to be said, for people.
+    /// A note for people.
     pub note: Option<String>,
 }
 
-/// How far a restore goes.
+/// Limits of a restore.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Only tell what would be done.
+    /// Only say what would be done.
     pub dry: bool,
     /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why; and keep
     /// documents as they are.

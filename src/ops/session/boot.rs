@@ -1,8 +1,9 @@
 //! Starts a session for a seat (the playbook, session loop 1 and 2).
 //!
-//! All checks come first and write nothing: seat, manifest, branch, tree, remote. Then one transaction writes the handshake,
-//! the file that dates the session, the inbox tail, overrides, and the receipt of a dirty tree. The one exception is a
-//! dirty tree that stops the boot: its receipt and observation are written all the same, so that the owner learns of it.
+//! All checks come first and write nothing: seat, manifest, branch, tree, remote. Then one transaction writes the
+//! handshake, the file that dates the session, the inbox tail, overrides, and the receipt of a dirty tree. The one
+//! exception is a dirty tree that stops the boot: its receipt and observation are written all the same, so that the
+//! owner learns of it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -21,10 +22,10 @@ use super::place::{self, Allow, Auto, Place};
 use super::sync::{self, Synced};
 use crate::ops::status::{self, Preset, Query};
 
-/// How many lines of manager-report a session shows when nobody says (the playbook: session_boot).
+/// How many lines of manager-report a session shows by default (the playbook: session_boot).
 pub const TAIL: usize = 10;
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Debug)]
 pub struct BootRequest {
     /// Else `TEOF_AGENT`, else the manifest's.
@@ -80,7 +81,7 @@ pub struct Peer {
     pub branch: Option<String>,
 }
 
-/// Boots a session, or refuses and leaves no handshake. `say` is told what takes long.
+/// Boots a session, or refuses and leaves no handshake. `say` receives progress.
 pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot> {
     let said = [
         Some(&request.summary),
@@ -125,7 +126,7 @@ pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot
 }
 
 /// Makes a seat's session fresh for another `session.max_age`, with a handshake: for the coordinator and
-/// its workers. No network, no look at the tree. Does nothing, and says so with `false`, while less than
+/// its workers. It uses no network and does not read the tree. Does nothing, and says so with `false`, while less than
 /// half of that time has passed.
 pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
     if let Freshness::Fresh { age } = freshness::check(hub, agent, None)?
@@ -140,7 +141,7 @@ pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Like [`renew`], into the caller's act, whatever the session's age.
+/// Like [`renew`], as a part of the caller's act, whatever the session's age.
 pub fn stage_renewal(writer: &Writer<'_>, act: &mut Act, agent: &str) -> Result<()> {
     session::stage_tail(writer.hub(), act, agent, TAIL)?;
     events::stage(writer, act, &handshake(agent, "Session renewed", None)).map(drop)
@@ -261,7 +262,7 @@ fn free_name(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
     Ok(path)
 }
 
-/// Writes the receipt and the observation, and gives back the refusal.
+/// Writes the receipt and the observation, and returns the refusal.
 fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error> {
     let mut writer = hub.lock("session-boot")?;
     let mut act = Act::new(format!("dirty handoff {agent}"));

@@ -9,7 +9,7 @@ use crate::hub::output::Output;
 use crate::hub::{Act, Hub, paths};
 use crate::model::message::MessageLine;
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Debug)]
 pub struct Query {
     pub agent: String,

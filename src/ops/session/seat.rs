@@ -63,7 +63,7 @@ pub fn overview(hub: &Hub) -> Result<Vec<Overview>> {
         .collect()
 }
 
-/// How a seat came to be this worktree's.
+/// How a worktree got its seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// It had a manifest, here or among those that swaps kept.
@@ -72,7 +72,7 @@ pub enum Taken {
     Made { back: bool },
 }
 
-/// Makes a seat this worktree's.
+/// Makes this worktree the seat's.
 pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
     let known = match swap::to_variant(hub, agent)? {
         Some(swap) => Some(swap),
@@ -86,7 +86,7 @@ pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
     }
 }
 
-/// Puts this worktree's seat away under a label and, unless told not to, tells the others.
+/// Saves this worktree's seat under a label and, by default, notifies the others.
 ///
 /// # Errors
 /// Without a manifest; in a dirty tree, whose changes would not be saved; when the label is taken. The
@@ -130,7 +130,7 @@ pub struct SaveRequest<'a> {
     pub meta: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Takes up a seat that was put away: its branch, unless only the manifest is wanted, then the manifest.
+/// Restores a saved seat: its branch, unless only the manifest is wanted, then the manifest.
 pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -> Result<Saved> {
     let saved = saved::load(hub, label)?;
     if let Some(branch) = saved.branch.as_deref().filter(|_| !manifest_only)

@@ -1,8 +1,9 @@
-//! Updates the hub and the current worktree from the remote without losing anybody's work (the playbook, session loop 1).
+//! Updates the hub and the current worktree from the remote without losing anybody's work (the playbook, session
+//! loop 1).
 //!
-//! Fetching happens before any lock. A branch that is only behind is fast-forwarded. When the hub's branch has diverged by
-//! record commits alone, the merge is computed outside the tree and taken if it has no conflict. Every other divergence is
-//! left to the person, with a hint.
+//! Fetching happens before any lock. A branch that is only behind is fast-forwarded. When the hub's branch has
+//! diverged by record commits alone, the merge is computed outside the tree and taken if it has no conflict. Every
+//! other divergence is left to the person, with a hint.
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use crate::plans::requests::front_matter::differ_in_status_only;
 
 use crate::ops::record::{self, Recorded};
 
-/// What became of one worktree.
+/// The result of syncing one worktree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Synced {
@@ -39,7 +40,7 @@ pub enum Synced {
     Merged {
         commits: u64,
     },
-    /// Left as it is: why, and what the person can do.
+    /// Not synced: why, and what the person can do.
     Left {
         why: String,
         hint: String,

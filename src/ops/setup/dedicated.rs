@@ -1,11 +1,12 @@
 //! A dedicated hub: a linked worktree beside the repository, on the branch `teof/record`.
 //!
-//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the worktree is small,
-//! people switch and rebase their own worktrees as they like, code branches never carry a stale copy of the record, and the
-//! branch and its remote diverge by record commits only. Its first commit carries over what the repository recorded before.
+//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the worktree
+//! is small, people switch and rebase their own worktrees as they like, code branches never carry a stale copy of
+//! the record, and the branch and its remote diverge by record commits only. Its first commit carries over what the
+//! repository recorded before.
 //!
-//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be collected receipts
-//! under `_report/`.
+//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be collected
+//! receipts under `_report/`.
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,7 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     place
 }
 
-/// Commits what `init` wrote: nobody else works in this worktree.
+/// Commits what `init` wrote; nobody else works in this worktree.
 pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Option<String>> {
     if wrote.is_empty() {
         return Ok(None);

@@ -44,7 +44,7 @@ pub struct Edit<'a> {
 /// What an edit did, for its event: a summary without who did it ("set S1 to done"), and what changed.
 pub type EditNote = (String, Map<String, Value>);
 
-/// Runs `stage` under the lock, adds the event, and performs the act; gives back remarks for people. An edit that
+/// Runs `stage` under the lock, adds the event, and performs the act; returns remarks for people. An edit that
 /// changes nothing leaves no event.
 ///
 /// # Errors
@@ -142,7 +142,7 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
     context::with_recognition(event)
 }
 
-/// Under the lock: whether the editor may; gives back the claims that a person passes over.
+/// Under the lock: whether the editor may; returns the claims that a person passes over.
 fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
     let work = work(hub, edit)?;
     let held = claims_of(hub, edit, &work)?;

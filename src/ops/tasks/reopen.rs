@@ -25,7 +25,7 @@ pub struct ReopenRequest<'a> {
     pub request: Option<&'a str>,
 }
 
-/// Opens it again where it is blocked; false when nothing was.
+/// Reopens what is blocked of the work; false when nothing was.
 ///
 /// # Errors
 /// In a worker's children: what is blocked waits for a person.

@@ -1,5 +1,5 @@
-//! Queue entries, `queue/*.md`, and where a plan differs from its entry. Differences are warnings: they never fail a plan
-//! (the playbook: queue warnings).
+//! Queue entries, `queue/*.md`, and where a plan differs from its entry. Differences are warnings: they never fail
+//! a plan (the playbook: queue warnings).
 
 use serde::Serialize;
 use serde_json::{Value, json};

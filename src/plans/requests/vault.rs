@@ -1,7 +1,7 @@
 //! The vault: feature requests as Markdown with front matter, one per file.
 //!
-//! teof writes only their status: `in-progress` when the work is assigned, `done` when all of it is merged, `blocked` when
-//! it was given up, `planned` again when it was cancelled.
+//! teof writes only their status: `in-progress` when the work is assigned, `done` when all of it is merged,
+//! `blocked` when it was given up, `planned` again when it was cancelled.
 
 use super::Entry;
 pub use super::front_matter::{BLOCKED, DONE, IN_PROGRESS, LINK, PLANNED};

@@ -221,7 +221,7 @@ fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
     serde_json::from_str(printed).map_err(|e| failed("gh", format!("its answer is not what was asked for: {e}")))
 }
 
-/// The body as a file: it may be long, and is nobody's argument.
+/// The body as a file: it may be too long for an argument.
 fn tempfile_of(hub: &Hub, body: &str) -> Result<std::path::PathBuf> {
     let path = hub.local(&format!("review/body-{}.md", std::process::id()));
     crate::base::files::create_parent(&path)?;

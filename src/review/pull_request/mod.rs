@@ -1,8 +1,8 @@
 //! Opens a draft pull request for finished work, through the person's own `gh`, and follows it.
 //!
-//! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites somebody else's. Approving
-//! merges the pull request, after the same checks, on the remote's target. The local target does not move: the next
-//! `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
+//! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites somebody else's.
+//! Approving merges the pull request, after the same checks, on the remote's target. The local target does not
+//! move: the next `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
 
 mod gh;
 mod lfs;

@@ -51,7 +51,7 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
 /// on top of it.
 ///
 /// # Errors
-/// `review.newer_commits` while nobody said what becomes of them; when the commit that is named is not the newest,
+/// `review.newer_commits` until the person decides about them; when the commit that is named is not the newest,
 /// or does not stand on the reviewed one.
 pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oid) -> Result<Entry> {
     // What is merged already is only written down.

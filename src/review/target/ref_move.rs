@@ -2,7 +2,7 @@
 
 use git2::Oid;
 
-/// A move of a branch.
+/// Where a branch moves, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct RefMove<'a> {
     /// Without `refs/heads/`.

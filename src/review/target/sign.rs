@@ -1,7 +1,7 @@
 //! Signs commits as the person's git does, within a time limit; without a signature no commit is made.
 //!
-//! The person's git configuration decides whether to sign, and with which key. A signing program that the repository's own
-//! configuration names runs only if a person trusted it.
+//! The person's git configuration decides whether to sign, and with which key. A signing program that the
+//! repository's own configuration names runs only if a person trusted it.
 
 use std::process::{Command, Output};
 

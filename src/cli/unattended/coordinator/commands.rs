@@ -1,4 +1,5 @@
-//! `teof coordinator pause`, `resume`, `cancel`, `reassign`, `skip`, `stop` and `reset-breaker`: they only send a command.
+//! `teof coordinator pause`, `resume`, `cancel`, `reassign`, `skip`, `stop` and `reset-breaker`: they only send a
+//! command.
 //!
 //! People and their tools may control the coordinator; a worker and what it started may not.
 
