@@ -130,8 +130,8 @@ pub struct Managers {
     pub missing: Vec<String>,
 }
 
-/// Looks at claims, events and managers.
-pub fn look(hub: &Hub, query: Query) -> Result<Report> {
+/// Reads claims, events and managers.
+pub fn read(hub: &Hub, query: Query) -> Result<Report> {
     let log = Log::read(hub)?;
     let listing = claims::list(hub)?;
     let mut damaged = listing.damaged;

@@ -85,7 +85,7 @@ impl Done {
         json!({"claim": claim, "path": self.path(), "event": self.event, "from": self.from.as_ref().map(former)})
     }
 
-    pub(in crate::ops) fn told(self) -> (Value, Vec<String>) {
+    pub(in crate::ops) fn into_answer(self) -> (Value, Vec<String>) {
         (self.document(), self.remarks)
     }
 }
@@ -107,7 +107,7 @@ pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Res
         if request.status != ClaimStatus::Active {
             not_running(hub, author, task)?;
         }
-        Ok(stage(writer, act, request)?.told())
+        Ok(stage(writer, act, request)?.into_answer())
     })
 }
 
@@ -126,43 +126,43 @@ pub(in crate::ops) fn not_running(hub: &Hub, author: &Author, task: &str) -> Res
 /// Puts a claim into an act; asks nothing about sessions.
 pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
     let hub = writer.hub();
-    let wish = wish(request)?;
-    let found = claims::load(hub, &wish.task)?;
+    let claim_request = claim_request(request)?;
+    let found = claims::load(hub, &claim_request.task)?;
     let old = found.as_ref().map(|found| found.claim(hub)).transpose()?;
     if let (Some(old), Some(epoch)) = (&old, request.author.epoch) {
-        claim_rules::fence(old, &wish.agent, epoch)?;
+        claim_rules::fence(old, &claim_request.agent, epoch)?;
     }
-    let (wish, overridden) = match &old {
-        None if request.assigned_by.is_none() => first(hub, wish, request.allow_unassigned)?,
-        _ => (wish, None),
+    let (claim_request, overridden) = match &old {
+        None if request.assigned_by.is_none() => first(hub, claim_request, request.allow_unassigned)?,
+        _ => (claim_request, None),
     };
-    let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != wish.agent), false)?;
-    let mut decision = claim_rules::claim(old.as_ref(), &wish, facts)?;
-    let has_it = old.as_ref().is_some_and(|old| old.agent_id == wish.agent && old.status.is_live());
+    let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != claim_request.agent), false)?;
+    let mut decision = claim_rules::claim(old.as_ref(), &claim_request, facts)?;
+    let has_it = old.as_ref().is_some_and(|old| old.agent_id == claim_request.agent && old.status.is_live());
     let is_live = decision.claim.status.is_live();
     let is_new = old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch);
     if is_live && !has_it {
-        prerequisites::check(hub, &wish.task, "claimed")?;
+        prerequisites::check(hub, &claim_request.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;
-        let work = Work::near(hub, &wish.task, plan_id.as_deref())?;
-        exclusive::check(hub, &work, &wish.agent)?;
+        let work = Work::near(hub, &claim_request.task, plan_id.as_deref())?;
+        exclusive::check(hub, &work, &claim_request.agent)?;
         if is_new {
             work.check(hub, "claim")?;
         }
         *plan_id = plan_id.take().or_else(|| work.plan().map(str::to_owned));
     } else if !is_live {
         // `--status done` is a release by another name.
-        held::check(hub, &wish.task, "release")?;
+        held::check(hub, &claim_request.task, "release")?;
     } else if is_new {
         // Whoever has it may pause, or renew the lease.
-        held::check(hub, &wish.task, "claim")?;
+        held::check(hub, &claim_request.task, "claim")?;
     }
     claims::stage(act, found.as_ref(), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     if act.pending(&done.path()).is_none() {
         return Ok(done);
     }
-    let before = old.as_ref().filter(|old| old.agent_id == wish.agent);
+    let before = old.as_ref().filter(|old| old.agent_id == claim_request.agent);
     let mut event = context::with_recognition(event(&done, "claim", summary(&done, before)));
     if let Some(why) = overridden {
         event = event.meta("allow_unassigned", why);
@@ -207,7 +207,7 @@ pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, act: &mut Act, done: &mu
 }
 
 /// What is asked of `claim_rules`, with every name checked.
-pub(in crate::ops) fn wish(request: &Request) -> Result<ClaimRequest> {
+pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     let agent = names::check_id("agent", &request.author.agent)?.to_owned();
     let task = claims::check_task(&request.task)?.to_owned();
     if let Notes::Set(notes) = &request.notes {
@@ -252,11 +252,11 @@ pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Res
 
 /// The first claim of a task needs an assignment that names the seat, or nobody (the playbook:
 /// bus_claim). Plan and branch come from it; what was overridden comes back.
-fn first(hub: &Hub, mut wish: ClaimRequest, allow: bool) -> Result<(ClaimRequest, Option<String>)> {
-    let task = &wish.task;
+fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(ClaimRequest, Option<String>)> {
+    let task = &claim_request.task;
     let Some(assignment) = assignments::load(hub, task)?.map(|found| found.file) else {
         if allow {
-            return Ok((wish, Some("no assignment".to_owned())));
+            return Ok((claim_request, Some("no assignment".to_owned())));
         }
         return Err(Refusal::guard("claim.unassigned", format!("{task} is assigned to nobody"))
             .because("the first claim of a task follows an assignment, so that its manager knows of it")
@@ -265,16 +265,16 @@ fn first(hub: &Hub, mut wish: ClaimRequest, allow: bool) -> Result<(ClaimRequest
             .with("task_id", task.as_str())
             .into());
     };
-    match assignment.engineer().filter(|engineer| *engineer != wish.agent) {
-        Some(engineer) if allow => return Ok((wish, Some(format!("assigned to {engineer}")))),
+    match assignment.engineer().filter(|engineer| *engineer != claim_request.agent) {
+        Some(engineer) if allow => return Ok((claim_request, Some(format!("assigned to {engineer}")))),
         Some(engineer) => return Err(assigned_to(task, engineer, assignment.manager()).into()),
         None => {}
     }
-    wish.plan = wish.plan.or_else(|| assignment.plan_id().map(str::to_owned));
-    let own = format!("agent/{}/", wish.agent);
+    claim_request.plan = claim_request.plan.or_else(|| assignment.plan_id().map(str::to_owned));
+    let own = format!("agent/{}/", claim_request.agent);
     let branch = assignment.branch().filter(|branch| branch.starts_with(&own) && check_branch(branch).is_ok());
-    wish.branch = wish.branch.or_else(|| branch.map(str::to_owned));
-    Ok((wish, None))
+    claim_request.branch = claim_request.branch.or_else(|| branch.map(str::to_owned));
+    Ok((claim_request, None))
 }
 
 pub(in crate::ops) fn assigned_to(task: &str, engineer: &str, manager: Option<&str>) -> Refusal {

@@ -21,7 +21,7 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
     context::run(hub, &call, |writer, act| {
         let mut done = stage(writer, act, request)?;
         done.remarks.extend(unknown);
-        Ok(done.told())
+        Ok(done.into_answer())
     })
 }
 

@@ -32,7 +32,7 @@ pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> R
     let call = Call { command: "bus release", author, task, bound: true, request: repeat };
     context::run(hub, &call, |writer, act| {
         not_running(hub, author, task)?;
-        Ok(stage(writer, act, request)?.told())
+        Ok(stage(writer, act, request)?.into_answer())
     })
 }
 

@@ -22,7 +22,7 @@ pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Opti
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
     context::run(hub, &call, |writer, act| {
         prerequisites::check(hub, task, "taken over")?;
-        Ok(stage(writer, act, request, reason)?.told())
+        Ok(stage(writer, act, request, reason)?.into_answer())
     })
 }
 
@@ -31,19 +31,26 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     crate::bus::check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
-    let wish = claim::wish(request)?;
-    let found = claims::load(hub, &wish.task)?.ok_or_else(|| missing(&wish.task))?;
+    let claim_request = claim::claim_request(request)?;
+    let found = claims::load(hub, &claim_request.task)?.ok_or_else(|| missing(&claim_request.task))?;
     let old = found.claim(hub)?;
-    held::check(hub, &wish.task, "takeover")?;
-    let decision = claim_rules::take_over(&old, &wish, facts(hub, Some(&old), true)?)?;
-    let work = Work::near(hub, &wish.task, decision.claim.plan_id.as_deref())?;
-    exclusive::check(hub, &work, &wish.agent)?;
+    held::check(hub, &claim_request.task, "takeover")?;
+    let decision = claim_rules::take_over(&old, &claim_request, facts(hub, Some(&old), true)?)?;
+    let work = Work::near(hub, &claim_request.task, decision.claim.plan_id.as_deref())?;
+    exclusive::check(hub, &work, &claim_request.agent)?;
     claims::stage(act, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
-    let summary = format!("{} took {} over from {}: {reason}", wish.agent, wish.task, old.agent_id);
+    let summary = format!("{} took {} over from {}: {reason}", claim_request.agent, claim_request.task, old.agent_id);
     let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
     done.event = Some(events::stage(writer, act, &context::with_recognition(event))?);
-    notify_holder(writer, act, &old, &wish.agent, &format!("{} took {} over from you", wish.agent, wish.task), reason)?;
+    notify_holder(
+        writer,
+        act,
+        &old,
+        &claim_request.agent,
+        &format!("{} took {} over from you", claim_request.agent, claim_request.task),
+        reason,
+    )?;
     mirror_claim(writer, act, &mut done)?;
     Ok(done)
 }
@@ -56,7 +63,7 @@ pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Optio
     let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
     context::run(hub, &call, |writer, act| {
         claim::not_running(hub, author, task)?;
-        Ok(stage_pause(writer, act, author, task, reason)?.told())
+        Ok(stage_pause(writer, act, author, task, reason)?.into_answer())
     })
 }
 

@@ -61,9 +61,9 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
 /// When git cannot be asked.
 pub fn filter(hub: &Hub) -> Result<Option<Problem>> {
     let elsewhere = ["any/x.json", "any/x.jsonl"];
-    let told = hub.git().run(&[&["check-attr", "filter", "--"], &elsewhere[..]].concat())?;
+    let output = hub.git().run(&[&["check-attr", "filter", "--"], &elsewhere[..]].concat())?;
     let name = |line: &str| line.rsplit_once(": filter: ").map(|(_, name)| name.to_owned());
-    let name = told.lines().filter_map(name).find(|name| !["unspecified", "unset", "set"].contains(&name.as_str()));
+    let name = output.lines().filter_map(name).find(|name| !["unspecified", "unset", "set"].contains(&name.as_str()));
     Ok(name.map(|name| {
         let name = text::safe(&name);
         let message = format!("the git filter {name:?} is off for the record: git stores it exactly as teof writes it");

@@ -117,10 +117,10 @@ impl Report {
 }
 
 fn check_git(hub: &Hub, report: &mut Report) -> Result<()> {
-    let told = hub.git().run(&["version"])?;
-    let numbers: Vec<u64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+    let output = hub.git().run(&["version"])?;
+    let numbers: Vec<u64> = output.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
     if (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(0)) < GIT {
-        let message = format!("{} is too old; {}.{} or later is needed", text::safe(&told), GIT.0, GIT.1);
+        let message = format!("{} is too old; {}.{} or later is needed", text::safe(&output), GIT.0, GIT.1);
         report.wrong("git.old", message, "install a newer git");
     }
     // Fails, and says why, where git distrusts the owner of the folder.

@@ -97,7 +97,7 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
     // The last is looked at first: without its locks nothing is written at all.
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.extend([hub.common_dir.join("refs"), hub.local("")]);
-    let mut look = |path: &Path| {
+    let mut inspect = |path: &Path| {
         let Ok(found) = fs::symlink_metadata(path) else { return };
         if !found.is_symlink() && rustix::fs::access(path, Access::WRITE_OK).is_err() {
             own_mode &= found.uid() == me;
@@ -106,13 +106,13 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
             foreign.push(path.display().to_string());
         }
     };
-    [hub.common_dir.clone(), hub.common_dir.join("objects"), hub.root.clone()].iter().for_each(|path| look(path));
+    [hub.common_dir.clone(), hub.common_dir.join("objects"), hub.root.clone()].iter().for_each(|path| inspect(path));
     while let Some(folder) = folders.pop() {
-        look(&folder);
+        inspect(&folder);
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                _ => look(&entry.path()),
+                _ => inspect(&entry.path()),
             }
         }
     }

@@ -81,8 +81,8 @@ pub struct Peer {
     pub branch: Option<String>,
 }
 
-/// Boots a session, or refuses and leaves no handshake. `say` receives progress.
-pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot> {
+/// Boots a session, or refuses and leaves no handshake. `progress` receives messages while it waits.
+pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result<Boot> {
     let said = [
         Some(&request.summary),
         request.focus.as_ref(),
@@ -106,7 +106,7 @@ pub fn boot(hub: &Hub, request: &BootRequest, say: &dyn Fn(&str)) -> Result<Boot
     if !dirt.is_empty() && !request.allow_dirty {
         return Err(refuse_dirty(hub, &place.agent, &dirt)?);
     }
-    let synced = if request.sync { Some(sync::sync(hub, say)?) } else { None };
+    let synced = if request.sync { Some(sync::sync(hub, progress)?) } else { None };
     let mut writer = hub.lock("session-boot")?;
     // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
     let agent = match &request.auto {
@@ -239,7 +239,7 @@ fn stage_dirty(writer: &Writer<'_>, act: &mut Act, agent: &str, dirt: &[String])
 /// What the bus shows now, as a sealed receipt. Returns its path.
 fn stage_status(writer: &Writer<'_>, act: &mut Act, agent: &str, preset: Preset) -> Result<String> {
     let hub = writer.hub();
-    let Value::Object(report) = status::look(hub, Query::new(Some(preset)))?.document() else {
+    let Value::Object(report) = status::read(hub, Query::new(Some(preset)))?.document() else {
         anyhow::bail!("a status report is an object");
     };
     let mut payload =

@@ -91,15 +91,15 @@ pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
 /// # Errors
 /// Without a manifest; in a dirty tree, whose changes would not be saved; when the label is taken. The
 /// heartbeat comes first, so a session that is not fresh saves nothing.
-pub fn save(hub: &Hub, label: &str, wish: &SaveRequest<'_>) -> Result<Saved> {
-    saved::check_label(hub, label, wish.force)?;
+pub fn save(hub: &Hub, label: &str, request: &SaveRequest<'_>) -> Result<Saved> {
+    saved::check_label(hub, label, request.force)?;
     let Some(found) = manifest::current(hub)? else {
         return Err(Refusal::guard("seat.none", "no seat is taken here")
             .because("there is no AGENT_MANIFEST.json with an agent_id")
             .next("take one: teof agent use <id>")
             .into());
     };
-    if !wish.allow_dirty {
+    if !request.allow_dirty {
         refuse_dirt(hub, "the changes would not be saved with the seat")?;
     }
     let head = Git::at(&hub.here.root).output(&["rev-parse", "-q", "--verify", "HEAD"])?;
@@ -111,10 +111,10 @@ pub fn save(hub: &Hub, label: &str, wish: &SaveRequest<'_>) -> Result<Saved> {
         created: hub.now(),
         manifest: String::from_utf8_lossy(&swap::read(&found)?).into_owned(),
     };
-    if let Some(author) = wish.heartbeat {
+    if let Some(author) = request.heartbeat {
         let mut event = Event::new(&author.agent, "status", format!("{}: seat saved as {label}", author.agent));
         event = event.meta("label", label);
-        event.meta.extend(wish.meta.clone());
+        event.meta.extend(request.meta.clone());
         publish::publish(hub, "agent save", author, &[Entry::event(event, None)], None)?;
     }
     saved::save(hub, &saved)?;

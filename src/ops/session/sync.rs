@@ -132,13 +132,13 @@ fn is_manifest(path: &str) -> bool {
 ///
 /// # Errors
 /// When the remote cannot be reached (`sync.fetch_failed`), or does not answer in time (`remote.timed_out`).
-pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
+pub fn sync(hub: &Hub, progress: &dyn Fn(&str)) -> Result<Synced> {
     let remote = hub.settings()?.git.remote.clone();
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Synced::NoRemote { remote });
     }
     worktrees::unfinished::repair(hub)?;
-    fetch(hub, &remote, say)?;
+    fetch(hub, &remote, progress)?;
     let of_hub = update_hub(hub, &remote)?;
     if hub.here.root == hub.root {
         return Ok(of_hub);
@@ -149,14 +149,15 @@ pub fn sync(hub: &Hub, say: &dyn Fn(&str)) -> Result<Synced> {
 }
 
 /// Through the system's git, so that the person's credentials and ssh settings work.
-fn fetch(hub: &Hub, remote: &str, say: &dyn Fn(&str)) -> Result<()> {
+fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     let limit = hub.settings()?.git.fetch_timeout;
     let git = trust::require_git(hub, &hub.root)?;
     let mut command = git.command();
     command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
     let shown = text::safe(remote);
-    let waiting =
-        || say(&format!("Waiting for git fetch {shown} (at most {}; without it: --no-sync)", time::show_span(limit)));
+    let waiting = || {
+        progress(&format!("Waiting for git fetch {shown} (at most {}; without it: --no-sync)", time::show_span(limit)))
+    };
     let output = bounded_process::run(&mut command, &format!("git fetch {shown}"), limit, &waiting);
     let output = output.map_err(|e| match Refusal::of(&e) {
         Some(refusal) if refusal.exit == Exit::TimedOut => refusal

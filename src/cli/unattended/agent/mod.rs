@@ -125,13 +125,13 @@ fn save(args: Save, app: &App) -> Result<()> {
     operator::run::refuse("save the seat of a folder")?;
     let hub = app.hub()?;
     let author = if args.no_heartbeat { None } else { Some(args.author.author(hub, None)?) };
-    let wish = SaveRequest {
+    let request = SaveRequest {
         allow_dirty: args.allow_dirty,
         force: args.force,
         heartbeat: author.as_ref(),
         meta: pairs("--heartbeat-meta", &args.heartbeat_meta)?,
     };
-    let saved = seat::save(hub, &args.label, &wish)?;
+    let saved = seat::save(hub, &args.label, &request)?;
     app.result(&saved, || format!("seat {} saved as {}", saved.agent_id, saved.label));
     Ok(())
 }

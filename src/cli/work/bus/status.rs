@@ -65,7 +65,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (false, true) if args.preset.is_some() => Vec::new(),
         (false, true) => here(hub)?.into_iter().collect(),
     };
-    let report = status::look(hub, query)?;
+    let report = status::read(hub, query)?;
     app.result(&report.document(), || report.text());
     if report.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
