@@ -22,6 +22,7 @@ pub use pin::Pin;
 pub use root::Hub;
 pub use settings::Settings;
 pub use transaction::Act;
+pub use transaction::repair::Repair;
 pub use transaction::requests::Request;
 pub use transaction::watermarks::Marks;
-pub use transaction::writer::{Repair, Writer};
+pub use transaction::writer::Writer;

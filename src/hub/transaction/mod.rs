@@ -8,6 +8,7 @@ mod changes;
 pub(super) mod document_watermarks;
 pub(super) mod journal;
 pub(super) mod recover;
+pub mod repair;
 pub mod requests;
 pub(super) mod staged;
 pub mod temporary;

@@ -25,14 +25,6 @@ impl Hub {
         Writer::new(self, what)
     }
 
-    /// Takes the bus lock to repair the record, although it fell behind what was acknowledged.
-    ///
-    /// # Errors
-    /// When the hub is not on the branch of its record, or when the lock is not free in time (exit 5).
-    pub fn lock_for_repair(&self, what: &str) -> Result<Repair<'_>> {
-        Repair::new(self, what)
-    }
-
     /// The first write to an unpinned hub pins it to the branch that is checked out. A hub that was moved
     /// since it was found takes no more writes.
     fn pin_now(&self) -> Result<()> {
@@ -211,64 +203,6 @@ fn reason(error: &anyhow::Error) -> String {
     match Refusal::of(error) {
         Some(refusal) => format!("{refusal}: {}", refusal.reason.as_deref().unwrap_or(refusal.code)),
         None => format!("{error:#}"),
-    }
-}
-
-/// Proof that this process holds the bus lock to repair the record.
-///
-/// A [`Writer`] refuses a record that fell behind what was acknowledged, but a repair may change it.
-/// A repair rewrites whole files and then accepts them as they are. It performs no acts and leaves an unfinished one
-/// to the next writer.
-pub struct Repair<'h> {
-    hub: &'h Hub,
-    _lock: FileLock,
-}
-
-impl<'h> Repair<'h> {
-    fn new(hub: &'h Hub, what: &str) -> Result<Self> {
-        let wait = hub.settings()?.lock.wait;
-        let lock = FileLock::acquire(&hub.local("locks/bus.lock"), wait, "lock.wait", what)?;
-        hub.check_branch()?;
-        Ok(Self { hub, _lock: lock })
-    }
-
-    pub fn hub(&self) -> &'h Hub {
-        self.hub
-    }
-
-    /// Replaces a file of the record, which need not be UTF-8.
-    pub fn replace(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.hub.path(relative)?;
-        files::create_parent(&path)?;
-        files::replace(&path, bytes)
-    }
-
-    /// Accepts a log with these bytes; `None`: there is no such log.
-    pub fn accept_log(&mut self, relative: &str, bytes: Option<&[u8]>) -> Result<()> {
-        match bytes {
-            Some(bytes) => self.hub.marks().accept_log(relative, bytes),
-            None => self.hub.marks().forget_log(relative),
-        }
-    }
-
-    /// Accepts a document as it is: no other state of it counts as newer.
-    pub fn accept_document(&mut self, relative: &str) -> Result<()> {
-        self.hub.marks().documents().forget(relative)
-    }
-
-    /// Accepts that the branch lacks the last record commit: from now on the branch's tip counts as that commit.
-    pub fn accept_record(&mut self) -> Result<()> {
-        let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
-        let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;
-        match found.filter(|found| found.status.success()) {
-            Some(found) => self.hub.marks().recorded(String::from_utf8_lossy(&found.stdout).trim()),
-            None => Ok(()),
-        }
-    }
-
-    /// Accepts a claim as it is now.
-    pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
-        self.hub.marks().claimed(relative, bytes)
     }
 }
 
