@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemUse, UseTree, Visibility};
@@ -76,7 +77,7 @@ fn modules_depend_on_lower_layers_only() {
         }
     }
     let allowed: BTreeMap<_, _> = LAYERS.iter().copied().collect();
-    let code = Code::read();
+    let code = Code::once();
     let mut wrong = Vec::new();
     for (file, parsed) in &code.files {
         let Some(module) = file.first() else { continue };
@@ -100,7 +101,7 @@ fn modules_depend_on_lower_layers_only() {
 #[test]
 #[ignore = "some are left"]
 fn files_form_no_cycles() {
-    let code = Code::read();
+    let code = Code::once();
     let names: Vec<&Module> = code.files.keys().collect();
     let number = |module: &Module| names.iter().position(|name| *name == module).unwrap();
     let edges: Vec<Vec<usize>> =
@@ -163,6 +164,12 @@ struct Parsed {
 }
 
 impl Code {
+    /// Parsing takes seconds in a debug build: all tests share what was read.
+    fn once() -> &'static Code {
+        static CODE: OnceLock<Code> = OnceLock::new();
+        CODE.get_or_init(Code::read)
+    }
+
     fn read() -> Code {
         let sources: Vec<PathBuf> = sources().into_iter().filter(|file| !file.ends_with("src/main.rs")).collect();
         let modules: BTreeSet<Module> = sources.iter().map(|file| module_of(file)).collect();

@@ -3,7 +3,7 @@
 //! The faults come from strace (an error, or SIGKILL, at the n-th call of a kind in each process), and from a small
 //! file system that is full. Where there is no strace, teof's own hook fails the calls of its store layer.
 //!
-//! Without a setting a sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
+//! Without a setting a small sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
 //! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command. A failure prints its
 //! `TEOF_FAULT_CASE=…`, which tries this one alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A long run shows how far it is.
@@ -294,7 +294,7 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
         return of.into_iter().map(|at| (at, faults(lab, &SCENARIOS[at]))).collect();
     }
     let mut seed = std::env::var("TEOF_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let number: usize = setting.parse().unwrap_or(16);
+    let number: usize = setting.parse().unwrap_or(8);
     let mut chosen = Vec::new();
     for _ in 0..number.div_ceil(4) {
         let at = of[draw(&mut seed, of.len())];

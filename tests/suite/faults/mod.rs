@@ -111,7 +111,7 @@ const COMMANDS: [&[&str]; 9] = [
 fn commands() -> &'static [&'static [&'static str]] {
     match std::env::var("TEOF_FAULTS").as_deref() {
         Ok("all") => &COMMANDS,
-        _ => &COMMANDS[..3],
+        _ => &COMMANDS[..2],
     }
 }
 

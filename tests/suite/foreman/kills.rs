@@ -35,7 +35,7 @@ fn a_run_that_dies_at_any_call_has_one_envelope_one_event_and_its_outcome_or_non
     let (first, step) = match std::env::var("TEOF_FAULTS").as_deref() {
         Ok("all") => (1, 1),
         // A run is recorded from here on.
-        _ => (calls.iter().position(|call| call.contains("/intents/")).unwrap().saturating_sub(8), 5),
+        _ => (calls.iter().position(|call| call.contains("/intents/")).unwrap().saturating_sub(8), 9),
     };
     let (mut completed, mut forgotten) = (0, 0);
     for n in (first..=calls.len()).step_by(step) {
