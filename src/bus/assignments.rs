@@ -1,7 +1,7 @@
 //! Reads assignments, `_bus/assignments/<task>.json`, and stages new ones in a transaction.
 
 use crate::base::{Result, files};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::assignment::{Assignment, AssignmentFile};
 use crate::model::json::edit::EditableJson;
 use crate::model::message::is_task_channel;
@@ -36,10 +36,10 @@ pub fn list(hub: &Hub) -> Result<Listing<AssignmentFile>> {
 }
 
 /// Stages an assignment in a transaction. An existing one is edited: unknown fields stay.
-pub fn stage(act: &mut Act, found: Option<&Found>, new: &Assignment) -> Result<()> {
+pub fn stage(transaction: &mut Transaction, found: Option<&Found>, new: &Assignment) -> Result<()> {
     let path = paths::assignment(&new.task_id);
     let Some(found) = found else {
-        act.create(path, new.to_new_file());
+        transaction.create(path, new.to_new_file());
         return Ok(());
     };
     let mut document = found.document.clone();
@@ -48,6 +48,6 @@ pub fn stage(act: &mut Act, found: Option<&Found>, new: &Assignment) -> Result<(
             document.set(&format!("/{key}"), value)?;
         }
     }
-    act.replace(path, document.into_text());
+    transaction.replace(path, document.into_text());
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::base::{Refusal, Result, Stamp, files, json, names, text};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::claim::{Claim, ClaimFile};
 use crate::model::json::edit::EditableJson;
 use crate::model::message::is_task_channel;
@@ -27,7 +27,7 @@ impl Found {
     /// that git took back in time may show an earlier end.
     pub fn claim(&self, hub: &Hub) -> Result<Claim> {
         let mut claim = self.file.strict(self.document.path())?;
-        let known = hub.marks().claim(&paths::claim(&claim.task_id))?.map(|(known, _)| known);
+        let known = hub.watermarks().claim(&paths::claim(&claim.task_id))?.map(|(known, _)| known);
         let known = known.filter(|known| known.epoch() == claim.epoch && known.is_live() && claim.status.is_live());
         claim.lease_expires_at = claim.lease_expires_at.max(known.and_then(|known| known.lease_expires_at()));
         Ok(claim)
@@ -48,7 +48,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
             Some(Found { file: ClaimFile { raw: document.object().clone() }, document })
         }
     };
-    hub.marks().check_claim(&relative, found.as_ref().map(|found| &found.file))?;
+    hub.watermarks().check_claim(&relative, found.as_ref().map(|found| &found.file))?;
     if let Some(found) = &found {
         check_name(&relative, task, &found.file)?;
     }
@@ -60,11 +60,11 @@ fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
     let relative = paths::claim(task);
     let path = hub.root.join(&relative);
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else {
-        hub.marks().check_claim(&relative, None)?;
+        hub.watermarks().check_claim(&relative, None)?;
         return Ok(None);
     };
     let file = ClaimFile { raw: json::parse_object(&bytes, &path)? };
-    hub.marks().check_claim_bytes(&relative, &bytes, &file)?;
+    hub.watermarks().check_claim_bytes(&relative, &bytes, &file)?;
     check_name(&relative, task, &file)?;
     Ok(Some(file))
 }
@@ -77,7 +77,7 @@ pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
         false => Ok(None),
     })?;
     let damaged: HashSet<&str> = listing.damaged.iter().map(|damaged| damaged.path.as_str()).collect();
-    let gone = hub.marks().claimed_tasks().into_iter().filter_map(|task| {
+    let gone = hub.watermarks().claimed_tasks().into_iter().filter_map(|task| {
         let path = paths::claim(&task);
         let is_listed = listing.get(&task).is_some() || damaged.contains(path.as_str());
         let error = (!is_listed).then(|| load(hub, &task).err()).flatten()?;
@@ -89,10 +89,10 @@ pub fn list(hub: &Hub) -> Result<Listing<ClaimFile>> {
 }
 
 /// Stages the next state of a claim in a transaction: an edit of the file that is there, or a new one.
-pub fn stage(act: &mut Act, found: Option<&Found>, claim: &Claim) -> Result<()> {
+pub fn stage(transaction: &mut Transaction, found: Option<&Found>, claim: &Claim) -> Result<()> {
     let path = paths::claim(&claim.task_id);
     let Some(found) = found else {
-        act.create(path, claim.to_new_file());
+        transaction.create(path, claim.to_new_file());
         return Ok(());
     };
     let mut document = found.document.clone();
@@ -109,7 +109,7 @@ pub fn stage(act: &mut Act, found: Option<&Found>, claim: &Claim) -> Result<()> 
     }
     if document.bytes() != found.document.bytes() {
         let text = document.into_text();
-        act.replace(path, text);
+        transaction.replace(path, text);
     }
     Ok(())
 }
@@ -168,12 +168,12 @@ mod tests {
         let found = load(&hub, "A").unwrap().unwrap();
         let mut claim = found.claim(&hub).unwrap();
         claim.status = ClaimStatus::Done;
-        let mut act = Act::new("test");
-        stage(&mut act, Some(&found), &claim).unwrap();
-        assert_eq!(act.pending("_bus/claims/A.json").unwrap(), text.replace("active", "done"));
-        let mut act = Act::new("test");
-        stage(&mut act, Some(&found), &found.claim(&hub).unwrap()).unwrap();
-        assert!(act.is_empty(), "what does not change is not written");
+        let mut transaction = Transaction::new("test");
+        stage(&mut transaction, Some(&found), &claim).unwrap();
+        assert_eq!(transaction.pending("_bus/claims/A.json").unwrap(), text.replace("active", "done"));
+        let mut transaction = Transaction::new("test");
+        stage(&mut transaction, Some(&found), &found.claim(&hub).unwrap()).unwrap();
+        assert!(transaction.is_empty(), "what does not change is not written");
     }
 
     #[test]

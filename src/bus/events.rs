@@ -9,25 +9,26 @@ use super::log::Log;
 pub use super::log::logs;
 use super::summary::chain_id;
 use crate::base::{Result, jsonl, names};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, EventView};
 
-/// Stages an event in a transaction, chained to the same agent's last one (in the log, or before it in the act).
+/// Stages an event in a transaction, chained to the same agent's last one (in the log, or before it in the transaction).
 /// Returns its id.
 ///
 /// # Errors
 /// When a name cannot be used or a text is empty or too long; nothing is staged then.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, event: &Event) -> Result<String> {
+pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, event: &Event) -> Result<String> {
     check(event)?;
     let hub = writer.hub();
-    let prev = match act.pending_lines(paths::EVENTS).and_then(|lines| head_in(lines.as_bytes(), &event.agent_id)) {
-        Some(id) => Some(id),
-        None => Log::read(hub)?.head(&event.agent_id).map(str::to_owned),
-    };
+    let prev =
+        match transaction.pending_lines(paths::EVENTS).and_then(|lines| head_in(lines.as_bytes(), &event.agent_id)) {
+            Some(id) => Some(id),
+            None => Log::read(hub)?.head(&event.agent_id).map(str::to_owned),
+        };
     let (line, id) = event.line(hub.now(), prev.as_deref());
     line::check_line(&line)?;
-    seal_if_large(hub, act)?;
-    act.append(paths::EVENTS, &line);
+    seal_if_large(hub, transaction)?;
+    transaction.append(paths::EVENTS, &line);
     Ok(id)
 }
 
@@ -41,12 +42,12 @@ fn check(event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// Past `log.seal_at` bytes the log gets the name of its first line's time, in the same act, and a new
+/// Past `log.seal_at` bytes the log gets the name of its first line's time, in the same transaction, and a new
 /// one begins.
-fn seal_if_large(hub: &Hub, act: &mut Act) -> Result<()> {
+fn seal_if_large(hub: &Hub, transaction: &mut Transaction) -> Result<()> {
     let path = hub.path(paths::EVENTS)?;
     let size = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
-    if size < hub.settings()?.log.seal_at.max(1) || act.renamed().any(|path| path == paths::EVENTS) {
+    if size < hub.settings()?.log.seal_at.max(1) || transaction.renamed().any(|path| path == paths::EVENTS) {
         return Ok(());
     }
     let mut first = None;
@@ -58,7 +59,7 @@ fn seal_if_large(hub: &Hub, act: &mut Act) -> Result<()> {
     for n in 1.. {
         let name = if n == 1 { format!("{stem}.jsonl") } else { format!("{stem}-{n}.jsonl") };
         if fs::symlink_metadata(hub.path(&name)?).is_err() {
-            act.rename(paths::EVENTS, name);
+            transaction.rename(paths::EVENTS, name);
             break;
         }
     }
@@ -87,11 +88,11 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..2 {
             let mut writer = hub.lock("test").unwrap();
-            let mut act = Act::new("test");
+            let mut transaction = Transaction::new("test");
             for agent in ["a", "b", "a"] {
-                ids.push(stage(&writer, &mut act, &Event::new(agent, "status", "x")).unwrap());
+                ids.push(stage(&writer, &mut transaction, &Event::new(agent, "status", "x")).unwrap());
             }
-            writer.perform(act).unwrap();
+            writer.commit(transaction).unwrap();
         }
         let text = fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap();
         let lines: Vec<_> = text.lines().map(|line| EventView::parse(line.as_bytes()).unwrap()).collect();
@@ -105,7 +106,7 @@ mod tests {
     fn what_cannot_be_read_back_is_refused_before_anything_is_staged() {
         let (_dir, hub) = repository();
         let writer = hub.lock("test").unwrap();
-        let mut act = Act::new("test");
+        let mut transaction = Transaction::new("test");
         for (event, code) in [
             (Event::new("../a", "status", "x"), "name.invalid"),
             (Event::new("a", "sta tus", "x"), "word.invalid"),
@@ -114,9 +115,9 @@ mod tests {
             (Event::new("a", "status", "x").meta("k", "y".repeat(100_000)), "text.too_long"),
             (Event::new("a", "status", "x").on_task("a/b"), "name.invalid"),
         ] {
-            let error = stage(&writer, &mut act, &event).unwrap_err();
+            let error = stage(&writer, &mut transaction, &event).unwrap_err();
             assert_eq!(crate::base::Refusal::of(&error).unwrap().code, code);
         }
-        assert!(act.is_empty());
+        assert!(transaction.is_empty());
     }
 }

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::bus::events;
     use crate::bus::testing::repository;
-    use crate::hub::{Act, paths};
+    use crate::hub::{Transaction, paths};
     use crate::model::event::Event;
 
     fn put(hub: &Hub, relative: &str, bytes: &[u8]) {
@@ -287,11 +287,13 @@ mod tests {
         let mut ids = Vec::new();
         for n in 0..40 {
             let mut writer = hub.lock("test").unwrap();
-            let mut act = Act::new("test");
+            let mut transaction = Transaction::new("test");
             for agent in ["a", "b"] {
-                ids.push(events::stage(&writer, &mut act, &Event::new(agent, "status", n.to_string())).unwrap());
+                ids.push(
+                    events::stage(&writer, &mut transaction, &Event::new(agent, "status", n.to_string())).unwrap(),
+                );
             }
-            writer.perform(act).unwrap();
+            writer.commit(transaction).unwrap();
         }
         assert!(logs(&hub).unwrap().len() > 3);
         let log = Log::read(&hub).unwrap();

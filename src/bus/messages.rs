@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::{self, Facts};
 use super::{documents, line};
 use crate::base::{Result, Stamp, jsonl, names};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::lenient;
 use crate::model::message::{Message, MessageLine};
 
@@ -16,7 +16,7 @@ use crate::model::message::{Message, MessageLine};
 ///
 /// # Errors
 /// When a name cannot be used or a text is empty or too long; nothing is staged then.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, channel: &str, message: &Message) -> Result<()> {
+pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, channel: &str, message: &Message) -> Result<()> {
     names::check_id("channel", channel)?;
     names::check_id("agent", &message.from)?;
     names::check_id("task", &message.task_id)?;
@@ -25,7 +25,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, channel: &str, message: &Messag
     line::check_length("note", message.note.as_deref().unwrap_or_default())?;
     let line = message.line(writer.hub().now());
     line::check_line(&line)?;
-    act.append(paths::channel(channel), &line);
+    transaction.append(paths::channel(channel), &line);
     Ok(())
 }
 

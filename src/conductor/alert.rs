@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::base::{Result, digest, files, text};
 use crate::bus::{events, messages};
 use crate::guard::prerequisites::Prerequisites;
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::event::{Event, Severity};
 use crate::model::message::{MANAGER_REPORT, Message};
 
@@ -63,8 +63,8 @@ pub fn notify(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &P
     if notified(hub, topic)? == now {
         return Ok(false);
     }
-    let mut act = Act::new("report an alert");
-    act.replace_local(topic.notified(), now.as_str());
+    let mut transaction = Transaction::new("report an alert");
+    transaction.replace_local(topic.notified(), now.as_str());
     if let Some(why) = why {
         let (what, consequence) = topic.text();
         let summary = text::clip(&format!("{what}: {why}"), SUMMARY);
@@ -73,12 +73,12 @@ pub fn notify(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &P
             .meta("failures", json!(found.failures))
             .meta("snapshot_sha256", snapshot.as_str());
         event.severity = Some(Severity::Medium);
-        events::stage(&writer, &mut act, &event)?;
+        events::stage(&writer, &mut transaction, &event)?;
         let mut message = Message::new(agent, "alert", MANAGER_REPORT, summary).meta("snapshot_sha256", snapshot);
         message.note = Some(consequence.to_owned());
-        messages::stage(&writer, &mut act, MANAGER_REPORT, &message)?;
+        messages::stage(&writer, &mut transaction, MANAGER_REPORT, &message)?;
     }
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(!now.is_empty())
 }
 

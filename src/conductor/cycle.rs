@@ -1,6 +1,6 @@
 //! One cycle of the conductor: choose an item of the backlog, hand out its prompt, keep a receipt.
 //!
-//! The claim, the backlog's status and the receipt are one act: there is no moment at which an item
+//! The claim, the backlog's status and the receipt are one transaction: there is no moment at which an item
 //! is taken and nothing shows why. An item that is not handed out (a dry run, a plan that was not
 //! asked for) is never taken, so there is nothing to give back when the machine stops in between.
 
@@ -20,7 +20,7 @@ use crate::base::{Refusal, Result, names};
 use crate::guard::claim::{Author, admit};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::prerequisites::{self, AUTHENTICITY, CI_SUMMARY};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::{ops, plans, receipts};
 
 /// What the operator asks for.
@@ -116,16 +116,16 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
     if outcome == Outcome::Prompted && expected != Outcome::Prompted {
         return Err(changed().into());
     }
-    let mut act = Act::new(format!("conductor: {}", chosen.task_id));
+    let mut transaction = Transaction::new(format!("conductor: {}", chosen.task_id));
     let mut remarks = Vec::new();
     let mut epoch = None;
     if outcome == Outcome::Prompted {
         let claim = claim_of(request, &chosen);
-        let done = ops::claims::claim::stage(&writer, &mut act, &claim)?;
+        let done = ops::claims::claim::stage(&writer, &mut transaction, &claim)?;
         epoch = Some(done.claim.epoch);
         remarks.extend(done.remarks);
         if let Some(stale) = stale {
-            stale.record(&mut act);
+            stale.record(&mut transaction);
             remarks.push(stale.message);
         }
     }
@@ -144,8 +144,8 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
         },
     );
     let path = receipt::path(hub, request.guardrails.folder())?;
-    receipts::write(&writer, &mut act, &request.author.agent, &path, payload.clone())?;
-    writer.perform(act)?;
+    receipts::write(&writer, &mut transaction, &request.author.agent, &path, payload.clone())?;
+    writer.commit(transaction)?;
     Ok(Cycle::Asked(Box::new(Asked { outcome, task_id: chosen.task_id, prompt, receipt: path, payload, remarks })))
 }
 

@@ -252,9 +252,9 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     }
     let rule = Rule { allow_stale: request.allow_stale_session, ..Rule::default() };
     if let Some(passed) = freshness::require(hub, &order.agent_id, rule, "foreman run")? {
-        let mut act = crate::hub::Act::new("record a session override");
-        passed.record(&mut act);
-        hub.lock("foreman run")?.perform(act)?;
+        let mut transaction = crate::hub::Transaction::new("record a session override");
+        passed.record(&mut transaction);
+        hub.lock("foreman run")?.commit(transaction)?;
     }
     watch::own_claim(hub, report.work)?;
     if request.unattended {
@@ -307,14 +307,14 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
 }
 
 /// Retries while the bus lock is not free in time, so that finished work is not lost to contention.
-fn retry_while_locked<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
+fn retry_while_locked<T>(mut transaction: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..PATIENCE {
-        match act() {
+        match transaction() {
             Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) => {}
             done => return done,
         }
     }
-    act()
+    transaction()
 }
 
 /// A refusal as a finding with its next steps, for whoever reads the outcome.

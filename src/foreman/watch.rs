@@ -8,7 +8,7 @@ use super::work::Work;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::claim::{Claim, ClaimStatus};
 
 /// Why a worker stops before its work is done.
@@ -160,10 +160,10 @@ fn renew(hub: &Hub, work: &Work, lease: Duration) -> Result<bool> {
     let claim = found.claim(hub)?;
     let epoch = if work.fenced { work.order.epoch } else { claim.epoch };
     let renewed = claim_rules::renew(&claim, &work.order.agent_id, epoch, lease, hub.now())?;
-    let mut act = Act::new(format!("renew the lease of {}", claim.task_id));
-    claims::stage(&mut act, Some(&found), &renewed)?;
-    if !act.is_empty() {
-        writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("renew the lease of {}", claim.task_id));
+    claims::stage(&mut transaction, Some(&found), &renewed)?;
+    if !transaction.is_empty() {
+        writer.commit(transaction)?;
     }
     Ok(true)
 }

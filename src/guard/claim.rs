@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::operator::OPERATOR;
 use crate::base::{Refusal, Result, env, json, names};
 use crate::bus::{claim_rules, claims};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::seats::freshness::{self, Override, Rule};
 
@@ -77,7 +77,7 @@ pub fn check_inherited_epoch(hub: &Hub) -> Result<()> {
 }
 
 /// Before the lock: passes with a fresh session, or with the epoch of a live claim of `task`; with a
-/// stale one only when the rule allows it, and then returns what the caller records in its act.
+/// stale one only when the rule allows it, and then returns what the caller records in its transaction.
 pub fn admit(hub: &Hub, author: &Author, task: Option<&str>, context: &str) -> Result<Option<Override>> {
     if let (Some(task), Some(epoch)) = (task, author.epoch)
         && proves(claims::load(hub, task)?.map(|found| found.file).as_ref(), author, epoch)
@@ -128,10 +128,10 @@ pub fn refuse(
     if let Some(status) = claim.and_then(ClaimFile::status_text) {
         put("claim_status", json!(status));
     }
-    let mut act = Act::new(format!("refuse {action}"));
-    act.append(errors(&author.agent), (json::compact(&line) + "\n").as_bytes());
+    let mut transaction = Transaction::new(format!("refuse {action}"));
+    transaction.append(errors(&author.agent), (json::compact(&line) + "\n").as_bytes());
     // The refusal counts even if its line cannot be written.
-    if let Err(e) = writer.perform(act) {
+    if let Err(e) = writer.commit(transaction) {
         tracing::debug!("the error log was not written: {e:#}");
     }
     refusal.into()

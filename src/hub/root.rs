@@ -8,7 +8,7 @@ use super::locate::{self, Worktree};
 use super::paths;
 use super::pin::{self, Pin};
 use super::settings::{Settings, load};
-use super::transaction::watermarks::Marks;
+use super::transaction::watermarks::Watermarks;
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
 
 /// The worktree whose `_bus/`, `_plans/`, `_report/` are the record of a repository.
@@ -113,8 +113,8 @@ impl Hub {
         Ok(self.settings.get_or_init(|| loaded))
     }
 
-    pub fn marks(&self) -> Marks {
-        Marks::new(&self.local(""))
+    pub fn watermarks(&self) -> Watermarks {
+        Watermarks::new(&self.local(""))
     }
 
     pub fn worktree(&self) -> Worktree {
@@ -137,7 +137,7 @@ impl Hub {
 
     /// For reading commands: whether what they show may be out of date, and why.
     pub fn behind(&self) -> Option<anyhow::Error> {
-        self.check_branch().and_then(|()| self.marks().check_events(&self.root)).err()
+        self.check_branch().and_then(|()| self.watermarks().check_events(&self.root)).err()
     }
 
     /// Refuses when the hub is not on the branch of its record, or on none where no branch is pinned yet.
@@ -161,7 +161,7 @@ impl Hub {
         let missing = self.missing_folders();
         // A stash or a reset can take whole folders away: where something was acknowledged, the marks say
         // what is missing, and nobody is told to begin anew.
-        if missing.is_empty() || !self.marks().logs().is_empty() {
+        if missing.is_empty() || !self.watermarks().logs().is_empty() {
             return Ok(());
         }
         sparse::check(&self.worktree())?;

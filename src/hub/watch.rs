@@ -10,7 +10,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-/// Changes that come together are one: editors and our own acts touch several files.
+/// Changes that come together are one: editors and our own transactions touch several files.
 const TOGETHER: Duration = Duration::from_millis(20);
 
 pub struct Watch {

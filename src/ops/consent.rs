@@ -9,7 +9,7 @@ use crate::guard::consent::{self, Consent, Standing};
 use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::guard::trust::{self, Grant};
 use crate::hub::git::programs::{self, Program};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::Event;
 use crate::model::json::edit::EditableJson;
 
@@ -49,9 +49,9 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     let old = files::read(&path, files::MAX_DOCUMENT)?;
     let text = granted(old.as_deref(), &path, changes)?;
     let consent_sha256 = digest::sha256(text.as_bytes());
-    let mut act = Act::new("consent grant");
+    let mut transaction = Transaction::new("consent grant");
     if old.as_deref() != Some(text.as_bytes()) {
-        act.replace(paths::CONSENT, text);
+        transaction.replace(paths::CONSENT, text);
     }
     let event = Event::new(OPERATOR, "consent", format!("{by} granted consent to run unattended"))
         .meta("by", by)
@@ -61,8 +61,8 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
         Some(digest) => event.meta("git_programs_sha256", digest.as_str()),
         None => event,
     };
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)?;
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)?;
     drop(writer);
     let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256, recognised };
     trust::update(hub, |trust| {
@@ -81,13 +81,13 @@ pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
     let programs = hub.git().programs()?;
     let digest = (!programs.is_empty()).then(|| programs::digest(&programs));
     let mut writer = hub.lock("trust git")?;
-    let mut act = Act::new("trust git");
+    let mut transaction = Transaction::new("trust git");
     let event = Event::new(OPERATOR, "consent", format!("{by} trusted the programs of git's configuration"))
         .meta("by", by)
         .meta("recognised", recognised.as_str())
         .meta("git_programs_sha256", digest.as_deref().unwrap_or("none"));
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)?;
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)?;
     drop(writer);
     trust::update(hub, |trust| trust.git_programs_sha256 = digest)?;
     Ok(programs)
@@ -141,18 +141,18 @@ pub fn revoke(hub: &Hub, by: &str) -> Result<Revoked> {
 
 fn turn_off(hub: &Hub, by: &str, recognised: Recognised) -> Result<()> {
     let mut writer = hub.lock("consent revoke")?;
-    let mut act = Act::new("consent revoke");
+    let mut transaction = Transaction::new("consent revoke");
     let event = Event::new(OPERATOR, "consent", format!("{by} revoked the consent to run unattended"))
         .meta("by", by)
         .meta("recognised", recognised.as_str());
-    events::stage(&writer, &mut act, &event)?;
+    events::stage(&writer, &mut transaction, &event)?;
     let path = hub.path(paths::CONSENT)?;
     if let Some(old) = files::read(&path, files::MAX_DOCUMENT)? {
         let mut document = EditableJson::parse(&old, &path)?;
         document.set("/auto_enabled", false)?;
-        act.replace(paths::CONSENT, document.into_text());
+        transaction.replace(paths::CONSENT, document.into_text());
     }
-    writer.perform(act)
+    writer.commit(transaction)
 }
 
 /// Every flag with its value, in the order of the file.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::base::Result;
 use crate::guard::claim::{Author, admit, check_epochs};
 use crate::guard::operator::{self, OPERATOR};
-use crate::hub::{Act, Hub, Request, Writer};
+use crate::hub::{Hub, Request, Transaction, Writer};
 use crate::model::event::Event;
 
 /// The caller and the command.
@@ -30,12 +30,12 @@ pub struct Answer {
     pub repeated: bool,
 }
 
-/// Runs `stage` under the lock and performs what it put into the act. Returns the document of the
+/// Runs `stage` under the lock and performs what it put into the transaction. Returns the document of the
 /// answer and its remarks.
 pub(super) fn run(
     hub: &Hub,
     call: &Call<'_>,
-    stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<(Value, Vec<String>)>,
+    stage: impl FnOnce(&mut Writer<'_>, &mut Transaction) -> Result<(Value, Vec<String>)>,
 ) -> Result<Answer> {
     if let Some(answer) = answered(hub, call.request)? {
         return Ok(answer);
@@ -47,16 +47,16 @@ pub(super) fn run(
         return Ok(answer);
     }
     check_epochs(hub, call.task, call.author.epoch)?;
-    let mut act = Act::new(what);
-    let (document, mut remarks) = stage(&mut writer, &mut act)?;
+    let mut transaction = Transaction::new(what);
+    let (document, mut remarks) = stage(&mut writer, &mut transaction)?;
     if let Some(stale) = stale {
-        stale.record(&mut act);
+        stale.record(&mut transaction);
         remarks.push(format!("went on all the same: {}", stale.message));
     }
     if let Some(request) = call.request {
-        request.keep(hub, &mut act, &document);
+        request.keep(hub, &mut transaction, &document);
     }
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(Answer { document, remarks, repeated: false })
 }
 

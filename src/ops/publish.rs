@@ -12,7 +12,7 @@ use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
 use crate::guard::{operator, secrets};
 use crate::hub::git::clone_fidelity::{self, Need};
-use crate::hub::{Act, Hub, Request, Writer, paths};
+use crate::hub::{Hub, Request, Transaction, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
 use crate::seats;
@@ -169,10 +169,10 @@ pub fn publish(
         return Ok(repeated(answer));
     }
     claim::check_inherited_epoch(hub)?;
-    let mut act = Act::new(what);
+    let mut transaction = Transaction::new(what);
     let mut written = Vec::with_capacity(entries.len());
     for entry in entries {
-        written.push(stage(&mut writer, &mut act, author, entry).map_err(|e| name_line(e, entry))?);
+        written.push(stage(&mut writer, &mut transaction, author, entry).map_err(|e| name_line(e, entry))?);
     }
     let mut remarks: Vec<_> =
         entries.iter().flat_map(Entry::receipts).filter_map(|path| missing_evidence(hub, path)).collect();
@@ -181,20 +181,20 @@ pub fn publish(
         remarks.extend(entry.unknown_recipient(hub)?);
     }
     if let Some(stale) = stale {
-        stale.record(&mut act);
+        stale.record(&mut transaction);
         remarks.push(stale.message);
     }
     if let Some(request) = request {
-        request.keep(hub, &mut act, &json!(written));
+        request.keep(hub, &mut transaction, &json!(written));
     }
-    if !act.is_empty() {
-        writer.perform(act)?;
+    if !transaction.is_empty() {
+        writer.commit(transaction)?;
     }
     Ok(Published { written, repeated: false, remarks })
 }
 
-/// Puts one entry into an act. A refusal of a claim leaves its line in the author's error log at once.
-fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, entry: &Entry) -> Result<Value> {
+/// Puts one entry into a transaction. A refusal of a claim leaves its line in the author's error log at once.
+fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author, entry: &Entry) -> Result<Value> {
     if entry.epoch.is_some() && entry.task().is_none() {
         let refusal = Refusal::usage("epoch.no_task", "an epoch is shown, and it is about no task");
         return Err(refusal.next("name the task, or leave the epoch out").into());
@@ -215,7 +215,7 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, entry: &Entry)
                 event = event.meta("epoch", epoch);
             }
             let event = with_recognition(event);
-            let id = events::stage(writer, act, &event)?;
+            let id = events::stage(writer, transaction, &event)?;
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
         Content::Message { channel, message } => {
@@ -226,9 +226,9 @@ fn stage(writer: &mut Writer<'_>, act: &mut Act, author: &Author, entry: &Entry)
             if entry.lifts() {
                 message = message.meta("recognised", operator::seen().as_str());
             }
-            messages::stage(writer, act, channel, &message)?;
+            messages::stage(writer, transaction, channel, &message)?;
             if let Some(role) = &message.to {
-                messages::stage(writer, act, &messages::inbox(role), &message)?;
+                messages::stage(writer, transaction, &messages::inbox(role), &message)?;
             }
             let path = paths::channel(channel);
             Ok(json!({"channel": channel, "type": message.kind, "to": message.to, "path": path}))

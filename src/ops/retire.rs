@@ -4,7 +4,7 @@ use crate::base::{Result, text};
 use crate::bus::{check_text, events};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::event::Event;
 use crate::receipts::ledger;
 
@@ -17,8 +17,8 @@ pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
     check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let mut writer = hub.lock("receipts retire")?;
-    let mut act = Act::new("receipts retire");
-    let sha256 = ledger::retire(&writer, &mut act, OPERATOR, path, reason)?;
+    let mut transaction = Transaction::new("receipts retire");
+    let sha256 = ledger::retire(&writer, &mut transaction, OPERATOR, path, reason)?;
     let summary = text::clip(&format!("{by} retired {path}: {reason}"), 500);
     let event = Event::new(OPERATOR, "receipt_retired", summary)
         .meta("by", by)
@@ -26,7 +26,7 @@ pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
         .meta("sha256", sha256.as_str())
         .meta("reason", reason)
         .meta("recognised", recognised.as_str());
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)?;
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)?;
     Ok(sha256)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::store;
 use crate::base::{Result, files, json};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::backlog::{self, Backlog, ItemStatus, NewItem};
 use crate::model::json::edit::EditableJson;
 
@@ -17,34 +17,38 @@ pub fn read(hub: &Hub) -> Result<Backlog> {
 }
 
 /// Sets the status of an item, with the history that the playbook keeps.
-pub fn set_status(writer: &Writer<'_>, act: &mut Act, id: &str, status: ItemStatus) -> Result<()> {
-    edit(writer, act, |document| backlog::set_status(document, id, status, writer.hub().now()))
+pub fn set_status(writer: &Writer<'_>, transaction: &mut Transaction, id: &str, status: ItemStatus) -> Result<()> {
+    edit(writer, transaction, |document| backlog::set_status(document, id, status, writer.hub().now()))
 }
 
 /// Names the plan that does an item.
-pub fn set_plan(writer: &Writer<'_>, act: &mut Act, id: &str, plan: &str) -> Result<()> {
-    edit(writer, act, |document| backlog::set_plan(document, id, plan))
+pub fn set_plan(writer: &Writer<'_>, transaction: &mut Transaction, id: &str, plan: &str) -> Result<()> {
+    edit(writer, transaction, |document| backlog::set_plan(document, id, plan))
 }
 
 /// Reopens an item that was done and reverted, or blocked, when a person asks for it.
-pub fn reopen(writer: &Writer<'_>, act: &mut Act, id: &str) -> Result<()> {
-    edit(writer, act, |document| backlog::reopen(document, id))
+pub fn reopen(writer: &Writer<'_>, transaction: &mut Transaction, id: &str) -> Result<()> {
+    edit(writer, transaction, |document| backlog::reopen(document, id))
 }
 
 /// Adds a pending item at the end, making the file when there is none.
-pub fn add(writer: &Writer<'_>, act: &mut Act, new: &NewItem, owner: &str) -> Result<()> {
-    if store::current(writer.hub(), act, paths::BACKLOG)?.is_none() {
-        act.create(paths::BACKLOG, backlog::empty(owner));
+pub fn add(writer: &Writer<'_>, transaction: &mut Transaction, new: &NewItem, owner: &str) -> Result<()> {
+    if store::current(writer.hub(), transaction, paths::BACKLOG)?.is_none() {
+        transaction.create(paths::BACKLOG, backlog::empty(owner));
     }
-    edit(writer, act, |document| backlog::add(document, new))
+    edit(writer, transaction, |document| backlog::add(document, new))
 }
 
-fn edit(writer: &Writer<'_>, act: &mut Act, change: impl FnOnce(&mut EditableJson) -> Result<()>) -> Result<()> {
-    let before = store::current(writer.hub(), act, paths::BACKLOG)?.unwrap_or_else(|| b"{}".to_vec());
+fn edit(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    change: impl FnOnce(&mut EditableJson) -> Result<()>,
+) -> Result<()> {
+    let before = store::current(writer.hub(), transaction, paths::BACKLOG)?.unwrap_or_else(|| b"{}".to_vec());
     let mut document = EditableJson::parse(&before, Path::new(paths::BACKLOG))?;
     change(&mut document)?;
     if document.bytes() != before {
-        act.replace(paths::BACKLOG, document.into_text());
+        transaction.replace(paths::BACKLOG, document.into_text());
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::evidence::Evidence;
 use super::{store, validate};
 use crate::base::{Refusal, Result, names, text};
-use crate::hub::{Act, Writer};
+use crate::hub::{Transaction, Writer};
 use crate::model::json::edit::EditableJson;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::outcome::Finding;
@@ -31,16 +31,16 @@ pub struct StepChange {
 }
 
 /// Sets the status of a plan.
-pub fn set_status(writer: &Writer<'_>, act: &mut Act, plan: &str, status: Status) -> Result<()> {
-    edit(writer, act, plan, |document, found| {
+pub fn set_status(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, status: Status) -> Result<()> {
+    edit(writer, transaction, plan, |document, found| {
         transition("the plan", found.status(), status)?;
         document.set("/status", status.as_str())
     })
 }
 
 /// Sets the status of a plan's checkpoint: a person says that its goal is met, or no longer a goal.
-pub fn set_checkpoint(writer: &Writer<'_>, act: &mut Act, plan: &str, status: &str) -> Result<()> {
-    edit(writer, act, plan, |document, found| {
+pub fn set_checkpoint(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, status: &str) -> Result<()> {
+    edit(writer, transaction, plan, |document, found| {
         if status == "satisfied" && found.receipts().is_empty() {
             return Err(Refusal::guard("plan.no_evidence", "a satisfied checkpoint needs a receipt")
                 .because("the plan lists none")
@@ -52,8 +52,14 @@ pub fn set_checkpoint(writer: &Writer<'_>, act: &mut Act, plan: &str, status: &s
 }
 
 /// Changes a step. The same change again changes nothing.
-pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, change: &StepChange) -> Result<()> {
-    edit(writer, act, plan, |document, found| {
+pub fn set_step(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    plan: &str,
+    step: &str,
+    change: &StepChange,
+) -> Result<()> {
+    edit(writer, transaction, plan, |document, found| {
         let step = step_of(found, step)?;
         let at = format!("/steps/{}", step.index);
         if let Some(status) = change.status {
@@ -78,8 +84,15 @@ pub fn set_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, chan
 
 /// Opens a step again that was done, because its result was reverted by `commit`; its plan with it, and a
 /// satisfied checkpoint. The one way back from done, and it shows: `last_run` says what was taken back.
-pub fn reopen(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, commit: &str, reason: &str) -> Result<()> {
-    edit(writer, act, plan, |document, found| {
+pub fn reopen(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    plan: &str,
+    step: &str,
+    commit: &str,
+    reason: &str,
+) -> Result<()> {
+    edit(writer, transaction, plan, |document, found| {
         let step = step_of(found, step)?;
         if step.status() != Some(Status::Done) {
             return Err(Refusal::guard("plan.transition", "only a step that is done can be opened again").into());
@@ -105,7 +118,7 @@ pub fn reopen(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str, commit
 /// the next free `S<n>` unless given.
 pub fn add_step(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     plan: &str,
     id: Option<&str>,
     title: &str,
@@ -113,7 +126,7 @@ pub fn add_step(
     fields: &Map<String, Value>,
 ) -> Result<String> {
     let mut added = String::new();
-    edit(writer, act, plan, |document, found| {
+    edit(writer, transaction, plan, |document, found| {
         let free = |n: &usize| found.step(&format!("S{n}")).is_none();
         added = match id {
             // It becomes part of a task's name.
@@ -139,7 +152,7 @@ pub(super) fn new_step(id: &str, title: &str, notes: &str) -> Value {
 /// When the evidence says that there is nothing to show, or nothing that keeps it.
 pub fn attach(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     plan: &str,
     step: &str,
     receipt: &str,
@@ -163,7 +176,7 @@ pub fn attach(
             return refuse("receipt.untracked", why.into(), "git add it first, or put it under _report/");
         }
     }
-    edit(writer, act, plan, |document, found| {
+    edit(writer, transaction, plan, |document, found| {
         let step = step_of(found, step)?;
         match other_step(found, &step, receipt) {
             Some(other) => {
@@ -175,8 +188,8 @@ pub fn attach(
 }
 
 /// Adds a link, such as `("bus", "_bus/claims/QUEUE-001.json")`, unless it is there.
-pub fn link(writer: &Writer<'_>, act: &mut Act, plan: &str, kind: &str, reference: &str) -> Result<()> {
-    edit(writer, act, plan, |document, found| match found.links().contains(&(kind, reference)) {
+pub fn link(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, kind: &str, reference: &str) -> Result<()> {
+    edit(writer, transaction, plan, |document, found| match found.links().contains(&(kind, reference)) {
         true => Ok(()),
         false => document.push("/links", json!({"type": kind, "ref": reference})),
     })
@@ -185,12 +198,12 @@ pub fn link(writer: &Writer<'_>, act: &mut Act, plan: &str, kind: &str, referenc
 /// The shape of every edit: what the plan is before, the edit, what it would be after.
 fn edit(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     plan: &str,
     change: impl FnOnce(&mut EditableJson, &Plan) -> Result<()>,
 ) -> Result<()> {
     let path = store::locate(writer.hub(), plan)?;
-    let before = store::current(writer.hub(), act, &path)?.unwrap_or_default();
+    let before = store::current(writer.hub(), transaction, &path)?.unwrap_or_default();
     let mut document = EditableJson::parse(&before, Path::new(&path))?;
     let found = Plan { raw: document.object().clone() };
     change(&mut document, &found)?;
@@ -201,7 +214,7 @@ fn edit(
     if !added.is_empty() {
         return Err(would_break(&path, &added).into());
     }
-    act.replace(path, document.into_text());
+    transaction.replace(path, document.into_text());
     Ok(())
 }
 
@@ -303,7 +316,7 @@ mod tests {
     fn edits_of_one_act_build_on_each_other() {
         let (_dir, hub) = hub();
         let mut writer = hub.lock("test").unwrap();
-        let mut act = Act::new("test");
+        let mut transaction = Transaction::new("test");
         let running = StepChange { status: Some(Status::InProgress), ..StepChange::default() };
         let done = StepChange {
             status: Some(Status::Done),
@@ -313,16 +326,16 @@ mod tests {
         };
         for _ in 0..2 {
             // What was done already is not done twice.
-            set_status(&writer, &mut act, "2026-01-05-a", Status::InProgress).unwrap();
-            link(&writer, &mut act, "2026-01-05-a", "bus", "_bus/claims/ND-1.json").unwrap();
+            set_status(&writer, &mut transaction, "2026-01-05-a", Status::InProgress).unwrap();
+            link(&writer, &mut transaction, "2026-01-05-a", "bus", "_bus/claims/ND-1.json").unwrap();
         }
-        set_step(&writer, &mut act, "2026-01-05-a", "S2", &running).unwrap();
-        assert!(set_step(&writer, &mut act, "2026-01-05-a", "S1", &running).is_err(), "one step at a time");
-        set_step(&writer, &mut act, "2026-01-05-a", "S2", &done).unwrap();
-        backlog::set_status(&writer, &mut act, "ND-1", ItemStatus::InProgress).unwrap();
-        backlog::set_status(&writer, &mut act, "ND-1", ItemStatus::Done).unwrap();
+        set_step(&writer, &mut transaction, "2026-01-05-a", "S2", &running).unwrap();
+        assert!(set_step(&writer, &mut transaction, "2026-01-05-a", "S1", &running).is_err(), "one step at a time");
+        set_step(&writer, &mut transaction, "2026-01-05-a", "S2", &done).unwrap();
+        backlog::set_status(&writer, &mut transaction, "ND-1", ItemStatus::InProgress).unwrap();
+        backlog::set_status(&writer, &mut transaction, "ND-1", ItemStatus::Done).unwrap();
         assert_eq!(store::find(&hub, "2026-01-05-a").unwrap().bytes, PLAN.as_bytes(), "nothing is written yet");
-        writer.perform(act).unwrap();
+        writer.commit(transaction).unwrap();
         let plan = store::find(&hub, "2026-01-05-a").unwrap().plan;
         assert_eq!((plan.status(), plan.links().len()), (Some(Status::InProgress), 1));
         let step = plan.step("S2").unwrap();

@@ -8,7 +8,7 @@ use super::edit::new_step;
 use super::requests::queue::{QueueRef, axis};
 use super::{Evidence, store, validate};
 use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
 /// What a new plan is made from.
@@ -81,16 +81,16 @@ pub fn is_taken(hub: &Hub, id: &str) -> bool {
 ///
 /// # Errors
 /// When the systemic fields contradict each other or the queue entry, or the plan would not be valid;
-/// when performed, the act is refused if one of the files is there already.
-pub fn create(writer: &Writer<'_>, act: &mut Act, new: &NewPlan) -> Result<String> {
+/// when performed, the transaction is refused if one of the files is there already.
+pub fn create(writer: &Writer<'_>, transaction: &mut Transaction, new: &NewPlan) -> Result<String> {
     let now = writer.hub().now();
     let (id, text) = drafted(new, now)?;
     let path = format!("{}/{id}{SUFFIX}", paths::PLANS);
-    act.create(path.as_str(), text);
-    act.create(format!("{}/{id}.md", paths::PLANS), justification(new, &id));
+    transaction.create(path.as_str(), text);
+    transaction.create(format!("{}/{id}.md", paths::PLANS), justification(new, &id));
     if new.scaffold {
         names::check_id("actor", &new.actor)?;
-        act.create(format!("{}/{id}/design.md", paths::agent(&new.actor)), design(new, &id));
+        transaction.create(format!("{}/{id}/design.md", paths::agent(&new.actor)), design(new, &id));
     }
     Ok(path)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::base::{Refusal, Result, files, json, names, text};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 pub use crate::model::plan::id_of;
 use crate::model::plan::{Plan, SUFFIX};
 
@@ -82,9 +82,9 @@ pub fn exists(hub: &Hub, id: &str) -> bool {
     names::is_id(id) && paths.into_iter().any(|path| hub.path(&path).is_ok_and(|path| path.is_file()))
 }
 
-/// The bytes of a document as the act would leave them, else as they lie on disk.
-pub(super) fn current(hub: &Hub, act: &Act, path: &str) -> Result<Option<Vec<u8>>> {
-    match act.pending(path) {
+/// The bytes of a document as the transaction would leave them, else as they lie on disk.
+pub(super) fn current(hub: &Hub, transaction: &Transaction, path: &str) -> Result<Option<Vec<u8>>> {
+    match transaction.pending(path) {
         Some(text) => Ok(Some(text.as_bytes().to_vec())),
         None => files::read(&hub.path(path)?, files::MAX_DOCUMENT),
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, jsonl, text};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{self, Seal};
 
 /// What a line says about a receipt.
@@ -59,16 +59,16 @@ pub fn retired(root: &Path) -> Result<HashSet<String>> {
     Ok(entries.filter(|entry| entry.retired.is_some()).map(|entry| entry.path).collect())
 }
 
-/// Adds the line to an act that retires a receipt: its file may be gone or changed from now on. Returns the
+/// Adds the line to a transaction that retires a receipt: its file may be gone or changed from now on. Returns the
 /// digest with which it was entered.
 ///
 /// # Errors
 /// `receipt.not_entered` (exit 4); `receipt.intact` when the file is what was entered.
-pub fn retire(writer: &Writer, act: &mut Act, agent: &str, path: &str, reason: &str) -> Result<String> {
+pub fn retire(writer: &Writer, transaction: &mut Transaction, agent: &str, path: &str, reason: &str) -> Result<String> {
     let hub = writer.hub();
     let ledger = hub.path(paths::LEDGER)?;
     let shown = text::safe(path);
-    let Some(sha256) = find(&ledger, act, path)? else {
+    let Some(sha256) = find(&ledger, transaction, path)? else {
         return Err(Refusal::not_found("receipt.not_entered", format!("the ledger has no receipt {shown}"))
             .next("see what it has: teof receipts verify")
             .into());
@@ -81,10 +81,10 @@ pub fn retire(writer: &Writer, act: &mut Act, agent: &str, path: &str, reason: &
     }
     let mut map = line(hub, path, &sha256, agent);
     map.insert("retired".into(), json!(reason));
-    if let Some(prev) = previous(&ledger, act, agent)? {
+    if let Some(prev) = previous(&ledger, transaction, agent)? {
         map.insert("prev".into(), json!(prev));
     }
-    act.append(paths::LEDGER, &event::seal(&map).0);
+    transaction.append(paths::LEDGER, &event::seal(&map).0);
     Ok(sha256)
 }
 
@@ -94,16 +94,16 @@ fn line(hub: &Hub, path: &str, sha256: &str, agent: &str) -> Map<String, Value> 
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Adds lines for receipts (path and SHA-256) to an act. What is entered already is not entered again.
+/// Adds lines for receipts (path and SHA-256) to a transaction. What is entered already is not entered again.
 ///
 /// # Errors
 /// When the ledger has another digest for a path: a receipt is written once.
-pub fn enter(writer: &Writer, act: &mut Act, agent: &str, receipts: &[(String, String)]) -> Result<()> {
+pub fn enter(writer: &Writer, transaction: &mut Transaction, agent: &str, receipts: &[(String, String)]) -> Result<()> {
     let hub = writer.hub();
     let ledger = hub.path(paths::LEDGER)?;
-    let mut prev = previous(&ledger, act, agent)?;
+    let mut prev = previous(&ledger, transaction, agent)?;
     for (path, sha256) in receipts {
-        match find(&ledger, act, path)? {
+        match find(&ledger, transaction, path)? {
             Some(known) if known == *sha256 => continue,
             Some(_) => return Err(rewritten(path).into()),
             None => {}
@@ -113,14 +113,14 @@ pub fn enter(writer: &Writer, act: &mut Act, agent: &str, receipts: &[(String, S
             map.insert("prev".into(), json!(prev));
         }
         let (line, id) = event::seal(&map);
-        act.append(paths::LEDGER, &line);
+        transaction.append(paths::LEDGER, &line);
         prev = Some(id);
     }
     Ok(())
 }
 
-/// The `id` of the agent's last line, on disk or in the act.
-fn previous(ledger: &Path, act: &Act, agent: &str) -> Result<Option<String>> {
+/// The `id` of the agent's last line, on disk or in the transaction.
+fn previous(ledger: &Path, transaction: &Transaction, agent: &str) -> Result<Option<String>> {
     let mut id = None;
     let mut take = |line: &[u8]| {
         // Cheap first: most lines are another agent's.
@@ -131,18 +131,18 @@ fn previous(ledger: &Path, act: &Act, agent: &str) -> Result<Option<String>> {
         }
         id.is_none()
     };
-    if act.pending_lines(paths::LEDGER).unwrap_or_default().lines().rev().all(|line| take(line.as_bytes())) {
+    if transaction.pending_lines(paths::LEDGER).unwrap_or_default().lines().rev().all(|line| take(line.as_bytes())) {
         jsonl::for_each_line_backwards(ledger, take)?;
     }
     Ok(id)
 }
 
-/// The digest that the ledger, or the act, has for a path.
-fn find(ledger: &Path, act: &Act, path: &str) -> Result<Option<String>> {
+/// The digest that the ledger, or the transaction, has for a path.
+fn find(ledger: &Path, transaction: &Transaction, path: &str) -> Result<Option<String>> {
     // As a line of ours begins; only these are parsed.
     let start = format!("{{\"path\":{},", crate::base::json::compact(&path));
     let digest = |line: &[u8]| Entry::parse(line).map(|entry| entry.sha256);
-    let mut found = act
+    let mut found = transaction
         .pending_lines(paths::LEDGER)
         .unwrap_or_default()
         .lines()

@@ -12,16 +12,22 @@ pub mod verify;
 use serde_json::{Map, Value};
 
 use crate::base::{Result, digest};
-use crate::hub::{Act, Writer};
+use crate::hub::{Transaction, Writer};
 
-/// Writes a new receipt, sealed with its own hash, and enters it into the ledger, in one act.
+/// Writes a new receipt, sealed with its own hash, and enters it into the ledger, in one transaction.
 ///
 /// # Errors
-/// When performed, the act is refused if `path` (relative to the hub) is already there: receipts are
+/// When performed, the transaction is refused if `path` (relative to the hub) is already there: receipts are
 /// written once.
-pub fn write(writer: &Writer, act: &mut Act, agent: &str, path: &str, payload: Map<String, Value>) -> Result<()> {
+pub fn write(
+    writer: &Writer,
+    transaction: &mut Transaction,
+    agent: &str,
+    path: &str,
+    payload: Map<String, Value>,
+) -> Result<()> {
     let text = seal::sealed(payload);
     let sha256 = digest::sha256(text.as_bytes());
-    act.create(path, text);
-    ledger::enter(writer, act, agent, &[(path.to_owned(), sha256)])
+    transaction.create(path, text);
+    ledger::enter(writer, transaction, agent, &[(path.to_owned(), sha256)])
 }

@@ -9,7 +9,7 @@ use super::input::ReviewInput;
 use super::target::temp_worktree::TempWorktree;
 use crate::base::{Refusal, Result, text};
 use crate::foreman::commands::check::Trial;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::run::bundle::Test;
 use crate::model::run::outcome::Finding;
 
@@ -68,8 +68,8 @@ pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid,
 
 /// Records a decision alone.
 pub fn record(writer: &mut Writer<'_>, decision: &Decision) -> Result<()> {
-    let act = Act::new(format!("review {} {}", decision.decision.as_str(), decision.job));
-    decision::record(writer, act, decision).map(drop)
+    let transaction = Transaction::new(format!("review {} {}", decision.decision.as_str(), decision.job));
+    decision::record(writer, transaction, decision).map(drop)
 }
 
 /// Refuses a second decision about the same bundle.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
 use crate::guard::operator::{OPERATOR, Recognised};
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Test;
 use crate::model::run::outcome::Finding;
@@ -121,12 +121,12 @@ pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
 }
 
 /// Records a decision together with what else the transaction holds; returns the receipt's path.
-pub fn record(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Result<String> {
+pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &Decision) -> Result<String> {
     let hub = writer.hub();
     let manager = hub.settings()?.coordinator.manager.clone();
     let path = free_path(hub, &manager, decision)?;
     let Value::Object(payload) = json!(decision) else { anyhow::bail!("a decision is an object") };
-    receipts::write(writer, &mut act, &manager, &path, payload)?;
+    receipts::write(writer, &mut transaction, &manager, &path, payload)?;
     let kind = decision.decision.as_str();
     let summary = match &decision.note {
         Some(note) => format!("{} {kind} {}: {note}", decision.by, decision.task_id),
@@ -150,11 +150,11 @@ pub fn record(writer: &mut Writer<'_>, mut act: Act, decision: &Decision) -> Res
     if decision.decision != Kind::Approved {
         event.severity = Some(Severity::Medium);
     }
-    events::stage(writer, &mut act, &event)?;
+    events::stage(writer, &mut transaction, &event)?;
     if decision.decision.is_logged() {
-        act.append(paths::MEMORY, &memory_line(decision, &event.receipts));
+        transaction.append(paths::MEMORY, &memory_line(decision, &event.receipts));
     }
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(path)
 }
 

@@ -7,7 +7,7 @@ use super::target::merge;
 use super::{approval, lock, pull_request};
 use crate::base::{Refusal, Result};
 use crate::guard::operator;
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
 
 /// Records that the work is rejected; the note says why. Closes its open pull request; a failure to do so is a
@@ -58,8 +58,8 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
     if kind == Kind::Retry {
         decision.findings = vec![Finding::high("review.retry", "", note)];
     }
-    let act = Act::new(format!("review {} {}", kind.as_str(), entry.bundle.job));
-    decision::record(&mut hub.lock("review")?, act, &decision)?;
+    let transaction = Transaction::new(format!("review {} {}", kind.as_str(), entry.bundle.job));
+    decision::record(&mut hub.lock("review")?, transaction, &decision)?;
     Ok(decision)
 }
 

@@ -12,7 +12,7 @@ use super::{approval, checks, lock, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
 use crate::hub::git::{ancestry, object_ids};
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
 use crate::plans;
@@ -53,8 +53,8 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
     if let Some(done) = reverted_by(&repo, head, span.1)? {
         progress(&format!("{done} takes it back already"));
         let mut writer = hub.lock("review revert")?;
-        let act = reopen(&writer, entry, input, done)?;
-        return record(&mut writer, act, entry, input, (done, None));
+        let transaction = reopen(&writer, entry, input, done)?;
+        return record(&mut writer, transaction, entry, input, (done, None));
     }
     checks::record(hub)?;
     let ready = match merge::prepare_revert(hub, &repo, head, span, bundle, input)? {
@@ -83,9 +83,9 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
         }
     };
     // First, so that a plan that cannot be opened again is no surprise afterwards.
-    let act = reopen(&writer, entry, input, ready)?;
+    let transaction = reopen(&writer, entry, input, ready)?;
     update_target::update(hub, &repo, RefMove { from: now, to: ready, ..step })?;
-    record(&mut writer, act, entry, input, (ready, Some(now)))
+    record(&mut writer, transaction, entry, input, (ready, Some(now)))
 }
 
 /// The commits before and after the merge.
@@ -202,36 +202,36 @@ fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> 
 
 /// Stages what a revert reopens: the step, and the backlog item. Without `redo` they are blocked, so that nobody starts
 /// the work.
-fn reopen(writer: &Writer<'_>, entry: &Entry, input: &ReviewInput, commit: Oid) -> Result<Act> {
+fn reopen(writer: &Writer<'_>, entry: &Entry, input: &ReviewInput, commit: Oid) -> Result<Transaction> {
     let (hub, bundle) = (writer.hub(), &entry.bundle);
-    let mut act = Act::new(format!("review revert {}", bundle.job));
+    let mut transaction = Transaction::new(format!("review revert {}", bundle.job));
     if let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) {
         let found = plans::find(hub, plan)?;
         if found.plan.step(step).and_then(|step| step.status()) == Some(Status::Done) {
             let why = input.note.as_deref().unwrap_or("a person took it back");
-            edit::reopen(writer, &mut act, plan, step, &commit.to_string(), why)?;
+            edit::reopen(writer, &mut transaction, plan, step, &commit.to_string(), why)?;
             if !input.redo {
                 let waits = edit::StepChange { status: Some(Status::Blocked), ..Default::default() };
-                edit::set_step(writer, &mut act, plan, step, &waits)?;
+                edit::set_step(writer, &mut transaction, plan, step, &waits)?;
             }
             // One that cannot be edited keeps its status; the work does not depend on it.
             let status = if input.redo { vault::IN_PROGRESS } else { vault::BLOCKED };
-            vault::follow(writer, &mut act, &found.plan, status)?;
+            vault::follow(writer, &mut transaction, &found.plan, status)?;
         }
     }
     if backlog::read(hub)?.item(&bundle.task_id).and_then(|item| item.status()) == Some(ItemStatus::Done) {
-        backlog::reopen(writer, &mut act, &bundle.task_id)?;
+        backlog::reopen(writer, &mut transaction, &bundle.task_id)?;
         if !input.redo {
-            backlog::set_status(writer, &mut act, &bundle.task_id, ItemStatus::Blocked)?;
+            backlog::set_status(writer, &mut transaction, &bundle.task_id, ItemStatus::Blocked)?;
         }
     }
-    Ok(act)
+    Ok(transaction)
 }
 
 /// Records the decision and everything that is reopened, in one transaction.
 fn record(
     writer: &mut Writer<'_>,
-    act: Act,
+    transaction: Transaction,
     entry: &Entry,
     input: &ReviewInput,
     (commit, before): (Oid, Option<Oid>),
@@ -239,7 +239,7 @@ fn record(
     let mut decision = entry.decide(Kind::Reverted, input, writer.hub().now());
     decision.merge_commit = Some(commit.to_string());
     decision.target_before = before.map(|before| before.to_string());
-    decision::record(writer, act, &decision)?;
+    decision::record(writer, transaction, &decision)?;
     Ok(decision)
 }
 

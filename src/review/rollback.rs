@@ -18,7 +18,7 @@ use crate::bus::events;
 use crate::foreman::commands::check::Trial;
 use crate::guard::operator::OPERATOR;
 use crate::guard::trust::commands;
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::command::Command;
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
@@ -120,8 +120,8 @@ impl Rollback {
         });
         let Value::Object(payload) = payload else { anyhow::bail!("a receipt is an object") };
         let mut writer = hub.lock("roll back")?;
-        let mut act = Act::new(format!("roll back {}", bundle.job));
-        receipts::write(&writer, &mut act, &manager, &path, payload)?;
+        let mut transaction = Transaction::new(format!("roll back {}", bundle.job));
+        receipts::write(&writer, &mut transaction, &manager, &path, payload)?;
         let outcome = if passed { "rolled back" } else { "failed to roll back" };
         let summary = text::clip(&text::safe(&format!("{} {outcome} {}", input.by, bundle.task_id)), 500);
         let mut event = Event::new(OPERATOR, "rollback", summary)
@@ -132,8 +132,8 @@ impl Rollback {
         event.plan_id.clone_from(&bundle.plan_id);
         event.receipts = vec![path.clone()];
         event.severity = Some(if passed { Severity::Medium } else { Severity::High });
-        events::stage(&writer, &mut act, &event)?;
-        writer.perform(act)?;
+        events::stage(&writer, &mut transaction, &event)?;
+        writer.commit(transaction)?;
         Ok(path)
     }
 }

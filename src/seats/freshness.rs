@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::time::{SKEW, show_span};
 use crate::base::{Refusal, Result, Stamp, env, files, json};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 
 /// The oldest session that anybody may go on with by asking for it (`--session-max-age`): older ones need
 /// `--allow-stale-session`, which says so in words.
@@ -68,7 +68,7 @@ pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshn
 
 /// Passes when the session is fresh. Otherwise refuses with `session.missing`, `session.invalid` or
 /// `session.stale` and leaves a line in the seat's guard log; or, when the rule allows it, passes with
-/// an [`Override`] that the caller records in its act.
+/// an [`Override`] that the caller records in its transaction.
 ///
 /// `context` is the command that asked, for the log. Call it before taking the bus lock: a refusal
 /// takes the lock itself to write its line.
@@ -82,9 +82,9 @@ pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Opti
         return Ok(Some(Override { path: log(agent), lines, message: refusal.message }));
     }
     // The refusal counts even if its line cannot be written.
-    let mut act = Act::new(format!("refuse {context}"));
-    act.append(log(agent), &lines);
-    if let Err(e) = hub.lock(context).and_then(|mut writer| writer.perform(act)) {
+    let mut transaction = Transaction::new(format!("refuse {context}"));
+    transaction.append(log(agent), &lines);
+    if let Err(e) = hub.lock(context).and_then(|mut writer| writer.commit(transaction)) {
         tracing::debug!("the guard log was not written: {e:#}");
     }
     Err(refusal.into())
@@ -111,8 +111,8 @@ pub struct Override {
 
 impl Override {
     /// Adds its lines to what the caller is about to write.
-    pub fn record(&self, act: &mut Act) {
-        act.append(self.path.as_str(), &self.lines);
+    pub fn record(&self, transaction: &mut Transaction) {
+        transaction.append(self.path.as_str(), &self.lines);
     }
 }
 
@@ -240,9 +240,9 @@ mod tests {
         assert_eq!(Refusal::of(&error).unwrap().code, "session.stale");
         let allowed = Rule { allow_stale: true, ..Rule::default() };
         let passed = require(&hub, "a", allowed, "bus event").unwrap().unwrap();
-        let mut act = Act::new("x");
-        passed.record(&mut act);
-        hub.lock("x").unwrap().perform(act).unwrap();
+        let mut transaction = Transaction::new("x");
+        passed.record(&mut transaction);
+        hub.lock("x").unwrap().commit(transaction).unwrap();
         let text = std::fs::read_to_string(hub.root.join(log("a"))).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str().unwrap()).collect();

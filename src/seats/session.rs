@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::freshness;
 use crate::base::{Result, Stamp, json, jsonl, names, text};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::message::MANAGER_REPORT;
 
 /// The channel of an agent's inbox.
@@ -16,7 +16,7 @@ pub fn inbox_channel(agent: &str) -> String {
 }
 
 /// Stages the manager-report tail in a transaction: the file that dates the session. Returns the lines.
-pub fn stage_tail(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result<Vec<String>> {
+pub fn stage_tail(hub: &Hub, transaction: &mut Transaction, agent: &str, count: usize) -> Result<Vec<String>> {
     let source = paths::channel(MANAGER_REPORT);
     let lines = last_lines(hub, &source, count)?;
     let header = [
@@ -25,7 +25,7 @@ pub fn stage_tail(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result
         ("requested_entries", count.to_string()),
         ("written_entries", lines.len().to_string()),
     ];
-    act.replace(freshness::receipt(agent), receipt(&header, &lines, &format!("(no {source} yet)")));
+    transaction.replace(freshness::receipt(agent), receipt(&header, &lines, &format!("(no {source} yet)")));
     Ok(lines)
 }
 
@@ -47,7 +47,7 @@ pub struct Inbox {
 }
 
 /// Stages the inbox tail and what was seen of it in a transaction.
-pub fn stage_inbox(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Result<Inbox> {
+pub fn stage_inbox(hub: &Hub, transaction: &mut Transaction, agent: &str, count: usize) -> Result<Inbox> {
     let channel = paths::channel(&inbox_channel(agent));
     let (receipt_path, state_path) = inbox_files(agent);
     let state = json::read_object(&hub.path(&state_path)?)?.unwrap_or_default();
@@ -77,12 +77,12 @@ pub fn stage_inbox(hub: &Hub, act: &mut Act, agent: &str, count: usize) -> Resul
         ("unread_since_state", unread.to_string()),
         ("last_message_ts", latest.clone().unwrap_or_default()),
     ];
-    act.replace(receipt_path, receipt(&header, &lines, "(inbox empty)"));
+    transaction.replace(receipt_path, receipt(&header, &lines, "(inbox empty)"));
     let mut new = Map::from_iter([("last_checked_at".to_owned(), json!(hub.now()))]);
     if let Some(last_seen) = latest.map(Value::from).or_else(|| state.get("last_seen_ts").cloned()) {
         new.insert("last_seen_ts".to_owned(), last_seen);
     }
-    act.replace(state_path, json::pretty(&new) + "\n");
+    transaction.replace(state_path, json::pretty(&new) + "\n");
     Ok(Inbox { lines, unread })
 }
 
@@ -134,13 +134,13 @@ mod tests {
     fn the_tail_says_how_much_it_holds() {
         let (_dir, mut hub) = repository();
         hub.clock = Clock::Fixed(Stamp::parse("2026-01-05T10:00:00Z").unwrap());
-        let mut act = Act::new("x");
-        stage_tail(&hub, &mut act, "a", 2).unwrap();
-        let text = act.pending(&freshness::receipt("a")).unwrap();
+        let mut transaction = Transaction::new("x");
+        stage_tail(&hub, &mut transaction, "a", 2).unwrap();
+        let text = transaction.pending(&freshness::receipt("a")).unwrap();
         assert!(text.ends_with("# written_entries=0\n(no _bus/messages/manager-report.jsonl yet)\n"), "{text}");
         write(&hub, "_bus/messages/manager-report.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
-        stage_tail(&hub, &mut act, "a", 2).unwrap();
-        let text = act.pending(&freshness::receipt("a")).unwrap();
+        stage_tail(&hub, &mut transaction, "a", 2).unwrap();
+        let text = transaction.pending(&freshness::receipt("a")).unwrap();
         assert_eq!(
             text,
             "# source=_bus/messages/manager-report.jsonl\n# captured_at=2026-01-05T10:00:00Z\n\
@@ -155,9 +155,9 @@ mod tests {
         let (one, two) = (line("2026-01-05T10:00:00Z"), line("2026-01-05T11:00:00Z"));
         write(&hub, "_bus/messages/agent-codex-1.jsonl", &format!("{one}{two}not json\n"));
         let look = || {
-            let mut act = Act::new("x");
-            let inbox = stage_inbox(&hub, &mut act, "Codex-1", 1).unwrap();
-            hub.lock("x").unwrap().perform(act).unwrap();
+            let mut transaction = Transaction::new("x");
+            let inbox = stage_inbox(&hub, &mut transaction, "Codex-1", 1).unwrap();
+            hub.lock("x").unwrap().commit(transaction).unwrap();
             (inbox.unread, inbox.lines.len())
         };
         assert_eq!(look(), (3, 1));

@@ -99,7 +99,6 @@ fn modules_depend_on_lower_layers_only() {
 }
 
 #[test]
-#[ignore = "some are left"]
 fn files_form_no_cycles() {
     let code = Code::once();
     let names: Vec<&Module> = code.files.keys().collect();

@@ -10,7 +10,7 @@ use crate::cli::App;
 use crate::cli::support::{author, findings};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
-use crate::hub::Act;
+use crate::hub::Transaction;
 use crate::ops::retire;
 use crate::receipts::{entry, ledger, verify};
 
@@ -83,9 +83,9 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     let mut writer = hub.lock("receipts add")?;
     check_inherited_epoch(hub)?;
     let known = ledger::listed(&hub.root)?;
-    let mut act = Act::new("receipts add");
-    ledger::enter(&writer, &mut act, &agent, &hashed)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new("receipts add");
+    ledger::enter(&writer, &mut transaction, &agent, &hashed)?;
+    writer.commit(transaction)?;
     let entered: Vec<_> = hashed.into_iter().filter(|(path, _)| !known.contains_key(path)).collect();
     let document: Vec<_> = entered.iter().map(|(path, sha256)| json!({"path": path, "sha256": sha256})).collect();
     app.result(&json!({ "entered": document }), || {

@@ -9,7 +9,7 @@ use crate::cli::App;
 use crate::cli::support::findings;
 use crate::guard::Finding;
 use crate::guard::sentinels::{self, Clean, watch};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 
 /// Run the sentinels over the record. Exit code 1 when a finding is high, else 0.
 ///
@@ -48,9 +48,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 fn record(hub: &Hub, findings: &[Finding]) -> Result<()> {
-    let mut act = Act::new("scan");
-    act.append(watch::HISTORY, &watch::history_line(hub.now(), findings));
-    hub.lock("scan")?.perform(act)
+    let mut transaction = Transaction::new("scan");
+    transaction.append(watch::HISTORY, &watch::history_line(hub.now(), findings));
+    hub.lock("scan")?.commit(transaction)
 }
 
 /// `{ran, high, medium, low, findings}`, or a line each.

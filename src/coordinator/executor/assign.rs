@@ -1,7 +1,7 @@
 //! Assigns a task: writes the assignment, claim, backlog item, plan and work order.
 //!
-//! Every act here can be repeated: each first checks under the lock whether it was done, because taking the lock
-//! completes an act that a crash interrupted.
+//! Every transaction here can be repeated: each first checks under the lock whether it was done, because taking the lock
+//! completes a transaction that a crash interrupted.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::bus::{assignments, claims};
 use crate::coordinator::state::input::Reply;
 use crate::coordinator::state::{Job, Work};
 use crate::guard::claim::Author;
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::plan::{Plan, Status};
 use crate::model::run::order::OrderFile;
@@ -22,7 +22,7 @@ use crate::plans::requests::vault;
 use crate::plans::{edit, requests};
 use crate::receipts;
 
-/// Assignment, claim, backlog item and step in one act; or a longer lease when the claim is ours already.
+/// Assignment, claim, backlog item and step in one transaction; or a longer lease when the claim is ours already.
 pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let lease = hub.settings()?.worker.lease.max(Duration::from_secs(60));
@@ -42,27 +42,27 @@ pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
         return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
     held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
-    let mut act = Act::new(format!("assign {} to {}", job.task, job.seat));
-    let made = plan_of_origin(&writer, &mut act, executor.manager, job)?;
+    let mut transaction = Transaction::new(format!("assign {} to {}", job.task, job.seat));
+    let made = plan_of_origin(&writer, &mut transaction, executor.manager, job)?;
     let mut wish = assign::Request::new(Author::new(executor.manager), &job.task, &job.seat);
     wish.plan.clone_from(&job.plan);
     wish.note = Some(note(job));
     wish.lease = Some(lease);
-    let done = assign::stage(&writer, &mut act, &wish)?;
+    let done = assign::stage(&writer, &mut transaction, &wish)?;
     if let (Some(plan), Some(step)) = (&job.plan, &job.step)
         && !made
     {
-        begin_step(&writer, &mut act, plan, step)?;
+        begin_step(&writer, &mut transaction, plan, step)?;
     }
-    executor.own.remember(hub, &act);
-    writer.perform(act)?;
+    executor.own.remember(hub, &transaction);
+    writer.commit(transaction)?;
     let epoch = done.claim.map_or(0, |done| done.claim.epoch);
     Ok(Reply::Assigned { epoch })
 }
 
-/// Makes the plan of a request that has none yet, begun, in the same act as the claim; says whether it did.
+/// Makes the plan of a request that has none yet, begun, in the same transaction as the claim; says whether it did.
 /// The request is read again: it may have been taken back since it was chosen.
-fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, manager: &str, job: &Job) -> Result<bool> {
+fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &str, job: &Job) -> Result<bool> {
     let (Some(link), Some(plan)) = (&job.origin, &job.plan) else { return Ok(false) };
     let hub = writer.hub();
     let known = |found: &plans::PlanFile| found.plan.links().contains(&(link.kind.as_str(), link.to.as_str()));
@@ -76,14 +76,14 @@ fn plan_of_origin(writer: &Writer<'_>, act: &mut Act, manager: &str, job: &Job) 
     let wanted = requests::find(hub, link)?;
     let mut new = requests::new_plan(hub, &wanted, link, plan)?;
     new.begun = true;
-    plans::new::create(writer, act, &new)?;
+    plans::new::create(writer, transaction, &new)?;
     let maker = Editor::Seat(Author::new(manager));
-    plan_edit::stage_creation_event(writer, act, &maker, "coordinator run", plan)?;
+    plan_edit::stage_creation_event(writer, transaction, &maker, "coordinator run", plan)?;
     match link.kind.as_str() {
-        requests::BACKLOG => plans::backlog::set_plan(writer, act, &link.to, plan)?,
+        requests::BACKLOG => plans::backlog::set_plan(writer, transaction, &link.to, plan)?,
         vault::LINK => {
             let refuse = |why| Refusal::guard("request.status", format!("{} keeps its status", link.to)).because(why);
-            vault::set(writer, act, &link.to, vault::IN_PROGRESS)?.map_err(|why: String| refuse(why))?;
+            vault::set(writer, transaction, &link.to, vault::IN_PROGRESS)?.map_err(|why: String| refuse(why))?;
         }
         _ => {}
     }
@@ -106,7 +106,7 @@ pub(in crate::coordinator) fn ours(hub: &Hub, job: &Job) -> Result<Option<ClaimF
 }
 
 /// Under the lock: the step may have been done or blocked since it was chosen.
-fn begin_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str) -> Result<()> {
+fn begin_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, step: &str) -> Result<()> {
     let found = plans::find(writer.hub(), plan)?;
     let status = found.plan.step(step).and_then(|step| step.status());
     if !matches!(status, Some(Status::Queued | Status::InProgress)) {
@@ -114,16 +114,21 @@ fn begin_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: &str) -> Res
         return Err(Refusal::guard("step.not_open", format!("step {step} of {plan} is {status}")).into());
     }
     if found.plan.status() == Some(Status::Queued) {
-        edit::set_status(writer, act, plan, Status::InProgress)?;
+        edit::set_status(writer, transaction, plan, Status::InProgress)?;
     }
     let change = edit::StepChange { status: Some(Status::InProgress), ..Default::default() };
-    edit::set_step(writer, act, plan, step, &change)?;
-    follow(writer, act, &found.plan, vault::IN_PROGRESS)
+    edit::set_step(writer, transaction, plan, step, &change)?;
+    follow(writer, transaction, &found.plan, vault::IN_PROGRESS)
 }
 
 /// The feature request that the plan comes from says how it stands; where it cannot, the work goes on.
-pub(in crate::coordinator) fn follow(writer: &Writer<'_>, act: &mut Act, plan: &Plan, status: &str) -> Result<()> {
-    for left in vault::follow(writer, act, plan, status)? {
+pub(in crate::coordinator) fn follow(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    plan: &Plan,
+    status: &str,
+) -> Result<()> {
+    for left in vault::follow(writer, transaction, plan, status)? {
         tracing::warn!("{}", text::safe(&left));
     }
     Ok(())
@@ -155,9 +160,9 @@ pub fn order(executor: &mut Executor, job: &Job) -> Result<Reply> {
         // Taking the lock has completed what a crash interrupted.
         return Ok(Reply::Ordered { path, work });
     }
-    let mut act = Act::new(format!("order {}", job.id));
-    receipts::write(&writer, &mut act, executor.manager, &path, super::orders::payload(&order))?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("order {}", job.id));
+    receipts::write(&writer, &mut transaction, executor.manager, &path, super::orders::payload(&order))?;
+    writer.commit(transaction)?;
     Ok(Reply::Ordered { path, work: Work::of(&order) })
 }
 

@@ -1,7 +1,7 @@
-//! Finalizes a job after its work: puts it under review, ends its claim, or reopens its task; each in one act over
+//! Finalizes a job after its work: puts it under review, ends its claim, or reopens its task; each in one transaction over
 //! claim, backlog and plan.
 //!
-//! Every act here can be repeated, as in [`assign`](super::assign).
+//! Every transaction here can be repeated, as in [`assign`](super::assign).
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::bus::claims;
 use crate::coordinator::state::input::{Reply, ReviewWord};
 use crate::coordinator::state::{Ending, Job};
 use crate::guard::claim::Author;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::claim::ClaimStatus;
 use crate::model::plan::{Plan, Status};
@@ -34,20 +34,20 @@ pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
     boot::renew(hub, executor.manager)?;
     let mut writer = hub.lock(&format!("put {} under review", job.task))?;
     let Some(epoch) = job.epoch else { return Ok(lost(job)) };
-    let mut act = Act::new(format!("put {} under review", job.task));
-    claim::stage_renewal(&writer, &mut act, &job.seat, &job.task, epoch, lease)?;
+    let mut transaction = Transaction::new(format!("put {} under review", job.task));
+    claim::stage_renewal(&writer, &mut transaction, &job.seat, &job.task, epoch, lease)?;
     if let (Some(plan), Some(step)) = (&job.plan, &job.step) {
         let outcome = last_outcome(hub, job)?;
         let what = if job.asks() { "question" } else { "review" };
         let change = note(hub, job, what, outcome.as_ref())?;
-        edit::set_step(&writer, &mut act, plan, step, &change)?;
+        edit::set_step(&writer, &mut transaction, plan, step, &change)?;
     }
-    executor.own.remember(hub, &act);
-    writer.perform(act)?;
+    executor.own.remember(hub, &transaction);
+    writer.commit(transaction)?;
     Ok(Reply::Done)
 }
 
-/// The step's status with what the run left, the claim's end, the backlog's status: one act.
+/// The step's status with what the run left, the claim's end, the backlog's status: one transaction.
 ///
 /// A claim that is not the job's any more is left alone, and the step with it: whoever took it over
 /// goes on with both.
@@ -65,19 +65,19 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
         Some(_) => {}
     }
     let outcome = workers::outcome(hub, &job.run_id())?.or(last_outcome(hub, job)?);
-    let mut act = Act::new(format!("finalize {} as {}", job.task, ending.as_str()));
-    let (whole, left) = step_or_why(&writer, &mut act, job, ending, outcome.as_ref())?;
+    let mut transaction = Transaction::new(format!("finalize {} as {}", job.task, ending.as_str()));
+    let (whole, left) = step_or_why(&writer, &mut transaction, job, ending, outcome.as_ref())?;
     let done = ending == Ending::Done && whole;
     let mut author = Author::new(&job.seat);
     author.epoch = Some(epoch);
     let status = if done { ClaimStatus::Done } else { ClaimStatus::Released };
     let request = release::Request { author, task: job.task.clone(), status, notes: Some(words(job, ending.as_str())) };
-    release::stage(&mut writer, &mut act, &request)?;
+    release::stage(&mut writer, &mut transaction, &request)?;
     if ending == Ending::Blocked && plans::backlog::read(hub)?.item(&job.task).is_some() {
-        plans::backlog::set_status(&writer, &mut act, &job.task, ItemStatus::Blocked)?;
+        plans::backlog::set_status(&writer, &mut transaction, &job.task, ItemStatus::Blocked)?;
     }
-    executor.own.remember(hub, &act);
-    writer.perform(act)?;
+    executor.own.remember(hub, &transaction);
+    writer.commit(transaction)?;
     workers::forget(hub, &job.run_id());
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
@@ -90,14 +90,14 @@ fn is_merged(job: &Job) -> bool {
 fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let outcome = last_outcome(hub, job)?;
-    let mut act = Act::new(format!("finalize {} as done", job.task));
-    let (whole, left) = step_or_why(writer, &mut act, job, Ending::Done, outcome.as_ref())?;
+    let mut transaction = Transaction::new(format!("finalize {} as done", job.task));
+    let (whole, left) = step_or_why(writer, &mut transaction, job, Ending::Done, outcome.as_ref())?;
     if whole && plans::backlog::read(hub)?.item(&job.task).is_some() {
-        plans::backlog::set_status(writer, &mut act, &job.task, ItemStatus::Done)?;
+        plans::backlog::set_status(writer, &mut transaction, &job.task, ItemStatus::Done)?;
     }
-    if !act.is_empty() {
-        executor.own.remember(hub, &act);
-        writer.perform(act)?;
+    if !transaction.is_empty() {
+        executor.own.remember(hub, &transaction);
+        writer.commit(transaction)?;
     }
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
@@ -106,15 +106,15 @@ fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> R
 /// no reason to keep the task from others.
 fn step_or_why(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     job: &Job,
     ending: Ending,
     outcome: Option<&Outcome>,
 ) -> Result<(bool, Option<String>)> {
-    let mut own = Act::new(format!("finalize {} as {}", job.task, ending.as_str()));
+    let mut own = Transaction::new(format!("finalize {} as {}", job.task, ending.as_str()));
     match set_step(writer, &mut own, job, ending, outcome) {
         Ok(whole) => {
-            *act = own;
+            *transaction = own;
             Ok((whole, None))
         }
         Err(e) => match Refusal::of(&e) {
@@ -134,7 +134,13 @@ fn last_outcome(hub: &Hub, job: &Job) -> Result<Option<Outcome>> {
 
 /// Sets the step; says whether the task as a whole ends with it (an item that stands for a plan ends
 /// with the plan's last step).
-fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outcome: Option<&Outcome>) -> Result<bool> {
+fn set_step(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    job: &Job,
+    ending: Ending,
+    outcome: Option<&Outcome>,
+) -> Result<bool> {
     let (Some(plan), Some(step)) = (&job.plan, &job.step) else { return Ok(true) };
     let found = plans::find(writer.hub(), plan)?;
     let status = match ending {
@@ -144,7 +150,7 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
         Ending::Cancelled | Ending::Dropped => None,
     };
     let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
-    edit::set_step(writer, act, plan, step, &change)?;
+    edit::set_step(writer, transaction, plan, step, &change)?;
     let proven = !(found.plan.receipts().is_empty() && change.receipts.is_empty());
     let others_done =
         found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
@@ -152,16 +158,16 @@ fn set_step(writer: &Writer<'_>, act: &mut Act, job: &Job, ending: Ending, outco
     // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
     let judged = whole && proven && is_judged_whole(&found.plan, job);
     if judged {
-        edit::set_checkpoint(writer, act, plan, "satisfied")?;
+        edit::set_checkpoint(writer, transaction, plan, "satisfied")?;
     }
     if judged || (whole && found.plan.checkpoint().status() == Some("satisfied")) {
-        edit::set_status(writer, act, plan, Status::Done)?;
+        edit::set_status(writer, transaction, plan, Status::Done)?;
     }
     match ending {
-        Ending::Done if whole => follow(writer, act, &found.plan, vault::DONE)?,
+        Ending::Done if whole => follow(writer, transaction, &found.plan, vault::DONE)?,
         Ending::Done => {}
-        Ending::Blocked => follow(writer, act, &found.plan, vault::BLOCKED)?,
-        Ending::Cancelled | Ending::Dropped => follow(writer, act, &found.plan, vault::PLANNED)?,
+        Ending::Blocked => follow(writer, transaction, &found.plan, vault::BLOCKED)?,
+        Ending::Cancelled | Ending::Dropped => follow(writer, transaction, &found.plan, vault::PLANNED)?,
     }
     let stands_for_plan = plans::backlog::read(writer.hub())?.item(&job.task).is_some();
     Ok(whole || (ending == Ending::Done && !stands_for_plan))
@@ -216,9 +222,9 @@ pub fn reset(executor: &mut Executor, task: &str) -> Result<Reply> {
         return Ok(Reply::Done);
     }
     let mut writer = writer;
-    let mut act = Act::new(format!("reset {task}"));
-    plans::backlog::set_status(&writer, &mut act, task, ItemStatus::Pending)?;
-    executor.own.remember(hub, &act);
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("reset {task}"));
+    plans::backlog::set_status(&writer, &mut transaction, task, ItemStatus::Pending)?;
+    executor.own.remember(hub, &transaction);
+    writer.commit(transaction)?;
     Ok(Reply::Done)
 }

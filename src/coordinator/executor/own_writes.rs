@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::base::{digest, files};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 
 /// What we wrote last.
 #[derive(Default)]
@@ -17,12 +17,12 @@ pub struct OwnWrites {
 const MAX_FILES: usize = 512;
 
 impl OwnWrites {
-    /// Remembers what an act is about to write.
-    pub fn remember(&mut self, hub: &Hub, act: &Act) {
+    /// Remembers what a transaction is about to write.
+    pub fn remember(&mut self, hub: &Hub, transaction: &Transaction) {
         if self.digests.len() > MAX_FILES {
             self.digests.clear();
         }
-        for (path, text) in act.replaced() {
+        for (path, text) in transaction.replaced() {
             self.digests.insert(hub.root.join(path), digest::sha256(text.as_bytes()));
         }
     }

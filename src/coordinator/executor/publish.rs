@@ -10,7 +10,7 @@ use crate::base::{Result, json, jsonl, text};
 use crate::bus::{events, messages};
 use crate::coordinator::state::input::{Decision, Reply};
 use crate::coordinator::state::{Job, Phase, State};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::{Event, Severity, seal};
 use crate::model::message::{MANAGER_REPORT, Message};
 use crate::ops::session::boot;
@@ -33,7 +33,7 @@ pub fn decisions(manager: &str) -> String {
 
 /// Writes projection and metrics, when they would say something new.
 pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
-    let mut act = Act::new("publish the coordinator's state");
+    let mut transaction = Transaction::new("publish the coordinator's state");
     for (path, content) in [(projection(manager), overview(state, manager)), (SUMMARY.into(), summary(state))] {
         let old = json::read_object(&hub.path(&path)?).ok().flatten();
         if old.is_some_and(|old| same(&old, &content)) {
@@ -41,11 +41,11 @@ pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
         }
         let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), json!(hub.now()))]);
         map.extend(content);
-        act.replace(path, json::pretty(&map) + "\n");
+        transaction.replace(path, json::pretty(&map) + "\n");
     }
-    match act.is_empty() {
+    match transaction.is_empty() {
         true => Ok(()),
-        false => hub.lock("publish the coordinator's state")?.perform(act),
+        false => hub.lock("publish the coordinator's state")?.commit(transaction),
     }
 }
 
@@ -181,12 +181,12 @@ pub fn note(
     if check && is_there(hub, &paths::channel(MANAGER_REPORT), "/meta/action", id)? {
         return Ok(Reply::Done);
     }
-    let mut act = Act::new("report to the manager's channel");
-    messages::stage(&writer, &mut act, MANAGER_REPORT, &message)?;
+    let mut transaction = Transaction::new("report to the manager's channel");
+    messages::stage(&writer, &mut transaction, MANAGER_REPORT, &message)?;
     if alert {
-        events::stage(&writer, &mut act, &event)?;
+        events::stage(&writer, &mut transaction, &event)?;
     }
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(Reply::Done)
 }
 
@@ -200,9 +200,9 @@ pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: boo
     let mut map = Map::from_iter([("ts".into(), json!(hub.now())), ("number".into(), json!(id))]);
     map.extend(object(json!(decision)));
     let (line, _) = seal(&map);
-    let mut act = Act::new("log a decision");
-    act.append(log, &line);
-    writer.perform(act)?;
+    let mut transaction = Transaction::new("log a decision");
+    transaction.append(log, &line);
+    writer.commit(transaction)?;
     Ok(Reply::Done)
 }
 

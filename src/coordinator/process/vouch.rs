@@ -8,7 +8,7 @@ use crate::bus::events;
 use crate::coordinator::inbox::{self, Answer, Letter};
 use crate::coordinator::state::input::{Command, ReviewWord};
 use crate::guard::operator::{OPERATOR, Recognised};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::event::{Event, EventView, Severity};
 use crate::review::{Kind, decision};
 
@@ -62,14 +62,14 @@ fn says(decision: Kind, word: &ReviewWord) -> bool {
 /// When the record takes no writes now.
 pub fn tell(hub: &Hub, id: &str, command: &str, by: &str, recognised: Recognised) -> Result<()> {
     let mut writer = hub.lock(command)?;
-    let mut act = Act::new(command);
+    let mut transaction = Transaction::new(command);
     let event = Event::new(OPERATOR, KIND, format!("{by}: {command}"))
         .meta("command", command)
         .meta("letter", id)
         .meta("by", by)
         .meta("recognised", recognised.as_str());
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)
 }
 
 /// Tells the log that a letter was not taken, answers it, and takes it out of the inbox.
@@ -83,11 +83,11 @@ fn refuse(hub: &Hub, id: &str, why: &str) {
 fn alert(hub: &Hub, id: &str, why: &str) -> Result<()> {
     let manager = &hub.settings()?.coordinator.manager;
     let mut writer = hub.lock("refuse a command")?;
-    let mut act = Act::new("refuse a command");
+    let mut transaction = Transaction::new("refuse a command");
     let mut event = Event::new(manager, "alert", format!("the command {id} was not taken: {why}"));
     event.severity = Some(Severity::High);
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)
 }
 
 fn is_told(hub: &Hub, id: &str) -> Result<bool> {

@@ -265,7 +265,7 @@ pub enum Leave {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
-    /// Assignment, claim, backlog item and step, in one act. Checked by the claim's epoch and owner.
+    /// Assignment, claim, backlog item and step, in one transaction. Checked by the claim's epoch and owner.
     #[serde(rename = "give")]
     Assign { job: String },
     /// The work order. Checked by its file.

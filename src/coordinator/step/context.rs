@@ -27,7 +27,7 @@ impl StepContext<'_> {
     }
 
     /// An action that is to be saved, and given out at the end of this step.
-    pub fn act(&mut self, action: Action) {
+    pub fn transaction(&mut self, action: Action) {
         self.state.last_number += 1;
         let id = self.state.last_number;
         self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None, why: None });

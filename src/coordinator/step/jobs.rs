@@ -40,7 +40,7 @@ impl StepContext<'_> {
     /// The first thing of every attempt: the claim is the seat's, and its lease is new.
     pub(in crate::coordinator) fn begin(&mut self, id: &str) {
         self.enter(id, Phase::Assigning);
-        self.act(Action::Assign { job: id.to_owned() });
+        self.transaction(Action::Assign { job: id.to_owned() });
     }
 
     pub(in crate::coordinator) fn was_assigned(&mut self, id: &str, reply: Reply) {
@@ -119,18 +119,18 @@ impl StepContext<'_> {
             self.enter(id, Phase::Held);
         } else if job.order.is_none() {
             self.enter(id, Phase::Ordering);
-            self.act(Action::Order { job: id.to_owned() });
+            self.transaction(Action::Order { job: id.to_owned() });
         } else if let Some((_, suspension)) = self.state.asleep(&job.work.agents, self.now) {
             let until = suspension.until;
             self.enter(id, Phase::Waiting { until });
         } else {
             let run = job.run_id();
             self.enter(id, Phase::Spawning);
-            self.act(Action::Spawn { job: id.to_owned(), run });
+            self.transaction(Action::Spawn { job: id.to_owned(), run });
         }
     }
 
-    /// Consent or a hold came between the look and the act: look again, and try again a little later.
+    /// Consent or a hold came between the look and the transaction: look again, and try again a little later.
     fn hold_back(&mut self, id: &str, why: String) {
         self.say(Some(id.to_owned()), format!("held: {why}"));
         self.enter(id, Phase::Waiting { until: self.now.plus(self.config.poll_min) });
@@ -301,7 +301,7 @@ impl StepContext<'_> {
         self.state.totals.breaker_trips += 1;
         let text = format!("the breaker is open: {reason}; nothing new starts until a person resets it");
         self.say(Some(id.to_owned()), text.clone());
-        self.act(Action::Note { text, job: Some(id.to_owned()), alert: true });
+        self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: true });
     }
 
     /// Keeps a reason that no outcome brought.
@@ -319,7 +319,7 @@ impl StepContext<'_> {
 
     pub(in crate::coordinator) fn finalize(&mut self, id: &str, ending: Ending) {
         self.enter(id, Phase::Finalizing { ending });
-        self.act(Action::Finalize { job: id.to_owned(), ending });
+        self.transaction(Action::Finalize { job: id.to_owned(), ending });
     }
 
     pub(in crate::coordinator) fn was_finalized(&mut self, id: &str, ending: Ending, reply: Reply) {
@@ -356,7 +356,7 @@ impl StepContext<'_> {
             let text = format!("{name} is {text}");
             // What a person decided needs nobody's attention.
             let alert = ending == Ending::Blocked && !decided;
-            self.act(Action::Note { text, job: Some(id.to_owned()), alert });
+            self.transaction(Action::Note { text, job: Some(id.to_owned()), alert });
         }
     }
 
@@ -412,7 +412,7 @@ impl StepContext<'_> {
             let ours = self.state.live_jobs().any(|job| job.task == *task);
             let under_way = self.state.pending.iter().any(|p| p.action == Action::Reset { task: task.clone() });
             if !ours && !under_way && !self.state.cooling.contains_key(task) {
-                self.act(Action::Reset { task: task.clone() });
+                self.transaction(Action::Reset { task: task.clone() });
             }
         }
     }

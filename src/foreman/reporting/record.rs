@@ -11,7 +11,7 @@ use crate::base::{Result, json};
 use crate::bus::events;
 use crate::foreman::stages::next_stage::REVIEWER;
 use crate::guard::claim::errors;
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, Severity};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::receipts::{self, ledger};
@@ -20,50 +20,50 @@ use crate::receipts::{self, ledger};
 /// event and the outcome that they tell, or none of them.
 pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     let mut writer = hub.lock(&format!("record run {}", report.run))?;
-    let mut act = Act::new(format!("record run {}", report.run));
+    let mut transaction = Transaction::new(format!("record run {}", report.run));
     let agent = report.work.order.agent_id.clone();
     report.receipts.clear();
     for receipt in report.evidence.receipts.clone() {
-        enter(&writer, &mut act, &agent, &receipt, report)?;
+        enter(&writer, &mut transaction, &agent, &receipt, report)?;
     }
     let now = hub.now();
     if end.verdict == Verdict::Succeeded {
-        review(&writer, &mut act, report, now)?;
+        review(&writer, &mut transaction, report, now)?;
     }
     let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
-    receipts::write(&writer, &mut act, &agent, &path, report.envelope(end, now))?;
+    receipts::write(&writer, &mut transaction, &agent, &path, report.envelope(end, now))?;
     if refused(end) {
-        act.append(errors(&agent), &error_line(hub, report, end));
+        transaction.append(errors(&agent), &error_line(hub, report, end));
     }
-    events::stage(&writer, &mut act, &event(report, end, &path))?;
+    events::stage(&writer, &mut transaction, &event(report, end, &path))?;
     for stage in report.stages.iter().filter(|stage| stage.name == REVIEWER) {
         // One that an earlier attempt made may have been told, or have died before it was.
         if stage.done_before && is_told(hub, stage)? {
             continue;
         }
         if let Some(audit) = audit(report, stage, &path) {
-            events::stage(&writer, &mut act, &audit)?;
+            events::stage(&writer, &mut transaction, &audit)?;
         }
     }
     let outcome = report.outcome(end, Some(path), now);
-    act.replace_local(paths::outcome(&report.run), json::pretty(&outcome) + "\n");
-    writer.perform(act)?;
+    transaction.replace_local(paths::outcome(&report.run), json::pretty(&outcome) + "\n");
+    writer.commit(transaction)?;
     Ok(outcome)
 }
 
 /// The bundle, as a receipt and as a page for people.
-fn review(writer: &Writer, act: &mut Act, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
+fn review(writer: &Writer, transaction: &mut Transaction, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
     let hub = writer.hub();
     let agent = report.work.order.agent_id.clone();
     let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
     let bundle = bundle::build(hub, report, now);
     let page = bundle_markdown::render(&bundle);
     let Value::Object(payload) = without_secrets(json!(bundle)) else { anyhow::bail!("a bundle is an object") };
-    receipts::write(writer, act, &agent, &path, payload)?;
+    receipts::write(writer, transaction, &agent, &path, payload)?;
     let twin = format!("{}.md", path.trim_end_matches(".json"));
     let sha256 = crate::base::digest::sha256(page.as_bytes());
-    act.create(&twin, page);
-    ledger::enter(writer, act, &agent, &[(twin, sha256)])?;
+    transaction.create(&twin, page);
+    ledger::enter(writer, transaction, &agent, &[(twin, sha256)])?;
     report.bundle = Some(path);
     Ok(())
 }
@@ -114,9 +114,9 @@ fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> 
 
 /// Leaves a line in the seat's error log, for a run that was refused before anything was started.
 pub fn write_refusal(hub: &Hub, report: &Report, end: &End) -> Result<()> {
-    let mut act = Act::new(format!("refuse run {}", report.run));
-    act.append(errors(&report.work.order.agent_id), &error_line(hub, report, end));
-    hub.lock("foreman run")?.perform(act)
+    let mut transaction = Transaction::new(format!("refuse run {}", report.run));
+    transaction.append(errors(&report.work.order.agent_id), &error_line(hub, report, end));
+    hub.lock("foreman run")?.commit(transaction)
 }
 
 fn refused(end: &End) -> bool {
@@ -133,8 +133,14 @@ fn is_obstructed(hub: &Hub, path: &str, entered: &[RecordedReceipt]) -> bool {
         || folders.into_iter().any(|folder| !matches!(kind(folder), Ok(None | Some(true))))
 }
 
-/// One receipt into the act, under its own name, or beside an older one of that name.
-fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report: &mut Report) -> Result<()> {
+/// One receipt into the transaction, under its own name, or beside an older one of that name.
+fn enter(
+    writer: &Writer,
+    transaction: &mut Transaction,
+    agent: &str,
+    receipt: &Receipt,
+    report: &mut Report,
+) -> Result<()> {
     let text = receipt.text.as_str();
     let hub = writer.hub();
     if is_obstructed(hub, &receipt.target, &report.receipts) {
@@ -152,13 +158,13 @@ fn enter(writer: &Writer, act: &mut Act, agent: &str, receipt: &Receipt, report:
             let beside = if ending.is_empty() || ending.contains('/') { path.clone() } else { stem.to_owned() };
             let ending = if beside == path { String::new() } else { format!(".{ending}") };
             path = free(hub, &format!("{beside}-{}", report.run), &ending)?;
-            act.create(&path, text);
+            transaction.create(&path, text);
         }
         None => {
-            act.create(&path, text);
+            transaction.create(&path, text);
         }
     }
-    ledger::enter(writer, act, agent, &[(path.clone(), receipt.sha256.clone())])?;
+    ledger::enter(writer, transaction, agent, &[(path.clone(), receipt.sha256.clone())])?;
     report.receipts.push(RecordedReceipt { path, sha256: receipt.sha256.clone() });
     Ok(())
 }

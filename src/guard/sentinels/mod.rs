@@ -28,7 +28,7 @@ use crate::receipts;
 
 /// Runs all sentinels over the hub's record. Sorted: worst first, then by file and line.
 ///
-/// They look without a lock, so they may see an act that another process is in the middle of, or was
+/// They look without a lock, so they may see a transaction that another process is in the middle of, or was
 /// when it died: a high finding counts when it is still there after the lock was had once, because
 /// that waits for the one and completes the other.
 ///

@@ -7,7 +7,7 @@
 //! `.git/info/attributes` is stronger; [`super::clone_fidelity`] notices that.
 
 use crate::base::{Refusal, Result, files};
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 
 /// The name of git's files of attributes.
 pub const FILE: &str = ".gitattributes";
@@ -37,12 +37,12 @@ pub fn wanted() -> Vec<Wanted> {
     paths::OWNED.into_iter().map(folder).chain([files]).collect()
 }
 
-/// Adds the lines that a hub lacks to an act: in all files, or only in those of the owned folders. Returns
+/// Adds the lines that a hub lacks to a transaction: in all files, or only in those of the owned folders. Returns
 /// the files that it changes.
 ///
 /// # Errors
 /// `attributes.invalid`: a file that is not UTF-8.
-pub fn stage(hub: &Hub, act: &mut Act, owned_only: bool) -> Result<Vec<String>> {
+pub fn stage(hub: &Hub, transaction: &mut Transaction, owned_only: bool) -> Result<Vec<String>> {
     let mut changed = Vec::new();
     for wanted in wanted().into_iter().filter(|wanted| !owned_only || paths::is_owned(&wanted.path)) {
         let old = files::read(&hub.path(&wanted.path)?, files::MAX_DOCUMENT)?.unwrap_or_default();
@@ -51,7 +51,7 @@ pub fn stage(hub: &Hub, act: &mut Act, owned_only: bool) -> Result<Vec<String>> 
                 .next("fix the file, then run the command again; teof left it as it is")
         })?;
         if let Some(text) = wanted.added_to(&old) {
-            act.replace(&wanted.path, text);
+            transaction.replace(&wanted.path, text);
             changed.push(wanted.path);
         }
     }
@@ -64,11 +64,11 @@ pub fn stage(hub: &Hub, act: &mut Act, owned_only: bool) -> Result<Vec<String>> 
 /// # Errors
 /// As [`stage`], and what taking the bus lock refuses.
 pub fn ensure(hub: &Hub) -> Result<()> {
-    if !stage(hub, &mut Act::new("attributes"), true)?.is_empty() {
+    if !stage(hub, &mut Transaction::new("attributes"), true)?.is_empty() {
         let mut writer = hub.lock("attributes")?;
-        let mut act = Act::new("attributes");
-        stage(hub, &mut act, true)?;
-        writer.perform(act)?;
+        let mut transaction = Transaction::new("attributes");
+        stage(hub, &mut transaction, true)?;
+        writer.commit(transaction)?;
     }
     Ok(())
 }

@@ -16,11 +16,11 @@ pub(in crate::hub) enum Change {
         path: String,
         text: String,
         local: bool,
-        /// The state of the file when the act was decided.
+        /// The state of the file when the transaction was decided.
         #[serde(default)]
         before: FileState,
     },
-    /// One or more whole lines; `at` is the log's length when the act was decided.
+    /// One or more whole lines; `at` is the log's length when the transaction was decided.
     Append {
         path: String,
         text: String,
@@ -59,14 +59,14 @@ impl FileState {
 
 /// Changes under construction.
 #[derive(Clone, Debug)]
-pub struct Act {
+pub struct Transaction {
     pub(in crate::hub) what: String,
     pub(in crate::hub) changes: Vec<Change>,
     /// Files that must not exist yet.
     pub(in crate::hub) absent: Vec<String>,
 }
 
-impl Act {
+impl Transaction {
     /// `what` says what is done, for the journal and for error messages: `"claim QUEUE-001"`.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), changes: Vec::new(), absent: Vec::new() }
@@ -117,8 +117,8 @@ impl Act {
         self
     }
 
-    /// The bytes that the act would write to `path`, if it writes there: lets one store build on
-    /// what another has already put into the same act.
+    /// The bytes that the transaction would write to `path`, if it writes there: lets one store build on
+    /// what another has already put into the same transaction.
     pub fn pending(&self, path: &str) -> Option<&str> {
         self.changes.iter().find_map(|change| match change {
             Change::Replace { path: p, text, local: false, .. } if p == path => Some(text.as_str()),
@@ -126,7 +126,7 @@ impl Act {
         })
     }
 
-    /// The lines that the act would append to a log, if any.
+    /// The lines that the transaction would append to a log, if any.
     pub fn pending_lines(&self, path: &str) -> Option<&str> {
         self.changes.iter().find_map(|change| match change {
             Change::Append { path: p, text, .. } if p == path => Some(text.as_str()),
@@ -134,7 +134,7 @@ impl Act {
         })
     }
 
-    /// The files that the act gives another name.
+    /// The files that the transaction gives another name.
     pub fn renamed(&self) -> impl Iterator<Item = &str> {
         self.changes.iter().filter_map(|change| match change {
             Change::Rename { from, .. } => Some(from.as_str()),
@@ -142,7 +142,7 @@ impl Act {
         })
     }
 
-    /// The files of the record that the act would write whole: path and text.
+    /// The files of the record that the transaction would write whole: path and text.
     pub fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
         self.changes.iter().filter_map(|change| match change {
             Change::Replace { path, text, local: false, .. } => Some((path.as_str(), text.as_str())),
@@ -160,9 +160,9 @@ impl Act {
     }
 }
 
-/// Refuses when a file that the act would create is already there.
-pub(in crate::hub) fn check_absent(root: &Path, act: &Act) -> Result<()> {
-    for path in &act.absent {
+/// Refuses when a file that the transaction would create is already there.
+pub(in crate::hub) fn check_absent(root: &Path, transaction: &Transaction) -> Result<()> {
+    for path in &transaction.absent {
         if fs::symlink_metadata(files::within(root, path)?).is_ok() {
             return Err(Refusal::guard("file.exists", format!("{path} already exists"))
                 .because("a receipt or plan is written once")

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Change, FileState};
+use super::{Change, FileState, Transaction};
 use crate::base::{Result, digest, disk, files, jsonl};
 
 /// The largest transaction that is read back, in bytes.
@@ -28,17 +28,21 @@ fn digest_of(changes: &[Change]) -> String {
 }
 
 /// Writes the transaction to the journal and syncs it.
-pub fn write(path: &Path, act: &Act) -> Result<()> {
-    let entry = Entry { sha256: digest_of(&act.changes), what: act.what.clone(), changes: act.changes.clone() };
+pub fn write(path: &Path, transaction: &Transaction) -> Result<()> {
+    let entry = Entry {
+        sha256: digest_of(&transaction.changes),
+        what: transaction.what.clone(),
+        changes: transaction.changes.clone(),
+    };
     replace(path, &serde_json::to_vec(&entry)?)
 }
 
 /// The unfinished transaction, if there is one.
-pub fn read(path: &Path) -> Result<Option<Act>> {
+pub fn read(path: &Path) -> Result<Option<Transaction>> {
     let bytes = files::read(path, MAX)?.unwrap_or_default();
     match serde_json::from_slice::<Entry>(&bytes) {
         Ok(entry) if entry.sha256 == digest_of(&entry.changes) => {
-            Ok(Some(Act { what: entry.what, changes: entry.changes, absent: Vec::new() }))
+            Ok(Some(Transaction { what: entry.what, changes: entry.changes, absent: Vec::new() }))
         }
         _ => Ok(None),
     }

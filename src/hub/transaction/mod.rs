@@ -15,7 +15,7 @@ pub mod temporary;
 pub mod watermarks;
 pub mod writer;
 
-pub use changes::Act;
+pub use changes::Transaction;
 pub(super) use changes::{Change, FileState, check_absent};
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ mod tests {
     use std::process::Command;
 
     use crate::base::{Clock, Refusal};
-    use crate::hub::transaction::{Act, Change, journal};
+    use crate::hub::transaction::{Change, Transaction, journal};
     use crate::hub::{Hub, paths};
 
     fn repository() -> (tempfile::TempDir, Hub) {
@@ -49,13 +49,14 @@ mod tests {
     #[test]
     fn an_act_changes_all_its_files() {
         let (_dir, hub) = repository();
-        let mut act = Act::new("claim A");
-        act.create("_bus/claims/A.json", "{\"epoch\":1}\n")
+        let mut transaction = Transaction::new("claim A");
+        transaction
+            .create("_bus/claims/A.json", "{\"epoch\":1}\n")
             .append(paths::EVENTS, b"{\"a\":1}\n")
             .append(paths::EVENTS, b"{\"a\":2}\n");
-        hub.lock("test").unwrap().perform(act.clone()).unwrap();
+        hub.lock("test").unwrap().commit(transaction.clone()).unwrap();
         assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
-        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "file.exists");
+        assert_eq!(code(hub.lock("test").unwrap().commit(transaction).unwrap_err()), "file.exists");
         assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
     }
 
@@ -66,15 +67,15 @@ mod tests {
             let log = hub.path(paths::EVENTS).unwrap();
             std::fs::create_dir_all(log.parent().unwrap()).unwrap();
             std::fs::write(&log, "{\"old\":0}\n").unwrap();
-            let mut act = Act::new("claim A");
-            act.replace("_bus/claims/A.json", "{}\n").append(paths::EVENTS, b"{\"a\":1}\n{\"b\":2}\n");
-            for change in &mut act.changes {
+            let mut transaction = Transaction::new("claim A");
+            transaction.replace("_bus/claims/A.json", "{}\n").append(paths::EVENTS, b"{\"a\":1}\n{\"b\":2}\n");
+            for change in &mut transaction.changes {
                 if let Change::Append { at, .. } = change {
                     *at = 10;
                 }
             }
             std::fs::create_dir_all(hub.local("intents")).unwrap();
-            journal::write(&hub.local("intents/current"), &act).unwrap();
+            journal::write(&hub.local("intents/current"), &transaction).unwrap();
             // The crash came somewhere in the middle of the append.
             std::fs::write(&log, format!("{{\"old\":0}}\n{half}")).unwrap();
             drop(hub.lock("next").unwrap());
@@ -89,13 +90,13 @@ mod tests {
     fn an_act_that_fails_changes_nothing() {
         let (_dir, hub) = repository();
         std::fs::create_dir_all(hub.root.join("_bus/claims/A.json")).unwrap();
-        let mut act = Act::new("claim A");
-        act.append(paths::EVENTS, b"{\"a\":1}\n").replace("_bus/claims/A.json", "{}\n");
-        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "file.not_regular");
+        let mut transaction = Transaction::new("claim A");
+        transaction.append(paths::EVENTS, b"{\"a\":1}\n").replace("_bus/claims/A.json", "{}\n");
+        assert_eq!(code(hub.lock("test").unwrap().commit(transaction).unwrap_err()), "file.not_regular");
         assert!(!hub.root.join(paths::EVENTS).exists());
-        let mut act = Act::new("escape");
-        act.replace("../outside", "x");
-        assert_eq!(code(hub.lock("test").unwrap().perform(act).unwrap_err()), "path.outside");
+        let mut transaction = Transaction::new("escape");
+        transaction.replace("../outside", "x");
+        assert_eq!(code(hub.lock("test").unwrap().commit(transaction).unwrap_err()), "path.outside");
     }
 
     #[test]
@@ -113,24 +114,25 @@ mod tests {
     #[test]
     fn a_tree_that_fell_behind_is_a_refusal_and_never_a_free_task() {
         let (_dir, hub) = repository();
-        let mut act = Act::new("claim A");
-        act.replace("_bus/claims/A.json", "{\"agent_id\":\"codex-1\",\"epoch\":2}\n")
+        let mut transaction = Transaction::new("claim A");
+        transaction
+            .replace("_bus/claims/A.json", "{\"agent_id\":\"codex-1\",\"epoch\":2}\n")
             .append(paths::EVENTS, b"{\"a\":1}\n");
-        hub.lock("x").unwrap().perform(act).unwrap();
-        assert_eq!(code(hub.marks().check_claim("_bus/claims/A.json", None).unwrap_err()), "record.behind");
-        assert_eq!(hub.marks().claimed_tasks(), ["A"]);
+        hub.lock("x").unwrap().commit(transaction).unwrap();
+        assert_eq!(code(hub.watermarks().check_claim("_bus/claims/A.json", None).unwrap_err()), "record.behind");
+        assert_eq!(hub.watermarks().claimed_tasks(), ["A"]);
         std::fs::write(hub.root.join(paths::EVENTS), "").unwrap();
         assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
-        assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n");
+        assert_eq!(hub.watermarks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n");
     }
 
     #[test]
     fn a_log_that_was_replaced_by_another_one_is_known_by_its_lines() {
         let (_dir, hub) = repository();
         let append = |line: &[u8]| {
-            let mut act = Act::new("x");
-            act.append(paths::EVENTS, line);
-            hub.lock("x").and_then(|mut writer| writer.perform(act))
+            let mut transaction = Transaction::new("x");
+            transaction.append(paths::EVENTS, line);
+            hub.lock("x").and_then(|mut writer| writer.commit(transaction))
         };
         append(b"{\"a\":1}\n").unwrap();
         let log = hub.root.join(paths::EVENTS);
@@ -145,16 +147,16 @@ mod tests {
     fn a_sealed_log_that_is_taken_away_is_noticed() {
         let (_dir, hub) = repository();
         let sealed = "_bus/events/events-20260105T100000Z.jsonl";
-        let mut act = Act::new("x");
-        act.append(paths::EVENTS, b"{\"a\":1}\n");
-        hub.lock("x").unwrap().perform(act).unwrap();
-        let mut act = Act::new("seal");
-        act.append(paths::EVENTS, b"{\"a\":2}\n").rename(paths::EVENTS, sealed);
-        hub.lock("x").unwrap().perform(act).unwrap();
+        let mut transaction = Transaction::new("x");
+        transaction.append(paths::EVENTS, b"{\"a\":1}\n");
+        hub.lock("x").unwrap().commit(transaction).unwrap();
+        let mut transaction = Transaction::new("seal");
+        transaction.append(paths::EVENTS, b"{\"a\":2}\n").rename(paths::EVENTS, sealed);
+        hub.lock("x").unwrap().commit(transaction).unwrap();
         assert_eq!(std::fs::read_to_string(hub.root.join(sealed)).unwrap(), "{\"a\":1}\n");
         assert_eq!(std::fs::read_to_string(hub.root.join(paths::EVENTS)).unwrap(), "{\"a\":2}\n");
-        assert_eq!(hub.marks().uncommitted(sealed).unwrap(), b"{\"a\":1}\n");
-        assert_eq!(hub.marks().logs(), [sealed, paths::EVENTS]);
+        assert_eq!(hub.watermarks().uncommitted(sealed).unwrap(), b"{\"a\":1}\n");
+        assert_eq!(hub.watermarks().logs(), [sealed, paths::EVENTS]);
         std::fs::remove_file(hub.root.join(sealed)).unwrap();
         assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");
         drop(hub.lock_for_repair("x").unwrap());

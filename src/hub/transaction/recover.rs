@@ -38,13 +38,13 @@ impl Hub {
 
     /// Refuses a document that git took back in time.
     pub fn check_document(&self, relative: &str) -> Result<()> {
-        self.marks().documents().check(&self.root, relative, || self.committed(relative))
+        self.watermarks().documents().check(&self.root, relative, || self.committed(relative))
     }
 
     /// Refuses when any log, claim or shared document on disk is older than what was acknowledged: for what takes
     /// the whole record at its word, as a record commit does.
     pub fn check_record(&self) -> Result<()> {
-        let marks = self.marks();
+        let marks = self.watermarks();
         marks.check_all(&self.root)?;
         let documents = marks.documents().names();
         documents.iter().filter(|path| is_shared(path)).try_for_each(|path| self.check_document(path))

@@ -17,7 +17,7 @@ impl Hub {
 /// Proof that this process holds the bus lock to repair the record.
 ///
 /// A [`Writer`](super::writer::Writer) refuses a record that fell behind what was acknowledged, but a repair may change it.
-/// A repair rewrites whole files and then accepts them as they are. It performs no acts and leaves an unfinished one
+/// A repair rewrites whole files and then accepts them as they are. It performs no transactions and leaves an unfinished one
 /// to the next writer.
 pub struct Repair<'h> {
     hub: &'h Hub,
@@ -46,14 +46,14 @@ impl<'h> Repair<'h> {
     /// Accepts a log with these bytes; `None`: there is no such log.
     pub fn accept_log(&mut self, relative: &str, bytes: Option<&[u8]>) -> Result<()> {
         match bytes {
-            Some(bytes) => self.hub.marks().accept_log(relative, bytes),
-            None => self.hub.marks().forget_log(relative),
+            Some(bytes) => self.hub.watermarks().accept_log(relative, bytes),
+            None => self.hub.watermarks().forget_log(relative),
         }
     }
 
     /// Accepts a document as it is: no other state of it counts as newer.
     pub fn accept_document(&mut self, relative: &str) -> Result<()> {
-        self.hub.marks().documents().forget(relative)
+        self.hub.watermarks().documents().forget(relative)
     }
 
     /// Accepts that the branch lacks the last record commit: from now on the branch's tip counts as that commit.
@@ -61,13 +61,13 @@ impl<'h> Repair<'h> {
         let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
         let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;
         match found.filter(|found| found.status.success()) {
-            Some(found) => self.hub.marks().recorded(String::from_utf8_lossy(&found.stdout).trim()),
+            Some(found) => self.hub.watermarks().recorded(String::from_utf8_lossy(&found.stdout).trim()),
             None => Ok(()),
         }
     }
 
     /// Accepts a claim as it is now.
     pub fn accept_claim(&mut self, relative: &str, bytes: &[u8]) -> Result<()> {
-        self.hub.marks().claimed(relative, bytes)
+        self.hub.watermarks().claimed(relative, bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! `--request-id`: an idempotency key. The answer to a command is stored for a week, in the same act as its changes.
+//! `--request-id`: an idempotency key. The answer to a command is stored for a week, in the same transaction as its changes.
 //! A caller that does not know whether its command arrived can send it again and gets the first answer.
 //!
 //! Machine-local: `<common dir>/teof/requests/<id>.json`.
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::{Refusal, Result, Stamp, digest, files, json, names};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 
 /// How long an answer is stored.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -52,7 +52,7 @@ impl Request {
     /// `request.changed` when the id was used for another command or other arguments.
     pub fn answered(&self, hub: &Hub) -> Result<Option<Value>> {
         let Some(bytes) = files::read(&hub.local(&self.file()), files::MAX_DOCUMENT)? else { return Ok(None) };
-        // What cannot be read was not acknowledged: an act is synced before it is.
+        // What cannot be read was not acknowledged: a transaction is synced before it is.
         let Ok(stored) = serde_json::from_slice::<StoredAnswer>(&bytes) else { return Ok(None) };
         if hub.now() > stored.at.plus(RETENTION) {
             return Ok(None);
@@ -70,8 +70,8 @@ impl Request {
             .into())
     }
 
-    /// Keeps the answer, in the act that it is the answer to.
-    pub fn keep(&self, hub: &Hub, act: &mut Act, answer: &Value) {
+    /// Keeps the answer, in the transaction that it is the answer to.
+    pub fn keep(&self, hub: &Hub, transaction: &mut Transaction, answer: &Value) {
         prune(hub);
         let stored = StoredAnswer {
             at: hub.now(),
@@ -79,7 +79,7 @@ impl Request {
             sha256: self.sha256.clone(),
             answer: answer.clone(),
         };
-        act.replace_local(self.file(), json::compact(&stored));
+        transaction.replace_local(self.file(), json::compact(&stored));
     }
 
     fn file(&self) -> String {
@@ -124,9 +124,9 @@ mod tests {
         let hub = at("2026-01-05T10:00:00Z");
         let request = Request::new("r1", "bus event", &json!({"summary": "x"})).unwrap();
         assert_eq!(request.answered(&hub).unwrap(), None);
-        let mut act = Act::new("x");
-        request.keep(&hub, &mut act, &json!({"id": "1"}));
-        hub.lock("x").unwrap().perform(act).unwrap();
+        let mut transaction = Transaction::new("x");
+        request.keep(&hub, &mut transaction, &json!({"id": "1"}));
+        hub.lock("x").unwrap().commit(transaction).unwrap();
         assert_eq!(request.answered(&hub).unwrap(), Some(json!({"id": "1"})));
         for other in [("bus event", "y"), ("bus message", "x")] {
             let other = Request::new("r1", other.0, &json!({"summary": other.1})).unwrap();
@@ -135,7 +135,7 @@ mod tests {
         assert!(Request::new("../r", "x", &()).is_err());
         let later = at("2026-01-12T10:00:01Z");
         assert_eq!(request.answered(&later).unwrap(), None);
-        Request::new("r2", "x", &()).unwrap().keep(&later, &mut Act::new("x"), &json!(1));
+        Request::new("r2", "x", &()).unwrap().keep(&later, &mut Transaction::new("x"), &json!(1));
         assert!(!hub.local("requests/r1.json").exists(), "old answers go when new ones come");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::document_watermarks::DocumentMarks;
 use super::journal::{self, Progress};
-use super::{Act, Change, FileState};
+use super::{Change, FileState, Transaction};
 use crate::base::{Refusal, Result, disk, files, jsonl, parallel};
 use crate::hub::{Hub, paths};
 
@@ -58,20 +58,20 @@ impl<'h> Staged<'h> {
         Self { hub, opened, replaced, appended, kept, marks, renamed: false, done: false }
     }
 
-    /// Makes the changes of an act.
-    pub fn apply(&mut self, act: &Act) -> Result<()> {
-        self.write_all(act, &[])?;
-        self.append_all(act, false)?;
+    /// Makes the changes of a transaction.
+    pub fn apply(&mut self, transaction: &Transaction) -> Result<()> {
+        self.write_all(transaction, &[])?;
+        self.append_all(transaction, false)?;
         self.finish()
     }
 
-    /// Completes an act that a crash interrupted. A file that somebody changed since stays as it is; the content that
-    /// the act would have written is kept aside.
-    pub fn resume(&mut self, act: &Act) -> Result<Recovery> {
+    /// Completes a transaction that a crash interrupted. A file that somebody changed since stays as it is; the content that
+    /// the transaction would have written is kept aside.
+    pub fn resume(&mut self, transaction: &Transaction) -> Result<Recovery> {
         let mut changed = Vec::new();
         let mut skipped = Vec::new();
         let mut started = false;
-        for change in &act.changes {
+        for change in &transaction.changes {
             match change {
                 Change::Replace { path, text, local: false, before } => {
                     match journal::progress(&FileState::of(&target(self.hub, change)?), before, text) {
@@ -93,7 +93,7 @@ impl<'h> Staged<'h> {
             }
         }
         if let (false, Some((path, _))) = (started, changed.first()) {
-            self.cut_partial_line(act)?;
+            self.cut_partial_line(transaction)?;
             return Ok(Recovery::Dropped((*path).to_owned()));
         }
         for (path, text) in changed {
@@ -101,19 +101,19 @@ impl<'h> Staged<'h> {
             tracing::warn!(
                 "{path} was changed since a command was interrupted ({}), and stays; what the command would have \
                  written is in {}",
-                act.what,
+                transaction.what,
                 aside.display()
             );
             skipped.push(path);
         }
-        self.write_all(act, &skipped)?;
-        self.append_all(act, true)?;
+        self.write_all(transaction, &skipped)?;
+        self.append_all(transaction, true)?;
         self.finish().map(|()| Recovery::Completed)
     }
 
-    /// Removes the partial line of an act that is not completed.
-    fn cut_partial_line(&self, act: &Act) -> Result<()> {
-        for change in &act.changes {
+    /// Removes the partial line of a transaction that is not completed.
+    fn cut_partial_line(&self, transaction: &Transaction) -> Result<()> {
+        for change in &transaction.changes {
             if let Change::Append { text, at, .. } = change
                 && let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)?
                 && journal::remains(&log, text.as_bytes(), *at)?.cut
@@ -125,8 +125,8 @@ impl<'h> Staged<'h> {
     }
 
     /// Writes replacements beside their targets, except of the `skipped` documents, and renames sealed logs.
-    fn write_all(&mut self, act: &Act, skipped: &[&str]) -> Result<()> {
-        for change in &act.changes {
+    fn write_all(&mut self, transaction: &Transaction, skipped: &[&str]) -> Result<()> {
+        for change in &transaction.changes {
             let Change::Replace { path, text, local, before } = change else { continue };
             if !local && skipped.contains(&path.as_str()) {
                 continue;
@@ -134,16 +134,16 @@ impl<'h> Staged<'h> {
             let target = target(self.hub, change)?;
             files::create_parent(&target)?;
             self.replaced.push(files::write_beside(&target, text.as_bytes())?);
-            let marks = self.hub.marks();
+            let marks = self.hub.watermarks();
             if *local {
             } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {
                 self.marks.push(marks.stage_claim(path, text.as_bytes())?);
-            } else if DocumentMarks::covers(path, act.absent.contains(path)) {
+            } else if DocumentMarks::covers(path, transaction.absent.contains(path)) {
                 self.marks.push(marks.documents().stage(path, before, text, || self.hub.committed_states(path))?);
             }
         }
         // A log under its sealed name is the same log: this half may stay when the rest is rolled back.
-        for change in &act.changes {
+        for change in &transaction.changes {
             if let Change::Rename { from, to } = change {
                 rename(self.hub, from, to)?;
             }
@@ -154,9 +154,9 @@ impl<'h> Staged<'h> {
     /// Appends all lines and makes them durable, together with the documents that were written beside their targets:
     /// one wait for the disk. Lines are appended again when git replaced their log meanwhile: a file without a name
     /// is lost.
-    fn append_all(&mut self, act: &Act, resumed: bool) -> Result<()> {
+    fn append_all(&mut self, transaction: &Transaction, resumed: bool) -> Result<()> {
         let mut left: Vec<&Change> =
-            act.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
+            transaction.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let written = left.iter().map(|change| self.append(change, resumed)).collect::<Result<Vec<_>>>()?;
@@ -186,7 +186,7 @@ impl<'h> Staged<'h> {
     /// Appends lines to a log, if they are not in it; nothing is durable yet.
     fn append(&mut self, change: &Change, resumed: bool) -> Result<Written> {
         let Change::Append { path, text, at } = change else { anyhow::bail!("only lines are appended") };
-        let (marks, lines) = (self.hub.marks(), text.as_bytes());
+        let (marks, lines) = (self.hub.watermarks(), text.as_bytes());
         let log = match self.opened.remove(path) {
             Some(log) => log,
             None => marks.open_log(&self.hub.root, path)?,
@@ -229,7 +229,7 @@ impl<'h> Staged<'h> {
         }
         let tail =
             files::digest_before(log.file(), written.end).map_err(|e| files::io_refusal(e, "read", Path::new(path)))?;
-        let marks = self.hub.marks();
+        let marks = self.hub.watermarks();
         self.kept.push(marks.keep_lines(path, &[&written.unmarked, text.as_bytes()].concat())?);
         self.marks.push(marks.stage_log(path, written.end, &tail)?);
         Ok(true)
@@ -307,10 +307,10 @@ fn rename(hub: &Hub, from: &str, to: &str) -> Result<()> {
         disk::rename(&source, &target).map_err(|e| files::io_refusal(e, "rename", &source))?;
         files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
     }
-    hub.marks().renamed(from, to).inspect_err(|_| {
+    hub.watermarks().renamed(from, to).inspect_err(|_| {
         // Under its old name the log is what was acknowledged.
         if !source.exists() {
-            let _ = fs::rename(&target, &source).map(|()| hub.marks().forget_log(to));
+            let _ = fs::rename(&target, &source).map(|()| hub.watermarks().forget_log(to));
         }
     })
 }

@@ -23,11 +23,11 @@ const MAX_MARK: u64 = 4096;
 
 /// The marks of one hub.
 #[derive(Clone, Debug)]
-pub struct Marks {
+pub struct Watermarks {
     folder: PathBuf,
 }
 
-impl Marks {
+impl Watermarks {
     pub(in crate::hub) fn new(local: &Path) -> Self {
         Self { folder: local.join("marks") }
     }

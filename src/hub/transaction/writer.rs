@@ -9,7 +9,7 @@ use super::document_watermarks::{self, DocumentMarks};
 use super::journal;
 use super::staged::{self, Recovery, Staged};
 use super::temporary;
-use super::{Act, Change, FileState, check_absent};
+use super::{Change, FileState, Transaction, check_absent};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files};
 use crate::hub::Hub;
@@ -64,7 +64,7 @@ impl<'h> Writer<'h> {
         hub.check_branch()?;
         // First, so that a log which fell behind is not marked as good by what is appended to it.
         writer.finish_sealing()?;
-        hub.marks().check_events(&hub.root)?;
+        hub.watermarks().check_events(&hub.root)?;
         writer.roll_forward()?;
         Ok(writer)
     }
@@ -73,24 +73,24 @@ impl<'h> Writer<'h> {
         self.hub
     }
 
-    /// Makes the changes of an act: all of them, or (after a crash) the next holder of the lock completes them.
+    /// Makes the changes of a transaction: all of them, or (after a crash) the next holder of the lock completes them.
     ///
     /// # Errors
-    /// When a change cannot be made (no disk space, no permission, a path out of the tree), the act is rolled back and
+    /// When a change cannot be made (no disk space, no permission, a path out of the tree), the transaction is rolled back and
     /// nothing is changed. If the rollback fails too, the refusal is `write.uncertain`.
-    pub fn perform(&mut self, mut act: Act) -> Result<()> {
+    pub fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
         self.lock.check()?;
-        check_absent(&self.hub.root, &act)?;
+        check_absent(&self.hub.root, &transaction)?;
         let mut staged = Staged::new(self.hub);
-        self.prepare(&mut act, &mut staged)?;
-        let journal = act.needs_journal().then(|| self.journal());
+        self.prepare(&mut transaction, &mut staged)?;
+        let journal = transaction.needs_journal().then(|| self.journal());
         let started = match &journal {
-            Some(journal) => files::create_parent(journal).and_then(|()| journal::write(journal, &act)),
+            Some(journal) => files::create_parent(journal).and_then(|()| journal::write(journal, &transaction)),
             None => Ok(()),
         };
-        match started.and_then(|()| staged.apply(&act)) {
+        match started.and_then(|()| staged.apply(&transaction)) {
             Ok(()) => {}
-            Err(error) => return Err(abort(&act, staged, journal.as_deref(), error)),
+            Err(error) => return Err(abort(&transaction, staged, journal.as_deref(), error)),
         }
         if let Some(journal) = &journal
             && let Err(e) = journal::clear(journal)
@@ -105,23 +105,23 @@ impl<'h> Writer<'h> {
         self.hub.local(JOURNAL)
     }
 
-    /// Checks everything that an act would change, before it changes anything.
-    fn prepare(&self, act: &mut Act, staged: &mut Staged<'_>) -> Result<()> {
-        let renamed: Vec<String> = act.renamed().map(str::to_owned).collect();
-        let journaled = act.needs_journal();
-        let targets = act.changes.iter().map(|change| staged::target(self.hub, change));
+    /// Checks everything that a transaction would change, before it changes anything.
+    fn prepare(&self, transaction: &mut Transaction, staged: &mut Staged<'_>) -> Result<()> {
+        let renamed: Vec<String> = transaction.renamed().map(str::to_owned).collect();
+        let journaled = transaction.needs_journal();
+        let targets = transaction.changes.iter().map(|change| staged::target(self.hub, change));
         let targets = targets.collect::<Result<Vec<_>>>()?;
-        for (change, target) in act.changes.iter_mut().zip(targets) {
+        for (change, target) in transaction.changes.iter_mut().zip(targets) {
             match change {
                 // Renames come first: the lines begin a new log.
                 Change::Append { path, .. } if renamed.contains(path) => {}
                 Change::Append { path, at, .. } => {
-                    let log = self.hub.marks().open_log(&self.hub.root, path)?;
+                    let log = self.hub.watermarks().open_log(&self.hub.root, path)?;
                     *at = log.length()?;
                     staged.opened.insert(path.clone(), log);
                 }
                 Change::Replace { path, local: false, before, .. } => {
-                    let is_new = act.absent.contains(path);
+                    let is_new = transaction.absent.contains(path);
                     if journaled || DocumentMarks::covers(path, is_new) {
                         *before = FileState::of(&target);
                     }
@@ -135,29 +135,32 @@ impl<'h> Writer<'h> {
         Ok(())
     }
 
-    /// Completes an act that a crash interrupted.
+    /// Completes a transaction that a crash interrupted.
     fn roll_forward(&mut self) -> Result<()> {
         let journal = self.journal();
-        let Some(act) = journal::read(&journal)? else { return Ok(()) };
+        let Some(transaction) = journal::read(&journal)? else { return Ok(()) };
         let mut staged = Staged::new(self.hub);
-        match staged.resume(&act)? {
+        match staged.resume(&transaction)? {
             Recovery::Dropped(changed) => {
-                tracing::warn!("an interrupted command ({}) was dropped: {changed} was changed since", act.what);
+                tracing::warn!(
+                    "an interrupted command ({}) was dropped: {changed} was changed since",
+                    transaction.what
+                );
             }
-            Recovery::Completed => tracing::info!("completed an interrupted command: {}", act.what),
+            Recovery::Completed => tracing::info!("completed an interrupted command: {}", transaction.what),
         }
         journal::clear(&journal)
     }
 
     /// Completes the sealing of a log: after a crash between its rename and its mark, the log would look deleted.
     fn finish_sealing(&self) -> Result<()> {
-        let Some(act) = journal::read(&self.journal())? else { return Ok(()) };
-        for change in &act.changes {
+        let Some(transaction) = journal::read(&self.journal())? else { return Ok(()) };
+        for change in &transaction.changes {
             if let Change::Rename { from, to } = change
                 && !files::within(&self.hub.root, from)?.exists()
                 && files::within(&self.hub.root, to)?.exists()
             {
-                self.hub.marks().renamed(from, to)?;
+                self.hub.watermarks().renamed(from, to)?;
             }
         }
         Ok(())
@@ -167,8 +170,13 @@ impl<'h> Writer<'h> {
 /// The machine-local journal.
 pub const JOURNAL: &str = "intents/current";
 
-/// Rolls back an act that failed, and reports whether that worked.
-fn abort(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+/// Rolls back a transaction that failed, and reports whether that worked.
+fn abort(
+    transaction: &Transaction,
+    mut staged: Staged<'_>,
+    journal: Option<&Path>,
+    error: anyhow::Error,
+) -> anyhow::Error {
     let rolled_back = staged.roll_back();
     // What could not be rolled back is completed instead: then the journal stays.
     let cleared = match (&rolled_back, journal) {
@@ -188,8 +196,9 @@ fn abort(act: &Act, mut staged: Staged<'_>, journal: Option<&Path>, error: anyho
     }
     let cause = [Some(error), rolled_back.err(), cleared.err()].into_iter().flatten();
     let cause: Vec<String> = cause.map(|error| reason(&error)).collect();
-    let refusal = Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", act.what))
-        .because(cause.join("; then: "));
+    let refusal =
+        Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", transaction.what))
+            .because(cause.join("; then: "));
     let refusal = match journal {
         Some(_) => refusal.next("the next teof command that writes completes it, once the disk can be written to"),
         None => refusal,
@@ -225,18 +234,18 @@ mod tests {
         (dir, hub)
     }
 
-    fn line(text: &[u8]) -> Act {
-        let mut act = Act::new("x");
-        act.append(paths::EVENTS, text);
-        act
+    fn line(text: &[u8]) -> Transaction {
+        let mut transaction = Transaction::new("x");
+        transaction.append(paths::EVENTS, text);
+        transaction
     }
 
     const SEALED: &str = "_bus/events/events-20260105T100000Z.jsonl";
 
-    fn seal() -> Act {
-        let mut act = line(b"{\"a\":2}\n");
-        act.rename(paths::EVENTS, SEALED);
-        act
+    fn seal() -> Transaction {
+        let mut transaction = line(b"{\"a\":2}\n");
+        transaction.rename(paths::EVENTS, SEALED);
+        transaction
     }
 
     fn read(hub: &Hub, path: &str) -> String {
@@ -246,22 +255,22 @@ mod tests {
     #[test]
     fn what_cannot_be_marked_is_not_done() {
         let (_dir, hub) = hub();
-        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        hub.lock("x").unwrap().commit(line(b"{\"a\":1}\n")).unwrap();
         let mut claim = line(b"{\"a\":2}\n");
         claim.replace("_bus/claims/A.json", "{\"epoch\":1}\n");
-        for (blocked, act) in [("logs", line(b"{\"a\":2}\n")), ("claims", claim)] {
+        for (blocked, transaction) in [("logs", line(b"{\"a\":2}\n")), ("claims", claim)] {
             let folder = hub.local("marks").join(blocked);
             let aside = hub.local("aside");
             let was_there = fs::rename(&folder, &aside).is_ok();
             fs::write(&folder, "no folder").unwrap();
-            assert!(hub.lock("x").unwrap().perform(act).is_err(), "{blocked}");
+            assert!(hub.lock("x").unwrap().commit(transaction).is_err(), "{blocked}");
             fs::remove_file(&folder).unwrap();
             if was_there {
                 fs::rename(&aside, &folder).unwrap();
             }
             drop(hub.lock("next").unwrap());
             assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n", "{blocked}");
-            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n", "{blocked}");
+            assert_eq!(hub.watermarks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":1}\n", "{blocked}");
             assert!(!hub.root.join("_bus/claims/A.json").exists());
         }
     }
@@ -270,12 +279,12 @@ mod tests {
     fn a_crash_at_any_point_of_sealing_a_log_is_completed() {
         for step in 0..4 {
             let (_dir, hub) = hub();
-            hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+            hub.lock("x").unwrap().commit(line(b"{\"a\":1}\n")).unwrap();
             files::create_parent(&hub.local(JOURNAL)).unwrap();
             journal::write(&hub.local(JOURNAL), &seal()).unwrap();
             fs::rename(hub.root.join(paths::EVENTS), hub.root.join(SEALED)).unwrap();
             if step > 0 {
-                hub.marks().accept_log(SEALED, b"{\"a\":1}\n").unwrap();
+                hub.watermarks().accept_log(SEALED, b"{\"a\":1}\n").unwrap();
             }
             if step > 1 {
                 let lines = hub.local("marks/lines");
@@ -283,24 +292,24 @@ mod tests {
                 fs::rename(name(paths::EVENTS), name(SEALED)).unwrap();
             }
             if step > 2 {
-                hub.marks().forget_log(paths::EVENTS).unwrap();
+                hub.watermarks().forget_log(paths::EVENTS).unwrap();
             }
             drop(hub.lock("next").unwrap_or_else(|e| panic!("{step}: {e:#}")));
             drop(hub.lock("after").unwrap());
             assert_eq!(read(&hub, SEALED), "{\"a\":1}\n", "{step}");
             assert_eq!(read(&hub, paths::EVENTS), "{\"a\":2}\n", "{step}");
-            assert_eq!(hub.marks().uncommitted(SEALED).unwrap(), b"{\"a\":1}\n", "{step}");
-            assert_eq!(hub.marks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":2}\n", "{step}");
+            assert_eq!(hub.watermarks().uncommitted(SEALED).unwrap(), b"{\"a\":1}\n", "{step}");
+            assert_eq!(hub.watermarks().uncommitted(paths::EVENTS).unwrap(), b"{\"a\":2}\n", "{step}");
         }
     }
 
     #[test]
     fn a_log_that_cannot_be_sealed_keeps_its_name() {
         let (_dir, hub) = hub();
-        hub.lock("x").unwrap().perform(line(b"{\"a\":1}\n")).unwrap();
+        hub.lock("x").unwrap().commit(line(b"{\"a\":1}\n")).unwrap();
         let blocked = hub.local("marks/sealed");
         fs::write(&blocked, "no folder").unwrap();
-        assert!(hub.lock("x").unwrap().perform(seal()).is_err());
+        assert!(hub.lock("x").unwrap().commit(seal()).is_err());
         fs::remove_file(&blocked).unwrap();
         drop(hub.lock("next").unwrap());
         assert_eq!(read(&hub, paths::EVENTS), "{\"a\":1}\n");
@@ -315,17 +324,18 @@ mod tests {
             fs::create_dir_all(log.parent().unwrap()).unwrap();
             fs::write(&log, "").unwrap();
             fs::write(&plan, "before").unwrap();
-            let mut act = Act::new("edit p");
-            act.replace("_plans/p.json", "after")
+            let mut transaction = Transaction::new("edit p");
+            transaction
+                .replace("_plans/p.json", "after")
                 .replace("_bus/claims/A.json", "{}")
                 .append(paths::EVENTS, b"{\"a\":1}\n");
-            for change in &mut act.changes {
+            for change in &mut transaction.changes {
                 if let Change::Replace { path, before, .. } = change {
                     *before = FileState::of(&hub.path(path).unwrap());
                 }
             }
             fs::create_dir_all(hub.local("intents")).unwrap();
-            journal::write(&hub.local(JOURNAL), &act).unwrap();
+            journal::write(&hub.local(JOURNAL), &transaction).unwrap();
             fs::write(&log, half).unwrap();
             fs::write(&plan, "a person's").unwrap();
             drop(hub.lock("next").unwrap());

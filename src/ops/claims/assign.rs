@@ -12,7 +12,7 @@ use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
-use crate::hub::{self, Act, Hub, Writer, paths};
+use crate::hub::{self, Hub, Transaction, Writer, paths};
 use crate::model::assignment::Assignment;
 use crate::model::event::Event;
 use crate::model::message::Message;
@@ -31,7 +31,7 @@ pub struct Request {
     pub plan: Option<String>,
     pub branch: Option<String>,
     pub note: Option<String>,
-    /// Claim the task for the engineer in the same act.
+    /// Claim the task for the engineer in the same transaction.
     pub claim: bool,
     /// The lease of that claim.
     pub lease: Option<Duration>,
@@ -93,15 +93,15 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
     let Request { author, task, .. } = request;
     let call = Call { command: "task assign", author, task, bound: false, request: repeat };
     let unknown = tasks::remark_unknown(hub, task)?;
-    context::run(hub, &call, |writer, act| {
-        let mut done = stage(writer, act, request)?;
+    context::run(hub, &call, |writer, transaction| {
+        let mut done = stage(writer, transaction, request)?;
         done.remarks.extend(unknown);
         Ok((done.document(), done.remarks))
     })
 }
 
-/// Puts an assignment into an act; asks nothing about sessions.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Assigned> {
+/// Puts an assignment into a transaction; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Assigned> {
     let hub = writer.hub();
     prerequisites::check(hub, &request.task, "assigned")?;
     let found = assignments::load(hub, &request.task)?;
@@ -112,21 +112,21 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<As
         done.remarks.push(format!("no manifest declares the seat {engineer}"));
     }
 
-    assignments::stage(act, found.as_ref(), &done.assignment)?;
+    assignments::stage(transaction, found.as_ref(), &done.assignment)?;
     let message = message(&done.assignment);
-    messages::stage(writer, act, task_id, &message)?;
+    messages::stage(writer, transaction, task_id, &message)?;
     if engineer != manager {
-        messages::stage(writer, act, &messages::inbox(engineer), &message)?;
+        messages::stage(writer, transaction, &messages::inbox(engineer), &message)?;
     }
     let mut event = Event::new(manager, "assign", format!("{manager} assigned {task_id} to {engineer}"))
         .on_task(task_id)
         .meta("engineer", engineer.as_str());
     (event.plan_id, event.branch) = (plan_id.clone(), branch.clone());
-    done.event = events::stage(writer, act, &context::with_recognition(event))?;
+    done.event = events::stage(writer, transaction, &context::with_recognition(event))?;
 
     match request.claim {
         true => {
-            let claimed = claim::stage(writer, act, &claim_for(&done.assignment, request))?;
+            let claimed = claim::stage(writer, transaction, &claim_for(&done.assignment, request))?;
             done.remarks.extend(claimed.remarks.iter().cloned());
             done.claim = Some(claimed);
         }
@@ -136,9 +136,9 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<As
             done.remarks.extend(holder.map(|holder| format!("{holder} still holds {task_id}")));
         }
     }
-    done.remarks.extend(mirror::tasks_file(writer, act, &done.assignment)?);
+    done.remarks.extend(mirror::tasks_file(writer, transaction, &done.assignment)?);
     if request.scaffold {
-        scaffold(hub, act, &done.assignment)?;
+        scaffold(hub, transaction, &done.assignment)?;
     }
     Ok(done)
 }
@@ -197,11 +197,11 @@ fn message(assignment: &Assignment) -> Message {
 }
 
 /// The folder for the receipts of the work, kept by an empty file (the playbook: `--scaffold`).
-fn scaffold(hub: &Hub, act: &mut Act, assignment: &Assignment) -> Result<()> {
+fn scaffold(hub: &Hub, transaction: &mut Transaction, assignment: &Assignment) -> Result<()> {
     let what = assignment.plan_id.as_ref().unwrap_or(&assignment.task_id);
     let keep = format!("{}/{what}/.gitkeep", paths::agent(&assignment.engineer));
     if !hub.path(&keep)?.exists() {
-        act.create(keep, "");
+        transaction.create(keep, "");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::bus::claim_rules::{self, ClaimRequest, Facts, Notes};
 use crate::bus::{activity, claims, events};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
-use crate::hub::{self, Act, Hub, Writer, paths};
+use crate::hub::{self, Hub, Transaction, Writer, paths};
 use crate::model::backlog::ItemStatus;
 use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
 use crate::model::event::Event;
@@ -31,7 +31,7 @@ pub struct Request {
     pub lease: Option<Duration>,
     /// Take the task although nobody, or somebody else, is assigned to it; recorded in the event.
     pub allow_unassigned: bool,
-    /// Who assigns the task to this seat in the same act: then no assignment is looked for.
+    /// Who assigns the task to this seat in the same transaction: then no assignment is looked for.
     pub assigned_by: Option<String>,
 }
 
@@ -103,11 +103,11 @@ fn former(from: &Claim) -> Value {
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
-    context::run(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, transaction| {
         if request.status != ClaimStatus::Active {
             not_running(hub, author, task)?;
         }
-        Ok(stage(writer, act, request)?.into_answer())
+        Ok(stage(writer, transaction, request)?.into_answer())
     })
 }
 
@@ -123,8 +123,8 @@ pub(in crate::ops) fn not_running(hub: &Hub, author: &Author, task: &str) -> Res
     Ok(())
 }
 
-/// Puts a claim into an act; asks nothing about sessions.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
+/// Puts a claim into a transaction; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Done> {
     let hub = writer.hub();
     let claim_request = claim_request(request)?;
     let found = claims::load(hub, &claim_request.task)?;
@@ -157,9 +157,9 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
         // Whoever has it may pause, or renew the lease.
         held::check(hub, &claim_request.task, "claim")?;
     }
-    claims::stage(act, found.as_ref(), &decision.claim)?;
+    claims::stage(transaction, found.as_ref(), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
-    if act.pending(&done.path()).is_none() {
+    if transaction.pending(&done.path()).is_none() {
         return Ok(done);
     }
     let before = old.as_ref().filter(|old| old.agent_id == claim_request.agent);
@@ -170,8 +170,8 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &Request) -> Result<Do
     if let Some(manager) = &request.assigned_by {
         event = event.meta("assigned_by", manager.as_str());
     }
-    done.event = Some(events::stage(writer, act, &event)?);
-    mirror_claim(writer, act, &mut done)?;
+    done.event = Some(events::stage(writer, transaction, &event)?);
+    mirror_claim(writer, transaction, &mut done)?;
     Ok(done)
 }
 
@@ -192,17 +192,17 @@ pub(in crate::ops) fn event(done: &Done, kind: &str, summary: String) -> Event {
 }
 
 /// The plan gets its link to the claim, the backlog its status.
-pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, act: &mut Act, done: &mut Done) -> Result<()> {
+pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, transaction: &mut Transaction, done: &mut Done) -> Result<()> {
     let Claim { task_id, plan_id, status, .. } = &done.claim;
     if let Some(plan) = plan_id {
-        done.remarks.extend(mirror::plan_link(writer, act, plan, task_id)?);
+        done.remarks.extend(mirror::plan_link(writer, transaction, plan, task_id)?);
     }
     let status = match status {
         ClaimStatus::Active | ClaimStatus::Paused => ItemStatus::InProgress,
         ClaimStatus::Released => ItemStatus::Pending,
         ClaimStatus::Done => ItemStatus::Done,
     };
-    done.remarks.extend(mirror::backlog(writer, act, task_id, status)?);
+    done.remarks.extend(mirror::backlog(writer, transaction, task_id, status)?);
     Ok(())
 }
 
@@ -331,16 +331,16 @@ pub(in crate::ops) fn plan_id(plan: &str) -> Result<String> {
 /// A longer lease for a claim that is proved by its epoch: by a running worker, without an event.
 pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) -> Result<Stamp> {
     let mut writer = hub.lock(&format!("renew {task}"))?;
-    let mut act = Act::new(format!("renew {task}"));
-    let until = stage_renewal(&writer, &mut act, agent, task, epoch, lease)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("renew {task}"));
+    let until = stage_renewal(&writer, &mut transaction, agent, task, epoch, lease)?;
+    writer.commit(transaction)?;
     Ok(until)
 }
 
-/// The same as a part of an act; returns the end of the lease.
+/// The same as a part of a transaction; returns the end of the lease.
 pub fn stage_renewal(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     agent: &str,
     task: &str,
     epoch: u64,
@@ -349,7 +349,7 @@ pub fn stage_renewal(
     let hub = writer.hub();
     let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
     let claim = claim_rules::renew(&found.claim(hub)?, agent, epoch, lease, hub.now())?;
-    claims::stage(act, Some(&found), &claim)?;
+    claims::stage(transaction, Some(&found), &claim)?;
     Ok(claim.lease_expires_at.unwrap_or_else(|| hub.now()))
 }
 

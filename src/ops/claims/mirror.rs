@@ -9,25 +9,33 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, files};
-use crate::hub::{Act, Writer, paths};
+use crate::hub::{Transaction, Writer, paths};
 use crate::model::assignment::Assignment;
 use crate::model::backlog::ItemStatus;
 use crate::model::json::edit::EditableJson;
 use crate::plans;
 
 /// Links the plan to the claim (the playbook: "for easy traceability"); returns a remark.
-pub fn plan_link(writer: &Writer<'_>, act: &mut Act, plan: &str, task: &str) -> Result<Option<String>> {
-    remark(plans::edit::link(writer, act, plan, "bus", &paths::claim(task)), &format!("plan {plan} got no link"))
+pub fn plan_link(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, task: &str) -> Result<Option<String>> {
+    remark(
+        plans::edit::link(writer, transaction, plan, "bus", &paths::claim(task)),
+        &format!("plan {plan} got no link"),
+    )
 }
 
 /// Sets the status of the item with the task's id, if the backlog has one; returns a remark. An
 /// item that is done stays so.
-pub fn backlog(writer: &Writer<'_>, act: &mut Act, task: &str, status: ItemStatus) -> Result<Option<String>> {
+pub fn backlog(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    task: &str,
+    status: ItemStatus,
+) -> Result<Option<String>> {
     let not_set = format!("the backlog does not say that {task} is {status}");
     let set = plans::backlog::read(writer.hub()).and_then(|backlog| match backlog.item(task) {
         None => Ok(()),
         Some(item) if item.status() == Some(ItemStatus::Blocked) && status == ItemStatus::Pending => Ok(()),
-        Some(_) => plans::backlog::set_status(writer, act, task, status),
+        Some(_) => plans::backlog::set_status(writer, transaction, task, status),
     });
     remark(set, &not_set)
 }
@@ -43,12 +51,16 @@ fn remark(done: Result<()>, what: &str) -> Result<Option<String>> {
 }
 
 /// Adds an assignment to the playbook's list of tasks, if the tree has one; returns a remark.
-pub fn tasks_file(writer: &Writer<'_>, act: &mut Act, assignment: &Assignment) -> Result<Option<String>> {
+pub fn tasks_file(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    assignment: &Assignment,
+) -> Result<Option<String>> {
     let mut edit = || -> Result<()> {
         let Some(bytes) = files::read(&writer.hub().path(paths::TASKS)?, files::MAX_DOCUMENT)? else { return Ok(()) };
         let mut document = EditableJson::parse(&bytes, Path::new(paths::TASKS))?;
         put_task(&mut document, assignment)?;
-        act.replace(paths::TASKS, document.into_text());
+        transaction.replace(paths::TASKS, document.into_text());
         Ok(())
     };
     remark(edit(), &format!("{} does not show the assignment", paths::TASKS))

@@ -6,7 +6,7 @@ use super::claim::{self, Done, assigned_to};
 use super::held;
 use crate::base::Result;
 use crate::bus::{assignments, claim_rules, claims};
-use crate::hub::{self, Act, Hub, Writer};
+use crate::hub::{self, Hub, Transaction, Writer};
 use crate::ops::context::{self, Answer, Call};
 use crate::ops::tasks;
 
@@ -18,15 +18,15 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
     let unknown = tasks::remark_unknown(hub, task)?;
-    context::run(hub, &call, |writer, act| {
-        let mut done = stage(writer, act, request)?;
+    context::run(hub, &call, |writer, transaction| {
+        let mut done = stage(writer, transaction, request)?;
         done.remarks.extend(unknown);
         Ok(done.into_answer())
     })
 }
 
-/// Puts a pickup into an act; asks nothing about sessions.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Result<Done> {
+/// Puts a pickup into a transaction; asks nothing about sessions.
+pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &claim::Request) -> Result<Done> {
     let claim::Request { author, task, .. } = request;
     let assignment = assignments::load(writer.hub(), task)?.map(|found| found.file);
     held::check(writer.hub(), task, "pickup")?;
@@ -41,7 +41,7 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Re
             let manager = assignment.as_ref().and_then(|assignment| assignment.manager());
             Err(assigned_to(task, engineer, manager).into())
         }
-        Some(_) => claim::stage(writer, act, request),
+        Some(_) => claim::stage(writer, transaction, request),
         None => {
             let to_self = assign::Request {
                 plan: request.plan.clone(),
@@ -49,14 +49,14 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request) -> Re
                 claim: false,
                 ..assign::Request::new(author.clone(), task, &author.agent)
             };
-            let assigned = assign::stage(writer, act, &to_self)?;
+            let assigned = assign::stage(writer, transaction, &to_self)?;
             let request = claim::Request {
                 plan: assigned.assignment.plan_id,
                 branch: assigned.assignment.branch,
                 assigned_by: Some(author.agent.clone()),
                 ..request.clone()
             };
-            let mut done = claim::stage(writer, act, &request)?;
+            let mut done = claim::stage(writer, transaction, &request)?;
             done.remarks.extend(assigned.remarks);
             Ok(done)
         }

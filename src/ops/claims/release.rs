@@ -7,7 +7,7 @@ use crate::bus::claim_rules::{self, Notes};
 use crate::bus::{claims, events};
 use crate::guard::claim::{Author, refuse};
 use crate::guard::secrets;
-use crate::hub::{self, Act, Hub, Writer};
+use crate::hub::{self, Hub, Transaction, Writer};
 use crate::model::claim::ClaimStatus;
 use crate::ops::context::{self, Answer, Call};
 
@@ -30,14 +30,14 @@ pub struct Request {
 pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus release", author, task, bound: true, request: repeat };
-    context::run(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, transaction| {
         not_running(hub, author, task)?;
-        Ok(stage(writer, act, request)?.into_answer())
+        Ok(stage(writer, transaction, request)?.into_answer())
     })
 }
 
-/// Puts a release into an act; asks nothing about sessions. A refusal leaves its line at once.
-pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Result<Done> {
+/// Puts a release into a transaction; asks nothing about sessions. A refusal leaves its line at once.
+pub fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Done> {
     let Request { author, task, status, .. } = request;
     if *status == ClaimStatus::Active {
         return Err(Refusal::usage("release.status", "a release leaves the claim done, released or paused").into());
@@ -62,12 +62,13 @@ pub fn stage(writer: &mut Writer<'_>, act: &mut Act, request: &Request) -> Resul
     if !status.is_live() {
         held::check(hub, task, "release")?;
     }
-    claims::stage(act, Some(&found), &done.claim)?;
+    claims::stage(transaction, Some(&found), &done.claim)?;
     let summary = match status {
         ClaimStatus::Paused => format!("{} paused {task}", author.agent),
         status => format!("{} released {task} ({status})", author.agent),
     };
-    done.event = Some(events::stage(writer, act, &context::with_recognition(event(&done, "release", summary)))?);
-    mirror_claim(writer, act, &mut done)?;
+    done.event =
+        Some(events::stage(writer, transaction, &context::with_recognition(event(&done, "release", summary)))?);
+    mirror_claim(writer, transaction, &mut done)?;
     Ok(done)
 }

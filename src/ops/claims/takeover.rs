@@ -8,7 +8,7 @@ use crate::bus::claim_rules;
 use crate::bus::{claims, events, messages};
 use crate::guard::claim::Author;
 use crate::guard::secrets;
-use crate::hub::{self, Act, Hub, Writer};
+use crate::hub::{self, Hub, Transaction, Writer};
 use crate::model::claim::Claim;
 use crate::model::message::Message;
 use crate::ops::context::{self, Answer, Call};
@@ -20,14 +20,19 @@ use crate::ops::context::{self, Answer, Call};
 pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
-    context::run(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, transaction| {
         prerequisites::check(hub, task, "taken over")?;
-        Ok(stage(writer, act, request, reason)?.into_answer())
+        Ok(stage(writer, transaction, request, reason)?.into_answer())
     })
 }
 
-/// Puts a takeover into an act; asks nothing about sessions.
-pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reason: &str) -> Result<Done> {
+/// Puts a takeover into a transaction; asks nothing about sessions.
+pub fn stage(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    request: &claim::Request,
+    reason: &str,
+) -> Result<Done> {
     crate::bus::check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
@@ -38,20 +43,20 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
     let decision = claim_rules::take_over(&old, &claim_request, facts(hub, Some(&old), true)?)?;
     let work = Work::near(hub, &claim_request.task, decision.claim.plan_id.as_deref())?;
     exclusive::check(hub, &work, &claim_request.agent)?;
-    claims::stage(act, Some(&found), &decision.claim)?;
+    claims::stage(transaction, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", claim_request.agent, claim_request.task, old.agent_id);
     let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
-    done.event = Some(events::stage(writer, act, &context::with_recognition(event))?);
+    done.event = Some(events::stage(writer, transaction, &context::with_recognition(event))?);
     notify_holder(
         writer,
-        act,
+        transaction,
         &old,
         &claim_request.agent,
         &format!("{} took {} over from you", claim_request.agent, claim_request.task),
         reason,
     )?;
-    mirror_claim(writer, act, &mut done)?;
+    mirror_claim(writer, transaction, &mut done)?;
     Ok(done)
 }
 
@@ -61,14 +66,20 @@ pub fn stage(writer: &Writer<'_>, act: &mut Act, request: &claim::Request, reaso
 /// As [`take_over`], and `claim.ended` when nobody holds the task.
 pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let call = Call { command: "bus pause", author, task, bound: true, request: repeat };
-    context::run(hub, &call, |writer, act| {
+    context::run(hub, &call, |writer, transaction| {
         claim::not_running(hub, author, task)?;
-        Ok(stage_pause(writer, act, author, task, reason)?.into_answer())
+        Ok(stage_pause(writer, transaction, author, task, reason)?.into_answer())
     })
 }
 
-/// Puts a pause into an act; asks nothing about sessions.
-pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &str, reason: &str) -> Result<Done> {
+/// Puts a pause into a transaction; asks nothing about sessions.
+pub fn stage_pause(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    author: &Author,
+    task: &str,
+    reason: &str,
+) -> Result<Done> {
     crate::bus::check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
@@ -79,15 +90,15 @@ pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &s
     }
     let others = Some(&old).filter(|old| old.agent_id != author.agent);
     let decision = claim_rules::pause(&old, &author.agent, reason, facts(hub, others, true)?)?;
-    claims::stage(act, Some(&found), &decision.claim)?;
+    claims::stage(transaction, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
     paused.agent_id = author.agent.clone();
-    done.event = Some(events::stage(writer, act, &context::with_recognition(paused))?);
+    done.event = Some(events::stage(writer, transaction, &context::with_recognition(paused))?);
     if others.is_some() {
         notify_holder(
             writer,
-            act,
+            transaction,
             &old,
             &author.agent,
             &format!("{} paused your claim of {task}", author.agent),
@@ -100,7 +111,7 @@ pub fn stage_pause(writer: &Writer<'_>, act: &mut Act, author: &Author, task: &s
 /// Sends a message to the seat that had the task.
 fn notify_holder(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     old: &Claim,
     from: &str,
     summary: &str,
@@ -109,5 +120,5 @@ fn notify_holder(
     let mut message = Message::new(from, "note", &old.task_id, summary).meta("epoch", old.epoch);
     message.note = Some(reason.to_owned());
     message.to = Some(old.agent_id.clone());
-    messages::stage(writer, act, &messages::inbox(&old.agent_id), &message)
+    messages::stage(writer, transaction, &messages::inbox(&old.agent_id), &message)
 }

@@ -3,7 +3,7 @@
 use crate::base::{Result, text};
 use crate::hub::git::attributes;
 use crate::hub::git::clone_fidelity::{self, Need};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 
 /// Something about git's rules that keeps evidence from clones, or that a person should know.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ const SAMPLES: [&str; 6] = [
 /// When git cannot be asked.
 pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
-    let lacking = attributes::stage(hub, &mut Act::new("doctor"), false)?;
+    let lacking = attributes::stage(hub, &mut Transaction::new("doctor"), false)?;
     if lacking.is_empty() {
         let samples = SAMPLES.map(|path| (path, Need::Bytes));
         found.extend(clone_fidelity::losses(hub, &samples)?.into_iter().map(|loss| {
@@ -77,12 +77,12 @@ pub fn filter(hub: &Hub) -> Result<Option<Problem>> {
 /// # Errors
 /// What taking the bus lock refuses; a file of attributes that is not text.
 pub fn fix(hub: &Hub) -> Result<Vec<String>> {
-    if attributes::stage(hub, &mut Act::new("doctor"), false)?.is_empty() {
+    if attributes::stage(hub, &mut Transaction::new("doctor"), false)?.is_empty() {
         return Ok(Vec::new());
     }
     let mut writer = hub.lock("doctor --fix")?;
-    let mut act = Act::new("doctor --fix");
-    let changed = attributes::stage(hub, &mut act, false)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new("doctor --fix");
+    let changed = attributes::stage(hub, &mut transaction, false)?;
+    writer.commit(transaction)?;
     Ok(changed)
 }

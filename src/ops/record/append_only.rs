@@ -45,7 +45,7 @@ pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
 /// A commit on the record's branch: what it holds is git's to keep from now on, and nothing else is let go.
 pub fn release(hub: &Hub, commit: &str) -> Result<()> {
     let base = Base::find(&hub.worktree(), commit)?;
-    let marks = hub.marks();
+    let marks = hub.watermarks();
     for log in marks.logs().iter().filter(|log| marks.keeps_lines(log)) {
         marks.committed(log, &base.read(log)?.unwrap_or_default())?;
     }

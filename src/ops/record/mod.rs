@@ -53,7 +53,7 @@ pub enum Recorded {
     Skipped(String),
 }
 
-/// Commits the record under the bus lock, so that no line is cut and no act is halved.
+/// Commits the record under the bus lock, so that no line is cut and no transaction is halved.
 ///
 /// # Errors
 /// When the tree fell behind what was acknowledged (a stash, a reset): that is never committed.
@@ -160,7 +160,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     }
     copy.install()?;
     // Before the lines that are kept are let go: should the branch be taken back, this names them.
-    hub.marks().recorded(&commit)?;
+    hub.watermarks().recorded(&commit)?;
     append_only::release(hub, &commit)?;
     ignored.warn(&files);
     Ok(Some(Recorded::Committed(commit)))

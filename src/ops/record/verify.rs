@@ -36,7 +36,7 @@ pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
 
 /// What this machine saw acknowledged and is not there.
 fn logs_behind(hub: &Hub) -> Vec<Finding> {
-    let marks = hub.marks();
+    let marks = hub.watermarks();
     let logs = marks.logs();
     let refusals = logs.iter().filter_map(|log| Some((log.as_str(), marks.check_log(&hub.root, log).err()?)));
     let found = refusals.map(|(log, error)| {

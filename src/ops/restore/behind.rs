@@ -29,7 +29,7 @@ pub struct Behind {
 
 /// The documents that fell behind, sorted by path.
 pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
-    let marks = hub.marks().documents();
+    let marks = hub.watermarks().documents();
     let mut found: Vec<Behind> = Vec::new();
     for path in marks.names() {
         let Err(error) = hub.check_document(&path) else { continue };
@@ -94,7 +94,7 @@ fn is_document(hub: &Hub, path: &str) -> bool {
     let is_log = path == paths::MEMORY
         || path == paths::LEDGER
         || [paths::EVENTS_FOLDER, paths::MESSAGES].iter().any(|folder| path.starts_with(folder))
-        || hub.marks().log_length(path) > 0;
+        || hub.watermarks().log_length(path) > 0;
     paths::is_record(path) && !is_log && !path.starts_with(paths::CLAIMS)
 }
 

@@ -94,7 +94,7 @@ struct Work<'h> {
 impl Work<'_> {
     /// Every log that is there, was there, or is in git.
     fn logs(&self) -> Result<BTreeSet<String>> {
-        let mut logs: BTreeSet<String> = self.hub.marks().logs().into_iter().collect();
+        let mut logs: BTreeSet<String> = self.hub.watermarks().logs().into_iter().collect();
         for folder in [paths::EVENTS_FOLDER, paths::MESSAGES] {
             logs.extend(self.names(folder, ".jsonl")?);
         }
@@ -105,7 +105,7 @@ impl Work<'_> {
     }
 
     fn claimed(&self) -> Result<BTreeSet<String>> {
-        let mut tasks: BTreeSet<String> = self.hub.marks().claimed_tasks().into_iter().collect();
+        let mut tasks: BTreeSet<String> = self.hub.watermarks().claimed_tasks().into_iter().collect();
         let stem =
             |path: String| Some(path.strip_prefix(paths::CLAIMS)?.trim_matches('/').strip_suffix(".json")?.to_owned());
         tasks.extend(self.names(paths::CLAIMS, ".json")?.into_iter().filter_map(stem));
@@ -115,7 +115,7 @@ impl Work<'_> {
 
     /// The claims that are not the same here, in git and in their marks, sorted: those that are need no further look.
     fn doubtful_claims(&self) -> Result<Vec<String>> {
-        let marks = self.hub.marks();
+        let marks = self.hub.watermarks();
         let committed = self.sources.head.as_ref();
         let ids = committed.map(|base| base.ids(paths::CLAIMS)).transpose()?.unwrap_or_default();
         let (ids, format, root): (&HashMap<String, Oid>, _, _) =
@@ -173,7 +173,7 @@ impl Work<'_> {
         if let Some(dropped) = &self.sources.dropped {
             add_lines(&mut git, &dropped.read(log)?.unwrap_or_default());
         }
-        let kept = self.hub.marks().uncommitted(log)?;
+        let kept = self.hub.watermarks().uncommitted(log)?;
         let now_bytes = now.unwrap_or_default();
         if self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
             // The record was committed, and the branch was taken back since.
@@ -186,12 +186,12 @@ impl Work<'_> {
         }
         let mut parts = Parts::of(&git, now_bytes, &kept, elsewhere);
         if !self.limits.accept && self.is_short(log, parts.whole().len()) {
-            let known = self.hub.marks().log_length(log);
+            let known = self.hub.watermarks().log_length(log);
             parts.add_copies(&git, now_bytes, &kept, |length| length as u64 == known);
         }
         let whole = parts.whole();
         let short = self.is_short(log, whole.len());
-        if parts.is_whole() && self.hub.marks().check_log(&self.hub.root, log).is_ok() {
+        if parts.is_whole() && self.hub.watermarks().check_log(&self.hub.root, log).is_ok() {
             return Ok(());
         }
         let mut done = Restored {
@@ -223,7 +223,7 @@ impl Work<'_> {
         if !log.starts_with(paths::EVENTS_FOLDER) {
             return Ok(());
         }
-        let marks = self.hub.marks();
+        let marks = self.hub.watermarks();
         let sealed = events::logs(self.hub)?.into_iter().filter(|log| paths::is_sealed(log));
         for log in sealed.filter(|log| marks.log_length(log) == 0) {
             let bytes = files::read(&self.hub.path(&log)?, MAX_LOG)?;
@@ -233,7 +233,7 @@ impl Work<'_> {
     }
 
     fn note(&self, log: &str, short: bool, length: usize, unchanged: bool) -> Option<String> {
-        let known = self.hub.marks().log_length(log);
+        let known = self.hub.watermarks().log_length(log);
         match (short, self.limits.accept) {
             (true, true) => Some(format!("accepted with {length} bytes, where {known} were acknowledged")),
             (true, false) => Some(format!(
@@ -248,7 +248,7 @@ impl Work<'_> {
     /// Whether a log of this length lacks something that was acknowledged.
     fn is_short(&self, log: &str, length: usize) -> bool {
         let moved = self.moved && log.starts_with(paths::EVENTS_FOLDER);
-        !moved && (length as u64) < self.hub.marks().log_length(log)
+        !moved && (length as u64) < self.hub.watermarks().log_length(log)
     }
 
     /// Whether the event log has all its bytes, though a file of it is shorter: it was sealed elsewhere,
@@ -256,7 +256,7 @@ impl Work<'_> {
     fn only_moved(&self, logs: &[(String, Option<Vec<u8>>)]) -> bool {
         let events = || logs.iter().filter(|(log, _)| log.starts_with(paths::EVENTS_FOLDER));
         let found: usize = events().map(|(_, now)| now.as_ref().map_or(0, Vec::len)).sum();
-        let known: u64 = events().map(|(log, _)| self.hub.marks().log_length(log)).sum();
+        let known: u64 = events().map(|(log, _)| self.hub.watermarks().log_length(log)).sum();
         found as u64 >= known
     }
 
@@ -268,10 +268,10 @@ impl Work<'_> {
         let git = self.sources.committed(path)?;
         let file = now.as_deref().and_then(|now| json::parse_object(now, &at).ok()).map(|raw| ClaimFile { raw });
         // Another owner at the same epoch is nobody's later state, wherever it comes from.
-        let swapped = current.is_some() && self.hub.marks().check_claim(path, file.as_ref()).is_err();
+        let swapped = current.is_some() && self.hub.watermarks().check_claim(path, file.as_ref()).is_err();
         let git = git.filter(|_| !swapped);
         let current = current.filter(|_| !swapped);
-        let mark = self.hub.marks().claim(path)?.map(|(_, bytes)| bytes);
+        let mark = self.hub.watermarks().claim(path)?.map(|(_, bytes)| bytes);
         let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
         // Of equals the mark: it is what this machine acknowledged last.
         let best = from(git, true).into_iter().chain(from(mark, false)).max_by_key(|(rank, ..)| *rank);

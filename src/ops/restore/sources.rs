@@ -76,7 +76,7 @@ pub fn committed(hub: &Hub) -> Result<Option<Base>> {
 /// The last record commit from here, when the record's branch does not hold it any more. One that git has collected
 /// is gone for good.
 pub fn dropped(hub: &Hub) -> Result<Option<String>> {
-    let (Some(last), Some(branch)) = (hub.marks().last_record(), hub.branch()) else { return Ok(None) };
+    let (Some(last), Some(branch)) = (hub.watermarks().last_record(), hub.branch()) else { return Ok(None) };
     if Base::find(&hub.worktree(), &last).is_err() {
         return Ok(None);
     }

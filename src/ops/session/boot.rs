@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result, digest, json};
 use crate::bus::{claims, events};
 use crate::guard::secrets;
-use crate::hub::{Act, Hub, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::Event;
 use crate::receipts::{self, ledger};
 use crate::seats;
@@ -114,9 +114,9 @@ pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result
         None => place.agent,
     };
     place = place::place(hub, &agent, by_variable, allow)?;
-    let (act, mut boot) = stage(&writer, &place, request, &dirt)?;
+    let (transaction, mut boot) = stage(&writer, &place, request, &dirt)?;
     boot.sync = synced;
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     // Under the lock, so that the next boot sees whose folder this is.
     if let Some(swap) = &place.swap {
         swap.perform(hub)?;
@@ -135,29 +135,33 @@ pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
         return Ok(false);
     }
     let mut writer = hub.lock("renew a session")?;
-    let mut act = Act::new(format!("renew the session of {agent}"));
-    stage_renewal(&writer, &mut act, agent)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("renew the session of {agent}"));
+    stage_renewal(&writer, &mut transaction, agent)?;
+    writer.commit(transaction)?;
     Ok(true)
 }
 
-/// Like [`renew`], as a part of the caller's act, whatever the session's age.
-pub fn stage_renewal(writer: &Writer<'_>, act: &mut Act, agent: &str) -> Result<()> {
-    session::stage_tail(writer.hub(), act, agent, TAIL)?;
-    events::stage(writer, act, &handshake(agent, "Session renewed", None)).map(drop)
+/// Like [`renew`], as a part of the caller's transaction, whatever the session's age.
+pub fn stage_renewal(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str) -> Result<()> {
+    session::stage_tail(writer.hub(), transaction, agent, TAIL)?;
+    events::stage(writer, transaction, &handshake(agent, "Session renewed", None)).map(drop)
 }
 
 /// Everything that the boot writes into the record.
-fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[String]) -> Result<(Act, Boot)> {
+fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[String]) -> Result<(Transaction, Boot)> {
     let hub = writer.hub();
     let agent = &place.agent;
-    let mut act = Act::new(format!("session-boot {agent}"));
+    let mut transaction = Transaction::new(format!("session-boot {agent}"));
     for warning in &place.warnings {
-        act.append(format!("{}/session_guard/warnings.jsonl", paths::agent(agent)), &warning.line(hub, agent));
+        transaction.append(format!("{}/session_guard/warnings.jsonl", paths::agent(agent)), &warning.line(hub, agent));
     }
-    let dirty_handoff = if dirt.is_empty() { None } else { Some(stage_dirty(writer, &mut act, agent, dirt)?) };
+    let dirty_handoff = if dirt.is_empty() { None } else { Some(stage_dirty(writer, &mut transaction, agent, dirt)?) };
     let event = match request.announce {
-        true => Some(events::stage(writer, &mut act, &handshake(agent, &request.summary, request.focus.as_deref()))?),
+        true => Some(events::stage(
+            writer,
+            &mut transaction,
+            &handshake(agent, &request.summary, request.focus.as_deref()),
+        )?),
         false => None,
     };
     if let Some((value, note)) = &request.confidence {
@@ -165,18 +169,19 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         if let Some(note) = note {
             line["note"] = json!(note);
         }
-        act.append(format!("{}/confidence.jsonl", paths::agent(agent)), (json::compact(&line) + "\n").as_bytes());
+        transaction
+            .append(format!("{}/confidence.jsonl", paths::agent(agent)), (json::compact(&line) + "\n").as_bytes());
     }
     let manager_report = match request.tail {
-        Some(count) => session::stage_tail(hub, &mut act, agent, if count == 0 { TAIL } else { count })?,
+        Some(count) => session::stage_tail(hub, &mut transaction, agent, if count == 0 { TAIL } else { count })?,
         None => Vec::new(),
     };
     let status_receipt = match request.status {
-        Some(preset) => Some(stage_status(writer, &mut act, agent, preset)?),
+        Some(preset) => Some(stage_status(writer, &mut transaction, agent, preset)?),
         None => None,
     };
     let inbox = match request.inbox {
-        Some(count) => session::stage_inbox(hub, &mut act, agent, count)?,
+        Some(count) => session::stage_inbox(hub, &mut transaction, agent, count)?,
         None => Inbox::default(),
     };
     let boot = Boot {
@@ -193,7 +198,7 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         inbox: inbox.lines,
         unread: inbox.unread,
     };
-    Ok((act, boot))
+    Ok((transaction, boot))
 }
 
 fn handshake(agent: &str, summary: &str, focus: Option<&str>) -> Event {
@@ -222,22 +227,22 @@ fn peers(hub: &Hub, agent: &str) -> Result<Vec<Peer>> {
 }
 
 /// The receipt of a dirty tree and its observation event. Returns the receipt's path.
-fn stage_dirty(writer: &Writer<'_>, act: &mut Act, agent: &str, dirt: &[String]) -> Result<String> {
+fn stage_dirty(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, dirt: &[String]) -> Result<String> {
     let hub = writer.hub();
     let path =
         free_name(hub, &format!("{}/dirty-handoff/dirty-{}", paths::session(agent), hub.now().compact()), "txt")?;
     let text = session::dirty_handoff(agent, hub.now(), dirt);
-    ledger::enter(writer, act, agent, &[(path.clone(), digest::sha256(text.as_bytes()))])?;
-    act.create(path.as_str(), text);
+    ledger::enter(writer, transaction, agent, &[(path.clone(), digest::sha256(text.as_bytes()))])?;
+    transaction.create(path.as_str(), text);
     let mut event = Event::new(agent, "observation", format!("Dirty handoff: {} uncommitted change(s)", dirt.len()));
     event.branch = hub.here.branch();
     event.receipts = vec![path.clone()];
-    events::stage(writer, act, &event)?;
+    events::stage(writer, transaction, &event)?;
     Ok(path)
 }
 
 /// What the bus shows now, as a sealed receipt. Returns its path.
-fn stage_status(writer: &Writer<'_>, act: &mut Act, agent: &str, preset: Preset) -> Result<String> {
+fn stage_status(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, preset: Preset) -> Result<String> {
     let hub = writer.hub();
     let Value::Object(report) = status::read(hub, Query::new(Some(preset)))?.document() else {
         anyhow::bail!("a status report is an object");
@@ -247,7 +252,7 @@ fn stage_status(writer: &Writer<'_>, act: &mut Act, agent: &str, preset: Preset)
     payload.extend(report);
     let stem = format!("{}/session_boot/bus-status-{}", paths::agent(agent), hub.now().compact());
     let path = free_name(hub, &stem, "json")?;
-    receipts::write(writer, act, agent, &path, payload)?;
+    receipts::write(writer, transaction, agent, &path, payload)?;
     Ok(path)
 }
 
@@ -265,9 +270,9 @@ fn free_name(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
 /// Writes the receipt and the observation, and returns the refusal.
 fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error> {
     let mut writer = hub.lock("session-boot")?;
-    let mut act = Act::new(format!("dirty handoff {agent}"));
-    let receipt = stage_dirty(&writer, &mut act, agent, dirt)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("dirty handoff {agent}"));
+    let receipt = stage_dirty(&writer, &mut transaction, agent, dirt)?;
+    writer.commit(transaction)?;
     let first: Vec<_> = dirt.iter().take(5).map(|line| line.trim().to_owned()).collect();
     let more = if dirt.len() > first.len() { format!(" and {} more", dirt.len() - first.len()) } else { String::new() };
     Ok(Refusal::guard("session.dirty", format!("{} has uncommitted changes", hub.here.root.display()))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Result, Stamp, json, names};
 use crate::bus::messages;
 use crate::hub::output::Output;
-use crate::hub::{Act, Hub, paths};
+use crate::hub::{Hub, Transaction, paths};
 use crate::model::message::MessageLine;
 
 /// The options.
@@ -74,18 +74,18 @@ pub fn read(hub: &Hub, query: &Query) -> Result<Inbox> {
         receipt: None,
         seen,
     };
-    let mut act = Act::new(format!("inbox of {agent}"));
+    let mut transaction = Transaction::new(format!("inbox of {agent}"));
     if let Some(place) = &query.receipt {
         let usual = || format!("{folder}/agent-inbox-tail.txt");
         let place = if place.is_empty() { usual() } else { place.clone() };
-        act.replace(place.as_str(), receipt(hub, query, &inbox, shown));
+        transaction.replace(place.as_str(), receipt(hub, query, &inbox, shown));
         inbox.receipt = Some(place);
     }
     if query.mark_read {
-        act.replace(state_path, json::pretty(&marked(hub.now(), state, inbox.last)) + "\n");
+        transaction.replace(state_path, json::pretty(&marked(hub.now(), state, inbox.last)) + "\n");
     }
-    if !act.is_empty() {
-        hub.lock("bus inbox")?.perform(act)?;
+    if !transaction.is_empty() {
+        hub.lock("bus inbox")?.commit(transaction)?;
     }
     Ok(inbox)
 }

@@ -12,7 +12,7 @@ use crate::base::{Clock, Refusal, Result, json, names};
 use crate::hub::git::{attributes, sparse};
 use crate::hub::settings::template;
 use crate::hub::transaction::temporary;
-use crate::hub::{Act, Hub, Pin, Worktree, paths, pin};
+use crate::hub::{Hub, Pin, Transaction, Worktree, paths, pin};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
@@ -119,12 +119,12 @@ fn check_record(new: &Hub) -> Result<()> {
     })
 }
 
-/// Writes what is missing, in one act under the bus lock; taking the lock pins the hub.
+/// Writes what is missing, in one transaction under the bus lock; taking the lock pins the hub.
 fn set_up(hub: &Hub, options: &Options, settings: &[(&str, &str, &str)]) -> Result<Done> {
     check_folders(hub)?;
     sparse::check(&hub.worktree())?;
     let mut writer = hub.lock("init")?;
-    let mut plan = Plan { hub, act: Act::new("init"), wrote: Vec::new(), kept: Vec::new() };
+    let mut plan = Plan { hub, transaction: Transaction::new("init"), wrote: Vec::new(), kept: Vec::new() };
     for folder in FOLDERS {
         plan.folder(folder)?;
     }
@@ -133,9 +133,9 @@ fn set_up(hub: &Hub, options: &Options, settings: &[(&str, &str, &str)]) -> Resu
     let template = template::template(settings)?;
     plan.file(paths::SETTINGS, || template)?;
     plan.seat(options.agent.as_deref())?;
-    let Plan { act, wrote, kept, .. } = plan;
-    if !act.is_empty() {
-        writer.perform(act)?;
+    let Plan { transaction, wrote, kept, .. } = plan;
+    if !transaction.is_empty() {
+        writer.commit(transaction)?;
     }
     temporary::hide(&hub.common_dir)?;
     let branch = hub.worktree().branch().unwrap_or_default();
@@ -162,14 +162,14 @@ fn check_folders(hub: &Hub) -> Result<()> {
 /// What is going to be written.
 struct Plan<'h> {
     hub: &'h Hub,
-    act: Act,
+    transaction: Transaction,
     wrote: Vec<String>,
     kept: Vec<String>,
 }
 
 impl Plan<'_> {
     fn write(&mut self, path: &str, text: String) {
-        self.act.replace(path, text);
+        self.transaction.replace(path, text);
         self.wrote.push(path.to_owned());
     }
 
@@ -193,7 +193,7 @@ impl Plan<'_> {
 
     /// Adds the lines that are not there; the rest of each file stays byte for byte.
     fn attributes(&mut self) -> Result<()> {
-        let changed = attributes::stage(self.hub, &mut self.act, false)?;
+        let changed = attributes::stage(self.hub, &mut self.transaction, false)?;
         let kept = attributes::wanted().into_iter().map(|wanted| wanted.path).filter(|path| !changed.contains(path));
         self.kept.extend(kept);
         self.wrote.extend(changed);

@@ -25,12 +25,12 @@ pub fn add(hub: &Hub, author: &Author, item: &NewItem, repeat: Option<&hub::Requ
     secrets::check_text("notes", item.notes.as_deref().unwrap_or_default())?;
     let item = NewItem { plan: item.plan.as_deref().map(plan_id).transpose()?, ..item.clone() };
     let call = Call { command: "task add", author, task: &item.id, bound: false, request: repeat };
-    context::run(hub, &call, |writer, act| {
-        plans::backlog::add(writer, act, &item, &author.agent)?;
+    context::run(hub, &call, |writer, transaction| {
+        plans::backlog::add(writer, transaction, &item, &author.agent)?;
         let summary = format!("{} added {}: {}", author.agent, item.id, item.title);
         let mut event = Event::new(&author.agent, "backlog", summary).on_task(&item.id);
         event.plan_id = item.plan.clone();
-        let id = events::stage(writer, act, &context::with_recognition(event))?;
+        let id = events::stage(writer, transaction, &context::with_recognition(event))?;
         Ok((json!({"task_id": item.id, "event": id}), Vec::new()))
     })
 }

@@ -11,7 +11,7 @@ use crate::bus::{claim_rules, claims, events};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::trust;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::claim::ClaimFile;
 use crate::model::event::Event;
 use crate::ops::claims::held::{self, Work};
@@ -44,7 +44,7 @@ pub struct Edit<'a> {
 /// What an edit did, for its event: a summary without who did it ("set S1 to done"), and what changed.
 pub type EditNote = (String, Map<String, Value>);
 
-/// Runs `stage` under the lock, adds the event, and performs the act; returns remarks for people. An edit that
+/// Runs `stage` under the lock, adds the event, and performs the transaction; returns remarks for people. An edit that
 /// changes nothing leaves no event.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub fn apply(
     hub: &Hub,
     editor: &Editor,
     edit: Edit<'_>,
-    stage: impl FnOnce(&mut Writer<'_>, &mut Act) -> Result<EditNote>,
+    stage: impl FnOnce(&mut Writer<'_>, &mut Transaction) -> Result<EditNote>,
 ) -> Result<Vec<String>> {
     let stale = match editor {
         Editor::Seat(author) => {
@@ -68,9 +68,9 @@ pub fn apply(
     let mut writer = hub.lock(&what)?;
     claim::check_inherited_epoch(hub)?;
     let passed_over = check(hub, editor, edit)?;
-    let mut act = Act::new(what);
-    let (summary, meta) = stage(&mut writer, &mut act)?;
-    if act.is_empty() {
+    let mut transaction = Transaction::new(what);
+    let (summary, meta) = stage(&mut writer, &mut transaction)?;
+    if transaction.is_empty() {
         return Ok(Vec::new());
     }
     let mut event = event(editor, edit, &summary, meta);
@@ -80,28 +80,28 @@ pub fn apply(
             .push(format!("it is claimed: {}; the event says that it was edited all the same", passed_over.join(", ")));
         event = event.meta("passed_over", json!(passed_over));
     }
-    events::stage(&writer, &mut act, &event)?;
+    events::stage(&writer, &mut transaction, &event)?;
     if let Some(stale) = stale {
-        stale.record(&mut act);
+        stale.record(&mut transaction);
         remarks.push(format!("went on all the same: {}", stale.message));
     }
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(remarks)
 }
 
-/// Adds the event of a plan that is made in the same act; `editor` made it with `command`.
+/// Adds the event of a plan that is made in the same transaction; `editor` made it with `command`.
 ///
 /// # Errors
 /// As [`events::stage`].
 pub fn stage_creation_event(
     writer: &Writer<'_>,
-    act: &mut Act,
+    transaction: &mut Transaction,
     editor: &Editor,
     command: &str,
     plan: &str,
 ) -> Result<()> {
     let edit = Edit { command, plan, step: None, done: false };
-    events::stage(writer, act, &event(editor, edit, "made the plan", Map::new())).map(drop)
+    events::stage(writer, transaction, &event(editor, edit, "made the plan", Map::new())).map(drop)
 }
 
 /// Approves the commands of a plan on this machine, and says so in the log.
@@ -115,9 +115,9 @@ pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
     let edit = Edit { command: "plan approve", plan, step: None, done: false };
     let event = event(&Editor::Person(by.to_owned()), edit, "approved its commands", meta);
     let mut writer = hub.lock("plan approve")?;
-    let mut act = Act::new("plan approve");
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new("plan approve");
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)?;
     drop(writer);
     // Last: a crash before it is a "no".
     trust::approve(hub, store::id_of(plan), digest, by)

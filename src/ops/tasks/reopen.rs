@@ -3,7 +3,7 @@
 
 use crate::base::Result;
 use crate::guard::operator;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::Status;
 use crate::plans;
@@ -31,59 +31,59 @@ pub struct ReopenRequest<'a> {
 /// In a worker's children: what is blocked waits for a person.
 pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
     let mut writer = hub.lock("open blocked work again")?;
-    let mut act = Act::new("open blocked work again");
+    let mut transaction = Transaction::new("open blocked work again");
     if let Some(plan) = request.plan {
-        reopen_step(&writer, &mut act, plan, request.step)?;
+        reopen_step(&writer, &mut transaction, plan, request.step)?;
     }
-    reopen_items(&writer, &mut act, request)?;
+    reopen_items(&writer, &mut transaction, request)?;
     if let Some(path) = request.request {
-        reopen_request(&writer, &mut act, path)?;
+        reopen_request(&writer, &mut transaction, path)?;
     }
-    if act.is_empty() {
+    if transaction.is_empty() {
         return Ok(false);
     }
     operator::require("open blocked work again")?;
-    writer.perform(act)?;
+    writer.commit(transaction)?;
     Ok(true)
 }
 
 /// The item itself, and every item that stands for the plan: while one is blocked, its plan is not chosen.
-fn reopen_items(writer: &Writer<'_>, act: &mut Act, request: ReopenRequest) -> Result<()> {
+fn reopen_items(writer: &Writer<'_>, transaction: &mut Transaction, request: ReopenRequest) -> Result<()> {
     let backlog = backlog::read(writer.hub())?;
     for item in backlog.items() {
         let meant = item.id() == request.item || (request.plan.is_some() && item.plan() == request.plan);
         if let (true, Some(id), None | Some(ItemStatus::Blocked)) = (meant, item.id(), item.status()) {
-            backlog::reopen(writer, act, id)?;
+            backlog::reopen(writer, transaction, id)?;
         }
     }
     Ok(())
 }
 
-fn reopen_step(writer: &Writer<'_>, act: &mut Act, plan: &str, step: Option<&str>) -> Result<()> {
+fn reopen_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, step: Option<&str>) -> Result<()> {
     let found = plans::find(writer.hub(), plan)?;
     let wanted = step.map_or_else(|| found.plan.current_step(), |id| found.plan.step(id));
     let Some(wanted) = wanted else { return Ok(()) };
     if found.plan.status() == Some(Status::Blocked) {
-        edit::set_status(writer, act, found.id(), Status::InProgress)?;
+        edit::set_status(writer, transaction, found.id(), Status::InProgress)?;
     }
     if let (Some(Status::Blocked), Some(id)) = (wanted.status(), wanted.id()) {
         let change = StepChange { status: Some(Status::InProgress), ..StepChange::default() };
-        edit::set_step(writer, act, found.id(), id, &change)?;
+        edit::set_step(writer, transaction, found.id(), id, &change)?;
     }
-    if !act.is_empty() {
+    if !transaction.is_empty() {
         // A request that cannot be edited keeps its status; the work does not depend on it.
-        vault::follow(writer, act, &found.plan, vault::IN_PROGRESS)?;
+        vault::follow(writer, transaction, &found.plan, vault::IN_PROGRESS)?;
     }
     Ok(())
 }
 
 /// A blocked request whose plan is gone is planned again.
-fn reopen_request(writer: &Writer<'_>, act: &mut Act, path: &str) -> Result<()> {
+fn reopen_request(writer: &Writer<'_>, transaction: &mut Transaction, path: &str) -> Result<()> {
     let text = requests::text_of(writer.hub(), path).unwrap_or_default();
     let status = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
     if status.as_deref() == Some(vault::BLOCKED) {
         // Why it cannot be set is told when it is looked for among the planned ones.
-        let _ = vault::set(writer, act, path, vault::PLANNED)?;
+        let _ = vault::set(writer, transaction, path, vault::PLANNED)?;
     }
     Ok(())
 }

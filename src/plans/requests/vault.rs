@@ -7,7 +7,7 @@ use super::Entry;
 pub use super::front_matter::{BLOCKED, DONE, IN_PROGRESS, LINK, PLANNED};
 use super::front_matter::{FrontMatter, with_status};
 use crate::base::Result;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::plan::Plan;
 use crate::plans::requests;
 
@@ -16,18 +16,18 @@ pub fn planned(hub: &Hub) -> Result<Vec<Entry>> {
     requests::list(hub, LINK, &hub.settings()?.sources.vault_folder)
 }
 
-/// Puts a new status of the requests that a plan comes from into an act. A file that is gone, or that
+/// Puts a new status of the requests that a plan comes from into a transaction. A file that is gone, or that
 /// cannot be edited so, stays as it is and is named in what is given back: the work goes on without it.
-pub fn follow(writer: &Writer<'_>, act: &mut Act, plan: &Plan, status: &str) -> Result<Vec<String>> {
+pub fn follow(writer: &Writer<'_>, transaction: &mut Transaction, plan: &Plan, status: &str) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for (_, path) in plan.links().into_iter().filter(|(kind, _)| *kind == LINK) {
-        left.extend(set(writer, act, path, status)?.err().map(|why| format!("{path} keeps its status: {why}")));
+        left.extend(set(writer, transaction, path, status)?.err().map(|why| format!("{path} keeps its status: {why}")));
     }
     Ok(left)
 }
 
-/// Puts a new status of one request into an act; the inner error says why that is not possible.
-pub fn set(writer: &Writer<'_>, act: &mut Act, path: &str, status: &str) -> Result<Result<(), String>> {
+/// Puts a new status of one request into a transaction; the inner error says why that is not possible.
+pub fn set(writer: &Writer<'_>, transaction: &mut Transaction, path: &str, status: &str) -> Result<Result<(), String>> {
     let text = match requests::text_of(writer.hub(), path) {
         Ok(text) => text,
         Err(why) => return Ok(Err(why)),
@@ -40,6 +40,6 @@ pub fn set(writer: &Writer<'_>, act: &mut Act, path: &str, status: &str) -> Resu
         Some(other) => return Ok(Err(format!("somebody set it to {other:?}"))),
     }
     Ok(with_status(&text, status).map(|edited| {
-        act.replace(path, edited);
+        transaction.replace(path, edited);
     }))
 }

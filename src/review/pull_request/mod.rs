@@ -26,7 +26,7 @@ use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::git::object_ids;
-use crate::hub::{Act, Hub, Writer};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
 use crate::model::run::outcome::Finding;
@@ -119,8 +119,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
             let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
             let mut decision = entry.decide(kind, &input, hub.now());
             decision.pr = Some(number);
-            let act = Act::new(format!("follow pull request {number}"));
-            record(&mut writer, act, decision, &status)?
+            let transaction = Transaction::new(format!("follow pull request {number}"));
+            record(&mut writer, transaction, decision, &status)?
         }
     };
     Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
@@ -204,15 +204,20 @@ pub(super) fn approve(
             .into());
     }
     let mut writer = hub.lock("review approve")?;
-    let act = Act::new(format!("review approved {}", bundle.job));
-    let decision = record(&mut writer, act, decision, &status)?;
+    let transaction = Transaction::new(format!("review approved {}", bundle.job));
+    let decision = record(&mut writer, transaction, decision, &status)?;
     decision.findings.iter().for_each(|finding| progress(&finding.message));
     Ok(Approval::Merged(decision))
 }
 
 /// Records the merge or close of a pull request. When it was merged at another commit than the reviewed one, the
 /// decision says so: nobody reviewed that commit.
-fn record(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, status: &gh::Status) -> Result<Decision> {
+fn record(
+    writer: &mut Writer<'_>,
+    mut transaction: Transaction,
+    mut decision: Decision,
+    status: &gh::Status,
+) -> Result<Decision> {
     decision.merge_commit = status.merge_commit.as_ref().map(|commit| commit.oid.clone());
     let offered = read(writer.hub(), &decision.job)?.map(|ours| ours.commit);
     let known = [Some(&decision.reviewed_commit), offered.as_ref()].contains(&Some(&status.head_ref_oid));
@@ -223,13 +228,13 @@ fn record(writer: &mut Writer<'_>, mut act: Act, mut decision: Decision, status:
         let mut event = Event::new(OPERATOR, "review", &*message).on_task(&decision.task_id);
         event.severity = Some(Severity::High);
         event.pr = Some(number.to_string());
-        events::stage(writer, &mut act, &event)?;
+        events::stage(writer, &mut transaction, &event)?;
         let notes: Vec<_> = decision.note.take().into_iter().chain([message.clone()]).collect();
         decision.note = Some(notes.join("; "));
         let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.job);
         decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
     }
-    decision::record(writer, act, &decision)?;
+    decision::record(writer, transaction, &decision)?;
     Ok(decision)
 }
 
@@ -322,9 +327,9 @@ fn announce(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
     event.branch = Some(bundle.branch.clone());
     event.pr = Some(ours.number.to_string());
     event.receipts = vec![entry.path.clone()];
-    let mut act = Act::new("tell of a pull request");
-    events::stage(&writer, &mut act, &event)?;
-    writer.perform(act)
+    let mut transaction = Transaction::new("tell of a pull request");
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)
 }
 
 fn title(entry: &Entry) -> String {

@@ -110,10 +110,10 @@ fn a_bundle_that_names_another_commit_than_the_worker_reported_is_not_merged() {
     let seat = planted["agent_id"].as_str().unwrap().to_owned();
     let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
     let mut writer = hub.lock("test").unwrap();
-    let mut act = teof::hub::Act::new("test");
+    let mut transaction = teof::hub::Transaction::new("test");
     let beside = path.replace(".json", "-2.json");
-    teof::receipts::write(&writer, &mut act, &seat, &beside, planted.as_object().unwrap().clone()).unwrap();
-    writer.perform(act).unwrap();
+    teof::receipts::write(&writer, &mut transaction, &seat, &beside, planted.as_object().unwrap().clone()).unwrap();
+    writer.commit(transaction).unwrap();
     drop(writer);
     assert_eq!(yard.world.json(&["review", "show", &job])["path"], json!(beside));
     let error = yard.world.refused(&["review", "approve", &job, "--by", "ada"]);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use teof::base::Clock;
-use teof::hub::{Act, Hub};
+use teof::hub::{Hub, Transaction};
 
 use crate::harness::{Ran, World};
 
@@ -117,10 +117,10 @@ impl Desk {
         let n = fs::read_dir(self.world.repo.join("_report/agent/codex-1/reviews")).map_or(0, Iterator::count);
         self.path = format!("_report/agent/codex-1/reviews/{}-{JOB}.1-{n}.json", hub.now().compact());
         let mut writer = hub.lock("test").unwrap();
-        let mut act = Act::new("test");
+        let mut transaction = Transaction::new("test");
         let payload = bundle.as_object().unwrap().clone();
-        teof::receipts::write(&writer, &mut act, "codex-1", &self.path, payload).unwrap();
-        writer.perform(act).unwrap();
+        teof::receipts::write(&writer, &mut transaction, "codex-1", &self.path, payload).unwrap();
+        writer.commit(transaction).unwrap();
     }
 
     pub fn approve(&self) -> Ran {

@@ -7,10 +7,10 @@ impl Desk {
     pub(super) fn receipt(&self, seat: &str, path: &str, payload: &Value) {
         let hub = self.hub();
         let mut writer = hub.lock("test").unwrap();
-        let mut act = Act::new("test");
+        let mut transaction = Transaction::new("test");
         let payload = payload.as_object().unwrap().clone();
-        teof::receipts::write(&writer, &mut act, seat, path, payload).unwrap();
-        writer.perform(act).unwrap();
+        teof::receipts::write(&writer, &mut transaction, seat, path, payload).unwrap();
+        writer.commit(transaction).unwrap();
     }
 
     fn word(&self, decision: &str) -> Value {

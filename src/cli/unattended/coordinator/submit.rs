@@ -13,7 +13,7 @@ use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::{operator, secrets};
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::ops::tasks::{plan_edit, reopen};
 use crate::plans;
 
@@ -181,7 +181,7 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
     details.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     let maker = maker(app)?;
     let mut writer = hub.lock("coordinator submit")?;
-    let mut act = Act::new("make a plan of an objective");
+    let mut transaction = Transaction::new("make a plan of an objective");
     let id = match &args.name {
         Some(name) => named(hub, name)?,
         None => plans::new::free_id(hub, &text::clip(objective, 60))?,
@@ -199,9 +199,9 @@ fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command
         details,
         ..Default::default()
     };
-    let path = plans::new::create(&writer, &mut act, &new)?;
-    plan_edit::stage_creation_event(&writer, &mut act, &maker, "coordinator submit", &path)?;
-    writer.perform(act)?;
+    let path = plans::new::create(&writer, &mut transaction, &new)?;
+    plan_edit::stage_creation_event(&writer, &mut transaction, &maker, "coordinator submit", &path)?;
+    writer.commit(transaction)?;
     drop(writer);
     let made = plans::find(hub, &path)?;
     if let Some(digest) = plans::commands_digest(&made.plan) {

@@ -57,12 +57,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     operator::run::check_step(hub, store::id_of(&path), None, "attach evidence to another plan")?;
     let edit = Edit { command: "plan attach", plan: &path, step: Some(&args.step), done: false };
-    let remarks = plan_edit::apply(hub, &editor, edit, |writer, act| {
+    let remarks = plan_edit::apply(hub, &editor, edit, |writer, transaction| {
         if let Some(agent) = &agent {
-            ledger::enter(writer, act, agent, &[(receipt.clone(), sha256)])?;
+            ledger::enter(writer, transaction, agent, &[(receipt.clone(), sha256)])?;
             found = Evidence::Tracked;
         }
-        edit::attach(writer, act, &path, &args.step, &receipt, found)?;
+        edit::attach(writer, transaction, &path, &args.step, &receipt, found)?;
         let meta = Map::from_iter([("receipt".to_owned(), json!(receipt))]);
         Ok((format!("attached {receipt} to {}", args.step), meta))
     })?;

@@ -48,8 +48,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let path = store::locate(hub, &args.plan)?;
     let status = args.status.as_str();
     let edit = Edit { command: "plan checkpoint", plan: &path, step: None, done: status == "satisfied" };
-    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
-        edit::set_checkpoint(writer, act, &path, status)?;
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
+        edit::set_checkpoint(writer, transaction, &path, status)?;
         let meta = Map::from_iter([("checkpoint".to_owned(), json!(status))]);
         Ok((format!("set the checkpoint to {status}"), meta))
     })?;

@@ -9,7 +9,7 @@ use crate::bus::claims;
 use crate::cli::App;
 use crate::guard::operator;
 use crate::guard::secrets;
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::plan::SUFFIX;
 use crate::model::priority::Priority;
 use crate::ops::tasks::plan_edit;
@@ -104,10 +104,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if !args.allow_unclaimed {
         require_claim(hub, &id)?;
     }
-    let mut act = Act::new(format!("plan new {id}"));
-    let path = new::create(&writer, &mut act, &new)?;
-    plan_edit::stage_creation_event(&writer, &mut act, &maker, "plan new", &id)?;
-    writer.perform(act)?;
+    let mut transaction = Transaction::new(format!("plan new {id}"));
+    let path = new::create(&writer, &mut transaction, &new)?;
+    plan_edit::stage_creation_event(&writer, &mut transaction, &maker, "plan new", &id)?;
+    writer.commit(transaction)?;
     let justification = path.replace(SUFFIX, ".md");
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());
     app.say(format!("now say why in {justification}"));

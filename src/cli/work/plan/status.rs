@@ -37,8 +37,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
     let edit = Edit { command: "plan status", plan: &path, step: None, done: args.status == Status::Done };
-    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
-        edit::set_status(writer, act, &path, args.status)?;
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
+        edit::set_status(writer, transaction, &path, args.status)?;
         let meta = Map::from_iter([("status".to_owned(), json!(args.status.as_str()))]);
         Ok((format!("set the plan to {}", args.status), meta))
     })?;

@@ -133,8 +133,8 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     secrets::check_json("step", &json!([args.title, args.note]))?;
     let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
     let mut id = String::new();
-    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
-        id = edit::add_step(writer, act, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
+        id = edit::add_step(writer, transaction, &path, args.id.as_deref(), &args.title, &args.note, &fields)?;
         let meta = Map::from_iter([("step".to_owned(), json!(id))]);
         Ok((format!("added step {id}"), meta))
     })?;
@@ -155,13 +155,13 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
     operator::run::check_step(hub, store::id_of(&path), Some(&args.step), "change another step")?;
     let done = args.status == Some(Status::Done);
     let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
-    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, act| {
+    let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
         let note = args.note.as_ref().map(|_| "notes");
         let changed: Vec<_> = fields.keys().map(String::as_str).chain(note).map(str::to_owned).collect();
         let mut meta = Map::from_iter([("fields".to_owned(), json!(changed))]);
         meta.extend(args.status.map(|status| ("status".to_owned(), json!(status.as_str()))));
         let change = StepChange { status: args.status, notes: args.note, fields, ..StepChange::default() };
-        edit::set_step(writer, act, &path, &args.step, &change)?;
+        edit::set_step(writer, transaction, &path, &args.step, &change)?;
         let summary = match args.status {
             Some(status) => format!("set step {} to {status}", args.step),
             None => format!("changed {} of step {}", changed.join(", "), args.step),

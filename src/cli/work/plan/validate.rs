@@ -9,7 +9,7 @@ use crate::base::{Exit, Refusal, Result, files, json};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::hub::output::Output;
-use crate::hub::{Act, Hub};
+use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
 use crate::plans::{Evidence, store, validate};
 
@@ -62,9 +62,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "plans": checked.iter().map(|(path, found)| entry(hub, path, found)).collect::<Vec<_>>(),
     });
     if let Some(output) = &args.output {
-        let mut act = Act::new("plan validate --output");
-        act.replace(output.as_str(), json::pretty(&summary) + "\n");
-        hub.lock("plan validate")?.perform(act)?;
+        let mut transaction = Transaction::new("plan validate --output");
+        transaction.replace(output.as_str(), json::pretty(&summary) + "\n");
+        hub.lock("plan validate")?.commit(transaction)?;
     }
     app.result(&summary, || render(&checked));
     Ok(ExitCode::from(exit as u8))
