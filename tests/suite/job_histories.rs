@@ -381,7 +381,8 @@ impl History {
                 }
             }
         }
-        (told.sort(), envelopes.sort());
+        told.sort();
+        envelopes.sort();
         assert_eq!(told, envelopes, "each run has one event and one envelope: {case}");
         assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len(), "{told:?}: {case}");
         for entry in fs::read_dir(self.world.repo.join("_bus/claims")).unwrap().flatten() {
@@ -410,6 +411,8 @@ impl History {
                 let path = entry.path();
                 match entry.file_type().unwrap().is_dir() {
                     true if path != world.repo.join(".git/teof") => folders.push(path),
+                    // A pack that was cut short is in nobody's way, and removed when it is old.
+                    false if entry.file_name().to_string_lossy().starts_with("pack_git2_") => {}
                     false if path.extension().is_some_and(|end| end == "lock") => panic!("{}: {case}", path.display()),
                     _ => {}
                 }

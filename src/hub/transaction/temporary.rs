@@ -1,7 +1,9 @@
 //! Hides and removes temporary files that killed writers left behind.
 //!
 //! A file is replaced by renaming a temporary one beside it, so a killed writer can leave `.teof-<pid>-<n>.tmp`
-//! anywhere in the record. The pattern is in `<common dir>/info/exclude`, which counts for every worktree.
+//! anywhere in the record. The pattern is in `<common dir>/info/exclude`, which counts for every worktree. A pack of
+//! libgit2's that was cut short stays beside the repository's packs, where git's own housekeeping does not know its
+//! name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ use crate::hub::{Hub, paths};
 const PATTERN: &str = ".teof-*.tmp";
 /// How long a temporary file of a running process exists at most.
 const MAX_AGE: Duration = Duration::from_secs(60);
+/// How libgit2 names a pack and its index while it writes them. Other programs use libgit2 too, and may take long.
+const PACK: &str = "pack_git2_";
+const MAX_PACK_AGE: Duration = Duration::from_secs(600);
 
 /// Whether git is told not to show them.
 pub fn are_hidden(common_dir: &Path) -> bool {
@@ -53,9 +58,15 @@ pub fn find(hub: &Hub) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         scan(&folder, &mut folders, &mut found);
     }
+    let packs = fs::read_dir(hub.common_dir.join("objects/pack")).into_iter().flatten().flatten();
+    found.extend(packs.map(|entry| entry.path()).filter(|path| is_pack(path)));
     found.sort();
     found.dedup();
     found
+}
+
+fn is_pack(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PACK))
 }
 
 /// The temporary files of one folder, and the folders in it.
@@ -82,7 +93,8 @@ pub fn sweep(hub: &Hub) -> Result<Vec<PathBuf>> {
 /// Some files (state, trust) are replaced under other locks than the bus lock, in a moment.
 fn is_leftover(path: &Path) -> bool {
     let made = fs::symlink_metadata(path).and_then(|found| found.modified());
-    let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > MAX_AGE));
+    let max_age = if is_pack(path) { MAX_PACK_AGE } else { MAX_AGE };
+    let is_old = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > max_age));
     is_old || writer_of(path).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
@@ -90,4 +102,28 @@ fn is_leftover(path: &Path) -> bool {
 fn writer_of(path: &Path) -> Option<Pid> {
     let name = path.file_name()?.to_str()?;
     Pid::from_raw(name.strip_prefix(".teof-")?.split('-').next()?.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::base::Clock;
+    use crate::hub::Worktree;
+
+    #[test]
+    fn a_pack_that_was_cut_short_is_removed_once_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let worktree = git2::Repository::init(dir.path()).map(|_| Worktree::at(dir.path()).unwrap()).unwrap();
+        let hub = Hub::of_worktree(worktree, Clock::Machine);
+        let folder = hub.common_dir.join("objects/pack");
+        let old = SystemTime::now() - 2 * MAX_PACK_AGE;
+        for (name, at) in [("pack_git2_1idx.lock", old), ("pack_git2_2", SystemTime::now()), ("pack-3.pack", old)] {
+            let file = fs::File::create(folder.join(name)).unwrap();
+            file.set_modified(at).unwrap();
+        }
+        assert_eq!(sweep(&hub).unwrap(), [folder.join("pack_git2_1idx.lock")]);
+        assert!(folder.join("pack_git2_2").exists() && folder.join("pack-3.pack").exists());
+    }
 }
