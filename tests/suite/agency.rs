@@ -4,11 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, until};
 
 /// A fake agent: it plans, codes, and reviews, as the test tells it by files in `$HOME`.
 ///
@@ -59,14 +58,6 @@ case ${1:-claude} in
     say '{"type":"result","status":"success","stats":{"total_tokens":110,"input_tokens":100,"output_tokens":10}}' ;;
 esac
 "##;
-
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(90), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// A repository whose feature requests are worked by the fake agent, in a person's name.
 struct Agency {

@@ -1,10 +1,8 @@
 //! What keeps new work from being started: a target that a worker moved, what a scan found, prerequisites.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use crate::harness::{Ran, World};
+use crate::harness::{Ran, World, until};
 
 /// A hub where `commands` do the work of every task, one at a time.
 fn world(commands: &str, settings: &str) -> World {
@@ -34,14 +32,6 @@ fn run(world: &World) -> Ran {
 fn ran(world: &World) -> Vec<String> {
     let text = std::fs::read_to_string(world.folder().join("ran")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
-}
-
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// How often the bus was told, as an event and as a message.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::World;
 use crate::harness::agents::Fake;
+use crate::harness::{World, until_or};
 
 /// Leaves a line for every call, so that work which is there twice shows.
 const AGENT: &str = r#"
@@ -418,12 +418,8 @@ impl History {
                 }
             }
         }
-        let since = Instant::now();
-        while !self.processes().is_empty() {
-            let left: Vec<_> = self.processes().iter().map(|left| (left.pid, left.kind)).collect();
-            assert!(since.elapsed() < Duration::from_secs(60), "left running: {left:?}: {case}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let left = || self.processes().iter().map(|left| (left.pid, left.kind)).collect::<Vec<_>>();
+        until_or(|| format!("no process is left: {:?}: {case}", left()), || left().is_empty());
     }
 }
 

@@ -1,21 +1,12 @@
 //! Where work comes from: the vault, the queue, a person's words; and who gets it.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, until};
 
 const VAULT: &str = "vault/10_features/03_planned";
-
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// A hub with two seats and consent; `settings` is the rest of `teof.toml`.
 fn yard(settings: &str) -> World {

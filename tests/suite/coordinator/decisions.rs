@@ -1,5 +1,7 @@
 //! A finished job waits for a person's word, and follows it.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]

@@ -1,6 +1,7 @@
 //! A coordinator that hangs is seen by whoever looks, although nobody asked it for anything.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use super::*;
 

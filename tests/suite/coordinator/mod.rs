@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use teof::base::{Clock, Stamp};
@@ -20,17 +19,8 @@ use teof::coordinator::state::Word;
 use teof::coordinator::{Command, ReviewWord, process};
 use teof::hub::Hub;
 
-use crate::harness::{Ran, World};
+use crate::harness::{Ran, World, until};
 use crate::review::pull_requests::GH;
-
-/// Waits for what another process brings about; a test that waits a minute has failed.
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// A hub with two workers' seats, consent, and settings that lose no time.
 struct Yard {

@@ -2,6 +2,9 @@
 #![allow(dead_code)] // Not every test uses every helper.
 
 pub mod agents;
+mod wait;
+
+pub use wait::{until, until_or};
 
 use std::fs;
 use std::path::{Path, PathBuf};

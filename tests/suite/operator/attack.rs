@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{TOKEN, World};
+use crate::harness::{TOKEN, World, until};
 
 const SEAT: &str = "codex-1";
 const TASK: &str = "QUEUE-001";
@@ -280,10 +280,7 @@ $T bus event --event observation --summary x --agent codex-1 > $B/said.writes 2>
 sleep 60
 "#;
     assert!(fort.run(&fort.script(body)).is_none(), "the worker left no outcome");
-    let until = Instant::now() + Duration::from_secs(30);
-    while fort.ended().len() < 2 && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("both attempts have ended", || fort.ended().len() == 2);
     for name in ["orphan", "writes"] {
         assert_eq!(fort.ended().get(name), Some(&6), "{name}: {}", fort.said(name));
         assert!(fort.said(name).contains("file locks"), "{}", fort.said(name));

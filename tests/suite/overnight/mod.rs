@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use teof::exec;
 
-use crate::harness::World;
 use crate::harness::agents::{DONE, Fake};
+use crate::harness::{World, until_or};
 
 const FAST: &str = "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\npoll_max = \"3s\"\n\
     record = false\n[worker]\nafter_limit = \"0s\"\ngrace = \"1s\"\n[pipeline]\nstages = [\"coder\"]\n";
@@ -92,12 +91,17 @@ fn signal(pid: i32, signal: rustix::process::Signal) {
     let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal);
 }
 
-fn until(what: &str, night: &Night, mut happened: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain: {what}\n{}", night.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+fn until(what: &str, night: &Night, happened: impl FnMut() -> bool) {
+    until_or(
+        || {
+            format!(
+                "{what}
+{}",
+                night.log()
+            )
+        },
+        happened,
+    );
 }
 
 #[test]

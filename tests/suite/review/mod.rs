@@ -11,25 +11,16 @@ mod words;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use teof::base::Clock;
 use teof::hub::{Hub, Transaction};
 
-use crate::harness::{Ran, World};
+use crate::harness::{Ran, World, until};
 
 pub const JOB: &str = "20260105T100000Z-1";
 
 const BRANCH: &str = "agent/codex-1/docs";
-
-fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !happened() {
-        assert!(since.elapsed() < Duration::from_secs(60), "it never came to this: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// A repository with work that waits for a person.
 pub struct Desk {
