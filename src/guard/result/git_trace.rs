@@ -34,8 +34,17 @@ const CHANGING: [&str; 22] = [
     "update-index",
 ];
 
-/// Arguments with which such a command changes nothing.
-const READING: [&str; 5] = ["--dry-run", "--check", "--stat", "list", "show"];
+/// Uses of such commands that change nothing: the command, and the first argument behind its name. What stands
+/// anywhere else may be a message or a path.
+const READING: [(&str, &str); 7] = [
+    ("add", "--dry-run"),
+    ("clean", "--dry-run"),
+    ("mv", "--dry-run"),
+    ("rm", "--dry-run"),
+    ("sparse-checkout", "list"),
+    ("stash", "list"),
+    ("stash", "show"),
+];
 
 /// A git command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +59,9 @@ pub struct GitCommand {
 impl GitCommand {
     /// Whether it may have changed its worktree, index or branch.
     pub fn changes(&self) -> bool {
-        CHANGING.contains(&self.name.as_str())
-            && !self.arguments.iter().any(|argument| READING.contains(&argument.as_str()))
+        let first = self.arguments.iter().skip_while(|argument| **argument != self.name).nth(1);
+        let reads = first.is_some_and(|first| READING.contains(&(self.name.as_str(), first.as_str())));
+        CHANGING.contains(&self.name.as_str()) && !reads
     }
 }
 
@@ -120,5 +130,22 @@ no event
         let shown: Vec<_> =
             found.iter().map(|c| (c.name.as_str(), c.worktree.to_str().unwrap(), c.changes())).collect();
         assert_eq!(shown, [("commit", "/hub", true), ("log", "/own", false), ("stash", "/hub", false)]);
+    }
+
+    #[test]
+    fn a_message_or_a_path_that_looks_like_reading_hides_no_change() {
+        let run = |line: &str| {
+            let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let name = arguments.iter().find(|word| CHANGING.contains(&word.as_str())).unwrap().clone();
+            GitCommand { name, arguments, worktree: "/hub".into() }.changes()
+        };
+        for line in
+            ["git commit -m show", "git -C /hub add list", "git add -- --dry-run", "git apply --check --apply p"]
+        {
+            assert!(run(line), "{line}");
+        }
+        for line in ["git -C /hub stash list", "git add --dry-run .", "git sparse-checkout list"] {
+            assert!(!run(line), "{line}");
+        }
     }
 }
