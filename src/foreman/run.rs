@@ -182,7 +182,7 @@ fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surround
     }
     let mut found = checks::stray_changes(hub, report, runner, before)?;
     found.retain(Finding::stops);
-    if found.is_empty() && !report.findings.iter().any(|found| found.stops() && elsewhere::is_of(found)) {
+    if found.is_empty() && !report.findings.iter().any(|found| found.stops() && elsewhere::is_outside_change(found)) {
         return Ok(end);
     }
     report.findings.extend(found);

@@ -48,7 +48,7 @@ pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings)
     Ok(findings)
 }
 
-/// Whether a finding is of [`found`].
-pub fn is_of(finding: &Finding) -> bool {
+/// Whether a finding is about another worktree, or a branch that was moved there.
+pub fn is_outside_change(finding: &Finding) -> bool {
     ["hub.changed", "worktree.changed", "git.target_moved"].contains(&finding.code.as_str())
 }

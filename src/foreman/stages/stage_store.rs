@@ -40,7 +40,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    pub fn is_of(&self, stage: &str, round: u32) -> bool {
+    pub fn is_outside_change(&self, stage: &str, round: u32) -> bool {
         self.stage == stage && self.round == round
     }
 }

@@ -5,7 +5,7 @@
 //! difference alone does not block: it is reported with its paths. Changes by the worker's own git commands
 //! ([`git_trace`](super::git_trace)) block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,12 +56,17 @@ pub struct Elsewhere {
     pub moved: Vec<(String, Oid, What)>,
 }
 
-/// Records every other worktree; `own` is the git dir of the worker's worktree.
+/// Records other worktrees, the hub's first, up to [`MAX_CHECKOUTS`] of people and of jobs each; `own` is the git dir
+/// of the worker's worktree.
 ///
 /// # Errors
 /// When the worktrees or the settings cannot be read.
 pub fn record(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
-    for seen in others(hub, own)? {
+    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) =
+        others(hub, own)?.into_iter().partition(|seen| seen.owner == Owner::Ours);
+    peoples.sort_by_key(|seen| seen.root != hub.root);
+    jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
+    for seen in peoples.into_iter().take(MAX_CHECKOUTS).chain(jobs.into_iter().take(MAX_CHECKOUTS)) {
         if let Some(snapshot) = Snapshot::take(hub, &seen)? {
             found.insert(name(&seen), json::compact(&snapshot));
         }
@@ -88,19 +93,39 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
             compare(&seen, &old, &now, ran, &mut elsewhere);
         }
     }
+    elsewhere.findings.extend(gone(hub, before)?);
     Ok(elsewhere)
 }
 
+/// Worktrees of people that were recorded and are not there any more; those of jobs are removed when they are over.
+fn gone(hub: &Hub, before: &Surroundings) -> Result<Vec<Finding>> {
+    let all = worktrees::statuses(hub)?;
+    let there: BTreeSet<String> = all.iter().filter(|seen| seen.is_there()).map(name).collect();
+    let missing = before.iter().filter_map(|(key, json)| {
+        let git_dir = key.strip_prefix(CHECKOUT).filter(|_| !there.contains(key))?;
+        let old: Snapshot = serde_json::from_str(json).ok()?;
+        let message = format!("the worktree of {} was there when the work began and is not now", text::safe(git_dir));
+        old.run.is_none().then(|| Finding::medium("worktree.changed", "", message))
+    });
+    Ok(missing.collect())
+}
+
 fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], elsewhere: &mut Elsewhere) {
-    let changes = old.differences(now, &commits_since(seen, old));
+    let root = seen.root.canonicalize().unwrap_or_else(|_| seen.root.clone());
+    let is_there =
+        |command: &&GitCommand| command.changes() && command.worktree.canonicalize().is_ok_and(|w| w == root);
+    let ran: Vec<_> = ran.iter().filter(is_there).collect();
+    let mut changes = old.differences(now, &commits_since(seen, old));
+    // Record commits and merges of teof move a branch as well, and leave the checkout clean.
+    if changes.is_empty() && old.tip != now.tip && ran.iter().any(|command| command.moves_branch()) {
+        let id = |tip: &Option<String>| tip.as_deref().map_or("nothing", |id| id.get(..12).unwrap_or(id)).to_owned();
+        changes.push(format!("its branch moved from {} to {}", id(&old.tip), id(&now.tip)));
+    }
     if changes.is_empty() {
         return;
     }
     let (place, changes) = (place(seen), changes.join("; "));
-    let root = seen.root.canonicalize().unwrap_or_else(|_| seen.root.clone());
-    let is_there =
-        |command: &&GitCommand| command.changes() && command.worktree.canonicalize().is_ok_and(|w| w == root);
-    let mut commands: Vec<_> = ran.iter().filter(is_there).map(|command| text::safe(&command.name)).collect();
+    let mut commands: Vec<_> = ran.iter().map(|command| text::safe(&command.name)).collect();
     commands.dedup();
     if commands.is_empty() {
         let message = format!("{place} changed since the work began; a person may have done it: {changes}");
@@ -112,7 +137,9 @@ fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitComm
     let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
     let hint = format!("a worker changes its own worktree only; look at it: git -C {} status", seen.root.display());
     elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
-    elsewhere.moved.extend(moved(seen, old, now));
+    if ran.iter().any(|command| command.moves_branch()) {
+        elsewhere.moved.extend(moved(seen, old, now));
+    }
 }
 
 /// The branch that was moved in its checkout, with the first commit that it got, or the one that it lost.
@@ -270,12 +297,7 @@ fn others(hub: &Hub, own: &Path) -> Result<Vec<WorktreeStatus>> {
     // A lock that cannot be checked counts as held.
     let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
     found.retain(|seen| seen.owner != Owner::Ours || seen.task.as_ref().is_none_or(is_free));
-    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = found.into_iter().partition(|seen| seen.owner == Owner::Ours);
-    peoples.sort_by_key(|seen| seen.root != hub.root);
-    jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
-    peoples.truncate(MAX_CHECKOUTS);
-    peoples.extend(jobs.into_iter().take(MAX_CHECKOUTS));
-    Ok(peoples)
+    Ok(found)
 }
 
 fn name(seen: &WorktreeStatus) -> String {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Commands that change a worktree, its index or its branch.
-const CHANGING: [&str; 22] = [
+const CHANGING: [&str; 23] = [
     "add",
     "am",
     "apply",
@@ -32,7 +32,12 @@ const CHANGING: [&str; 22] = [
     "switch",
     "symbolic-ref",
     "update-index",
+    "update-ref",
 ];
+
+/// Those of them that may move a branch.
+const MOVING: [&str; 11] =
+    ["am", "checkout", "cherry-pick", "commit", "merge", "pull", "rebase", "reset", "revert", "switch", "update-ref"];
 
 /// Uses of such commands that change nothing: the command, and the first argument behind its name. What stands
 /// anywhere else may be a message or a path.
@@ -62,6 +67,11 @@ impl GitCommand {
         let first = self.arguments.iter().skip_while(|argument| **argument != self.name).nth(1);
         let reads = first.is_some_and(|first| READING.contains(&(self.name.as_str(), first.as_str())));
         CHANGING.contains(&self.name.as_str()) && !reads
+    }
+
+    /// Whether it may have moved a branch.
+    pub fn moves_branch(&self) -> bool {
+        MOVING.contains(&self.name.as_str())
     }
 }
 

@@ -60,6 +60,11 @@ fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
         ("git -C HUB checkout -q -b elsewhere", "it was on main and is on elsewhere"),
         (&format!("cd HUB && git {who} stash -q"), "git stash"),
         (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 commit was made there"),
+        (&format!("git -C HUB {who} commit -qm show --allow-empty"), "1 commit was made there"),
+        (
+            "git -C HUB update-ref HEAD $(git -C HUB -c user.name=B -c user.email=b@x commit-tree -p HEAD -m x HEAD^{tree})",
+            "its branch moved from",
+        ),
         ("git -C HUB log --oneline; git -C HUB status; git -C HUB stash list", ""),
     ] {
         let fixture = fixture(&[line]);
@@ -77,9 +82,22 @@ fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
         );
         assert!(found["message"].as_str().unwrap().contains(told), "{line}: {found:#}");
         let moved = fixture.world.repo.join(".git/teof/moved-targets.json").exists();
-        assert_eq!(moved, line.contains("commit"), "{line}: {outcome:#}");
+        assert_eq!(moved, line.contains("commit") || line.contains("update-ref"), "{line}: {outcome:#}");
         assert_eq!(Fixture::finding(&outcome, "git.target_moved").is_some(), moved, "{line}: {outcome:#}");
     }
+}
+
+#[test]
+fn a_worktree_of_a_persons_that_is_removed_is_told_however_many_were_added() {
+    let fixture = fixture(&[
+        "for n in 1 2 3 4 5 6 7 8 9; do git worktree add -q --detach HUB/../a$n; done",
+        "git worktree remove --force HUB/../person",
+    ]);
+    let folder = fixture.world.folder().join("person");
+    fixture.world.git(&["worktree", "add", "-q", "-b", "person", folder.to_str().unwrap()]);
+    let (outcome, _) = fixture.run("run-1");
+    let found = Fixture::finding(&outcome, "worktree.changed").unwrap_or_else(|| panic!("{outcome:#}"));
+    assert!(found["message"].as_str().unwrap().contains("was there when the work began"), "{outcome:#}");
 }
 
 #[test]
