@@ -112,8 +112,12 @@ pub fn restore_owned(report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let repository = place.repository()?;
-    if let Parked::Under(name) = repository.park(place.tip(), &report.run)? {
-        report.kept_refs.push(name);
+    match parked(repository.park(place.tip(), &report.run)?) {
+        Ok(name) => report.kept_refs.extend(name),
+        Err(finding) => {
+            report.findings.push(finding);
+            return Ok(());
+        }
     }
     repository.restore_owned(place.base)?;
     for path in &report.restored {
