@@ -81,9 +81,15 @@ fn attempt(
     update_target::dry_run(hub, repo, step)?;
     let lines = checks::tests(bundle)?;
     let tests = approval::run_tests(hub, entry, lines, ready, progress)?;
-    let mut writer = hub.lock("review approve")?;
-    let now = merge::tip(repo, &bundle.target_branch)?;
-    let Some(ready) = still_ready(hub, repo, entry, input, (head, now, ready))? else { return Ok(None) };
+    // A person may have to unlock the signing key meanwhile: nothing waits for that under the bus lock.
+    let (mut writer, now, ready) = loop {
+        let now = merge::tip(repo, &bundle.target_branch)?;
+        let Some(ready) = still_ready(hub, repo, entry, input, (head, now, ready))? else { return Ok(None) };
+        let writer = hub.lock("review approve")?;
+        if merge::tip(repo, &bundle.target_branch)? == now {
+            break (writer, now, ready);
+        }
+    };
     update_target::update(hub, repo, RefMove { from: now, to: ready, ..step })?;
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.target_before = Some(now.to_string());

@@ -66,20 +66,26 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
     update_target::dry_run(hub, &repo, step)?;
     // The bundle's own tests may be about what is taken back.
     approval::run_tests(hub, entry, Vec::new(), ready, progress)?;
-    let mut writer = hub.lock("review revert")?;
-    let now = merge::tip(&repo, &bundle.target_branch)?;
-    let ready = match now == head {
-        true => ready,
-        false if merge::is_merged(&repo, now, head)? && merge::differ_in_record_only(&repo, head, now)? => {
-            match merge::prepare_revert(hub, &repo, now, span, bundle, input)? {
-                Merged::Clean(ready) => ready,
-                Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
+    // Signed before the lock is taken, as in an approval.
+    let (mut writer, now, ready) = loop {
+        let now = merge::tip(&repo, &bundle.target_branch)?;
+        let ready = match now == head {
+            true => ready,
+            false if merge::is_merged(&repo, now, head)? && merge::differ_in_record_only(&repo, head, now)? => {
+                match merge::prepare_revert(hub, &repo, now, span, bundle, input)? {
+                    Merged::Clean(ready) => ready,
+                    Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
+                }
             }
-        }
-        false => {
-            return Err(Refusal::guard("target.moved", format!("{} was moved meanwhile", bundle.target_branch))
-                .next("revert again: it is made on what is there now")
-                .into());
+            false => {
+                return Err(Refusal::guard("target.moved", format!("{} was moved meanwhile", bundle.target_branch))
+                    .next("revert again: it is made on what is there now")
+                    .into());
+            }
+        };
+        let writer = hub.lock("review revert")?;
+        if merge::tip(&repo, &bundle.target_branch)? == now {
+            break (writer, now, ready);
         }
     };
     // First, so that a plan that cannot be opened again is no surprise afterwards.

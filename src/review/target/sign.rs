@@ -30,7 +30,7 @@ pub fn run(hub: &Hub, command: &mut Command) -> Result<Output> {
     let why = match bounded_process::run(command, "git commit-tree", limit, &|| ()) {
         Ok(output) if output.status.success() => return Ok(output),
         Ok(output) => complaint(&output),
-        Err(e) if Refusal::of(&e).is_some() => {
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "remote.timed_out") => {
             format!("the signing program did not end within {} (git.sign_timeout)", time::show_span(limit))
         }
         Err(e) => return Err(e),
