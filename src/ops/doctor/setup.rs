@@ -13,6 +13,7 @@ use crate::hub::git::locks;
 use crate::hub::transaction::temporary;
 use crate::hub::worktrees::unfinished;
 use crate::hub::{Hub, paths};
+use crate::ops::record::in_progress;
 use crate::plans::{backlog, store};
 
 /// How many paths one finding names.
@@ -144,11 +145,21 @@ fn left_by_git(hub: &Hub) -> Vec<Problem> {
         let message = format!("git was killed while it made the worktree {}", half.git_dir.display());
         wrong("git.half_made", message, "move it out of git's way: teof doctor --fix")
     });
-    let locks = locks::all(hub).into_iter().map(|lock| match lock.is_stale() {
-        true => wrong("git.stale_lock", lock.words(), "remove it: teof doctor --fix"),
-        false => Problem { note: true, ..wrong("git.lock", lock.words(), locks::REMEDY) },
+    let locks = locks::all(hub).into_iter().map(|lock| match (in_use(hub, &lock), lock.is_stale()) {
+        (Some(git), _) => {
+            let message = format!("{} is held by {git}", lock.path.display());
+            Problem { note: true, ..wrong("git.lock", message, locks::REMEDY) }
+        }
+        (None, true) => wrong("git.stale_lock", lock.words(), "remove it: teof doctor --fix"),
+        (None, false) => Problem { note: true, ..wrong("git.lock", lock.words(), locks::REMEDY) },
     });
     half.chain(locks).collect()
+}
+
+/// The git command that runs in the hub and keeps a lock there without having it open: `git commit -a` while its
+/// editor is open.
+fn in_use(hub: &Hub, lock: &locks::Lock) -> Option<String> {
+    lock.path.starts_with(&hub.git_dir).then(|| in_progress::command(&hub.root)).flatten()
 }
 
 /// Links among teof's own files, where only files and folders belong.
@@ -189,7 +200,7 @@ pub fn fix(hub: &Hub) -> Result<Vec<String>> {
         unfinished::set_aside(hub, &half.git_dir)?;
         done.push(format!("Moved the half-made worktree {} aside", half.git_dir.display()));
     }
-    for lock in locks::all(hub).into_iter().filter(locks::Lock::is_stale) {
+    for lock in locks::all(hub).into_iter().filter(|lock| lock.is_stale() && in_use(hub, lock).is_none()) {
         if locks::remove_stale(&lock)? {
             done.push(format!("Removed the stale lock {}", lock.path.display()));
         }

@@ -11,7 +11,7 @@
 
 pub(super) mod append_only;
 mod ignored;
-mod in_progress;
+pub(in crate::ops) mod in_progress;
 mod index;
 mod objects;
 mod stat_cache;
