@@ -151,7 +151,7 @@ impl StepContext<'_> {
             pull_request: None,
             chosen_at: self.now,
         });
-        self.transaction(Action::Decide(Decision {
+        self.queue(Action::Decide(Decision {
             decision: "chose".into(),
             job: Some(id.clone()),
             task: Some(offer.task),
@@ -180,7 +180,7 @@ impl StepContext<'_> {
         if !listed.is_empty() {
             let why = "nothing can be given now".into();
             let (decision, job, task, seat) = ("nothing".into(), None, None, None);
-            self.transaction(Action::Decide(Decision {
+            self.queue(Action::Decide(Decision {
                 decision,
                 job,
                 task,
@@ -206,7 +206,7 @@ impl StepContext<'_> {
                 self.state.told.pop_front();
             }
             self.say(None, text.clone());
-            self.transaction(Action::Note { text, job: None, alert: false });
+            self.queue(Action::Note { text, job: None, alert: false });
         }
     }
 }

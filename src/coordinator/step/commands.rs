@@ -177,7 +177,7 @@ impl StepContext<'_> {
         let by = &word.by;
         self.say(None, format!("{name} by {by}: {text}"));
         let note = word.note.as_ref().map(|note| format!(" (note: {note})")).unwrap_or_default();
-        self.transaction(Action::Decide(Decision {
+        self.queue(Action::Decide(Decision {
             decision: name.to_owned(),
             job: None,
             task,

@@ -26,8 +26,8 @@ impl StepContext<'_> {
         self.state.volatile.next_poll = Some(self.now.plus(span));
     }
 
-    /// An action that is to be saved, and given out at the end of this step.
-    pub fn transaction(&mut self, action: Action) {
+    /// Queues an action: it is saved, and issued at the end of this step.
+    pub fn queue(&mut self, action: Action) {
         self.state.last_number += 1;
         let id = self.state.last_number;
         self.state.pending.push(Pending { id, action, issued: false, failures: 0, after: None, why: None });

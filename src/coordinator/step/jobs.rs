@@ -40,7 +40,7 @@ impl StepContext<'_> {
     /// The first thing of every attempt: the claim is the seat's, and its lease is new.
     pub(in crate::coordinator) fn begin(&mut self, id: &str) {
         self.enter(id, Phase::Assigning);
-        self.transaction(Action::Assign { job: id.to_owned() });
+        self.queue(Action::Assign { job: id.to_owned() });
     }
 
     pub(in crate::coordinator) fn was_assigned(&mut self, id: &str, reply: Reply) {
@@ -119,14 +119,14 @@ impl StepContext<'_> {
             self.enter(id, Phase::Held);
         } else if job.order.is_none() {
             self.enter(id, Phase::Ordering);
-            self.transaction(Action::Order { job: id.to_owned() });
+            self.queue(Action::Order { job: id.to_owned() });
         } else if let Some((_, suspension)) = self.state.asleep(&job.work.agents, self.now) {
             let until = suspension.until;
             self.enter(id, Phase::Waiting { until });
         } else {
             let run = job.run_id();
             self.enter(id, Phase::Spawning);
-            self.transaction(Action::Spawn { job: id.to_owned(), run });
+            self.queue(Action::Spawn { job: id.to_owned(), run });
         }
     }
 
@@ -301,7 +301,7 @@ impl StepContext<'_> {
         self.state.totals.breaker_trips += 1;
         let text = format!("the breaker is open: {reason}; nothing new starts until a person resets it");
         self.say(Some(id.to_owned()), text.clone());
-        self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: true });
+        self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
     }
 
     /// Keeps a reason that no outcome brought.
@@ -319,7 +319,7 @@ impl StepContext<'_> {
 
     pub(in crate::coordinator) fn finalize(&mut self, id: &str, ending: Ending) {
         self.enter(id, Phase::Finalizing { ending });
-        self.transaction(Action::Finalize { job: id.to_owned(), ending });
+        self.queue(Action::Finalize { job: id.to_owned(), ending });
     }
 
     pub(in crate::coordinator) fn was_finalized(&mut self, id: &str, ending: Ending, reply: Reply) {
@@ -356,7 +356,7 @@ impl StepContext<'_> {
             let text = format!("{name} is {text}");
             // What a person decided needs nobody's attention.
             let alert = ending == Ending::Blocked && !decided;
-            self.transaction(Action::Note { text, job: Some(id.to_owned()), alert });
+            self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
         }
     }
 
@@ -412,7 +412,7 @@ impl StepContext<'_> {
             let ours = self.state.live_jobs().any(|job| job.task == *task);
             let under_way = self.state.pending.iter().any(|p| p.action == Action::Reset { task: task.clone() });
             if !ours && !under_way && !self.state.cooling.contains_key(task) {
-                self.transaction(Action::Reset { task: task.clone() });
+                self.queue(Action::Reset { task: task.clone() });
             }
         }
     }

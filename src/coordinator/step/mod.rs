@@ -239,7 +239,7 @@ impl StepContext<'_> {
         let wait_over = self.state.volatile.commit_after.is_none_or(|at| at <= self.now);
         if due <= self.now || (wait_over && is_quiet(self.state)) {
             self.state.unrecorded_since = None;
-            self.transaction(Action::Commit);
+            self.queue(Action::Commit);
             self.issue();
         }
     }

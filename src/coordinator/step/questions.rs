@@ -17,8 +17,8 @@ impl StepContext<'_> {
         let how = format!("answer it: teof coordinator answer {task} \"...\"");
         self.say(Some(id.to_owned()), format!("waiting for an answer: {shown}"));
         let text = format!("{task} is waiting for an answer: {shown}; {how}");
-        self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: true });
-        self.transaction(Action::Await { job: id.to_owned() });
+        self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
+        self.queue(Action::Await { job: id.to_owned() });
     }
 
     /// A person's answer to what a job's agent asked.

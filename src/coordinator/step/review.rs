@@ -26,7 +26,7 @@ impl StepContext<'_> {
             let text = self.decide(id);
             self.say(Some(id.to_owned()), text);
         } else {
-            self.transaction(Action::Await { job: id.to_owned() });
+            self.queue(Action::Await { job: id.to_owned() });
         }
     }
 
@@ -43,8 +43,8 @@ impl StepContext<'_> {
         let Some(job) = self.state.job(id) else { return };
         let text = format!("{} ({}) waits for a person's decision: teof review show {}", job.task, job.seat, job.task);
         self.say(Some(id.to_owned()), "its result waits for a person's decision".into());
-        self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: false });
-        self.transaction(Action::Deliver { job: id.to_owned() });
+        self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
+        self.queue(Action::Deliver { job: id.to_owned() });
     }
 
     /// The claim of a job under review does not run out, however long a person takes.
@@ -62,7 +62,7 @@ impl StepContext<'_> {
             job.id.clone()
         });
         for job in due.collect::<Vec<_>>() {
-            self.transaction(Action::Keep { job, until: now.plus(lease) });
+            self.queue(Action::Keep { job, until: now.plus(lease) });
         }
     }
 
@@ -83,7 +83,7 @@ impl StepContext<'_> {
         let Some(job) = self.state.job(id) else { return };
         let text = format!("{} is not offered as a pull request: {}", job.task, text::clip(why, 300));
         self.say(Some(id.to_owned()), text.clone());
-        self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: false });
+        self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
     }
 
     /// A decision that somebody took; its run says which result it is about.

@@ -39,12 +39,12 @@ impl StepContext<'_> {
             job.work.agents.push(found.agent.clone());
         }
         self.enter(id, Phase::Waiting { until });
-        self.transaction(Action::Keep { job: id.to_owned(), until });
+        self.queue(Action::Keep { job: id.to_owned(), until });
         let text = format!("{} is suspended until {until}: {reason}", found.agent);
         self.say(Some(id.to_owned()), text.clone());
         let again = found.outage && self.state.outages.get(&found.agent).is_some_and(|times| *times > 1);
         if known.is_none() && !again {
-            self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: false });
+            self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         }
     }
 
@@ -61,7 +61,7 @@ impl StepContext<'_> {
         let Some(job) = self.state.job(id) else { return };
         for agent in job.work.agents.clone() {
             if self.state.outages.remove(&agent).is_some() {
-                self.transaction(Action::Note {
+                self.queue(Action::Note {
                     text: format!("{agent} works again"),
                     job: Some(id.to_owned()),
                     alert: false,

@@ -81,7 +81,7 @@ impl StepContext<'_> {
             // It has no claim, so nothing in the record can say that it is blocked.
             let (task, until) = (job.task.clone(), self.now.plus(self.config.cool_down));
             let text = format!("{task} is left alone until {until}: {why}");
-            self.transaction(Action::Note { text, job: Some(id.to_owned()), alert: true });
+            self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
             self.state.cooling.insert(task, until);
             self.note_reason(id, &why);
             self.finalize(id, Ending::Dropped);
