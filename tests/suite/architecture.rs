@@ -85,7 +85,7 @@ fn modules_depend_on_lower_layers_only() {
             wrong.push(format!("{}: {module} is in no layer", parsed.path.display()));
             continue;
         };
-        for path in parsed.paths.iter().chain(&parsed.test_paths) {
+        for path in &parsed.paths {
             if let Some(used) = path.first()
                 && allowed.contains_key(used.as_str())
                 && used != module
@@ -155,9 +155,8 @@ struct Code {
 #[derive(Default)]
 struct Parsed {
     path: PathBuf,
-    /// The paths into the crate that the code names, absolute; those of its tests apart.
+    /// The paths into the crate that the code names, absolute. Code under `#[cfg(test)]` is not read.
     paths: BTreeSet<Module>,
-    test_paths: BTreeSet<Module>,
     /// What it re-exports, by name.
     exports: BTreeMap<String, Module>,
 }
@@ -204,13 +203,8 @@ impl Parsed {
         let module = module_of(&path);
         let text = fs::read_to_string(&path).unwrap();
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut reader = Reader {
-            modules,
-            module,
-            imported: BTreeMap::new(),
-            tests: false,
-            found: Parsed { path, ..Parsed::default() },
-        };
+        let mut reader =
+            Reader { modules, module, imported: BTreeMap::new(), found: Parsed { path, ..Parsed::default() } };
         // Imports first: they say what the first segment of a path means.
         for item in &file.items {
             if let Item::Use(item) = item {
@@ -227,7 +221,6 @@ struct Reader<'a> {
     modules: &'a BTreeSet<Module>,
     module: Module,
     imported: BTreeMap<String, Module>,
-    tests: bool,
     found: Parsed,
 }
 
@@ -274,8 +267,7 @@ impl Reader<'_> {
     }
 
     fn note(&mut self, path: Module) {
-        let paths = if self.tests { &mut self.found.test_paths } else { &mut self.found.paths };
-        paths.insert(path);
+        self.found.paths.insert(path);
     }
 }
 
@@ -288,15 +280,41 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             Item::Use(item) => &item.attrs,
             _ => &[],
         };
-        let before = self.tests;
-        self.tests |= attributes.iter().any(|attribute| {
+        let is_test = attributes.iter().any(|attribute| {
             attribute.path().is_ident("cfg")
                 && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
         });
-        if !self.tests || !matches!(item, Item::Mod(_)) {
-            visit::visit_item(self, item);
+        if is_test {
+            return;
         }
-        self.tests = before;
+        // Also within functions and inline modules.
+        if let Item::Use(item) = item {
+            for (path, _) in leaves(&item.tree, Vec::new()) {
+                if let Some(absolute) = self.absolute(&path) {
+                    self.note(absolute);
+                }
+            }
+        }
+        let inline = match item {
+            Item::Mod(item) if item.content.is_some() => Some(item.ident.to_string()),
+            _ => None,
+        };
+        let depth = self.module.len();
+        self.module.extend(inline);
+        visit::visit_item(self, item);
+        self.module.truncate(depth);
+    }
+
+    /// The arguments of a macro are tokens: whatever is written like a path counts as one.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        let tokens = call.tokens.to_string();
+        for path in regex::Regex::new(r"[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)+").unwrap().find_iter(&tokens) {
+            let path: Module = path.as_str().split("::").map(|segment| segment.trim().to_owned()).collect();
+            if let Some(absolute) = self.absolute(&path) {
+                self.note(absolute);
+            }
+        }
+        visit::visit_macro(self, call);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
