@@ -75,11 +75,14 @@ fn render(entry: &Entry, row: &Value) -> String {
     let bundle = &entry.bundle;
     let age = show_span(std::time::Duration::from_secs(row["age_seconds"].as_u64().unwrap_or_default()));
     let mut parts = vec![
-        format!("+{} -{} in {} files", bundle.diff.added, bundle.diff.removed, bundle.diff.count()),
+        format!("+{} -{} in {}", bundle.diff.added, bundle.diff.removed, text::counted(bundle.diff.count(), "file")),
         format!("tests {}/{}", row["tests"]["passed"], bundle.tests.len()),
     ];
     parts.extend(bundle.confidence.map(|confidence| format!("confidence {confidence}")));
-    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| format!("{n} findings need a person")));
+    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| match n {
+        1 => "1 finding needs a person".to_owned(),
+        n => format!("{n} findings need a person"),
+    }));
     parts.extend(row["pr"].as_u64().map(|number| format!("pull request {number}")));
     parts.extend(entry.altered.as_ref().map(|_| "ALTERED after it was written".to_owned()));
     match &entry.decision {

@@ -65,7 +65,10 @@ fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
         lines.push(format!("ALTERED: {why}; it will not be merged"));
     }
     if !newer.is_empty() && entry.is_pending() {
-        lines.push(format!("not part of what was reviewed: {} on the branch, newer:", newer::count(newer.len())));
+        lines.push(format!(
+            "not part of what was reviewed: {} on the branch, newer:",
+            text::counted(newer.len(), "commit")
+        ));
         lines.extend(newer::lines(newer).into_iter().map(|line| format!("  {line}")));
     }
     // What a person has to look at comes first.

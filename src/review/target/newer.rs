@@ -61,7 +61,7 @@ pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oi
     let job = &entry.bundle.job;
     let refuse = |why: String| {
         let branch = text::safe(&entry.bundle.branch);
-        let what = format!("the review did not see {} on {branch}", count(found.len()));
+        let what = format!("the review did not see {} on {branch}", text::counted(found.len(), "commit"));
         Refusal::guard("review.newer_commits", what).because(why)
     };
     let reviewed = object_ids::parse(&entry.bundle.commit)?;
@@ -107,9 +107,4 @@ pub fn lines(found: &[Commit]) -> Vec<String> {
         lines.push(format!("and {} more", found.len() - NAMED));
     }
     lines
-}
-
-/// `1 commit`, `2 commits`.
-pub fn count(n: usize) -> String {
-    if n == 1 { "1 commit".to_owned() } else { format!("{n} commits") }
 }

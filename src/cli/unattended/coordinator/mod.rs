@@ -29,9 +29,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Choose work and have it done, until told to stop
+    /// Run the coordinator: start jobs until stopped
     Run(Lazy<run::Args>),
-    /// Put a task before everything that was not submitted
+    /// Queue a task ahead of the backlog
     Submit(Lazy<submit::Args>),
     /// Show what runs, what waits, and whether the breaker is open
     Status(Lazy<status::Args>),
