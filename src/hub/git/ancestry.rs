@@ -48,8 +48,11 @@ pub fn only_in(repo: &Repository, tip: Oid, hidden: &[Oid], most: usize) -> Resu
         let known: HashSet<Oid> = hidden.iter().flat_map(|hidden| present(repo, *hidden)).collect();
         let mut found: Vec<Oid> = present(repo, tip).difference(&known).copied().collect();
         let time = |id: Oid| repo.find_commit(id).map_or(0, |commit| commit.time().seconds());
-        // Those of the same second: whoever holds more commits comes later.
-        found.sort_by_cached_key(|id| Reverse((time(*id), present(repo, *id).len())));
+        found.sort_by_cached_key(|id| Reverse(time(*id)));
+        // Of those of the same second the one that holds more commits is newer.
+        for same in found.chunk_by_mut(|a, b| time(*a) == time(*b)).filter(|same| same.len() > 1) {
+            same.sort_by_cached_key(|id| Reverse(present(repo, *id).len()));
+        }
         found.truncate(most);
         return Ok(found);
     }
