@@ -19,15 +19,16 @@ const MAX_TRACE: u64 = 64 << 20;
 /// When the worktrees or the settings cannot be read, or a moved branch cannot be noted.
 pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let trace = runner.git_trace();
-    let ran = match files::read(&trace, MAX_TRACE) {
-        Ok(trace) => git_trace::commands(&trace.unwrap_or_default()),
-        Err(e) => {
-            tracing::warn!("what git commands the worker ran is not known: {e:#}");
-            Vec::new()
-        }
+    let (ran, unreadable) = match files::read(&trace, MAX_TRACE) {
+        Ok(trace) => (git_trace::commands(&trace.unwrap_or_default()), None),
+        Err(e) => (Vec::new(), Some(e)),
     };
     let elsewhere = checkouts::changed(hub, &report.place()?.git_dir, before, &ran)?;
     let mut findings = elsewhere.findings;
+    findings.extend(unreadable.map(|e| {
+        let message = format!("which git commands the worker ran is not known, and so not who changed what: {e:#}");
+        Finding::medium("git.trace_unreadable", "", message)
+    }));
     let is_target = targets::of(hub, &report.work.order);
     for (branch, commit, what) in elsewhere.moved.into_iter().filter(|(branch, ..)| is_target.contains(branch)) {
         let words = match what {

@@ -84,10 +84,9 @@ pub(super) fn record_file(common_dir: &Path, name: &str, found: &mut Surrounding
 /// Records the files of a folder of the git dir.
 pub(super) fn record_folder(common_dir: &Path, folder: &str, found: &mut Surroundings) {
     let Ok(entries) = fs::read_dir(common_dir.join(folder)) else { return };
-    for entry in entries.flatten().take(10_000) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".sample") {
-            record_file(common_dir, &format!("{folder}/{name}"), found);
-        }
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // Git runs no sample, and however many there are hide no hook.
+    for name in names.filter(|name| !name.ends_with(".sample")).take(10_000) {
+        record_file(common_dir, &format!("{folder}/{name}"), found);
     }
 }

@@ -101,6 +101,13 @@ fn a_worktree_of_a_persons_that_is_removed_is_told_however_many_were_added() {
 }
 
 #[test]
+fn a_trace_of_git_that_cannot_be_read_is_told() {
+    let fixture = fixture(&["rm -f \"$GIT_TRACE2_EVENT\"; mkdir \"$GIT_TRACE2_EVENT\""]);
+    let (outcome, _) = fixture.run("run-1");
+    assert!(Fixture::finding(&outcome, "git.trace_unreadable").is_some(), "{outcome:#}");
+}
+
+#[test]
 fn a_commit_in_the_hub_that_nobody_can_attribute_is_told() {
     let fixture = fixture(&["env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly"]);
     let (outcome, _) = fixture.run("run-1");
