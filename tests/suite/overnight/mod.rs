@@ -211,9 +211,9 @@ fn a_night_of_limits_outages_stale_sessions_and_restarts_blocks_nothing() {
     assert!(killed_workers == 0 || all > 10, "{all} calls");
     let told = night.world.read("_bus/messages/manager-report.jsonl");
     // An outage that a limit follows is over with the limit, which says until when; any other is said to be over.
-    let about_fake =
+    let mut about_fake =
         told.lines().filter(|line| line.contains("fake is suspended until") || line.contains("fake works"));
-    let last = about_fake.last().unwrap_or_else(|| panic!("nothing was told: {told}"));
+    let last = about_fake.next_back().unwrap_or_else(|| panic!("nothing was told: {told}"));
     assert!(!last.contains("does not answer"), "the outage is not said to be over: {told}");
     night.world.ok(&["bus", "verify"]);
     night.world.ok(&["receipts", "verify"]);
