@@ -2,7 +2,7 @@
 
 use super::agent::{Agent, blank, fault};
 use super::preset::PRESETS;
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, names, text};
 use crate::hub::Settings;
 use crate::hub::settings;
 
@@ -15,15 +15,21 @@ pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
         (Some(agent), None) => Ok(agent),
         (Some(agent), Some(described)) => merged(agent, name, described),
         (None, Some(described)) if described.preset.is_none() => merged(blank(), name, described),
-        (None, Some(_)) => Err(invalid(name, format!("there is no preset {preset:?}"))
-            .next(format!("presets: {}", preset_names().join(", ")))
-            .into()),
-        (None, None) => Err(Refusal::not_found("agent.unknown", format!("there is no agent {name:?}"))
-            .because("it is neither a preset nor described in the settings")
-            .next(format!("presets: {}", preset_names().join(", ")))
-            .next(format!("describe it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
-            .next("see what there is: teof agent doctor")
-            .into()),
+        (None, Some(_)) => {
+            Err(invalid(name, format!("no such preset: {preset}{}", names::did_you_mean(preset, preset_names())))
+                .next(format!("presets: {}", preset_names().join(", ")))
+                .into())
+        }
+        (None, None) => {
+            let presets = preset_names();
+            let known = presets.iter().copied().chain(settings.agents.keys().map(String::as_str));
+            let meant = names::did_you_mean(name, known);
+            Err(Refusal::not_found("agent.unknown", format!("no such agent program: {}{meant}", text::safe(name)))
+                .because(format!("presets: {}; teof.toml describes no other of this name", presets.join(", ")))
+                .next("see all agent programs: teof agent doctor")
+                .next(format!("describe it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
+                .into())
+        }
     }
 }
 

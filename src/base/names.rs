@@ -59,24 +59,34 @@ pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'
     let mut found: Vec<(u8, &str)> = known.into_iter().filter_map(|name| Some((rank(name)?, name))).collect();
     found.sort_unstable();
     found.dedup();
+    if found.iter().any(|(_, name)| name.to_lowercase() == lower) {
+        found.retain(|(_, name)| name.to_lowercase() == lower);
+    }
     found.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,
-/// left out or doubled.
-pub fn is_near(word: &str, meant: &str) -> bool {
-    let sorted = |text: &str| {
-        let mut letters: Vec<char> = text.to_lowercase().chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    if sorted(word) == sorted(meant) {
-        return true;
+/// ` (did you mean TASK-1?)`, to end a message that names something unknown; empty when nothing is near.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match meant(word, known).as_slice() {
+        [] => String::new(),
+        [one] => format!(" (did you mean {one}?)"),
+        [first @ .., last] => format!(" (did you mean {} or {last}?)", first.join(", ")),
     }
-    let (word, meant): (Vec<char>, Vec<char>) = (word.chars().collect(), meant.chars().collect());
+}
+
+/// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,
+/// left out or doubled. Case does not count.
+pub fn is_near(word: &str, meant: &str) -> bool {
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+    let (mut word, mut meant) = (letters(word), letters(meant));
     let same = word.iter().zip(&meant).take_while(|(a, b)| a == b).count();
     let tail = word[same..].iter().rev().zip(meant[same..].iter().rev()).take_while(|(a, b)| a == b).count();
-    word.len().max(meant.len()) - same - tail <= 1
+    if word.len().max(meant.len()) - same - tail <= 1 {
+        return true;
+    }
+    word.sort_unstable();
+    meant.sort_unstable();
+    word == meant
 }
 
 #[cfg(test)]
@@ -85,7 +95,7 @@ mod tests {
 
     #[test]
     fn slips_are_near_and_other_words_are_not() {
-        for slip in ["hlod", "hold", "Hold", "hol", "holdd", "hild", "old"] {
+        for slip in ["hlod", "hold", "Hold", "HLOD", "Hol", "hol", "holdd", "hild", "old"] {
             assert!(is_near(slip, "hold"), "{slip}");
         }
         for other in ["held up", "lift", "bogus", "", "note"] {
@@ -103,6 +113,14 @@ mod tests {
         assert_eq!(meant("nothing like it", names()), [""; 0]);
         assert_eq!(looked.get(), known.len());
         assert_eq!(meant("task-0042", names()).first(), Some(&"TASK-0042"));
+    }
+
+    #[test]
+    fn a_message_names_what_was_likely_meant() {
+        let known = ["status", "complete", "note"];
+        assert_eq!(did_you_mean("Statsu", known), " (did you mean status?)");
+        assert_eq!(did_you_mean("TASK-1", ["TASK-2", "TASK-3"]), " (did you mean TASK-2 or TASK-3?)");
+        assert_eq!(did_you_mean("bogus", known), "");
     }
 
     #[test]

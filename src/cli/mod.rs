@@ -12,7 +12,7 @@ mod work;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 pub use support::app::App;
 use support::lazy::Lazy;
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     let cli = match support::lazy::parse::<Cli>(arguments) {
         Ok(cli) => cli,
-        Err(error) => return support::failure::usage(&error, json),
+        Err(error) => return support::failure::usage(&error, support::lazy::whole::<Cli>, json),
     };
     support::app::start_log();
     match App::new(&cli.global).and_then(|app| run(cli.command, &app)) {
@@ -104,8 +104,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Agent(Lazy(args)) => unattended::agent::run(args, app),
         Command::Bus(Lazy(args)) => work::bus::run(args, app),
         Command::Quickstart(Lazy(args)) => start::quickstart::run(args, app),
-        Command::Guide(Lazy(args)) => start::guide::run(args, app, Cli::command()),
-        Command::Completions(Lazy(args)) => start::completions::completions(args, app, Cli::command()),
+        Command::Guide(Lazy(args)) => start::guide::run(args, app, support::lazy::whole::<Cli>()),
+        Command::Completions(Lazy(args)) => start::completions::completions(args, app, support::lazy::whole::<Cli>()),
         Command::Conductor(Lazy(args)) => unattended::conductor::run(args, app),
         Command::Coordinator(Lazy(args)) => unattended::coordinator::run(args, app),
         Command::Foreman(Lazy(args)) => unattended::foreman::run(args, app),
@@ -113,7 +113,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Doctor(Lazy(args)) => maintain::doctor::run(args, app),
         Command::Init(Lazy(args)) => start::init::run(args, app),
         Command::Operator(Lazy(args)) => maintain::operator::run(args, app),
-        Command::Man(Lazy(args)) => start::completions::man(args, app, Cli::command()),
+        Command::Man(Lazy(args)) => start::completions::man(args, app, support::lazy::whole::<Cli>()),
         Command::Plan(Lazy(command)) => work::plan::run(command, app),
         Command::Preflight(Lazy(args)) => maintain::preflight::run(args, app),
         Command::Receipts(Lazy(command)) => maintain::receipts::run(command, app),

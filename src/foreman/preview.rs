@@ -153,7 +153,7 @@ impl Preview {
         }
         for (i, obstacle) in self.obstacles.iter().enumerate() {
             line(if i == 0 { "obstacles" } else { "" }, &obstacle.message);
-            obstacle.next.iter().for_each(|next| line("", &format!("  next: {next}")));
+            obstacle.next.iter().for_each(|next| line("", &format!("  fix: {next}")));
         }
         out.push_str("dry run: nothing was written or started; --execute runs it");
         out

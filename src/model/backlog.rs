@@ -11,7 +11,7 @@ use super::json::edit::EditableJson;
 use super::plan::id_of;
 use super::priority::Priority;
 use super::{text, texts};
-use crate::base::{Refusal, Result, Stamp};
+use crate::base::{Refusal, Result, Stamp, names};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemStatus {
@@ -128,7 +128,10 @@ impl<'a> Item<'a> {
 pub fn set_status(document: &mut EditableJson, id: &str, status: ItemStatus, now: Stamp) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let item = backlog.item(id).ok_or_else(|| {
-        Refusal::not_found("backlog.not_found", format!("the backlog has no item {id}")).next("see: teof task list")
+        let items = backlog.items();
+        let meant = names::did_you_mean(id, items.iter().filter_map(|item| item.id()));
+        Refusal::not_found("backlog.not_found", format!("no such backlog item: {id}{meant}"))
+            .next("see all tasks: teof task list")
     })?;
     if item.status() == Some(status) {
         return Ok(());

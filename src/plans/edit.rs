@@ -282,8 +282,9 @@ fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
     plan.step(id).ok_or_else(|| {
         let ids: Vec<_> = plan.steps().iter().filter_map(Step::id).collect();
         let shown = text::clip(&text::safe(id), 60);
-        Refusal::not_found("step.not_found", format!("the plan has no step {shown}"))
-            .next(format!("its steps: {}", text::clip(&ids.join(", "), 400)))
+        let meant = names::did_you_mean(id, ids.iter().copied());
+        Refusal::not_found("step.not_found", format!("no such step: {shown}{meant}"))
+            .because(format!("the plan has these steps: {}", text::clip(&ids.join(", "), 400)))
             .into()
     })
 }

@@ -98,13 +98,14 @@ fn read(hub: &Hub, path: &str) -> Result<PlanFile> {
 
 fn not_found(hub: &Hub, name: &str) -> Refusal {
     let wanted = id_of(name);
-    let refusal = Refusal::not_found("plan.not_found", format!("there is no plan {}", text::clip(wanted, 130)));
     // The slug without its date is what people remember.
     let slug = wanted.get(11..).filter(|_| super::validate::is_plan_id(wanted)).unwrap_or(wanted);
     let all = paths(&hub.root);
     let alike: Vec<_> = all.iter().map(|path| id_of(path)).filter(|id| !slug.is_empty() && id.contains(slug)).collect();
-    match alike.is_empty() {
-        true => refusal.next("see: teof plan list"),
-        false => refusal.next(format!("did you mean: {}", text::clip(&alike.join(", "), 400))),
-    }
+    let meant = match alike.is_empty() {
+        true => names::did_you_mean(wanted, all.iter().map(|path| id_of(path))),
+        false => format!(" (did you mean {}?)", text::clip(&alike.join(" or "), 400)),
+    };
+    Refusal::not_found("plan.not_found", format!("no such plan: {}{meant}", text::clip(wanted, 130)))
+        .next("see all plans: teof plan list")
 }

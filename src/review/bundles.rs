@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::decision::{self, Decision, Kind};
 use super::input::ReviewInput;
-use crate::base::{Refusal, Result, Stamp, digest, files, text};
+use crate::base::{Refusal, Result, Stamp, digest, files, names, text};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, VERSION};
 use crate::receipts::{ledger, seal};
@@ -131,9 +131,13 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     let shown = text::clip(&text::safe(name), 60);
     match found[..] {
         [entry] => Ok(entry.clone()),
-        [] => Err(Refusal::not_found("review.not_found", format!("no finished work is known as {shown:?}"))
-            .next("see what waits: teof review list")
-            .into()),
+        [] => {
+            let known = all.iter().flat_map(|entry| [entry.bundle.job.as_str(), entry.bundle.task_id.as_str()]);
+            let meant = names::did_you_mean(name, known);
+            Err(Refusal::not_found("review.not_found", format!("no finished job is called {shown}{meant}"))
+                .next("see all finished jobs: teof review list --all")
+                .into())
+        }
         _ => {
             let jobs: Vec<_> = found.iter().map(|entry| entry.bundle.job.as_str()).collect();
             Err(Refusal::usage("review.ambiguous", format!("{shown:?} could be {} jobs", found.len()))

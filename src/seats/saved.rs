@@ -47,10 +47,14 @@ pub fn load(hub: &Hub, label: &str) -> Result<Saved> {
     let path = path(hub, label);
     let Some(raw) = json::read_object(&path)? else {
         let saved = labels(hub);
-        let there = if saved.is_empty() { "none is saved".into() } else { format!("there are: {}", saved.join(", ")) };
-        return Err(Refusal::not_found("seat.not_saved", format!("no seat is saved as {label}"))
+        let there = match saved.is_empty() {
+            true => "no seat is saved".to_owned(),
+            false => format!("saved labels: {}", saved.join(", ")),
+        };
+        let meant = names::did_you_mean(label, saved.iter().map(String::as_str));
+        return Err(Refusal::not_found("seat.not_saved", format!("no seat is saved as {label}{meant}"))
             .because(there)
-            .next("see them: teof agent list")
+            .next("see all seats: teof agent list")
             .into());
     };
     serde_json::from_value(raw.into()).map_err(|e| {

@@ -412,7 +412,7 @@ fn a_task_is_picked_up_in_one_step() {
     let empty = refused(&world, "manager", &["task", "add", "QUEUE-009", "--title", " "]);
     assert!(empty["message"].as_str().unwrap().contains("--title"), "{empty}");
     let slip = refused(&world, "manager", &["task", "add", "QUEUE-009", "--title", "Slip", "--priority", "hihg"]);
-    assert!(slip["message"].as_str().unwrap().contains("critical, high, medium, low"), "{slip}");
+    assert!(slip["reason"].as_str().unwrap().contains("critical, high, medium, low"), "{slip}");
     assert_eq!(refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"])["code"], "claim.assigned");
     assert_eq!(ok(&world, "codex-2", &["task", "pickup", "QUEUE-003"])["claim"]["epoch"], 1);
     let late = refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"]);

@@ -17,6 +17,7 @@ mod dangers;
 mod deep_nesting;
 mod doctor;
 mod doctor_setup;
+mod errors;
 mod evidence;
 mod examples;
 mod exec;

@@ -1,4 +1,4 @@
-//! Slips of an agent: tasks that nothing knows, writes without a claim, evidence that is not there.
+//! Slips of an agent: unknown tasks, writes without a claim, evidence that is not there.
 
 use serde_json::{Value, json};
 
@@ -30,10 +30,10 @@ fn a_task_that_nothing_knows_is_taken_and_given_with_a_word() {
         world.ok(&["bus", "release", task, "--status", "released"]);
     }
     let slip = world.json(&["task", "pickup", "KNOWN-2"]);
-    assert!(remarks(&slip).contains("nothing knows KNOWN-2"), "{slip}");
+    assert!(remarks(&slip).contains("no such task KNOWN-2 (did you mean KNOWN-1?)"), "{slip}");
     assert_eq!(remarks(&world.json(&["task", "pickup", "KNOWN-2"])), "[]", "it is known from its claim now");
     let given = world.run(&["task", "assign", "KNOWN-3", "--engineer", "codex-1"]).expect(0);
-    assert!(given.stderr.contains("note: nothing knows KNOWN-3"), "{}", given.stderr);
+    assert!(given.stderr.contains("warning: no such task KNOWN-3"), "{}", given.stderr);
     let next = given.stderr.lines().find(|line| line.contains("teof task add")).unwrap();
     world.follow(&format!("next: {}", next.rsplit_once(": ").unwrap().1));
     assert!(world.read("_plans/next-development.todo.json").contains("KNOWN-3"));
@@ -77,7 +77,7 @@ fn evidence_that_is_not_there_is_named_and_the_event_is_written() {
         ("https://example.org/run/1", false),
     ] {
         let ran = world.run(&[&event[..], &[path]].concat()).expect(0);
-        assert_eq!(ran.stderr.contains(&format!("note: there is no file {path}")), noted, "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains(&format!("warning: there is no file {path}")), noted, "{}", ran.stderr);
     }
     assert_eq!(world.lines("_bus/events/events.jsonl").iter().filter(|line| line["event"] == "status").count(), 3);
 }

@@ -86,8 +86,8 @@ fn list(app: &App) -> Result<()> {
 fn revoke(name: &str, app: &App) -> Result<()> {
     operator::require("revoke an operator token")?;
     if !token::revoke(name)? {
-        return Err(Refusal::not_found("token.not_found", format!("there is no token {}", text::safe(name)))
-            .next("see which there are: teof operator list")
+        return Err(Refusal::not_found("token.not_found", format!("no such operator token: {name}"))
+            .next("see all tokens: teof operator list")
             .into());
     }
     app.result(&json!({"name": name}), || format!("Revoked the token {name}"));

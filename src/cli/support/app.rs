@@ -6,10 +6,11 @@ use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::failure;
-use crate::base::{Clock, Refusal, Result, Stamp, env, json};
+use crate::base::{Clock, Refusal, Result, Stamp, env, json, text};
 use crate::guard::operator;
 use crate::hub::Hub;
 
@@ -61,11 +62,9 @@ impl App {
     pub fn hub_to_read(&self) -> Result<&Hub> {
         let hub = self.hub()?;
         if let Some(why) = hub.behind() {
-            let refusal = Refusal::of(&why);
-            self.say(format!("warning: {why}"));
-            if let Some(reason) = refusal.and_then(|refusal| refusal.reason.as_ref()) {
-                self.say(format!("  {reason}"));
-            }
+            let reason = Refusal::of(&why).and_then(|refusal| refusal.reason.as_deref());
+            self.warn(why.to_string());
+            reason.into_iter().for_each(|reason| self.say(format!("cause: {}", text::safe(reason))));
         }
         Ok(hub)
     }
@@ -83,6 +82,13 @@ impl App {
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {
             let _ = writeln!(io::stderr(), "{}", line.as_ref());
+        }
+    }
+
+    /// A warning on stderr, unless `--quiet`.
+    pub fn warn(&self, warning: impl AsRef<str>) {
+        if !self.global.quiet {
+            let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {}", text::safe(warning.as_ref()));
         }
     }
 
@@ -120,6 +126,8 @@ impl App {
 /// A fixed time would let one seat outlive the lease of another: only a debug build takes it, and only in a
 /// repository that a test made, which holds this file (machine-local).
 pub const TEST_CLOCK: &str = "test-clock";
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 fn only_in_tests() -> Refusal {
     Refusal::usage("time.fixed", format!("{} is set, which only teof's own tests may do", env::NOW))

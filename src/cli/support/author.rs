@@ -105,5 +105,5 @@ impl Task {
 
 /// For clap: a span of time such as `4h`.
 pub fn span(text: &str) -> Result<Duration, String> {
-    time::parse_span(text).map_err(|e| e.to_string())
+    time::parse_span(text).map_err(|_| "write a whole number and a unit: 90s, 30m, 4h or 7d".to_owned())
 }

@@ -1,11 +1,13 @@
-//! Prints an error and picks its exit code.
+//! Prints an error as `error:`, `cause:` and `fix:`, and picks its exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
 
+use anstyle::{AnsiColor, Style};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 
+use super::{plain, usage};
 use crate::base::{Exit, Refusal, json, text};
 use crate::hub::git::errors;
 
@@ -19,26 +21,16 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 }
 
 /// Reports a command line that clap refused; help and version are no failures.
-pub fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
-    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
-    let rendered = error.render().to_string();
-    let safe = text::safe_block(&rendered);
-    if error.use_stderr() && !as_json && safe != rendered {
-        // Clap repeats the arguments as they are, and a script may have them from anywhere.
-        let _ = write!(std::io::stderr(), "{safe}");
-        return ExitCode::from(error.exit_code() as u8);
+pub fn usage(error: &clap::Error, tree: impl FnOnce() -> clap::Command, as_json: bool) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    let is_asked = matches!(error.kind(), DisplayHelp | DisplayVersion);
+    if !is_asked && (as_json || error.kind() != DisplayHelpOnMissingArgumentOrSubcommand) {
+        return show(&usage::refusal(error, &mut tree()), as_json);
     }
-    if matches!(error.kind(), DisplayHelp | DisplayVersion) || !as_json {
-        let printed = error.print().and_then(|()| flush_stdout());
-        return match printed {
-            Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json) as u8),
-            _ => ExitCode::from(error.exit_code() as u8),
-        };
+    match error.print().and_then(|()| flush_stdout()) {
+        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json) as u8),
+        _ => ExitCode::from(error.exit_code() as u8),
     }
-    // The first paragraph names the arguments that are meant; usage and tips follow it.
-    let said: Vec<&str> = rendered.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let message = said.join(" ").trim_start_matches("error: ").to_owned();
-    show(&Refusal::usage("usage", message).next("see: teof --help"), true)
 }
 
 /// Flushes stdout. The standard library takes one that is open for reading only for written.
@@ -68,12 +60,15 @@ fn fault(error: &anyhow::Error) -> Refusal {
     let causes: Vec<String> = error.chain().skip(1).map(|cause| cause.to_string()).collect();
     let refusal = Refusal::new(Exit::Fault, "fault", error.to_string());
     let refusal = if causes.is_empty() { refusal } else { refusal.because(causes.join(": ")) };
-    refusal.next("this is a fault of teof or of the machine; with TEOF_LOG=debug it says more")
+    refusal.next("this is a bug in teof or a problem of the machine; for details, run it again with TEOF_LOG=debug")
 }
 
 fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
-    let shown = if as_json { json::printable(json::pretty(&document(refusal))) } else { render(refusal) };
-    let _ = writeln!(std::io::stderr(), "{shown}");
+    if as_json {
+        let _ = writeln!(std::io::stderr(), "{}", json::printable(json::pretty(&document(refusal))));
+    } else {
+        let _ = writeln!(anstream::stderr(), "{}", render(refusal));
+    }
     ExitCode::from(refusal.exit as u8)
 }
 
@@ -81,8 +76,8 @@ fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
 fn document(refusal: &Refusal) -> Value {
     let mut map = Map::new();
     map.insert("code".into(), json!(refusal.code));
-    map.insert("message".into(), json!(refusal.message));
-    map.insert("reason".into(), json!(refusal.reason));
+    map.insert("message".into(), json!(plain::text(&refusal.message)));
+    map.insert("reason".into(), json!(refusal.reason.as_deref().map(plain::text)));
     map.insert("next".into(), json!(refusal.next));
     map.insert("exit".into(), json!(refusal.exit as u8));
     for (key, value) in &refusal.data {
@@ -91,13 +86,58 @@ fn document(refusal: &Refusal) -> Value {
     json!({ "error": map })
 }
 
+/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`.
 fn render(refusal: &Refusal) -> String {
-    let mut lines = vec![format!("teof: {}", text::safe(&refusal.message))];
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message)))];
     if let Some(reason) = &refusal.reason {
-        lines.push(format!("  why:  {}", text::safe_block(reason).replace('\n', "\n        ")));
+        let reason = text::safe_block(&plain::text(reason)).replace('\n', "\n       ");
+        lines.push(format!("{CAUSE}cause:{CAUSE:#} {reason}"));
     }
-    for next in &refusal.next {
-        lines.push(format!("  next: {}", text::safe(next)));
+    for next in refusal.next.iter().take(2) {
+        lines.push(format!("{FIX}fix:{FIX:#} {}", fix(&text::safe(next))));
     }
     lines.join("\n")
+}
+
+/// A step with its command first: `see what is free: teof task list` becomes `teof task list  # see what is free`,
+/// which a shell runs as it stands.
+fn fix(step: &str) -> String {
+    if is_command(step) {
+        return format!("{COMMAND}{step}{COMMAND:#}");
+    }
+    match step.rsplit_once(": ").filter(|(_, command)| is_command(command)) {
+        Some((what, command)) => format!("{COMMAND}{command}{COMMAND:#}  # {what}"),
+        None => step.to_owned(),
+    }
+}
+
+/// Whether a text is a command line of a program that refusals name.
+fn is_command(text: &str) -> bool {
+    text.split(' ').next().is_some_and(|program| PROGRAMS.contains(&program)) && text.contains(' ')
+}
+
+const PROGRAMS: [&str; 9] = ["teof", "git", "gh", "env", "ls", "cat", "mv", "chmod", "df"];
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const CAUSE: Style = Style::new().bold();
+const FIX: Style = AnsiColor::Green.on_default().bold();
+const COMMAND: Style = AnsiColor::Cyan.on_default();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_and_why_and_two_commands_that_run_when_pasted() {
+        let refusal = Refusal::held("claim.held", "T-1 is held by codex-5")
+            .because("its lease runs until 14:30")
+            .next("see what is free: teof task list")
+            .next("name another task")
+            .next("a third step");
+        let shown = anstream::adapter::strip_str(&render(&refusal)).to_string();
+        assert_eq!(
+            shown,
+            "error: T-1 is held by codex-5\ncause: its lease runs until 14:30\n\
+             fix: teof task list  # see what is free\nfix: name another task"
+        );
+    }
 }

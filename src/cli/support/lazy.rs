@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser};
 
@@ -53,7 +54,8 @@ fn is_wanted(command: &Command) -> bool {
     let words = &*WORDS;
     // A group that stands alone is answered with its help.
     let alone = words.last().is_none_or(|last| GROUPS.iter().any(|group| last == group));
-    alone || words.iter().any(|word| word == command.get_name() || ASKING.iter().any(|asking| word == asking))
+    let all = alone || ALL.load(Ordering::Relaxed);
+    all || words.iter().any(|word| word == command.get_name() || ASKING.iter().any(|asking| word == asking))
 }
 
 /// Parses `arguments`, building little more than the command that they name.
@@ -78,6 +80,12 @@ pub fn parse<C: Parser + CommandFactory>(arguments: Vec<OsString>) -> Result<C, 
     C::try_parse_from(arguments)
 }
 
+/// The tree of all commands with all their flags.
+pub fn whole<C: CommandFactory>() -> Command {
+    ALL.store(true, Ordering::Relaxed);
+    C::command()
+}
+
 /// Takes the commands that `words` name out of `command`, one below the other; `None` where they name none.
 fn narrow(command: &mut Command, words: &[&str]) -> Option<Command> {
     let at = words.iter().position(|word| command.find_subcommand(word).is_some())?;
@@ -90,6 +98,8 @@ fn narrow(command: &mut Command, words: &[&str]) -> Option<Command> {
     Some(above.subcommand_required(true).subcommand(called))
 }
 
+/// Set once everything is to be built, whatever the command line names.
+static ALL: AtomicBool = AtomicBool::new(false);
 const GROUPS: [&str; 3] = ["bus", "coordinator", "plan"];
 const ASKING: [&str; 5] = ["--help", "-h", "guide", "completions", "man"];
 

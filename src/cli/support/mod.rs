@@ -5,3 +5,5 @@ pub(super) mod author;
 pub(super) mod failure;
 pub(super) mod findings;
 pub(super) mod lazy;
+mod plain;
+mod usage;

@@ -142,7 +142,7 @@ impl Told<'_> {
             }
         }
         for remark in &asked.remarks {
-            self.app.say(format!("note: {}", text::safe(remark)));
+            self.app.warn(remark);
         }
         self.app.say(format!("{}: the receipt is {}", asked.task_id, asked.receipt));
         match asked.outcome {

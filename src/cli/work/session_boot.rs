@@ -107,7 +107,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
     for warning in &boot.warnings {
-        app.say(format!("warning: {}", text::safe(warning)));
+        app.warn(warning);
     }
     if let Some(receipt) = &boot.dirty_handoff {
         app.say(format!("local changes are kept as they are; receipt: {receipt}"));
@@ -188,5 +188,5 @@ fn reported(line: &str) -> String {
 }
 
 fn preset(text: &str) -> Result<Preset, String> {
-    Preset::parse(text).ok_or_else(|| "a preset is support or manager".to_owned())
+    Preset::parse(text).ok_or_else(|| "it must be support or manager".to_owned())
 }

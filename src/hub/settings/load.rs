@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::sections::{People, Require};
 use super::{Settings, check};
-use crate::base::{Refusal, Result, env, files, text};
+use crate::base::{Refusal, Result, env, files, names, text};
 use crate::hub::paths;
 
 /// Limits on one seat that protect the others: read from the hub's `teof.toml` only, never from the
@@ -140,18 +140,31 @@ fn readable(whence: &str, table: &Table) -> Result<()> {
 
 /// What a person shows is for that person to say: everybody's commit can change the hub's file.
 fn peoples_own(whence: &str) -> Refusal {
-    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
+    Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
         .because("[people] counts in a person's own settings only")
         .next("move it to ~/.config/teof/config.toml")
 }
 
 fn invalid(whence: &str, why: &str) -> Refusal {
     // It quotes the line, which can be of any length.
-    let why: Vec<String> = why.trim().lines().map(|line| text::clip(line, 200)).collect();
-    Refusal::usage("settings.invalid", format!("{whence} holds settings that cannot be used"))
-        .because(why.join("\n"))
-        .next("fix it, then check it: teof doctor")
-        .next("all settings with their types and defaults: teof doctor --settings")
+    let lines: Vec<String> = why.trim().lines().map(|line| text::clip(line, 200)).collect();
+    let why = unknown_key(why).unwrap_or_else(|| lines.join("\n"));
+    Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
+        .because(why)
+        .next("check it again after the edit: teof doctor")
+        .next("see all settings with their types and defaults: teof doctor --settings")
+}
+
+/// What to write in place of a key that no setting has: ``unknown field `whait`, expected `wait` in `lock` ``.
+fn unknown_key(why: &str) -> Option<String> {
+    let (_, rest) = why.split_once("unknown field `")?;
+    let (key, rest) = rest.split_once('`')?;
+    let (expected, section) = rest.rsplit_once("in `").map_or((rest, ""), |(expected, end)| (expected, end));
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let section = section.split('`').next().filter(|section| !section.is_empty());
+    let place = section.map_or_else(String::new, |section| format!(" in [{section}]"));
+    let known_here = text::clip(&known.join(", "), 300);
+    Some(format!("unknown setting {key}{place}{}\nknown: {known_here}", names::did_you_mean(key, known)))
 }
 
 fn merge(into: &mut Table, from: Table) {

@@ -260,7 +260,7 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
         }
         return Err(Refusal::guard("claim.unassigned", format!("{task} is assigned to nobody"))
             .because("the first claim of a task follows an assignment, so that its manager knows of it")
-            .next(format!("to take it, assigned and claimed in one step: teof task pickup {task}"))
+            .next(format!("claim it: teof task pickup {task}"))
             .next(format!("to claim it all the same, which is recorded: teof bus claim {task} --allow-unassigned"))
             .with("task_id", task.as_str())
             .into());
@@ -354,8 +354,8 @@ pub fn stage_renewal(
 }
 
 pub(in crate::ops) fn missing(task: &str) -> Refusal {
-    Refusal::not_found("claim.not_found", format!("nobody has claimed {task}"))
-        .next(format!("to take it, assigned and claimed in one step: teof task pickup {task}"))
-        .next("to see who has what: teof task list")
+    Refusal::not_found("claim.not_found", format!("{task} is not claimed"))
+        .next(format!("claim it: teof task pickup {task}"))
+        .next("see who holds what: teof task list")
         .with("task_id", task)
 }

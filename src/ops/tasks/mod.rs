@@ -113,7 +113,7 @@ pub fn table(hub: &Hub) -> Result<Table> {
     Ok(Table { tasks, damaged: reading.damaged })
 }
 
-/// What is said, and not more, where a task is taken or given that nothing knows: a task may live in its
+/// What is said, and not more, where an unknown task is claimed or assigned: a task may live in its
 /// claim alone, but mostly its name was misspelt.
 pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
@@ -129,8 +129,9 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
         || reading.plans.keys().any(of_plan);
     Ok((!known).then(|| {
         format!(
-            "nothing knows {task}: it is in no backlog, plan, vault or queue (those that are: teof task list); \
-             if it is meant, say what it is: teof task add {task} --title \"…\""
+            "no such task {task}{}: no backlog, plan, vault or queue has it; \
+             to add it: teof task add {task} --title \"…\"",
+            names::did_you_mean(task, reading.rows.keys().map(String::as_str))
         )
     }))
 }

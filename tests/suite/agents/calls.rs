@@ -148,7 +148,7 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
 fn what_cannot_work_is_refused_with_the_reason() {
     refused(agents::find(&Settings::default(), "nobody"), "agent.unknown");
     for (described, why) in [
-        ("preset = \"nothing\"", "no preset"),
+        ("preset = \"nothing\"", "no such preset"),
         ("model = \"m\"", "no command"),
         ("command = [\"x\", \"{promt}\"]", "{promt}"),
         ("command = [\"x\"]\nprompt = \"argument\"", "{prompt} is in no argument"),

@@ -73,7 +73,7 @@ fn an_agent_that_a_role_is_bound_to_must_be_there() {
     world.write("teof.toml", "[roles.coder]\nagent = \"nobody\"\n");
     let (ran, document) = doctor(&world, &[], &[]);
     assert_eq!(ran.code, 1);
-    assert!(of(&document, "nobody")["error"].as_str().unwrap().contains("no agent"), "{document}");
+    assert!(of(&document, "nobody")["error"].as_str().unwrap().contains("no such agent"), "{document}");
 }
 
 #[test]

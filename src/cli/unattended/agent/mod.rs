@@ -116,7 +116,7 @@ fn take(args: &Use, app: &App) -> Result<()> {
     });
     if let Taken::Made { back } = taken {
         let undo = if back { "teof agent restore" } else { "rm AGENT_MANIFEST.json" };
-        app.say(format!("note: nobody was called {agent} before (teof agent list); if it is a slip, undo it: {undo}"));
+        app.warn(format!("nobody was called {agent} before (teof agent list); if it is a slip, undo it: {undo}"));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::last_output;
-use crate::base::{Refusal, Result, files, text};
+use crate::base::{Refusal, Result, files, names, text};
 use crate::cli::App;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::store;
@@ -25,10 +25,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let job = last_output::find(&state, &args.name);
     let run = job.map_or_else(|| args.name.clone(), |job| job.run_id());
     let missing = || {
-        Refusal::not_found("log.missing", format!("there is no log of {}", text::safe(&args.name)))
-            .next("jobs and their runs: teof coordinator status")
+        let known = state.jobs.iter().flat_map(|job| [job.id.as_str(), job.task.as_str()]);
+        let meant = names::did_you_mean(&args.name, known);
+        Refusal::not_found("log.missing", format!("no such job or run: {}{meant}", args.name))
+            .next("see all jobs: teof coordinator status")
     };
-    crate::base::names::check_id("run", &run).map_err(|_| missing())?;
+    names::check_id("run", &run).map_err(|_| missing())?;
     let path = hub.local(&format!("{LOGS}/{run}.log"));
     let bytes = files::read(&path, MAX)?;
     // A job that never got as far as a worker has a reason all the same.

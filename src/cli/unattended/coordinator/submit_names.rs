@@ -62,9 +62,14 @@ fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Res
     let id = found.id().to_owned();
     match step.map(|step| (step, found.plan.step(step))) {
         Some((step, None)) => {
-            return Err(Refusal::not_found("step.not_found", format!("the plan {id} has no step {step}"))
-                .next(format!("see its steps: teof plan show {id}"))
-                .into());
+            let steps = found.plan.steps();
+            let known = steps.iter().filter_map(|step| step.id());
+            return Err(Refusal::not_found(
+                "step.not_found",
+                format!("no such step: {step}{}", names::did_you_mean(step, known)),
+            )
+            .next(format!("see the steps of the plan: teof plan show {id}"))
+            .into());
         }
         Some((step, Some(found))) if found.status() == Some(Status::Done) => {
             return Err(done(format!("the step {step} of {id}")).into());
@@ -137,16 +142,14 @@ fn done(what: String) -> Refusal {
 }
 
 fn unknown(hub: &Hub, name: &str) -> Refusal {
-    let refusal = Refusal::not_found("task.not_found", format!("neither an item nor a plan is called {name}"));
     let table = tasks::table(hub).unwrap_or_default();
     if table.tasks.iter().any(|row| row.task_id == name) {
         // It lives in its claim or its assignment alone.
-        return refusal.next(format!("say what is to be done: teof task add {name} --title \"…\""));
+        return Refusal::not_found("task.not_found", format!("{name} is in no backlog, plan, vault or queue"))
+            .next(format!("say what is to be done: teof task add {name} --title \"…\""));
     }
     let open = table.tasks.iter().filter(|row| row.state != tasks::State::Done).map(|row| row.task_id.as_str());
-    let refusal = match names::meant(name, open).as_slice() {
-        [] => refusal,
-        meant => refusal.because(format!("did you mean {}?", meant.join(", "))),
-    };
-    refusal.next("see what there is: teof task list")
+    let meant = names::did_you_mean(name, open);
+    Refusal::not_found("task.not_found", format!("no such task or plan: {name}{meant}"))
+        .next("see all tasks: teof task list")
 }

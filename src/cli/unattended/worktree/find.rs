@@ -34,9 +34,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!({ "found_by": by, "worktree": row }), || text::safe(&row.path));
             Ok(ExitCode::SUCCESS)
         }
-        [] => Err(Refusal::not_found("worktree.missing", format!("no worktree is for {task}"))
-            .because("none was made for it, and no branch ends in the end of its name")
-            .next("see what there is: teof worktree list")
+        [] => Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree"))
+            .because("no job made one for it, and no branch name ends like the task")
+            .next("see all worktrees: teof worktree list")
             .into()),
         many => Err(Refusal::guard("worktree.ambiguous", format!("{} worktrees are for {task}", many.len()))
             .because(many.iter().map(|row| text::safe(&row.path)).collect::<Vec<_>>().join(", "))

@@ -133,5 +133,5 @@ impl BatchLine for Line {
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
-    Severity::parse(text.trim()).ok_or_else(|| "a severity is low, medium or high".to_owned())
+    Severity::parse(text.trim()).ok_or_else(|| "it must be low, medium or high".to_owned())
 }

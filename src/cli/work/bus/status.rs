@@ -83,22 +83,22 @@ fn here(hub: &Hub) -> Result<Option<String>> {
 }
 
 fn preset(text: &str) -> Result<Preset, String> {
-    Preset::parse(text).ok_or_else(|| "a preset is support or manager".to_owned())
+    Preset::parse(text).ok_or_else(|| "it must be support or manager".to_owned())
 }
 
 pub fn severity(text: &str) -> Result<Severity, String> {
-    Severity::parse(text).ok_or_else(|| "a severity is low, medium or high".to_owned())
+    Severity::parse(text).ok_or_else(|| "it must be low, medium or high".to_owned())
 }
 
 /// For clap: a time such as `2026-01-05T10:00:00Z`.
 pub fn time(text: &str) -> Result<Stamp, String> {
-    Stamp::parse(text).ok_or_else(|| "a time is written as 2026-01-05T10:00:00Z".to_owned())
+    Stamp::parse(text).ok_or_else(|| "write a time such as 2026-01-05T10:00:00Z".to_owned())
 }
 
 /// For clap: a number that is not negative.
 pub fn number(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "it is a number, 0 or more".to_owned())
+    number.ok_or_else(|| "it must be a number, 0 or more".to_owned())
 }
 
 /// So many units; 0 is no window at all.
@@ -107,5 +107,5 @@ pub fn span(number: f64, seconds: f64) -> Result<Option<Duration>> {
         return Ok(None);
     }
     let span = Duration::try_from_secs_f64(number * seconds);
-    span.map(Some).map_err(|e| Refusal::usage("span.invalid", format!("{number} is no window: {e}")).into())
+    span.map(Some).map_err(|_| Refusal::usage("span.invalid", format!("the window {number} is too large")).into())
 }

@@ -41,7 +41,7 @@ pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repea
     let request = repeat.request(command, &(&author.agent, entries))?;
     let done = publish::publish(hub, command, author, entries, request.as_ref())?;
     for remark in &done.remarks {
-        app.say(format!("note: {}", text::safe(remark)));
+        app.warn(remark);
     }
     let document = json!({"agent_id": author.agent, "written": done.written, "repeated": done.repeated});
     app.result(&document, || {

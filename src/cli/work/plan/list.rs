@@ -25,8 +25,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Only plans of this status (repeatable)
-    #[arg(long, value_name = "STATUS")]
-    status: Vec<String>,
+    #[arg(long, value_name = "STATUS", value_parser = super::status::parse)]
+    status: Vec<Status>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -80,7 +80,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             Err(e) => document.damaged.push(Damaged { path, why: why(&e) }),
         }
     }
-    document.plans.retain(|row| args.status.is_empty() || args.status.contains(&row.status));
+    document
+        .plans
+        .retain(|row| args.status.is_empty() || args.status.iter().any(|status| status.as_str() == row.status));
     document.plans.sort_by(|a, b| order(a).cmp(&order(b)));
     for row in &document.plans {
         *document.counts.entry(row.status.clone()).or_default() += 1;
@@ -89,7 +91,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.say(format!("queue: {}: {}", text::safe(&warning.plan_id), text::safe(&warning.message)));
     }
     for damaged in &document.damaged {
-        app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
+        app.warn(format!("{}: {}", damaged.path, damaged.why));
     }
     match args.format {
         Format::Json => app.out(crate::base::json::printable(crate::base::json::pretty(&document))),

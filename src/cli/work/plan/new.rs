@@ -136,7 +136,7 @@ fn queue_ref(hub: &Hub, path: &str) -> Result<QueueRef> {
 /// For clap: on the one scale of urgency; plans carry its numbers.
 fn priority(text: &str) -> Result<u64, String> {
     let named = Priority::named(text).map(|priority| u64::from(priority.rank()));
-    named.ok_or_else(|| "use critical, high, medium, low, or a number".to_owned())
+    named.ok_or_else(|| "it must be critical, high, medium, low or a number".to_owned())
 }
 
 /// For clap: `S1:Write the parser`.

@@ -50,5 +50,5 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// For clap: a status by its name.
 pub(super) fn parse(text: &str) -> Result<Status, Refusal> {
-    Status::parse(text).ok_or_else(|| Refusal::usage("plan.status", "use queued, in_progress, blocked or done"))
+    Status::parse(text).ok_or_else(|| Refusal::usage("plan.status", "it must be queued, in_progress, blocked or done"))
 }

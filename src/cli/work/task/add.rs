@@ -75,13 +75,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// For clap: an axis.
 fn target(text: &str) -> Result<String, String> {
-    axis(text).map(|_| text.to_owned()).ok_or_else(|| "use S1 to S10".to_owned())
+    axis(text).map(|_| text.to_owned()).ok_or_else(|| "it must be S1 to S10".to_owned())
 }
 
 /// A word that says no priority counts as medium where others wrote it; here it is a slip.
 fn priority(text: &str) -> Result<String, String> {
     match Priority::named(text) {
         Some(_) => Ok(text.to_owned()),
-        None => Err("use critical, high, medium, low, or a number".to_owned()),
+        None => Err("it must be critical, high, medium, low or a number".to_owned()),
     }
 }

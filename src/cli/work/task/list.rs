@@ -39,7 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         rows.truncate(args.limit);
     }
     for damaged in &table.damaged {
-        app.say(format!("warning: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
+        app.warn(format!("{}: {}", damaged.path, damaged.why));
     }
     // Why a job of theirs was blocked, where one is remembered.
     let blocked = rows.iter().filter(|row| row.state == State::Blocked);
@@ -117,6 +117,6 @@ fn who(row: &Row) -> String {
 fn state(text: &str) -> Result<State, String> {
     State::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
         let all: Vec<_> = State::ALL.iter().map(|state| state.as_str()).collect();
-        format!("a task is one of: {}", all.join(", "))
+        format!("it must be one of: {}", all.join(", "))
     })
 }

@@ -95,5 +95,5 @@ pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result
 }
 
 fn status(text: &str) -> Result<ClaimStatus, String> {
-    ClaimStatus::parse(text).ok_or_else(|| "a claim is active, done, paused or released".to_owned())
+    ClaimStatus::parse(text).ok_or_else(|| "it must be active, paused, released or done".to_owned())
 }

@@ -51,5 +51,5 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 fn status(text: &str) -> Result<ClaimStatus, String> {
     let status = ClaimStatus::parse(text).filter(|status| *status != ClaimStatus::Active);
-    status.ok_or_else(|| "a release leaves the claim done, released or paused".to_owned())
+    status.ok_or_else(|| "it must be done, released or paused".to_owned())
 }

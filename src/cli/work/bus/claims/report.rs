@@ -9,7 +9,7 @@ use crate::ops::Answer;
 /// Prints an answer: its document with `repeated` and `remarks`, or its text.
 pub fn show(app: &App, answer: &Answer, render: impl FnOnce(&Value) -> String) {
     for remark in &answer.remarks {
-        app.say(format!("note: {}", text::safe(remark)));
+        app.warn(remark);
     }
     let mut document = answer.document.clone();
     document["repeated"] = json!(answer.repeated);

@@ -1,0 +1,83 @@
+//! Every error has one form, `error:` `cause:` `fix:`, in plain words, and names what was likely meant.
+
+use crate::harness::World;
+
+/// What libraries say about errors, which means nothing to a person.
+const RAW: [&str; 10] = [
+    "invalid digit",
+    "os error",
+    "class=",
+    "code=NotFound",
+    "premature end",
+    "expected value",
+    "EOF while",
+    "invalid float",
+    "For more information, try",
+    "invalid type",
+];
+
+#[test]
+fn every_error_has_one_form_in_plain_words() {
+    let world = World::new();
+    world.ok(&["init", "--hub", "."]);
+    world.write("_plans/next-development.todo.json", r#"{"version": 0, "items": [{"id": "T-1", "title": "x"}]}"#);
+    let cases: [(&[&str], i32, &str, &str); 24] = [
+        (&["bus", "staus"], 2, "no such command: teof bus staus (did you mean status?)", "fix: teof bus status"),
+        (&["claim", "T-1"], 2, "(did you mean bus claim?)", "fix: teof bus claim T-1"),
+        (&["frobnicate"], 2, "no such command: teof frobnicate", "fix: teof --help"),
+        (&["task", "list", "--al"], 2, "no such flag: --al (did you mean --all?)", "fix: teof task list --all"),
+        (&["bus", "event", "--event", "note"], 2, "missing: --summary", "fix: teof bus event --help"),
+        (&["task", "list", "--limit", "x"], 2, "cause: it must be a whole number", "fix: teof task list --help"),
+        (&["task", "list", "--limit", "99999999999999999999"], 2, "cause: the number is too large", ""),
+        (&["coordinator", "run", "--concurrency", "70"], 2, "cause: it must be a whole number from 1 to 64", ""),
+        (&["bus", "claim", "T-1", "--lease", "soon"], 2, "90s, 30m, 4h or 7d", "fix: teof bus claim --help"),
+        (&["bus", "status", "--since", "yester"], 2, "2026-01-05T10:00:00Z", ""),
+        (&["bus", "status", "--window-hours", "x"], 2, "it must be a number, 0 or more", ""),
+        (&["bus", "status", "--severity", "hgih"], 2, "(did you mean high?)", "fix: teof bus status --severity high"),
+        (&["plan", "list", "--status", "Quued"], 2, "(did you mean queued?)", "fix: teof plan list --status queued"),
+        (&["completions", "bahs"], 2, "(did you mean bash?)", "fix: teof completions bash"),
+        (&["task", "add", "X", "--title"], 2, "--title <TITLE> needs a value", ""),
+        (&["task", "add", "X", "--title", "t", "--layer", "L9"], 2, "invalid value 'L9' for --layer", ""),
+        (&["bus", "claim", "T-1", "--next"], 2, "cannot be combined with --next", ""),
+        (&["bus", "claim", "A", "B"], 2, "unexpected argument 'B'", ""),
+        (&["plan", "show", "2026-01-01-none"], 4, "no such plan: 2026-01-01-none", "fix: teof plan list"),
+        (&["coordinator", "submit", "T-2"], 4, "no such task or plan: T-2 (did you mean T-1?)", "fix: teof task list"),
+        (&["coordinator", "logs", "nope"], 4, "no such job or run: nope", "fix: teof coordinator status"),
+        (&["review", "show", "nope"], 4, "no finished job is called nope", "fix: teof review list"),
+        (&["session", "show", "nope"], 4, "no such seat: nope", "fix: teof session list"),
+        (&["--root", "/nonexistent", "task", "list"], 4, "/nonexistent does not exist", "No such file or directory"),
+    ];
+    for (args, code, what, fix) in cases {
+        let ran = world.run(args).expect(code);
+        assert!(ran.stderr.starts_with("error: ") && ran.stdout.is_empty(), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(what) && ran.stderr.contains(fix), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.matches("fix: ").count() <= 2, "{args:?}: {}", ran.stderr);
+        assert!(RAW.iter().all(|raw| !ran.stderr.contains(raw)), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn damaged_files_and_settings_are_told_of_in_plain_words() {
+    let world = World::new();
+    world.ok(&["init", "--hub", "."]);
+    let whole = world.read("teof.toml");
+    for (text, what) in [
+        ("[lock]\nwiat = \"9s\"\n", "unknown setting wiat in [lock] (did you mean wait?)"),
+        ("[lock]\nwait = \"soon\"\n", "\"soon\" is not a span of time"),
+        ("[coordinator]\nconcurrency = \"x\"\n", "concurrency"),
+        ("[lock", "teof.toml"),
+    ] {
+        world.write("teof.toml", text);
+        let ran = world.run(&["task", "list"]).expect(2);
+        assert!(ran.stderr.starts_with("error: invalid settings in "), "{}", ran.stderr);
+        assert!(ran.stderr.contains(what) && ran.stderr.contains("fix: teof doctor"), "{text}: {}", ran.stderr);
+        assert!(RAW.iter().all(|raw| !ran.stderr.contains(raw)), "{text}: {}", ran.stderr);
+    }
+    world.write("teof.toml", &whole);
+    for damaged in ["x", "{", "[]", "{\"items\": [}", "{\"items\": \"x\"}"] {
+        world.write("_plans/next-development.todo.json", damaged);
+        let ran = world.run(&["task", "add", "A", "--title", "t", "--allow-stale-session"]);
+        assert!(ran.code != 70 && ran.stderr.contains("next-development.todo.json"), "{damaged}: {ran:?}");
+        assert!(RAW.iter().all(|raw| !ran.stderr.contains(raw)), "{damaged}: {}", ran.stderr);
+    }
+}
