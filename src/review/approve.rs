@@ -6,6 +6,7 @@ use super::approval::{self, Approval};
 use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
 use super::input::{NewerCommits, ReviewInput};
+use super::target::landed::{self, Landed};
 use super::target::merge::{self, Merged};
 use super::target::ref_move::RefMove;
 use super::target::{newer, temp_worktree, update_target};
@@ -63,11 +64,10 @@ fn attempt(
     progress: &dyn Fn(&str),
 ) -> Result<Option<Approval>> {
     let bundle = &entry.bundle;
-    let commit = merge::reviewed(repo, bundle)?;
     let head = merge::tip(repo, &bundle.target_branch)?;
-    if merge::is_merged(repo, head, commit)? {
-        progress(&format!("{} has the reviewed commit already", bundle.target_branch));
-        return record_merge(hub, repo, entry, input, (head, commit)).map(Some);
+    if let Some(landed) = landed::find(repo, head, bundle)? {
+        progress(&format!("{} has the reviewed work already", bundle.target_branch));
+        return record_merge(hub, entry, input, landed).map(Some);
     }
     checks::work(hub, repo, bundle)?;
     checks::base(hub, repo, bundle, head)?;
@@ -78,7 +78,9 @@ fn attempt(
     };
     let what = format!("merge {}", bundle.job);
     let step = RefMove { branch: &bundle.target_branch, from: head, to: ready, what: &what };
-    update_target::dry_run(hub, repo, step)?;
+    if ready != head {
+        update_target::dry_run(hub, repo, step)?;
+    }
     let lines = checks::tests(bundle)?;
     let tests = approval::run_tests(hub, entry, lines, ready, progress)?;
     // A person may have to unlock the signing key meanwhile: nothing waits for that under the bus lock.
@@ -90,10 +92,13 @@ fn attempt(
             break (writer, now, ready);
         }
     };
-    update_target::update(hub, repo, RefMove { from: now, to: ready, ..step })?;
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.target_before = Some(now.to_string());
-    decision.merge_commit = Some(ready.to_string());
+    // Work that adds nothing to the target leaves no commit there.
+    if ready != now {
+        update_target::update(hub, repo, RefMove { from: now, to: ready, ..step })?;
+        decision.merge_commit = Some(ready.to_string());
+    }
     decision.tests = tests;
     approval::record(&mut writer, &decision)?;
     Ok(Some(Approval::Merged(decision)))
@@ -129,14 +134,8 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
     let repo = merge::open(hub)?;
-    let commit = merge::reviewed(&repo, &entry.bundle)?;
-    if entry.bundle.commit == entry.bundle.base_commit {
-        return Ok(None);
-    }
     let head = merge::tip(&repo, &entry.bundle.target_branch)?;
-    if !merge::is_merged(&repo, head, commit)? {
-        return Ok(None);
-    }
+    let Some(landed) = landed::find(&repo, head, &entry.bundle)? else { return Ok(None) };
     let Ok(_lock) = lock::acquire(hub, "note a merge by hand") else { return Ok(None) };
     if let Some(done) = decision::of_bundle(hub, bundle)? {
         return Ok(Some(done));
@@ -144,21 +143,16 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let by = format!("somebody, found on {}", entry.bundle.target_branch);
     let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
     let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
-    match record_merge(hub, &repo, &entry, &input, (head, commit))? {
+    match record_merge(hub, &entry, &input, landed)? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }
 }
 
 /// Records a merge that was made by hand, or by an approval that was killed before it could record it.
-fn record_merge(
-    hub: &Hub,
-    repo: &Repository,
-    entry: &Entry,
-    input: &ReviewInput,
-    (head, commit): (Oid, Oid),
-) -> Result<Approval> {
+fn record_merge(hub: &Hub, entry: &Entry, input: &ReviewInput, landed: Landed) -> Result<Approval> {
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
-    if let Some((by, before)) = merge::merged_by(repo, head, commit)? {
+    decision.reviewed_commit = landed.work.to_string();
+    if let Some((by, before)) = landed.by {
         decision.merge_commit = Some(by.to_string());
         decision.target_before = Some(before.to_string());
     }

@@ -61,7 +61,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
 fn since(repo: &Repository, bundle: &Bundle, base: Oid, commit: Oid) -> Result<Oid> {
     let parted = ancestry::merge_base(repo, merge::tip(repo, &bundle.target_branch)?, commit)?;
     match parted {
-        Some(parted) if parted != commit && ancestry::holds(repo, parted, base)? => Ok(parted),
+        Some(parted) if parted != commit && !ancestry::holds(repo, base, parted)? => Ok(parted),
         _ => Ok(base),
     }
 }

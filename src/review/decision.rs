@@ -78,7 +78,7 @@ pub struct Decision {
     /// The target's commit before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_before: Option<String>,
-    /// The commit that merged it, or that reverted it.
+    /// The commit that merged it, or that reverted it; none when the target had all of it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_commit: Option<String>,
     /// The tests that ran on the merged tree.
@@ -106,6 +106,12 @@ pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -
 /// The latest decision about a bundle.
 pub fn of_bundle(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     Ok(history(hub)?.into_iter().rfind(|decision| decision.bundle == bundle))
+}
+
+/// The commit by which an approval merged a commit of a branch, if one did.
+pub fn merged_as(hub: &Hub, commit: &str) -> Result<Option<String>> {
+    let found = history(hub)?.into_iter().rfind(|done| done.reviewed_commit == commit);
+    Ok(found.filter(|done| done.decision == Kind::Approved).and_then(|done| done.merge_commit))
 }
 
 /// Every decision, oldest first.

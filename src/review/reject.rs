@@ -3,7 +3,7 @@
 use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
 use super::input::ReviewInput;
-use super::target::merge;
+use super::target::{landed, merge};
 use super::{approval, lock, pull_request};
 use crate::base::{Refusal, Result};
 use crate::guard::operator;
@@ -45,11 +45,10 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
         None => {}
     }
     let repo = merge::open(hub)?;
-    if let (Ok(target), Ok(commit)) =
-        (merge::tip(&repo, &entry.bundle.target_branch), merge::reviewed(&repo, &entry.bundle))
-        && merge::is_merged(&repo, target, commit)?
+    if let (Ok(target), Ok(_)) = (merge::tip(&repo, &entry.bundle.target_branch), merge::reviewed(&repo, &entry.bundle))
+        && landed::find(&repo, target, &entry.bundle)?.is_some()
     {
-        return Err(already_merged(entry, &format!("{} has the reviewed commit", entry.bundle.target_branch)).into());
+        return Err(already_merged(entry, &format!("{} has the reviewed work", entry.bundle.target_branch)).into());
     }
     if kind == Kind::Rejected && pull_request::is_merged_there(hub, &entry.bundle.job)? {
         return Err(already_merged(entry, "its pull request was merged").into());

@@ -6,8 +6,9 @@ use super::bundles::Entry;
 use super::decision::{self, Decision, Kind};
 use super::input::ReviewInput;
 use super::target::merge::{self, Merged};
+use super::target::message::TRAILER_REVERTS;
 use super::target::ref_move::RefMove;
-use super::target::{temp_worktree, update_target};
+use super::target::{landed, temp_worktree, update_target};
 use super::{approval, checks, lock, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
@@ -102,12 +103,13 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
             "review.no_merge_commit",
             format!("{} came in without a commit of its own", merged.job),
         )
-        .because("the target was moved to the reviewed commit by hand: there is no merge to undo")
+        .because("the target was moved to the reviewed commit by hand, or had its changes before")
         .next("undo its commits by hand: git revert")
         .into());
     };
     let Ok(commit) = repo.find_commit(after) else { return Err(not_on_target(entry, after).into()) };
     match commit.parent_count() {
+        1 if landed::is_of(&commit, &entry.bundle) => Ok((commit.parent_id(0)?, after)),
         0 | 1 => Ok((before_first(hub, repo, entry, merged, &commit)?, after)),
         _ => {
             let before = commit.parent_id(0)?;
@@ -157,7 +159,7 @@ fn before_first(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, 
     // All of them first: what the last of them adds to the others is the reviewed work as well.
     for commit in line.iter().rev() {
         let before = commit.parent_id(0)?;
-        if merge::merged_tree(repo, before, reviewed)? == Some(last.tree_id()) {
+        if merge::tree_of_work(repo, &entry.bundle, before, reviewed)? == Some(last.tree_id()) {
             return Ok(before);
         }
     }
@@ -195,7 +197,7 @@ fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> 
     let mut at = repo.find_commit(head)?;
     while at.id() != after {
         let trailers = git2::message_trailers_strs(at.message().unwrap_or_default())?;
-        if trailers.iter().any(|(key, value)| key == merge::TRAILER_REVERTS && value == after.to_string()) {
+        if trailers.iter().any(|(key, value)| key == TRAILER_REVERTS && value == after.to_string()) {
             return Ok(Some(at.id()));
         }
         match at.parent(0) {

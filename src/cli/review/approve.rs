@@ -94,7 +94,11 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
 fn render(decision: &Decision, before: bool, remote: Option<u64>) -> String {
     let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
     let target = text::safe(&decision.target_branch);
-    let how = if before { "was merged already" } else { "is merged" };
+    let how = match (before, &decision.merge_commit, &decision.target_before) {
+        (true, ..) => "was merged already",
+        (false, None, Some(_)) => "adds nothing",
+        _ => "is merged",
+    };
     let mut lines = vec![format!("{} {how} to {target}: {commit}", text::safe(&decision.task_id))];
     if let Some(number) = remote {
         lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));

@@ -16,6 +16,7 @@ use crate::model::command::{Command, Program};
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::order::{Complexity, Order, Request, Rollback, VERSION};
 use crate::plans::{self, requests};
+use crate::review::decision;
 
 /// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
 pub fn path(manager: &str, job: &Job) -> String {
@@ -134,8 +135,10 @@ fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -
     let (Some(plan), Some(step)) = (plan, step) else { return Ok(head) };
     let steps = plan.steps();
     let finished = steps.iter().rev().filter(|s| s.index < step.index && s.status() == Some(Status::Done));
+    let is_on_target = |commit: &str| git.succeeds(&["merge-base", "--is-ancestor", commit, &head]);
     for commit in finished.filter_map(Step::last_commit) {
-        if git.succeeds(&["merge-base", "--is-ancestor", commit, &head])? {
+        let squashed = || decision::merged_as(hub, commit)?.map_or(Ok(false), |merged| is_on_target(&merged));
+        if is_on_target(commit)? || squashed()? {
             break;
         }
         // A branch that somebody deleted may be gone for good.

@@ -49,7 +49,9 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
 pub fn word(decision: &Decision) -> Option<ReviewWord> {
     Some(match decision.decision {
         Kind::Approved => {
-            let commit = decision.merge_commit.clone().unwrap_or_else(|| decision.reviewed_commit.clone());
+            // Work that added nothing has no commit there: whoever builds on it begins at the target as it was.
+            let there = decision.merge_commit.as_ref().or(decision.target_before.as_ref());
+            let commit = there.unwrap_or(&decision.reviewed_commit).clone();
             ReviewWord::Merged { commit }
         }
         Kind::Rejected => ReviewWord::Rejected,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
-pub use work::{Agent, Budget, Merge, Pipeline, Review, Route, Worktrees};
+pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
 use crate::model::run::order::{Binding, Guardrails};
 

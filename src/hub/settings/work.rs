@@ -66,10 +66,21 @@ pub struct Review {
     /// How long a claim is kept while its result waits for a person.
     #[serde(with = "span")]
     pub lease: Duration,
+    /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the commits of its branch).
+    pub merge: ApprovalMerge,
     /// Whether results are offered as draft pull requests where `gh` and a remote are there.
     pub pull_requests: bool,
     /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` takes what the repository allows, squash first.
     pub pull_request_merge: Merge,
+}
+
+/// How an approval puts work on the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalMerge {
+    #[default]
+    Squash,
+    Merge,
 }
 
 /// A way of merging a pull request.
@@ -88,6 +99,7 @@ impl Default for Review {
         Self {
             commands: false,
             lease: Duration::from_secs(30 * 24 * 3600),
+            merge: ApprovalMerge::Squash,
             pull_requests: true,
             pull_request_merge: Merge::Auto,
         }

@@ -8,22 +8,20 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{ErrorCode, Index, MergeOptions, Oid, Repository, Tree};
 
-use super::sign;
+use super::{message, sign};
 use crate::base::{Refusal, Result, text};
 use crate::guard::result::changes;
 use crate::hub::git::libgit2::make_durable;
 use crate::hub::git::{ancestry, identity, object_ids};
-use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
+use crate::hub::settings::ApprovalMerge;
 use crate::hub::{Hub, git, paths};
 use crate::model::run::bundle::Bundle;
 use crate::review::input::ReviewInput;
 
-pub const TRAILER_BY: &str = "Teof-Reviewed-By";
-pub const TRAILER_REVERTS: &str = "Teof-Reverts";
-
 /// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
+    /// The new commit; the target's own where it has everything already.
     Clean(Oid),
     /// The files that both sides changed.
     Conflict(Vec<String>),
@@ -66,9 +64,14 @@ pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
     })
 }
 
-/// Whether the target has the reviewed commit already.
-pub fn is_merged(repo: &Repository, target: Oid, reviewed: Oid) -> Result<bool> {
-    Ok(ancestry::holds(repo, target, reviewed)?)
+/// The commit that the work of a bundle began at, if the repository has it.
+pub fn base(repo: &Repository, bundle: &Bundle) -> Option<Oid> {
+    object_ids::parse(&bundle.base_commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id()).ok()
+}
+
+/// Whether `target` is `commit`, or descends from it.
+pub fn is_merged(repo: &Repository, target: Oid, commit: Oid) -> Result<bool> {
+    Ok(ancestry::holds(repo, target, commit)?)
 }
 
 /// The first-parent commit of the target that merged the reviewed commit, and the one before it; `None` after a
@@ -85,10 +88,27 @@ pub fn merged_by(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option
     Ok(None)
 }
 
-/// The tree that merging `reviewed` into `target` makes; `None` where they are in conflict.
-pub fn merged_tree(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option<Oid>> {
-    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
+/// The tree that merging `work` of a bundle into `target` makes; `None` where they are in conflict.
+pub fn tree_of_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<Option<Oid>> {
+    let mut index = merge_work(repo, bundle, target, work)?;
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
+}
+
+/// Merges work into a target, in memory.
+///
+/// What the work stands on may have come onto the target as another commit (squashed), or as none that is here. Then
+/// only the change since its base is merged: what is below would be in conflict with itself.
+fn merge_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<Index> {
+    let tree = |commit: Oid| -> Result<Tree<'_>> { Ok(repo.find_commit(commit)?.tree()?) };
+    if let (Some(base), Some(parted)) = (base(repo, bundle), ancestry::merge_base(repo, target, work)?)
+        && is_merged(repo, work, base)?
+        && !is_merged(repo, target, base)?
+        && is_merged(repo, base, parted)?
+    {
+        let options = MergeOptions::new();
+        return Ok(repo.merge_trees(&tree(base)?, &tree(target)?, &tree(work)?, Some(&options))?);
+    }
+    ancestry::merge(repo, target, work).context("merge the trees")
 }
 
 /// The number of commits that `to` has and `from` has not.
@@ -96,7 +116,8 @@ pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
     Ok(ancestry::only_in(repo, to, &[from], usize::MAX)?.len())
 }
 
-/// Merges the reviewed commit into the target and commits the result, on no branch.
+/// Merges the reviewed commit into the target and commits the result, on no branch: as one commit, or as a merge, as
+/// `[review] merge` says.
 pub fn prepare(hub: &Hub, repo: &Repository, target: Oid, bundle: &Bundle, by: &str) -> Result<Merged> {
     prepare_offered(hub, repo, target, (reviewed(repo, bundle)?, bundle), by)
 }
@@ -106,17 +127,22 @@ pub fn prepare_offered(
     hub: &Hub,
     repo: &Repository,
     target: Oid,
-    (reviewed, bundle): (Oid, &Bundle),
+    (work, bundle): (Oid, &Bundle),
     by: &str,
 ) -> Result<Merged> {
-    let mut index = ancestry::merge(repo, target, reviewed).context("merge the trees")?;
+    let mut index = merge_work(repo, bundle, target, work)?;
     if let Some(files) = conflicts(&index)? {
         return Ok(Merged::Conflict(files));
     }
     let tree = index.write_tree_to(repo)?;
-    let subject = format!("Merge {}: {}", bundle.task_id, bundle.title);
-    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_RUN, &bundle.run), (TRAILER_BY, by)];
-    commit(hub, tree, &[target, reviewed], &subject, None, &trailers).map(Merged::Clean)
+    if tree == repo.find_commit(target)?.tree_id() {
+        return Ok(Merged::Clean(target));
+    }
+    let parents = match hub.settings()?.review.merge {
+        ApprovalMerge::Squash => vec![target],
+        ApprovalMerge::Merge => vec![target, work],
+    };
+    commit(hub, tree, &parents, &message::of_work(bundle, by)).map(Merged::Clean)
 }
 
 /// Commits the target without the changes between `before` and `after`, on no branch.
@@ -136,10 +162,8 @@ pub fn prepare_revert(
         return Ok(Merged::Conflict(files));
     }
     let made = index.write_tree_to(repo)?;
-    let subject = format!("Revert {}: {}", bundle.task_id, bundle.title);
-    let after = after.to_string();
-    let trailers = [(TRAILER_JOB, &*bundle.job), (TRAILER_REVERTS, &*after), (TRAILER_BY, &input.by)];
-    commit(hub, made, &[target], &subject, input.note.as_deref(), &trailers).map(Merged::Clean)
+    let message = message::of_revert(bundle, &after.to_string(), input.note.as_deref(), &input.by);
+    commit(hub, made, &[target], &message).map(Merged::Clean)
 }
 
 /// The files in conflict, if there are any.
@@ -174,27 +198,17 @@ pub fn has_path(repo: &Repository, commit: Oid, path: &str) -> Result<bool> {
     Ok(repo.find_commit(commit)?.tree()?.get_path(Path::new(path)).is_ok())
 }
 
-/// A commit in the name of the person whom git knows here.
-fn commit(
-    hub: &Hub,
-    tree: Oid,
-    parents: &[Oid],
-    subject: &str,
-    body: Option<&str>,
-    trailers: &[(&str, &str)],
-) -> Result<Oid> {
-    let trailers: Vec<_> = trailers.iter().map(|(key, value)| format!("{key}: {}", one_line(value, 200))).collect();
+/// A commit in the name of the person whom git knows here. `message` is its paragraphs.
+fn commit(hub: &Hub, tree: Oid, parents: &[Oid], message: &[String]) -> Result<Oid> {
     let (tree, date) = (tree.to_string(), hub.now().to_string());
     let signing = sign::with(hub)?;
     let command = |fallback: &[&str]| {
         let mut command = signing.as_ref().map_or_else(|| hub.git(), Clone::clone).command();
         identity::of_person(hub).sign(&mut command);
-        command.args(fallback).arg("commit-tree").args(signing.as_ref().map(|_| "-S"));
-        command.args([&tree, "-m", &one_line(subject, 72)]);
-        if let Some(body) = body {
-            command.args(["-m", &one_line(body, 2000)]);
+        command.args(fallback).arg("commit-tree").args(signing.as_ref().map(|_| "-S")).arg(&tree);
+        for paragraph in message {
+            command.args(["-m", paragraph]);
         }
-        command.args(["-m", &trailers.join("\n")]);
         for parent in parents {
             command.args(["-p", &parent.to_string()]);
         }
@@ -213,9 +227,4 @@ fn commit(
         return Err(git::failed("commit-tree", &output));
     }
     object_ids::parse(String::from_utf8_lossy(&output.stdout).trim()).context("read the id of the new commit")
-}
-
-fn one_line(text: &str, max: usize) -> String {
-    let line = text::clip(&text::safe(text.trim()), max);
-    if line.is_empty() { "-".to_owned() } else { line }
 }

@@ -1,6 +1,8 @@
 //! The target branch: the merged tree, its commit, its tests, and the move of the ref.
 
+pub mod landed;
 pub mod merge;
+pub(super) mod message;
 pub mod newer;
 pub(super) mod recover;
 pub mod ref_move;

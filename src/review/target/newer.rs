@@ -5,7 +5,7 @@
 use git2::{Oid, Repository};
 use serde::Serialize;
 
-use super::merge;
+use super::{landed, merge};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{ancestry, object_ids};
 use crate::hub::worktrees::job_refs;
@@ -55,8 +55,8 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
 /// or does not stand on the reviewed one.
 pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oid) -> Result<Entry> {
     // What is merged already is only written down.
-    let merged = merge::is_merged(repo, target, merge::reviewed(repo, &entry.bundle)?)?;
-    let found = if merged { Vec::new() } else { commits(repo, &entry.bundle)? };
+    let merged = landed::find(repo, target, &entry.bundle)?;
+    let found = if merged.is_some() { Vec::new() } else { commits(repo, &entry.bundle)? };
     let Some(newest) = found.first() else { return Ok(entry.clone()) };
     let job = &entry.bundle.job;
     let refuse = |why: String| {

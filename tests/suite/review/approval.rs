@@ -11,10 +11,19 @@ fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
     let decision = desk.world.json(&["review", "approve", JOB, "--by", "Ann", "--without-newer"])["decision"].clone();
     let merge = decision["merge_commit"].as_str().unwrap();
     assert_eq!(desk.main(), merge);
-    assert_eq!(desk.world.git(&["rev-parse", "main^1", "main^2"]), format!("{before}\n{}", desk.commit));
+    assert_eq!(
+        desk.world.git(&["log", "-1", "--format=%P", "main"]),
+        before,
+        "one commit, with no parent but the target"
+    );
     assert_eq!(desk.world.read("src/new.txt"), "new\n");
-    let trailers = desk.world.git(&["log", "-1", "--format=%(trailers)", "main"]);
-    assert_eq!(trailers.trim(), format!("Teof-Job: {JOB}\nTeof-Run: {JOB}.1\nTeof-Reviewed-By: Ann"));
+    let message = desk.world.git(&["log", "-1", "--format=%B", "main"]);
+    assert_eq!(
+        message.trim(),
+        format!(
+            "Write the docs\n\nok\n\nTeof-Job: {JOB}\nTeof-Run: {JOB}.1\nTeof-Reviewed-By: Ann\nAssisted-by: codex"
+        )
+    );
     assert_eq!((&decision["decision"], &decision["by"]), (&json!("approved"), &json!("Ann")));
     assert_eq!(decision["tests"][0]["passed"], true);
     let line = &desk.memory()[0];
@@ -52,10 +61,7 @@ fn a_target_that_moved_in_the_record_alone_has_not_moved() {
         git -c user.name=t -c user.email=t@t commit -qm record -- _report/x.txt",
     ]);
     let decision = desk.merged();
-    assert_eq!(
-        desk.world.git(&["log", "--format=%s", "--first-parent", "-2", "main"]),
-        "Merge QUEUE-001: Write the docs\nrecord"
-    );
+    assert_eq!(desk.world.git(&["log", "--format=%s", "--first-parent", "-2", "main"]), "Write the docs\nrecord");
     assert_eq!(decision["target_before"], json!(desk.world.git(&["rev-parse", "main^1"])));
     assert_eq!(fs::read_to_string(desk.world.folder().join("home/ran")).unwrap(), "ran\n", "tested once");
     assert_eq!(desk.show("main:_report/x.txt"), "x");
@@ -178,6 +184,92 @@ fn a_merge_without_its_decision_is_written_down_once() {
     assert_eq!(desk.memory().len(), 1);
     let refused = desk.world.refused(&["review", "reject", JOB, "--note", "too late"]);
     assert_eq!(refused["code"], "review.decided");
+}
+
+/// In the way of git on the search path: kills teof as soon as the target has moved.
+const KILLER_GIT: &str = r#"#!/bin/sh
+PATH="${PATH#*:}"
+git "$@"; code=$?
+case "$*" in *--ff-only*|*"update-ref -m"*refs/heads/main*) kill -9 $PPID;; esac
+exit $code
+"#;
+
+#[test]
+fn a_squash_whose_approval_was_killed_is_written_down_by_the_next_one() {
+    for (checked_out, with_newer) in [(true, false), (false, true)] {
+        let desk = Desk::new();
+        let newer = with_newer.then(|| desk.work(&[("src/new.txt", "newer\n")]));
+        if !checked_out {
+            desk.leave_main();
+        }
+        let path = desk.put_on_path("git", KILLER_GIT);
+        let mut args = vec!["review", "approve", JOB, "--by", "Ann", "--json"];
+        args.extend(newer.iter().flat_map(|newer| ["--with-newer", newer.as_str()]));
+        let killed = desk.world.teof(&args).env("PATH", path).output().unwrap();
+        assert_eq!(killed.status.code(), None, "{}", String::from_utf8_lossy(&killed.stderr));
+        let moved = desk.main();
+        assert!(moved != desk.base && desk.memory().is_empty());
+        assert_eq!(desk.world.refused(&["review", "reject", JOB, "--note", "no"])["code"], "review.merged");
+        desk.world.git(&["commit", "-q", "--allow-empty", "-m", "Later"]);
+        let decision = desk.merged();
+        assert_eq!((&decision["merge_commit"], &decision["target_before"]), (&json!(moved), &json!(desk.base)));
+        assert_eq!(decision["reviewed_commit"], json!(newer.as_ref().unwrap_or(&desk.commit)));
+        assert_eq!(desk.memory().len(), 1, "and nothing is merged twice");
+    }
+}
+
+#[test]
+fn trailers_alone_make_no_commit_the_reviewed_work() {
+    let desk = Desk::new();
+    let message = format!("Forged\n\nTeof-Job: {JOB}\nTeof-Run: {JOB}.1\nTeof-Reviewed-By: Ann");
+    desk.world.git(&["commit", "-q", "--allow-empty", "-m", &message]);
+    let forged = desk.main();
+    let decision = desk.merged();
+    assert_eq!(decision["target_before"], json!(forged));
+    assert_eq!(desk.show("main:src/new.txt"), "new");
+}
+
+#[test]
+fn work_on_top_of_squashed_work_is_not_in_conflict_with_it() {
+    let mut desk = Desk::new();
+    desk.merged();
+    // It was made before: it stands on the reviewed commit, which is not on the target.
+    let second = "20260105T100000Z-2";
+    desk.base = desk.commit.clone();
+    desk.commit = desk.work(&[("src/code.txt", "one\n2\n3\n"), ("src/new.txt", "newer\n")]);
+    desk.plan = json!({"job": second, "run": format!("{second}.1")});
+    desk.bundle(&["test $(cat src/new.txt) = newer"]);
+    desk.world.json(&["review", "approve", second, "--by", "Ann"]);
+    assert_eq!((desk.show("main:src/code.txt"), desk.show("main:src/new.txt")), ("one\n2\n3".into(), "newer".into()));
+    desk.world.json(&["review", "revert", second, "--by", "Ann"]);
+    assert_eq!((desk.show("main:src/code.txt"), desk.show("main:src/new.txt")), ("one\n2\nthree".into(), "new".into()));
+}
+
+#[test]
+fn work_that_adds_nothing_is_approved_without_a_commit() {
+    let desk = Desk::tested(&["touch $HOME/ran"]);
+    desk.world.git(&["merge", "-q", "--squash", &desk.commit]);
+    desk.world.git(&["commit", "-qm", "By hand"]);
+    let main = desk.main();
+    let decision = desk.merged();
+    assert_eq!((desk.main(), &decision["target_before"]), (main.clone(), &json!(main)));
+    assert!(decision.get("merge_commit").is_none() && desk.world.folder().join("home/ran").exists());
+    assert_eq!(desk.world.refused(&["review", "revert", JOB])["code"], "review.no_merge_commit");
+}
+
+#[test]
+fn a_merge_commit_is_made_where_the_settings_ask_for_one() {
+    let desk = Desk::new();
+    desk.world.write("teof.toml", "[review]\nmerge = \"merge\"\n");
+    desk.merged();
+    assert_eq!(
+        desk.world.git(&["log", "-1", "--format=%s: %P", "main"]),
+        format!("Write the docs: {} {}", desk.base, desk.commit)
+    );
+    desk.world.run(&["review", "revert", JOB, "--by", "Ann"]).expect(0);
+    let reverts = desk.world.git(&["log", "--format=%s", "--grep=^Teof-Reverts: ", "main"]);
+    assert_eq!(reverts, "Revert \"Write the docs\"");
+    assert_eq!(desk.world.git(&["diff", &desk.base, "main", "--", "src"]), "");
 }
 
 /// In the way of git on the search path: tells when it moves a checked-out target, and waits for a word.

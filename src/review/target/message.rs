@@ -1,0 +1,104 @@
+//! The message of the commit that an approval puts on the target: a line of a changelog, a summary, trailers.
+//!
+//! Title and summary are text of requests and agents. They stay in paragraphs of their own above the trailers, so that
+//! git takes none of their lines for a trailer, and they cannot tell a CI service to skip the commit.
+
+use crate::base::text;
+use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
+use crate::model::run::bundle::Bundle;
+
+pub const TRAILER_BY: &str = "Teof-Reviewed-By";
+pub const TRAILER_REVERTS: &str = "Teof-Reverts";
+const TRAILER_ASSISTED: &str = "Assisted-by";
+/// The stage whose words describe the change.
+const CODER: &str = "coder";
+
+/// The longest subject, in characters.
+const SUBJECT: usize = 72;
+/// The longest summary, in characters, and where its lines are broken.
+const SUMMARY: usize = 2000;
+const LINE: usize = 72;
+/// The longest value of a trailer, in characters.
+const VALUE: usize = 200;
+/// What CI services look for in a message, in lower case.
+const SKIPS_CI: [&str; 6] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "***no_ci***"];
+
+/// The paragraphs of the commit of approved work.
+pub fn of_work(bundle: &Bundle, by: &str) -> Vec<String> {
+    let subject = subject(bundle);
+    let summary = bundle.stages.iter().rfind(|stage| stage.name == CODER && stage.passed);
+    let summary = summary.map(|stage| harmless(&stage.outcome, SUMMARY)).filter(|said| *said != subject);
+    let mut trailers = vec![trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_RUN, &bundle.run)];
+    trailers.push(trailer(TRAILER_BY, by));
+    for stage in &bundle.stages {
+        let Some(agent) = &stage.agent else { continue };
+        let model = stage.model.as_ref().map(|model| format!(":{model}")).unwrap_or_default();
+        let line = trailer(TRAILER_ASSISTED, &format!("{agent}{model}"));
+        if !trailers.contains(&line) {
+            trailers.push(line);
+        }
+    }
+    [Some(subject), summary.map(|said| wrap(&said)), Some(trailers.join("\n"))].into_iter().flatten().collect()
+}
+
+/// The paragraphs of the commit that takes the commit `reverted` back.
+pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) -> Vec<String> {
+    let subject = format!("Revert \"{}\"", text::clip(&subject(bundle), SUBJECT - "Revert \"\"".len()));
+    let trailers = [trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_REVERTS, reverted), trailer(TRAILER_BY, by)];
+    let note = note.map(|note| wrap(&harmless(note, SUMMARY)));
+    [Some(subject), note, Some(trailers.join("\n"))].into_iter().flatten().collect()
+}
+
+/// The title of the work, else its objective, else its task.
+fn subject(bundle: &Bundle) -> String {
+    let named = [&bundle.title, &bundle.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
+    harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUBJECT)
+}
+
+fn trailer(key: &str, value: &str) -> String {
+    format!("{key}: {}", one_line(value, VALUE))
+}
+
+/// One line, without what a CI service would obey.
+fn harmless(text: &str, max: usize) -> String {
+    let line = one_line(text, max);
+    let lower = line.to_lowercase();
+    match SKIPS_CI.iter().any(|word| lower.contains(word)) {
+        true => line.replace(['[', ']'], "'").replace("***", "'"),
+        false => line,
+    }
+}
+
+fn one_line(text: &str, max: usize) -> String {
+    let line = text::clip(&text::safe(text.trim()), max);
+    if line.is_empty() { "-".to_owned() } else { line }
+}
+
+/// Breaks a line between words.
+fn wrap(line: &str) -> String {
+    let (mut out, mut width) = (String::new(), 0);
+    for word in line.split_whitespace() {
+        let length = word.chars().count();
+        let breaks = width > 0 && width + 1 + length > LINE;
+        if width > 0 {
+            out.push(if breaks { '\n' } else { ' ' });
+        }
+        out.push_str(word);
+        width = if breaks { length } else { width + length + usize::from(width > 0) };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_wrapped_and_obeyed_by_no_ci() {
+        assert_eq!(wrap("a bb"), "a bb");
+        let text = wrap(&"word ".repeat(40));
+        assert!(text.lines().all(|line| line.len() <= LINE) && text.lines().count() == 3, "{text}");
+        assert_eq!(harmless("Add x [Skip CI]\nTeof-Job: y", 80), "Add x 'Skip CI' Teof-Job: y");
+        assert_eq!(harmless("Fix [a]", 80), "Fix [a]");
+    }
+}
