@@ -99,7 +99,7 @@ fn merges_are_signed_as_the_persons_git_signs_or_refused_with_the_reason() {
     assert_eq!(site.world.read("src/code.txt"), "one\n");
     global("user.signingkey", &public);
     site.world.ok(&["review", "approve", &job]);
-    let merge = site.world.git(&["log", "--format=%H", "--grep=^Merge", "-1"]);
+    let merge = site.world.git(&["log", "--format=%H", "--grep=^Teof-Reviewed-By", "-1"]);
     assert!(site.world.git(&["cat-file", "-p", &merge]).contains("BEGIN SSH SIGNATURE"), "{merge}");
 }
 
