@@ -31,55 +31,42 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Seats: list, use, save, restore; and the agents' programs: doctor.
     Agent(Lazy<unattended::agent::Args>),
-    /// Claims, events and messages.
     Bus(Lazy<work::bus::Args>),
-    /// See the main job on a small repository of its own: nothing needs to be configured.
     Quickstart(Lazy<start::quickstart::Args>),
-    /// Print how to work with teof: the loop of an agent, or every command.
     Guide(Lazy<start::guide::Args>),
-    /// Print a completion script for a shell.
     Completions(Lazy<start::completions::CompletionsArgs>),
-    /// Choose the next item of the backlog and hand out its prompt; never executes anything.
     Conductor(Lazy<unattended::conductor::Args>),
-    /// Choose work, give it to workers, settle it: run it, see it, tell it what to do.
     Coordinator(Lazy<unattended::coordinator::Args>),
-    /// Run a work order, or one of the routines: status, scan, tasks, daily.
     Foreman(Lazy<unattended::foreman::Args>),
-    /// What may run unattended: show, grant, revoke.
     Consent(Lazy<unattended::consent::Args>),
-    /// Find what is wrong with a set-up, and say how to mend it.
     Doctor(Lazy<maintain::doctor::Args>),
-    /// Set up a repository, without touching what is there.
     Init(Lazy<start::init::Args>),
-    /// Tokens by which a person is recognised without a terminal
     Operator(Lazy<maintain::operator::Args>),
-    /// Print the manual page, or write one per command into a folder.
     Man(Lazy<start::completions::ManArgs>),
-    /// Plans: make, list, change, check, approve.
+    /// Create, list, check and approve plans
+    #[command(after_help = "Examples:\n\
+\x20 teof plan list\n\
+\x20 teof plan show 2026-01-05-docs\n\
+\x20 teof plan validate")]
     #[command(subcommand)]
     Plan(Lazy<work::plan::Command>),
-    /// Check the record: this seat, or every file of the tree.
     Preflight(Lazy<maintain::preflight::Args>),
-    /// Receipts: enter them into the ledger, check them.
+    /// Enter receipts into the ledger, and check them
+    ///
+    /// A receipt is evidence: a file under _report/ whose hash the ledger _report/receipts.jsonl keeps.
+    #[command(after_help = "Examples:\n\
+\x20 teof receipts add _report/agent/codex-1/proof.txt\n\
+\x20 teof receipts verify")]
     #[command(subcommand)]
     Receipts(Lazy<maintain::receipts::Command>),
-    /// Finished work that waits for a person: look at it, merge it, send it back.
     Review(Lazy<review::Args>),
-    /// Look for what has gone wrong in the record.
     Scan(Lazy<maintain::scan::Args>),
-    /// What there is to do, and who does it.
     Task(Lazy<work::task::Args>),
-    /// Trust what the repository's git configuration would have git run.
     Trust(Lazy<maintain::trust::Args>),
-    /// Sessions: who has one, and how fresh it is.
     Session(Lazy<work::session::Args>),
-    /// Begin a session: say who works here, sync, and see what is going on.
     SessionBoot(Lazy<work::session_boot::Args>),
-    /// Where jobs work: list, find, clean.
     Worktree(Lazy<unattended::worktree::Args>),
-    /// Print the version, and with --json what this build can read and write.
     Version(Lazy<start::version::Args>),
 }
 

@@ -26,6 +26,7 @@ mod fencing;
 mod foreman;
 mod future_dates;
 mod git_programs;
+mod help;
 mod histories;
 mod hub_abuse;
 mod init;

@@ -12,16 +12,23 @@ use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Diagnosis};
 
-/// Looks at the pin, the record, ignored paths, merge rules, locks, trust, seats, tools and the clock, and
-/// changes nothing without --fix. Ends with 1 when something is wrong.
+/// Find what is wrong with the setup, with a fix for each problem
+///
+/// Use it after `teof init` and whenever something does not work. Checks the hub, the record, ignored paths,
+/// merge rules, locks, trust, seats, tools and the clock. Changes nothing without --fix. Exit code 1 when
+/// something is wrong.
 ///
 /// With --json: {ok, fixed, found: [{code, message, mend, note}]}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof doctor\n\
+\x20 teof doctor --fix        # fix what needs no decision\n\
+\x20 teof doctor --settings   # every setting and its value")]
 pub struct Args {
-    /// Print every setting with its value here and its default instead
+    /// Print every setting with its value and its default
     #[arg(long)]
     settings: bool,
-    /// Fix what needs no decision first, such as missing git attributes
+    /// First fix what needs no decision, such as missing git attributes
     #[arg(long, conflicts_with = "settings")]
     fix: bool,
 }

@@ -10,16 +10,16 @@ use crate::base::{Refusal, Result, env, text};
 use crate::cli::App;
 use crate::guard::operator::{self, token};
 
-/// Consent, plan approval, review decisions and breaker reset belong to a person. teof refuses them to a seat,
-/// to whatever a worker started, and to a coding agent's program. A person who means it shows a token there:
-/// a dashboard, a phone, a script that an agent starts.
+/// Manage tokens that identify a person without a terminal
 ///
-/// Examples:
-///   export TEOF_OPERATOR_TOKEN=$(teof operator token phone)
-///   teof operator list
-///   teof operator revoke phone
+/// Consent, plan approval, review decisions and breaker reset belong to a person. teof refuses them to a seat,
+/// to whatever a worker started, and to a coding agent. Where a person has no terminal (a dashboard, a phone, a
+/// script), a token in TEOF_OPERATOR_TOKEN shows who it is.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:\n\
+\x20 teof operator whoami\n\
+\x20 export TEOF_OPERATOR_TOKEN=$(teof operator token phone)   # at a terminal\n\
+\x20 teof operator list")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -27,13 +27,23 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a token and print it, once; at a terminal
+    /// Create a token and print it once
+    ///
+    /// Needs a terminal.
+    #[command(after_help = "Examples:\n\
+\x20 export TEOF_OPERATOR_TOKEN=$(teof operator token phone)   # at a terminal")]
     Token(Name),
     /// List your tokens, without their secrets
+    #[command(after_help = "Examples:\n\
+\x20 teof operator list")]
     List,
     /// Revoke a token
+    #[command(after_help = "Examples:\n\
+\x20 teof operator revoke phone")]
     Revoke(Name),
-    /// Show how you are recognised here, and by which name
+    /// Show how teof recognises you here, and your name
+    #[command(after_help = "Examples:\n\
+\x20 teof operator whoami")]
     Whoami,
 }
 

@@ -11,7 +11,13 @@ use crate::guard::preflight::{self, Base, Format, Report, Tree};
 use crate::hub::Worktree;
 use crate::seats;
 
+/// Check the record by the rules, as CI does
+///
+/// `core` checks one seat before it works; `full` checks every file of the record.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof preflight core\n\
+\x20 teof preflight full --format github")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -19,25 +25,31 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check this seat: manifest and branch, session, receipts
     Core(CoreArgs),
-    /// Check every file of the tree that is checked out: claims, assignments, events, messages, plans, ledger, orders
     Full(FullArgs),
 }
 
+/// Check one seat: manifest, branch, session and receipts
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof preflight core")]
 struct CoreArgs {
-    /// The seat, instead of the manifest's
+    /// The seat [default: this worktree's]
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
     #[command(flatten)]
     output: Output,
 }
 
+/// Check every file of the record that is checked out
+///
+/// Checks claims, assignments, events, messages, plans, the ledger and work orders.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof preflight full\n\
+\x20 teof preflight full --base HEAD   # compare with a commit")]
 struct FullArgs {
-    /// Also compare with this commit: what may only grow, what may not go back, who holds which task.
-    /// On a branch that is behind, name the common ancestor: --base $(git merge-base origin/main HEAD)
+    /// Also compare with this commit; on a branch that is behind: $(git merge-base origin/main HEAD)
     #[arg(long, value_name = "REF")]
     base: Option<String>,
     #[command(flatten)]
@@ -46,7 +58,7 @@ struct FullArgs {
 
 #[derive(Debug, clap::Args)]
 struct Output {
-    /// How to print the findings
+    /// Output format
     #[arg(long, value_enum, default_value_t = Words::Human)]
     format: Words,
 }

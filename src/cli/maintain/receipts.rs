@@ -21,46 +21,53 @@ pub enum Command {
     Verify(Verify),
 }
 
-/// Enter files into the ledger, with their digests.
+/// Enter files into the ledger with their hashes
 ///
-/// A receipt is written once: a file that was entered with another digest is refused, and so is one
-/// outside _report/, where files are edited, one that teof itself rewrites, and one that git ignores or may
-/// change, which a clone would lack.
+/// A receipt is written once. Refused: a file that was entered with another hash, a file outside _report/, a
+/// file that teof itself rewrites, and a file that git ignores or may change, because a clone would not have
+/// it.
 ///
 /// With --json: {entered: [{path, sha256}]}, without those that the ledger had already.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof receipts add _report/agent/codex-1/proof.txt")]
 pub struct Add {
-    /// Relative to the root of the repository
+    /// Path relative to the repository
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
-    /// The seat that enters them
+    /// The seat that enters them [default: this worktree's]
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
 }
 
-/// Record that a receipt is rightly gone, so that verify, scan and preflight miss it no more.
+/// Record that a receipt was deleted on purpose
 ///
-/// For a person: its line stays in the ledger, and a line with the reason follows it. A file that is there as it
-/// was entered is not retired.
+/// Then verify, scan and preflight stop reporting it. Its line stays in the ledger, and a line with the reason
+/// follows. A receipt that still exists is not retired. Only a person can do it.
 ///
 /// With --json: {path, sha256, reason, by}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof receipts retire _report/agent/codex-1/gone.txt --reason \"Held a name\"")]
 pub struct Retire {
-    /// Relative to the root of the repository
+    /// Path relative to the repository
     path: String,
     /// Why; kept in the ledger and in an event
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
 
-/// Check that every receipt is what it was when it was entered.
+/// Check that every receipt is unchanged
 ///
 /// Names each receipt that changed, is missing or was re-ordered. Exit code 1 when there is one.
 ///
 /// With --json: {entries, sealed, findings: [{code, severity, path, line, message, hint}]}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof receipts verify\n\
+\x20 teof receipts verify --all")]
 pub struct Verify {
-    /// Also check every JSON file under _report/ that carries a hash of its own, listed or not
+    /// Also check every JSON file under _report/ that has its own hash
     #[arg(long)]
     all: bool,
 }

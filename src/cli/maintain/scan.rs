@@ -11,19 +11,22 @@ use crate::guard::Finding;
 use crate::guard::sentinels::{self, Clean, watch};
 use crate::hub::{Hub, Transaction};
 
-/// Run the sentinels over the record. Exit code 1 when a finding is high, else 0.
+/// Look for signs of trouble in the record
 ///
-/// They look for stale claims, missing or altered receipts, invalid plans, broken chains, promises
-/// without a follow-up, and secrets in receipts.
+/// Finds stale claims, missing or altered receipts, invalid plans, broken chains, promises without a follow-up,
+/// and secrets in receipts. Exit code 1 when a finding is high. The coordinator runs it too.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof scan\n\
+\x20 teof scan --if-changed")]
 pub struct Args {
-    /// Run only when something under a watched prefix changed since the last scan; else show that one again
+    /// Scan only when a watched path changed; otherwise show the last result
     #[arg(long)]
     if_changed: bool,
-    /// A prefix of paths to watch; may be given more than once [default: _plans/ _report/]
+    /// Path prefix to watch; repeatable [default: _plans/ _report/]
     #[arg(long, value_name = "PREFIX")]
     watch: Vec<String>,
-    /// Leave a line in _report/usage/scan-history.jsonl
+    /// Add a line to _report/usage/scan-history.jsonl
     #[arg(long)]
     history: bool,
 }

@@ -7,18 +7,19 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::guard::{operator, trust};
 use crate::hub::git::programs;
 use crate::ops;
 
-/// Whoever works in this repository can write into its .git/config. teof's git runs no program that is named
-/// there (filters, merge drivers, ssh commands, credential helpers) until a person trusts exactly these.
+/// Trust the programs that the git configuration names
 ///
-/// Examples:
-///   teof trust git --dry-run
-///   teof trust git
+/// Whoever works in this repository can write into its .git/config. teof's git runs no program named there
+/// (filters, merge drivers, ssh commands, credential helpers) until a person trusts exactly these.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:\n\
+\x20 teof trust git --dry-run   # list them\n\
+\x20 teof trust git")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,18 +27,22 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Trust the programs that the repository's git configuration names
     Git(Git),
 }
 
+/// Trust the programs that the git configuration names now
+///
 /// With --json: {programs: [{key, value}], trusted}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof trust git --dry-run   # list them\n\
+\x20 teof trust git")]
 struct Git {
-    /// Only list them, with whether they are trusted
+    /// List them, and whether they are trusted; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Who trusts them, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 

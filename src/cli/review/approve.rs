@@ -9,31 +9,36 @@ use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
+use crate::cli::support::help::MORE;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundles, pull_request};
 
-/// The merge with the target is made apart from any checkout and tested there; `bus verify` and the full
-/// preflight must find nothing; then the target moves, and whoever has it checked out keeps their staged
-/// and unstaged work, or it is refused. A job in conflict goes back to the coder, unless it is over: then
-/// the person brings both together (exit 1 either way). With a pull request, that is what is merged.
+/// Merge the reviewed commit of a job
+///
+/// The merge is made and tested apart from any checkout; `bus verify` and the full preflight must find nothing.
+/// Then the target branch moves. A checkout of the target keeps its staged and unstaged work, or the merge is
+/// refused. A job in conflict goes back to the coder; if the job has ended, you merge by hand (exit code 1
+/// either way). Only a person can approve.
 ///
 /// With --json: {decision, before, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review approve QUEUE-004")]
 pub struct Args {
     /// The job, its run or its task
     job: String,
-    /// What to remember with it
+    /// A note to keep with the decision
     #[arg(long)]
     note: Option<String>,
-    /// Merge also the commits that came onto the branch after the review, up to this one, the newest
-    #[arg(long, value_name = "COMMIT", conflicts_with = "without_newer")]
+    /// Also merge the commits made after the review, up to this one, the newest
+    #[arg(long, value_name = "COMMIT", conflicts_with = "without_newer", help_heading = MORE)]
     with_newer: Option<String>,
-    /// Merge only what was reviewed, although the branch has newer commits
-    #[arg(long)]
+    /// Merge only the reviewed commit although the branch has newer ones
+    #[arg(long, help_heading = MORE)]
     without_newer: bool,
-    /// Who approves it, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 

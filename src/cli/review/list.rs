@@ -11,12 +11,17 @@ use crate::coordinator::state::{Ending, Phase};
 use crate::hub::Hub;
 use crate::review::{Entry, bundles, pull_request};
 
+/// List finished jobs that wait for review
+///
 /// With --json: a list of {job, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
-/// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, over,
-/// bundle, altered, decision}; `over`: its job is, nothing but the merge is left.
+/// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, over, bundle,
+/// altered, decision}; `over`: its job has ended, only the merge is left.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review list\n\
+\x20 teof review list --all   # decided ones too")]
 pub struct Args {
-    /// Show what was decided already, too
+    /// Also show decided jobs
     #[arg(long)]
     all: bool,
 }

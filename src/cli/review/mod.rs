@@ -18,9 +18,14 @@ use super::support::lazy::Lazy;
 use crate::base::Result;
 use crate::guard::operator;
 
-/// Finished work waits here for a person. A job is named by its id, its run or its task, or by the
-/// beginning of one of them.
+/// Review finished jobs: look, merge, retry or reject
+///
+/// A job is named by its id, its run or its task, or by the beginning of one of them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review list\n\
+\x20 teof review show QUEUE-004 --diff\n\
+\x20 teof review approve QUEUE-004")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -28,17 +33,11 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what waits for a person
     List(Lazy<list::Args>),
-    /// Show one job: what was asked, what was done, tested and found
     Show(Lazy<show::Args>),
-    /// Merge the commit that was reviewed, as a person
     Approve(Lazy<approve::Args>),
-    /// Say no: the step is blocked, the branch is kept
     Reject(Lazy<reject::Args>),
-    /// Send it back to the coder, with a note of what to do
     Retry(Lazy<retry::Args>),
-    /// Take back what was merged, and open its step again
     Revert(Lazy<revert::Args>),
 }
 

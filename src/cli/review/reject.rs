@@ -8,20 +8,23 @@ use super::notify::notify_coordinator;
 use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::review::bundles;
 
-/// The step is blocked with the note, the claim released. Nothing of the branch is touched.
+/// Reject a job: its step is blocked, its branch is kept
 ///
 /// With --json: {decision, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review reject QUEUE-004 --note \"Not wanted any more\"")]
 pub struct Args {
     /// The job, its run or its task
     job: String,
     /// Why
     #[arg(long)]
     note: String,
-    /// Who rejects it, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 

@@ -8,25 +8,30 @@ use super::notify::notify_coordinator;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 use crate::review::bundles;
 
-/// The coder goes on from the reviewed commit, on the target as it is now, with the note as its finding
-/// and all its passes anew.
+/// Send a job back to the coder with a note
+///
+/// The coder continues from the reviewed commit, on the current target, with your note as a finding and a fresh
+/// number of passes.
 ///
 /// With --json: {decision, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review retry QUEUE-004 --note \"Handle the empty list\"")]
 pub struct Args {
     /// The job, its run or its task
     job: String,
-    /// What is to be done
+    /// What to do
     #[arg(long)]
     note: String,
-    /// Who says so, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 

@@ -8,36 +8,41 @@ use serde_json::json;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::cli::work::plan::approve::in_full;
 use crate::review::bundles;
 use crate::review::rollback::{self, Done, Rollback};
 
-/// Makes a commit that undoes the merge, on the target, as carefully as the merge was made; the step and
-/// the backlog's item wait for a person's word, or are open again with --redo. Refused when later work stands on it.
+/// Revert a merged job and reopen its step
+///
+/// Makes a commit that undoes the merge, as carefully as the merge was made. The step waits until it is
+/// submitted again; with --redo it is done again at once. Refused when later work depends on it.
 ///
 /// --rollback also runs the step's rollback commands afterwards, in a worktree of the target. They are shown
-/// and confirmed first; with --yes they must be approved as they stand (teof plan approve). A receipt says what
-/// they came to; exit 1 when one fails. For work that is reverted already only they run.
+/// and confirmed first; with --yes they must be approved as they are (`teof plan approve`). A receipt records
+/// the results; exit code 1 when one fails.
 ///
 /// With --json: {decision, rollback: {receipt, passed, why} or null}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review revert QUEUE-005 --note \"Breaks the build\"")]
 pub struct Args {
     /// The job, its run or its task
     job: String,
     /// Why
     #[arg(long)]
     note: Option<String>,
-    /// Run the rollback commands of its step, too
+    /// Also run the rollback commands of its step
     #[arg(long)]
     rollback: bool,
-    /// Run them without asking
-    #[arg(long, requires = "rollback")]
+    /// Do not ask before the rollback commands
+    #[arg(long, requires = "rollback", help_heading = MORE)]
     yes: bool,
-    /// Have the work done again at once, with the note; without it, its step waits until it is submitted
+    /// Do the work again at once, with the note
     #[arg(long)]
     redo: bool,
-    /// Who takes it back, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 

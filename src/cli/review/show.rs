@@ -14,12 +14,17 @@ use crate::model::run::bundle::Bundle;
 use crate::review::target::{merge, newer};
 use crate::review::{Entry, bundles, diff, pull_request};
 
+/// Show one job: request, change, tests and findings
+///
 /// With --json: {path, sha256, bundle, decision, altered, pull_request, diff?}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof review show QUEUE-004\n\
+\x20 teof review show QUEUE-004 --diff")]
 pub struct Args {
     /// The job, its run or its task
     job: String,
-    /// Show the change itself, from the base to the reviewed commit
+    /// Show the diff from the base to the reviewed commit
     #[arg(long)]
     diff: bool,
 }

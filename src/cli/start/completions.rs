@@ -9,7 +9,10 @@ use crate::base::{Result, files};
 use crate::cli::App;
 use crate::hub::output::{self, Output};
 
+/// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof completions bash > teof.bash")]
 pub struct CompletionsArgs {
     /// The shell to complete for
     shell: clap_complete::Shell,
@@ -23,12 +26,16 @@ pub fn completions(args: CompletionsArgs, app: &App, mut tree: Command) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
+/// Print the manual page, or write one per command
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof man | head -20\n\
+\x20 teof man --output man/")]
 pub struct ManArgs {
-    /// Write one page per command into this folder, instead of printing the first page
+    /// Write one page per command into this folder
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Replace files of the same names that are no manual pages
+    /// Replace files of the same names that are not manual pages
     #[arg(long, requires = "output")]
     force: bool,
 }

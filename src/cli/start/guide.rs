@@ -9,7 +9,11 @@ use serde_json::json;
 use crate::base::Result;
 use crate::cli::App;
 
+/// Print how to work with teof, for agents or as a reference
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof guide                          # the working loop of an agent\n\
+\x20 teof guide commands > commands.md")]
 pub struct Args {
     /// What to print
     #[arg(value_enum, default_value = "agent")]
@@ -47,13 +51,22 @@ fn reference(mut root: Command) -> String {
     out
 }
 
+/// Flags of every command that writes, described once in the preface.
+const SHARED: [&str; 4] = ["epoch", "allow_stale_session", "session_max_age", "request_id"];
+
 fn describe(command: &Command, path: &str, level: usize, out: &mut String) {
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
     let _ = write!(out, "\n{} {path}\n\n{}\n", "#".repeat(level), about.trim());
+    if let Some(examples) = command.get_after_help().map(ToString::to_string) {
+        let lines = examples.lines().skip(1).map(str::trim);
+        let _ = write!(out, "\n```sh\n{}\n```\n", lines.collect::<Vec<_>>().join("\n"));
+    }
     let arguments: Vec<&Arg> = command
         .get_arguments()
         .filter(|argument| !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help")
         .collect();
+    let (shared, arguments): (Vec<&Arg>, Vec<&Arg>) =
+        arguments.into_iter().partition(|argument| SHARED.contains(&argument.get_id().as_str()));
     if !arguments.is_empty() {
         out.push_str("\n| argument | |\n|---|---|\n");
     }
@@ -67,6 +80,10 @@ fn describe(command: &Command, path: &str, level: usize, out: &mut String) {
         };
         let _ =
             writeln!(out, "| `{}` | {}{default} |", spelling(argument), help.replace('\n', " ").replace('|', "\\|"));
+    }
+    if shared.len() > 1 {
+        let names: Vec<String> = shared.iter().map(|argument| format!("`{}`", spelling(argument))).collect();
+        let _ = writeln!(out, "\nFlags that writing commands share: {}.", names.join(", "));
     }
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         describe(sub, &format!("{path} {}", sub.get_name()), level + 1, out);

@@ -8,24 +8,29 @@ use crate::cli::App;
 use crate::guard::operator;
 use crate::ops::setup::init::{self, Done, Options};
 
-/// Makes the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
-/// teof.toml with every setting as a comment, and a seat; and remembers which worktree is the hub. What is
-/// there stays as it is. Safe to run again.
+/// Set up teof in a repository, without touching your files
 ///
-/// The record lives in the main worktree unless --hub or --dedicated says otherwise. --dedicated gives it a
-/// worktree and a branch (teof/record) of its own beside the repository: best where people also work in the
-/// main worktree, because they can switch, stash and rebase there as they like.
+/// Creates the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
+/// teof.toml with every setting as a comment, and a seat. It remembers which worktree is the hub. Safe to run
+/// again.
+///
+/// The record is in the main worktree unless --hub or --dedicated says otherwise. --dedicated gives it its own
+/// worktree and branch (teof/record) beside the repository: best where people also work in the main worktree,
+/// because they can switch, stash and rebase there.
 ///
 /// With --json: {hub, branch, wrote, kept, commit, notes}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof init\n\
+\x20 teof init --agent codex-1   # with a seat of this name")]
 pub struct Args {
-    /// Make this worktree the hub: needed in bare repositories and submodules, or after it was moved
+    /// Make this worktree the hub (needed in bare repositories, submodules, or after a move)
     #[arg(long, value_name = "PATH", conflicts_with = "dedicated")]
     hub: Option<PathBuf>,
-    /// Make a worktree of its own the hub
+    /// Create a separate worktree and branch for the record
     #[arg(long)]
     dedicated: bool,
-    /// The seat to make
+    /// The seat to create
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
 }

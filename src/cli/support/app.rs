@@ -16,13 +16,13 @@ use crate::hub::Hub;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Global {
-    /// Where to look for the repository, instead of the current directory
+    /// Run as if started in this folder
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     pub root: Option<PathBuf>,
-    /// Print one JSON document on stdout (errors too, on stderr)
+    /// Print JSON (errors too, on stderr)
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Say nothing on stderr but errors
+    /// Print only errors on stderr
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::help::MORE;
 use crate::base::{Refusal, Result, env, time};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR, Recognised};
@@ -11,18 +12,17 @@ use crate::seats::freshness::Rule;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// Act as this seat, instead of that of TEOF_AGENT or the manifest
+    /// Act as this seat [default: TEOF_AGENT, else this worktree's]
     #[arg(long, value_name = "SEAT")]
     pub agent: Option<String>,
-    /// Your claim's epoch (fencing token); a write with an old epoch is refused
-    #[arg(long, value_name = "N")]
+    /// Your claim's epoch; a write with an old epoch is rejected
+    #[arg(long, value_name = "N", help_heading = MORE)]
     pub epoch: Option<u64>,
-    /// Go on with a session that is missing or stale; recorded in the seat's guard log
-    #[arg(long)]
+    /// Continue although the session is missing or stale; recorded
+    #[arg(long, help_heading = MORE)]
     pub allow_stale_session: bool,
-    /// How old the session may be, such as 30m; a bare number is seconds. One that is longer than the hub allows
-    /// is recorded, and counts up to 24h
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    /// How old the session may be, such as 30m, at most 24h; recorded when longer than the hub allows
+    #[arg(long, value_name = "DURATION", value_parser = span, help_heading = MORE)]
     pub session_max_age: Option<Duration>,
 }
 
@@ -86,7 +86,7 @@ pub struct Task {
     /// The task
     #[arg(value_name = "TASK")]
     place: Option<String>,
-    /// The task (the same, as a flag)
+    /// The task, as a flag
     #[arg(long, value_name = "TASK", conflicts_with = "place")]
     task: Option<String>,
 }

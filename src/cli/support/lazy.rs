@@ -48,14 +48,10 @@ impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     }
 }
 
-/// Whether the command line may ask for this command's flags: it names it, or asks about all of them.
+/// Whether the command line may ask for this command's flags: it names it, or everything is wanted.
 fn is_wanted(command: &Command) -> bool {
     static WORDS: LazyLock<Vec<OsString>> = LazyLock::new(|| std::env::args_os().skip(1).collect());
-    let words = &*WORDS;
-    // A group that stands alone is answered with its help.
-    let alone = words.last().is_none_or(|last| GROUPS.iter().any(|group| last == group));
-    let all = alone || ALL.load(Ordering::Relaxed);
-    all || words.iter().any(|word| word == command.get_name() || ASKING.iter().any(|asking| word == asking))
+    ALL.load(Ordering::Relaxed) || WORDS.iter().any(|word| word == command.get_name())
 }
 
 /// Parses `arguments`, building little more than the command that they name.
@@ -68,16 +64,18 @@ fn is_wanted(command: &Command) -> bool {
 /// What clap says about the arguments, help and version included.
 pub fn parse<C: Parser + CommandFactory>(arguments: Vec<OsString>) -> Result<C, Error> {
     let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
-    let mut whole = C::command();
-    if let Some(mut narrowed) = narrow(&mut whole, &words) {
+    let mut tree = C::command();
+    if let Some(mut narrowed) = narrow(&mut tree, &words) {
         let parsed = narrowed.try_get_matches_from_mut(&arguments).ok().and_then(|m| C::from_arg_matches(&m).ok());
         // The process is about to do its work and end: taking the trees apart would cost as much as parsing.
-        std::mem::forget((whole, narrowed));
+        std::mem::forget((tree, narrowed));
         if let Some(parsed) = parsed {
             return Ok(parsed);
         }
     }
-    C::try_parse_from(arguments)
+    let mut whole = super::help::arrange(whole::<C>(), &words);
+    let matches = whole.try_get_matches_from_mut(&arguments)?;
+    C::from_arg_matches(&matches).map_err(|e| e.format(&mut whole))
 }
 
 /// The tree of all commands with all their flags.
@@ -98,10 +96,8 @@ fn narrow(command: &mut Command, words: &[&str]) -> Option<Command> {
     Some(above.subcommand_required(true).subcommand(called))
 }
 
-/// Set once everything is to be built, whatever the command line names.
+/// Set once everything is to be built: for help, an error, completions or manual pages.
 static ALL: AtomicBool = AtomicBool::new(false);
-const GROUPS: [&str; 3] = ["bus", "coordinator", "plan"];
-const ASKING: [&str; 5] = ["--help", "-h", "guide", "completions", "man"];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ pub(super) mod app;
 pub(super) mod author;
 pub(super) mod failure;
 pub(super) mod findings;
+pub(super) mod help;
 pub(super) mod lazy;
 mod plain;
 mod usage;

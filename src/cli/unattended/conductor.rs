@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::base::{Exit, Refusal, Result, json, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, span};
+use crate::cli::support::help::MORE;
 use crate::conductor::cycle::{self, Asked, Cycle, Request};
 use crate::conductor::prompt::{DEFAULT_FOLDER, Guardrails};
 use crate::conductor::receipt::Outcome;
@@ -18,37 +19,44 @@ use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::plans::store;
 
+/// Print the prompt of the next backlog item, for an agent you run
+///
+/// Use it when you run the agent yourself. It executes nothing. Each prompt leaves a receipt. More than one
+/// prompt, or --watch, needs consent.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof conductor --dry-run --emit-prompt               # show the prompt only\n\
+\x20 teof conductor --emit-prompt --allow-stale-session")]
 pub struct Args {
-    /// The most lines that the work may add and remove together [default: guard.diff_limit]
+    /// Most lines that may be added plus removed [default: guard.diff_limit]
     #[arg(long, value_name = "LINES")]
     diff_limit: Option<u64>,
-    /// A command that must pass, stated exactly as given; repeatable [default: guard.tests]
+    /// A test command that must pass; repeatable [default: guard.tests]
     #[arg(long = "test", value_name = "COMMAND")]
     tests: Vec<String>,
-    /// Where receipts go: a folder under _report/
-    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_FOLDER)]
+    /// Folder for receipts, under _report/
+    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_FOLDER, help_heading = MORE)]
     receipts_dir: String,
-    /// Only hand out an item of this plan; stop silently when another comes first
-    #[arg(long, value_name = "PLAN")]
+    /// Only an item of this plan; print nothing when another comes first
+    #[arg(long, value_name = "PLAN", help_heading = MORE)]
     plan_id: Option<String>,
-    /// Show the prompt and keep its receipt, but leave the item pending
+    /// Keep the receipt, but leave the item pending
     #[arg(long)]
     dry_run: bool,
     /// Wait for work when there is none; needs consent
     #[arg(long)]
     watch: bool,
-    /// With --watch: look again after so long even when no file changed
-    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = span)]
+    /// With --watch: look again after this time even when no file changed
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = span, help_heading = MORE)]
     sleep: Duration,
-    /// How many prompts to hand out; 0 is no limit; more than one needs consent
+    /// How many prompts to print; 0 is no limit; more than one needs consent
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_iterations: u64,
     /// Print each prompt on stdout
     #[arg(long)]
     emit_prompt: bool,
-    /// Print each receipt on stdout, a line of JSON each
-    #[arg(long)]
+    /// Print each receipt on stdout, one JSON line each
+    #[arg(long, help_heading = MORE)]
     emit_json: bool,
     #[command(flatten)]
     author: Flags,

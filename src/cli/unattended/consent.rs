@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::coordinator::inbox::{self, Letter};
 use crate::coordinator::process;
 use crate::coordinator::state::Word;
@@ -17,9 +18,15 @@ use crate::guard::trust::commands;
 use crate::hub::paths;
 use crate::ops::consent::{Changes, fields, grant, revoke};
 
-/// The file `docs/automation/autonomy-consent.json` says what may run unattended. It counts only on a
-/// machine where a person granted it, and only while it and `teof.toml` stay as they were then.
+/// Show, grant or revoke consent for unattended runs
+///
+/// Nothing starts unattended without consent. It is in docs/automation/autonomy-consent.json, and counts only
+/// on the machine where a person granted it, while that file and the granted settings stay as they were.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof consent show\n\
+\x20 teof consent grant --max-iterations 20   # allow 20 jobs\n\
+\x20 teof consent revoke")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -27,48 +34,56 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what is consented to, and whether it counts here
+    /// Show what is allowed, and whether it counts here
+    #[command(after_help = "Examples:\n\
+\x20 teof consent show")]
     Show,
-    /// Consent, as a person, on this machine
     Grant(Box<Grant>),
-    /// Take the consent back; what runs unattended stops at its next step
     Revoke(Revoke),
 }
 
-/// Sets auto_enabled and the flags that are given (`--continuous false` turns one off), and remembers the
-/// consent file and teof.toml as they are. Read teof.toml before: its [commands] allow says which commands
-/// may run without further approval.
+/// Allow jobs to run unattended on this machine
+///
+/// Read teof.toml first: its [commands] allow lists the commands that may run without further approval. Flags
+/// that you leave out keep their value; `--continuous false` turns one off.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof consent grant --max-iterations 20   # allow 20 jobs\n\
+\x20 teof consent grant --continuous          # without a limit")]
 struct Grant {
-    /// Go on beyond max_iterations
+    /// Allow any number of jobs
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     continuous: Option<bool>,
-    /// How many jobs may begin, unless continuous
+    /// How many jobs may start
     #[arg(long, value_name = "N")]
     max_iterations: Option<u64>,
-    /// Stop after a cycle that executed nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// Stop after a cycle that ran nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     require_execute: Option<bool>,
-    /// Let results leave their worktree (merge, push) once a person approved them
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// Let approved results be merged and pushed
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     allow_apply: Option<bool>,
-    /// Begin nothing while feeds need attention
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// Start nothing while a feed needs attention
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     halt_on_attention_feeds: Option<bool>,
-    /// Begin nothing while the CI summary reports a failure
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    /// Start nothing while the CI summary reports a failure
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     halt_on_ci_failure: Option<bool>,
-    /// Who grants it, instead of git's user.name
-    #[arg(long, value_name = "NAME")]
+    /// Your name [default: git's user.name]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
 }
 
+/// Revoke consent; running work stops at its next step
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof consent revoke\n\
+\x20 teof consent revoke --now   # stop the workers at once")]
 struct Revoke {
-    /// End the running coordinator and its workers too, at once
+    /// Also stop the running coordinator and its workers at once
     #[arg(long)]
     now: bool,
-    /// Who revokes it, instead of git's user.name
+    /// Your name [default: git's user.name]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }

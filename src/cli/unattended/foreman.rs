@@ -10,6 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::base::{Exit, Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::foreman::routines::companion::{self, Routine};
 use crate::foreman::{Given, Request, explain, preview, routines};
 use crate::guard::operator;
@@ -17,8 +18,14 @@ use crate::guard::sentinels::Clean;
 use crate::model::run::outcome::{Outcome, Verdict};
 use crate::{foreman, seats};
 
-/// Run a work order, or one of the routines: status, scan, tasks, daily; or say it in plain words
+/// Run a work order, or a routine: status, scan, tasks, daily
+///
+/// The coordinator starts it for each job. Use it yourself to look at an order, or for the daily routines;
+/// plain words work too.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof foreman daily\n\
+\x20 teof foreman --say \"show me the tasks\"")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
@@ -32,41 +39,45 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Sub {
-    /// Run a work order; without --execute only show what it would do
     Run(RunArgs),
 }
 
+/// Run a work order, or show what it would do
+///
+/// Without --execute nothing runs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof foreman run \"$(ls _report/agent/manager/manifests/*.json | head -1)\"   # show what it would do")]
 pub struct RunArgs {
-    /// The order's path
+    /// Path of the work order
     #[arg(required = true, value_name = "ORDER")]
     order: Vec<String>,
     /// Run it, in a worktree on the seat's branch
     #[arg(long)]
     execute: bool,
-    /// Show what each role would be asked now, or this one
+    /// Show the prompt of each role, or of this one
     #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["execute", "explain"])]
     show_prompt: Option<String>,
-    /// Show how hard the order looked, its route, and who plays each role
+    /// Show the order's difficulty, its route, and the agent of each role
     #[arg(long, conflicts_with = "execute")]
     explain: bool,
-    /// Started by the coordinator: ask for consent before every command and agent
-    #[arg(long, requires = "execute")]
+    /// For the coordinator: check consent before every command and agent
+    #[arg(long, requires = "execute", help_heading = MORE)]
     unattended: bool,
-    /// The id of this run (one attempt)
-    #[arg(long, value_name = "ID")]
+    /// Id of this run
+    #[arg(long, value_name = "ID", help_heading = MORE)]
     run: Option<String>,
-    /// The seat that does the work, for an order of version 1
-    #[arg(long, value_name = "SEAT")]
+    /// Seat for an order of version 1
+    #[arg(long, value_name = "SEAT", help_heading = MORE)]
     agent: Option<String>,
-    /// The task whose claim covers the work, for an order of version 1 [default: <plan>-<step>]
-    #[arg(long, value_name = "TASK")]
+    /// Task for an order of version 1 [default: <plan>-<step>]
+    #[arg(long, value_name = "TASK", help_heading = MORE)]
     task: Option<String>,
-    /// Go on with a session that is not fresh, and record it
-    #[arg(long, conflicts_with = "unattended")]
+    /// Continue although the session is missing or stale; recorded
+    #[arg(long, conflicts_with = "unattended", help_heading = MORE)]
     allow_stale_session: bool,
-    /// Go on with an order that lacks a goal, acceptance, verification, risk limit, recovery or targets
-    #[arg(long, conflicts_with = "unattended")]
+    /// Run an order that lacks a goal, acceptance, verification, risk limit, recovery or targets
+    #[arg(long, conflicts_with = "unattended", help_heading = MORE)]
     accept_gaps: bool,
 }
 

@@ -11,8 +11,13 @@ use crate::cli::unattended::agent;
 use crate::ops::session::seat::{self, Overview};
 use crate::seats::{self, freshness};
 
-/// A session is as old as the last `teof session-boot` of its seat.
+/// List seats and how fresh their sessions are
+///
+/// A seat needs a fresh session before it writes to the bus; `teof session-boot` starts one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof session list\n\
+\x20 teof session show codex-1")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -20,15 +25,19 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the seats with their sessions (the default)
+    /// List seats with their sessions (the default)
+    #[command(after_help = "Examples:\n\
+\x20 teof session list")]
     List,
-    /// Show one seat's session
     Show(Show),
 }
 
+/// Show the session of one seat
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof session show codex-1")]
 struct Show {
-    /// The seat; else the one that acts here
+    /// The seat [default: the one that acts here]
     agent: Option<String>,
 }
 

@@ -5,79 +5,82 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::guard::operator::{self, OPERATOR};
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
 use crate::ops::session::place::Auto;
 use crate::ops::status::Preset;
 use crate::seats;
 
-/// Checks first and writes nothing: manifest and branch must be the seat's, the tree clean, the remote
-/// reachable. Then logs the handshake and captures the tail of manager-report, which dates the session:
-/// writing to the bus needs one no older than an hour.
+/// Start a session: check the seat, sync, and read the news
 ///
-/// With --json: {agent_id, branch, event, sync, dirty_handoff, status_receipt, manifest_swapped, warnings,
-/// peers, manager_report, inbox, unread}.
+/// Every agent runs this first. It fetches, records what it saw as receipts under _report/session/<seat>/, and
+/// announces the seat. People do not need it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof session-boot --agent codex-1\n\
+\x20 teof session-boot --agent codex-1 --no-sync --focus \"Docs\"\n\
+\x20 teof session-boot --auto-agent --auto-agent-pool codex-3 --allow-manifest-mismatch   # take a free seat")]
 pub struct Args {
-    /// The seat; else that of TEOF_AGENT or the manifest
+    /// The seat [default: TEOF_AGENT, else this worktree's]
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
-    /// Take a free seat: one without live claims that had no session for a while
+    /// Take a free seat: no live claims, no recent session
     #[arg(long)]
     auto_agent: bool,
-    /// A seat to choose from, instead of the setting [session] pool; may be repeated
+    /// A seat to choose from; repeatable [default: setting session.pool]
     #[arg(long, value_name = "SEAT", requires = "auto_agent")]
     auto_agent_pool: Vec<String>,
-    /// Minutes without a session after which a seat is free, instead of [session] pool_stale
-    #[arg(long, value_name = "MINUTES", requires = "auto_agent")]
+    /// Minutes without a session until a seat is free [default: setting session.pool_stale]
+    #[arg(long, value_name = "MINUTES", requires = "auto_agent", help_heading = MORE)]
     auto_agent_stale_minutes: Option<u64>,
-    /// What the handshake says
+    /// Text of the handshake event
     #[arg(long, default_value = "Session handshake")]
     summary: String,
-    /// What you are going to work on; told to the others
+    /// What you are going to work on; the other seats see it
     #[arg(long)]
     focus: Option<String>,
-    /// Log no handshake
-    #[arg(long)]
+    /// Write no handshake event
+    #[arg(long, help_heading = MORE)]
     no_announce: bool,
-    /// Do not look at the tree and the remote
+    /// Do not fetch, and do not check the tree
     #[arg(long, conflicts_with = "sync_allow_dirty")]
     no_sync: bool,
     /// Sync (the default)
     #[arg(long, hide = true, conflicts_with = "no_sync")]
     sync: bool,
-    /// Go on over uncommitted changes: they are kept, and a receipt tells their owner
-    #[arg(long)]
+    /// Continue with uncommitted changes; a receipt tells their owner
+    #[arg(long, help_heading = MORE)]
     sync_allow_dirty: bool,
-    /// Capture what `bus status` shows as a receipt
-    #[arg(long)]
+    /// Keep the output of `bus status` as a receipt
+    #[arg(long, help_heading = MORE)]
     with_status: bool,
-    /// Which view of it: support or manager
-    #[arg(long, value_name = "PRESET", default_value = "support", value_parser = preset)]
+    /// Preset for --with-status: support or manager
+    #[arg(long, value_name = "PRESET", default_value = "support", value_parser = preset, help_heading = MORE)]
     status_preset: Preset,
-    /// How many lines of manager-report to capture
-    #[arg(long, value_name = "N", default_value_t = TAIL)]
+    /// Lines of manager-report to keep
+    #[arg(long, value_name = "N", default_value_t = TAIL, help_heading = MORE)]
     manager_report_tail_count: usize,
-    /// Capture no manager-report; the session stays as old as it was
-    #[arg(long)]
+    /// Do not read manager-report; the session stays as old as it was
+    #[arg(long, help_heading = MORE)]
     no_manager_report_tail: bool,
-    /// How many messages of the inbox to capture
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Messages of the inbox to keep
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = MORE)]
     agent_inbox_limit: usize,
-    /// Leave the inbox alone
-    #[arg(long)]
+    /// Do not read the inbox
+    #[arg(long, help_heading = MORE)]
     no_agent_inbox: bool,
-    /// Go on although the manifest here is another seat's; recorded
-    #[arg(long)]
+    /// Continue although the manifest here is another seat's; recorded
+    #[arg(long, help_heading = MORE)]
     allow_manifest_mismatch: bool,
-    /// Go on although the branch is not the seat's; recorded
-    #[arg(long)]
+    /// Continue although the branch is another seat's; recorded
+    #[arg(long, help_heading = MORE)]
     allow_branch_mismatch: bool,
-    /// How sure you are of what you are about to do, from 0 to 1; recorded
-    #[arg(long, value_name = "0..1")]
+    /// Your confidence, from 0 to 1; recorded
+    #[arg(long, value_name = "0..1", help_heading = MORE)]
     confidence: Option<f64>,
     /// Why
-    #[arg(long, value_name = "TEXT", requires = "confidence")]
+    #[arg(long, value_name = "TEXT", requires = "confidence", help_heading = MORE)]
     confidence_note: Option<String>,
 }
 

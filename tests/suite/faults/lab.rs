@@ -226,7 +226,7 @@ fn tail(now: &str) -> String {
 }
 
 /// A plan with one step, made by hand.
-fn plan(world: &World, id: &str) -> String {
+pub fn plan(world: &World, id: &str) -> String {
     let step = json!({"id": "S1", "title": "one", "status": "queued", "notes": "", "receipts": [],
         "commands": [format!("echo one > {id}.txt")], "tests": ["true"], "diff_limit": 5});
     let plan: Value = json!({"version": 0, "plan_id": id, "created": "2026-01-05T10:00:00Z", "actor": "manager",

@@ -4,7 +4,7 @@
 //! `TEOF_FAULTS=all` tries every command with every fault; without it a choice of them is tried.
 
 mod driver;
-mod lab;
+pub mod lab;
 mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -93,6 +93,11 @@ impl World {
     #[track_caller]
     pub fn follow(&self, next: &str) -> String {
         let (_, line) = next.split_once(": ").unwrap_or_else(|| panic!("no command in {next:?}"));
+        self.shell(line).expect(0).stdout
+    }
+
+    /// Runs a command line in a shell that finds this `teof`, in the repository.
+    pub fn shell(&self, line: &str) -> Ran {
         let teof = Path::new(env!("CARGO_BIN_EXE_teof"));
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new("sh");
@@ -103,7 +108,7 @@ impl World {
             command.env("TEOF_NOW", now);
         }
         let output = command.args(["-c", line]).current_dir(&self.repo).stdin(Stdio::null()).output().unwrap();
-        Ran::of(output, &["(followed)", line]).expect(0).stdout
+        Ran::of(output, &["(in a shell)", line])
     }
 
     /// Marks a repository as a test's: teof takes a fixed time there.

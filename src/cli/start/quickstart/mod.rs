@@ -15,10 +15,15 @@ use crate::base::{Refusal, Result, env, files, text};
 use crate::cli::App;
 use crate::hub::output;
 
-/// Shows the main job on a small repository: workers in parallel, an agent that is sent back by a test, a retry, a guard that blocks, and work that waits for you.
+/// Try teof on a small repository of its own, without any setup
+///
+/// Shows parallel workers, an agent that a test sends back, a retry, a guard that blocks, and work that waits
+/// for your review. Takes about a minute; no agent program and no account is needed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof quickstart \"$(mktemp -d)\"")]
 pub struct Args {
-    /// Where to make the repository; a new or empty folder [default: a new temporary one]
+    /// A new or empty folder [default: a temporary one]
     dir: Option<PathBuf>,
 }
 

@@ -15,18 +15,23 @@ use crate::cli::App;
 use crate::exec::{self, Answer};
 use crate::hub::{Hub, Settings};
 
-/// Looks for the agents' programs, asks each its version (with a cleared environment and no stdin), and says
-/// whether it could work unattended, as far as that can be seen without calling its service: keys and logins are
-/// hints. Ends with 1 when an agent that a role is bound to could not work.
+/// Check which agent programs can run unattended
 ///
-/// With --json: {ok, agents: [{name, preset, verified, program, installed, version, key, roles, problems, hints,
-/// error}]}.
+/// Looks for the program of each agent, asks its version, and says whether it could work unattended as far as
+/// can be seen without calling its service; keys and logins are hints. Exit code 1 when an agent that a role
+/// uses cannot work.
+///
+/// With --json: {ok, agents: [{name, preset, verified, program, installed, version, key, roles, problems,
+/// hints, error}]}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof agent doctor        # all agents\n\
+\x20 teof agent doctor fake   # one agent")]
 pub struct Args {
-    /// Only this agent; without it all presets and all agents of the settings
+    /// Only this agent [default: all presets and configured agents]
     name: Option<String>,
-    /// How long a program may take to print its version
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    /// Time limit for a program to print its version
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_span)]
     timeout: Duration,
 }
 

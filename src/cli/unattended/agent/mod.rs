@@ -10,14 +10,21 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::cli::work::bus::write::pairs;
 use crate::guard::operator;
 use crate::ops::session::seat::{self, Overview, SaveRequest, Taken};
 use crate::seats::saved;
 
-/// A worktree has one seat, its AGENT_MANIFEST.json; other seats wait in AGENT_MANIFEST.<id>.json or put
-/// away under a label. Where many work in one folder, TEOF_AGENT says who acts instead.
+/// Manage seats, and check the agent programs
+///
+/// A seat is an agent's identity. A worktree has one seat, its AGENT_MANIFEST.json; other seats are in
+/// AGENT_MANIFEST.<id>.json or saved under a label. Where several agents work in one folder, TEOF_AGENT names
+/// the seat instead.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof agent list\n\
+\x20 teof agent doctor   # which agent programs can run")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -25,52 +32,63 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the seats, and those that were put away
+    /// List seats, saved ones too
+    #[command(after_help = "Examples:\n\
+\x20 teof agent list")]
     List,
-    /// Take a seat in this worktree; the manifest before is kept
     Use(Use),
-    /// Put this worktree's seat away under a label, and tell the others
     Save(Save),
-    /// Take up a seat that was put away or, without a label, the one before the last swap
     Restore(Restore),
-    /// Say which agent programs are here, and whether they could work unattended
     Doctor(doctor::Args),
 }
 
+/// Switch this worktree to a seat
+///
+/// The manifest of the seat before it is kept; `teof agent restore` brings it back.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof agent use codex-2")]
 struct Use {
     /// The seat
     agent: String,
 }
 
+/// Save this worktree's seat under a label
+///
+/// Use it before another seat works here. The other seats are told.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof agent save codex-1 --allow-dirty")]
 struct Save {
-    /// What to call it
+    /// The label
     label: String,
-    /// Save although the tree has uncommitted changes, which are not saved
+    /// Save although the tree has uncommitted changes (they are not saved)
     #[arg(long)]
     allow_dirty: bool,
-    /// Replace what is saved under this label
+    /// Replace the seat saved under this label
     #[arg(long)]
     force: bool,
-    /// A fact for the heartbeat, such as shift=mid; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "no_heartbeat")]
+    /// More data for the heartbeat, such as shift=mid; repeatable
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "no_heartbeat", help_heading = MORE)]
     heartbeat_meta: Vec<String>,
     /// Send no heartbeat
-    #[arg(long)]
+    #[arg(long, help_heading = MORE)]
     no_heartbeat: bool,
     #[command(flatten)]
     author: Flags,
 }
 
+/// Switch back to a saved seat, or to the one before
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof agent use codex-2 && teof agent restore --manifest-only")]
 struct Restore {
-    /// What it was called
+    /// The label [default: the seat before the last switch]
     label: Option<String>,
-    /// Stay on this branch
+    /// Do not switch the branch
     #[arg(long)]
     manifest_only: bool,
-    /// Switch branches although the tree has uncommitted changes
+    /// Switch the branch although the tree has uncommitted changes
     #[arg(long)]
     allow_dirty: bool,
 }

@@ -19,69 +19,99 @@ use crate::guard::{moved_target, operator, secrets};
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
 
+/// Start no new jobs; running ones go on
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator pause --note \"Release day\"")]
 pub struct Pause {
-    /// Why, for the others
+    /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }
 
+/// End a pause, or allow a skipped or cancelled task again
+///
+/// Without a task it ends the pause, and lifts the suspension of agents that hit a limit.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator pause && teof coordinator resume\n\
+\x20 teof coordinator skip QUEUE-001 && teof coordinator resume QUEUE-001")]
 pub struct Resume {
-    /// A task that was skipped or cancelled; without one, the pause ends and agents' suspensions are lifted
+    /// A skipped or cancelled task [default: end the pause]
     task: Option<String>,
 }
 
+/// Stop a job, and do not choose its task again
+///
+/// `teof coordinator resume <task>` allows the task again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator cancel QUEUE-006 --note \"Not wanted\"")]
 pub struct Cancel {
     /// A job, a run, or a task
     target: String,
-    /// End its worker at once, not at the end of its stage
+    /// Stop its worker at once, not at the end of its stage
     #[arg(long)]
     now: bool,
-    /// Why, for the others
+    /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }
 
+/// Give a task to another seat
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator reassign QUEUE-006 --to codex-2")]
 pub struct Reassign {
     /// A job, a run, or a task
     target: String,
-    /// The seat that is to have it
+    /// The new seat
     #[arg(long, value_name = "SEAT")]
     to: String,
 }
 
+/// Keep the coordinator from choosing a task
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator skip QUEUE-001 --note \"Not yet\"")]
 pub struct Skip {
     /// The task
     task: String,
-    /// Why, for the others
+    /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }
 
+/// Stop the coordinator when its workers have finished their stage
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator stop")]
 pub struct Stop {
-    /// End the workers at once, not at the end of their stage
+    /// Stop the workers at once, not at the end of their stage
     #[arg(long)]
     now: bool,
 }
 
-/// Also accepts the findings of high severity of the last scan and the branches that a worker moved: both keep new
-/// work from being started until a person has looked.
+/// Close the circuit breaker and start jobs again
+///
+/// Only a person can do it, after looking at the cause. It also accepts the high-severity findings of the last
+/// scan, and branches that a worker moved.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator reset-breaker --note \"Disk was full\"")]
 pub struct ResetBreaker {
-    /// What was done about the reason, for the others
+    /// What you did about the cause; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }
 
-/// The agent goes on in its own session, where it can; else it is called anew with question and answer.
+/// Answer the question of a job's agent
 ///
-/// teof coordinator answer ND-1 "Round the amounts up"
+/// The agent continues in its own session where it can; otherwise it is called again with the question and the
+/// answer.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator answer QUEUE-006 \"Round the amounts up\"")]
 pub struct Answer {
     /// A job, a run, a task, or its plan
     target: String,

@@ -10,11 +10,15 @@ use crate::cli::App;
 use crate::coordinator::executor::publish;
 use crate::coordinator::state::store;
 
+/// Show which tasks were chosen or skipped, and why
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator explain\n\
+\x20 teof coordinator explain QUEUE-004")]
 pub struct Args {
-    /// Only decisions that are about this task or job, chosen or passed over
+    /// Only decisions about this task or job
     task: Option<String>,
-    /// Show so many, the latest last
+    /// Show the last N decisions
     #[arg(long, default_value_t = 5)]
     limit: usize,
 }

@@ -13,7 +13,10 @@ use crate::coordinator::state::store;
 /// The largest log that is shown, in bytes.
 const MAX: u64 = 64 * 1024 * 1024;
 
+/// Print the log of a job's worker
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator logs QUEUE-004")]
 pub struct Args {
     /// A job, a run, or a task (its last job)
     name: String,

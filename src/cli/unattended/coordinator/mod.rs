@@ -19,9 +19,15 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::lazy::Lazy;
 
-/// One coordinator per hub chooses work, gives it to workers in worktrees of their own, and settles
-/// it. Commands reach a running one at once; without one, the next start takes them.
+/// Run jobs unattended, watch them, and steer them
+///
+/// The coordinator chooses work, starts a worker per job in its own worktree, and puts results up for review.
+/// There is one per repository. Commands reach a running one at once; otherwise its next start takes them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator submit --objective \"Document the parser\" --test true\n\
+\x20 teof coordinator run --until-idle --max-jobs 1\n\
+\x20 teof coordinator status")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -29,31 +35,18 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the coordinator: start jobs until stopped
     Run(Lazy<run::Args>),
-    /// Queue a task ahead of the backlog
     Submit(Lazy<submit::Args>),
-    /// Show what runs, what waits, and whether the breaker is open
     Status(Lazy<status::Args>),
-    /// Show what was decided, and why other tasks were passed over
     Explain(Lazy<explain::Args>),
-    /// Start nothing new; what runs goes on
     Pause(Lazy<commands::Pause>),
-    /// End a pause and the suspensions of agents that ran into a limit, or let a skipped or cancelled task be chosen again
     Resume(Lazy<commands::Resume>),
-    /// End a job, and do not choose its task again
     Cancel(Lazy<commands::Cancel>),
-    /// Answer what a job's agent asked; it goes on in the same session
     Answer(Lazy<commands::Answer>),
-    /// Give a task to another seat
     Reassign(Lazy<commands::Reassign>),
-    /// Do not choose a task
     Skip(Lazy<commands::Skip>),
-    /// End the coordinator when its workers have finished their stage
     Stop(Lazy<commands::Stop>),
-    /// Close the circuit breaker, as a person
     ResetBreaker(Lazy<commands::ResetBreaker>),
-    /// Print what a job's worker said
     Logs(Lazy<logs::Args>),
 }
 

@@ -12,24 +12,29 @@ use crate::guard::operator;
 use crate::hub::Hub;
 use crate::ops::request_folders;
 
-/// With --until-idle the exit code says how things are at the end: 0 nothing is left but results to review; 1
-/// something is blocked, or the record cannot be read or written; 5 nothing is blocked, but something waits for
-/// a person or for time; 6 the breaker is open, consent is missing or used up, or a finding of high severity
-/// or a moved target keeps work from being chosen.
+/// Run the coordinator: start jobs until stopped
+///
+/// Needs consent (`teof consent grant`). Ctrl-C lets workers finish their stage. With --until-idle the exit
+/// code says what is left: 0 nothing but results to review; 1 something is blocked, or the record cannot be
+/// read or written; 5 something waits for a person or for time; 6 the breaker is open, consent is missing or
+/// used up, or a high-severity finding keeps work from being chosen.
 ///
 /// With --json: {left, why, done, blocked: [{task, job, reason}], review: [task], waiting: [{task, why}]}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator run --dry-run                   # show what it would start\n\
+\x20 teof coordinator run --until-idle --max-jobs 1   # one job, then stop")]
 pub struct Args {
-    /// End when there is nothing left to do
+    /// Stop when no work is left
     #[arg(long)]
     until_idle: bool,
-    /// Show what would be chosen, and why the rest would not; nothing is started or written
+    /// Show what would start and why the rest would not; start nothing
     #[arg(long, conflicts_with_all = ["until_idle", "max_jobs"])]
     dry_run: bool,
-    /// Choose at most so many jobs, then end
+    /// Start at most N jobs, then stop
     #[arg(long, value_name = "N")]
     max_jobs: Option<u64>,
-    /// How many workers run at the same time [default: coordinator.concurrency, 3]
+    /// How many workers run at the same time [default: setting coordinator.concurrency]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     concurrency: Option<u32>,
 }

@@ -14,9 +14,12 @@ use crate::coordinator::state::store;
 use crate::coordinator::state::{Job, Phase, State};
 use crate::coordinator::step::pauses;
 
+/// Show what runs, what waits, and whether the breaker is open
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator status")]
 pub struct Args {
-    /// Show so many finished jobs
+    /// Show the last N finished jobs
     #[arg(long, default_value_t = 10)]
     limit: usize,
 }

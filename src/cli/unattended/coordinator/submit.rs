@@ -9,6 +9,7 @@ use super::send::send_all;
 use super::submit_names::{self, Asked};
 use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
@@ -17,40 +18,43 @@ use crate::hub::{Hub, Transaction};
 use crate::ops::tasks::{plan_edit, reopen};
 use crate::plans;
 
+/// Queue a task ahead of the backlog
+///
 /// Name backlog items, requests of the vault or the queue, plans (the next step is meant), or steps as
-/// `<plan>/<step>` or `<plan>-<step>`.
+/// `<plan>/<step>` or `<plan>-<step>`. A blocked task that a person submits is open again.
 ///
-/// What is blocked is open again with it, when a person asks.
-///
-/// With --objective a plan with one step is made. Tests that are given here are approved with it, on this
-/// machine: the person who gives them has read them.
+/// With --objective a plan with one step is made from your words. Tests that you give here count as approved on
+/// this machine.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof coordinator submit QUEUE-001\n\
+\x20 teof coordinator submit --objective \"Document the parser\" --test true")]
 pub struct Args {
-    /// What is to be done next, in this order
+    /// Tasks, plans or steps, in this order
     #[arg(required_unless_present_any = ["objective", "file"], conflicts_with = "words")]
     tasks: Vec<String>,
-    /// Say what is wanted instead: a plan is made of it
+    /// Describe what you want; a plan is made of it
     #[arg(long, value_name = "TEXT", group = "words")]
     objective: Option<String>,
-    /// Read what is wanted from a file (- is stdin): on each line an objective, or the name of a task
+    /// Read objectives or task names from a file, one per line (- is stdin)
     #[arg(long, value_name = "FILE", group = "words")]
     file: Option<PathBuf>,
-    /// Name the plan [default: made of the objective, numbered when a plan has that name]
-    #[arg(long, value_name = "NAME", requires = "objective")]
+    /// Name of the plan [default: made from the objective]
+    #[arg(long, value_name = "NAME", requires = "objective", help_heading = MORE)]
     name: Option<String>,
-    /// How one knows that the objective is reached; else the objective itself
-    #[arg(long, value_name = "TEXT", requires = "objective")]
+    /// How to tell that the objective is reached [default: the objective]
+    #[arg(long, value_name = "TEXT", requires = "objective", help_heading = MORE)]
     acceptance: Option<String>,
-    /// A command line that must pass on the result, besides those of the settings (repeatable)
+    /// A test command that must pass, besides those of the settings; repeatable
     #[arg(long = "test", value_name = "COMMAND", requires = "words")]
     tests: Vec<String>,
-    /// Lines added plus lines removed, at most
-    #[arg(long, value_name = "LINES", requires = "words")]
+    /// Most lines that may be added plus removed
+    #[arg(long, value_name = "LINES", requires = "words", help_heading = MORE)]
     diff_limit: Option<u64>,
-    /// What else whoever does it should know
+    /// More details for the agent
     #[arg(long, value_name = "TEXT", requires = "words")]
     notes: Option<String>,
-    /// Why, for the others
+    /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }

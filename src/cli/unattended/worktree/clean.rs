@@ -11,12 +11,18 @@ use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
 
+/// Remove worktrees of finished jobs
+///
+/// Uncommitted work is saved on a ref first, and branches stay.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof worktree clean --dry-run\n\
+\x20 teof worktree clean --all-finished")]
 pub struct Args {
-    /// Every worktree whose job is over, also those that `[worktrees] keep` and `keep_for` would keep
+    /// Also remove those that the settings worktrees.keep and keep_for would keep
     #[arg(long)]
     all_finished: bool,
-    /// Say what would be removed, and remove nothing
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -9,10 +9,12 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::retention::Standing;
 
+/// Print the path of a task's worktree
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cd \"$(teof worktree find QUEUE-004)\"")]
 pub struct Args {
-    /// The task: the worktree of its job, else the one whose branch ends in the task's end
-    /// (`feature/auth-05A` for `implement-auth-05A`)
+    /// The task, else the end of a branch name (`feature/auth-05A` for `implement-auth-05A`)
     task: String,
 }
 

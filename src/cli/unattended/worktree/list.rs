@@ -8,7 +8,10 @@ use super::row;
 use crate::base::Result;
 use crate::cli::App;
 
+/// List every worktree, with its owner, task and changes
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof worktree list")]
 pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<ExitCode> {

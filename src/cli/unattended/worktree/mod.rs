@@ -12,7 +12,11 @@ use clap::Subcommand;
 use crate::base::Result;
 use crate::cli::App;
 
+/// List, find and remove the worktrees of jobs
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof worktree list\n\
+\x20 teof worktree clean --dry-run")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -20,11 +24,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show every worktree of the repository: whose it is, what for, and what it holds
     List(list::Args),
-    /// Find the worktree in which a task is worked on
     Find(find::Args),
-    /// Remove worktrees whose job is over; uncommitted work is parked, branches stay
     Clean(clean::Args),
 }
 

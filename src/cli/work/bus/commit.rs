@@ -9,16 +9,21 @@ use crate::cli::App;
 use crate::hub::git::locks;
 use crate::ops::record::{self, Recorded};
 
-/// Whatever else is staged or changed stays as it is, and hooks do not run. Nothing happens, and one
-/// line says why, during a merge, rebase, cherry-pick or bisect, on a detached HEAD, on another branch
-/// than the record's, while another git process has the index locked, and while a git command that will move
-/// the branch runs in the hub (such as `git commit` in its hooks or its editor).
+/// Commit the record (_bus, _plans, _report) and nothing else
 ///
-/// Files are committed as they lie in the hub: without filters and line-ending conversion, and although an ignore
-/// rule such as `*.jsonl` matches them. Who ignores a whole owned folder is told, and nothing is committed.
+/// Use it to share the record through git. Other staged or changed files stay as they are, and hooks do not
+/// run. Nothing is committed, and one line says why, during a merge, rebase, cherry-pick or bisect, on a
+/// detached HEAD, on another branch than the record's, while another git process has the index locked, and
+/// while a git command that will move the branch runs in the hub.
+///
+/// Files are committed as they are on disk: without filters and line-ending conversion, even when an ignore
+/// rule such as `*.jsonl` matches them. If a whole owned folder is ignored, nothing is committed and the rule
+/// is named.
 ///
 /// With --json: {outcome: committed|clean|skipped, commit?, why?}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus commit")]
 pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<ExitCode> {

@@ -8,56 +8,61 @@ use super::write::{self, Repeat};
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::model::message::{MANAGER_REPORT, Message};
 use crate::ops::publish::Entry;
 
-/// Post a directive to its own channel, and a pointer to it where managers look: both or neither.
+/// Post a directive in its own channel and point managers to it
+///
+/// Use it to give an instruction that several seats must follow. Both messages are written, or neither.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus directive --task RELEASE-1 --summary \"Merge nothing until Friday\"")]
 pub struct Args {
-    /// The directive's own channel
+    /// The channel of the directive
     #[arg(long, value_name = "CHANNEL")]
     task: String,
-    /// What is directed, in a sentence
+    /// The instruction, in one sentence
     #[arg(long)]
     summary: String,
-    /// The type of the directive's message
-    #[arg(long = "type", value_name = "TYPE", default_value = "directive")]
+    /// Message type of the directive
+    #[arg(long = "type", value_name = "TYPE", default_value = "directive", help_heading = MORE)]
     kind: String,
-    /// More than fits into a sentence
+    /// More details
     #[arg(long)]
     note: Option<String>,
-    /// The branch that it is about
-    #[arg(long)]
+    /// The branch it concerns
+    #[arg(long, help_heading = MORE)]
     branch: Option<String>,
-    /// The plan that it is about
-    #[arg(long)]
+    /// The plan it concerns
+    #[arg(long, help_heading = MORE)]
     plan: Option<String>,
-    /// Evidence, relative to the repository; may be given again
-    #[arg(long = "receipt", value_name = "PATH")]
+    /// A file with evidence, relative to the repository; repeatable
+    #[arg(long = "receipt", value_name = "PATH", help_heading = MORE)]
     receipts: Vec<String>,
-    /// A further fact; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// More data; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = MORE)]
     meta: Vec<String>,
-    /// The channel of the pointer
-    #[arg(long, value_name = "CHANNEL", default_value = MANAGER_REPORT)]
+    /// Channel of the pointer
+    #[arg(long, value_name = "CHANNEL", default_value = MANAGER_REPORT, help_heading = MORE)]
     pointer_task: String,
-    /// The type of the pointer's message
-    #[arg(long, value_name = "TYPE", default_value = "status")]
+    /// Message type of the pointer
+    #[arg(long, value_name = "TYPE", default_value = "status", help_heading = MORE)]
     pointer_type: String,
-    /// What the pointer says [default: Directive <task> posted]
-    #[arg(long)]
+    /// Text of the pointer [default: Directive <task> posted]
+    #[arg(long, help_heading = MORE)]
     pointer_summary: Option<String>,
-    /// The pointer's note [default: See <task>]
-    #[arg(long)]
+    /// Note of the pointer [default: See <task>]
+    #[arg(long, help_heading = MORE)]
     pointer_note: Option<String>,
-    /// The pointer's plan [default: that of the directive]
-    #[arg(long)]
+    /// Plan of the pointer [default: the directive's]
+    #[arg(long, help_heading = MORE)]
     pointer_plan: Option<String>,
-    /// Evidence for the pointer; may be given again
-    #[arg(long = "pointer-receipt", value_name = "PATH")]
+    /// A file with evidence for the pointer; repeatable
+    #[arg(long = "pointer-receipt", value_name = "PATH", help_heading = MORE)]
     pointer_receipts: Vec<String>,
-    /// A further fact for the pointer; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// More data for the pointer; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = MORE)]
     pointer_meta: Vec<String>,
     #[command(flatten)]
     author: Flags,

@@ -9,42 +9,49 @@ use super::write::{self, BatchLine, Repeat};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::model::event::{Event, Severity};
 use crate::ops::publish::Entry;
 
-/// Write an event to the log. Kinds that claim progress on a task (status, complete, proposal,
-/// pr_opened, audit, release) need the claim of the task that they name.
+/// Write an event to the log
+///
+/// Use it to report progress or anything others should know. These kinds need your claim of the named task:
+/// status, complete, proposal, pr_opened, audit, release.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus event --event status --task QUEUE-002 --summary \"Halfway\"\n\
+\x20 teof bus event --event observation --summary \"CI is slow today\"\n\
+\x20 echo '{\"event\":\"note\",\"summary\":\"Seen\"}' | teof bus event --batch")]
 pub struct Args {
-    /// The kind: status, complete, proposal, pr_opened, audit, observation, alert, …
+    /// status, complete, proposal, pr_opened, audit, observation, alert, …
     #[arg(long, value_name = "KIND", required_unless_present = "batch")]
     event: Option<String>,
-    /// What happened, in a sentence
+    /// What happened, in one sentence
     #[arg(long, required_unless_present = "batch")]
     summary: Option<String>,
-    /// The task that it is about
+    /// The task it concerns
     #[arg(long)]
     task: Option<String>,
-    /// The plan that it is about
+    /// The plan it concerns
     #[arg(long)]
     plan: Option<String>,
-    /// The branch that it is about
-    #[arg(long)]
+    /// The branch it concerns
+    #[arg(long, help_heading = MORE)]
     branch: Option<String>,
-    /// The pull request that it is about
-    #[arg(long)]
+    /// The pull request it concerns
+    #[arg(long, help_heading = MORE)]
     pr: Option<String>,
-    /// Evidence, relative to the repository; may be given again
+    /// A file with evidence, relative to the repository; repeatable
     #[arg(long = "receipt", value_name = "PATH")]
     receipts: Vec<String>,
     /// low, medium or high
     #[arg(long, value_parser = severity)]
     severity: Option<Severity>,
-    /// A further fact, kept under meta; may be given again
-    #[arg(long = "extra", value_name = "KEY=VALUE")]
+    /// More data, kept under meta; repeatable
+    #[arg(long = "extra", value_name = "KEY=VALUE", help_heading = MORE)]
     extras: Vec<String>,
-    /// Read events from stdin, one JSON object a line, and write all of them or none
-    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "extras"])]
+    /// Read events from stdin, one JSON object per line: all or none are written
+    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "extras"], help_heading = MORE)]
     batch: bool,
     #[command(flatten)]
     author: Flags,

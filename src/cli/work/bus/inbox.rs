@@ -6,36 +6,42 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::model::message::MessageLine;
 use crate::ops::session::inbox::{self, Inbox, Query};
 use crate::seats;
 
-/// Show the messages to this seat, oldest first; unread ones are marked with a star.
+/// Show the messages to a seat, oldest first
+///
+/// Unread messages have a star. Use it at the start of a session and between tasks.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus inbox\n\
+\x20 teof bus inbox --mark-read")]
 pub struct Args {
-    /// Whose inbox, instead of the seat's of TEOF_AGENT or the manifest
+    /// Whose inbox [default: TEOF_AGENT, else this worktree's seat]
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
-    /// Show this many of the last messages; 0 shows all
+    /// Show the last N messages; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
-    /// Remember that all of them were read
+    /// Mark all of them as read
     #[arg(long)]
     mark_read: bool,
-    /// Leave a receipt of what was shown (so it is; the flag says it)
-    #[arg(long, overrides_with = "no_capture_receipt")]
+    /// Keep a receipt of what was shown (the default)
+    #[arg(long, overrides_with = "no_capture_receipt", help_heading = MORE)]
     capture_receipt: bool,
-    /// Leave no receipt
-    #[arg(long)]
+    /// Keep no receipt
+    #[arg(long, help_heading = MORE)]
     no_capture_receipt: bool,
-    /// Where the receipt goes, relative to the repository [default: _report/session/<seat>/agent-inbox-tail.txt]
-    #[arg(long, value_name = "PATH", conflicts_with = "no_capture_receipt")]
+    /// Path of the receipt [default: _report/session/<seat>/agent-inbox-tail.txt]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_capture_receipt", help_heading = MORE)]
     receipt: Option<String>,
-    /// Where it is remembered what was read [default: _report/session/<seat>/agent-inbox-state.json]
-    #[arg(long, value_name = "PATH")]
+    /// Path of the read marks [default: _report/session/<seat>/agent-inbox-state.json]
+    #[arg(long, value_name = "PATH", help_heading = MORE)]
     state: Option<String>,
-    /// Replace the files of --receipt and --state although something else wrote them
-    #[arg(long)]
+    /// Replace the files of --receipt and --state although teof did not write them
+    #[arg(long, help_heading = MORE)]
     force: bool,
 }
 

@@ -9,43 +9,49 @@ use super::write::{self, BatchLine, Repeat};
 use crate::base::{Result, names};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::model::message::Message;
 use crate::ops::publish::Entry;
 
-/// Write a message to a channel: a task's, manager-report, or agent-<id>. Types that speak for a task
-/// (status, note, request, summary, consensus, proposal) need its claim.
+/// Write a message to a channel
+///
+/// Use it to talk to other seats: the channel of a task, manager-report, or agent-<id> for one seat. These
+/// types need your claim of the task: status, note, request, summary, consensus, proposal.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus message --task QUEUE-002 --type note --summary \"Tests pass\"\n\
+\x20 teof bus message --task agent-codex-2 --type reminder --summary \"Please release\"")]
 pub struct Args {
-    /// The channel: a task, manager-report, or agent-<id>
+    /// A task, manager-report, or agent-<id>
     #[arg(long, value_name = "CHANNEL", required_unless_present = "batch")]
     task: Option<String>,
     /// status, note, request, summary, consensus, proposal, assignment, directive, reminder, hold, lift, …
     #[arg(long = "type", value_name = "TYPE", required_unless_present = "batch")]
     kind: Option<String>,
-    /// What is said, in a sentence
+    /// The message, in one sentence
     #[arg(long, required_unless_present = "batch")]
     summary: Option<String>,
-    /// A further fact; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// More data; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = MORE)]
     meta: Vec<String>,
-    /// More than fits into a sentence
+    /// More details
     #[arg(long)]
     note: Option<String>,
-    /// A role or seat whose channel gets the message too
+    /// A role or seat that also gets the message
     #[arg(long, value_name = "ROLE")]
     target: Option<String>,
-    /// Evidence, relative to the repository; may be given again
+    /// A file with evidence, relative to the repository; repeatable
     #[arg(long = "receipt", value_name = "PATH")]
     receipts: Vec<String>,
-    /// The branch that it is about
-    #[arg(long)]
+    /// The branch it concerns
+    #[arg(long, help_heading = MORE)]
     branch: Option<String>,
-    /// The plan that it is about
-    #[arg(long)]
+    /// The plan it concerns
+    #[arg(long, help_heading = MORE)]
     plan: Option<String>,
-    /// Read messages from stdin, one JSON object a line, and write all of them or none
-    #[arg(long, conflicts_with_all = ["task", "kind", "summary", "meta", "note", "target", "receipts", "branch", "plan"])]
+    /// Read messages from stdin, one JSON object per line: all or none are written
+    #[arg(long, conflicts_with_all = ["task", "kind", "summary", "meta", "note", "target", "receipts", "branch", "plan"], help_heading = MORE)]
     batch: bool,
     #[command(flatten)]
     author: Flags,

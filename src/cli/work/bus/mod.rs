@@ -21,7 +21,15 @@ use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::lazy::Lazy;
 
+/// Claim tasks, write events and messages, and see what others do
+///
+/// The bus is the shared record under _bus/: claims, assignments, an append-only event log and message
+/// channels. Agents and people use it from any worktree of the repository.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus claim QUEUE-007    # claim a task\n\
+\x20 teof bus status --all       # see who holds what\n\
+\x20 teof bus watch --limit 20   # see the latest events")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -29,15 +37,10 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Claim a task: the exclusive right to work on it
     Claim(Lazy<claims::claim::Args>),
-    /// Release a claim that you hold
     Release(Lazy<claims::release::Args>),
-    /// Pause your claim, or that of a holder who is gone
     Pause(Lazy<claims::pause::Args>),
-    /// Commit the record: _bus, _plans and _report, nothing else
     Commit(Lazy<commit::Args>),
-    /// Take a task over from a holder who is gone
     Takeover(Lazy<claims::takeover::Args>),
     Event(Lazy<event::Args>),
     Message(Lazy<message::Args>),

@@ -6,54 +6,61 @@ use super::write::{self, Repeat};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::model::event::Event;
 use crate::model::message::Message;
 use crate::ops::publish::Entry;
 
-/// Say that you are there: an event, and with --message-task a message, both or neither.
+/// Report that you are here (heartbeat)
+///
+/// Writes an event, and with --message-task also a message: both or neither. Managers count as absent when they
+/// stay silent.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus ping\n\
+\x20 teof bus ping --message-task manager-report")]
 pub struct Args {
-    /// What is said; the seat's name is put before it
+    /// The text; the seat's name is put before it
     #[arg(long, default_value = "heartbeat")]
     summary: String,
-    /// The kind of the event
-    #[arg(long, default_value = "status", value_name = "KIND")]
+    /// Kind of the event
+    #[arg(long, default_value = "status", value_name = "KIND", help_heading = MORE)]
     event: String,
-    /// The task that the event is about
+    /// The task it concerns
     #[arg(long)]
     task: Option<String>,
-    /// The plan that it is about
+    /// The plan it concerns
     #[arg(long)]
     plan: Option<String>,
-    /// The branch that it is about
-    #[arg(long)]
+    /// The branch it concerns
+    #[arg(long, help_heading = MORE)]
     branch: Option<String>,
-    /// The pull request that it is about
-    #[arg(long)]
+    /// The pull request it concerns
+    #[arg(long, help_heading = MORE)]
     pr: Option<String>,
-    /// Evidence for the event, relative to the repository; may be given again
-    #[arg(long = "event-receipt", value_name = "PATH")]
+    /// A file with evidence for the event; repeatable
+    #[arg(long = "event-receipt", value_name = "PATH", help_heading = MORE)]
     event_receipts: Vec<String>,
     /// Write no event
-    #[arg(long)]
+    #[arg(long, help_heading = MORE)]
     skip_event: bool,
-    /// The channel that gets a message: a task, or manager-report
+    /// Also write a message to this channel: a task, or manager-report
     #[arg(long, value_name = "CHANNEL")]
     message_task: Option<String>,
-    /// The type of the message
-    #[arg(long, default_value = "status", value_name = "TYPE")]
+    /// Type of the message
+    #[arg(long, default_value = "status", value_name = "TYPE", help_heading = MORE)]
     message_type: String,
-    /// A note for the message
+    /// Note of the message
     #[arg(long)]
     note: Option<String>,
-    /// Evidence for the message, relative to the repository; may be given again
-    #[arg(long = "message-receipt", value_name = "PATH")]
+    /// A file with evidence for the message; repeatable
+    #[arg(long = "message-receipt", value_name = "PATH", help_heading = MORE)]
     message_receipts: Vec<String>,
-    /// A further fact for the message; may be given again
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// More data for the message; repeatable
+    #[arg(long, value_name = "KEY=VALUE", help_heading = MORE)]
     message_meta: Vec<String>,
     /// Write no message
-    #[arg(long)]
+    #[arg(long, help_heading = MORE)]
     skip_message: bool,
     #[command(flatten)]
     author: Flags,

@@ -9,16 +9,20 @@ use crate::cli::App;
 use crate::guard::operator;
 use crate::ops::restore::{self, Limits, Restored};
 
-/// Bring back what a stash, a reset, a bad merge or damage took from the record
+/// Bring back what a reset, stash, merge or damage took from the record
 ///
-/// Logs, claims, plans, backlog, assignments and receipts come back from git, from lines that are whole, and from what
-/// this machine saw acknowledged. A file that is rewritten is copied aside first.
+/// Use it when `teof doctor` or `teof bus verify` reports lost or damaged lines. Logs, claims, plans, backlog,
+/// assignments and receipts come back from git, from lines that are whole, and from what this machine saw
+/// acknowledged. Each file is copied aside before it is rewritten.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus restore --dry-run   # see what it would do\n\
+\x20 teof bus restore")]
 pub struct Args {
-    /// Only say what would be done
+    /// Show what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep documents as they are, and accept logs of which no copy was found
+    /// Accept documents as they are, and logs of which no copy was found
     #[arg(long)]
     accept: bool,
 }

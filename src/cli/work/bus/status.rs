@@ -5,18 +5,25 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, Stamp, env};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::ops::status::{self, Preset, Query};
 use crate::seats::manifest;
 
-/// Show claims, the latest events, and whether a manager is there.
+/// Show claims, the latest events, and whether a manager is present
+///
+/// Use it to see who works on what.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus status --all                               # everybody\n\
+\x20 teof bus status --preset manager                    # what a manager watches\n\
+\x20 teof bus status --agent codex-1 --window-hours 48")]
 pub struct Args {
-    /// Defaults for a purpose: support (medium and high, six hours) or manager (high, four hours)
+    /// support (medium and high, 6 h) or manager (high, 4 h)
     #[arg(long, value_parser = preset, value_name = "PRESET")]
     preset: Option<Preset>,
-    /// Show this many events after the filters; 0 shows all [default: 10, 20 with a preset]
+    /// Show at most N events; 0 shows all [default: 10, or 20 with a preset]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Only this seat's claims and events; may be given again [default: the seat that works here;
@@ -26,20 +33,20 @@ pub struct Args {
     /// Everybody's claims and events
     #[arg(long, conflicts_with = "agents")]
     all: bool,
-    /// Only events of this severity; may be given again
+    /// Only events of this severity; repeatable
     #[arg(long = "severity", value_parser = severity, value_name = "SEVERITY")]
     severities: Vec<Severity>,
     /// Only claims that are active or paused
     #[arg(long)]
     active_only: bool,
-    /// Only events from this time on; beats the window
+    /// Only events from this time on
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Stamp>,
-    /// How many hours events go back; 0 is without end [default: 24, or the preset's]
+    /// Show events of the last N hours; 0 shows all [default: 24, or the preset's]
     #[arg(long, value_name = "HOURS", value_parser = number, allow_negative_numbers = true)]
     window_hours: Option<f64>,
-    /// After how many minutes a silent manager is stale; 0 does not look [default: 30]
-    #[arg(long, value_name = "MINUTES", value_parser = number, allow_negative_numbers = true)]
+    /// Minutes after which a silent manager counts as absent; 0 turns it off [default: 30]
+    #[arg(long, value_name = "MINUTES", value_parser = number, allow_negative_numbers = true, help_heading = MORE)]
     manager_window: Option<f64>,
 }
 

@@ -7,11 +7,16 @@ use crate::cli::App;
 use crate::guard::preflight::Format;
 use crate::ops::record::verify;
 
-/// Check the event log, the channels and the ledger: ids, chains, damaged lines, lines lost against git,
-/// writes to tasks that were somebody else's. Exits with 1 when there are errors.
+/// Check the event log, the channels and the ledger
+///
+/// Finds wrong ids, broken chains, damaged lines, lines that git has and the record lost, and writes to tasks
+/// that another seat held. Exit code 1 when there are errors. `teof bus restore` brings lost lines back.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus verify\n\
+\x20 teof bus verify --base HEAD   # compare with a commit")]
 pub struct Args {
-    /// Nothing of this commit may be lost [default: what the record's branch is at]
+    /// Compare with this commit [default: the record's branch]
     #[arg(long, value_name = "REF")]
     base: Option<String>,
 }

@@ -11,29 +11,34 @@ use crate::base::{Result, Stamp, json, names};
 use crate::bus::watch::{self, Filter, Follower, Item};
 use crate::cli::App;
 
-/// Show the latest events, oldest first, and with --follow what comes.
+/// Show the latest events, and follow new ones
+///
+/// Use it to see what happens while agents work. Press Ctrl-C to stop following.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus watch --limit 20\n\
+\x20 teof bus watch --follow           # follow until Ctrl-C\n\
+\x20 teof bus watch --task QUEUE-002   # with the messages of one task")]
 pub struct Args {
-    /// Stay, and show what comes; ends with Ctrl-C
+    /// Keep running and show new ones; stop with Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    /// Show this channel's messages among the events: a task's (with that task's events only),
-    /// manager-report, or agent-<id>
+    /// Also show the messages of this channel: a task (and only its events), manager-report, or agent-<id>
     #[arg(long, value_name = "CHANNEL")]
     task: Option<String>,
-    /// Only this seat's; may be given again
+    /// Only this seat; repeatable
     #[arg(long = "agent", value_name = "SEAT")]
     agents: Vec<String>,
-    /// Only this kind of event, or type of message; may be given again
+    /// Only this kind of event or type of message; repeatable
     #[arg(long = "event", value_name = "KIND")]
     kinds: Vec<String>,
     /// Only from this time on
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Stamp>,
-    /// Show at most this many of what the filters leave, before following; 0 shows all
+    /// Show at most N before following; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// How many hours to look back; 0 is without end
+    /// Show the last N hours; 0 shows all
     #[arg(long, value_name = "HOURS", default_value = "24", value_parser = number, allow_negative_numbers = true)]
     window_hours: f64,
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
+use crate::cli::support::help::MORE;
 use crate::guard::claim::{self, Author};
 use crate::guard::operator;
 use crate::hub::{Hub, Request};
@@ -20,8 +21,8 @@ const MAX_BATCH: u64 = 16 * 1024 * 1024;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Repeat {
-    /// A name for this request: sent again within a week, it is answered and not done again
-    #[arg(long, value_name = "ID")]
+    /// Idempotency key: repeating it within 7 days returns the first answer
+    #[arg(long, value_name = "ID", help_heading = MORE)]
     pub request_id: Option<String>,
 }
 

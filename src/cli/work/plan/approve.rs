@@ -7,24 +7,27 @@ use serde_json::json;
 use super::list::step_line;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::model::command::Command;
 use crate::ops::tasks::plan_edit;
 use crate::plans::{self, PlanFile};
 
-/// Approve the exact commands of a plan, so that they may run unattended on this machine.
+/// Approve the exact commands of a plan for unattended runs
 ///
-/// The approval covers the exact commands, tests and rollback commands of all steps, with the guards
-/// around them; any later change of them needs a new one. It is kept outside the tree and holds on this
-/// machine only.
+/// Use it after you have read the commands. The approval covers the commands, tests and rollback commands of
+/// all steps, with their guards; any later change needs a new one. It holds on this machine only. Only a person
+/// can approve.
 ///
 /// With --json: {plan_id, digest, by}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan show 2026-01-05-docs && teof plan approve 2026-01-05-docs")]
 pub struct Args {
-    /// Its id or path
+    /// The plan's id or path
     plan: String,
-    /// Approve only if the digest is this one: what was looked at with `teof plan show --json`
-    #[arg(long, value_name = "SHA256")]
+    /// Approve only if this is the commands' digest (`teof plan show --json`)
+    #[arg(long, value_name = "SHA256", help_heading = MORE)]
     digest: Option<String>,
 }
 

@@ -16,22 +16,22 @@ use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::{entry, ledger};
 use crate::seats;
 
-/// Attach a receipt to a step and to its plan; the receipt itself is left as it is.
+/// Attach a receipt to a step and its plan
 ///
-/// The receipt must be a regular file of the repository, and JSON must parse. One that git does not
-/// keep yet is entered into the ledger when it lies in _report/, and refused elsewhere, where files are
-/// edited.
-///
-/// A seat needs its session and a claim of the step; a person needs neither. An event says who did it.
+/// Use it to add evidence that a step is done. The receipt must be a regular file of the repository, and JSON
+/// must parse. A receipt under _report/ that git does not track is entered into the ledger; anywhere else it is
+/// refused. A seat needs a session and a claim of the step; a person needs neither.
 ///
 /// With --json: {plan_id, path, step_id, receipt, entered}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan attach 2026-01-05-docs S1 --file _report/agent/codex-1/proof.txt")]
 pub struct Args {
     /// The plan's id or path
     plan: String,
     /// The step's id
     step: String,
-    /// The receipt, relative to the root of the repository
+    /// The receipt, relative to the repository
     #[arg(long, value_name = "PATH")]
     file: String,
     #[command(flatten)]

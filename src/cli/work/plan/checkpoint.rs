@@ -12,13 +12,17 @@ use crate::guard::operator;
 use crate::ops::tasks::plan_edit::{self, Edit};
 use crate::plans::{edit, store};
 
-/// Say that a plan's checkpoint is met, or is no goal any more.
+/// Set the checkpoint of a plan: pending, satisfied or superseded
 ///
-/// A satisfied checkpoint needs a receipt of the plan. The coordinator never says this: it is a
-/// person's word, or that of a seat with a claim of the plan; an event says whose. With --json: {plan_id, path, checkpoint}.
+/// Use it when the goal of a plan is reached or no longer wanted. A satisfied checkpoint needs a receipt in the
+/// plan. Only a person, or a seat with a claim of the plan, can set it.
+///
+/// With --json: {plan_id, path, checkpoint}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan checkpoint 2026-01-05-docs superseded")]
 pub struct Args {
-    /// Its id or path
+    /// The plan's id or path
     plan: String,
     status: Checkpoint,
     #[command(flatten)]

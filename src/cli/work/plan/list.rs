@@ -15,16 +15,19 @@ use crate::model::priority::Priority;
 use crate::plans::requests::queue::Warning;
 use crate::plans::{self, PlanFile};
 
-/// List all plans, the most urgent first.
+/// List all plans, the most urgent first
 ///
-/// With --json: {plans: [{plan_id, priority, layer, systemic_scale, impact_score, status, checkpoint,
-/// steps: {done, total}, receipts, queue_warnings, path}], damaged: [{path, why}], counts: {status: number}}.
+/// With --json: {plans: [{plan_id, priority, layer, systemic_scale, impact_score, status, checkpoint, steps:
+/// {done, total}, receipts, queue_warnings, path}], damaged: [{path, why}], counts: {status: number}}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan list\n\
+\x20 teof plan list --status queued --status blocked")]
 pub struct Args {
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Only plans of this status (repeatable)
+    /// Only plans with this status; repeatable
     #[arg(long, value_name = "STATUS", value_parser = super::status::parse)]
     status: Vec<Status>,
 }

@@ -25,7 +25,9 @@ pub enum Command {
     List(Lazy<list::Args>),
     Show(Lazy<show::Args>),
     Status(Lazy<status::Args>),
-    /// Add a step, or change one.
+    /// Add a step to a plan, or change one
+    #[command(after_help = "Examples:\n\
+\x20 teof plan step add 2026-01-05-docs --title \"Describe the flags\"")]
     #[command(subcommand)]
     Step(Lazy<step::Command>),
     Attach(Lazy<attach::Args>),

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, files};
 use crate::bus::claims;
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::guard::secrets;
 use crate::hub::{Hub, Transaction};
@@ -17,58 +18,59 @@ use crate::plans::new::{self, NewPlan};
 use crate::plans::requests::queue::QueueRef;
 use crate::seats;
 
-/// Make a plan and its justification.
+/// Create a plan with its justification
 ///
-/// The id is today's date and a slug of NAME. The plan is written with its justification
-/// (_plans/<id>.md) beside it, valid or not at all. Somebody must hold a claim that names the plan, so
-/// that no two seats draft the same one.
+/// The id is today's date and NAME. The justification, _plans/<id>.md, is created with it; nothing is written
+/// unless both are valid. A claim must name the plan, so that no two seats draft the same one.
 ///
 /// With --json: {plan_id, path, justification}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan new parser --summary \"Write the parser\" --priority high --impact-score 5 --layer L5 --systemic-scale 5 --allow-unclaimed")]
 pub struct Args {
-    /// A few words; they become the slug
+    /// A few words; the id is made of them
     name: String,
-    /// What the plan is to reach
+    /// What the plan should achieve
     #[arg(long, value_name = "TEXT")]
     summary: String,
-    /// Who makes the plan [default: the seat here, else git's user.name]
-    #[arg(long, value_name = "WHO")]
+    /// Who creates the plan [default: the seat here, else git's user.name]
+    #[arg(long, value_name = "WHO", help_heading = MORE)]
     actor: Option<String>,
-    /// Who answers for the checkpoint [default: the actor]
-    #[arg(long, value_name = "WHO")]
+    /// Who is responsible for the checkpoint [default: the actor]
+    #[arg(long, value_name = "WHO", help_heading = MORE)]
     owner: Option<String>,
-    /// How one knows that the plan reached its goal
+    /// How to tell that the goal is reached
     #[arg(long, value_name = "TEXT")]
     checkpoint: Option<String>,
-    /// A step (repeatable) [default: one step, the summary]
+    /// A step; repeatable [default: one step, the summary]
     #[arg(long = "step", value_name = "ID:TITLE", value_parser = step)]
     steps: Vec<(String, String)>,
-    /// critical, high, medium, low, or a number (1 is urgent)
+    /// critical, high, medium, low, or a number (1 is the most urgent)
     #[arg(long, value_parser = priority)]
     priority: u64,
-    /// How much it matters: the more, the higher
+    /// Importance: a higher number is more important
     #[arg(long, value_name = "NUMBER")]
     impact_score: u64,
-    /// [default: the plan's id]
-    #[arg(long, value_name = "TEXT")]
+    /// Reference for the impact [default: the plan's id]
+    #[arg(long, value_name = "TEXT", help_heading = MORE)]
     impact_ref: Option<String>,
     /// L0 to L6 [default: the queue entry's]
     #[arg(long)]
     layer: Option<String>,
     /// 1 to 10 [default: the highest target, else the queue entry's]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", help_heading = MORE)]
     systemic_scale: Option<u64>,
-    /// S1 to S10 (repeatable)
-    #[arg(long = "systemic-target", value_name = "S#")]
+    /// S1 to S10; repeatable
+    #[arg(long = "systemic-target", value_name = "S#", help_heading = MORE)]
     systemic_targets: Vec<String>,
-    /// A queue entry that the plan comes from, such as queue/041-parser.md (repeatable)
+    /// The queue entry it comes from, such as queue/041-parser.md; repeatable
     #[arg(long = "queue-ref", value_name = "PATH")]
     queue: Vec<String>,
-    /// Also make _report/agent/<actor>/<plan>/design.md
-    #[arg(long)]
+    /// Also create _report/agent/<actor>/<plan>/design.md
+    #[arg(long, help_heading = MORE)]
     scaffold: bool,
-    /// Make it although no live claim names it
-    #[arg(long)]
+    /// Create it although no claim names it
+    #[arg(long, help_heading = MORE)]
     allow_unclaimed: bool,
 }
 

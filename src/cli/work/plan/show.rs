@@ -12,14 +12,16 @@ use crate::cli::support::findings;
 use crate::model::plan::{Status, Step};
 use crate::plans::{self, PlanFile, validate};
 
-/// Show one plan, with what is wrong with it.
+/// Show one plan and what is wrong with it
 ///
 /// With --json: {path, plan, findings: [{code, severity, path, line, message, hint}], commands_digest}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan show 2026-01-05-docs")]
 pub struct Args {
-    /// Its id or path
+    /// The plan's id or path
     plan: String,
-    /// Ask also whether its receipts are there and tracked
+    /// Also check that its receipts exist and are tracked
     #[arg(long)]
     strict: bool,
 }

@@ -13,17 +13,17 @@ use crate::model::plan::Status;
 use crate::ops::tasks::plan_edit::{self, Edit};
 use crate::plans::{edit, store};
 
-/// Set the status of a plan.
+/// Set the status of a plan
 ///
-/// From queued a plan can become anything; from in_progress blocked or done; from blocked in_progress
-/// or done; there is no way back from done.
-///
-/// A seat needs its session and a claim of the plan; a person needs neither. An event says who did it.
+/// A queued plan can become anything; a plan in progress can become blocked or done; a blocked plan can become
+/// in_progress or done. Done is final. A seat needs a session and a claim of the plan; a person needs neither.
 ///
 /// With --json: {plan_id, path, status}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan status 2026-01-05-docs in_progress")]
 pub struct Args {
-    /// Its id or path
+    /// The plan's id or path
     plan: String,
     /// queued, in_progress, blocked or done
     #[arg(value_parser = parse)]

@@ -24,19 +24,22 @@ pub enum Command {
     Set(Set),
 }
 
-/// Add a queued step at the end.
+/// Add a queued step at the end of a plan
 ///
-/// A seat needs its session and a claim of the plan; a person needs neither. An event says who did it.
+/// A seat needs a session and a claim of the plan; a person needs neither.
 ///
 /// With --json: {plan_id, path, step_id}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan step add 2026-01-05-docs --title \"Describe the flags\"\n\
+\x20 teof plan step add 2026-01-05-docs --title \"Build\" --command make --test \"make check\"")]
 pub struct Add {
     /// The plan's id or path
     plan: String,
     /// What the step does
     #[arg(long, alias = "desc", value_name = "TEXT")]
     title: String,
-    /// Its id [default: the next free S<number>]
+    /// The step's id [default: the next free S<number>]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -47,10 +50,13 @@ pub struct Add {
     author: Flags,
 }
 
-/// Set the status or the notes of a step.
+/// Change the status, the note or the commands of a step
 ///
 /// With --json: {plan_id, path, step_id, status}.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan step set 2026-01-05-docs S1 --status in_progress\n\
+\x20 teof plan step set 2026-01-05-docs S1 --note \"Waits for the parser\"")]
 pub struct Set {
     /// The plan's id or path
     plan: String,
@@ -59,7 +65,7 @@ pub struct Set {
     /// queued, in_progress, blocked or done
     #[arg(long, value_parser = super::status::parse)]
     status: Option<Status>,
-    /// Replaces the step's notes
+    /// New note of the step
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]
@@ -72,19 +78,19 @@ pub struct Set {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "For unattended work")]
 pub struct Work {
-    /// A command line for `sh -c`; in this order, stopping at the first that fails
+    /// A command for `sh -c`; repeatable, run in order until one fails
     #[arg(long, value_name = "LINE")]
     command: Vec<String>,
-    /// A command line that must pass on the result
+    /// A test command that must pass on the result; repeatable
     #[arg(long, value_name = "LINE")]
     test: Vec<String>,
-    /// A receipt that the run must leave, relative to the repository
+    /// A receipt that the run must create, relative to the repository; repeatable
     #[arg(long, value_name = "PATH")]
     expect: Vec<String>,
-    /// Lines added plus lines removed, at most
+    /// Most lines that may be added plus removed
     #[arg(long, value_name = "LINES")]
     diff_limit: Option<u64>,
-    /// A glob that the step may change [default: everywhere that is not denied]
+    /// Paths that may change, as a glob; repeatable [default: all that are not denied]
     #[arg(long, value_name = "GLOB")]
     allow: Vec<String>,
 }

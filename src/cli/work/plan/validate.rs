@@ -8,30 +8,33 @@ use super::shared;
 use crate::base::{Exit, Refusal, Result, files, json};
 use crate::cli::App;
 use crate::cli::support::findings;
+use crate::cli::support::help::MORE;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
 use crate::plans::{Evidence, store, validate};
 
-/// Check plans by the playbook's rules.
+/// Check plans by the rules of the playbook
 ///
 /// Exit code 1 when a plan fails.
 ///
-/// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings:
-/// [{code, severity, path, line, message, hint}], plan_id, queue_warnings}]}; --output writes the same.
+/// With --json: {generated_at, strict, exit_code, plans: [{path, ok, errors: [text], findings: [{code,
+/// severity, path, line, message, hint}], plan_id, queue_warnings}]}; --output writes the same.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan validate                            # all plans\n\
+\x20 teof plan validate 2026-01-05-docs --strict")]
 pub struct Args {
-    /// Ids or paths [default: all plans]
+    /// Plan ids or paths [default: all plans]
     plans: Vec<String>,
-    /// Ask also whether the receipts are there, whole, listed once, and tracked
+    /// Also check that receipts exist, are whole, listed once, and tracked
     #[arg(long)]
     strict: bool,
-    /// Also write the summary to this file of the repository (_report/planner/validate/summary-latest.json
-    /// is what CI reads)
-    #[arg(long, value_name = "PATH")]
+    /// Also write the summary to this file (CI reads _report/planner/validate/summary-latest.json)
+    #[arg(long, value_name = "PATH", help_heading = MORE)]
     output: Option<String>,
-    /// Replace the file of --output although something else wrote it
-    #[arg(long, requires = "output")]
+    /// Replace the file of --output although teof did not write it
+    #[arg(long, requires = "output", help_heading = MORE)]
     force: bool,
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Task};
+use crate::cli::support::help::MORE;
 use crate::cli::work::bus::claims::report;
 use crate::cli::work::bus::write::Repeat;
 use crate::guard::operator;
@@ -14,7 +15,13 @@ use crate::ops::tasks::add;
 use crate::plans::requests::queue::axis;
 use crate::plans::validate::LAYERS;
 
+/// Add a task to the backlog
+///
+/// Use it to write down work that anyone may take.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof task add QUEUE-009 --title \"Document the parser\"\n\
+\x20 teof task add QUEUE-010 --title \"Fix the clock\" --priority high")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
@@ -22,29 +29,29 @@ pub struct Args {
     author: Flags,
     #[command(flatten)]
     repeat: Repeat,
-    /// What is to be done
+    /// What to do
     #[arg(long)]
     title: String,
-    /// The plan that does it
+    /// The plan for it
     #[arg(long)]
     plan: Option<String>,
-    /// A word about it
+    /// Notes
     #[arg(long)]
     notes: Option<String>,
-    /// critical, high, medium, low, or a number (1 is urgent)
+    /// critical, high, medium, low, or a number (1 is the most urgent)
     #[arg(long, value_parser = priority)]
     priority: Option<String>,
     /// L0 to L6
-    #[arg(long, value_parser = LAYERS)]
+    #[arg(long, value_parser = LAYERS, help_heading = MORE)]
     layer: Option<String>,
     /// 1 to 10
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10), help_heading = MORE)]
     systemic_scale: Option<u64>,
-    /// S1 to S10, repeatable
-    #[arg(long = "systemic-target", value_name = "S#", value_parser = target)]
+    /// S1 to S10; repeatable
+    #[arg(long = "systemic-target", value_name = "S#", value_parser = target, help_heading = MORE)]
     systemic_targets: Vec<String>,
-    /// Where the wish comes from
-    #[arg(long)]
+    /// Where the task comes from
+    #[arg(long, help_heading = MORE)]
     source: Option<String>,
 }
 

@@ -8,46 +8,53 @@ use serde_json::Value;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Task, span};
+use crate::cli::support::help::MORE;
 use crate::cli::work::bus::claims::report;
 use crate::cli::work::bus::write::Repeat;
 use crate::guard::claim::Author;
 use crate::guard::operator;
 use crate::ops::claims::assign::{Request, assign};
 
+/// Assign a task to a seat and claim it for that seat
+///
+/// Use it as a manager.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof task assign QUEUE-001 --engineer codex-2\n\
+\x20 teof task assign QUEUE-001 --engineer codex-2 --no-auto-claim")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
-    /// The seat that shall do it
+    /// The seat that gets the task
     #[arg(long, visible_alias = "to", value_name = "SEAT")]
     engineer: String,
-    /// Assign as this seat, instead of your own
-    #[arg(long, value_name = "SEAT")]
+    /// Assign as this seat [default: your own]
+    #[arg(long, value_name = "SEAT", help_heading = MORE)]
     manager: Option<String>,
     #[command(flatten)]
     author: Flags,
     #[command(flatten)]
     repeat: Repeat,
-    /// The plan that the work follows, by id or path
+    /// The plan that the work belongs to, by id or path
     #[arg(long)]
     plan: Option<String>,
-    /// The branch of the work
+    /// The branch for the work
     #[arg(long)]
     branch: Option<String>,
-    /// A word to the engineer
+    /// A note for the engineer
     #[arg(long)]
     note: Option<String>,
-    /// Only say who shall do it, and leave the claim to the engineer
+    /// Assign only; the engineer claims it
     #[arg(long)]
     no_auto_claim: bool,
     /// Claim the task for the engineer (the default)
-    #[arg(long, conflicts_with = "no_auto_claim")]
+    #[arg(long, conflicts_with = "no_auto_claim", help_heading = MORE)]
     auto_claim: bool,
-    /// The lease of the engineer's claim, such as 4h
-    #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "no_auto_claim")]
+    /// Lease of the engineer's claim, such as 4h
+    #[arg(long, value_name = "DURATION", value_parser = span, conflicts_with = "no_auto_claim")]
     lease: Option<Duration>,
-    /// Make the folder for the receipts of the work
-    #[arg(long)]
+    /// Create the folder for the receipts
+    #[arg(long, help_heading = MORE)]
     scaffold: bool,
 }
 

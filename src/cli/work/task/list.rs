@@ -12,19 +12,24 @@ use crate::coordinator::state::Last;
 use crate::coordinator::state::store;
 use crate::ops::tasks::{self, Row, State};
 
-/// With --json: {tasks, total, damaged, blocked: {task: what its last job came to}}.
+/// List tasks, with who holds each
+///
+/// Tasks come from the backlog, plans, the vault, the queue, assignments and claims.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof task list\n\
+\x20 teof task list --all --agent codex-1")]
 pub struct Args {
-    /// Only tasks that are assigned to this seat or claimed by it; repeatable
+    /// Only tasks assigned to or claimed by this seat; repeatable
     #[arg(long, value_name = "SEAT")]
     agent: Vec<String>,
-    /// Only tasks of this state; repeatable
+    /// Only tasks in this state; repeatable
     #[arg(long, value_name = "STATE", value_parser = state)]
     status: Vec<State>,
-    /// Those that are done, too
+    /// Also show done tasks
     #[arg(long)]
     all: bool,
-    /// Show no more than so many; 0 shows all
+    /// Show at most N tasks; 0 shows all
     #[arg(long, default_value_t = 0, value_name = "N")]
     limit: usize,
 }

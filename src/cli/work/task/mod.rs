@@ -12,7 +12,12 @@ use clap::Subcommand;
 use crate::base::Result;
 use crate::cli::App;
 
+/// List, add, assign and take tasks
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof task list\n\
+\x20 teof task add QUEUE-009 --title \"Document the parser\"\n\
+\x20 teof task pickup                                        # take the best free task")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -20,13 +25,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show every task with who has what
     List(list::Args),
-    /// Add an item to the backlog
     Add(add::Args),
-    /// Assign a task to a seat, and claim it for that seat
     Assign(assign::Args),
-    /// Take a task that is assigned to you or to nobody
     Pickup(pickup::Args),
 }
 

@@ -12,7 +12,13 @@ use crate::guard::operator;
 use crate::ops::claims::claim::Request;
 use crate::ops::claims::pickup::pickup;
 
+/// Take a task that is assigned to you or to nobody
+///
+/// Assigns and claims in one step. Without a task it takes the best free one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof task pickup\n\
+\x20 teof task pickup QUEUE-001")]
 pub struct Args {
     /// Without a task, the best that is free is taken
     #[command(flatten)]

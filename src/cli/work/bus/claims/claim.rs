@@ -8,13 +8,22 @@ use crate::base::Result;
 use crate::bus::claim_rules::Notes;
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Task, span};
+use crate::cli::support::help::MORE;
 use crate::cli::work::bus::write::Repeat;
 use crate::conductor::take;
 use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claims::claim::{Request, claim};
 
+/// Claim a task, so that nobody else works on it
+///
+/// Use it before you start to work. The claim is a lease: it ends on its own unless you renew it by claiming
+/// again. Each claim gets an epoch, a number that proves later writes are yours.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus claim QUEUE-007\n\
+\x20 teof bus claim --next                                        # claim the best free task\n\
+\x20 teof bus claim QUEUE-007 --lease 4h --notes \"Parser first\"")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
@@ -24,16 +33,16 @@ pub struct Args {
     repeat: Repeat,
     #[command(flatten)]
     terms: Terms,
-    /// active, paused, released or done
-    #[arg(long, default_value = "active", value_parser = status)]
+    /// Status of the claim: active, paused, released or done
+    #[arg(long, default_value = "active", value_parser = status, help_heading = MORE)]
     status: ClaimStatus,
-    /// Drop the notes of the claim; --notes wins
-    #[arg(long)]
+    /// Remove the notes of the claim
+    #[arg(long, help_heading = MORE)]
     clear_notes: bool,
-    /// Claim the task although it is assigned to nobody, or to another; recorded in the event
-    #[arg(long)]
+    /// Claim it although it is not assigned to you; recorded
+    #[arg(long, help_heading = MORE)]
     allow_unassigned: bool,
-    /// Take the best task that is free: assigned to you or to nobody
+    /// Claim the best free task: assigned to you or to nobody
     #[arg(long, conflicts_with_all = ["place", "task", "status", "branch", "allow_unassigned"])]
     next: bool,
 }
@@ -41,17 +50,17 @@ pub struct Args {
 /// What a claim says besides whose and what.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Terms {
-    /// The plan that the work follows, by id or path; it gets a link to the claim
+    /// The plan that the work belongs to, by id or path
     #[arg(long)]
     pub plan: Option<String>,
-    /// The branch of the work [default: agent/<seat>/<task>]
+    /// The branch for the work [default: agent/<seat>/<task>]
     #[arg(long)]
     pub branch: Option<String>,
-    /// Say where the work stands
+    /// Note on the state of the work
     #[arg(long)]
     pub notes: Option<String>,
-    /// How long the claim is yours without another word, such as 4h
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    /// The claim's lease, such as 4h: when it ends, others may take over
+    #[arg(long, value_name = "DURATION", value_parser = span)]
     pub lease: Option<Duration>,
 }
 

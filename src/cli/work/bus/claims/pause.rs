@@ -10,7 +10,12 @@ use crate::cli::work::bus::write::Repeat;
 use crate::guard::operator;
 use crate::ops::claims::takeover::pause;
 
+/// Pause your claim, or the expired claim of another seat
+///
+/// Use it when you cannot continue for now but want to keep the task.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus pause QUEUE-002 --reason \"Waiting for review\"")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
@@ -18,7 +23,7 @@ pub struct Args {
     author: Flags,
     #[command(flatten)]
     repeat: Repeat,
-    /// Why; kept in the claim's notes and in the event
+    /// Why; kept in the claim and in the event
     #[arg(long)]
     reason: String,
 }

@@ -12,7 +12,13 @@ use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claims::release::{Request, release};
 
+/// Release a claim when the work is done or given up
+///
+/// Use it when you stop working on a task. `--status released` leaves the task for someone else.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus release QUEUE-002   # the work is done\n\
+\x20 teof bus release QUEUE-002 --status released --notes \"Half done\"")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
@@ -20,10 +26,10 @@ pub struct Args {
     author: Flags,
     #[command(flatten)]
     repeat: Repeat,
-    /// What became of the work: done, released (somebody else may go on) or paused
+    /// State of the work: done, released (others may take it) or paused
     #[arg(long, default_value = "done", value_parser = status)]
     status: ClaimStatus,
-    /// Replaces the notes of the claim
+    /// New notes of the claim
     #[arg(long)]
     notes: Option<String>,
 }

@@ -12,7 +12,13 @@ use crate::guard::operator;
 use crate::ops::claims::claim::Request;
 use crate::ops::claims::takeover::take_over;
 
+/// Take over a task whose claim has expired
+///
+/// Use it when the holder is gone. It is refused while the lease of the claim is live or its run is going on.
+/// The old holder gets a message.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof bus takeover QUEUE-003 --reason \"codex-2 is gone\"")]
 pub struct Args {
     #[command(flatten)]
     task: Task,
@@ -22,7 +28,7 @@ pub struct Args {
     repeat: Repeat,
     #[command(flatten)]
     terms: Terms,
-    /// Why; kept in the event and told to the seat that had the task
+    /// Why; kept in the event and sent to the old holder
     #[arg(long)]
     reason: String,
 }

@@ -1,0 +1,76 @@
+//! Arranges help: commands grouped by what a person does, examples before the flags, rare flags at the end.
+//!
+//! A command writes its examples into `after_help`, under `Examples:`, and puts rare flags under [`MORE`]. Only a
+//! command line that asks for help, or is wrong, comes here.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+use clap::builder::{Resettable, StyledStr};
+
+/// The heading of flags that few people need.
+pub const MORE: &str = "More options";
+
+/// Every command of the top level, by what a person is doing.
+pub const GROUPS: [(&str, &[&str]); 6] = [
+    ("Get started", &["init", "quickstart", "guide"]),
+    ("Work", &["session-boot", "task", "plan", "bus", "session", "agent"]),
+    ("Run unattended", &["consent", "coordinator", "conductor", "foreman"]),
+    ("Review", &["review"]),
+    ("Inspect", &["scan", "receipts", "worktree"]),
+    ("Maintain", &["doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
+];
+
+const BELOW: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+const TAIL: &str =
+    "One command's flags and examples: teof <COMMAND> --help\nEvery command on one page: teof guide commands";
+
+/// The whole tree with its help arranged; `words` is the command line, which names the command that is looked at.
+pub fn arrange(root: Command, words: &[&str]) -> Command {
+    let header = *root.get_styles().get_header();
+    let literal = *root.get_styles().get_literal();
+    let mut list = String::new();
+    for (heading, names) in GROUPS {
+        let _ = writeln!(list, "{header}{heading}:{header:#}");
+        for name in names {
+            let command = root.find_subcommand(name).filter(|command| !command.is_hide_set());
+            let about = command.and_then(|command| command.get_about().map(ToString::to_string));
+            if let Some(about) = about {
+                let _ = writeln!(list, "  {literal}{name}{literal:#}{:width$}{about}", "", width = 14 - name.len());
+            }
+        }
+        list.push('\n');
+    }
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{before-help}}{header}Options:{header:#}\n{{options}}{{after-help}}"
+    );
+    root.mut_subcommands(|command| below(command, words))
+        .help_template(StyledStr::from(template))
+        .before_help(StyledStr::from(list.trim_end().to_owned()))
+        .after_help(TAIL)
+}
+
+fn below(command: Command, words: &[&str]) -> Command {
+    let header = *command.get_styles().get_header();
+    let examples = command.get_after_help().map(ToString::to_string);
+    let long = command.get_long_about().map(ToString::to_string);
+    let is_named = words.contains(&command.get_name());
+    let mut command = command
+        .help_template(BELOW)
+        .long_about(Resettable::<StyledStr>::Reset)
+        .after_help(Resettable::<StyledStr>::Reset);
+    if let Some(examples) = examples {
+        let lines = examples.trim_start_matches("Examples:").trim_start_matches('\n');
+        command = command.before_help(StyledStr::from(format!("{header}Examples:{header:#}\n{lines}")));
+    }
+    if let Some(long) = long.filter(|_| is_named) {
+        // What only a program needs stands at the end.
+        let (people, json) = long.split_once("With --json:").unwrap_or((&long, ""));
+        command = command.about(people.trim().to_owned());
+        if !json.is_empty() {
+            let end = format!("{header}With --json:{header:#}\n  {}", json.trim());
+            command = command.after_help(StyledStr::from(end));
+        }
+    }
+    command.mut_subcommands(|command| below(command, words))
+}

@@ -1,0 +1,157 @@
+//! Help: every command says what it does in one line, and shows examples that work as they stand.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::faults::lab;
+use crate::harness::agents::Fake;
+use crate::harness::{Ran, World, operator_tokens};
+
+/// Commands of the tree, from the reference: its path, its first line, its examples.
+fn commands() -> Vec<(String, String, Vec<String>)> {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md")).unwrap();
+    let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut is_code = false;
+    for line in page.lines() {
+        match line.trim_start_matches('#').strip_prefix(" teof ").filter(|_| line.starts_with("##")) {
+            Some(path) => found.push((path.to_owned(), String::new(), Vec::new())),
+            None if line.starts_with("```") => is_code = !is_code,
+            None => {
+                let Some((_, about, examples)) = found.last_mut() else { continue };
+                if is_code {
+                    examples.push(line.to_owned());
+                } else if about.is_empty() {
+                    line.clone_into(about);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
+    let commands = commands();
+    assert!(commands.len() > 80, "{}", commands.len());
+    for (path, about, examples) in &commands {
+        assert!(about.chars().count() <= 70 && !about.ends_with('.'), "{path}: {about:?}");
+        let first = about.split([' ', ',']).next().unwrap();
+        let is_verb = VERBS.contains(&first);
+        assert!(is_verb, "{path} begins with {first:?}, which is not a verb of this list: add it if it is one");
+        assert!((1..=3).contains(&examples.len()), "{path} has {} examples", examples.len());
+        assert!(examples.iter().all(|line| line.chars().count() <= 130), "{path}: {examples:?}");
+    }
+    let world = World::new();
+    let top = world.ok(&["--help"]);
+    for (path, about, _) in commands.iter().filter(|(path, ..)| !path.contains(' ')) {
+        assert!(top.contains(&format!("  {path} ")) && top.contains(about), "{path} is in no group of teof --help");
+    }
+}
+
+const VERBS: [&str; 46] = [
+    "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Claim", "Close", "Commit", "Create",
+    "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print", "Queue",
+    "Record", "Reject", "Release", "Remove", "Report", "Revert", "Review", "Revoke", "Run", "Save", "Send", "Set",
+    "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
+];
+
+const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
+    [worker]\ngrace = \"1s\"\n[pipeline]\nstages = [\"coder\"]\n[roles.coder]\nagent = \"fake\"\n";
+
+const AGENT: &str = r#"
+case "$TEOF_TASK" in
+  QUEUE-006) answer 'Up or down?' ;;
+  *) echo done >> "$TEOF_TASK.txt"; answer '{"analysis": "did it", "commands": [], "receipts": []}' ;;
+esac
+"#;
+
+/// A repository in which the names of the examples mean something: free, claimed, expired, finished, merged and
+/// asking tasks, a plan, three seats and a receipt.
+fn scratch() -> World {
+    let world = World::new();
+    let agent = Fake::new(&world.folder(), "fake", AGENT);
+    for seat in ["codex-1", "codex-2", "manager"] {
+        world.ok(&["init", "--agent", seat, "-q"]);
+        world.shell(&format!("TEOF_AGENT={seat} teof session-boot --no-sync --allow-branch-mismatch")).expect(0);
+    }
+    let mut tokens: Value = serde_json::from_str(&operator_tokens()).unwrap();
+    let mut phone = tokens[0].clone();
+    phone["name"] = json!("phone");
+    tokens.as_array_mut().unwrap().push(phone);
+    fs::write(world.folder().join("state/teof/operator-tokens.json"), tokens.to_string()).unwrap();
+    world.write("teof.toml", &format!("{}{SETTINGS}", agent.settings()));
+    world.write("_report/agent/codex-1/gone.txt", "gone\n");
+    world.write("_report/agent/codex-1/proof.txt", "proof\n");
+    for n in 1..=7 {
+        let task = format!("QUEUE-00{n}");
+        world.ok(&["task", "add", &task, "--title", &task, "-q"]);
+    }
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.ok(&["consent", "grant", "--continuous", "-q"]);
+    world.ok(&["coordinator", "submit", "QUEUE-004", "QUEUE-005", "QUEUE-006", "-q"]);
+    world.run(&["coordinator", "run", "--until-idle", "--max-jobs", "3", "-q"]);
+    world.ok(&["review", "approve", "QUEUE-005", "-q"]);
+    lab::plan(&world, "2026-01-05-docs");
+    world.ok(&["task", "assign", "QUEUE-007", "--engineer", "codex-1", "--no-auto-claim"]);
+    world.ok(&["bus", "claim", "QUEUE-002", "--allow-unassigned"]);
+    world.shell("TEOF_AGENT=codex-2 teof bus claim QUEUE-003 --allow-unassigned --lease 1s").expect(0);
+    world.ok(&["receipts", "add", "_report/agent/codex-1/gone.txt"]);
+    world
+}
+
+/// Examples that may exit with another code than 0, because of what they find or wait for.
+const OTHER_CODES: [(&str, &[i32]); 7] = [
+    ("teof doctor", &[1]),
+    ("teof preflight", &[1]),
+    ("teof scan", &[1]),
+    ("teof plan validate", &[1]),
+    ("teof coordinator run", &[1, 5]),
+    ("teof coordinator reset-breaker", &[1]),
+    // Stopped by its time limit.
+    ("teof bus watch --follow", &[124]),
+];
+
+/// Examples that are tried elsewhere: one takes long, one needs a terminal.
+const ELSEWHERE: [&str; 2] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN"];
+
+#[test]
+fn every_example_of_every_help_page_works_as_it_stands() {
+    let world = scratch();
+    let kept = tempfile::tempdir().unwrap();
+    let copy = |from: &Path, to: &Path| {
+        let from = format!("{}/.", from.display());
+        assert!(Command::new("cp").args(["-a", &from]).arg(to).status().unwrap().success());
+    };
+    copy(&world.folder(), kept.path());
+    let mut lines: Vec<String> = commands().into_iter().flat_map(|(_, _, examples)| examples).collect();
+    lines.retain(|line| !ELSEWHERE.iter().any(|elsewhere| line.starts_with(elsewhere)));
+    lines.sort();
+    lines.dedup();
+    let mut failed = Vec::new();
+    for line in lines {
+        let limit = if line.contains("--follow") { "timeout 1 " } else { "" };
+        let others = OTHER_CODES.iter().find(|(begin, _)| line.starts_with(begin)).map_or(&[][..], |(_, codes)| codes);
+        let is_done = |ran: &Ran| ran.code == 0 || others.contains(&ran.code);
+        if line.starts_with("teof receipts retire") {
+            fs::remove_file(world.repo.join("_report/agent/codex-1/gone.txt")).unwrap();
+        }
+        // An example may need what one before it took away; making the repository anew for each takes long.
+        if is_done(&world.shell(&format!("{limit}{line}"))) {
+            continue;
+        }
+        for entry in fs::read_dir(world.folder()).unwrap().flatten() {
+            let (path, is_folder) = (entry.path(), entry.path().is_dir());
+            (if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) }).unwrap();
+        }
+        copy(kept.path(), &world.folder());
+        let ran = world.shell(&format!("{limit}{line}"));
+        if !is_done(&ran) {
+            failed.push(format!("{line}\n  exit code {}: {}", ran.code, ran.stderr.trim()));
+        }
+    }
+    assert!(failed.is_empty(), "{} examples do not work:\n{}", failed.len(), failed.join("\n"));
+}
