@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use git2::Repository;
 use serde_json::json;
 
 use super::calls::{prompts, roles};
@@ -21,7 +20,6 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
 use crate::guard::sentinels::Clean;
-use crate::hub::worktrees::job_refs;
 use crate::hub::worktrees::{self, Wanted};
 use crate::hub::{Hub, git, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
@@ -90,10 +88,6 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         stage_store::forget(hub, work.job());
-        let repo = Repository::open(&hub.common_dir).map_err(Into::into);
-        if let Err(e) = repo.and_then(|repo| job_refs::forget(&repo, work.job())) {
-            tracing::debug!("the job's ref was not removed: {e:#}");
-        }
     }
     Ok(outcome)
 }

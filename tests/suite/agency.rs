@@ -272,7 +272,7 @@ fn the_loop_ends_after_three_passes_and_keeps_everything() {
         .any(|line| line["summary"].as_str().is_some_and(|text| text.contains("FR-1") && text.contains("blocked")));
     assert!(told, "{report:#?}");
     let all = agency.world.git(&["log", "--all", "--format=%H", "--grep=^Teof-Stage: coder"]);
-    assert_eq!(all.lines().count(), 3, "every pass is on the branch");
+    assert_eq!(all.lines().count(), 3, "every pass has its checkpoint");
 }
 
 /// A stand-in for `gh`: it keeps what it was asked in files, and says that it has one pull request.

@@ -14,7 +14,6 @@ use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
-use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::run::bundle::File;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
@@ -235,10 +234,9 @@ impl<'a> Report<'a> {
         self.place.is_some()
     }
 
-    /// The last checkpoint of the job.
+    /// The last commit of the job's work, once a stage has ended; its base when nothing was changed.
     pub fn commit(&self) -> Option<String> {
-        let own = self.stages.iter().rev().find_map(|stage| stage.commit.clone());
-        own.or_else(|| self.place.as_ref()?.checkpoints.last().map(|c: &Checkpoint| c.commit.to_string()))
+        Some(self.place.as_ref()?.checkpoints.last()?.work.to_string())
     }
 
     pub fn branch(&self) -> &str {

@@ -7,7 +7,7 @@ use git2::{IndexEntry, MergeFileOptions, MergeOptions, Oid, Repository};
 
 use crate::base::{Result, files};
 use crate::hub::git::ancestry;
-use crate::hub::worktrees::Place;
+use crate::hub::worktrees::{Place, job_refs};
 use crate::model::run::outcome::Finding;
 
 /// How a conflict begins in a file.
@@ -19,7 +19,12 @@ pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Findi
     let carried = carried.with_context(|| format!("find the commit {carry} that is to be carried over"))?;
     let base = repo.find_commit(base)?;
     let common = ancestry::merge_base(repo, base.id(), carried.id())?.ok_or_else(ancestry::incomplete)?;
-    let ancestor = repo.find_commit(common)?;
+    // What the work stood on may be on the base as another commit (squashed): then only its own change is ported.
+    let squashed = job_refs::began(repo, carried.id()).filter(|began| {
+        let holds = |tip, commit| ancestry::holds(repo, tip, commit).unwrap_or(false);
+        !holds(base.id(), *began) && holds(*began, common)
+    });
+    let ancestor = repo.find_commit(squashed.unwrap_or(common))?;
     let mut options = MergeOptions::new();
     options.find_renames(false);
     let mut index = repo.merge_trees(&ancestor.tree()?, &base.tree()?, &carried.tree()?, Some(&options))?;
@@ -91,4 +96,33 @@ pub fn unsettled(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
     let still = conflicts.iter().filter(|found| found.code == "carry.conflict");
     let still = still.filter_map(|found| found.path.clone()).filter(|path| marked(path) == Some(true));
     still.map(|path| Finding::high("carry.conflict", path, "conflict markers still stand in the file")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::git::Git;
+
+    #[test]
+    fn work_on_top_of_squashed_work_is_ported_without_a_conflict() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Git::at(&dir.path().canonicalize().unwrap());
+        git.run(&["init", "-q", "-b", "main"]).unwrap();
+        let commit = |text: &str, message: &str| {
+            std::fs::write(dir.path().join("f"), text).unwrap();
+            git.run(&["add", "."]).unwrap();
+            git.run(&["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", message]).unwrap();
+            git.run(&["rev-parse", "HEAD"]).unwrap()
+        };
+        commit("1\n", "Base");
+        git.run(&["switch", "-qc", "work"]).unwrap();
+        commit("2\n", "First\n\nTeof-Job: a");
+        let carry = commit("3\n", "Second\n\nTeof-Job: b");
+        git.run(&["switch", "-q", "main"]).unwrap();
+        let base = commit("2\n", "First, squashed");
+        let repo = Repository::open(dir.path()).unwrap();
+        let (tree, conflicts) = tree(&repo, base.parse().unwrap(), &carry).unwrap();
+        assert!(conflicts.is_empty(), "{conflicts:?}");
+        assert_eq!(git.run(&["show", &format!("{tree}:f")]).unwrap(), "3");
+    }
 }

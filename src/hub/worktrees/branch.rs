@@ -1,4 +1,4 @@
-//! Chooses the branch of a job, and finds what the job has committed there already.
+//! Chooses the branch of a job, and finds the stages that the job has ended already.
 
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
         None => None,
     }
     .unwrap_or((base, Vec::new()));
-    let newest = checkpoints.last().map_or(began, |done| done.commit);
+    let newest = checkpoints.last().map_or(began, |done| done.work);
     for n in 1..1000 {
         let branch = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
         if is_taken(&branch) {
@@ -84,10 +84,11 @@ fn bare(git_dir: &Path, common_dir: &Path) -> Worktree {
     Worktree { root: git_dir.to_owned(), git_dir: git_dir.to_owned(), common_dir: common_dir.to_owned() }
 }
 
-/// The job's commits that end at `tip`, and where it began; `None` when that is not below `base`.
+/// The job's checkpoints that end at `tip`, and where it began; `None` when that is not below `base`.
 fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
     let (began, checkpoints) = job_refs::of_job(repo, tip, job)?;
-    let continues = ancestry::holds(repo, base, began)?;
+    let work = checkpoints.last().map_or(began, |done| done.work);
+    let continues = ancestry::holds(repo, base, began)? && ancestry::holds(repo, work, began)?;
     Ok(continues.then_some((began, checkpoints)))
 }
 

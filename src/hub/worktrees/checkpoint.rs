@@ -1,4 +1,4 @@
-//! Checkpoints: commits the content of a worker's worktree, with trailers that name the job.
+//! Checkpoints: commits the content of a worker's worktree to its branch, and the end of its stage under the job's ref.
 //!
 //! Reads and writes through libgit2 with the git directory named: no hooks, no filter drivers, no replace objects, and
 //! no trust in the worktree's own index or `.git`. [`filtered`] handles files under a filter driver (`git-lfs`).
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
 
-use super::job_refs::{self, message};
+use super::job_refs::{self, message, message_of_work};
 use super::metadata::WorktreeMetadata;
 use super::registry;
 use super::size_limit;
@@ -32,6 +32,15 @@ fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
 pub struct WorktreeRepository {
     repo: Repository,
     root: PathBuf,
+}
+
+/// Where a job stands before a stage ends; both are the base in the beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Tip {
+    /// The newest commit of its branch.
+    pub work: Oid,
+    /// The newest checkpoint.
+    pub checkpoint: Oid,
 }
 
 /// What the worktree holds.
@@ -83,13 +92,14 @@ impl WorktreeRepository {
         Ok(Snapshot { tree, owned, nested })
     }
 
-    /// Commits a tree on top of `parent` and moves the branch there, from wherever it is.
+    /// Ends a stage: commits a tree on top of the work so far, if it changes anything, moves the branch there, from
+    /// wherever it is, and records the checkpoint.
     ///
     /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
     /// nothing of it is lost, and nothing of it gets into the result.
-    pub fn commit(&self, branch: &str, parent: Oid, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+    pub fn commit(&self, branch: &str, before: Tip, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
         self.check_folder()?;
-        let parent = self.repo.find_commit(parent)?;
+        let parent = self.repo.find_commit(before.work)?;
         let tree = self.repo.find_tree(tree)?;
         let time = Time::new(at.unix(), 0);
         let author = Signature::new(mark.agent, &format!("{}@teof.invalid", mark.agent), &time)?;
@@ -97,11 +107,20 @@ impl WorktreeRepository {
             Ok(own) => Signature::new(own.name().unwrap_or(mark.agent), own.email().unwrap_or("teof"), &time)?,
             Err(_) => author.clone(),
         };
-        let commit = self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?;
-        job_refs::record(&self.repo, mark.job, commit)?;
-        self.move_branch(branch, parent.id(), commit, mark.run)?;
+        let commit =
+            |message: &str, parents: &[&Commit]| self.repo.commit(None, &author, &committer, message, &tree, parents);
+        let work = match tree.id() == parent.tree_id() {
+            true => before.work,
+            false => commit(&message_of_work(mark), &[&parent])?,
+        };
+        // As a parent, so that git keeps the work with the checkpoint, whatever becomes of the branch.
+        let parents = if work == before.checkpoint { vec![work] } else { vec![before.checkpoint, work] };
+        let parents = parents.into_iter().map(|id| self.repo.find_commit(id)).collect::<Result<Vec<_>, _>>()?;
+        let id = commit(&message(mark, work), &parents.iter().collect::<Vec<_>>())?;
+        job_refs::record(&self.repo, mark.job, id)?;
+        self.move_branch(branch, before.work, work, mark.run)?;
         self.update_head_and_index(branch, &tree);
-        Ok(Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
+        Ok(Checkpoint { id, work, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
     }
 
     /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
@@ -394,10 +413,19 @@ mod tests {
         let repository = open(&root);
         let tree = repository.snapshot(base).unwrap().tree;
         let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
-        let done = repository.commit("agent/x/a", base, tree, &mark, Stamp::from_unix(0)).unwrap();
+        let start = Tip { work: base, checkpoint: base };
+        let done = repository.commit("agent/x/a", start, tree, &mark, Stamp::from_unix(0)).unwrap();
         assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
-        assert_eq!(job_refs::of_job(repository.repo(), done.commit, "j").unwrap(), (base, vec![done.clone()]));
-        assert_eq!(job_refs::of_job(repository.repo(), done.commit, "other").unwrap(), (done.commit, vec![]));
+        assert_eq!(job_refs::of_job(repository.repo(), done.id, "j").unwrap(), (base, vec![done.clone()]));
+        assert_eq!(job_refs::of_job(repository.repo(), done.id, "other").unwrap(), (done.id, vec![]));
         assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
+
+        // A stage that changes nothing leaves no commit on the branch.
+        let (tip, mark) = (Tip { work: done.work, checkpoint: done.id }, Mark { stage: "tester", ..mark });
+        let next = repository.commit("agent/x/a", tip, tree, &mark, Stamp::from_unix(1)).unwrap();
+        assert_eq!((next.work, next.id == done.id), (done.work, false));
+        assert_eq!(git.run(&["rev-parse", "agent/x/a"]).unwrap(), done.work.to_string());
+        assert_eq!(job_refs::newest(repository.repo(), "j"), Some(next.id));
+        assert_eq!(job_refs::of_job(repository.repo(), next.id, "j").unwrap(), (base, vec![done, next]));
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::checkpoint::{Parked, WorktreeRepository};
 use super::place::{WAIT, home};
 use super::status::{Owner, WorktreeStatus, statuses};
-use super::{foreign, registry, unfinished};
+use super::{foreign, job_refs, registry, unfinished};
 use crate::base::lock::{self, FileLock};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
@@ -198,6 +198,12 @@ fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>>
     }
     fs::rename(&found.git_dir, &record).map_err(|e| files::io_refusal(e, "move", &found.git_dir))?;
     delete_both(&aside, &record)?;
+    // The job is over, and nobody goes on from its checkpoints; its branch stays.
+    if let (Some(job), Ok(repo)) = (&found.job, Repository::open(&hub.common_dir))
+        && let Err(e) = job_refs::forget(&repo, job)
+    {
+        tracing::debug!("the checkpoints of {job} are not forgotten: {e:#}");
+    }
     Ok(kept)
 }
 

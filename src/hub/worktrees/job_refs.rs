@@ -1,25 +1,32 @@
-//! Marks a job's own commits with trailers, and finds them again.
+//! The checkpoints of a job's stages: commits of their own under `refs/teof/jobs/<job>`, found again by their trailers.
 //!
-//! Each commit names its job in trailers, and a ref of its own points to the newest: whoever works on the branch can
-//! move it, and what they commit there is not a checkpoint.
+//! A checkpoint names job, run and stage, and the commit of the job's branch that holds the work at that time. The
+//! branch itself holds the work alone: a stage that changes nothing leaves no commit there. Whoever works on the
+//! branch can move it, and what they commit there is not a checkpoint.
 
 use anyhow::Context;
 use git2::{Commit, ErrorCode, Oid, Repository};
 
-use crate::base::Result;
+use crate::base::{Result, text};
+use crate::hub::git::object_ids;
 
 pub const TRAILER_JOB: &str = "Teof-Job";
 pub const TRAILER_RUN: &str = "Teof-Run";
 pub const TRAILER_STAGE: &str = "Teof-Stage";
 pub const TRAILER_ROUND: &str = "Teof-Round";
+/// The commit of the branch, in a checkpoint.
+const TRAILER_WORK: &str = "Teof-Work";
 
 /// How many of a job's own commits are followed back.
 const MAX_COMMITS: usize = 1000;
 
-/// A commit of a job.
+/// The end of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    pub commit: Oid,
+    /// Its own commit, under the job's ref.
+    pub id: Oid,
+    /// The newest commit of the work: on the job's branch, or the base while nothing was changed.
+    pub work: Oid,
     pub run: String,
     pub stage: String,
     pub round: u32,
@@ -45,7 +52,7 @@ pub(in crate::hub) fn reference(job: &str) -> String {
 /// A job's newest checkpoint, whatever became of its branch.
 pub fn newest(repo: &Repository, job: &str) -> Option<Oid> {
     let commit = repo.find_reference(&reference(job)).and_then(|found| found.peel_to_commit()).ok()?;
-    read_trailers(&commit, job).map(|found| found.commit)
+    read_trailers(&commit, job).map(|found| found.id)
 }
 
 /// Records a job's newest checkpoint.
@@ -54,7 +61,7 @@ pub(in crate::hub) fn record(repo: &Repository, job: &str, commit: Oid) -> Resul
     Ok(())
 }
 
-/// Forgets which checkpoint was a job's newest: it is done.
+/// Forgets the checkpoints of a job that is over.
 pub fn forget(repo: &Repository, job: &str) -> Result<()> {
     match repo.find_reference(&reference(job)).and_then(|mut found| found.delete()) {
         Err(e) if e.code() != ErrorCode::NotFound => Err(e.into()),
@@ -85,7 +92,7 @@ pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<Str
     anyhow::bail!("too many refs like refs/teof/{kind}/{run}")
 }
 
-/// The commits of `job` at the end of a branch (oldest first), and the commit before them.
+/// The checkpoints of `job` that end at `tip` (oldest first), and the commit before them.
 pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkpoint>)> {
     let mut at = repo.find_commit(tip)?;
     let mut found = Vec::new();
@@ -99,23 +106,51 @@ pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkp
     Ok((at.id(), found))
 }
 
+/// The commit that the work of a job began at, as the commits on its branch tell it; `None` when `work` is none of them.
+pub fn began(repo: &Repository, work: Oid) -> Option<Oid> {
+    let job_of = |commit: &Commit| {
+        let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;
+        let job = trailers.iter().find(|(key, _)| *key == TRAILER_JOB).map(|(_, job)| job.to_owned());
+        job.filter(|_| commit.parent_count() == 1)
+    };
+    let mut at = repo.find_commit(work).ok()?;
+    let job = job_of(&at)?;
+    for _ in 0..MAX_COMMITS {
+        if job_of(&at).as_ref() != Some(&job) {
+            return Some(at.id());
+        }
+        at = at.parent(0).ok()?;
+    }
+    None
+}
+
 fn read_trailers(commit: &Commit, job: &str) -> Option<Checkpoint> {
     let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;
     let get = |key: &str| trailers.iter().find(|(k, _)| *k == key).map(|(_, value)| value);
-    (get(TRAILER_JOB)? == job && commit.parent_count() == 1).then_some(())?;
+    // The first parent is the checkpoint before. Older versions had the stages on the branch: each was its own work.
+    let (most, work) = match get(TRAILER_WORK) {
+        Some(work) => (2, object_ids::parse(work).ok()?),
+        None => (1, commit.id()),
+    };
+    (get(TRAILER_JOB)? == job && (1..=most).contains(&commit.parent_count())).then_some(())?;
     Some(Checkpoint {
-        commit: commit.id(),
+        id: commit.id(),
+        work,
         run: get(TRAILER_RUN)?.to_owned(),
         stage: get(TRAILER_STAGE)?.to_owned(),
         round: get(TRAILER_ROUND)?.parse().ok()?,
     })
 }
 
-pub(in crate::hub) fn message(mark: &Mark) -> String {
-    let title = crate::base::text::clip(&crate::base::text::safe(mark.title.trim()), 72);
+/// The message of a commit on the job's branch.
+pub(in crate::hub) fn message_of_work(mark: &Mark) -> String {
+    let title = text::clip(&text::safe(mark.title.trim()), 72);
     let title = if title.is_empty() { mark.job } else { &title };
-    format!(
-        "{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n{TRAILER_STAGE}: {}\n{TRAILER_ROUND}: {}\n",
-        mark.job, mark.run, mark.stage, mark.round
-    )
+    format!("{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n", mark.job, mark.run)
+}
+
+/// The message of a checkpoint whose work is at `work`.
+pub(in crate::hub) fn message(mark: &Mark, work: Oid) -> String {
+    let message = message_of_work(mark);
+    format!("{message}{TRAILER_STAGE}: {}\n{TRAILER_ROUND}: {}\n{TRAILER_WORK}: {work}\n", mark.stage, mark.round)
 }

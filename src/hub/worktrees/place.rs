@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
-use super::checkpoint::{Checkpoint, WorktreeRepository};
+use super::checkpoint::{Checkpoint, Mark, Tip, WorktreeRepository};
 use super::registry;
-use crate::base::Result;
+use crate::base::{Result, Stamp};
 use crate::hub::git::Git;
 use crate::hub::{Hub, Worktree};
 
@@ -41,16 +41,26 @@ pub struct Place {
     pub branch: String,
     /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
     pub base: Oid,
-    /// What earlier attempts of this job committed, oldest first.
+    /// The stages that earlier attempts of this job ended, oldest first.
     pub checkpoints: Vec<Checkpoint>,
     /// The ref that keeps uncommitted work found here, if there was any.
     pub parked: Option<String>,
 }
 
 impl Place {
-    /// The last commit of this job, or its base.
+    /// The last commit of this job's work, or its base.
     pub fn tip(&self) -> Oid {
-        self.checkpoints.last().map_or(self.base, |last| last.commit)
+        self.checkpoints.last().map_or(self.base, |last| last.work)
+    }
+
+    /// Ends a stage with a tree, as [`WorktreeRepository::commit`].
+    ///
+    /// # Errors
+    /// When git cannot write it.
+    pub fn commit(&self, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+        let checkpoint = self.checkpoints.last().map_or(self.base, |last| last.id);
+        let before = Tip { work: self.tip(), checkpoint };
+        self.repository()?.commit(&self.branch, before, tree, mark, at)
     }
 
     /// Git here, with the git directory named.

@@ -193,7 +193,7 @@ mod tests {
         let repository = place.repository().unwrap();
         let snapshot = repository.snapshot(place.tip()).unwrap();
         let mark = Mark { agent: "codex-1", job, run, stage: "commands", round: 1, title: "work\n\nTeof-Job: x" };
-        repository.commit(&place.branch, place.tip(), snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
+        place.commit(snapshot.tree, &mark, Stamp::from_unix(1_000_000_000)).unwrap()
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         fs::write(first.root.join("code/a"), "2").unwrap();
-        let kept = commit_all(&first, "run-1", "job-1").commit;
+        let kept = commit_all(&first, "run-1", "job-1").work;
         let second = world.prepare("job-2", "run-2");
         assert_eq!(second.branch, "agent/codex-1/a-2");
         assert_ne!(second.root, first.root);

@@ -125,9 +125,9 @@ impl Yard {
         steps.iter().find(|found| found["id"] == step).unwrap().clone()
     }
 
-    /// Task to how many checkpoints it has on any branch.
+    /// Task to how many checkpoints it has.
     fn checkpoints(&self) -> BTreeMap<String, usize> {
-        let log = self.world.git(&["log", "--all", "--grep=^Teof-Job:", "--format=%s"]);
+        let log = self.world.git(&["log", "--all", "--grep=^Teof-Stage:", "--format=%s"]);
         let mut found = BTreeMap::new();
         for title in log.lines() {
             *found.entry(title.split(':').next().unwrap().to_owned()).or_default() += 1;

@@ -110,10 +110,10 @@ impl Fixture {
         Some(serde_json::from_slice(&bytes).unwrap())
     }
 
-    /// The stages that the branch's commits name, oldest first.
+    /// The stages that the job's checkpoints name, oldest first.
     fn stages(&self) -> Vec<String> {
         let format = "--format=%(trailers:key=Teof-Stage,valueonly,separator=%x20)%(trailers:key=Teof-Round,valueonly,separator=%x20)";
-        let text = self.world.git(&["log", "--reverse", format, "main..agent/codex-1/docs"]);
+        let text = self.world.git(&["log", "--all", "--reverse", "--topo-order", "--grep=^Teof-Stage: ", format]);
         text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
@@ -290,9 +290,10 @@ fn a_coder_that_commits_and_then_fails_has_no_stage_done_again() {
         (["planner1", "coder1", "tester1", "reviewer1"].map(str::to_owned).to_vec(), 3)
     );
     assert_eq!(fixture.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nown\nthree", "its work goes on as it was");
-    let kept =
-        fixture.world.git(&["for-each-ref", "--format=%(refname) %(subject)", "refs/teof/moved", "refs/teof/jobs"]);
-    assert_eq!(kept, "refs/teof/moved/run-1 own", "its own commit is kept, and the job is done");
+    let kept = fixture.world.git(&["for-each-ref", "--format=%(refname) %(subject)", "refs/teof/moved"]);
+    assert_eq!(kept, "refs/teof/moved/run-1 own", "its own commit is kept");
+    let seen = fixture.world.git(&["log", "--format=%s", "main..agent/codex-1/docs"]);
+    assert_eq!(seen, "QUEUE-001: Write the docs (coder 1)", "stages that change nothing leave no commit there");
 }
 
 #[test]
