@@ -12,7 +12,8 @@ use crate::coordinator::state::input::Command;
 use crate::ops::record::{self, Recorded};
 use crate::review::Decision;
 
-/// Commits what a decision wrote about which nobody is told; a running coordinator does that itself.
+/// Commits what a decision wrote about which nobody is told, unless the record was committed a moment ago; a running
+/// coordinator does that itself.
 ///
 /// The decision stands, whether it is committed now or later.
 pub fn commit_record(app: &App) -> Result<()> {
@@ -20,7 +21,7 @@ pub fn commit_record(app: &App) -> Result<()> {
     if process::holder(hub)?.is_some() {
         return Ok(());
     }
-    let why = match record::commit(hub) {
+    let why = match record::commit_when_due(hub) {
         Ok(Recorded::Skipped(why)) => why,
         Ok(Recorded::Committed(_) | Recorded::Clean) => return Ok(()),
         Err(e) => format!("{e:#}"),

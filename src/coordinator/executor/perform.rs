@@ -40,7 +40,8 @@ impl Executor<'_> {
                 publish::project(self.hub, self.manager, state)?;
                 Ok(match record::commit(self.hub)? {
                     Recorded::Skipped(why) => Reply::NotNow { why },
-                    _ => Reply::Done,
+                    Recorded::Clean => Reply::Unchanged,
+                    Recorded::Committed(_) => Reply::Done,
                 })
             }
             (action, None) => Ok(Reply::Refused { why: format!("{action:?} is about a job that nobody remembers") }),

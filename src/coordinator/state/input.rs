@@ -341,6 +341,8 @@ fn is_zero(n: &usize) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     Done,
+    /// [`Action::Commit`]: the record is committed already.
+    Unchanged,
     /// [`Action::Assign`]: the claim is the seat's, under this epoch.
     Assigned {
         epoch: u64,

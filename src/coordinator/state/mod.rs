@@ -73,6 +73,9 @@ pub struct State {
     pub spent: Spent,
     /// Since when the record holds something that is not committed.
     pub unrecorded_since: Option<Stamp>,
+    /// When the record was last committed because nothing else was left to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_at_rest: Option<Stamp>,
     /// The consent under which jobs are chosen, and how many were chosen before it.
     pub grant: Option<Grant>,
     /// What this process knows and the next one finds out again.

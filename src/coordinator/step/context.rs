@@ -81,9 +81,73 @@ pub(super) fn is_quiet(state: &State) -> bool {
     has_observed(state) && state.pending.iter().all(waits) && state.jobs.iter().all(|job| job.rests() || held(job))
 }
 
-/// When the record is to be committed at the latest; `None` when there is nothing to commit.
+/// Whether nothing is left to do for a coordinator that goes on, or that did all there was.
+pub(super) fn rests(state: &State, config: &Config) -> bool {
+    !config.one_shot && is_quiet(state)
+}
+
+/// When the record is to be committed; `None` when there is nothing to commit. While there is work, as often as the
+/// settings say; once nothing is left to do, at once, but no more often than that either: each word of a person is
+/// followed by a rest. A one-shot run is one word, and not yet a rest.
 pub(super) fn commit_due(state: &State, config: &Config) -> Option<Stamp> {
-    let due = state.unrecorded_since?.plus(config.commit_every?);
+    let (since, every) = (state.unrecorded_since?, config.commit_every?);
     let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
+    let last = state.recorded_at_rest.map(|last| last.plus(every));
+    let due = if rests(state, config) { last.map_or(since, |next| next.max(since)) } else { since.plus(every) };
     (!is_pending).then(|| due.max(state.volatile.commit_after.unwrap_or(due)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::state::input::{Effect, Input, Reply, Snapshot};
+    use crate::coordinator::step::{next_wake, step};
+
+    fn at(minute: u64) -> Stamp {
+        Stamp::from_unix(1_000_000_000).plus(Duration::from_secs(minute * 60))
+    }
+
+    /// Feeds an input and answers everything that comes of it; says whether the record was committed.
+    fn feed(state: &mut State, input: Input, minute: u64) -> bool {
+        let (mut effects, mut committed) = (step(state, input, at(minute)), false);
+        while let Some(effect) = effects.pop() {
+            let seq = state.volatile.results;
+            let answer = match effect {
+                Effect::Observe { .. } => Input::Snapshot(Snapshot { seq, ..Snapshot::default() }),
+                Effect::Do { id, action, .. } => {
+                    committed |= action == Action::Commit;
+                    Input::Reply { id, reply: Reply::Done }
+                }
+                _ => continue,
+            };
+            effects.extend(step(state, answer, at(minute)));
+        }
+        committed
+    }
+
+    fn minutes_of_commits(state: &mut State, one_shot: bool) -> Vec<u64> {
+        let decides = |minute: &u64| {
+            // A word of a person, written down a moment ago.
+            state.unrecorded_since.get_or_insert(at(*minute));
+            let input = match one_shot {
+                true => Input::Started(Config { one_shot, ..Config::default() }),
+                false => Input::Tick,
+            };
+            feed(state, input, *minute)
+        };
+        (1..=25).filter(decides).collect()
+    }
+
+    #[test]
+    fn a_person_who_decides_every_minute_leaves_a_record_commit_every_ten_minutes() {
+        let mut state = State::default();
+        assert!(feed(&mut state, Input::Started(Config::default()), 0), "what others wrote before it started");
+        assert_eq!(minutes_of_commits(&mut state, false), [10, 20]);
+        assert!(next_wake(&state).is_some_and(|wake| wake <= at(30)), "an idle coordinator wakes to commit the rest");
+    }
+
+    #[test]
+    fn one_shot_runs_commit_what_has_waited_for_ten_minutes() {
+        assert_eq!(minutes_of_commits(&mut State::default(), true), [11, 22]);
+    }
 }

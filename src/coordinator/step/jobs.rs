@@ -61,6 +61,7 @@ impl StepContext<'_> {
                 self.finalize(id, Ending::Dropped);
             }
             Reply::Done
+            | Reply::Unchanged
             | Reply::Ordered { .. }
             | Reply::Delivered { .. }
             | Reply::Failed { .. }
@@ -78,6 +79,7 @@ impl StepContext<'_> {
             Reply::Refused { why } => self.block(id, &why),
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Done
+            | Reply::Unchanged
             | Reply::Assigned { .. }
             | Reply::Delivered { .. }
             | Reply::Failed { .. }
@@ -99,7 +101,8 @@ impl StepContext<'_> {
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => self.failed(id, &why),
-            Reply::Assigned { .. }
+            Reply::Unchanged
+            | Reply::Assigned { .. }
             | Reply::Ordered { .. }
             | Reply::Delivered { .. }
             | Reply::Failed { .. }

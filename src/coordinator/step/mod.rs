@@ -17,7 +17,7 @@ pub(super) mod termination;
 
 use std::time::Duration;
 
-use context::{StepContext, closed, commit_due, has_slot, is_quiet, taken};
+use context::{StepContext, closed, commit_due, has_slot, rests, taken};
 
 use super::state::config::Config;
 use super::state::input::{Action, Effect, How, Input, Reply, Snapshot};
@@ -89,6 +89,10 @@ impl StepContext<'_> {
             Volatile { config: Some(config), observe_again: true, ask_remote: true, ..Volatile::default() };
         // Whoever starts it again has seen to what was in the way, and expects a try now.
         self.state.pending.iter_mut().for_each(|pending| pending.after = None);
+        if !self.config.one_shot {
+            // What others wrote since the last commit is told to nobody.
+            self.state.unrecorded_since.get_or_insert(self.now);
+        }
         self.poll_after(self.config.poll_min);
     }
 
@@ -169,11 +173,11 @@ impl StepContext<'_> {
             Action::Await { job } => self.was_awaited(&job, reply),
             Action::Deliver { job } => self.was_delivered(&job, reply),
             Action::Finalize { job, ending } => self.was_finalized(&job, ending, reply),
-            Action::Commit => {
-                if let Reply::Refused { why } | Reply::NotNow { why } = reply {
-                    self.commit_later(&why);
-                }
-            }
+            Action::Commit => match reply {
+                Reply::Refused { why } | Reply::NotNow { why } => self.commit_later(&why),
+                Reply::Unchanged => self.state.recorded_at_rest = None,
+                _ => {}
+            },
             Action::Reset { task } => self.was_reset(task, reply),
             // A claim that is lost shows when it is renewed again.
             Action::Keep { .. } | Action::Note { .. } | Action::Decide(_) => {}
@@ -235,17 +239,19 @@ impl StepContext<'_> {
     }
 
     fn commit(&mut self) {
-        let Some(due) = commit_due(self.state, &self.config) else { return };
-        let wait_over = self.state.volatile.commit_after.is_none_or(|at| at <= self.now);
-        if due <= self.now || (wait_over && is_quiet(self.state)) {
-            self.state.unrecorded_since = None;
-            self.queue(Action::Commit);
-            self.issue();
+        if commit_due(self.state, &self.config).is_none_or(|due| due > self.now) {
+            return;
         }
+        if rests(self.state, &self.config) {
+            self.state.recorded_at_rest = Some(self.now);
+        }
+        self.state.unrecorded_since = None;
+        self.queue(Action::Commit);
+        self.issue();
     }
 
     fn commit_later(&mut self, why: &str) {
-        self.state.unrecorded_since = Some(self.now);
+        (self.state.unrecorded_since, self.state.recorded_at_rest) = (Some(self.now), None);
         self.state.volatile.commit_after = self.config.commit_every.map(|every| self.now.plus(every));
         self.say(None, format!("the record is not committed now: {why}"));
     }

@@ -121,7 +121,7 @@ pub struct Coordinator {
     pub breaker_after: u32,
     /// Whether the coordinator commits the record.
     pub record: bool,
-    /// How often, while busy.
+    /// How often at most the record is committed: while there is work, and each time that nothing is left to do.
     #[serde(with = "span")]
     pub record_every: Duration,
 }

@@ -23,11 +23,11 @@ pub mod verify;
 use anyhow::Context;
 use git2::Repository;
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, Stamp};
 use crate::guard::moved_target;
 use crate::hub::git::libgit2::make_durable;
 use crate::hub::git::locks::{self, Running};
-use crate::hub::git::{identity, sparse};
+use crate::hub::git::{identity, object_ids, sparse};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Writer, git};
 
@@ -62,6 +62,25 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
         Some(why) => Ok(Recorded::Skipped(why)),
         None => commit_under(&hub.lock("bus commit")?),
     }
+}
+
+/// As [`commit`], but not within `[coordinator] record_every` of the last record commit: then the next one takes it along.
+///
+/// # Errors
+/// As [`commit`].
+pub fn commit_when_due(hub: &Hub) -> Result<Recorded> {
+    let settings = &hub.settings()?.coordinator;
+    let last = hub.watermarks().last_record().and_then(|commit| Some(Stamp::from_unix(time_of(hub, &commit).ok()?)));
+    match last {
+        _ if !settings.record => Ok(Recorded::Clean),
+        Some(last) if hub.now().since(last) < settings.record_every => Ok(Recorded::Clean),
+        _ => commit(hub),
+    }
+}
+
+fn time_of(hub: &Hub, commit: &str) -> Result<i64> {
+    let repo = Repository::open_bare(&hub.common_dir)?;
+    Ok(repo.find_commit(object_ids::parse(commit)?)?.time().seconds())
 }
 
 /// Like [`commit`], for a caller that has the lock.

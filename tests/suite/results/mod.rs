@@ -2,6 +2,7 @@
 
 mod delivery;
 mod ends;
+mod history;
 mod persons;
 mod reasons;
 

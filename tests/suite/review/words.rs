@@ -133,7 +133,7 @@ fn a_revert_with_redo_opens_the_step_and_the_item_again() {
     let last = &found["steps"][0]["last_run"];
     assert_eq!(
         (&last["outcome"], &last["commit"]),
-        (&json!("reverted"), &json!(desk.world.git(&["rev-parse", "main~1"])))
+        (&json!("reverted"), &json!(desk.world.git(&["rev-parse", "main"])))
     );
     let backlog = desk.world.read_json("_plans/next-development.todo.json");
     assert_eq!(
