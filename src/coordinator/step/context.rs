@@ -88,12 +88,16 @@ pub(super) fn rests(state: &State, config: &Config) -> bool {
 
 /// When the record is to be committed; `None` when there is nothing to commit. While there is work, as often as the
 /// settings say; once nothing is left to do, at once, but no more often than that either: each word of a person is
-/// followed by a rest. A one-shot run is one word, and not yet a rest.
+/// followed by a rest. A one-shot run is one word, and not yet a rest. A coordinator that is stopped leaves nothing.
 pub(super) fn commit_due(state: &State, config: &Config) -> Option<Stamp> {
     let (since, every) = (state.unrecorded_since?, config.commit_every?);
     let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
     let last = state.recorded_at_rest.map(|last| last.plus(every));
-    let due = if rests(state, config) { last.map_or(since, |next| next.max(since)) } else { since.plus(every) };
+    let due = match (rests(state, config), last) {
+        (true, Some(next)) if state.volatile.termination.is_none() => next.max(since),
+        (true, _) => since,
+        (false, _) => since.plus(every),
+    };
     (!is_pending).then(|| due.max(state.volatile.commit_after.unwrap_or(due)))
 }
 
@@ -144,6 +148,7 @@ mod tests {
         assert!(feed(&mut state, Input::Started(Config::default()), 0), "what others wrote before it started");
         assert_eq!(minutes_of_commits(&mut state, false), [10, 20]);
         assert!(next_wake(&state).is_some_and(|wake| wake <= at(30)), "an idle coordinator wakes to commit the rest");
+        assert!(feed(&mut state, Input::Terminate(How::Stage), 26), "nothing is left when it is stopped");
     }
 
     #[test]

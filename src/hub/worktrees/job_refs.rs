@@ -19,6 +19,8 @@ const TRAILER_WORK: &str = "Teof-Work";
 
 /// How many of a job's own commits are followed back.
 const MAX_COMMITS: usize = 1000;
+/// More often no job is sent back.
+const MAX_REWORKS: u32 = 1000;
 
 /// The end of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +63,20 @@ pub(in crate::hub) fn record(repo: &Repository, job: &str, commit: Oid) -> Resul
     Ok(())
 }
 
-/// Forgets the checkpoints of a job that is over.
+/// Forgets the checkpoints of a job that is over, and those from before it was sent back: `<job>-r2` was `<job>-r1`,
+/// and `<job>`.
 pub fn forget(repo: &Repository, job: &str) -> Result<()> {
-    match repo.find_reference(&reference(job)).and_then(|mut found| found.delete()) {
-        Err(e) if e.code() != ErrorCode::NotFound => Err(e.into()),
-        _ => Ok(()),
+    let reworked =
+        job.rsplit_once("-r").and_then(|(first, nth)| Some((first, nth.parse::<u32>().ok()?.min(MAX_REWORKS))));
+    let earlier = reworked.iter().flat_map(|(first, nth)| (1..*nth).map(move |n| format!("{first}-r{n}")));
+    let names = earlier.chain(reworked.iter().map(|(first, _)| (*first).to_owned())).chain([job.to_owned()]);
+    for name in names {
+        match repo.find_reference(&reference(&name)).and_then(|mut found| found.delete()) {
+            Err(e) if e.code() != ErrorCode::NotFound => return Err(e.into()),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.

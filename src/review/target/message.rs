@@ -25,9 +25,11 @@ const SKIPS_CI: [&str; 6] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions
 
 /// The paragraphs of the commit of approved work.
 pub fn of_work(bundle: &Bundle, by: &str) -> Vec<String> {
-    let subject = subject(bundle);
+    let title = title(bundle);
+    let subject = text::clip(&title, SUBJECT);
+    let whole = (subject != title).then(|| wrap(&title));
     let summary = bundle.stages.iter().rfind(|stage| stage.name == CODER && stage.passed);
-    let summary = summary.map(|stage| harmless(&stage.outcome, SUMMARY)).filter(|said| *said != subject);
+    let summary = summary.map(|stage| harmless(&stage.outcome, SUMMARY)).filter(|said| *said != title);
     let mut trailers = vec![trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_RUN, &bundle.run)];
     trailers.push(trailer(TRAILER_BY, by));
     for stage in &bundle.stages {
@@ -38,21 +40,22 @@ pub fn of_work(bundle: &Bundle, by: &str) -> Vec<String> {
             trailers.push(line);
         }
     }
-    [Some(subject), summary.map(|said| wrap(&said)), Some(trailers.join("\n"))].into_iter().flatten().collect()
+    let parts = [Some(subject), whole, summary.map(|said| wrap(&said)), Some(trailers.join("\n"))];
+    parts.into_iter().flatten().collect()
 }
 
 /// The paragraphs of the commit that takes the commit `reverted` back.
 pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) -> Vec<String> {
-    let subject = format!("Revert \"{}\"", text::clip(&subject(bundle), SUBJECT - "Revert \"\"".len()));
+    let subject = format!("Revert \"{}\"", text::clip(&title(bundle), SUBJECT - "Revert \"\"".len()));
     let trailers = [trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_REVERTS, reverted), trailer(TRAILER_BY, by)];
     let note = note.map(|note| wrap(&harmless(note, SUMMARY)));
     [Some(subject), note, Some(trailers.join("\n"))].into_iter().flatten().collect()
 }
 
-/// The title of the work, else its objective, else its task.
-fn subject(bundle: &Bundle) -> String {
+/// The title of the work, else its objective, else its task, as one line.
+fn title(bundle: &Bundle) -> String {
     let named = [&bundle.title, &bundle.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
-    harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUBJECT)
+    harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUMMARY)
 }
 
 fn trailer(key: &str, value: &str) -> String {
