@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Result, json, jsonl, text};
+use crate::base::{Result, files, json, jsonl, text};
 use crate::bus::{events, messages};
 use crate::coordinator::state::input::{Decision, Reply};
 use crate::coordinator::state::{Job, Phase, State};
@@ -35,23 +35,24 @@ pub fn decisions(manager: &str) -> String {
 pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
     let mut transaction = Transaction::new("publish the coordinator's state");
     for (path, content) in [(projection(manager), overview(state, manager)), (SUMMARY.into(), summary(state))] {
-        let old = json::read_object(&hub.path(&path)?).ok().flatten();
-        if old.is_some_and(|old| same(&old, &content)) {
+        let document = |at: Value| {
+            let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), at)]);
+            map.extend(content.clone());
+            json::pretty(&map) + "\n"
+        };
+        // As text: a number with a fraction that is read again may be another one.
+        let old = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten().unwrap_or_default();
+        let written_at = serde_json::from_slice::<Value>(&old).ok().and_then(|old| old.get("generated_at").cloned());
+        if written_at.is_some_and(|at| document(at).as_bytes() == old) {
             continue;
         }
-        let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), json!(hub.now()))]);
-        map.extend(content);
-        transaction.replace(path, json::pretty(&map) + "\n");
+        let text = document(json!(hub.now()));
+        transaction.replace(path, text);
     }
     match transaction.is_empty() {
         true => Ok(()),
         false => hub.lock("publish the coordinator's state")?.commit(transaction),
     }
-}
-
-/// Whether a file says this already, whenever it was written.
-fn same(old: &Map<String, Value>, new: &Map<String, Value>) -> bool {
-    old.len() == new.len() + 2 && new.iter().all(|(key, value)| old.get(key) == Some(value))
 }
 
 /// The design log: "queues, active workers, guard incidents", and the circuit breaker.
