@@ -180,6 +180,10 @@ fn of_step(order: &mut Order, plan: &Plan, step: &Step<'_>) -> Result<(), String
     if !commands.is_empty() {
         order.commands = commands;
     }
+    // An item of the backlog may stand for a plan of many steps: its title would name them all alike.
+    if let Some(title) = step.title().filter(|title| !title.trim().is_empty()) {
+        title.clone_into(&mut order.title);
+    }
     order.expected_receipts = step.expected_receipts()?;
     order.rollback.commands = step.rollback()?;
     if let Some(objective) = step.objective() {
