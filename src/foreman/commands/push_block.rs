@@ -88,7 +88,7 @@ fn urls(hub: &Hub) -> Vec<(String, bool)> {
 /// Remote branches that hold what was made in this worktree: it was pushed past the block.
 pub fn pushed(place: &Place) -> Result<Option<Finding>> {
     let repo = git2::Repository::open(&place.git_dir)?;
-    let mut own: Vec<git2::Oid> = place.checkpoints.iter().map(|done| done.work).collect();
+    let mut own: Vec<git2::Oid> = place.checkpoints.iter().map(|done| done.commit).collect();
     if let Ok(reflog) = repo.reflog("HEAD") {
         let commits = reflog.iter().filter(|e| e.message_bytes().is_some_and(|said| said.starts_with(b"commit")));
         own.extend(commits.map(|entry| entry.id_new()));

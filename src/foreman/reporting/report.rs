@@ -236,7 +236,7 @@ impl<'a> Report<'a> {
 
     /// The last commit of the job's work, once a stage has ended; its base when nothing was changed.
     pub fn commit(&self) -> Option<String> {
-        Some(self.place.as_ref()?.checkpoints.last()?.work.to_string())
+        Some(self.place.as_ref()?.checkpoints.last()?.commit.to_string())
     }
 
     pub fn branch(&self) -> &str {

@@ -50,7 +50,7 @@ pub fn run_stages(
             report.stages.push(StageReport {
                 passed: true,
                 done_before: true,
-                commit: Some(done.id.to_string()),
+                commit: Some(done.commit.to_string()),
                 ..StageReport::new(stage.name, done.round)
             });
             report.evidence = match evidence::load(hub, work.job())? {
@@ -134,7 +134,7 @@ fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receip
     report.restored = owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     if let Some(stage) = report.stages.last_mut() {
         stage.passed = true;
-        stage.commit = Some(done.id.to_string());
+        stage.commit = Some(done.commit.to_string());
     }
     if let Some(place) = &mut report.place {
         place.checkpoints.push(done);

@@ -56,7 +56,7 @@ pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> 
         title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
     };
     let done = place.commit(tree, &mark, context.hub.now())?;
-    let commit = done.id.to_string();
+    let commit = done.commit.to_string();
     context.store.mark_committed(context.hub, report.work.job(), &commit)?;
     stage.commit = Some(commit);
     let words = if stage.passed { "passed" } else { "sent back" };

@@ -131,7 +131,7 @@ impl StageStore {
         let mut found = Vec::new();
         for done in checkpoints {
             let same = |kept: &&StageReport| {
-                let commit = done.id.to_string();
+                let commit = done.commit.to_string();
                 let own = kept.commit.as_ref().is_none_or(|known| *known == commit);
                 own && kept.name == done.stage && kept.round == done.round && kept.run.as_deref() == Some(&done.run)
             };
@@ -140,7 +140,7 @@ impl StageStore {
                 None if [TESTER, REVIEWER].contains(&done.stage.as_str()) => continue,
                 None => StageReport { passed: true, ..StageReport::new(&done.stage, done.round) },
             };
-            result.commit = Some(done.id.to_string());
+            result.commit = Some(done.commit.to_string());
             result.done_before = true;
             found.push(result);
         }

@@ -21,7 +21,7 @@ pub fn of(hub: &Hub, order: &Order) -> BTreeSet<String> {
 /// A move that no person made in a checkout is noted for all who would build on it.
 pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
     let place = report.place()?;
-    let own: Vec<_> = place.checkpoints.iter().map(|done| done.work).collect();
+    let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
     let repo = Repository::open_bare(&hub.common_dir)?;
     let tip = repo.refname_to_id(&format!("refs/heads/{target}")).ok();
     let past = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target));

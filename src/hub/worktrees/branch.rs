@@ -51,12 +51,9 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
         |branch: &str| others.iter().any(|at| at.branch().as_deref() == Some(branch) || at.holding(branch).is_some());
     let own: Vec<String> = known.iter().filter(is_ours).filter_map(registry::head_of).collect();
     check_no_prefix(repo, wanted.branch)?;
-    let (began, checkpoints) = match job_refs::newest(repo, wanted.job) {
-        Some(newest) => continued(repo, newest, wanted.job, base)?,
-        None => None,
-    }
-    .unwrap_or((base, Vec::new()));
-    let newest = checkpoints.last().map_or(began, |done| done.work);
+    let known = job_refs::of_job(repo, wanted.job).map(|found| continued(repo, found, base)).transpose()?;
+    let (began, checkpoints) = known.flatten().unwrap_or((base, Vec::new()));
+    let newest = checkpoints.last().map_or(began, |done| done.commit);
     for n in 1..1000 {
         let branch = if n == 1 { wanted.branch.to_owned() } else { format!("{}-{n}", wanted.branch) };
         if is_taken(&branch) {
@@ -70,11 +67,6 @@ pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Reg
         if tip.is_none_or(|tip| tip == newest) || own.contains(&branch) {
             return Ok(Chosen { branch, base: began, checkpoints });
         }
-        if let (true, Some(tip)) = (checkpoints.is_empty(), tip)
-            && let Some((base, checkpoints)) = continued(repo, tip, wanted.job, base)?.filter(|(_, c)| !c.is_empty())
-        {
-            return Ok(Chosen { branch, base, checkpoints });
-        }
     }
     anyhow::bail!("no free branch name like {}", wanted.branch)
 }
@@ -84,10 +76,13 @@ fn bare(git_dir: &Path, common_dir: &Path) -> Worktree {
     Worktree { root: git_dir.to_owned(), git_dir: git_dir.to_owned(), common_dir: common_dir.to_owned() }
 }
 
-/// The job's checkpoints that end at `tip`, and where it began; `None` when that is not below `base`.
-fn continued(repo: &Repository, tip: Oid, job: &str, base: Oid) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
-    let (began, checkpoints) = job_refs::of_job(repo, tip, job)?;
-    let work = checkpoints.last().map_or(began, |done| done.work);
+/// What is known of the job, if this order goes on with it: it began below `base`, and its work stands on that.
+fn continued(
+    repo: &Repository,
+    (began, checkpoints): (Oid, Vec<Checkpoint>),
+    base: Oid,
+) -> Result<Option<(Oid, Vec<Checkpoint>)>> {
+    let work = checkpoints.last().map_or(began, |done| done.commit);
     let continues = ancestry::holds(repo, base, began)? && ancestry::holds(repo, work, began)?;
     Ok(continues.then_some((began, checkpoints)))
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{Commit, ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
+use git2::{ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
 
-use super::job_refs::{self, message, message_of_work};
+use super::job_refs::{self, message};
 use super::metadata::WorktreeMetadata;
 use super::registry;
 use super::size_limit;
@@ -17,7 +17,7 @@ use crate::base::{Refusal, Result, Stamp};
 use crate::hub::git::{ancestry, filtered, libgit2, object_ids};
 use crate::hub::paths;
 
-pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_ROUND, TRAILER_RUN, TRAILER_STAGE};
+pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_RUN};
 
 fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     registry::check_folder(git_dir, root)?;
@@ -34,13 +34,21 @@ pub struct WorktreeRepository {
     root: PathBuf,
 }
 
-/// Where a job stands before a stage ends; both are the base in the beginning.
+/// Where a job stands before a stage ends.
 #[derive(Clone, Copy, Debug)]
-pub struct Tip {
-    /// The newest commit of its branch.
-    pub work: Oid,
-    /// The newest checkpoint.
-    pub checkpoint: Oid,
+pub struct Before<'a> {
+    pub branch: &'a str,
+    /// Where the job began.
+    pub base: Oid,
+    /// Oldest first.
+    pub checkpoints: &'a [Checkpoint],
+}
+
+impl Before<'_> {
+    /// The newest commit of the work, or the base.
+    pub fn tip(&self) -> Oid {
+        self.checkpoints.last().map_or(self.base, |last| last.commit)
+    }
 }
 
 /// What the worktree holds.
@@ -97,9 +105,10 @@ impl WorktreeRepository {
     ///
     /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
     /// nothing of it is lost, and nothing of it gets into the result.
-    pub fn commit(&self, branch: &str, before: Tip, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
+    pub fn commit(&self, before: &Before, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
         self.check_folder()?;
-        let parent = self.repo.find_commit(before.work)?;
+        let tip = before.tip();
+        let parent = self.repo.find_commit(tip)?;
         let tree = self.repo.find_tree(tree)?;
         let time = Time::new(at.unix(), 0);
         let author = Signature::new(mark.agent, &format!("{}@teof.invalid", mark.agent), &time)?;
@@ -107,20 +116,16 @@ impl WorktreeRepository {
             Ok(own) => Signature::new(own.name().unwrap_or(mark.agent), own.email().unwrap_or("teof"), &time)?,
             Err(_) => author.clone(),
         };
-        let commit =
-            |message: &str, parents: &[&Commit]| self.repo.commit(None, &author, &committer, message, &tree, parents);
-        let work = match tree.id() == parent.tree_id() {
-            true => before.work,
-            false => commit(&message_of_work(mark), &[&parent])?,
+        let commit = match tree.id() == parent.tree_id() {
+            true => tip,
+            false => self.repo.commit(None, &author, &committer, &message(mark), &tree, &[&parent])?,
         };
-        // As a parent, so that git keeps the work with the checkpoint, whatever becomes of the branch.
-        let parents = if work == before.checkpoint { vec![work] } else { vec![before.checkpoint, work] };
-        let parents = parents.into_iter().map(|id| self.repo.find_commit(id)).collect::<Result<Vec<_>, _>>()?;
-        let id = commit(&message(mark, work), &parents.iter().collect::<Vec<_>>())?;
-        job_refs::record(&self.repo, mark.job, id)?;
-        self.move_branch(branch, before.work, work, mark.run)?;
-        self.update_head_and_index(branch, &tree);
-        Ok(Checkpoint { id, work, run: mark.run.into(), stage: mark.stage.into(), round: mark.round })
+        let done = Checkpoint { commit, run: mark.run.into(), stage: mark.stage.into(), round: mark.round };
+        let all = [before.checkpoints, std::slice::from_ref(&done)].concat();
+        job_refs::record(&self.repo, mark, before.base, &all, &author)?;
+        self.move_branch(before.branch, tip, commit, mark.run)?;
+        self.update_head_and_index(before.branch, &tree);
+        Ok(done)
     }
 
     /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
@@ -413,19 +418,20 @@ mod tests {
         let repository = open(&root);
         let tree = repository.snapshot(base).unwrap().tree;
         let mark = Mark { agent: "x", job: "j", run: "r", stage: "commands", round: 1, title: "t" };
-        let start = Tip { work: base, checkpoint: base };
-        let done = repository.commit("agent/x/a", start, tree, &mark, Stamp::from_unix(0)).unwrap();
+        let start = Before { branch: "agent/x/a", base, checkpoints: &[] };
+        let done = repository.commit(&start, tree, &mark, Stamp::from_unix(0)).unwrap();
         assert_eq!(git.run(&["rev-parse", "refs/teof/moved/r"]).unwrap(), own);
-        assert_eq!(job_refs::of_job(repository.repo(), done.id, "j").unwrap(), (base, vec![done.clone()]));
-        assert_eq!(job_refs::of_job(repository.repo(), done.id, "other").unwrap(), (done.id, vec![]));
+        assert_eq!(job_refs::of_job(repository.repo(), "j"), Some((base, vec![done.clone()])));
+        assert_eq!(job_refs::of_job(repository.repo(), "other"), None);
         assert_eq!(git.run(&["status", "--porcelain"]).unwrap(), "");
 
-        // A stage that changes nothing leaves no commit on the branch.
-        let (tip, mark) = (Tip { work: done.work, checkpoint: done.id }, Mark { stage: "tester", ..mark });
-        let next = repository.commit("agent/x/a", tip, tree, &mark, Stamp::from_unix(1)).unwrap();
-        assert_eq!((next.work, next.id == done.id), (done.work, false));
-        assert_eq!(git.run(&["rev-parse", "agent/x/a"]).unwrap(), done.work.to_string());
-        assert_eq!(job_refs::newest(repository.repo(), "j"), Some(next.id));
-        assert_eq!(job_refs::of_job(repository.repo(), next.id, "j").unwrap(), (base, vec![done, next]));
+        // A stage that changes nothing leaves no commit.
+        let (before, mark) =
+            (Before { checkpoints: std::slice::from_ref(&done), ..start }, Mark { stage: "tester", ..mark });
+        let next = repository.commit(&before, tree, &mark, Stamp::from_unix(1)).unwrap();
+        assert_eq!(next.commit, done.commit);
+        assert_eq!(job_refs::of_job(repository.repo(), "j"), Some((base, vec![done, next])));
+        let commits = git.run(&["rev-list", "--count", "--all", "--not", "refs/teof/moved/r"]).unwrap();
+        assert_eq!(commits, "1", "the work alone");
     }
 }

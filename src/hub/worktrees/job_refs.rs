@@ -1,21 +1,21 @@
-//! The checkpoints of a job's stages: commits of their own under `refs/teof/jobs/<job>`, found again by their trailers.
+//! The checkpoints of a job's stages, under `refs/teof/jobs/<job>`.
 //!
-//! A checkpoint names job, run and stage, and the commit of the job's branch that holds the work at that time. The
-//! branch itself holds the work alone: a stage that changes nothing leaves no commit there. Whoever works on the
-//! branch can move it, and what they commit there is not a checkpoint.
+//! The ref names an annotated tag: it points to the newest commit of the work, and its message names each stage that
+//! has ended, with the commit of the work then. So no stage needs a commit of its own: the job's branch holds the work
+//! alone, and a stage that changes nothing shows in no log. Whoever works on the branch can move it, and what they
+//! commit there is not a checkpoint.
 
 use anyhow::Context;
-use git2::{Commit, ErrorCode, Oid, Repository};
+use git2::{Commit, ErrorCode, Oid, Repository, Signature};
 
 use crate::base::{Result, text};
 use crate::hub::git::object_ids;
 
 pub const TRAILER_JOB: &str = "Teof-Job";
 pub const TRAILER_RUN: &str = "Teof-Run";
-pub const TRAILER_STAGE: &str = "Teof-Stage";
-pub const TRAILER_ROUND: &str = "Teof-Round";
-/// The commit of the branch, in a checkpoint.
-const TRAILER_WORK: &str = "Teof-Work";
+/// In the tag alone: where the job began; and for each stage its name, round, run and commit.
+const TRAILER_BASE: &str = "Teof-Base";
+const TRAILER_STAGE: &str = "Teof-Stage";
 
 /// How many of a job's own commits are followed back.
 const MAX_COMMITS: usize = 1000;
@@ -25,10 +25,8 @@ const MAX_REWORKS: u32 = 1000;
 /// The end of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Its own commit, under the job's ref.
-    pub id: Oid,
-    /// The newest commit of the work: on the job's branch, or the base while nothing was changed.
-    pub work: Oid,
+    /// The newest commit of the work then: on the job's branch, or the base while nothing was changed.
+    pub commit: Oid,
     pub run: String,
     pub stage: String,
     pub round: u32,
@@ -46,20 +44,53 @@ pub struct Mark<'a> {
     pub title: &'a str,
 }
 
-/// The ref of a job's newest checkpoint.
+/// The ref of a job's checkpoints.
 pub(in crate::hub) fn reference(job: &str) -> String {
     format!("refs/teof/jobs/{job}")
 }
 
-/// A job's newest checkpoint, whatever became of its branch.
-pub fn newest(repo: &Repository, job: &str) -> Option<Oid> {
-    let commit = repo.find_reference(&reference(job)).and_then(|found| found.peel_to_commit()).ok()?;
-    read_trailers(&commit, job).map(|found| found.id)
+/// Where a job began, and its checkpoints, oldest first, whatever became of its branch; `None` before the first.
+pub fn of_job(repo: &Repository, job: &str) -> Option<(Oid, Vec<Checkpoint>)> {
+    let tag = repo.find_reference(&reference(job)).ok()?.peel(git2::ObjectType::Tag).ok()?.into_tag().ok()?;
+    let trailers = git2::message_trailers_strs(tag.message().ok()??).ok()?;
+    let all = |key: &'static str| trailers.iter().filter(move |(found, _)| *found == key).map(|(_, value)| value);
+    if all(TRAILER_JOB).next() != Some(job) {
+        return None;
+    }
+    let commit = |hex: &str| Some(repo.find_commit(object_ids::parse(hex).ok()?).ok()?.id());
+    let stage = |line: &str| {
+        let [stage, round, run, hex] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+        Some(Checkpoint { commit: commit(hex)?, run: run.into(), stage: stage.into(), round: round.parse().ok()? })
+    };
+    let checkpoints = all(TRAILER_STAGE).map(stage).collect::<Option<Vec<_>>>()?;
+    // What the tag points to is what git keeps.
+    let newest = checkpoints.last().filter(|last| last.commit == tag.target_id());
+    newest.is_some().then_some(())?;
+    Some((commit(all(TRAILER_BASE).next()?)?, checkpoints))
 }
 
-/// Records a job's newest checkpoint.
-pub(in crate::hub) fn record(repo: &Repository, job: &str, commit: Oid) -> Result<()> {
-    repo.reference(&reference(job), commit, true, "teof: checkpoint").context("record the checkpoint")?;
+/// The commit of a job's newest checkpoint.
+pub fn newest(repo: &Repository, job: &str) -> Option<Oid> {
+    Some(of_job(repo, job)?.1.last()?.commit)
+}
+
+/// Records all checkpoints of a job, of which `mark` describes the newest.
+pub(in crate::hub) fn record(
+    repo: &Repository,
+    mark: &Mark,
+    base: Oid,
+    checkpoints: &[Checkpoint],
+    by: &Signature,
+) -> Result<()> {
+    let newest = checkpoints.last().context("a job without a checkpoint has none to record")?;
+    let mut message = format!("{}{TRAILER_BASE}: {base}\n", message(mark));
+    for done in checkpoints {
+        let line = format!("{TRAILER_STAGE}: {} {} {} {}\n", done.stage, done.round, done.run, done.commit);
+        message.push_str(&line);
+    }
+    let target = repo.find_object(newest.commit, None)?;
+    let tag = repo.tag_annotation_create(mark.job, &target, by, &message)?;
+    repo.reference(&reference(mark.job), tag, true, "teof: checkpoint").context("record the checkpoint")?;
     Ok(())
 }
 
@@ -102,20 +133,6 @@ pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<Str
     anyhow::bail!("too many refs like refs/teof/{kind}/{run}")
 }
 
-/// The checkpoints of `job` that end at `tip` (oldest first), and the commit before them.
-pub fn of_job(repo: &Repository, tip: Oid, job: &str) -> Result<(Oid, Vec<Checkpoint>)> {
-    let mut at = repo.find_commit(tip)?;
-    let mut found = Vec::new();
-    while found.len() < MAX_COMMITS
-        && let Some(checkpoint) = read_trailers(&at, job)
-    {
-        found.push(checkpoint);
-        at = at.parent(0).context("a checkpoint has a parent")?;
-    }
-    found.reverse();
-    Ok((at.id(), found))
-}
-
 /// The commit that the work of a job began at, as the commits on its branch tell it; `None` when `work` is none of them.
 pub fn began(repo: &Repository, work: Oid) -> Option<Oid> {
     let job_of = |commit: &Commit| {
@@ -134,33 +151,9 @@ pub fn began(repo: &Repository, work: Oid) -> Option<Oid> {
     None
 }
 
-fn read_trailers(commit: &Commit, job: &str) -> Option<Checkpoint> {
-    let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;
-    let get = |key: &str| trailers.iter().find(|(k, _)| *k == key).map(|(_, value)| value);
-    // The first parent is the checkpoint before. Older versions had the stages on the branch: each was its own work.
-    let (most, work) = match get(TRAILER_WORK) {
-        Some(work) => (2, object_ids::parse(work).ok()?),
-        None => (1, commit.id()),
-    };
-    (get(TRAILER_JOB)? == job && (1..=most).contains(&commit.parent_count())).then_some(())?;
-    Some(Checkpoint {
-        id: commit.id(),
-        work,
-        run: get(TRAILER_RUN)?.to_owned(),
-        stage: get(TRAILER_STAGE)?.to_owned(),
-        round: get(TRAILER_ROUND)?.parse().ok()?,
-    })
-}
-
 /// The message of a commit on the job's branch.
-pub(in crate::hub) fn message_of_work(mark: &Mark) -> String {
+pub(in crate::hub) fn message(mark: &Mark) -> String {
     let title = text::clip(&text::safe(mark.title.trim()), 72);
     let title = if title.is_empty() { mark.job } else { &title };
     format!("{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n", mark.job, mark.run)
-}
-
-/// The message of a checkpoint whose work is at `work`.
-pub(in crate::hub) fn message(mark: &Mark, work: Oid) -> String {
-    let message = message_of_work(mark);
-    format!("{message}{TRAILER_STAGE}: {}\n{TRAILER_ROUND}: {}\n{TRAILER_WORK}: {work}\n", mark.stage, mark.round)
 }

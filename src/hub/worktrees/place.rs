@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use git2::Oid;
 
-use super::checkpoint::{Checkpoint, Mark, Tip, WorktreeRepository};
+use super::checkpoint::{Before, Checkpoint, Mark, WorktreeRepository};
 use super::registry;
 use crate::base::{Result, Stamp};
 use crate::hub::git::Git;
@@ -50,7 +50,11 @@ pub struct Place {
 impl Place {
     /// The last commit of this job's work, or its base.
     pub fn tip(&self) -> Oid {
-        self.checkpoints.last().map_or(self.base, |last| last.work)
+        self.before().tip()
+    }
+
+    fn before(&self) -> Before<'_> {
+        Before { branch: &self.branch, base: self.base, checkpoints: &self.checkpoints }
     }
 
     /// Ends a stage with a tree, as [`WorktreeRepository::commit`].
@@ -58,9 +62,7 @@ impl Place {
     /// # Errors
     /// When git cannot write it.
     pub fn commit(&self, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
-        let checkpoint = self.checkpoints.last().map_or(self.base, |last| last.id);
-        let before = Tip { work: self.tip(), checkpoint };
-        self.repository()?.commit(&self.branch, before, tree, mark, at)
+        self.repository()?.commit(&self.before(), tree, mark, at)
     }
 
     /// Git here, with the git directory named.

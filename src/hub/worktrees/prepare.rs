@@ -333,7 +333,7 @@ mod tests {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         fs::write(first.root.join("code/a"), "2").unwrap();
-        let kept = commit_all(&first, "run-1", "job-1").work;
+        let kept = commit_all(&first, "run-1", "job-1").commit;
         let second = world.prepare("job-2", "run-2");
         assert_eq!(second.branch, "agent/codex-1/a-2");
         assert_ne!(second.root, first.root);

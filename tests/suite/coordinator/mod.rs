@@ -127,10 +127,11 @@ impl Yard {
 
     /// Task to how many checkpoints it has.
     fn checkpoints(&self) -> BTreeMap<String, usize> {
-        let log = self.world.git(&["log", "--all", "--grep=^Teof-Stage:", "--format=%s"]);
         let mut found = BTreeMap::new();
-        for title in log.lines() {
-            *found.entry(title.split(':').next().unwrap().to_owned()).or_default() += 1;
+        for text in self.world.git(&["for-each-ref", "--format=%(contents)%00", "refs/teof/jobs"]).split('\0') {
+            if let Some((task, _)) = text.trim().split_once(':') {
+                found.insert(task.to_owned(), text.matches("\nTeof-Stage: ").count());
+            }
         }
         found
     }

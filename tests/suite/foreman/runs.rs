@@ -14,8 +14,9 @@ fn a_run_commits_guards_and_leaves_its_evidence() {
     for line in ["codex-1", "QUEUE-001: Write the docs", "Teof-Job: job-1", "Teof-Run: run-1"] {
         assert!(message.lines().any(|found| found == line), "{line} in {message}");
     }
-    let stage = fixture.world.git(&["log", "-1", "--format=%(trailers:key=Teof-Stage)", "refs/teof/jobs/job-1"]);
-    assert_eq!((stage.trim(), message.contains("Teof-Stage")), ("Teof-Stage: commands", false));
+    let checkpoint = fixture.world.git(&["for-each-ref", "--format=%(contents)", "refs/teof/jobs/job-1"]);
+    let line = format!("Teof-Stage: commands 1 run-1 {}", outcome["commit"].as_str().unwrap());
+    assert!(checkpoint.contains(&line) && !message.contains("Teof-Stage"), "{checkpoint}");
     assert_eq!(fixture.world.git(&["log", "--format=%s", "main", "-1"]), "Content", "the main branch is as it was");
     assert_eq!(fixture.world.read_json("_report/agent/codex-1/tests.json")["passed"], 3);
 

@@ -112,9 +112,10 @@ impl Fixture {
 
     /// The stages that the job's checkpoints name, oldest first.
     fn stages(&self) -> Vec<String> {
-        let format = "--format=%(trailers:key=Teof-Stage,valueonly,separator=%x20)%(trailers:key=Teof-Round,valueonly,separator=%x20)";
-        let text = self.world.git(&["log", "--all", "--reverse", "--topo-order", "--grep=^Teof-Stage: ", format]);
-        text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        let format = "--format=%(contents)";
+        let text = self.world.git(&["for-each-ref", format, "refs/teof/jobs"]);
+        let stages = text.lines().filter_map(|line| line.strip_prefix("Teof-Stage: "));
+        stages.map(|line| line.split(' ').take(2).collect()).collect()
     }
 
     fn show(&self, what: &str) -> String {
