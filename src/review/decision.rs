@@ -91,6 +91,14 @@ pub struct Decision {
     pub pr: Option<u64>,
 }
 
+impl Decision {
+    /// The commit of the target that has the approved work. Work that added nothing has none of its own: then it is the
+    /// target as it was.
+    pub fn on_target(self) -> String {
+        self.merge_commit.or(self.target_before).unwrap_or(self.reviewed_commit)
+    }
+}
+
 /// Parses a decision receipt; `None` for anything else, and for a file that was changed or that the ledger does not
 /// list: anybody can put a file there, and a forged decision would move work.
 pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
@@ -108,10 +116,10 @@ pub fn of_bundle(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     Ok(history(hub)?.into_iter().rfind(|decision| decision.bundle == bundle))
 }
 
-/// The commit by which an approval merged a commit of a branch, if one did.
+/// The commit of the target that has an approved commit of a branch, if it was approved.
 pub fn merged_as(hub: &Hub, commit: &str) -> Result<Option<String>> {
     let found = history(hub)?.into_iter().rfind(|done| done.reviewed_commit == commit);
-    Ok(found.filter(|done| done.decision == Kind::Approved).and_then(|done| done.merge_commit))
+    Ok(found.filter(|done| done.decision == Kind::Approved).map(Decision::on_target))
 }
 
 /// Every decision, oldest first.

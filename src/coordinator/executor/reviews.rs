@@ -48,12 +48,7 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
 /// What a decision tells the coordinator; nothing when it took back what is over.
 pub fn word(decision: &Decision) -> Option<ReviewWord> {
     Some(match decision.decision {
-        Kind::Approved => {
-            // Work that added nothing has no commit there: whoever builds on it begins at the target as it was.
-            let there = decision.merge_commit.as_ref().or(decision.target_before.as_ref());
-            let commit = there.unwrap_or(&decision.reviewed_commit).clone();
-            ReviewWord::Merged { commit }
-        }
+        Kind::Approved => ReviewWord::Merged { commit: decision.clone().on_target() },
         Kind::Rejected => ReviewWord::Rejected,
         kind @ (Kind::Retry | Kind::Conflict) => {
             ReviewWord::Rework { findings: brief(&decision.findings), fresh: kind == Kind::Retry }

@@ -102,6 +102,28 @@ fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
 }
 
 #[test]
+fn the_next_step_begins_at_the_target_once_the_step_before_was_squashed_there() {
+    let yard = Yard::with("");
+    yard.world.git(&["add", "."]);
+    yard.world.git(&["commit", "-qm", "Set up"]);
+    let id = yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt"]);
+    yard.world.ok(&["coordinator", "run", "--until-idle", "--max-jobs", "1"]);
+    assert_eq!(yard.step(&id, "S1")["status"], "done", "commands need no review, and nobody merged them yet");
+    // On top of what a person did meanwhile, as one commit: the branch's own commit is not on the target.
+    yard.world.write("src.txt", "a person's\n");
+    yard.world.git(&["add", "src.txt"]);
+    yard.world.git(&["commit", "-qm", "Meanwhile"]);
+    yard.world.json(&["review", "approve", &format!("{id}-S1"), "--by", "ada"]);
+    let merged = yard.world.git(&["rev-parse", "main"]);
+    yard.finish();
+    assert_eq!(yard.step(&id, "S2")["status"], "done");
+    let second = yard.step(&id, "S2")["last_run"]["commit"].as_str().unwrap().to_owned();
+    yard.world.git(&["merge-base", "--is-ancestor", &merged, &second]);
+    yard.world.json(&["review", "approve", &format!("{id}-S2"), "--by", "ada"]);
+    assert_eq!((yard.world.read("a1.txt"), yard.world.read("a2.txt")), ("a1\n".into(), "2\n".into()));
+}
+
+#[test]
 fn a_bundle_that_names_another_commit_than_the_worker_reported_is_not_merged() {
     let (yard, _, job) = reviewed_yard();
     let path = yard.status()["jobs"][0]["last"]["bundle"].as_str().unwrap().to_owned();
