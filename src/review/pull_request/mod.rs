@@ -20,7 +20,7 @@ use super::checks;
 use super::decision::{self, Decision, Kind};
 use super::input::{NewerCommits, ReviewInput};
 use super::target::merge::{self, Merged};
-use super::target::newer;
+use super::target::{message, newer};
 use crate::base::{Exit, Refusal, Result, files, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
@@ -333,7 +333,7 @@ fn announce(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
 }
 
 fn title(entry: &Entry) -> String {
-    text::clip(&text::safe(&format!("{}: {}", entry.bundle.task_id, entry.bundle.title)), 120)
+    text::clip(&message::title(&entry.bundle), 120)
 }
 
 /// The bundle's Markdown, which lies beside it; what is left of it when it is gone.

@@ -8,9 +8,8 @@ use git2::{MergeOptions, Oid, Repository, Signature, Time};
 
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{ancestry, object_ids};
-use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
 use crate::model::run::bundle::Bundle;
-use crate::review::target::merge;
+use crate::review::target::{merge, message};
 
 /// How many commits of a target are looked through.
 const MOST: usize = 500;
@@ -25,8 +24,7 @@ pub fn commit(repo: &Repository, bundle: &Bundle, remote: Oid) -> Result<Oid> {
     let Some(tree) = tree_on(repo, bundle, parent.id())? else { return Err(apart(bundle).into()) };
     let time = Time::new(bundle.generated_at.unix(), 0);
     let by = Signature::new(&bundle.agent_id, &format!("{}@teof.invalid", bundle.agent_id), &time)?;
-    let title = text::clip(&text::safe(&format!("{}: {}", bundle.task_id, bundle.title)), 72);
-    let message = format!("{title}\n\n{TRAILER_JOB}: {}\n{TRAILER_RUN}: {}\n", bundle.job, bundle.run);
+    let message = message::of_work(bundle, None).join("\n\n") + "\n";
     Ok(repo.commit(None, &by, &by, &message, &repo.find_tree(tree)?, &[&parent])?)
 }
 

@@ -142,7 +142,7 @@ pub fn prepare_offered(
         ApprovalMerge::Squash => vec![target],
         ApprovalMerge::Merge => vec![target, work],
     };
-    commit(hub, tree, &parents, &message::of_work(bundle, by)).map(Merged::Clean)
+    commit(hub, tree, &parents, &message::of_work(bundle, Some(by))).map(Merged::Clean)
 }
 
 /// Commits the target without the changes between `before` and `after`, on no branch.

@@ -1,4 +1,4 @@
-//! The message of the commit that an approval puts on the target: a line of a changelog, a summary, trailers.
+//! The message of the commit that an approval puts on the target, or that a pull request offers: a line of a changelog, a summary, trailers.
 //!
 //! Title and summary are text of requests and agents. They stay in paragraphs of their own above the trailers, so that
 //! git takes none of their lines for a trailer, and they cannot tell a CI service to skip the commit.
@@ -23,15 +23,15 @@ const VALUE: usize = 200;
 /// What CI services look for in a message, in lower case.
 const SKIPS_CI: [&str; 6] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "***no_ci***"];
 
-/// The paragraphs of the commit of approved work.
-pub fn of_work(bundle: &Bundle, by: &str) -> Vec<String> {
+/// The paragraphs of the commit of work that `by` approved, or that is offered to whoever will.
+pub fn of_work(bundle: &Bundle, by: Option<&str>) -> Vec<String> {
     let title = title(bundle);
     let subject = text::clip(&title, SUBJECT);
     let whole = (subject != title).then(|| wrap(&title));
     let summary = bundle.stages.iter().rfind(|stage| stage.name == CODER && stage.passed);
     let summary = summary.map(|stage| harmless(&stage.outcome, SUMMARY)).filter(|said| *said != title);
     let mut trailers = vec![trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_RUN, &bundle.run)];
-    trailers.push(trailer(TRAILER_BY, by));
+    trailers.extend(by.map(|by| trailer(TRAILER_BY, by)));
     for stage in &bundle.stages {
         let Some(agent) = &stage.agent else { continue };
         let model = stage.model.as_ref().map(|model| format!(":{model}")).unwrap_or_default();
@@ -53,7 +53,7 @@ pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) 
 }
 
 /// The title of the work, else its objective, else its task, as one line.
-fn title(bundle: &Bundle) -> String {
+pub fn title(bundle: &Bundle) -> String {
     let named = [&bundle.title, &bundle.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
     harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUMMARY)
 }
