@@ -1,6 +1,7 @@
 //! Setting up: in every kind of place, twice, and without touching what is there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::harness::World;
@@ -258,4 +259,61 @@ fn a_damaged_pin_and_a_renamed_branch_say_how_to_pin_the_hub_again() {
     assert!(refused["next"][0].as_str().unwrap().contains("init --hub"), "{refused}");
     world.ok(&["init", "--hub", hub]);
     world.ok(&["bus", "status"]);
+}
+
+/// In a repository where a person has staged and unstaged edits, and hooks that fail: the commit holds the set-up alone.
+#[test]
+fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
+    let world = world();
+    world.write("Cargo.toml", "[package]\nname = \"x\"\n");
+    world.write("staged.txt", "staged\n");
+    world.git(&["add", "staged.txt"]);
+    world.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n");
+    fs::set_permissions(world.repo.join(".git/hooks/pre-commit"), PermissionsExt::from_mode(0o755)).unwrap();
+    let before = world.git(&["status", "--porcelain"]);
+    let yes = ["init", "--yes", "--in-place", "--workers", "2", "--role", "coder=claude"];
+    let done = world.json(&yes);
+    assert_eq!(world.git(&["rev-parse", "HEAD"]), done["commit"].as_str().unwrap());
+    let mut wrote: Vec<&str> = done["wrote"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    wrote.sort_unstable();
+    assert_eq!(world.git(&["show", "--name-only", "--format=", "HEAD"]).lines().collect::<Vec<_>>(), wrote);
+    assert_eq!(world.git(&["status", "--porcelain"]), before, "what was staged and changed is as it was");
+    assert!(world.exists("AGENT_MANIFEST.worker-2.json") && !world.exists("AGENT_MANIFEST.worker-3.json"));
+    assert!(!world.exists("AGENT_MANIFEST.json"), "no seat is the person's: they act as the operator");
+    let settings = world.read("teof.toml");
+    assert!(settings.contains("\ntests = [\"cargo test\"]\n"), "{settings}");
+    assert!(settings.contains("\n[roles.coder]\nagent = \"claude\"\n"), "{settings}");
+    let again = world.json(&yes);
+    assert_eq!((&again["wrote"], &again["commit"]), (&serde_json::json!([]), &serde_json::Value::Null));
+}
+
+#[test]
+fn init_yes_leaves_a_persons_edits_of_a_shared_file_to_them_and_starts_an_unborn_branch() {
+    let world = world();
+    world.write(".gitattributes", "*.png binary\n");
+    let done = world.json(&["init", "--yes", "--in-place"]);
+    assert!(done["notes"].to_string().contains(".gitattributes has changes of yours"), "{done}");
+    assert_eq!(world.git(&["ls-tree", "HEAD", "--", ".gitattributes"]), "");
+    assert!(world.read(".gitattributes").starts_with("*.png binary\n"));
+
+    let empty = world.folder().join("empty");
+    world.git(&["init", "-q", "-b", "main", empty.to_str().unwrap()]);
+    let root = empty.to_str().unwrap();
+    let done = world.json(&["--root", root, "init", "--yes"]);
+    let log = world.git(&["-C", root, "log", "--format=%H %s"]);
+    assert_eq!(log, format!("{} Set up teof", done["commit"].as_str().unwrap()));
+    assert_eq!(world.git(&["-C", root, "status", "--porcelain"]), "");
+}
+
+/// With a branch of its own for the record, the person's branch and tree are as they were.
+#[test]
+fn init_yes_puts_a_new_record_on_its_own_branch() {
+    let world = world();
+    world.write("draft.txt", "x\n");
+    let (head, status) = (world.git(&["rev-parse", "HEAD"]), world.git(&["status", "--porcelain"]));
+    let done = world.json(&["init", "--yes", "--role", "coder=claude", "--test", "true"]);
+    assert_eq!(done["branch"], "teof/record");
+    assert_eq!((world.git(&["rev-parse", "HEAD"]), world.git(&["status", "--porcelain"])), (head, status));
+    let again = world.json(&["init", "--yes"]);
+    assert_eq!((&again["hub"], &again["wrote"]), (&done["hub"], &serde_json::json!([])), "stays where it is");
 }

@@ -3,5 +3,6 @@
 pub(super) mod completions;
 pub(super) mod guide;
 pub(super) mod init;
+mod init_prompt;
 pub(super) mod quickstart;
 pub(super) mod version;

@@ -1,7 +1,7 @@
 //! Sets up a repository for teof, without touching what is there.
 //!
-//! `init` writes one transaction, so a crash leaves nothing half set up; running it again changes nothing. Nothing is
-//! committed in a worktree that people use: `init` says what to commit.
+//! `init` writes one transaction, so a crash leaves nothing half set up; running it again changes nothing. In a worktree
+//! that people use it commits only when it is told to, and then its own files alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::hub::{Hub, Pin, Transaction, Worktree, paths, pin};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{manifest, swap};
 
-use super::dedicated;
+use super::{commit, dedicated};
 use crate::ops::consent;
 
 /// The folders of the record, each with a `.gitkeep` so that a fresh clone has them.
@@ -31,6 +31,16 @@ pub struct Options {
     pub dedicated: bool,
     /// The seat to make, if there is none of that name.
     pub agent: Option<String>,
+    /// How many seats `worker-1`, `worker-2`, … to make, with one for the manager; 0 makes none.
+    pub workers: usize,
+    /// Role to agent, for a new `teof.toml`.
+    pub roles: Vec<(String, String)>,
+    /// `[guard] tests` of a new `teof.toml`.
+    pub tests: Vec<String>,
+    /// `[worktrees] setup` of a new `teof.toml`.
+    pub setup: Vec<String>,
+    /// Commit what was written, and nothing else. A record of its own is always committed.
+    pub commit: bool,
 }
 
 /// What `init` did.
@@ -42,7 +52,7 @@ pub struct Done {
     pub wrote: Vec<String>,
     /// What was there and stays as it is.
     pub kept: Vec<String>,
-    /// The commit that holds it, in a dedicated hub.
+    /// The commit that holds it, if it was committed.
     pub commit: Option<String>,
     /// What a person should know.
     pub notes: Vec<String>,
@@ -59,9 +69,7 @@ pub fn init(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Don
     }
     if options.dedicated {
         let place = dedicated::make(start, clock)?;
-        let target = place.target.as_ref().map(|branch| format!("{branch:?}"));
-        let set: Vec<_> = target.iter().map(|branch| ("git", "target", branch.as_str())).collect();
-        let mut done = set_up(&place.hub, options, &set)?;
+        let mut done = set_up(&place.hub, options, place.target.as_deref())?;
         done.commit = dedicated::commit(&place.hub, &done.wrote)?;
         return Ok(done);
     }
@@ -69,7 +77,27 @@ pub fn init(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Don
         Some(path) => named(start, path, clock)?,
         None => Hub::locate(start, clock)?,
     };
-    set_up(&hub, options, &[])
+    let mut done = set_up(&hub, options, None)?;
+    if options.commit {
+        let committed = commit::commit(&hub, &done.wrote)?;
+        done.commit = committed.commit;
+        done.notes.extend(committed.notes);
+    }
+    Ok(done)
+}
+
+/// A new `teof.toml`: the target, tests and set-up in force, the rest as comments, and who plays which role.
+fn settings(options: &Options, target: Option<&str>) -> Result<String> {
+    let list = |commands: &[String]| toml::Value::from(commands.to_vec()).to_string();
+    let target = target.map(|branch| toml::Value::from(branch).to_string()).unwrap_or_default();
+    let (tests, setup) = (list(&options.tests), list(&options.setup));
+    let mut set = vec![("git", "target", target.as_str()), ("guard", "tests", &tests), ("worktrees", "setup", &setup)];
+    set.retain(|(_, _, value)| !["", "[]"].contains(value));
+    let mut text = template::template(&set)?;
+    for (role, agent) in &options.roles {
+        text.push_str(&format!("\n[roles.{role}]\nagent = {}\n", toml::Value::from(agent.as_str())));
+    }
+    Ok(text)
 }
 
 /// The worktree that `--hub` names, pinned.
@@ -120,7 +148,7 @@ fn check_record(new: &Hub) -> Result<()> {
 }
 
 /// Writes what is missing, in one transaction under the bus lock; taking the lock pins the hub.
-fn set_up(hub: &Hub, options: &Options, settings: &[(&str, &str, &str)]) -> Result<Done> {
+fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     check_folders(hub)?;
     sparse::check(&hub.worktree())?;
     let mut writer = hub.lock("init")?;
@@ -130,9 +158,15 @@ fn set_up(hub: &Hub, options: &Options, settings: &[(&str, &str, &str)]) -> Resu
     }
     plan.attributes()?;
     plan.file(paths::CONSENT, consent::new_file)?;
-    let template = template::template(settings)?;
-    plan.file(paths::SETTINGS, || template)?;
-    plan.seat(options.agent.as_deref())?;
+    let settings = settings(options, target)?;
+    plan.file(paths::SETTINGS, || settings)?;
+    match (&options.agent, options.workers) {
+        (None, workers) if workers > 0 => plan.workers(workers)?,
+        (agent, workers) => {
+            plan.seat(agent.as_deref())?;
+            plan.workers(workers)?;
+        }
+    }
     let Plan { transaction, wrote, kept, .. } = plan;
     if !transaction.is_empty() {
         writer.commit(transaction)?;
@@ -197,6 +231,20 @@ impl Plan<'_> {
         let kept = attributes::wanted().into_iter().map(|wanted| wanted.path).filter(|path| !changed.contains(path));
         self.kept.extend(kept);
         self.wrote.extend(changed);
+        Ok(())
+    }
+
+    /// Seats for unattended work, none of them anybody's current one, and the manager's.
+    fn workers(&mut self, workers: usize) -> Result<()> {
+        let seats = manifest::all(self.hub)?;
+        let manager = self.hub.settings()?.coordinator.manager.clone();
+        let wanted = (1..=workers).map(|n| (format!("worker-{n}"), "engineer"));
+        for (agent, role) in wanted.chain((workers > 0).then_some((manager, "manager"))) {
+            match seats.iter().any(|seat| seat.agent() == agent) {
+                true => self.kept.push(format!("seat {agent}")),
+                false => self.write(&variant(&agent), json::pretty(&swap::template(&agent, &[role])) + "\n"),
+            }
+        }
         Ok(())
     }
 

@@ -1,4 +1,6 @@
 //! Setting up a repository for teof.
 
+mod commit;
 pub(super) mod dedicated;
 pub mod init;
+pub mod proposal;

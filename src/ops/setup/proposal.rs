@@ -1,0 +1,176 @@
+//! Finds what a new set-up needs: who plays which role, the project's test command, and where the record can live.
+//!
+//! It only reads. What it cannot tell it leaves out; the person adds it with a flag.
+
+use std::path::Path;
+
+use crate::base::{Clock, Result, files};
+use crate::hub::git::Git;
+use crate::hub::{Hub, Worktree, paths};
+use crate::seats::manifest;
+
+/// How many seats for workers a new set-up gets: `[coordinator] concurrency` by default.
+const WORKERS: usize = 3;
+
+/// What is proposed for a set-up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Proposal {
+    /// Role to agent; a role that is not in the list follows the coder.
+    pub roles: Vec<(String, String)>,
+    /// Commands that every result must pass.
+    pub tests: Vec<String>,
+    /// Commands that a new worktree needs before its tests can run.
+    pub setup: Vec<String>,
+    /// Seats to make for workers; 0 where seats are there already.
+    pub workers: usize,
+    /// Whether the record gets its own branch and worktree.
+    pub dedicated: bool,
+    /// The settings file is there and stays as it is.
+    pub has_settings: bool,
+}
+
+/// The proposal for the repository that contains `start` (else the current directory), with these agents installed.
+///
+/// # Errors
+/// Outside a repository.
+pub fn propose(start: Option<&Path>, clock: Clock, agents: &[String]) -> Result<Proposal> {
+    let here = Worktree::containing(start.unwrap_or(Path::new(".")))?;
+    let hub = Hub::find(start, clock).ok();
+    let root = hub.as_ref().map_or(&here.root, |hub| &hub.root);
+    let has_record = hub.is_some() && root.join(paths::CLAIMS).is_dir();
+    let seats = hub.as_ref().map(manifest::all).transpose()?.unwrap_or_default();
+    let has_commits = Git::at(&here.root).succeeds(&["rev-parse", "-q", "--verify", "HEAD^{commit}"])?;
+    Ok(Proposal {
+        roles: roles(agents),
+        tests: tests(&here.root),
+        setup: setup(&here.root),
+        workers: if seats.is_empty() { WORKERS } else { 0 },
+        dedicated: !has_record && has_commits,
+        has_settings: root.join(paths::SETTINGS).exists(),
+    })
+}
+
+/// The first agent writes code; another one, if there is one, reviews it.
+fn roles(agents: &[String]) -> Vec<(String, String)> {
+    let played = ["coder", "reviewer"].into_iter().zip(agents);
+    played.map(|(role, agent)| (role.to_owned(), agent.clone())).collect()
+}
+
+fn text(root: &Path, name: &str) -> Option<String> {
+    let bytes = files::read(&root.join(name), files::MAX_DOCUMENT).ok()??;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The project's test commands, by the files in its root. A recipe of `just` or `make` wins: it is what the project's
+/// people run.
+fn tests(root: &Path) -> Vec<String> {
+    let has = |name: &str| root.join(name).is_file();
+    let recipe = |name: &str| text(root, name).is_some_and(|text| has_recipe(&text));
+    if ["justfile", "Justfile", ".justfile"].into_iter().any(recipe) {
+        return vec!["just test".into()];
+    }
+    if ["GNUmakefile", "makefile", "Makefile"].into_iter().any(recipe) {
+        return vec!["make test".into()];
+    }
+    let mut found = Vec::new();
+    let mut add = |is: bool, command: &str| {
+        if is {
+            found.push(command.to_owned());
+        }
+    };
+    add(has("Cargo.toml"), "cargo test");
+    add(has("go.mod"), "go test ./...");
+    if text(root, "package.json").is_some_and(|text| has_script(&text)) {
+        add(true, &format!("{} test", package_manager(root)));
+    }
+    add(has("deno.json") || has("deno.jsonc"), "deno test");
+    add(python_tests(root).is_some(), python_tests(root).unwrap_or_default());
+    if has("gradlew") || has("build.gradle") || has("build.gradle.kts") {
+        add(true, if has("gradlew") { "./gradlew test" } else { "gradle test" });
+    }
+    if has("mvnw") || has("pom.xml") {
+        add(true, if has("mvnw") { "./mvnw -q test" } else { "mvn -q test" });
+    }
+    add(has("mix.exs"), "mix test");
+    add(has("Gemfile") && has(".rspec"), "bundle exec rspec");
+    found
+}
+
+/// A recipe or target named `test`, with or without parameters and dependencies.
+fn has_recipe(text: &str) -> bool {
+    text.lines().any(|line| {
+        let rest = line.strip_prefix("test").or_else(|| line.strip_prefix("@test"));
+        rest.is_some_and(|rest| {
+            (rest.starts_with(':') || rest.starts_with(' ')) && rest.contains(':') && !rest.contains('=')
+        })
+    })
+}
+
+/// Whether `package.json` has a test script of its own, and not the one that `npm init` writes.
+fn has_script(text: &str) -> bool {
+    let document: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    document["scripts"]["test"].as_str().is_some_and(|script| !script.contains("no test specified"))
+}
+
+fn package_manager(root: &Path) -> &'static str {
+    let has = |name: &str| root.join(name).is_file();
+    match () {
+        () if has("pnpm-lock.yaml") => "pnpm",
+        () if has("yarn.lock") => "yarn",
+        () if has("bun.lock") || has("bun.lockb") => "bun run",
+        () => "npm",
+    }
+}
+
+fn python_tests(root: &Path) -> Option<&'static str> {
+    let has = |name: &str| root.join(name).is_file();
+    let project = text(root, "pyproject.toml").unwrap_or_default();
+    let pytest = has("pytest.ini") || has("conftest.py") || has("tests/conftest.py") || project.contains("pytest");
+    match () {
+        () if has("tox.ini") || project.contains("[tool.tox") => Some("tox"),
+        () if pytest && has("uv.lock") => Some("uv run pytest"),
+        () if pytest && has("poetry.lock") => Some("poetry run pytest"),
+        () if pytest => Some("pytest"),
+        () => None,
+    }
+}
+
+/// What a fresh worktree lacks because git ignores it: the packages of Node's managers.
+fn setup(root: &Path) -> Vec<String> {
+    let has = |name: &str| root.join(name).is_file();
+    let needed = match () {
+        () if has("pnpm-lock.yaml") => Some("pnpm install --frozen-lockfile"),
+        () if has("package-lock.json") => Some("npm ci"),
+        () => None,
+    };
+    needed.map(str::to_owned).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_command_follows_from_the_files_in_the_root() {
+        let cases: &[(&[(&str, &str)], &[&str])] = &[
+            (&[], &[]),
+            (&[("Cargo.toml", "")], &["cargo test"]),
+            (&[("Makefile", "all:\n\ntest: all\n\ttrue\n"), ("Cargo.toml", "")], &["make test"]),
+            (&[("Makefile", "tests:\ntest_dir = a:b\n"), ("go.mod", "")], &["go test ./..."]),
+            (&[("justfile", "test *args:\n  true\n")], &["just test"]),
+            (&[("package.json", r#"{"scripts": {"test": "vitest"}}"#), ("pnpm-lock.yaml", "")], &["pnpm test"]),
+            (&[("package.json", r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#)], &[]),
+            (&[("pyproject.toml", "[tool.pytest.ini_options]"), ("uv.lock", "")], &["uv run pytest"]),
+            (&[("tox.ini", "")], &["tox"]),
+            (&[("pom.xml", "")], &["mvn -q test"]),
+            (&[("Cargo.toml", ""), ("package.json", r#"{"scripts": {"test": "x"}}"#)], &["cargo test", "npm test"]),
+        ];
+        for (files, wanted) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in *files {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            }
+            assert_eq!(&tests(folder.path()), wanted, "{files:?}");
+        }
+    }
+}
