@@ -92,7 +92,7 @@ fn commands_with_an_epoch(world: &World) -> Vec<String> {
         if let Some(name) = line.trim_start_matches('#').strip_prefix(" teof ").filter(|_| line.starts_with('#')) {
             command = name;
         }
-        if line.starts_with("| `--epoch") {
+        if line.starts_with("Flags that writing commands share: `--epoch") {
             found.push(command.to_owned());
         }
     }

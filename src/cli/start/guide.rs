@@ -65,8 +65,10 @@ fn describe(command: &Command, path: &str, level: usize, out: &mut String) {
         .get_arguments()
         .filter(|argument| !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help")
         .collect();
+    let is_shared = |argument: &&Arg| SHARED.contains(&argument.get_id().as_str());
+    let writes = arguments.iter().filter(|argument| is_shared(argument)).count() > 1;
     let (shared, arguments): (Vec<&Arg>, Vec<&Arg>) =
-        arguments.into_iter().partition(|argument| SHARED.contains(&argument.get_id().as_str()));
+        arguments.into_iter().partition(|argument| writes && is_shared(argument));
     if !arguments.is_empty() {
         out.push_str("\n| argument | |\n|---|---|\n");
     }
@@ -81,7 +83,7 @@ fn describe(command: &Command, path: &str, level: usize, out: &mut String) {
         let _ =
             writeln!(out, "| `{}` | {}{default} |", spelling(argument), help.replace('\n', " ").replace('|', "\\|"));
     }
-    if shared.len() > 1 {
+    if writes {
         let names: Vec<String> = shared.iter().map(|argument| format!("`{}`", spelling(argument))).collect();
         let _ = writeln!(out, "\nFlags that writing commands share: {}.", names.join(", "));
     }
