@@ -7,6 +7,7 @@ use crate::base::{Result, Stamp, lock};
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
 use crate::hub::worktrees::{Owner, WorktreeStatus};
 use crate::hub::{Hub, paths};
+use crate::model::run::job_name::short;
 use crate::model::run::outcome::Verdict;
 
 /// Where the job of a worktree stands.
@@ -96,7 +97,7 @@ pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
         Ok(cleaned) => cleaned
             .removed
             .into_iter()
-            .map(|gone| format!("worktree of {} removed: {}", gone.job, gone.path.display()))
+            .map(|gone| format!("worktree of {} removed: {}", short(&gone.job), gone.path.display()))
             .collect(),
         Err(e) => vec![format!("worktrees that are over were not removed: {e:#}")],
     }

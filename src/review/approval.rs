@@ -47,12 +47,15 @@ pub fn run_tests(
 pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid, files: &[String]) -> Result<Approval> {
     if !input.job_open {
         let (commit, target) = (&entry.bundle.commit, text::safe(&entry.bundle.target_branch));
-        return Err(Refusal::guard("review.conflict", format!("{} is in conflict with {target}", entry.bundle.job))
-            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
-            .next(format!("its job is over: bring both together by hand, on {target}: git merge {commit}"))
-            .next(format!("then it is approved with: teof review approve {}", entry.bundle.job))
-            .with("files", files.to_vec())
-            .into());
+        return Err(Refusal::guard(
+            "review.conflict",
+            format!("{} is in conflict with {target}", entry.bundle.short()),
+        )
+        .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
+        .next(format!("its job is over: bring both together by hand, on {target}: git merge {commit}"))
+        .next(format!("then it is approved with: teof review approve {}", entry.bundle.short()))
+        .with("files", files.to_vec())
+        .into());
     }
     let mut decision = entry.decide(Kind::Conflict, input, hub.now());
     decision.target_before = Some(head.to_string());
@@ -75,7 +78,7 @@ pub fn record(writer: &mut Writer<'_>, decision: &Decision) -> Result<()> {
 /// Refuses a second decision about the same bundle.
 pub fn already_decided(done: &Decision) -> Refusal {
     let kind = done.decision.as_str();
-    Refusal::guard("review.decided", format!("{} was decided about: {kind}", done.job))
+    Refusal::guard("review.decided", format!("{} was decided about: {kind}", done.short()))
         .because(format!("by {} at {}", text::safe(&done.by), done.at))
         .next("see what waits: teof review list")
 }

@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 3;
 /// not pass on the merged tree, a record with something wrong. Nothing has moved then.
 pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Approval> {
     operator::require("approve work")?;
-    let _lock = lock::acquire(hub, &format!("review approve {}", entry.bundle.job))?;
+    let _lock = lock::acquire(hub, &format!("review approve {}", entry.bundle.short()))?;
     temp_worktree::clean(hub);
     entry.verify()?;
     // Read under the lock: whoever held it before may have decided.
@@ -76,7 +76,7 @@ fn attempt(
         Merged::Clean(ready) => ready,
         Merged::Conflict(files) => return approval::report_conflict(hub, entry, input, head, &files).map(Some),
     };
-    let what = format!("merge {}", bundle.job);
+    let what = format!("merge {}", bundle.short());
     let step = RefMove { branch: &bundle.target_branch, from: head, to: ready, what: &what };
     if ready != head {
         update_target::dry_run(hub, repo, step)?;

@@ -1,5 +1,6 @@
 //! Review bundles: finds them by the names that people use, and trusts only what was not changed since it was written.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use super::input::ReviewInput;
 use crate::base::{Refusal, Result, Stamp, digest, files, names, text};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, VERSION};
+use crate::model::run::job_name::{Names, called, distinct};
 use crate::receipts::{ledger, seal};
 
 /// A bundle of the record, with the decision about it.
@@ -28,6 +30,14 @@ pub struct Entry {
 impl Entry {
     pub fn is_pending(&self) -> bool {
         self.decision.is_none()
+    }
+
+    /// The names by which people find its job.
+    fn names(&self) -> Names<'_> {
+        let bundle = &self.bundle;
+        let run = bundle.run.rsplit('.').next().and_then(|run| run.parse().ok()).unwrap_or(1);
+        let (plan, step) = (bundle.plan_id.as_deref(), bundle.step_id.as_deref());
+        Names { id: &bundle.job, run, task: &bundle.task_id, plan, step }
     }
 
     /// A decision about this bundle, to be recorded.
@@ -114,13 +124,7 @@ pub fn at(hub: &Hub, path: &str) -> Result<Entry> {
 /// `review.not_found` (exit 4); `review.ambiguous` (exit 2), which names the jobs that it could be.
 pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     let all = all(hub)?;
-    let names = |entry: &Entry| [entry.bundle.job.clone(), entry.bundle.run.clone(), entry.bundle.task_id.clone()];
-    let exact = |entry: &&Entry| names(entry).iter().any(|known| known == name);
-    let begins = |entry: &&Entry| !name.is_empty() && names(entry).iter().any(|known| known.starts_with(name));
-    let mut found: Vec<_> = all.iter().filter(exact).collect();
-    if found.is_empty() {
-        found = all.iter().filter(begins).collect();
-    }
+    let mut found = called(name, &all.iter().collect::<Vec<_>>(), Entry::names);
     // Of several, the one that waits is meant; of a task's own, the newest when none does.
     let waiting = found.iter().filter(|entry| entry.is_pending()).count();
     if found.len() > 1 && waiting == 1 {
@@ -132,14 +136,15 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     match found[..] {
         [entry] => Ok(entry.clone()),
         [] => {
-            let known = all.iter().flat_map(|entry| [entry.bundle.job.as_str(), entry.bundle.task_id.as_str()]);
-            let meant = names::did_you_mean(name, known);
+            let known: Vec<_> =
+                all.iter().flat_map(|entry| [entry.bundle.short(), Cow::from(&entry.bundle.task_id)]).collect();
+            let meant = names::did_you_mean(name, known.iter().map(|known| &**known));
             Err(Refusal::not_found("review.not_found", format!("no finished job is called {shown}{meant}"))
                 .next("see all finished jobs: teof review list --all")
                 .into())
         }
         _ => {
-            let jobs: Vec<_> = found.iter().map(|entry| entry.bundle.job.as_str()).collect();
+            let jobs = distinct(&found.iter().map(|entry| entry.bundle.job.as_str()).collect::<Vec<_>>());
             Err(Refusal::usage("review.ambiguous", format!("{shown:?} could be {} jobs", found.len()))
                 .next(format!("name one of them: {}", text::clip(&jobs.join(", "), 400)))
                 .into())

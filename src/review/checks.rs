@@ -26,9 +26,9 @@ const NAMED: usize = 5;
 pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     let commit = merge::reviewed(repo, bundle)?;
     let refuse = |why: String| {
-        Refusal::guard("review.not_mergeable", format!("the work of {} is not merged", bundle.job))
+        Refusal::guard("review.not_mergeable", format!("the work of {} is not merged", bundle.short()))
             .because(why)
-            .next(format!("have it done again: teof review retry {} --note …", bundle.job))
+            .next(format!("have it done again: teof review retry {} --note …", bundle.short()))
     };
     let base = object_ids::parse(&bundle.base_commit).ok().filter(|base| repo.find_commit(*base).is_ok());
     let Some(base) = base else { return Err(refuse("its base commit is not in this repository".into()).into()) };
@@ -51,7 +51,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
             format!("{} was taken over by {}", bundle.task_id, text::safe(owner)),
         )
         .because(format!("this is the work of {}, from before", bundle.agent_id))
-        .next(format!("say no to it: teof review reject {} --note …", bundle.job))
+        .next(format!("say no to it: teof review reject {} --note …", bundle.short()))
         .into()),
         _ => Ok(()),
     }
@@ -76,14 +76,14 @@ pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<
     if merge::is_merged(repo, head, base)? {
         return Ok(());
     }
-    let (job, target) = (&bundle.job, text::safe(&bundle.target_branch));
+    let (job, target) = (bundle.short(), text::safe(&bundle.target_branch));
     let below = bundles::all(hub)?.into_iter().find(|other| other.bundle.commit == bundle.base_commit);
     let refusal = Refusal::guard("review.base_not_merged", format!("{job} stands on work that {target} does not have"));
     let refusal = match below {
         Some(below) if below.decision.as_ref().is_some_and(|done| done.decision == Kind::Approved) => return Ok(()),
         Some(below) => refusal
-            .because(format!("it would come in with it: {base}, the result of {}", below.bundle.job))
-            .next(format!("decide about that first: teof review show {}", below.bundle.job)),
+            .because(format!("it would come in with it: {base}, the result of {}", below.bundle.short()))
+            .next(format!("decide about that first: teof review show {}", below.bundle.short())),
         None => refusal
             .because(format!("its base {base} is not, or no more, on {target}; all up to there would come in with it"))
             .next(format!("see what that is: git log {target}..{base}"))
@@ -98,11 +98,14 @@ pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<
 /// `review.test_redacted` when one of them held a secret: what stands in the bundle is not what was run.
 pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
     if let Some(test) = bundle.tests.iter().find(|test| test.command.contains(secrets::MARK)) {
-        return Err(Refusal::guard("review.test_redacted", format!("the tests of {} cannot be run again", bundle.job))
-            .because(format!("{:?} held a secret, which no receipt keeps", text::safe(&test.command)))
-            .next("have tests read secrets from the environment or a file, and the work done again")
-            .next(format!("or merge it by hand, tested by hand: git merge {}", bundle.commit))
-            .into());
+        return Err(Refusal::guard(
+            "review.test_redacted",
+            format!("the tests of {} cannot be run again", bundle.short()),
+        )
+        .because(format!("{:?} held a secret, which no receipt keeps", text::safe(&test.command)))
+        .next("have tests read secrets from the environment or a file, and the work done again")
+        .next(format!("or merge it by hand, tested by hand: git merge {}", bundle.commit))
+        .into());
     }
     Ok(bundle.tests.iter().map(|test| test.command.clone()).collect())
 }

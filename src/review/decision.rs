@@ -1,5 +1,6 @@
 //! Decisions about finished work: a receipt, an event, and a line in `memory/log.jsonl`, in one transaction.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Test;
+use crate::model::run::job_name::short;
 use crate::model::run::outcome::Finding;
 use crate::receipts::{self, ledger, seal};
 
@@ -96,6 +98,11 @@ impl Decision {
     /// target as it was.
     pub fn on_target(self) -> String {
         self.merge_commit.or(self.target_before).unwrap_or(self.reviewed_commit)
+    }
+
+    /// What people call the job: `j7`.
+    pub fn short(&self) -> Cow<'_, str> {
+        short(&self.job)
     }
 }
 

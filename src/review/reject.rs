@@ -34,7 +34,7 @@ pub fn retry(hub: &Hub, entry: &Entry, input: &ReviewInput) -> Result<Decision> 
 
 fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<Decision> {
     operator::require("decide about work")?;
-    let _lock = lock::acquire(hub, &format!("review {} {}", kind.as_str(), entry.bundle.job))?;
+    let _lock = lock::acquire(hub, &format!("review {} {}", kind.as_str(), entry.bundle.short()))?;
     let Some(note) = input.note.as_deref().filter(|note| !note.trim().is_empty()) else {
         return Err(Refusal::usage("review.no_note", "a no needs a note that says why").next("--note \"…\"").into());
     };
@@ -64,7 +64,7 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
 
 /// Refuses a rejection that comes after the merge.
 fn already_merged(entry: &Entry, why: &str) -> Refusal {
-    let job = &entry.bundle.job;
+    let job = entry.bundle.short();
     Refusal::guard("review.merged", format!("{job} is merged already"))
         .because(why)
         .next(format!("complete its approval: teof review approve {job}"))

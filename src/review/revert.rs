@@ -33,14 +33,14 @@ const NAMED: usize = 10;
 pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Decision> {
     operator::require("revert work")?;
     let bundle = &entry.bundle;
-    let _lock = lock::acquire(hub, &format!("review revert {}", bundle.job))?;
+    let _lock = lock::acquire(hub, &format!("review revert {}", bundle.short()))?;
     temp_worktree::clean(hub);
     let repo = merge::open(hub)?;
     let merged = match decision::of_bundle(hub, &entry.path)? {
         Some(done) if done.decision == Kind::Reverted => return Ok(done),
         Some(done) if done.decision == Kind::Approved => done,
         _ => {
-            return Err(Refusal::guard("review.not_merged", format!("{} was not approved", bundle.job))
+            return Err(Refusal::guard("review.not_merged", format!("{} was not approved", bundle.short()))
                 .because("only what was merged can be taken back")
                 .next("see what was: teof review list --all")
                 .into());
@@ -62,7 +62,7 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
         Merged::Clean(ready) => ready,
         Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
     };
-    let what = format!("revert {}", bundle.job);
+    let what = format!("revert {}", bundle.short());
     let step = RefMove { branch: &bundle.target_branch, from: head, to: ready, what: &what };
     update_target::dry_run(hub, &repo, step)?;
     // The bundle's own tests may be about what is taken back.
@@ -101,7 +101,7 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
     let Some(after) = id(&merged.merge_commit) else {
         return Err(Refusal::guard(
             "review.no_merge_commit",
-            format!("{} came in without a commit of its own", merged.job),
+            format!("{} came in without a commit of its own", merged.short()),
         )
         .because("the target was moved to the reviewed commit by hand, or had its changes before")
         .next("undo its commits by hand: git revert")
@@ -139,7 +139,7 @@ fn other_commits(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> R
 
 fn merge_has_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
     let shown: Vec<_> = more.iter().take(NAMED).map(Oid::to_string).collect();
-    Refusal::guard("review.unclear_merge", format!("{merge} brought more than the work of {}", entry.bundle.job))
+    Refusal::guard("review.unclear_merge", format!("{merge} brought more than the work of {}", entry.bundle.short()))
         .because(format!("it was made by hand, and has {} other commits:\n{}", more.len(), shown.join("\n")))
         .next(format!("undo what is not wanted by hand: git log {merge}^1..{merge}; git revert"))
 }
@@ -170,7 +170,7 @@ fn before_first(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, 
 }
 
 fn unclear(entry: &Entry, last: &Commit, line: &[Commit]) -> Refusal {
-    let (job, target) = (&entry.bundle.job, &entry.bundle.target_branch);
+    let (job, target) = (entry.bundle.short(), &entry.bundle.target_branch);
     let name = |commit: &Commit| {
         let subject = text::clip(&text::safe(commit.summary().ok().flatten().unwrap_or_default()), 60);
         format!("{} {subject}", commit.id())
@@ -253,7 +253,7 @@ fn record(
 
 fn conflicts(entry: &Entry, files: &[String]) -> Refusal {
     let shown = text::clip(&files.join(", "), 600);
-    Refusal::guard("review.conflict", format!("{} cannot be taken back as it is", entry.bundle.job))
+    Refusal::guard("review.conflict", format!("{} cannot be taken back as it is", entry.bundle.short()))
         .because(format!("later work changed the same places: {shown}"))
         .next("take the later work back first, or undo it by hand: git revert")
         .with("files", files.to_vec())

@@ -49,9 +49,9 @@ pub struct Done {
 /// `rollback.none` (exit 4) when the job has no step, or its step names none; when the plan cannot be read.
 pub fn of(hub: &Hub, bundle: &Bundle) -> Result<Rollback> {
     let none = |why: &str| {
-        Refusal::not_found("rollback.none", format!("{} has no rollback commands", bundle.job))
+        Refusal::not_found("rollback.none", format!("{} has no rollback commands", bundle.short()))
             .because(why)
-            .next(format!("revert the work alone: teof review revert {}", bundle.job))
+            .next(format!("revert the work alone: teof review revert {}", bundle.short()))
     };
     let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) else {
         return Err(none("it is not the step of a plan").into());
@@ -85,7 +85,7 @@ impl Rollback {
     /// fails is no error.
     pub fn run(&self, hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Done> {
         let bundle = &entry.bundle;
-        let _lock = lock::acquire(hub, &format!("roll back {}", bundle.job))?;
+        let _lock = lock::acquire(hub, &format!("roll back {}", bundle.short()))?;
         temp_worktree::clean(hub);
         let commit = merge::tip(&merge::open(hub)?, &bundle.target_branch)?;
         let worktree = TempWorktree::create(hub, &bundle.job, commit)?;

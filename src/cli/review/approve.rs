@@ -24,9 +24,9 @@ use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundle
 /// With --json: {decision, before, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review approve QUEUE-004")]
+\x20 teof review approve j1")]
 pub struct Args {
-    /// The job, its run or its task
+    /// A job: j1, its run or its task
     job: String,
     /// A note to keep with the decision
     #[arg(long)]
@@ -90,9 +90,9 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
     }
     let last = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
     let result = job.commit().map_or_else(|| "no commit".to_owned(), |commit| format!("commit {commit}"));
-    Err(Refusal::guard("review.not_the_result", format!("{} is not the result of {}", entry.path, job.id))
+    Err(Refusal::guard("review.not_the_result", format!("{} is not the result of {}", entry.path, job.short()))
         .because(format!("it names commit {commit} of {run}; the coordinator knows {result} of {last}"))
-        .next(format!("see what it did: teof coordinator status; teof review show {}", job.id))
+        .next(format!("see what it did: teof coordinator status; teof review show {}", job.short()))
         .into())
 }
 
@@ -109,14 +109,14 @@ fn render(decision: &Decision, before: bool, remote: Option<u64>) -> String {
         lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));
     }
     lines.extend(decision.findings.iter().map(|found| format!("{}: {}", found.severity, findings::line(found))));
-    lines.push(format!("to take it back: teof review revert {}", text::safe(&decision.job)));
+    lines.push(format!("to take it back: teof review revert {}", text::safe(&decision.short())));
     lines.join("\n")
 }
 
 fn conflict(decision: &Decision) -> Refusal {
     let files: Vec<_> = decision.findings.iter().filter_map(|finding| finding.path.clone()).collect();
     let head = decision.target_before.as_deref().unwrap_or_default();
-    Refusal::guard("review.conflict", format!("{} is in conflict with {}", decision.job, decision.target_branch))
+    Refusal::guard("review.conflict", format!("{} is in conflict with {}", decision.short(), decision.target_branch))
         .because(format!("both changed {} (target at {head})", text::clip(&files.join(", "), 600)))
         .next("nothing was merged; it goes back to the coder when the coordinator runs, and comes here again")
         .with("files", files)

@@ -13,7 +13,7 @@ use crate::review::{Entry, bundles, pull_request};
 
 /// List finished jobs that wait for review
 ///
-/// With --json: a list of {job, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
+/// With --json: a list of {job, short, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
 /// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, over, bundle,
 /// altered, decision}; `over`: its job has ended, only the merge is left.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,7 @@ fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
     let passed = bundle.tests.iter().filter(|test| test.passed).count();
     Ok(json!({
         "job": bundle.job,
+        "short": bundle.short(),
         "run": bundle.run,
         "task_id": bundle.task_id,
         "title": bundle.title,
@@ -97,7 +98,7 @@ fn render(entry: &Entry, row: &Value) -> String {
     }
     format!(
         "{}  {}  {}\n  by {}: {}",
-        text::safe(&bundle.job),
+        text::safe(&bundle.short()),
         text::safe(&bundle.task_id),
         text::clip(&text::safe(&bundle.title), 80),
         text::safe(&bundle.agent_id),

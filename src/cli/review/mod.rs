@@ -24,8 +24,8 @@ use crate::guard::operator;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review list\n\
-\x20 teof review show QUEUE-004 --diff\n\
-\x20 teof review approve QUEUE-004")]
+\x20 teof review show j1 --diff\n\
+\x20 teof review approve j1")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

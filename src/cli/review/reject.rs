@@ -16,9 +16,9 @@ use crate::review::bundles;
 /// With --json: {decision, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review reject QUEUE-004 --note \"Not wanted any more\"")]
+\x20 teof review reject j1 --note \"Not wanted any more\"")]
 pub struct Args {
-    /// The job, its run or its task
+    /// A job: j1, its run or its task
     job: String,
     /// Why
     #[arg(long)]

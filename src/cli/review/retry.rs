@@ -23,9 +23,9 @@ use crate::review::bundles;
 /// With --json: {decision, coordinator: {ok, text} or null}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review retry QUEUE-004 --note \"Handle the empty list\"")]
+\x20 teof review retry j1 --note \"Handle the empty list\"")]
 pub struct Args {
-    /// The job, its run or its task
+    /// A job: j1, its run or its task
     job: String,
     /// What to do
     #[arg(long)]
@@ -54,7 +54,7 @@ fn can_go_on(hub: &Hub, bundle: &Bundle) -> Result<()> {
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
     };
-    Err(Refusal::guard("review.over", format!("nobody can go on with {}", bundle.job))
+    Err(Refusal::guard("review.over", format!("nobody can go on with {}", bundle.short()))
         .because(why)
         .next("have it done as new work: teof coordinator submit --objective \"…\"")
         .into())

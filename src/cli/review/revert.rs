@@ -27,7 +27,7 @@ use crate::review::rollback::{self, Done, Rollback};
 #[command(after_help = "Examples:\n\
 \x20 teof review revert QUEUE-005 --note \"Breaks the build\"")]
 pub struct Args {
-    /// The job, its run or its task
+    /// A job: j1, its run or its task
     job: String,
     /// Why
     #[arg(long)]
@@ -65,7 +65,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         )
         .because(why.clone().unwrap_or_default())
         .next(format!("what ran and what did not: {receipt}"))
-        .next(format!("when the reason is gone, run it again: teof review revert {} --rollback", decision.job))
+        .next(format!("when the reason is gone, run it again: teof review revert {} --rollback", decision.short()))
         .into());
     }
     app.result(&json!({"decision": decision, "rollback": done}), || {

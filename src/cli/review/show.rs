@@ -16,13 +16,13 @@ use crate::review::{Entry, bundles, diff, pull_request};
 
 /// Show one job: request, change, tests and findings
 ///
-/// With --json: {path, sha256, bundle, decision, altered, pull_request, diff?}.
+/// With --json: {short, path, sha256, bundle, decision, altered, pull_request, diff?}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review show QUEUE-004\n\
-\x20 teof review show QUEUE-004 --diff")]
+\x20 teof review show j1\n\
+\x20 teof review show j1 --diff")]
 pub struct Args {
-    /// The job, its run or its task
+    /// A job: j1, its run or its task
     job: String,
     /// Show the diff from the base to the reviewed commit
     #[arg(long)]
@@ -39,6 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let newer = merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default();
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
     let mut document = json!(entry);
+    document["short"] = json!(entry.bundle.short());
     document["pull_request"] = json!(pull_request::read(hub, &entry.bundle.job)?);
     document["newer_commits"] = json!(newer);
     if let Some(patch) = &patch {
@@ -54,8 +55,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// A job that has no result to review: why, in the coordinator's words.
 fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Result<ExitCode> {
     let state = store::load(hub)?;
-    let Some(job) = last_output::find(&state, name) else { return Err(unknown) };
-    app.result(&json!({"job": job, "bundle": null}), || {
+    let Ok(job) = state.find(name) else { return Err(unknown) };
+    app.result(&json!({"job": last_output::document(job), "bundle": null}), || {
         let mut lines = last_output::describe(hub, job);
         lines.push("  there is no result to review".to_owned());
         lines.join("\n")
@@ -81,7 +82,7 @@ fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     found.sort_by_key(|finding| !finding.needs_person());
     lines.extend(found.iter().map(|finding| format!("  {}: {}", finding.severity, findings::line(finding))));
     lines.extend([
-        format!("job        {} (run {})", text::safe(&bundle.job), text::safe(&bundle.run)),
+        format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&bundle.run)),
         format!("by         {}", text::safe(&bundle.agent_id)),
         format!("reviewer   {}", bundle.reviewer.as_deref().map_or_else(|| "-".to_owned(), text::safe)),
         format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
@@ -99,7 +100,7 @@ fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
         let note = done.note.as_ref().map_or_else(String::new, |note| format!(": {}", text::safe(note)));
         lines.push(format!("{} by {} at {}{note}", done.decision.as_str(), text::safe(&done.by), done.at));
     } else {
-        let job = text::safe(&bundle.job);
+        let job = text::safe(&bundle.short());
         lines.push(format!("the change: teof review show {job} --diff; merge it: teof review approve {job}"));
         lines.push(format!("or: teof review retry {job} --note …; teof review reject {job} --note …"));
     }

@@ -59,7 +59,7 @@ pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
 fn overview(state: &State, manager: &str) -> Map<String, Value> {
     let job = |job: &Job| {
         json!({
-            "job": job.id, "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
+            "job": job.id, "short": job.short(), "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
             "phase": phase(job), "run": job.run_id(), "failures": job.failures, "since": job.chosen_at,
         })
     };
@@ -69,13 +69,13 @@ fn overview(state: &State, manager: &str) -> Map<String, Value> {
     let under_review = |job: &Job| {
         let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
         json!({
-            "job": job.id, "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
+            "job": job.id, "short": job.short(), "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
             "run": job.run_id(), "commit": job.commit(), "bundle": bundle, "pr": job.pull_request,
         })
     };
     let incidents = state.jobs.iter().rev().filter_map(|job| match (&job.phase, &job.last) {
         (Phase::Over { ending: crate::coordinator::state::Ending::Blocked, at }, Some(last)) => Some(json!({
-            "at": at, "job": job.id, "task_id": job.task, "agent_id": job.seat, "reason": last.reason,
+            "at": at, "job": job.id, "short": job.short(), "task_id": job.task, "agent_id": job.seat, "reason": last.reason,
             "envelope": last.envelope,
         })),
         _ => None,

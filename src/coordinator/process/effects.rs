@@ -13,6 +13,7 @@ use crate::coordinator::executor::publish;
 use crate::coordinator::inbox::{self, Answer};
 use crate::coordinator::state::input::{Effect, Input, Leave, Seat, Snapshot};
 use crate::exec;
+use crate::model::run::job_name::short;
 
 impl Shell<'_> {
     /// Performs what is to be done until nothing is. What the next process could not know of is saved first.
@@ -121,7 +122,7 @@ impl Shell<'_> {
             }
             Effect::StopWorker { run, how, .. } => {
                 if let Err(e) = self.workers.stop(&self.hub, &run, how) {
-                    self.report(format!("{run} was not told to end: {e:#}"));
+                    self.report(format!("{} was not told to end: {e:#}", short(&run)));
                 }
             }
             Effect::Answer { command, ok, text } => {

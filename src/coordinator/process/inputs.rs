@@ -6,6 +6,7 @@ use super::vouch;
 use crate::coordinator::message::{Message, What};
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::{How, Input, Leave};
+use crate::model::run::job_name::short;
 use crate::ops::session::boot;
 
 impl Shell<'_> {
@@ -106,7 +107,7 @@ impl Shell<'_> {
         let Some(job) = job.filter(|job| matches!(job.phase, Phase::Running { .. } | Phase::Spawning)) else { return };
         match self.workers.run_state(&self.hub, &job, run) {
             Ok(is) => self.feed(Input::Run { run: run.to_owned(), is }),
-            Err(e) => self.report(format!("it cannot be told how {run} fares: {e:#}")),
+            Err(e) => self.report(format!("it cannot be told how {} fares: {e:#}", short(run))),
         }
     }
 

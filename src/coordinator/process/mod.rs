@@ -5,6 +5,7 @@ mod effects;
 mod ended;
 mod holder;
 mod inputs;
+mod numbers;
 mod observe;
 mod options;
 mod run;

@@ -21,6 +21,7 @@ use signal_hook::iterator::Signals;
 
 use super::ended::Ended;
 use super::holder::{LOCK, RUNNING, running};
+use super::numbers;
 use super::options::{LONG, Options, config};
 use super::saving::{self, Saving};
 use super::shell::{Progress, Shell};
@@ -55,12 +56,17 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         let writer = hub.lock("start the coordinator")?;
         let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
     }
+    let manager = hub.settings()?.coordinator.manager.clone();
+    let mut state = store::load(&hub)?;
+    if !options.one_shot {
+        state.last_job = numbers::highest(&hub, &manager, &state);
+    }
     let (send, queue) = channel();
     listen(send.clone())?;
     let mut shell = Shell {
-        manager: hub.settings()?.coordinator.manager.clone(),
+        manager,
         options,
-        state: store::load(&hub)?,
+        state,
         saving: Saving::default(),
         own: OwnWrites::default(),
         workers: Workers::new(send.clone()),

@@ -21,6 +21,8 @@ use crate::hub::Hub;
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Progress {
     pub job: Option<String>,
+    /// What people call the job: `j7`.
+    pub short: Option<String>,
     pub run: Option<String>,
     pub task: Option<String>,
     pub step: Option<String>,
@@ -65,6 +67,7 @@ impl Shell<'_> {
         let job = job.and_then(|job| self.state.job(job));
         let progress = Progress {
             job: job.map(|job| job.id.clone()),
+            short: job.map(|job| job.short()),
             run: job.map(|job| job.run_id()),
             task: job.map(|job| job.task.clone()),
             step: job.and_then(|job| job.step.clone()),

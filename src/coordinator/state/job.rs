@@ -3,19 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::input::ReviewWord;
-use super::submission::is_called;
 use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::plan::Link;
+use crate::model::run::job_name::{self, Names, is_called};
 use crate::model::run::order::Rework;
 use crate::model::run::outcome::{LastOutput, Verdict};
 
 /// The coordinator's record of one piece of work, from its choice to its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// `<compact time of choice>-<number>`: unique even when this file was lost.
+    /// As [`job_name::id`] makes it: unique even when this file was lost.
     pub id: String,
     pub task: String,
     pub plan: Option<String>,
@@ -71,6 +71,16 @@ impl Job {
         format!("{}.{}", self.id, self.run)
     }
 
+    /// What people read and type: `j7`.
+    pub fn short(&self) -> String {
+        job_name::short(&self.id).into_owned()
+    }
+
+    /// The names by which people find it.
+    pub fn names(&self) -> Names<'_> {
+        Names { id: &self.id, run: self.run, task: &self.task, plan: self.plan.as_deref(), step: self.step.as_deref() }
+    }
+
     /// What its worktree, commits and kept results are known by: work that was sent back begins anew.
     pub fn known_as(&self) -> String {
         match &self.rework {
@@ -104,11 +114,9 @@ impl Job {
         matches!(self.phase, Phase::Review { .. })
     }
 
-    /// Whether people mean it: by its id, the id of its run, its task, its plan or its step.
+    /// Whether people mean it: by its id or its short name, by its run, its task, its plan or its step.
     pub fn is_called(&self, name: &str) -> bool {
-        self.id == name
-            || self.run_id() == name
-            || is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
+        self.names().is_own(name) || is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
     }
 
     /// The commit that its last run left.

@@ -4,6 +4,7 @@
 //! Only data. Nothing here decides, reads a clock or touches a disk.
 
 pub mod config;
+mod find;
 pub mod input;
 mod job;
 pub mod store;
@@ -38,8 +39,10 @@ pub const FILE: &str = "coordinator/state.json";
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     pub version: u32,
-    /// The last number given to a job or an action; numbers are never given twice.
+    /// The last number given to an action; numbers are never given twice.
     pub last_number: u64,
+    /// The number of the newest job; never given twice.
+    pub last_job: u64,
     /// In the order of their choice: all that are not over, and the last that are.
     pub jobs: Vec<Job>,
     /// What operators asked for explicitly, oldest first.
@@ -189,11 +192,6 @@ impl State {
     /// How many jobs were chosen since the consent that stands was granted.
     pub fn chosen_since_grant(&self) -> u64 {
         self.totals.chosen - self.grant.as_ref().map_or(0, |grant| grant.chosen_before)
-    }
-
-    /// The job that an operator means: by its id, the id of its run, its task, or its plan.
-    pub fn find_live(&self, name: &str) -> Option<&Job> {
-        self.live_jobs().find(|job| job.is_called(name))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::Offer;
 use super::word::Word;
+use crate::model::run::job_name::is_called;
 
 /// Work that an operator asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,17 +13,6 @@ pub struct Submission {
     pub plan: Option<String>,
     pub step: Option<String>,
     pub word: Word,
-}
-
-/// Whether an operator who says `name` means this work: its task, its plan, or its step as `<plan>-<step>` or
-/// `<plan>/<step>`. Without a step, any step of the plan is meant.
-pub fn is_called(name: &str, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
-    let rest = plan.and_then(|plan| name.strip_prefix(plan));
-    name == task
-        || rest.is_some_and(|rest| {
-            let named = rest.strip_prefix(['-', '/']);
-            rest.is_empty() || named.is_some_and(|named| step.is_none_or(|step| step == named))
-        })
 }
 
 impl Submission {

@@ -6,8 +6,8 @@
 use super::context::{StepContext, closed, has_slot};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
-use crate::coordinator::state::submission::is_called;
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
+use crate::model::run::job_name::{self, is_called};
 
 /// How many passed-over tasks a decision lists; the rest is counted.
 const LISTED: usize = 40;
@@ -72,7 +72,7 @@ impl StepContext<'_> {
             return Some((LeftAs::Waiting, format!("could not be given; tried again after {until}")));
         }
         if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
-            return Some((LeftAs::Uncounted, format!("has the job {}", job.id)));
+            return Some((LeftAs::Uncounted, format!("has the job {}", job.short())));
         }
         if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
             let why = format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason);
@@ -80,7 +80,7 @@ impl StepContext<'_> {
         }
         let plan = offer.plan.as_ref()?;
         let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
-        let why = format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.id);
+        let why = format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.short());
         Some((LeftAs::Uncounted, why))
     }
 
@@ -111,8 +111,8 @@ impl StepContext<'_> {
 
     fn assign<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
         let state = &mut *self.state;
-        state.last_number += 1;
-        let id = format!("{}-{}", self.now.compact(), state.last_number);
+        state.last_job += 1;
+        let id = job_name::id(self.now, state.last_job);
         state.submissions.retain(|submission| !submission.means(&offer));
         state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;

@@ -2,8 +2,9 @@
 
 use super::context::StepContext;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
-use crate::coordinator::state::submission::{Submission, is_called};
+use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Phase, Wish, Word};
+use crate::model::run::job_name::is_called;
 use crate::model::run::outcome::Verdict;
 
 /// How many commands are remembered as done.
@@ -108,7 +109,7 @@ impl StepContext<'_> {
             submission.is_called(&job.task)
                 || (plan.is_some() && job.plan == plan && (step.is_none() || job.step == step))
         }) {
-            return Err(format!("{task} has the job {} already", job.id));
+            return Err(format!("{task} has the job {} already", job.short()));
         }
         if let Some(other) = self.state.submissions.iter().find(|other| other.is_same(&submission)) {
             let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
@@ -131,21 +132,23 @@ impl StepContext<'_> {
         room(self.state.skips.len())?;
         let queued: Vec<_> = self.state.submissions.iter().filter(|one| one.is_called(target)).cloned().collect();
         self.state.submissions.retain(|submission| !queued.contains(submission));
-        let Some(job) = self.state.find_live(target) else {
-            let Some(first) = queued.first() else {
-                return Err(format!("no job and no submission is called {target}"));
-            };
-            // Its plan stays, and would be chosen like any other.
-            self.state.skips.insert(first.task.clone(), word);
-            return Ok(format!(
-                "{} is taken out of the queue; it is not chosen until it is resumed or submitted",
-                first.task
-            ));
+        let job = match (self.state.find_live(target), queued.first()) {
+            (Ok(job), None) => job,
+            (Ok(job), Some(_)) if job.is_called(target) => job,
+            (Err(why), None) => return Err(format!("{why}, and nothing of that name is queued")),
+            (_, Some(first)) => {
+                // Its plan stays, and would be chosen like any other.
+                let task = first.task.clone();
+                self.state.skips.insert(task.clone(), word);
+                return Ok(format!(
+                    "{task} is taken out of the queue; it is not chosen until it is resumed or submitted"
+                ));
+            }
         };
-        let (id, task) = (job.id.clone(), job.task.clone());
+        let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
         self.wish(&id, Wish { word: word.clone(), to: None, now });
         self.state.skips.insert(task.clone(), word);
-        Ok(format!("{id} ends; {task} is not chosen until it is resumed or submitted"))
+        Ok(format!("{shown} ends; {task} is not chosen until it is resumed or submitted"))
     }
 
     fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
@@ -154,17 +157,17 @@ impl StepContext<'_> {
             return Err(format!("{to} is not among the workers' seats"));
         }
         room(self.state.reassigned.len())?;
-        let Some(job) = self.state.find_live(target) else {
+        let Ok(job) = self.state.find_live(target) else {
             self.state.reassigned.insert(target.to_owned(), to.clone());
             return Ok(format!("{target} goes to {to} when it is chosen"));
         };
         if job.seat == to {
             return Err(format!("{} is {to}'s already", job.task));
         }
-        let (id, task) = (job.id.clone(), job.task.clone());
+        let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
         self.wish(&id, Wish { word, to: Some(to.clone()), now: false });
         self.state.reassigned.insert(task.clone(), to.clone());
-        Ok(format!("{id} ends at its stage boundary; then {task} goes to {to}"))
+        Ok(format!("{shown} ends at its stage boundary; then {task} goes to {to}"))
     }
 
     fn wish(&mut self, id: &str, wish: Wish) {

@@ -329,7 +329,7 @@ impl StepContext<'_> {
         let now = self.now;
         let Some(job) = self.job_mut(id) else { return };
         job.phase = Phase::Over { ending, at: now };
-        let (task, name) = (job.task.clone(), format!("{} ({})", job.task, job.seat));
+        let (task, name) = (job.task.clone(), format!("{} {} ({})", job.short(), job.task, job.seat));
         let decided = job.decision.is_some();
         let mut why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
         if ending == Ending::Blocked && !decided {

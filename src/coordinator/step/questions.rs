@@ -12,11 +12,11 @@ impl StepContext<'_> {
         self.enter(id, Phase::Question { since: self.now });
         let Some(job) = self.job_mut(id) else { return };
         let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
-        let task = job.task.clone();
+        let (task, short) = (job.task.clone(), job.short());
         let shown = text::clip(&text::safe(&question), 300);
-        let how = format!("answer it: teof coordinator answer {task} \"...\"");
+        let how = format!("answer it: teof coordinator answer {short} \"...\"");
         self.say(Some(id.to_owned()), format!("waiting for an answer: {shown}"));
-        let text = format!("{task} is waiting for an answer: {shown}; {how}");
+        let text = format!("{short} {task} is waiting for an answer: {shown}; {how}");
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
         self.queue(Action::Await { job: id.to_owned() });
     }
@@ -24,7 +24,7 @@ impl StepContext<'_> {
     /// A person's answer to what a job's agent asked.
     pub(in crate::coordinator) fn answer(&mut self, target: &str, answer: String) -> Result<String, String> {
         let now = self.now;
-        let job = self.state.find_live(target).ok_or_else(|| format!("no job is called {target}"))?;
+        let job = self.state.find_live(target)?;
         if !job.asks() {
             return Err(format!("{} asked nothing that is not answered", job.task));
         }

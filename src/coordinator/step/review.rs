@@ -8,6 +8,7 @@ use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply, ReviewWord, Reviewed};
 use crate::coordinator::state::{Decision, Ending, Job, Phase, Word};
 use crate::model::agent::Usage;
+use crate::model::run::job_name::short;
 use crate::model::run::order::Rework;
 use crate::model::run::outcome::Finding;
 
@@ -41,7 +42,8 @@ impl StepContext<'_> {
             return;
         }
         let Some(job) = self.state.job(id) else { return };
-        let text = format!("{} ({}) waits for a person's decision: teof review show {}", job.task, job.seat, job.task);
+        let (job, task, seat) = (job.short(), &job.task, &job.seat);
+        let text = format!("{job} {task} ({seat}) waits for a person's decision: teof review show {job}");
         self.say(Some(id.to_owned()), "its result waits for a person's decision".into());
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         self.queue(Action::Deliver { job: id.to_owned() });
@@ -81,7 +83,7 @@ impl StepContext<'_> {
     /// Nothing depends on it: the bundle is there, and it is merged from here.
     pub(in crate::coordinator) fn not_delivered(&mut self, id: &str, why: &str) {
         let Some(job) = self.state.job(id) else { return };
-        let text = format!("{} is not offered as a pull request: {}", job.task, text::clip(why, 300));
+        let text = format!("{} {} is not offered as a pull request: {}", job.short(), job.task, text::clip(why, 300));
         self.say(Some(id.to_owned()), text.clone());
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
     }
@@ -94,7 +96,7 @@ impl StepContext<'_> {
         said: ReviewWord,
         by: &Word,
     ) -> Result<String, String> {
-        let job = self.state.job(id).ok_or_else(|| format!("no job is called {id}"))?;
+        let job = self.state.job(id).ok_or_else(|| format!("no job is called {}", short(id)))?;
         let ending = match job.phase {
             Phase::Finalizing { ending } | Phase::Over { ending, .. } => Some(ending),
             _ => None,
@@ -104,26 +106,27 @@ impl StepContext<'_> {
                 (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is done already", job.task)),
                 // An earlier result was good enough after all.
                 (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
-                _ => Err(format!("{id} is over: {}", ending.as_str())),
+                _ => Err(format!("{} is over: {}", short(id), ending.as_str())),
             };
         }
         if job.run_id() != run {
-            return Err(format!("{id} has gone on since: review the result of {} when it is there", job.run_id()));
+            let (job, run) = (job.short(), job.run_id());
+            return Err(format!("{job} has gone on since: review the result of {} when it is there", short(&run)));
         }
         if job.epoch.is_none() {
-            return Err(format!("the work of {id} has not begun"));
+            return Err(format!("the work of {} has not begun", short(id)));
         }
         let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
         // Its worker may have died, or been paused, after it wrote the bundle.
         let (under_review, rests) = (job.is_under_review(), job.rests());
         let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
-        let Some(job) = self.job_mut(id) else { return Err(format!("no job is called {id}")) };
+        let Some(job) = self.job_mut(id) else { return Err(format!("no job is called {}", short(id))) };
         job.decision = Some(decision);
         match under_review {
             true => Ok(self.decide(id)),
-            false if rests && self.ends_as_decided(id) => Ok(format!("{id} ends: it was decided")),
+            false if rests && self.ends_as_decided(id) => Ok(format!("{} ends: it was decided", short(id))),
             // The bundle is written before the worker's last word is.
-            false => Ok(format!("noted; it takes effect when the end of {run} is known")),
+            false => Ok(format!("noted; it takes effect when the end of {} is known", short(run))),
         }
     }
 

@@ -38,7 +38,7 @@ pub fn render(bundle: &Bundle) -> String {
     }
     receipts(&mut out, bundle);
     let _ = writeln!(out, "## How to decide\n");
-    let _ = writeln!(out, "- merge it: `teof review approve {}`", cell(&bundle.job));
+    let _ = writeln!(out, "- merge it: `teof review approve {}`", cell(&bundle.short()));
     let _ = writeln!(out, "- look at it: `git diff {}...{}`", cell(&bundle.base_commit), cell(&bundle.commit));
     out
 }

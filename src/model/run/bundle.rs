@@ -1,8 +1,11 @@
 //! The review bundle: everything that a person needs to decide about a finished job, and what is merged
 //! when they approve. A receipt, written once by the foreman.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use super::job_name;
 use super::order::{Complexity, Request};
 use super::outcome::Finding;
 use crate::base::Stamp;
@@ -67,6 +70,13 @@ pub struct Bundle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
     pub receipts: Vec<Receipt>,
+}
+
+impl Bundle {
+    /// What people call the job: `j7`.
+    pub fn short(&self) -> Cow<'_, str> {
+        job_name::short(&self.job)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

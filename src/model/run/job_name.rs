@@ -40,7 +40,8 @@ fn split(id: &str) -> Option<(u64, &str)> {
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     pub id: &'a str,
-    pub run: &'a str,
+    /// The number of its run; a run is called `<id>.<number>`.
+    pub run: u32,
     pub task: &'a str,
     pub plan: Option<&'a str>,
     pub step: Option<&'a str>,
@@ -48,8 +49,9 @@ pub struct Names<'a> {
 
 impl Names<'_> {
     /// Whether this is its own name, which no other job has.
-    fn is_own(&self, name: &str) -> bool {
-        [self.id, self.run].into_iter().any(|own| own == name || short(own) == name)
+    pub fn is_own(&self, name: &str) -> bool {
+        let run = format!("{}.{}", self.id, self.run);
+        [self.id, &run].into_iter().any(|own| own == name || short(own) == name)
     }
 
     fn is_of_work(&self, name: &str) -> bool {
@@ -64,7 +66,8 @@ impl Names<'_> {
 /// Those that people may mean by a name: the one whose id it is, else all of that task, plan or step, else all whose
 /// id or task begins so.
 pub fn called<'a, T: Copy>(name: &str, all: &[T], names: impl Fn(T) -> Names<'a>) -> Vec<T> {
-    let pick = |fits: &dyn Fn(&Names<'_>) -> bool| all.iter().copied().filter(|one| fits(&names(*one))).collect::<Vec<_>>();
+    let pick =
+        |fits: &dyn Fn(&Names<'_>) -> bool| all.iter().copied().filter(|one| fits(&names(*one))).collect::<Vec<_>>();
     let own = pick(&|names| names.is_own(name));
     if !own.is_empty() {
         return own;
@@ -117,8 +120,9 @@ mod tests {
 
     #[test]
     fn a_name_means_one_job_before_a_task_and_a_task_before_a_beginning() {
-        let job = |id: &'static str, task: &'static str| Names { id, run: id, task, plan: Some("p"), step: Some("S1") };
-        let jobs = [job("20260105T120000Z-1", "docs"), job("20260105T120000Z-2", "j1"), job("20260106T120000Z-12", "docs-2")];
+        let job = |id: &'static str, task: &'static str| Names { id, run: 1, task, plan: Some("p"), step: Some("S1") };
+        let jobs =
+            [job("20260105T120000Z-1", "docs"), job("20260105T120000Z-2", "j1"), job("20260106T120000Z-12", "docs-2")];
         let found = |name: &str| {
             let all: Vec<_> = jobs.iter().collect();
             called(name, &all, |one| *one).iter().map(|one| short(one.id).into_owned()).collect::<Vec<_>>()
@@ -130,6 +134,9 @@ mod tests {
         assert_eq!(found("20260106"), ["j12"]);
         assert_eq!(found("p/S1").len(), 3);
         assert!(found("").is_empty() && found("j3").is_empty());
-        assert_eq!(distinct(&["20260105T120000Z-1", "20260106T120000Z-1"]), ["20260105T120000Z-1", "20260106T120000Z-1"]);
+        assert_eq!(
+            distinct(&["20260105T120000Z-1", "20260106T120000Z-1"]),
+            ["20260105T120000Z-1", "20260106T120000Z-1"]
+        );
     }
 }

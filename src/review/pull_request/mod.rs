@@ -149,7 +149,7 @@ pub(super) fn approve(
     if status.state == "CLOSED" {
         return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
             .because("somebody said no to it there")
-            .next(format!("open it again, or: teof review reject {} --note …", bundle.job))
+            .next(format!("open it again, or: teof review reject {} --note …", bundle.short()))
             .into());
     }
     let mut tested = None;
@@ -231,7 +231,7 @@ fn record(
         events::stage(writer, &mut transaction, &event)?;
         let notes: Vec<_> = decision.note.take().into_iter().chain([message.clone()]).collect();
         decision.note = Some(notes.join("; "));
-        let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.job);
+        let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.short());
         decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
     }
     decision::record(writer, transaction, &decision)?;

@@ -75,7 +75,7 @@ fn tree_on(repo: &Repository, bundle: &Bundle, parent: Oid) -> Result<Option<Oid
 
 fn apart(bundle: &Bundle) -> Refusal {
     let target = text::safe(&bundle.target_branch);
-    Refusal::guard("pr.base_not_pushed", format!("the remote lacks what the work of {} stands on", bundle.job))
+    Refusal::guard("pr.base_not_pushed", format!("the remote lacks what the work of {} stands on", bundle.short()))
         .because(format!("it changes code of {target} that was not pushed"))
         .next(format!("push it first: git push origin {target}"))
 }

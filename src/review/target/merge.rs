@@ -57,7 +57,7 @@ pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
 pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
     let found = object_ids::parse(&bundle.commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id());
     found.map_err(|_| {
-        Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is not here", bundle.job))
+        Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is not here", bundle.short()))
             .because(format!("{} is no commit of this repository", text::clip(&text::safe(&bundle.commit), 60)))
             .next(format!("fetch it, or look for it on {}", text::safe(&bundle.branch)))
             .into()

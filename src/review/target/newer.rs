@@ -58,7 +58,7 @@ pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oi
     let merged = landed::find(repo, target, &entry.bundle)?;
     let found = if merged.is_some() { Vec::new() } else { commits(repo, &entry.bundle)? };
     let Some(newest) = found.first() else { return Ok(entry.clone()) };
-    let job = &entry.bundle.job;
+    let job = entry.bundle.short();
     let refuse = |why: String| {
         let branch = text::safe(&entry.bundle.branch);
         let what = format!("the review did not see {} on {branch}", text::counted(found.len(), "commit"));

@@ -137,7 +137,7 @@ impl<'h> TempWorktree<'h> {
         )
         .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())
         .next(format!("all that it printed: {}", failed.log))
-        .next(format!("send it back: teof review retry {} --note …", bundle.job))
+        .next(format!("send it back: teof review retry {} --note …", bundle.short()))
         .into())
     }
 }

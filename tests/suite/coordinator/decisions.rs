@@ -20,7 +20,15 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let job = yard.status()["jobs"][0].clone();
     assert_eq!(job["phase"]["is"], "review", "{job}");
     let text = yard.world.ok(&["coordinator", "status"]);
-    assert!(text.contains(&format!("teof review show {id}-S1")), "{text}");
+    assert!(text.contains("teof review show j1"), "{text}");
+    assert_eq!(job["short"], "j1");
+    let long = job["id"].as_str().unwrap();
+    for name in ["j1", "j1.1", long, &format!("{id}-S1"), &id] {
+        let shown = yard.world.json(&["coordinator", "logs", name]);
+        assert_eq!(shown["job"], long, "{name}");
+    }
+    let unknown = yard.world.run(&["coordinator", "cancel", "j11"]).expect(1).stderr;
+    assert!(unknown.contains("no job is called j11 (did you mean j1?)"), "{unknown}");
     let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
     let run = format!("{}.1", job["id"].as_str().unwrap());
     let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };

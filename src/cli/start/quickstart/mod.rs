@@ -125,7 +125,7 @@ impl Demo<'_> {
                 text::clip(&text::safe(step["reason"].as_str().unwrap_or("")), 100)
             ));
         }
-        let jobs: Vec<_> = waiting.iter().filter_map(|job| job["id"].as_str()).collect();
+        let jobs: Vec<_> = waiting.iter().filter_map(|job| job["short"].as_str()).collect();
         self.where_to_look(&jobs)?;
         let document = json!({ "folder": self.folder, "steps": steps, "reviews": jobs });
         self.app.result(&document, String::new);

@@ -8,7 +8,8 @@ use super::last_output;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::coordinator::executor::publish;
-use crate::coordinator::state::store;
+use crate::coordinator::state::{Job, store};
+use crate::model::run::job_name::short;
 
 /// Show which tasks were chosen or skipped, and why
 #[derive(Debug, clap::Args)]
@@ -27,15 +28,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let manager = &hub.settings()?.coordinator.manager;
     let state = store::load(hub)?;
-    let job = args.task.as_deref().and_then(|task| last_output::find(&state, task));
-    let found = publish::explain(hub, manager, args.task.as_deref(), args.limit.max(1))?;
+    let job = args.task.as_deref().and_then(|name| state.find(name).ok());
+    // Decisions name the task and the long id.
+    let is_own = |name: &str, job: &&Job| job.names().is_own(name);
+    let about = match (args.task.as_deref(), job) {
+        (Some(name), Some(job)) if is_own(name, &job) => Some(job.id.as_str()),
+        (name, _) => name,
+    };
+    let found = publish::explain(hub, manager, about, args.limit.max(1))?;
     app.result(&found, || match found.is_empty() {
         true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
             format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
         }
         _ => {
-            let decisions = found.iter().map(|decision| render(decision, args.task.as_deref()));
+            let decisions = found.iter().map(|decision| render(decision, about));
             let blocks: Vec<_> =
                 decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, job))).collect();
             text::safe_block(&blocks.join("\n"))
@@ -49,7 +56,11 @@ fn render(decision: &Value, task: Option<&str>) -> String {
     let get = |key: &str| decision.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut lines = vec![match get("task") {
         "" => format!("{} {}: {}", get("ts"), get("decision"), get("why")),
-        chosen => format!("{} {} {chosen} for {}: {}", get("ts"), get("decision"), get("seat"), get("why")),
+        chosen => {
+            let job = short(get("job"));
+            format!("{} {} {job} {chosen} for {}: {}", get("ts"), get("decision"), get("seat"), get("why"))
+                .replace("  ", " ")
+        }
     }];
     for skipped in decision.get("skipped").and_then(Value::as_array).into_iter().flatten() {
         let get = |key: &str| skipped.get(key).and_then(Value::as_str).unwrap_or_default();

@@ -1,13 +1,17 @@
 //! Why a job ended, the end of its output, and where the rest of it is.
 
+use serde_json::{Value, json};
+
 use crate::base::text;
 use crate::coordinator::executor::workers::LOGS;
-use crate::coordinator::state::{Ending, Job, Phase, State};
+use crate::coordinator::state::{Ending, Job, Phase};
 use crate::hub::Hub;
 
-/// The newest job that people mean by a name, of those that are remembered.
-pub fn find<'a>(state: &'a State, name: &str) -> Option<&'a Job> {
-    state.jobs.iter().rev().find(|job| job.is_called(name))
+/// A job as documents hold it: as it is saved, with its short name.
+pub fn document(job: &Job) -> Value {
+    let mut document = json!(job);
+    document["short"] = json!(job.short());
+    document
 }
 
 /// What is asked, and what was said last, each line behind `indent`; nothing of a job that ended well.
@@ -21,7 +25,7 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
     if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
         lines.push(format!("{indent}it asks:"));
         lines.extend(block(question));
-        lines.push(format!("{indent}answer it: teof coordinator answer {} \"...\"", job.task));
+        lines.push(format!("{indent}answer it: teof coordinator answer {} \"...\"", job.short()));
     } else if let Some(output) = &last.output {
         lines.push(format!("{indent}last output of {}:", output.of));
         lines.extend(block(&output.text));
@@ -33,7 +37,7 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 /// Everything that is known about a job, one line each.
 pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
-    let head = format!("{} ({}), job {}, run {}", job.task, job.seat, job.id, job.run_id());
+    let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, job.run_id());
     let mut lines =
         vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", standing(job)))];
     lines.extend(output(job, "  "));
@@ -45,7 +49,7 @@ pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     );
     let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
     if log.is_file() {
-        lines.push(format!("  log      teof coordinator logs {}", text::safe(&job.task)));
+        lines.push(format!("  log      teof coordinator logs {}", job.short()));
     }
     lines
 }

@@ -16,7 +16,7 @@ const MAX: u64 = 64 * 1024 * 1024;
 /// Print the log of a job's worker
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof coordinator logs QUEUE-004")]
+\x20 teof coordinator logs j1")]
 pub struct Args {
     /// A job, a run, or a task (its last job)
     name: String,
@@ -25,13 +25,12 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let job = last_output::find(&state, &args.name);
+    let found = state.find(&args.name);
+    let job = found.as_ref().ok().copied();
     let run = job.map_or_else(|| args.name.clone(), |job| job.run_id());
     let missing = || {
-        let known = state.jobs.iter().flat_map(|job| [job.id.as_str(), job.task.as_str()]);
-        let meant = names::did_you_mean(&args.name, known);
-        Refusal::not_found("log.missing", format!("no such job or run: {}{meant}", args.name))
-            .next("see all jobs: teof coordinator status")
+        let why = found.as_ref().err().cloned().unwrap_or_default();
+        Refusal::not_found("log.missing", why).next("see all jobs: teof coordinator status")
     };
     names::check_id("run", &run).map_err(|_| missing())?;
     let path = hub.local(&format!("{LOGS}/{run}.log"));
@@ -44,7 +43,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     let said = String::from_utf8_lossy(&bytes);
     let output = job.and_then(|job| job.last.as_ref()).and_then(|last| last.output.clone());
-    app.result(&json!({"run": run, "path": path, "text": said, "last_output": output}), || {
+    app.result(&json!({"job": job.map(|job| &job.id), "short": job.map(|job| job.short()), "run": run, "path": path, "text": said, "last_output": output}), || {
         let story = job.map(|job| last_output::describe(hub, job)).unwrap_or_default();
         format!("{}\n{}", text::safe_block(said.trim_end()), story.join("\n")).trim().to_owned()
     });

@@ -19,7 +19,7 @@ use crate::ops::request_folders;
 /// read or written; 5 something waits for a person or for time; 6 the breaker is open, consent is missing or
 /// used up, or a high-severity finding keeps work from being chosen.
 ///
-/// With --json: {left, why, done, blocked: [{task, job, reason}], review: [task], waiting: [{task, why}]}.
+/// With --json: {left, why, done, blocked: [{task, job, short, reason}], review: [task], waiting: [{task, why}]}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator run --dry-run                   # show what it would start\n\
@@ -74,11 +74,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::from(summary.exit() as u8))
 }
 
-/// One line of progress: time, run, step, seat, and what happened.
+/// One line of progress: time, job, step, seat, and what happened.
 fn line(app: &App, progress: &Progress) -> String {
     let time = app.now().to_string();
     let time = time.get(11..19).unwrap_or(&time);
-    let job = progress.run.as_deref().map(|run| format!("{run} ")).unwrap_or_default();
+    let job = progress.short.as_deref().map(|job| format!("{job} ")).unwrap_or_default();
     let seat = progress.seat.as_deref().map(|seat| format!("({seat}) ")).unwrap_or_default();
     let task = match (&progress.task, &progress.step) {
         (Some(task), Some(step)) if !task.ends_with(step.as_str()) => format!("{task} {step} "),

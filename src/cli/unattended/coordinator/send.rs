@@ -50,8 +50,7 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
             Some(Answer { ok: true, text }) => told.push(json!({"command": id, "answered": true, "text": text})),
             Some(Answer { ok: false, text }) => refused.push(text),
             None => {
-                let text = "noted; it takes effect when the coordinator runs: teof coordinator run";
-                told.push(json!({"command": id, "answered": false, "text": text}));
+                told.push(json!({"command": id, "answered": false, "text": unanswered(hub)?}));
             }
         }
     }
@@ -93,6 +92,20 @@ fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
         return inbox::take_answer(hub, id);
     }
     wait(hub, id)
+}
+
+/// What to say of a command without an answer: why, and since when the coordinator answers nothing.
+fn unanswered(hub: &Hub) -> Result<String> {
+    let Some(holder) = process::holder(hub)? else {
+        return Ok("noted; it takes effect when the coordinator runs: teof coordinator run".to_owned());
+    };
+    let first = inbox::read(hub)?.into_iter().map(|(_, letter)| letter.word.at).min();
+    let since = first.map(|at| format!("; commands have been waiting since {at}")).unwrap_or_default();
+    let noted = format!("noted, and not answered: the coordinator ({holder}) is busy or hangs{since}");
+    Ok(match process::frozen(hub)? {
+        Some((why, next)) => format!("{noted}: {why}\n{next}"),
+        None => format!("{noted}\nsee what it does: teof coordinator status"),
+    })
 }
 
 /// Waits for the answer of a running coordinator; `None` when it gives none in time.

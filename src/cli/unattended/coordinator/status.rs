@@ -13,6 +13,7 @@ use crate::coordinator::process;
 use crate::coordinator::state::store;
 use crate::coordinator::state::{Job, Phase, State};
 use crate::coordinator::step::pauses;
+use crate::model::run::job_name::short;
 
 /// Show what runs, what waits, and whether the breaker is open
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let over: Vec<_> = state.jobs.iter().filter(|job| job.is_over()).collect();
     let over = &over[over.len().saturating_sub(args.limit)..];
     let live: Vec<_> = state.live_jobs().collect();
+    let documents = |jobs: &[&Job]| jobs.iter().map(|job| last_output::document(job)).collect::<Vec<_>>();
     let (choice, backlog) = (pauses::of_choice(hub)?, pauses::of_backlog(hub)?);
     let document = json!({
         "running": holder.is_some(),
@@ -40,8 +42,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "frozen": frozen.as_ref().map(|(why, _)| why),
         "paused": state.paused,
         "breaker": state.breaker,
-        "jobs": live,
-        "finished": over,
+        "jobs": documents(&live),
+        "finished": documents(over),
         "submissions": state.submissions,
         "skipped": state.skips,
         "suspended": state.suspended,
@@ -83,7 +85,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 fn obstacles(state: &State, letters: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trip) = &state.breaker.open {
-        lines.push(format!("the breaker is open since {}: {} (job {})", trip.at, trip.reason, trip.job));
+        lines.push(format!("the breaker is open since {}: {} (job {})", trip.at, trip.reason, short(&trip.job)));
         lines.push("  when the reason is gone: teof coordinator reset-breaker".to_owned());
     }
     if let Some(word) = &state.paused {
@@ -114,11 +116,11 @@ fn job_line(job: &Job, now: Stamp) -> String {
         Phase::Waiting { until } => format!(" until {until}"),
         Phase::Review { since } => {
             let number = job.pull_request.map(|number| format!(", pull request #{number}")).unwrap_or_default();
-            format!(" since {since}{number}; teof review show {}", job.task)
+            format!(" since {since}{number}; teof review show {}", job.short())
         }
         Phase::Question { since } => format!(" since {since}"),
         _ => String::new(),
     };
     let last = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
-    format!("{:<10} {}{step} ({}) {}{since}{last}", phase(job), job.task, job.seat, job.run_id())
+    format!("{:<10} {:<4} {}{step} ({}){since}{last}", phase(job), job.short(), job.task, job.seat)
 }

@@ -41,7 +41,15 @@ struct Blocked {
     /// The job that was blocked last, where one is remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short: Option<String>,
     reason: String,
+}
+
+impl Blocked {
+    fn name(&self) -> String {
+        self.short.as_ref().map_or_else(|| self.task.clone(), |short| format!("{short} {}", self.task))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -94,7 +102,7 @@ impl Summary {
     pub fn render(&self) -> String {
         let mut lines = Vec::new();
         if self.leave != Leave::Stopped {
-            let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.task, one.reason));
+            let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.name(), one.reason));
             lines.extend(blocked.take(NAMED));
             // What ended it is told in the last line.
             let waiting = self.waiting.iter().filter(|one| self.why.as_ref() != Some(&one.why));
@@ -165,12 +173,22 @@ fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<S
             rejected.push(job.task.clone());
         } else if is_new || recorded.len() < count {
             let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
-            blocked.push(Blocked { task: job.task.clone(), job: Some(job.id.clone()), reason });
+            blocked.push(Blocked {
+                task: job.task.clone(),
+                job: Some(job.id.clone()),
+                short: Some(job.short()),
+                reason,
+            });
         }
     }
     blocked.reverse();
     let others = recorded.into_iter();
-    blocked.extend(others.map(|one| Blocked { task: one.task.clone(), job: None, reason: one.why.clone() }));
+    blocked.extend(others.map(|one| Blocked {
+        task: one.task.clone(),
+        job: None,
+        short: None,
+        reason: one.why.clone(),
+    }));
     (blocked, rejected)
 }
 

@@ -22,7 +22,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = names::check_id("task", &args.task)?;
     let rows = row::rows(app.hub_to_read()?)?;
     let there = || rows.iter().filter(|row| row.exists);
-    let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task)).collect();
+    let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task) || row.is_of_job(task)).collect();
     let is_live = |row: &&Row| matches!(row.state, Standing::Running | Standing::Waiting | Standing::Review);
     if own.iter().any(is_live) {
         own.retain(is_live);

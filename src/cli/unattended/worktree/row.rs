@@ -9,6 +9,7 @@ use crate::coordinator::retention::{self, Standing};
 use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::hub::worktrees::{self, WorktreeStatus};
+use crate::model::run::job_name::short;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -17,6 +18,8 @@ pub struct Row {
     pub branch: Option<String>,
     pub state: Standing,
     pub job: Option<String>,
+    /// What people call the job: `j7`.
+    pub short: Option<String>,
     /// The run that worked there last.
     pub run: Option<String>,
     pub task: Option<String>,
@@ -42,6 +45,7 @@ pub fn rows(hub: &Hub) -> Result<Vec<Row>> {
         branch: seen.branch.clone(),
         state: retention::standing(hub, &state, &seen),
         job: seen.job.clone(),
+        short: seen.job.as_deref().map(|job| short(job).into_owned()),
         run: seen.run.clone(),
         task: seen.task.clone(),
         agent: seen.agent.clone(),
@@ -56,6 +60,11 @@ pub fn rows(hub: &Hub) -> Result<Vec<Row>> {
 }
 
 impl Row {
+    /// Whether it is the worktree of the job of that name.
+    pub fn is_of_job(&self, name: &str) -> bool {
+        self.job.as_deref().is_some_and(|job| job == name || short(job) == name)
+    }
+
     /// A line for people.
     pub fn line(&self, now: Stamp) -> String {
         let mut facts = Vec::new();
@@ -64,8 +73,8 @@ impl Row {
                 facts.push(format!("{what} {value}"));
             }
         };
+        fact("job", &self.short);
         fact("task", &self.task);
-        fact("run", &self.run);
         if let Some(made_at) = self.made_at {
             facts.push(format!("made {} ago", show_span(now.since(made_at))));
         }

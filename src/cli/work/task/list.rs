@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
-use crate::cli::unattended::coordinator::last_output;
 use crate::coordinator::state::Last;
 use crate::coordinator::state::store;
 use crate::ops::tasks::{self, Row, State};
@@ -49,7 +48,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     // Why a job of theirs was blocked, where one is remembered.
     let blocked = rows.iter().filter(|row| row.state == State::Blocked);
     let blocked: BTreeMap<&str, &Last> = blocked
-        .filter_map(|row| Some((row.task_id.as_str(), last_output::find(&state, &row.task_id)?.last.as_ref()?)))
+        .filter_map(|row| {
+            Some((
+                row.task_id.as_str(),
+                state.jobs.iter().rev().find(|job| job.is_called(&row.task_id))?.last.as_ref()?,
+            ))
+        })
         .collect();
     let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
     app.result(&document, || render(&rows, total, &blocked));

@@ -1,0 +1,41 @@
+//! Finds the job that people mean by a name: its id, its short name, its run, its task or its plan.
+
+use super::{Job, State};
+use crate::base::{names, text};
+use crate::model::run::job_name::{called, distinct};
+
+impl State {
+    /// The newest job of that name, of all that are remembered; one that is not over comes before others.
+    ///
+    /// # Errors
+    /// That there is none, with what was likely meant, or that several jobs of different tasks begin so.
+    pub fn find(&self, name: &str) -> Result<&Job, String> {
+        pick(name, &self.jobs.iter().collect::<Vec<_>>())
+    }
+
+    /// Like [`find`](State::find), among the jobs that are not over.
+    pub fn find_live(&self, name: &str) -> Result<&Job, String> {
+        pick(name, &self.live_jobs().collect::<Vec<_>>())
+    }
+}
+
+fn pick<'a>(name: &str, jobs: &[&'a Job]) -> Result<&'a Job, String> {
+    let found = called(name, jobs, Job::names);
+    let Some(newest) = found.last() else { return Err(unknown(name, jobs)) };
+    let is_same = |job: &&Job| job.is_called(name) || job.task == newest.task;
+    if !found.iter().all(is_same) {
+        let ids: Vec<_> = found.iter().map(|job| job.id.as_str()).collect();
+        let ids = text::clip(&distinct(&ids).join(", "), 200);
+        return Err(format!("{} could be several jobs: {ids}", shown(name)));
+    }
+    Ok(found.iter().rfind(|job| !job.is_over()).unwrap_or(newest))
+}
+
+fn unknown(name: &str, jobs: &[&Job]) -> String {
+    let known: Vec<String> = jobs.iter().flat_map(|job| [job.short(), job.task.clone()]).collect();
+    format!("no job is called {}{}", shown(name), names::did_you_mean(name, known.iter().map(String::as_str)))
+}
+
+fn shown(name: &str) -> String {
+    text::clip(&text::safe(name), 60)
+}
