@@ -1,7 +1,7 @@
 //! Decides whether something may happen unattended: by the consent file, and a person's grant of it.
 //!
-//! `docs/automation/autonomy-consent.json` alone is not sufficient: it counts only while its bytes and those of
-//! `teof.toml` are the ones that a person granted on this machine ([`super::trust`]). A missing, malformed,
+//! `docs/automation/autonomy-consent.json` alone is not sufficient: it counts only while its bytes and the covered
+//! settings of `teof.toml` are the ones that a person granted on this machine ([`super::trust`]). A missing, malformed,
 //! conflicted or changed file means "no".
 //!
 //! What each flag permits ([`permits`]; a test checks every cell):
@@ -144,7 +144,7 @@ fn cycle_permit(consent: &Consent, actor: Actor, cycle: Cycle) -> Permit {
     if !consent.continuous && actor == Actor::ConductorLoop {
         no("continuous", "a loop needs continuous consent")
     } else if !consent.continuous && cycle.done >= consent.max_iterations {
-        no("max_iterations", "as many as were consented to have begun since the grant")
+        no("max_iterations", "all allowed jobs have started")
     } else if cycle.idle && consent.require_execute {
         no("require_execute", "the one before executed nothing")
     } else if cycle.attention && consent.halt_on_attention_feeds {
@@ -187,6 +187,9 @@ impl Doubt {
             Doubt::Malformed(why) => format!("{} cannot be read: {why}", paths::CONSENT),
             Doubt::Conflicted => format!("{} holds conflict markers", paths::CONSENT),
             Doubt::NotGranted => "no person granted it on this machine".to_owned(),
+            Doubt::Changed(paths::SETTINGS) => {
+                format!("{} was changed in what a person granted on this machine", paths::SETTINGS)
+            }
             Doubt::Changed(file) => format!("{file} was changed since a person granted it on this machine"),
         }
     }
@@ -229,6 +232,11 @@ impl Standing {
     pub fn require(&self, actor: Actor, action: Action) -> Result<()> {
         let Permit::No { flag, why } = permits(&self.consent, actor, action) else { return Ok(()) };
         let refusal = match &self.doubt {
+            Some(doubt @ (Doubt::Malformed(_) | Doubt::Conflicted)) => {
+                Refusal::unattended(doubt.code(), "no consent to run unattended")
+                    .because(doubt.reason())
+                    .next(format!("edit {} by hand, then: teof consent grant", paths::CONSENT))
+            }
             Some(doubt) => Refusal::unattended(doubt.code(), "no consent to run unattended")
                 .because(doubt.reason())
                 .next("look at it: teof consent show")
@@ -239,7 +247,16 @@ impl Standing {
                     .because(format!("{flag} in {} says so", paths::CONSENT));
                 match flag {
                     "require_execute" => refusal.next("see what the last job says, then: teof consent grant"),
-                    "max_iterations" => refusal.next("to permit as many again: teof consent grant"),
+                    "max_iterations" => refusal.next("to allow more: teof consent grant --max-jobs 10"),
+                    "auto_enabled" => refusal.next("if you are the person to say so: teof consent grant"),
+                    "continuous" => refusal.next("to allow any number: teof consent grant --continuous"),
+                    "allow_apply" => refusal.next("to allow it: teof consent grant --allow-apply"),
+                    "halt_on_attention_feeds" => {
+                        refusal.next("to start all the same: teof consent grant --halt-on-attention-feeds false")
+                    }
+                    "halt_on_ci_failure" => {
+                        refusal.next("to start all the same: teof consent grant --halt-on-ci-failure false")
+                    }
                     _ => refusal.next("what it permits: teof consent show"),
                 }
             }

@@ -13,7 +13,11 @@ use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::Event;
 use crate::model::json::edit::EditableJson;
 
-/// Flags to set; `None` leaves one as it is in the file.
+/// How many jobs a grant allows where nobody says a number.
+pub const DEFAULT_JOBS: u64 = 10;
+
+/// Flags to set; `None` leaves one as it is in the file. A number of jobs without `continuous` ends an unlimited
+/// consent, and a file that would allow no job gets [`DEFAULT_JOBS`].
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     pub continuous: Option<bool>,
@@ -112,6 +116,13 @@ fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Res
     }
     if let Some(most) = changes.max_iterations {
         document.set("/max_iterations", most)?;
+        if changes.continuous.is_none() && document.object().get("continuous") == Some(&true.into()) {
+            document.set("/continuous", false)?;
+        }
+    }
+    let allows_none = |consent: &Consent| !consent.continuous && consent.max_iterations == 0;
+    if changes.max_iterations.is_none() && Consent::read(document.object()).is_ok_and(|found| allows_none(&found)) {
+        document.set("/max_iterations", DEFAULT_JOBS)?;
     }
     Consent::read(document.object()).map_err(|key| {
         Refusal::guard("consent.malformed", format!("{key} in {} has the wrong type", paths::CONSENT))

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::World;
 
@@ -135,10 +135,20 @@ fn a_run_cannot_widen_what_runs_may_do() {
 }
 
 #[test]
-fn a_grant_that_permits_no_job_says_so() {
+fn a_grant_allows_ten_jobs_unless_told_otherwise_and_one_that_allows_none_says_so() {
     let world = world();
-    let granted = world.ok(&["consent", "grant"]);
-    assert!(granted.contains("no job may begin yet") && granted.contains("--max-iterations <n>"), "{granted}");
+    world.ok(&["consent", "grant"]);
+    assert_eq!(world.read_json(FILE)["max_iterations"], 10);
+    assert!(world.ok(&["consent", "grant", "--continuous"]).contains("unlimited"));
+    world.ok(&["consent", "grant", "--max-jobs", "4"]);
+    let file = world.read_json(FILE);
+    assert_eq!((&file["max_iterations"], &file["continuous"]), (&json!(4), &json!(false)));
+    // As many as before, whatever suspended or revoked it.
+    world.ok(&["consent", "revoke"]);
+    world.ok(&["consent", "grant"]);
+    assert_eq!(world.read_json(FILE)["max_iterations"], 4);
+    let granted = world.ok(&["consent", "grant", "--max-jobs", "0"]);
+    assert!(granted.contains("no job may begin yet") && granted.contains("--max-jobs 10"), "{granted}");
     for flags in [&["--max-iterations", "1"][..], &["--max-iterations", "0", "--continuous"]] {
         let granted = world.ok(&[&["consent", "grant"], flags].concat());
         assert!(!granted.contains("no job may begin"), "{granted}");

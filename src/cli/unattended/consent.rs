@@ -1,11 +1,12 @@
 //! `teof consent …`
 
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::coordinator::inbox::{self, Letter};
@@ -16,7 +17,7 @@ use crate::guard::consent::{self, Standing};
 use crate::guard::operator;
 use crate::guard::trust::commands;
 use crate::hub::paths;
-use crate::ops::consent::{Changes, fields, grant, revoke};
+use crate::ops::consent::{Changes, DEFAULT_JOBS, fields, grant, revoke};
 
 /// Show, grant or revoke consent for unattended runs
 ///
@@ -25,7 +26,7 @@ use crate::ops::consent::{Changes, fields, grant, revoke};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof consent show\n\
-\x20 teof consent grant --max-iterations 20   # allow 20 jobs\n\
+\x20 teof consent grant --max-jobs 20   # allow 20 jobs\n\
 \x20 teof consent revoke")]
 pub struct Args {
     #[command(subcommand)]
@@ -48,15 +49,15 @@ enum Command {
 /// that you leave out keep their value; `--continuous false` turns one off.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof consent grant --max-iterations 20   # allow 20 jobs\n\
+\x20 teof consent grant --max-jobs 20   # allow 20 jobs\n\
 \x20 teof consent grant --continuous          # without a limit")]
 struct Grant {
     /// Allow any number of jobs
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     continuous: Option<bool>,
-    /// How many jobs may start
-    #[arg(long, value_name = "N")]
-    max_iterations: Option<u64>,
+    /// How many jobs may start from now on [default: as before, else 10]
+    #[arg(long, value_name = "N", alias = "max-iterations")]
+    max_jobs: Option<u64>,
     /// Stop after a cycle that ran nothing
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     require_execute: Option<bool>,
@@ -102,16 +103,48 @@ fn show(app: &App) -> Result<ExitCode> {
 
 fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
     operator::require("grant consent")?;
-    let changes = Changes {
+    let mut changes = Changes {
         continuous: args.continuous,
-        max_iterations: args.max_iterations,
+        max_iterations: args.max_jobs,
         require_execute: args.require_execute,
         allow_apply: args.allow_apply,
         halt_on_attention_feeds: args.halt_on_attention_feeds,
         halt_on_ci_failure: args.halt_on_ci_failure,
     };
     let by = operator::name(app.hub()?, args.by.as_deref())?;
+    if changes.continuous.is_none() && changes.max_iterations.is_none() && !app.json() {
+        ask_jobs(app, &mut changes)?;
+    }
     print(app, &grant(app.hub()?, &by, &changes)?)
+}
+
+/// Asks a person at a terminal how many jobs may start; Enter takes what the file says, else 10.
+fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let default = match consent::standing(app.hub()?)?.written {
+        Some(written) if written.continuous => "unlimited".to_owned(),
+        Some(written) if written.max_iterations > 0 => written.max_iterations.to_string(),
+        _ => DEFAULT_JOBS.to_string(),
+    };
+    loop {
+        let _ = write!(io::stderr(), "How many jobs may start (a number, or unlimited)? [{default}]: ");
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line)? == 0 {
+            return Err(Refusal::guard("consent.declined", "nothing was granted")
+                .because("the input ended")
+                .next("say the number: teof consent grant --max-jobs 10")
+                .into());
+        }
+        let answer = Some(line.trim()).filter(|line| !line.is_empty()).unwrap_or(&default);
+        match answer.parse() {
+            Ok(jobs) if jobs > 0 => changes.max_iterations = Some(jobs),
+            _ if "unlimited".starts_with(&answer.to_lowercase()) => changes.continuous = Some(true),
+            _ => continue,
+        }
+        return Ok(());
+    }
 }
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
@@ -170,8 +203,11 @@ fn render(standing: &Standing, allow: &[String]) -> String {
     for (key, value) in standing.written.iter().flat_map(fields) {
         lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
     }
+    if standing.consent.auto_enabled && standing.consent.continuous {
+        lines.push("  jobs: unlimited".to_owned());
+    }
     if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
-        lines.push("  so no job may begin yet; permit some: teof consent grant --max-iterations <n>".to_owned());
+        lines.push("  so no job may begin yet; permit some: teof consent grant --max-jobs 10".to_owned());
     }
     if allow.is_empty() {
         lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());

@@ -25,8 +25,9 @@ pub struct TrustedCommands {
 pub fn trusted(hub: &Hub) -> Result<TrustedCommands> {
     let trusted = trust::read(hub)?;
     let mut found = TrustedCommands { approvals: trusted.approvals, ..TrustedCommands::default() };
-    let (Some(grant), Some((bytes, digest))) = (trusted.grant, trust::settings_file(hub)?) else { return Ok(found) };
-    if grant.settings_sha256 != Some(digest) {
+    let Some(grant) = trusted.grant else { return Ok(found) };
+    let (bytes, digest) = trust::settings_file(hub)?;
+    if grant.settings_sha256 != digest {
         return Ok(found);
     }
     found.settings_trusted = true;

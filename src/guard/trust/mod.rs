@@ -1,7 +1,7 @@
 //! What a person granted and approved on this machine: `<common dir>/teof/trust.json`.
 //!
 //! The consent file and `teof.toml` are in the repository, so any commit can change them. They count only while
-//! their bytes are those that a person saw when granting. The same holds for a plan's commands ([`commands`]), and
+//! the file's bytes and the covered settings are those that a person saw when granting. The same holds for a plan's commands ([`commands`]), and
 //! for the programs in the repository's git configuration, which any program of a worker could have written.
 //!
 //! Without a sandbox this stops mistakes, not malice: a program of the same user can write this file.
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::operator::{self, Recognised};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, Stamp, digest, files, json, text};
+use crate::base::{Refusal, Result, Stamp, files, json, text};
 use crate::hub::git::Git;
 use crate::hub::git::programs::{self, Program};
+use crate::hub::settings::granted;
 use crate::hub::{Hub, paths};
 
 /// Machine-local, relative to `<common dir>/teof/`.
@@ -40,7 +41,7 @@ pub struct Grant {
     pub by: String,
     pub at: Stamp,
     pub consent_sha256: String,
-    /// `None`: there was no `teof.toml`, and there must be none now.
+    /// The digest of the settings that the grant covers; `None`: there were none, and there must be none now.
     pub settings_sha256: Option<String>,
     /// How the person was recognised.
     #[serde(default)]
@@ -145,16 +146,14 @@ pub fn git_programs_digest(hub: &Hub) -> Result<Option<String>> {
     Ok((!programs.is_empty()).then(|| programs::digest(&programs)))
 }
 
-/// The bytes of `teof.toml` and their SHA-256.
-pub(super) fn settings_file(hub: &Hub) -> Result<Option<(Vec<u8>, String)>> {
-    let bytes = files::read(&hub.path(paths::SETTINGS)?, files::MAX_DOCUMENT)?;
-    Ok(bytes.map(|bytes| {
-        let digest = digest::sha256(&bytes);
-        (bytes, digest)
-    }))
+/// The bytes of `teof.toml` and the digest of the settings that a grant covers ([`granted`]).
+pub(super) fn settings_file(hub: &Hub) -> Result<(Vec<u8>, Option<String>)> {
+    let bytes = files::read(&hub.path(paths::SETTINGS)?, files::MAX_DOCUMENT)?.unwrap_or_default();
+    let digest = granted::digest(&bytes);
+    Ok((bytes, digest))
 }
 
-/// The SHA-256 of `teof.toml`, to be stored in a [`Grant`].
+/// The digest of the settings that a grant covers, to be stored in a [`Grant`].
 pub fn settings_digest(hub: &Hub) -> Result<Option<String>> {
-    Ok(settings_file(hub)?.map(|(_, digest)| digest))
+    Ok(settings_file(hub)?.1)
 }

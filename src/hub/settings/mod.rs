@@ -5,6 +5,7 @@
 //! The terms of guards ([`load::GUARD_TERMS`]) are the hub's alone: whoever is held to one does not set it.
 
 mod check;
+pub mod granted;
 pub mod load;
 mod sections;
 pub mod template;

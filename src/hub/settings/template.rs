@@ -50,7 +50,7 @@ pub fn template(set: &[(&str, &str, &str)]) -> Result<String> {
     let mut out = String::from(
         "# Settings of teof. What stands here as a comment is the default: take away the '#' to change it.\n\
          # Flags and TEOF_<SECTION>_<KEY> win over this file; it wins over ~/.config/teof/config.toml.\n\
-         # A change of this file suspends the consent to run unattended until: teof consent grant\n",
+         # A change of what may run, touch or spend suspends the consent until: teof consent grant\n",
     );
     let mut section = String::new();
     // What stands in a person's own settings only.

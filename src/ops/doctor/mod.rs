@@ -249,7 +249,7 @@ fn check_trust(hub: &Hub, report: &mut Report) -> Result<()> {
         Some(_) => report.note(
             doubt.code(),
             "nothing may run unattended here",
-            "if you are the person to permit it: teof consent grant --max-iterations 5",
+            "if you are the person to permit it: teof consent grant --max-jobs 10",
         ),
         None if hub.path(paths::CONSENT)?.exists() => {
             let mend = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);

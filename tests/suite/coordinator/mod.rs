@@ -51,8 +51,10 @@ impl Yard {
     /// A person's grant, as it lies on this machine.
     fn grant(&self) {
         let sha = |path: &str| teof::base::digest::sha256(self.world.read(path).as_bytes());
+        let hub = teof::hub::Hub::find(Some(&self.world.repo), teof::base::Clock::Machine).unwrap();
+        let settings = teof::guard::trust::settings_digest(&hub).unwrap();
         let grant = json!({"by": "ada", "at": "2026-01-05T10:00:00Z",
-            "consent_sha256": sha("docs/automation/autonomy-consent.json"), "settings_sha256": sha("teof.toml")});
+            "consent_sha256": sha("docs/automation/autonomy-consent.json"), "settings_sha256": settings});
         let path = self.world.repo.join(".git/teof/trust.json");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, json!({"grant": grant, "approvals": []}).to_string()).unwrap();
