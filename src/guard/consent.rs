@@ -240,7 +240,7 @@ impl Standing {
             Some(doubt) => Refusal::unattended(doubt.code(), "no consent to run unattended")
                 .because(doubt.reason())
                 .next("look at it: teof consent show")
-                .next("if you are the person to say so: teof consent grant"),
+                .next("allow it, as a person: teof consent grant"),
             None if flag.is_empty() => Refusal::unattended("consent.never", why),
             None => {
                 let refusal = Refusal::unattended("consent.refused", format!("the consent does not permit it: {why}"))
@@ -248,7 +248,7 @@ impl Standing {
                 match flag {
                     "require_execute" => refusal.next("see what the last job says, then: teof consent grant"),
                     "max_iterations" => refusal.next("to allow more: teof consent grant --max-jobs 10"),
-                    "auto_enabled" => refusal.next("if you are the person to say so: teof consent grant"),
+                    "auto_enabled" => refusal.next("allow it, as a person: teof consent grant"),
                     "continuous" => refusal.next("to allow any number: teof consent grant --continuous"),
                     "allow_apply" => refusal.next("to allow it: teof consent grant --allow-apply"),
                     "halt_on_attention_feeds" => {
@@ -257,7 +257,7 @@ impl Standing {
                     "halt_on_ci_failure" => {
                         refusal.next("to start all the same: teof consent grant --halt-on-ci-failure false")
                     }
-                    _ => refusal.next("what it permits: teof consent show"),
+                    _ => refusal.next("see what is allowed: teof consent show"),
                 }
             }
         };

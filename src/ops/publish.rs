@@ -294,7 +294,7 @@ fn name_line(error: anyhow::Error, entry: &Entry) -> anyhow::Error {
 /// A refusal of one line of a batch, of which nothing is written.
 pub fn at_line(mut refusal: Refusal, line: u64) -> Refusal {
     refusal.message = format!("line {line}: {}", refusal.message);
-    refusal.next("nothing of the batch was written: mend that line and send all of it again").with("line", line)
+    refusal.next("nothing of the batch was written: fix that line and send the batch again").with("line", line)
 }
 
 fn repeated(answer: Value) -> Published {

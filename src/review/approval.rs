@@ -52,7 +52,7 @@ pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid,
             format!("{} is in conflict with {target}", entry.bundle.short()),
         )
         .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
-        .next(format!("its job is over: bring both together by hand, on {target}: git merge {commit}"))
+        .next(format!("this job has finished, so no agent will resolve the conflict; merge by hand on {target}: git merge {commit}"))
         .next(format!("then it is approved with: teof review approve {}", entry.bundle.short()))
         .with("files", files.to_vec())
         .into());

@@ -183,7 +183,7 @@ pub fn verdict(report: &Report) -> End {
     match (stops.as_slice(), asks.as_slice()) {
         ([], []) => {
             let told = told.first().map(|first| format!("; worth a look: {}", describe(first, told.len())));
-            End::new(Verdict::Succeeded, format!("committed, guarded and evidenced{}", told.unwrap_or_default()))
+            End::new(Verdict::Succeeded, format!("checks passed, ready to merge{}", told.unwrap_or_default()))
         }
         ([], [first, ..]) => {
             End::new(Verdict::Blocked, format!("a person has to look: {}", describe(first, asks.len())))

@@ -9,7 +9,7 @@ use crate::model::event::Severity;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The work is committed, guarded and evidenced.
+    /// The work is checks passed, ready to merge.
     Succeeded,
     /// A command or the machine failed; another attempt may do better.
     Failed,

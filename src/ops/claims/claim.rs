@@ -261,7 +261,7 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
         return Err(Refusal::guard("claim.unassigned", format!("{task} is assigned to nobody"))
             .because("the first claim of a task follows an assignment, so that its manager knows of it")
             .next(format!("claim it: teof task pickup {task}"))
-            .next(format!("to claim it all the same, which is recorded: teof bus claim {task} --allow-unassigned"))
+            .next(format!("claim it without an assignment (recorded): teof bus claim {task} --allow-unassigned"))
             .with("task_id", task.as_str())
             .into());
     };

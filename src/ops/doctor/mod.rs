@@ -244,7 +244,7 @@ fn check_trust(hub: &Hub, report: &mut Report) -> Result<()> {
         Some(written) if written.auto_enabled => report.wrong(
             doubt.code(),
             format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
-            "if you are the person to say so: teof consent grant",
+            "allow it, as a person: teof consent grant",
         ),
         Some(_) => report.note(
             doubt.code(),

@@ -77,7 +77,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if report.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    app.say(format!("{} damaged files are named above; to mend them: teof bus restore", report.damaged.len()));
+    app.say(format!("{} damaged files are listed above; to fix them: teof bus restore", report.damaged.len()));
     Ok(ExitCode::FAILURE)
 }
 

@@ -124,7 +124,7 @@ fn require_claim(hub: &Hub, id: &str) -> Result<()> {
     Err(Refusal::guard("plan.unclaimed", format!("nobody holds a claim for {id}"))
         .because("a plan is drafted under a claim that names it, so that no two seats draft the same one")
         .next(format!("claim it: teof bus claim <task> --plan {id}"))
-        .next("or make it all the same: --allow-unclaimed")
+        .next("or create it without a claim: --allow-unclaimed")
         .into())
 }
 

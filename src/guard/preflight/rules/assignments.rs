@@ -15,7 +15,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
         && task != stem(path)
     {
         let message = format!("task_id {} is not the file's name {}", shown(task), shown(stem(path)));
-        notes.note("/task_id", "assignment.task_id", message, "rename the file or mend task_id");
+        notes.note("/task_id", "assignment.task_id", message, "rename the file or fix task_id");
     }
     // The playbook's bus guard writes the word "unassigned" where nobody is meant: that is a text too.
     notes.need(&raw, "/engineer", "assignment.field");

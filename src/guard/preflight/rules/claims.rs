@@ -23,7 +23,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
         && task != stem(path)
     {
         let message = format!("task_id {} is not the file's name {}", shown(task), shown(stem(path)));
-        notes.note("/task_id", "claim.task_id", message, "rename the file or mend task_id");
+        notes.note("/task_id", "claim.task_id", message, "rename the file or fix task_id");
     }
     notes.need(&raw, "/agent_id", "claim.field");
     if let Some(branch) = notes.need(&raw, "/branch", "claim.field")
