@@ -51,6 +51,8 @@ pub enum Command {
 \x20 teof plan validate")]
     #[command(subcommand)]
     Plan(Lazy<work::plan::Command>),
+    Check(Lazy<maintain::check::Args>),
+    Report(Lazy<unattended::report::Args>),
     Preflight(Lazy<maintain::preflight::Args>),
     /// Enter receipts into the ledger, and check them
     ///
@@ -102,6 +104,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Operator(Lazy(args)) => maintain::operator::run(args, app),
         Command::Man(Lazy(args)) => start::completions::man(args, app, support::lazy::whole::<Cli>()),
         Command::Plan(Lazy(command)) => work::plan::run(command, app),
+        Command::Check(Lazy(args)) => maintain::check::run(args, app),
+        Command::Report(Lazy(args)) => unattended::report::run(args, app),
         Command::Preflight(Lazy(args)) => maintain::preflight::run(args, app),
         Command::Receipts(Lazy(command)) => maintain::receipts::run(command, app),
         Command::Review(Lazy(args)) => review::run(args, app),

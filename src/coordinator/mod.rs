@@ -7,6 +7,7 @@ pub(super) mod executor;
 pub mod inbox;
 mod message;
 pub mod process;
+pub mod report;
 pub mod retention;
 pub mod state;
 pub mod step;

@@ -43,13 +43,26 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let root = app.global.root.as_deref();
     let fixed = if args.fix { doctor::fix(root, app.clock)? } else { Vec::new() };
     fixed.iter().for_each(|line| app.say(line));
-    let mut found = doctor::examine(root, app.clock);
-    found.extend(agents(app));
-    found.extend(coordinator(app));
-    found.extend(frozen(app));
+    let found = diagnoses(app);
     let ok = found.iter().all(|trouble| trouble.note);
     app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || render(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn diagnoses(app: &App) -> Vec<Diagnosis> {
+    let mut found = doctor::examine(app.global.root.as_deref(), app.clock);
+    found.extend(agents(app));
+    found.extend(coordinator(app));
+    found.extend(frozen(app));
+    found
+}
+
+/// What is wrong, a line each, and whether nothing is.
+pub fn found(app: &App) -> (Vec<String>, bool) {
+    let found = diagnoses(app);
+    let wrong: Vec<_> = found.into_iter().filter(|trouble| !trouble.note).collect();
+    let lines = wrong.iter().map(|trouble| format!("{}: {} (fix: {})", trouble.code, trouble.message, trouble.mend));
+    (lines.collect(), wrong.is_empty())
 }
 
 /// Agents that roles or routing name, and that nothing describes, or whose program is not there.

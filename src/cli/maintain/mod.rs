@@ -1,5 +1,6 @@
 //! Commands that check and repair.
 
+pub(super) mod check;
 pub(super) mod doctor;
 pub(super) mod operator;
 pub(super) mod preflight;

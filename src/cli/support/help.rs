@@ -17,8 +17,8 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Work", &["session-boot", "task", "plan", "bus", "session", "agent"]),
     ("Run unattended", &["consent", "coordinator", "conductor", "foreman"]),
     ("Review", &["review"]),
-    ("Inspect", &["scan", "receipts", "worktree"]),
-    ("Maintain", &["doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
+    ("Inspect", &["report", "scan", "receipts", "worktree"]),
+    ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 
 const BELOW: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";

@@ -7,4 +7,5 @@ pub(super) mod findings;
 pub(super) mod help;
 pub(super) mod lazy;
 mod plain;
+pub mod since;
 mod usage;

@@ -5,4 +5,5 @@ pub(super) mod conductor;
 pub(super) mod consent;
 pub(super) mod coordinator;
 pub(super) mod foreman;
+pub(super) mod report;
 pub(super) mod worktree;

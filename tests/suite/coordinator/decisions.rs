@@ -27,6 +27,11 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
         let shown = yard.world.json(&["coordinator", "logs", name]);
         assert_eq!(shown["job"], long, "{name}");
     }
+    let report = yard.world.json(&["report", "--since", "24h"]);
+    assert_eq!((&report["review"][0]["short"], &report["usage"]["jobs"]), (&json!("j1"), &json!(1)), "{report}");
+    let markdown = yard.world.ok(&["report", "--format", "markdown"]);
+    assert!(markdown.contains("## Waiting for review (1)") && markdown.contains("`teof review show j1`"), "{markdown}");
+    assert!(yard.world.run(&["report", "--since", "soon"]).expect(2).stderr.contains("is not a time"));
     let unknown = yard.world.run(&["coordinator", "cancel", "j11"]).expect(1).stderr;
     assert!(unknown.contains("no job is called j11 (did you mean j1?)"), "{unknown}");
     let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
@@ -46,6 +51,15 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let step = yard.step(&id, "S1");
     assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("in_progress"), &json!("review")), "{step}");
     assert_eq!(yard.ran(), ["a1"], "a one-shot run begins nothing");
+    let logs = || {
+        let checked: serde_json::Value = serde_json::from_str(&yard.world.run(&["check", "--json"]).stdout).unwrap();
+        checked["checks"].as_array().unwrap().iter().find(|check| check["name"] == "logs").unwrap().clone()
+    };
+    assert_eq!(logs()["ok"], true, "{}", logs());
+    let log = yard.world.repo.join("_bus/events/events.jsonl");
+    std::fs::write(&log, std::fs::read_to_string(&log).unwrap() + "{\n").unwrap();
+    assert_eq!(logs()["ok"], false, "{}", logs());
+    assert!(yard.world.run(&["check"]).expect(1).stdout.contains("FAILED  logs"));
 }
 
 #[test]

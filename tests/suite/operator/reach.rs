@@ -40,6 +40,7 @@ foreman run _report/agent/manager/manifests/other.json --execute
 consent grant
 consent revoke
 doctor --fix
+check --fix
 init
 operator token mine
 operator revoke mine
@@ -93,6 +94,8 @@ const FREE: &[&str] = &[
     "receipts verify",
     "review list",
     "review show",
+    "check",
+    "report",
     "scan",
     "task list",
     "session list",

@@ -1,0 +1,103 @@
+//! `teof report`: what happened, for the morning after.
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::base::{Result, text, time::show_span};
+use crate::cli::App;
+use crate::cli::support::since::since;
+use crate::coordinator::report::{self, Report, Stopped, Used};
+use crate::coordinator::state::store;
+
+/// Report what was merged, what waits, what is blocked, and the cost
+///
+/// Reads the record, so a clone can report too.
+///
+/// With --json: {since, until, merged, review, blocked, questions, usage, by_seat, by_agent}; each job with its long
+/// id (`job`) and its short one (`short`).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof report\n\
+\x20 teof report --since 24h --format markdown")]
+pub struct Args {
+    /// From when: 24h, 30m, yesterday, 2026-01-05, 08:30
+    #[arg(long, value_name = "TIME", default_value = "yesterday")]
+    since: String,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let since = since(&args.since, app.now())?;
+    let found = report::read(hub, &store::load(hub)?, since)?;
+    app.result(&found, || render(&found, args.format));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render(report: &Report, format: Format) -> String {
+    let is_markdown = format == Format::Markdown;
+    let mut lines = vec![match is_markdown {
+        true => format!("# Report since {}", report.since),
+        false => format!("Since {}", report.since),
+    }];
+    if report.is_empty() {
+        lines.push("Nothing happened, and nothing waits.".to_owned());
+        return lines.join("\n");
+    }
+    let clean = |text: &str| match is_markdown {
+        true => escape(&text::safe(text)),
+        false => text::safe(text),
+    };
+    let command = |command: &str| if is_markdown { format!("`{command}`") } else { command.to_owned() };
+    let stopped = |one: &Stopped| {
+        format!(
+            "{} {}: {}; {}",
+            one.short,
+            clean(&one.task_id),
+            clean(&text::clip(&one.text, 300)),
+            command(&one.command)
+        )
+    };
+    let merged =
+        report.merged.iter().map(|one| format!("{} {} (approved by {})", one.short, clean(&one.title), clean(&one.by)));
+    let review =
+        report.review.iter().map(|one| format!("{} {}; {}", one.short, clean(&one.title), command(&one.command)));
+    let sections = [
+        ("Merged", merged.collect::<Vec<_>>()),
+        ("Waiting for review", review.collect()),
+        ("Blocked", report.blocked.iter().map(stopped).collect()),
+        ("Questions", report.questions.iter().map(stopped).collect()),
+    ];
+    let (heading, item) = if is_markdown { ("\n## ", "- ") } else { ("", "  ") };
+    for (title, found) in sections.into_iter().filter(|(_, found)| !found.is_empty()) {
+        lines.push(format!("{heading}{title} ({})", found.len()));
+        lines.extend(found.into_iter().map(|line| format!("{item}{line}")));
+    }
+    if report.usage.jobs > 0 {
+        lines.push(format!("{heading}Used: {}", used(&report.usage)));
+        let rows = report.by_seat.iter().map(|(name, used)| ("seat", name, used));
+        let rows = rows.chain(report.by_agent.iter().map(|(name, used)| ("agent", name, used)));
+        lines.extend(rows.map(|(kind, name, of)| format!("{item}{kind} {}: {}", clean(name), used(of))));
+    }
+    lines.join("\n")
+}
+
+fn used(used: &Used) -> String {
+    let cost = used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+    let time = show_span(std::time::Duration::from_secs(used.seconds));
+    format!("{}, {} tokens{cost}, {time}", text::counted(used.jobs as usize, "job"), used.tokens)
+}
+
+/// What an agent wrote stays text in Markdown.
+fn escape(text: &str) -> String {
+    text.chars().flat_map(|c| r"\`*_[]<>#|!&".contains(c).then_some('\\').into_iter().chain([c])).collect()
+}

@@ -1,0 +1,286 @@
+//! What happened since a moment: merged, waiting, blocked, asked, used. Read from the record, so that a clone can tell
+//! it too; the coordinator's own state adds what left no envelope.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{Ending, Phase, State};
+use crate::base::{Result, Stamp, files};
+use crate::hub::{Hub, paths};
+use crate::model::agent::Usage;
+use crate::model::run::job_name::short;
+use crate::model::run::outcome::Verdict;
+use crate::review::{Kind, bundles, decision};
+
+/// The report. Times are those of the record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub since: Stamp,
+    pub until: Stamp,
+    pub merged: Vec<Merged>,
+    /// Finished work that nobody has decided about, whenever it was finished.
+    pub review: Vec<Waiting>,
+    pub blocked: Vec<Stopped>,
+    pub questions: Vec<Stopped>,
+    pub usage: Used,
+    pub by_seat: BTreeMap<String, Used>,
+    pub by_agent: BTreeMap<String, Used>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Merged {
+    pub job: String,
+    pub short: String,
+    pub task_id: String,
+    pub title: String,
+    pub by: String,
+    pub at: Stamp,
+    pub commit: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Waiting {
+    pub job: String,
+    pub short: String,
+    pub task_id: String,
+    pub title: String,
+    pub since: Stamp,
+    pub command: String,
+}
+
+/// A job that does not go on by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stopped {
+    pub job: String,
+    pub short: String,
+    pub task_id: String,
+    /// Why, or what is asked.
+    pub text: String,
+    pub at: Stamp,
+    /// Shows the output, or takes the answer.
+    pub command: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Used {
+    pub jobs: u64,
+    pub tokens: u64,
+    pub cost_usd: Option<f64>,
+    pub seconds: u64,
+}
+
+impl Used {
+    fn add(&mut self, usage: Usage, seconds: u64) {
+        self.jobs += 1;
+        self.tokens = self.tokens.saturating_add(usage.tokens());
+        self.seconds = self.seconds.saturating_add(seconds);
+        if let Some(cost) = usage.cost_usd {
+            *self.cost_usd.get_or_insert(0.0) += cost;
+        }
+    }
+}
+
+/// What the report reads of an envelope.
+#[derive(Deserialize)]
+struct Envelope {
+    agent_id: String,
+    run: String,
+    job: Option<String>,
+    task_id: String,
+    order: Order,
+    verdict: Verdict,
+    reason: String,
+    started_at: Stamp,
+    finished_at: Stamp,
+    #[serde(default)]
+    usage: Usage,
+    #[serde(default)]
+    question: Option<String>,
+    #[serde(default)]
+    stages: Vec<Stage>,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct Stage {
+    #[serde(default)]
+    calls: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    agent: String,
+    usage: Usage,
+    duration_seconds: f64,
+}
+
+impl Envelope {
+    fn job(&self) -> &str {
+        self.job.as_deref().unwrap_or(&self.run)
+    }
+}
+
+/// Reads what happened after `since`.
+///
+/// # Errors
+/// When the ledger cannot be read; single files that cannot be are passed over.
+pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
+    let entries = bundles::all(hub)?;
+    let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.title)).collect();
+    let envelopes = envelopes(hub, since);
+    let decisions = decision::history(hub)?;
+    let merged = decisions.iter().filter(|decision| decision.decision == Kind::Approved && decision.at >= since);
+    let merged = merged.map(|decision| Merged {
+        job: decision.job.clone(),
+        short: decision.short().into_owned(),
+        task_id: decision.task_id.clone(),
+        title: titles.get(&*decision.job).unwrap_or(&&*decision.task_id).to_string(),
+        by: decision.by.clone(),
+        at: decision.at,
+        commit: decision.merge_commit.clone(),
+    });
+    let given_up = |job: &str| {
+        let phase = state.job(job).map(|job| &job.phase);
+        matches!(phase, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
+    };
+    let pending = entries.iter().filter(|entry| entry.is_pending() && !given_up(&entry.bundle.job));
+    let review = pending.map(|entry| Waiting {
+        job: entry.bundle.job.clone(),
+        short: entry.bundle.short().into_owned(),
+        task_id: entry.bundle.task_id.clone(),
+        title: entry.bundle.title.clone(),
+        since: entry.bundle.generated_at,
+        command: format!("teof review show {}", entry.bundle.short()),
+    });
+    let mut report = Report {
+        since,
+        until: hub.now(),
+        merged: merged.collect(),
+        review: review.collect(),
+        blocked: Vec::new(),
+        questions: Vec::new(),
+        usage: Used::default(),
+        by_seat: BTreeMap::new(),
+        by_agent: BTreeMap::new(),
+    };
+    let decided: HashSet<&str> = decisions.iter().map(|decision| &*decision.job).collect();
+    report.stopped(state, &envelopes, &decided);
+    report.used(&envelopes);
+    Ok(report)
+}
+
+impl Report {
+    pub fn is_empty(&self) -> bool {
+        let lists = [self.merged.len(), self.review.len(), self.blocked.len(), self.questions.len()];
+        lists.iter().all(|count| *count == 0) && self.usage.jobs == 0
+    }
+
+    /// Jobs that stopped: what the coordinator knows, and for others what their last envelope says.
+    fn stopped(&mut self, state: &State, envelopes: &[Envelope], decided: &HashSet<&str>) {
+        for job in &state.jobs {
+            let Some(last) = &job.last else { continue };
+            let stopped = |text: &str, at, command| Stopped {
+                job: job.id.clone(),
+                short: job.short(),
+                task_id: job.task.clone(),
+                text: text.to_owned(),
+                at,
+                command,
+            };
+            match job.phase {
+                Phase::Question { since } => {
+                    let command = format!("teof coordinator answer {} \"...\"", job.short());
+                    self.questions.push(stopped(last.question.as_deref().unwrap_or(&last.reason), since, command));
+                }
+                Phase::Over { ending: Ending::Blocked, at } if at >= self.since => {
+                    let command = format!("teof coordinator logs {}", job.short());
+                    self.blocked.push(stopped(&last.reason, at, command));
+                }
+                _ => {}
+            }
+        }
+        for envelope in newest(envelopes, |envelope| envelope.job().to_owned()) {
+            let job = envelope.job();
+            if state.job(job).is_some() || decided.contains(job) {
+                continue;
+            }
+            let stopped = |text: &str, command| Stopped {
+                job: job.to_owned(),
+                short: short(job).into_owned(),
+                task_id: envelope.task_id.clone(),
+                text: text.to_owned(),
+                at: envelope.finished_at,
+                command,
+            };
+            let shown = short(job);
+            match (&envelope.question, envelope.verdict) {
+                (Some(question), _) => {
+                    self.questions.push(stopped(question, format!("teof coordinator answer {shown} \"...\"")));
+                }
+                (None, Verdict::Blocked | Verdict::Refused | Verdict::Failed) => {
+                    self.blocked.push(stopped(&envelope.reason, format!("teof coordinator explain {shown}")));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An envelope tells what its order used in all runs, so the newest of each order counts; time is every run's own.
+    fn used(&mut self, envelopes: &[Envelope]) {
+        let mut seconds: HashMap<&str, u64> = HashMap::new();
+        for envelope in envelopes {
+            *seconds.entry(&envelope.order.path).or_default() +=
+                envelope.finished_at.since(envelope.started_at).as_secs();
+        }
+        for envelope in newest(envelopes, |envelope| envelope.order.path.clone()) {
+            let took = seconds.get(&*envelope.order.path).copied().unwrap_or_default();
+            self.usage.add(envelope.usage, took);
+            self.by_seat.entry(envelope.agent_id.clone()).or_default().add(envelope.usage, took);
+            let mut agents: BTreeMap<&str, (Usage, f64)> = BTreeMap::new();
+            for call in envelope.stages.iter().flat_map(|stage| &stage.calls) {
+                let (usage, took) = agents.entry(&call.agent).or_default();
+                (*usage, *took) = (usage.plus(call.usage), *took + call.duration_seconds);
+            }
+            for (agent, (usage, took)) in agents {
+                self.by_agent.entry(agent.to_owned()).or_default().add(usage, took as u64);
+            }
+        }
+    }
+}
+
+/// The newest envelope of each key; they come oldest first.
+fn newest(envelopes: &[Envelope], key: impl Fn(&Envelope) -> String) -> impl Iterator<Item = &Envelope> {
+    let newest: BTreeMap<String, &Envelope> = envelopes.iter().map(|envelope| (key(envelope), envelope)).collect();
+    newest.into_values()
+}
+
+/// The envelopes of runs that finished after `since`, oldest first.
+fn envelopes(hub: &Hub, since: Stamp) -> Vec<Envelope> {
+    let names = |folder: &str| {
+        let entries = hub.path(folder).ok().and_then(|path| std::fs::read_dir(path).ok()).into_iter().flatten();
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    for seat in names("_report/agent") {
+        let folder = format!("{}/runs", paths::agent(&seat));
+        // Their names begin with the time at which they were written.
+        let recent = |name: &String| {
+            let at = name.split('-').next().and_then(Stamp::parse);
+            name.ends_with(".json") && at.is_none_or(|at| at >= since)
+        };
+        for name in names(&folder).into_iter().filter(recent) {
+            let path = hub.path(&format!("{folder}/{name}"));
+            let bytes = path.and_then(|path| files::read(&path, files::MAX_DOCUMENT)).ok().flatten();
+            let envelope = bytes.and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok());
+            // Each foreman writes in its seat's folder.
+            found.extend(envelope.filter(|envelope| envelope.agent_id == seat && envelope.finished_at >= since));
+        }
+    }
+    found.sort_by_key(|envelope| envelope.finished_at);
+    found
+}
