@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::harness::World;
 
 /// As hand-written plans are: one-line arrays, fields that teof does not know, no final newline.
@@ -196,8 +198,19 @@ fn a_new_plan_needs_a_claim_and_comes_with_its_justification() {
     let world = world();
     let new = ["plan", "new", "Fix the Parser!", "--summary", "Fix it", "--actor", "codex-1", "--priority", "2"];
     let new = [&new[..], &["--impact-score", "5", "--layer", "L5", "--systemic-scale", "6", "--scaffold"]].concat();
-    assert_eq!(world.refused(&new)["code"], "plan.unclaimed");
-    assert!(!world.exists("_plans/2026-01-05-fix-the-parser.md"));
+    let seat = world.teof(&[&new[..], &["--json"]].concat()).env("TEOF_AGENT", "codex-1").output().unwrap();
+    assert!(String::from_utf8_lossy(&seat.stderr).contains("plan.unclaimed"), "{seat:?}");
+    let bare = ["plan", "new", "other", "--summary", "Other"];
+    let seat = world.teof(&[&bare[..], &["--json"]].concat()).env("TEOF_AGENT", "codex-1").output().unwrap();
+    assert!(String::from_utf8_lossy(&seat.stderr).contains("plan.missing"), "{seat:?}");
+    assert!(!world.exists("_plans/2026-01-05-fix-the-parser.md") && !world.exists("_plans/2026-01-05-other.md"));
+    // A person needs a name and a summary.
+    world.json(&bare);
+    let other = world.read_json("_plans/2026-01-05-other.plan.json");
+    assert_eq!(
+        (&other["layer"], &other["systemic_targets"], &other["impact_score"]),
+        (&json!("L5"), &json!(["S4", "S6"]), &json!(1))
+    );
     world.write(
         "_bus/claims/Q-1.json",
         r#"{"task_id": "Q-1", "agent_id": "codex-1", "branch": "agent/codex-1/q-1", "status": "active", "claimed_at": "2026-01-05T11:00:00Z", "plan_id": "2026-01-05-fix-the-parser"}"#,

@@ -155,8 +155,8 @@ fn set_step(
     let others_done =
         found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
     let whole = ending == Ending::Done && others_done;
-    // A checkpoint is a person's to satisfy: until then the plan stays open, and is reported once.
-    let judged = whole && proven && is_judged_whole(&found.plan, job);
+    // A plan of one step is reached with it. The checkpoint of several is a person's to satisfy; that is asked once.
+    let judged = whole && proven && is_whole(&found.plan);
     if judged {
         edit::set_checkpoint(writer, transaction, plan, "satisfied")?;
     }
@@ -173,10 +173,10 @@ fn set_step(
     Ok(whole || (ending == Ending::Done && !stands_for_plan))
 }
 
-/// Whether a person has judged all of the plan already: it is one objective, and a person merged its result.
-fn is_judged_whole(plan: &Plan, job: &Job) -> bool {
+/// Whether nothing of the plan is left to judge: its only step is done, and was merged where it had to be.
+fn is_whole(plan: &Plan) -> bool {
     let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
-    is_merged(job) && open && matches!(plan.steps()[..], [ref only] if only.raw.contains_key("objective"))
+    open && plan.steps().len() == 1
 }
 
 /// What the last run left, and what became of it.

@@ -13,7 +13,7 @@ use crate::guard::secrets;
 use crate::hub::{Hub, Transaction};
 use crate::model::plan::SUFFIX;
 use crate::model::priority::Priority;
-use crate::ops::tasks::plan_edit;
+use crate::ops::tasks::plan_edit::{self, Editor};
 use crate::plans::new::{self, NewPlan};
 use crate::plans::requests::queue::QueueRef;
 use crate::seats;
@@ -21,12 +21,14 @@ use crate::seats;
 /// Create a plan with its justification
 ///
 /// The id is today's date and NAME. The justification, _plans/<id>.md, is created with it; nothing is written
-/// unless both are valid. A claim must name the plan, so that no two seats draft the same one.
+/// unless both are valid. A person needs only a name and a summary. A seat says priority, impact, layer and targets
+/// too, and a claim must name its plan, so that no two seats draft the same one.
 ///
 /// With --json: {plan_id, path, justification}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof plan new parser --summary \"Write the parser\" --priority high --impact-score 5 --layer L5 --systemic-scale 5 --allow-unclaimed")]
+\x20 teof plan new parser --summary \"Write the parser\"\n\
+\x20 teof plan new parser-2 --summary \"Write the parser\" --priority high --impact-score 5")]
 pub struct Args {
     /// A few words; the id is made of them
     name: String,
@@ -45,22 +47,22 @@ pub struct Args {
     /// A step; repeatable [default: one step, the summary]
     #[arg(long = "step", value_name = "ID:TITLE", value_parser = step)]
     steps: Vec<(String, String)>,
-    /// critical, high, medium, low, or a number (1 is the most urgent)
+    /// critical, high, medium, low, or a number (1 is the most urgent) [default for a person: medium]
     #[arg(long, value_parser = priority)]
-    priority: u64,
-    /// Importance: a higher number is more important
+    priority: Option<u64>,
+    /// Importance: a higher number is more important [default for a person: 1]
     #[arg(long, value_name = "NUMBER")]
-    impact_score: u64,
+    impact_score: Option<u64>,
     /// Reference for the impact [default: the plan's id]
     #[arg(long, value_name = "TEXT", help_heading = MORE)]
     impact_ref: Option<String>,
-    /// L0 to L6 [default: the queue entry's]
-    #[arg(long)]
+    /// L0 to L6 [default: the queue entry's, else L5 for a person]
+    #[arg(long, help_heading = MORE)]
     layer: Option<String>,
     /// 1 to 10 [default: the highest target, else the queue entry's]
     #[arg(long, value_name = "NUMBER", help_heading = MORE)]
     systemic_scale: Option<u64>,
-    /// S1 to S10; repeatable
+    /// S1 to S10; repeatable [default: the queue entry's, else S6 for a person]
     #[arg(long = "systemic-target", value_name = "S#", help_heading = MORE)]
     systemic_targets: Vec<String>,
     /// The queue entry it comes from, such as queue/041-parser.md; repeatable
@@ -84,6 +86,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         None => seats::resolve(hub, None).or_else(|_| app.person())?,
     };
     secrets::check_json("plan", &json!([args.name, args.summary, args.checkpoint, args.impact_ref, args.steps]))?;
+    let maker = super::shared::maker(app)?;
+    let is_person = matches!(maker, Editor::Person(_));
+    let bare = args.queue.is_empty() && is_person;
+    let no_target = args.systemic_targets.is_empty() && args.systemic_scale.is_none();
     let new = NewPlan {
         name: args.name,
         summary: args.summary,
@@ -91,19 +97,25 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         owner: args.owner,
         checkpoint: args.checkpoint,
         steps: args.steps,
-        priority: args.priority,
-        impact_score: args.impact_score,
+        priority: given(
+            "--priority",
+            args.priority,
+            is_person.then(|| Priority::named("medium")).flatten().map(|priority| u64::from(priority.rank())),
+        )?,
+        impact_score: given("--impact-score", args.impact_score, is_person.then_some(1))?,
         impact_ref: args.impact_ref,
-        layer: args.layer,
+        layer: args.layer.or_else(|| bare.then(|| LAYER.to_owned())),
         systemic_scale: args.systemic_scale,
-        systemic_targets: args.systemic_targets,
+        systemic_targets: match bare && no_target {
+            true => vec![TARGET.to_owned()],
+            false => args.systemic_targets,
+        },
         queue,
         scaffold: args.scaffold,
         ..NewPlan::default()
     };
-    let maker = super::shared::maker(app)?;
     let mut writer = hub.lock("plan new")?;
-    if !args.allow_unclaimed {
+    if !args.allow_unclaimed && !is_person {
         require_claim(hub, &id)?;
     }
     let mut transaction = Transaction::new(format!("plan new {id}"));
@@ -114,6 +126,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());
     app.say(format!("now say why in {justification}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where ordinary code is: the layer and the systemic target of a person's plan that says none. Both are explained in
+/// docs/plans.md.
+const LAYER: &str = "L5";
+const TARGET: &str = "S6";
+
+/// What was given, else the default of a person.
+fn given(flag: &str, value: Option<u64>, default: Option<u64>) -> Result<u64> {
+    value.or(default).ok_or_else(|| {
+        Refusal::usage("plan.missing", format!("{flag} is missing"))
+            .because("a seat says how urgent and how important its plan is; only a person has defaults")
+            .next("see what it means: teof plan new --help")
+            .into()
+    })
 }
 
 /// The playbook's guard: some live claim must name the plan.
