@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, Stamp, env};
+use crate::base::{Refusal, Result, env};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
+use crate::cli::support::since::since;
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::ops::status::{self, Preset, Query};
@@ -40,8 +41,10 @@ pub struct Args {
     #[arg(long)]
     active_only: bool,
     /// Only events from this time on
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Stamp>,
+    ///
+    /// A span, a day or a time: 24h, yesterday, 2026-01-05, 08:30 or 2026-01-05T08:30:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// Show events of the last N hours; 0 shows all [default: 24, or the preset's]
     #[arg(long, value_name = "HOURS", value_parser = number, allow_negative_numbers = true)]
     window_hours: Option<f64>,
@@ -55,7 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut query = Query::new(args.preset);
     query.limit = args.limit.unwrap_or(query.limit);
     query.active_only |= args.active_only;
-    query.since = args.since;
+    query.since = args.since.as_deref().map(|text| since(text, hub.now())).transpose()?;
     if !args.severities.is_empty() {
         query.severities = args.severities;
     }
@@ -95,11 +98,6 @@ fn preset(text: &str) -> Result<Preset, String> {
 
 pub fn severity(text: &str) -> Result<Severity, String> {
     Severity::parse(text).ok_or_else(|| "it must be low, medium or high".to_owned())
-}
-
-/// For clap: a time such as `2026-01-05T10:00:00Z`.
-pub fn time(text: &str) -> Result<Stamp, String> {
-    Stamp::parse(text).ok_or_else(|| "write a time such as 2026-01-05T10:00:00Z".to_owned())
 }
 
 /// For clap: a number that is not negative.

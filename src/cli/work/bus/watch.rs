@@ -6,10 +6,11 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::status::{number, span, time};
-use crate::base::{Result, Stamp, json, names};
+use super::status::{number, span};
+use crate::base::{Result, json, names};
 use crate::bus::watch::{self, Filter, Follower, Item};
 use crate::cli::App;
+use crate::cli::support::since::since;
 
 /// Show the latest events, and follow new ones
 ///
@@ -33,8 +34,10 @@ pub struct Args {
     #[arg(long = "event", value_name = "KIND")]
     kinds: Vec<String>,
     /// Only from this time on
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Stamp>,
+    ///
+    /// A span, a day or a time: 24h, yesterday, 2026-01-05, 08:30 or 2026-01-05T08:30:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// Show at most N before following; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
@@ -49,7 +52,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         names::check_id("channel", channel)?;
     }
     let window = span(args.window_hours, 3600.0)?.map(|window| hub.now().minus(window));
-    let filter = Filter { since: args.since.max(window), agents: args.agents, kinds: args.kinds, channel: args.task };
+    let since = args.since.as_deref().map(|text| since(text, hub.now())).transpose()?;
+    let filter = Filter { since: since.max(window), agents: args.agents, kinds: args.kinds, channel: args.task };
     if !args.follow {
         let items = watch::recent(hub, &filter, args.limit)?;
         let raw: Vec<_> = items.iter().map(|item| &item.raw).collect();
