@@ -51,11 +51,11 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 46] = [
-    "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Claim", "Close", "Commit", "Create",
-    "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print", "Queue",
-    "Record", "Reject", "Release", "Remove", "Report", "Revert", "Review", "Revoke", "Run", "Save", "Send", "Set",
-    "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
+const VERBS: [&str; 47] = [
+    "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
+    "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print",
+    "Queue", "Record", "Reject", "Release", "Remove", "Report", "Revert", "Review", "Revoke", "Run", "Save", "Send",
+    "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
@@ -98,7 +98,13 @@ fn scratch() -> World {
     lab::plan(&world, "2026-01-05-docs");
     world.ok(&["task", "assign", "QUEUE-007", "--engineer", "codex-1", "--no-auto-claim"]);
     world.ok(&["bus", "claim", "QUEUE-002", "--allow-unassigned"]);
-    world.shell("TEOF_AGENT=codex-2 teof bus claim QUEUE-003 --allow-unassigned --lease 1s").expect(0);
+    world.write(".git/teof/test-clock", "");
+    let then = "TEOF_NOW=$(date -u -d '-1 hour' +%FT%TZ)";
+    world
+        .shell(&format!(
+            "{then} TEOF_AGENT=codex-2 teof bus claim QUEUE-003 --allow-unassigned --allow-stale-session --lease 1s"
+        ))
+        .expect(0);
     world.ok(&["receipts", "add", "_report/agent/codex-1/gone.txt"]);
     world
 }

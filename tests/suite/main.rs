@@ -23,6 +23,7 @@ mod examples;
 mod exec;
 mod faults;
 mod fencing;
+mod first_hour;
 mod foreman;
 mod future_dates;
 mod git_programs;

@@ -11,6 +11,7 @@ use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::help::MORE;
 use crate::coordinator::state::store;
+use crate::guard::operator;
 use crate::hub::Hub;
 use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundles, pull_request};
 
@@ -42,7 +43,15 @@ pub struct Args {
     by: Option<String>,
 }
 
+impl Args {
+    /// To approve a job as it was reviewed.
+    pub fn of(job: &str) -> Args {
+        Args { job: job.to_owned(), note: None, with_newer: None, without_newer: false, by: None }
+    }
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    operator::require("approve work")?;
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;
     is_the_result(hub, &entry)?;

@@ -16,7 +16,7 @@ use crate::review::{Entry, bundles, pull_request};
 /// With --json: a list of {job, short, run, task_id, title, agent_id, branch, target_branch, commit, diff: {added,
 /// removed, limit, files}, tests: {passed, failed}, confidence, need_person, age_seconds, pr, over, bundle,
 /// altered, decision}; `over`: its job has ended, only the merge is left.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review list\n\
 \x20 teof review list --all   # decided ones too")]
@@ -28,15 +28,9 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
-    let mut entries = bundles::all(hub)?;
+    let entries = if args.all { bundles::all(hub)? } else { pending(hub)? };
     let state = store::load(hub)?;
-    // Cancelled or blocked: nobody waits for a word about it, though it may still be given.
     let over = |job: &str| state.job(job).is_some_and(|job| job.is_over());
-    let given_up = |job: &str| {
-        let over = state.job(job).map(|job| &job.phase);
-        matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
-    };
-    entries.retain(|entry| args.all || (entry.is_pending() && !given_up(&entry.bundle.job)));
     let rows = entries.iter().map(|entry| row(hub, entry, over(&entry.bundle.job), app.now()));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {
@@ -44,6 +38,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => entries.iter().zip(&rows).map(|(entry, row)| render(entry, row)).collect::<Vec<_>>().join("\n"),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The results that wait for a decision, oldest first.
+pub fn pending(hub: &Hub) -> Result<Vec<Entry>> {
+    let state = store::load(hub)?;
+    // Nobody waits for a decision about a job that was cancelled or blocked, though it may still be given.
+    let given_up = |job: &str| {
+        let over = state.job(job).map(|job| &job.phase);
+        matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
+    };
+    let mut entries = bundles::all(hub)?;
+    entries.retain(|entry| entry.is_pending() && !given_up(&entry.bundle.job));
+    Ok(entries)
 }
 
 fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {

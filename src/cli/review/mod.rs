@@ -1,6 +1,7 @@
 //! `teof review …`: lists and shows finished work, and records a person's decision about it.
 
-mod approve;
+pub(super) mod approve;
+pub(super) mod decide;
 mod list;
 mod notify;
 mod reject;
@@ -14,13 +15,14 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::App;
-use super::support::lazy::Lazy;
+use super::support::{ask, lazy::Lazy};
 use crate::base::Result;
 use crate::guard::operator;
 
 /// Review finished jobs: look, merge, retry or reject
 ///
-/// A job is named by its id, its run or its task, or by the beginning of one of them.
+/// Without a subcommand, goes through the results that wait: shows each and asks what to do with it; without a
+/// terminal it lists them. A job is named by its id, its run or its task, or by the beginning of one of them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review list\n\
@@ -28,7 +30,7 @@ use crate::guard::operator;
 \x20 teof review approve j1")]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,10 +44,11 @@ enum Command {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    if !matches!(args.command, Command::List(_) | Command::Show(_)) {
+    let Some(command) = args.command else { return walk(app) };
+    if !matches!(command, Command::List(_) | Command::Show(_)) {
         operator::require("decide about work")?;
     }
-    match args.command {
+    match command {
         Command::List(Lazy(args)) => list::run(args, app),
         Command::Show(Lazy(args)) => show::run(args, app),
         Command::Approve(Lazy(args)) => approve::run(args, app),
@@ -53,4 +56,24 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Retry(Lazy(args)) => retry::run(args, app),
         Command::Revert(Lazy(args)) => revert::run(args, app),
     }
+}
+
+/// Goes through what waits, oldest first. Without a person at a terminal, lists it.
+fn walk(app: &App) -> Result<ExitCode> {
+    if !ask::is_possible(app) || operator::require("decide about work").is_err() {
+        return list::run(list::Args::default(), app);
+    }
+    let hub = app.hub()?;
+    let waiting = list::pending(hub)?;
+    if waiting.is_empty() {
+        app.say("Nothing waits for review.");
+    }
+    let many = waiting.len();
+    for (at, entry) in waiting.into_iter().enumerate() {
+        app.say(format!("\n{} of {many}", at + 1));
+        if decide::ask(app, hub, &entry.bundle.job)? == decide::Decided::Quit {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

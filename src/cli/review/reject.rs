@@ -28,6 +28,13 @@ pub struct Args {
     by: Option<String>,
 }
 
+impl Args {
+    /// To reject a job.
+    pub fn of(job: &str, note: String) -> Args {
+        Args { job: job.to_owned(), note, by: None }
+    }
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;

@@ -35,6 +35,13 @@ pub struct Args {
     by: Option<String>,
 }
 
+impl Args {
+    /// To send a job back.
+    pub fn of(job: &str, note: String) -> Args {
+        Args { job: job.to_owned(), note, by: None }
+    }
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let entry = bundles::find(hub, &args.job)?;

@@ -64,7 +64,7 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
+pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     let bundle = &entry.bundle;
     let mut lines = vec![format!("{} [{}]", text::safe(&bundle.title), text::safe(&bundle.task_id))];
     if let Some(why) = &entry.altered {

@@ -15,8 +15,8 @@ pub const MORE: &str = "More options";
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
     ("Work", &["session-boot", "task", "plan", "bus", "session", "agent"]),
-    ("Run unattended", &["consent", "coordinator", "conductor", "foreman"]),
-    ("Review", &["review"]),
+    ("Run unattended", &["do", "run", "status", "logs", "consent", "coordinator", "conductor", "foreman"]),
+    ("Review", &["review", "approve"]),
     ("Inspect", &["report", "scan", "receipts", "worktree"]),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];

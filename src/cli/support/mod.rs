@@ -1,6 +1,7 @@
 //! What every command shares: global flags, the author of a change, errors, and lazily built help.
 
 pub(super) mod app;
+pub mod ask;
 pub(super) mod author;
 pub(super) mod failure;
 pub(super) mod findings;

@@ -4,6 +4,7 @@ pub(super) mod agent;
 pub(super) mod conductor;
 pub(super) mod consent;
 pub(super) mod coordinator;
+pub(super) mod do_work;
 pub(super) mod foreman;
 pub(super) mod report;
 pub(super) mod worktree;

@@ -81,7 +81,7 @@ impl Shell<'_> {
                     self.report(format!("what is watched stays as it was: {e:#}"));
                 }
                 if let Ok(settings) = self.hub.settings() {
-                    let config = config(settings, self.options);
+                    let config = config(settings, &self.options);
                     self.feed(Input::Settings(config));
                 }
             }

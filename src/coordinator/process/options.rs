@@ -15,10 +15,12 @@ use crate::hub::settings::Settings;
 pub const LONG: Duration = Duration::from_secs(600);
 
 /// How this run differs from what the settings say.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub until_idle: bool,
     pub max_jobs: Option<u64>,
+    /// Start no work but this: a task, a plan or a step, by any of its names.
+    pub only: Option<String>,
     pub concurrency: Option<usize>,
     /// Read the inbox, do what is left to be done, begin nothing, leave.
     pub one_shot: bool,
@@ -35,7 +37,7 @@ pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
 }
 
 /// The design's numbers, as the settings and the flags have them.
-pub fn config(settings: &Settings, options: Options) -> Config {
+pub fn config(settings: &Settings, options: &Options) -> Config {
     let own = &settings.coordinator;
     let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
     Config {
@@ -54,6 +56,7 @@ pub fn config(settings: &Settings, options: Options) -> Config {
         one_shot: options.one_shot,
         until_idle: options.until_idle,
         max_jobs: options.max_jobs,
+        only: options.only.clone(),
         ..Config::default()
     }
 }
@@ -69,7 +72,7 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     state.pending.clear();
     // A coordinator logs the same reasons once; who asks is told every time.
     state.last_nothing.clear();
-    step(&mut state, Input::Started(config(settings, options)), hub.now());
+    step(&mut state, Input::Started(config(settings, &options)), hub.now());
     let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
     // What is being written is waited for, as a coordinator does; what never comes to rest is told.
     for _ in 0..LOOKS {

@@ -112,7 +112,7 @@ impl Shell<'_> {
             let root = self.hub.root.display();
             self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
         }
-        let config = config(self.hub.settings()?, self.options);
+        let config = config(self.hub.settings()?, &self.options);
         if !self.options.one_shot {
             self.retire_worktrees();
         }

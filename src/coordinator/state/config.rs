@@ -49,6 +49,8 @@ pub struct Config {
     pub until_idle: bool,
     /// Choose at most so many jobs, then leave.
     pub max_jobs: Option<u64>,
+    /// Start no work but this, by any of its names.
+    pub only: Option<String>,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             one_shot: false,
             until_idle: false,
             max_jobs: None,
+            only: None,
         }
     }
 }

@@ -51,6 +51,10 @@ impl StepContext<'_> {
         if let Some(why) = closed(state, &offer.task) {
             return Some((LeftAs::Waiting, why));
         }
+        let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
+        if let Some(only) = self.config.only.as_deref().filter(|only| !is_meant(only)) {
+            return Some((LeftAs::Uncounted, format!("only {only} is worked on")));
+        }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "as many jobs as asked for were chosen".into()));
         }
@@ -64,8 +68,7 @@ impl StepContext<'_> {
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
             return Some((LeftAs::NotAllowed, "as many jobs as were consented to were chosen".into()));
         }
-        let skipped = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
-        if let Some((_, word)) = state.skips.iter().find(|(name, _)| skipped(name)) {
+        if let Some((_, word)) = state.skips.iter().find(|(name, _)| is_meant(name)) {
             return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
         }
         if let Some(until) = state.cooling.get(&offer.task) {

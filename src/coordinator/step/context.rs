@@ -56,6 +56,11 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     if let Some(stop) = &seen.stop {
         return Some(stop.clone());
     }
+    if let Some(only) = state.volatile.config.as_ref().and_then(|config| config.only.as_ref())
+        && state.live_jobs().any(|job| job.task == task && !job.is_called(only))
+    {
+        return Some(format!("only {only} is worked on"));
+    }
     seen.holds.contains(task).then(|| "on hold".to_owned())
 }
 

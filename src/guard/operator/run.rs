@@ -97,6 +97,18 @@ impl Inside {
     }
 }
 
+/// The command that `teof [--root <path>] <command> …` names first.
+fn command_of(arguments: &[String]) -> Option<&str> {
+    let mut words = arguments.iter().skip(1).map(String::as_str);
+    loop {
+        match words.next()? {
+            "--root" => drop(words.next()),
+            flag if flag.starts_with('-') => {}
+            command => return Some(command),
+        }
+    }
+}
+
 /// The order that `teof … foreman run <order> …` names.
 fn order_of(arguments: &[String]) -> Option<&str> {
     let at = arguments.windows(2).position(|pair| pair[0] == "foreman" && pair[1] == "run")?;
@@ -158,7 +170,8 @@ pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
 /// `trust.person` (exit 6).
 pub fn refuse_to_start(what: &str) -> Result<()> {
     let is_coordinators = |inside: &Inside| {
-        let coordinates = |worker: &Ancestor| worker.arguments().iter().any(|argument| argument == "coordinator");
+        let coordinates =
+            |worker: &Ancestor| matches!(command_of(&worker.arguments()), Some("coordinator" | "run" | "do"));
         env::var(env::RUN).is_none() && !exec::is_marked() && inside.worker.as_ref().is_some_and(coordinates)
     };
     match inside().filter(|inside| !is_coordinators(inside)) {
@@ -192,6 +205,8 @@ mod tests {
         let worker = words("teof --root /r foreman run _report/agent/m/manifests/m.json --execute --run job-1.2");
         assert_eq!(order_of(&worker), Some("_report/agent/m/manifests/m.json"));
         assert_eq!(after(&worker, "--run"), Some("job-1.2"));
+        assert_eq!(command_of(&worker), Some("foreman"));
+        assert_eq!(command_of(&words("teof --json do x")), Some("do"));
         assert_eq!(order_of(&words("teof foreman run --execute --run r.1 o.json")), Some("o.json"));
         assert_eq!(order_of(&words("teof review approve job-1")), None);
     }

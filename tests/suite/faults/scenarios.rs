@@ -112,6 +112,8 @@ pub const READERS: &[&str] = &[
     "trust git --dry-run",
     "coordinator status",
     "coordinator explain",
+    "status",
+    "logs {waits}",
     "coordinator logs {waits}",
     "review list",
     "review show {waits}",
@@ -126,6 +128,9 @@ pub const READERS: &[&str] = &[
 const ELSEWHERE: &[(&str, &str)] = &[
     ("quickstart", "makes a repository of its own, and does nothing in another one"),
     ("operator token", "asks for a terminal; `operator revoke` writes the same file in the same way"),
+    ("run", "is `coordinator run` by another name"),
+    ("approve", "is `review approve` by another name"),
+    ("do", "submits as `coordinator submit`, grants as `consent grant`, and runs as `coordinator run` does"),
     ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),
 ];
 

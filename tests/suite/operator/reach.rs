@@ -36,6 +36,9 @@ coordinator reassign QUEUE-002 --to codex-1
 coordinator skip QUEUE-002
 coordinator stop
 coordinator reset-breaker
+do QUEUE-002 --yes
+run --until-idle
+approve any
 foreman run _report/agent/manager/manifests/other.json --execute
 consent grant
 consent revoke
@@ -81,6 +84,8 @@ const FREE: &[&str] = &[
     "coordinator status",
     "coordinator explain",
     "coordinator logs",
+    "status",
+    "logs",
     "consent show",
     "operator list",
     "operator whoami",

@@ -3,13 +3,14 @@
 mod commands;
 mod explain;
 pub mod last_output;
-mod logs;
-mod run;
+pub mod logs;
+pub mod objective;
+pub mod run;
 pub mod send;
-mod status;
-mod submit;
-mod submit_names;
-mod summary;
+pub mod status;
+pub mod submit;
+pub mod submit_names;
+pub mod summary;
 
 use std::process::ExitCode;
 

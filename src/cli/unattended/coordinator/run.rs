@@ -45,6 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let options = Options {
         until_idle: args.until_idle,
         max_jobs: args.max_jobs,
+        only: None,
         concurrency: args.concurrency.map(|n| n as usize),
         one_shot: false,
     };
@@ -65,8 +66,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     };
     let before = store::load(hub)?;
+    let is_bounded = options.max_jobs.is_some();
     let ended = process::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let summary = Summary::of(ended, options.max_jobs.is_some(), &before, &store::load(hub)?);
+    let summary = Summary::of(ended, is_bounded, &before, &store::load(hub)?);
     say(summary.render());
     if app.json() {
         app.result(&summary, String::new);

@@ -3,20 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Map, json};
-
+use super::objective::{self, Details};
 use super::send::send_all;
 use super::submit_names::{self, Asked};
-use crate::base::{Refusal, Result, files, text};
+use crate::base::{Refusal, Result, files};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
-use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::{operator, secrets};
-use crate::hub::{Hub, Transaction};
-use crate::ops::tasks::{plan_edit, reopen};
-use crate::plans;
+use crate::hub::Hub;
+use crate::ops::tasks::reopen;
 
 /// Queue a task ahead of the backlog
 ///
@@ -71,6 +68,13 @@ enum Wanted {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let wanted = wanted(hub, &args)?;
+    let details = Details {
+        name: args.name,
+        acceptance: args.acceptance,
+        tests: args.tests,
+        diff_limit: args.diff_limit,
+        notes: args.notes,
+    };
     for wanted in &wanted {
         if let Wanted::Objective(objective) = wanted {
             secrets::check_text("objective", objective)?;
@@ -92,24 +96,33 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     }
     if wanted.iter().any(|wanted| matches!(wanted, Wanted::Objective(_))) {
-        runnable(hub, &args)?;
+        objective::check(hub, &details)?;
     }
     let mut commands = Vec::new();
     for wanted in wanted {
         commands.push(match wanted {
-            Wanted::Task(asked) => {
-                let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
-                let request = asked.request.as_deref();
-                if reopen::reopen(hub, reopen::ReopenRequest { item, plan, step, request })? {
-                    app.say(format!("{} was blocked; it is open again", asked.task));
+            Wanted::Task(asked) => task(app, hub, asked)?,
+            Wanted::Objective(text) => {
+                let command = objective::submission(app, hub, &text, &details)?;
+                if let Command::Submit { task, .. } = &command {
+                    app.say(format!("Created plan {task}; you can edit it until it starts"));
                 }
-                submit_names::is_open(hub, &asked)?;
-                Command::Submit { task: asked.task, plan: asked.plan, step: asked.step }
+                command
             }
-            Wanted::Objective(objective) => plan_of(app, hub, &objective, &args)?,
         });
     }
     send_all(app, commands, args.note)
+}
+
+/// The submission of a task; what was blocked is open again.
+pub fn task(app: &App, hub: &Hub, asked: Asked) -> Result<Command> {
+    let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
+    let request = asked.request.as_deref();
+    if reopen::reopen(hub, reopen::ReopenRequest { item, plan, step, request })? {
+        app.say(format!("{} was blocked; it is open again", asked.task));
+    }
+    submit_names::is_open(hub, &asked)?;
+    Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step })
 }
 
 /// Everything that is asked for, in its order.
@@ -169,83 +182,4 @@ fn full(waiting: usize, more: usize, most: usize) -> Refusal {
         .next("take one out: teof coordinator cancel <task>")
         .with("limit", most)
         .with("waiting", waiting)
-}
-
-/// A plan with one step that has the objective. Agents do it, or `[commands] default`.
-fn plan_of(app: &App, hub: &Hub, objective: &str, args: &Args) -> Result<Command> {
-    if !args.tests.is_empty() {
-        operator::require("give tests that are run unattended")?;
-    }
-    let mut details = Map::from_iter([("objective".to_owned(), json!(objective))]);
-    let given = [
-        ("notes", args.notes.as_ref().map(|notes| json!(notes))),
-        ("tests", (!args.tests.is_empty()).then(|| json!(args.tests))),
-        ("diff_limit", args.diff_limit.map(|limit| json!(limit))),
-    ];
-    details.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-    let maker = maker(app)?;
-    let mut writer = hub.lock("coordinator submit")?;
-    let mut transaction = Transaction::new("make a plan of an objective");
-    let id = match &args.name {
-        Some(name) => named(hub, name)?,
-        None => plans::new::free_id(hub, &text::clip(objective, 60))?,
-    };
-    let new = plans::new::NewPlan {
-        name: id.clone(),
-        id: Some(id),
-        summary: objective.to_owned(),
-        actor: hub.settings()?.coordinator.manager.clone(),
-        checkpoint: Some(args.acceptance.clone().unwrap_or_else(|| objective.to_owned())),
-        priority: 2,
-        impact_score: 1,
-        layer: Some("L5".to_owned()),
-        systemic_targets: vec!["S6".to_owned()],
-        details,
-        ..Default::default()
-    };
-    let path = plans::new::create(&writer, &mut transaction, &new)?;
-    plan_edit::stage_creation_event(&writer, &mut transaction, &maker, "coordinator submit", &path)?;
-    writer.commit(transaction)?;
-    drop(writer);
-    let made = plans::find(hub, &path)?;
-    if let Some(digest) = plans::commands_digest(&made.plan) {
-        plan_edit::approve(hub, &made.path, &digest, &app.person()?)?;
-        app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
-    }
-    let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
-    app.say(format!("made {path}; it is yours to edit until it begins"));
-    let task = made.id().to_owned();
-    Ok(Command::Submit { plan: Some(task.clone()), task, step })
-}
-
-/// The id of a plan whose name a person chose.
-fn named(hub: &Hub, name: &str) -> Result<String> {
-    let id = plans::new::id(name, hub.now())?;
-    if plans::new::is_taken(hub, &id) {
-        return Err(Refusal::usage("plan.exists", format!("there is a plan {id} already"))
-            .next("choose another --name, or leave it out: then the plan is numbered")
-            .next(format!("to have that plan done: teof coordinator submit {id}"))
-            .into());
-    }
-    Ok(id)
-}
-
-/// Refuses what nobody would do, or nobody could verify, before anything is written.
-fn runnable(hub: &Hub, args: &Args) -> Result<()> {
-    let settings = hub.settings()?;
-    let coder = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
-    if !coder && settings.commands.default.is_empty() {
-        return Err(Refusal::guard("submit.nobody", "nobody would do it")
-            .because("no agent is bound to code, and [commands] default names nothing to run")
-            .next("bind one in teof.toml: [roles.coder] agent = \"claude\"; which are here: teof agent doctor")
-            .into());
-    }
-    if args.tests.is_empty() && settings.guard.tests.is_empty() {
-        return Err(Refusal::guard("submit.unverified", "nothing would verify the result")
-            .because("work without a test waits for a person")
-            .next("name a command that must pass: --test \"cargo test\"")
-            .next("or name it for all work in teof.toml: [guard] tests")
-            .into());
-    }
-    Ok(())
 }

@@ -1,0 +1,114 @@
+//! Shows the result of a job and asks a person what to do with it.
+
+use std::io::Write;
+
+use super::{approve, reject, retry, show};
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::support::{ask, failure};
+use crate::hub::Hub;
+use crate::model::run::bundle::Bundle;
+use crate::review::{Entry, Kind, bundles, diff};
+
+/// What a person did with a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decided {
+    Approved,
+    SentBack,
+    Rejected,
+    /// Nothing; it still waits.
+    Later,
+    /// Nothing, and they want to stop.
+    Quit,
+}
+
+/// Shows the result of a job and asks, until the person decides or puts it off.
+///
+/// # Errors
+/// When there is no such result, or the record cannot be read. What a decision refuses is printed, and asked again.
+pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
+    let mut entry = bundles::find(hub, job)?;
+    print(&summary(&entry));
+    loop {
+        let question = "\n[a]pprove, [d]iff, [s]how all, [r]etry with a note, re[j]ect, [l]ater, [q]uit:";
+        let Some(answer) = ask::line(question)? else { return Ok(Decided::Quit) };
+        let decided = match answer.to_lowercase().as_str() {
+            "a" | "approve" | "y" | "yes" => approve::run(approve::Args::of(&entry.bundle.job), app),
+            "r" | "retry" => match note("What should change?")? {
+                Some(note) => retry::run(retry::Args::of(&entry.bundle.job, note), app),
+                None => continue,
+            },
+            "j" | "reject" => match note("Why?")? {
+                Some(note) => reject::run(reject::Args::of(&entry.bundle.job, note), app),
+                None => continue,
+            },
+            "d" | "diff" => {
+                print(diff::patch(hub, &entry.bundle)?.trim_end());
+                continue;
+            }
+            "s" | "show" => {
+                print(&show::render(&entry, &[]));
+                continue;
+            }
+            "l" | "later" | "skip" | "" => return Ok(Decided::Later),
+            "q" | "quit" => return Ok(Decided::Quit),
+            _ => continue,
+        };
+        if let Err(e) = decided {
+            failure::report(&e, false);
+        }
+        // What counts is what is recorded now: another person may have decided meanwhile.
+        entry = bundles::find(hub, &entry.bundle.job)?;
+        match entry.decision.as_ref().map(|decision| decision.decision) {
+            Some(Kind::Approved) => return Ok(Decided::Approved),
+            Some(Kind::Rejected) => return Ok(Decided::Rejected),
+            Some(Kind::Retry | Kind::Conflict | Kind::Reverted) => return Ok(Decided::SentBack),
+            None => {}
+        }
+    }
+}
+
+/// A line that is not empty; `None` when the person thinks better of it.
+fn note(question: &str) -> Result<Option<String>> {
+    Ok(ask::line(question)?.filter(|note| !note.is_empty()))
+}
+
+fn print(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Whether every check of a result passed, and nothing asks for a person's look.
+pub fn is_passing(bundle: &Bundle) -> bool {
+    let needs = |finding: &crate::model::run::outcome::Finding| finding.stops() || finding.needs_person();
+    bundle.tests.iter().all(|test| test.passed) && !bundle.findings.iter().any(needs)
+}
+
+/// The result in a few lines: what changed, what was tested, what to look at.
+pub fn summary(entry: &Entry) -> String {
+    let bundle = &entry.bundle;
+    let mut lines = vec![format!("{}  {}", text::safe(&bundle.short()), text::safe(&bundle.title))];
+    let changed = &bundle.diff;
+    lines.push(format!("  {}, +{} -{}", text::counted(changed.count(), "file"), changed.added, changed.removed));
+    let shown = changed.files.iter().take(8);
+    lines.extend(shown.map(|file| format!("    +{} -{} {}", file.added, file.removed, text::safe(&file.path))));
+    if changed.count() > 8 {
+        lines.push(format!("    and {} more", changed.count() - 8));
+    }
+    for test in &bundle.tests {
+        let how = if test.passed { "passed" } else { "FAILED" };
+        lines.push(format!("  test {how}: {} ({:.1}s)", text::safe(&test.command), test.duration_seconds));
+    }
+    if let Some(review) = bundle.stages.iter().rfind(|stage| stage.name == "reviewer") {
+        lines.push(format!("  reviewer: {}", text::safe(&review.outcome)));
+    }
+    let found = bundle.findings.iter().filter(|finding| finding.needs_person() || finding.stops());
+    lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.words()))));
+    if bundle.usage.tokens() > 0 {
+        let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
+        lines.push(format!("  {} tokens{cost}", bundle.usage.tokens()));
+    }
+    if let Some(why) = &entry.altered {
+        lines.push(format!("  ALTERED: {why}; it cannot be merged"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,42 @@
+//! Asks a person at a terminal for one line.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::base::Result;
+use crate::cli::App;
+
+/// Whether a question reaches a person: stdin and stderr are terminals, and nobody asked for JSON or quiet.
+pub fn is_possible(app: &App) -> bool {
+    io::stdin().is_terminal() && app.is_terminal() && !app.json()
+}
+
+/// The answer, trimmed; `None` at the end of the input.
+///
+/// # Errors
+/// When stdin cannot be read.
+pub fn line(question: &str) -> Result<Option<String>> {
+    let _ = write!(anstream::stderr(), "{question} ");
+    let mut answer = String::new();
+    if io::stdin().read_line(&mut answer)? == 0 {
+        let _ = writeln!(io::stderr());
+        return Ok(None);
+    }
+    Ok(Some(answer.trim().to_owned()))
+}
+
+/// Whether the answer to a yes-or-no question is yes; Enter takes the default.
+///
+/// # Errors
+/// As [`line`].
+pub fn yes(question: &str, default: bool) -> Result<bool> {
+    let choice = if default { "[Y/n]" } else { "[y/N]" };
+    loop {
+        let Some(answer) = line(&format!("{question} {choice}"))? else { return Ok(false) };
+        match answer.to_lowercase().as_str() {
+            "" => return Ok(default),
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Makes a plan of an objective that a person describes.
+
+use serde_json::{Map, json};
+
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::cli::work::plan::shared::maker;
+use crate::coordinator::state::input::Command;
+use crate::guard::operator;
+use crate::hub::{Hub, Transaction};
+use crate::ops::tasks::plan_edit;
+use crate::plans;
+
+/// What a person may say besides the objective.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    pub name: Option<String>,
+    pub acceptance: Option<String>,
+    pub tests: Vec<String>,
+    pub diff_limit: Option<u64>,
+    pub notes: Option<String>,
+}
+
+/// Makes a plan with one step of the objective, and returns its submission. Agents do it, or `[commands] default`.
+pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Result<Command> {
+    if !args.tests.is_empty() {
+        operator::require("give tests that are run unattended")?;
+    }
+    let mut details = Map::from_iter([("objective".to_owned(), json!(objective))]);
+    let given = [
+        ("notes", args.notes.as_ref().map(|notes| json!(notes))),
+        ("tests", (!args.tests.is_empty()).then(|| json!(args.tests))),
+        ("diff_limit", args.diff_limit.map(|limit| json!(limit))),
+    ];
+    details.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let maker = maker(app)?;
+    let mut writer = hub.lock("coordinator submit")?;
+    let mut transaction = Transaction::new("make a plan of an objective");
+    let id = match &args.name {
+        Some(name) => named(hub, name)?,
+        None => plans::new::free_id(hub, &text::clip(objective, 60))?,
+    };
+    let new = plans::new::NewPlan {
+        name: id.clone(),
+        id: Some(id),
+        summary: objective.to_owned(),
+        actor: hub.settings()?.coordinator.manager.clone(),
+        checkpoint: Some(args.acceptance.clone().unwrap_or_else(|| objective.to_owned())),
+        priority: 2,
+        impact_score: 1,
+        layer: Some("L5".to_owned()),
+        systemic_targets: vec!["S6".to_owned()],
+        details,
+        ..Default::default()
+    };
+    let path = plans::new::create(&writer, &mut transaction, &new)?;
+    plan_edit::stage_creation_event(&writer, &mut transaction, &maker, "coordinator submit", &path)?;
+    writer.commit(transaction)?;
+    drop(writer);
+    let made = plans::find(hub, &path)?;
+    if let Some(digest) = plans::commands_digest(&made.plan) {
+        plan_edit::approve(hub, &made.path, &digest, &app.person()?)?;
+        app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
+    }
+    let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
+    let task = made.id().to_owned();
+    Ok(Command::Submit { plan: Some(task.clone()), task, step })
+}
+
+/// The id of a plan whose name a person chose.
+fn named(hub: &Hub, name: &str) -> Result<String> {
+    let id = plans::new::id(name, hub.now())?;
+    if plans::new::is_taken(hub, &id) {
+        return Err(Refusal::usage("plan.exists", format!("there is a plan {id} already"))
+            .next("choose another --name, or leave it out: then the plan is numbered")
+            .next(format!("to have that plan done: teof coordinator submit {id}"))
+            .into());
+    }
+    Ok(id)
+}
+
+/// Refuses what nobody would do, or nobody could verify, before anything is written.
+pub fn check(hub: &Hub, args: &Details) -> Result<()> {
+    let settings = hub.settings()?;
+    let coder = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
+    if !coder && settings.commands.default.is_empty() {
+        return Err(Refusal::guard("submit.nobody", "nobody would do it")
+            .because("no agent is bound to code, and [commands] default names nothing to run")
+            .next("bind one in teof.toml: [roles.coder] agent = \"claude\"; which are here: teof agent doctor")
+            .into());
+    }
+    if args.tests.is_empty() && settings.guard.tests.is_empty() {
+        return Err(Refusal::guard("submit.unverified", "nothing would verify the result")
+            .because("work without a test waits for a person")
+            .next("name a command that must pass: --test \"cargo test\"")
+            .next("or name it for all work in teof.toml: [guard] tests")
+            .into());
+    }
+    Ok(())
+}

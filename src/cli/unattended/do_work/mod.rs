@@ -1,0 +1,274 @@
+//! `teof do`: one piece of work from the words to the merge.
+
+mod follow;
+
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::coordinator::objective::{self, Details};
+use super::coordinator::{last_output, send, submit, submit_names};
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::cli::review::{approve, decide};
+use crate::cli::support::ask;
+use crate::cli::support::help::MORE;
+use crate::coordinator::process::{self, Ended, Options};
+use crate::coordinator::state::input::Command;
+use crate::coordinator::state::{Ending, Job, Phase, State, store};
+use crate::guard::consent::{self, Action, Actor};
+use crate::guard::{operator, secrets};
+use crate::hub::Hub;
+use crate::ops::consent::{Changes, grant};
+use crate::review::bundles;
+
+/// Do one piece of work now: run it, show the result, ask to merge
+///
+/// Describe what you want in a sentence, or name one task. The work runs under the same rules as
+/// `teof coordinator run`, and nothing else starts. On a terminal you are asked to allow the job, where no consent
+/// covers it, and what to do with the result. A running coordinator takes the work over.
+///
+/// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits for an answer or for
+/// time; 6 consent is missing.
+///
+/// With --json: {task, job, short, phase, reason?, review}.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof do \"Document the parser\" --test true --yes\n\
+\x20 teof do QUEUE-001 --yes")]
+pub struct Args {
+    /// What you want, or the name of one task
+    what: String,
+    /// A test command that must pass, besides those of the settings; repeatable
+    #[arg(long = "test", value_name = "COMMAND")]
+    tests: Vec<String>,
+    /// More details for the agent
+    #[arg(long, value_name = "TEXT")]
+    notes: Option<String>,
+    /// Allow this one job without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Merge the result without asking when every check passed
+    #[arg(long)]
+    approve: bool,
+    /// Name of the plan [default: made from your words]
+    #[arg(long, value_name = "NAME", help_heading = MORE)]
+    name: Option<String>,
+    /// How to tell that it is done [default: your words]
+    #[arg(long, value_name = "TEXT", help_heading = MORE)]
+    acceptance: Option<String>,
+    /// Most lines that may be added plus removed
+    #[arg(long, value_name = "LINES", help_heading = MORE)]
+    diff_limit: Option<u64>,
+}
+
+/// How often a coordinator that somebody else runs is asked about the job.
+const GLANCE: Duration = Duration::from_millis(200);
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    operator::run::refuse("start other work")?;
+    if args.approve {
+        operator::require("approve work")?;
+    }
+    let task = submit_work(app, hub, &args)?;
+    loop {
+        allow(app, hub, args.yes, false)?;
+        let ended = work(app, hub, &task)?;
+        let state = store::load(hub)?;
+        let Some(job) = newest(&state, &task) else { return Err(not_started(hub, &task, ended).into()) };
+        match &job.phase {
+            Phase::Review { .. } => match review(app, hub, job, args.approve)? {
+                decide::Decided::SentBack => continue,
+                decided => return finish(app, hub, &task, decided),
+            },
+            Phase::Question { .. } if ask::is_possible(app) => {
+                if !answer(app, hub, job)? {
+                    return finish(app, hub, &task, decide::Decided::Later);
+                }
+            }
+            _ => return finish(app, hub, &task, decide::Decided::Later),
+        }
+    }
+}
+
+/// Queues the work ahead of everything else; returns the name that it goes by.
+fn submit_work(app: &App, hub: &Hub, args: &Args) -> Result<String> {
+    let details = Details {
+        name: args.name.clone(),
+        acceptance: args.acceptance.clone(),
+        tests: args.tests.clone(),
+        diff_limit: args.diff_limit,
+        notes: args.notes.clone(),
+    };
+    let command = if args.what.trim().contains(char::is_whitespace) {
+        secrets::check_text("objective", &args.what)?;
+        objective::check(hub, &details)?;
+        allow(app, hub, args.yes, true)?;
+        objective::submission(app, hub, args.what.trim(), &details)?
+    } else {
+        let asked = submit_names::resolve(hub, &args.what).map_err(more_words)?;
+        allow(app, hub, args.yes, true)?;
+        submit::task(app, hub, asked)?
+    };
+    let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("a submission is no other command") };
+    let name = plan.clone().unwrap_or_else(|| task.clone());
+    match send::have_done(app, &app.person()?, command, None)? {
+        Some(answer) if !answer.ok => Err(Refusal::guard("coordinator.refused", answer.text)
+            .next("see how things stand: teof coordinator status")
+            .into()),
+        _ => Ok(name),
+    }
+}
+
+/// A single word is taken for a task's name.
+fn more_words(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Refusal>() {
+        Ok(refusal) => refusal.next("or describe the work in a sentence: teof do \"Document the parser\"").into(),
+        Err(error) => error,
+    }
+}
+
+fn no_consent(missing: &anyhow::Error) -> Refusal {
+    let why = Refusal::of(missing).and_then(|refusal| refusal.reason.clone());
+    Refusal::unattended("do.consent", "no consent to run this job unattended")
+        .because(why.unwrap_or_else(|| missing.to_string()))
+        .next("allow this one job: add --yes")
+}
+
+/// Whether the consent that stands covers the work: one more job where it `is_new`, else a job that has started.
+fn is_allowed(hub: &Hub, is_new: bool) -> Result<Result<()>> {
+    let standing = consent::standing(hub)?;
+    let state = store::load(hub)?;
+    let is_counted = standing.grant.as_ref().zip(state.grant.as_ref()).is_some_and(|(one, other)| one.at == other.at);
+    let done = if is_counted { state.chosen_since_grant() } else { 0 };
+    let cycle = consent::Cycle { done, ..consent::Cycle::default() };
+    let execute = standing.require(Actor::Coordinator, Action::Execute);
+    if !is_new {
+        return Ok(execute);
+    }
+    Ok(execute.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))
+}
+
+/// Asks for consent to exactly one job, where none stands. A coordinator that runs has its own.
+fn allow(app: &App, hub: &Hub, yes: bool, is_new: bool) -> Result<()> {
+    if process::holder(hub)?.is_some() {
+        return Ok(());
+    }
+    let Err(missing) = is_allowed(hub, is_new)? else { return Ok(()) };
+    let question = "Let this one job run unattended, with the settings of teof.toml?";
+    if !yes && !(ask::is_possible(app) && operator::require("grant consent").is_ok() && ask::yes(question, true)?) {
+        return Err(no_consent(&missing).into());
+    }
+    let once = Changes { continuous: Some(false), max_iterations: Some(1), ..Changes::default() };
+    grant(hub, &app.person()?, &once)?;
+    Ok(())
+}
+
+/// Has the work done and shows its progress: by the coordinator that runs, else by one of our own for this alone.
+fn work(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
+    let shown = !app.json() && !app.global.quiet;
+    let (going, stop) = mpsc::channel();
+    std::thread::scope(|scope| {
+        if shown {
+            scope.spawn(move || follow::follow(hub, task, &stop));
+        }
+        let ended = if process::holder(hub)?.is_some() { wait(hub, task).map(|()| None) } else { own(app, hub, task) };
+        drop(going);
+        ended
+    })
+}
+
+fn own(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
+    let options = Options { until_idle: true, only: Some(task.to_owned()), ..Options::default() };
+    let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
+    process::run(Hub::find(Some(&hub.root), app.clock)?, options, &mut say).map(Some)
+}
+
+/// Waits until the job needs a person, is over, or the coordinator ends.
+fn wait(hub: &Hub, task: &str) -> Result<()> {
+    let is_settled = |job: &Job| job.is_over() || job.is_under_review() || job.asks();
+    while process::holder(hub)?.is_some() && !newest(&store::load(hub)?, task).is_some_and(is_settled) {
+        std::thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+/// The newest job of the work.
+fn newest<'a>(state: &'a State, task: &str) -> Option<&'a Job> {
+    if state.submissions.iter().any(|one| one.is_called(task)) {
+        return None;
+    }
+    state.find(task).ok()
+}
+
+fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
+    let passed = ended.as_ref().and_then(|ended| ended.passed.iter().find(|passed| passed.task.starts_with(task)));
+    let why = passed.map(|passed| passed.why.clone()).or_else(|| ended.as_ref().and_then(|ended| ended.why.clone()));
+    let refusal = Refusal::unattended("do.not_started", format!("{} was not started", text::safe(task)))
+        .because(why.unwrap_or_else(|| "the coordinator ended before it could".to_owned()));
+    match process::holder(hub) {
+        Ok(Some(_)) => refusal.next("see how things stand: teof coordinator status"),
+        _ => refusal.next(format!("see why: teof coordinator explain {}", text::safe(task))),
+    }
+    .next("it stays queued; start it: teof coordinator run --until-idle")
+}
+
+/// Has a person decide about the result, or approves it as they said before.
+fn review(app: &App, hub: &Hub, job: &Job, approve_passing: bool) -> Result<decide::Decided> {
+    let entry = bundles::find(hub, &job.id)?;
+    if approve_passing && decide::is_passing(&entry.bundle) {
+        app.say(decide::summary(&entry));
+        approve::run(approve::Args::of(&job.id), app)?;
+        return Ok(decide::Decided::Approved);
+    }
+    if ask::is_possible(app) && operator::require("decide about work").is_ok() {
+        return decide::ask(app, hub, &job.id);
+    }
+    if !app.json() {
+        app.say(decide::summary(&entry));
+    }
+    Ok(decide::Decided::Later)
+}
+
+/// Shows the question of the job's agent and sends what the person answers; false when they say nothing.
+fn answer(app: &App, hub: &Hub, job: &Job) -> Result<bool> {
+    last_output::output(job, "").iter().for_each(|line| app.say(line));
+    let Some(said) = ask::line("Your answer:")?.filter(|said| !said.is_empty()) else { return Ok(false) };
+    secrets::check_text("answer", &said)?;
+    let command = Command::Answer { target: job.task.clone(), text: said };
+    let sent = send::have_done(app, &operator::name(hub, None)?, command, None)?;
+    Ok(sent.is_none_or(|sent| sent.ok))
+}
+
+/// Says how the work stands, and what a person can do next.
+fn finish(app: &App, hub: &Hub, task: &str, decided: decide::Decided) -> Result<ExitCode> {
+    let state = store::load(hub)?;
+    let Some(job) = newest(&state, task) else { return Err(not_started(hub, task, None).into()) };
+    let reason = job.last.as_ref().map(|last| last.reason.clone());
+    let code = match &job.phase {
+        Phase::Review { .. } => 0,
+        Phase::Over { ending: Ending::Done, .. } | Phase::Finalizing { ending: Ending::Done } => 0,
+        Phase::Over { .. } | Phase::Finalizing { .. } => 1,
+        _ => 5,
+    };
+    if app.json() {
+        let document = json!({
+            "task": job.task, "job": job.id, "short": job.short(), "phase": job.phase, "reason": reason, "review": job.is_under_review(),
+        });
+        // The decision printed its own document.
+        if decided != decide::Decided::Approved {
+            app.result(&document, String::new);
+        }
+        return Ok(ExitCode::from(code));
+    }
+    let name = text::safe(&job.short());
+    match &job.phase {
+        Phase::Review { .. } => app.say(format!("It waits for your decision: teof review approve {name}")),
+        Phase::Over { ending: Ending::Done, .. } | Phase::Finalizing { ending: Ending::Done } => {}
+        _ => last_output::describe(hub, job).iter().for_each(|line| app.say(line)),
+    }
+    Ok(ExitCode::from(code))
+}

@@ -1,0 +1,91 @@
+//! The first hour: from nothing to the first merged change, in an existing repository with uncommitted edits.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::World;
+
+/// An agent program of a known name on the path, which writes one file and speaks claude's stream.
+const CLAUDE: &str = r##"#!/bin/sh
+[ "$1" = --version ] && { echo "2.1.332 (Claude Code)"; exit; }
+cat > /dev/null
+mkdir -p docs && echo "# The parser" >> docs/parser.md
+answer='{\"analysis\": \"Documented the parser.\", \"verdict\": \"approve\", \"confidence\": 92, \"findings\": [], \"commands\": [], \"receipts\": []}'
+printf '{"type":"system","subtype":"init","session_id":"s1","model":"m"}\n'
+printf '%s\n' "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"$answer\",\"total_cost_usd\":0.01}"
+"##;
+
+/// A repository of somebody's, with a test command, an agent on the path, and edits that are not committed.
+fn existing() -> World {
+    let world = World::bare_of_teof();
+    let program = world.folder().join("bin/claude");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, CLAUDE).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    world.write("Makefile", "test:\n\ttest ! -e broken\n");
+    world.write("a.txt", "a\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "A project"]);
+    world.write("a.txt", "a, edited\n");
+    world.write("staged.txt", "staged\n");
+    world.git(&["add", "staged.txt"]);
+    world.write("untracked.txt", "mine\n");
+    world
+}
+
+fn teof(world: &World, line: &str) -> crate::harness::Ran {
+    world.shell(&format!("PATH=\"{}/bin:$PATH\" teof {line}", world.folder().display()))
+}
+
+const EDITS: &str = " M a.txt\nA  staged.txt\n?? untracked.txt";
+
+#[test]
+fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
+    let world = existing();
+    teof(&world, "init --yes").expect(0);
+    assert_eq!(world.git(&["status", "--porcelain"]), EDITS, "init leaves the person's edits alone");
+
+    // Without consent and without anybody to ask, nothing is written.
+    let refused = teof(&world, "do \"Document the parser\"").expect(6);
+    assert!(refused.stderr.contains("fix: allow this one job: add --yes"), "{}", refused.stderr);
+    assert!(!teof(&world, "plan list").stdout.contains("parser"));
+
+    let done = teof(&world, "do \"Document the parser\" --yes").expect(0);
+    for told in [
+        "Starting j1 Document the parser",
+        "Running coder, round 1",
+        "test passed: make test",
+        "teof review approve j1",
+    ] {
+        assert!(done.stderr.contains(told), "{told:?} is not in {}", done.stderr);
+    }
+    assert!(!world.exists("docs/parser.md"), "nothing is merged without a person");
+    let approved = teof(&world, "approve j1").expect(0);
+    assert!(approved.stdout.contains("merged to main"), "{}", approved.stdout);
+    assert_eq!(world.read("docs/parser.md"), "# The parser\n");
+    assert_eq!(world.git(&["log", "--format=%s"]), "Document the parser\nA project\nBegin");
+    assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
+    assert!(teof(&world, "review").expect(0).stdout.contains("nothing waits"));
+}
+
+#[test]
+fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
+    let world = existing();
+    teof(&world, "init --yes -q").expect(0);
+    teof(&world, "coordinator submit --objective \"Something else first\" -q").expect(0);
+    teof(&world, "do \"Document the parser\" --yes --approve").expect(0);
+    assert_eq!(world.read("docs/parser.md"), "# The parser\n");
+    let status = teof(&world, "status --json").expect(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["totals"]["chosen"], 1, "the other submission waits: {status}");
+    assert_eq!(status["submissions"].as_array().unwrap().len(), 1);
+    // The consent was for one job: the next one asks again.
+    teof(&world, "do \"Document the lexer\"").expect(6);
+    // A failed test blocks it, whatever the person allowed beforehand.
+    let failed = teof(&world, "do \"Document the lexer\" --yes --approve --test false").expect(1);
+    assert!(failed.stderr.contains("blocked"), "{}", failed.stderr);
+    assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "3");
+    // A name that means nothing is told, with what would do.
+    let unknown = teof(&world, "do nothing-here").expect(4);
+    assert!(unknown.stderr.contains("describe the work in a sentence"), "{}", unknown.stderr);
+}
