@@ -28,6 +28,12 @@ pub const NO_COLOR: &str = "NO_COLOR";
 pub const PATH: &str = "PATH";
 /// Where machine-local run data goes.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Where the person's own data is: completions and manual pages.
+pub const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// The person's home folder.
+pub const HOME: &str = "HOME";
+/// The person's shell.
+pub const SHELL: &str = "SHELL";
 /// Where the person's own settings are.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::World;
+use crate::harness::{Ran, World};
 
 fn world() -> World {
     let world = World::bare_of_teof();
@@ -133,4 +133,34 @@ fn pages_and_new_repositories_are_made_outside_records_and_git_directories() {
             assert_eq!(world.refused(&args)["code"], "output.refused", "{args:?}");
         }
     }
+}
+
+#[test]
+fn completions_and_pages_are_installed_for_the_user_and_replace_nothing_of_others() {
+    let world = World::new();
+    let data = world.folder().join("data");
+    let install = |shell: &str, flags: &[&str]| {
+        let mut command = world.teof(&[&["completions", "--install", "--json"], flags].concat());
+        command.env("XDG_DATA_HOME", &data).env("SHELL", shell);
+        Ran::of(command.output().unwrap(), flags)
+    };
+    for (shell, script) in [
+        ("/bin/bash", data.join("bash-completion/completions/teof")),
+        ("/usr/bin/zsh", data.join("zsh/site-functions/_teof")),
+        ("/usr/bin/fish", world.folder().join("config/fish/completions/teof.fish")),
+    ] {
+        // Twice: it replaces what it wrote.
+        install(shell, &[]).expect(0);
+        install(shell, &[]).expect(0);
+        assert!(fs::read_to_string(&script).unwrap().contains("bus"), "{shell}");
+        assert!(data.join("man/man1/teof-bus-claim.1").exists());
+        fs::write(&script, "mine").unwrap();
+        install(shell, &[]).expect(1);
+        assert_eq!(fs::read_to_string(&script).unwrap(), "mine");
+        install(shell, &["--force"]).expect(0);
+    }
+    let zsh = fs::read_to_string(data.join("zsh/site-functions/_teof")).unwrap();
+    assert!(zsh.starts_with("#compdef teof\n"), "{zsh:.40}");
+    install("/bin/tcsh", &[]).expect(2);
+    install("/bin/pwsh", &["powershell"]).expect(2);
 }

@@ -4,25 +4,56 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Command;
+use serde_json::json;
 
+use super::install;
 use crate::base::{Result, files};
 use crate::cli::App;
+use crate::guard::operator;
 use crate::hub::output::{self, Output};
 
-/// Print a completion script for a shell
+/// Print a completion script for a shell, or install it
+///
+/// With --install: writes the script and the manual pages into your own folders, where the shell and man look
+/// for them. Run it again after an update.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
+\x20 teof completions --install\n\
 \x20 teof completions bash > teof.bash")]
 pub struct CompletionsArgs {
-    /// The shell to complete for
-    shell: clap_complete::Shell,
+    /// The shell to complete for [default with --install: the one that $SHELL names]
+    #[arg(required_unless_present = "install")]
+    shell: Option<clap_complete::Shell>,
+    /// Install the script and the manual pages for this user
+    #[arg(long)]
+    install: bool,
+    /// Replace files of the same names that something else wrote
+    #[arg(long, requires = "install")]
+    force: bool,
 }
 
-/// Prints a completion script for the command tree.
+/// Prints or installs a completion script for the command tree.
 pub fn completions(args: CompletionsArgs, app: &App, mut tree: Command) -> Result<ExitCode> {
+    if args.install {
+        // It writes into the person's home folder.
+        operator::run::refuse("install completions")?;
+    }
+    let shell = args.shell.map_or_else(install::current_shell, Ok)?;
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut tree, "teof", &mut script);
-    app.out(String::from_utf8_lossy(&script).trim_end());
+    clap_complete::generate(shell, &mut tree, "teof", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    if !args.install {
+        app.out(script.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folders = install::Folders::from_env()?;
+    let pages = pages(&tree.disable_help_subcommand(true))?;
+    let target = install::install(&folders, shell, &script, &pages, args.force)?;
+    let (written, man) = (target.display().to_string(), folders.pages().display().to_string());
+    app.result(&json!({"shell": shell.to_string(), "script": written, "man": man, "pages": pages.len()}), || {
+        format!("Installed completions for {shell}: {written}\nInstalled {} manual pages: {man}", pages.len())
+    });
+    app.say(install::hint(shell, &target));
     Ok(ExitCode::SUCCESS)
 }
 

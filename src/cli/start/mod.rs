@@ -4,5 +4,6 @@ pub(super) mod completions;
 pub(super) mod guide;
 pub(super) mod init;
 mod init_prompt;
+mod install;
 pub(super) mod quickstart;
 pub(super) mod version;

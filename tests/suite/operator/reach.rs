@@ -45,6 +45,7 @@ consent revoke
 doctor --fix
 check --fix
 init
+completions bash --install
 operator token mine
 operator revoke mine
 plan new mine --summary x --priority 1 --impact-score 1
@@ -80,7 +81,6 @@ const FREE: &[&str] = &[
     "bus verify",
     "quickstart",
     "guide",
-    "completions",
     "coordinator status",
     "coordinator explain",
     "coordinator logs",
