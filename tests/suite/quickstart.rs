@@ -17,10 +17,15 @@ fn what_waits_is_said_to_wait_and_every_printed_line_works_as_it_stands() {
     let title = |line: &str| line.find("Greet in").unwrap();
     let german = happened.lines().find(|line| line.contains("in German")).unwrap();
     assert_eq!(title(french), title(german), "the columns stand below each other\n{happened}");
-    assert!(told.contains(" review show ") && told.contains(" review approve "), "{told}");
+    assert!(told.contains(" review show ") && told.contains(" approve "), "{told}");
     let lines: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert_eq!(told.matches(" approve j").count(), 3, "{told}");
     for line in &lines[1..] {
         follow(&world, &format!("{} && {line}", lines[0]));
+    }
+    let subjects = world.git_in(&folder, &["log", "--format=%s"]);
+    for subject in ["Greet in German", "Greet in French when asked", "Ask the weather service"] {
+        assert_eq!(subjects.matches(subject).count(), 1, "{subjects}");
     }
     assert!(world.git_in(&folder, &["show", "main:greet.sh"]).contains("bonjour"), "the approval merged it");
 }

@@ -40,21 +40,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     demo.git(&["add", "."])?;
     demo.git(&["commit", "-qm", "A small project"])?;
 
-    demo.teof("set the repository up", &["init", "--agent", "manager"])?;
+    demo.quietly("set up the repository", &["init", "--agent", "manager"])?;
     let plans = sample::write_work(&demo.folder, app.now())?;
-    app.say("  (wrote two workers' seats and a reviewer's, a backlog and four plans)");
-    demo.teof("check them", &["plan", "list"])?;
-    app.say("\nWork that runs unattended needs a person's consent. You started this, so it is given in your name,");
-    app.say("for this repository only: what may run (each plan's commands, by digest), and that anything may.");
+    app.say("  (wrote seats for two workers and a reviewer, a backlog and four plans)");
+    demo.teof("check the plans", &["plan", "list"])?;
+    app.say("\nUnattended work needs a person's consent. You started this, so it is given in your name,");
+    app.say("for this repository only: the commands of each plan, and how many jobs may run.");
     for plan in &plans {
-        demo.teof("approve a plan's commands", &["plan", "approve", plan])?;
+        demo.quietly("approve its commands", &["plan", "approve", plan])?;
     }
-    demo.teof("allow unattended work", &["consent", "grant", "--max-iterations", "20"])?;
+    demo.quietly("allow ten jobs", &["consent", "grant", "--max-jobs", "10"])?;
     demo.git(&["add", "."])?;
     demo.git(&["commit", "-qm", "Set up teof"])?;
     app.say("");
     // One of the plans is made to be blocked, which the exit code says.
-    demo.teof_ends("work until there is nothing left to do", &["coordinator", "run", "--until-idle"], &[0, 1])?;
+    demo.teof_ends("run until no work is left", &["run", "--until-idle"], &[0, 1], false)?;
     demo.summary(&plans)
 }
 
@@ -66,15 +66,20 @@ struct Demo<'a> {
 impl Demo<'_> {
     /// Runs this binary in the demo's repository, showing the command line first.
     fn teof(&self, why: &str, args: &[&str]) -> Result<()> {
-        self.teof_ends(why, args, &[0])
+        self.teof_ends(why, args, &[0], false)
+    }
+
+    /// Like [`Demo::teof`], without what the command prints.
+    fn quietly(&self, why: &str, args: &[&str]) -> Result<()> {
+        self.teof_ends(why, args, &[0], true)
     }
 
     /// Like [`Demo::teof`], for a command that may end with one of these exit codes.
-    fn teof_ends(&self, why: &str, args: &[&str], codes: &[i32]) -> Result<()> {
+    fn teof_ends(&self, why: &str, args: &[&str], codes: &[i32], quiet: bool) -> Result<()> {
         self.app.say(format!("$ teof {}   # {why}", args.join(" ")));
         let mut command = self.own_binary()?;
         command.args(args).stdout(Stdio::from(std::io::stderr()));
-        if self.app.global.quiet {
+        if quiet || self.app.global.quiet {
             command.arg("--quiet").stdout(Stdio::null());
         }
         let status = command.status().context("start teof")?;
@@ -136,23 +141,19 @@ impl Demo<'_> {
     fn where_to_look(&self, jobs: &[&str]) -> Result<()> {
         let (app, teof) = (self.app, called()?);
         let cd = format!("cd {}", text::shell_word(&self.folder.display().to_string()));
+        app.say("\nYour turn: nothing is merged without a person. Each result merges without a conflict.");
+        app.say(format!("  {cd}"));
         for job in jobs {
-            app.say("\nThe agent's work waits for you; nothing is merged without a person:");
-            app.say(format!("  {cd}"));
-            app.say(format!("  {teof} review show {job}   # with --diff: every line of it"));
-            app.say(format!("  {teof} review approve {job}"));
+            app.say(format!("  {teof} review show {job} --diff"));
+            app.say(format!("  {teof} approve {job}"));
         }
-        app.say("\nLook at the rest yourself:");
-        let width = cd.len().max(teof.len() + 22).max(32);
+        app.say("\nLook around:");
+        let width = teof.len() + 22;
         for (line, why) in [
-            (cd.clone(), "the repository"),
-            ("git log --oneline --graph --all".into(), "a branch per finished step, with trailers"),
-            (format!("{teof} plan list"), "plans and their steps"),
-            (format!("{teof} coordinator explain"), "what was chosen, what was skipped, and why"),
-            (format!("{teof} bus watch --limit 30"), "events and messages"),
-            (format!("{teof} receipts verify"), "every receipt against its hash"),
-            ("ls _report/agent/*/runs/".into(), "an envelope per run: commands, exit codes, hashes, findings"),
-            (format!("{teof} preflight full"), "what CI would say"),
+            ("git log --oneline".into(), "one commit for each result that you approve"),
+            (format!("{teof} status"), "what runs, waits, or is blocked, and why"),
+            (format!("{teof} report"), "what happened, as a page"),
+            (format!("{teof} check"), "every check, as one table"),
         ] {
             app.say(format!("  {line:<width$}  # {why}"));
         }
@@ -174,9 +175,10 @@ impl Demo<'_> {
                 row["reason"] = step["last_run"]["reason"].clone();
                 if let Some(job) = waiting.iter().find(|job| job["plan"] == row["plan"] && job["step"] == row["id"]) {
                     row["status"] = json!("waiting");
-                    let passes = job["last"]["passes"].as_u64().unwrap_or(1);
-                    row["reason"] =
-                        json!(format!("waits for a person, after {passes} passes of coding, tests and review"));
+                    row["reason"] = json!(match job["last"]["passes"].as_u64() {
+                        Some(passes) if passes > 1 => format!("waits for a person, after {passes} passes of the coder"),
+                        _ => "waits for a person; every check passed".to_owned(),
+                    });
                 }
                 steps.push(row);
             }

@@ -48,6 +48,9 @@ retry_first = "1s"
 [guard]
 tests = ["sh check.sh"]
 
+[review]
+commands = true
+
 [agents.scripted]
 command = ["sh", "tools/scripted-agent.sh"]
 format = "claude"
@@ -64,25 +67,22 @@ fn seat_of(id: &str, role: &str) -> Value {
     })
 }
 
-/// Two steps that just work; the first takes a moment, so that two workers are seen side by side.
+/// A step that just works; it takes a moment, so that two workers are seen side by side.
 fn languages(now: Stamp) -> Value {
-    let german =
-        "sleep 2; printf 'echo \"hallo\"\\n' >> greet.sh; sh greet.sh | tee \"$TEOF_RECEIPTS_DIR/greetings.txt\"";
-    let readme = "printf '\\nIt speaks German too.\\n' >> README.md; grep German README.md";
+    let german = "sleep 2; mkdir -p lang; printf 'hallo\\n' | tee lang/de.txt \"$TEOF_RECEIPTS_DIR/greetings.txt\"";
     plan(
         now,
-        "more-languages",
-        "Greet in more languages",
+        "german",
+        "Greet in German",
         1,
-        "Each language is greeted, and the README says so",
+        "lang/de.txt holds the German greeting",
         &[
             json!({ "id": "S1", "title": "Greet in German", "commands": [{ "label": "add a greeting", "cmd": german }], "diff_limit": 20 }),
-            json!({ "id": "S2", "title": "Say so in the README", "commands": [{ "label": "one more line", "cmd": readme }], "diff_limit": 20 }),
         ],
     )
 }
 
-/// A step for an agent: planned, coded wrong, sent back by the test, mended, reviewed; then it waits for a person.
+/// A step for an agent: planned, coded wrong, sent back by the test, fixed, reviewed; then it waits for a person.
 fn french(now: Stamp) -> Value {
     plan(
         now,
@@ -101,13 +101,13 @@ fn french(now: Stamp) -> Value {
 /// A step that fails the first time, as the world does.
 fn weather(now: Stamp) -> Value {
     let flaky = "sleep 1; mkdir \"$TEOF_ROOT/.git/quickstart-first-try\" 2>/dev/null && { echo 'the weather service is starting up' >&2; exit 1; }; \
-                 printf 'echo \"nice weather today\"\\n' >> greet.sh";
+                 printf 'echo \"nice weather today\"\\n' > weather.sh";
     plan(
         now,
         "weather",
-        "Mention the weather",
+        "Tell the weather",
         2,
-        "The greeting ends with the weather",
+        "weather.sh tells the weather",
         &[
             json!({ "id": "S1", "title": "Ask the weather service", "commands": [{ "label": "ask and write", "cmd": flaky }], "diff_limit": 20 }),
         ],
