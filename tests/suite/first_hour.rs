@@ -89,3 +89,20 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     let unknown = teof(&world, "do nothing-here").expect(4);
     assert!(unknown.stderr.contains("describe the work in a sentence"), "{}", unknown.stderr);
 }
+
+/// The commands of the README, as they stand, in somebody's repository.
+#[test]
+fn the_readme_works_line_by_line() {
+    let world = existing();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, own) = readme.split_once("## In your own repository").unwrap();
+    let blocks = own.split("```sh\n").skip(1).take(3).map(|rest| rest.split("```").next().unwrap());
+    let lines: Vec<&str> =
+        blocks.flat_map(str::lines).filter(|l| !l.starts_with("cargo ") && !l.starts_with("cd ")).collect();
+    let bin = world.folder().join("bin");
+    let ran = world.shell(&format!("set -e\nexport PATH=\"{}:$PATH\"\n{}", bin.display(), lines.join("\n"))).expect(0);
+    assert!(ran.stdout.contains("Document the lexer"), "{}", ran.stdout);
+    let subjects = world.git(&["log", "--format=%s"]);
+    assert_eq!(subjects, "Document the lexer\nDocument the parser\nA project\nBegin");
+    assert!(ran.stdout.contains("eleased QUEUE-001"), "{}", ran.stdout);
+}
