@@ -3,6 +3,8 @@
 //! A crash in between always means "no": a grant writes the file first and trusts it last; a revocation stops trusting
 //! first.
 
+use std::time::Duration;
+
 use crate::base::{Refusal, Result, digest, files, json};
 use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
@@ -68,7 +70,10 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     events::stage(&writer, &mut transaction, &event)?;
     writer.commit(transaction)?;
     drop(writer);
-    let grant = Grant { by: by.to_owned(), at: hub.now(), consent_sha256, settings_sha256, recognised };
+    // Jobs are counted since the time of a grant, so two grants never have the same one.
+    let earlier = trust::read(hub)?.grant.map(|grant| grant.at.plus(Duration::from_secs(1)));
+    let at = earlier.map_or(hub.now(), |earlier| earlier.max(hub.now()));
+    let grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised };
     trust::update(hub, |trust| {
         trust.grant = Some(grant);
         trust.git_programs_sha256 = git_programs;

@@ -127,7 +127,7 @@ fn a_token_is_made_at_a_terminal_and_kept_as_its_hash() {
     let mut token = world.teof(&["consent", "grant"]);
     token.env("TEOF_OPERATOR_TOKEN", secret);
     ran(token, &[]).expect(0);
-    at_a_terminal("consent grant").expect(0);
+    at_a_terminal("consent grant --max-jobs 10").expect(0);
 
     at_a_terminal("operator revoke phone").expect(0);
     let mut revoked = world.teof(&["consent", "grant", "--json"]);

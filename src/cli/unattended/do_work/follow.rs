@@ -47,8 +47,12 @@ pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
 impl Printed {
     fn show(&mut self, hub: &Hub, job: &Job, began: Instant) {
         let run = job.run_id();
-        if self.run != run {
+        // A short run may be over before it is seen to run.
+        let has_started = !matches!(job.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning);
+        if self.run != run && has_started {
             (self.run, self.offset) = (run, 0);
+            let detail = format!("{} {} with seat {}", job.short(), job.title, job.seat);
+            print("Starting", &detail, began);
         }
         let (verb, detail) = phase(job);
         let now = format!("{verb} {detail}");
@@ -88,13 +92,14 @@ impl Printed {
 fn phase(job: &Job) -> (&'static str, String) {
     let reason = || job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
     match &job.phase {
-        Phase::Running { .. } => ("Starting", format!("{} {} with seat {}", job.short(), job.title, job.seat)),
         Phase::Waiting { until } => ("Waiting", format!("until {until}: {}", reason())),
         Phase::Held => ("Stopped", reason()),
         Phase::Question { .. } => ("Asking", job.title.clone()),
         Phase::Review { .. } => ("Finished", job.title.clone()),
         Phase::Over { ending, .. } => ("Finished", format!("{}: {}", job.title, ending.as_str())),
-        Phase::Assigning | Phase::Ordering | Phase::Spawning | Phase::Finalizing { .. } => ("", String::new()),
+        Phase::Running { .. } | Phase::Assigning | Phase::Ordering | Phase::Spawning | Phase::Finalizing { .. } => {
+            ("", String::new())
+        }
     }
 }
 
