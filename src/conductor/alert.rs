@@ -37,12 +37,12 @@ impl Topic {
     fn text(self) -> (&'static str, &'static str) {
         match self {
             Topic::Prerequisites => {
-                ("prerequisites do not hold", "no item of the backlog is taken until its prerequisites hold")
+                ("prerequisites are not met", "no backlog item starts until its prerequisites are met")
             }
-            Topic::Halt => ("unattended work is halted", "nothing more starts unattended until this is over"),
+            Topic::Halt => ("unattended work is halted", "no job starts unattended until this is resolved"),
             Topic::Danger => (
                 "new assignments are paused",
-                "nothing new is chosen until this is fixed, or a person who has looked says so: \
+                "no new job starts until this is fixed or a person accepts it: \
                  teof coordinator reset-breaker",
             ),
         }

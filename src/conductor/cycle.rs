@@ -92,7 +92,7 @@ fn observe_backlog(hub: &Hub, agent: &str, excluded: &BTreeMap<String, String>) 
     let found = observe(hub, &Scope::backlog(), Taker::Seat(agent), excluded.clone())?;
     match found.ranking.skipped.iter().find(|s| s.reason == Reason::Damaged && s.task_id == paths::BACKLOG) {
         Some(skipped) => Err(Refusal::guard("backlog.damaged", skipped.text.clone())
-            .next("fix it by hand or take it back from git; teof left it as it is")
+            .next(format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::BACKLOG))
             .into()),
         None => Ok(found),
     }
@@ -151,7 +151,7 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
 
 /// Between the two looks an item came to the front whose prompt needs a session, which was not asked for.
 fn changed() -> Refusal {
-    Refusal::held("conductor.changed", "the backlog changed while it was looked at").next("try again")
+    Refusal::held("conductor.changed", "the backlog changed while it was read").next("try again")
 }
 
 /// The backlog is the assignment: the claim needs no other, and says so in its event.

@@ -76,7 +76,10 @@ pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason
         Standing::Unavailable(why) => return Some((Reason::Unavailable, why.clone())),
         Standing::Unclosed(why) => return Some((Reason::Unclosed, why.clone())),
         Standing::Settling => {
-            return Some((Reason::Settling, "its file was written a moment ago: it is taken once it is still".into()));
+            return Some((
+                Reason::Settling,
+                "its file was written a moment ago; it starts once the file stops changing".into(),
+            ));
         }
         _ => {}
     }
@@ -91,7 +94,7 @@ pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason
     }
     match &c.standing {
         Standing::Blocked(what) => return Some((Reason::Blocked, what.clone())),
-        Standing::InProgress => return Some((Reason::Orphaned, "in progress, and no live claim has it".into())),
+        Standing::InProgress => return Some((Reason::Orphaned, "in progress, but no live claim holds it".into())),
         _ => {}
     }
     if let Some(wait) = &c.waits {
@@ -118,8 +121,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::Nothing => {
             return Some((
                 Reason::NothingToRun,
-                "it has neither commands nor an agent: somebody has to take it, or bind an agent in [roles.coder]"
-                    .into(),
+                "it has no commands and no agent: claim it yourself, or set an agent in [roles.coder]".into(),
             ));
         }
         Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
@@ -130,7 +132,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),
         Work::Commands | Work::Agents(_) => {}
     }
-    (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("it waits for a person; missing: {}", lacks(c))))
+    (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("a person must add: {}", lacks(c))))
 }
 
 /// The playbook's words for what is missing, each with what would be enough.
@@ -144,8 +146,8 @@ fn lacks(c: &Candidate) -> String {
     let test = format!("{test}[guard] tests in teof.toml, then teof consent grant");
     let each = c.missing.iter().map(|name| match *name {
         "goal" => "goal (an objective)".to_owned(),
-        "acceptance" => "acceptance (what the checkpoint is)".to_owned(),
-        "verification" => format!("verification (a test, or a receipt that it must leave: {test})"),
+        "acceptance" => "acceptance (the step's checkpoint)".to_owned(),
+        "verification" => format!("verification (a test, or an expected receipt: {test})"),
         "risk" => "risk (a diff limit)".to_owned(),
         "targets" => "targets (a layer and systemic targets)".to_owned(),
         other => other.to_owned(),

@@ -63,7 +63,7 @@ impl Facts {
             replace_open(&mut candidate.standing, Standing::Damaged(why.clone()));
         } else if let Some(claim) = undecided {
             let status = claim.status_text().unwrap_or("none");
-            let why = format!("its claim has the status {status}, which is neither held nor free");
+            let why = format!("its claim has the status {status}, which teof does not know");
             replace_open(&mut candidate.standing, Standing::Damaged(why));
         } else if candidate.held.is_none() && names::is_id(task) {
             hold(hub, known, candidate)?;

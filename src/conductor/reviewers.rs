@@ -34,5 +34,4 @@ pub fn of(hub: &Hub, manager: &str, worker: &str) -> Result<Option<String>> {
 }
 
 /// What to do where there is no other seat.
-pub const NONE: &str =
-    "no seat but the worker's own could review it: add one with a manifest of its own, AGENT_MANIFEST.<id>.json";
+pub const NONE: &str = "no other seat can review it: add one with its own manifest, AGENT_MANIFEST.<id>.json";

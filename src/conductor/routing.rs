@@ -95,7 +95,7 @@ fn coder(bound: Binding, agent: Option<&str>) -> Result<Binding, String> {
             Ok(Binding { agent: Some(name.to_owned()), prompt: bound.prompt, ..Binding::default() })
         }
         _ if is_bound(&bound) => Ok(bound),
-        _ => Err("nobody is bound to code: set [roles.coder] agent in teof.toml".into()),
+        _ => Err("no agent is set for the coder: set [roles.coder] agent in teof.toml".into()),
     }
 }
 
@@ -119,7 +119,7 @@ fn summary(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Bindin
         Some(Binding { agent: Some(agent), model: Some(model), .. }) => format!("{stage} {agent} ({model})"),
         Some(Binding { agent: Some(agent), .. }) => format!("{stage} {agent}"),
         Some(_) => format!("{stage} by a command"),
-        None => format!("{stage} by the named tests"),
+        None => format!("{stage} runs the named tests"),
     });
     format!("{rule}: {}", each.collect::<Vec<_>>().join(", "))
 }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!((found.agents.as_slice(), found.passes, found.budget.tokens), (&["claude".to_owned()][..], 3, 7));
         assert_eq!(
             found.summary,
-            "no rule: planner claude (m), coder claude (m), tester by the named tests, reviewer claude (m)"
+            "no rule: planner claude (m), coder claude (m), tester runs the named tests, reviewer claude (m)"
         );
     }
 

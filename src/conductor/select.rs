@@ -66,7 +66,7 @@ impl Ranking {
         let chosen = eligible.next();
         let mut skipped = self.skipped;
         if let Some(chosen) = &chosen {
-            let text = format!("{} comes first", chosen.task_id);
+            let text = format!("{} is next", chosen.task_id);
             skipped.extend(eligible.map(|c| Skipped {
                 task_id: c.task_id,
                 reason: Reason::Outranked,
@@ -94,7 +94,7 @@ fn busy_plans(candidates: &[Candidate]) -> HashMap<String, String> {
 fn plan_busy(c: &Candidate, busy: &HashMap<String, String>) -> Option<(Reason, String)> {
     let plan = c.plan_id.as_ref()?;
     let task = busy.get(plan)?;
-    Some((Reason::PlanBusy, format!("its plan {plan} is worked on under {task}")))
+    Some((Reason::PlanBusy, format!("{task} is already running for its plan {plan}")))
 }
 
 /// What is eligible so far.
@@ -115,11 +115,11 @@ impl Seen {
 
     fn before(&self, c: &Candidate) -> Option<(Reason, String)> {
         if self.tasks.contains(&c.task_id) {
-            return Some((Reason::Duplicate, "the same task is listed before".into()));
+            return Some((Reason::Duplicate, "the same task is listed earlier".into()));
         }
         let plan = c.plan_id.as_ref()?;
         let task = self.plans.get(plan)?;
-        Some((Reason::Duplicate, format!("its plan's next step is offered as {task}")))
+        Some((Reason::Duplicate, format!("its plan's next step is already listed as {task}")))
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
             &Criteria::new(Taker::Worker),
         );
         let why = &choice.skipped[0].text;
-        assert!(why.contains("missing: verification (a test, or a receipt that it must leave: "), "{why}");
+        assert!(why.contains("a person must add: verification (a test, or an expected receipt: "), "{why}");
         assert!(why.contains("[guard] tests in teof.toml") && why.ends_with("), risk (a diff limit)"), "{why}");
     }
 
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(choice.skipped.iter().map(|s| s.reason).collect::<Vec<_>>(), [Reason::Duplicate; 2]);
         let running = Candidate { held: held("B"), ..of_plan("B", 1) };
         let choice = choose(vec![of_plan("A", 0), running], &criteria);
-        assert_eq!(choice.skipped[0].text, "its plan p is worked on under B");
+        assert_eq!(choice.skipped[0].text, "B is already running for its plan p");
         assert_eq!((choice.skipped[0].reason, choice.skipped[1].reason), (Reason::PlanBusy, Reason::Claimed));
     }
 

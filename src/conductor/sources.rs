@@ -168,7 +168,7 @@ impl SourceReader<'_> {
             ..blank(item.id().unwrap_or(&place), Source::Backlog)
         };
         if !item.id().is_some_and(names::is_id) {
-            candidate.standing = Standing::Damaged(format!("{place} has no id that could name a claim"));
+            candidate.standing = Standing::Damaged(format!("{place} has no id that is a valid task name"));
         }
         let Some((id, found)) = item.plan().and_then(|plan| self.plans.get_key_value(plan)) else {
             match &self.resolver {
@@ -191,7 +191,7 @@ impl SourceReader<'_> {
     /// A candidate that stands for its plan's next step.
     fn for_its_plan(&self, mut candidate: Candidate, id: &str, found: &Found) -> Candidate {
         let Some(next) = self.next(id, found) else {
-            let why = Standing::Unavailable(format!("its plan {id} is done, the item is not"));
+            let why = Standing::Unavailable(format!("its plan {id} is done, but the item is not"));
             replace_open(&mut candidate.standing, why);
             return candidate;
         };
@@ -275,7 +275,7 @@ impl SourceReader<'_> {
         if let Some(step) = &next.step_id {
             next.task_id = format!("{id}-{step}");
             if !names::is_id(&next.task_id) {
-                let why = format!("{:?} cannot name a claim: rename the step or the plan", next.task_id);
+                let why = format!("{:?} is not a valid task name: rename the step or the plan", next.task_id);
                 replace_open(&mut next.standing, Standing::Damaged(why));
             }
         }
@@ -329,7 +329,7 @@ impl SourceReader<'_> {
 
 /// What is blocked, and how it is tried again.
 fn blocked(what: &str, name: &str) -> String {
-    format!("{what} is blocked; to have it tried again: teof coordinator submit {name}")
+    format!("{what} is blocked; to retry it: teof coordinator submit {name}")
 }
 
 /// A manager's wish that no source knows of: a seat may take it, a worker would find nothing to run.
@@ -375,7 +375,7 @@ fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
                 || (plan.is_some() && c.plan_id.as_ref() == plan)
         });
         let why = match found {
-            None => "no open item and no open plan is called so".to_owned(),
+            None => "no open item or plan has this name".to_owned(),
             Some(c) if submission.step_id.is_some() && c.step_id != submission.step_id => {
                 format!("its plan's next step is {}: steps run in order", c.step_id.as_deref().unwrap_or("none"))
             }

@@ -148,10 +148,10 @@ fn a_grant_allows_ten_jobs_unless_told_otherwise_and_one_that_allows_none_says_s
     world.ok(&["consent", "grant"]);
     assert_eq!(world.read_json(FILE)["max_iterations"], 4);
     let granted = world.ok(&["consent", "grant", "--max-jobs", "0"]);
-    assert!(granted.contains("no job may begin yet") && granted.contains("--max-jobs 10"), "{granted}");
+    assert!(granted.contains("no job may start yet") && granted.contains("--max-jobs 10"), "{granted}");
     for flags in [&["--max-iterations", "1"][..], &["--max-iterations", "0", "--continuous"]] {
         let granted = world.ok(&[&["consent", "grant"], flags].concat());
-        assert!(!granted.contains("no job may begin"), "{granted}");
+        assert!(!granted.contains("no job may start"), "{granted}");
     }
 }
 

@@ -61,7 +61,7 @@ fn nothing_is_built_on_a_target_that_a_worker_moved_until_a_person_has_looked() 
         let moved = world.git(&["rev-parse", "main"]);
         assert_ne!(moved, before);
         let status = world.ok(&["coordinator", "status"]);
-        assert!(status.contains("nothing new is chosen: main holds"), "{status}");
+        assert!(status.contains("no new job starts: main holds"), "{status}");
         assert_eq!(world.run(&["doctor"]).code, 1, "{evil}");
         assert_eq!(world.run(&["scan"]).code, 1, "{evil}");
         let committed = world.json(&["bus", "commit"]);
@@ -92,7 +92,7 @@ fn a_finding_of_high_severity_pauses_new_assignments_whoever_ran_the_scan() {
         assert_eq!((run(&world).code, ran(&world).len()), (6, 0));
     }
     let status = world.ok(&["coordinator", "status"]);
-    assert!(status.contains("nothing new is chosen: the last scan has a finding of high severity"), "{status}");
+    assert!(status.contains("no new job starts: the last scan found a high-severity problem"), "{status}");
     assert_eq!(told(&world, "new assignments are paused"), (1, 1), "the bus is told, once");
     // A person has looked at it; then at another one.
     world.ok(&["coordinator", "reset-breaker"]);
@@ -155,10 +155,10 @@ fn a_coordinator_that_starts_nothing_for_want_of_prerequisites_says_so_and_goes_
     world.write("_plans/next-development.todo.json", &backlog.to_string());
     for _ in 0..2 {
         run(&world);
-        assert_eq!(told(&world, "prerequisites do not hold"), (1, 1), "an event and a message, once");
+        assert_eq!(told(&world, "prerequisites are not met"), (1, 1), "an event and a message, once");
     }
     let status = world.ok(&["coordinator", "status"]);
-    assert!(status.contains("no item of the backlog is taken: "), "{status}");
+    assert!(status.contains("no backlog item starts: "), "{status}");
     assert_eq!(ran(&world), [""; 0]);
     let mut coordinator = world.spawn(&["coordinator", "run"]);
     until("the coordinator", || world.json(&["coordinator", "status"])["running"] == true);

@@ -144,11 +144,11 @@ fn a_choice_for_agents_says_how_hard_it_is_and_who_does_what() {
     world.write(&format!("{VAULT}/FR-1.md"), "---\nstatus: planned\n---\n# Migrate the store\n");
     let why = dry(&world)["why"].as_str().unwrap().to_owned();
     assert!(why.contains("complexity ") && why.contains("the rule up to 10: planner claude (large)"), "{why}");
-    assert!(why.ends_with("tester by the named tests, reviewer codex"), "{why}");
+    assert!(why.ends_with("tester runs the named tests, reviewer codex"), "{why}");
     // A seat that is alone could only review itself.
     fs::remove_file(world.repo.join("AGENT_MANIFEST.codex-1.json")).unwrap();
     let why = dry(&world)["skipped"][0]["why"].as_str().unwrap().to_owned();
-    assert!(why.contains("no seat but the worker's own") && why.contains("AGENT_MANIFEST.<id>.json"), "{why}");
+    assert!(why.contains("no other seat can review it") && why.contains("AGENT_MANIFEST.<id>.json"), "{why}");
 }
 
 #[test]

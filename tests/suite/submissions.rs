@@ -56,7 +56,7 @@ fn objectives_that_begin_alike_are_plans_of_their_own_and_names_can_be_chosen() 
     let step = format!("{}-S1", plans[0]);
     for name in [&plans[0], &step] {
         let error = world.refused(&["coordinator", "submit", name]);
-        assert!(error["message"].as_str().unwrap().contains("queued already"), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("already queued"), "{error}");
     }
 }
 

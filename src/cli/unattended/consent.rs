@@ -134,7 +134,7 @@ fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
         if io::stdin().read_line(&mut line)? == 0 {
             return Err(Refusal::guard("consent.declined", "nothing was granted")
                 .because("the input ended")
-                .next("say the number: teof consent grant --max-jobs 10")
+                .next("give the number: teof consent grant --max-jobs 10")
                 .into());
         }
         let answer = Some(line.trim()).filter(|line| !line.is_empty()).unwrap_or(&default);
@@ -161,15 +161,13 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     }
     let document = json!({"counts": false, "by": by, "file_left": revoked.file_left, "stopping": stopping});
     app.result(&document, || {
-        let mut lines = vec![format!("revoked by {}: nothing may run unattended on this machine", text::safe(&by))];
+        let mut lines = vec![format!("revoked by {}: no job may run unattended on this machine", text::safe(&by))];
         lines.push(match stopping {
-            true => "the coordinator and its workers are told to end at once".to_owned(),
-            false => {
-                "a command that runs already goes on to its end; to end it too: teof coordinator stop --now".into()
-            }
+            true => "the coordinator and its workers are stopping now".to_owned(),
+            false => "commands that are running continue; to stop them too: teof coordinator stop --now".into(),
         });
         if let Some(why) = &revoked.file_left {
-            lines.push(format!("{} was left as it is: {}", paths::CONSENT, text::safe(why)));
+            lines.push(format!("{} was not changed: {}", paths::CONSENT, text::safe(why)));
         }
         lines.join("\n")
     });
@@ -207,12 +205,12 @@ fn render(standing: &Standing, allow: &[String]) -> String {
         lines.push("  jobs: unlimited".to_owned());
     }
     if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
-        lines.push("  so no job may begin yet; permit some: teof consent grant --max-jobs 10".to_owned());
+        lines.push("  so no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned());
     }
     if allow.is_empty() {
         lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());
     } else {
-        lines.push("  commands: those of approved plans, and without approval what matches".to_owned());
+        lines.push("  commands: those of approved plans, and without approval those that match".to_owned());
         lines.extend(allow.iter().map(|pattern| format!("    {}", text::safe(pattern))));
     }
     lines.join("\n")
@@ -222,14 +220,14 @@ fn meaning(key: &str, value: &Value) -> &'static str {
     match (key, value == &Value::Bool(true)) {
         ("auto_enabled", true) => "may run unattended",
         ("auto_enabled", false) => "nothing may run unattended",
-        ("continuous", true) => "goes on beyond max_iterations",
+        ("continuous", true) => "continues beyond max_iterations",
         ("continuous", false) => "stops after max_iterations",
-        ("max_iterations", _) => "jobs that may begin since the grant, unless continuous",
+        ("max_iterations", _) => "jobs that may start since the grant, unless continuous",
         ("require_execute", true) => "stops after a cycle that executed nothing",
-        ("require_execute", false) => "goes on after a cycle that executed nothing",
+        ("require_execute", false) => "continues after a cycle that executed nothing",
         ("allow_apply", true) => "results may leave their worktree once a person approved them",
         ("allow_apply", false) => "results stay in their worktree",
-        (_, true) => "begins nothing in that state",
-        (_, false) => "begins all the same",
+        (_, true) => "starts nothing in that state",
+        (_, false) => "starts anyway",
     }
 }

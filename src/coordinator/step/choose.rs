@@ -56,7 +56,7 @@ impl StepContext<'_> {
             return Some((LeftAs::Uncounted, format!("only {only} is worked on")));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
-            return Some((LeftAs::Uncounted, "as many jobs as asked for were chosen".into()));
+            return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
         }
         if let Some(why) = state.volatile.seen.as_ref().and_then(|seen| seen.danger.clone()) {
             return Some((LeftAs::Waiting, why));
@@ -66,16 +66,16 @@ impl StepContext<'_> {
         }
         let most = state.volatile.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
-            return Some((LeftAs::NotAllowed, "as many jobs as were consented to were chosen".into()));
+            return Some((LeftAs::NotAllowed, "all allowed jobs have started".into()));
         }
         if let Some((_, word)) = state.skips.iter().find(|(name, _)| is_meant(name)) {
             return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
         }
         if let Some(until) = state.cooling.get(&offer.task) {
-            return Some((LeftAs::Waiting, format!("could not be given; tried again after {until}")));
+            return Some((LeftAs::Waiting, format!("could not be assigned; retried after {until}")));
         }
         if let Some(job) = state.live_jobs().find(|job| job.task == offer.task) {
-            return Some((LeftAs::Uncounted, format!("has the job {}", job.short())));
+            return Some((LeftAs::Uncounted, format!("already has job {}", job.short())));
         }
         if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
             let why = format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason);
@@ -83,7 +83,8 @@ impl StepContext<'_> {
         }
         let plan = offer.plan.as_ref()?;
         let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
-        let why = format!("its plan's step {} has the job {}", other.step.as_deref().unwrap_or("?"), other.short());
+        let why =
+            format!("step {} of its plan already has job {}", other.step.as_deref().unwrap_or("?"), other.short());
         Some((LeftAs::Uncounted, why))
     }
 
@@ -99,16 +100,16 @@ impl StepContext<'_> {
         let wanted = state.reassigned.get(&offer.task).or(offer.seat.as_ref());
         if let Some(wanted) = wanted {
             let seat = seats.iter().find(|seat| seat.id == *wanted);
-            let seat = seat.ok_or_else(|| format!("its seat {wanted} is not among the workers"))?;
+            let seat = seat.ok_or_else(|| format!("seat {wanted} is not a worker seat"))?;
             return match has_room(&seat) {
                 true => Ok(seat.id.clone()),
-                false => Err(format!("its seat {wanted} had its share for today")),
+                false => Err(format!("seat {wanted} has reached its limit for today")),
             };
         }
         let free = seats.iter().filter(has_room).min_by_key(|seat| (busy(&seat.id), today(&seat.id), &seat.id));
         free.map(|seat| seat.id.clone()).ok_or_else(|| match seats.is_empty() {
-            true => "there is no seat to give it to".into(),
-            false => "every seat had its share for today".into(),
+            true => "there is no worker seat to assign it to".into(),
+            false => "every seat has reached its limit for today".into(),
         })
     }
 
@@ -181,7 +182,7 @@ impl StepContext<'_> {
         }
         self.state.last_nothing = key;
         if !listed.is_empty() {
-            let why = "nothing can be given now".into();
+            let why = "no job can start now".into();
             let (decision, job, task, seat) = ("nothing".into(), None, None, None);
             self.queue(Action::Decide(Decision {
                 decision,

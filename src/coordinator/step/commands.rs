@@ -16,7 +16,7 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn command(&mut self, id: String, word: Word, command: Command) {
         if self.state.handled.contains(&id) {
             // It took effect before a crash; only its file was left.
-            self.out.push(Effect::Answer { command: id, ok: true, text: "it has taken effect already".into() });
+            self.out.push(Effect::Answer { command: id, ok: true, text: "already applied".into() });
             return;
         }
         self.state.handled.push_back(id.clone());
@@ -42,11 +42,11 @@ impl StepContext<'_> {
             Command::Submit { task, plan, step } => self.submit(Submission { task, plan, step, word }),
             Command::Pause => {
                 self.state.paused = Some(word);
-                Ok("nothing new starts until it is resumed; what runs goes on".into())
+                Ok("no new job starts until you resume; running jobs continue".into())
             }
             Command::Resume { task: None } => self.resume(),
             Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
-                Some(_) => Ok(format!("{task} may be chosen again")),
+                Some(_) => Ok(format!("{task} is no longer skipped")),
                 None => {
                     let skipped: Vec<_> = self.state.skips.keys().take(5).map(String::as_str).collect();
                     let names = if skipped.is_empty() { "no task is".into() } else { skipped.join(", ") };
@@ -59,11 +59,11 @@ impl StepContext<'_> {
                 room(self.state.skips.len())?;
                 self.state.submissions.retain(|submission| !submission.is_called(&task));
                 self.state.skips.insert(task.clone(), word);
-                Ok(format!("{task} is not chosen until it is resumed or submitted"))
+                Ok(format!("{task} is skipped until you resume or submit it"))
             }
             Command::Stop { now } => {
                 self.end(if now { How::Now } else { How::Stage });
-                Ok("the coordinator ends when its workers have".into())
+                Ok("the coordinator stops when its workers have stopped".into())
             }
             Command::Reviewed { job, run, word: said } => self.reviewed(&job, &run, said, &word),
             Command::Answer { target, text } => self.answer(&target, text),
@@ -95,10 +95,10 @@ impl StepContext<'_> {
         }
         let called = format!("no longer suspended: {}", agents.join(", "));
         match (paused, agents.is_empty()) {
-            (true, true) => Ok("work is chosen again".into()),
-            (true, false) => Ok(format!("work is chosen again; {called}")),
+            (true, true) => Ok("new jobs start again".into()),
+            (true, false) => Ok(format!("new jobs start again; {called}")),
             (false, false) => Ok(called),
-            (false, true) => Err("it was not paused, and no agent is suspended".into()),
+            (false, true) => Err("the coordinator is not paused, and no agent is suspended".into()),
         }
     }
 
@@ -109,11 +109,11 @@ impl StepContext<'_> {
             submission.is_called(&job.task)
                 || (plan.is_some() && job.plan == plan && (step.is_none() || job.step == step))
         }) {
-            return Err(format!("{task} has the job {} already", job.short()));
+            return Err(format!("{task} already has job {}", job.short()));
         }
         if let Some(other) = self.state.submissions.iter().find(|other| other.is_same(&submission)) {
             let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
-            return Err(format!("{task} is queued already{name}"));
+            return Err(format!("{task} is already queued{name}"));
         }
         if self.state.submissions.len() >= self.config.queue {
             let most = self.config.queue;
@@ -135,39 +135,37 @@ impl StepContext<'_> {
         let job = match (self.state.find_live(target), queued.first()) {
             (Ok(job), None) => job,
             (Ok(job), Some(_)) if job.is_called(target) => job,
-            (Err(why), None) => return Err(format!("{why}, and nothing of that name is queued")),
+            (Err(why), None) => return Err(format!("{why}, and no task of that name is queued")),
             (_, Some(first)) => {
                 // Its plan stays, and would be chosen like any other.
                 let task = first.task.clone();
                 self.state.skips.insert(task.clone(), word);
-                return Ok(format!(
-                    "{task} is taken out of the queue; it is not chosen until it is resumed or submitted"
-                ));
+                return Ok(format!("{task} was removed from the queue; it is skipped until you resume or submit it"));
             }
         };
         let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
         self.wish(&id, Wish { word: word.clone(), to: None, now });
         self.state.skips.insert(task.clone(), word);
-        Ok(format!("{shown} ends; {task} is not chosen until it is resumed or submitted"))
+        Ok(format!("{shown} stops; {task} is skipped until you resume or submit it"))
     }
 
     fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
         let known = self.state.volatile.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
         if !known {
-            return Err(format!("{to} is not among the workers' seats"));
+            return Err(format!("{to} is not a worker seat"));
         }
         room(self.state.reassigned.len())?;
         let Ok(job) = self.state.find_live(target) else {
             self.state.reassigned.insert(target.to_owned(), to.clone());
-            return Ok(format!("{target} goes to {to} when it is chosen"));
+            return Ok(format!("{target} is assigned to {to} when it starts"));
         };
         if job.seat == to {
-            return Err(format!("{} is {to}'s already", job.task));
+            return Err(format!("{} is already assigned to {to}", job.task));
         }
         let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
         self.wish(&id, Wish { word, to: Some(to.clone()), now: false });
         self.state.reassigned.insert(task.clone(), to.clone());
-        Ok(format!("{shown} ends at its stage boundary; then {task} goes to {to}"))
+        Ok(format!("{shown} stops after its current stage; then {task} is assigned to {to}"))
     }
 
     fn wish(&mut self, id: &str, wish: Wish) {
@@ -196,7 +194,7 @@ impl StepContext<'_> {
 fn room(used: usize) -> Result<(), String> {
     match used < WORDS {
         true => Ok(()),
-        false => Err(format!("{WORDS} tasks are skipped or reassigned already; resume some first")),
+        false => Err(format!("{WORDS} tasks are already skipped or reassigned; resume some first")),
     }
 }
 
@@ -279,12 +277,12 @@ mod tests {
             ("d", submit("p", Some("p"), None)),
         ] {
             let (ok, text) = say(&mut state, id, again);
-            assert!(!ok && text.contains("queued already"), "{text}");
+            assert!(!ok && text.contains("already queued"), "{text}");
         }
         assert!(say(&mut state, "e", submit("p-S2", Some("p"), Some("S2"))).0, "another step is other work");
         for (n, target) in ["p/S2", "p-S1"].into_iter().enumerate() {
             let (ok, text) = say(&mut state, &format!("f{n}"), Command::Cancel { target: target.into(), now: false });
-            assert!(ok && text.contains("taken out of the queue"), "{target}: {text}");
+            assert!(ok && text.contains("removed from the queue"), "{target}: {text}");
         }
         assert!(state.submissions.is_empty() && state.skips.contains_key("p"), "and it is not chosen from its source");
         assert!(say(&mut state, "g", submit("p-S1", Some("p"), Some("S1"))).0);
@@ -325,7 +323,7 @@ mod tests {
         let mut state = begun();
         assert!(say(&mut state, "c", Command::Pause).0);
         assert!(say(&mut state, "d", Command::Resume { task: None }).0);
-        assert_eq!(say(&mut state, "c", Command::Pause).1, "it has taken effect already");
+        assert_eq!(say(&mut state, "c", Command::Pause).1, "already applied");
         assert_eq!(state.paused, None);
     }
 }

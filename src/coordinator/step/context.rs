@@ -40,12 +40,12 @@ impl StepContext<'_> {
 
 /// Why nothing may start on this task now; `None` when it may.
 pub(super) fn closed(state: &State, task: &str) -> Option<String> {
-    let Some(seen) = &state.volatile.seen else { return Some("not looked yet".into()) };
+    let Some(seen) = &state.volatile.seen else { return Some("the repository has not been read yet".into()) };
     if state.volatile.termination.is_some() {
-        return Some("the coordinator is ending".into());
+        return Some("the coordinator is stopping".into());
     }
     if state.volatile.config.as_ref().is_some_and(|config| config.one_shot) {
-        return Some("no coordinator runs".into());
+        return Some("the coordinator is not running".into());
     }
     if let Some(trip) = &state.breaker.open {
         return Some(format!("the breaker is open: {}", trip.reason));

@@ -56,7 +56,7 @@ impl StepContext<'_> {
                 let Some(job) = self.job_mut(id) else { return };
                 let task = job.task.clone();
                 self.state.cooling.insert(task, until);
-                self.say(Some(id.to_owned()), format!("not given: {why}"));
+                self.say(Some(id.to_owned()), format!("not assigned: {why}"));
                 self.note_reason(id, &why);
                 self.finalize(id, Ending::Dropped);
             }
@@ -151,7 +151,7 @@ impl StepContext<'_> {
             (Phase::Running { .. }, RunState::Frozen) => {
                 self.state.volatile.alive.insert(run.to_owned());
                 if self.state.volatile.frozen.insert(run.to_owned()) {
-                    self.say(Some(id), "its worker does nothing any more; it is ended and started again".into());
+                    self.say(Some(id), "its worker is stuck; it is restarted".into());
                 }
             }
             (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
@@ -234,7 +234,7 @@ impl StepContext<'_> {
         let wait = self.config.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
         let until = self.now.plus(wait);
         let Some(job) = self.job_mut(id) else { return };
-        let reason = "the worker died without leaving an outcome".to_owned();
+        let reason = "the worker died before it reported a result".to_owned();
         job.last = Some(silent(run.to_owned(), reason, job.last.as_ref()));
         if job.wish.is_some() {
             return self.end_as_wished(id);
@@ -245,7 +245,7 @@ impl StepContext<'_> {
         }
         let Some(job) = self.job_mut(id) else { return };
         if job.interruptions >= max {
-            let why = format!("its worker died without leaving an outcome, {max} times");
+            let why = format!("its worker died {max} times before it reported a result");
             self.block(id, &why);
         } else {
             job.interruptions += 1;
@@ -262,7 +262,7 @@ impl StepContext<'_> {
         let attempts = job.failures;
         let Some(wait) = retries.get(attempts as usize - 1) else {
             let why = match attempts {
-                1 => format!("it failed, and is not retried: {reason}"),
+                1 => format!("it failed and is not retried: {reason}"),
                 _ => format!("{attempts} attempts failed; the last: {reason}"),
             };
             self.block(id, &why);
@@ -277,7 +277,7 @@ impl StepContext<'_> {
         job.phase = Phase::Waiting { until: now.plus(*wait) };
         self.state.totals.retries += 1;
         let wait = crate::base::time::show_span(*wait);
-        self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; again in {wait}"));
+        self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; retried in {wait}"));
     }
 
     pub(in crate::coordinator) fn block(&mut self, id: &str, reason: &str) {
@@ -302,7 +302,7 @@ impl StepContext<'_> {
         }
         self.state.breaker.open = Some(Trip { at: self.now, reason: reason.clone(), job: id.to_owned() });
         self.state.totals.breaker_trips += 1;
-        let text = format!("the breaker is open: {reason}; nothing new starts until a person resets it");
+        let text = format!("the breaker is open: {reason}; no new job starts until a person resets it");
         self.say(Some(id.to_owned()), text.clone());
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
     }
@@ -337,7 +337,7 @@ impl StepContext<'_> {
         }
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
-            text.push_str(&format!("; its step, item or claim was left as it is: {why}"));
+            text.push_str(&format!("; its step, item or claim was not updated: {why}"));
             // Its step may look open still.
             self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
         }
@@ -422,11 +422,11 @@ impl StepContext<'_> {
 
     pub(in crate::coordinator) fn was_reset(&mut self, task: String, reply: Reply) {
         if let Reply::Refused { why } = reply {
-            self.say(None, format!("{task} is in progress without a live claim and stays so: {why}"));
+            self.say(None, format!("{task} is in progress without a live claim and was not reopened: {why}"));
             self.state.cooling.insert(task, self.now.plus(self.config.cool_down));
             return;
         }
-        self.say(None, format!("{task} was in progress without a live claim; it is open again"));
+        self.say(None, format!("{task} was in progress without a live claim; it was reopened"));
         self.state.volatile.observe_again = true;
     }
 }

@@ -253,7 +253,7 @@ impl StepContext<'_> {
     fn commit_later(&mut self, why: &str) {
         (self.state.unrecorded_since, self.state.recorded_at_rest) = (Some(self.now), None);
         self.state.volatile.commit_after = self.config.commit_every.map(|every| self.now.plus(every));
-        self.say(None, format!("the record is not committed now: {why}"));
+        self.say(None, format!("the record cannot be committed now: {why}"));
     }
 
     fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
@@ -272,7 +272,7 @@ impl StepContext<'_> {
             let action = self.state.pending.remove(at).action;
             self.give_up(job, &action, why);
         } else if pending.failures == 1 {
-            self.say(job, format!("will be tried again: {why}"));
+            self.say(job, format!("will be retried: {why}"));
         }
     }
 

@@ -19,7 +19,7 @@ pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
         let path = first.path.as_deref().map(|path| format!("{path}: ")).unwrap_or_default();
         let more = if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() };
         let first = text::clip(&text::safe(&format!("{path}{}", first.message)), 200);
-        words.push(format!("the last scan has a finding of high severity: {first}{more}; all of them: teof scan"));
+        words.push(format!("the last scan found a high-severity problem: {first}{more}; see all: teof scan"));
     }
     Ok(words)
 }

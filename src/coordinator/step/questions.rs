@@ -26,14 +26,14 @@ impl StepContext<'_> {
         let now = self.now;
         let job = self.state.find_live(target)?;
         if !job.asks() {
-            return Err(format!("{} asked nothing that is not answered", job.task));
+            return Err(format!("{} has no open question", job.task));
         }
         let id = job.id.clone();
         self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
-        let job = self.job_mut(&id).ok_or_else(|| format!("no job is called {target}"))?;
+        let job = self.job_mut(&id).ok_or_else(|| format!("no such job: {target}"))?;
         let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
         job.answer = Some(question::answer_prompt(&question, &answer));
         job.phase = Phase::Waiting { until: now };
-        Ok(format!("{} goes on with the answer: {}", job.task, text::clip(&text::safe(&answer), 200)))
+        Ok(format!("{} continues with the answer: {}", job.task, text::clip(&text::safe(&answer), 200)))
     }
 }

@@ -11,7 +11,7 @@ const MAX_LINE: usize = 300;
 pub(in crate::coordinator) fn said_last(job: &Job) -> String {
     let Some(output) = job.last.as_ref().and_then(|last| last.output.as_ref()) else { return String::new() };
     let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    format!("; {} said last: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
+    format!("; last output of {}: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
 }
 
 /// The findings that a refusal's reason does not tell, in words that follow it.

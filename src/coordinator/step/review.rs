@@ -83,7 +83,8 @@ impl StepContext<'_> {
     /// Nothing depends on it: the bundle is there, and it is merged from here.
     pub(in crate::coordinator) fn not_delivered(&mut self, id: &str, why: &str) {
         let Some(job) = self.state.job(id) else { return };
-        let text = format!("{} {} is not offered as a pull request: {}", job.short(), job.task, text::clip(why, 300));
+        let text =
+            format!("{} {} cannot be offered as a pull request: {}", job.short(), job.task, text::clip(why, 300));
         self.say(Some(id.to_owned()), text.clone());
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
     }
@@ -96,37 +97,37 @@ impl StepContext<'_> {
         said: ReviewWord,
         by: &Word,
     ) -> Result<String, String> {
-        let job = self.state.job(id).ok_or_else(|| format!("no job is called {}", short(id)))?;
+        let job = self.state.job(id).ok_or_else(|| format!("no such job: {}", short(id)))?;
         let ending = match job.phase {
             Phase::Finalizing { ending } | Phase::Over { ending, .. } => Some(ending),
             _ => None,
         };
         if let Some(ending) = ending {
             return match (ending, &said) {
-                (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is done already", job.task)),
+                (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is already done", job.task)),
                 // An earlier result was good enough after all.
                 (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
-                _ => Err(format!("{} is over: {}", short(id), ending.as_str())),
+                _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
         }
         if job.run_id() != run {
             let (job, run) = (job.short(), job.run_id());
-            return Err(format!("{job} has gone on since: review the result of {} when it is there", short(&run)));
+            return Err(format!("{job} has continued since: review the result of {} when it is ready", short(&run)));
         }
         if job.epoch.is_none() {
-            return Err(format!("the work of {} has not begun", short(id)));
+            return Err(format!("{} has not started yet", short(id)));
         }
         let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
         // Its worker may have died, or been paused, after it wrote the bundle.
         let (under_review, rests) = (job.is_under_review(), job.rests());
         let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
-        let Some(job) = self.job_mut(id) else { return Err(format!("no job is called {}", short(id))) };
+        let Some(job) = self.job_mut(id) else { return Err(format!("no such job: {}", short(id))) };
         job.decision = Some(decision);
         match under_review {
             true => Ok(self.decide(id)),
-            false if rests && self.ends_as_decided(id) => Ok(format!("{} ends: it was decided", short(id))),
+            false if rests && self.ends_as_decided(id) => Ok(format!("{} stops: its result is decided", short(id))),
             // The bundle is written before the worker's last word is.
-            false => Ok(format!("noted; it takes effect when the end of {} is known", short(run))),
+            false => Ok(format!("recorded; it takes effect when the outcome of {} is known", short(run))),
         }
     }
 
@@ -190,11 +191,11 @@ impl StepContext<'_> {
 
 /// Makes the job one that goes on from its own result, under the next run's number.
 fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), String> {
-    let carry = job.commit().ok_or("its result has no commit to go on from")?.to_owned();
+    let carry = job.commit().ok_or("its result has no commit to continue from")?.to_owned();
     let used = job.last.as_ref().map_or(0, |last| last.passes);
     if !fresh && job.work.passes > 0 && used >= job.work.passes {
         let why = summary(&findings);
-        return Err(format!("the coder's {used} passes are used up, and it was sent back{why}"));
+        return Err(format!("it was sent back, but the coder has used all {used} passes{why}"));
     }
     let session = job.last.as_ref().and_then(|last| last.session.clone());
     let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);

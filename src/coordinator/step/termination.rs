@@ -68,7 +68,7 @@ impl StepContext<'_> {
         }
         let Some(job) = self.state.job(id) else { return };
         let what = match action {
-            Action::Assign { .. } => "it could not be given",
+            Action::Assign { .. } => "it could not be assigned",
             Action::Order { .. } => "its order could not be written",
             _ => "its worker could not be started",
         };
@@ -80,7 +80,7 @@ impl StepContext<'_> {
         } else {
             // It has no claim, so nothing in the record can say that it is blocked.
             let (task, until) = (job.task.clone(), self.now.plus(self.config.cool_down));
-            let text = format!("{task} is left alone until {until}: {why}");
+            let text = format!("{task} is not retried before {until}: {why}");
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
             self.state.cooling.insert(task, until);
             self.note_reason(id, &why);

@@ -136,7 +136,7 @@ fn check_hub(hub: &Hub, report: &mut Report) -> Result<()> {
     }
     if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {
         let mend = "finish that; see what it is: git status";
-        report.note("record.obstacle", format!("the record is not committed now: {why}"), mend);
+        report.note("record.obstacle", format!("the record cannot be committed now: {why}"), mend);
     }
     Hub::find(Some(&hub.here.root), hub.clock)?;
     // Once something was acknowledged, commands go on without a folder that a stash took away.

@@ -83,7 +83,7 @@ fn documents(hub: &Hub) -> Vec<Problem> {
 fn unmet(hub: &Hub) -> Option<Problem> {
     let declared = Declared::read(hub).ok()??;
     let why = prerequisites::check(hub, Some(&declared)).ok()?.failure()?;
-    let message = format!("no item of the backlog is taken: {}", text::safe(&why));
+    let message = format!("no backlog item starts: {}", text::safe(&why));
     let fix = "bring that about, or change prerequisites in _plans/next-development.todo.json".to_owned();
     Some(Problem { code: "prerequisites.unmet", message, fix, note: true })
 }

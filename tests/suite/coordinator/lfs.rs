@@ -15,7 +15,7 @@ fn the_content_of_lfs_files_is_uploaded_before_the_branch_is_pushed() {
     shop.run();
     assert_eq!(branches(), "refs/heads/main", "nobody could check it out");
     let told = yard.world.read("_bus/messages/manager-report.jsonl");
-    assert!(told.contains("is not offered") && told.contains("git-lfs"), "{told}");
+    assert!(told.contains("cannot be offered") && told.contains("git-lfs"), "{told}");
     yard.plan("b", &[&format!("printf '{pointer}' > bigger.bin")]);
 
     // Git finds it as it finds every command of its own.

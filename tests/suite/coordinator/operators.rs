@@ -207,7 +207,7 @@ fn a_step_that_cannot_be_set_leaves_no_claim_behind() {
     yard.nothing_is_left_over();
     assert_eq!(yard.step(&plan, "S1")["status"], "done", "there is no way back");
     let report = yard.world.lines("_bus/messages/manager-report.jsonl");
-    assert!(report.iter().any(|line| line["summary"].as_str().unwrap().contains("was left as it is")), "{report:?}");
+    assert!(report.iter().any(|line| line["summary"].as_str().unwrap().contains("was not updated")), "{report:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn the_exit_code_tells_done_from_blocked_and_waiting() {
     let ran = site.run();
     let last = ran.stderr.lines().last().unwrap_or_default();
     assert_eq!((ran.code, last), (1, "nothing more to start: 1 blocked, 1 waiting for review"), "it is blocked still");
-    assert!(ran.stderr.contains(&format!("blocked {task}: ")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("blocked j2 {task}: ")), "{}", ran.stderr);
     let last = site.world.ok(&["coordinator", "explain", &task]);
     assert!(last.contains("blocked"), "{last}");
 
@@ -46,7 +46,7 @@ fn work_that_needs_a_persons_word_counts_as_waiting() {
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
     let left: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &left["waiting"][0]["task"]), (5, &json!("R-1")), "{left:#}");
-    assert!(left["waiting"][0]["why"].as_str().unwrap().contains("missing: "), "{left:#}");
+    assert!(left["waiting"][0]["why"].as_str().unwrap().contains("a person must add: "), "{left:#}");
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn a_finding_of_high_severity_is_named_as_what_ends_it() {
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
     let left: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
     assert_eq!((ran.code, &left["left"]), (6, &json!("finding")), "{left:#}");
-    assert!(left["why"].as_str().unwrap().contains("finding of high severity"), "{left:#}");
+    assert!(left["why"].as_str().unwrap().contains("found a high-severity problem"), "{left:#}");
     assert_eq!(site.coder.calls(), 0);
     let status = site.world.ok(&["coordinator", "status"]);
-    assert!(status.contains("nothing new is chosen: the last scan has a finding"), "{status}");
-    assert!(status.contains("a person has looked: teof coordinator reset-breaker"), "{status}");
+    assert!(status.contains("no new job starts: the last scan found a"), "{status}");
+    assert!(status.contains("or to accept it: teof coordinator reset-breaker"), "{status}");
     site.world.ok(&["coordinator", "reset-breaker"]);
     assert_eq!((site.run().code, site.coder.calls()), (0, 1), "and work goes on");
 }

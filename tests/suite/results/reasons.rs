@@ -9,7 +9,7 @@ fn what_a_failing_set_up_printed_is_shown_wherever_its_job_is() {
     assert_eq!(site.run().code, 1, "a blocked job shows in the exit code");
     assert_eq!(site.coder.calls(), 0);
     for (view, said) in site.views(&task) {
-        let own_line = view == "bus status" && said.contains("said last: E: registry")
+        let own_line = view == "bus status" && said.contains("last output of") && said.contains(": E: registry")
             || said.lines().any(|line| line.contains("registry says 403") && !line.contains("exit 3: exit"));
         assert!(own_line, "{view}: {said}");
     }
@@ -60,7 +60,10 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
     site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
     site.world.ok(&["coordinator", "answer", plan, "Round up"]);
     assert!(
-        site.world.refused(&["coordinator", "answer", plan, "Down"])["message"].as_str().unwrap().contains("asked")
+        site.world.refused(&["coordinator", "answer", plan, "Down"])["message"]
+            .as_str()
+            .unwrap()
+            .contains("no open question")
     );
     assert_eq!(site.run().code, 0);
     let session = site.coder.args(1).trim().trim_start_matches("--session-id=").to_owned();

@@ -136,7 +136,7 @@ pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
 }
 
 pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {
-    operator::run::refuse("let the coordinator go on")?;
+    operator::run::refuse("resume the coordinator")?;
     send(app, Command::Resume { task: args.task }, None)
 }
 
@@ -152,7 +152,7 @@ pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
 }
 
 pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
-    operator::run::refuse("have a task skipped")?;
+    operator::run::refuse("skip a task")?;
     names::check_id("task", &args.task)?;
     send(app, Command::Skip { task: args.task }, args.note)
 }
@@ -162,10 +162,10 @@ pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
     if process::holder(app.hub()?)?.is_none() {
         // Kept for the next start, it would end that one, long after anybody meant it.
         let text = match store::load(app.hub()?)?.live_jobs().next() {
-            None => "no coordinator runs here; there is nothing to stop",
+            None => "the coordinator is not running; there is nothing to stop",
             Some(_) => {
-                "no coordinator runs here; what one left behind goes on with the next, and a worker stops at its next \
-                 command after: teof consent revoke"
+                "the coordinator is not running; unfinished jobs continue when it starts again; to stop a worker that \
+                 is still running after its current command: teof consent revoke"
             }
         };
         app.result(&json!({"command": null, "answered": false, "text": text}), || text.to_owned());
@@ -181,7 +181,7 @@ pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
     let mut accepted: Vec<_> = moved.iter().map(|moved| format!("accepted: {}", moved.words())).collect();
     match watch::accept(hub)? {
         0 => {}
-        found => accepted.push(format!("accepted: {found} findings of high severity of the last scan")),
+        found => accepted.push(format!("accepted: {found} high-severity findings of the last scan")),
     }
     if accepted.is_empty() || store::load(hub)?.breaker.open.is_some() {
         accepted.iter().for_each(|line| app.say(line));

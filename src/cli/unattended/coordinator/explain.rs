@@ -39,7 +39,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     app.result(&found, || match found.is_empty() {
         true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
-            format!("nothing was decided{about} yet; see what would be: teof coordinator run --dry-run")
+            format!("no decision{about} yet; preview the next one: teof coordinator run --dry-run")
         }
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about));

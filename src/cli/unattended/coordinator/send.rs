@@ -97,14 +97,14 @@ fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
 /// What to say of a command without an answer: why, and since when the coordinator answers nothing.
 fn unanswered(hub: &Hub) -> Result<String> {
     let Some(holder) = process::holder(hub)? else {
-        return Ok("noted; it takes effect when the coordinator runs: teof coordinator run".to_owned());
+        return Ok("recorded; it takes effect when the coordinator runs: teof coordinator run".to_owned());
     };
     let first = inbox::read(hub)?.into_iter().map(|(_, letter)| letter.word.at).min();
     let since = first.map(|at| format!("; commands have been waiting since {at}")).unwrap_or_default();
-    let noted = format!("noted, and not answered: the coordinator ({holder}) is busy or hangs{since}");
+    let noted = format!("recorded, but the coordinator ({holder}) did not answer: it is busy or stuck{since}");
     Ok(match process::frozen(hub)? {
         Some((why, next)) => format!("{noted}: {why}\n{next}"),
-        None => format!("{noted}\nsee what it does: teof coordinator status"),
+        None => format!("{noted}\nsee what it is doing: teof coordinator status"),
     })
 }
 

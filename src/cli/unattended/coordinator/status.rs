@@ -59,14 +59,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             None => "not running; start it: teof coordinator run".to_owned(),
         }];
         if let Some((why, next)) = &frozen {
-            lines.push(format!("it does nothing any more: {why}\n  {next}"));
+            lines.push(format!("it is stuck: {why}\n  {next}"));
         }
         lines.extend(obstacles(&state, letters));
-        lines.extend(choice.iter().map(|why| format!("nothing new is chosen: {why}")));
+        lines.extend(choice.iter().map(|why| format!("no new job starts: {why}")));
         if !choice.is_empty() {
-            lines.push("  when it is fixed, or a person has looked: teof coordinator reset-breaker".to_owned());
+            lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
         }
-        lines.extend(backlog.iter().map(|why| format!("no item of the backlog is taken: {why}")));
+        lines.extend(backlog.iter().map(|why| format!("no backlog item starts: {why}")));
         for job in live.iter().chain(over) {
             lines.push(job_line(job, app.now()));
             lines.extend(last_output::output(job, "  "));
@@ -90,13 +90,16 @@ fn obstacles(state: &State, letters: usize) -> Vec<String> {
     }
     if let Some(word) = &state.paused {
         let note = word.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        lines.push(format!("paused by {} since {}{note}; go on: teof coordinator resume", word.by, word.at));
+        lines.push(format!("paused by {} since {}{note}; resume: teof coordinator resume", word.by, word.at));
     }
     for (agent, suspension) in &state.suspended {
         lines.push(format!("{agent} is not called until {}: {}", suspension.until, suspension.reason));
     }
     if letters > 0 {
-        lines.push(format!("{letters} commands wait for the coordinator"));
+        lines.push(match letters {
+            1 => "1 command waits for the coordinator".to_owned(),
+            _ => format!("{letters} commands wait for the coordinator"),
+        });
     }
     lines
 }

@@ -164,7 +164,7 @@ fn lines(file: &Path) -> Result<Vec<String>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     if lines.is_empty() {
-        return Err(refuse("it holds no line".into()).into());
+        return Err(refuse("it is empty".into()).into());
     }
     Ok(lines)
 }
@@ -172,11 +172,11 @@ fn lines(file: &Path) -> Result<Vec<String>> {
 fn full(waiting: usize, more: usize, most: usize) -> Refusal {
     let what = match waiting >= most {
         true => format!("the queue is full: {waiting} of {most} submissions wait"),
-        false => format!("{more} more do not fit into the queue: {waiting} of {most} submissions wait"),
+        false => format!("{more} more do not fit in the queue: {waiting} of {most} submissions wait"),
     };
     Refusal::guard("submit.full", what)
         .because(format!(
-            "the limit is coordinator.queue = {most} in teof.toml; the rest is chosen as slots become free"
+            "the limit is coordinator.queue = {most} in teof.toml; queued tasks start as slots become free"
         ))
         .next("see them: teof coordinator status")
         .next("take one out: teof coordinator cancel <task>")

@@ -130,14 +130,14 @@ pub fn is_open(hub: &Hub, asked: &Asked) -> Result<()> {
         return Ok(());
     }
     Err(Refusal::guard("request.not_planned", format!("{} is not planned", asked.task))
-        .because(format!("{path} has another status than {}", vault::PLANNED))
+        .because(format!("the status in {path} is not {}", vault::PLANNED))
         .next(format!("set its status to {} in {path}, then submit it again", vault::PLANNED))
         .into())
 }
 
 fn done(what: String) -> Refusal {
     Refusal::guard("task.done", format!("{what} is done")).next(
-        "take the result back: teof review revert <job>; or say what is left: teof coordinator submit --objective",
+        "take the result back: teof review revert <job>; or submit what is left: teof coordinator submit --objective",
     )
 }
 
@@ -146,7 +146,7 @@ fn unknown(hub: &Hub, name: &str) -> Refusal {
     if table.tasks.iter().any(|row| row.task_id == name) {
         // It lives in its claim or its assignment alone.
         return Refusal::not_found("task.not_found", format!("{name} is in no backlog, plan, vault or queue"))
-            .next(format!("say what is to be done: teof task add {name} --title \"…\""));
+            .next(format!("add it: teof task add {name} --title \"…\""));
     }
     let open = table.tasks.iter().filter(|row| row.state != tasks::State::Done).map(|row| row.task_id.as_str());
     let meant = names::did_you_mean(name, open);
