@@ -102,7 +102,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let done = init::init(app.global.root.as_deref(), app.clock, &options)?;
     app.result(&done, || match args.yes || asks {
-        true => render_short(&done, &options, args.verbose),
+        true => render_short(&done, &options, asks, args.verbose),
         false => render(&done, options.agent.as_deref()),
     });
     Ok(ExitCode::SUCCESS)
@@ -130,7 +130,7 @@ fn role(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn render_short(done: &Done, options: &Options, verbose: bool) -> String {
+fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) -> String {
     let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
     let mut lines = vec![match done.wrote.len() {
         0 => format!("Already set up: {} on {}", done.hub.display(), text::safe(&done.branch)),
@@ -141,7 +141,7 @@ fn render_short(done: &Done, options: &Options, verbose: bool) -> String {
         lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     }
     let wrote_settings = done.wrote.iter().any(|path| path == crate::hub::paths::SETTINGS);
-    if !done.wrote.is_empty() {
+    if !done.wrote.is_empty() && !was_shown {
         lines.extend(init_prompt::summary(options, !wrote_settings));
     }
     if let Some(commit) = &done.commit {
@@ -154,7 +154,10 @@ fn render_short(done: &Done, options: &Options, verbose: bool) -> String {
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: commit what was written, so that every clone has it".to_owned());
     }
-    lines.push("next: teof agent doctor".to_owned());
+    lines.push(match options.roles.is_empty() {
+        true => "next: teof agent doctor".to_owned(),
+        false => "next: teof do \"…what you want…\"".to_owned(),
+    });
     lines.join("\n")
 }
 
