@@ -147,7 +147,8 @@ fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) 
     if let Some(commit) = &done.commit {
         lines.push(format!("Committed {} on {}", commit.get(..9).unwrap_or(commit), text::safe(&done.branch)));
     }
-    if !wrote_settings && !(options.roles.is_empty() && options.tests.is_empty()) {
+    let has_proposal = !options.roles.is_empty() || !options.tests.is_empty();
+    if has_proposal && !wrote_settings {
         lines.push("note: teof.toml is there and stays as it is; agents and tests are set there".to_owned());
     }
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));

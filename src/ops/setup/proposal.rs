@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_test_command_follows_from_the_files_in_the_root() {
-        let cases: &[(&[(&str, &str)], &[&str])] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (&[], &[]),
             (&[("Cargo.toml", "")], &["cargo test"]),
             (&[("Makefile", "all:\n\ntest: all\n\ttrue\n"), ("Cargo.toml", "")], &["make test"]),

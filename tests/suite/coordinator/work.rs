@@ -13,7 +13,7 @@ fn a_dry_run_gives_its_reasons_however_often_it_is_asked() {
     let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
     assert_eq!(dry["decisions"][0]["skipped"][0]["task"], format!("{id}-S1"), "{dry}");
     let nothing = yard.world.ok(&["coordinator", "explain", "nobodys"]);
-    assert!(nothing.contains("nothing was decided about nobodys yet"), "{nothing}");
+    assert!(nothing.contains("no decision about nobodys yet"), "{nothing}");
     yard.world.git(&["switch", "-qc", "elsewhere"]);
     let elsewhere = yard.world.run(&["coordinator", "run", "--dry-run"]);
     assert!(elsewhere.stderr.contains("is on branch elsewhere"), "{}", elsewhere.stderr);

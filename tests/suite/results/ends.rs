@@ -21,7 +21,7 @@ fn the_exit_code_tells_done_from_blocked_and_waiting() {
     assert_eq!((ran.code, &left["blocked"][0]["task"]), (1, &json!(task)), "{left}");
     let ran = site.run();
     let last = ran.stderr.lines().last().unwrap_or_default();
-    assert_eq!((ran.code, last), (1, "nothing more to start: 1 blocked, 1 waiting for review"), "it is blocked still");
+    assert_eq!((ran.code, last), (1, "no more work to start: 1 blocked, 1 waiting for review"), "it is blocked still");
     assert!(ran.stderr.contains(&format!("blocked j2 {task}: ")), "{}", ran.stderr);
     let last = site.world.ok(&["coordinator", "explain", &task]);
     assert!(last.contains("blocked"), "{last}");
@@ -58,7 +58,7 @@ fn an_item_that_a_person_blocked_and_one_on_hold_are_counted() {
     site.world.write("_plans/next-development.todo.json", &format!("{backlog:#}\n"));
     let ran = site.run();
     assert!(ran.code == 1 && ran.stderr.contains("blocked ND-1"), "{} {}", ran.code, ran.stderr);
-    assert!(ran.stderr.ends_with("nothing more to start: 1 blocked\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("no more work to start: 1 blocked\n"), "{}", ran.stderr);
     let task = site.submit("Append two");
     site.world.ok(&[
         "bus",
@@ -75,7 +75,7 @@ fn an_item_that_a_person_blocked_and_one_on_hold_are_counted() {
     ]);
     let ran = site.run();
     assert!(ran.stderr.contains(&format!("waiting {task}: on hold: manager: wait for ada")), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("nothing more to start: 1 blocked, 1 waiting\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("no more work to start: 1 blocked, 1 waiting\n"), "{}", ran.stderr);
     assert_eq!((ran.code, site.coder.calls()), (1, 0));
 }
 

@@ -43,7 +43,8 @@ fn fourteen_approved_jobs_leave_fourteen_commits_and_at_most_two_of_the_record()
     assert!(record.len() <= 2, "{log}");
     let mut pages: Vec<_> = work.iter().map(|subject| (*subject).to_owned()).collect();
     let mut wanted: Vec<_> = (1..=JOBS).map(|n| format!("Write page {n}")).collect();
-    (pages.sort(), wanted.sort());
+    pages.sort();
+    wanted.sort();
     assert_eq!(pages, wanted, "it reads as a changelog: {log}");
     let all = site.world.git(&["rev-list", "--count", &format!("{start}..main")]);
     assert_eq!(all, log.lines().count().to_string(), "nothing came in beside the main line");

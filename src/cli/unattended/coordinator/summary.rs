@@ -125,8 +125,8 @@ impl Summary {
             Leave::Idle => {
                 let why = self.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
                 return match counts.is_empty() {
-                    true => format!("nothing is left to do{why}"),
-                    false => format!("nothing more to start: {counts}{why}"),
+                    true => format!("no more work to start{why}"),
+                    false => format!("no more work to start: {counts}{why}"),
                 };
             }
             Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run".to_owned(),
