@@ -46,12 +46,14 @@ const WINDOW: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used; what is wrong with
-/// the record, when it ends because that cannot be read.
+/// the record, when it ends because that cannot be read; a repository that git does not open.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     exec::set_busy_since(Some(hub.now().unix()));
     if !options.one_shot {
+        // Every job opens the repository: what git refuses is said at once, not after the retries of each job.
+        git2::Repository::open(&hub.common_dir)?;
         // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
         let writer = hub.lock("start the coordinator")?;
         let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));

@@ -531,5 +531,8 @@ fn a_repository_of_another_user_is_refused() {
         let refused = place.world.refused(&["bus", "commit"]);
         assert_eq!(refused["code"], "repository.owner", "{refused}");
         assert!(refused["next"][0].as_str().unwrap().contains("safe.directory"), "{refused}");
+        // At once, and not after the retries of a job that cannot work there.
+        place.world.ok(&["consent", "grant", "--max-jobs", "1"]);
+        assert_eq!(place.world.refused(&["run", "--until-idle"])["code"], "repository.owner");
     }
 }
