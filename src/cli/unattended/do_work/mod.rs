@@ -33,7 +33,7 @@ use crate::review::bundles;
 /// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits for an answer or for
 /// time; 6 consent is missing.
 ///
-/// With --json: {task, job, short, phase, reason?, review}.
+/// With --json: {task, job, short, phase, reason, review}; after --approve the document of `teof approve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof do \"Document the parser\" --test true --yes\n\
@@ -50,7 +50,7 @@ pub struct Args {
     /// Allow this one job without asking
     #[arg(long, short)]
     yes: bool,
-    /// Merge the result without asking when every check passed
+    /// Merge the result without asking when it was tested and every check passed
     #[arg(long)]
     approve: bool,
     /// Name of the plan [default: made from your words]
@@ -221,17 +221,20 @@ fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
 /// Has a person decide about the result, or approves it as they said before.
 fn review(app: &App, hub: &Hub, job: &Job, approve_passing: bool) -> Result<decide::Decided> {
     let entry = bundles::find(hub, &job.id)?;
+    let say_summary = || {
+        if !app.json() {
+            app.say(decide::summary(&entry));
+        }
+    };
     if approve_passing && decide::is_passing(&entry.bundle) {
-        app.say(decide::summary(&entry));
+        say_summary();
         approve::run(approve::Args::of(&job.id), app)?;
         return Ok(decide::Decided::Approved);
     }
     if ask::is_possible(app) && operator::require("decide about work").is_ok() {
         return decide::ask(app, hub, &job.id);
     }
-    if !app.json() {
-        app.say(decide::summary(&entry));
-    }
+    say_summary();
     Ok(decide::Decided::Later)
 }
 
