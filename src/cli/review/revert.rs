@@ -8,6 +8,7 @@ use serde_json::json;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::cli::work::plan::approve::in_full;
 use crate::review::bundles;
@@ -97,12 +98,9 @@ fn confirmed(app: &App, rollback: Rollback, yes: bool) -> Result<Rollback> {
     for command in &rollback.commands {
         let _ = writeln!(std::io::stderr(), "  $ {}", in_full(command));
     }
-    let _ = write!(std::io::stderr(), "Run them after the revert? [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(rollback),
-        _ => Err(Refusal::guard("rollback.declined", "nothing was reverted")
+    match ask::yes("Run them after the revert?", false)? {
+        true => Ok(rollback),
+        false => Err(Refusal::guard("rollback.declined", "nothing was reverted")
             .because("the rollback commands were not confirmed")
             .into()),
     }

@@ -98,7 +98,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     }
     if asks {
-        options = init_prompt::ask(options, has_settings)?;
+        options = init_prompt::confirm(options, has_settings)?;
     }
     let done = init::init(app.global.root.as_deref(), app.clock, &options)?;
     app.result(&done, || match args.yes || asks {
@@ -131,10 +131,12 @@ fn role(text: &str) -> Result<(String, String), String> {
 }
 
 fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) -> String {
-    let files = |n: usize| if n == 1 { "1 file".to_owned() } else { format!("{n} files") };
     let mut lines = vec![match done.wrote.len() {
         0 => format!("Already set up: {} on {}", done.hub.display(), text::safe(&done.branch)),
-        n => format!("Set up teof: wrote {} in {} on {}", files(n), done.hub.display(), text::safe(&done.branch)),
+        n => {
+            let files = text::counted(n, "file");
+            format!("Set up teof: wrote {files} in {} on {}", done.hub.display(), text::safe(&done.branch))
+        }
     }];
     if verbose {
         lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));

@@ -1,9 +1,10 @@
 //! Asks a person at a terminal about a set-up: shows the proposal on one screen, and takes Enter for yes.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::ask;
 use crate::guard::operator::{self, Recognised};
 use crate::ops::setup::init::Options;
 
@@ -12,18 +13,17 @@ pub(super) const MOST_WORKERS: u64 = 64;
 
 /// Whether somebody can be asked: a person at a terminal who did not ask for JSON.
 pub fn can_ask(app: &App) -> bool {
-    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    terminal && !app.json() && operator::require("answer").is_ok_and(|found| found == Recognised::Terminal)
+    ask::is_possible(app) && operator::require("answer").is_ok_and(|found| found == Recognised::Terminal)
 }
 
 /// Shows the proposal and returns what the person accepts.
 ///
 /// # Errors
 /// `init.declined` when they decline.
-pub fn ask(mut options: Options, has_settings: bool) -> Result<Options> {
+pub fn confirm(mut options: Options, has_settings: bool) -> Result<Options> {
     loop {
         tell(&format!("teof will set this up:\n{}\n", summary(&options, has_settings).join("\n")));
-        match line("Set it up? [Y]es, [e]dit, [n]o: ")?.to_lowercase().as_str() {
+        match line("Set it up? [Y]es, [e]dit, [n]o:")?.to_lowercase().as_str() {
             "" | "y" | "yes" => return Ok(options),
             "e" | "edit" => options = edit(options)?,
             "n" | "no" | "q" => {
@@ -77,39 +77,29 @@ pub fn summary(options: &Options, has_settings: bool) -> Vec<String> {
 
 /// Asks for each value; Enter keeps what is there.
 fn edit(mut options: Options) -> Result<Options> {
-    let own = match options.dedicated {
-        true => line("Keep the record on its own branch? [Y/n]: ")?,
-        false => line("Keep the record on its own branch? [y/N]: ")?,
-    };
-    options.dedicated = yes(&own, options.dedicated) && options.hub.is_none();
+    if options.hub.is_none() {
+        options.dedicated = ask::yes("Keep the record on its own branch?", options.dedicated)?;
+    }
     let coder = options.roles.iter().find(|(role, _)| role == "coder").map(|(_, agent)| agent.clone());
-    let answer = line(&format!("Agent that writes code [{}]: ", coder.as_deref().unwrap_or("none")))?;
+    let answer = line(&format!("Agent that writes code [{}]:", coder.as_deref().unwrap_or("none")))?;
     if !answer.is_empty() {
         options.roles.retain(|(role, _)| role != "coder");
         options.roles.insert(0, ("coder".to_owned(), answer));
     }
-    let answer = line(&format!("Test command [{}]: ", options.tests.join("; ")))?;
+    let answer = line(&format!("Test command [{}]:", options.tests.join("; ")))?;
     if !answer.is_empty() {
         options.tests = vec![answer];
     }
-    let answer = line(&format!("Seats for workers [{}]: ", options.workers))?;
+    let answer = line(&format!("Seats for workers [{}]:", options.workers))?;
     match answer.parse::<usize>() {
         Ok(workers) if workers <= MOST_WORKERS as usize => options.workers = workers,
         _ if answer.is_empty() => {}
         _ => tell(&format!("Give a number from 0 to {}.", MOST_WORKERS)),
     }
     if !options.dedicated {
-        options.commit = yes(&line("Commit these files? [Y/n]: ")?, true);
+        options.commit = ask::yes("Commit these files?", true)?;
     }
     Ok(options)
-}
-
-fn yes(answer: &str, default: bool) -> bool {
-    match answer.to_lowercase().as_str() {
-        "y" | "yes" => true,
-        "n" | "no" => false,
-        _ => default,
-    }
 }
 
 /// One answer, trimmed.
@@ -117,12 +107,8 @@ fn yes(answer: &str, default: bool) -> bool {
 /// # Errors
 /// `init.declined` at the end of the input.
 fn line(question: &str) -> Result<String> {
-    let _ = write!(io::stderr(), "{question}");
-    let mut answer = String::new();
-    if io::stdin().read_line(&mut answer)? == 0 {
-        return Err(Refusal::guard("init.declined", "nothing was set up").because("the input ended").into());
-    }
-    Ok(answer.trim().to_owned())
+    let ended = || Refusal::guard("init.declined", "nothing was set up").because("the input ended");
+    Ok(ask::line(question)?.ok_or_else(ended)?)
 }
 
 fn tell(text: &str) {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use crate::base::Result;
 use crate::cli::App;
 
-/// Whether a question reaches a person: stdin and stderr are terminals, and nobody asked for JSON or quiet.
+/// Whether a question reaches a person: stdin and stderr are terminals, and no JSON and no quiet was asked for.
 pub fn is_possible(app: &App) -> bool {
     io::stdin().is_terminal() && app.is_terminal() && !app.json()
 }

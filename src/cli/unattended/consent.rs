@@ -1,6 +1,5 @@
 //! `teof consent …`
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::coordinator::inbox::{self, Letter};
 use crate::coordinator::process;
@@ -112,7 +112,7 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
         halt_on_ci_failure: args.halt_on_ci_failure,
     };
     let by = operator::name(app.hub()?, args.by.as_deref())?;
-    if changes.continuous.is_none() && changes.max_iterations.is_none() && !app.json() {
+    if changes.continuous.is_none() && changes.max_iterations.is_none() {
         ask_jobs(app, &mut changes)?;
     }
     print(app, &grant(app.hub()?, &by, &changes)?)
@@ -120,7 +120,7 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
 
 /// Asks a person at a terminal how many jobs may start; Enter takes what the file says, else 10.
 fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !ask::is_possible(app) {
         return Ok(());
     }
     let default = match consent::standing(app.hub()?)?.written {
@@ -129,15 +129,14 @@ fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
         _ => DEFAULT_JOBS.to_string(),
     };
     loop {
-        let _ = write!(io::stderr(), "How many jobs may start (a number, or unlimited)? [{default}]: ");
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line)? == 0 {
+        let question = format!("How many jobs may start (a number, or unlimited)? [{default}]:");
+        let Some(line) = ask::line(&question)? else {
             return Err(Refusal::guard("consent.declined", "nothing was granted")
                 .because("the input ended")
                 .next("give the number: teof consent grant --max-jobs 10")
                 .into());
-        }
-        let answer = Some(line.trim()).filter(|line| !line.is_empty()).unwrap_or(&default);
+        };
+        let answer = Some(line.as_str()).filter(|line| !line.is_empty()).unwrap_or(&default);
         match answer.parse() {
             Ok(jobs) if jobs > 0 => changes.max_iterations = Some(jobs),
             _ if "unlimited".starts_with(&answer.to_lowercase()) => changes.continuous = Some(true),
