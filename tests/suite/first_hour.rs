@@ -68,6 +68,41 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     assert!(teof(&world, "review").expect(0).stdout.contains("nothing waits"));
 }
 
+/// Types the answers at a terminal.
+fn typed(world: &World, line: &str, answers: &[&str]) -> String {
+    let teof = format!("PATH=\"{}/bin:$PATH\" {}", world.folder().display(), env!("CARGO_BIN_EXE_teof"));
+    let answers: String = answers.iter().map(|answer| format!("{answer}\n")).collect();
+    world.at_a_terminal(&format!("{teof} {line}"), &answers).expect(0).stdout
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_decides() {
+    let world = existing();
+    let set_up = typed(&world, "init", &["maybe", ""]);
+    for told in ["coder = claude", "make test", "Answer y, e or n", "Committed"] {
+        assert!(set_up.contains(told), "{told:?} is not in {set_up}");
+    }
+    assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
+
+    let said = typed(&world, "do \"Document the parser\"", &["", "d", "r", "Say more", "s", "a"]);
+    for told in
+        ["Let this one job run", "+# The parser", "What should change?", "Sent back before for", "merged to main"]
+    {
+        assert!(said.contains(told), "{told:?} is not in {said}");
+    }
+    assert_eq!(world.read("docs/parser.md"), "# The parser\n# The parser\n", "the second time goes on from the first");
+
+    let later = typed(&world, "do \"Document the lexer\"", &["y", "q"]);
+    assert!(later.contains("It waits for your decision: teof review approve j2"), "{later}");
+    let rejected = typed(&world, "review", &["j", "", "j", "Not wanted"]);
+    assert!(rejected.contains("1 of 1") && rejected.contains("is rejected"), "{rejected}");
+    assert!(typed(&world, "review", &[]).contains("Nothing waits for review"));
+    // Nobody is asked twice for what they said no to.
+    let no = world.at_a_terminal(&format!("{} do \"Document the rest\"", env!("CARGO_BIN_EXE_teof")), "n\n").expect(6);
+    assert!(no.stdout.contains("fix: allow this one job"), "{}", no.stdout);
+    assert!(!teof(&world, "plan list").stdout.contains("the-rest"), "nothing is written before it is allowed");
+}
+
 #[test]
 fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     let world = existing();

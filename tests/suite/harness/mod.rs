@@ -7,6 +7,7 @@ mod wait;
 pub use wait::{until, until_or};
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -126,6 +127,17 @@ impl World {
         };
         fs::create_dir_all(common_dir.join("teof")).unwrap();
         fs::write(common_dir.join("teof/test-clock"), "").unwrap();
+    }
+
+    /// Runs a shell line at a terminal of its own, on which somebody has `typed` the answers. Everything is on stdout.
+    pub fn at_a_terminal(&self, line: &str, typed: &str) -> Ran {
+        // util-linux's script gives its command a terminal.
+        let mut command = Command::new("script");
+        self.clear(&mut command);
+        command.args(["-qec", line, "/dev/null"]).current_dir(&self.repo);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
     }
 
     /// Starts `teof` in the background.

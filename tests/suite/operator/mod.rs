@@ -101,14 +101,7 @@ fn a_token_is_made_at_a_terminal_and_kept_as_its_hash() {
     let world = World::new();
     let error = world.refused(&["operator", "token", "phone"]);
     assert_eq!(error["code"], "operator.terminal");
-    let at_a_terminal = |line: &str| {
-        // util-linux's script gives its command a terminal.
-        let mut command = Command::new("script");
-        world.clear(&mut command);
-        let line = format!("{} {line}", env!("CARGO_BIN_EXE_teof"));
-        command.args(["-qec", &line, "/dev/null"]).current_dir(&world.repo);
-        ran(command, &[])
-    };
+    let at_a_terminal = |line: &str| world.at_a_terminal(&format!("{} {line}", env!("CARGO_BIN_EXE_teof")), "");
     let made = at_a_terminal("operator token phone --quiet").expect(0).stdout;
     let secret = made.trim();
     assert!(secret.starts_with("teof_op_"), "{made}");
