@@ -18,6 +18,7 @@ use crate::review::{Kind, bundles, decision};
 pub struct Report {
     pub since: Stamp,
     pub until: Stamp,
+    /// What was merged and not reverted since.
     pub merged: Vec<Merged>,
     /// Finished work that nobody has decided about, whenever it was finished.
     pub review: Vec<Waiting>,
@@ -134,7 +135,10 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.title)).collect();
     let envelopes = envelopes(hub, since);
     let decisions = decision::history(hub)?;
-    let merged = decisions.iter().filter(|decision| decision.decision == Kind::Approved && decision.at >= since);
+    let last: HashMap<&str, Kind> = decisions.iter().map(|one| (&*one.job, one.decision)).collect();
+    let stands = |decision: &&decision::Decision| last.get(&*decision.job) == Some(&Kind::Approved);
+    let approved = decisions.iter().filter(|decision| decision.decision == Kind::Approved && decision.at >= since);
+    let merged = approved.filter(stands);
     let merged = merged.map(|decision| Merged {
         job: decision.job.clone(),
         short: decision.short().into_owned(),

@@ -118,7 +118,10 @@ fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
     yard.world.ok(&["bus", "verify"]);
     assert_eq!(yard.world.ok(&["review", "list"]).trim(), "nothing waits for a person");
 
+    let merged = || yard.world.json(&["report"])["merged"].clone();
+    assert_eq!((&merged()[0]["by"], &merged()[0]["job"]), (&json!("ada"), &json!(job)));
     yard.world.ok(&["review", "revert", &job, "--note", "not yet", "--by", "ada"]);
+    assert_eq!(merged(), json!([]), "it is not there any more");
     assert!(!yard.world.exists("a1.txt"));
     assert_eq!(yard.step(&id, "S1")["last_run"]["outcome"], "reverted");
 }
