@@ -10,21 +10,26 @@ use crate::base::{Refusal, Result, Stamp, time};
 /// # Errors
 /// `since.invalid` (exit 2).
 pub fn since(text: &str, now: Stamp) -> Result<Stamp> {
-    let local = DateTime::from_timestamp(now.unix(), 0).unwrap_or_default().with_timezone(&Local);
-    let today = local.date_naive();
-    let found = match text.trim() {
-        "today" => midnight(today),
-        "yesterday" => today.checked_sub_days(Days::new(1)).and_then(midnight),
-        text => Stamp::parse(text)
-            .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(midnight))
-            .or_else(|| clock(text, &local))
-            .or_else(|| time::parse_span(text).ok().map(|span| now.minus(span))),
-    };
+    let text = text.trim();
+    // A number alone would be seconds, which nobody means.
+    let span = || text.ends_with(char::is_alphabetic).then(|| time::parse_span(text).ok()).flatten();
+    let found = Stamp::parse(text).or_else(|| span().map(|span| now.minus(span))).or_else(|| local(text, now));
     found.ok_or_else(|| {
         Refusal::usage("since.invalid", format!("{text:?} is not a time"))
             .next("name a span, a day or a time: --since 24h, yesterday, 2026-01-05, 08:30 or 2026-01-05T08:30:00Z")
             .into()
     })
+}
+
+/// A day, or a time of the last 24 hours, by the clock of this machine; its time zone is read only for these.
+fn local(text: &str, now: Stamp) -> Option<Stamp> {
+    let local = DateTime::from_timestamp(now.unix(), 0).unwrap_or_default().with_timezone(&Local);
+    let today = local.date_naive();
+    match text {
+        "today" => midnight(today),
+        "yesterday" => today.checked_sub_days(Days::new(1)).and_then(midnight),
+        day => NaiveDate::parse_from_str(day, "%Y-%m-%d").ok().and_then(midnight).or_else(|| clock(text, &local)),
+    }
 }
 
 fn midnight(day: NaiveDate) -> Option<Stamp> {
@@ -64,7 +69,7 @@ mod tests {
         assert!(yesterday < today && today <= now && now.since(today).as_secs() < 26 * 3600);
         assert_eq!(of("2026-01-04").map(|at| now.since(at) < std::time::Duration::from_secs(63 * 3600)), Some(true));
         assert!(of("11:59").is_some_and(|at| at < now && now.since(at).as_secs() <= 24 * 3600));
-        for wrong in ["", "soon", "25:00", "2026-13-01", "-1h"] {
+        for wrong in ["", "soon", "24", "25:00", "2026-13-01", "-1h"] {
             assert!(of(wrong).is_none(), "{wrong}");
         }
     }
