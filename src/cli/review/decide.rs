@@ -48,7 +48,7 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
                 continue;
             }
             "s" | "show" => {
-                print(&show::render(&entry, &[]));
+                print(&show::render(&entry, &show::newer_commits(hub, &entry)));
                 continue;
             }
             "l" | "later" | "skip" | "" => return Ok(Decided::Later),

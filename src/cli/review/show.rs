@@ -36,7 +36,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         // Work without a result has a reason.
         Err(e) => return unfinished(app, hub, &args.job, e),
     };
-    let newer = merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default();
+    let newer = newer_commits(hub, &entry);
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
     let mut document = json!(entry);
     document["short"] = json!(entry.bundle.short());
@@ -62,6 +62,11 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
         lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The commits on the branch that are newer than what was reviewed.
+pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
+    merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default()
 }
 
 pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {

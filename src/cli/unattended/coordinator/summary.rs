@@ -132,7 +132,7 @@ impl Summary {
             Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof coordinator status"),
             Leave::NoConsent => format!("stopped: nothing more starts: {why}"),
-            Leave::Finding => format!("stopped: nothing new is chosen: {why}; see: teof coordinator status"),
+            Leave::Finding => format!("stopped: no new job starts: {why}; see: teof coordinator status"),
             Leave::Unreadable => "stopped: the record cannot be read".to_owned(),
             Leave::Stuck => format!("stopped: the record cannot be written: {why}"),
         };

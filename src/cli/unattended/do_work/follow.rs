@@ -78,7 +78,11 @@ impl Printed {
         if file.seek(SeekFrom::Start(self.offset)).is_err() || file.take(MAX_READ).read_to_end(&mut bytes).is_err() {
             return;
         }
-        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return };
+        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
+            // A line that is longer than what is read at once is passed over.
+            self.offset += if bytes.len() as u64 == MAX_READ { MAX_READ } else { 0 };
+            return;
+        };
         self.offset += end as u64 + 1;
         for line in String::from_utf8_lossy(&bytes[..end]).lines() {
             if let Some((verb, detail)) = step(line) {
