@@ -12,7 +12,7 @@ use crate::guard::operator;
 use crate::ops::claims::claim::Request;
 use crate::ops::claims::pickup::pickup;
 
-/// Take a task that is assigned to you or to nobody
+/// Take a task that is assigned to you or unassigned
 ///
 /// Assigns and claims in one step. Without a task it takes the best free one.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claims::claim::{Request, claim};
 
-/// Claim a task, so that nobody else works on it
+/// Claim a task: no other seat can work on it
 ///
 /// Use it before you start to work. The claim is a lease: it ends on its own unless you renew it by claiming
 /// again. Each claim gets an epoch, a number that proves later writes are yours.
@@ -42,7 +42,7 @@ pub struct Args {
     /// Claim it although it is not assigned to you; recorded
     #[arg(long, help_heading = MORE)]
     allow_unassigned: bool,
-    /// Claim the best free task: assigned to you or to nobody
+    /// Claim the best free task that is assigned to you or unassigned
     #[arg(long, conflicts_with_all = ["place", "task", "status", "branch", "allow_unassigned"])]
     next: bool,
 }
