@@ -65,6 +65,10 @@ fn is_wanted(command: &Command) -> bool {
 pub fn parse<C: Parser + CommandFactory>(arguments: Vec<OsString>) -> Result<C, Error> {
     let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
     let mut tree = C::command();
+    if matches!(words[..], ["--version" | "-V"]) {
+        // It needs no flag of any command.
+        return C::from_arg_matches(&tree.try_get_matches_from_mut(arguments)?);
+    }
     if let Some(mut narrowed) = narrow(&mut tree, &words) {
         let parsed = narrowed.try_get_matches_from_mut(&arguments).ok().and_then(|m| C::from_arg_matches(&m).ok());
         // The process is about to do its work and end: taking the trees apart would cost as much as parsing.
