@@ -36,6 +36,16 @@ pub struct Observation {
     pub backlog: Option<Backlog>,
 }
 
+/// The tasks that are blocked and wait for a person's word, in every source, each piece of work under one name.
+///
+/// # Errors
+/// As [`observe`].
+pub fn blocked(hub: &Hub) -> Result<Vec<String>> {
+    let scope = Scope { backlog: true, plans: true, vault: true, queue: true, ..Scope::default() };
+    let skipped = observe(hub, &scope, Taker::Worker, BTreeMap::new())?.ranking.skipped;
+    Ok(skipped.into_iter().filter(|one| one.reason == Reason::Blocked).map(|one| one.task_id).collect())
+}
+
 /// Reads the stores and ranks what is in them. `excluded` names tasks that are not to be chosen, with
 /// the reason. Takes no lock: whoever takes a task claims it, and the claim decides.
 ///

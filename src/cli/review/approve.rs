@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::bulk::{self, Done, Words};
 use super::notify::notify_coordinator;
-use super::shared;
+use super::{decide, list, shared};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
@@ -13,27 +14,38 @@ use crate::cli::support::help::MORE;
 use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::hub::Hub;
+use crate::model::run::job_name::distinct;
 use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundles, pull_request};
 
-/// Merge the reviewed commit of a job
+/// Merge the reviewed commit of one or more jobs
 ///
 /// The merge is made and tested apart from any checkout; `bus verify` and the full preflight must find nothing.
 /// Then the target branch moves. A checkout of the target keeps its staged and unstaged work, or the merge is
 /// refused. A job in conflict goes back to the coder; if the job has ended, you merge by hand (exit code 1
 /// either way). Only a person can approve.
 ///
-/// With --json: {decision, before, coordinator: {ok, text} or null}.
+/// Several jobs are approved one after the other. One that is refused does not stop the others; the exit code is the
+/// highest of theirs.
+///
+/// With --json: {short, decision, before, coordinator: {ok, text} or null}; for several jobs a list of these, each
+/// with name and ok, or with name, ok and error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review approve j1")]
+\x20 teof review approve j1\n\
+\x20 teof review approve j1 j2\n\
+\x20 teof review approve --all-passing")]
 pub struct Args {
-    /// A job: j1, its run or its task
-    job: String,
+    /// Jobs: j1, or a run or a task
+    #[arg(required_unless_present = "all_passing", value_name = "JOB")]
+    jobs: Vec<String>,
+    /// Approve every waiting job that was tested, passed all checks, and has no findings
+    #[arg(long, conflicts_with = "jobs")]
+    all_passing: bool,
     /// A note to keep with the decision
     #[arg(long)]
     note: Option<String>,
     /// Also merge the commits made after the review, up to this one, the newest
-    #[arg(long, value_name = "COMMIT", conflicts_with = "without_newer", help_heading = MORE)]
+    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["without_newer", "all_passing"], help_heading = MORE)]
     with_newer: Option<String>,
     /// Merge only the reviewed commit although the branch has newer ones
     #[arg(long, help_heading = MORE)]
@@ -46,22 +58,63 @@ pub struct Args {
 impl Args {
     /// To approve a job as it was reviewed.
     pub fn of(job: &str) -> Args {
-        Args { job: job.to_owned(), note: None, with_newer: None, without_newer: false, by: None }
+        let jobs = vec![job.to_owned()];
+        Args { jobs, all_passing: false, note: None, with_newer: None, without_newer: false, by: None }
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::require("approve work")?;
+    let words = Words { doing: "Approving", done: "Approved" };
+    if args.all_passing {
+        let (passing, others) = passing(app.hub()?)?;
+        if !others.is_empty() && !app.json() {
+            app.say(format!("Not approved, because they did not pass or have findings: {}", bulk::listed(&others)));
+        }
+        if passing.is_empty() {
+            app.result(&json!([]), || "Nothing to approve: no result that waits passed every check".to_owned());
+            return Ok(ExitCode::SUCCESS);
+        }
+        return bulk::several(app, &passing, &words, |job| one(&args, app, job));
+    }
+    match bulk::distinct(args.jobs.clone()).as_slice() {
+        [job] => bulk::single(app, one(&args, app, job)?),
+        jobs if args.with_newer.is_some() => Err(one_commit(jobs.len()).into()),
+        jobs => bulk::several(app, jobs, &words, |job| one(&args, app, job)),
+    }
+}
+
+/// The jobs that wait and passed everything, and those that wait and did not.
+fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<String>)> {
+    let waiting = list::pending(hub)?;
+    let ids: Vec<_> = waiting.iter().map(|entry| entry.bundle.job.as_str()).collect();
+    let is_passing = |entry: &Entry| {
+        decide::is_passing(&entry.bundle) && entry.bundle.findings.is_empty() && entry.altered.is_none()
+    };
+    let (mut passing, mut others) = (Vec::new(), Vec::new());
+    for (entry, name) in waiting.iter().zip(distinct(&ids)) {
+        if is_passing(entry) { &mut passing } else { &mut others }.push(name.into_owned());
+    }
+    Ok((passing, others))
+}
+
+fn one_commit(jobs: usize) -> Refusal {
+    Refusal::usage("review.one_commit", "--with-newer is for one job")
+        .because(format!("it names one commit, and {jobs} jobs are given"))
+        .next("approve that job alone, and the others without --with-newer")
+}
+
+fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, &args.job)?;
+    let entry = bundles::find(hub, job)?;
     is_the_result(hub, &entry)?;
     let job_open = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
-    let newer = match (args.with_newer, args.without_newer) {
-        (Some(commit), _) => NewerCommits::Include(commit),
+    let newer = match (&args.with_newer, args.without_newer) {
+        (Some(commit), _) => NewerCommits::Include(commit.clone()),
         (None, true) => NewerCommits::Leave,
         (None, false) => NewerCommits::Ask,
     };
-    let input = ReviewInput { job_open, newer, ..shared::input(app, args.by, args.note)? };
+    let input = ReviewInput { job_open, newer, ..shared::input(app, args.by.clone(), args.note.clone())? };
     let (decision, before) =
         match crate::review::approve(hub, &entry, &input, &|line| shared::print_progress(app, line))? {
             Approval::Merged(decision) => (decision, false),
@@ -73,10 +126,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         };
     let coordinator = notify_coordinator(app, &decision)?;
     let remote = pull_request::of_job(hub, &decision.job)?;
-    app.result(&json!({"decision": decision, "before": before, "coordinator": coordinator}), || {
-        render(&decision, before, remote)
-    });
-    Ok(ExitCode::SUCCESS)
+    let short = decision.short();
+    Ok(Done {
+        document: json!({"short": short, "decision": decision, "before": before, "coordinator": coordinator}),
+        lines: lines(&decision, before, remote),
+        hint: Some(format!("to take it back: teof review revert {}", text::safe(&short))),
+    })
 }
 
 /// Whether the coordinator, when it knows the job, knows this as its result: the commit that the worker
@@ -105,7 +160,7 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
         .into())
 }
 
-fn render(decision: &Decision, before: bool, remote: Option<u64>) -> String {
+fn lines(decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> {
     let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
     let target = text::safe(&decision.target_branch);
     let how = match (before, &decision.merge_commit, &decision.target_before) {
@@ -118,8 +173,7 @@ fn render(decision: &Decision, before: bool, remote: Option<u64>) -> String {
         lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));
     }
     lines.extend(decision.findings.iter().map(|found| format!("{}: {}", found.severity, findings::line(found))));
-    lines.push(format!("to take it back: teof review revert {}", text::safe(&decision.short())));
-    lines.join("\n")
+    lines
 }
 
 fn conflict(decision: &Decision) -> Refusal {

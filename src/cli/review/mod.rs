@@ -1,6 +1,7 @@
 //! `teof review …`: lists and shows finished work, and records a person's decision about it.
 
 pub(super) mod approve;
+mod bulk;
 pub(super) mod decide;
 mod list;
 mod notify;

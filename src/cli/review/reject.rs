@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::bulk::{self, Done, Words};
 use super::notify::notify_coordinator;
 use super::shared;
 use crate::base::{Result, text};
@@ -11,15 +12,19 @@ use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::review::bundles;
 
-/// Reject a job: its step is blocked, its branch is kept
+/// Reject one or more jobs: the step is blocked, the branch is kept
 ///
-/// With --json: {decision, coordinator: {ok, text} or null}.
+/// One job that is refused does not stop the others; the exit code is the highest of theirs.
+///
+/// With --json: {short, decision, coordinator: {ok, text} or null}; for several jobs a list of these, each with name
+/// and ok, or with name, ok and error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review reject j1 --note \"Not wanted any more\"")]
 pub struct Args {
-    /// A job: j1, its run or its task
-    job: String,
+    /// Jobs: j1, or a run or a task
+    #[arg(required = true, value_name = "JOB")]
+    jobs: Vec<String>,
     /// Why
     #[arg(long)]
     note: String,
@@ -31,17 +36,30 @@ pub struct Args {
 impl Args {
     /// To reject a job.
     pub fn of(job: &str, note: String) -> Args {
-        Args { job: job.to_owned(), note, by: None }
+        Args { jobs: vec![job.to_owned()], note, by: None }
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match bulk::distinct(args.jobs.clone()).as_slice() {
+        [job] => bulk::single(app, one(&args, app, job)?),
+        jobs => {
+            let words = Words { doing: "Rejecting", done: "Rejected" };
+            bulk::several(app, jobs, &words, |job| one(&args, app, job))
+        }
+    }
+}
+
+fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, &args.job)?;
-    let decision = crate::review::reject(hub, &entry, &shared::input(app, args.by, Some(args.note))?)?;
+    let entry = bundles::find(hub, job)?;
+    let input = shared::input(app, args.by.clone(), Some(args.note.clone()))?;
+    let decision = crate::review::reject(hub, &entry, &input)?;
     let coordinator = notify_coordinator(app, &decision)?;
-    app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
-        format!("{} is rejected; its work stays on {}", text::safe(&decision.task_id), text::safe(&entry.bundle.branch))
-    });
-    Ok(ExitCode::SUCCESS)
+    let (task, branch) = (text::safe(&decision.task_id), text::safe(&entry.bundle.branch));
+    Ok(Done {
+        document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
+        lines: vec![format!("{task} is rejected; its work stays on {branch}")],
+        hint: None,
+    })
 }

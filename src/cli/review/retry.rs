@@ -4,32 +4,45 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::bulk::{self, Done, Words};
 use super::notify::notify_coordinator;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
-use crate::coordinator::state::Phase;
-use crate::coordinator::state::store;
+use crate::cli::unattended::coordinator::{send, submit, submit_names};
+use crate::coordinator::process;
+use crate::coordinator::state::{Ending, Job, Phase, State, store};
+use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
-use crate::review::bundles;
+use crate::review::decision::{self, Kind};
+use crate::review::{Decision, ReviewInput, bundles};
 
-/// Send a job back to the coder with a note
+/// Send jobs back to the coder, or queue blocked work again
 ///
-/// The coder continues from the reviewed commit, on the current target, with your note as a finding and a fresh
-/// number of passes.
+/// A job under review goes back: the coder continues from the reviewed commit, on the current target, with your note
+/// as a finding and a fresh number of passes. Work that is blocked is opened and queued again, as
+/// `teof coordinator submit` does it.
 ///
-/// With --json: {decision, coordinator: {ok, text} or null}.
+/// One job that is refused does not stop the others; the exit code is the highest of theirs.
+///
+/// With --json: {short, decision, coordinator: {ok, text} or null}, for blocked work with task; for several jobs a
+/// list of these, each with name and ok, or with name, ok and error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof review retry j1 --note \"Handle the empty list\"")]
+\x20 teof review retry j1 --note \"Handle the empty list\"\n\
+\x20 teof review retry --all-blocked")]
 pub struct Args {
-    /// A job: j1, its run or its task
-    job: String,
-    /// What to do
+    /// Jobs: j1, or a run or a task
+    #[arg(required_unless_present = "all_blocked", value_name = "JOB")]
+    jobs: Vec<String>,
+    /// Queue all blocked work again, except what a person rejected
+    #[arg(long, conflicts_with = "jobs")]
+    all_blocked: bool,
+    /// What to do; a job under review needs it
     #[arg(long)]
-    note: String,
+    note: Option<String>,
     /// Your name [default: git's user.name]
     #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
@@ -38,25 +51,132 @@ pub struct Args {
 impl Args {
     /// To send a job back.
     pub fn of(job: &str, note: String) -> Args {
-        Args { job: job.to_owned(), note, by: None }
+        Args { jobs: vec![job.to_owned()], all_blocked: false, note: Some(note), by: None }
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
+    let words = Words { doing: "Retrying", done: "Retried" };
+    if args.all_blocked {
+        let blocked = all_blocked(app.hub()?)?;
+        if blocked.is_empty() {
+            app.result(&json!([]), || "Nothing to retry: no work is blocked".to_owned());
+            return Ok(ExitCode::SUCCESS);
+        }
+        return bulk::several(app, &blocked, &words, |name| one(&args, app, name));
+    }
+    match bulk::distinct(args.jobs.clone()).as_slice() {
+        [job] => bulk::single(app, one(&args, app, job)?),
+        jobs => bulk::several(app, jobs, &words, |job| one(&args, app, job)),
+    }
+}
+
+fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, &args.job)?;
-    can_go_on(hub, &entry.bundle)?;
-    let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by, Some(args.note))?)?;
+    let state = store::load(hub)?;
+    if let Some((task, job)) = blocked(hub, &state, name)? {
+        return queue_again(args, app, &task, job);
+    }
+    let entry = bundles::find(hub, name)?;
+    can_go_on(&state, &entry.bundle)?;
+    let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by.clone(), args.note.clone())?)?;
     let coordinator = notify_coordinator(app, &decision)?;
-    app.result(&json!({"decision": decision, "coordinator": coordinator}), || {
-        format!("{} goes back to the coder", text::safe(&decision.task_id))
-    });
-    Ok(ExitCode::SUCCESS)
+    Ok(Done {
+        document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
+        lines: vec![format!("{} goes back to the coder", text::safe(&decision.task_id))],
+        hint: None,
+    })
+}
+
+/// The blocked task that a name means, with its job where one is remembered; `None` when it means none.
+fn blocked<'a>(hub: &Hub, state: &'a State, name: &str) -> Result<Option<(String, Option<&'a Job>)>> {
+    if let Ok(job) = state.find(name) {
+        return Ok(is_blocked(job).then(|| (job.task.clone(), Some(job))));
+    }
+    if bundles::find(hub, name).is_ok() {
+        return Ok(None);
+    }
+    let known = crate::conductor::blocked(hub)?;
+    Ok(known.into_iter().find(|task| task == name).map(|task| (task, None)))
+}
+
+fn is_blocked(job: &Job) -> bool {
+    matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. })
+}
+
+/// Everything that is blocked, by the name of its newest job or by its task; not what a person said no to.
+fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
+    let state = store::load(hub)?;
+    let decided = decision::history(hub)?;
+    let mut found = Vec::new();
+    for task in crate::conductor::blocked(hub)? {
+        let job = state.jobs.iter().rfind(|job| job.is_called(&task));
+        let is_rejected = match job {
+            Some(job) => job.decision.is_some(),
+            None => {
+                let last = decided.iter().rfind(|decision| decision.task_id == task);
+                last.is_some_and(|decision| decision.decision == Kind::Rejected)
+            }
+        };
+        if !is_rejected {
+            found.push(job.filter(|job| is_blocked(job)).map_or(task, Job::short));
+        }
+    }
+    // A request that was blocked before a plan was made of it is no longer planned, and known by its job alone.
+    for job in state.jobs.iter().filter(|job| is_blocked(job) && job.decision.is_none()) {
+        let is_newest = state.jobs.iter().rfind(|other| other.task == job.task) == Some(job);
+        let is_listed = found.contains(&job.short()) || found.contains(&job.task);
+        let is_request = |asked: submit_names::Asked| asked.request.is_some() && asked.plan.is_none();
+        if is_newest && !is_listed && submit_names::resolve(hub, &job.task).is_ok_and(is_request) {
+            found.push(job.short());
+        }
+    }
+    Ok(found)
+}
+
+/// Opens blocked work and queues it ahead of the backlog.
+fn queue_again(args: &Args, app: &App, task: &str, job: Option<&Job>) -> Result<Done> {
+    let hub = app.hub()?;
+    let asked = submit_names::resolve(hub, task)?;
+    submit::check_room(hub, 1)?;
+    let input = shared::input(app, args.by.clone(), args.note.clone())?;
+    let decision = job.map_or(Ok(None), |job| tell_coder(hub, job, &input))?;
+    let command = submit::task(app, hub, asked)?;
+    let answer = send::have_done(app, &input.by, command, input.note)?;
+    if let Some(answer) = answer.as_ref().filter(|answer| !answer.ok) {
+        return Err(Refusal::guard("coordinator.refused", answer.text.as_str())
+            .next("see how things stand: teof coordinator status")
+            .into());
+    }
+    let short = job.map(Job::short);
+    let said = match &answer {
+        Some(answer) => text::safe(&answer.text),
+        None => format!("{} is sent to the coordinator, which is busy", text::safe(task)),
+    };
+    let hint = "start it: teof coordinator run --until-idle".to_owned();
+    let is_running = process::holder(hub)?.is_some();
+    Ok(Done {
+        document: json!({"short": short, "task": task, "decision": decision, "coordinator": answer}),
+        lines: vec![said],
+        hint: (!is_running).then_some(hint),
+    })
+}
+
+/// Records the note as a decision about the job's last result, which whoever does the work again is told.
+fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decision>> {
+    let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { return Ok(None) };
+    match bundles::at(hub, bundle) {
+        Ok(entry) if input.note.is_some() && entry.is_pending() && entry.altered.is_none() => {
+            crate::review::retry(hub, &entry, input).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Asked before the word is written down: once it is, the result cannot be approved any more.
-fn can_go_on(hub: &Hub, bundle: &Bundle) -> Result<()> {
-    let why = match store::load(hub)?.job(&bundle.job).map(|job| &job.phase) {
+fn can_go_on(state: &State, bundle: &Bundle) -> Result<()> {
+    let why = match state.job(&bundle.job).map(|job| &job.phase) {
         Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),

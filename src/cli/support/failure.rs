@@ -13,11 +13,15 @@ use crate::hub::git::errors;
 
 /// Reports an error of a command on stderr.
 pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
-    let refusal = match Refusal::of(error) {
+    show(&refusal(error), as_json)
+}
+
+/// What an error says to whoever gave the command.
+pub fn refusal(error: &anyhow::Error) -> Refusal {
+    match Refusal::of(error) {
         Some(refusal) => refusal.clone(),
         None => errors::explain(error).unwrap_or_else(|| fault(error)),
-    };
-    show(&refusal, as_json)
+    }
 }
 
 /// Reports a command line that clap refused; help and version are no failures.
@@ -63,7 +67,8 @@ fn fault(error: &anyhow::Error) -> Refusal {
     refusal.next("this is a bug in teof or a problem of the machine; for details, run it again with TEOF_LOG=debug")
 }
 
-fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
+/// Prints a refusal on stderr; returns its exit code.
+pub fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
     if as_json {
         let _ = writeln!(std::io::stderr(), "{}", json::printable(json::pretty(&document(refusal))));
     } else {
@@ -73,7 +78,7 @@ fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
 }
 
 /// `{"error": {code, message, reason, next, exit, …data}}`
-fn document(refusal: &Refusal) -> Value {
+pub fn document(refusal: &Refusal) -> Value {
     let mut map = Map::new();
     map.insert("code".into(), json!(refusal.code));
     map.insert("message".into(), json!(plain::text(&refusal.message)));

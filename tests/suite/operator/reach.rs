@@ -39,6 +39,7 @@ coordinator reset-breaker
 do QUEUE-002 --yes
 run --until-idle
 approve any
+approve --all-passing
 foreman run _report/agent/manager/manifests/other.json --execute
 consent grant
 consent revoke
@@ -60,6 +61,7 @@ receipts retire _report/agent/codex-2/x.txt --reason x
 review approve any
 review reject any --note x
 review retry any --note x
+review retry --all-blocked
 review revert any
 task add QUEUE-009 --title x
 task assign QUEUE-002 --engineer codex-1

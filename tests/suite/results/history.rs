@@ -27,13 +27,13 @@ fn fourteen_approved_jobs_leave_fourteen_commits_and_at_most_two_of_the_record()
     let left = site.world.git(&["status", "--porcelain"]);
     assert_eq!(left, "", "the record is committed when the work is done: {}", site.world.git(&["diff"]));
 
-    // A person decides one by one, while no coordinator runs.
+    // A person decides about all of them, while no coordinator runs.
     let waiting = site.world.json(&["review", "list"]);
     let jobs: Vec<_> = waiting.as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap().to_owned()).collect();
     assert_eq!(jobs.len(), JOBS, "{waiting:#}");
-    for job in &jobs {
-        site.world.ok(&["review", "approve", job]);
-    }
+    let names: Vec<&str> = jobs.iter().map(String::as_str).collect();
+    let said = site.world.ok(&[&["review", "approve"], names.as_slice()].concat());
+    assert_eq!(said.lines().last(), Some("Approved 14 of 14"), "{said}");
     assert_eq!(site.world.run(&["coordinator", "run", "--until-idle"]).code, 0);
     site.world.ok(&["bus", "commit"]);
     assert_eq!(site.world.git(&["status", "--porcelain"]), "");

@@ -1,5 +1,6 @@
 //! From a request to a result that a person decides about: how it is told, what is merged, and how it ends.
 
+mod bulk;
 mod delivery;
 mod ends;
 mod history;

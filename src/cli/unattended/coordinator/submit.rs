@@ -81,11 +81,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     }
     secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
-    let waiting = store::load(hub)?.submissions.len();
-    let most = hub.settings()?.coordinator.queue;
-    if waiting + wanted.len() > most {
-        return Err(full(waiting, wanted.len(), most).into());
-    }
+    check_room(hub, wanted.len())?;
     for wanted in &wanted {
         match wanted {
             Wanted::Task(asked) => {
@@ -112,6 +108,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         });
     }
     send_all(app, commands, args.note)
+}
+
+/// Refuses when that many more submissions do not fit in the queue.
+///
+/// # Errors
+/// `submit.full` (exit 1).
+pub fn check_room(hub: &Hub, more: usize) -> Result<()> {
+    let waiting = store::load(hub)?.submissions.len();
+    let most = hub.settings()?.coordinator.queue;
+    match waiting + more > most {
+        true => Err(full(waiting, more, most).into()),
+        false => Ok(()),
+    }
 }
 
 /// The submission of a task; what was blocked is open again.

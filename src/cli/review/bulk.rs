@@ -1,0 +1,137 @@
+//! Gives one decision about several jobs: each is decided on its own, and a summary ends the answer.
+//!
+//! A job that is refused does not stop the others. One job that is named alone is answered as if this file did not
+//! exist: its own document, its own exit code.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::support::failure;
+
+/// How many refused jobs a summary names.
+const NAMED: usize = 20;
+
+/// What came of a decision about one job.
+#[derive(Debug)]
+pub struct Done {
+    /// The answer with `--json`.
+    pub document: Value,
+    /// What happened; its first line stands for all of it.
+    pub lines: Vec<String>,
+    /// What can be done about it, where one job alone was asked for.
+    pub hint: Option<String>,
+}
+
+/// How a command speaks of what it does.
+#[derive(Debug)]
+pub struct Words {
+    /// `Approving`
+    pub doing: &'static str,
+    /// `Approved`
+    pub done: &'static str,
+}
+
+/// Decides about the one job that is named.
+///
+/// # Errors
+/// As `one`.
+pub fn single(app: &App, done: Done) -> Result<ExitCode> {
+    let Done { document, lines, hint } = done;
+    app.result(&document, || lines.into_iter().chain(hint).collect::<Vec<_>>().join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Decides about each of `names` in turn; the exit code is the highest of theirs.
+///
+/// # Errors
+/// Never because of one of them.
+pub fn several(
+    app: &App,
+    names: &[String],
+    words: &Words,
+    mut one: impl FnMut(&str) -> Result<Done>,
+) -> Result<ExitCode> {
+    let (mut documents, mut refused, mut code) = (Vec::new(), Vec::new(), 0);
+    for (at, name) in names.iter().enumerate() {
+        let shown = text::clip(&text::safe(name), 60);
+        if !app.json() {
+            app.say(format!("{} {shown} ({} of {})", words.doing, at + 1, names.len()));
+        }
+        match one(name) {
+            Ok(Done { mut document, lines, .. }) => {
+                if !app.json() {
+                    app.out(format!("{shown}: {}", lines.join("\n  ")));
+                }
+                document["name"] = json!(name);
+                document["ok"] = json!(true);
+                documents.push(document);
+            }
+            Err(error) => {
+                let mut refusal = failure::refusal(&error);
+                code = code.max(refusal.exit as u8);
+                let mut document = failure::document(&refusal);
+                if !app.json() {
+                    if !refusal.message.contains(name) {
+                        refusal.message = format!("{shown}: {}", refusal.message);
+                    }
+                    failure::show(&refusal, false);
+                }
+                document["name"] = json!(name);
+                document["ok"] = json!(false);
+                documents.push(document);
+                refused.push(shown);
+            }
+        }
+    }
+    app.result(&documents, || summary(words.done, names.len(), &refused));
+    Ok(ExitCode::from(code))
+}
+
+/// The names in their order, each once.
+pub fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// `Approved 3 of 5: j2 and j7 were refused`
+fn summary(done: &str, of: usize, refused: &[String]) -> String {
+    let head = format!("{done} {} of {of}", of - refused.len());
+    match refused.len() {
+        0 => head,
+        1 => format!("{head}: {} was refused", listed(refused)),
+        _ => format!("{head}: {} were refused", listed(refused)),
+    }
+}
+
+/// `j1`, `j1 and j2`, `j1, j2 and j3`.
+pub fn listed(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let mut shown: Vec<String> = names.iter().take(NAMED).cloned().collect();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    match shown.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_and_names_what_was_refused() {
+        let refused = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(summary("Approved", 3, &[]), "Approved 3 of 3");
+        assert_eq!(summary("Approved", 3, &refused(&["j2"])), "Approved 2 of 3: j2 was refused");
+        assert_eq!(summary("Approved", 5, &refused(&["j2", "j7"])), "Approved 3 of 5: j2 and j7 were refused");
+        assert_eq!(listed(&refused(&["j1", "j2", "j3"])), "j1, j2 and j3");
+        let many: Vec<_> = (1..=22).map(|n| format!("j{n}")).collect();
+        assert!(listed(&many).ends_with("j20 and 2 more"), "{}", listed(&many));
+    }
+}

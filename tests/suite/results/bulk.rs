@@ -1,0 +1,58 @@
+//! Decisions about several jobs at once: refusals of one do not stop the others, and the last line counts.
+
+use super::*;
+
+/// Two changes that conflict, one of its own, one that fails, and one with the marks of a conflict in it.
+const WORK: &str = r#"case ${PWD##*-} in
+  1|2) echo "$PWD" > src/code.txt ;;
+  4) [ -e "$here/fixed" ] || exit 1; echo 4 > src/4.txt ;;
+  5) printf '<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n' > src/5.txt ;;
+  *) echo page > "src/${PWD##*-}.txt" ;;
+esac"#;
+
+fn last_line(ran: &Ran) -> &str {
+    ran.stdout.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
+    let site = Site::new("[guard]\ntests = [\"true\"]", &format!("{WORK}\n{DONE}"));
+    for (what, said) in [("approve --all-passing", "Nothing to approve"), ("retry --all-blocked", "Nothing to retry")] {
+        let args = [&["review"], what.split(' ').collect::<Vec<_>>().as_slice()].concat();
+        assert!(site.world.ok(&args).starts_with(said), "{what}");
+        assert_eq!(site.world.json(&args), json!([]), "{what}");
+    }
+    for n in 1..=5 {
+        site.world.ok(&["coordinator", "submit", "--objective", &format!("Write page {n}")]);
+    }
+    assert_eq!(site.run().code, 1, "one is blocked");
+
+    // The second is in conflict once the first is merged, and goes back to its coder; the fifth has a finding.
+    let approved = site.world.run(&["approve", "--all-passing", "--by", "ada"]);
+    assert_eq!((approved.code, last_line(&approved)), (1, "Approved 2 of 3: j2 was refused"), "{approved:?}");
+    assert!(approved.stderr.contains("error: j2 is in conflict with main\ncause: "), "{approved:?}");
+    assert!(approved.stderr.contains("fix: nothing was merged; it goes back to the coder"), "{approved:?}");
+    assert!(approved.stderr.contains("Not approved, because they did not pass or have findings: j5"), "{approved:?}");
+    assert!(approved.stdout.contains("j3: ") && !approved.stdout.contains("j5"), "{approved:?}");
+    assert_eq!(site.world.git(&["rev-list", "--count", "--grep=^Teof-Reviewed-By", "main"]), "2");
+
+    // One result each; the exit code is the highest: 4 for what is not there, over 1 for what was decided.
+    let ran = site.world.run(&["review", "reject", "j1", "j5", "nobody", "j5", "--note", "no", "--json"]);
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    let brief: Vec<_> = list.as_array().unwrap().iter().map(|one| (&one["name"], &one["ok"])).collect();
+    assert_eq!(brief, [(&json!("j1"), &json!(false)), (&json!("j5"), &json!(true)), (&json!("nobody"), &json!(false))]);
+    assert_eq!((ran.code, &list[0]["error"]["code"]), (4, &json!("review.decided")), "{list:#}");
+    assert_eq!((&list[1]["short"], &list[1]["decision"]["decision"]), (&json!("j5"), &json!("rejected")), "{list:#}");
+
+    // What is blocked is queued again, except what a person said no to: that takes their word by name.
+    fs::write(site.coder.file("fixed"), "").unwrap();
+    let blocked = site.world.run(&["review", "retry", "--all-blocked"]).expect(0);
+    assert_eq!(last_line(&blocked), "Retried 1 of 1", "{blocked:?}");
+    assert!(blocked.stdout.starts_with("j4: ") && blocked.stdout.contains("queued"), "{blocked:?}");
+    let again = site.world.run(&["review", "retry", "j4", "j2", "--note", "x"]);
+    assert_eq!((again.code, last_line(&again)), (1, "Retried 0 of 2: j4 and j2 were refused"), "{again:?}");
+    let single = site.world.json(&["review", "retry", "j5"]);
+    assert_eq!((&single["short"], &single["coordinator"]["ok"]), (&json!("j5"), &json!(true)), "{single}");
+    let queued = site.world.json(&["coordinator", "status"])["submissions"].as_array().unwrap().len();
+    assert_eq!(queued, 2);
+}
