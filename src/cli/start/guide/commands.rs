@@ -1,48 +1,13 @@
-//! `teof guide`: explains teof to an agent or a person who has only the binary.
+//! The reference of every command, made from the command tree.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use clap::{Arg, Command};
-use serde_json::json;
 
-use crate::base::Result;
-use crate::cli::App;
-
-/// Print how to work with teof, for agents or as a reference
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n\
-\x20 teof guide                          # the working loop of an agent\n\
-\x20 teof guide commands > commands.md")]
-pub struct Args {
-    /// What to print
-    #[arg(value_enum, default_value = "agent")]
-    topic: Topic,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Topic {
-    /// The working loop of an agent
-    Agent,
-    /// Every command with its flags, as Markdown (docs/commands.md)
-    Commands,
-}
-
-const AGENT: &str = include_str!("../../../docs/agent-guide.md");
-const PREFACE: &str = include_str!("../../../docs/commands-preface.md");
-
-/// Prints the guide.
-pub fn run(args: Args, app: &App, tree: Command) -> Result<ExitCode> {
-    let text = match args.topic {
-        Topic::Agent => AGENT.to_owned(),
-        Topic::Commands => reference(tree),
-    };
-    app.result(&json!({ "markdown": text }), || text.trim_end().to_owned());
-    Ok(ExitCode::SUCCESS)
-}
+const PREFACE: &str = include_str!("../../../../docs/commands-preface.md");
 
 /// The whole command tree as Markdown.
-fn reference(mut root: Command) -> String {
+pub fn reference(mut root: Command) -> String {
     root.build();
     let mut out = format!("{}\n", PREFACE.trim_end());
     for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
