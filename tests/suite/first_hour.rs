@@ -148,3 +148,20 @@ fn the_readme_works_line_by_line() {
     assert_eq!(subjects, "My edits\nDocument the lexer\nDocument the parser\nA project\nBegin");
     assert!(told.contains("Document the lexer") && told.contains("eleased QUEUE-001"), "{told}");
 }
+
+/// The commands of the tutorial, as they stand, in the same repository.
+#[test]
+fn the_tutorial_works_line_by_line() {
+    let world = existing();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tutorial.md")).unwrap();
+    let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let script: Vec<&str> = blocks.collect();
+    // Whether claude may run here, as root perhaps, is another matter.
+    let script = script.concat().replace("teof agent doctor\n", "teof agent doctor || test $? = 1\n");
+    let bin = world.folder().join("bin");
+    let told = world.shell(&format!("set -e\nexport PATH=\"{}:$PATH\"\n{script}", bin.display())).expect(0).stdout;
+    let subjects = world.git(&["log", "--format=%s"]);
+    let merged = "Document the parser's grammar\nExplain the error codes in docs/errors.md\n";
+    assert!(subjects.starts_with(merged), "{subjects}");
+    assert!(told.contains("Add a test for empty input"), "{told}");
+}

@@ -1,4 +1,4 @@
-//! Help: every command says what it does in one line, and shows examples that work as they stand.
+//! Help: every command says what it does in one line, and shows examples that work as they stand. So do the pages.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::faults::lab;
 use crate::harness::agents::Fake;
 use crate::harness::{Ran, World, operator_tokens};
+use crate::pages::pages;
 
 /// Commands of the tree, from the reference: its path, its first line, its examples.
 fn commands() -> Vec<(String, String, Vec<String>)> {
@@ -110,7 +111,10 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 7] = [
+const OTHER_CODES: [(&str, &[i32]); 10] = [
+    ("teof run", &[5]),
+    ("teof check", &[1]),
+    ("teof agent doctor", &[1]),
     ("teof doctor", &[1]),
     ("teof preflight", &[1]),
     ("teof scan", &[1]),
@@ -124,8 +128,37 @@ const OTHER_CODES: [(&str, &[i32]); 7] = [
 /// Examples that are tried elsewhere: one takes long, one needs a terminal.
 const ELSEWHERE: [&str; 2] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN"];
 
+/// The commands of the pages, a block at a time: its lines need each other.
+fn examples_of_pages() -> Vec<String> {
+    // `first_hour.rs` follows the README and the tutorial; the examples of the commands are in the help.
+    let elsewhere = ["README.md", "tutorial.md", "commands.md", "commands-preface.md"];
+    let is_teof = |line: &&str| !NOT_TEOF.iter().any(|other| line.starts_with(other));
+    let mut found = Vec::new();
+    for path in pages().into_iter().filter(|path| !elsewhere.iter().any(|name| path.ends_with(name))) {
+        let page = fs::read_to_string(path).unwrap();
+        for block in page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let lines: Vec<String> = block.lines().filter(is_teof).map(allowing_other_codes).collect();
+            if !lines.is_empty() {
+                found.push(format!("set -e\n{}", lines.join("\n")));
+            }
+        }
+    }
+    found
+}
+
+/// What pages show besides commands that work in a repository with teof.
+const NOT_TEOF: [&str; 4] = ["cargo ", "TEOF_", "sha256sum ", "cd "];
+
+fn allowing_other_codes(line: &str) -> String {
+    let line = line.split("  #").next().unwrap();
+    match OTHER_CODES.iter().find(|(begin, _)| line.starts_with(begin)) {
+        Some((_, codes)) => codes.iter().fold(line.to_owned(), |line, code| format!("{line} || test $? = {code}")),
+        None => line.to_owned(),
+    }
+}
+
 #[test]
-fn every_example_of_every_help_page_works_as_it_stands() {
+fn every_example_of_help_and_pages_works_as_it_stands() {
     let world = scratch();
     let kept = tempfile::tempdir().unwrap();
     let copy = |from: &Path, to: &Path| {
@@ -134,6 +167,7 @@ fn every_example_of_every_help_page_works_as_it_stands() {
     };
     copy(&world.folder(), kept.path());
     let mut lines: Vec<String> = commands().into_iter().flat_map(|(_, _, examples)| examples).collect();
+    lines.extend(examples_of_pages());
     lines.retain(|line| !ELSEWHERE.iter().any(|elsewhere| line.starts_with(elsewhere)));
     lines.sort();
     lines.dedup();

@@ -42,6 +42,7 @@ mod operator;
 mod output_paths;
 mod overnight;
 mod own_files;
+mod pages;
 mod pipeline;
 mod plan_edits;
 mod plans;
