@@ -53,9 +53,16 @@ pub fn clip(text: &str, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// `1 file`, `2 files`.
-pub fn counted(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+/// A number with its noun in the singular or plural: `1 file`, `2 files`, `2 processes`, `2 entries`.
+pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(n: N, one: &str) -> String {
+    if n == N::from(1) {
+        return format!("1 {one}");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{n} {stem}ies"),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => format!("{n} {one}es"),
+        _ => format!("{n} {one}s"),
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +75,13 @@ mod tests {
         assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
         let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
         assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
+    }
+
+    #[test]
+    fn counted_uses_the_plural_except_for_one() {
+        let shown = |n: u64| ["file", "process", "entry", "day"].map(|one| counted(n, one)).join(", ");
+        assert_eq!(shown(1), "1 file, 1 process, 1 entry, 1 day");
+        assert_eq!(shown(0), "0 files, 0 processes, 0 entries, 0 days");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Explains an order for agents: its complexity, its route, who has each role, and each prompt as it would be now.
+//! Explains an order for agents: complexity, route, who has each role, and the prompts it would use now.
 //!
 //! Writes nothing and starts nothing.
 
@@ -33,15 +33,15 @@ pub struct Role {
     pub model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// A template of the person's own, relative to the hub.
+    /// A custom template, relative to the hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Why it cannot run as things stand.
+    /// Why it cannot run now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<String>,
 }
 
-/// A role's prompt as it would be now.
+/// The prompt that a role would get now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Prompt {
     pub role: String,
@@ -79,7 +79,7 @@ pub fn explain(hub: &Hub, path: &str, given: &Given) -> Result<Explanation> {
     })
 }
 
-/// The first round's prompt of one role, or of all roles that agents have.
+/// The first round's prompt of one role, or of all roles bound to agents.
 ///
 /// # Errors
 /// When the order has no such stage, or a template cannot be used.
@@ -90,7 +90,7 @@ pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<
         let known =
             if order.stages.is_empty() { ROLES.to_vec() } else { order.stages.iter().map(String::as_str).collect() };
         return Err(Refusal::usage("order.no_such_stage", format!("the order has no stage {role:?}"))
-            .next(format!("name one of: {}", known.join(", ")))
+            .next(format!("valid stages: {}", known.join(", ")))
             .into());
     }
     let findings = order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
@@ -118,7 +118,7 @@ impl Role {
                 format!("{agent}{model}")
             }
             (_, Some(line), _) => format!("command: {line}"),
-            _ => "the order's tests alone".to_owned(),
+            _ => "the order's tests only".to_owned(),
         };
         let prompt = self.prompt.as_ref().map(|path| format!(" (prompt {path})")).unwrap_or_default();
         text::safe(&format!("{}: {who}{prompt}", self.role))
@@ -136,18 +136,18 @@ impl Explanation {
                 }
                 let _ = writeln!(out, "route      {}", text::safe(&found.route));
             }
-            None => out.push_str("complexity was not looked at\n"),
+            None => out.push_str("complexity not computed\n"),
         }
         for role in &self.roles {
             let _ = writeln!(out, "role       {}", role.words());
         }
         if self.roles.is_empty() {
-            out.push_str("the order has commands and no roles\n");
+            out.push_str("the order has commands, no roles\n");
         }
         let limit = |value: String, none: bool| if none { "any".to_owned() } else { value };
         let Spend { tokens, cost } = self.budget;
-        let (tokens, cost) = (limit(tokens.to_string(), tokens == 0), limit(format!("{cost}"), cost == 0.0));
-        let _ = write!(out, "passes     {} of the coder; budget: {tokens} tokens, {cost} dollars", self.passes);
+        let (tokens, cost) = (limit(tokens.to_string(), tokens == 0), limit(format!("${cost}"), cost == 0.0));
+        let _ = write!(out, "passes     {} by the coder; budget: tokens {tokens}, cost {cost}", self.passes);
         out
     }
 }

@@ -1,7 +1,7 @@
-//! From a work order to an envelope: claim, worktree, commands or agents, guards, receipts; and the routines.
+//! Runs a work order up to its envelope: claim, worktree, commands or agents, guards, receipts. Also the routines.
 //!
-//! Must not set a plan's step, release a claim or merge anything: the coordinator or a person does. `guard` decides what
-//! may run, and is asked before every command.
+//! It never sets a plan's step, releases a claim or merges: the coordinator or a person does. `guard` decides before
+//! every command whether it may run.
 
 pub mod calls;
 pub mod commands;

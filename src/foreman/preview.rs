@@ -1,4 +1,4 @@
-//! Shows what a run would do, before it does it. Writes nothing and starts nothing.
+//! Shows what a run would do. Writes nothing and starts nothing.
 
 use std::fmt::Write as _;
 
@@ -26,20 +26,20 @@ pub struct Preview {
     pub objective: String,
     pub acceptance: Option<String>,
     pub commands: Vec<Command>,
-    /// How to go back, on a person's word.
+    /// The rollback commands; only a person runs them.
     pub rollback: Vec<Command>,
-    /// The stages of agents' work and the agents or commands that run them.
+    /// The agent stages and the agents or commands that run them.
     pub stages: Vec<Role>,
     pub expected_receipts: Vec<ExpectedReceipt>,
     pub guardrails: Guardrails,
     pub branch: String,
     pub base_commit: String,
     pub worktree: String,
-    /// What is run once in a new worktree.
+    /// Commands that run once in a new worktree.
     pub setup: Vec<String>,
     pub job: String,
     pub epoch: u64,
-    /// What an execution would be refused for, as things stand.
+    /// Why `--execute` would be refused now.
     pub obstacles: Vec<Obstacle>,
 }
 
@@ -50,10 +50,9 @@ pub struct Obstacle {
     pub next: Vec<String>,
 }
 
-/// Looks at an order.
+/// Previews an order.
 ///
-/// # Errors
-/// When the order cannot be read; everything else is an obstacle in the answer.
+/// # Errors When the order cannot be read; every other problem is an obstacle in the answer.
 pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
     let work = Work::read(hub, path, given)?;
     let order = &work.order;
@@ -142,12 +141,12 @@ impl Preview {
             line(if i == 0 { "stages" } else { "" }, &role.words());
         }
         let rules = &self.guardrails;
-        line("diff limit", &format!("{} lines", rules.diff_limit));
+        line("diff limit", &text::counted(rules.diff_limit, "line"));
         line("tests", &rules.tests.join("; "));
         line("allowed", &rules.allowed.join(", "));
         line("denied", &rules.denied.join(", "));
         line("protected", &rules.protected.join(", "));
-        line("clocks", &format!("silence {}, in all {}", show_span(rules.no_output), show_span(rules.wall)));
+        line("limits", &format!("no output {}, total {}", show_span(rules.no_output), show_span(rules.wall)));
         for (i, receipt) in self.expected_receipts.iter().enumerate() {
             line(if i == 0 { "receipts" } else { "" }, &receipt.path);
         }
@@ -155,7 +154,7 @@ impl Preview {
             line(if i == 0 { "obstacles" } else { "" }, &obstacle.message);
             obstacle.next.iter().for_each(|next| line("", &format!("  fix: {next}")));
         }
-        out.push_str("dry run: nothing was written or started; --execute runs it");
+        out.push_str("dry run: nothing was written or started; add --execute to run it");
         out
     }
 }

@@ -25,29 +25,28 @@ use crate::hub::{Hub, git, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
 
-/// How often the bus lock's wait may run out before the evidence is given up.
+/// How many waits for the bus lock may time out before the evidence is given up.
 const PATIENCE: u32 = 12;
 
-/// What a run is asked for.
+/// The options of a run.
 pub struct Request<'a> {
     /// The order's path.
     pub order: &'a str,
     pub given: Given,
     /// `None`: a new one.
     pub run: Option<&'a str>,
-    /// Started by the coordinator: consent is asked for again and again.
+    /// Started by the coordinator: consent is checked again and again.
     pub unattended: bool,
-    /// A person goes on with a stale session.
+    /// A person accepts a stale session.
     pub allow_stale_session: bool,
-    /// A person goes on with an order that lacks something.
+    /// A person accepts an incomplete order.
     pub accept_gaps: bool,
 }
 
-/// Runs an order. `stop` ends it early; `say` tells people how it fares.
+/// Runs an order. `stop` ends it early; `say` prints progress.
 ///
-/// # Errors
-/// Only when there is no run to speak of: the order cannot be read, or another run of the task is
-/// alive. Everything else is an outcome, and its file is the last thing that is written.
+/// # Errors Only when the order cannot be read or another run of the task is alive. Everything else is an outcome,
+/// whose file is written last.
 pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) -> Result<Outcome> {
     let started_at = hub.now();
     let work = Work::read(hub, request.order, &request.given)?;
@@ -60,9 +59,9 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         return Err(already_running(&work, &path).into());
     };
     if hub.local(&paths::outcome(&run)).exists() {
-        return Err(Refusal::guard("run.over", format!("the run {run} has ended before"))
-            .because("its outcome is there, and a run is one attempt")
-            .next("start another one, with another --run")
+        return Err(Refusal::guard("run.over", format!("run {run} has already ended"))
+            .because("its outcome exists, and a run is one attempt")
+            .next("start a new run with another --run")
             .into());
     }
     let mut report = Report::new(&work, &run, started_at);
@@ -77,7 +76,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         }
     };
     let path = hub.local(&paths::outcome(&run));
-    // It is there when it went into the record with the envelope.
+    // It exists if it was recorded with the envelope.
     if !path.exists() {
         files::create_parent(&path)?;
         files::replace(&path, (json::pretty(&outcome) + "\n").as_bytes())?;
@@ -94,12 +93,12 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
 
 fn already_running(work: &Work, lock: &std::path::Path) -> Refusal {
     let holder = crate::base::lock::holder(lock).unwrap_or_else(|| "another process".into());
-    Refusal::held("run.alive", format!("{} is being worked on", work.order.task_id))
+    Refusal::held("run.alive", format!("a run of {} is active", work.order.task_id))
         .because(format!("its run lock is held by {holder}"))
-        .next("wait for that run to end; see it with: teof coordinator status")
+        .next("wait for that run to end, or see it: teof coordinator status")
 }
 
-/// Everything between lock and envelope.
+/// Runs everything between lock and envelope.
 fn attempt(
     hub: &Hub,
     request: &Request,
@@ -118,11 +117,11 @@ fn attempt(
     let settings = hub.settings()?.worker.clone();
     let run = report.run.clone();
     end_leftovers(hub, work, settings.grace, &run, say)?;
-    // What earlier runs remember is read before any program of this one starts.
+    // Read what earlier runs saved before any program of this run starts.
     let mut clean = Clean::load(hub);
     report.before = Some(routines::round(hub, work.scan_before, &mut clean)?);
     if let Err(e) = clean.save(hub) {
-        tracing::debug!("the clean files were not remembered: {e:#}");
+        tracing::debug!("cannot save the list of clean files: {e:#}");
     }
     let wanted = Wanted {
         job: work.job(),
@@ -144,7 +143,7 @@ fn attempt(
     if let Some(end) = setup::make_ready(hub, report, &runner, &mut watch, request.unattended, say)? {
         return Ok(end);
     }
-    // After the set-up, which may install hooks and was granted.
+    // After the set-up: it was granted and may install hooks.
     let before = baseline::load_or_record(hub, work, report.place()?)?;
     let end = if report.by_agents() {
         run_agent_stages(hub, report, &runner, &mut watch, &before, say)?
@@ -162,14 +161,14 @@ fn attempt(
             }
         };
     }
-    // The rest is told, and is the coordinator's or a person's matter.
+    // Other findings are only reported; the coordinator or a person handles them.
     let stops = |found: &Finding| found.stops() && routines::concerns(found, &work.order);
     let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
     Ok(checks::verdict(report))
 }
 
-/// The end of work that never reached its guards. It is checked here, because a retry compares with what this run left.
+/// Ends work that did not reach its guards. The checks run here, because a retry compares with what this run left.
 fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surroundings, end: End) -> Result<End> {
     if !matches!(end.verdict, Verdict::Failed | Verdict::Paused) {
         return Ok(end);
@@ -181,7 +180,7 @@ fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surround
     }
     report.findings.extend(found);
     let mut checked = checks::verdict(report);
-    checked.reason = format!("{}; before that: {}", checked.reason, end.reason);
+    checked.reason = format!("{}; earlier: {}", checked.reason, end.reason);
     Ok(checked)
 }
 
@@ -226,7 +225,7 @@ fn run_commands(
     checks::run_tests(hub, report, runner, watch, before)
 }
 
-/// Whether the run may begin. Everything here refuses before anything is started.
+/// Checks whether the run may begin. Refuses before anything starts.
 fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     let order = &report.work.order;
     let missing = order.missing();
@@ -240,7 +239,7 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
         }
     } else if order.commands.is_empty() {
         return Err(Refusal::guard("order.nothing_to_run", "the order has no commands")
-            .because("an order that ran nothing completes nothing")
+            .because("an order that runs nothing completes nothing")
             .next("give its step commands or an agent, or set [commands] default in teof.toml")
             .into());
     }
@@ -257,30 +256,30 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The order waits for a person, who is told what is missing.
+/// Refuses an incomplete order and lists what is missing.
 pub fn incomplete(missing: &[&str], path: &str) -> Refusal {
     Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
-        .because("work without a goal, acceptance, verification, risk limit, recovery or targets waits for a person")
-        .next("complete the plan step that it was made from, and have it given out again")
-        .next(format!("or, as a person, go on all the same: teof foreman run {path} --execute --accept-gaps"))
+        .because("teof does not start work without a goal, acceptance, verification, risk limit, recovery and targets")
+        .next("complete the plan step it was made from and assign it again")
+        .next(format!("or run it anyway, as a person: teof foreman run {path} --execute --accept-gaps"))
         .with("missing", json!(missing))
 }
 
-/// Ends what an earlier attempt of the same job left running; this run holds the task's run lock.
+/// Stops processes that an earlier attempt of the job left running; this run holds the task's run lock.
 fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn Fn(&str)) -> Result<()> {
     let earlier = worktrees::last_run(hub, work.job());
     for run in earlier.iter().map(String::as_str).chain([run]) {
         let (ended, survivors) = exec::end_marked(runner::marks(hub, run), grace);
         if !ended.is_empty() {
-            say(&format!("ended {} processes that run {run} had left behind", ended.len()));
+            say(&format!("stopped {} left over from run {run}", crate::base::text::counted(ended.len(), "process")));
         }
-        anyhow::ensure!(survivors.is_empty(), "processes of run {run} cannot be ended: {survivors:?}");
+        anyhow::ensure!(survivors.is_empty(), "cannot stop processes of run {run}: {survivors:?}");
     }
     Ok(())
 }
 
-/// What an error comes to. Before anything was started, a "no" is a refusal; a full disk or a lock
-/// that was not free in time may be better at the next attempt, as may a git that somebody killed.
+/// Maps an error to the run's end. Before anything started, a refusal refuses the run. A full disk, a lock timeout or
+/// a killed git fails the attempt, because the next one may succeed.
 fn failed(report: &Report, error: &anyhow::Error) -> End {
     let refusal = Refusal::of(error);
     let passes = |refusal: &Refusal| {
@@ -300,7 +299,7 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
     End::new(verdict, reason)
 }
 
-/// Retries while the bus lock is not free in time, so that finished work is not lost to contention.
+/// Retries while the bus lock times out, so that finished work is not lost to contention.
 fn retry_while_locked<T>(mut transaction: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..PATIENCE {
         match transaction() {
@@ -311,7 +310,7 @@ fn retry_while_locked<T>(mut transaction: impl FnMut() -> Result<T>) -> Result<T
     transaction()
 }
 
-/// A refusal as a finding with its next steps, for whoever reads the outcome.
+/// A refusal as a finding with its fixes, for readers of the outcome.
 fn advice(error: &anyhow::Error) -> Option<Finding> {
     let refusal = Refusal::of(error)?;
     Some(Finding::high(refusal.code, "", refusal.message.clone()).hint(refusal.next.join("; or: ")))
@@ -330,16 +329,16 @@ fn finish(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
     match written {
         Ok(Some(outcome)) => Ok(outcome),
         Ok(None) => Ok(report.outcome(&end, None, hub.now())),
-        // Whoever takes the bus lock next completes it, outcome and all; another outcome beside it would be a second end.
+        // The next holder of the bus lock completes it, including the outcome; a second outcome must not be written.
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "write.uncertain") => Err(e),
         Err(e) if report.has_begun() => {
-            // Without its evidence the work does not count; it is committed, and the next attempt goes on from there.
-            let end = End::new(Verdict::Failed, format!("{}; the envelope could not be written: {e:#}", end.reason));
+            // Work without evidence does not count. It is committed, so the next attempt continues from there.
+            let end = End::new(Verdict::Failed, format!("{}; cannot write the envelope: {e:#}", end.reason));
             report.receipts.clear();
             Ok(report.outcome(&end, None, hub.now()))
         }
         Err(e) => {
-            tracing::debug!("the error log was not written: {e:#}");
+            tracing::debug!("cannot write the error log: {e:#}");
             Ok(report.outcome(&end, None, hub.now()))
         }
     }

@@ -1,4 +1,4 @@
-//! Tells a worker while it works whether to stop, and whether the task is still its own; renews the lease.
+//! Tells a worker whether to stop and whether it still owns the task; renews the lease.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use crate::model::claim::{Claim, ClaimStatus};
 /// Why a worker stops before its work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halt {
-    /// Asked to, or consent was taken back: another attempt goes on from here.
+    /// Stopped on request, or consent was revoked: another attempt continues from here.
     Paused(String),
-    /// The task is somebody else's now.
+    /// Another seat has the task.
     Lost(String),
 }
 
@@ -24,18 +24,18 @@ pub struct Watch<'a> {
     hub: &'a Hub,
     work: &'a Work,
     run: String,
-    /// Set by SIGTERM or SIGINT: end what runs, and stop.
+    /// Set by SIGTERM or SIGINT: stop the running command, then the run.
     stop: &'a AtomicBool,
     unattended: bool,
     lease: Duration,
     renew_at: Option<Instant>,
     lost: Option<String>,
-    /// Held for life; whoever deletes its file lets another run of the task start beside this one.
+    /// Held for the whole run. If its file is deleted, a second run of the task could start.
     lock: &'a FileLock,
 }
 
 impl<'a> Watch<'a> {
-    /// Renews the lease once, so that a claim that is about to expire is seen to be alive.
+    /// Renews the lease once, so that a claim that is about to expire does not.
     pub fn start(
         hub: &'a Hub,
         work: &'a Work,
@@ -60,28 +60,28 @@ impl<'a> Watch<'a> {
         Ok(watch)
     }
 
-    /// Whether to stop the running command now; called often while one runs.
+    /// Whether to stop the running command now. Called often.
     pub fn should_cancel(&mut self) -> bool {
         self.renew_if_due();
         self.stop.load(Ordering::Relaxed) || self.lost.is_some() || self.lock.check().is_err()
     }
 
-    /// Why the task is not the seat's any more, if that was seen.
+    /// Why the seat lost the task, if it did.
     pub fn lost(&self) -> Option<String> {
         self.lost.clone()
     }
 
-    /// Why to stop here, if there is a reason; called between commands and between stages.
+    /// The reason to stop here, if any. Called between commands and stages.
     pub fn check_halt(&mut self) -> Result<Option<Halt>> {
         self.renew_if_due();
         if self.stop.load(Ordering::Relaxed) {
-            return Ok(Some(Halt::Paused("asked to stop".into())));
+            return Ok(Some(Halt::Paused("stopped on request".into())));
         }
         if let Err(e) = self.lock.check() {
             return Ok(Some(Halt::Paused(format!("{e:#}"))));
         }
         if self.hub.local(&paths::stop(&self.run)).exists() {
-            return Ok(Some(Halt::Paused("asked to stop at the next stage".into())));
+            return Ok(Some(Halt::Paused("stopped on request at the end of the stage".into())));
         }
         if let Err(e) = own_claim(self.hub, self.work) {
             return Ok(Some(Halt::Lost(format!("{e:#}"))));
@@ -92,13 +92,13 @@ impl<'a> Watch<'a> {
         Ok(self.withdrawn()?.map(Halt::Paused))
     }
 
-    /// Why unattended work is not allowed any more, if it is not.
+    /// Why unattended work is no longer allowed, if so.
     fn withdrawn(&self) -> Result<Option<String>> {
         match self.unattended.then(|| trust::require(self.hub, &self.work.order)) {
             None | Some(Ok(())) => Ok(None),
             Some(Err(e)) => match Refusal::of(&e) {
                 Some(refusal) => {
-                    let why = refusal.reason.as_deref().unwrap_or("consent was taken back");
+                    let why = refusal.reason.as_deref().unwrap_or("consent was revoked");
                     Ok(Some(format!("{}: {why}", refusal.message)))
                 }
                 None => Err(e),
@@ -110,16 +110,16 @@ impl<'a> Watch<'a> {
         if self.renew_at.is_none_or(|at| Instant::now() < at) {
             return;
         }
-        // Half of the lease is left when the next renewal comes.
+        // Half of the lease is left at the next renewal.
         self.renew_at = Some(Instant::now() + self.lease / 2);
         match renew(self.hub, self.work, self.lease) {
             Ok(true) => {}
             Ok(false) => self.renew_at = None,
             Err(e) => match Refusal::of(&e).map(|refusal| refusal.code) {
                 Some(code) if code.starts_with("claim.") => self.lost = Some(format!("{e:#}")),
-                // A lock that is not free, a hub that is off its branch: the run lock protects the claim meanwhile.
+                // A busy lock or a hub on another branch: meanwhile the run lock protects the claim.
                 _ => {
-                    tracing::debug!("the lease was not renewed: {e:#}");
+                    tracing::debug!("cannot renew the lease: {e:#}");
                     self.renew_at = Some(Instant::now() + (self.lease / 10).min(Duration::from_secs(10)));
                 }
             },
@@ -127,10 +127,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The claim under which the work is done.
+/// The claim that covers the work.
 ///
-/// # Errors
-/// When nobody or somebody else holds the task, the claim is not active, or its epoch is another.
+/// # Errors When the seat does not hold the task, the claim is not active, or its epoch differs.
 pub fn own_claim(hub: &Hub, work: &Work) -> Result<Claim> {
     let order = &work.order;
     let found = claims::load(hub, &order.task_id)?;
@@ -142,14 +141,14 @@ pub fn own_claim(hub: &Hub, work: &Work) -> Result<Claim> {
         other => {
             let status = other.map_or("gone".to_owned(), |claim| claim.status.to_string());
             Err(Refusal::guard("claim.not_active", format!("the claim of {} is {status}", order.task_id))
-                .because("work is done under an active claim only")
+                .because("a run needs an active claim")
                 .next(format!("claim it: teof bus claim {} --agent {}", order.task_id, order.agent_id))
                 .into())
         }
     }
 }
 
-/// Renews the lease; `false` when the claim has none and no machine keeps it.
+/// Renews the lease; `false` when the claim has no lease.
 fn renew(hub: &Hub, work: &Work, lease: Duration) -> Result<bool> {
     if own_claim(hub, work)?.lease_expires_at.is_none() && work.order.job.is_none() {
         return Ok(false);

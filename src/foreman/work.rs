@@ -1,7 +1,7 @@
 //! Reads a work order of either version as the work of one worker.
 //!
-//! Version 2 says everything. What version 1 (the playbook's manifest) does not say is derived here,
-//! and only here; `docs/work-orders.md` lists it.
+//! Version 2 is complete. The fields that version 1 (the playbook's manifest) lacks are derived only here;
+//! `docs/work-orders.md` lists them.
 
 use std::path::Path;
 
@@ -13,26 +13,26 @@ use crate::model::command::{Command, Program};
 use crate::model::run::order::{Order, OrderFile, OrderV1, Rollback};
 use crate::receipts::seal;
 
-/// An order, whole, with what the caller adds to it.
+/// A complete order, with what the caller adds.
 #[derive(Clone, Debug)]
 pub struct Work {
     pub order: Order,
     /// See [`Work::job`].
     known_as: String,
-    /// Relative to the hub when it lies there.
+    /// Relative to the hub when it is inside it.
     pub path: String,
     /// Of the order's bytes.
     pub sha256: String,
     /// The version that was read.
     pub version: u64,
-    /// Whether the order names the epoch of the claim; else any epoch of the seat's claim will do.
+    /// Whether the order names the claim's epoch; otherwise any epoch of the seat's claim is accepted.
     pub fenced: bool,
-    /// What the routines run: the playbook's `run_scan_before`, `run_scan_after`.
+    /// Whether to scan before and after the work: the playbook's `run_scan_before`, `run_scan_after`.
     pub scan_before: bool,
     pub scan_after: bool,
 }
 
-/// What a version 1 order leaves open and the caller may say.
+/// Values that a version 1 order lacks and the caller may give.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     pub agent: Option<String>,
@@ -42,15 +42,14 @@ pub struct Given {
 impl Work {
     /// Reads an order; `path` is relative to the current folder or to the hub.
     ///
-    /// # Errors
-    /// When there is none, it is damaged, altered after it was hashed, or its commands' labels and
-    /// folders could leave the worktree.
+    /// # Errors When it is missing, damaged or altered after it was hashed, or when its labels or folders could leave
+    /// the worktree.
     pub fn read(hub: &Hub, path: &str, given: &Given) -> Result<Work> {
         let (shown, bytes) = find(hub, path)?;
         if seal::check(&bytes) == seal::Seal::Wrong {
             return Err(Refusal::guard("order.altered", format!("{shown} was changed after it was written"))
-                .because("its receipt_sha256 does not belong to its content")
-                .next("have the order given out again; nothing was run")
+                .because("its receipt_sha256 does not match its content")
+                .next("assign the work again to get a new order; nothing was run")
                 .into());
         }
         let sha256 = digest::sha256(&bytes);
@@ -77,14 +76,14 @@ impl Work {
         Ok(work)
     }
 
-    /// What commits, worktree and evidence of this work are known by: the job, `<job>-r<n>` when it was sent
-    /// back for the n-th time, or the order itself. Work that was sent back begins anew, on another base: what
-    /// it left before is carried over, and none of its checkpoints counts as done.
+    /// The name of this work in commits, worktree and evidence: the job, `<job>-r<n>` after it was sent back n times,
+    /// or the order itself. Work that was sent back starts on another base: its changes are ported, and none of its
+    /// checkpoints counts as done.
     pub fn job(&self) -> &str {
         &self.known_as
     }
 
-    /// What the work was known by before it was sent back, newest first: its worktree is worked in again.
+    /// The earlier names of the work before it was sent back, newest first; its worktree is used again.
     pub fn known_before(&self) -> Vec<String> {
         let (Some(job), Some(rework)) = (&self.order.job, &self.order.rework) else { return Vec::new() };
         let earlier = (1..rework.nth).rev().map(|nth| format!("{job}-r{nth}"));
@@ -100,7 +99,7 @@ impl Work {
         }
         for command in &self.order.commands {
             if let Some(folder) = &command.cwd {
-                // Its form now; whether a link is on the way is seen when it is used.
+                // Checks the form only; links on the path are checked when it is used.
                 files::within(Path::new("/nonexistent"), folder)?;
             }
         }
@@ -124,15 +123,15 @@ fn find(hub: &Hub, path: &str) -> Result<(String, Vec<u8>)> {
             return Ok((shown.display().to_string(), bytes));
         }
     }
-    Err(Refusal::not_found("order.missing", format!("there is no work order {path}"))
-        .next("orders lie in _report/agent/<manager>/manifests/")
+    Err(Refusal::not_found("order.missing", format!("no such work order: {path}"))
+        .next("look in _report/agent/<manager>/manifests/")
         .into())
 }
 
 /// Version 1 as version 2.
 fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order> {
     let agent = given.agent.clone().ok_or_else(|| {
-        Refusal::usage("order.no_seat", "this order (version 1) does not say which seat does the work")
+        Refusal::usage("order.no_seat", "this version 1 order names no seat")
             .next("name it: teof foreman run <order> --agent <seat>")
     })?;
     let task = given.task.clone().unwrap_or_else(|| format!("{}-{}", old.plan_id, old.step_id));
@@ -158,7 +157,7 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         title: old.step_title.clone(),
         objective: [old.plan_summary, old.step_title].join(": ").trim_matches([':', ' ']).to_owned(),
         notes: old.step_notes,
-        acceptance: (!expected.is_empty()).then(|| format!("these exist: {}", expected.join(", "))),
+        acceptance: (!expected.is_empty()).then(|| format!("these files exist: {}", expected.join(", "))),
         commands: old.commands.into_iter().map(our_own).collect(),
         expected_receipts: old.expected_receipts,
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
@@ -179,7 +178,7 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
     })
 }
 
-/// The playbook's `python3 -m teof.cli …` is this binary.
+/// Replaces the playbook's `python3 -m teof.cli …` with this binary.
 fn our_own(mut command: Command) -> Command {
     if let Program::Argv(argv) = &command.program
         && let [python, flag, module, rest @ ..] = argv.as_slice()

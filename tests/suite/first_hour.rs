@@ -86,7 +86,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
 
     let said = typed(&world, "do \"Document the parser\"", &["", "d", "r", "Say more", "s", "a"]);
     for told in
-        ["Let this one job run", "+# The parser", "What should change?", "Sent back before for", "merged to main"]
+        ["Let this one job run", "+# The parser", "What should change?", "Sent back earlier for", "merged to main"]
     {
         assert!(said.contains(told), "{told:?} is not in {said}");
     }

@@ -310,7 +310,7 @@ impl History {
         assert_eq!(finished.len(), self.jobs, "{}: {case}", self.brief());
         // A test that was killed did not pass, and nobody can know why: that is for a person.
         let killed = |job: &Value| {
-            job["phase"]["ending"] == "blocked" && job["last"]["reason"].to_string().contains("ended by signal 9")
+            job["phase"]["ending"] == "blocked" && job["last"]["reason"].to_string().contains("killed by signal 9")
         };
         let blocked: BTreeSet<_> =
             finished.iter().filter(|job| killed(job)).map(|job| job["task"].to_string()).collect();

@@ -110,19 +110,19 @@ fn expect(outcome: &Value, verdict: &str, reason: &str) {
 #[test]
 fn one_that_is_silent_from_the_start_is_ended_and_suspended_like_an_outage() {
     let bench = Bench::new("sleep 1000").with("no_output", json!("1s"));
-    expect(&bench.run(), "paused", "printed nothing for too long");
+    expect(&bench.run(), "paused", "no output for too long");
 }
 
 #[test]
 fn one_that_prints_without_meaning_is_ended_and_suspended_like_an_outage() {
     let bench = Bench::new("while :; do echo '{\"type\":\"noise\"}'; sleep 0.1; done").with("no_event", json!("1s"));
-    expect(&bench.run(), "paused", "nothing of meaning");
+    expect(&bench.run(), "paused", "no progress for too long");
 }
 
 #[test]
 fn one_that_never_ends_is_ended() {
     let talk = "while :; do say '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hm\"}]}}'; sleep 0.1; done";
-    expect(&Bench::new(talk).with("wall", json!("1s")).run(), "failed", "took too long");
+    expect(&Bench::new(talk).with("wall", json!("1s")).run(), "failed", "time limit reached");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn one_line_without_end_is_bounded_too() {
 #[test]
 fn one_that_ignores_sigterm_is_ended_all_the_same() {
     let bench = Bench::new("trap '' TERM; while :; do sleep 1000; done").with("no_output", json!("1s"));
-    expect(&bench.run(), "paused", "printed nothing for too long");
+    expect(&bench.run(), "paused", "no output for too long");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_result_with_a_failing_exit_code_is_no_success() {
 fn success_that_left_nothing_is_asked_again_and_then_blocked() {
     let bench = Bench::new("echo x >> \"$HOME/passes\"; result done");
     let outcome = bench.run();
-    expect(&outcome, "blocked", "nothing was changed");
+    expect(&outcome, "blocked", "the coder changed nothing");
     let passes = fs::read_to_string(bench.world.folder().join("home/passes")).unwrap();
     assert_eq!(passes.lines().count(), 3, "three passes in all");
 }

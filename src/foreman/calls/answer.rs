@@ -1,7 +1,7 @@
 //! What an agent answers: the last complete JSON object of its final text. Pure.
 //!
-//! Everything in it is the agent's word: commands are proposals, receipts are names to look for, and a
-//! finding of its own never stops a run by itself; its verdict does.
+//! All of it is only a claim by the agent: commands are proposals, and receipts are names to look for. A finding does
+//! not stop a run by itself; the verdict does.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
 
-/// How long a final text may be, in bytes, and how much of it may be read for objects that turn out to be none:
-/// each of them is read from its own beginning, and they may lie in each other. Past these an answer is asked for
-/// again: part of a text may say the opposite of the whole.
+/// Limit on the final text, in bytes, and on the bytes read while trying candidates that are not JSON objects
+/// (candidates may be nested, and each is read from its own start). Past it the agent is asked again: a part of the
+/// text may say the opposite of the whole.
 const MAX_TEXT: usize = 1 << 20;
 const MAX_IN_VAIN: usize = 8 << 20;
 /// Bytes that may stand before an object on its line.
 const MAX_INDENT: usize = 200;
-/// What is kept of an answer: characters of a text, and the number of entries in each list.
+/// Limits on what is kept of an answer: characters per text, and entries per list.
 const MAX_FIELD: usize = 16_000;
 const MAX_MESSAGE: usize = 2_000;
 const MAX_ENTRIES: usize = 50;
@@ -31,11 +31,11 @@ const MAX_ENTRIES: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     pub analysis: String,
-    /// As they are run; what is written of them has no secrets.
+    /// The commands as they run. Serialized without secrets.
     #[serde(serialize_with = "without_secrets")]
     pub commands: Vec<Command>,
     pub receipts: Vec<String>,
-    /// The tester's and the reviewer's: whether the work may pass.
+    /// Whether the work passes; given by the tester and the reviewer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<bool>,
     /// 0 to 100.
@@ -45,7 +45,7 @@ pub struct Answer {
     pub findings: Vec<Finding>,
 }
 
-/// Reads the answer of a role; the error says what is wrong with it, for whoever is asked again.
+/// Reads the answer of a role. The error says what is wrong with it and goes into the next prompt.
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     let object = last_object(said, role)?;
     let mut answer = Answer {
@@ -59,17 +59,17 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
         answer.commands.push(Command::parse(value).map_err(|why| format!("\"commands\": {why}"))?);
     }
     for value in list(&object, "receipts")? {
-        answer.receipts.push(sanitized(value.as_str().ok_or("\"receipts\" holds something else than strings")?, 400));
+        answer.receipts.push(sanitized(value.as_str().ok_or("\"receipts\" must contain only strings")?, 400));
     }
     if let Some((yes, no)) = verdict_words(role) {
         let verdict = object.get("verdict").and_then(Value::as_str).unwrap_or_default();
         answer.passed = match verdict {
             _ if verdict == yes => Some(true),
             _ if verdict == no => Some(false),
-            _ => return Err(format!("\"verdict\" is neither {yes:?} nor {no:?}")),
+            _ => return Err(format!("\"verdict\" must be {yes:?} or {no:?}")),
         };
         let confidence = object.get("confidence").and_then(Value::as_u64).filter(|value| *value <= 100);
-        answer.confidence = Some(confidence.ok_or("\"confidence\" is no whole number from 0 to 100")? as u8);
+        answer.confidence = Some(confidence.ok_or("\"confidence\" must be a whole number from 0 to 100")? as u8);
         for value in list(&object, "findings")?.iter().take(MAX_ENTRIES) {
             answer.findings.push(finding(value, role)?);
         }
@@ -79,14 +79,14 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     Ok(answer)
 }
 
-/// An answer without the form that was asked for: the end of the text, with no commands and no receipts.
+/// The answer for a text without the requested JSON: the end of the text, no commands, no receipts.
 pub fn unstructured(said: &str) -> Answer {
     let said = said.trim();
     let from = said.char_indices().rev().nth(MAX_FIELD - 1).map_or(0, |(at, _)| at);
     Answer { analysis: sanitized(&said[from..], MAX_FIELD), ..Answer::default() }
 }
 
-/// The words of a role's verdict, for the work and against it.
+/// The two values of a role's verdict: pass and fail.
 pub fn verdict_words(role: &str) -> Option<(&'static str, &'static str)> {
     match role {
         TESTER => Some(("pass", "fail")),
@@ -138,7 +138,7 @@ fn redacted(command: &Command) -> Command {
     }
 }
 
-/// The name may be what gives a value away.
+/// Checks name and value together: the name may be what marks the value as a secret.
 fn env_value(name: &str, value: &str) -> String {
     let pair = format!("{name}={value}");
     match secrets::redact(&pair) == pair {
@@ -154,12 +154,12 @@ fn sanitized(value: &str, max: usize) -> String {
 
 /// The last complete JSON object of a text that has a key of an answer.
 ///
-/// Words may follow it, and it may stand in a fence. What judges the work is read more strictly, because a verdict
-/// must not be read out of a quotation: its object begins a line, and an approval that later words take back is
-/// none. An object inside one that was begun as an answer and cannot be read is never an answer.
+/// Text may follow it, and it may be in a code fence. The tester's and the reviewer's answers are read more strictly,
+/// so that no verdict is taken from a quotation: the object must begin a line, and text after an approval must not
+/// mention a rejection. An object inside an unreadable answer is never taken as the answer.
 fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
     if said.len() > MAX_TEXT {
-        return Err(format!("it is longer than {} KiB", MAX_TEXT >> 10));
+        return Err(format!("the answer is longer than {} KiB", MAX_TEXT >> 10));
     }
     let verdict = verdict_words(role);
     let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, None);
@@ -170,7 +170,7 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
                 let end = start + values.byte_offset();
                 if is_answer(&object) {
                     if unread.is_some_and(|from: usize| is_answer_begun(&said[from..start])) {
-                        return Err("it is no valid JSON object".to_owned());
+                        return Err("the answer is not a valid JSON object".to_owned());
                     }
                     found = Some((object, end));
                     unread = None;
@@ -181,7 +181,7 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
             Some(Err(e)) => {
                 in_vain += read_until(&said[start..], &e);
                 if in_vain > MAX_IN_VAIN {
-                    return Err("too much of it begins as a JSON object and is none".to_owned());
+                    return Err("the answer contains too many incomplete JSON objects".to_owned());
                 }
                 unread.get_or_insert(start);
                 start + 1
@@ -189,13 +189,13 @@ fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
             None => break,
         };
     }
-    let (object, end) = found.ok_or("there is no complete JSON object with \"analysis\" in it")?;
+    let (object, end) = found.ok_or("no complete JSON object with \"analysis\" found")?;
     if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
-        return Err("it ends with an answer that is no complete JSON object".to_owned());
+        return Err("the answer ends with an incomplete JSON object".to_owned());
     }
     match verdict {
         Some((yes, no)) if object.get("verdict").is_some_and(|said| said == yes) && speaks_of(&said[end..], no) => {
-            Err(format!("words after the {yes:?} speak of {no:?}"))
+            Err(format!("the text after the verdict {yes:?} mentions {no:?}"))
         }
         _ => Ok(object),
     }
@@ -211,13 +211,12 @@ fn is_answer(object: &Map<String, Value>) -> bool {
     ["analysis", "commands", "receipts", "verdict"].iter().any(|key| object.contains_key(*key))
 }
 
-/// Whether one of the words of a text begins with `word`.
+/// Whether any word of a text begins with `word`.
 fn speaks_of(said: &str, word: &str) -> bool {
     said.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|said| said.starts_with(word))
 }
 
-/// Where the next object with a key begins: anywhere, or only at the beginning of a line and after the fence that
-/// opens a block.
+/// The start of the next object with a key: anywhere, or only at the start of a line or after an opening code fence.
 fn next_object(said: &str, from: usize, anywhere: bool) -> Option<usize> {
     let mut at = from;
     loop {
@@ -231,7 +230,7 @@ fn next_object(said: &str, from: usize, anywhere: bool) -> Option<usize> {
 }
 
 fn begins_line(said: &str, at: usize) -> bool {
-    // Nothing that is longer than this is only an indentation or a fence.
+    // Longer text before the object is neither indentation nor a fence.
     let near = &said.as_bytes()[at.saturating_sub(MAX_INDENT)..at];
     let line = match near.iter().rposition(|&b| b == b'\n') {
         Some(end) => &near[end + 1..],
@@ -248,7 +247,7 @@ fn is_answer_begun(said: &str) -> bool {
     ["\"analysis\"", "\"verdict\""].iter().any(|key| said.contains(key))
 }
 
-/// An object none of whose keys stands in it twice: which of two verdicts is meant is nobody's guess.
+/// A JSON object without duplicate keys: with two verdicts, there is no safe guess which one is meant.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -271,7 +270,7 @@ impl<'de> Visitor<'de> for Keys {
         while let Some((key, value)) = entries.next_entry::<String, Value>()? {
             if object.contains_key(&key) {
                 let key = sanitized(&key, 100);
-                return Err(A::Error::custom(format!("the key {key:?} stands in it twice")));
+                return Err(A::Error::custom(format!("duplicate key {key:?}")));
             }
             object.insert(key, value);
         }
@@ -358,7 +357,7 @@ mod tests {
         }
         let nested = format!("{{\"a\":[\"{}\",", "x".repeat(300));
         let hostile = format!("{}{APPROVAL}", nested.repeat((MAX_TEXT - 1_000) / nested.len()));
-        assert!(parse(&hostile, CODER).unwrap_err().contains("begins as a JSON object"));
+        assert!(parse(&hostile, CODER).unwrap_err().contains("incomplete JSON objects"));
     }
 
     #[test]

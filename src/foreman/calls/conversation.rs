@@ -1,4 +1,5 @@
-//! Calls an agent once: supervises it, reads its stream and classifies its end. Trusts nothing that it says.
+//! Calls an agent once: supervises it, reads its stream and classifies how it ended. Nothing in the stream is
+//! trusted.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +14,10 @@ use crate::hub::Hub;
 use crate::model::agent::Usage;
 use crate::model::run::order::Spend;
 
-/// How much of what was printed last goes into the record, in characters.
+/// How many characters of the last output go into the record.
 const TAIL: usize = 2000;
 
-/// How many lines of a call people are shown while it works, and how long each may be, in characters.
+/// How many lines of a call are shown while it runs, and how long each may be, in characters.
 const MAX_SHOWN: usize = 1000;
 const SHOWN: usize = 200;
 
@@ -26,30 +27,30 @@ pub struct CallRequest<'a> {
     pub model: Option<&'a str>,
     pub prompt: &'a str,
     pub session: Session<'a>,
-    /// What the session used before.
+    /// What the session used before this call.
     pub earlier: Option<Usage>,
     /// File name of the raw output.
     pub name: &'a str,
     pub budget: Spend,
-    /// Tells people what the agent does.
+    /// Prints what the agent does.
     pub say: &'a dyn Fn(&str),
-    /// What the job used before.
+    /// What the job used before this call.
     pub spent: Usage,
 }
 
 /// The result of a call.
 pub struct CallResult {
     pub conclusion: Outcome,
-    /// It was ended because the job's budget was used up.
+    /// The call was stopped because the job's budget was used up.
     pub over_budget: bool,
     pub cancelled: bool,
-    /// The call's wall clock ran out.
+    /// The call reached its time limit.
     pub took_too_long: bool,
     pub called: CallRecord,
     pub survivors: Vec<String>,
 }
 
-/// A call, as the record tells it.
+/// A call as written to the record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallRecord {
     pub agent: String,
@@ -62,22 +63,22 @@ pub struct CallRecord {
     pub usage: Usage,
     pub output: Output,
     pub errors: Option<Output>,
-    /// The end of what it said, and of its stderr, with secrets taken out.
+    /// The end of its output and of its stderr, without secrets.
     pub tail: String,
     pub errors_tail: String,
     pub warnings: Vec<String>,
     pub tools: std::collections::BTreeMap<String, u64>,
-    /// Processes that it left behind and that were ended.
+    /// Processes that it left running and that were stopped.
     pub ended: Vec<String>,
 }
 
-/// Whether what was used is more than a limit allows.
+/// Whether usage is over a limit.
 pub fn is_over(budget: Spend, usage: Usage) -> bool {
     (budget.tokens > 0 && usage.tokens() > budget.tokens)
         || (budget.cost > 0.0 && usage.cost_usd.is_some_and(|cost| cost > budget.cost))
 }
 
-/// What is left of a budget of money, in US dollars; `None`: there is no limit.
+/// What is left of the cost budget, in US dollars; `None` without a limit.
 fn remaining_budget(budget: Spend, spent: Usage) -> Option<f64> {
     (budget.cost > 0.0).then(|| (budget.cost - spent.cost_usd.unwrap_or(0.0)).max(0.0))
 }
@@ -120,15 +121,15 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     Ok(CallResult { over_budget, cancelled, took_too_long, called, survivors: names(&report.survivors), conclusion })
 }
 
-/// Agents whose simultaneous starts collide start one after the other.
+/// Serializes the starts of an agent whose simultaneous starts collide.
 fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     if agent.stagger.is_zero() {
         return Ok(None);
     }
-    // Two names for one program fall over each other just as well.
+    // The key is the program: two agent names for one program collide as well.
     let program = agent.command.first().and_then(|program| program.rsplit('/').next()).unwrap_or(&agent.name);
     let path = hub.local(&format!("locks/agent-{}.lock", names::slug(program)));
-    // A crowd is waited for; who still stands in line after that tries its luck.
+    // Wait for several starts in front; after that, start without the lock.
     match FileLock::acquire(&path, agent.stagger * 8, "agents.stagger", &format!("start {}", agent.name)) {
         Ok(lock) => Ok(Some(lock)),
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == crate::base::Exit::TimedOut) => Ok(None),
@@ -136,7 +137,7 @@ fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     }
 }
 
-/// Reads the agent's stream and decides whether the call goes on.
+/// Reads the agent's stream and decides whether the call continues.
 struct CallObserver<'a, 'w> {
     reading: Stream,
     watch: &'a mut Watch<'w>,
@@ -144,7 +145,7 @@ struct CallObserver<'a, 'w> {
     request: &'a CallRequest<'a>,
     over_budget: bool,
     cancelled: bool,
-    /// How many lines of it people were shown.
+    /// How many lines were shown.
     shown: usize,
     began: std::time::Instant,
 }
@@ -175,20 +176,20 @@ impl Observer for CallObserver<'_, '_> {
 }
 
 impl CallObserver<'_, '_> {
-    /// Tells people what the agent does while it works.
+    /// Shows what the agent does while it works.
     fn show(&mut self, events: &[Event]) {
         for said in events.iter().filter_map(one_line) {
             self.shown += 1;
             match self.shown {
                 n if n < MAX_SHOWN => (self.request.say)(&format!("      {}: {said}", self.request.agent.name)),
-                MAX_SHOWN => (self.request.say)(&format!("      the rest is in its raw output: {}", self.request.name)),
+                MAX_SHOWN => (self.request.say)(&format!("      more in the raw output: {}", self.request.name)),
                 _ => {}
             }
         }
     }
 }
 
-/// An event for people, if it is one; without secrets, before anything is cut.
+/// An event as one line for people, if it is worth showing. Secrets are removed before the line is cut.
 fn one_line(event: &Event) -> Option<String> {
     let said = match event {
         Event::ToolUse { name, input } => format!("{name} {input}"),
@@ -204,9 +205,9 @@ fn exit(verdict: &Verdict) -> Exit {
         Verdict::Exited(code) => Exit::Code(*code),
         Verdict::Signalled(signal) => Exit::Signal(*signal),
         Verdict::Lingered => Exit::Lingered,
-        Verdict::TimedOut(TimedOut::Silence) => Exit::TimedOut("it printed nothing for too long".into()),
-        Verdict::TimedOut(TimedOut::Meaning) => Exit::TimedOut("it did nothing of meaning for too long".into()),
-        Verdict::TimedOut(TimedOut::Wall) => Exit::TimedOut("it took too long".into()),
+        Verdict::TimedOut(TimedOut::Silence) => Exit::TimedOut("no output for too long".into()),
+        Verdict::TimedOut(TimedOut::Meaning) => Exit::TimedOut("no progress for too long".into()),
+        Verdict::TimedOut(TimedOut::Wall) => Exit::TimedOut("time limit reached".into()),
         Verdict::Cancelled => Exit::Stopped,
         Verdict::NotStarted(why) => Exit::NotStarted(why.clone()),
     }
@@ -227,7 +228,7 @@ fn record(request: &CallRequest, conclusion: &Outcome, report: &Report) -> CallR
     CallRecord {
         agent: request.agent.name.clone(),
         model: conclusion.model.as_deref().or(request.model).map(secrets::redact),
-        // Redacted it would name no session: one that looks like a secret is not gone on with.
+        // A redacted id names no session, so a session whose id looks like a secret is not resumed.
         session: conclusion.session.clone().or(chosen).filter(|id| secrets::redact(id) == *id),
         prompt_sha256: digest::sha256(request.prompt.as_bytes()),
         outcome: secrets::redact(&outcome),

@@ -1,7 +1,7 @@
-//! Classifies a call that brought no answer and decides what follows.
+//! Classifies a call that returned no answer and decides what to do next.
 //!
-//! A limit of the account, an outage or a stop costs no attempt. What fails until a person acts is not retried. A call
-//! that reached the agent's own limit is continued in its session, a few times.
+//! An account limit, an outage or a stop does not count as an attempt. A failure that only a person can fix is not
+//! retried. A call that reached the agent's own limit is continued in its session, a few times.
 
 use super::conversation::CallResult;
 use crate::agents::{Agent, Kind, Verdict as CallVerdict, limits};
@@ -11,27 +11,28 @@ use crate::foreman::stages::context::StageContext;
 use crate::guard::secrets;
 use crate::model::run::outcome::{Suspended, Verdict};
 
-/// How long an agent rests that does not say when its limit is over.
+/// How long an agent is suspended when it does not say when its limit ends.
 const UNKNOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
-/// How often a stage is continued after a limit of the agent's own.
+/// How often a stage is continued after the agent reached its own limit.
 const CONTINUED: u32 = 3;
 
-/// What follows a call that brought no answer.
+/// What to do after a call that returned no answer.
 pub enum FollowUp {
-    /// Its start collided with another one: start it again at once.
+    /// The start collided with another one: start it again at once.
     Restart,
-    /// Call again at once, in its session, or in a new one when the unfinished call names none. Why, for people.
+    /// Call again at once, in its session, or in a new one when the unfinished call names none. Holds the reason, for
+    /// people.
     Retry(String),
     End(End),
 }
 
-/// Ok when the call brought an answer. `resumed`: it continued a session.
+/// Ok when the call returned an answer. `resumed`: the call continued a session.
 pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, resumed: bool) -> Result<(), FollowUp> {
     if said.over_budget {
         return Err(FollowUp::End(context.overrun()));
     }
     if said.cancelled {
-        let why = format!("asked to stop during a call of {}", agent.name);
+        let why = format!("stopped on request during a call of {}", agent.name);
         return Err(FollowUp::End(End::new(Verdict::Paused, why)));
     }
     let (kind, why) = match &said.conclusion.verdict {
@@ -50,7 +51,7 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         Kind::Busy => FollowUp::Restart,
         Kind::Service | Kind::Limit => FollowUp::End(suspended(context, agent, why, None)),
         Kind::Turns => continued(context, agent, why),
-        // It works, and has not come to its end: no attempt of it has failed.
+        // The agent works but has not finished: this is not a failed attempt.
         Kind::Other if said.took_too_long && said.conclusion.worked && agent.resumes() => {
             continued(context, agent, why)
         }
@@ -58,33 +59,33 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
             if let Some(left) = &mut context.store.unfinished {
                 left.session = None;
             }
-            FollowUp::Retry("its session cannot be continued; a new one begins".to_owned())
+            FollowUp::Retry("its session cannot be resumed; starting a new one".to_owned())
         }
         Kind::Account | Kind::SetUp => {
-            needs_person(context, agent, why, &format!("see what is missing: `teof agent doctor {}`", agent.name))
+            needs_person(context, agent, why, &format!("run `teof agent doctor {}` to see what is missing", agent.name))
         }
-        Kind::Billing => needs_person(context, agent, why, "its account has to be paid for before it works on"),
+        Kind::Billing => needs_person(context, agent, why, "pay for its account"),
         Kind::Request => {
-            needs_person(context, agent, why, "the same request fails again: check its model and arguments")
+            needs_person(context, agent, why, "check its model and arguments; the same request would fail again")
         }
         Kind::Budget if agent.budget_args.is_some() && context.report.work.order.budget.cost > 0.0 => {
             FollowUp::End(context.overrun())
         }
-        Kind::Budget => needs_person(context, agent, why, "it used up the budget that its own arguments set"),
+        Kind::Budget => needs_person(context, agent, why, "raise the budget in its arguments; it is used up"),
         Kind::Rejected | Kind::Stopped | Kind::Other => FollowUp::End(failed(agent, said)),
     })
 }
 
-/// Whether it is the session that failed, not the agent: it is gone, or has grown too long.
+/// Whether the session failed rather than the agent: it no longer exists, or is too long.
 fn session_is_lost(said: &CallResult, kind: Kind, resumed: bool) -> bool {
     match kind {
-        // What was answered before is refused now: the conversation does not fit any more.
+        // The agent answered in this session before and refuses now: the conversation is too long.
         Kind::Request => resumed || said.conclusion.worked,
         _ => resumed && !said.conclusion.worked,
     }
 }
 
-/// An attempt that failed: the next one continues.
+/// A failed attempt; the next one continues from it.
 pub fn failed(agent: &Agent, said: &CallResult) -> End {
     let why = match &said.conclusion.verdict {
         CallVerdict::Failed { why, .. } | CallVerdict::NoResult { why, .. } | CallVerdict::RateLimited { why, .. } => {
@@ -95,10 +96,10 @@ pub fn failed(agent: &Agent, said: &CallResult) -> End {
     End::new(Verdict::Failed, secrets::redact(&format!("{}: {why}", agent.name)))
 }
 
-/// The agent is not called for a while; `None`: its service is out of order, and the coordinator says how long.
+/// Suspends the agent until a time. `None`: its service is down, and the coordinator decides for how long.
 fn suspended(context: &mut StageContext, agent: &Agent, why: &str, until: Option<crate::base::Stamp>) -> End {
     let reason = secrets::redact(limits::without_time(why));
-    let what = if until.is_some() { "is at its limit" } else { "gets no answer from its service" };
+    let what = if until.is_some() { "is at its limit" } else { "cannot reach its service" };
     let end = End::new(Verdict::Paused, format!("{} {what}: {reason}", agent.name));
     context.report.suspended = Some(Suspended {
         agent: agent.name.clone(),
@@ -109,25 +110,25 @@ fn suspended(context: &mut StageContext, agent: &Agent, why: &str, until: Option
     end
 }
 
-/// Counts a continuation; a stage has only so many.
+/// Counts a continuation; false when the stage has none left.
 fn may_continue(context: &mut StageContext) -> bool {
     let Some(left) = &mut context.store.unfinished else { return false };
     left.continued += 1;
     left.continued <= CONTINUED
 }
 
-/// The agent's own limit of turns: it goes on in the same session, where it can, and not for ever.
+/// The agent reached its own turn limit: continue in the same session where possible, a limited number of times.
 fn continued(context: &mut StageContext, agent: &Agent, why: &str) -> FollowUp {
     let has_session = context.store.unfinished.as_ref().is_some_and(|left| left.session.is_some());
     match has_session && agent.resumes() && may_continue(context) {
         true => FollowUp::Retry(format!("{why}; continued in the same session")),
-        false => needs_person(context, agent, why, "raise the agent's own limit, or split the step"),
+        false => needs_person(context, agent, why, "raise the agent's turn limit, or split the step"),
     }
 }
 
-/// It fails again until a person has acted.
+/// Ends the run: the call fails again until a person acts.
 fn needs_person(context: &mut StageContext, agent: &Agent, why: &str, next: &str) -> FollowUp {
     context.report.needs_person = true;
     let why = text::clip(&secrets::redact(why), 200);
-    FollowUp::End(End::new(Verdict::Failed, format!("{}: {why}; a person must act: {next}", agent.name)))
+    FollowUp::End(End::new(Verdict::Failed, format!("{}: {why}. To fix it: {next}", agent.name)))
 }

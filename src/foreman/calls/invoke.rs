@@ -1,4 +1,4 @@
-//! Runs a role: calls its agent or command and makes the stage's result of what comes back.
+//! Runs a role: calls its agent or command and turns the output into the stage's result.
 
 use super::answer::{self, Answer};
 use super::conversation::{self, CallRequest, CallResult};
@@ -17,13 +17,13 @@ use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::run::outcome::{Finding, Verdict};
 
-/// How often an agent whose start collided with another's is started again.
+/// How often an agent is started again after its start collided with another's.
 const STARTS: u32 = 3;
-/// The code of the finding about an answer that has not the form that was asked for.
+/// Code of the finding about an answer without the requested form.
 pub const UNREADABLE: &str = "answer.unreadable";
 
-/// Asks an agent. An answer that cannot be read costs a coder nothing: its work is in the worktree, where tests and
-/// review judge it. Everybody else is asked once more. `Some` ends the run.
+/// Calls an agent. A coder's unreadable answer is accepted, because its work is in the worktree, where tests and
+/// review check it. Every other role is asked once more. `Some` ends the run.
 pub fn agent(
     context: &mut StageContext,
     agent: &Agent,
@@ -56,15 +56,15 @@ pub fn agent(
             return Ok(Some(asks(context, stage, asked)));
         }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
-            (context.say)(&format!("      its answer cannot be read: {why}; the work goes on without it"));
+            (context.say)(&format!("      unreadable answer: {why}; continuing without it"));
             unstructured_answer(stage, &said.conclusion.text, &why);
             return Ok(None);
         }
         if asked_again {
-            let why = format!("{}: no answer that can be read: {why}", stage.name);
+            let why = format!("{}: unreadable answer: {why}", stage.name);
             return Ok(Some(End::new(Verdict::Failed, why)));
         }
-        (context.say)(&format!("      its answer cannot be read: {why}; asked once more"));
+        (context.say)(&format!("      unreadable answer: {why}; asking once more"));
         asked_again = true;
         open.resume = stage.session.clone().filter(|_| agent.resumes());
         open.prompt = match open.resume {
@@ -77,15 +77,16 @@ pub fn agent(
     }
 }
 
-/// What an agent said without the form that it was asked for: its words are kept as they are.
+/// Keeps the text of an answer that does not have the requested form, unchanged.
 fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str) {
     let whom = &stage.name;
-    let message = format!("the {whom}'s answer could not be read: {why}; what it said is kept as its analysis");
-    stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read what it said in the envelope"));
+    let message = format!("unreadable answer from the {whom}: {why}; its text is kept as the analysis");
+    stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read its text in the envelope"));
     answered(stage, answer::unstructured(said));
 }
 
-/// Whether the worktree holds work that no checkpoint has: then it is judged, whatever is asked beside it.
+/// Whether the worktree holds work without a checkpoint. Such work is checked, even when the agent asks a question as
+/// well.
 fn has_changed(context: &StageContext) -> bool {
     let changed = || -> Result<bool> {
         let place = context.report.place()?;
@@ -95,7 +96,7 @@ fn has_changed(context: &StageContext) -> bool {
     changed().unwrap_or(true)
 }
 
-/// The agent waits for a person: the run pauses, and the call that is unfinished goes on with the answer.
+/// The agent asks a person: pauses the run; the unfinished call continues with the answer.
 fn asks(context: &mut StageContext, stage: &StageReport, asked: String) -> End {
     let last = asked.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let reason = format!("the {} asks: {}", stage.name, text::clip(&text::safe(last), 200));
@@ -105,23 +106,24 @@ fn asks(context: &mut StageContext, stage: &StageReport, asked: String) -> End {
 
 fn again(why: &str) -> String {
     format!(
-        "# Your answer could not be read\n\nWhat is wrong with it: {}. The work itself stays as it is: answer again, in the form below.\n\n",
+        "# Your answer could not be read\n\nThe problem: {}. Leave the work as it is and answer again, in the form \
+            below.\n\n",
         text::safe(why)
     )
 }
 
-/// The prompt of a role, whole.
+/// The complete prompt of a role.
 fn full_prompt(context: &StageContext, role: &str, material: &Material) -> Result<String> {
     let order = &context.report.work.order;
     let template = prompts::template(context.hub, order, role)?;
     Ok(prompts::render(&template, order, role, material, &context.runner.receipts().display().to_string()))
 }
 
-/// A coder goes on in the session of its last pass, where it can.
+/// The session of the coder's last pass, if the agent can resume it.
 fn earlier_session(context: &StageContext, agent: &Agent) -> Option<String> {
     let last = context.report.stages.iter().rev().find(|stage| stage.name == CODER && stage.commit.is_some());
     let Some(last) = last else {
-        // Before the work was sent back; where it worked then, it works now.
+        // The session from before the work was sent back, if it is the same worktree.
         let before = context.report.work.order.rework.as_ref()?.session.as_ref()?;
         let here = before.worktree == context.runner.root.display().to_string();
         return Some(before.id.clone()).filter(|_| agent.resumes() && before.agent == agent.name && here);
@@ -130,7 +132,7 @@ fn earlier_session(context: &StageContext, agent: &Agent) -> Option<String> {
     last.session.clone().filter(|_| same)
 }
 
-/// What a session used before: in this work, or before it was sent back.
+/// What a session used so far, in this order and before the work was sent back.
 fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
     let sent_back = context.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
     let before = sent_back.filter(|before| before.id == session).map(|before| before.usage);
@@ -140,15 +142,15 @@ fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
     }
 }
 
-/// What a call led to.
+/// The result of a call.
 enum CallOutcome {
     Answered(Box<CallResult>),
-    /// Call again, as the unfinished call says.
+    /// Call again, as the unfinished call describes.
     Retry,
     Stopped(End),
 }
 
-/// One call, repeated only when its start collided with another's.
+/// Makes one call; repeats it only when its start collided with another's.
 fn call(
     context: &mut StageContext,
     agent: &Agent,
@@ -230,7 +232,7 @@ fn one_call(
     conversation::call(context.hub, context.runner, context.watch, &wanted)
 }
 
-/// Adds a call to the stage, to the run and to what the job used.
+/// Adds a call to the stage, the run and the job's usage.
 fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) -> Result<()> {
     let called = &said.called;
     stage.model = called.model.clone().or(stage.model.take());
@@ -248,7 +250,7 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
     stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     if !said.survivors.is_empty() {
-        let message = format!("could not be ended: {}", said.survivors.join(", "));
+        let message = format!("could not be stopped: {}", said.survivors.join(", "));
         stage.notes.push(Finding::medium("process.survived", "", message));
     }
     stage.calls.push(called.clone());
@@ -272,7 +274,7 @@ fn answered(stage: &mut StageReport, found: Answer) {
     stage.answer = Some(found);
 }
 
-/// Runs a role that is bound to a command: its exit code decides, the end of its output is what it found.
+/// Runs a role that is bound to a command. The exit code is the verdict; the end of the output is the finding.
 pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
     if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(End::from(halt)));
@@ -285,14 +287,14 @@ pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) 
     stage.commands.push(done);
     let judges = [TESTER, REVIEWER].contains(&stage.name.as_str());
     if cancelled {
-        return Ok(Some(End::new(Verdict::Paused, format!("asked to stop during {}", stage.name))));
+        return Ok(Some(End::new(Verdict::Paused, format!("stopped on request during {}", stage.name))));
     }
     if !ok && !judges {
         return Ok(Some(End::new(Verdict::Failed, format!("{}: {}", stage.name, stage.outcome))));
     }
     stage.passed = ok;
     if !ok {
-        let message = format!("{line:?} did not pass: {}\n{tail}", stage.outcome);
+        let message = format!("{line:?} failed: {}\n{tail}", stage.outcome);
         stage.findings.push(Finding::high("test.failed", "", message));
     }
     if stage.name == PLANNER {

@@ -1,4 +1,4 @@
-//! Calls of agents: role resolution, prompts, answers, and what follows a call that failed.
+//! Calls agents: resolves roles, builds prompts, reads answers, handles failed calls.
 
 pub(super) mod answer;
 pub(super) mod conversation;

@@ -1,15 +1,15 @@
-//! Finds an agent's question to a person in what it said; its answer goes into the same session
-//! ([`unfinished`](super::unfinished) carries the answer).
+//! Finds a question to a person in an agent's answer. The reply goes into the same session (see
+//! [`unfinished`](super::unfinished)).
 
 use crate::base::text;
 use crate::guard::secrets;
 
 /// The longest question that is kept, in characters.
 const LONGEST: usize = 2_000;
-/// In so many of the last lines a question is looked for: what follows it is at most a word of thanks.
+/// How many of the last lines may hold the question; at most a closing remark follows it.
 const LAST_LINES: usize = 3;
 
-/// The question that a final text ends with, whole; `None` when it does not end with one.
+/// The complete question at the end of a final text; `None` when it does not end with one.
 pub fn trailing_question(said: &str) -> Option<String> {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
@@ -17,7 +17,7 @@ pub fn trailing_question(said: &str) -> Option<String> {
     last.iter().any(asks).then(|| bounded(said))
 }
 
-/// A question as it is told: without secrets, and bounded; its end counts most.
+/// A question ready to show: without secrets and bounded; the end is kept.
 pub fn bounded(said: &str) -> String {
     let said = secrets::redact(&text::safe_block(said.trim()));
     let excess = said.chars().count().saturating_sub(LONGEST);

@@ -12,49 +12,48 @@ use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER
 pub enum ResolvedRole {
     Agent {
         agent: Box<Agent>,
-        /// Instead of the agent's own.
+        /// Replaces the agent's default model.
         model: Option<String>,
     },
-    /// A line of shell, whose exit code decides.
+    /// A shell command line; its exit code is the verdict.
     Command(String),
 }
 
-/// The binding that counts: an unbound planner or reviewer uses the coder's.
+/// The effective binding of a role: an unbound planner or reviewer uses the coder's.
 pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
     let bound = |role: &str| order.roles.get(role).filter(|found| found.agent.is_some() || found.command.is_some());
     let stands_in = || bound(CODER).filter(|found| [PLANNER, REVIEWER].contains(&role) && found.agent.is_some());
     bound(role).or_else(stands_in)
 }
 
-/// What a role runs; `None` for a tester that is not bound.
+/// What a role runs; `None` for an unbound tester.
 ///
-/// # Errors
-/// When the settings do not know the agent, or describe it wrongly.
+/// # Errors When the settings have no such agent, or its entry is invalid.
 pub fn resolve(hub: &Hub, order: &Order, role: &str) -> Result<Option<ResolvedRole>> {
     let Some(found) = binding(order, role) else { return Ok(None) };
     if let Some(name) = &found.agent {
         let agent = Box::new(agents::find(hub.settings()?, name)?);
-        // A role that only says which model still means the coder's agent.
+        // A role that sets only a model uses the coder's agent.
         let model = order.roles.get(role).and_then(|own| own.model.clone()).or_else(|| found.model.clone());
         return Ok(Some(ResolvedRole::Agent { agent, model }));
     }
     Ok(found.command.clone().map(ResolvedRole::Command))
 }
 
-/// Refuses an order whose stages cannot run, before anything is started.
+/// Refuses an order whose stages cannot run, before anything starts.
 pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     let refuse = |code, what: String, next: &str| Err(Refusal::guard(code, what).next(next).into());
     let known = |stage: &String| ROLES.iter().position(|role| role == stage);
     let Some(places) = order.stages.iter().map(known).collect::<Option<Vec<_>>>() else {
-        let what = format!("the order has stages that are none: {}", order.stages.join(", "));
-        return refuse("order.stages", what, "stages are planner, coder, tester, reviewer");
+        let what = format!("the order has unknown stages: {}", order.stages.join(", "));
+        return refuse("order.stages", what, "valid stages: planner, coder, tester, reviewer");
     };
     if !places.is_sorted_by(|a, b| a < b) || !order.stages.iter().any(|stage| stage == CODER) {
-        let what = format!("stages cannot follow each other like that: {}", order.stages.join(", "));
+        let what = format!("invalid sequence of stages: {}", order.stages.join(", "));
         return refuse(
             "order.stages",
             what,
-            "name each once, in the order planner, coder, tester, reviewer; the coder has to be one",
+            "name each stage once, in the order planner, coder, tester, reviewer; coder is required",
         );
     }
     for role in &order.stages {
@@ -65,7 +64,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
                 return refuse(
                     "agent.missing",
                     what,
-                    "install it, or bind another: teof agent doctor shows what there is",
+                    "install it, or bind another agent: `teof agent doctor` lists them",
                 );
             }
             Some(_) => {}
@@ -80,12 +79,15 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     match order.reviewer.as_deref() {
         None if reviews => refuse(
             "order.no_reviewer",
-            "the order names no seat for its review".into(),
+            "the order names no reviewer seat".into(),
             "add \"reviewer\": a seat other than agent_id",
         ),
-        Some(seat) if seat == order.agent_id => {
-            refuse("order.own_reviewer", format!("{seat} would review its own work"), "name another seat as reviewer")
-        }
+        Some(seat) if seat == order.agent_id => refuse(
+            "order.own_reviewer",
+            format!("{seat} would review its own work"),
+            "name another seat as \
+                \"reviewer\" in the order",
+        ),
         Some(seat) => crate::base::names::check_id("reviewer", seat).map(drop),
         None => Ok(()),
     }

@@ -1,9 +1,9 @@
-//! Continues a stage after an agent's call that did not finish it.
+//! Continues a stage after a call that did not finish it.
 //!
-//! What is known of a call is on disk before the agent starts: whatever happens to it (a limit, an outage, a stop, a
-//! time-out, a killed worker), the next call of the same stage continues the agent's own session in the worktree as
-//! it was. Where that is not possible, a new session begins, with the uncommitted work in the worktree and named in
-//! its prompt. What people said meanwhile is in either prompt.
+//! The state of a call is on disk before the agent starts. After a limit, an outage, a stop, a timeout or a killed
+//! worker, the next call of the same stage resumes the agent's session in the unchanged worktree. When that is not
+//! possible, a new session starts; the uncommitted work is in the worktree, and the prompt lists it. Both prompts
+//! include what people said meanwhile.
 
 use super::prompts;
 use crate::agents::{self, Agent, Stream};
@@ -17,21 +17,21 @@ use crate::hub::Hub;
 
 /// How many changed files a prompt names.
 const MAX_NAMED: usize = 50;
-/// Characters of the reason that a prompt gives, and of what people said.
+/// Characters of the reason in a prompt, and of what people said.
 const MAX_REASON: usize = 300;
 const MAX_WORDS: usize = 16_000;
-/// The most that is read of a raw stream, in bytes.
+/// Limit on the bytes read from a raw stream.
 const MAX_STREAM: u64 = 256 << 20;
 
 /// How a call begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallStart {
-    /// The session to go on with; `None`: a new one.
+    /// The session to resume; `None`: a new one.
     pub resume: Option<String>,
     pub prompt: String,
 }
 
-/// How the next call of a stage begins. `prompt` is the stage's whole prompt, `earlier` the session of the coder's
+/// How the next call of a stage begins. `prompt` is the stage's complete prompt, `earlier` the session of the coder's
 /// last pass.
 pub fn call_start(
     context: &StageContext,
@@ -50,7 +50,7 @@ pub fn call_start(
             true => {
                 prompts::tail(&context.report.work.order, &stage.name, &context.runner.receipts().display().to_string())
             }
-            // Nothing says that it ever saw what it was asked.
+            // There is no proof that the agent received its prompt.
             false => prompt.to_owned(),
         };
         return Ok(CallStart { resume: Some(session), prompt: continue_prompt(left) + &rest });
@@ -61,8 +61,8 @@ pub fn call_start(
 
 fn continue_prompt(left: &Unfinished) -> String {
     format!(
-        "# Go on with your work\n\nYour last call ended before its work did. The worktree is as you left it: go on from \
-         there, and do not begin anew. How it ended, quoted:\n\n{}\n{}",
+        "# Continue your work\n\nYour last call ended before the work was done. The worktree is as you left it: \
+            continue from there, do not start over. How the call ended, quoted:\n\n{}\n{}",
         reason(left),
         person_words(left)
     )
@@ -76,9 +76,9 @@ fn restart_prompt(left: &Unfinished, changed: &[String]) -> String {
             let mut named: Vec<_> = changed.iter().take(MAX_NAMED).map(|path| text::safe(path)).collect();
             named.extend((more > 0).then(|| format!("and {more} more")));
             format!(
-                "# Work in progress\n\nAn earlier call worked on this and ended before its work did. What it changed is in \
-                 the worktree, uncommitted: look at it first, keep what is good, and go on from there. The changed files, \
-                 and how the call ended, quoted:\n\n{}\n{}\n",
+                "# Work in progress\n\nAn earlier call worked on this and ended before the work was done. Its changes \
+                    are in the worktree, uncommitted. Read them first, keep what is good, and continue from there. \
+                    The changed files, and how the call ended, quoted:\n\n{}\n{}\n",
                 quote::marked(&named),
                 reason(left)
             )
@@ -88,7 +88,7 @@ fn restart_prompt(left: &Unfinished, changed: &[String]) -> String {
 }
 
 fn reason(left: &Unfinished) -> String {
-    let why = if left.why.is_empty() { "its process was ended" } else { &left.why };
+    let why = if left.why.is_empty() { "its process was stopped" } else { &left.why };
     quote::marked(&[text::clip(&text::safe(why), MAX_REASON)])
 }
 
@@ -98,21 +98,20 @@ fn person_words(left: &Unfinished) -> String {
         false => {
             let words = secrets::redact(&left.words.join("\n\n"));
             format!(
-                "What a person says to you, quoted:\n\n{}\n",
+                "A message from a person, quoted:\n\n{}\n",
                 quote::marked(&quote::body(&words, MAX_WORDS, "the log"))
             )
         }
     }
 }
 
-/// What differs from the last checkpoint.
+/// The files that differ from the last checkpoint.
 fn changed(context: &StageContext) -> Result<Vec<String>> {
     let place = context.report.place()?;
     Ok(place.repository()?.changes(place.tip())?.0)
 }
 
-/// Before the first stage of a run: what the last call used is counted, and the work that it left comes back into
-/// the worktree.
+/// Runs before the first stage: counts the usage of the last call and restores its uncommitted work.
 pub fn resume(context: &mut StageContext, plan: &Plan, history: &[next_stage::Done]) -> Result<()> {
     count(context)?;
     let next = next_stage::next(plan, history, &[]);
@@ -122,11 +121,11 @@ pub fn resume(context: &mut StageContext, plan: &Plan, history: &[next_stage::Do
         return Ok(());
     };
     context.report.place()?.repository()?.put_back(&parked)?;
-    (context.say)(&format!("uncommitted work is back in the worktree (also kept under {parked})"));
+    (context.say)(&format!("restored the uncommitted work of the last call (also kept at {parked})"));
     Ok(())
 }
 
-/// A worker that was killed during a call could not say what the call used: its raw stream does.
+/// Counts the usage of a call whose worker was killed, from the call's raw stream.
 fn count(context: &mut StageContext) -> Result<()> {
     let Some(left) = context.store.unfinished.clone() else { return Ok(()) };
     let Some(output) = left.output.clone() else { return Ok(()) };
@@ -148,9 +147,9 @@ fn count(context: &mut StageContext) -> Result<()> {
     context.store.add_usage(context.hub, &job, &run, session.as_deref(), usage)
 }
 
-/// Keeps what a person says to the agent that works on a job: the next call of the stage that was left unfinished
-/// gets it, in the same session where the agent can. `job` is what the work is known by
-/// ([`Work::job`](crate::foreman::work::Work::job)). False when no stage of the job is unfinished: there is nobody to tell.
+/// Saves a person's message to the agent of a job. The next call of the unfinished stage gets it, in the same session
+/// where the agent can resume. `job` is [`Work::job`](crate::foreman::work::Work::job). False when no stage of the
+/// job is unfinished, so nobody can receive the message.
 pub fn tell(hub: &Hub, job: &str, words: &str) -> Result<bool> {
     let mut store = StageStore::load(hub, job)?;
     let Some(left) = &mut store.unfinished else { return Ok(false) };

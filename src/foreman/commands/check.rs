@@ -1,7 +1,7 @@
 //! Runs commands outside of a run: the tests of an approval on the merged tree, and the commands of a rollback.
 //!
-//! As strict as a run's: short environment, clocks, whatever they leave running is ended. They are part of
-//! a run as far as they can tell, so that they can grant and approve nothing.
+//! The same limits as in a run: minimal environment, time limits, leftover processes are stopped. They look like part
+//! of a run, so they cannot grant or approve anything.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::hub::Hub;
 use crate::model::command::{Command, Program};
 use crate::model::run::bundle::Test;
 
-/// How much of a test's last output is told, in characters.
+/// How many characters of a test's last output are shown.
 const TAIL: usize = 2000;
 
 /// A test that was run.
@@ -24,13 +24,13 @@ pub struct Trial {
     pub test: Test,
     /// For people: `exit code 1`.
     pub outcome: String,
-    /// The end of its output, with secrets taken out.
+    /// The end of its output, without secrets.
     pub tail: String,
-    /// All of it, machine-local.
+    /// File with the complete output, machine-local.
     pub log: String,
 }
 
-/// Runs command lines in `folder` as `run`, to the first that fails.
+/// Runs command lines in `folder` as `run`, up to the first that fails.
 ///
 /// # Errors
 /// As [`commands`].
@@ -38,10 +38,9 @@ pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn
     commands(hub, folder, run, &lines.iter().map(|line| shell(line)).collect::<Vec<_>>(), say)
 }
 
-/// Runs commands in `folder` as `run`, to the first that fails.
+/// Runs commands in `folder` as `run`, up to the first that fails.
 ///
-/// # Errors
-/// When its output cannot be kept, or the machine refuses the basics; a command that fails is no error.
+/// # Errors When the output cannot be stored or a process cannot be created. A command that fails is not an error.
 pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     if commands.is_empty() {
@@ -104,7 +103,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     Ok(trials)
 }
 
-/// A folder for raw output, made new.
+/// Creates a folder for raw output.
 fn new_session(hub: &Hub, run: &str) -> Result<std::path::PathBuf> {
     let sessions = hub.state_home().join("sessions");
     for n in 1..1000 {
@@ -121,10 +120,10 @@ fn words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Exited(0) => "passed".to_owned(),
         Verdict::Exited(code) => format!("exit code {code}"),
-        Verdict::Signalled(signal) => format!("ended by signal {signal}"),
-        Verdict::TimedOut(TimedOut::Silence) => "printed nothing for too long".to_owned(),
-        Verdict::TimedOut(TimedOut::Meaning | TimedOut::Wall) => "took too long".to_owned(),
+        Verdict::Signalled(signal) => format!("killed by signal {signal}"),
+        Verdict::TimedOut(TimedOut::Silence) => "no output for too long".to_owned(),
+        Verdict::TimedOut(TimedOut::Meaning | TimedOut::Wall) => "time limit reached".to_owned(),
         Verdict::Cancelled | Verdict::Lingered => "stopped on request".to_owned(),
-        Verdict::NotStarted(why) => format!("could not be started: {}", text::safe(why)),
+        Verdict::NotStarted(why) => format!("could not start: {}", text::safe(why)),
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that a run executes: whether they may run, in which order, and what they may not reach.
+//! Commands that a run executes: which may run, in which order, and what they cannot reach.
 
 pub mod check;
 pub(super) mod push_block;

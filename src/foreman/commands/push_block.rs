@@ -1,9 +1,9 @@
-//! Blocks `git push` for a worker's programs and reports attempts: only a person pushes.
+//! Blocks `git push` for a worker's programs and reports attempts. Only a person pushes.
 //!
-//! Environment variables make their git push to this repository's remotes through a helper of ours that notes the
-//! attempt and fails. That stops `git push` to those remotes by name or by URL, with `--no-verify` too. It does not
-//! stop a program that clears these variables, names the server another way, or does not use git; so the remotes'
-//! branches are checked afterwards too. Fetching, and other repositories that tests make, are not affected.
+//! Environment variables route pushes to this repository's remotes through a teof script that logs the attempt and
+//! fails. That stops `git push` to those remotes by name or URL, also with `--no-verify`. It does not stop a program
+//! that clears these variables, names the server another way, or does not use git, so the remotes' branches are
+//! checked afterwards. Fetches, and other repositories that tests create, are not affected.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,14 +24,14 @@ pub struct PushBlock {
 }
 
 impl PushBlock {
-    /// Puts the helper into the run's machine-local folder.
+    /// Writes the script into the run's machine-local folder.
     pub fn new(hub: &Hub, session: &Path) -> Result<Self> {
         let folder = session.join("no-push");
         let helper = folder.join(format!("git-remote-{SCHEME}"));
         std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
         let script = "#!/bin/sh\nprintf '%s\\n' \"$2\" >> \"$(dirname \"$0\")/attempts\"\n\
-                      echo 'teof: no worker pushes; a person does, after review' >&2\nexit 1\n";
-        // Nobody calls it after a power cut.
+                      echo 'teof: push refused: a person pushes after review' >&2\nexit 1\n";
+        // Not synced: nobody calls it after a power failure.
         files::replace_unsynced(&helper, script.as_bytes())?;
         std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o700))?;
         Ok(Self { folder, urls: urls(hub) })
@@ -48,14 +48,14 @@ impl PushBlock {
         env.push(("PATH".to_owned(), path));
         env.push(("GIT_CONFIG_COUNT".to_owned(), self.urls.len().to_string()));
         for (i, (url, is_push_url)) in self.urls.iter().enumerate() {
-            // Git leaves a URL that is for pushing only alone, but for insteadOf.
+            // For a push-only URL, git applies insteadOf and nothing else.
             let key = if *is_push_url { "insteadOf" } else { "pushInsteadOf" };
             env.push((format!("GIT_CONFIG_KEY_{i}"), format!("url.{SCHEME}::{url}.{key}")));
             env.push((format!("GIT_CONFIG_VALUE_{i}"), url.clone()));
         }
     }
 
-    /// What was tried, one finding for each remote.
+    /// The attempted pushes, one finding per remote.
     pub fn attempts(&self) -> Vec<Finding> {
         let Ok(Some(tried)) = files::read(&self.folder.join("attempts"), 1 << 20) else { return Vec::new() };
         let mut urls: Vec<_> = String::from_utf8_lossy(&tried).lines().map(str::to_owned).collect();
@@ -63,8 +63,8 @@ impl PushBlock {
         urls.dedup();
         let found = |url: &String| {
             let url = crate::guard::secrets::redact(&text::clip(&text::safe(url), 200));
-            Finding::high("git.push_attempted", "", format!("the worker tried to push to {url}; it was stopped"))
-                .hint("look at what it was about to publish; a person pushes, after review")
+            Finding::high("git.push_attempted", "", format!("the worker tried to push to {url}; the push was blocked"))
+                .hint("check what it tried to publish; push it yourself after review")
         };
         urls.iter().take(10).map(found).collect()
     }
@@ -85,7 +85,7 @@ fn urls(hub: &Hub) -> Vec<(String, bool)> {
     found
 }
 
-/// Remote branches that hold what was made in this worktree: it was pushed past the block.
+/// Remote branches that contain commits from this worktree, pushed around the block.
 pub fn pushed(place: &Place) -> Result<Option<Finding>> {
     let repo = git2::Repository::open(&place.git_dir)?;
     let mut own: Vec<git2::Oid> = place.checkpoints.iter().map(|done| done.commit).collect();
@@ -98,9 +98,9 @@ pub fn pushed(place: &Place) -> Result<Option<Finding>> {
     for reference in repo.references_glob("refs/remotes/*")?.flatten() {
         let (Some(tip), Ok(name)) = (reference.target(), reference.name()) else { continue };
         if let Some(id) = own.iter().find(|id| within(tip, **id)) {
-            let message = format!("{} holds the commit {id}, which was made in the worktree", text::safe(name));
+            let message = format!("{} contains commit {id} from the worktree", text::safe(name));
             return Ok(Some(
-                Finding::high("git.pushed", "", message).hint("nobody approved it; look at it at the remote"),
+                Finding::high("git.pushed", "", message).hint("nobody approved it; check it at the remote"),
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Runs commands and agents in a worktree, under the run's environment and clocks.
+//! Runs commands and agents in a worktree, with the run's environment and time limits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::foreman::work::Work;
 const RECEIPTS: &str = "receipts";
 const GIT_TRACE: &str = "git-trace.jsonl";
 
-/// How much of a command's last output goes into the record, in characters.
+/// How many characters of a command's last output go into the record.
 const TAIL: usize = 2000;
 
 /// Runs the commands and agents of one run.
@@ -34,7 +34,7 @@ pub struct Runner<'a> {
     /// Where raw output goes; machine-local.
     pub session: PathBuf,
     env: Vec<(String, String)>,
-    /// What nobody but this run's processes carry.
+    /// Environment variables that mark this run's processes.
     marks: Vec<(String, String)>,
     no_output: Duration,
     no_event: Duration,
@@ -81,28 +81,28 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// The folder that the run's processes leave receipts in.
+    /// The folder where the run's processes leave receipts.
     pub fn receipts(&self) -> PathBuf {
         self.session.join(RECEIPTS)
     }
 
-    /// The marks of this attempt alone: a run that was paused goes on under its own name.
+    /// The marks of this attempt alone: a paused run continues under the same name.
     pub fn own_marks(&self) -> Vec<(String, String)> {
         let folder = self.receipts().display().to_string();
         self.marks.iter().cloned().chain([(env::RECEIPTS_DIR.to_owned(), folder)]).collect()
     }
 
-    /// Says beside the raw output what it belongs to. For people: not worth waiting for the disk.
+    /// Writes a description next to the raw output. It is for people, so it is not synced.
     pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
         files::replace_unsynced(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
     }
 
-    /// The pushes that were attempted.
+    /// The attempted pushes.
     pub fn push_attempts(&self) -> Vec<Finding> {
         self.push_block.attempts()
     }
 
-    /// The file in which the run's git commands leave their trace.
+    /// The trace file of the run's git commands.
     pub fn git_trace(&self) -> PathBuf {
         self.session.join(GIT_TRACE)
     }
@@ -181,13 +181,12 @@ fn some(span: Duration) -> Option<Duration> {
     (!span.is_zero()).then_some(span)
 }
 
-/// The variables by whose values a run's processes are known: the run's name alone may be used in
-/// another repository too.
+/// The variables that identify a run's processes. The run's name alone may also exist in another repository.
 pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
     vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
 }
 
-/// A run's machine-local folder, made new.
+/// Creates a run's machine-local folder.
 fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
     let sessions = hub.state_home().join("sessions");
     for n in 1..1000 {
@@ -200,21 +199,21 @@ fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
     anyhow::bail!("no free folder for run {run} in {}", sessions.display())
 }
 
-/// The result of a command, as the record has it.
+/// The result of a command as written to the record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CommandResult {
     pub label: String,
     pub cmd: String,
     /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
     pub status: String,
-    /// For people: `exit code 3`, `printed nothing for too long`.
+    /// For people: `exit code 3`, `no output for too long`.
     pub outcome: String,
     pub exit_code: Option<i32>,
     pub duration_seconds: f64,
     pub output: Output,
-    /// The end of the output, with secrets taken out.
+    /// The end of the output, without secrets.
     pub tail: String,
-    /// Processes that it left behind and that were ended.
+    /// Processes that it left running and that were stopped.
     pub ended: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<String>,
@@ -275,12 +274,12 @@ fn words(verdict: &Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Exited(0) => ("ok", "ok".to_owned()),
         Verdict::Exited(code) => ("failed", format!("exit code {code}")),
-        Verdict::Signalled(signal) => ("failed", format!("ended by signal {signal}")),
-        Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "printed nothing for too long".to_owned()),
-        Verdict::TimedOut(TimedOut::Meaning) => ("timed_out", "reported nothing of meaning for too long".to_owned()),
-        Verdict::Lingered => ("ok", "ended after its last word".to_owned()),
-        Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "took too long".to_owned()),
+        Verdict::Signalled(signal) => ("failed", format!("killed by signal {signal}")),
+        Verdict::TimedOut(TimedOut::Silence) => ("timed_out", "no output for too long".to_owned()),
+        Verdict::TimedOut(TimedOut::Meaning) => ("timed_out", "no progress for too long".to_owned()),
+        Verdict::Lingered => ("ok", "stopped after its final answer".to_owned()),
+        Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "time limit reached".to_owned()),
         Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
-        Verdict::NotStarted(why) => ("not_started", format!("could not be started: {}", text::safe(why))),
+        Verdict::NotStarted(why) => ("not_started", format!("could not start: {}", text::safe(why))),
     }
 }

@@ -1,4 +1,4 @@
-//! Runs commands that a coder's answer suggests, when consent and the trusted allow-list both cover them.
+//! Runs the commands that a coder suggests, when both consent and the trusted allow-list cover them.
 
 use crate::base::{Refusal, Result, names, text};
 use crate::foreman::reporting::report::{NotRun, StageReport};
@@ -8,7 +8,7 @@ use crate::guard::secrets;
 use crate::guard::trust::commands;
 use crate::model::run::outcome::Finding;
 
-/// Runs what may run, to the first that fails; the others are listed with the reason.
+/// Runs the allowed commands, up to the first that fails; lists the others with the reason.
 pub fn run(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     let proposed = stage.answer.as_ref().map_or(Vec::new(), |answer| answer.commands.clone());
     let mut failed = None;
@@ -19,7 +19,7 @@ pub fn run(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
             None => refused(context, command)?,
         };
         if let Some(why) = no {
-            let message = format!("the coder suggested {shown:?}; it was not run: {why}");
+            let message = format!("suggested command {shown:?} was not run: {why}");
             stage.notes.push(Finding::low("suggested.not_run", "", message));
             stage.not_run.push(NotRun { command: shown, why });
             continue;
@@ -29,8 +29,8 @@ pub fn run(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
             format!("{}-{}-suggested-{}-{}", stage.name, stage.round, i + 1, names::slug(&text::clip(&shown, 40)));
         let done = context.runner.run(command, &name, context.watch)?;
         if !done.succeeded() {
-            failed = Some(format!("the one before it did not succeed ({})", done.outcome));
-            let message = format!("the suggested command {shown:?} did not succeed: {}", done.outcome);
+            failed = Some(format!("the previous one failed ({})", done.outcome));
+            let message = format!("the suggested command {shown:?} failed: {}", done.outcome);
             stage.notes.push(Finding::low("suggested.failed", "", message));
         }
         stage.commands.push(done);
@@ -38,7 +38,7 @@ pub fn run(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     Ok(())
 }
 
-/// Why a command may not run, as things stand now.
+/// Why a command may not run now.
 fn refused(context: &mut StageContext, command: &crate::model::command::Command) -> Result<Option<String>> {
     if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(match halt {

@@ -1,4 +1,4 @@
-//! Checks that a person allowed what a worker is about to run unattended; called before every command.
+//! Checks that a person allowed what a worker is about to run unattended. Called before every command.
 
 use crate::base::{Refusal, Result};
 use crate::guard::consent::{self, Action, Actor};
@@ -8,13 +8,13 @@ use crate::model::command::{Command, Program};
 use crate::model::run::order::{Binding, Order};
 use crate::plans::{commands_digest, store};
 
-/// Refuses unless a person's consent, as it stands now, covers unattended execution, and each command
-/// and test of the order either stands so in the approved plan or is covered by trusted settings.
+/// Refuses unless the current consent covers unattended execution, and every command and test of the order is in the
+/// approved plan or covered by trusted settings.
 pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     consent::require(hub, Actor::Coordinator, Action::Execute)?;
     let trusted = commands::trusted(hub)?;
     let own = &hub.settings()?.guard.tests;
-    // The settings' tests were granted with teof.toml.
+    // Tests from the settings were granted with teof.toml.
     let tests = order.guardrails.tests.iter().filter(|line| !own.contains(line)).map(|line| shell(line));
     let all: Vec<Command> = order.commands.iter().cloned().chain(tests).collect();
     roles(hub, order)?;
@@ -24,7 +24,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     trusted.require(None, &rest)
 }
 
-/// A role's command must be one that the settings name for a role: they were granted with teof.toml.
+/// A role's command must be bound to a role in the settings, which were granted with teof.toml.
 fn roles(hub: &Hub, order: &Order) -> Result<()> {
     let settings = hub.settings()?;
     let routed = settings.routing.iter().flat_map(|route| route.roles.values());
@@ -33,7 +33,7 @@ fn roles(hub: &Hub, order: &Order) -> Result<()> {
         None => Ok(()),
         Some(line) => {
             let line = crate::base::text::clip(&crate::base::text::safe(line), 200);
-            Err(Refusal::unattended("commands.untrusted", format!("not trusted to run: {line}"))
+            Err(Refusal::unattended("commands.untrusted", format!("command not trusted: {line}"))
                 .because("no role in teof.toml is bound to this command")
                 .next("bind it in teof.toml: [roles.tester] command = …, then: teof consent grant")
                 .into())
@@ -45,7 +45,7 @@ fn line(binding: &Binding) -> Option<&str> {
     binding.command.as_deref()
 }
 
-/// The order's step as the plan has it now, and the digest that an approval of it names.
+/// The order's step in the current plan, and the digest that an approval names.
 struct Approvable {
     id: String,
     digest: String,
@@ -57,7 +57,7 @@ impl Approvable {
         let (Some(plan), Some(step)) = (&order.plan_id, &order.step_id) else { return Ok(None) };
         let plan = match store::find(hub, plan) {
             Ok(found) => found.plan,
-            // A plan that is gone or damaged approves nothing.
+            // A missing or damaged plan approves nothing.
             Err(e) if Refusal::of(&e).is_some() => return Ok(None),
             Err(e) => return Err(e),
         };
@@ -72,7 +72,7 @@ impl Approvable {
     }
 }
 
-/// A test is a line of shell.
+/// A test as a shell command.
 pub fn shell(line: &str) -> Command {
     Command {
         program: Program::Shell(line.to_owned()),

@@ -1,4 +1,4 @@
-//! The review bundle of a run: what a person needs to decide, gathered from the report.
+//! Builds the review bundle of a run: what a person needs for a decision, from the report.
 
 use std::fs;
 
@@ -21,12 +21,12 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
     let answer = |name: &str| last(name).and_then(|stage| stage.answer.as_ref());
     let stages: Vec<_> = report.stages.iter().map(|stage| stage_of(report, stage)).collect();
     let mut findings = report.findings.clone();
-    // What needs a person comes first.
+    // Findings that need a person come first.
     findings.sort_by_key(|found| (!found.stops(), !found.needs_person()));
     Bundle {
         version: VERSION,
         generated_at: now,
-        // The coordinator's name of it: a decision is about the job, whichever attempt it was.
+        // The coordinator's job id: a decision is about the job, not about one attempt.
         job: order.job.clone().unwrap_or_else(|| report.work.job().to_owned()),
         run: report.run.clone(),
         task_id: order.task_id.clone(),
@@ -94,7 +94,7 @@ fn stage_of(report: &Report, stage: &StageReport) -> Stage {
         outcome: match (stage.outcome.is_empty(), stage.done_before) {
             (false, _) => stage.outcome.clone(),
             (true, true) => "done by an earlier attempt".into(),
-            (true, false) => format!("{} commands", stage.commands.len()),
+            (true, false) => crate::base::text::counted(stage.commands.len(), "command"),
         },
         duration_seconds: if agents { stage.duration_seconds } else { spent },
         usage: stage.usage,

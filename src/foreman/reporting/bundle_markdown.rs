@@ -1,6 +1,6 @@
-//! Renders the review bundle as Markdown for people: the same facts, what needs a person first.
+//! Renders the review bundle as Markdown: the same facts, what needs a person first.
 //!
-//! All text passes `base::text`, and text from others is quoted or in a cell, so it cannot become our Markdown.
+//! All text goes through `base::text`. Text from others is quoted or in a table cell, so it cannot act as Markdown.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::model::run::outcome::Finding;
 
 /// How many files of the change are listed.
 const MOST_FILES: usize = 100;
-/// Characters of the request: the page is the body of a pull request too, which has an end.
+/// Characters of the request. The page is also the body of a pull request, whose size is limited.
 const MOST_REQUEST: usize = 40_000;
 
 /// The whole page.
@@ -22,8 +22,8 @@ pub fn render(bundle: &Bundle) -> String {
         out.push_str(&section("Done when", acceptance));
     }
     findings(&mut out, "Needs a person", bundle.findings.iter().filter(|found| found.needs_person() || found.stops()));
-    findings(&mut out, "Worth a look", bundle.findings.iter().filter(|f| !f.needs_person() && !f.stops()));
-    findings(&mut out, "Sent back before for", bundle.sent_back.iter());
+    findings(&mut out, "Worth checking", bundle.findings.iter().filter(|f| !f.needs_person() && !f.stops()));
+    findings(&mut out, "Sent back earlier for", bundle.sent_back.iter());
     change(&mut out, bundle);
     stages(&mut out, bundle);
     tests(&mut out, bundle);
@@ -38,8 +38,8 @@ pub fn render(bundle: &Bundle) -> String {
     }
     receipts(&mut out, bundle);
     let _ = writeln!(out, "## How to decide\n");
-    let _ = writeln!(out, "- merge it: `teof review approve {}`", cell(&bundle.short()));
-    let _ = writeln!(out, "- look at it: `git diff {}...{}`", cell(&bundle.base_commit), cell(&bundle.commit));
+    let _ = writeln!(out, "- approve: `teof review approve {}`", cell(&bundle.short()));
+    let _ = writeln!(out, "- see the diff: `git diff {}...{}`", cell(&bundle.base_commit), cell(&bundle.commit));
     out
 }
 
@@ -56,7 +56,7 @@ fn cell(value: &str) -> String {
     out
 }
 
-/// Each line behind a mark and indented: a block of code within a quotation.
+/// Quotes and indents each line: a code block within a quotation.
 fn section(title: &str, value: &str) -> String {
     section_of(title, value, quote::MAX_BLOCK)
 }
@@ -84,13 +84,13 @@ fn change(out: &mut String, bundle: &Bundle) {
     let _ = writeln!(out, "## The change\n");
     let _ = writeln!(
         out,
-        "{} on {}: {} lines added, {} removed, {} allowed together, in {} files.\n",
+        "{} on {}: {} added, {} removed (limit {}), in {}.\n",
         cell(&bundle.commit),
         cell(&bundle.branch),
-        diff.added,
+        text::counted(diff.added, "line"),
         diff.removed,
         diff.limit,
-        diff.count()
+        text::counted(diff.count(), "file")
     );
     let _ = writeln!(out, "| file | added | removed |\n|---|---|---|");
     for file in diff.files.iter().take(MOST_FILES) {
@@ -122,11 +122,11 @@ fn stages(out: &mut String, bundle: &Bundle) {
             cell(&stage.outcome)
         );
     }
-    let cost = bundle.usage.cost_usd.map_or("not said".to_owned(), |cost| format!("{cost:.4} dollars"));
-    let confidence = bundle.confidence.map_or("not said".to_owned(), |value| format!("{value} of 100"));
+    let cost = bundle.usage.cost_usd.map_or("unknown".to_owned(), |cost| format!("${cost:.4}"));
+    let confidence = bundle.confidence.map_or("unknown".to_owned(), |value| format!("{value} of 100"));
     let _ = writeln!(
         out,
-        "\nPasses of the coder: {}. Tokens: {}. Cost: {cost}. The reviewer's confidence: {confidence}.\n",
+        "\nCoder passes: {}. Tokens: {}. Cost: {cost}. Reviewer's confidence: {confidence}.\n",
         bundle.passes,
         bundle.usage.tokens()
     );
@@ -202,7 +202,7 @@ mod tests {
         assert!(!page.contains('\u{1b}'));
         let outside = page.lines().filter(|line| !line.starts_with(quote::MARK)).collect::<Vec<_>>().join("\n");
         assert!(!outside.contains(" <script>") && !outside.contains("[a]("), "{outside}");
-        assert!(page.find("Needs a person").unwrap() < page.find("Worth a look").unwrap());
+        assert!(page.find("Needs a person").unwrap() < page.find("Worth checking").unwrap());
         assert!(page.contains("teof review approve job-1"));
     }
 }

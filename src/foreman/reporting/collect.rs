@@ -1,4 +1,4 @@
-//! Collects the receipts of a run from where the work left them, and finds those that are missing.
+//! Collects the receipts of a run and finds the missing ones.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::model::run::order::ExpectedReceipt;
 use crate::model::run::outcome::Finding;
 use crate::receipts::entry;
 
-/// All of them together may weigh so many times the largest one.
+/// Limit on all receipts together, as a multiple of the limit on one.
 const TOTAL: u64 = 8;
 
-/// Adds what a pass left, and what its answer names, to what earlier passes did.
+/// Adds the receipts that a pass left or named to those of earlier passes.
 pub fn add(hub: &Hub, report: &mut Report, left: &Path, named: &[ExpectedReceipt]) -> Result<()> {
     let mut found = gather(hub, report, left, named)?;
     for receipt in std::mem::take(&mut report.evidence.receipts) {
@@ -29,8 +29,7 @@ pub fn add(hub: &Hub, report: &mut Report, left: &Path, named: &[ExpectedReceipt
     Ok(())
 }
 
-/// Finds the receipts that the work left: the expected ones in the worktree and in the receipts'
-/// folder `left`, and everything else that is in the latter.
+/// Finds the receipts of the work: the expected ones in the worktree, and everything in the receipts folder `left`.
 pub fn collect(hub: &Hub, report: &Report, left: &Path) -> Result<Evidence> {
     gather(hub, report, left, &[])
 }
@@ -60,7 +59,7 @@ fn gather(hub: &Hub, report: &Report, left: &Path, named: &[ExpectedReceipt]) ->
             all.findings.push(found);
         }
     }
-    // An answer's word is no expectation: what it names is taken where it is, and told where it is not.
+    // A receipt named only in an answer is not an expectation: it is taken if it exists, else reported as a note.
     let said = collect::collect(named, &sources, caps);
     for receipt in said.receipts {
         if all.receipts.iter().all(|known| known.target != receipt.target) {
@@ -79,7 +78,8 @@ fn gather(hub: &Hub, report: &Report, left: &Path, named: &[ExpectedReceipt]) ->
     Ok(evidence)
 }
 
-/// Leaves out what a clone would lack, or have with other bytes: found here, not missed after the merge.
+/// Leaves out receipts that a clone would lack or get with other bytes, so that this is noticed now and not after the
+/// merge.
 fn keep_what_git_keeps(hub: &Hub, evidence: &mut Evidence) -> Result<()> {
     let targets: Vec<_> = evidence.receipts.iter().map(|receipt| (receipt.target.as_str(), Need::Bytes)).collect();
     if targets.is_empty() {
@@ -95,7 +95,7 @@ fn keep_what_git_keeps(hub: &Hub, evidence: &mut Evidence) -> Result<()> {
     Ok(())
 }
 
-/// The order's expectations that nothing meets: neither what was left, nor the commit, nor the record.
+/// The order's expected receipts that are in none of: the collected files, the commit, the record.
 pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
     let Some(place) = &report.place else { return Vec::new() };
     let order = &report.work.order;
@@ -109,7 +109,7 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
             continue;
         }
         if is_ignored(place, &expected.path) {
-            let message = "it is there, but git ignores it: it is not part of the commit";
+            let message = "the file exists, but git ignores it, so it is not in the commit";
             found.push(Finding::high("receipt.ignored", expected.path.as_str(), message));
             continue;
         }
@@ -118,12 +118,12 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
             collect::collect(std::slice::from_ref(expected), &[tree], Caps::default());
         found.extend(findings);
         for wanted in of_the_record {
-            let message = "the record does not have it yet; the coordinator writes it with the step";
+            let message = "not in the record yet; the coordinator writes it with the step";
             found.push(Finding::low("receipt.later", wanted, message));
         }
     }
     if report.work.version == 1 {
-        // Version 1 names, for people, what the playbook's own tools wrote under names of their own.
+        // In version 1 these names are for people; the playbook's tools wrote the files under other names.
         for finding in found.iter_mut().filter(|finding| finding.code == "receipt.missing") {
             *finding =
                 Finding::low("receipt.missing", finding.path.clone().unwrap_or_default(), finding.message.clone());
@@ -132,7 +132,7 @@ pub fn missing(hub: &Hub, report: &Report) -> Vec<Finding> {
     found
 }
 
-/// Whether a file of the worktree will be in no commit because git ignores it.
+/// Whether git ignores a file of the worktree, so that no commit will contain it.
 fn is_ignored(place: &Place, path: &str) -> bool {
     let Ok(repo) = place.repository() else { return false };
     let repo = repo.repo();
@@ -140,7 +140,7 @@ fn is_ignored(place: &Place, path: &str) -> bool {
     !paths::is_owned(path) && tracked.is_err() && repo.is_path_ignored(path).unwrap_or(false)
 }
 
-/// Whether the work left a receipt that the record does not hold as it is already.
+/// Whether the work left a receipt that is new or differs from the record.
 pub fn is_new(hub: &Hub, evidence: &Evidence) -> bool {
     let known = |receipt: &Receipt| {
         let path = hub.path(&receipt.target);
@@ -150,7 +150,8 @@ pub fn is_new(hub: &Hub, evidence: &Evidence) -> bool {
     evidence.receipts.iter().any(|receipt| !known(receipt))
 }
 
-/// What may enter: text, in the seat's own folder or a common one, never over a file that teof keeps.
+/// Keeps the receipts that may enter the record: text, in the seat's own folder or a common one, never over a file
+/// that teof writes.
 fn sifted(collected: Collected, own: &str) -> Evidence {
     let mut evidence = Evidence { receipts: Vec::new(), findings: collected.findings };
     for receipt in collected.receipts {
@@ -160,29 +161,28 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
             evidence.findings.push(Finding::high(code, target.as_str(), message).hint(hint));
         };
         if !is_free(&target, own) {
-            refuse("receipt.not_yours", "a worker leaves no receipt there");
+            refuse("receipt.not_yours", "a worker must not leave a receipt there");
             continue;
         }
         if entry::is_rewritten(&target) {
-            let message = "teof itself rewrites this file, so it is no receipt; the record has its own";
+            let message = "teof writes this file itself, so it cannot be a receipt";
             evidence.findings.push(Finding::low("receipt.rewritten", target.as_str(), message));
             continue;
         }
         match String::from_utf8(receipt.bytes) {
             Ok(text) => evidence.receipts.push(Receipt { target, text, sha256 }),
-            Err(_) => refuse("receipt.not_text", "a receipt is text; this one is not UTF-8"),
+            Err(_) => refuse("receipt.not_text", "a receipt must be text; this file is not UTF-8"),
         }
     }
     evidence
 }
 
-/// Files that teof writes itself in a seat's folder (a folder of such a name would keep it from that), and
-/// folders of such files.
+/// Files and folders that teof writes itself in a seat's folder. A receipt folder with such a name would block that.
 const KEPT: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
 const KEPT_FOLDERS: [&str; 5] = ["manifests/", "reviews/", "runs/", "session_boot/", "session_guard/"];
 
-/// Whether a worker may leave a receipt there. What teof writes is no worker's: a bundle or a decision that
-/// a worker could leave would be a word about its own work.
+/// Whether a worker may leave a receipt there. A worker must not write files of teof's own: with a bundle or a
+/// decision it could judge its own work.
 fn is_free(target: &str, own: &str) -> bool {
     if let Some(of_a_seat) = target.strip_prefix("_report/agent/") {
         let seat = own.strip_prefix("_report/agent/").unwrap_or(own);

@@ -1,7 +1,7 @@
-//! Receipts and findings that the work of a job left, kept on this machine until the record has them.
+//! Stores the receipts and findings of a job on this machine until they are in the record.
 //!
-//! A stage with a checkpoint does not run again, so its evidence must be on disk before the checkpoint: a worker that
-//! dies between the two finds it here the next time.
+//! A stage with a checkpoint does not run again, so its evidence must be on disk before the checkpoint. A worker that
+//! dies between the two finds it here on the next attempt.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use crate::base::{Result, files, json};
 use crate::hub::Hub;
 use crate::model::run::outcome::Finding;
 
-/// What the work of a job left to show.
+/// The evidence of a job.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Evidence {
     pub receipts: Vec<Receipt>,
-    /// About what was left; whether anything is missing is asked later, of the order as it is then.
+    /// Findings about the receipts. Missing receipts are determined later, against the order at that time.
     pub findings: Vec<Finding>,
 }
 
@@ -44,13 +44,13 @@ pub fn save(hub: &Hub, job: &str, evidence: &Evidence) -> Result<()> {
 /// The evidence that an earlier attempt of the job saved, if it got that far.
 pub fn load(hub: &Hub, job: &str) -> Result<Option<Evidence>> {
     let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
-    // It is replaced as a whole; one that cannot be read is none.
+    // The file is replaced as a whole; an unreadable one counts as missing.
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// Removes the saved evidence: the record has it now.
+/// Removes the saved evidence, once it is in the record.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::discard(&hub.local(&file(job))) {
-        tracing::debug!("kept evidence was not removed: {e:#}");
+        tracing::debug!("cannot remove saved evidence: {e:#}");
     }
 }

@@ -1,15 +1,15 @@
-//! Finds the last output of the agent or command that kept a run from success, so that nobody has to search its file.
+//! Finds the last output of the agent or command that made a run fail, so that nobody has to search its file.
 
 use super::report::Report;
 use crate::foreman::calls::conversation::CallRecord;
 use crate::foreman::commands::runner::{CommandResult, Output};
 use crate::model::run::outcome::LastOutput;
 
-/// How much of it is told with the outcome: lines, and characters.
+/// How much of it is shown with the outcome: lines and characters.
 const LINES: usize = 12;
 const CHARACTERS: usize = 1200;
 
-/// The last lines of the command that failed, else of the agent that was called last.
+/// The last lines of the failed command, else of the last agent call.
 pub fn find(report: &Report) -> Option<LastOutput> {
     let stage = report.stages.last();
     let stage_runs = stage.into_iter().flat_map(|stage| stage.commands.iter().chain(&stage.tests));
@@ -22,7 +22,7 @@ pub fn find(report: &Report) -> Option<LastOutput> {
     called.and_then(|(stage, called)| said(stage, called))
 }
 
-/// An agent's last words; what it wrote to stderr, when it said nothing.
+/// The end of an agent's output, or of its stderr when there is no output.
 fn said(stage: &str, called: &CallRecord) -> Option<LastOutput> {
     let of = format!("{stage} ({})", called.agent);
     match (called.tail.trim().is_empty(), &called.errors) {
@@ -36,7 +36,7 @@ fn told(of: String, tail: &str, output: &Output) -> LastOutput {
     LastOutput { of, text: end_of(tail), file: output.file.clone() }
 }
 
-/// The last lines of a text, as many as fit.
+/// As many of the last lines of a text as fit.
 fn end_of(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
     let kept = lines[lines.len().saturating_sub(LINES)..].join("\n");

@@ -1,4 +1,4 @@
-//! What a run leaves behind: evidence, the report, the envelope and the review bundle.
+//! Writes the results of a run: evidence, report, envelope and review bundle.
 
 pub(super) mod bundle;
 pub(super) mod bundle_markdown;

@@ -1,4 +1,4 @@
-//! Writes a run into the record in one transaction: its receipts, its envelope, its event, and a line for a refusal.
+//! Writes a run into the record in one transaction: receipts, envelope, event, and an error line for a refusal.
 
 use std::fs;
 
@@ -16,8 +16,8 @@ use crate::model::event::{Event, Severity};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::receipts::{self, ledger};
 
-/// Writes it all, and the run's outcome in the same transaction: whoever dies in between, a run has one envelope, one
-/// event and the outcome that they tell, or none of them.
+/// Writes everything and the run's outcome in one transaction, so that after a crash a run has its envelope, its
+/// event and the matching outcome, or none of them.
 pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     let mut writer = hub.lock(&format!("record run {}", report.run))?;
     let mut transaction = Transaction::new(format!("record run {}", report.run));
@@ -37,7 +37,7 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     }
     events::stage(&writer, &mut transaction, &event(report, end, &path))?;
     for stage in report.stages.iter().filter(|stage| stage.name == REVIEWER) {
-        // One that an earlier attempt made may have been told, or have died before it was.
+        // An earlier attempt may have made the bundle, and may have died before it was recorded.
         if stage.done_before && is_told(hub, stage)? {
             continue;
         }
@@ -51,7 +51,7 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The bundle, as a receipt and as a page for people.
+/// Adds the bundle, as a receipt and as a Markdown page.
 fn review(writer: &Writer, transaction: &mut Transaction, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
     let hub = writer.hub();
     let agent = report.work.order.agent_id.clone();
@@ -68,7 +68,7 @@ fn review(writer: &Writer, transaction: &mut Transaction, report: &mut Report, n
     Ok(())
 }
 
-/// A file's name can hold a secret as well as a text can.
+/// Removes secrets from texts and from keys: a file's name can contain a secret, too.
 fn without_secrets(mut document: Value) -> Value {
     crate::guard::secrets::redact_json(&mut document);
     document
@@ -86,7 +86,7 @@ fn is_told(hub: &Hub, stage: &StageReport) -> Result<bool> {
     Ok(told)
 }
 
-/// What the reviewer decided, by its own seat.
+/// The reviewer's decision as an event of the reviewer's seat.
 fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> {
     let order = &report.work.order;
     let reviewer = order.reviewer.as_deref()?;
@@ -104,7 +104,7 @@ fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> 
         .meta("commit", commit)
         .meta("run", stage.run.clone())
         .meta("round", stage.round)
-        // The reviewer has no claim: it speaks of the task under the one of the seat whose work it judges.
+        // The reviewer has no claim of its own, so the event uses the claim of the seat under review.
         .meta("epoch", order.epoch);
     event.plan_id.clone_from(&order.plan_id);
     event.branch = Some(report.branch().to_owned());
@@ -112,7 +112,7 @@ fn audit(report: &Report, stage: &StageReport, envelope: &str) -> Option<Event> 
     Some(event)
 }
 
-/// Leaves a line in the seat's error log, for a run that was refused before anything was started.
+/// Appends a line to the seat's error log for a run that was refused before anything started.
 pub fn write_refusal(hub: &Hub, report: &Report, end: &End) -> Result<()> {
     let mut transaction = Transaction::new(format!("refuse run {}", report.run));
     transaction.append(errors(&report.work.order.agent_id), &error_line(hub, report, end));
@@ -123,7 +123,7 @@ fn refused(end: &End) -> bool {
     matches!(end.verdict, Verdict::Blocked | Verdict::Refused)
 }
 
-/// Whether no file can have this name: a folder has it, or a file has that of one of its folders.
+/// Whether no file can have this path: it is a folder, or one of its parents is a file.
 fn is_obstructed(hub: &Hub, path: &str, entered: &[RecordedReceipt]) -> bool {
     let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
     let kind = |path: &str| hub.path(path).map(|path| fs::symlink_metadata(path).ok().map(|meta| meta.is_dir()));
@@ -133,7 +133,7 @@ fn is_obstructed(hub: &Hub, path: &str, entered: &[RecordedReceipt]) -> bool {
         || folders.into_iter().any(|folder| !matches!(kind(folder), Ok(None | Some(true))))
 }
 
-/// One receipt into the transaction, under its own name, or beside an older one of that name.
+/// Adds one receipt to the transaction, under its own name, or next to an older one of that name.
 fn enter(
     writer: &Writer,
     transaction: &mut Transaction,
@@ -144,14 +144,14 @@ fn enter(
     let text = receipt.text.as_str();
     let hub = writer.hub();
     if is_obstructed(hub, &receipt.target, &report.receipts) {
-        let message = "this receipt cannot enter the record: its name is a folder's there, or lies below a file";
+        let message = "this receipt cannot enter the record: its path is a folder there, or lies below a file";
         report.findings.push(Finding::medium("receipt.obstructed", receipt.target.as_str(), message));
         return Ok(());
     }
     let mut path = receipt.target.clone();
     let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
     match known {
-        // An earlier attempt of the same work entered it.
+        // An earlier attempt of the same work added it.
         Some(bytes) if bytes == text.as_bytes() => {}
         Some(_) => {
             let (stem, ending) = path.rsplit_once('.').unwrap_or((&path, ""));
@@ -210,7 +210,7 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// As the playbook's guards wrote it: ts, agent_id, event, reason, task_id; and ours.
+/// The playbook's fields (ts, agent_id, event, reason, task_id) and teof's own.
 fn error_line(hub: &Hub, report: &Report, end: &End) -> Vec<u8> {
     let order = &report.work.order;
     let codes: Vec<_> = report.findings.iter().filter(|f| f.stops() || f.needs_person()).map(|f| &f.code).collect();

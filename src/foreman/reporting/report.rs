@@ -1,4 +1,4 @@
-//! The report of a run while it runs, and the envelope made from it: the receipt of the run.
+//! The report of a run while it runs, and the envelope (the run's receipt) built from it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ pub struct End {
 
 impl End {
     pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
-        // It goes into events and logs, and may name what an agent has chosen.
+        // The reason goes into events and logs and may contain text chosen by an agent.
         Self { verdict, reason: secrets::redact(&reason.into()) }
     }
 }
@@ -40,7 +40,7 @@ impl From<Halt> for End {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Paused(why) => End::new(Verdict::Paused, why),
-            Halt::Lost(why) => End::new(Verdict::Blocked, format!("the task was lost: {why}")),
+            Halt::Lost(why) => End::new(Verdict::Blocked, format!("lost the task: {why}")),
         }
     }
 }
@@ -57,7 +57,7 @@ pub struct StageReport {
     pub agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The agent's session, which a later round goes on with, and what it used in all its calls.
+    /// The agent's session, which a later round resumes, and the usage of all its calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     #[serde(default, skip_serializing_if = "is_nothing")]
@@ -69,10 +69,10 @@ pub struct StageReport {
     pub outcome: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
-    /// Why the work goes back to the coder.
+    /// Findings that send the work back to the coder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// Findings for people, which send nothing back.
+    /// Findings for people; they do not send the work back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,7 +86,7 @@ pub struct StageReport {
     pub usage: Usage,
     #[serde(default)]
     pub duration_seconds: f64,
-    /// An earlier attempt had committed it already: nothing was run.
+    /// An earlier attempt had committed it already; it did not run again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done_before: bool,
     pub commands: Vec<CommandResult>,
@@ -104,7 +104,7 @@ fn is_nothing(usage: &Usage) -> bool {
     *usage == Usage::default()
 }
 
-/// Without secrets, which names of files can hold too.
+/// The finding without secrets, also in its file name.
 fn shown(found: &Finding) -> Finding {
     let path = found.path.as_deref().map(secrets::redact);
     Finding { path, message: secrets::redact(&found.message), ..found.clone() }
@@ -123,7 +123,7 @@ pub struct DiffReport {
     pub files: usize,
     pub added: u64,
     pub removed: u64,
-    /// Changed lines of generated files, which count for no limit and are not in the two above.
+    /// Changed lines of generated files; they count for no limit and are not in the two fields above.
     pub generated: u64,
     pub limit: u64,
 }
@@ -144,38 +144,38 @@ pub struct Report<'a> {
     pub place: Option<Place>,
     pub before: Option<Round>,
     pub after: Option<Round>,
-    /// The set-up of a new worktree.
+    /// The results of a new worktree's set-up commands.
     pub setup: Vec<CommandResult>,
     pub stages: Vec<StageReport>,
     pub tests: Vec<CommandResult>,
     pub diff: Option<DiffReport>,
     pub findings: Vec<Finding>,
-    /// What the guards found at their last check; added to the findings at the end.
+    /// The guards' findings of the last check; added to the findings at the end.
     pub guards: Vec<Finding>,
     /// The files that the result changes.
     pub files: Vec<File>,
-    /// How many more there are than are listed.
+    /// How many more files changed than are listed.
     pub more_files: usize,
     /// The coder's passes, and what this run's agents used.
     pub passes: u32,
-    /// What this run used, pauses and restarts included.
+    /// What this run used, including pauses and restarts.
     pub usage: Usage,
-    /// What the job used, in all its runs.
+    /// What the job used in all its runs.
     pub spent: Usage,
     pub suspended: Option<Suspended>,
-    /// An agent cannot work until a person has acted.
+    /// An agent cannot work until a person acts.
     pub needs_person: bool,
-    /// What an agent asks before it goes on.
+    /// The question that an agent waits on.
     pub question: Option<String>,
-    /// The last lines of what kept it from success; taken when the run ends.
+    /// The last lines of what made it fail; set when the run ends.
     pub last_output: Option<LastOutput>,
-    /// The review bundle, once it was written.
+    /// The review bundle, once written.
     pub bundle: Option<String>,
-    /// What the work left; it enters the record with the envelope.
+    /// The evidence; it enters the record with the envelope.
     pub evidence: Evidence,
-    /// What of it has entered.
+    /// The receipts that are in the record.
     pub receipts: Vec<RecordedReceipt>,
-    /// Owned paths that the worker changed in its worktree and that were taken back.
+    /// Paths owned by teof that the worker changed in its worktree and that were restored.
     pub restored: Vec<String>,
     /// Refs that keep work which is not part of the result.
     pub kept_refs: Vec<String>,
@@ -216,12 +216,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Where the work is done.
+    /// The worktree where the work is done.
     ///
     /// # Errors
     /// When the worktree does not exist yet.
     pub fn place(&self) -> Result<&Place> {
-        self.place.as_ref().ok_or_else(|| anyhow::anyhow!("there is no worktree yet"))
+        self.place.as_ref().ok_or_else(|| anyhow::anyhow!("the run has no worktree yet"))
     }
 
     /// Whether agents do the work.
@@ -229,12 +229,12 @@ impl<'a> Report<'a> {
         !self.work.order.stages.is_empty()
     }
 
-    /// Whether a command was started: from then on there is something to show.
+    /// Whether a command or agent has started, so that there is something to show.
     pub fn has_begun(&self) -> bool {
         self.place.is_some()
     }
 
-    /// The last commit of the job's work, once a stage has ended; its base when nothing was changed.
+    /// The last commit of the job's work, once a stage has ended; the base when nothing changed.
     pub fn commit(&self) -> Option<String> {
         Some(self.place.as_ref()?.checkpoints.last()?.commit.to_string())
     }
@@ -276,7 +276,7 @@ impl<'a> Report<'a> {
             "stages": self.stages,
             "tests": self.tests,
             "diff": self.diff,
-            // The coordinator alone sets the step; this is what the run speaks for.
+            // Only the coordinator sets the step; this is the run's proposal.
             "plan_updates": self.plan_updates(end),
             "routines": { "before": self.before, "after": self.after },
             "scan": self.scan(),
@@ -293,7 +293,7 @@ impl<'a> Report<'a> {
             "bundle": self.bundle,
             "raw_output": self.session,
         });
-        // Whatever of it an agent has chosen, such as the name of a file.
+        // An agent may have chosen parts of it, such as file names.
         secrets::redact_json(&mut document);
         match document {
             Value::Object(map) => map,
@@ -361,7 +361,7 @@ impl<'a> Report<'a> {
         json!({ "before": count(&self.before), "after": count(&self.after), "new": self.new_findings() })
     }
 
-    /// What the scan after the work found and the one before it did not.
+    /// Findings of the scan after the work that the scan before it did not have.
     pub fn new_findings(&self) -> Vec<Finding> {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => {

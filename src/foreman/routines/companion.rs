@@ -1,4 +1,4 @@
-//! Maps a request in plain words to a routine, as the playbook's companion did: the first substring match decides.
+//! Maps a request in plain words to a routine, like the playbook's companion: the first substring match decides.
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub enum Routine {
     Scan,
     Status,
     Tasks,
-    /// The playbook scored a brief here; nothing of ours does.
+    /// The playbook scored a brief here; teof has no such routine.
     Brief,
 }
 
@@ -22,19 +22,19 @@ const ROUTES: [(Routine, &[&str]); 6] = [
     (Routine::Brief, &["brief", "score", "ensemble"]),
 ];
 
-/// The routine that the words ask for, without regard to case.
+/// The routine that the words ask for, case-insensitive.
 pub fn route(words: &str) -> Option<Routine> {
     let words = words.to_lowercase();
     ROUTES.iter().find(|(_, keys)| keys.iter().any(|key| words.contains(key))).map(|(routine, _)| *routine)
 }
 
 pub const HELP: &str = "\
-Say what you want, in plain words:
-  status, snapshot, state      where the repository and its record stand
-  scan, alignment, check       what the sentinels find in the record
-  tasks, todo, next            what there is to do, and who does it
+Describe what you want:
+  status, snapshot, state      state of the repository and its record
+  scan, alignment, check       sentinel findings in the record
+  tasks, todo, next            open work and who does it
   daily, routine, cycle        status, scan and tasks, one after the other
-The first of them that your words contain, in the order daily, scan, status, tasks, is done.
+teof runs the first routine that your words match, in the order daily, scan, status, tasks.
 To run a work order: teof foreman run <order> [--execute]";
 
 #[cfg(test)]

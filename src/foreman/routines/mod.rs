@@ -1,6 +1,6 @@
-//! The routines: status, scan and tasks. A worker runs them before and after its work, a person by name.
+//! The routines: status, scan and tasks. A worker runs them before and after its work; a person runs them by name.
 //!
-//! They read the stores and write nothing but what the last scan found.
+//! They read the stores; the only thing they write is the result of the last scan.
 
 pub mod companion;
 
@@ -17,28 +17,28 @@ use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 use crate::plans::{backlog, store};
 
-/// The three of them, once.
+/// The results of one round of all three.
 #[derive(Clone, Debug, Serialize)]
 pub struct Round {
     pub status: Status,
     pub tasks: Counts,
-    /// The findings stay out of the envelope; it tells how many there were and which are new.
+    /// The findings stay out of the envelope, which has their number and the new ones.
     #[serde(skip)]
     pub scan: Vec<Finding>,
 }
 
-/// Runs all three; the scan only if it is asked for.
+/// Runs all three; the scan only on request.
 pub fn round(hub: &Hub, with_scan: bool, clean: &mut Clean) -> Result<Round> {
     let scan = if with_scan { scan(hub, clean)? } else { Vec::new() };
     Ok(Round { status: status(hub)?, tasks: tasks(hub)?.summary, scan })
 }
 
-/// What the sentinels find in the record; files that are known as clean are not looked through for secrets.
+/// Runs the sentinels on the record. Files known to be clean are not searched for secrets again.
 pub fn scan(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), clean)
 }
 
-/// Whether a finding of a scan is about this piece of work, not another that runs beside it.
+/// Whether a scan finding is about this work, not about other work that runs at the same time.
 pub fn concerns(found: &Finding, order: &Order) -> bool {
     let Some(path) = found.path.as_deref() else { return false };
     let own = crate::hub::paths::agent(&order.agent_id);
@@ -48,7 +48,7 @@ pub fn concerns(found: &Finding, order: &Order) -> bool {
         || plan.is_some_and(|plan| path.starts_with(&plan))
 }
 
-/// Where the repository and its record stand.
+/// The state of the repository and its record.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     pub generated_at: Stamp,
@@ -57,7 +57,7 @@ pub struct Status {
     /// Active and paused claims.
     pub claims: Vec<ClaimRow>,
     pub plans: PlanCounts,
-    /// Files of the record that cannot be read.
+    /// Unreadable files of the record.
     pub damaged: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ fn head(hub: &Hub) -> Option<String> {
     repo.head().ok()?.target().map(|id| id.to_string())
 }
 
-/// What there is to do, and who does it.
+/// The open work and who does it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tasks {
     pub tasks: Vec<TaskRow>,
@@ -124,7 +124,7 @@ pub struct TaskRow {
     pub priority: String,
     pub source: &'static str,
     pub plan: Option<String>,
-    /// Who has claimed it, else who it is assigned to.
+    /// The seat that claimed it, else the one it is assigned to.
     pub agent: Option<String>,
 }
 
@@ -222,7 +222,7 @@ impl Tasks {
     }
 }
 
-/// A line for each finding, worst first, and how many there are.
+/// One line per finding, worst first, then the counts.
 pub fn scan_words(findings: &[Finding]) -> String {
     let count = |severity: &str| findings.iter().filter(|found| found.severity == severity).count();
     let mut out = String::new();

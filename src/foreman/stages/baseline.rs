@@ -1,7 +1,7 @@
-//! Remembers what surrounded the repository when a job's first attempt started.
+//! Records the state around the repository when a job's first attempt starts.
 //!
-//! An attempt that dies may have planted something already: the next one compares with the state before the first
-//! attempt, not with what that one left. Kept on this machine until an attempt passed its checks or was blocked.
+//! An attempt that dies may have planted something already, so the next one compares with the state before the first
+//! attempt. Kept on this machine until an attempt passes its checks or is blocked.
 
 use super::targets;
 use crate::base::{Result, files, json};
@@ -10,17 +10,16 @@ use crate::guard::result::{Surroundings, checkouts, dotgit, planted, surrounding
 use crate::hub::Hub;
 use crate::hub::worktrees::Place;
 
-/// More than any surroundings come to.
+/// Larger than any real state.
 const MAX: u64 = 64 * 1024 * 1024;
 
 fn file(job: &str) -> String {
     format!("surroundings/{job}.json")
 }
 
-/// The surroundings that an earlier attempt recorded, else those of now, which it records.
+/// The state that an earlier attempt recorded, else the current state, which is recorded.
 ///
-/// # Errors
-/// When they cannot be recorded: the next attempt would have nothing to compare with.
+/// # Errors When the state cannot be recorded: the next attempt would have nothing to compare with.
 pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     let path = hub.local(&file(work.job()));
     let known = files::read(&path, MAX)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -38,9 +37,9 @@ pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundi
     Ok(found)
 }
 
-/// Removes the recorded surroundings: the job was checked, and differences were reported.
+/// Removes the recorded state, after the job was checked and differences were reported.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::discard(&hub.local(&file(job))) {
-        tracing::debug!("what surrounded {job} was not removed: {e:#}");
+        tracing::debug!("cannot remove the recorded state of {job}: {e:#}");
     }
 }

@@ -1,4 +1,4 @@
-//! Checks the result of a run with guards and tests, whatever its commands said.
+//! Checks the result of a run with guards and tests, whatever its commands reported.
 
 use super::context::StageContext;
 use super::{commit, targets};
@@ -69,7 +69,7 @@ pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<
     Ok(findings)
 }
 
-/// What went past people: work into a target or to a remote, and trust that no person gave, which is taken back.
+/// Finds what bypassed people: work in a target or at a remote, and trust that no person granted, which is revoked.
 fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let place = report.place()?;
     let mut findings: Vec<_> = push_block::pushed(place)?.into_iter().collect();
@@ -84,8 +84,8 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
     Ok(findings)
 }
 
-/// What was done beside the work itself and is not in the report yet: asked where the work got to no
-/// guards, and after its tests, which are the result's own code.
+/// Changes outside the work that are not in the report yet. Checked when the work did not reach its guards, and after
+/// its tests, because tests run the result's own code.
 pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let mut found = dotgit::differences(before, &dotgit::observe(&hub.common_dir, &report.place()?.git_dir));
     found.extend(published(hub, report, before)?);
@@ -94,11 +94,11 @@ pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surro
     Ok(found)
 }
 
-/// Runs the order's tests after a pass of the coder, to the first that fails. One that fails is run once
-/// more on the same tree: if it passes then, a person looks and the work goes on. `Some` ends the run.
+/// Runs the order's tests after a pass of the coder, up to the first that fails. A failed test runs once more on the
+/// same tree; if it passes then, it is reported as flaky and the work continues. `Some` ends the run.
 pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<Option<End>> {
     stage.passed = true;
-    stage.outcome = "no tests were named".into();
+    stage.outcome = "the order names no tests".into();
     for (i, line) in context.report.work.order.guardrails.tests.clone().iter().enumerate() {
         for again in [false, true] {
             if let Some(halt) = context.watch.check_halt()? {
@@ -111,18 +111,18 @@ pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> R
             stage.duration_seconds += done.duration_seconds;
             stage.tests.push(done);
             if cancelled {
-                return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+                return Ok(Some(End::new(Verdict::Paused, "stopped on request")));
             }
             if !ok && !again {
-                // What the first run left would make another tree of it.
+                // Files left by the first run would change the tree.
                 commit::take_back(context, stage)?;
             }
             if ok {
                 if again {
-                    let message = format!("the test {line:?} failed and then passed on the same tree");
+                    let message = format!("test {line:?} failed, then passed on the same tree");
                     stage
                         .notes
-                        .push(Finding::medium("test.flaky", "", message).hint("look at both outputs in the envelope"));
+                        .push(Finding::medium("test.flaky", "", message).hint("compare both outputs in the envelope"));
                 }
                 break;
             }
@@ -131,16 +131,16 @@ pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> R
             stage.outcome = "tests passed".into();
             continue;
         };
-        let message = format!("the test {line:?} did not pass: {}\n{}", last.outcome, last.tail);
-        stage.outcome = format!("the test {line:?} did not pass: {}", last.outcome);
-        stage.findings.push(Finding::high("test.failed", "", message).hint("its output is in the envelope"));
+        let message = format!("test {line:?} failed: {}\n{}", last.outcome, last.tail);
+        stage.outcome = format!("test {line:?} failed: {}", last.outcome);
+        stage.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
         stage.passed = false;
         break;
     }
     Ok(None)
 }
 
-/// Runs the order's tests in the worktree, to the first that fails. `Some` ends the run.
+/// Runs the order's tests in the worktree, up to the first that fails. `Some` ends the run.
 pub fn run_tests(
     hub: &Hub,
     report: &mut Report,
@@ -158,11 +158,11 @@ pub fn run_tests(
         let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
         report.tests.push(done);
         if cancelled {
-            return Ok(Some(End::new(Verdict::Paused, "asked to stop")));
+            return Ok(Some(End::new(Verdict::Paused, "stopped on request")));
         }
         if !ok {
-            let message = format!("the test {line:?} did not pass: {outcome}");
-            report.findings.push(Finding::high("test.failed", "", message).hint("its output is in the envelope"));
+            let message = format!("test {line:?} failed: {outcome}");
+            report.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
             break;
         }
     }
@@ -171,9 +171,9 @@ pub fn run_tests(
     Ok(None)
 }
 
-/// The end of a run that its findings decide.
+/// The end of a run, decided by its findings.
 ///
-/// A person looks at agents' work in any case: what needs one does not stop it.
+/// A person reviews agents' work in any case, so findings for a person do not stop it.
 pub fn verdict(report: &Report) -> End {
     let all = || report.findings.iter().chain(&report.guards);
     let stops: Vec<_> = all().filter(|found| found.stops()).collect();
@@ -182,12 +182,10 @@ pub fn verdict(report: &Report) -> End {
     let told: Vec<_> = all().filter(|found| is_told(found)).collect();
     match (stops.as_slice(), asks.as_slice()) {
         ([], []) => {
-            let told = told.first().map(|first| format!("; worth a look: {}", describe(first, told.len())));
+            let told = told.first().map(|first| format!("; worth checking: {}", describe(first, told.len())));
             End::new(Verdict::Succeeded, format!("checks passed, ready to merge{}", told.unwrap_or_default()))
         }
-        ([], [first, ..]) => {
-            End::new(Verdict::Blocked, format!("a person has to look: {}", describe(first, asks.len())))
-        }
+        ([], [first, ..]) => End::new(Verdict::Blocked, format!("needs a person: {}", describe(first, asks.len()))),
         ([first, ..], _) => End::new(Verdict::Blocked, describe(first, stops.len())),
     }
 }

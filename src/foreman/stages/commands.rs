@@ -1,7 +1,6 @@
 //! Runs the stages of an order that carries commands; [`pipeline`](super::pipeline) runs those of agents.
 //!
-//! A stage is a name and how it runs. Each ends in a checkpoint, and a stage with a checkpoint never runs again for
-//! the same job.
+//! Each stage ends in a checkpoint, and a stage with a checkpoint never runs again for the same job.
 
 use std::path::Path;
 
@@ -25,11 +24,11 @@ pub struct Stage<'a> {
 
 /// How a stage runs.
 pub enum How<'a> {
-    /// The order's commands, one after the other, to the first that fails.
+    /// The order's commands in sequence, up to the first that fails.
     Commands(&'a [Command]),
 }
 
-/// The stages of an order of commands: they are one.
+/// The stages of an order with commands: always one.
 pub fn of(work: &Work) -> Vec<Stage<'_>> {
     vec![Stage { name: "commands", how: How::Commands(&work.order.commands) }]
 }
@@ -46,7 +45,7 @@ pub fn run_stages(
     for stage in of(work) {
         let place = report.place.clone().expect("stages run in a place");
         if let Some(done) = place.checkpoints.iter().find(|done| done.stage == stage.name) {
-            say(&format!("stage {}: committed by run {}, not done again", stage.name, done.run));
+            say(&format!("stage {}: already committed by run {}", stage.name, done.run));
             report.stages.push(StageReport {
                 passed: true,
                 done_before: true,
@@ -86,7 +85,7 @@ fn run_commands(
         say(&format!("      {} in {}s", done.outcome, done.duration_seconds));
         let end = how_it_ended(&done);
         if !done.survivors.is_empty() {
-            let message = format!("could not be ended: {}", done.survivors.join(", "));
+            let message = format!("could not be stopped: {}", done.survivors.join(", "));
             report.findings.push(Finding::medium("process.survived", "", message));
         }
         if let Some(stage) = report.stages.last_mut() {
@@ -102,22 +101,22 @@ fn run_commands(
 fn how_it_ended(done: &CommandResult) -> Option<End> {
     match (done.succeeded(), done.was_cancelled()) {
         (true, _) => None,
-        (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during {}", done.label))),
+        (_, true) => Some(End::new(Verdict::Paused, format!("stopped on request during {}", done.label))),
         _ => Some(End::new(Verdict::Failed, format!("{}: {}", done.label, done.outcome))),
     }
 }
 
-/// Commits what the stage left, without the owned paths, which are taken back. Its receipts are safe first.
+/// Commits the stage's changes. Paths owned by teof are restored first, and receipts are saved first.
 fn checkpoint(hub: &Hub, report: &mut Report, place: &Place, stage: &str, receipts: &Path) -> Result<()> {
     report.evidence = collect::collect(hub, report, receipts)?;
     let order = &report.work.order;
     let repository = place.repository()?;
     let Snapshot { tree, owned, nested } = repository.snapshot(place.tip())?;
-    // Told with the evidence: after the commit nobody could see it any more.
+    // Reported with the evidence: after the commit it could not be found any more.
     report.evidence.findings.extend(commit::strayed(place)?);
     report.evidence.findings.extend(commit::left_branch(place, &report.run)?);
     for path in nested {
-        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        let message = "a git repository inside the worktree; it is not part of the result";
         report.evidence.findings.push(Finding::high("folder.nested_repository", path, message));
     }
     evidence::save(hub, report.work.job(), &report.evidence)?;

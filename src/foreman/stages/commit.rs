@@ -1,4 +1,4 @@
-//! Commits a stage: saves its result, then makes its checkpoint; takes back what its role may not change.
+//! Commits a stage: saves its result, then makes its checkpoint. Reverts what its role must not change.
 
 use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
@@ -14,10 +14,10 @@ use crate::hub::worktrees::Place;
 use crate::hub::worktrees::checkpoint::{Mark, Parked};
 use crate::model::run::outcome::Finding;
 
-/// Larger files are named in a diff and not shown, in bytes.
+/// Larger files are named in a diff but not shown, in bytes.
 const MAX_DIFF_FILE: usize = 4 << 20;
 
-/// Ends a stage with a commit of what its role may leave: a coder's changes, of everybody else nothing.
+/// Ends a stage with a commit: the coder's changes; for every other role, no changes.
 pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<()> {
     if stage.name != CODER {
         take_back(context, &mut stage)?;
@@ -31,7 +31,7 @@ pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<
     let base = repository.repo().find_commit(place.base)?.tree()?;
     let restored: Vec<_> = snapshot.owned.into_iter().filter(|path| base.get_path(path.as_ref()).is_ok()).collect();
     for path in snapshot.nested {
-        let message = "a git repository inside the worktree; nothing of it is part of the result";
+        let message = "a git repository inside the worktree; it is not part of the result";
         stage.notes.push(Finding::high("folder.nested_repository", path, message));
     }
     context.report.restored = restored;
@@ -39,7 +39,7 @@ pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<
     restore_owned(context.report)
 }
 
-/// Saves the result, then commits. In this order, because a stage with a checkpoint never runs again.
+/// Saves the result, then commits, in this order: a stage with a checkpoint never runs again.
 pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> Result<()> {
     let report = &mut *context.report;
     let place = report.place()?;
@@ -68,7 +68,7 @@ pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> 
     Ok(())
 }
 
-/// Takes the tree back to the last checkpoint; what was changed is kept under a ref.
+/// Resets the tree to the last checkpoint; the changes are kept under a ref.
 pub fn take_back(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     let place = context.report.place()?;
     let repository = place.repository()?;
@@ -83,8 +83,8 @@ pub fn take_back(context: &mut StageContext, stage: &mut StageReport) -> Result<
             repository.reset(&place.branch, tip)?;
             let whom = &stage.name;
             let message = match &name {
-                Some(name) => format!("the {whom} changed files; taken back, and kept under {name}"),
-                None => format!("the {whom} changed files; taken back"),
+                Some(name) => format!("the {whom} changed files; reverted, kept at {name}"),
+                None => format!("the {whom} changed files; reverted"),
             };
             stage.notes.push(Finding::low("tree.taken_back", "", message));
             context.report.kept_refs.extend(name);
@@ -100,12 +100,12 @@ fn parked(parked: Parked) -> Result<Option<String>, Finding> {
         Parked::Under(name) => Ok(Some(name)),
         Parked::Impossible(why) => {
             let why = [Some(why.message), why.reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            Err(Finding::high("folder.not_kept", "", format!("what was changed cannot be kept and taken back: {why}")))
+            Err(Finding::high("folder.not_kept", "", format!("cannot save and revert the changes: {why}")))
         }
     }
 }
 
-/// Restores the worktree's copy of the record to what the base has. Keeps what was changed there under a ref.
+/// Restores the worktree's copy of the record to its base. The changes are kept under a ref.
 pub fn restore_owned(report: &mut Report) -> Result<()> {
     let Some(place) = &report.place else { return Ok(()) };
     if report.restored.is_empty() {
@@ -121,13 +121,13 @@ pub fn restore_owned(report: &mut Report) -> Result<()> {
     }
     repository.restore_owned(place.base)?;
     for path in &report.restored {
-        let message = "the worker changed its copy of the record; taken back, the record is the hub's";
+        let message = "the worker changed its copy of the record; reverted, because only the hub writes the record";
         report.findings.push(Finding::low("owned.restored", path.as_str(), message));
     }
     Ok(())
 }
 
-/// What became of the branch while somebody worked: the checkpoints are the foreman's.
+/// Reports whether the worker moved the branch: only the foreman makes checkpoints.
 pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     let repo = Repository::open(&place.git_dir)?;
     let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
@@ -135,38 +135,38 @@ pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     if now == place.tip() {
         return Ok(None);
     }
-    let kept = "its own commits are kept under refs/teof/moved, the work is folded into the checkpoint";
+    let kept = "its commits are kept under refs/teof/moved; the work is in the checkpoint";
     Ok(Some(match holds(place.base) {
-        true => Finding::low("git.own_commits", "", format!("the branch was moved by the one who works there; {kept}")),
+        true => Finding::low("git.own_commits", "", format!("the worker moved the branch; {kept}")),
         false => Finding::high("history.rewritten", "", format!("commits below the base were rewritten; {kept}"))
-            .hint("see what was done to the history: git log refs/teof/moved/<run>"),
+            .hint("check the history: git log refs/teof/moved/<run>"),
     }))
 }
 
-/// Whether another branch is checked out, or the branch is gone: asked before a checkpoint, which puts
-/// both right. Commits that are only there are kept.
+/// Whether another branch is checked out or the branch was deleted. Called before a checkpoint, which repairs both.
+/// Commits that exist only there are kept.
 pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
     let repository = place.repository()?;
     let repo = repository.repo();
     let name = format!("refs/heads/{}", place.branch);
     let mut findings = Vec::new();
     if repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
-        let message = format!("the branch {} was deleted; it is made again at the checkpoint", place.branch);
-        findings.push(Finding::high("git.branch_missing", "", message).hint("see what was done: git reflog"));
+        let message = format!("the branch {} was deleted; the checkpoint creates it again", place.branch);
+        findings.push(Finding::high("git.branch_missing", "", message).hint("check what happened: git reflog"));
     }
     let head = repo.find_reference("HEAD").ok();
     if head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned)).as_deref() != Some(&name) {
         let tip = repo.head().and_then(|head| head.peel_to_commit()).map(|commit| commit.id());
         let own = tip.ok().filter(|id| *id != place.tip());
         let kept = own.map(|id| repository.keep("moved", run, id)).transpose()?;
-        let kept = kept.map(|name| format!("; what was there is kept under {name}")).unwrap_or_default();
+        let kept = kept.map(|name| format!("; its commits are kept at {name}")).unwrap_or_default();
         let message = format!("the worktree was no longer on the branch {}{kept}", place.branch);
-        findings.push(Finding::high("git.head_moved", "", message).hint("see where its commits went: git reflog"));
+        findings.push(Finding::high("git.head_moved", "", message).hint("check where its commits went: git reflog"));
     }
     Ok(findings)
 }
 
-/// The change so far against its base, as text, bounded: what is cut, the prompt says.
+/// The change so far against its base, as bounded text. The prompt says when it was cut.
 pub fn diff(place: &Place) -> Result<String> {
     let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
     let (odb, tree) = (repo.odb()?, |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree()));
@@ -182,7 +182,7 @@ pub fn diff(place: &Place) -> Result<String> {
         }
         if [delta.old_file().id(), delta.new_file().id()].into_iter().any(is_large) {
             let path = delta.new_file().path_bytes().map(String::from_utf8_lossy).unwrap_or_default();
-            out.extend(format!("{path}: changed, and too large to show\n").into_bytes());
+            out.extend(format!("{path}: changed, too large to show\n").into_bytes());
         } else if let Some(mut patch) = Patch::from_diff(&diff, at)? {
             out.extend_from_slice(&patch.to_buf()?);
         }

@@ -9,7 +9,7 @@ use crate::guard::result::Surroundings;
 use crate::hub::Hub;
 use crate::model::run::outcome::{Finding, Verdict};
 
-/// The hub, the report so far, and the means of a run: every stage gets it.
+/// Hub, report, runner and watch of a run, passed to every stage.
 pub struct StageContext<'r, 'a, 'w> {
     pub hub: &'r Hub,
     pub report: &'r mut Report<'a>,
@@ -21,21 +21,24 @@ pub struct StageContext<'r, 'a, 'w> {
 }
 
 impl StageContext<'_, '_, '_> {
-    /// Stops the run when the job used more than its budget, which limits all its attempts together.
+    /// Ends the run when the job is over its budget, which covers all its attempts.
     pub fn over_budget(&mut self) -> Option<End> {
         conversation::is_over(self.report.work.order.budget, self.store.spent).then(|| self.overrun())
     }
 
-    /// Reports that the job's budget is used up, and stops the run.
+    /// Reports that the job's budget is used up and ends the run.
     pub fn overrun(&mut self) -> End {
         let (budget, spent) = (self.report.work.order.budget, self.store.spent);
         let limit = match (budget.tokens, budget.cost) {
-            (0, cost) => format!("{cost} dollars"),
-            (tokens, 0.0) => format!("{tokens} tokens"),
-            (tokens, cost) => format!("{tokens} tokens and {cost} dollars"),
+            (0, cost) => format!("${cost}"),
+            (tokens, 0.0) => crate::base::text::counted(tokens, "token"),
+            (tokens, cost) => format!("{} and ${cost}", crate::base::text::counted(tokens, "token")),
         };
-        let cost = spent.cost_usd.map(|cost| format!(" and {cost:.2} dollars")).unwrap_or_default();
-        let message = format!("the job used {} tokens{cost}; it may use {limit}", spent.tokens());
+        let cost = spent.cost_usd.map(|cost| format!(" and ${cost:.2}")).unwrap_or_default();
+        let message = format!(
+            "the job used {}{cost}; its budget is {limit}",
+            crate::base::text::counted(spent.tokens(), "token")
+        );
         let finding = Finding::high("budget.job", "", message.clone()).hint("raise the budget, or split the step");
         self.report.findings.push(finding);
         End::new(Verdict::Blocked, message)

@@ -1,4 +1,4 @@
-//! Finds what a worker did outside its own worktree; runs once, when its programs have ended.
+//! Finds what a worker changed outside its worktree. Runs once, after its programs have ended.
 
 use super::targets;
 use crate::base::{Result, files};
@@ -9,14 +9,13 @@ use crate::guard::result::{Surroundings, checkouts, git_trace, planted};
 use crate::hub::Hub;
 use crate::model::run::outcome::Finding;
 
-/// How much of git's trace is read, in bytes: some ten thousand commands.
+/// Limit on git's trace, in bytes: about ten thousand commands.
 const MAX_TRACE: u64 = 64 << 20;
 
-/// What is found in the hub's checkout, in other worktrees, and in the git directory. A branch that the worker's git
-/// moved in a checkout of it is noted for all who would build on it.
+/// Findings about the hub's checkout, other worktrees and the git directory. A target that the worker moved in its
+/// checkout is recorded as moved, so that nothing is built on it.
 ///
-/// # Errors
-/// When the worktrees or the settings cannot be read, or a moved branch cannot be noted.
+/// # Errors When the worktrees or settings cannot be read, or a moved branch cannot be recorded.
 pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let trace = runner.git_trace();
     let (ran, unreadable) = match files::read(&trace, MAX_TRACE) {
@@ -26,25 +25,28 @@ pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings)
     let elsewhere = checkouts::changed(hub, &report.place()?.git_dir, before, &ran)?;
     let mut findings = elsewhere.findings;
     findings.extend(unreadable.map(|e| {
-        let message = format!("which git commands the worker ran is not known, and so not who changed what: {e:#}");
+        let message = format!(
+            "cannot read which git commands the worker ran, so it is unknown who changed what: \
+            {e:#}"
+        );
         Finding::medium("git.trace_unreadable", "", message)
     }));
     let is_target = targets::of(hub, &report.work.order);
     for (branch, commit, what) in elsewhere.moved.into_iter().filter(|(branch, ..)| is_target.contains(branch)) {
         let words = match what {
-            What::Holds => "got the commit",
-            What::Lost => "has lost the commit",
+            What::Holds => "gained commit",
+            What::Lost => "lost commit",
         };
-        let message = format!("{branch} {words} {commit} by git commands of the worker in its checkout");
-        let hint = "nothing is built on it until a person has looked: teof coordinator reset-breaker --help";
+        let message = format!("{branch} {words} {commit} through git commands that the worker ran in its checkout");
+        let hint = "teof builds nothing on it until a person has checked it: teof coordinator reset-breaker --help";
         findings.push(Finding::high("git.target_moved", "", message).hint(hint));
         let (job, task) = (report.work.job().to_owned(), report.work.order.task_id.clone());
         moved_target::note(hub, Moved { branch, commit: commit.to_string(), what, job, task, at: hub.now() })?;
     }
     findings.extend(planted::found(hub, before));
-    // Every git command of a run has some lines in it.
+    // Each git command of a run adds lines to the trace.
     if let Err(e) = files::remove(&trace) {
-        tracing::debug!("git's trace was not removed: {e:#}");
+        tracing::debug!("cannot remove git's trace: {e:#}");
     }
     Ok(findings)
 }

@@ -1,6 +1,6 @@
 //! Ports finished work onto a newer base with a three-way merge, for a job that was sent back.
 //!
-//! Conflicts stay in the files between markers, for the coder.
+//! Conflicts stay in the files as markers, for the coder.
 
 use anyhow::Context;
 use git2::{IndexEntry, MergeFileOptions, MergeOptions, Oid, Repository};
@@ -10,16 +10,17 @@ use crate::hub::git::ancestry;
 use crate::hub::worktrees::{Place, job_refs};
 use crate::model::run::outcome::Finding;
 
-/// How a conflict begins in a file.
+/// Start of a conflict in a file.
 const MARKER: &[u8] = b"<<<<<<< ";
 
 /// The tree of the changes of `carry` on top of `base`, and a finding for each file with a conflict.
 pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Finding>)> {
     let carried = repo.revparse_single(carry).and_then(|object| object.peel_to_commit());
-    let carried = carried.with_context(|| format!("find the commit {carry} that is to be carried over"))?;
+    let carried = carried.with_context(|| format!("find the commit {carry} to port"))?;
     let base = repo.find_commit(base)?;
     let common = ancestry::merge_base(repo, base.id(), carried.id())?.ok_or_else(ancestry::incomplete)?;
-    // What the work stood on may be on the base as another commit (squashed): then only its own change is ported.
+    // The parent of the work may be on the base as another (squashed) commit; then only the work's own change is
+    // ported.
     let squashed = job_refs::began(repo, carried.id()).filter(|began| {
         let holds = |tip, commit| ancestry::holds(repo, tip, commit).unwrap_or(false);
         !holds(base.id(), *began) && holds(*began, common)
@@ -39,12 +40,12 @@ pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Findi
         if let Some(entry) = entry {
             index.add(&entry)?;
         }
-        findings.push(Finding::high("carry.conflict", shown, message).hint("bring both sides together"));
+        findings.push(Finding::high("carry.conflict", shown, message).hint("merge both sides"));
     }
     Ok((index.write_tree_to(repo)?, findings))
 }
 
-/// What stands in the file, and what the coder is told about it.
+/// The content of the file, and the message to the coder.
 fn settled(repo: &Repository, conflict: git2::IndexConflict) -> Result<(Option<IndexEntry>, &'static str)> {
     match (conflict.ancestor, conflict.our, conflict.their) {
         (ancestor, Some(ours), Some(theirs)) => {
@@ -56,15 +57,15 @@ fn settled(repo: &Repository, conflict: git2::IndexConflict) -> Result<(Option<I
             options.our_label("target").their_label("earlier work");
             let merged = repo.merge_file_from_index(&ancestor, &ours, &theirs, Some(&mut options))?;
             let id = repo.blob(merged.content())?;
-            Ok((Some(IndexEntry { id, ..plain(&ours) }), "both sides changed it; conflict markers stand in the file"))
+            Ok((Some(IndexEntry { id, ..plain(&ours) }), "both sides changed it; the file has conflict markers"))
         }
-        (_, Some(ours), None) => Ok((Some(plain(&ours)), "the earlier work took it away, the target changed it")),
-        (_, None, Some(theirs)) => Ok((Some(plain(&theirs)), "the target took it away, the earlier work changed it")),
-        (_, None, None) => Ok((None, "both sides took it away")),
+        (_, Some(ours), None) => Ok((Some(plain(&ours)), "the earlier work deleted it, the target changed it")),
+        (_, None, Some(theirs)) => Ok((Some(plain(&theirs)), "the target deleted it, the earlier work changed it")),
+        (_, None, None) => Ok((None, "both sides deleted it")),
     }
 }
 
-/// At stage 0: no conflict any more.
+/// The entry at stage 0: resolved.
 fn plain(entry: &IndexEntry) -> IndexEntry {
     IndexEntry { flags: 0, flags_extended: 0, ..copy(entry) }
 }
@@ -86,7 +87,7 @@ fn copy(entry: &IndexEntry) -> IndexEntry {
     }
 }
 
-/// Files that had conflicts and still have the markers.
+/// Files that still have conflict markers.
 pub fn unsettled(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
     let marked = |path: &str| {
         let path = files::within(&place.root, path).ok()?;
@@ -95,7 +96,7 @@ pub fn unsettled(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
     };
     let still = conflicts.iter().filter(|found| found.code == "carry.conflict");
     let still = still.filter_map(|found| found.path.clone()).filter(|path| marked(path) == Some(true));
-    still.map(|path| Finding::high("carry.conflict", path, "conflict markers still stand in the file")).collect()
+    still.map(|path| Finding::high("carry.conflict", path, "the file still has conflict markers")).collect()
 }
 
 #[cfg(test)]

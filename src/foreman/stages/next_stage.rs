@@ -1,13 +1,13 @@
-//! Decides the next stage of an order's pipeline from the stages that are done.
+//! Decides the next stage of an order's pipeline from the finished stages.
 //!
-//! Pure: the same history gives the same stage, so a run that was killed continues from its last checkpoint. When the
-//! coder's own checks, the tests, the tester or the reviewer fail, the coder runs again with their findings, as often
-//! as the order allows.
+//! Pure: the same history gives the same stage, so a killed run continues from its last checkpoint. When the coder's
+//! checks, the tests, the tester or the reviewer fail, the coder runs again with the findings, as often as the order
+//! allows.
 
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 
-/// Ports the work of the order before onto this order's base; `carry` in files.
+/// Ports the previous order's work onto this order's base; `carry` in files.
 pub const FORWARD_PORT: &str = "carry";
 pub const PLANNER: &str = "planner";
 pub const CODER: &str = "coder";
@@ -17,16 +17,16 @@ pub const REVIEWER: &str = "reviewer";
 /// The roles, in the order of their stages.
 pub const ROLES: [&str; 4] = [PLANNER, CODER, TESTER, REVIEWER];
 
-/// What an order wants.
+/// The pipeline of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub planner: bool,
     /// The foreman's own tests, a tester, or both.
     pub tester: bool,
     pub reviewer: bool,
-    /// Work of an earlier order is ported first.
+    /// Whether work of an earlier order is ported first.
     pub forward_port: bool,
-    /// The coder's passes in all, and those before this order.
+    /// The allowed coder passes, and those used before this order.
     pub passes: u32,
     pub used: u32,
 }
@@ -35,7 +35,7 @@ impl Plan {
     pub fn of(order: &Order) -> Plan {
         let has = |role: &str| order.stages.iter().any(|stage| stage == role);
         Plan {
-            // A rework begins at the coder.
+            // A rework starts at the coder.
             planner: has(PLANNER) && order.rework.is_none(),
             tester: has(TESTER) || !order.guardrails.tests.is_empty(),
             reviewer: has(REVIEWER),
@@ -55,12 +55,12 @@ pub struct Done {
     pub findings: Vec<Finding>,
 }
 
-/// What is to be done now. Rounds are counted from 1 over all orders of a job.
+/// What to do next. Rounds count from 1 over all orders of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     ForwardPort,
     Planner,
-    /// With what was found since its last pass.
+    /// Run the coder with the findings since its last pass.
     Coder {
         round: u32,
         findings: Vec<Finding>,
@@ -72,11 +72,11 @@ pub enum Next {
         round: u32,
     },
     Finished,
-    /// The coder has no pass left; the last findings stand.
+    /// The coder has no passes left; holds the last findings.
     Exhausted(Vec<Finding>),
 }
 
-/// `sent_back`: what a rework is for; the coder's first pass gets it.
+/// `sent_back`: the findings of a rework; the coder's first pass gets them.
 pub fn next(plan: &Plan, done: &[Done], sent_back: &[Finding]) -> Next {
     let is_done = |stage: &str| done.iter().any(|done| done.stage == stage);
     if plan.forward_port && !is_done(FORWARD_PORT) {
@@ -105,7 +105,7 @@ fn coder(plan: &Plan, before: u32, findings: Vec<Finding>) -> Next {
     Next::Coder { round: before + 1, findings }
 }
 
-/// The coder's passes so far, those before this order included.
+/// The coder's passes so far, including those before this order.
 pub fn passes(plan: &Plan, done: &[Done]) -> u32 {
     done.iter().filter(|done| done.stage == CODER).map(|done| done.round).max().unwrap_or(plan.used)
 }

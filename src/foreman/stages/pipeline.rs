@@ -1,4 +1,4 @@
-//! Runs the stages of agents one after the other, each to its checkpoint; [`next_stage`] decides which is next.
+//! Runs the agent stages in sequence, each up to its checkpoint; [`next_stage`] decides which is next.
 
 use crate::base::Result;
 use crate::model::run::order::ExpectedReceipt;
@@ -24,7 +24,7 @@ pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
     let run = context.report.run.clone();
     unfinished::resume(context, &plan, &stage_store::history(&context.report.stages))?;
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
-    // What was tested before counts: the bundle names it, and an approval runs it again.
+    // Earlier tests count: the bundle lists them, and an approval runs them again.
     if let Some(tested) = context.report.stages.iter().rfind(|stage| stage.name == TESTER) {
         context.report.tests = tested.tests.clone();
     }
@@ -41,7 +41,7 @@ pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
             Next::Planner => run_role(context, PLANNER, 1, Vec::new())?,
             Next::Coder { round, findings } => run_role(context, CODER, round, findings)?,
             Next::Tester { round } => run_tester(context, round)?,
-            // What a person asked for is judged as well as done.
+            // Work that a person requested is also reviewed.
             Next::Reviewer { round } => run_role(context, REVIEWER, round, sent_back.clone())?,
             Next::Finished => break None,
             Next::Exhausted(findings) => break Some(exhausted(context.report, &plan, findings)),
@@ -71,8 +71,8 @@ fn stopped(context: &mut StageContext) -> Result<Option<End>> {
 }
 
 fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
-    let first = findings.first().map_or("nothing more was said", |found| found.message.as_str());
-    let reason = format!("not passed after {} passes of the coder: {first}", plan.passes);
+    let first = findings.first().map_or("no details given", |found| found.message.as_str());
+    let reason = format!("failed after {}: {first}", crate::base::text::counted(plan.passes, "coder pass"));
     report.findings.extend(findings);
     End::new(Verdict::Blocked, crate::base::text::clip(&crate::base::text::safe(&reason), 500))
 }
@@ -81,7 +81,7 @@ fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
 fn run_role(context: &mut StageContext, role: &str, round: u32, findings: Vec<Finding>) -> Result<Option<End>> {
     let order = &context.report.work.order;
     let Some(resolved) = roles::resolve(context.hub, order, role)? else {
-        anyhow::bail!("the {role} is not bound, but the order was admitted");
+        anyhow::bail!("the {role} is not bound, although the order was accepted");
     };
     (context.say)(&format!("{role}, round {round}"));
     let material = material(context, role, findings)?;
@@ -116,7 +116,7 @@ fn unfinished(context: &mut StageContext, mut stage: StageReport, end: End) -> E
     end
 }
 
-/// Checks what a coder left: runs its suggestions, saves its receipts, and finds what is plainly missing.
+/// Checks the coder's work: runs its suggested commands, saves its receipts, and reports what is missing.
 fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()> {
     suggestions::run(context, stage)?;
     let named = stage.answer.iter().flat_map(|answer| answer.receipts.clone());
@@ -126,13 +126,13 @@ fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()
     let mut findings: Vec<_> =
         collect::missing(context.hub, context.report).into_iter().filter(Finding::stops).collect();
     let expects = !context.report.work.order.expected_receipts.is_empty();
-    // What was there before satisfies nobody that something was done.
+    // Receipts that existed before do not prove that work was done.
     let satisfied = expects && findings.is_empty() && collect::is_new(context.hub, &context.report.evidence);
     let place = context.report.place()?;
     let tip = place.tip();
     let repository = place.repository()?;
     if repository.snapshot(tip)?.tree == repository.repo().find_commit(tip)?.tree_id() && !satisfied {
-        findings.push(Finding::high("coder.no_change", "", "nothing was changed"));
+        findings.push(Finding::high("coder.no_change", "", "the coder changed nothing"));
     }
     let carried: Vec<_> =
         context.report.stages.iter().filter(|s| s.name == FORWARD_PORT).flat_map(|s| s.findings.clone()).collect();
@@ -160,7 +160,7 @@ fn run_tester(context: &mut StageContext, round: u32) -> Result<Option<End>> {
     let wanted = order.stages.iter().any(|name| name == TESTER);
     let resolved = if wanted && stage.passed { roles::resolve(context.hub, order, TESTER)? } else { None };
     if let Some(resolved) = resolved {
-        // It finds the tree as the coder left it, whatever the tests did there.
+        // The tester gets the tree as the coder left it, without changes made by the tests.
         commit::take_back(context, &mut stage)?;
         (context.say)(&format!("tester, round {round}"));
         let material = material(context, TESTER, Vec::new())?;
@@ -184,7 +184,7 @@ fn material(context: &StageContext, role: &str, findings: Vec<Finding>) -> Resul
     Ok(Material { plan: said(PLANNER).pop(), earlier: Some(earlier).filter(|said| !said.is_empty()), findings, diff })
 }
 
-/// Ports the work of the order before onto this order's base.
+/// Ports the previous order's work onto this order's base.
 fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let Some(rework) = context.report.work.order.rework.clone() else { return Ok(None) };
     let place = context.report.place()?;
@@ -193,10 +193,10 @@ fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let mut stage =
         StageReport { run: Some(context.report.run.clone()), passed: true, ..StageReport::new(FORWARD_PORT, 1) };
     stage.outcome = match conflicts.len() {
-        0 => "carried over whole".into(),
-        n => format!("carried over with conflicts in {n} files"),
+        0 => "ported without conflicts".into(),
+        n => format!("ported with conflicts in {}", crate::base::text::counted(n, "file")),
     };
-    (context.say)(&format!("carry: {}", stage.outcome));
+    (context.say)(&format!("forward port: {}", stage.outcome));
     stage.findings = conflicts;
     commit::commit(context, stage, tree)?;
     let place = context.report.place()?;

@@ -1,7 +1,7 @@
-//! Sets the worktree up before the first stage: copies files in and runs the set-up commands once.
+//! Sets up the worktree before the first stage: copies files and runs the set-up commands once.
 //!
-//! The set-up is the person's, not the worker's: it runs from the settings, unattended only from those
-//! that were granted, and what it changes of files that git knows is no part of the result.
+//! The set-up belongs to the operator, not the worker. It comes from the settings (unattended: from granted settings
+//! only), and its changes to tracked files are not part of the result.
 
 use crate::base::{Result, digest, text};
 use crate::foreman::commands::runner::{CommandResult, Runner};
@@ -14,10 +14,10 @@ use crate::hub::worktrees::{Place, setup};
 use crate::model::command::Command;
 use crate::model::run::outcome::{Finding, Verdict};
 
-/// How many paths of a set-up are named.
+/// How many changed paths of a set-up are listed.
 const NAMED: usize = 10;
 
-/// Makes the worktree of the report ready. `Some` ends the run.
+/// Prepares the report's worktree. `Some` ends the run.
 pub fn make_ready(
     hub: &Hub,
     report: &mut Report,
@@ -29,10 +29,10 @@ pub fn make_ready(
     let Some(place) = report.place.clone() else { return Ok(None) };
     let copied = report.work.order.guardrails.copied.clone();
     for (path, why) in setup::copy_in(hub, &place, &copied)? {
-        report.findings.push(Finding::low("worktree.not_copied", path, format!("was not copied in: {why}")));
+        report.findings.push(Finding::low("worktree.not_copied", path, format!("not copied: {why}")));
     }
     let lines = &hub.settings()?.worktrees.setup;
-    // Separated by what no line holds: two lines are not one.
+    // Joined by a character that no line contains, so that two lines differ from one.
     let digest = digest::sha256(lines.join("\0").as_bytes());
     if lines.is_empty() || setup::is_set_up(&place, &digest) {
         return Ok(None);
@@ -63,22 +63,22 @@ fn how_it_ended(line: &str, done: &CommandResult) -> Option<End> {
     let line = text::clip(&text::safe(line), 200);
     match (done.succeeded(), done.was_cancelled()) {
         (true, _) => None,
-        (_, true) => Some(End::new(Verdict::Paused, format!("asked to stop during the set-up: {line}"))),
-        _ => Some(End::new(Verdict::Failed, format!("the worktree's set-up failed: {line}: {}", done.outcome))),
+        (_, true) => Some(End::new(Verdict::Paused, format!("stopped on request during the set-up: {line}"))),
+        _ => Some(End::new(Verdict::Failed, format!("worktree set-up failed: {line}: {}", done.outcome))),
     }
 }
 
-/// What the set-up did to files that git knows or does not ignore would pass for the worker's work.
+/// Reverts the set-up's changes to files that git does not ignore; they would look like the worker's changes.
 fn take_back(hub: &Hub, report: &mut Report, place: &Place, copied: &[String]) -> Result<()> {
     let changed = setup::revert(hub, place, copied)?;
     let more = changed.len().saturating_sub(NAMED);
     for path in changed.iter().take(NAMED) {
-        let message = "the set-up changed this file, which git does not ignore; taken back";
-        let hint = "have the set-up leave it alone, or git ignore it";
+        let message = "the set-up changed this file, which git does not ignore; reverted";
+        let hint = "change the set-up, or add the file to .gitignore";
         report.findings.push(Finding::low("worktree.setup_changed", path.as_str(), message).hint(hint));
     }
     if more > 0 {
-        let message = format!("the set-up changed {more} more files, which were taken back too");
+        let message = format!("{more} more files changed by the set-up were reverted");
         report.findings.push(Finding::low("worktree.setup_changed", "", message));
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Stores the results of a job's stages on this machine until the record has them.
+//! Stores the results of a job's stages on this machine until they are in the record.
 //!
-//! A stage's result is on disk before its checkpoint is made: after a death between the two the stage runs again, and
-//! after a death behind both the next attempt finds the checkpoint's result here.
+//! A stage's result is on disk before its checkpoint. After a crash between the two the stage runs again; after a
+//! crash later, the next attempt finds the result here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,19 +23,19 @@ pub struct Unfinished {
     pub round: u32,
     pub agent: String,
     pub run: String,
-    /// The agent's session; `None` when there is none to go on with.
+    /// The agent's session; `None` when there is none to resume.
     pub session: Option<String>,
-    /// Where it worked: agents find their sessions again only there.
+    /// Its worktree: agents find their sessions only in the same folder.
     pub worktree: PathBuf,
-    /// Its raw output, until what it used is counted.
+    /// Its raw output, until its usage is counted.
     pub output: Option<PathBuf>,
-    /// Whether the agent had answered anything.
+    /// Whether the agent had returned any output.
     pub worked: bool,
-    /// How the call ended, in words.
+    /// How the call ended, for people.
     pub why: String,
-    /// How often this stage was continued after a limit of the agent's own.
+    /// How often this stage was continued after the agent reached its own limit.
     pub continued: u32,
-    /// What people say to the agent, for the next call.
+    /// Messages from people for the next call.
     pub words: Vec<String>,
 }
 
@@ -47,17 +47,17 @@ impl Unfinished {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StageStore {
-    /// What all calls of the job used, those of stages without a checkpoint too.
+    /// Usage of all calls of the job, including stages without a checkpoint.
     pub spent: Usage,
-    /// Calls so far, by stage and round: no two have the same session.
+    /// Calls so far, by stage and round, so that each call has its own session.
     calls: BTreeMap<String, u32>,
-    /// What each run used, over all its legs: one that pauses or dies goes on under its own name.
+    /// Usage per run over all its attempts: a run that pauses or dies continues under the same name.
     #[serde(default)]
     runs: BTreeMap<String, Usage>,
-    /// The call that has not ended its stage, if there is one.
+    /// The call that did not finish its stage, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
-    /// What each session used.
+    /// Usage per session.
     sessions: BTreeMap<String, Usage>,
     results: Vec<StageReport>,
 }
@@ -69,7 +69,7 @@ fn file(job: &str) -> String {
 impl StageStore {
     pub fn load(hub: &Hub, job: &str) -> Result<StageStore> {
         let bytes = files::read(&hub.local(&file(job)), u64::MAX >> 1)?;
-        // It is replaced as a whole; one that cannot be read is none.
+        // The file is replaced as a whole; an unreadable one counts as missing.
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
@@ -79,12 +79,12 @@ impl StageStore {
         files::replace(&path, json::compact(self).as_bytes())
     }
 
-    /// The number of the next call of a stage: no two have the same session or output.
+    /// The number of the next call of a stage; each call has its own session and output.
     pub fn next_call(&self, stage: &str, round: u32) -> u32 {
         self.calls.get(&format!("{stage}-{round}")).copied().unwrap_or_default() + 1
     }
 
-    /// Counts a call before it is made, and keeps what the next one needs if this one does not end its stage.
+    /// Counts a call before it starts, and saves what the next call needs if this one does not finish the stage.
     pub fn start_call(&mut self, hub: &Hub, job: &str, call: Unfinished) -> Result<()> {
         *self.calls.entry(format!("{}-{}", call.stage, call.round)).or_default() += 1;
         self.unfinished = Some(call);
@@ -115,7 +115,7 @@ impl StageStore {
         self.save(hub, job)
     }
 
-    /// The last result has its checkpoint: it is worth nothing under another commit.
+    /// Binds the last result to its checkpoint; it is not valid for another commit.
     pub fn mark_committed(&mut self, hub: &Hub, job: &str, commit: &str) -> Result<()> {
         if let Some(last) = self.results.last_mut() {
             last.commit = Some(commit.to_owned());
@@ -148,7 +148,7 @@ impl StageStore {
     }
 }
 
-/// The stages that have a checkpoint, as the pipeline needs them.
+/// The stages with a checkpoint, in the form the pipeline needs.
 pub fn history(stages: &[StageReport]) -> Vec<Done> {
     let done = |stage: &StageReport| Done {
         stage: stage.name.clone(),
@@ -159,9 +159,9 @@ pub fn history(stages: &[StageReport]) -> Vec<Done> {
     stages.iter().filter(|stage| stage.commit.is_some()).map(done).collect()
 }
 
-/// Removes the stored results: the record has them now.
+/// Removes the stored results, once they are in the record.
 pub fn forget(hub: &Hub, job: &str) {
     if let Err(e) = files::remove(&hub.local(&file(job))) {
-        tracing::debug!("kept results were not removed: {e:#}");
+        tracing::debug!("cannot remove stored results: {e:#}");
     }
 }

@@ -1,4 +1,4 @@
-//! The branches that only people and the coordinator move, and whether a worker moved one of them.
+//! The branches that only people and the coordinator may move, and whether a worker moved one.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::hub::Hub;
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 
-/// The order's target, and the record's branch, which is another one when the record has a branch of its own.
+/// The order's target and the record's branch, which differ when the record has its own branch.
 pub fn of(hub: &Hub, order: &Order) -> BTreeSet<String> {
     hub.branch().into_iter().chain(Some(order.target_branch.clone())).filter(|name| !name.is_empty()).collect()
 }
 
-/// What is found of a target that the worker moved, or that was rewritten while it ran; `before` is where it was.
-/// A move that no person made in a checkout is noted for all who would build on it.
+/// Reports a target that the worker moved, or that was rewritten during the run; `before` is its old commit. A move
+/// that no person made in a checkout is recorded as moved, so that nothing is built on it.
 pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
     let place = report.place()?;
     let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
@@ -34,8 +34,8 @@ pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> R
         }
         (Some(landed), _, _) => (landed.finding, None),
         (None, Some(old), Some(tip)) if past && !is_known(hub, target)? => {
-            let message = format!("{target} was moved from {old} to {tip} while the worker ran, past its checkout");
-            let hint = format!("nobody approved it; look at it: git log {old}..{tip}");
+            let message = format!("{target} moved from {old} to {tip} while the worker ran, without a checkout");
+            let hint = format!("nobody approved it; check it: git log {old}..{tip}");
             (moved_past(message, Some(hint)), Some((tip, What::Holds)))
         }
         (None, _, _) => return Ok(None),
@@ -49,7 +49,7 @@ pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> R
     Ok(Some(finding))
 }
 
-/// Whether it is known already that a worker moved the branch: then it was not this one.
+/// Whether a worker's move of the branch is already recorded, so that it was not this worker.
 fn is_known(hub: &Hub, target: &str) -> Result<bool> {
     Ok(moved_target::standing(hub)?.iter().any(|moved| moved.branch == target))
 }

@@ -331,7 +331,7 @@ fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
     let began = concat!(r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#, "\n");
     let spoke =
         concat!(r#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"x"}]}}"#, "\n");
-    let hung = Exit::TimedOut("it printed nothing for too long".to_owned());
+    let hung = Exit::TimedOut("no output for too long".to_owned());
     for (stream, wanted) in [(began.to_owned(), true), (format!("{began}{spoke}"), false)] {
         let done = outcome(Format::Claude, stream.as_bytes(), 4096, None, &hung, "", now());
         assert_eq!(done.worked, !wanted);

@@ -59,8 +59,8 @@ fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
         ("git -C HUB rm -q --cached src/code.txt", "git rm in the hub's checkout"),
         ("git -C HUB checkout -q -b elsewhere", "it was on main and is on elsewhere"),
         (&format!("cd HUB && git {who} stash -q"), "git stash"),
-        (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 commit was made there"),
-        (&format!("git -C HUB {who} commit -qm show --allow-empty"), "1 commit was made there"),
+        (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 new commit ("),
+        (&format!("git -C HUB {who} commit -qm show --allow-empty"), "1 new commit ("),
         (
             "git -C HUB update-ref HEAD $(git -C HUB -c user.name=B -c user.email=b@x commit-tree -p HEAD -m x HEAD^{tree})",
             "its branch moved from",
@@ -97,7 +97,7 @@ fn a_worktree_of_a_persons_that_is_removed_is_told_however_many_were_added() {
     fixture.world.git(&["worktree", "add", "-q", "-b", "person", folder.to_str().unwrap()]);
     let (outcome, _) = fixture.run("run-1");
     let found = Fixture::finding(&outcome, "worktree.changed").unwrap_or_else(|| panic!("{outcome:#}"));
-    assert!(found["message"].as_str().unwrap().contains("was there when the work began"), "{outcome:#}");
+    assert!(found["message"].as_str().unwrap().contains("existed when the work began"), "{outcome:#}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn unattended_means_consented_and_trusted() {
     assert_eq!(none["verdict"], "paused", "{none:#}");
     fixture.consent(r#"allow = ["touch elsewhere"]"#);
     let untrusted = verdict("run-2");
-    assert!(untrusted["reason"].as_str().unwrap().contains("not trusted to run: touch ran"), "{untrusted:#}");
+    assert!(untrusted["reason"].as_str().unwrap().contains("command not trusted: touch ran"), "{untrusted:#}");
     fixture.consent(r#"allow = ["touch ran", "true"]"#);
     assert_eq!(verdict("run-3")["verdict"], "succeeded");
 }

@@ -40,7 +40,7 @@ fn work_in_progress_survives_what_is_nobodys_fault() {
         let session = args(&fixture.coder, 1).replace("--session-id", "--resume");
         assert_eq!(args(&fixture.coder, 2), session, "{what}: in the agent's own session");
         let prompt = fixture.coder.prompt(2);
-        assert!(prompt.starts_with("# Go on with your work") && !prompt.contains("## What is wanted"), "{prompt}");
+        assert!(prompt.starts_with("# Continue your work") && !prompt.contains("## The goal"), "{prompt}");
         assert!(prompt.contains("## Guardrails"), "{prompt}");
     }
 }
@@ -52,7 +52,7 @@ fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
     assert_verdict(&fixture.run("run-1"), "succeeded");
     assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree", "in the worktree as it was");
     assert_eq!(args(&fixture.coder, 2), args(&fixture.coder, 1).replace("--session-id", "--resume"));
-    assert!(fixture.coder.prompt(2).starts_with("# Go on with your work"), "{}", fixture.coder.prompt(2));
+    assert!(fixture.coder.prompt(2).starts_with("# Continue your work"), "{}", fixture.coder.prompt(2));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_agent_without_sessions_finds_its_work_and_reads_what_it_is() {
     assert_eq!(fixture.show("agent/codex-1/docs:src/new.txt"), "new");
     let prompt = fixture.coder.prompt(2);
     assert!(prompt.starts_with("# Work in progress"), "{prompt}");
-    assert!(prompt.contains("> src/code.txt\n> src/new.txt\n") && prompt.contains("## What is wanted"), "{prompt}");
+    assert!(prompt.contains("> src/code.txt\n> src/new.txt\n") && prompt.contains("## The goal"), "{prompt}");
 }
 
 #[test]

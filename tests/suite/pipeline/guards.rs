@@ -120,7 +120,7 @@ fn who_changes_nothing_has_not_passed() {
     fixture.coder.on(1, DONE);
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "blocked");
-    assert!(outcome["reason"].as_str().unwrap().contains("nothing was changed"));
+    assert!(outcome["reason"].as_str().unwrap().contains("the coder changed nothing"));
 
     // What is asked for was there before.
     let fixture =

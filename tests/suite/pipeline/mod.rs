@@ -217,7 +217,7 @@ fn calls_of_a_coder_that_never_answers_are_capped_by_its_passes() {
     fs::write(fixture.coder.file("default"), "answer 'all done'").unwrap();
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "blocked");
-    assert!(outcome["reason"].as_str().unwrap().contains("nothing was changed"), "{outcome:#}");
+    assert!(outcome["reason"].as_str().unwrap().contains("the coder changed nothing"), "{outcome:#}");
     assert_eq!((fixture.coder.calls(), fixture.judge.calls()), (3, 0));
     assert!(fixture.coder.prompt(2).contains("answer could not be read"));
 }
@@ -325,8 +325,8 @@ fn earlier_work_is_carried_over_and_its_conflicts_go_to_the_coder() {
     let outcome = fixture.run("run-2");
     assert_verdict(&outcome, "succeeded");
     assert!(fixture.coder.prompt(2).contains("> - bring it up to date"));
-    assert!(fixture.coder.prompt(2).contains("conflict markers stand in the file"));
-    assert!(fixture.coder.prompt(3).contains("conflict markers still stand in the file"));
+    assert!(fixture.coder.prompt(2).contains("the file has conflict markers"));
+    assert!(fixture.coder.prompt(3).contains("the file still has conflict markers"));
     assert_eq!(fixture.show(&format!("{}:src/code.txt", outcome["commit"].as_str().unwrap())), "one\ntwo\ndrei\nthree");
     assert_eq!(outcome["passes"], 3);
 }

@@ -363,7 +363,7 @@ fn what_the_set_up_changes_is_not_what_is_tested() {
     let settings = format!("[worktrees]\ncopy = [\"src/copied.txt\"]\nsetup = ['''{set_up}''']\n");
     desk.world.write("teof.toml", &settings);
     let ran = desk.world.run(&["review", "approve", JOB]).expect(0);
-    assert!(ran.stderr.contains("taken back"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("reverted"), "{}", ran.stderr);
     assert_eq!(desk.show("main:src/code.txt"), "one\n2\nthree");
 }
 
