@@ -1,4 +1,4 @@
-//! Lists findings up to a limit and counts the rest: a log with a million bad lines is one fault.
+//! Lists findings up to a limit and counts the rest, so that a log with a million bad lines stays readable.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use super::Finding;
 
 /// How many findings of one code about one file are listed.
 pub const PER_FILE: usize = 100;
-/// How many findings of one code are listed, whatever files they are about.
+/// How many findings of one code are listed, over all files.
 pub const PER_CODE: usize = 1000;
 
-/// Collects findings; what is too much of one kind is counted.
+/// Collects findings; beyond the limit of a kind it only counts.
 #[derive(Debug)]
 pub struct Capped {
     listed: Vec<Finding>,
@@ -22,7 +22,7 @@ pub struct Capped {
 #[derive(Debug, Default)]
 struct Kind {
     listed: usize,
-    /// The last one beyond the limit: it stands for those before it.
+    /// The last one beyond the limit; it represents all of them.
     last: Option<Finding>,
 }
 
@@ -50,7 +50,8 @@ impl Capped {
         kind.last = Some(found);
     }
 
-    /// What is listed, and for each kind of which there is more the last one, which says for how many it stands.
+    /// The listed findings, plus the last finding of each kind that exceeded its limit, with the number it
+    /// represents.
     pub fn into_findings(self) -> Vec<Finding> {
         let mut found = self.listed;
         found.extend(self.kinds.into_values().filter_map(|kind| kind.last));

@@ -17,7 +17,7 @@ use crate::seats::freshness::{self, Override, Rule};
 #[derive(Clone, Debug)]
 pub struct Author {
     pub agent: String,
-    /// The epoch of the claim under which the author works, if it shows one; see [`shown_epoch`].
+    /// The epoch of the author's claim, if given; see [`shown_epoch`].
     pub epoch: Option<u64>,
     pub session: Rule,
 }
@@ -28,8 +28,8 @@ impl Author {
     }
 }
 
-/// The epoch that is given for a task: by the flag, or else by the environment when it is about this task (a
-/// worker's children have both variables).
+/// The epoch given for a task: by the flag, else by the environment when its task is this one (a worker's children
+/// have both variables).
 pub fn shown_epoch(flag: Option<u64>, task: Option<&str>) -> Result<Option<u64>> {
     if flag.is_some() {
         return Ok(flag);
@@ -45,7 +45,7 @@ fn inherited_epoch() -> Result<Option<u64>> {
     let Some(text) = env::var(env::CLAIM_EPOCH) else { return Ok(None) };
     let epoch = text.trim().parse().map_err(|_| {
         Refusal::usage("epoch.invalid", format!("{}={text:?} is not an epoch", env::CLAIM_EPOCH))
-            .next("it is set by the worker that started you; leave it as it was")
+            .next("the worker that started you sets it; restore its value")
     })?;
     Ok(Some(epoch))
 }
@@ -63,7 +63,7 @@ pub fn check_epochs(hub: &Hub, task: &str, shown: Option<u64>) -> Result<()> {
     check_inherited_epoch(hub)
 }
 
-/// The half of [`check_epochs`] that needs no task. A hub without the worker's claim is not the worker's.
+/// The part of [`check_epochs`] that needs no task. Passes in a hub that does not have the worker's claim.
 ///
 /// # Errors
 /// `claim.epoch` (exit 3).
@@ -76,8 +76,8 @@ pub fn check_inherited_epoch(hub: &Hub) -> Result<()> {
     }
 }
 
-/// Before the lock: passes with a fresh session, or with the epoch of a live claim of `task`; with a
-/// stale one only when the rule allows it, and then returns what the caller records in its transaction.
+/// Before the lock: passes with a fresh session or with the epoch of a live claim of `task`. A stale session passes
+/// only when the rule allows it; the returned override is recorded by the caller in its transaction.
 pub fn admit(hub: &Hub, author: &Author, task: Option<&str>, context: &str) -> Result<Option<Override>> {
     if let (Some(task), Some(epoch)) = (task, author.epoch)
         && proves(claims::load(hub, task)?.map(|found| found.file).as_ref(), author, epoch)
@@ -97,8 +97,8 @@ fn proves(claim: Option<&ClaimFile>, author: &Author, epoch: u64) -> bool {
     })
 }
 
-/// Under the lock: passes when the author may write to `task`. A refusal leaves a line in its error
-/// log; `action` names what was refused there: "status", "release".
+/// Under the lock: passes when the author may write to `task`. A refusal appends a line to the author's error log;
+/// `action` names the refused action: "status", "release".
 pub fn check(writer: &mut Writer<'_>, author: &Author, task: &str, action: &str) -> Result<()> {
     let found = claims::load(writer.hub(), task)?;
     let claim = found.as_ref().map(|found| &found.file);
@@ -106,7 +106,7 @@ pub fn check(writer: &mut Writer<'_>, author: &Author, task: &str, action: &str)
         .map_err(|refusal| refuse(writer, author, task, action, claim, refusal))
 }
 
-/// Leaves the line, and gives the refusal back.
+/// Appends the line to the error log and returns the refusal.
 pub fn refuse(
     writer: &mut Writer<'_>,
     author: &Author,
@@ -130,9 +130,9 @@ pub fn refuse(
     }
     let mut transaction = Transaction::new(format!("refuse {action}"));
     transaction.append(errors(&author.agent), (json::compact(&line) + "\n").as_bytes());
-    // The refusal counts even if its line cannot be written.
+    // The refusal stands even when its line cannot be written.
     if let Err(e) = writer.commit(transaction) {
-        tracing::debug!("the error log was not written: {e:#}");
+        tracing::debug!("cannot write the error log: {e:#}");
     }
     refusal.into()
 }

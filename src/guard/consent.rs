@@ -1,10 +1,10 @@
-//! Decides whether something may happen unattended: by the consent file, and a person's grant of it.
+//! Decides what may happen unattended, from the consent file and a person's grant of it.
 //!
 //! `docs/automation/autonomy-consent.json` alone is not sufficient: it counts only while its bytes and the covered
 //! settings of `teof.toml` are the ones that a person granted on this machine ([`super::trust`]). A missing, malformed,
 //! conflicted or changed file means "no".
 //!
-//! What each flag permits ([`permits`]; a test checks every cell):
+//! What each flag allows ([`permits`]; a test checks every cell):
 //!
 //! | who | a cycle or job | after one that executed nothing | execute commands | commands that an agent suggests | merge, push |
 //! |---|---|---|---|---|---|
@@ -43,7 +43,7 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Everything off: what a file without a word in it says.
+    /// Everything off: the consent of an empty file.
     pub const NONE: Consent = Consent {
         auto_enabled: false,
         continuous: false,
@@ -54,10 +54,9 @@ impl Consent {
         halt_on_ci_failure: true,
     };
 
-    /// Reads the flags. A flag that is not there is off (`require_execute` and the halts: on).
+    /// Reads the flags. A missing flag is off (`require_execute` and the halts: on).
     ///
-    /// # Errors
-    /// The name of the first flag that has another type than it should.
+    /// # Errors The name of the first flag with the wrong type.
     pub fn read(raw: &Map<String, Value>) -> Result<Consent, &'static str> {
         let flag = |key: &'static str, default: bool| match raw.get(key) {
             None => Ok(default),
@@ -81,7 +80,7 @@ impl Consent {
 /// Who wants to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody who started exactly this and waits for it.
+    /// A person who started exactly this command.
     Person,
     /// `conductor` beyond its first cycle.
     ConductorLoop,
@@ -89,7 +88,7 @@ pub enum Actor {
     Coordinator,
 }
 
-/// What for.
+/// The action that needs consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// To begin a cycle of the conductor, or a job of the coordinator.
@@ -102,12 +101,12 @@ pub enum Action {
     Apply,
 }
 
-/// What went before a cycle.
+/// The state before a cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cycle {
     /// Cycles (jobs) begun since the grant.
     pub done: u64,
-    /// The one before executed nothing. The conductor counts a prompt handed out as executed; a
+    /// The previous cycle executed nothing. For the conductor, handing out a prompt counts as executing; a
     /// coordinator that waits for work has no cycle.
     pub idle: bool,
     /// The prerequisites report attention feeds.
@@ -116,7 +115,7 @@ pub struct Cycle {
     pub ci_failed: bool,
 }
 
-/// The answer, with the flag that it hangs on.
+/// The decision, with the flag that decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
     Yes,
@@ -129,12 +128,12 @@ pub fn permits(consent: &Consent, actor: Actor, action: Action) -> Permit {
     match (actor, action) {
         (Actor::Person, _) => Permit::Yes,
         (Actor::ConductorLoop, Action::Execute | Action::Suggested | Action::Apply) => {
-            no("", "the conductor hands out prompts and executes nothing")
+            no("", "the conductor only hands out prompts")
         }
-        _ if !consent.auto_enabled => no("auto_enabled", "nothing may run unattended"),
+        _ if !consent.auto_enabled => no("auto_enabled", "unattended work is off"),
         (_, Action::Execute | Action::Suggested) => Permit::Yes,
         (_, Action::Apply) if consent.allow_apply => Permit::Yes,
-        (_, Action::Apply) => no("allow_apply", "results may not leave their worktree"),
+        (_, Action::Apply) => no("allow_apply", "merging is not allowed"),
         (_, Action::Cycle(cycle)) => cycle_permit(consent, actor, cycle),
     }
 }
@@ -146,7 +145,7 @@ fn cycle_permit(consent: &Consent, actor: Actor, cycle: Cycle) -> Permit {
     } else if !consent.continuous && cycle.done >= consent.max_iterations {
         no("max_iterations", "all allowed jobs have started")
     } else if cycle.idle && consent.require_execute {
-        no("require_execute", "the one before executed nothing")
+        no("require_execute", "the previous job executed nothing")
     } else if cycle.attention && consent.halt_on_attention_feeds {
         no("halt_on_attention_feeds", "feeds need attention")
     } else if cycle.ci_failed && consent.halt_on_ci_failure {
@@ -160,7 +159,7 @@ fn cycle_permit(consent: &Consent, actor: Actor, cycle: Cycle) -> Permit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     Missing,
-    /// Not readable as consent: the reason.
+    /// Unreadable, with the reason.
     Malformed(String),
     /// It holds conflict markers.
     Conflicted,
@@ -183,30 +182,30 @@ impl Doubt {
 
     pub fn reason(&self) -> String {
         match self {
-            Doubt::Missing => format!("there is no {}", paths::CONSENT),
+            Doubt::Missing => format!("{} does not exist", paths::CONSENT),
             Doubt::Malformed(why) => format!("{} cannot be read: {why}", paths::CONSENT),
-            Doubt::Conflicted => format!("{} holds conflict markers", paths::CONSENT),
-            Doubt::NotGranted => "no person granted it on this machine".to_owned(),
+            Doubt::Conflicted => format!("{} contains conflict markers", paths::CONSENT),
+            Doubt::NotGranted => "no grant on this machine".to_owned(),
             Doubt::Changed(paths::SETTINGS) => {
-                format!("{} was changed in what a person granted on this machine", paths::SETTINGS)
+                format!("{} changed since the grant, in the granted settings", paths::SETTINGS)
             }
-            Doubt::Changed(file) => format!("{file} was changed since a person granted it on this machine"),
+            Doubt::Changed(file) => format!("{file} changed since the grant"),
         }
     }
 }
 
-/// The consent as it stands now.
+/// The current consent.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// What counts: the file's flags, or [`Consent::NONE`] when there is a doubt.
+    /// The effective flags: the file's, or [`Consent::NONE`] when there is a doubt.
     pub consent: Consent,
-    /// What the file says, whether or not it counts; `None` when it cannot be read.
+    /// The file's flags, effective or not; `None` when the file cannot be read.
     pub written: Option<Consent>,
     pub doubt: Option<Doubt>,
     pub grant: Option<trust::Grant>,
 }
 
-/// Reads consent and trust anew. Ask before each spawn, execution and apply.
+/// Reads consent and trust again. Call it before each spawn, execution and merge.
 pub fn standing(hub: &Hub) -> Result<Standing> {
     let grant = trust::read(hub)?.grant;
     let (written, digest) = match read_file(hub) {
@@ -223,7 +222,7 @@ pub fn standing(hub: &Hub) -> Result<Standing> {
     Ok(Standing { consent, written: Some(written), doubt, grant })
 }
 
-/// Refuses (exit 6) unless the consent that stands now permits it.
+/// Refuses (exit 6) unless the current consent allows it.
 pub fn require(hub: &Hub, actor: Actor, action: Action) -> Result<()> {
     standing(hub)?.require(actor, action)
 }
@@ -235,27 +234,27 @@ impl Standing {
             Some(doubt @ (Doubt::Malformed(_) | Doubt::Conflicted)) => {
                 Refusal::unattended(doubt.code(), "no consent to run unattended")
                     .because(doubt.reason())
-                    .next(format!("edit {} by hand, then: teof consent grant", paths::CONSENT))
+                    .next(format!("fix {} by hand, then: teof consent grant", paths::CONSENT))
             }
             Some(doubt) => Refusal::unattended(doubt.code(), "no consent to run unattended")
                 .because(doubt.reason())
-                .next("look at it: teof consent show")
-                .next("allow it, as a person: teof consent grant"),
+                .next("see the consent: teof consent show")
+                .next("grant it, as a person: teof consent grant"),
             None if flag.is_empty() => Refusal::unattended("consent.never", why),
             None => {
-                let refusal = Refusal::unattended("consent.refused", format!("the consent does not permit it: {why}"))
-                    .because(format!("{flag} in {} says so", paths::CONSENT));
+                let refusal = Refusal::unattended("consent.refused", format!("consent does not allow this: {why}"))
+                    .because(format!("set by {flag} in {}", paths::CONSENT));
                 match flag {
-                    "require_execute" => refusal.next("see what the last job says, then: teof consent grant"),
-                    "max_iterations" => refusal.next("to allow more: teof consent grant --max-jobs 10"),
-                    "auto_enabled" => refusal.next("allow it, as a person: teof consent grant"),
-                    "continuous" => refusal.next("to allow any number: teof consent grant --continuous"),
-                    "allow_apply" => refusal.next("to allow it: teof consent grant --allow-apply"),
+                    "require_execute" => refusal.next("check the last job, then: teof consent grant"),
+                    "max_iterations" => refusal.next("allow 10 more: teof consent grant --max-jobs 10"),
+                    "auto_enabled" => refusal.next("grant it, as a person: teof consent grant"),
+                    "continuous" => refusal.next("allow any number: teof consent grant --continuous"),
+                    "allow_apply" => refusal.next("allow merging: teof consent grant --allow-apply"),
                     "halt_on_attention_feeds" => {
-                        refusal.next("to start all the same: teof consent grant --halt-on-attention-feeds false")
+                        refusal.next("start anyway: teof consent grant --halt-on-attention-feeds false")
                     }
                     "halt_on_ci_failure" => {
-                        refusal.next("to start all the same: teof consent grant --halt-on-ci-failure false")
+                        refusal.next("start anyway: teof consent grant --halt-on-ci-failure false")
                     }
                     _ => refusal.next("see what is allowed: teof consent show"),
                 }
@@ -265,7 +264,7 @@ impl Standing {
     }
 }
 
-/// The flags and the SHA-256 of the file, from the same bytes.
+/// Reads the flags and the file's SHA-256 from the same bytes.
 fn read_file(hub: &Hub) -> Result<(Consent, String), Doubt> {
     let malformed = |e: anyhow::Error| {
         let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.clone());

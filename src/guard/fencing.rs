@@ -1,7 +1,7 @@
-//! Checks afterwards that each line about a task was written by the seat that held the task.
+//! Checks after the fact that the holder of a task wrote each log line about it.
 //!
-//! Under the bus lock this always holds. It may not in a log that another tool writes to, or that two clones merged
-//! after both gave the task away.
+//! The bus lock guarantees this. It can fail in a log that another tool writes, or that merges two clones in which
+//! different seats claimed the task.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use super::capped::Capped;
 use crate::base::Stamp;
 use crate::model::event::{CLAIM_BOUND, lenient};
 
-/// The events by which a task changes hands (they carry the claim's epoch and status).
+/// The events that change a task's holder (they carry the claim's epoch and status).
 const GIVEN: [&str; 2] = ["claim", "takeover"];
 
 /// The holder of a task, according to the log.
@@ -46,8 +46,8 @@ struct View<'a> {
 }
 
 impl Fences {
-    /// Reads the next file of the log, in order; returns the lines that were written to a task after
-    /// it, with a higher epoch, was somebody else's.
+    /// Reads the next file of the log, in order. Returns lines written about a task after another seat held it with a
+    /// higher epoch.
     pub fn read(&mut self, path: &str, bytes: &[u8]) -> Vec<Finding> {
         let numbered = bytes.split(|b| *b == b'\n').zip(1_u64..);
         let mut capped = Capped::per_file();
@@ -77,7 +77,7 @@ impl Fences {
                 !matches!(status, Some("paused" | "active")) && epoch.is_none_or(|epoch| epoch == holder.epoch);
             return None;
         }
-        // A union merge may put a line behind a later one: its time must say the same as its place.
+        // A union merge can place a line after a later one, so both position and time must agree.
         let later = at >= holder.since;
         let fenced = later && !holder.open && holder.agent != agent && epoch.unwrap_or(0) < holder.epoch;
         (fenced && CLAIM_BOUND.contains(&kind)).then(|| Violation {
@@ -99,7 +99,7 @@ impl Violation {
     fn at_path(self, path: &str, line: u64) -> Finding {
         Finding::high("event.fenced", path, crate::base::text::safe(&self.message))
             .at(line)
-            .hint("do not build on it: ask both seats what was done, and record the outcome with: teof bus event")
+            .hint("do not build on it; ask both seats what they did, then record the result: teof bus event")
     }
 }
 

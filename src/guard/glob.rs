@@ -1,11 +1,11 @@
-//! Path patterns, as `.gitignore` writes them, matched without regard to case.
+//! Path patterns in `.gitignore` syntax, case-insensitive.
 //!
-//! `*` and `?` stay within a name, `[a-z]` and `[!a-z]` are one character, `**` is any number of
-//! folders. A pattern without a slash (but for a last one) matches at any depth; one that matches a
-//! folder covers everything in it; a last slash asks for a folder. Case does not count, because on
-//! some file systems `Vault/` and `vault/` are one folder.
+//! `*` and `?` stay within a name, `[a-z]` and `[!a-z]` are one character, `**` is any number of folders. A pattern
+//! without a slash (except a trailing one) matches at any depth. One that matches a folder covers everything in it; a
+//! trailing slash matches folders only. Case is ignored because on some file systems `Vault/` and `vault/` are one
+//! folder.
 
-/// A pattern, ready to match.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
@@ -31,7 +31,7 @@ impl Glob {
         Self { text: text.to_owned(), names, folder }
     }
 
-    /// As it was written.
+    /// The pattern's text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -39,7 +39,7 @@ impl Glob {
     /// Whether the pattern covers `path` (relative, with `/`).
     pub fn covers(&self, path: &str) -> bool {
         let path: Vec<Vec<char>> = path.split('/').filter(|name| !name.is_empty()).map(fold).collect();
-        // The pattern is used up and something is left: a folder on the way matched.
+        // The pattern ended before the path: a parent folder matched.
         self.matches(&path, |rest| if self.folder { rest > 0 } else { true })
     }
 
@@ -49,7 +49,7 @@ impl Glob {
         self.matches(&path, |rest| rest == 0)
     }
 
-    /// The usual two-pointer walk: on a mismatch the last `**` takes one name more.
+    /// Two-pointer matching: on a mismatch the last `**` takes one more name.
     fn matches(&self, path: &[Vec<char>], enough: impl Fn(usize) -> bool) -> bool {
         let (mut p, mut n) = (0, 0);
         let mut star = None;

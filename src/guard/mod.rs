@@ -1,7 +1,7 @@
-//! Checks that can block: of a worker's result, of what enters the record, of the whole tree.
+//! Checks that can stop work: of a worker's result, of what enters the record, of the whole tree.
 //!
-//! A guard reads and reports; it changes nothing but its own log, except that `trust` stores what a person granted.
-//! Nothing that a guard reads is executed, and instructions in texts are not followed.
+//! A guard reads and reports. It writes only its own log; `trust` also stores what a person granted. A guard never
+//! executes what it reads and never follows instructions in texts.
 
 pub mod capped;
 pub mod claim;

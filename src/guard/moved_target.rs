@@ -1,8 +1,8 @@
 //! Branches that a worker moved although results are merged there. They block record commits, merges and new jobs
 //! until a person has checked them.
 //!
-//! The foreman that found it stores this on this machine. An entry ends when the commit is removed from the branch,
-//! when a lost commit is restored, or when a person accepts the change.
+//! The foreman that finds such a move records it on this machine. An entry ends when the commit is removed from the
+//! branch, when a lost commit is restored, or when a person accepts the change.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ const MAX: u64 = 1 << 20;
 /// The maximum number of entries.
 const MOST: usize = 50;
 
-/// How often, and with which pauses, a branch is compared with the log of its checkout before they differ for good.
+/// How often, and with which pauses, a branch and the log of its checkout are compared before a difference counts.
 const LOOKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// The codes of the findings on the job.
 pub const CODES: [&str; 2] = ["git.merged", "git.target_moved"];
 
-/// The code of the finding of the scan and `doctor` while the entry is valid.
+/// Code of the finding in scan and `doctor` while the entry is valid.
 pub const SCAN_CODE: &str = "target.moved_by_worker";
 
 /// A branch that a worker moved.
@@ -57,8 +57,8 @@ impl Moved {
         let (branch, task) = (text::safe(branch), text::safe(task));
         let commit = commit.get(..12).unwrap_or(commit);
         match self.what {
-            What::Holds => format!("{branch} holds {commit}, which the worker of {task} put there (job {job})"),
-            What::Lost => format!("{branch} has lost {commit} while the worker of {task} ran (job {job})"),
+            What::Holds => format!("{branch} contains {commit}, added by the worker of {task} (job {job})"),
+            What::Lost => format!("{branch} lost {commit} while the worker of {task} ran (job {job})"),
         }
     }
 
@@ -94,7 +94,7 @@ pub fn standing(hub: &Hub) -> Result<Vec<Moved>> {
     Ok(all)
 }
 
-/// Refuses to build on a branch that a worker moved; `what` says what is not done: "merged".
+/// Refuses to build on a branch that a worker moved; `what` is the refused action: "merged".
 ///
 /// # Errors
 /// `target.moved_by_worker` (exit 1).
@@ -104,10 +104,10 @@ pub fn check(hub: &Hub, branch: &str, what: &str) -> Result<()> {
         What::Holds => format!("git log {}^..{branch}", moved.commit),
         What::Lost => format!("git log {branch}..{}", moved.commit),
     };
-    Err(Refusal::guard(SCAN_CODE, format!("nothing is {what}: a worker moved {branch}"))
+    Err(Refusal::guard(SCAN_CODE, format!("not {what}: a worker moved {branch}"))
         .because(moved.words())
-        .next(format!("look at it: {log}"))
-        .next("if the branch may stay as it is, a person says so: teof coordinator reset-breaker")
+        .next(format!("check the commits: {log}"))
+        .next("to accept the branch as it is, as a person: teof coordinator reset-breaker")
         .with("branch", moved.branch.as_str())
         .with("commit", moved.commit.as_str())
         .into())
@@ -123,10 +123,10 @@ pub fn accept(hub: &Hub) -> Result<Vec<Moved>> {
     Ok(accepted)
 }
 
-/// Whether a branch that is checked out was moved past its checkout: the newest line of that HEAD's log does not
-/// know its tip. What people do in their checkout, and what teof does, is logged there.
+/// Whether a checked-out branch was moved outside its checkout: its tip is not the newest entry of that HEAD's
+/// reflog, which logs what people and teof do there.
 ///
-/// Git writes the branch and the log one after the other, so what does not agree is looked at again.
+/// Git writes the branch and the log one after the other, so a difference is checked again.
 pub fn past_checkout(hub: &Hub, branch: &str) -> bool {
     let agree = |_| {
         let differs = is_past(hub, branch);
@@ -161,7 +161,7 @@ fn read(hub: &Hub) -> Result<Vec<Moved>> {
     serde_json::from_slice(&bytes).map_err(|e| {
         Refusal::guard("target.unreadable", format!("{} cannot be read", path.display()))
             .because(e.to_string())
-            .next("look which branches a worker moved (teof coordinator explain), then move the file aside")
+            .next("see which branches a worker moved (teof coordinator explain), then move the file aside")
             .into()
     })
 }

@@ -255,7 +255,7 @@ fn annotations_cannot_be_broken_out_of() {
     assert!(ran.stdout.contains("now%250A") && !ran.stdout.contains('\u{1b}'));
     let human = world.run(&["preflight", "full"]).expect(1);
     assert!(human.stdout.starts_with(&format!("{CLAIM_PATH}:6: error [claim.status] status x ::stop-commands")));
-    assert!(human.stderr.contains("1 errors, 0 warnings"));
+    assert!(human.stderr.contains("1 error, 0 warnings"));
 }
 
 #[test]

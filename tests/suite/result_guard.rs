@@ -93,7 +93,7 @@ fn a_diff_over_the_limit_is_blocked_with_its_largest_files() {
     let report = work.check();
     assert_eq!(codes(&report), [("diff.too_large", "")]);
     assert!(report.blocked());
-    assert!(report.findings[0].message.contains("300 changed lines, 200 are allowed (largest: big.txt 300)"));
+    assert!(report.findings[0].message.contains("300 changed lines, limit 200 (largest: big.txt 300)"));
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn unattended_only_the_set_up_that_was_granted_runs() {
         (outcome["verdict"].as_str().unwrap().to_owned(), outcome["reason"].as_str().unwrap().to_owned())
     };
     let (verdict, why) = reason("job-2", Some("touch planted"));
-    assert!(verdict == "paused" && why.contains("not trusted to run as set-up: touch planted"), "{verdict}: {why}");
+    assert!(verdict == "paused" && why.contains("set-up command not trusted: touch planted"), "{verdict}: {why}");
     assert!(!grove.worktree("job-2").join("planted").exists());
     assert_eq!(reason("job-3", None).0, "succeeded");
 }

@@ -4,8 +4,8 @@
 //! outside a run ([`programs`]) without an operator token ([`token`]). Everything else passes, including scripts and
 //! CI. Decisions record how the person was recognised.
 //!
-//! Without confinement, a program that runs as the same user and was started by neither can pass: its commands are
-//! recorded as recognised by `neither`.
+//! Without confinement, a program of the same user that neither a worker nor an agent started can pass. Its commands
+//! are recorded as recognised by `neither`.
 
 pub mod programs;
 pub mod run;
@@ -30,9 +30,9 @@ pub const OPERATOR: &str = "operator";
 pub enum Recognised {
     /// The command was given at a terminal.
     Terminal,
-    /// It showed an operator token.
+    /// The command came with an operator token.
     Token,
-    /// By nothing: a script, CI, or an older version that did not say.
+    /// Not recognised: a script, CI, or a record of an older version.
     #[default]
     Neither,
 }
@@ -53,24 +53,23 @@ impl fmt::Display for Recognised {
     }
 }
 
-/// Passes for a person; `what` says what only a person may do: "approve work".
+/// Passes for a person; `what` is the action that only a person may take: "approve work".
 ///
-/// # Errors
-/// `trust.person` (exit 6) for a seat, a worker's child and a coding agent; `token.unknown` when a token is
-/// shown that is none; `operator.terminal` where the person's settings ask for a terminal or a token.
+/// # Errors `trust.person` (exit 6) for a seat, a worker's child and a coding agent; `token.unknown` for an invalid
+/// token; `operator.terminal` when the person's settings require a terminal or a token.
 pub fn require(what: &str) -> Result<Recognised> {
     run::refuse(what)?;
     if let Some(seat) = env::var(env::AGENT) {
         return Err(Refusal::unattended("trust.person", format!("only a person may {what}"))
-            .because(format!("{} says that the seat {} acts", env::AGENT, text::safe(&seat)))
-            .next(format!("as a person, without a seat: env -u {} teof …", env::AGENT))
+            .because(format!("{} is set: the seat {} is acting", env::AGENT, text::safe(&seat)))
+            .next(format!("as a person, run it without the seat: env -u {} teof …", env::AGENT))
             .into());
     }
     recognise(what)
 }
 
-/// Like [`require`], for what a seat may do as well: a seat that stands aside lifts a hold as a person does, and
-/// neither a run nor a coding agent by itself.
+/// Like [`require`], for actions that a seat may take as well, such as lifting its own hold. A run and a coding agent
+/// without a token are refused.
 ///
 /// # Errors
 /// Like [`require`].
@@ -82,22 +81,23 @@ pub fn recognise(what: &str) -> Result<Recognised> {
     if let Some(agent) = agent_at_work() {
         return Err(Refusal::unattended("trust.person", format!("only a person may {what}"))
             .because(agent)
-            .next("leave it to a person at a terminal of their own")
-            .next(format!("a person who means it shows {}: teof operator token --help", env::OPERATOR_TOKEN))
+            .next("ask a person to run it in their own terminal")
+            .next(format!("or, as a person, set {}: teof operator token --help", env::OPERATOR_TOKEN))
             .into());
     }
     match (std::io::stdin().is_terminal(), settings::load::requires_terminal()?) {
         (true, _) => Ok(Recognised::Terminal),
         (false, false) => Ok(Recognised::Neither),
         (false, true) => Err(Refusal::unattended("operator.terminal", format!("only a person may {what}"))
-            .because("your settings ask for a terminal or a token ([people] require), and stdin is no terminal")
-            .next("give the command at a terminal")
-            .next(format!("or show a token as {}: teof operator token --help", env::OPERATOR_TOKEN))
+            .because("your settings require a terminal or a token ([people] require), and stdin is not a terminal")
+            .next("run the command in a terminal")
+            .next(format!("or set a token as {}: teof operator token --help", env::OPERATOR_TOKEN))
             .into()),
     }
 }
 
-/// How whoever gives a command that not only people give was recognised: for the record, and no leave.
+/// How the author of a command was recognised, for commands that not only people run. For the record only: it grants
+/// nothing.
 pub fn seen() -> Recognised {
     if run::inside().is_some() || env::var(env::AGENT).is_some() {
         return Recognised::Neither;
@@ -109,20 +109,20 @@ pub fn seen() -> Recognised {
     }
 }
 
-/// Which coding agent's program runs this, if one does; in words.
+/// The coding agent that runs this process, if any, as text.
 pub fn agent_at_work() -> Option<String> {
     let above = exec::ancestors().unwrap_or_default();
     let program = above.iter().find_map(|process| {
         let agent = programs::known(process.program.as_deref(), &process.arguments())?;
-        Some(format!("the coding agent {agent} runs it (process {})", process.pid))
+        Some(format!("the coding agent {agent} runs this command (process {})", process.pid))
     });
     program.or_else(|| {
         let (variable, agent) = programs::by_variable(env::var)?;
-        Some(format!("the coding agent {agent} runs it ({variable} is set)"))
+        Some(format!("the coding agent {agent} runs this command ({variable} is set)"))
     })
 }
 
-/// The person's name: `by`, else the name that git knows the person by.
+/// The person's name: `by`, else git's user.name.
 ///
 /// # Errors
 /// `operator.is_seat` when `by` names a seat.
@@ -132,14 +132,14 @@ pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
     };
     if by.eq_ignore_ascii_case(OPERATOR) || is_seat(hub, by) {
         return Err(Refusal::guard("operator.is_seat", format!("{} is a seat, not a person", text::safe(by)))
-            .because("--by names the person who decides; a seat decides nothing")
-            .next("leave --by out to use your name as git knows it, or give your own name")
+            .because("--by must name the person who decides")
+            .next("omit --by to use git's user.name, or pass your own name")
             .into());
     }
     Ok(by.to_owned())
 }
 
-/// Whether a name is that of a seat: one with a manifest, a session or receipts here, or of the settings.
+/// Whether a name belongs to a seat: one with a manifest, a session or receipts here, or in the settings.
 fn is_seat(hub: &Hub, name: &str) -> bool {
     let of_settings = hub.settings().map(|settings| {
         let pool = settings.session.pool.iter();

@@ -1,4 +1,4 @@
-//! Recognises coding agents' programs among the parent processes, and by the environment that they leave. Pure.
+//! Recognises coding agents by their programs among the parent processes, and by environment variables. Pure.
 //!
 //! Only exact names count: a false alarm costs a person a token, and a longer list does not stop a program that
 //! hides its name.
@@ -21,9 +21,9 @@ const PROGRAMS: [(&str, &[&str]); 12] = [
     ("auggie", &["@augmentcode"]),
 ];
 
-/// What an agent sets for the commands that it runs, and a person does not set for themself: settings such
-/// as CODEX_HOME, GEMINI_API_KEY or AIDER_MODEL are left out, and so is what an editor sets for the terminals in
-/// which its person types (CURSOR_TRACE_ID, CLAUDE_CODE_SSE_PORT, GEMINI_CLI_IDE_SERVER_PORT, TERM_PROGRAM).
+/// Variables that agents set for the commands they run and that people do not set themselves. Left out: settings such
+/// as CODEX_HOME, GEMINI_API_KEY or AIDER_MODEL, and variables that an editor sets for its terminals
+/// (CURSOR_TRACE_ID, CLAUDE_CODE_SSE_PORT, GEMINI_CLI_IDE_SERVER_PORT, TERM_PROGRAM).
 const VARIABLES: [(&str, &str); 21] = [
     ("CLAUDECODE", "claude"),
     ("CLAUDE_CODE", "claude"),
@@ -108,7 +108,7 @@ fn stem(path: &str) -> &str {
     [".js", ".mjs", ".cjs", ".py", ".exe"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
 }
 
-/// The variable that says so, and the agent that sets it; `value` reads the environment.
+/// The variable that shows an agent, and that agent; `value` reads the environment.
 pub fn by_variable(value: impl Fn(&str) -> Option<String>) -> Option<(&'static str, &'static str)> {
     let own = VARIABLES.iter().find(|(name, _)| value(name).is_some()).copied();
     let ai_agent = || value(AI_AGENT).filter(|set| !["0", "false", "no"].contains(&set.as_str()));

@@ -1,4 +1,4 @@
-//! Finds out whether a worker started this process, and for which task, to refuse what a run may not do.
+//! Finds whether a worker started this process, and for which task, to refuse what a run must not do.
 //!
 //! One of three signs is enough: the variables that a run's programs start with, a teof among the parent processes,
 //! and the kernel's mark ([`exec::is_marked`]). If a run clears the variables, the other signs still show it, and
@@ -14,9 +14,9 @@ use crate::model::run::order::OrderFile;
 /// The run that this process belongs to.
 #[derive(Clone, Debug)]
 pub struct Inside {
-    /// How that is known, in words.
+    /// How this was recognised, as text.
     sign: String,
-    /// The worker, when it is alive.
+    /// The worker, if it is alive.
     worker: Option<Ancestor>,
 }
 
@@ -37,20 +37,20 @@ pub fn inside() -> Option<Inside> {
         (_, Some(run), _) => format!("this is part of run {}", text::safe(&run)),
         (Some(worker), _, _) => match after(&worker.arguments(), "--run") {
             Some(run) => format!("this is part of run {}: its worker is process {}", text::safe(run), worker.pid),
-            None => format!("a teof above it started this: process {}", worker.pid),
+            None => format!("a teof worker started this: process {}", worker.pid),
         },
         _ if exec::is_marked() => {
-            "a worker started this: it carries the limit on file locks that marks a run (ulimit -x)".to_owned()
+            "a worker started this: the file-lock limit that marks a run is set (ulimit -x)".to_owned()
         }
         (None, None, None) if cfg!(target_os = "linux") => {
-            "/proc does not show the processes above this one: who gives the command is not known".to_owned()
+            "/proc does not show the parent processes, so teof cannot tell who runs this command".to_owned()
         }
         _ => return None,
     };
     Some(Inside { sign, worker })
 }
 
-/// Refuses in a run; `what` says what is not done there: "approve work".
+/// Refuses in a run; `what` is the refused action: "approve work".
 ///
 /// # Errors
 /// `trust.person` (exit 6).
@@ -61,7 +61,7 @@ pub fn refuse(what: &str) -> Result<()> {
     }
 }
 
-/// The quickstart is the one command that runs others of ours in a person's name.
+/// The quickstart is the only command that runs other teof commands in a person's name.
 fn is_quickstart(process: &Ancestor) -> bool {
     process.arguments().iter().skip(1).any(|argument| argument == "quickstart")
 }
@@ -75,11 +75,11 @@ impl Inside {
     pub fn refusal(&self, what: &str) -> Refusal {
         Refusal::unattended("trust.person", format!("only a person may {what}"))
             .because(&*self.sign)
-            .next("leave it to a person, and say in the answer what is needed and why")
+            .next("say in your answer what is needed and why; a person will do it")
     }
 
-    /// What the run is to do: its worker's order, which the worker names in its arguments. `None` when the
-    /// worker is gone or its order cannot be read.
+    /// The run's task, from the order that the worker names in its arguments. `None` when the worker is gone or its
+    /// order cannot be read.
     pub fn given(&self, hub: &Hub) -> Option<Given> {
         let worker = self.worker.as_ref()?;
         let arguments = worker.arguments();
@@ -91,7 +91,7 @@ impl Inside {
             OrderFile::V2(order) => {
                 Some(Given { agent: order.agent_id, task: order.task_id, plan: order.plan_id, step: order.step_id })
             }
-            // Who does it and for which task is the caller's to say there.
+            // There, the caller gives seat and task.
             OrderFile::V1(_) => None,
         }
     }
@@ -115,11 +115,10 @@ fn order_of(arguments: &[String]) -> Option<&str> {
     arguments[at + 2..].iter().map(String::as_str).find(|argument| argument.ends_with(".json"))
 }
 
-/// In a run, a seat is the one that the run was given to; outside, anybody's.
+/// In a run, only the run's own seat passes; outside a run, any seat.
 ///
-/// # Errors
-/// `agent.not_of_run` (exit 6) when `agent` is another one, and when the run's worker is gone: whatever it
-/// left running writes for nobody.
+/// # Errors `agent.not_of_run` (exit 6) when `agent` is another seat; `run.gone` when the worker is gone: its
+/// leftover processes must not write.
 pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = match inside.given(hub) {
@@ -129,25 +128,24 @@ pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
             None => return Ok(()),
         },
         None => {
-            return Err(Refusal::unattended("run.gone", "nothing is written for a run whose worker is gone")
+            return Err(Refusal::unattended("run.gone", "the worker of this run is gone, so nothing is written for it")
                 .because(inside.sign)
-                .next("leave it to a person, or to the next run of the work")
+                .next("leave it to a person or to the next run")
                 .into());
         }
     };
     if own == agent {
         return Ok(());
     }
-    Err(Refusal::unattended("agent.not_of_run", format!("{} may not be acted for here", text::safe(agent)))
-        .because(format!("{}, which is the work of {}", inside.sign, text::safe(&own)))
-        .next("write as the seat that the run was given to: leave TEOF_AGENT as it was")
+    Err(Refusal::unattended("agent.not_of_run", format!("a run must not write as {}", text::safe(agent)))
+        .because(format!("{}, whose seat is {}", inside.sign, text::safe(&own)))
+        .next("write as the run's own seat: do not change TEOF_AGENT")
         .into())
 }
 
-/// In a run, a task is the run's own; outside, any. `what` says what is not done to another: "claim another task".
+/// In a run, only the run's own task passes; outside a run, any. `what` is the refused action: "claim another task".
 ///
-/// # Errors
-/// `task.not_of_run` (exit 6), also when it cannot be told which task is the run's.
+/// # Errors `task.not_of_run` (exit 6), also when the run's task is unknown.
 pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = match inside.given(hub) {
@@ -160,7 +158,7 @@ pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
     let own = own.map_or("unknown".to_owned(), |own| text::safe(&own));
     Err(Refusal::unattended("task.not_of_run", format!("only a person may {what} from inside a run"))
         .because(format!("{}, whose task is {own}", inside.sign))
-        .next("say in the answer what else is to be done, and why; a message to its channel is allowed")
+        .next("say in your answer what else to do and why, or post a message to the task's channel")
         .into())
 }
 
@@ -180,10 +178,9 @@ pub fn refuse_to_start(what: &str) -> Result<()> {
     }
 }
 
-/// In a run, a plan's step is the run's own; outside, any.
+/// In a run, only the run's own plan step passes; outside a run, any.
 ///
-/// # Errors
-/// `trust.person` (exit 6) when it is another one's, or which the run's is cannot be told.
+/// # Errors `trust.person` (exit 6) for another step, or when the run's step is unknown.
 pub fn check_step(hub: &Hub, plan: &str, step: Option<&str>, what: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = inside

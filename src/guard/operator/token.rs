@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, Stamp, digest, env, files, json, names};
 
-/// What a token begins with, so that people and secret scanners know one.
+/// Prefix of tokens, so that people and secret scanners recognise them.
 const PREFIX: &str = "teof_op_";
 /// Random bytes in a token.
 const BYTES: usize = 24;
@@ -19,7 +19,7 @@ const BYTES: usize = 24;
 const FILE: &str = "teof/operator-tokens.json";
 /// Marks a state folder as a test's.
 const TEST_TOKENS: &str = "teof/test-tokens";
-/// The most tokens that a person has at once.
+/// Limit on a person's tokens.
 const MOST: usize = 100;
 
 /// A token, without its secret.
@@ -31,7 +31,7 @@ pub struct Token {
     pub sha256: String,
 }
 
-/// Makes a token and returns its secret, which is kept nowhere.
+/// Creates a token and returns its secret, which is not stored.
 ///
 /// # Errors
 /// `token.exists` when the name is taken; when the file cannot be read or written.
@@ -39,14 +39,14 @@ pub fn issue(name: &str, now: Stamp) -> Result<String> {
     names::check_id("token", name)?;
     let mut tokens = list()?;
     if tokens.iter().any(|token| token.name == name) {
-        return Err(Refusal::guard("token.exists", format!("there is a token {name} already"))
-            .because("its secret is shown once only and cannot be shown again")
+        return Err(Refusal::guard("token.exists", format!("token {name} already exists"))
+            .because("its secret was shown once and cannot be shown again")
             .next(format!("replace it: teof operator revoke {name} && teof operator token {name}"))
             .into());
     }
     if tokens.len() >= MOST {
-        return Err(Refusal::guard("token.too_many", format!("there are {MOST} tokens already"))
-            .next("see them: teof operator list")
+        return Err(Refusal::guard("token.too_many", format!("the limit of {MOST} tokens is reached"))
+            .next("list them: teof operator list; remove one: teof operator revoke <name>")
             .into());
     }
     let mut bytes = [0; BYTES];
@@ -60,20 +60,19 @@ pub fn issue(name: &str, now: Stamp) -> Result<String> {
 
 /// Every token, the oldest first.
 ///
-/// # Errors
-/// When the file is damaged: nobody is recognised by it then.
+/// # Errors When the file is damaged; then no token is recognised.
 pub fn list() -> Result<Vec<Token>> {
     let path = file()?;
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(Vec::new()) };
     serde_json::from_slice(&bytes).map_err(|e| {
         Refusal::guard("token.file", format!("{} cannot be read", path.display()))
             .because(e.to_string())
-            .next("move it aside and make new tokens: teof operator token <name>")
+            .next("move it aside and create new tokens: teof operator token <name>")
             .into()
     })
 }
 
-/// Removes a token; false when there is none of that name.
+/// Removes a token; false when the name is unknown.
 pub fn revoke(name: &str) -> Result<bool> {
     let mut tokens = list()?;
     let before = tokens.len();
@@ -87,40 +86,38 @@ pub fn revoke(name: &str) -> Result<bool> {
 
 /// The name of the token that `TEOF_OPERATOR_TOKEN` shows.
 ///
-/// # Errors
-/// `token.unknown` when it shows something else: whoever shows a token means to be recognised by it.
+/// # Errors `token.unknown` for an invalid token: whoever sets one wants to be recognised by it.
 pub fn shown() -> Result<Option<String>> {
     let Some(secret) = env::var(env::OPERATOR_TOKEN) else { return Ok(None) };
     let sha256 = digest::sha256(secret.trim().as_bytes());
     match list()?.into_iter().find(|token| token.sha256 == sha256) {
         Some(token) => Ok(Some(token.name)),
-        None => Err(Refusal::guard("token.unknown", format!("{} is no token of yours", env::OPERATOR_TOKEN))
+        None => Err(Refusal::guard("token.unknown", format!("the token in {} is not valid", env::OPERATOR_TOKEN))
             .because("it was revoked, or made by another user or on another machine")
-            .next("see which there are: teof operator list")
-            .next("make one at a terminal: teof operator token <name>")
+            .next("list your tokens: teof operator list")
+            .next("create one in a terminal: teof operator token <name>")
             .into()),
     }
 }
 
-/// Where the tokens are kept: in the home that the system's list of users names. The environment has no say,
-/// since whoever gives a command could point it at tokens of their own making.
+/// Where the tokens are stored: in the home that the system's user database names. The environment is ignored,
+/// because the caller could point it at tokens of its own.
 ///
-/// # Errors
-/// `token.no_home` when the system's list does not have this account.
+/// # Errors `token.no_home` when the user database has no home for this account.
 pub fn file() -> Result<PathBuf> {
     if let Some(folder) = folder_of_a_test() {
         return Ok(folder.join(FILE));
     }
     let home = env::account().map(|account| account.home).filter(|home| home.is_absolute());
     let home = home.ok_or_else(|| {
-        Refusal::guard("token.no_home", "there is no folder to keep tokens in")
+        Refusal::guard("token.no_home", "no home folder to store tokens in")
             .because("/etc/passwd names no home for the account that runs this")
-            .next("give the command at a terminal, without a token")
+            .next("run the command in a terminal, without a token")
     })?;
     Ok(home.join(".local/state").join(FILE))
 }
 
-/// The state folder of the environment, where a test put its marker: only a debug build takes it.
+/// The state folder of the environment, if a test marked it. Debug builds only.
 fn folder_of_a_test() -> Option<PathBuf> {
     let folder = PathBuf::from(env::var(env::XDG_STATE_HOME).filter(|_| cfg!(debug_assertions))?);
     folder.join(TEST_TOKENS).exists().then_some(folder)

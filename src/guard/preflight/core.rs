@@ -11,11 +11,10 @@ use crate::plans::store;
 use crate::receipts;
 use crate::seats::{self, freshness::Freshness};
 
-/// Whether `agent` may ask for review: its manifest and branch agree, its session is fresh, and every
-/// receipt that a plan or the ledger names is there and unaltered.
+/// Whether `agent` may ask for review: its manifest and branch agree, its session is fresh, and every receipt that a
+/// plan or the ledger names exists unaltered.
 ///
-/// # Errors
-/// Only when the record cannot be read at all.
+/// # Errors Only when the record cannot be read.
 pub fn core(hub: &Hub, tree: &Tree, agent: &str) -> Result<Report> {
     let mut report = Report::default();
     seat_of(hub, tree, agent, &mut report);
@@ -42,19 +41,19 @@ fn seat_of(hub: &Hub, tree: &Tree, agent: &str, report: &mut Report) {
         Ok(Some(_)) => {}
         Ok(None) => report.findings.push(
             Finding::high("seat.missing", seat::variant(agent), format!("no manifest names the seat {agent}"))
-                .hint("make one, or act as another seat: teof agent list"),
+                .hint("create the manifest, or act as another seat: teof agent list"),
         ),
         Err(e) => report.findings.push(of_refusal("seat.unreadable", &seat::variant(agent), &e)),
     }
-    // The playbook: agent/<id>, below it, or main; and where the record itself lives.
+    // The playbook allows agent/<id>, branches below it, and main; also the record's branch.
     let own = |branch: &str| branch == format!("agent/{agent}") || branch.starts_with(&format!("agent/{agent}/"));
     match hub.here.branch() {
         Some(branch) if own(&branch) || branch == "main" || hub.pin().is_some_and(|pin| pin.branch == branch) => {}
         branch => {
             let on = branch.map_or_else(|| "no branch".to_owned(), |branch| format!("the branch {branch}"));
-            let message = format!("{agent} works on {on}, not on agent/{agent}/<slug>");
+            let message = format!("{agent} is on {on}, not on agent/{agent}/<slug>");
             report.findings.push(
-                Finding::high("seat.branch", seat::MANIFEST, message).hint("switch to a branch of the seat's own"),
+                Finding::high("seat.branch", seat::MANIFEST, message).hint("switch to a branch of the seat"),
             );
         }
     }
@@ -64,14 +63,14 @@ fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
     let (code, message) = match seats::freshness::check(hub, agent, None)? {
         Freshness::Fresh { .. } => return Ok(()),
         Freshness::Missing => ("session.missing", format!("{agent} has no session")),
-        Freshness::Invalid(why) => ("session.invalid", format!("the session of {agent} counts for nothing: {why}")),
+        Freshness::Invalid(why) => ("session.invalid", format!("the session of {agent} is not valid: {why}")),
         Freshness::Stale { age, max_age } => {
             let message =
-                format!("the session of {agent} is {} old, {} is allowed", show_span(age), show_span(max_age));
+                format!("the session of {agent} is {} old (limit {})", show_span(age), show_span(max_age));
             ("session.stale", message)
         }
     };
-    let hint = format!("boot a session: teof session-boot --agent {agent}");
+    let hint = format!("start a session: teof session-boot --agent {agent}");
     report.findings.push(Finding::high(code, seats::freshness::receipt(agent), message).hint(hint));
     Ok(())
 }
@@ -79,5 +78,5 @@ fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
 fn of_refusal(code: &str, path: &str, error: &anyhow::Error) -> Finding {
     let refusal = Refusal::of(error);
     let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
-    Finding::high(code, path, crate::base::text::safe(&why)).hint("fix the file by hand, or take it back from git")
+    Finding::high(code, path, crate::base::text::safe(&why)).hint("fix the file by hand or restore it from git")
 }

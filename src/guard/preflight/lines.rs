@@ -6,23 +6,23 @@ use crate::base::{parallel, text};
 use crate::guard::Finding;
 use crate::guard::capped::Capped;
 
-/// Blocks below this are not worth a second thread.
+/// Smaller blocks are read on one thread.
 const WORTH_SPLITTING: usize = 1 << 20;
 /// How much is read at once.
 const BLOCK: u64 = 16 << 20;
 
-/// What a rule found in a run of lines, and what it wants to keep of them.
+/// The findings of a rule in a range of lines, and the values it keeps.
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub lines: u64,
-    /// Numbered from the first line of the file; what is too much of one kind is counted.
+    /// Numbered from the first line of the file; beyond the limit of a kind only counted.
     pub findings: Vec<Finding>,
     /// What the rule kept, with the line that it came from.
     pub kept: Vec<(u64, T)>,
 }
 
-/// Calls `rule` with every line that is not blank. What follows the last newline is no line yet; when it
-/// does not even parse, a crash cut it, and `torn` is the code of that finding.
+/// Calls `rule` with every line that is not blank. Text after the last newline is not a line yet; when it does not
+/// parse, a crash cut it, and the finding has the code `torn`.
 ///
 /// Reads block by block, so that a log of any length costs the same memory.
 pub(super) fn read<T: Send>(
@@ -33,7 +33,7 @@ pub(super) fn read<T: Send>(
 ) -> io::Result<Read<T>> {
     let mut all = Read { lines: 0, findings: Vec::new(), kept: Vec::new() };
     let mut found = Capped::per_file();
-    // What was read and is not judged yet; between blocks, the beginning of a line.
+    // Bytes not checked yet; between blocks, the start of a line.
     let mut held = Vec::new();
     loop {
         let begun = held.len();
@@ -60,7 +60,7 @@ pub(super) fn read<T: Send>(
 }
 
 impl<T: Send> Read<T> {
-    /// Takes in the whole lines that come next.
+    /// Adds the next complete lines.
     fn follow(&mut self, lines: &[u8], rule: &(impl Fn(&[u8], &mut Vec<Finding>) -> Option<T> + Sync)) {
         let parts = if lines.len() < WORTH_SPLITTING { 1 } else { parallel::processors() };
         for mut part in parallel::map(&parallel::split_lines(lines, parts), |part| read_part(part, rule)) {
@@ -92,15 +92,15 @@ fn read_part<T>(part: &[u8], rule: &impl Fn(&[u8], &mut Vec<Finding>) -> Option<
 }
 
 fn unfinished(path: &str, tail: &[u8], torn: &str) -> Finding {
-    let hint = "teof closes it with the next line that it appends; or take the file back from git";
+    let hint = "teof completes it with the next append; or restore the file from git";
     if serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok() {
-        return Finding::low("log.unfinished", path, "the last line lacks its newline, so readers pass it over")
+        return Finding::low("log.unfinished", path, "the last line has no newline, so readers skip it")
             .hint(hint);
     }
     Finding::high(torn, path, "the last line was cut").hint(hint)
 }
 
-/// Why a line is not a JSON object; its number is told elsewhere, so only the column stays.
+/// Why a line is not a JSON object. Only the column: the finding has the line number.
 pub(super) fn not_an_object(error: &serde_json::Error) -> String {
     let why = text::safe(&error.to_string()).replace(" at line 1 column", " at column");
     if why.starts_with("not a JSON object") {
@@ -110,7 +110,7 @@ pub(super) fn not_an_object(error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether a text is a UTC time. The usual spelling is told without a calendar.
+/// Whether a text is a UTC time. The usual form is checked without a calendar.
 pub(super) fn is_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let number = |range: std::ops::Range<usize>| {
@@ -119,7 +119,7 @@ pub(super) fn is_time(text: &str) -> bool {
     if bytes.len() == 20 && bytes[19] == b'Z' && bytes[10] == b'T' {
         let date = (number(0..4), number(5..7), number(8..10));
         let time = (number(11..13), number(14..16), number(17..19));
-        // The 29th and later depend on the month: those are for the calendar.
+        // Day 29 and later depend on the month, so they need the calendar.
         if let ((Some(_), Some(1..=12), Some(1..=28)), (Some(0..=23), Some(0..=59), Some(0..=59))) = (date, time) {
             return [bytes[4], bytes[7]] == *b"--" && [bytes[13], bytes[16]] == *b"::";
         }

@@ -32,10 +32,9 @@ use crate::receipts;
 
 use super::Finding;
 
-/// Every rule over every file of the tree; with a base also what may only grow, and what may not go back.
+/// Runs every rule on every file of the tree. With a base, also checks that logs only grew and nothing went back.
 ///
-/// # Errors
-/// Only when the base cannot be read; what is wrong in the tree is in the report.
+/// # Errors Only when the base cannot be read; problems of the tree are in the report.
 pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     let mut report = Report::default();
     claims(tree, base, &mut report)?;
@@ -51,7 +50,7 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     Ok(report.sorted())
 }
 
-/// The rules for the event log, the channels and the ledger alone; not sorted yet.
+/// Runs only the rules for the event log, the channels and the ledger; not sorted yet.
 ///
 /// # Errors
 /// Like [`full`].
@@ -104,7 +103,7 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Two seats that hold one piece of work, each under another of its names.
+/// Seats that hold the same work under different names.
 pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     let files = tree.files(paths::CLAIMS, ".json");
     let held = parallel::map(&files, |path| rules::claims::Held::of(path, &tree.read(path).ok()??));
@@ -112,19 +111,19 @@ pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     rules::claims::one_per_work(held.iter(), &same_work(tree))
 }
 
-/// Items and plans that depend on each other; `severity` says how bad that is where it is told.
+/// Items and plans that depend on each other; `severity` is for the caller's report.
 pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
     let (backlog, plans) = work_of(tree);
     let plans: Vec<_> = plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
     let known = dependencies::Dependencies::new(same_work(tree), backlog.as_ref(), &plans, &[]);
     let finding = |cycle: &std::sync::Arc<[String]>| {
         Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::describe_cycle(cycle))
-            .hint("take one of them out of depends_on")
+            .hint("remove one of them from depends_on")
     };
     known.cycles().iter().map(finding).collect()
 }
 
-/// Which tasks are names of one piece of work, as the tree has it; what cannot be read is left out.
+/// Which tasks are names of the same work, according to the tree; unreadable files are left out.
 fn same_work(tree: &Tree) -> SameWork {
     let (backlog, plans) = work_of(tree);
     let text = |path: &str| String::from_utf8(tree.read(path).ok()??).ok();
@@ -138,7 +137,7 @@ fn work_of(tree: &Tree) -> (Option<Backlog>, Vec<(String, Plan)>) {
     (backlog, store::paths(tree.root()).iter().filter_map(plan).collect())
 }
 
-/// Events, messages, the ledger and the log of approvals: every line, and against the base that none is gone.
+/// Checks events, messages, the ledger and the approval log: every line, and that no line of the base is missing.
 fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = rules::events::Chain::default();
     let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| {
@@ -164,11 +163,11 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Where the logs lie that are only appended to, and that `bus restore` repairs.
+/// The append-only logs, which `bus restore` repairs.
 pub const APPENDED: [&str; 3] = [paths::EVENTS_FOLDER, paths::MESSAGES, paths::LEDGER];
 
-/// The lines of the base's logs that are gone and that `bus restore` brings back, as far as `changed` paths can have lost them: cheap when what is
-/// only appended to only grew.
+/// The missing lines of the base's logs, which `bus restore` brings back. Only `changed` paths are checked, so it is
+/// cheap when the logs only grew.
 ///
 /// # Errors
 /// When the base cannot be read.
@@ -182,7 +181,7 @@ pub fn lost(root: &Path, base: &Base, changed: &[String]) -> Result<Vec<Finding>
         if rules::appended::lost(&before, &now).is_empty() {
             continue;
         }
-        // They may stand in a log that did not change.
+        // They may be in a log that did not change.
         let others = base.files(folder, ".jsonl")?;
         let others = others.iter().filter(|path| !changed.contains(path));
         let now = now
@@ -201,8 +200,8 @@ fn is_log_of(path: &str, folder: &str) -> bool {
 
 type Logs = (Vec<(String, Vec<u8>)>, Vec<Vec<u8>>);
 
-/// Reads every log of a folder; returns the base's logs and ours, when there is a base. A sealed log
-/// moves its lines to another file: all of a folder's lines are one set.
+/// Reads every log of a folder; with a base, returns the base's logs and the current ones. Sealing a log moves its
+/// lines to another file, so all lines of a folder are one set.
 fn folder(
     tree: &Tree,
     base: Option<&Base>,
@@ -219,7 +218,7 @@ fn folder(
             Ok(None) => continue,
             Ok(Some(log)) => {
                 if let Err(e) = take(&path, log, report) {
-                    let message = format!("cannot be read to its end: {}", text::safe(&e.to_string()));
+                    let message = format!("cannot be read completely: {}", text::safe(&e.to_string()));
                     report.findings.push(Finding::high("file.unreadable", path.as_str(), message));
                 }
             }
@@ -228,7 +227,7 @@ fn folder(
                 continue;
             }
         }
-        // Only a comparison needs the whole file at once.
+        // Only a comparison needs the complete file at once.
         if base.is_some()
             && let Ok(Some(bytes)) = tree.read_log(&path)
         {

@@ -1,6 +1,6 @@
 //! Prints the findings of preflight: for people, for programs, and as CI annotations.
 //!
-//! Text from files is data: it must not break out of its line or be taken for a command.
+//! Text from files is data: it is escaped, so that it stays on its line and is not run as a command.
 
 use std::fmt;
 
@@ -30,11 +30,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// By file, then line, each finding once; every one with a line and a hint.
+    /// Sorts by file and line, removes duplicates, and gives each finding a line and a hint.
     pub fn sorted(mut self) -> Report {
         for found in &mut self.findings {
             found.line.get_or_insert(1);
-            found.hint.get_or_insert_with(|| "fix it by hand, or take the file back from git".to_owned());
+            found.hint.get_or_insert_with(|| "fix it by hand or restore the file from git".to_owned());
         }
         self.findings.sort_by(|a, b| key(a).cmp(&key(b)));
         self.findings.dedup();
@@ -43,7 +43,7 @@ impl Report {
         self
     }
 
-    /// Those that are not listed included.
+    /// The number of errors, including those not listed.
     pub fn errors(&self) -> u64 {
         self.count(is_error)
     }
@@ -56,7 +56,7 @@ impl Report {
         self.findings.iter().filter(|found| of(found)).map(|found| 1 + found.more).sum()
     }
 
-    /// The data for stdout; empty when there is nothing to say.
+    /// The text for stdout; empty without findings.
     pub fn show(&self, format: Format) -> String {
         match format {
             Format::Json => crate::base::json::printable(crate::base::json::pretty(&self.document())),
@@ -88,10 +88,17 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// One line for stderr.
+    /// The summary line for stderr.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (errors, warnings) = (self.errors(), self.warnings());
-        write!(f, "{errors} errors, {warnings} warnings in {} files and {} lines of logs", self.files, self.lines)
+        write!(
+            f,
+            "{}, {} in {} and {}",
+            text::counted(errors, "error"),
+            text::counted(warnings, "warning"),
+            text::counted(self.files, "file"),
+            text::counted(self.lines, "log line")
+        )
     }
 }
 
@@ -99,7 +106,7 @@ fn key(found: &Finding) -> (&str, u64, &str, &str) {
     (found.path.as_deref().unwrap_or_default(), found.line.unwrap_or_default(), &found.code, &found.message)
 }
 
-/// Everything fails but what is only worth a look.
+/// Every severity except low is an error.
 fn is_error(found: &Finding) -> bool {
     found.severity != Severity::Low.as_str()
 }
@@ -131,7 +138,7 @@ fn github(found: &Finding) -> String {
     )
 }
 
-/// The runner reads a command up to the end of the line, and undoes these after it has split it.
+/// Escapes a value for a workflow command: the runner splits the line first, then unescapes.
 fn data(value: &str) -> String {
     text::safe(value).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -16,16 +16,16 @@ use crate::hub::{Worktree, paths};
 use crate::model::seat;
 use crate::receipts::ledger::{self, Entry};
 
-/// The largest log that is read at once, in bytes.
+/// Limit on a log that is read at once, in bytes.
 const MAX_LOG: u64 = 8 << 30;
 
-/// The tree that is checked out.
+/// The checked-out tree.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
-    /// In git's index or in HEAD, or in the ledger awaiting the next record commit.
+    /// Paths in git's index or in HEAD, or in the ledger until the next record commit.
     tracked: HashSet<String>,
-    /// Receipts that are rightly gone, by the ledger.
+    /// Receipts that the ledger retired.
     retired: HashSet<String>,
 }
 
@@ -42,7 +42,7 @@ impl Tree {
             collect(&repo, &tree, "", &mut tracked)?;
         }
         tracked.extend(awaiting_commit(&repo, worktree));
-        // An unreadable ledger is the ledger's own finding.
+        // The ledger's own rule reports an unreadable ledger.
         let retired = ledger::retired(&worktree.root).unwrap_or_default();
         Ok(Tree { root: worktree.root.clone(), tracked, retired })
     }
@@ -59,7 +59,7 @@ impl Tree {
         self.retired.contains(path)
     }
 
-    /// The entries of a folder whose names end so, sorted; links and folders too, which reading then names.
+    /// The entries of a folder with this ending, sorted. Includes links and folders, which reading then reports.
     pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.join(folder)) else { return Vec::new() };
         let mut found: Vec<String> = entries
@@ -72,7 +72,7 @@ impl Tree {
         found
     }
 
-    /// One known file, if it is there.
+    /// One known file, if it exists.
     pub fn files_named(&self, path: &str) -> Vec<String> {
         fs::symlink_metadata(self.root.join(path)).map(|_| path.to_owned()).into_iter().collect()
     }
@@ -95,17 +95,17 @@ impl Tree {
         found
     }
 
-    /// A document; the error is the finding that it cannot be read.
+    /// Reads a document; the error is the finding that it cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Finding> {
         self.read_up_to(path, files::MAX_DOCUMENT)
     }
 
-    /// A log, as large as logs may be.
+    /// Reads a log, up to the size limit of logs.
     pub fn read_log(&self, path: &str) -> Result<Option<Vec<u8>>, Finding> {
         self.read_up_to(path, MAX_LOG)
     }
 
-    /// A log, to be read in parts.
+    /// Opens a log, to be read in parts.
     pub fn open_log(&self, path: &str) -> Result<Option<File>, Finding> {
         files::within(&self.root, path)
             .and_then(|path| files::open_regular(&path))
@@ -117,15 +117,15 @@ impl Tree {
     }
 }
 
-/// The receipts of ledger lines that HEAD does not have yet. A clean checkout has none: there, git
-/// itself must keep every receipt.
+/// The receipts of ledger lines that HEAD does not have yet. A clean checkout has none: there, git must have every
+/// receipt.
 fn awaiting_commit(repo: &Repository, worktree: &Worktree) -> Vec<String> {
     let committed = head(repo, worktree)
         .and_then(|tree| tree.get_path(Path::new(paths::LEDGER)).ok()?.to_object(repo).ok()?.into_blob().ok())
         .map_or_else(Vec::new, |blob| blob.content().to_vec());
     let committed: HashSet<&[u8]> = committed.split(|&b| b == b'\n').collect();
     let mut waiting = Vec::new();
-    // An unreadable ledger is the ledger's own finding.
+    // The ledger's own rule reports an unreadable ledger.
     let _ = jsonl::for_each_line(&worktree.root.join(paths::LEDGER), 0, |_, _, line| {
         if !committed.contains(line) {
             waiting.extend(Entry::parse(line).map(|entry| entry.path));
@@ -141,14 +141,14 @@ fn unreadable(path: &str, error: &anyhow::Error) -> Finding {
     let code = refusal.map_or("file.unreadable", |refusal| refusal.code);
     Finding::high(code, path, format!("cannot be read: {}", text::safe(&why)))
         .at(1)
-        .hint("put a regular, readable file there; teof follows no links")
+        .hint("put a regular, readable file there; teof does not follow links")
 }
 
 /// A commit to compare with.
 pub struct Base {
     repo: Repository,
     tree: git2::Oid,
-    /// The blobs of folders that were asked for: libgit2 reads a large tree anew for each name.
+    /// Cached blobs of folders: libgit2 reads a large tree again for each name.
     folders: RefCell<HashMap<String, Folder>>,
 }
 
@@ -163,7 +163,7 @@ impl Base {
         let tree = repo.revparse_single(name).and_then(|found| found.peel_to_tree()).map(|tree| tree.id());
         let unknown = |e: git2::Error| {
             let shown = text::clip(&text::safe(name), 120);
-            Refusal::not_found("base.unknown", format!("{shown:?} is no commit of this repository"))
+            Refusal::not_found("base.unknown", format!("no commit {shown:?} in this repository"))
                 .because(text::safe(e.message()))
                 .next("fetch it first: git fetch origin <branch>; in CI, check out with the full history")
         };
@@ -184,12 +184,12 @@ impl Base {
         self.folder(folder)
     }
 
-    /// How the ids of its objects are made.
+    /// The hash function of its object ids.
     pub fn object_format(&self) -> git2::ObjectFormat {
         self.repo.object_format()
     }
 
-    /// The files directly in a folder whose names end so.
+    /// The files directly in a folder with this ending.
     pub fn files(&self, folder: &str, ending: &str) -> Result<Vec<String>> {
         let listed = self.folder(folder)?;
         let mut names: Vec<_> = listed.keys().filter(|name| name.ends_with(ending)).collect();
@@ -221,7 +221,7 @@ impl Base {
 }
 
 fn open(worktree: &Worktree) -> Result<Repository> {
-    // The common dir, so that nothing depends on how the worktree is linked to it.
+    // Opens the common dir, so that nothing depends on the worktree's link to it.
     Repository::open_bare(&worktree.common_dir)
         .with_context(|| format!("open the repository {}", worktree.common_dir.display()))
 }
@@ -235,7 +235,7 @@ fn read_at(root: &Path, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding
     files::within(root, path).and_then(|path| files::read(&path, max)).map_err(|error| unreadable(path, &error))
 }
 
-/// The files of a tree. What has a name that is no text is skipped: the record has none such.
+/// The files of a tree. Names that are not UTF-8 are skipped: the record has none.
 fn collect(repo: &Repository, tree: &git2::Tree, folder: &str, files: &mut HashSet<String>) -> Result<()> {
     for entry in tree {
         let Ok(name) = entry.name() else { continue };

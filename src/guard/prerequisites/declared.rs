@@ -1,4 +1,4 @@
-//! The backlog's declarations, read once, with the hash of the file.
+//! Reads the backlog's declarations once, with the hash of the file.
 
 use crate::base::{Result, digest, files, json};
 use crate::hub::{Hub, paths};
@@ -12,7 +12,7 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// `None` where there is no backlog.
+    /// `None` without a backlog.
     pub fn read(hub: &Hub) -> Result<Option<Declared>> {
         let Some(bytes) = files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? else { return Ok(None) };
         let raw = json::parse_object(&bytes, paths::BACKLOG.as_ref())?;

@@ -9,7 +9,7 @@ use crate::hub::{Hub, paths};
 
 /// Trust in the feeds, as the playbook's authenticity tool reports it.
 pub const AUTHENTICITY: &str = "_report/usage/external-authenticity.json";
-/// What the playbook's CI leaves of the last strict validation.
+/// The result of the last strict validation, written by the playbook's CI.
 pub const CI_SUMMARY: &str = "_report/planner/validate/summary-latest.json";
 
 /// How many feeds, and how much of each name, a message lists.
@@ -32,10 +32,10 @@ pub struct Report {
     pub path: &'static str,
     /// Of the whole file; `None` when there is none, or it could not be read.
     pub sha256: Option<String>,
-    /// Why it tells nothing.
+    /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// The fields that are checked, as they stand in the file.
+    /// The checked fields, as in the file.
     pub values: serde_json::Map<String, Value>,
 }
 
@@ -62,19 +62,19 @@ impl Snapshot {
         match self.authenticity.get("overall_avg_trust")?.and_then(Value::as_f64) {
             Some(trust) if trust >= least => Ok(()),
             Some(trust) => Err(format!("trust is {trust}, below {least}")),
-            None => Err(format!("{AUTHENTICITY} states no overall_avg_trust")),
+            None => Err(format!("{AUTHENTICITY} has no overall_avg_trust")),
         }
     }
 
     pub(super) fn no_attention(&self) -> Result<(), String> {
         match self.authenticity.get("attention_feeds")?.and_then(Value::as_array) {
             Some(feeds) if feeds.is_empty() => Ok(()),
-            Some(feeds) => Err(format!("{} feeds need attention: {}", feeds.len(), names(feeds))),
+            Some(feeds) => Err(format!("{} attention: {}", if feeds.len() == 1 { "1 feed needs".to_owned() } else { format!("{} feeds need", feeds.len()) }, names(feeds))),
             None => Err(format!("{AUTHENTICITY} has no list of attention_feeds")),
         }
     }
 
-    /// `status` decides when it is there, else `exit_code` (the playbook: next_step).
+    /// `status` decides if present, else `exit_code` (the playbook: next_step).
     pub(super) fn green(&self) -> Result<(), String> {
         let (status, code) = (self.planner_status.get("status")?, self.planner_status.get("exit_code")?);
         match (status, code.and_then(Value::as_i64)) {
@@ -82,7 +82,7 @@ impl Snapshot {
             (Some(status), _) => Err(format!("the CI summary says {}", name(status))),
             (None, Some(0)) => Ok(()),
             (None, Some(code)) => Err(format!("the CI summary has exit code {code}")),
-            (None, None) => Err(format!("{CI_SUMMARY} states neither status nor exit_code")),
+            (None, None) => Err(format!("{CI_SUMMARY} has neither status nor exit_code")),
         }
     }
 }
@@ -94,7 +94,7 @@ impl Report {
     fn read(hub: &Hub, path: &'static str, fields: &[&str]) -> Result<Report> {
         match hub.path(path).and_then(|path| files::read(&path, files::MAX_DOCUMENT)) {
             Ok(bytes) => Ok(Report::of(path, bytes.as_deref(), fields)),
-            // A link, a FIFO, a folder or a huge file is there and tells nothing.
+            // A link, a FIFO, a folder or a huge file exists but cannot be used.
             Err(e) => match Refusal::of(&e) {
                 Some(refusal) => {
                     let why = refusal.reason.as_deref().unwrap_or(&refusal.message);
@@ -136,11 +136,11 @@ impl Report {
         self.sha256.is_some() || self.problem.is_some()
     }
 
-    /// A field; `Err` when the report tells nothing at all.
+    /// A field; `Err` when the report cannot be used.
     fn get(&self, field: &str) -> Result<Option<&Value>, String> {
         match (&self.problem, &self.sha256) {
             (Some(problem), _) => Err(problem.clone()),
-            (None, None) => Err(format!("there is no {}", self.path)),
+            (None, None) => Err(format!("{} does not exist", self.path)),
             (None, Some(_)) => Ok(self.values.get(field)),
         }
     }

@@ -33,7 +33,7 @@ pub struct Failure {
     pub text: String,
 }
 
-/// What was found, once; everything else here is derived from it.
+/// The result of one check; everything else here is derived from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prerequisites {
     /// The declared ones that do not hold, in the order of their declaration.
@@ -42,7 +42,7 @@ pub struct Prerequisites {
     pub snapshot: Snapshot,
 }
 
-/// Reads both reports, whether or not they are asked for: receipts show them either way.
+/// Reads both reports even if no prerequisite needs them, because receipts show them.
 pub fn check(hub: &Hub, declared: Option<&Declared>) -> Result<Prerequisites> {
     let snapshot = Snapshot::take(hub, declared)?;
     let failures = match declared.and_then(|declared| declared.backlog.prerequisites()) {
@@ -57,25 +57,25 @@ pub fn check(hub: &Hub, declared: Option<&Declared>) -> Result<Prerequisites> {
 }
 
 impl Prerequisites {
-    /// Why the backlog's items may not be taken.
+    /// Why the backlog's items must not be started.
     pub fn failure(&self) -> Option<String> {
         let texts: Vec<_> = self.failures.iter().map(|failure| failure.text.as_str()).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
-    /// Feeds need attention, or the report that would say so is damaged. No report: nothing to halt for.
+    /// Whether feeds need attention, or the report about them is damaged. A missing report does not halt.
     pub fn attention(&self) -> bool {
         self.snapshot.authenticity.is_there() && self.snapshot.no_attention().is_err()
     }
 
-    /// The CI summary reports a failure, or is damaged. No summary: nothing to halt for.
+    /// Whether the CI summary reports a failure or is damaged. A missing summary does not halt.
     pub fn ci_failed(&self) -> bool {
         self.snapshot.planner_status.is_there() && self.snapshot.green().is_err()
     }
 }
 
 impl Snapshot {
-    /// The SHA-256 of the snapshot as it stands in a receipt: pretty, indent 2, no final newline.
+    /// The SHA-256 of the snapshot in the form used in receipts: pretty, indent 2, no final newline.
     pub fn sha256(&self) -> String {
         digest::sha256(json::pretty(self).as_bytes())
     }
@@ -101,7 +101,7 @@ fn check_one(key: &str, value: &Value, found: &Snapshot) -> Result<(), String> {
         "require_no_attention_feeds" => wanted(&|| found.no_attention()),
         "require_ci_green" | "require_ci_ok" => wanted(&|| found.green()),
         "notes" | "description" => Ok(()),
-        _ => Err(format!("{} is not a prerequisite that can be checked", crate::base::text::safe(key))),
+        _ => Err(format!("unknown prerequisite {}", crate::base::text::safe(key))),
     }
 }
 

@@ -57,7 +57,7 @@ const LONG_LINE: u64 = 1_000;
 
 pub(super) type Entry = (u32, Oid);
 
-/// Every file that differs between the commits `from` (`None`: nothing was there) and `to`.
+/// Every file that differs between the commits `from` (`None`: an empty tree) and `to`.
 pub fn between(repo: &Repository, from: Option<Oid>, to: Oid, findings: &mut Vec<Finding>) -> Result<Vec<Change>> {
     let odb = repo.odb()?;
     let tree_of = |commit: Oid| -> Result<Oid> {
@@ -80,7 +80,7 @@ pub(super) fn files_of(repo: &Repository, commit: Oid) -> Result<BTreeMap<Vec<u8
 type Pair = (Vec<u8>, Option<Entry>, Option<Entry>);
 
 const TREE: u32 = 0o040_000;
-/// Deeper trees than any tool can check out.
+/// Deeper than any tool can check out.
 const MAX_DEPTH: usize = 2_000;
 
 fn compare_trees(
@@ -91,7 +91,7 @@ fn compare_trees(
     out: &mut Vec<Pair>,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    // A stack of our own: the depth is the worker's to choose.
+    // An explicit stack instead of recursion, because the worker chooses the depth.
     let mut open = vec![(folder.to_vec(), old, new)];
     while let Some((folder, old, new)) = open.pop() {
         if old == new {
@@ -99,7 +99,7 @@ fn compare_trees(
         }
         if folder.iter().filter(|&&b| b == b'/').count() > MAX_DEPTH {
             let shown = String::from_utf8_lossy(&folder[..80]).into_owned();
-            findings.push(Finding::high("tree.malformed", shown, "folders are nested too deep to be looked at"));
+            findings.push(Finding::high("tree.malformed", shown, "folders are nested too deeply to check"));
             continue;
         }
         let old = entries(repo, old, &folder, findings)?;
@@ -141,8 +141,8 @@ fn entries(
         if odd || twice {
             let path = String::from_utf8_lossy(&[folder, &name].concat()).into_owned();
             findings.push(
-                Finding::high("tree.malformed", path, "the tree holds a name that no tool writes, or one name twice")
-                    .hint("make the commit again with git; do not check this one out"),
+                Finding::high("tree.malformed", path, "the tree contains an invalid name, or a name twice")
+                    .hint("create the commit again with git; do not check this one out"),
             );
         }
     }
@@ -159,7 +159,7 @@ fn change(odb: &Odb, path: &[u8], old: Option<Entry>, new: Option<Entry>) -> Res
     Ok(change)
 }
 
-/// Counts what differs; the caller fills in kinds and place.
+/// Counts the differences; the caller fills in kinds and place.
 pub(super) fn compare(path: &[u8], old: Option<&Content>, new: Option<&Content>) -> Result<Change> {
     let mut change = Change {
         path: String::from_utf8_lossy(path).into_owned(),
@@ -178,7 +178,7 @@ pub(super) fn compare(path: &[u8], old: Option<&Content>, new: Option<&Content>)
         Some(Content::Large(_)) => None,
     };
     let (old_bytes, new_bytes) = (bytes(old), bytes(new));
-    // One NUL makes a file binary to git, and a secret in it no less of one.
+    // One NUL makes a file binary for git; secrets in it still count.
     change.secrets = secrets_in(old_bytes, new_bytes);
     if text(old) == Some(true) && text(new) == Some(true) {
         change.marker = marker_in(new_bytes).filter(|_| marker_in(old_bytes).is_none());
@@ -217,7 +217,7 @@ fn count_lines(old: &[u8], new: &[u8]) -> Result<(u64, u64)> {
     Ok((added, removed))
 }
 
-/// The line where git's marks of an unsettled conflict begin: all three of them, in their order.
+/// The line where git's conflict markers begin: all three of them, in order.
 fn marker_in(text: &[u8]) -> Option<u64> {
     let mut begun = None;
     let mut parted = false;
@@ -234,7 +234,7 @@ fn marker_in(text: &[u8]) -> Option<u64> {
     None
 }
 
-/// Secrets of the new text that the old one did not hold.
+/// Secrets of the new text that the old one did not contain.
 fn secrets_in(old: &[u8], new: &[u8]) -> Vec<(&'static str, u64)> {
     let known: std::collections::BTreeSet<&[u8]> = if new.is_empty() {
         Default::default()
@@ -255,7 +255,7 @@ fn weight(content: &Content) -> u64 {
     }
 }
 
-/// As git tells: a NUL among the first 8,000 bytes.
+/// Git's rule: a NUL in the first 8,000 bytes.
 fn is_binary(bytes: &[u8]) -> bool {
     bytes[..bytes.len().min(8_000)].contains(&0)
 }

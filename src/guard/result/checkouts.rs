@@ -44,7 +44,7 @@ struct Snapshot {
     tip: Option<String>,
     /// The run that worked there last.
     run: Option<String>,
-    /// What differs from the index or from HEAD: git's status, and what tells one content from another.
+    /// Files that differ from the index or HEAD: git's status, and a fingerprint of the content.
     files: BTreeMap<String, (u32, String)>,
 }
 
@@ -52,7 +52,7 @@ struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Elsewhere {
     pub findings: Vec<Finding>,
-    /// Branches that the worker's git moved in a checkout of them, with the commit that they hold or have lost.
+    /// Branches that the worker's git moved in their checkout, with the commit they gained or lost.
     pub moved: Vec<(String, Oid, What)>,
 }
 
@@ -84,7 +84,7 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
         let recorded = before.get(&name(&seen)).and_then(|json| serde_json::from_str::<Snapshot>(json).ok());
         let Some(old) = recorded else { continue };
         let Some(now) = Snapshot::take(hub, &seen)? else {
-            let message = format!("{} could be read when the work began and cannot be read now", place(&seen));
+            let message = format!("{} was readable when the work began and is not now", place(&seen));
             elsewhere.findings.push(Finding::medium(code(&seen), "", message));
             continue;
         };
@@ -97,14 +97,14 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
     Ok(elsewhere)
 }
 
-/// Worktrees of people that were recorded and are not there any more; those of jobs are removed when they are over.
+/// Recorded worktrees of people that no longer exist. Those of jobs are removed when the job is over.
 fn gone(hub: &Hub, before: &Surroundings) -> Result<Vec<Finding>> {
     let all = worktrees::statuses(hub)?;
     let there: BTreeSet<String> = all.iter().filter(|seen| seen.is_there()).map(name).collect();
     let missing = before.iter().filter_map(|(key, json)| {
         let git_dir = key.strip_prefix(CHECKOUT).filter(|_| !there.contains(key))?;
         let old: Snapshot = serde_json::from_str(json).ok()?;
-        let message = format!("the worktree of {} was there when the work began and is not now", text::safe(git_dir));
+        let message = format!("the worktree of {} existed when the work began and does not now", text::safe(git_dir));
         old.run.is_none().then(|| Finding::medium("worktree.changed", "", message))
     });
     Ok(missing.collect())
@@ -129,20 +129,21 @@ fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitComm
     commands.dedup();
     if commands.is_empty() {
         let message = format!("{place} changed since the work began; a person may have done it: {changes}");
-        let hint = format!("look whether it was you: git -C {} status", seen.root.display());
+        let hint = format!("check whether you made these changes: git -C {} status", seen.root.display());
         elsewhere.findings.push(Finding::medium(code(seen), "", message).hint(hint));
         return;
     }
     commands.truncate(NAMED);
     let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
-    let hint = format!("a worker changes its own worktree only; look at it: git -C {} status", seen.root.display());
+    let hint = format!("a worker must change only its own worktree; check the changes: git -C {} \
+        status", seen.root.display());
     elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
     if ran.iter().any(|command| command.moves_branch()) {
         elsewhere.moved.extend(moved(seen, old, now));
     }
 }
 
-/// The branch that was moved in its checkout, with the first commit that it got, or the one that it lost.
+/// The branch that was moved in its checkout, with the first commit it gained or the one it lost.
 fn moved(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot) -> Option<(String, Oid, What)> {
     let branch = now.branch.clone().filter(|branch| old.branch.as_ref() == Some(branch))?;
     let was = object_ids::parse(old.tip.as_deref()?).ok()?;
@@ -195,13 +196,13 @@ impl Snapshot {
             let shown = commits.iter().map(|(id, subject)| {
                 format!("{} {:?}", id.to_string().get(..12).unwrap_or_default(), text::clip(&text::safe(subject), 60))
             });
-            found.push(counted("commit was made there", "commits were made there", shown.collect()));
+            found.push(counted("new commit", "new commits", shown.collect()));
         }
         let names = self.files.keys().chain(now.files.keys().filter(|path| !self.files.contains_key(*path)));
         let is_committed = |path: &String| self.tip != now.tip && self.files.contains_key(path);
         let changed = names.filter(|path| match (self.files.get(*path), now.files.get(*path)) {
             (before, after) if before == after => false,
-            // Committed since, or put back by a merge.
+            // Committed since, or restored by a merge.
             (Some(_), None) => !is_committed(path),
             _ => true,
         });

@@ -29,7 +29,7 @@ impl Default for Caps {
     }
 }
 
-/// Where a worker may have put receipts: `folder/x` stands for `<stands_for>/x` of the repository.
+/// A folder that may contain receipts: `folder/x` stands for `<stands_for>/x` of the repository.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     pub folder: &'a Path,
@@ -50,16 +50,16 @@ pub struct Receipt {
 pub struct Collected {
     /// Sorted by target, each target once.
     pub receipts: Vec<Receipt>,
-    /// Expected files under `_bus/` and `_plans/`: the hub writes those itself, so the caller looks
-    /// there once the step is recorded.
+    /// Expected files under `_bus/` and `_plans/`: the hub writes those itself, so the caller checks them after the
+    /// step is recorded.
     pub of_the_record: Vec<String>,
     pub findings: Vec<Finding>,
 }
 
 /// Looks for every expected receipt in the sources, in their order.
 ///
-/// A path under `_report/` is collected. Any other path of the tree only has to be there: it is part
-/// of the commit. What is missing, too large, no regular file or holds a secret is a finding.
+/// A path under `_report/` is collected. Any other path only has to exist in the tree: it is part of the commit. A
+/// file that is missing, too large, not regular or contains a secret is a finding.
 pub fn collect(expected: &[ExpectedReceipt], sources: &[Source], caps: Caps) -> Collected {
     let mut collected = Collected::default();
     for receipt in expected {
@@ -67,7 +67,8 @@ pub fn collect(expected: &[ExpectedReceipt], sources: &[Source], caps: Caps) -> 
         let inside = |part| matches!(part, Component::Normal(_));
         if wanted.is_empty() || !Path::new(wanted).components().all(inside) {
             let what = "the expected path is empty, absolute, or leaves the repository";
-            collected.findings.push(Finding::high("receipt.outside", wanted, what).hint("mend the work order"));
+            collected.findings.push(Finding::high("receipt.outside", wanted, what).hint("fix the path in the work \
+                order"));
         } else if !paths::is_owned(wanted) {
             collected.findings.extend(in_the_commit(wanted, sources));
         } else if !wanted.starts_with("_report/") {
@@ -98,12 +99,12 @@ fn gather(wanted: &str, sources: &[Source], caps: Caps, collected: &mut Collecte
     let glob = pattern(wanted);
     let mut found = false;
     for source in sources {
-        // Who may write there can put a link in its place: what that leads to was not left as a receipt.
+        // A writer could replace the folder with a link; its target is not a receipt.
         if fs::symlink_metadata(source.folder).is_ok_and(|found| found.is_symlink()) {
-            let what = "a symbolic link is in the place of the folder for receipts";
+            let what = "the receipts folder is a symbolic link";
             collected
                 .findings
-                .push(Finding::high("receipt.not_regular", wanted, what).hint("leave the folder as it is"));
+                .push(Finding::high("receipt.not_regular", wanted, what).hint("do not replace the folder"));
             continue;
         }
         for (target, path) in candidates(wanted, &glob, source, &mut collected.findings) {
@@ -120,7 +121,7 @@ fn gather(wanted: &str, sources: &[Source], caps: Caps, collected: &mut Collecte
 
 fn missing(wanted: &str) -> Finding {
     Finding::high("receipt.missing", wanted, "the expected receipt was not written")
-        .hint("let the step's command write it there, or into $TEOF_RECEIPTS_DIR")
+        .hint("let the step's command write it there or into $TEOF_RECEIPTS_DIR")
 }
 
 fn take(target: String, path: &Path, source: &Source, caps: Caps, collected: &mut Collected) {
@@ -136,13 +137,13 @@ fn take(target: String, path: &Path, source: &Source, caps: Caps, collected: &mu
             let why = Refusal::of(&error).and_then(|refusal| refusal.reason.clone()).unwrap_or(error.to_string());
             return collected
                 .findings
-                .push(Finding::high(code, target, why).hint("write a regular file of modest size"));
+                .push(Finding::high(code, target, why).hint("write a regular file within the size limit"));
         }
     };
     if collected.receipts.len() >= caps.files || taken + bytes.len() as u64 > caps.total {
-        let what = format!("more than {} receipts or {} bytes were left", caps.files, caps.total);
+        let what = format!("the receipts exceed {} files or {} bytes", caps.files, caps.total);
         if collected.findings.iter().all(|finding| finding.code != "receipt.too_many") {
-            let hint = "the rest is still in the worktree; narrow the expected receipts";
+            let hint = "the rest is still in the worktree; expect fewer receipts";
             collected.findings.push(Finding::medium("receipt.too_many", target, what).hint(hint));
         }
         return;
@@ -151,7 +152,7 @@ fn take(target: String, path: &Path, source: &Source, caps: Caps, collected: &mu
         Some(hit) => collected.findings.push(
             Finding::high("receipt.secret", target, format!("looks like a secret ({})", hit.kind))
                 .at(hit.line)
-                .hint("keep it out of the output and make it invalid where it was issued; the file did not enter"),
+                .hint("revoke the secret and keep it out of the output; the file was not recorded"),
         ),
         None => collected.receipts.push(Receipt { target, sha256: digest::sha256(&bytes), bytes }),
     }
@@ -162,19 +163,19 @@ fn read(path: &Path, source: &Source, max: u64) -> Result<Vec<u8>> {
     let relative = path.strip_prefix(source.folder).unwrap_or(path);
     let path = files::within(source.folder, &relative.to_string_lossy())?;
     if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.nlink() > 1) {
-        return Err(Refusal::guard("file.not_regular", format!("{} has another name elsewhere", path.display()))
+        return Err(Refusal::guard("file.not_regular", format!("{} has a second name", path.display()))
             .because("it is a hard link: its content may come from outside the worktree")
             .into());
     }
-    files::read(&path, max)?.ok_or_else(|| Refusal::not_found("file.missing", "it went away").into())
+    files::read(&path, max)?.ok_or_else(|| Refusal::not_found("file.missing", "the file disappeared").into())
 }
 
 /// Deeper and larger folders than any receipts make.
 const MAX_DEPTH: usize = 32;
 const MAX_ENTRIES: usize = 50_000;
 
-/// Every name below the source that the pattern matches, sorted; links and special files too, so that
-/// they are named rather than skipped.
+/// Every name below the source that matches the pattern, sorted. Includes links and special files, so that they are
+/// reported rather than skipped.
 fn candidates(wanted: &str, glob: &Glob, source: &Source, findings: &mut Vec<Finding>) -> Vec<(String, PathBuf)> {
     // Walk from the last folder that holds no wildcard.
     let fixed: Vec<&str> = wanted.split('/').take_while(|name| !name.contains(['*', '?', '[', '<', '\\'])).collect();
@@ -201,15 +202,15 @@ fn candidates(wanted: &str, glob: &Glob, source: &Source, findings: &mut Vec<Fin
         }
     }
     if seen >= MAX_ENTRIES {
-        let what = "too many files to look through for this receipt";
+        let what = "too many files to search for this receipt";
         findings.push(Finding::medium("receipt.too_many", text::clip(wanted, 200), what));
     }
     found.sort();
     found
 }
 
-/// What of `fixed` lies below the folder that the source stands for: `""` is the source itself.
-/// `None` when the two lie apart.
+/// The part of `fixed` below the folder that the source stands for; `""` is the source itself. `None` when neither
+/// contains the other.
 fn below<'a>(stands_for: &str, fixed: &'a str) -> Option<&'a str> {
     if stands_for.is_empty() {
         return Some(fixed);

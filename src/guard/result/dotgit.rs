@@ -1,5 +1,5 @@
-//! Checks that the worktree is still linked to its repository, and that nothing was added around it that git would
-//! execute or be misled by.
+//! Checks that the worktree is still linked to its repository, and that nothing was added that git would execute or
+//! that would mislead git.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::surroundings::{
 use crate::base::{digest, files};
 use crate::guard::Finding;
 
-/// Longer than any link or HEAD file.
+/// More than any link or HEAD file has.
 const MAX_POINTER: u64 = 8 * 1024;
 const MAX_PACKED: u64 = 64 * 1024 * 1024;
 
@@ -26,18 +26,18 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
         _ => None,
     };
     if !linked.is_some_and(|linked| same(&linked, subject.git_dir)) {
-        let what = "the worktree's .git no longer leads to its own git dir";
-        let hint = "run no git command in this folder; its branch can be looked at from the main worktree";
+        let what = "the worktree's .git no longer points to its own git dir";
+        let hint = "do not run git in this folder; inspect its branch from the main worktree";
         findings.push(Finding::high("git.replaced", ".git", what).hint(hint));
     }
     if !same(subject.git_dir, subject.common_dir) && !leads_back(subject, &dot_git) {
-        let what = "the worktree's git dir no longer leads to the repository and back";
-        findings.push(Finding::high("git.replaced", ".git", what).hint("a person repairs it: git worktree repair"));
+        let what = "the worktree's git dir and the repository no longer point to each other";
+        findings.push(Finding::high("git.replaced", ".git", what).hint("repair it as a person: git worktree repair"));
     }
     let head = pointer(&subject.git_dir.join("HEAD"), "ref: refs/heads/");
     if head.as_deref() != Some(subject.branch) {
         let what = format!("the worktree is no longer on the branch {}", subject.branch);
-        findings.push(Finding::high("git.head_moved", "", what).hint("see where its commits went: git reflog"));
+        findings.push(Finding::high("git.head_moved", "", what).hint("check where its commits went: git reflog"));
     }
     findings
 }
@@ -87,13 +87,13 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
         if let Some(found) = reported_only(name) {
             return found;
         }
-        let message = format!("{name} was changed while the worker ran; git");
+        let message = format!("{name} changed while the worker ran; git");
         let found = if name.starts_with("hooks/") || name.starts_with("config") {
             Finding::high("git.surroundings", "", format!("{message} may execute it"))
         } else {
             Finding::medium("git.surroundings", "", format!("{message} may show history or files differently"))
         };
-        found.hint("look at it in the repository's git dir before you run git there")
+        found.hint("check it in the repository's git dir before you run git there")
     };
     let compared_elsewhere = [TARGET, TRUST, CHECKOUT, LOCK, LOCAL];
     let names = names.filter(|name| !compared_elsewhere.iter().any(|prefix| name.starts_with(prefix)));
@@ -103,15 +103,15 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
 /// Differences that do not block by themselves: another author name, and files outside the repository, which a
 /// person may have changed meanwhile.
 fn reported_only(name: &str) -> Option<Finding> {
-    let message = format!("{name} was changed while the worker ran");
+    let message = format!("{name} changed while the worker ran");
     if name.starts_with("config") && name.contains(" user.") {
-        let message = format!("{message}; commits by hand carry that name, decisions do not");
+        let message = format!("{message}; commits made by hand use that name, decisions do not");
         return Some(
-            Finding::medium("git.identity", "", message).hint("look at it: git config --show-origin user.name"),
+            Finding::medium("git.identity", "", message).hint("check it: git config --show-origin user.name"),
         );
     }
     name.starts_with(PERSON)
-        .then(|| Finding::medium("person.surroundings", "", message).hint("if it was not you, take it back"))
+        .then(|| Finding::medium("person.surroundings", "", message).hint("if it was not you, undo the change"))
 }
 
 /// The one line of a small regular file, after `prefix`.

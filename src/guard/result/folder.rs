@@ -1,9 +1,9 @@
 //! Finds uncommitted files in the worktree.
 //!
-//! They are not merged, but they may be work that somebody misses, and a check that runs before the commit must
-//! see them. A file counts as unchanged when git's index says so by size and time, or when its bytes hash to what
-//! the commit contains. Files that git ignores, and files that teof copied in, are counted and not read. The
-//! record's folders are skipped: the hub owns them.
+//! They are not merged, but they may be work that somebody will miss, and a check before the commit must see them. A
+//! file counts as unchanged when git's index says so by size and time, or when its bytes hash to what the commit
+//! contains. Files that git ignores, and files that teof copied in, are counted and not read. The record's folders
+//! are skipped: the hub owns them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -74,10 +74,11 @@ fn finding(changes: &[Change]) -> Option<Finding> {
     }
     let shown: Vec<_> = changes.iter().take(5).map(|change| text::clip(&change.path, 60)).collect();
     let more = if changes.len() > shown.len() { ", …" } else { "" };
-    let message = format!("{} files differ from the commit: {}{more}", changes.len(), shown.join(", "));
+    let differ = if changes.len() == 1 { "file differs" } else { "files differ" };
+    let message = format!("{} {differ} from the commit: {}{more}", changes.len(), shown.join(", "));
     Some(
         Finding::medium("folder.uncommitted", "", message)
-            .hint("look at them in the worktree, which is kept; commit what belongs to the work"),
+            .hint("check them in the worktree, which is kept; commit what belongs to the work"),
     )
 }
 
@@ -109,10 +110,10 @@ struct Walk<'a> {
     index: BTreeMap<Vec<u8>, Indexed>,
     ignore: Ignore,
     attributes: Attributes,
-    /// Says which files were copied in.
+    /// Lists the files that were copied in.
     note: WorktreeMetadata,
     committed: BTreeMap<Vec<u8>, Entry>,
-    /// Committed files that were not met yet.
+    /// Committed files that the walk has not reached yet.
     missing: BTreeMap<Vec<u8>, Entry>,
     found: Uncommitted,
     findings: &'a mut Vec<Finding>,
@@ -124,13 +125,13 @@ impl Walk<'_> {
         let mut seen = 0;
         while let Some(folder) = folders.pop() {
             let Ok(entries) = fs::read_dir(self.full(&folder)) else {
-                self.find(Finding::medium("folder.unreadable", lossy(&folder), "this folder cannot be read"));
+                self.find(Finding::medium("folder.unreadable", lossy(&folder), "cannot read this folder"));
                 continue;
             };
             for entry in entries.flatten() {
                 seen += 1;
                 if seen > MAX_FILES {
-                    self.find(Finding::medium("folder.too_many", "", "too many files to look at all of them"));
+                    self.find(Finding::medium("folder.too_many", "", "too many files to check"));
                     return Ok(());
                 }
                 folders.extend(self.entry(&folder, &entry)?);
@@ -162,7 +163,7 @@ impl Walk<'_> {
 
     fn is_looked_into(&mut self, path: &[u8]) -> bool {
         if self.committed.get(path).is_some_and(|(mode, _)| changes::kind(*mode) == Kind::Gitlink) {
-            // What the submodule holds is its own repository's matter.
+            // The content of a submodule belongs to its own repository.
             self.missing.remove(path);
             return false;
         }
@@ -181,8 +182,8 @@ impl Walk<'_> {
         }
         if !meta.is_file() && !meta.is_symlink() {
             self.find(
-                Finding::medium("folder.special", lossy(path), "neither a file, a folder nor a link")
-                    .hint("a FIFO, socket or device cannot be committed; see what made it"),
+                Finding::medium("folder.special", lossy(path), "not a file, folder or link")
+                    .hint("git cannot commit a FIFO, socket or device; find out what created it"),
             );
             return Ok(());
         }
@@ -211,8 +212,8 @@ impl Walk<'_> {
         }
         let Some(filter) = self.attributes.filter(relative) else { return Ok(false) };
         if filter != "lfs" {
-            let message = format!("the git filter {filter:?} stands before this file; it is not part of the result");
-            let hint = "a person looks at it in the worktree, and commits it with the filter if it belongs to the work";
+            let message = format!("the git filter {filter:?} applies to this file, so it is not part of the result");
+            let hint = "check it in the worktree; if it belongs to the work, commit it with the filter";
             self.find(Finding::medium("folder.filtered", lossy(path), message).hint(hint));
             return Ok(true);
         }
@@ -277,7 +278,7 @@ impl Walk<'_> {
         if !folder.is_empty() {
             self.find(
                 Finding::medium("folder.nested_repository", lossy(folder), "a git repository inside the worktree")
-                    .hint("its files are not part of the commit; a person decides what becomes of it"),
+                    .hint("its files are not part of the commit; a person decides what to do with it"),
             );
         }
     }
@@ -291,7 +292,7 @@ impl Walk<'_> {
     }
 }
 
-/// What git ignores in the worktree, by git's own rules.
+/// The files that git ignores in the worktree, by git's own rules.
 struct Ignore {
     rules: Repository,
     top: PathBuf,

@@ -39,8 +39,8 @@ const CHANGING: [&str; 23] = [
 const MOVING: [&str; 11] =
     ["am", "checkout", "cherry-pick", "commit", "merge", "pull", "rebase", "reset", "revert", "switch", "update-ref"];
 
-/// Uses of such commands that change nothing: the command, and the first argument behind its name. What stands
-/// anywhere else may be a message or a path.
+/// Uses of such commands that change nothing: the command and its first argument. Later arguments may be a message or
+/// a path.
 const READING: [(&str, &str); 7] = [
     ("add", "--dry-run"),
     ("clean", "--dry-run"),
@@ -75,8 +75,7 @@ impl GitCommand {
     }
 }
 
-/// What is set for a worker's programs so that their git writes its trace to `file`; without the details that
-/// would make it long.
+/// Variables that make a worker's git write its trace to `file`, without the details that would make it long.
 pub fn variables(file: &Path) -> [(String, String); 3] {
     let set = |name: &str, value: String| (name.to_owned(), value);
     [

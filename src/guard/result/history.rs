@@ -25,7 +25,7 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
         if seen.len() > MAX_COMMITS {
             break;
         }
-        // A commit that cannot be read (a shallow clone's border) has no parents to offer.
+        // An unreadable commit (the border of a shallow clone) counts as having no parents.
         let Ok(object) = odb.read(id) else { continue };
         if object.kind() == ObjectType::Commit {
             queue.extend(parents(object.data()).filter(|parent| seen.insert(*parent)));
@@ -33,7 +33,7 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
     }
     Ok(Some(
         Finding::high("history.rewritten", "", format!("the branch no longer contains its base {base}"))
-            .hint("commits below the base were rewritten or dropped; start the run again from the base"),
+            .hint("commits below the base were rewritten or dropped; start the run again"),
     ))
 }
 
@@ -41,7 +41,7 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
 #[derive(Clone, Debug)]
 pub struct Landed {
     pub finding: Finding,
-    /// The commit that the target holds, or has lost.
+    /// The commit that the target gained or lost.
     pub commit: Oid,
 }
 
@@ -64,7 +64,7 @@ pub fn landed(
         let found = Finding::medium("git.target_lost", "", message);
         Landed {
             commit: old,
-            finding: found.hint(format!("if nobody meant it, put it back: git branch -f {target} {old}")),
+            finding: found.hint(format!("if nobody meant to, restore it: git branch -f {target} {old}")),
         }
     };
     let Ok(tip) = worktree.refname_to_id(&format!("refs/heads/{target}")) else {
@@ -77,8 +77,8 @@ pub fn landed(
         own.extend(made.map(|entry| entry.id_new()));
     }
     if let Some(id) = own.into_iter().filter(|id| !known(*id)).find(|id| within(tip, *id)) {
-        let message = format!("{target} holds the commit {id}, which was made in the worktree");
-        let hint = format!("nobody approved it; look at it, and at what followed it: git log {id}^..{target}");
+        let message = format!("{target} contains commit {id} from the worktree");
+        let hint = format!("nobody approved it; check it and later commits: git log {id}^..{target}");
         return Ok(Some(Landed { commit: id, finding: Finding::high("git.merged", "", message).hint(hint) }));
     }
     Ok(before.filter(|old| !within(tip, *old)).map(|old| lost("rewritten", old)))

@@ -83,8 +83,8 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     }
     let Some(tip) = tip(&repo, subject.branch)? else {
         findings.push(
-            Finding::high("git.branch_missing", "", format!("the branch {} is gone", subject.branch))
-                .hint("the commits may still be in the worktree's reflog; start the run again from the base"),
+            Finding::high("git.branch_missing", "", format!("the branch {} no longer exists", subject.branch))
+                .hint("its commits may still be in the worktree's reflog; start the run again"),
         );
         return Ok(Report { findings, ..Report::default() });
     };

@@ -62,23 +62,23 @@ fn git_configs() -> Vec<PathBuf> {
     home.map(|home| home.join(".gitconfig")).into_iter().chain(own.map(|own| own.join("git/config"))).collect()
 }
 
-/// What became trusted since `before` without a person's event: its digest and a finding. The caller revokes it
-/// with [`revoke`].
+/// Grants of trust since `before` without a person's event: digest and finding. The caller revokes them with
+/// [`revoke`].
 pub fn forged(hub: &Hub, before: &Surroundings) -> Result<Vec<(String, Finding)>> {
     let mut found = Vec::new();
     for (digest, what) in entries(&trust::read(hub)?) {
         if before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest)? {
             continue;
         }
-        let message = format!("{what} became trusted while the worker ran, and no person's event says so");
+        let message = format!("{what} became trusted while the worker ran, without a person's event");
         let finding = Finding::high("trust.forged", "", message)
-            .hint("it is not trusted any more; if it was you, say so again: teof consent grant, teof plan approve");
+            .hint("trust was revoked; if it was you, grant it again: teof consent grant, or teof plan approve <id>");
         found.push((digest, finding));
     }
     Ok(found)
 }
 
-/// Removes from the trusted what no person granted.
+/// Removes trust that no person granted.
 pub fn revoke(hub: &Hub, digests: &[String]) -> Result<()> {
     trust::update(hub, |trust| {
         trust.grant.take_if(|grant| digests.contains(&grant.consent_sha256));

@@ -25,8 +25,8 @@ pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
     let locks = locks::left_since(hub, |lock| before.contains_key(&key(LOCK, lock)));
     if !locks.is_empty() {
         let locks = listed(locks.iter().map(|lock| lock.to_string_lossy().into_owned()).collect());
-        let message = format!("while the worker ran, git's lock was taken and no running git has it: {locks}");
-        let hint = "nobody can commit or move that branch until it is gone; if no commit of yours is open: teof doctor";
+        let message = format!("while the worker ran, git lock files appeared that no running git holds: {locks}");
+        let hint = "they block commits and branch updates; if you have no commit in progress: teof doctor";
         findings.push(Finding::medium("git.lock_left", "", message).hint(hint));
     }
     let mut unknown = unknown(hub);
@@ -34,11 +34,11 @@ pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
     if !unknown.is_empty() {
         let folder = hub.local("");
         let message = format!(
-            "while the worker ran, files that teof does not know came into {}: {}",
+            "while the worker ran, unknown files appeared in {}: {}",
             folder.display(),
             listed(unknown)
         );
-        let hint = "teof reads none of them; see what they are, and move them away";
+        let hint = "teof does not read them; check them and move them away";
         findings.push(Finding::medium("teof.planted", "", message).hint(hint));
     }
     findings

@@ -6,10 +6,10 @@ use crate::base::text;
 use crate::guard::{Finding, glob};
 use crate::hub::paths;
 
-/// What no worker changes besides git's own files and the record: the sources of work, and what grants power.
+/// What a worker must not change, besides git's own files and the record: the sources of work, and grants.
 const DENIED: [&str; 4] = ["/vault/", "/AGENT_MANIFEST*.json", "/docs/automation/autonomy-consent.json", "/teof.toml"];
 
-/// What decides how a change is seen, built or judged: a person looks at it.
+/// Files that affect how a change is shown, built or tested: a person reviews changes to them.
 const PROTECTED: [&str; 65] = [
     // How git shows and stores files.
     ".gitattributes",
@@ -56,7 +56,7 @@ const PROTECTED: [&str; 65] = [
     "BUILD.bazel",
     "WORKSPACE*",
     "MODULE.bazel",
-    // Manifests that name such scripts, or what is built against.
+    // Manifests that name such scripts or dependencies.
     "package.json",
     "pyproject.toml",
     "Cargo.toml",
@@ -65,7 +65,7 @@ const PROTECTED: [&str; 65] = [
     ".npmrc",
     ".yarnrc*",
     "pip.conf",
-    // What tests are run, and what counts as passing.
+    // Which tests run, and what counts as passing.
     "pytest.ini",
     "conftest.py",
     "tox.ini",
@@ -94,31 +94,32 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         let path = change.path.as_str();
         let mut find = |finding: Finding| findings.push(finding);
         if is_git_dir(path) {
-            find(Finding::high("path.denied", path, "this path is git's own").hint(TAKE_BACK));
+            find(Finding::high("path.denied", path, "this path belongs to git").hint(TAKE_BACK));
         } else if paths::is_record(&path.to_lowercase()) {
-            find(Finding::high("path.denied", path, "no worker changes the record").hint(TAKE_BACK));
+            find(Finding::high("path.denied", path, "workers must not change the record").hint(TAKE_BACK));
         } else if let Some(rule) = glob::first_cover(&built_in, path) {
-            find(Finding::high("path.denied", path, format!("no worker changes {}", rule.as_str())).hint(TAKE_BACK));
+            find(Finding::high("path.denied", path, format!("workers must not change \
+                {}", rule.as_str())).hint(TAKE_BACK));
         } else if let Some(rule) = glob::first_cover(&copied, path) {
-            let what = format!("{} was copied in and may not leave the worktree", rule.as_str());
+            let what = format!("{} was copied in and must not leave the worktree", rule.as_str());
             find(Finding::high("path.secret", path, what).hint("add it to .gitignore and commit without it"));
         } else if let Some(rule) = glob::first_cover(&denied, path) {
             find(Finding::high("path.denied", path, format!("denied by {:?}", rule.as_str())).hint(TAKE_BACK));
         } else if !allowed.is_empty() && glob::first_cover(&allowed, path).is_none() {
-            let what = "not among the paths that the work order allows";
+            let what = "not in the work order's allowed paths";
             find(Finding::high("path.not_allowed", path, what).hint(TAKE_BACK));
         }
         if let Some(rule) = glob::first_cover(&protected, path).or_else(|| glob::first_cover(&more_protected, path)) {
-            let what = format!("protected by {:?}: it decides how changes are seen, built or judged", rule.as_str());
-            find(Finding::medium("path.protected", path, what).hint("a person looks at this file before the merge"));
+            let what = format!("protected by {:?}: affects how changes are shown, built or tested", rule.as_str());
+            find(Finding::medium("path.protected", path, what).hint("a person must check this file before the merge"));
         }
         if path.contains('\u{fffd}') {
             find(Finding::medium("path.not_text", path, "the name is not UTF-8").hint("rename the file"));
         }
         if let Some(line) = change.marker {
-            let what = "git's marks of a conflict that nobody settled";
+            let what = "unresolved conflict markers";
             findings.push(
-                Finding::medium("content.conflict_marker", path, what).at(line).hint("bring both sides together"),
+                Finding::medium("content.conflict_marker", path, what).at(line).hint("resolve the conflict"),
             );
         }
         findings.extend(kind_rules(change));
@@ -127,16 +128,16 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
     findings
 }
 
-const TAKE_BACK: &str = "take this change out of the branch; if the work needs it, ask a person to make it";
+const TAKE_BACK: &str = "remove this change from the branch; if the work needs it, ask a person to make it";
 
 fn kind_rules(change: &Change) -> Option<Finding> {
     let is = |kind| change.after == Some(kind);
     let found = if is(Kind::Link) {
         Finding::medium("path.link", &change.path, "a symbolic link")
-            .hint("a person checks where it points before the merge")
+            .hint("a person must check its target before the merge")
     } else if is(Kind::Gitlink) {
         Finding::medium("path.submodule", &change.path, "a commit of another repository")
-            .hint("a person checks the submodule, or the nested repository, before the merge")
+            .hint("a person must check the submodule or nested repository before the merge")
     } else {
         return None;
     };
@@ -147,9 +148,9 @@ fn secret_rules(change: &Change) -> Vec<Finding> {
     let found = |(kind, line): &(&'static str, u64)| {
         Finding::high("secret.in_result", &change.path, format!("looks like a secret ({kind})"))
             .at(*line)
-            .hint("take it out of the branch's history and make it invalid where it was issued")
+            .hint("revoke the secret and remove it from the branch's history")
     };
-    // A file full of secrets is one problem: the first few name it.
+    // A file full of secrets is one problem: only the first few are listed.
     change.secrets.iter().take(5).map(found).collect()
 }
 
@@ -162,14 +163,14 @@ pub fn too_large(changes: &[&Change], size: u64, limit: u64) -> Option<Finding> 
     largest.sort_by(|a, b| b.cmp(a));
     let shown: Vec<_> =
         largest.iter().take(3).map(|(lines, path)| format!("{} {lines}", text::clip(path, 60))).collect();
-    let message = format!("{size} changed lines, {limit} are allowed (largest: {})", shown.join(", "));
+    let message = format!("{size} changed lines, limit {limit} (largest: {})", shown.join(", "));
     Some(
         Finding::high("diff.too_large", "", message)
-            .hint("split the step, or raise the diff limit for it; files that tools write: [guard] generated"),
+            .hint("split the step or raise its diff limit; exclude generated files with [guard] generated"),
     )
 }
 
-/// Whether some part of the path is a name that a file system may take for `.git`.
+/// Whether some part of the path is a name that a file system may treat as `.git`.
 fn is_git_dir(path: &str) -> bool {
     path.split('/').any(|name| {
         let plain: String =

@@ -1,4 +1,4 @@
-//! What a check of a result is given: where the result is, and its limits.
+//! The input of a result check: where the result is, and its limits.
 
 use std::path::Path;
 

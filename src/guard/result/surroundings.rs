@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::base::{digest, files};
 use crate::hub::git::object_ids;
 
-/// What git could execute or be misled by, each by name with a digest of its content. Can be stored as JSON.
+/// Things that git could execute or that could mislead it: name and digest of the content. Can be stored as JSON.
 pub type Surroundings = BTreeMap<String, String>;
 
 const MAX_FILE: u64 = 4 * 1024 * 1024;

@@ -37,7 +37,7 @@ pub struct Hit {
 pub fn scan(bytes: &[u8]) -> Vec<Hit> {
     let mut spans = shaped(bytes);
     spans.extend(rules::find(bytes));
-    // Of two that overlap the first names it; a stable sort puts our own shapes before the rules.
+    // Of two overlapping hits the first is kept; a stable sort puts the built-in shapes before the rules.
     spans.sort_by_key(|(_, span)| span.start);
     let mut hits: Vec<Hit> = Vec::new();
     let (mut line, mut counted) = (1, 0);
@@ -54,7 +54,7 @@ pub fn scan(bytes: &[u8]) -> Vec<Hit> {
     hits
 }
 
-/// What gives itself away by its shape, in order.
+/// Secrets recognised by their shape, in order.
 fn shaped(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     let mut found = Vec::new();
     let mut scanner = shapes::Scanner::new(bytes);
@@ -71,16 +71,16 @@ fn shaped(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     found
 }
 
-/// Refuses a text that holds a secret: the record is for everybody to read, and nothing is taken out of it again.
-/// Refused, not redacted: what was asked for is written, or nothing is.
+/// Refuses a text that contains a secret: everybody can read the record, and nothing is removed from it. It is
+/// refused rather than redacted, so that teof writes exactly what was asked for or nothing.
 ///
 /// # Errors
 /// `text.secret`.
 pub fn check_text(what: &str, text: &str) -> Result<()> {
     let Some(hit) = scan(text.as_bytes()).into_iter().next() else { return Ok(()) };
-    Err(Refusal::guard("text.secret", format!("the {what} holds what looks like a secret ({})", hit.kind))
-        .because("the record is committed, for everybody to read")
-        .next("say it without the secret; if it is one, make it invalid where it was issued")
+    Err(Refusal::guard("text.secret", format!("the {what} seems to contain a secret ({})", hit.kind))
+        .because("the record is committed, so everybody can read it")
+        .next("repeat it without the secret; if it is a real one, revoke it")
         .with("line", hit.line)
         .with("kind", hit.kind)
         .into())
@@ -89,7 +89,7 @@ pub fn check_text(what: &str, text: &str) -> Result<()> {
 /// Larger files are not scanned, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Refuses a file of the hub that holds a secret, before it becomes evidence.
+/// Refuses a file of the hub that contains a secret, before it becomes evidence.
 ///
 /// # Errors
 /// `receipt.secret`; a path that leaves the hub, a file that cannot be read.
@@ -102,8 +102,8 @@ pub fn check_file(hub: &Hub, path: &str) -> Result<()> {
     let Some(hit) = scan(&bytes).into_iter().next() else { return Ok(()) };
     let shown = text::safe(path);
     Err(Refusal::guard("receipt.secret", format!("line {} of {shown} looks like a secret ({})", hit.line, hit.kind))
-        .because("evidence is committed, for everybody to read")
-        .next("make it invalid where it was issued, and enter a copy without it")
+        .because("evidence is committed, so everybody can read it")
+        .next("revoke the secret, and add a copy of the file without it")
         .with("line", hit.line)
         .with("kind", hit.kind)
         .into())
@@ -124,7 +124,7 @@ pub fn check_json(what: &str, value: &Value) -> Result<()> {
 
 /// `text` with every secret replaced by `[redacted:<kind>]`.
 pub fn redact(text: &str) -> String {
-    // Secrets begin and end beside ASCII, so cutting there keeps the text valid.
+    // Secrets begin and end next to ASCII, so cutting there keeps the text valid UTF-8.
     match redact_bytes(text.as_bytes()) {
         Cow::Borrowed(_) => text.to_owned(),
         Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),

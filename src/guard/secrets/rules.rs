@@ -14,14 +14,14 @@ use super::shapes::MARK;
 
 const DATA: &str = include_str!("gitleaks.tsv");
 
-/// How much of a text around a keyword an expression sees, in bytes: more than any secret needs that has one.
+/// How many bytes around a keyword an expression sees: more than any such secret needs.
 const BEFORE: usize = 512;
 const AFTER: usize = 2048;
-/// How many bytes all expressions together look at in one text: hostile texts are made of keywords.
+/// Limit on the bytes that all expressions together read in one text: a hostile text may consist of keywords.
 const MOST: usize = 64 << 20;
-/// A text without a word of so many bytes holds nothing for these rules.
+/// A text without a word of this length cannot match these rules.
 const SHORTEST_WORD: usize = 12;
-/// A keyword of so few letters stands in many words: only one that a token follows counts.
+/// Keywords this short occur in many words: they count only before a token.
 const SHORT_KEYWORD: usize = 3;
 const TOKEN_AFTER_SHORT: usize = 16;
 
@@ -92,7 +92,7 @@ impl Rules {
         Rules { rules, keywords: keywords.expect("a few hundred words make an automaton"), of_keyword }
     }
 
-    /// For each rule whose keywords stand in the text, where to look; no byte twice.
+    /// For each rule whose keywords occur in the text, the ranges to search; no byte twice.
     fn windows(&self, bytes: &[u8]) -> Vec<(&Rule, Vec<Range<usize>>)> {
         let mut windows: Vec<Vec<Range<usize>>> = vec![Vec::new(); self.rules.len()];
         for hit in self.keywords.find_overlapping_iter(bytes) {
@@ -149,7 +149,7 @@ impl Rule {
         found
     }
 
-    /// `None` for an expression that this engine does not take; a test holds that there is none.
+    /// `None` for an expression that this engine does not support; a test checks that there is none.
     fn compile(&self) -> Option<(Regex, Option<Regex>)> {
         // Bytes, not characters: smaller automata, and a text may not be UTF-8.
         let build = |text: &str| RegexBuilder::new(text).unicode(false).size_limit(64 << 20).build().ok();

@@ -9,7 +9,7 @@ struct Prefix {
     kind: &'static str,
     text: &'static str,
     min: usize,
-    /// The body must mix upper case, lower case and digits; for prefixes that words have too.
+    /// The body must mix upper case, lower case and digits; for prefixes that ordinary words have, too.
     mixed: bool,
 }
 
@@ -44,7 +44,7 @@ const PREFIXES: [Prefix; 23] = [
     prefix("age-key", "AGE-SECRET-KEY-1", 50, false),
 ];
 
-/// How much of a token is looked at to judge its mixture: keeps the work per byte bounded.
+/// How much of a token is checked for that mix; bounds the work per byte.
 const JUDGED: usize = 96;
 
 pub(super) struct Scanner<'a> {
@@ -62,7 +62,7 @@ impl<'a> Scanner<'a> {
         Self { bytes, run_end: 0, no_end_from: usize::MAX, taken: 0 }
     }
 
-    /// The secret that shows itself at `at`. Asked for rising positions only.
+    /// The secret that starts or is recognised at `at`. Call it with increasing positions only.
     pub(super) fn secret_at(&mut self, at: usize) -> Option<(&'static str, Range<usize>)> {
         let found = match self.bytes[at] {
             b'-' => self.private_key(at),
@@ -239,5 +239,5 @@ fn is_aws(word: &[u8]) -> bool {
         && !word.ends_with(b"EXAMPLE")
 }
 
-/// How what stands for a secret begins.
+/// Start of the text that replaces a secret.
 pub const MARK: &str = "[redacted:";

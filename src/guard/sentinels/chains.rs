@@ -1,11 +1,11 @@
-//! Finds logs that were altered, cut, or lost a line of a chain.
+//! Finds logs that were altered or cut, or that lost a line of a chain.
 
 use crate::base::Result;
 use crate::guard::Finding;
 use crate::guard::preflight::{self, Tree};
 use crate::model::event::Severity;
 
-/// What breaks trust in the logs is `high`; a line that lacks a field, as other tools write them, is `low`.
+/// Damage to the logs is `high`; a line that lacks a field, as other tools write them, is `low`.
 ///
 /// # Errors
 /// Never without a base.

@@ -16,7 +16,7 @@ pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
     let mut owners = Owners::new(hub)?;
     let mut found: Vec<Finding> = Vec::new();
     for damaged in listing.damaged {
-        let hint = "fix it by hand, or take it back: teof bus restore";
+        let hint = "fix it by hand, or restore it: teof bus restore";
         found.push(Finding::high("claim.damaged", damaged.path, text::safe(&damaged.why)).hint(hint));
     }
     for (task, claim) in listing.whole {
@@ -32,10 +32,10 @@ pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// Without times in the words: the same staleness must read the same on the next scan.
+/// The text contains no times, so that the next scan produces the same finding.
 fn why_stale(hub: &Hub, claim: &ClaimFile, owners: &mut Owners) -> Result<Option<&'static str>> {
     if let Some(end) = believed_lease(claim.lease_expires_at(), hub.now()) {
-        return Ok((end < hub.now()).then_some("holds it, and the lease has ended"));
+        return Ok((end < hub.now()).then_some("holds it, but the lease has ended"));
     }
     let window = hub.settings()?.claims.agent_window;
     let oldest = hub.now().minus(window);
@@ -45,10 +45,10 @@ fn why_stale(hub: &Hub, claim: &ClaimFile, owners: &mut Owners) -> Result<Option
         return Ok(None);
     }
     let seen = owners.last_seen(claim.agent_id().unwrap_or_default(), oldest)?;
-    Ok((seen < Some(oldest)).then_some("holds it, and was silent longer than the agent window"))
+    Ok((seen < Some(oldest)).then_some("holds it, but was silent longer than the agent window"))
 }
 
-/// When owners were last heard of, each asked for once.
+/// When each owner was last seen, looked up once.
 struct Owners<'h> {
     hub: &'h Hub,
     log: Log<'h>,
@@ -60,7 +60,7 @@ impl<'h> Owners<'h> {
         Ok(Self { hub, log: Log::read(hub)?, known: HashMap::new() })
     }
 
-    /// The event log answers fast; the messages are only read for those whom it says are silent.
+    /// The event log is fast; messages are read only for owners that are silent there.
     fn last_seen(&mut self, agent: &str, oldest: Stamp) -> Result<Option<Stamp>> {
         if let Some(seen) = self.known.get(agent) {
             return Ok(*seen);

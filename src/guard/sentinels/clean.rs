@@ -32,7 +32,7 @@ pub struct Clean {
 }
 
 impl Clean {
-    /// What earlier runs remembered; nothing when it was another program, or is damaged.
+    /// The list saved by earlier runs; empty when another binary wrote it or it is damaged.
     pub fn load(hub: &Hub) -> Clean {
         let own = own_program();
         let bytes = files::read(&hub.local(CACHE), MAX_CACHE).ok().flatten().unwrap_or_default();
@@ -43,7 +43,7 @@ impl Clean {
         }
     }
 
-    /// Remembers it for later runs. If it is lost, a scan runs, so it is not synced.
+    /// Saves the list for later runs. Not synced: without it, the scan reads everything.
     pub fn save(&self, hub: &Hub) -> Result<()> {
         let path = hub.local(CACHE);
         files::create_parent(&path)?;
@@ -54,8 +54,8 @@ impl Clean {
         self.files.get(path).is_some_and(|known| *known == print(file))
     }
 
-    /// Takes in what a scan found clean, each as it was before it was read, at `now` in seconds; what is not among
-    /// them is forgotten.
+    /// Replaces the list with the files that a scan at `now` (seconds) found clean, each with its metadata from
+    /// before it was read.
     pub(super) fn replace(&mut self, files: impl Iterator<Item = (String, Metadata)>, now: i64) {
         let old = files.filter(|(_, file)| now.saturating_sub(file.ctime().max(file.mtime())) > RECENT);
         self.files = old.map(|(path, file)| (path, print(&file))).collect();

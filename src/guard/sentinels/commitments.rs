@@ -47,7 +47,7 @@ fn in_channel(path: &str, bytes: &[u8]) -> Vec<Finding> {
         }
         if let Some(phrase) = promise.filter(|_| message.meta("plan_id").is_none()) {
             let text = message.summary().unwrap_or_default().to_owned();
-            // More than that many are a flood: what follows them up is not looked for any more.
+            // Beyond this many, follow-ups are no longer searched for.
             if open.len() < capped::PER_CODE {
                 open.push((from, finding(path, number, phrase, &text)));
             } else if let Some((_, last)) = open.last_mut() {
@@ -71,9 +71,9 @@ fn phrase(line: &str) -> Option<&'static str> {
 
 fn finding(path: &str, line: u64, phrase: &str, excerpt: &str) -> Finding {
     let excerpt = text::clip(&text::safe(excerpt.trim()), 80);
-    Finding::low("commitment.open", path, format!("promises {phrase:?} and nothing follows: {excerpt}"))
+    Finding::low("commitment.open", path, format!("promise {phrase:?} without follow-up: {excerpt}"))
         .at(line)
-        .hint("make it a backlog item or a plan, and post its id: teof task add, teof bus message --meta plan_id=…")
+        .hint("add a backlog item or plan and post its id: teof task add, teof bus message --meta plan_id=…")
 }
 
 #[cfg(test)]

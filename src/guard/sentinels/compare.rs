@@ -14,8 +14,8 @@ pub fn fingerprint(found: &Finding) -> String {
     digest::sha256(text.as_bytes())[..16].to_owned()
 }
 
-/// The findings that the previous scan did not have: only these count for the breaker. Where several
-/// findings look alike, the number counts.
+/// The findings that the previous scan did not have: only these count for the breaker. For identical findings the
+/// number is compared.
 pub fn new_since<'a>(before: &[Finding], after: &'a [Finding]) -> Vec<&'a Finding> {
     let mut known: HashMap<String, usize> = HashMap::new();
     for found in before {

@@ -28,9 +28,9 @@ use crate::receipts;
 
 /// Runs all sentinels over the hub's record. Sorted: worst first, then by file and line.
 ///
-/// They look without a lock, so they may see a transaction that another process is in the middle of, or was
-/// when it died: a high finding counts when it is still there after the lock was had once, because
-/// that waits for the one and completes the other.
+/// They read without a lock, so they may see a transaction in progress, or one that a crash interrupted. A high
+/// finding counts only if it is still there after taking the lock once, which waits for the one and completes the
+/// other.
 ///
 /// # Errors
 /// Only when the record cannot be read at all.
@@ -38,15 +38,15 @@ pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
     scan_but(hub, &mut Clean::default())
 }
 
-/// Like [`scan`], without looking through the files that are known as clean.
+/// Like [`scan`], but skips files known to be clean.
 fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     let first = look(hub, clean)?;
     if !first.iter().any(Finding::stops) {
         return Ok(first);
     }
     if let Err(e) = hub.lock("scan") {
-        // A hub that takes no writes changes no more: what is seen there stands.
-        tracing::debug!("the scan is not repeated: {e:#}");
+        // A read-only hub does not change, so the first result stands.
+        tracing::debug!("cannot repeat the scan: {e:#}");
         return Ok(first);
     }
     let known: HashSet<_> = first.iter().map(fingerprint).collect();
@@ -55,11 +55,10 @@ fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     Ok(again)
 }
 
-/// Like [`scan`], and remembers what was found: `scan --if-changed` shows it again, and the coordinator starts
-/// nothing new while something of it is high. Files that are known as clean are not scanned for secrets.
+/// Like [`scan`], and saves the findings: `scan --if-changed` shows them again, and the coordinator starts no new job
+/// while one of them is high. Files known to be clean are not scanned for secrets.
 ///
-/// # Errors
-/// Like [`scan`]; when it cannot be remembered.
+/// # Errors Like [`scan`]; also when the findings cannot be saved.
 pub fn scan_and_remember(hub: &Hub, prefixes: &[String], clean: &mut Clean) -> Result<Vec<Finding>> {
     let state = watch::state(&hub.root, prefixes);
     let findings = scan_but(hub, clean)?;
@@ -73,7 +72,7 @@ fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     findings.extend(preflight::double_holds(&tree));
     findings.extend(preflight::cycles(&tree, Severity::Medium));
     findings.extend(moved_target::standing(hub)?.iter().map(|moved| {
-        let hint = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
+        let hint = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
         Finding::high(moved_target::SCAN_CODE, "", moved.words()).hint(hint)
     }));
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);

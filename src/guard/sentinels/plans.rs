@@ -7,8 +7,7 @@ use crate::hub::Hub;
 use crate::plans::{evidence, store, validate};
 use crate::receipts::ledger;
 
-/// Every finding of strict validation. While work goes on, a receipt is kept by git, or by the ledger
-/// until the next record commit.
+/// Every finding of strict validation. A receipt must be in git, or in the ledger until the next record commit.
 pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
     let listed = ledger::listed(&hub.root)?;
     let tracked = |path: &str| tree.is_tracked(path) || listed.contains_key(path);

@@ -10,11 +10,11 @@ use crate::hub::paths;
 
 /// Larger files are not scanned.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
-/// A file full of secrets is one problem: the first few name it.
+/// A file full of secrets is one problem: only the first few are listed.
 const NAMED: usize = 5;
 
-/// What looks like a secret in any file of the owned folders, but for those that are known as `clean`, which are
-/// afterwards all that held none. Links are not followed.
+/// Possible secrets in the files of the owned folders, except files known to be `clean`, which is updated with the
+/// result. Links are not followed.
 pub fn in_record(root: &Path, clean: &mut Clean) -> Vec<Finding> {
     let now = Clock::Machine.now().unix();
     let paths = files_of(root);
@@ -30,7 +30,7 @@ pub fn in_record(root: &Path, clean: &mut Clean) -> Vec<Finding> {
     found
 }
 
-/// What is found in a file, and how the file was before it was read.
+/// The findings of a file, and its metadata from before it was read.
 fn look_through(root: &Path, path: &str, clean: &Clean) -> (Vec<Finding>, Option<fs::Metadata>) {
     let full = root.join(path);
     let Ok(meta) = fs::symlink_metadata(&full) else { return (Vec::new(), None) };
@@ -67,5 +67,5 @@ fn finding(path: &str, hit: &secrets::Hit) -> Finding {
     let code = if path.starts_with("_report/") { "secret.in_receipt" } else { "secret.in_record" };
     Finding::high(code, path, format!("looks like a secret ({})", hit.kind))
         .at(hit.line)
-        .hint("make it invalid where it was issued first; then a person decides what becomes of the file")
+        .hint("revoke the secret first; then a person decides what to do with the file")
 }

@@ -44,11 +44,11 @@ pub fn last(hub: &Hub) -> Option<Last> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// What the prefixes look like now; taken before a scan, so that what changes meanwhile counts as new.
+/// The current state of the prefixes; taken before a scan, so that changes during the scan count as new.
 pub fn state(root: &Path, prefixes: &[String]) -> String {
     let mut entries = Vec::new();
     for prefix in prefixes {
-        // A prefix need not end at a folder: `_plans/2026` watches what begins so.
+        // A prefix may end inside a name: `_plans/2026` watches every path that begins with it.
         let (folder, start) = prefix.rsplit_once('/').unwrap_or(("", prefix));
         gather(root, folder, start, &mut entries);
     }
@@ -77,7 +77,7 @@ fn gather(root: &Path, folder: &str, start: &str, entries: &mut Vec<String>) {
     }
 }
 
-/// Remembers a scan. If it is lost, a scan runs, so it is not synced.
+/// Saves a scan. Not synced: without it, the next scan runs.
 pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Finding]) -> Result<()> {
     let last = Last { at: hub.now(), prefixes: prefixes.to_vec(), state, findings: findings.to_vec() };
     let path = hub.local(CACHE);
@@ -85,7 +85,7 @@ pub fn remember(hub: &Hub, prefixes: &[String], state: String, findings: &[Findi
     files::replace_unsynced(&path, &serde_json::to_vec(&last)?)
 }
 
-/// Fingerprints of the findings that a person has looked at and accepted; machine-local.
+/// Fingerprints of the findings that a person checked and accepted; machine-local.
 const ACCEPTED: &str = "scan-accepted.json";
 /// The maximum number of accepted findings.
 const MAX_ACCEPTED: usize = 10_000;
@@ -101,7 +101,8 @@ pub fn pausing(hub: &Hub) -> Result<Vec<Finding>> {
     Ok(high.into_iter().filter(|found| !accepted.contains(&compare::fingerprint(found))).collect())
 }
 
-/// A person has looked at what the last scan found: it pauses nothing any more. Returns how many were new.
+/// Accepts the findings of the last scan, for a person who checked them: they no longer pause work. Returns how many
+/// were new.
 pub fn accept(hub: &Hub) -> Result<usize> {
     let new = pausing(hub)?;
     if new.is_empty() {
@@ -123,7 +124,7 @@ fn accepted(hub: &Hub) -> Result<Vec<String>> {
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
-/// The line that a scan leaves in [`HISTORY`].
+/// The line that a scan appends to [`HISTORY`].
 pub fn history_line(at: Stamp, findings: &[Finding]) -> Vec<u8> {
     let mut map = serde_json::Map::new();
     map.insert("ts".into(), serde_json::json!(at));

@@ -1,4 +1,4 @@
-//! Decides which commands may run: those that a person approved with their plan, those on the allow-list of a
+//! Decides which commands may run: commands that a person approved with their plan, commands on the allow-list of a
 //! trusted `teof.toml`, and its set-up commands for worktrees.
 
 use toml::Table;
@@ -8,11 +8,11 @@ use crate::guard::trust;
 use crate::hub::Hub;
 use crate::model::command::Command;
 
-/// Which commands may run, as of now. Ask for it anew before each spawn.
+/// The commands that may run now. Read it again before each spawn.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedCommands {
     approvals: Vec<trust::Approval>,
-    /// `[commands] allow` and `default` of a trusted `teof.toml`; nothing of one that is not.
+    /// `[commands] allow` and `default` of a trusted `teof.toml`; empty for an untrusted one.
     allow: Vec<String>,
     default: Vec<String>,
     /// `[worktrees] setup` of a trusted `teof.toml`.
@@ -20,8 +20,8 @@ pub struct TrustedCommands {
     settings_trusted: bool,
 }
 
-/// Reads what is trusted. The allow-list comes from the very bytes whose digest was compared, and
-/// from `teof.toml` alone: neither the environment nor the user's own settings extend it.
+/// Reads what is trusted. The allow-list comes from the same bytes whose digest was compared, and only from
+/// `teof.toml`: neither the environment nor the user's own settings extend it.
 pub fn trusted(hub: &Hub) -> Result<TrustedCommands> {
     let trusted = trust::read(hub)?;
     let mut found = TrustedCommands { approvals: trusted.approvals, ..TrustedCommands::default() };
@@ -48,7 +48,7 @@ impl TrustedCommands {
         &self.allow
     }
 
-    /// Whether a person approved the commands of this plan as they stand.
+    /// Whether a person approved exactly the current commands of this plan.
     pub fn is_approved(&self, plan_id: &str, digest: &str) -> bool {
         self.approvals.iter().any(|approval| approval.plan_id == plan_id && approval.digest == digest)
     }
@@ -62,35 +62,35 @@ impl TrustedCommands {
             && (self.default.contains(&line) || self.allow.iter().any(|pattern| line_matches(pattern, &line)))
     }
 
-    /// Refuses (exit 6, `commands.untrusted`) unless the trusted settings have this very line as set-up
-    /// of worktrees: what the environment or the user's own settings say is not what was granted.
+    /// Refuses (exit 6, `commands.untrusted`) unless the trusted settings contain exactly this line as worktree
+    /// set-up. Lines from the environment or the user's own settings were not granted.
     pub fn require_setup(&self, line: &str) -> Result<()> {
         if self.setup.iter().any(|own| own == line) {
             return Ok(());
         }
         let line = text::clip(line, 200);
-        Err(Refusal::unattended("commands.untrusted", format!("not trusted to run as set-up: {line}"))
+        Err(Refusal::unattended("commands.untrusted", format!("set-up command not trusted: {line}"))
             .because("it is not in [worktrees] setup of a teof.toml that a person granted on this machine")
-            .next("put it there, look at it, then: teof consent grant")
+            .next("add it there, check it, then: teof consent grant")
             .with("command", line)
             .into())
     }
 
-    /// Refuses (exit 6, `commands.untrusted`) unless every command is approved with its plan or covered.
-    /// `plan` is the plan's id and the digest of its commands, where the commands come from one.
+    /// Refuses (exit 6, `commands.untrusted`) unless every command is approved with its plan or covered. `plan` is
+    /// the plan's id and the digest of its commands, if they come from a plan.
     pub fn require(&self, plan: Option<(&str, &str)>, commands: &[Command]) -> Result<()> {
         if plan.is_some_and(|(id, digest)| self.is_approved(id, digest)) {
             return Ok(());
         }
         let Some(command) = commands.iter().find(|command| !self.covers(command)) else { return Ok(()) };
         let why = match self.settings_trusted {
-            true => "neither did a person approve these exact commands, nor does [commands] allow in teof.toml match",
+            true => "no person approved these exact commands, and [commands] allow in teof.toml does not match",
             false => "no person approved these exact commands, and teof.toml is not trusted on this machine",
         };
         let line = text::clip(&command.to_string(), 200);
-        let refusal = Refusal::unattended("commands.untrusted", format!("not trusted to run: {line}")).because(why);
+        let refusal = Refusal::unattended("commands.untrusted", format!("command not trusted: {line}")).because(why);
         Err(match plan {
-            Some((id, _)) => refusal.next(format!("look at them and approve them: teof plan approve {id}")),
+            Some((id, _)) => refusal.next(format!("check and approve them: teof plan approve {id}")),
             None => refusal.next("add a pattern to [commands] allow in teof.toml, then: teof consent grant"),
         }
         .with("command", line)
@@ -98,11 +98,11 @@ impl TrustedCommands {
     }
 }
 
-/// Characters that a `*` does not stand for: each could begin another command in a shell.
+/// Characters that `*` does not match: each could start another command in a shell.
 const SHELL: &str = ";&|<>()$`\n\r\\!{}";
 
-/// Whether a pattern matches a whole command line. `*` is any run of characters but those of [`SHELL`],
-/// so that `cargo test*` does not cover `cargo test; curl …`; everything else stands for itself.
+/// Whether a pattern matches a complete command line. `*` matches any characters except those of [`SHELL`], so that
+/// `cargo test*` does not cover `cargo test; curl …`. Everything else is literal.
 fn line_matches(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
@@ -111,8 +111,8 @@ fn line_matches(pattern: &str, line: &str) -> bool {
     }
     let mut parts: Vec<&str> = parts.collect();
     let last = parts.pop().unwrap_or_default();
-    // Leftmost matches leave the most room for what follows, and a `*` that would have to cross a
-    // character of SHELL here would have to do so with any later match too.
+    // The leftmost match is enough: it leaves the most text for the rest, and a `*` that would have to cross a
+    // character of SHELL here would have to with any later match, too.
     for part in parts {
         let Some(at) = rest.find(part).filter(|at| is_plain(&rest[..*at])) else { return false };
         rest = &rest[at + part.len()..];

@@ -1,8 +1,9 @@
 //! What a person granted and approved on this machine: `<common dir>/teof/trust.json`.
 //!
-//! The consent file and `teof.toml` are in the repository, so any commit can change them. They count only while
-//! the file's bytes and the covered settings are those that a person saw when granting. The same holds for a plan's commands ([`commands`]), and
-//! for the programs in the repository's git configuration, which any program of a worker could have written.
+//! The consent file and `teof.toml` are in the repository, so any commit can change them. They count only while the
+//! file's bytes and the covered settings are those that a person granted. The same holds for a plan's commands
+//! ([`commands`]) and for the programs in the repository's git configuration, which any program of a worker could
+//! write.
 //!
 //! Without a sandbox this stops mistakes, not malice: a program of the same user can write this file.
 
@@ -23,14 +24,14 @@ use crate::hub::{Hub, paths};
 /// Machine-local, relative to `<common dir>/teof/`.
 pub const FILE: &str = "trust.json";
 
-/// The whole file. A damaged one is an error, which every caller takes for "no".
+/// The trust file. A damaged file is an error, which every caller treats as "no".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
     #[serde(default)]
     pub approvals: Vec<Approval>,
-    /// The digest of the programs that git may run here ([`programs::digest`]); `None`: none was named.
+    /// The digest of the programs that git may run here ([`programs::digest`]); `None`: no programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_programs_sha256: Option<String>,
 }
@@ -41,7 +42,7 @@ pub struct Grant {
     pub by: String,
     pub at: Stamp,
     pub consent_sha256: String,
-    /// The digest of the settings that the grant covers; `None`: there were none, and there must be none now.
+    /// The digest of the settings that the grant covers; `None`: there were no settings, and there must be none now.
     pub settings_sha256: Option<String>,
     /// How the person was recognised.
     #[serde(default)]
@@ -72,7 +73,7 @@ pub fn read(hub: &Hub) -> Result<Trust> {
     })
 }
 
-/// Changes the file under a lock of its own, so that a revocation works whatever state the hub is in.
+/// Changes the file under its own lock, so that revoking works in any state of the hub.
 pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
     let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
     let lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
@@ -96,8 +97,8 @@ pub fn approve(hub: &Hub, plan_id: &str, digest: &str, by: &str) -> Result<()> {
     })
 }
 
-/// Git in a worktree of the repository. Programs that its own configuration names (filters, merge drivers, ssh
-/// commands, credential helpers) run only if they are those that a person trusted.
+/// Git for a worktree of the repository. Programs named in its configuration (filters, merge drivers, ssh commands,
+/// credential helpers) run only if a person trusted them.
 ///
 /// # Errors
 /// When the configuration cannot be read.
@@ -106,10 +107,9 @@ pub fn git(hub: &Hub, worktree: &Path) -> Result<Git> {
     Ok(if untrusted_programs(hub, &git)?.is_empty() { git.trusting() } else { git })
 }
 
-/// Like [`git`], for what would go wrong without those programs: talking to a remote, writing files.
+/// Like [`git`], for operations that need those programs: talking to a remote, writing files.
 ///
-/// # Errors
-/// `git.untrusted_programs` when the configuration names some that no person trusted.
+/// # Errors `git.untrusted_programs` when the configuration names programs that no person trusted.
 pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
     let git = Git::at(worktree);
     let untrusted = untrusted_programs(hub, &git)?;
@@ -117,21 +117,21 @@ pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
     let keys: Vec<_> = untrusted.iter().map(|program| text::safe(&program.key)).collect();
     Err(Refusal::guard(
         "git.untrusted_programs",
-        "the repository's git configuration names programs that nobody trusted",
+        "the repository's git configuration names untrusted programs",
     )
-    .because(format!("git would run what {} say; any program that works here can write them", keys.join(", ")))
+    .because(format!("git would run the programs set in {}, which any program here can write", keys.join(", ")))
     .next(format!("see where they are set: git config --show-origin --get-all {}", text::shell_word(&first.key)))
-    .next("if all of them are yours: teof trust git")
+    .next("if you set all of them: teof trust git")
     .into())
 }
 
-/// The programs that the repository's configuration names here, unless a person trusted exactly these.
+/// The programs that the repository's configuration names, unless a person trusted exactly these.
 ///
 /// # Errors
 /// When the configuration cannot be read.
 pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
     let programs = git.programs()?;
-    // A trust file that cannot be read trusts nothing.
+    // An unreadable trust file trusts nothing.
     let trusted = || read(hub).ok().and_then(|trust| trust.git_programs_sha256);
     let is_trusted = programs.is_empty() || trusted() == Some(programs::digest(&programs));
     Ok(if is_trusted { Vec::new() } else { programs })

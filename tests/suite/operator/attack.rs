@@ -283,6 +283,6 @@ sleep 60
     until("both attempts have ended", || fort.ended().len() == 2);
     for name in ["orphan", "writes"] {
         assert_eq!(fort.ended().get(name), Some(&6), "{name}: {}", fort.said(name));
-        assert!(fort.said(name).contains("file locks"), "{}", fort.said(name));
+        assert!(fort.said(name).contains("file-lock"), "{}", fort.said(name));
     }
 }

@@ -111,7 +111,7 @@ fn generated_files_count_for_no_limit_and_conflict_marks_need_a_person() {
         Site::new("[guard]\ngenerated = [\"package-lock.json\", \"*.gen.ts\"]", &format!("{lock}; {marks}\n{DONE}"));
     let (_, job) = finished(&site);
     let shown = site.world.ok(&["review", "show", &job]);
-    assert!(shown.contains("marks of a conflict") && shown.contains("+900 -0 package-lock.json"), "{shown}");
+    assert!(shown.contains("conflict markers") && shown.contains("+900 -0 package-lock.json"), "{shown}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Append-only against a base: every line of the base is still there.
+//! Checks append-only logs against a base: every line of the base must still exist.
 
 use std::collections::HashSet;
 
@@ -7,9 +7,9 @@ use crate::guard::Finding;
 use crate::guard::capped::Capped;
 use crate::model::event::Severity;
 
-/// The lines of the base's files that are in none of the files now; neighbours make one finding.
+/// Lines of the base's files that are in none of the current files; adjacent lines make one finding.
 ///
-/// A log may have been sealed since, so a line may have moved to another file of the folder.
+/// A log may have been sealed since, so lines may be in another file of the folder.
 pub fn lost(base: &[(String, Vec<u8>)], now: &[Vec<u8>]) -> Vec<Finding> {
     let mut set = None;
     let mut found = Capped::per_file();
@@ -25,8 +25,8 @@ pub fn lost(base: &[(String, Vec<u8>)], now: &[Vec<u8>]) -> Vec<Finding> {
     found.into_findings()
 }
 
-/// Makes warnings of what is wrong with lines that the base has already: what is only appended to cannot
-/// be mended, and one bad line of long ago must not fail every run after it. An altered line stays an error.
+/// Turns errors about lines that the base already has into warnings: an append-only log cannot be fixed, and one old
+/// bad line must not fail every later run. An altered line stays an error.
 pub fn forgive(findings: &mut [Finding], before: &[u8], now: &[u8]) {
     if !now.starts_with(before) {
         return;
@@ -58,9 +58,9 @@ fn runs(numbers: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
 fn finding(path: &str, (first, last): (u64, u64)) -> Finding {
     let which = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
     let code = if stem(path) == "receipts" { "ledger.lost" } else { "log.lost" };
-    Finding::high(code, path, format!("{which} of the base's file are gone: it is only appended to"))
+    Finding::high(code, path, format!("{which} of the base's file are missing; this log is append-only"))
         .at(first)
-        .hint("merge the base, or bring the lines back from git: teof bus restore")
+        .hint("merge the base, or restore the lines from git: teof bus restore")
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_gone_is_named_by_its_line_in_the_base() {
         let found = gone("a\nb\nc\nd\n", &["a\nd!\n"]);
-        assert_eq!(found, [(2, "lines 2 to 4 of the base's file are gone: it is only appended to".to_owned())]);
+        assert_eq!(found, [(2, "lines 2 to 4 of the base's file are missing; this log is append-only".to_owned())]);
         assert_eq!(gone("a\nb\n", &["a\nbb\n"]).len(), 1);
         assert_eq!(gone("a\n", &[]).len(), 1, "the whole file went");
         assert_eq!(gone("a\nb", &["a\nb…\n"]).len(), 1);

@@ -1,10 +1,10 @@
-//! Assignments: who wished for what, and when (the playbook: check_agent_bus).
+//! Checks assignments (the playbook: check_agent_bus).
 
 use super::documents::{Notes, object, shown, stem};
 use crate::base::Stamp;
 use crate::guard::Finding;
 
-/// What is wrong with one assignment file.
+/// The problems of one assignment file.
 pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let raw = match object(path, bytes, "assignment.unreadable") {
         Ok(raw) => raw,
@@ -14,10 +14,10 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     if let Some(task) = notes.need(&raw, "/task_id", "assignment.field")
         && task != stem(path)
     {
-        let message = format!("task_id {} is not the file's name {}", shown(task), shown(stem(path)));
+        let message = format!("task_id {} differs from the file name {}", shown(task), shown(stem(path)));
         notes.note("/task_id", "assignment.task_id", message, "rename the file or fix task_id");
     }
-    // The playbook's bus guard writes the word "unassigned" where nobody is meant: that is a text too.
+    // The playbook's bus guard writes "unassigned" for nobody; that is valid text.
     notes.need(&raw, "/engineer", "assignment.field");
     notes.need(&raw, "/manager", "assignment.field");
     if let Some(at) = notes.need(&raw, "/assigned_at", "assignment.field")

@@ -1,7 +1,7 @@
-//! Claims: whole and legal, one live one a task, here and against the base.
+//! Checks claims: complete and valid, and one live claim per task, here and against the base.
 //!
-//! The playbook's check_agent_bus asks for the fields, "CI ensures one active claim per task", and a
-//! takeover shows itself by a higher epoch.
+//! The fields follow the playbook's check_agent_bus, as does "CI ensures one active claim per task". A takeover has a
+//! higher epoch.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::plans::SameWork;
 use crate::plans::same_work::Place;
 
-/// What is wrong with one claim file.
+/// The problems of one claim file.
 pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let raw = match object(path, bytes, "claim.unreadable") {
         Ok(raw) => raw,
@@ -22,7 +22,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     if let Some(task) = notes.need(&raw, "/task_id", "claim.field")
         && task != stem(path)
     {
-        let message = format!("task_id {} is not the file's name {}", shown(task), shown(stem(path)));
+        let message = format!("task_id {} differs from the file name {}", shown(task), shown(stem(path)));
         notes.note("/task_id", "claim.task_id", message, "rename the file or fix task_id");
     }
     notes.need(&raw, "/agent_id", "claim.field");
@@ -48,7 +48,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
         }
     }
     if raw.get("epoch").is_some_and(|epoch| !epoch.is_u64()) {
-        notes.note("/epoch", "claim.epoch", "epoch is not a whole number", "take the claim back from git");
+        notes.note("/epoch", "claim.epoch", "epoch is not a whole number", "restore the claim from git");
     }
     notes.into_findings()
 }
@@ -60,7 +60,7 @@ fn time(notes: &mut Notes, pointer: &str, value: &str) {
     }
 }
 
-/// A claim that holds its task.
+/// A live claim.
 #[derive(Debug)]
 pub struct Held {
     path: String,
@@ -70,7 +70,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// `None` when the claim is not live, or damaged (which [`check`] names).
+    /// `None` when the claim is not live, or is damaged (which [`check`] reports).
     pub fn of(path: &str, bytes: &[u8]) -> Option<Held> {
         let claim = ClaimFile { raw: serde_json::from_slice(bytes).ok()? };
         let (task, agent) = (claim.task_id()?.to_owned(), claim.agent_id().unwrap_or("nobody").to_owned());
@@ -79,7 +79,7 @@ impl Held {
     }
 }
 
-/// Tasks that more than one live claim names. Case does not count: some file systems fold it.
+/// Tasks with more than one live claim. Case is ignored, because some file systems fold it.
 pub fn one_per_task(held: impl Iterator<Item = Held>) -> Vec<Finding> {
     let mut first: BTreeMap<String, Held> = BTreeMap::new();
     let mut found = Vec::new();
@@ -89,7 +89,7 @@ pub fn one_per_task(held: impl Iterator<Item = Held>) -> Vec<Finding> {
             continue;
         };
         let message = format!(
-            "{} holds {}, and {} holds it too ({})",
+            "{} holds {}, and so does {} ({})",
             shown(&claim.agent),
             shown(&claim.task),
             shown(&other.agent),
@@ -104,7 +104,7 @@ pub fn one_per_task(held: impl Iterator<Item = Held>) -> Vec<Finding> {
     found
 }
 
-/// Pieces of work that two seats hold, each under another of its names: an item, its request, its plan, a step.
+/// Work that two seats hold under different names: an item, its request, its plan, a step.
 pub fn one_per_work<'a>(held: impl Iterator<Item = &'a Held>, known: &SameWork) -> Vec<Finding> {
     let mut of_plan: BTreeMap<String, Vec<(&Held, Place)>> = BTreeMap::new();
     let mut found = Vec::new();
@@ -133,14 +133,14 @@ pub fn one_per_work<'a>(held: impl Iterator<Item = &'a Held>, known: &SameWork) 
     found
 }
 
-/// What two versions of a claim say together: the one in the base, and the one here (if any).
+/// Compares two versions of a claim: the base's and the current one (if any).
 pub fn against(path: &str, before: &[u8], now: Option<&[u8]>) -> Vec<Finding> {
     let read = |bytes: &[u8]| serde_json::from_slice(bytes).ok().map(|raw| ClaimFile { raw });
     let Some(old) = read(before) else { return Vec::new() };
     let Some(bytes) = now else {
-        let message = format!("the base has a live claim of {} here, and the file is gone", owner(&old));
+        let message = format!("the base has a live claim of {}, but the file is missing here", owner(&old));
         let found = Finding::high("claim.removed", path, message).at(1);
-        let hint = "take it back from git, then release it: teof bus release";
+        let hint = "restore it from git, then release it: teof bus release";
         return if old.is_live() { vec![found.hint(hint)] } else { Vec::new() };
     };
     let Some(new) = read(bytes) else { return Vec::new() };
@@ -148,7 +148,7 @@ pub fn against(path: &str, before: &[u8], now: Option<&[u8]>) -> Vec<Finding> {
     let raised = new.epoch() > old.epoch();
     if new.epoch() < old.epoch() {
         let message = format!("epoch {} is below the base's {}", new.epoch(), old.epoch());
-        notes.note("/epoch", "claim.epoch_fell", message, "merge the base: this claim is older than what it knows");
+        notes.note("/epoch", "claim.epoch_fell", message, "merge the base: this claim is older than the base's");
     }
     let taken = old.status() == Some(ClaimStatus::Active) && new.is_live() && old.agent_id() != new.agent_id();
     if taken && !raised {

@@ -1,4 +1,4 @@
-//! What the rules for single documents share: reading the object, and placing findings on lines.
+//! Shared by the rules for single documents: reads the object and places findings on lines.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::guard::Finding;
 use crate::model;
 use crate::model::json::edit::EditableJson;
 
-/// The findings about one document; each is noted at a JSON pointer and placed on its line at the end.
+/// Collects the findings of one document, each at a JSON pointer; lines are filled in at the end.
 pub(in crate::guard::preflight) struct Notes<'a> {
     path: &'a str,
     bytes: &'a [u8],
@@ -31,7 +31,7 @@ impl<'a> Notes<'a> {
         self.found.push((pointer.to_owned(), Finding::high(code, self.path, message).hint(hint)));
     }
 
-    /// Worth a look, but no error.
+    /// Adds a warning, not an error.
     pub(in crate::guard::preflight) fn warn(
         &mut self,
         pointer: &str,
@@ -55,8 +55,8 @@ impl<'a> Notes<'a> {
             self.note(
                 pointer,
                 code,
-                format!("{key} is missing or not a text"),
-                "write the field, by hand or with teof",
+                format!("{key} is missing or not a string"),
+                "add the field by hand or with teof",
             );
         }
         value
@@ -72,21 +72,21 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// The document as an object, or the finding that it is none, on its line.
+/// The document as an object, or the finding that it is not one.
 pub(in crate::guard::preflight) fn object(path: &str, bytes: &[u8], code: &str) -> Result<Map<String, Value>, Finding> {
     let damaged = |line: u64, why: &str| {
         Finding::high(code, path, format!("not a JSON object: {why}"))
             .at(line.max(1))
-            .hint("fix it by hand, or take it back from git")
+            .hint("fix it by hand or restore it from git")
     };
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(raw)) => Ok(raw),
-        Ok(other) => Err(damaged(1, &format!("it holds {}", json::kind(&other)))),
+        Ok(other) => Err(damaged(1, &format!("found {}", json::kind(&other)))),
         Err(e) => Err(damaged(e.line() as u64, &text::safe(&e.to_string()))),
     }
 }
 
-/// Text of a document, short and harmless, for messages.
+/// Text of a document, clipped and escaped for messages.
 pub(in crate::guard::preflight) fn shown(value: &str) -> String {
     text::clip(&text::safe(value), 80)
 }

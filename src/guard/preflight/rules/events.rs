@@ -1,7 +1,7 @@
-//! Events: whole, dated, unaltered, and no line gone from an agent's chain.
+//! Checks events: complete, dated, unaltered, and no line missing from an agent's chain.
 //!
-//! The log is a set of lines: identical ones count once, a fork of a chain is information and no
-//! finding, and lines without an id are other tools' own.
+//! The log is a set of lines: identical lines count once, a fork of a chain is not a finding, and lines without an id
+//! belong to other tools.
 
 use std::io;
 
@@ -12,16 +12,16 @@ use crate::guard::preflight::lines;
 use crate::guard::preflight::report::Report;
 use crate::model::event::{EventView, Seal, check_seal};
 
-/// The ids of all lines read so far, and the ids that they say came before them.
+/// The ids of all lines read so far, and the ids they name as predecessors.
 #[derive(Debug, Default)]
 pub struct Chain {
     ids: Vec<u64>,
-    /// File (by its place in `files`), line, and the id before it.
+    /// File (index into `files`), line, and the predecessor's id.
     prevs: Vec<(usize, u64, u64)>,
     files: Vec<String>,
 }
 
-/// What a line of ours says about its place.
+/// The chain fields of a teof line.
 struct Link {
     id: u64,
     prev: Option<u64>,
@@ -42,14 +42,14 @@ impl Chain {
         Ok(())
     }
 
-    /// Lines whose predecessor is in none of the files.
+    /// Lines whose predecessor is missing from all files.
     pub fn findings(mut self) -> Vec<Finding> {
         self.ids.sort_unstable();
         let gone = |prev: &u64| self.ids.binary_search(prev).is_err();
         let named = |(file, line, prev): &(usize, u64, u64)| {
-            Finding::high("event.gap", &self.files[*file], format!("the line before it ({prev:016x}) is gone"))
+            Finding::high("event.gap", &self.files[*file], format!("the previous line ({prev:016x}) is missing"))
                 .at(*line)
-                .hint("take the log back from git: teof bus restore")
+                .hint("restore the log from git: teof bus restore")
         };
         let chunks: Vec<_> = self.prevs.chunks(1 << 16).collect();
         let found = parallel::map(&chunks, |prevs| {
@@ -63,7 +63,7 @@ impl Chain {
     }
 }
 
-/// What is wrong with one line.
+/// Checks one line.
 fn check(line: &[u8], found: &mut Vec<Finding>) -> Option<Link> {
     let mut note = |code: &str, message: String, hint: &str| found.push(Finding::high(code, "", message).hint(hint));
     let view = match EventView::parse(line) {
@@ -75,11 +75,11 @@ fn check(line: &[u8], found: &mut Vec<Finding>) -> Option<Link> {
     };
     for (name, value) in [("agent_id", &view.agent_id), ("event", &view.event), ("summary", &view.summary)] {
         if value.as_ref().is_none_or(|value| value.trim().is_empty()) {
-            note("event.field", format!("{name} is missing or not a text"), FIELD);
+            note("event.field", format!("{name} is missing or not a string"), FIELD);
         }
     }
     match view.ts.as_deref() {
-        None => note("event.field", "ts is missing or not a text".into(), FIELD),
+        None => note("event.field", "ts is missing or not a string".into(), FIELD),
         Some(ts) if !lines::is_time(ts) => {
             note("event.time", format!("ts is {:?}, not a UTC time", super::documents::shown(ts)), FIELD);
         }
@@ -87,12 +87,12 @@ fn check(line: &[u8], found: &mut Vec<Finding>) -> Option<Link> {
     }
     match check_seal(line) {
         Seal::Unchained if view.prev.is_some() => {
-            note("event.altered", "the line chains to another, but its own id is gone".into(), RESTORE);
+            note("event.altered", "the line chains to another, but has no id".into(), RESTORE);
             None
         }
         Seal::Unchained => None,
         Seal::Wrong(id) => {
-            let message = format!("the line does not belong to its id {id}: it was altered");
+            let message = format!("the line does not match its id {id}: it was altered");
             note("event.altered", message, RESTORE);
             None
         }
@@ -100,9 +100,9 @@ fn check(line: &[u8], found: &mut Vec<Finding>) -> Option<Link> {
     }
 }
 
-const FIELD: &str = "log events with: teof bus event; a line that is there stays, and only warns once the base has it";
+const FIELD: &str = "write events with: teof bus event; existing lines stay, and only warn once the base has them";
 
-const RESTORE: &str = "take the line back from git: teof bus restore";
+const RESTORE: &str = "restore the line from git: teof bus restore";
 
 fn number(id: &str) -> Option<u64> {
     u64::from_str_radix(id, 16).ok()

@@ -1,4 +1,4 @@
-//! Messages: whole and dated; and a directive has its pointer, so that managers find it.
+//! Checks messages: complete and dated; and each directive has its pointer, so that managers find it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::model::message::{MANAGER_REPORT, MessageLine};
 /// The threads whose directives need a pointer in `manager-report` (the playbook: directive_pointer).
 const THREADS: &str = "BUS-COORD-";
 
-/// The fields that are asked for, borrowed from the line.
+/// The required fields, borrowed from the line.
 #[derive(Debug, Deserialize)]
 struct View<'a> {
     #[serde(borrow, default, deserialize_with = "lenient")]
@@ -34,7 +34,7 @@ struct View<'a> {
 /// The directives of the channels read so far, and the pointers to them.
 #[derive(Debug, Default)]
 pub struct Directives {
-    /// Channel to file and line of its first directive.
+    /// For each channel, file and line of its first directive.
     posted: BTreeMap<String, (String, u64)>,
     pointers: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Directives {
         Ok(())
     }
 
-    /// Directives that no manager would find.
+    /// Directives without a pointer, which no manager would find.
     pub fn findings(self) -> Vec<Finding> {
         let lost = self.posted.into_iter().filter(|(channel, _)| !self.pointers.contains(channel));
         lost.map(|(channel, (path, line))| {
@@ -81,7 +81,7 @@ impl Directives {
     }
 }
 
-/// `meta.directive` of a line; most lines do not even hold the word.
+/// `meta.directive` of a line; most lines do not contain the word.
 fn pointer(line: &[u8]) -> Option<String> {
     const WORD: &[u8] = b"\"directive\"";
     if !line.windows(WORD.len()).any(|part| part == WORD) {
@@ -92,7 +92,7 @@ fn pointer(line: &[u8]) -> Option<String> {
 
 fn check<'a>(line: &'a [u8], found: &mut Vec<Finding>) -> Option<View<'a>> {
     let mut note = |code: &str, message: String, hint: &str| found.push(Finding::high(code, "", message).hint(hint));
-    // A derived reader would take an array for the fields in order.
+    // A derived reader would accept an array as the fields in order.
     let parsed = match line.first() {
         Some(b'{') => serde_json::from_slice(line),
         _ => Err(serde::de::Error::custom("not a JSON object")),
@@ -100,7 +100,7 @@ fn check<'a>(line: &'a [u8], found: &mut Vec<Finding>) -> Option<View<'a>> {
     let view: View = match parsed {
         Ok(view) => view,
         Err(e) => {
-            note("message.unreadable", lines::not_an_object(&e), "take the line back from git");
+            note("message.unreadable", lines::not_an_object(&e), "restore the line from git");
             return None;
         }
     };
@@ -114,13 +114,13 @@ fn check<'a>(line: &'a [u8], found: &mut Vec<Finding>) -> Option<View<'a>> {
     for (name, value) in fields {
         if value.as_ref().is_none_or(|value| value.trim().is_empty()) {
             let hint =
-                "post messages with: teof bus message; a line that is there stays, and only warns once the base has it";
-            note("message.field", format!("{name} is missing or not a text"), hint);
+                "write messages with: teof bus message; existing lines stay, and only warn once the base has them";
+            note("message.field", format!("{name} is missing or not a string"), hint);
         }
     }
     if let Some(ts) = view.ts.as_deref().filter(|ts| !ts.trim().is_empty() && !lines::is_time(ts)) {
         let message = format!("ts is {:?}, not a UTC time", shown(ts));
-        note("message.time", message, "post messages with: teof bus message");
+        note("message.time", message, "write messages with: teof bus message");
     }
     Some(view)
 }

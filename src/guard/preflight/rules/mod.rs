@@ -1,4 +1,4 @@
-//! The rules of preflight: one file for each kind of document or log.
+//! The rules of preflight, one file per kind of document or log.
 
 pub(super) mod appended;
 pub(super) mod assignments;

@@ -1,4 +1,4 @@
-//! The receipts that events and messages name: each is there, or was retired.
+//! Checks the receipts that events and messages name: each exists or was retired.
 
 use std::io;
 
@@ -12,15 +12,15 @@ use crate::guard::preflight::tree::Tree;
 use crate::hub::paths;
 
 const WORD: &[u8] = b"\"receipts\"";
-/// The finding of an unfinished line, which another rule makes.
+/// Code of unfinished lines, which another rule reports.
 const TORN: &str = "torn";
 
-/// Adds what is missing to the report; `code` is `event.receipt` or `message.receipt`.
+/// Adds missing receipts to the report; `code` is `event.receipt` or `message.receipt`.
 ///
-/// A file of the record is missed for certain. Any other may lie on a branch that is not merged yet, or beside a
-/// record that has a branch of its own.
+/// A missing file of the record is an error. Any other file may be on a branch that is not merged yet, or outside a
+/// record that has its own branch.
 pub fn missing(tree: &Tree, path: &str, code: &str, report: &mut Report) -> io::Result<()> {
-    // One that cannot be opened is the log's own finding.
+    // The log's own rule reports one that cannot be opened.
     let Ok(Some(log)) = tree.open_log(path) else { return Ok(()) };
     let read = lines::read(path, log, TORN, |line, found| {
         // Most lines name none.
@@ -42,8 +42,8 @@ fn judge(tree: &Tree, code: &str, receipt: &str) -> Option<Finding> {
     if receipt.trim().is_empty() || is_address || is_there() || tree.is_retired(receipt) {
         return None;
     }
-    let message = format!("the receipt {} is not there", text::clip(&text::safe(receipt), 120));
-    let hint = "take it back from git, or make it; for one that is rightly gone: teof receipts retire";
+    let message = format!("the receipt {} does not exist", text::clip(&text::safe(receipt), 120));
+    let hint = "restore it from git or create it; if it was removed on purpose: teof receipts retire";
     let finding = if paths::is_owned(receipt) { Finding::high } else { Finding::low };
     Some(finding(code, String::new(), message).hint(hint))
 }

@@ -1,4 +1,4 @@
-//! Work orders of both versions: readable, whole, for seats and branches that exist as names.
+//! Checks work orders of both versions: readable, complete, with valid names of seats and branches.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::base::Refusal;
 use crate::guard::Finding;
 use crate::model::run::order::OrderFile;
 
-/// What is wrong with one work order. Its own hash is the receipts' matter.
+/// The problems of one work order. The receipts rules check its hash.
 pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     if let Err(damaged) = object(path, bytes, "order.unreadable") {
         return vec![damaged];
@@ -18,7 +18,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
             let refusal = Refusal::of(&e);
             let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| e.to_string());
             let found = Finding::high("order.invalid", path, crate::base::text::safe(&why)).at(1);
-            return vec![found.hint("let the coordinator write it anew, or fix it by hand; see: teof schema order")];
+            return vec![found.hint("let the coordinator write it again, or fix it by hand; see: teof schema order")];
         }
     };
     let mut notes = Notes::new(path, bytes);
@@ -31,10 +31,10 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
                 "workers work on agent/<seat>/<slug>",
             );
         }
-        // Such an order waits for a person, who is told: that is a state, not a fault.
+        // Such an order waits for a person; that is a state, not an error.
         for missing in order.missing() {
             let message = format!("the order lacks {missing}");
-            notes.warn("", "order.incomplete", message, "a person adds what is missing before it is run");
+            notes.warn("", "order.incomplete", message, "a person must add it before the run");
         }
     }
     notes.into_findings()

@@ -1,4 +1,4 @@
-//! The other documents that teof reads: the backlog, the seats, the consent. Damaged ones are named.
+//! Checks the other documents that teof reads: backlog, seats, consent.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::guard::Finding;
 use crate::model;
 use crate::model::backlog::ItemStatus;
 
-/// The backlog: items with an id of their own and a status that is known.
+/// Checks the backlog: items with a unique id and a known status.
 pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let raw = match object(path, bytes, "backlog.unreadable") {
         Ok(raw) => raw,
@@ -21,8 +21,8 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
         notes.note(
             "/items",
             "backlog.items",
-            "items is missing or not a list",
-            "the items stand in a list: \"items\": []",
+            "items is missing or not an array",
+            "use an array: \"items\": []",
         );
         return notes.into_findings();
     };
@@ -34,11 +34,11 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
         if id.is_none() {
             notes.note(&format!("/items/{i}"), "backlog.item", format!("{name} has no id"), "give each item an id");
         } else if !seen.insert(id) {
-            notes.note(&format!("/items/{i}/id"), "backlog.duplicate", format!("{name} stands twice"), "rename one");
+            notes.note(&format!("/items/{i}/id"), "backlog.duplicate", format!("duplicate id {name}"), "rename one");
         }
         let status = item.and_then(|item| item.get("status"));
         if status.is_some_and(|status| status.as_str().and_then(ItemStatus::parse).is_none()) {
-            let message = format!("{name} has no status that is known");
+            let message = format!("{name} has no known status");
             let hint = "use pending, in_progress, blocked or done";
             notes.note(&format!("/items/{i}/status"), "backlog.status", message, hint);
         }
@@ -46,7 +46,7 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
     notes.into_findings()
 }
 
-/// A seat's manifest names the seat.
+/// Checks that a seat's manifest names the seat.
 pub fn seat(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let raw = match object(path, bytes, "seat.unreadable") {
         Ok(raw) => raw,
@@ -56,13 +56,13 @@ pub fn seat(path: &str, bytes: &[u8]) -> Vec<Finding> {
     if let Some(agent) = notes.need(&raw, "/agent_id", "seat.agent_id")
         && !names::is_id(agent)
     {
-        let message = format!("agent_id {} is not a usable name", shown(agent));
+        let message = format!("agent_id {} is not a valid name", shown(agent));
         notes.note("/agent_id", "seat.agent_id", message, "use letters, digits, '.', '_' and '-'");
     }
     notes.into_findings()
 }
 
-/// The consent: flags that are flags. Anything else counts as "no" when work is about to start.
+/// Checks the types of the consent's flags. A wrong type counts as "no" when work is about to start.
 pub fn consent(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let raw = match object(path, bytes, "consent.unreadable") {
         Ok(raw) => raw,
@@ -79,11 +79,11 @@ pub fn consent(path: &str, bytes: &[u8]) -> Vec<Finding> {
     ];
     for flag in flags {
         if raw.get(&flag[1..]).is_some_and(|value| !value.is_boolean()) {
-            notes.note(flag, "consent.field", format!("{} is neither true nor false", &flag[1..]), "a person sets it");
+            notes.note(flag, "consent.field", format!("{} is not true or false", &flag[1..]), "a person must set it");
         }
     }
     if raw.get("max_iterations").is_some_and(|value| !value.is_u64()) {
-        notes.note("/max_iterations", "consent.field", "max_iterations is not a whole number", "a person sets it");
+        notes.note("/max_iterations", "consent.field", "max_iterations is not a whole number", "a person must set it");
     }
     notes.into_findings()
 }
