@@ -52,7 +52,8 @@ pub struct Obstacle {
 
 /// Previews an order.
 ///
-/// # Errors When the order cannot be read; every other problem is an obstacle in the answer.
+/// # Errors
+/// When the order cannot be read; every other problem is an obstacle in the answer.
 pub fn preview(hub: &Hub, path: &str, given: &Given) -> Result<Preview> {
     let work = Work::read(hub, path, given)?;
     let order = &work.order;

@@ -45,8 +45,9 @@ pub struct Request<'a> {
 
 /// Runs an order. `stop` ends it early; `say` prints progress.
 ///
-/// # Errors Only when the order cannot be read or another run of the task is alive. Everything else is an outcome,
-/// whose file is written last.
+/// # Errors
+/// Only when the order cannot be read or another run of the task is alive. Everything else is an outcome, whose file
+/// is written last.
 pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) -> Result<Outcome> {
     let started_at = hub.now();
     let work = Work::read(hub, request.order, &request.given)?;

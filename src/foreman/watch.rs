@@ -129,7 +129,8 @@ impl<'a> Watch<'a> {
 
 /// The claim that covers the work.
 ///
-/// # Errors When the seat does not hold the task, the claim is not active, or its epoch differs.
+/// # Errors
+/// When the seat does not hold the task, the claim is not active, or its epoch differs.
 pub fn own_claim(hub: &Hub, work: &Work) -> Result<Claim> {
     let order = &work.order;
     let found = claims::load(hub, &order.task_id)?;

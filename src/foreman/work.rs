@@ -42,8 +42,9 @@ pub struct Given {
 impl Work {
     /// Reads an order; `path` is relative to the current folder or to the hub.
     ///
-    /// # Errors When it is missing, damaged or altered after it was hashed, or when its labels or folders could leave
-    /// the worktree.
+    /// # Errors
+    /// When it is missing, damaged or altered after it was hashed, or when its labels or folders could leave the
+    /// worktree.
     pub fn read(hub: &Hub, path: &str, given: &Given) -> Result<Work> {
         let (shown, bytes) = find(hub, path)?;
         if seal::check(&bytes) == seal::Seal::Wrong {

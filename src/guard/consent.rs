@@ -56,7 +56,8 @@ impl Consent {
 
     /// Reads the flags. A missing flag is off (`require_execute` and the halts: on).
     ///
-    /// # Errors The name of the first flag with the wrong type.
+    /// # Errors
+    /// The name of the first flag with the wrong type.
     pub fn read(raw: &Map<String, Value>) -> Result<Consent, &'static str> {
         let flag = |key: &'static str, default: bool| match raw.get(key) {
             None => Ok(default),
@@ -253,9 +254,7 @@ impl Standing {
                     "halt_on_attention_feeds" => {
                         refusal.next("start anyway: teof consent grant --halt-on-attention-feeds false")
                     }
-                    "halt_on_ci_failure" => {
-                        refusal.next("start anyway: teof consent grant --halt-on-ci-failure false")
-                    }
+                    "halt_on_ci_failure" => refusal.next("start anyway: teof consent grant --halt-on-ci-failure false"),
                     _ => refusal.next("see what is allowed: teof consent show"),
                 }
             }

@@ -1,4 +1,4 @@
-//! What approving by a merge and by a pull request have in common.
+//! Shared by approving with a merge and with a pull request.
 
 use git2::Oid;
 
@@ -17,9 +17,9 @@ use crate::model::run::outcome::Finding;
 #[derive(Clone, Debug)]
 pub enum Approval {
     Merged(Decision),
-    /// It was approved before, and the approval is complete.
+    /// The bundle was approved earlier, and the approval is complete.
     Before(Decision),
-    /// Nothing was merged; the files are in conflict, and the decision says what to tell the coder.
+    /// Nothing was merged: files are in conflict. The decision carries the findings for the coder.
     Conflict(Decision),
 }
 
@@ -34,7 +34,7 @@ pub fn run_tests(
     let worktree = TempWorktree::create(hub, &entry.bundle.job, merged)?;
     let trials: Vec<Trial> = worktree.test(&entry.bundle, lines, progress)?;
     drop(worktree);
-    // The tests are the work's own code, and could have changed the record.
+    // The tests run the work's own code, which could have changed the record.
     checks::record(hub)?;
     Ok(trials.into_iter().map(|trial| trial.test).collect())
 }
@@ -47,29 +47,28 @@ pub fn run_tests(
 pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid, files: &[String]) -> Result<Approval> {
     if !input.job_open {
         let (commit, target) = (&entry.bundle.commit, text::safe(&entry.bundle.target_branch));
-        return Err(Refusal::guard(
-            "review.conflict",
-            format!("{} is in conflict with {target}", entry.bundle.short()),
-        )
-        .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
-        .next(format!("this job has finished, so no agent will resolve the conflict; merge by hand on {target}: git merge {commit}"))
-        .next(format!("then it is approved with: teof review approve {}", entry.bundle.short()))
-        .with("files", files.to_vec())
-        .into());
+        return Err(Refusal::guard("review.conflict", format!("{} conflicts with {target}", entry.bundle.short()))
+            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
+            .next(format!(
+                "this job has finished, so no agent will resolve the conflict; on {target}, merge by hand: git \
+            merge {commit}"
+            ))
+            .next(format!("then record the approval: teof review approve {}", entry.bundle.short()))
+            .with("files", files.to_vec())
+            .into());
     }
     let mut decision = entry.decide(Kind::Conflict, input, hub.now());
     decision.target_before = Some(head.to_string());
     let finding = |file: &String| {
-        let message = format!("in conflict with {} at {head}", entry.bundle.target_branch);
-        Finding::high("merge.conflict", file.as_str(), message)
-            .hint("bring both changes together; what the target has is not to be lost")
+        let message = format!("conflicts with {} at {head}", entry.bundle.target_branch);
+        Finding::high("merge.conflict", file.as_str(), message).hint("merge both changes; keep what the target has")
     };
     decision.findings = files.iter().map(finding).collect();
     record(&mut hub.lock("review approve")?, &decision)?;
     Ok(Approval::Conflict(decision))
 }
 
-/// Records a decision alone.
+/// Records a decision in its own transaction.
 pub fn record(writer: &mut Writer<'_>, decision: &Decision) -> Result<()> {
     let transaction = Transaction::new(format!("review {} {}", decision.decision.as_str(), decision.job));
     decision::record(writer, transaction, decision).map(drop)
@@ -78,7 +77,7 @@ pub fn record(writer: &mut Writer<'_>, decision: &Decision) -> Result<()> {
 /// Refuses a second decision about the same bundle.
 pub fn already_decided(done: &Decision) -> Refusal {
     let kind = done.decision.as_str();
-    Refusal::guard("review.decided", format!("{} was decided about: {kind}", done.short()))
+    Refusal::guard("review.decided", format!("{} is already decided: {kind}", done.short()))
         .because(format!("by {} at {}", text::safe(&done.by), done.at))
-        .next("see what waits: teof review list")
+        .next("see what waits for review: teof review list")
 }

@@ -15,26 +15,26 @@ use crate::base::{Refusal, Result};
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Hub;
 
-/// How often the target may move while tests run before it is left to the person.
+/// How often approval retries when the target moves while tests run.
 const ATTEMPTS: usize = 3;
 
-/// Merges the reviewed commit of a bundle and records the decision. Completes an approval that was killed, without
-/// repeating what it did.
+/// Merges the reviewed commit of a bundle and records the decision. Completes an interrupted approval without
+/// repeating its finished parts.
 ///
 /// # Errors
-/// In a worker's children; for an altered bundle, a target that people are in the way of, tests that do
-/// not pass on the merged tree, a record with something wrong. Nothing has moved then.
+/// In a worker's children; for an altered bundle, files of people in the way, tests that fail on the merged tree, or
+/// findings in the record. Then nothing has moved.
 pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Approval> {
     operator::require("approve work")?;
     let _lock = lock::acquire(hub, &format!("review approve {}", entry.bundle.short()))?;
     temp_worktree::clean(hub);
     entry.verify()?;
-    // Read under the lock: whoever held it before may have decided.
+    // Read under the lock: the previous holder may have decided.
     let repo = merge::open(hub)?;
     let known = decision::of_bundle(hub, &entry.path)?;
     match known {
         Some(done) if done.decision == Kind::Approved => return Ok(Approval::Before(done)),
-        // It was sent back, and its job ended without a new result: the reviewed commit can still be merged.
+        // It was sent back and its job ended without a new result; the reviewed commit can still be merged.
         Some(done) if matches!(done.decision, Kind::Retry | Kind::Conflict) && !input.job_open => {}
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
@@ -47,11 +47,11 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
         if let Some(done) = attempt(hub, &repo, entry, input, progress)? {
             return Ok(done);
         }
-        progress(&format!("{} moved meanwhile; once more with what is there now", entry.bundle.target_branch));
+        progress(&format!("{} moved meanwhile; trying again on the new commit", entry.bundle.target_branch));
     }
-    Err(Refusal::guard("target.moved", format!("{} keeps moving", entry.bundle.target_branch))
-        .because("each time that the tests had passed on the merged tree, there was a new commit")
-        .next("approve again when it is quieter; nothing was merged")
+    Err(Refusal::guard("target.moved", format!("{} keeps changing", entry.bundle.target_branch))
+        .because("each time the tests passed on the merged tree, the branch had a new commit")
+        .next("approve again later; nothing was merged")
         .into())
 }
 
@@ -66,7 +66,7 @@ fn attempt(
     let bundle = &entry.bundle;
     let head = merge::tip(repo, &bundle.target_branch)?;
     if let Some(landed) = landed::find(repo, head, bundle)? {
-        progress(&format!("{} has the reviewed work already", bundle.target_branch));
+        progress(&format!("{} already has the reviewed work", bundle.target_branch));
         return record_merge(hub, entry, input, landed).map(Some);
     }
     checks::work(hub, repo, bundle)?;
@@ -83,7 +83,7 @@ fn attempt(
     }
     let lines = checks::tests(bundle)?;
     let tests = approval::run_tests(hub, entry, lines, ready, progress)?;
-    // A person may have to unlock the signing key meanwhile: nothing waits for that under the bus lock.
+    // Signing may wait for a person to unlock the key, so it happens before the bus lock is taken.
     let (mut writer, now, ready) = loop {
         let now = merge::tip(repo, &bundle.target_branch)?;
         let Some(ready) = still_ready(hub, repo, entry, input, (head, now, ready))? else { return Ok(None) };
@@ -94,7 +94,7 @@ fn attempt(
     };
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.target_before = Some(now.to_string());
-    // Work that adds nothing to the target leaves no commit there.
+    // Work that adds nothing to the target creates no commit.
     if ready != now {
         update_target::update(hub, repo, RefMove { from: now, to: ready, ..step })?;
         decision.merge_commit = Some(ready.to_string());
@@ -104,8 +104,8 @@ fn attempt(
     Ok(Some(Approval::Merged(decision)))
 }
 
-/// The commit to move to, now that the tests have passed: the one that was tested; the same code on top of
-/// record commits that came meanwhile; or `None`.
+/// The commit to move to after the tests passed: the tested one, or the same code on top of new record commits.
+/// `None` when the code changed.
 fn still_ready(
     hub: &Hub,
     repo: &Repository,
@@ -125,8 +125,8 @@ fn still_ready(
     }
 }
 
-/// Records that a person merged a bundle's commit by hand. `None` when the target does not have it, or while another
-/// process holds the review lock.
+/// Records that a person merged a bundle's commit by hand. `None` when the target does not have it or another process
+/// holds the review lock.
 ///
 /// # Errors
 /// As [`approve`] where bundle and target are read.
@@ -136,11 +136,11 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let repo = merge::open(hub)?;
     let head = merge::tip(&repo, &entry.bundle.target_branch)?;
     let Some(landed) = landed::find(&repo, head, &entry.bundle)? else { return Ok(None) };
-    let Ok(_lock) = lock::acquire(hub, "note a merge by hand") else { return Ok(None) };
+    let Ok(_lock) = lock::acquire(hub, "record a merge by hand") else { return Ok(None) };
     if let Some(done) = decision::of_bundle(hub, bundle)? {
         return Ok(Some(done));
     }
-    let by = format!("somebody, found on {}", entry.bundle.target_branch);
+    let by = format!("unknown, found on {}", entry.bundle.target_branch);
     let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
     let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
     match record_merge(hub, &entry, &input, landed)? {
@@ -148,7 +148,7 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
 }
 
-/// Records a merge that was made by hand, or by an approval that was killed before it could record it.
+/// Records a merge made by hand, or by an approval that was killed before recording it.
 fn record_merge(hub: &Hub, entry: &Entry, input: &ReviewInput, landed: Landed) -> Result<Approval> {
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.reviewed_commit = landed.work.to_string();

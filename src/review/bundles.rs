@@ -1,4 +1,4 @@
-//! Review bundles: finds them by the names that people use, and trusts only what was not changed since it was written.
+//! Finds review bundles by the names that people use. Trusts only bundles that are unchanged since they were written.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,9 +21,9 @@ pub struct Entry {
     /// Of the file.
     pub sha256: String,
     pub bundle: Bundle,
-    /// The latest; `None` while it waits for a person.
+    /// The latest decision; `None` while the work waits for a person.
     pub decision: Option<Decision>,
-    /// Why it cannot be trusted, if it cannot.
+    /// Why the bundle is not trusted, if so.
     pub altered: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Entry {
         self.decision.is_none()
     }
 
-    /// The names by which people find its job.
+    /// The names of its job.
     fn names(&self) -> Names<'_> {
         let bundle = &self.bundle;
         let run = bundle.run.rsplit('.').next().and_then(|run| run.parse().ok()).unwrap_or(1);
@@ -68,18 +68,18 @@ impl Entry {
         }
     }
 
-    /// Refuses what was altered since it was written: nothing of it is merged or run.
+    /// Refuses a bundle that was altered since it was written: it is not merged and its tests do not run.
     pub fn verify(&self) -> Result<()> {
         let Some(why) = &self.altered else { return Ok(()) };
         Err(Refusal::guard("bundle.altered", format!("{} was changed after it was written", self.path))
             .because(why.as_str())
-            .next("take it back from git, or have the work done again: teof review retry <job> --note …")
-            .next("to see which receipts changed: teof receipts verify")
+            .next("restore it from git, or have the work done again: teof review retry <job> --note …")
+            .next("see which receipts changed: teof receipts verify")
             .into())
     }
 }
 
-/// The newest bundle of every job, oldest first. What cannot be read as a bundle is passed over.
+/// The newest bundle of every job, oldest first. Unreadable bundles are skipped.
 pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     let listed = ledger::listed(&hub.root)?;
     let mut decisions: HashMap<String, Decision> = HashMap::new();
@@ -106,26 +106,26 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The bundle at a path that is known (the coordinator's outcome names it).
+/// The bundle at a known path (from the coordinator's outcome).
 ///
 /// # Errors
 /// `bundle.missing` when there is none.
 pub fn at(hub: &Hub, path: &str) -> Result<Entry> {
-    let missing = || Refusal::not_found("bundle.missing", format!("there is no review bundle {path}"));
+    let missing = || Refusal::not_found("bundle.missing", format!("no review bundle {path}"));
     let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(missing)?;
     let mut entry = read(path, &bytes, &ledger::listed(&hub.root)?).ok_or_else(missing)?;
     entry.decision = decision::of_bundle(hub, path)?;
     Ok(entry)
 }
 
-/// The job that a person names: by its job, run or task, or the beginning of one of them.
+/// Finds a job by its id, run or task, or a prefix of one of them.
 ///
 /// # Errors
-/// `review.not_found` (exit 4); `review.ambiguous` (exit 2), which names the jobs that it could be.
+/// `review.not_found` (exit 4); `review.ambiguous` (exit 2), which lists the matching jobs.
 pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     let all = all(hub)?;
     let mut found = called(name, &all.iter().collect::<Vec<_>>(), Entry::names);
-    // Of several, the one that waits is meant; of a task's own, the newest when none does.
+    // Of several, prefer the one that waits; for a task without one, the newest.
     let waiting = found.iter().filter(|entry| entry.is_pending()).count();
     if found.len() > 1 && waiting == 1 {
         found.retain(|entry| entry.is_pending());
@@ -139,13 +139,13 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
             let known: Vec<_> =
                 all.iter().flat_map(|entry| [entry.bundle.short(), Cow::from(&entry.bundle.task_id)]).collect();
             let meant = names::did_you_mean(name, known.iter().map(|known| &**known));
-            Err(Refusal::not_found("review.not_found", format!("no finished job is called {shown}{meant}"))
-                .next("see all finished jobs: teof review list --all")
+            Err(Refusal::not_found("review.not_found", format!("no such finished job: {shown}{meant}"))
+                .next("list all finished jobs: teof review list --all")
                 .into())
         }
         _ => {
             let jobs = distinct(&found.iter().map(|entry| entry.bundle.job.as_str()).collect::<Vec<_>>());
-            Err(Refusal::usage("review.ambiguous", format!("{shown:?} could be {} jobs", found.len()))
+            Err(Refusal::usage("review.ambiguous", format!("{shown:?} matches {} jobs", found.len()))
                 .next(format!("name one of them: {}", text::clip(&jobs.join(", "), 400)))
                 .into())
         }
@@ -161,9 +161,9 @@ fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<En
     let sha256 = digest::sha256(bytes);
     let altered = match (seal::check(bytes), listed.get(path)) {
         (seal::Seal::Right, Some(known)) if *known == sha256 => None,
-        (seal::Seal::Right, Some(_)) => Some(format!("{} has another digest for it", paths::LEDGER)),
+        (seal::Seal::Right, Some(_)) => Some(format!("its digest in {} differs", paths::LEDGER)),
         (seal::Seal::Right, None) => Some(format!("{} does not list it", paths::LEDGER)),
-        _ => Some("its receipt_sha256 does not belong to its content".to_owned()),
+        _ => Some("its receipt_sha256 does not match its content".to_owned()),
     };
     Some(Entry { path: path.to_owned(), sha256, bundle, decision: None, altered })
 }

@@ -21,14 +21,14 @@ use crate::ops;
 /// How many findings a refusal names.
 const NAMED: usize = 5;
 
-/// Whether the reviewed commit stands on its base and leaves the record alone, and the task is still its
-/// seat's and not on hold.
+/// Checks that the reviewed commit descends from its base and does not change the record, and that its seat still
+/// owns the task, which is not on hold.
 pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     let commit = merge::reviewed(repo, bundle)?;
     let refuse = |why: String| {
-        Refusal::guard("review.not_mergeable", format!("the work of {} is not merged", bundle.short()))
+        Refusal::guard("review.not_mergeable", format!("{} cannot be merged", bundle.short()))
             .because(why)
-            .next(format!("have it done again: teof review retry {} --note …", bundle.short()))
+            .next(format!("send it back: teof review retry {} --note …", bundle.short()))
     };
     let base = object_ids::parse(&bundle.base_commit).ok().filter(|base| repo.find_commit(*base).is_ok());
     let Some(base) = base else { return Err(refuse("its base commit is not in this repository".into()).into()) };
@@ -39,7 +39,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
         .into_iter()
         .find(|path| paths::is_record(path))
     {
-        return Err(refuse(format!("it changes {}, which is the record's", text::safe(&path))).into());
+        return Err(refuse(format!("it changes {}, which belongs to the record", text::safe(&path))).into());
     }
     ops::claims::held::check(hub, &bundle.task_id, "merge")?;
     moved_target::check(hub, &bundle.target_branch, "merged")?;
@@ -50,14 +50,14 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
             "claim.not_yours",
             format!("{} was taken over by {}", bundle.task_id, text::safe(owner)),
         )
-        .because(format!("this is the work of {}, from before", bundle.agent_id))
-        .next(format!("say no to it: teof review reject {} --note …", bundle.short()))
+        .because(format!("this work by {} is from before the takeover", bundle.agent_id))
+        .next(format!("reject it: teof review reject {} --note …", bundle.short()))
         .into()),
         _ => Ok(()),
     }
 }
 
-/// The commit after which the changes are the work's: a person may have merged the target into the branch since.
+/// The commit after which the changes belong to the work: a person may have merged the target into the branch since.
 fn since(repo: &Repository, bundle: &Bundle, base: Oid, commit: Oid) -> Result<Oid> {
     let parted = ancestry::merge_base(repo, merge::tip(repo, &bundle.target_branch)?, commit)?;
     match parted {
@@ -66,11 +66,11 @@ fn since(repo: &Repository, bundle: &Bundle, base: Oid, commit: Oid) -> Result<O
     }
 }
 
-/// Whether nothing but the reviewed work comes in with it: what it stands on is on the target, or is other work
-/// that a person approved (it may have been squashed there).
+/// Checks that a merge brings only the reviewed work: its base is on the target, or is other approved work (which may
+/// have been squashed there).
 ///
 /// # Errors
-/// `review.base_not_merged`: somebody took it off the target, or it never was there.
+/// `review.base_not_merged`: the base was removed from the target or was never there.
 pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<()> {
     let base = object_ids::parse(&bundle.base_commit)?;
     if merge::is_merged(repo, head, base)? {
@@ -78,16 +78,22 @@ pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<
     }
     let (job, target) = (bundle.short(), text::safe(&bundle.target_branch));
     let below = bundles::all(hub)?.into_iter().find(|other| other.bundle.commit == bundle.base_commit);
-    let refusal = Refusal::guard("review.base_not_merged", format!("{job} stands on work that {target} does not have"));
+    let refusal = Refusal::guard(
+        "review.base_not_merged",
+        format!(
+            "{job} is based on work that {target} does not \
+        have"
+        ),
+    );
     let refusal = match below {
         Some(below) if below.decision.as_ref().is_some_and(|done| done.decision == Kind::Approved) => return Ok(()),
         Some(below) => refusal
-            .because(format!("it would come in with it: {base}, the result of {}", below.bundle.short()))
+            .because(format!("merging it would also merge {base}, the result of {}", below.bundle.short()))
             .next(format!("decide about that first: teof review show {}", below.bundle.short())),
         None => refusal
-            .because(format!("its base {base} is not, or no more, on {target}; all up to there would come in with it"))
-            .next(format!("see what that is: git log {target}..{base}"))
-            .next(format!("have the work carried over to {target}: teof review retry {job} --note …")),
+            .because(format!("its base {base} is not on {target}; merging would bring in everything up to it"))
+            .next(format!("see those commits: git log {target}..{base}"))
+            .next(format!("have the work ported to {target}: teof review retry {job} --note …")),
     };
     Err(refusal.into())
 }
@@ -95,16 +101,16 @@ pub fn base(hub: &Hub, repo: &Repository, bundle: &Bundle, head: Oid) -> Result<
 /// The command lines of the bundle's tests.
 ///
 /// # Errors
-/// `review.test_redacted` when one of them held a secret: what stands in the bundle is not what was run.
+/// `review.test_redacted` when one contained a secret: then the bundle does not have the original command.
 pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
     if let Some(test) = bundle.tests.iter().find(|test| test.command.contains(secrets::MARK)) {
         return Err(Refusal::guard(
             "review.test_redacted",
             format!("the tests of {} cannot be run again", bundle.short()),
         )
-        .because(format!("{:?} held a secret, which no receipt keeps", text::safe(&test.command)))
-        .next("have tests read secrets from the environment or a file, and the work done again")
-        .next(format!("or merge it by hand, tested by hand: git merge {}", bundle.commit))
+        .because(format!("{:?} contained a secret, and receipts do not keep secrets", text::safe(&test.command)))
+        .next("let tests read secrets from the environment or a file, and have the work done again")
+        .next(format!("or test and merge it by hand: git merge {}", bundle.commit))
         .into());
     }
     Ok(bundle.tests.iter().map(|test| test.command.clone()).collect())
@@ -119,9 +125,9 @@ fn writable(hub: &Hub) -> Result<()> {
         for (at, folder) in folders.chain([(path, false)]) {
             let found = fs::symlink_metadata(hub.path(at)?);
             if found.is_ok_and(|meta| if folder { !meta.is_dir() } else { !meta.is_file() }) {
-                return Err(Refusal::guard("review.record", format!("{at} stands in the way of the record"))
-                    .because("what is decided is written there")
-                    .next(format!("see what it is, and move it: {at}"))
+                return Err(Refusal::guard("review.record", format!("{at} blocks the record"))
+                    .because("the decision must be written there")
+                    .next(format!("check what it is and move it away: {at}"))
                     .into());
             }
         }
@@ -129,7 +135,7 @@ fn writable(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// Whether `bus verify` and the full preflight find nothing wrong, and a decision could be written.
+/// Checks that `bus verify` and the full preflight have no findings and that a decision can be written.
 pub fn record(hub: &Hub) -> Result<()> {
     writable(hub)?;
     let verified = ops::record::verify::verify(hub, None)?;
@@ -151,9 +157,9 @@ pub fn record(hub: &Hub) -> Result<()> {
     if findings.len() > NAMED {
         shown.push(format!("and {} more", findings.len() - NAMED));
     }
-    Err(Refusal::guard("review.record", "nothing is merged while something is wrong with the record")
+    Err(Refusal::guard("review.record", "the record has findings, so nothing is merged")
         .because(shown.join("\n"))
-        .next("see all of it: teof bus verify; teof preflight full")
+        .next("see all findings: teof bus verify; teof preflight full")
         .with("findings", json!(findings))
         .into())
 }

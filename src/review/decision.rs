@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// Whether it belongs into the memory log: it ended the work, or undid its end.
+    /// Whether it belongs in the memory log: it finished the work, or undid that.
     fn is_logged(self) -> bool {
         matches!(self, Kind::Approved | Kind::Rejected | Kind::Reverted)
     }
@@ -66,13 +66,13 @@ pub struct Decision {
     /// How the person was recognised.
     #[serde(default)]
     pub recognised: Recognised,
-    /// The seat whose work it was.
+    /// The seat that did the work.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub agent_id: String,
     pub at: Stamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The bundle that was decided about, relative to the hub.
+    /// The decided bundle, relative to the hub.
     pub bundle: String,
     pub bundle_sha256: String,
     pub reviewed_commit: String,
@@ -80,7 +80,7 @@ pub struct Decision {
     /// The target's commit before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_before: Option<String>,
-    /// The commit that merged it, or that reverted it; none when the target had all of it before.
+    /// The commit that merged or reverted it; none when the target already had all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_commit: Option<String>,
     /// The tests that ran on the merged tree.
@@ -94,25 +94,24 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The commit of the target that has the approved work. Work that added nothing has none of its own: then it is the
-    /// target as it was.
+    /// The commit of the target that has the approved work. For work that added nothing, the target's earlier commit.
     pub fn on_target(self) -> String {
         self.merge_commit.or(self.target_before).unwrap_or(self.reviewed_commit)
     }
 
-    /// What people call the job: `j7`.
+    /// The job's short id: `j7`.
     pub fn short(&self) -> Cow<'_, str> {
         short(&self.job)
     }
 }
 
-/// Parses a decision receipt; `None` for anything else, and for a file that was changed or that the ledger does not
-/// list: anybody can put a file there, and a forged decision would move work.
+/// Parses a decision receipt. `None` for anything else, and for a file that was changed or is not in the ledger:
+/// anybody can create a file there, and a forged decision would merge work.
 pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
     let found: Decision = serde_json::from_slice(bytes).ok()?;
     let entered = listed.get(path).is_some_and(|known| *known == digest::sha256(bytes));
     if !entered || seal::check(bytes) != seal::Seal::Right {
-        tracing::warn!("{path} is not as it was written, or the ledger does not list it; it decides nothing");
+        tracing::warn!("ignoring {path}: it was changed, or the ledger does not list it");
         return None;
     }
     Some(found)
@@ -141,7 +140,7 @@ pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
     Ok(found)
 }
 
-/// Records a decision together with what else the transaction holds; returns the receipt's path.
+/// Records a decision in the given transaction; returns the receipt's path.
 pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &Decision) -> Result<String> {
     let hub = writer.hub();
     let manager = hub.settings()?.coordinator.manager.clone();

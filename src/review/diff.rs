@@ -18,7 +18,7 @@ const MAX_FILE: i64 = 1024 * 1024;
 /// A longer patch is cut, in bytes.
 const MAX_PATCH: usize = 16 * 1024 * 1024;
 
-/// The patch from the base to the reviewed commit; its last line says so when it is not whole.
+/// The patch from the base to the reviewed commit; its last line says when it was cut.
 pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
     let repo = merge::open(hub)?;
     let commit = merge::reviewed(&repo, bundle)?;
@@ -37,10 +37,10 @@ pub fn patch(hub: &Hub, bundle: &Bundle) -> Result<String> {
         out.len() < MAX_PATCH
     });
     match printed {
-        // Stopped by us.
+        // Stopped at the size limit.
         Err(_) if out.len() >= MAX_PATCH => {
             let (base, tip) = (text::safe(&bundle.base_commit), text::safe(&bundle.commit));
-            let _ = write!(out, "\ncut after 16 MiB; all of it: git diff {base} {tip}");
+            let _ = write!(out, "\ncut at 16 MiB; see the complete patch: git diff {base} {tip}");
         }
         printed => printed?,
     }

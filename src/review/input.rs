@@ -2,7 +2,7 @@
 
 use crate::guard::operator::Recognised;
 
-/// Who decides about finished work, and with which options.
+/// The person who decides about finished work, and the options.
 #[derive(Clone, Debug)]
 pub struct ReviewInput {
     pub by: String,
@@ -11,12 +11,12 @@ pub struct ReviewInput {
     pub note: Option<String>,
     /// Whether the job still runs, so that an agent can resolve a conflict.
     pub job_open: bool,
-    /// After a revert: whether to do the work again at once. Otherwise its step waits for a person.
+    /// After a revert: whether to start the work again at once. Otherwise its step waits for a person.
     pub redo: bool,
     pub newer: NewerCommits,
 }
 
-/// What to do with commits that came onto the branch after the review.
+/// What to do with commits added to the branch after the review.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NewerCommits {
     /// Refuse an approval while there are any.

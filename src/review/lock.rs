@@ -8,8 +8,8 @@ use crate::hub::Hub;
 /// Relative to the machine-local folder.
 const LOCK: &str = "locks/review.lock";
 
-/// Takes the lock and recovers a target move that was interrupted. Whoever holds it knows that each temporary worktree
-/// there is was left behind.
+/// Takes the lock and recovers an interrupted target move. Temporary worktrees that exist now are leftovers, because
+/// only the holder uses one.
 ///
 /// # Errors
 /// `review.busy` while another process holds it.
@@ -17,11 +17,11 @@ pub fn acquire(hub: &Hub, what: &str) -> Result<FileLock> {
     let path = hub.local(LOCK);
     let lock = FileLock::try_acquire(&path, what)?.ok_or_else(|| {
         let holder = lock::holder(&path).unwrap_or_else(|| "another process".into());
-        Refusal::held("review.busy", "somebody approves or reverts work at this moment")
-            .because(format!("the lock is held by {holder}"))
-            .next("try again when that has ended")
+        Refusal::held("review.busy", "another approval or revert is running")
+            .because(format!("{holder} holds the review lock"))
+            .next("try again when it has finished")
     })?;
-    let bus_lock = hub.lock("complete what was begun")?;
+    let bus_lock = hub.lock("complete an interrupted move")?;
     recover::recover(hub)?;
     drop(bus_lock);
     Ok(lock)

@@ -1,12 +1,13 @@
-//! Decides about finished work: a person approves (merges), rejects, sends back or reverts it; pull requests follow.
+//! Decides about finished work: a person approves (merges), rejects, sends back or reverts it. Also handles pull
+//! requests.
 //!
 //! # How it works
 //!
-//! The foreman leaves a bundle ([`bundles`]): a receipt that names the commit that was reviewed. An approval merges
-//! exactly that commit. The merged tree is built in memory ([`target::merge`]), the tests run on it in a temporary
-//! worktree ([`target::temp_worktree`]), the record is checked ([`checks`]), and only then, under the bus lock, the
-//! target moves by compare-and-swap ([`target::update_target`]) and the decision is recorded ([`decision`]). After a
-//! crash in between, the next approval finds the old state, or a merge without its decision, which it completes.
+//! The foreman writes a bundle ([`bundles`]): a receipt that names the reviewed commit. An approval merges exactly
+//! that commit. The merged tree is built in memory ([`target::merge`]), the tests run on it in a temporary worktree
+//! ([`target::temp_worktree`]), the record is checked ([`checks`]), and only then, under the bus lock, the target
+//! moves by compare-and-swap ([`target::update_target`]) and the decision is recorded ([`decision`]). After a crash,
+//! the next approval finds the old state, or a merge without its decision, which it completes.
 //!
 //! Every function that moves a target or decides about work requires a person. Nothing here waits for processes or the
 //! network under the bus lock, except for git moving one checked-out worktree. Approval and rejection change no plan

@@ -14,17 +14,17 @@ use crate::model::run::outcome::Finding;
 /// warning, and the rejection stands.
 ///
 /// # Errors
-/// In a worker's children; without a note; when it was approved, or the target has it already.
+/// In a worker's children; without a note; when it was approved or the target already has it.
 pub fn reject(hub: &Hub, entry: &Entry, input: &ReviewInput) -> Result<Decision> {
     let decision = decide(hub, entry, input, Kind::Rejected)?;
     if let Err(e) = pull_request::close(hub, &entry.bundle.job) {
         let why = Refusal::of(&e).and_then(|refusal| refusal.reason.as_deref()).unwrap_or_default();
-        tracing::warn!("the pull request is not closed ({e:#}: {why}); close it there, or reject it once more");
+        tracing::warn!("cannot close the pull request ({e:#}: {why}); close it there or reject again");
     }
     Ok(decision)
 }
 
-/// Records that the work goes back to the coder, who is given the note.
+/// Records that the work goes back to the coder with the note.
 ///
 /// # Errors
 /// As [`reject`].
@@ -36,10 +36,15 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
     operator::require("decide about work")?;
     let _lock = lock::acquire(hub, &format!("review {} {}", kind.as_str(), entry.bundle.short()))?;
     let Some(note) = input.note.as_deref().filter(|note| !note.trim().is_empty()) else {
-        return Err(Refusal::usage("review.no_note", "a no needs a note that says why").next("--note \"…\"").into());
+        return Err(Refusal::usage("review.no_note", "a rejection needs a note with the reason")
+            .next(
+                "--note \
+            \"…\"",
+            )
+            .into());
     };
     match decision::of_bundle(hub, &entry.path)? {
-        // A repetition: recorded once.
+        // Repeated: recorded only once.
         Some(done) if done.decision == kind => return Ok(done),
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
@@ -48,7 +53,15 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
     if let (Ok(target), Ok(_)) = (merge::tip(&repo, &entry.bundle.target_branch), merge::reviewed(&repo, &entry.bundle))
         && landed::find(&repo, target, &entry.bundle)?.is_some()
     {
-        return Err(already_merged(entry, &format!("{} has the reviewed work", entry.bundle.target_branch)).into());
+        return Err(already_merged(
+            entry,
+            &format!(
+                "{} already has the reviewed \
+            work",
+                entry.bundle.target_branch
+            ),
+        )
+        .into());
     }
     if kind == Kind::Rejected && pull_request::is_merged_there(hub, &entry.bundle.job)? {
         return Err(already_merged(entry, "its pull request was merged").into());
@@ -65,8 +78,8 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
 /// Refuses a rejection that comes after the merge.
 fn already_merged(entry: &Entry, why: &str) -> Refusal {
     let job = entry.bundle.short();
-    Refusal::guard("review.merged", format!("{job} is merged already"))
+    Refusal::guard("review.merged", format!("{job} is already merged"))
         .because(why)
-        .next(format!("complete its approval: teof review approve {job}"))
-        .next(format!("or then take it back: teof review revert {job}"))
+        .next(format!("record its approval: teof review approve {job}"))
+        .next(format!("to undo it after that: teof review revert {job}"))
 }

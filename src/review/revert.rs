@@ -20,16 +20,16 @@ use crate::plans;
 use crate::plans::requests::vault;
 use crate::plans::{backlog, edit};
 
-/// The most commits of one piece of work that are looked for.
+/// Limit on the commits of one piece of work.
 const MOST: usize = 500;
-/// How many of them a refusal names.
+/// How many of them a refusal lists.
 const NAMED: usize = 10;
 
-/// Reverts the merge of a job on its target, and opens its step and its backlog item again.
+/// Reverts the merge of a job on its target and reopens its step and its backlog item.
 ///
 /// # Errors
-/// When the job was not approved; when later work stands on it (`review.conflict`); and as
-/// [`super::approve`]. Nothing has moved then.
+/// When the job was not approved; when later work depends on it (`review.conflict`); and as [`super::approve`]. Then
+/// nothing has moved.
 pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Decision> {
     operator::require("revert work")?;
     let bundle = &entry.bundle;
@@ -41,8 +41,8 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
         Some(done) if done.decision == Kind::Approved => done,
         _ => {
             return Err(Refusal::guard("review.not_merged", format!("{} was not approved", bundle.short()))
-                .because("only what was merged can be taken back")
-                .next("see what was: teof review list --all")
+                .because("only merged work can be reverted")
+                .next("list decided work: teof review list --all")
                 .into());
         }
     };
@@ -52,7 +52,7 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
         return Err(not_on_target(entry, span.1).into());
     }
     if let Some(done) = reverted_by(&repo, head, span.1)? {
-        progress(&format!("{done} takes it back already"));
+        progress(&format!("{done} already reverts it"));
         let mut writer = hub.lock("review revert")?;
         let transaction = reopen(&writer, entry, input, done)?;
         return record(&mut writer, transaction, entry, input, (done, None));
@@ -65,9 +65,9 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
     let what = format!("revert {}", bundle.short());
     let step = RefMove { branch: &bundle.target_branch, from: head, to: ready, what: &what };
     update_target::dry_run(hub, &repo, step)?;
-    // The bundle's own tests may be about what is taken back.
+    // The bundle's own tests may test the reverted work.
     approval::run_tests(hub, entry, Vec::new(), ready, progress)?;
-    // Signed before the lock is taken, as in an approval.
+    // Signed before taking the lock, as in an approval.
     let (mut writer, now, ready) = loop {
         let now = merge::tip(&repo, &bundle.target_branch)?;
         let ready = match now == head {
@@ -79,8 +79,8 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
                 }
             }
             false => {
-                return Err(Refusal::guard("target.moved", format!("{} was moved meanwhile", bundle.target_branch))
-                    .next("revert again: it is made on what is there now")
+                return Err(Refusal::guard("target.moved", format!("{} moved meanwhile", bundle.target_branch))
+                    .next("run the revert again; it will use the new commit")
                     .into());
             }
         };
@@ -89,7 +89,7 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
             break (writer, now, ready);
         }
     };
-    // First, so that a plan that cannot be opened again is no surprise afterwards.
+    // First, so that a plan that cannot be reopened stops the revert before anything moves.
     let transaction = reopen(&writer, entry, input, ready)?;
     update_target::update(hub, &repo, RefMove { from: now, to: ready, ..step })?;
     record(&mut writer, transaction, entry, input, (ready, Some(now)))
@@ -101,10 +101,10 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
     let Some(after) = id(&merged.merge_commit) else {
         return Err(Refusal::guard(
             "review.no_merge_commit",
-            format!("{} came in without a commit of its own", merged.short()),
+            format!("{} was merged without its own commit", merged.short()),
         )
-        .because("the target was moved to the reviewed commit by hand, or had its changes before")
-        .next("undo its commits by hand: git revert")
+        .because("the target was fast-forwarded by hand, or already had its changes")
+        .next("revert its commits by hand: git revert")
         .into());
     };
     let Ok(commit) = repo.find_commit(after) else { return Err(not_on_target(entry, after).into()) };
@@ -122,7 +122,7 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
     }
 }
 
-/// The commits that stand for the work: the reviewed one, the one that was decided about, the one that was offered.
+/// The commits that represent the work: reviewed, decided, offered.
 fn known(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Result<Vec<Oid>> {
     let offered = pull_request::read(hub, &entry.bundle.job)?.map(|ours| ours.commit);
     let others = [Some(&merged.reviewed_commit), offered.as_ref()].into_iter().flatten();
@@ -130,7 +130,7 @@ fn known(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resu
     Ok([merge::reviewed(repo, &entry.bundle)?].into_iter().chain(others).collect())
 }
 
-/// What a merge brought besides the reviewed work: a person may have merged it together with their own.
+/// Commits that a merge brought besides the reviewed work: a person may have merged it together with their own.
 fn other_commits(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> Result<Vec<Oid>> {
     let hidden: Vec<Oid> = known.iter().chain([&before]).copied().collect();
     let found = ancestry::only_in(repo, merge, &hidden, MOST)?;
@@ -139,13 +139,13 @@ fn other_commits(repo: &Repository, before: Oid, known: &[Oid], merge: Oid) -> R
 
 fn merge_has_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
     let shown: Vec<_> = more.iter().take(NAMED).map(Oid::to_string).collect();
-    Refusal::guard("review.unclear_merge", format!("{merge} brought more than the work of {}", entry.bundle.short()))
-        .because(format!("it was made by hand, and has {} other commits:\n{}", more.len(), shown.join("\n")))
-        .next(format!("undo what is not wanted by hand: git log {merge}^1..{merge}; git revert"))
+    Refusal::guard("review.unclear_merge", format!("{merge} contains more than the work of {}", entry.bundle.short()))
+        .because(format!("it was made by hand and has {} more:\n{}", more.len(), shown.join("\n")))
+        .next(format!("revert the unwanted commits by hand: git log {merge}^1..{merge}; git revert"))
 }
 
-/// Where the target was before the work came in as commits that are no merge: one (squashed), or several
-/// (rebased), of which the decision names the last.
+/// The target's commit before work that came in without a merge: as one commit (squashed) or several (rebased), of
+/// which the decision names the last.
 fn before_first(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, last: &Commit) -> Result<Oid> {
     let reviewed = merge::reviewed(repo, &entry.bundle)
         .and_then(|own| Ok(known(hub, repo, entry, merged)?.pop().unwrap_or(own)))?;
@@ -156,7 +156,7 @@ fn before_first(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision, 
         line.push(at);
         at = before;
     }
-    // All of them first: what the last of them adds to the others is the reviewed work as well.
+    // Try all of them first: the last commit alone may also match the reviewed work.
     for commit in line.iter().rev() {
         let before = commit.parent_id(0)?;
         if merge::tree_of_work(repo, &entry.bundle, before, reviewed)? == Some(last.tree_id()) {
@@ -176,23 +176,23 @@ fn unclear(entry: &Entry, last: &Commit, line: &[Commit]) -> Refusal {
         format!("{} {subject}", commit.id())
     };
     let shown: Vec<_> = line.iter().take(NAMED).map(name).collect();
-    Refusal::guard("review.unclear_merge", format!("it cannot be told which commits of {target} are the work of {job}"))
+    Refusal::guard("review.unclear_merge", format!("cannot determine which commits of {target} are the work of {job}"))
         .because(format!(
-            "it came in without a merge commit and not as it was reviewed; {} is the last of its commits:\n{}",
+            "it was merged without a merge commit and differs from the reviewed work; {} is its last commit:\n{}",
             last.id(),
             shown.join("\n")
         ))
-        .next(format!("see which of them it is: git log {}", last.id()))
-        .next("undo those by hand, the last one first: git revert")
+        .next(format!("find its commits: git log {}", last.id()))
+        .next("revert them by hand, the last one first: git revert")
 }
 
 fn not_on_target(entry: &Entry, after: Oid) -> Refusal {
-    Refusal::guard("review.not_merged", format!("{} does not have it", entry.bundle.target_branch))
-        .because(format!("{after} is not among its commits here"))
-        .next("bring the branch up to date first: git pull")
+    Refusal::guard("review.not_merged", format!("{} does not have the work", entry.bundle.target_branch))
+        .because(format!("the local branch does not contain {after}"))
+        .next("update the branch first: git pull")
 }
 
-/// The commit on the target's own line that took `after` back: an earlier revert that was killed.
+/// The first-parent commit that already reverts `after`: an interrupted earlier revert.
 fn reverted_by(repo: &Repository, head: Oid, after: Oid) -> Result<Option<Oid>> {
     let mut at = repo.find_commit(head)?;
     while at.id() != after {
@@ -216,13 +216,13 @@ fn reopen(writer: &Writer<'_>, entry: &Entry, input: &ReviewInput, commit: Oid) 
     if let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) {
         let found = plans::find(hub, plan)?;
         if found.plan.step(step).and_then(|step| step.status()) == Some(Status::Done) {
-            let why = input.note.as_deref().unwrap_or("a person took it back");
+            let why = input.note.as_deref().unwrap_or("a person reverted it");
             edit::reopen(writer, &mut transaction, plan, step, &commit.to_string(), why)?;
             if !input.redo {
                 let waits = edit::StepChange { status: Some(Status::Blocked), ..Default::default() };
                 edit::set_step(writer, &mut transaction, plan, step, &waits)?;
             }
-            // One that cannot be edited keeps its status; the work does not depend on it.
+            // An item that cannot be edited keeps its status; the work does not depend on it.
             let status = if input.redo { vault::IN_PROGRESS } else { vault::BLOCKED };
             vault::follow(writer, &mut transaction, &found.plan, status)?;
         }
@@ -236,7 +236,7 @@ fn reopen(writer: &Writer<'_>, entry: &Entry, input: &ReviewInput, commit: Oid) 
     Ok(transaction)
 }
 
-/// Records the decision and everything that is reopened, in one transaction.
+/// Records the decision and the reopened step and item in one transaction.
 fn record(
     writer: &mut Writer<'_>,
     transaction: Transaction,
@@ -253,8 +253,8 @@ fn record(
 
 fn conflicts(entry: &Entry, files: &[String]) -> Refusal {
     let shown = text::clip(&files.join(", "), 600);
-    Refusal::guard("review.conflict", format!("{} cannot be taken back as it is", entry.bundle.short()))
-        .because(format!("later work changed the same places: {shown}"))
-        .next("take the later work back first, or undo it by hand: git revert")
+    Refusal::guard("review.conflict", format!("cannot revert {}", entry.bundle.short()))
+        .because(format!("later work changed the same lines: {shown}"))
+        .next("revert the later work first, or undo it by hand: git revert")
         .with("files", files.to_vec())
 }

@@ -1,7 +1,7 @@
-//! Runs the rollback commands of a step, which undo effects outside the repository, when a person asks for it.
+//! Runs the rollback commands of a step, which undo effects outside the repository. Only a person starts them.
 //!
-//! They run once the work is reverted, in a worktree of the target as it is then, until one fails. A receipt records
-//! the results. The caller makes sure that a person saw exactly these commands ([`Rollback::require_approval`]).
+//! They run after the revert, in a worktree of the target at that time, until one fails. A receipt records the
+//! results. The caller checks that a person saw exactly these commands ([`Rollback::require_approval`]).
 
 use anyhow::Context;
 use git2::Oid;
@@ -24,16 +24,16 @@ use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
 use crate::{plans, receipts};
 
-/// What goes back behind a piece of work.
+/// The rollback of a piece of work.
 #[derive(Clone, Debug)]
 pub struct Rollback {
     plan: String,
-    /// Of all commands of the plan: what an approval names.
+    /// The digest of all commands of the plan, which an approval names.
     digest: String,
     pub commands: Vec<Command>,
 }
 
-/// What the commands came to.
+/// The result of the commands.
 #[derive(Clone, Debug, Serialize)]
 pub struct Done {
     /// Relative to the hub.
@@ -46,25 +46,25 @@ pub struct Done {
 /// The rollback commands of the step that a job did.
 ///
 /// # Errors
-/// `rollback.none` (exit 4) when the job has no step, or its step names none; when the plan cannot be read.
+/// `rollback.none` (exit 4) when the job has no step, or its step has none; when the plan cannot be read.
 pub fn of(hub: &Hub, bundle: &Bundle) -> Result<Rollback> {
     let none = |why: &str| {
         Refusal::not_found("rollback.none", format!("{} has no rollback commands", bundle.short()))
             .because(why)
-            .next(format!("revert the work alone: teof review revert {}", bundle.short()))
+            .next(format!("revert only the work: teof review revert {}", bundle.short()))
     };
     let (Some(plan), Some(step)) = (&bundle.plan_id, &bundle.step_id) else {
-        return Err(none("it is not the step of a plan").into());
+        return Err(none("it does not belong to a plan step").into());
     };
     let found = plans::find(hub, plan)?;
-    let Some(step) = found.plan.step(step) else { return Err(none("its plan has no such step any more").into()) };
+    let Some(step) = found.plan.step(step) else { return Err(none("its plan no longer has this step").into()) };
     let commands = step.rollback().map_err(|why| {
-        Refusal::guard("rollback.invalid", format!("the rollback commands of {plan} cannot be read"))
+        Refusal::guard("rollback.invalid", format!("cannot read the rollback commands of {plan}"))
             .because(why)
             .next(format!("see what is wrong: teof plan validate {plan}"))
     })?;
     let Some(digest) = plans::commands_digest(&found.plan).filter(|_| !commands.is_empty()) else {
-        return Err(none("its step names none").into());
+        return Err(none("its step has none").into());
     };
     Ok(Rollback { plan: found.id().to_owned(), digest, commands })
 }
@@ -78,11 +78,11 @@ impl Rollback {
         commands::trusted(hub)?.require(Some((&self.plan, &self.digest)), &self.commands)
     }
 
-    /// Runs them on the target as it is now, and writes the receipt.
+    /// Runs them on the current target and writes the receipt.
     ///
     /// # Errors
-    /// When the worktree cannot be made, its set-up fails, or the receipt cannot be written. A command that
-    /// fails is no error.
+    /// When the worktree cannot be created, its set-up fails, or the receipt cannot be written. A command that fails
+    /// is not an error.
     pub fn run(&self, hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Done> {
         let bundle = &entry.bundle;
         let _lock = lock::acquire(hub, &format!("roll back {}", bundle.short()))?;

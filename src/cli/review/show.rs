@@ -97,7 +97,7 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     lines.push(section("Acceptance", bundle.acceptance.as_deref()));
     lines.push(section("Plan", bundle.plan.as_deref()));
     let before: Vec<_> = bundle.sent_back.iter().map(findings::line).collect();
-    lines.push(section("Sent back before for", Some(&before.join("\n"))));
+    lines.push(section("Sent back earlier for", Some(&before.join("\n"))));
     lines.push(stages(bundle));
     lines.push(changes(bundle));
     lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&receipt.path))));

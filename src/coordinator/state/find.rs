@@ -33,7 +33,7 @@ fn pick<'a>(name: &str, jobs: &[&'a Job]) -> Result<&'a Job, String> {
 
 fn unknown(name: &str, jobs: &[&Job]) -> String {
     let known: Vec<String> = jobs.iter().flat_map(|job| [job.short(), job.task.clone()]).collect();
-    format!("no job is called {}{}", shown(name), names::did_you_mean(name, known.iter().map(String::as_str)))
+    format!("no such job: {}{}", shown(name), names::did_you_mean(name, known.iter().map(String::as_str)))
 }
 
 fn shown(name: &str) -> String {

@@ -55,7 +55,8 @@ fn needed(role: &str) -> &'static [&'static str] {
 
 /// The template that an order binds to a role, or the built-in one.
 ///
-/// # Errors When a custom template is missing, is not text, lacks a placeholder or has an unknown one.
+/// # Errors
+/// When a custom template is missing, is not text, lacks a placeholder or has an unknown one.
 pub fn template(hub: &Hub, order: &Order, role: &str) -> Result<String> {
     let Some(path) = order.roles.get(role).and_then(|binding| binding.prompt.as_deref()) else {
         return Ok(built_in(role).to_owned());

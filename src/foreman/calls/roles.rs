@@ -28,7 +28,8 @@ pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
 
 /// What a role runs; `None` for an unbound tester.
 ///
-/// # Errors When the settings have no such agent, or its entry is invalid.
+/// # Errors
+/// When the settings have no such agent, or its entry is invalid.
 pub fn resolve(hub: &Hub, order: &Order, role: &str) -> Result<Option<ResolvedRole>> {
     let Some(found) = binding(order, role) else { return Ok(None) };
     if let Some(name) = &found.agent {

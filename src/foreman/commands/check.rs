@@ -40,7 +40,8 @@ pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn
 
 /// Runs commands in `folder` as `run`, up to the first that fails.
 ///
-/// # Errors When the output cannot be stored or a process cannot be created. A command that fails is not an error.
+/// # Errors
+/// When the output cannot be stored or a process cannot be created. A command that fails is not an error.
 pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     if commands.is_empty() {

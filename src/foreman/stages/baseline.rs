@@ -19,7 +19,8 @@ fn file(job: &str) -> String {
 
 /// The state that an earlier attempt recorded, else the current state, which is recorded.
 ///
-/// # Errors When the state cannot be recorded: the next attempt would have nothing to compare with.
+/// # Errors
+/// When the state cannot be recorded: the next attempt would have nothing to compare with.
 pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
     let path = hub.local(&file(work.job()));
     let known = files::read(&path, MAX)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());

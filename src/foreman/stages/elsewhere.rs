@@ -15,7 +15,8 @@ const MAX_TRACE: u64 = 64 << 20;
 /// Findings about the hub's checkout, other worktrees and the git directory. A target that the worker moved in its
 /// checkout is recorded as moved, so that nothing is built on it.
 ///
-/// # Errors When the worktrees or settings cannot be read, or a moved branch cannot be recorded.
+/// # Errors
+/// When the worktrees or settings cannot be read, or a moved branch cannot be recorded.
 pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let trace = runner.git_trace();
     let (ran, unreadable) = match files::read(&trace, MAX_TRACE) {

@@ -55,8 +55,9 @@ impl fmt::Display for Recognised {
 
 /// Passes for a person; `what` is the action that only a person may take: "approve work".
 ///
-/// # Errors `trust.person` (exit 6) for a seat, a worker's child and a coding agent; `token.unknown` for an invalid
-/// token; `operator.terminal` when the person's settings require a terminal or a token.
+/// # Errors
+/// `trust.person` (exit 6) for a seat, a worker's child and a coding agent; `token.unknown` for an invalid token;
+/// `operator.terminal` when the person's settings require a terminal or a token.
 pub fn require(what: &str) -> Result<Recognised> {
     run::refuse(what)?;
     if let Some(seat) = env::var(env::AGENT) {

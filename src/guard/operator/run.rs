@@ -117,8 +117,9 @@ fn order_of(arguments: &[String]) -> Option<&str> {
 
 /// In a run, only the run's own seat passes; outside a run, any seat.
 ///
-/// # Errors `agent.not_of_run` (exit 6) when `agent` is another seat; `run.gone` when the worker is gone: its
-/// leftover processes must not write.
+/// # Errors
+/// `agent.not_of_run` (exit 6) when `agent` is another seat; `run.gone` when the worker is gone: its leftover
+/// processes must not write.
 pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = match inside.given(hub) {
@@ -128,10 +129,13 @@ pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
             None => return Ok(()),
         },
         None => {
-            return Err(Refusal::unattended("run.gone", "the worker of this run is gone, so nothing is written for it")
-                .because(inside.sign)
-                .next("leave it to a person or to the next run")
-                .into());
+            return Err(Refusal::unattended(
+                "run.gone",
+                "the worker of this run is gone, so nothing is written for it",
+            )
+            .because(inside.sign)
+            .next("leave it to a person or to the next run")
+            .into());
         }
     };
     if own == agent {
@@ -145,7 +149,8 @@ pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
 
 /// In a run, only the run's own task passes; outside a run, any. `what` is the refused action: "claim another task".
 ///
-/// # Errors `task.not_of_run` (exit 6), also when the run's task is unknown.
+/// # Errors
+/// `task.not_of_run` (exit 6), also when the run's task is unknown.
 pub fn check_task(hub: &Hub, task: &str, what: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = match inside.given(hub) {
@@ -180,7 +185,8 @@ pub fn refuse_to_start(what: &str) -> Result<()> {
 
 /// In a run, only the run's own plan step passes; outside a run, any.
 ///
-/// # Errors `trust.person` (exit 6) for another step, or when the run's step is unknown.
+/// # Errors
+/// `trust.person` (exit 6) for another step, or when the run's step is unknown.
 pub fn check_step(hub: &Hub, plan: &str, step: Option<&str>, what: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = inside

@@ -60,7 +60,8 @@ pub fn issue(name: &str, now: Stamp) -> Result<String> {
 
 /// Every token, the oldest first.
 ///
-/// # Errors When the file is damaged; then no token is recognised.
+/// # Errors
+/// When the file is damaged; then no token is recognised.
 pub fn list() -> Result<Vec<Token>> {
     let path = file()?;
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else { return Ok(Vec::new()) };
@@ -86,7 +87,8 @@ pub fn revoke(name: &str) -> Result<bool> {
 
 /// The name of the token that `TEOF_OPERATOR_TOKEN` shows.
 ///
-/// # Errors `token.unknown` for an invalid token: whoever sets one wants to be recognised by it.
+/// # Errors
+/// `token.unknown` for an invalid token: whoever sets one wants to be recognised by it.
 pub fn shown() -> Result<Option<String>> {
     let Some(secret) = env::var(env::OPERATOR_TOKEN) else { return Ok(None) };
     let sha256 = digest::sha256(secret.trim().as_bytes());
@@ -103,7 +105,8 @@ pub fn shown() -> Result<Option<String>> {
 /// Where the tokens are stored: in the home that the system's user database names. The environment is ignored,
 /// because the caller could point it at tokens of its own.
 ///
-/// # Errors `token.no_home` when the user database has no home for this account.
+/// # Errors
+/// `token.no_home` when the user database has no home for this account.
 pub fn file() -> Result<PathBuf> {
     if let Some(folder) = folder_of_a_test() {
         return Ok(folder.join(FILE));

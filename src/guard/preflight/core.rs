@@ -14,7 +14,8 @@ use crate::seats::{self, freshness::Freshness};
 /// Whether `agent` may ask for review: its manifest and branch agree, its session is fresh, and every receipt that a
 /// plan or the ledger names exists unaltered.
 ///
-/// # Errors Only when the record cannot be read.
+/// # Errors
+/// Only when the record cannot be read.
 pub fn core(hub: &Hub, tree: &Tree, agent: &str) -> Result<Report> {
     let mut report = Report::default();
     seat_of(hub, tree, agent, &mut report);
@@ -52,9 +53,9 @@ fn seat_of(hub: &Hub, tree: &Tree, agent: &str, report: &mut Report) {
         branch => {
             let on = branch.map_or_else(|| "no branch".to_owned(), |branch| format!("the branch {branch}"));
             let message = format!("{agent} is on {on}, not on agent/{agent}/<slug>");
-            report.findings.push(
-                Finding::high("seat.branch", seat::MANIFEST, message).hint("switch to a branch of the seat"),
-            );
+            report
+                .findings
+                .push(Finding::high("seat.branch", seat::MANIFEST, message).hint("switch to a branch of the seat"));
         }
     }
 }
@@ -65,8 +66,7 @@ fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
         Freshness::Missing => ("session.missing", format!("{agent} has no session")),
         Freshness::Invalid(why) => ("session.invalid", format!("the session of {agent} is not valid: {why}")),
         Freshness::Stale { age, max_age } => {
-            let message =
-                format!("the session of {agent} is {} old (limit {})", show_span(age), show_span(max_age));
+            let message = format!("the session of {agent} is {} old (limit {})", show_span(age), show_span(max_age));
             ("session.stale", message)
         }
     };

@@ -94,8 +94,7 @@ fn read_part<T>(part: &[u8], rule: &impl Fn(&[u8], &mut Vec<Finding>) -> Option<
 fn unfinished(path: &str, tail: &[u8], torn: &str) -> Finding {
     let hint = "teof completes it with the next append; or restore the file from git";
     if serde_json::from_slice::<serde::de::IgnoredAny>(tail).is_ok() {
-        return Finding::low("log.unfinished", path, "the last line has no newline, so readers skip it")
-            .hint(hint);
+        return Finding::low("log.unfinished", path, "the last line has no newline, so readers skip it").hint(hint);
     }
     Finding::high(torn, path, "the last line was cut").hint(hint)
 }

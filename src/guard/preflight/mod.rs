@@ -34,7 +34,8 @@ use super::Finding;
 
 /// Runs every rule on every file of the tree. With a base, also checks that logs only grew and nothing went back.
 ///
-/// # Errors Only when the base cannot be read; problems of the tree are in the report.
+/// # Errors
+/// Only when the base cannot be read; problems of the tree are in the report.
 pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     let mut report = Report::default();
     claims(tree, base, &mut report)?;

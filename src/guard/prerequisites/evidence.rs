@@ -69,7 +69,11 @@ impl Snapshot {
     pub(super) fn no_attention(&self) -> Result<(), String> {
         match self.authenticity.get("attention_feeds")?.and_then(Value::as_array) {
             Some(feeds) if feeds.is_empty() => Ok(()),
-            Some(feeds) => Err(format!("{} attention: {}", if feeds.len() == 1 { "1 feed needs".to_owned() } else { format!("{} feeds need", feeds.len()) }, names(feeds))),
+            Some(feeds) => Err(format!(
+                "{} attention: {}",
+                if feeds.len() == 1 { "1 feed needs".to_owned() } else { format!("{} feeds need", feeds.len()) },
+                names(feeds)
+            )),
             None => Err(format!("{AUTHENTICITY} has no list of attention_feeds")),
         }
     }

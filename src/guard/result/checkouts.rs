@@ -135,8 +135,11 @@ fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitComm
     }
     commands.truncate(NAMED);
     let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
-    let hint = format!("a worker must change only its own worktree; check the changes: git -C {} \
-        status", seen.root.display());
+    let hint = format!(
+        "a worker must change only its own worktree; check the changes: git -C {} \
+        status",
+        seen.root.display()
+    );
     elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
     if ran.iter().any(|command| command.moves_branch()) {
         elsewhere.moved.extend(moved(seen, old, now));

@@ -67,8 +67,10 @@ pub fn collect(expected: &[ExpectedReceipt], sources: &[Source], caps: Caps) -> 
         let inside = |part| matches!(part, Component::Normal(_));
         if wanted.is_empty() || !Path::new(wanted).components().all(inside) {
             let what = "the expected path is empty, absolute, or leaves the repository";
-            collected.findings.push(Finding::high("receipt.outside", wanted, what).hint("fix the path in the work \
-                order"));
+            collected.findings.push(Finding::high("receipt.outside", wanted, what).hint(
+                "fix the path in the work \
+                order",
+            ));
         } else if !paths::is_owned(wanted) {
             collected.findings.extend(in_the_commit(wanted, sources));
         } else if !wanted.starts_with("_report/") {

@@ -106,9 +106,7 @@ fn reported_only(name: &str) -> Option<Finding> {
     let message = format!("{name} changed while the worker ran");
     if name.starts_with("config") && name.contains(" user.") {
         let message = format!("{message}; commits made by hand use that name, decisions do not");
-        return Some(
-            Finding::medium("git.identity", "", message).hint("check it: git config --show-origin user.name"),
-        );
+        return Some(Finding::medium("git.identity", "", message).hint("check it: git config --show-origin user.name"));
     }
     name.starts_with(PERSON)
         .then(|| Finding::medium("person.surroundings", "", message).hint("if it was not you, undo the change"))

@@ -33,11 +33,8 @@ pub fn found(hub: &Hub, before: &Surroundings) -> Vec<Finding> {
     unknown.retain(|name| !before.contains_key(&format!("{LOCAL}{name}")));
     if !unknown.is_empty() {
         let folder = hub.local("");
-        let message = format!(
-            "while the worker ran, unknown files appeared in {}: {}",
-            folder.display(),
-            listed(unknown)
-        );
+        let message =
+            format!("while the worker ran, unknown files appeared in {}: {}", folder.display(), listed(unknown));
         let hint = "teof does not read them; check them and move them away";
         findings.push(Finding::medium("teof.planted", "", message).hint(hint));
     }

@@ -98,8 +98,18 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         } else if paths::is_record(&path.to_lowercase()) {
             find(Finding::high("path.denied", path, "workers must not change the record").hint(TAKE_BACK));
         } else if let Some(rule) = glob::first_cover(&built_in, path) {
-            find(Finding::high("path.denied", path, format!("workers must not change \
-                {}", rule.as_str())).hint(TAKE_BACK));
+            find(
+                Finding::high(
+                    "path.denied",
+                    path,
+                    format!(
+                        "workers must not change \
+                {}",
+                        rule.as_str()
+                    ),
+                )
+                .hint(TAKE_BACK),
+            );
         } else if let Some(rule) = glob::first_cover(&copied, path) {
             let what = format!("{} was copied in and must not leave the worktree", rule.as_str());
             find(Finding::high("path.secret", path, what).hint("add it to .gitignore and commit without it"));
@@ -118,9 +128,7 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         }
         if let Some(line) = change.marker {
             let what = "unresolved conflict markers";
-            findings.push(
-                Finding::medium("content.conflict_marker", path, what).at(line).hint("resolve the conflict"),
-            );
+            findings.push(Finding::medium("content.conflict_marker", path, what).at(line).hint("resolve the conflict"));
         }
         findings.extend(kind_rules(change));
         findings.extend(secret_rules(change));

@@ -58,7 +58,8 @@ fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
 /// Like [`scan`], and saves the findings: `scan --if-changed` shows them again, and the coordinator starts no new job
 /// while one of them is high. Files known to be clean are not scanned for secrets.
 ///
-/// # Errors Like [`scan`]; also when the findings cannot be saved.
+/// # Errors
+/// Like [`scan`]; also when the findings cannot be saved.
 pub fn scan_and_remember(hub: &Hub, prefixes: &[String], clean: &mut Clean) -> Result<Vec<Finding>> {
     let state = watch::state(&hub.root, prefixes);
     let findings = scan_but(hub, clean)?;

@@ -109,20 +109,18 @@ pub fn git(hub: &Hub, worktree: &Path) -> Result<Git> {
 
 /// Like [`git`], for operations that need those programs: talking to a remote, writing files.
 ///
-/// # Errors `git.untrusted_programs` when the configuration names programs that no person trusted.
+/// # Errors
+/// `git.untrusted_programs` when the configuration names programs that no person trusted.
 pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
     let git = Git::at(worktree);
     let untrusted = untrusted_programs(hub, &git)?;
     let Some(first) = untrusted.first() else { return Ok(git.trusting()) };
     let keys: Vec<_> = untrusted.iter().map(|program| text::safe(&program.key)).collect();
-    Err(Refusal::guard(
-        "git.untrusted_programs",
-        "the repository's git configuration names untrusted programs",
-    )
-    .because(format!("git would run the programs set in {}, which any program here can write", keys.join(", ")))
-    .next(format!("see where they are set: git config --show-origin --get-all {}", text::shell_word(&first.key)))
-    .next("if you set all of them: teof trust git")
-    .into())
+    Err(Refusal::guard("git.untrusted_programs", "the repository's git configuration names untrusted programs")
+        .because(format!("git would run the programs set in {}, which any program here can write", keys.join(", ")))
+        .next(format!("see where they are set: git config --show-origin --get-all {}", text::shell_word(&first.key)))
+        .next("if you set all of them: teof trust git")
+        .into())
 }
 
 /// The programs that the repository's configuration names, unless a person trusted exactly these.

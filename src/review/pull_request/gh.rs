@@ -24,7 +24,7 @@ pub struct Found {
     pub url: String,
 }
 
-/// One of those that a branch name has.
+/// A pull request in a listing by branch name.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Listed {
@@ -34,7 +34,7 @@ struct Listed {
     head_ref_oid: String,
 }
 
-/// A pull request as it stands.
+/// The current state of a pull request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -66,8 +66,8 @@ pub fn is_installed(program: &str) -> bool {
     path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join(program).is_file())
 }
 
-/// The open pull request of a branch of this repository with `commit` as its head, or the one that is `known`
-/// to be ours. A fork's branch may have any name, and a branch may be somebody else's by now.
+/// The open pull request of a branch of this repository with `commit` as its head, or the one with the `known`
+/// number. A fork's branch may have any name, and somebody else may use the branch now.
 pub fn find(hub: &Hub, branch: &str, base: &str, commit: &str, known: u64) -> Result<Option<Found>> {
     let fields = "number,url,isCrossRepository,headRefOid";
     let args = ["pr", "list", "--head", branch, "--base", base, "--state", "open", "--json", fields, "--limit", "100"];
@@ -78,7 +78,7 @@ pub fn find(hub: &Hub, branch: &str, base: &str, commit: &str, known: u64) -> Re
     Ok(found.into_iter().find(is_ours).map(|listed| listed.found))
 }
 
-/// Opens a draft for `commit`, which its branch was pushed at.
+/// Opens a draft for `commit`, the pushed tip of its branch.
 pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): (&str, &str)) -> Result<Found> {
     let file = tempfile_of(hub, body)?;
     let path = file.display().to_string();
@@ -89,13 +89,13 @@ pub fn create(hub: &Hub, branch: &str, base: &str, commit: &str, (title, body): 
     let number = url.rsplit('/').next().and_then(|number| number.parse().ok());
     match number {
         Some(number) => Ok(Found { number, url }),
-        // It said something else than the address: then it is asked for.
+        // gh printed something other than the URL: look the pull request up.
         None => find(hub, branch, base, commit, 0)?
-            .ok_or_else(|| failed("gh pr create", "it did not say which one it opened".into())),
+            .ok_or_else(|| failed("gh pr create", "gh did not print which pull request it opened".into())),
     }
 }
 
-/// How a pull request stands.
+/// Reads the state of a pull request.
 pub fn view(hub: &Hub, number: u64) -> Result<Status> {
     let fields = "state,isDraft,mergedAt,mergeCommit,headRefOid,baseRefName,mergedBy";
     document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
@@ -114,7 +114,7 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
         let Err(e) = call(hub, &args) else { return Ok(()) };
         let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
         if PROTECTED.iter().any(|words| why.contains(words)) {
-            // Merged by GitHub as soon as what it requires is there.
+            // GitHub merges it when its requirements are met.
             let Err(e) = call(hub, &[&args[..], &["--auto"]].concat()) else { return Ok(()) };
             last = Some(protected(&number, &e));
             break;
@@ -125,26 +125,26 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
         }
     }
     if draft {
-        // As it was: nothing was merged.
+        // Restore the draft state: nothing was merged.
         let _ = call(hub, &["pr", "ready", &number, "--undo"]);
     }
-    Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no way of merging".into())))
+    Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no merge method".into())))
 }
 
-/// The branch asks for more, and GitHub does not wait for it by itself.
+/// The branch has more requirements, and GitHub cannot queue the merge.
 fn protected(number: &str, error: &anyhow::Error) -> anyhow::Error {
     let why = Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
-    Refusal::guard("pr.protected", format!("pull request {number} cannot be merged yet: its branch is protected"))
-        .because(format!("checks or reviews are missing, and it cannot be queued for when they are there: {why}"))
-        .next(format!("see what is missing, bring it about, then approve again: gh pr checks {number}"))
-        .next("or let GitHub wait for them: turn on \"Allow auto-merge\" in the repository's settings")
+    Refusal::guard("pr.protected", format!("cannot merge pull request {number} yet: its branch is protected"))
+        .because(format!("checks or reviews are missing, and auto-merge is off: {why}"))
+        .next(format!("see what is missing, complete it, then approve again: gh pr checks {number}"))
+        .next("or let GitHub merge when they are complete: turn on \"Allow auto-merge\" in the repository's settings")
         .into()
 }
 
-/// What gh says of a branch that asks for more than an approval from here.
+/// What gh prints for a branch that requires more than this approval.
 const PROTECTED: [&str; 4] = ["base branch policy", "protected branch", "required status check", "review is required"];
 
-/// The ways of merging that may be tried, best first: the one of the settings, or those that the repository allows.
+/// The merge methods to try, best first: the one of the settings, or those that the repository allows.
 fn methods(hub: &Hub) -> Result<Vec<&'static str>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -177,12 +177,12 @@ pub fn close(hub: &Hub, number: u64) -> Result<()> {
     call(hub, &["pr", "close", &number.to_string()]).map(drop)
 }
 
-/// Git, where it talks to a remote.
+/// Runs git commands that talk to a remote.
 pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
     git_within(hub, args, what, LIMIT)
 }
 
-/// As [`git`], for what may take longer.
+/// Like [`git`], for longer operations.
 pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Result<String> {
     let git = trust::require_git(hub, &hub.root)?;
     answer(what, &bounded_process::run(git.command().args(args), what, limit, &|| ())?)
@@ -191,7 +191,7 @@ pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Resu
 fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
-    // It calls git on its own.
+    // gh calls git itself.
     trust::git(hub, &hub.root)?.guard(&mut command)?;
     command
         .args(args)
@@ -213,12 +213,12 @@ fn answer(what: &str, output: &Output) -> Result<String> {
 fn failed(what: &str, why: String) -> anyhow::Error {
     Refusal::guard("remote.failed", format!("{what} failed"))
         .because(why)
-        .next("see whether it works by hand: gh auth status; git fetch")
+        .next("check whether it works by hand: gh auth status; git fetch")
         .into()
 }
 
 fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
-    serde_json::from_str(printed).map_err(|e| failed("gh", format!("its answer is not what was asked for: {e}")))
+    serde_json::from_str(printed).map_err(|e| failed("gh", format!("unexpected output: {e}")))
 }
 
 /// The body as a file: it may be too long for an argument.

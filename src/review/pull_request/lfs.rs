@@ -1,6 +1,6 @@
 //! Uploads the content of git-lfs files before the branch that needs it is pushed.
 //!
-//! git-lfs does that in a hook, and teof's git runs no hooks. Without the content nobody can check out the branch.
+//! git-lfs does that in a hook, but teof's git runs no hooks. Without the content nobody can check out the branch.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ const AT_ONCE: usize = 100;
 /// How long one call may take: the files may be large.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Uploads what the pointers that `commit` changes stand for. Nothing happens where there are none.
+/// Uploads the content of the pointers that `commit` changes. Does nothing without pointers.
 ///
 /// # Errors
-/// `pr.lfs` when git-lfs is not installed; `remote.failed` with what it said.
+/// `pr.lfs` when git-lfs is not installed; `remote.failed` with its output.
 pub fn upload(hub: &Hub, repo: &Repository, remote: &str, commit: Oid) -> Result<()> {
     let objects = objects(repo, commit)?;
     if objects.is_empty() {
         return Ok(());
     }
     if !gh::is_installed("git-lfs") {
-        return Err(Refusal::guard("pr.lfs", "the work has files of git-lfs, and git-lfs is not installed")
+        return Err(Refusal::guard("pr.lfs", "the work has git-lfs files, but git-lfs is not installed")
             .because(format!("their content would be missing at {}: {} objects", text::safe(remote), objects.len()))
-            .next("install git-lfs for the results to come; nothing was pushed, and this one is merged from here")
+            .next("install git-lfs for later results; nothing was pushed, and this result is merged locally")
             .into());
     }
     for some in objects.chunks(AT_ONCE) {

@@ -1,4 +1,4 @@
-//! What this machine remembers of the pull requests that it opened, in a file per job.
+//! Stores the pull requests that this machine opened, in one file per job.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use crate::base::{Result, files, json};
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 
-/// A pull request of a job, as this machine remembers it.
+/// A job's pull request as stored on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {
-    /// 0 while it is pushed and not opened yet.
+    /// 0 while it is pushed but not opened yet.
     pub number: u64,
     pub url: String,
     pub branch: String,
-    /// What was pushed last.
+    /// The last pushed commit.
     pub commit: String,
 }
 
@@ -22,7 +22,7 @@ pub fn of_job(hub: &Hub, job: &str) -> Result<Option<u64>> {
     Ok(read(hub, job)?.map(|ours| ours.number).filter(|number| *number > 0))
 }
 
-/// A pull request that is not opened yet.
+/// The entry of a pull request that is not opened yet.
 pub fn unopened(work: &Bundle) -> PullRequest {
     PullRequest { number: 0, url: String::new(), branch: work.branch.clone(), commit: String::new() }
 }
@@ -31,13 +31,13 @@ fn file(job: &str) -> String {
     format!("review/{job}.json")
 }
 
-/// What this machine remembers of a job's pull request.
+/// The stored entry of a job's pull request.
 pub fn read(hub: &Hub, job: &str) -> Result<Option<PullRequest>> {
     let bytes = files::read(&hub.local(&file(job)), files::MAX_DOCUMENT)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// Replaces it.
+/// Replaces the stored entry.
 pub fn write(hub: &Hub, job: &str, ours: &PullRequest) -> Result<()> {
     let path = hub.local(&file(job));
     files::create_parent(&path)?;

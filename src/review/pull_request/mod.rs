@@ -1,8 +1,8 @@
 //! Opens a draft pull request for finished work, through the person's own `gh`, and follows it.
 //!
-//! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites somebody else's.
-//! Approving merges the pull request, after the same checks, on the remote's target. The local target does not
-//! move: the next `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
+//! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites commits of others.
+//! Approving merges the pull request on the remote's target, after the same checks. The local target does not move:
+//! the next `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
 
 mod gh;
 mod lfs;
@@ -35,12 +35,12 @@ use crate::model::run::outcome::Finding;
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     Open,
-    /// With the decision that was written down.
+    /// Merged, with the recorded decision.
     Merged(Box<Decision>),
     Closed(Box<Decision>),
 }
 
-/// Why there is no pull request for finished work here; `None` when there can be.
+/// Why this hub opens no pull requests; `None` when it does.
 pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
     let settings = hub.settings()?;
     let remote = &settings.git.remote;
@@ -48,16 +48,16 @@ pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
         return Ok(Some("[review] pull_requests is off".to_owned()));
     }
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
-        return Ok(Some(format!("there is no remote {remote:?}")));
+        return Ok(Some(format!("no remote {remote:?}")));
     }
     Ok((!gh::is_installed("gh")).then(|| "gh is not installed".to_owned()))
 }
 
-/// Pushes the reviewed commit and opens a draft pull request, or finds the one that is open; repeated, it
-/// is the same one. `None` where the bundle is the pull request: no `gh`, no remote, no consent to push.
+/// Pushes the reviewed commit and opens a draft pull request, or finds the open one; repeating it is safe. `None`
+/// without `gh`, a remote or consent to push.
 ///
 /// # Errors
-/// `remote.*`, with what git or gh said; and what keeps the work from being merged.
+/// `remote.*`, with the output of git or gh; also every reason against a merge.
 pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     if obstacle(hub)?.is_some() {
         return Ok(None);
@@ -92,7 +92,7 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
 /// Reads the state of a job's pull request; a merge or close there is recorded once, as a decision.
 ///
 /// # Errors
-/// `remote.*`, with what gh or git said; nothing is known then.
+/// `remote.*`, with the output of gh or git; then the state is unknown.
 pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
@@ -104,9 +104,9 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         _ => return Ok(State::Open),
     };
     if kind == Kind::Approved {
-        // The plan's next step begins where this ended. Without the commit it begins at the local target.
+        // The plan's next step starts from this commit; without it, from the local target.
         let fetched = merge::open(hub).and_then(|repo| fetch(hub, &repo, &entry.bundle.target_branch));
-        let _ = fetched.inspect_err(|e| tracing::warn!("what pull request {number} merged is not here: {e:#}"));
+        let _ = fetched.inspect_err(|e| tracing::warn!("cannot fetch the merge of pull request {number}: {e:#}"));
     }
     let mut writer = hub.lock("follow a pull request")?;
     let decision = match decision::of_bundle(hub, &entry.path)? {
@@ -126,7 +126,7 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     Ok(if kind == Kind::Approved { State::Merged(decision.into()) } else { State::Closed(decision.into()) })
 }
 
-/// Approves by merging the pull request: the merge with the remote's target is made and tested here first.
+/// Approves by merging the pull request. The merge with the remote's target is built and tested locally first.
 pub(super) fn approve(
     hub: &Hub,
     repo: &Repository,
@@ -148,17 +148,17 @@ pub(super) fn approve(
     decision.pr = Some(number);
     if status.state == "CLOSED" {
         return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
-            .because("somebody said no to it there")
-            .next(format!("open it again, or: teof review reject {} --note …", bundle.short()))
+            .because("somebody closed it on the remote")
+            .next(format!("reopen it, or: teof review reject {} --note …", bundle.short()))
             .into());
     }
     let mut tested = None;
     if status.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
         let target = &bundle.target_branch;
         if !status.base_ref_name.is_empty() && status.base_ref_name != *target {
-            return Err(Refusal::guard("pr.other_target", format!("pull request {number} would not change {target}"))
-                .because(format!("somebody has it go to {}", text::safe(&status.base_ref_name)))
-                .next(format!("have it go to {target} there, then approve again; nothing was merged"))
+            return Err(Refusal::guard("pr.other_target", format!("pull request {number} does not target {target}"))
+                .because(format!("its base was changed to {}", text::safe(&status.base_ref_name)))
+                .next(format!("set its base to {target}, then approve again; nothing was merged"))
                 .into());
         }
         if matches!(input.newer, NewerCommits::Include(_)) && status.head_ref_oid == ours.commit {
@@ -168,9 +168,9 @@ pub(super) fn approve(
             status.head_ref_oid = commit.to_string();
         }
         if status.head_ref_oid != commit.to_string() {
-            return Err(Refusal::guard("pr.moved", format!("pull request {number} is not what was reviewed"))
-                .because(format!("its head is {}, reviewed was {commit}", text::safe(&status.head_ref_oid)))
-                .next("look at who pushed there; nothing was merged")
+            return Err(Refusal::guard("pr.moved", format!("pull request {number} differs from the reviewed commit"))
+                .because(format!("its head is {}, the reviewed commit is {commit}", text::safe(&status.head_ref_oid)))
+                .next("check who pushed to it; nothing was merged")
                 .into());
         }
         checks::work(hub, repo, bundle)?;
@@ -191,7 +191,7 @@ pub(super) fn approve(
         status = gh::view(hub, number)?;
     }
     let now = fetch(hub, repo, &bundle.target_branch)?;
-    // What GitHub says of it may be older than its branch.
+    // GitHub's state of it may be older than its branch.
     let there = offer::landed_as(repo, (head, now), commit, tested)?;
     if status.merge_commit.is_none() {
         status.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
@@ -199,7 +199,10 @@ pub(super) fn approve(
     if there.is_none() && (status.state != "MERGED" || status.merge_commit.is_none()) {
         return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
             .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
-            .next("where checks or reviews are required it is merged when they are there, and written down then")
+            .next(
+                "if checks or reviews are required, GitHub merges it when they are complete, and teof records it \
+                then",
+            )
             .next(format!("see what it waits for: gh pr checks {number}"))
             .into());
     }
@@ -224,14 +227,14 @@ fn record(
     if decision.decision == Kind::Approved && !known {
         let number = decision.pr.unwrap_or_default();
         let (head, reviewed) = (text::clip(&text::safe(&status.head_ref_oid), 60), &decision.reviewed_commit);
-        let message = format!("pull request {number} was merged at {head}, which is not the reviewed {reviewed}");
+        let message = format!("pull request {number} was merged at {head}, not at the reviewed {reviewed}");
         let mut event = Event::new(OPERATOR, "review", &*message).on_task(&decision.task_id);
         event.severity = Some(Severity::High);
         event.pr = Some(number.to_string());
         events::stage(writer, &mut transaction, &event)?;
         let notes: Vec<_> = decision.note.take().into_iter().chain([message.clone()]).collect();
         decision.note = Some(notes.join("; "));
-        let hint = format!("look at what was merged; to take it back: teof review revert {}", decision.short());
+        let hint = format!("check what was merged; to undo it: teof review revert {}", decision.short());
         decision.findings.push(Finding::high("pr.other_commit", "", message).hint(hint));
     }
     decision::record(writer, transaction, &decision)?;
@@ -241,7 +244,7 @@ fn record(
 /// Closes a job's pull request after a rejection. The rejection stands even when this fails.
 ///
 /// # Errors
-/// `remote.*`, with what gh said; `pr.merged` when somebody was faster. The pull request is as it was.
+/// `remote.*`, with gh's output; `pr.merged` when it was merged meanwhile. The pull request is unchanged then.
 pub(super) fn close(hub: &Hub, job: &str) -> Result<()> {
     let Some(number) = of_job(hub, job)? else { return Ok(()) };
     match gh::view(hub, number)?.state.as_str() {
@@ -251,13 +254,13 @@ pub(super) fn close(hub: &Hub, job: &str) -> Result<()> {
     }
 }
 
-/// Whether a job's pull request is known to be merged on the other side; what cannot be asked is not known.
+/// Whether a job's pull request is known to be merged at the remote; false when the remote cannot be asked.
 pub(super) fn is_merged_there(hub: &Hub, job: &str) -> Result<bool> {
     let Some(number) = of_job(hub, job)? else { return Ok(false) };
     Ok(gh::view(hub, number).is_ok_and(|status| status.state == "MERGED"))
 }
 
-/// The commit that was offered of the reviewed work, as far as it is exactly that.
+/// The offered commit, if it is exactly the reviewed work.
 fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) -> Result<Oid> {
     let reviewed = merge::reviewed(repo, bundle)?;
     match object_ids::parse(&ours.commit) {
@@ -266,14 +269,14 @@ fn offered(repo: &Repository, bundle: &Bundle, ours: &PullRequest, head: Oid) ->
     }
 }
 
-/// What was offered, to the seat's branch; never another ref, never over what somebody else pushed.
+/// Pushes the offered commit to the seat's branch; never to another ref, never over commits of others.
 fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut PullRequest) -> Result<()> {
-    // What was sent back and done again is another branch here, and the same pull request there.
+    // Reworked work has a new branch here but the same pull request there.
     let branch = ours.branch.clone();
     let own = format!("agent/{}/", entry.bundle.agent_id);
     if !branch.starts_with(&own) || !git2::Branch::name_is_valid(&branch).unwrap_or(false) {
-        return Err(Refusal::guard("branch.not_the_seats", format!("{} is not pushed", text::safe(&branch)))
-            .because(format!("only branches under {own} are"))
+        return Err(Refusal::guard("branch.not_the_seats", format!("cannot push {}", text::safe(&branch)))
+            .because(format!("only branches under {own} may be pushed"))
             .into());
     }
     let remote = hub.settings()?.git.remote.clone();
@@ -285,12 +288,15 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
         return Ok(());
     }
     if !there.is_empty() && there != ours.commit {
-        return Err(Refusal::guard("remote.branch_taken", format!("the remote's {branch} is somebody else's"))
-            .because(format!("it is at {there}, which was not pushed from here"))
-            .next("look at it; rename or remove it there, then it is offered again")
-            .into());
+        return Err(Refusal::guard(
+            "remote.branch_taken",
+            format!("the remote branch {branch} belongs to somebody else"),
+        )
+        .because(format!("it is at {there}, which this machine did not push"))
+        .next("check it; rename or remove it at the remote, and teof pushes again")
+        .into());
     }
-    // Before the branch: whoever sees it can check it out.
+    // Before the branch, so that everybody who sees the branch can check it out.
     lfs::upload(hub, repo, &remote, object_ids::parse(commit)?)?;
     let lease = format!("--force-with-lease={reference}:{there}");
     let spec = format!("{commit}:{reference}");
@@ -298,7 +304,7 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
         ["push", "--quiet", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", &lease, &remote, &spec];
     gh::git(hub, &args, "git push")?;
     commit.clone_into(&mut ours.commit);
-    // Before anything else: after a crash it is known that this is ours.
+    // Stored first, so that after a crash this push is known.
     memory::write(hub, &entry.bundle.job, ours)
 }
 
@@ -314,7 +320,7 @@ fn fetch(hub: &Hub, repo: &Repository, target: &str) -> Result<Oid> {
 /// Writes the event that names the pull request, as the seat that did the work.
 fn announce(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
     let bundle = &entry.bundle;
-    let mut writer = hub.lock("tell of a pull request")?;
+    let mut writer = hub.lock("announce a pull request")?;
     let summary = format!("draft pull request {} for {}", ours.number, bundle.task_id);
     let mut event = Event::new(&bundle.agent_id, "pr_opened", summary)
         .on_task(&bundle.task_id)
@@ -327,7 +333,7 @@ fn announce(hub: &Hub, entry: &Entry, ours: &PullRequest) -> Result<()> {
     event.branch = Some(bundle.branch.clone());
     event.pr = Some(ours.number.to_string());
     event.receipts = vec![entry.path.clone()];
-    let mut transaction = Transaction::new("tell of a pull request");
+    let mut transaction = Transaction::new("announce a pull request");
     events::stage(&writer, &mut transaction, &event)?;
     writer.commit(transaction)
 }
@@ -336,7 +342,7 @@ fn title(entry: &Entry) -> String {
     text::clip(&message::title(&entry.bundle), 120)
 }
 
-/// The bundle's Markdown, which lies beside it; what is left of it when it is gone.
+/// The bundle's Markdown page; a short text when the page is missing.
 fn body(hub: &Hub, entry: &Entry) -> String {
     let beside = entry.path.strip_suffix(".json").map(|stem| format!("{stem}.md"));
     let bytes = beside.and_then(|path| files::read(&hub.path(&path).ok()?, files::MAX_DOCUMENT).ok()?);

@@ -1,4 +1,4 @@
-//! Builds the commit that a pull request offers: the work alone, on a commit that the remote has.
+//! Builds the commit that a pull request offers: only the work, on a commit that the remote has.
 //!
 //! When the record lives on the target, the work is based on record commits that nobody pushed, and each stage is a
 //! commit. Neither belongs to the remote: the change from the base to the reviewed commit is committed again, as one
@@ -11,13 +11,13 @@ use crate::hub::git::{ancestry, object_ids};
 use crate::model::run::bundle::Bundle;
 use crate::review::target::{merge, message};
 
-/// How many commits of a target are looked through.
+/// How many commits of a target are searched.
 const MOST: usize = 500;
 
-/// Makes the commit for a remote whose target is at `remote`. The same work on the same commit is the same commit.
+/// Builds the commit for a remote whose target is at `remote`. The same input gives the same commit.
 ///
 /// # Errors
-/// `pr.base_not_pushed` when the work cannot stand without commits that the remote lacks.
+/// `pr.base_not_pushed` when the work needs commits that the remote lacks.
 pub fn commit(repo: &Repository, bundle: &Bundle, remote: Oid) -> Result<Oid> {
     let base = object_ids::parse(&bundle.base_commit)?;
     let parent = repo.find_commit(ancestry::merge_base(repo, remote, base)?.ok_or_else(|| apart(bundle))?)?;
@@ -41,8 +41,8 @@ pub fn is_the_work(repo: &Repository, bundle: &Bundle, offered: Oid, head: Oid) 
     Ok(merge::is_merged(repo, head, parent)? && tree_on(repo, bundle, parent)? == Some(commit.tree_id()))
 }
 
-/// The commit on the target's own line by which the work came in, between `head` and `now`: the merge of the
-/// `offered` commit, or one with the `tested` tree, where it was squashed or rebased.
+/// The first-parent commit between `head` and `now` that brought the work: the merge of the `offered` commit, or one
+/// with the `tested` tree if it was squashed or rebased.
 ///
 /// # Errors
 /// When a commit cannot be read.
@@ -64,7 +64,7 @@ pub fn landed_as(repo: &Repository, (head, now): (Oid, Oid), offered: Oid, teste
     Ok(None)
 }
 
-/// The tree of `parent` with the change from the base to the reviewed commit; `None` where they are in conflict.
+/// The tree of `parent` with the change from the base to the reviewed commit; `None` on conflict.
 fn tree_on(repo: &Repository, bundle: &Bundle, parent: Oid) -> Result<Option<Oid>> {
     let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
     let (base, reviewed) = (object_ids::parse(&bundle.base_commit)?, merge::reviewed(repo, bundle)?);
@@ -75,7 +75,14 @@ fn tree_on(repo: &Repository, bundle: &Bundle, parent: Oid) -> Result<Option<Oid
 
 fn apart(bundle: &Bundle) -> Refusal {
     let target = text::safe(&bundle.target_branch);
-    Refusal::guard("pr.base_not_pushed", format!("the remote lacks what the work of {} stands on", bundle.short()))
-        .because(format!("it changes code of {target} that was not pushed"))
-        .next(format!("push it first: git push origin {target}"))
+    Refusal::guard(
+        "pr.base_not_pushed",
+        format!(
+            "the remote does not have the commits that {} is based \
+        on",
+            bundle.short()
+        ),
+    )
+    .because(format!("it changes code of {target} that was not pushed yet"))
+    .next(format!("push it first: git push origin {target}"))
 }

@@ -1,4 +1,4 @@
-//! Finds the commit by which reviewed work came onto its target: a merge, a squashed commit, or the work's own commits.
+//! Finds the commit that brought reviewed work to its target: a merge, a squashed commit, or the work's own commits.
 //!
 //! A squashed commit has no parent in the work, so nothing in the history ties the two. It is recognised by its
 //! trailers, which name job and run, and by its content: exactly what the work makes of the commit before it. Whoever
@@ -13,13 +13,13 @@ use crate::hub::git::ancestry;
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
 use crate::model::run::bundle::Bundle;
 
-/// The most commits of a target that are looked through.
+/// How many commits of a target are searched.
 const MOST: usize = 20_000;
 
 /// How work came onto a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Landed {
-    /// The commit that brought it, and the target's commit before; `None` after a fast-forward.
+    /// The commit that brought it, and the target's commit before that; `None` after a fast-forward.
     pub by: Option<(Oid, Oid)>,
     /// The reviewed commit, or the newer one on its branch that came in with it.
     pub work: Oid,
@@ -43,7 +43,7 @@ pub fn find(repo: &Repository, target: Oid, bundle: &Bundle) -> Result<Option<La
 
 fn squashed(repo: &Repository, target: Oid, bundle: &Bundle, reviewed: Oid) -> Result<Option<Landed>> {
     let base = merge::base(repo, bundle);
-    // A person may have had newer commits of the branch merged as well.
+    // A person may have merged newer commits of the branch, too.
     let tip = repo.refname_to_id(&format!("refs/heads/{}", bundle.branch)).ok();
     let works = [Some(reviewed), tip.filter(|tip| *tip != reviewed)];
     for id in ancestry::only_in(repo, target, base.as_slice(), MOST)? {
@@ -61,7 +61,7 @@ fn squashed(repo: &Repository, target: Oid, bundle: &Bundle, reviewed: Oid) -> R
     Ok(None)
 }
 
-/// Whether a commit says that it is the approved work of a bundle's run, as one commit.
+/// Whether a commit's trailers name it as the squashed work of a bundle's run.
 pub fn is_of(commit: &Commit, bundle: &Bundle) -> bool {
     let Ok(message) = commit.message() else { return false };
     if commit.parent_count() != 1 || !message.contains(&*bundle.run) {

@@ -1,7 +1,7 @@
 //! Builds the merged tree and its commit from git objects alone.
 //!
-//! The trees are merged in memory: no checkout, no worktree's index, no merge driver, no filter, no hook is involved.
-//! Nothing here moves a branch.
+//! The trees are merged in memory: without checkout, worktree index, merge drivers, filters or hooks. Nothing here
+//! moves a branch.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ use crate::review::input::ReviewInput;
 /// The result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merged {
-    /// The new commit; the target's own where it has everything already.
+    /// The new commit; the target's own commit if it already has everything.
     Clean(Oid),
     /// The files that both sides changed.
     Conflict(Vec<String>),
 }
 
-/// The repository as objects and branches; what is written there is synced.
+/// Opens the repository for objects and branches; writes are synced.
 pub fn open(hub: &Hub) -> Result<Repository> {
     let repo = Repository::open_bare(&hub.common_dir)
         .with_context(|| format!("open the repository {}", hub.common_dir.display()))?;
@@ -41,9 +41,9 @@ pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
         Ok(tip) => Ok(tip),
         Err(e) if e.code() == ErrorCode::NotFound => {
             let shown = text::clip(&text::safe(branch), 120);
-            Err(Refusal::guard("review.no_target", format!("there is no branch {shown} to merge to"))
-                .because("the work was made for it, and it is gone")
-                .next("bring the branch back, then approve again")
+            Err(Refusal::guard("review.no_target", format!("target branch {shown} does not exist"))
+                .because("the work was made for this branch")
+                .next("restore the branch, then approve again")
                 .into())
         }
         Err(e) => Err(e).with_context(|| format!("read the branch {branch}")),
@@ -57,14 +57,14 @@ pub fn tip(repo: &Repository, branch: &str) -> Result<Oid> {
 pub fn reviewed(repo: &Repository, bundle: &Bundle) -> Result<Oid> {
     let found = object_ids::parse(&bundle.commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id());
     found.map_err(|_| {
-        Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is not here", bundle.short()))
-            .because(format!("{} is no commit of this repository", text::clip(&text::safe(&bundle.commit), 60)))
+        Refusal::guard("review.commit_missing", format!("the reviewed commit of {} is missing", bundle.short()))
+            .because(format!("this repository has no commit {}", text::clip(&text::safe(&bundle.commit), 60)))
             .next(format!("fetch it, or look for it on {}", text::safe(&bundle.branch)))
             .into()
     })
 }
 
-/// The commit that the work of a bundle began at, if the repository has it.
+/// The base commit of a bundle's work, if the repository has it.
 pub fn base(repo: &Repository, bundle: &Bundle) -> Option<Oid> {
     object_ids::parse(&bundle.base_commit).and_then(|id| repo.find_commit(id)).map(|commit| commit.id()).ok()
 }
@@ -88,7 +88,7 @@ pub fn merged_by(repo: &Repository, target: Oid, reviewed: Oid) -> Result<Option
     Ok(None)
 }
 
-/// The tree that merging `work` of a bundle into `target` makes; `None` where they are in conflict.
+/// The tree of merging `work` of a bundle into `target`; `None` on conflict.
 pub fn tree_of_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<Option<Oid>> {
     let mut index = merge_work(repo, bundle, target, work)?;
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
@@ -96,8 +96,8 @@ pub fn tree_of_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) 
 
 /// Merges work into a target, in memory.
 ///
-/// What the work stands on may have come onto the target as another commit (squashed), or as none that is here. Then
-/// only the change since its base is merged: what is below would be in conflict with itself.
+/// The base of the work may be on the target as another (squashed) commit, or may be missing. Then only the change
+/// since the base is merged: older changes would conflict with themselves.
 fn merge_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<Index> {
     let tree = |commit: Oid| -> Result<Tree<'_>> { Ok(repo.find_commit(commit)?.tree()?) };
     if let (Some(base), Some(parted)) = (base(repo, bundle), ancestry::merge_base(repo, target, work)?)
@@ -111,18 +111,18 @@ fn merge_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Res
     ancestry::merge(repo, target, work).context("merge the trees")
 }
 
-/// The number of commits that `to` has and `from` has not.
+/// The number of commits in `to` that are not in `from`.
 pub fn distance(repo: &Repository, from: Oid, to: Oid) -> Result<usize> {
     Ok(ancestry::only_in(repo, to, &[from], usize::MAX)?.len())
 }
 
-/// Merges the reviewed commit into the target and commits the result, on no branch: as one commit, or as a merge, as
-/// `[review] merge` says.
+/// Merges the reviewed commit into the target and commits the result, on no branch: as one commit or a merge,
+/// depending on `[review] merge`.
 pub fn prepare(hub: &Hub, repo: &Repository, target: Oid, bundle: &Bundle, by: &str) -> Result<Merged> {
     prepare_offered(hub, repo, target, (reviewed(repo, bundle)?, bundle), by)
 }
 
-/// As [`prepare`], with the commit that was offered of the work.
+/// Like [`prepare`], with the commit offered in a pull request.
 pub fn prepare_offered(
     hub: &Hub,
     repo: &Repository,
@@ -145,7 +145,7 @@ pub fn prepare_offered(
     commit(hub, tree, &parents, &message::of_work(bundle, Some(by))).map(Merged::Clean)
 }
 
-/// Commits the target without the changes between `before` and `after`, on no branch.
+/// Commits the target with the changes between `before` and `after` reverted, on no branch.
 pub fn prepare_revert(
     hub: &Hub,
     repo: &Repository,
@@ -157,7 +157,7 @@ pub fn prepare_revert(
     let tree = |commit: Oid| -> Result<Tree<'_>> { Ok(repo.find_commit(commit)?.tree()?) };
     let mut index = repo
         .merge_trees(&tree(after)?, &tree(target)?, &tree(before)?, Some(&MergeOptions::new()))
-        .context("take the change back")?;
+        .context("revert the change")?;
     if let Some(files) = conflicts(&index)? {
         return Ok(Merged::Conflict(files));
     }
@@ -166,7 +166,7 @@ pub fn prepare_revert(
     commit(hub, made, &[target], &message).map(Merged::Clean)
 }
 
-/// The files in conflict, if there are any.
+/// The files in conflict, if any.
 fn conflicts(index: &Index) -> Result<Option<Vec<String>>> {
     if !index.has_conflicts() {
         return Ok(None);
@@ -182,7 +182,7 @@ fn conflicts(index: &Index) -> Result<Option<Vec<String>>> {
     Ok(Some(files))
 }
 
-/// Whether two commits differ in the record alone.
+/// Whether two commits differ only in the record.
 pub fn differ_in_record_only(repo: &Repository, from: Oid, to: Oid) -> Result<bool> {
     Ok(changed_paths(repo, from, to)?.iter().all(|path| paths::is_record(path)))
 }
@@ -198,7 +198,7 @@ pub fn has_path(repo: &Repository, commit: Oid, path: &str) -> Result<bool> {
     Ok(repo.find_commit(commit)?.tree()?.get_path(Path::new(path)).is_ok())
 }
 
-/// A commit in the name of the person whom git knows here. `message` is its paragraphs.
+/// Creates a commit as git's configured user. `message` holds its paragraphs.
 fn commit(hub: &Hub, tree: Oid, parents: &[Oid], message: &[String]) -> Result<Oid> {
     let (tree, date) = (tree.to_string(), hub.now().to_string());
     let signing = sign::with(hub)?;

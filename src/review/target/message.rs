@@ -1,7 +1,7 @@
-//! The message of the commit that an approval puts on the target, or that a pull request offers: a line of a changelog, a summary, trailers.
+//! Builds the message of the commit on the target or in a pull request: a changelog line, a summary, trailers.
 //!
-//! Title and summary are text of requests and agents. They stay in paragraphs of their own above the trailers, so that
-//! git takes none of their lines for a trailer, and they cannot tell a CI service to skip the commit.
+//! Title and summary come from requests and agents. They are in separate paragraphs above the trailers, so that git
+//! reads none of their lines as a trailer, and CI skip markers are defused.
 
 use crate::base::text;
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
@@ -10,12 +10,12 @@ use crate::model::run::bundle::Bundle;
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
 pub const TRAILER_REVERTS: &str = "Teof-Reverts";
 const TRAILER_ASSISTED: &str = "Assisted-by";
-/// The stage whose words describe the change.
+/// The stage whose analysis describes the change.
 const CODER: &str = "coder";
 
 /// The longest subject, in characters.
 const SUBJECT: usize = 72;
-/// The longest summary, in characters, and where its lines are broken.
+/// The longest summary, in characters, and the width of its lines.
 const SUMMARY: usize = 2000;
 const LINE: usize = 72;
 /// The longest value of a trailer, in characters.
@@ -23,7 +23,7 @@ const VALUE: usize = 200;
 /// What CI services look for in a message, in lower case.
 const SKIPS_CI: [&str; 6] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "***no_ci***"];
 
-/// The paragraphs of the commit of work that `by` approved, or that is offered to whoever will.
+/// The paragraphs for the commit of work that `by` approved; without `by`, for a pull request.
 pub fn of_work(bundle: &Bundle, by: Option<&str>) -> Vec<String> {
     let title = title(bundle);
     let subject = text::clip(&title, SUBJECT);
@@ -44,7 +44,7 @@ pub fn of_work(bundle: &Bundle, by: Option<&str>) -> Vec<String> {
     parts.into_iter().flatten().collect()
 }
 
-/// The paragraphs of the commit that takes the commit `reverted` back.
+/// The paragraphs for the commit that reverts `reverted`.
 pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) -> Vec<String> {
     let subject = format!("Revert \"{}\"", text::clip(&title(bundle), SUBJECT - "Revert \"\"".len()));
     let trailers = [trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_REVERTS, reverted), trailer(TRAILER_BY, by)];
@@ -62,7 +62,7 @@ fn trailer(key: &str, value: &str) -> String {
     format!("{key}: {}", one_line(value, VALUE))
 }
 
-/// One line, without what a CI service would obey.
+/// One line, without CI skip markers.
 fn harmless(text: &str, max: usize) -> String {
     let line = one_line(text, max);
     let lower = line.to_lowercase();

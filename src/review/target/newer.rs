@@ -1,6 +1,6 @@
-//! Commits that came onto a job's branch after what was reviewed: a person's own, made in its worktree.
+//! Commits on a job's branch after the reviewed commit: usually a person's, made in its worktree.
 //!
-//! They are never merged or dropped silently: whoever approves decides.
+//! They are never merged or dropped silently: the person who approves decides.
 
 use git2::{Oid, Repository};
 use serde::Serialize;
@@ -13,9 +13,9 @@ use crate::model::run::bundle::Bundle;
 use crate::review::bundles::Entry;
 use crate::review::input::NewerCommits;
 
-/// How many are named.
+/// How many are listed.
 const NAMED: usize = 10;
-/// The most that are looked for.
+/// How many are searched for.
 const MOST: usize = 500;
 
 /// A commit that was not reviewed.
@@ -26,8 +26,8 @@ pub struct Commit {
     pub subject: String,
 }
 
-/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first. What a later
-/// run of the job committed is left out; a job that is done has no later run, whatever the trailers of a commit say.
+/// The commits on the work's branch that neither the reviewed commit nor the target has, newest first. Commits of a
+/// later run of the job are left out; a finished job has no later run, whatever a commit's trailers say.
 ///
 /// # Errors
 /// When the repository cannot be read.
@@ -47,40 +47,39 @@ pub fn commits(repo: &Repository, bundle: &Bundle) -> Result<Vec<Commit>> {
     Ok(found)
 }
 
-/// The work as it is to be merged into a target that is at `target`: what was reviewed, or with the newer commits
-/// on top of it.
+/// The work to merge into a target that is at `target`: the reviewed commit, or with the newer commits on top.
 ///
 /// # Errors
-/// `review.newer_commits` until the person decides about them; when the commit that is named is not the newest,
-/// or does not stand on the reviewed one.
+/// `review.newer_commits` until the person decides about them; also when the named commit is not the newest or not
+/// based on the reviewed one.
 pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oid) -> Result<Entry> {
-    // What is merged already is only written down.
+    // Already merged work is only recorded.
     let merged = landed::find(repo, target, &entry.bundle)?;
     let found = if merged.is_some() { Vec::new() } else { commits(repo, &entry.bundle)? };
     let Some(newest) = found.first() else { return Ok(entry.clone()) };
     let job = entry.bundle.short();
     let refuse = |why: String| {
         let branch = text::safe(&entry.bundle.branch);
-        let what = format!("the review did not see {} on {branch}", text::counted(found.len(), "commit"));
+        let what = format!("{} on {branch} not reviewed", text::counted(found.len(), "commit"));
         Refusal::guard("review.newer_commits", what).because(why)
     };
     let reviewed = object_ids::parse(&entry.bundle.commit)?;
     let stands = ancestry::holds(repo, object_ids::parse(&newest.id)?, reviewed)?;
-    let without = format!("merge only what was reviewed: teof review approve {job} --without-newer");
+    let without = format!("merge only the reviewed commit: teof review approve {job} --without-newer");
     match newer {
         NewerCommits::Leave => Ok(entry.clone()),
         NewerCommits::Ask => {
             let refusal = refuse(lines(&found).join("\n")).with("commits", serde_json::json!(found));
-            let include = format!("merge them as well: teof review approve {job} --with-newer {}", newest.id);
+            let include = format!("merge them, too: teof review approve {job} --with-newer {}", newest.id);
             let refusal = if stands { refusal.next(include) } else { rewritten(refusal, newest, reviewed) };
             Err(refusal.next(without).into())
         }
         NewerCommits::Include(_) if !stands => {
-            let why = format!("{} does not stand on the reviewed commit: it was amended or rebased", newest.id);
+            let why = format!("{} is not based on the reviewed commit: it was amended or rebased", newest.id);
             Err(rewritten(refuse(why), newest, reviewed).next(without).into())
         }
         NewerCommits::Include(named) if named.len() < 7 || !newest.id.starts_with(named.as_str()) => {
-            Err(refuse(format!("{} is not the newest of them", text::safe(named)))
+            Err(refuse(format!("{} is not the newest commit", text::safe(named)))
                 .next(format!("see them: teof review show {job}"))
                 .into())
         }
@@ -92,10 +91,13 @@ pub fn select(repo: &Repository, entry: &Entry, newer: &NewerCommits, target: Oi
     }
 }
 
-/// The reviewed commit is not below what is on the branch now.
+/// Refusal when the branch no longer contains the reviewed commit.
 fn rewritten(refusal: Refusal, newest: &Commit, reviewed: Oid) -> Refusal {
-    refusal
-        .next(format!("commit the difference on top of the reviewed commit; see it: git diff {reviewed} {}", newest.id))
+    refusal.next(format!(
+        "commit the difference on top of the reviewed commit; to see it: git diff {reviewed} \
+            {}",
+        newest.id
+    ))
 }
 
 /// For people: one line each.

@@ -1,8 +1,8 @@
-//! Recovers an interrupted move of a target that somebody has checked out: git writes files and index first and the
-//! ref last, and may be killed or fail in between.
+//! Recovers an interrupted move of a checked-out target: git writes files and index first and the ref last, and may
+//! be killed in between.
 //!
-//! What git wrote is exactly the merge's content, on paths that were clean before. Recovery undoes exactly that;
-//! everything else belongs to somebody and stays.
+//! Git wrote exactly the merge's content, on paths that were clean before. Recovery undoes exactly that and keeps
+//! everything else.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -41,15 +41,15 @@ pub fn record_start(hub: &Hub, worktree: &Worktree, step: RefMove) -> Result<()>
     files::replace(&path, json::compact(&moving).as_bytes())
 }
 
-/// Removes the note: the move is complete, or undone.
+/// Removes the note, after the move is complete or undone.
 pub fn clear(hub: &Hub) {
     if let Err(e) = files::remove(&hub.local(FILE)) {
-        tracing::warn!("the note about a move is not removed: {e:#}");
+        tracing::warn!("cannot remove the note about a move: {e:#}");
     }
 }
 
-/// Undoes what an interrupted move left, if the target has not moved. While git's index lock exists it waits for a
-/// later call; until then every other move there is refused.
+/// Undoes the traces of an interrupted move, if the target has not moved. While git's index lock exists, this is left
+/// to a later call; until then every other move there is refused.
 ///
 /// # Errors
 /// When it cannot be undone; the next call retries.
@@ -74,17 +74,17 @@ pub fn recover(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// Brings files and index back to `from` where they are as `to` has them.
+/// Resets files and index to `from` where they match `to`.
 ///
 /// # Errors
 /// When files cannot be read or written.
 pub fn undo(repo: &Repository, worktree: &Worktree, from: Oid, to: Oid) -> Result<()> {
     let git = Git::named(&worktree.root, &worktree.git_dir);
-    // The index was written: git goes back by itself, and keeps what is otherwise.
+    // The index was written: git can reset by itself and keeps other changes.
     if let Err(e) = git.run(&["read-tree", "-m", "-u", &to.to_string(), &from.to_string()]) {
-        tracing::debug!("git does not go back: {e:#}");
+        tracing::debug!("git cannot reset: {e:#}");
     }
-    // It was not: files are as the merge has them, and the index does not know.
+    // The index was not written: files match the merge, but the index does not.
     let (before, after) = (repo.find_commit(from)?.tree()?, repo.find_commit(to)?.tree()?);
     let index = Repository::open(&worktree.git_dir).context("open the worktree")?.index()?;
     let mut written = Vec::new();
@@ -109,7 +109,7 @@ fn id_in(tree: &Tree, path: &Path) -> Option<Oid> {
     tree.get_path(path).ok().map(|entry| entry.id())
 }
 
-/// Whether a file is as the merge has it (`None`: does not exist), or the beginning of that, cut by a full disk.
+/// Whether a file matches the merge (`None`: does not exist), or is the start of it, cut by a full disk.
 fn is_written(repo: &Repository, path: &Path, wanted: Option<Oid>) -> bool {
     let found = fs::symlink_metadata(path).ok().and_then(|meta| match meta {
         meta if meta.is_symlink() => fs::read_link(path).ok().map(|to| to.as_os_str().as_bytes().to_vec()),

@@ -1,4 +1,4 @@
-//! Signs commits as the person's git does, within a time limit; without a signature no commit is made.
+//! Signs commits as the person's git does, within a time limit. Without the signature there is no commit.
 //!
 //! The person's git configuration decides whether to sign, and with which key. A signing program that the
 //! repository's own configuration names runs only if a person trusted it.
@@ -11,20 +11,20 @@ use crate::hub::Hub;
 use crate::hub::git::bounded_process;
 use crate::hub::git::{Git, complaint};
 
-/// The git that signs, where the person's git signs what it commits; else `None`.
+/// The git that signs, if the person's git signs commits; else `None`.
 ///
 /// # Errors
-/// `git.untrusted_programs` when it would run a program that nobody trusted.
+/// `git.untrusted_programs` when it would run an untrusted program.
 pub fn with(hub: &Hub) -> Result<Option<Git>> {
     let output = hub.git().output(&["config", "--type=bool", "--get", "commit.gpgsign"])?;
     let wanted = output.status.success() && output.stdout.trim_ascii() == b"true";
     if wanted { trust::require_git(hub, &hub.root).map(Some) } else { Ok(None) }
 }
 
-/// Runs the command that makes a signed commit. A person may have to touch the key, or to type its passphrase.
+/// Runs the command that creates a signed commit. A person may have to touch the key or type its passphrase.
 ///
 /// # Errors
-/// `review.not_signed`, with what the signing program said, or that it took too long.
+/// `review.not_signed`, with the signing program's output or the time limit.
 pub fn run(hub: &Hub, command: &mut Command) -> Result<Output> {
     let limit = hub.settings()?.git.sign_timeout;
     let why = match bounded_process::run(command, "git commit-tree", limit, &|| ()) {
@@ -35,7 +35,7 @@ pub fn run(hub: &Hub, command: &mut Command) -> Result<Output> {
         }
         Err(e) => return Err(e),
     };
-    Err(Refusal::guard("review.not_signed", "the merge cannot be signed, and commit.gpgsign asks for it")
+    Err(Refusal::guard("review.not_signed", "cannot sign the merge, and commit.gpgsign requires it")
         .because(why)
         .next("unlock the key (ssh-add, or sign anything with gpg), then try again; nothing was merged")
         .next("see which program and key git uses: git config --show-origin --get-regexp '^(gpg|user.signingkey)'")

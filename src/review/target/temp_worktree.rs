@@ -1,8 +1,8 @@
 //! A temporary worktree of the merged tree, so that tests run on it without touching anybody's files.
 //!
-//! It is created beside the workers' worktrees, on no branch, locked with a reason that says what it is. Files are
-//! written through libgit2, so no configured filter runs. The next approval removes what an earlier one left: it holds
-//! the review lock, so nobody else uses one.
+//! It is created next to the workers' worktrees, on no branch, and locked with a reason that names it. Files are
+//! written through libgit2, so no configured filter runs. The next approval removes leftovers: it holds the review
+//! lock, so nobody else uses one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,23 +19,23 @@ use crate::hub::{Hub, worktrees};
 use crate::model::command::Command;
 use crate::model::run::bundle::Bundle;
 
-/// How the lock reason of ours begins.
+/// Prefix of the lock reason.
 const REASON: &str = "teof review ";
-/// How their folders' names begin.
+/// Prefix of the folder names.
 const NAME: &str = "review-";
 
 /// Removed when dropped.
 pub struct TempWorktree<'h> {
     hub: &'h Hub,
     root: PathBuf,
-    /// Git's own folder for it, whatever `.git` in the worktree says later.
+    /// Git's own folder for it, even if `.git` in the worktree is changed later.
     git_dir: PathBuf,
     commit: Oid,
 }
 
 impl<'h> TempWorktree<'h> {
     /// # Errors
-    /// When git cannot make it, or its files cannot be written.
+    /// When git cannot create it, or its files cannot be written.
     pub fn create(hub: &'h Hub, job: &str, commit: Oid) -> Result<TempWorktree<'h>> {
         worktrees::unfinished::repair(hub)?;
         let home = worktrees::home(hub)?;
@@ -70,7 +70,7 @@ impl<'h> TempWorktree<'h> {
         Ok(worktree)
     }
 
-    /// Copies files and runs the set-up as the settings say, as for a worker.
+    /// Copies files and runs the set-up from the settings, as for a worker.
     fn set_up(&self, run: &str, progress: &dyn Fn(&str)) -> Result<()> {
         let settings = &self.hub.settings()?.worktrees;
         let place = Place {
@@ -86,22 +86,22 @@ impl<'h> TempWorktree<'h> {
         let Some(failed) = done.iter().find(|trial| !trial.test.passed) else {
             return self.restore_tracked(&place, progress);
         };
-        let message = format!("the set-up {:?} fails on the merged tree", failed.test.command);
+        let message = format!("the set-up {:?} failed on the merged tree", failed.test.command);
         Err(Refusal::guard("review.setup_failed", message)
             .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())
-            .next(format!("all that it printed: {}", failed.log))
+            .next(format!("see its output: {}", failed.log))
             .into())
     }
 
-    /// Restores files that the set-up changed and that git tracks or does not ignore: the tests run on the merged tree.
+    /// Restores files that the set-up changed, unless git ignores them, so that the tests run on the merged tree.
     fn restore_tracked(&self, place: &Place, progress: &dyn Fn(&str)) -> Result<()> {
-        // A commit that the set-up made would be on no branch, and stay checked out.
+        // A commit made by the set-up would be on no branch and stay checked out.
         place.repository()?.repo().set_head_detached(self.commit)?;
         setup::remember_filtered(place)?;
         let changed = setup::revert(self.hub, place, &self.hub.settings()?.worktrees.copy)?;
         if let Some(first) = changed.first() {
             let more = if changed.len() > 1 { format!(" and {} more", changed.len() - 1) } else { String::new() };
-            progress(&format!("the set-up changed {}{more}; taken back", text::safe(first)));
+            progress(&format!("the set-up changed {}{more}; reverted", text::safe(first)));
         }
         Ok(())
     }
@@ -131,14 +131,11 @@ impl<'h> TempWorktree<'h> {
         self.set_up(&run, progress)?;
         let trials = check::tests(self.hub, &self.root, &run, &lines, progress)?;
         let Some(failed) = trials.iter().find(|trial| !trial.test.passed) else { return Ok(trials) };
-        Err(Refusal::guard(
-            "review.tests_failed",
-            format!("{:?} does not pass on the merged tree", failed.test.command),
-        )
-        .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())
-        .next(format!("all that it printed: {}", failed.log))
-        .next(format!("send it back: teof review retry {} --note …", bundle.short()))
-        .into())
+        Err(Refusal::guard("review.tests_failed", format!("{:?} failed on the merged tree", failed.test.command))
+            .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())
+            .next(format!("see its output: {}", failed.log))
+            .next(format!("send it back: teof review retry {} --note …", bundle.short()))
+            .into())
     }
 }
 
@@ -153,13 +150,13 @@ pub fn clean(hub: &Hub) {
     for entry in fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten() {
         let ours = fs::read_to_string(entry.path().join("locked")).is_ok_and(|reason| reason.starts_with(REASON));
         if ours && let Err(e) = remove(hub, &entry.path()) {
-            tracing::warn!("a temporary worktree is left behind: {e:#}");
+            tracing::warn!("cannot remove a temporary worktree: {e:#}");
         }
     }
 }
 
-/// Removes one of them. Not `git worktree prune`, which could remove a person's worktree on a disk that is not mounted
-/// now. The folder is removed first, so that after a kill git's folder still says that it is ours.
+/// Removes one of them. `git worktree prune` could remove a person's worktree on a disk that is not mounted now. The
+/// folder is removed first, so that after a kill git's folder still shows who created it.
 fn remove(hub: &Hub, git_dir: &Path) -> Result<()> {
     if let Some(root) = worktrees::root_of(git_dir)
         && let Ok(found) = fs::symlink_metadata(&root)
@@ -168,8 +165,8 @@ fn remove(hub: &Hub, git_dir: &Path) -> Result<()> {
         let home = canonical(&worktrees::home(hub)?);
         let in_home = home.is_some() && root.parent().and_then(canonical) == home;
         let named = root.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME));
-        // Git's file about it can be edited to name any folder.
-        anyhow::ensure!(in_home && named && found.is_dir(), "{} is none", root.display());
+        // Git's file about it could be edited to name any folder.
+        anyhow::ensure!(in_home && named && found.is_dir(), "{} is not a temporary worktree", root.display());
         worktrees::clean::delete_folder(&root)?;
     }
     worktrees::clean::delete_folder(git_dir)

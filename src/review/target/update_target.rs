@@ -1,8 +1,8 @@
-//! Moves the target branch to a commit that was merged and tested, without touching the work of people there.
+//! Moves the target branch to a merged and tested commit without touching people's work there.
 //!
-//! When no worktree has the target checked out, only its ref moves, by compare-and-swap. When one has, its files change
-//! too: staged, changed and untracked files elsewhere stay as they are, and files in the way are named before anything
-//! is touched. Hooks, and filters that the repository's own configuration names, do not run.
+//! When no worktree has the target checked out, only its ref moves, by compare-and-swap. When one has, its files
+//! change, too: other staged, changed and untracked files stay as they are, and files in the way are reported before
+//! anything changes. Hooks, and filters that the repository's own configuration names, do not run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,10 +21,10 @@ use crate::hub::git::{self, Git};
 use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::ops::record;
 
-/// How many files in the way are named.
+/// How many files in the way are listed.
 const NAMED: usize = 20;
 
-/// Checks whether the move is possible now, without making it. Takes the bus lock.
+/// Checks whether the move is possible now. Takes the bus lock.
 ///
 /// # Errors
 /// As [`update`].
@@ -40,8 +40,8 @@ pub fn dry_run(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
 /// Moves the target. The caller holds the bus lock, so that no record commit comes between.
 ///
 /// # Errors
-/// `target.busy` while git is in the middle of something with it; `target.in_the_way`, with the files;
-/// `target.moved` when somebody was faster. Nothing has changed then.
+/// `target.busy` during a git operation there; `target.in_the_way`, with the files; `target.moved` when it moved
+/// meanwhile. Then nothing has changed.
 pub fn update(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
     locks::clear_left(hub);
     let reference = format!("refs/heads/{}", step.branch);
@@ -60,11 +60,11 @@ pub fn update(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
     if merge::tip(repo, step.branch)? != step.from {
         return Err(moved(step.branch).into());
     }
-    // What the person wants of their own merges (`--squash`, `-s ours`) is not meant for this move.
+    // The person's own merge options (`--squash`, `-s ours`) must not affect this move.
     let options = format!("branch.{}.mergeoptions", step.branch);
     let git = Git::named(&worktree.root, &worktree.git_dir).with_setting(&options, "");
     let mut command = git.command();
-    // Ctrl-C stops teof but not git in the middle of its checkout: the next approval finds the merge.
+    // Ctrl-C stops teof but not git during its checkout: the next approval finds the merge.
     command
         .process_group(0)
         .env("GIT_REFLOG_ACTION", format!("teof: {}", step.what))
@@ -82,20 +82,17 @@ pub fn update(hub: &Hub, repo: &Repository, step: RefMove) -> Result<()> {
     let before = put_back_other_branch(&git, &worktree, step)?.unwrap_or(step.from);
     match recover::undo(repo, &worktree, before, step.to) {
         Ok(()) => recover::clear(hub),
-        Err(e) => tracing::warn!("what git wrote of the merge is not taken back yet: {e:#}"),
+        Err(e) => tracing::warn!("cannot undo git's partial merge yet: {e:#}"),
     }
     let output = git::check_killed("merge", output)?;
-    Err(Refusal::guard(
-        "target.in_the_way",
-        format!("git does not move {} in {}", step.branch, worktree.root.display()),
-    )
-    .because(git::complaint(&output))
-    .next(format!("settle it in {}, then try again; nothing was merged", worktree.root.display()))
-    .into())
+    Err(Refusal::guard("target.in_the_way", format!("git cannot move {} in {}", step.branch, worktree.root.display()))
+        .because(git::complaint(&output))
+        .next(format!("fix it in {}, then try again; nothing was merged", worktree.root.display()))
+        .into())
 }
 
-/// Git moves whatever is checked out, and somebody may have switched to another branch a moment before. Moves that
-/// branch back; returns where it was.
+/// Git moves whatever branch is checked out, and somebody may have switched just before. Moves that branch back;
+/// returns its commit.
 fn put_back_other_branch(git: &Git, worktree: &Worktree, step: RefMove) -> Result<Option<Oid>> {
     let repo = Repository::open(&worktree.git_dir).context("open the worktree")?;
     let reflog = repo.reflog("HEAD")?;
@@ -109,7 +106,7 @@ fn put_back_other_branch(git: &Git, worktree: &Worktree, step: RefMove) -> Resul
     Ok(Some(old))
 }
 
-/// Refuses a target whose ref cannot be written: git writes files and index before it, and would leave those.
+/// Refuses a target whose ref cannot be written: git writes files and index first and would leave them changed.
 fn check_ref_is_writable(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Result<()> {
     let (reference, from) = (format!("refs/heads/{}", step.branch), step.from.to_string());
     let running = Running::begin(hub, worktree, step.branch, &from, locks::OF_UPDATE)?;
@@ -119,16 +116,16 @@ fn check_ref_is_writable(hub: &Hub, worktree: &Worktree, repo: &Repository, step
     if output.status.success() || merge::tip(repo, step.branch)? != step.from {
         return Ok(());
     }
-    Err(Refusal::guard("target.busy", format!("{} cannot be moved now", step.branch))
+    Err(Refusal::guard("target.busy", format!("cannot move {} now", step.branch))
         .because(git::complaint(&output))
-        .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
+        .next("wait for that git process; if none is running, find out whose lock it is, then try again")
         .into())
 }
 
 /// The worktree that has the branch checked out.
 ///
 /// # Errors
-/// When more than one has; when one is on no branch while a rebase or bisect of this one is not finished.
+/// When more than one has; when one is on no branch during a rebase or bisect of this branch.
 fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     let all = worktrees::every(hub);
     if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
@@ -137,27 +134,27 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
     let mut found: Vec<_> = all.into_iter().filter(|worktree| is_on_branch(worktree, branch)).collect();
     if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir()) {
         let root = away.root.display();
-        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which is not there"))
-            .because("its files could not follow the merge, and the next commit there would undo it")
-            .next("bring the folder back, or tell git where it is: git worktree repair <folder>")
-            .next("if it is gone for good: git worktree prune")
+        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which does not exist"))
+            .because("its files would not get the merge, and the next commit there would undo it")
+            .next("restore the folder, or tell git where it is: git worktree repair <folder>")
+            .next("if it was deleted: git worktree prune")
             .into());
     }
     if found.len() > 1 {
         let roots: Vec<_> = found.iter().map(|worktree| worktree.root.display().to_string()).collect();
         return Err(Refusal::guard("target.twice", format!("{branch} is checked out more than once"))
-            .because(format!("in {}; only one of them could follow the merge", roots.join(" and ")))
+            .because(format!("in {}; only one of them would get the merge", roots.join(" and ")))
             .next("switch all but one of them to another branch, then try again")
             .into());
     }
     Ok(found.pop())
 }
 
-/// Whether HEAD there is the branch, by its name or by another name for it.
+/// Whether HEAD there is the branch, by its name or a symbolic ref.
 fn is_on_branch(worktree: &Worktree, branch: &str) -> bool {
     let (wanted, repo) = (format!("refs/heads/{branch}"), Repository::open(&worktree.common_dir).ok());
     let mut name = worktree.branch().map(|name| format!("refs/heads/{name}"));
-    // As deep as git follows them.
+    // The same depth as git's limit.
     for _ in 0..5 {
         let Some(at) = name.filter(|name| *name != wanted) else { break };
         let found = repo.as_ref().and_then(|repo| repo.find_reference(&at).ok());
@@ -169,9 +166,9 @@ fn is_on_branch(worktree: &Worktree, branch: &str) -> bool {
     worktree.branch().as_deref() == Some(branch)
 }
 
-/// Git has begun something in a worktree that the branch cannot be moved under.
+/// Refusal during a git operation that does not allow moving the branch.
 fn busy(worktree: &Worktree, branch: &str, operation: &str) -> Refusal {
-    Refusal::guard("target.busy", format!("{branch} cannot move in {} now", worktree.root.display()))
+    Refusal::guard("target.busy", format!("cannot move {branch} in {} now", worktree.root.display()))
         .because(format!("{operation} is in progress there"))
         .next(format!("finish {operation}, then try again"))
 }
@@ -183,9 +180,9 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     }
     let lock = worktree.git_dir.join("index.lock");
     if lock.exists() && !(worktree.root == hub.root && record::is_own_index_lock_left(hub)) {
-        return Err(Refusal::guard("target.busy", format!("{} cannot move in {root} now", step.branch))
-            .because(format!("its index is locked by another git process ({})", lock.display()))
-            .next("wait for that git to end; if none runs any more, see whose lock it is, then try again")
+        return Err(Refusal::guard("target.busy", format!("cannot move {} in {root} now", step.branch))
+            .because(format!("another git process has locked its index ({})", lock.display()))
+            .next("wait for that git process; if none is running, find out whose lock it is, then try again")
             .into());
     }
     if worktree.root == hub.root {
@@ -195,7 +192,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     let changed = merge::changed_paths(repo, step.from, step.to)?;
     if let Some(path) = changed.iter().find(|path| paths::is_record(path)) {
         return Err(Refusal::guard("review.owned", format!("the merge would change {}", text::safe(path)))
-            .because("the record is the hub's; no merge of work changes it")
+            .because("only the hub changes the record, not a merge of work")
             .into());
     }
     let way = blocking_files(worktree, repo, step, &changed)?;
@@ -205,14 +202,14 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     let more = if way.len() > NAMED { format!(" and {} more", way.len() - NAMED) } else { String::new() };
     let shown: Vec<_> = way.iter().take(NAMED).map(|(path, why)| format!("{} ({why})", text::safe(path))).collect();
     let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
-    Err(Refusal::guard("target.in_the_way", format!("somebody's work in {root} stands in the way"))
+    Err(Refusal::guard("target.in_the_way", format!("uncommitted work in {root} is in the way"))
         .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
-        .next("commit it or put it aside, then try again; nothing was merged, nothing of it was touched")
+        .next("commit or stash it, then try again; nothing was merged, and your files were not touched")
         .with("files", files)
         .into())
 }
 
-/// The paths that the move would write and that hold somebody's work: path and why.
+/// The paths that the move would overwrite although they have uncommitted work, with the reason.
 fn blocking_files(
     worktree: &Worktree,
     repo: &Repository,
@@ -229,7 +226,7 @@ fn blocking_files(
             found.push((path.to_owned(), if state.starts_with(' ') { "changed" } else { "staged" }));
         }
     }
-    // What git was told not to look at may hold work all the same.
+    // Files hidden from git's status may have work, too.
     let hidden = git.run(&["ls-files", "-z", "-v"])?;
     for line in hidden.split('\0').filter(|line| line.len() > 2) {
         let (tag, path) = line.split_at(2);
@@ -238,7 +235,7 @@ fn blocking_files(
             found.push((path.to_owned(), "hidden from git's status"));
         }
     }
-    // New files: whatever lies there is untracked, or ignored.
+    // New files: an existing file there is untracked or ignored.
     for path in changed {
         if merge::has_path(repo, step.to, path)? && !merge::has_path(repo, step.from, path)? {
             if let Some(obstacle) = obstacle(&worktree.root, path)
@@ -256,7 +253,7 @@ fn blocking_files(
     Ok(found)
 }
 
-/// A file or link that lies where one of the path's folders is to be.
+/// A file or link where the path needs a folder.
 fn obstacle(root: &Path, path: &str) -> Option<String> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     let in_place = |folder: &&str| fs::symlink_metadata(root.join(folder)).is_ok_and(|meta| !meta.is_dir());
@@ -264,7 +261,7 @@ fn obstacle(root: &Path, path: &str) -> Option<String> {
 }
 
 fn moved(branch: &str) -> Refusal {
-    Refusal::guard("target.moved", format!("{branch} was moved meanwhile"))
-        .because("somebody committed to it or merged into it; nothing was changed")
-        .next("try again: it is merged with what is there now")
+    Refusal::guard("target.moved", format!("{branch} moved meanwhile"))
+        .because("somebody committed to it or merged into it; nothing changed")
+        .next("try again; the merge will use the new commit")
 }

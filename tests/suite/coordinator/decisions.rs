@@ -33,7 +33,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     assert!(markdown.contains("## Waiting for review (1)") && markdown.contains("`teof review show j1`"), "{markdown}");
     assert!(yard.world.run(&["report", "--since", "soon"]).expect(2).stderr.contains("is not a time"));
     let unknown = yard.world.run(&["coordinator", "cancel", "j11"]).expect(1).stderr;
-    assert!(unknown.contains("no job is called j11 (did you mean j1?)"), "{unknown}");
+    assert!(unknown.contains("no such job: j11 (did you mean j1?)"), "{unknown}");
     let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();
     let run = format!("{}.1", job["id"].as_str().unwrap());
     let word = ReviewWord::Merged { commit: job["last"]["commit"].as_str().unwrap().into() };

@@ -31,7 +31,7 @@ fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
     assert_eq!(found["severity"], "medium");
     assert!(message.contains("3 files differ (README.md, new/, src/code.txt)"), "{message}");
     assert!(message.contains("a person may have done it"), "{message}");
-    assert!(outcome["reason"].as_str().unwrap().contains("worth a look: the hub's checkout"), "{outcome:#}");
+    assert!(outcome["reason"].as_str().unwrap().contains("worth checking: the hub's checkout"), "{outcome:#}");
     let others: Vec<_> = outcome["findings"]
         .as_array()
         .unwrap()

@@ -142,8 +142,8 @@ fn an_agents_own_limit_of_turns_is_continued_a_few_times() {
 #[test]
 fn what_only_a_person_can_change_is_not_tried_again() {
     for (said, word) in [
-        ("API Error: 400 Your credit balance is too low to access the API", "paid"),
-        ("429 You exceeded your current quota (insufficient_quota)", "paid"),
+        ("API Error: 400 Your credit balance is too low to access the API", "pay for"),
+        ("429 You exceeded your current quota (insufficient_quota)", "pay for"),
         ("API Error: 404 model: claude-9 not_found_error", "model"),
         ("API Error: 400 bad request", "same request"),
         ("API Error: 401 invalid x-api-key", "agent doctor"),

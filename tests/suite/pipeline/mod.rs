@@ -174,7 +174,7 @@ fn a_failed_test_and_a_rejection_go_back_to_the_coder_in_its_own_session() {
         fixture.stages(),
         ["coder1", "tester1", "coder2", "tester2", "reviewer2", "coder3", "tester3", "reviewer3"]
     );
-    assert!(fixture.coder.prompt(2).contains("> - the test \"grep three src/code.txt\" did not pass"));
+    assert!(fixture.coder.prompt(2).contains("> - test \"grep three src/code.txt\" failed"));
     assert!(fixture.coder.prompt(3).contains("> - src/code.txt:1: spell it right"));
     let first = fixture.coder.args(1).trim().strip_prefix("--session-id=").unwrap().to_owned();
     assert_eq!(fixture.coder.args(2).trim(), format!("--resume={first}"));
@@ -219,7 +219,7 @@ fn calls_of_a_coder_that_never_answers_are_capped_by_its_passes() {
     assert_verdict(&outcome, "blocked");
     assert!(outcome["reason"].as_str().unwrap().contains("the coder changed nothing"), "{outcome:#}");
     assert_eq!((fixture.coder.calls(), fixture.judge.calls()), (3, 0));
-    assert!(fixture.coder.prompt(2).contains("answer could not be read"));
+    assert!(fixture.coder.prompt(2).contains("Your answer could not be read"));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_pull_request_that_is_not_what_was_reviewed_is_not_merged() {
     fs::write(desk.world.folder().join("home/gh.state"), format!("{}\n", desk.base)).unwrap();
     desk.remember(7);
     let ran = desk.with(&path, &["review", "approve", JOB]).expect(1);
-    assert!(ran.stderr.contains("not what was reviewed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("differs from the reviewed commit"), "{}", ran.stderr);
     assert!(!calls(&desk).contains("pr merge"));
     assert!(desk.memory().is_empty());
 }

@@ -52,12 +52,7 @@ impl<'a> Notes<'a> {
         let key = &pointer[1..];
         let value = model::text(raw, key);
         if value.is_none() {
-            self.note(
-                pointer,
-                code,
-                format!("{key} is missing or not a string"),
-                "add the field by hand or with teof",
-            );
+            self.note(pointer, code, format!("{key} is missing or not a string"), "add the field by hand or with teof");
         }
         value
     }

@@ -18,12 +18,7 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
     };
     let mut notes = Notes::new(path, bytes);
     let Some(Value::Array(items)) = raw.get("items") else {
-        notes.note(
-            "/items",
-            "backlog.items",
-            "items is missing or not an array",
-            "use an array: \"items\": []",
-        );
+        notes.note("/items", "backlog.items", "items is missing or not an array", "use an array: \"items\": []");
         return notes.into_findings();
     };
     let mut seen = BTreeSet::new();
