@@ -11,10 +11,10 @@ use crate::base::{Refusal, Result, text};
 /// Extensions of the repository format that libgit2 handles, in lower case.
 const SUPPORTED: [&str; 5] = ["noop", "objectformat", "worktreeconfig", "preciousobjects", "relativeworktrees"];
 
-/// Refuses a repository in which some command could not work.
+/// Refuses a repository in which some teof command would fail.
 ///
 /// # Errors
-/// `repository.reftable`, `repository.extension` and `repository.name`, each with the way out.
+/// `repository.reftable`, `repository.extension` and `repository.name`, each with a fix.
 pub fn check(root: &Path, git_dir: &Path, common_dir: &Path) -> Result<()> {
     check_names([root, git_dir, common_dir])?;
     for (extension, value) in extensions(common_dir) {
@@ -34,8 +34,8 @@ fn check_names(paths: [&Path; 3]) -> Result<()> {
     let odd = paths.into_iter().find(|path| path.to_str().is_none());
     let Some(path) = odd else { return Ok(()) };
     Err(Refusal::guard("repository.name", "the path of this repository is not UTF-8")
-        .because(format!("{}: teof keeps paths as text", text::safe(&path.to_string_lossy())))
-        .next("rename the folder whose name is not UTF-8, then try again; to find it: pwd | cat -v")
+        .because(format!("{}: teof stores paths as UTF-8 text", text::safe(&path.to_string_lossy())))
+        .next("rename the folder whose name is not UTF-8, then try again; find it: pwd | cat -v")
         .into())
 }
 
@@ -52,7 +52,7 @@ fn extensions(common_dir: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     while let Some(Ok(entry)) = entries.next() {
         let name = entry.name().unwrap_or_default().trim_start_matches("extensions.").to_ascii_lowercase();
-        // A key may stand there without a value, which git2 must not be asked for.
+        // A key may have no value; git2 must not be asked for it.
         let value = if entry.has_value() { entry.value().unwrap_or_default() } else { "" };
         found.push((name, value.to_owned()));
     }
@@ -61,8 +61,8 @@ fn extensions(common_dir: &Path) -> Vec<(String, String)> {
 
 fn reftable(root: &Path) -> Refusal {
     let root = root.display();
-    Refusal::guard("repository.reftable", format!("{root} keeps its references in the reftable format"))
-        .because("teof reads references that are kept as files")
+    Refusal::guard("repository.reftable", format!("{root} uses the reftable format for references"))
+        .because("teof supports references stored as files only")
         .next(format!("convert it (git 2.48 or later): git -C {root} refs migrate --ref-format=files"))
         .next(format!("or work in a clone: git clone --ref-format=files {root} {root}-files"))
 }
@@ -77,7 +77,7 @@ fn old_partial_clone(root: &Path) -> Refusal {
 fn unsupported(root: &Path, extension: &str) -> Refusal {
     let (root, extension) = (root.display(), text::safe(extension));
     Refusal::guard("repository.extension", format!("{root} uses the repository extension {extension}"))
-        .because("teof does not know this extension, and git asks programs to leave such repositories alone")
+        .because("teof does not support this extension, and git requires programs to refuse such repositories")
         .next(format!("see where it is set: git config --file {root}/.git/config --get-regexp ^extensions"))
         .next(format!("or work in a clone: git clone {root} {root}-plain"))
 }

@@ -22,12 +22,12 @@ impl Worktree {
     /// The worktree that contains `start`.
     ///
     /// # Errors
-    /// A refusal outside a repository, and in one that teof cannot work in (see [`format`]).
+    /// A refusal outside a repository, and in one that teof does not support (see [`format`]).
     pub fn containing(start: &Path) -> Result<Worktree> {
         let start = start.canonicalize().map_err(|e| {
             Refusal::not_found("root.missing", format!("{} does not exist", start.display()))
                 .because(e.to_string())
-                .next("name a folder that exists: teof --root <path> …")
+                .next("pass an existing folder: teof --root <path> …")
         })?;
         for folder in start.ancestors() {
             let found = match Self::at(folder) {
@@ -39,8 +39,8 @@ impl Worktree {
             return Ok(found);
         }
         Err(Refusal::not_found("repository.missing", format!("{} is not in a git repository", start.display()))
-            .because("teof keeps its record in the repository whose work it coordinates")
-            .next("go to your repository, or name it: teof --root <path> …")
+            .because("teof keeps its record in the git repository that it works on")
+            .next("change to your repository, or pass it: teof --root <path> …")
             .next("to try teof without one: teof quickstart")
             .into())
     }
@@ -62,7 +62,7 @@ impl Worktree {
         is_git_dir(&common_dir).then(|| Worktree { root: root.to_owned(), git_dir, common_dir })
     }
 
-    /// The worktree beside a common dir named `.git`: the main one of an ordinary repository.
+    /// The worktree next to a common dir named `.git`: the main one of an ordinary repository.
     pub fn main_of(common_dir: &Path) -> Option<Worktree> {
         if common_dir.file_name()? != ".git" || is_bare(common_dir) {
             return None;
@@ -75,7 +75,7 @@ impl Worktree {
         branch_of(&self.git_dir)
     }
 
-    /// The operation that git has begun here and not finished.
+    /// The unfinished git operation here.
     pub fn operation(&self) -> Option<&'static str> {
         let signs = [
             ("rebase-merge", "a rebase"),
@@ -90,8 +90,8 @@ impl Worktree {
         signs.into_iter().find(|(sign, _)| self.git_dir.join(sign).exists()).map(|(_, name)| name)
     }
 
-    /// The operation here that began on `branch` and returns to it: HEAD is detached meanwhile, and git lets
-    /// nobody else move the branch.
+    /// The unfinished operation that started on `branch` and will return to it. HEAD is detached meanwhile, and git
+    /// lets nobody else move the branch.
     pub fn holding(&self, branch: &str) -> Option<&'static str> {
         let reference = format!("refs/heads/{branch}");
         let names = |file: &str, what: &str| {
@@ -102,21 +102,21 @@ impl Worktree {
         if rebase.into_iter().any(|file| names(file, &reference)) {
             return Some("a rebase");
         }
-        // Git notes the short name there.
+        // Git stores the short name there.
         let bisects = self.git_dir.join("BISECT_LOG").exists()
             && (names("BISECT_START", branch) || names("BISECT_START", &reference));
         bisects.then_some("a bisect")
     }
 }
 
-/// The branch that HEAD of a git directory names. The one place where a reference is read as a file: every
-/// command asks this first, and [`super::format`] has refused repositories that keep references elsewhere.
+/// The branch that HEAD of a git directory names. The only place that reads a reference as a file: every command
+/// needs it first, and [`super::format`] has refused repositories that store references elsewhere.
 pub fn branch_of(git_dir: &Path) -> Option<String> {
     let head = git_dir.join("HEAD");
     // `core.preferSymlinkRefs` makes HEAD a link to the file of its branch.
     let target = match fs::read_link(&head) {
         Ok(target) => target.into_os_string().into_string().ok()?,
-        // Git takes any blanks there.
+        // Git accepts any blanks there.
         Err(_) => fs::read_to_string(&head).ok()?.trim().strip_prefix("ref:")?.trim_start().to_owned(),
     };
     target.strip_prefix("refs/heads/").map(str::to_owned)

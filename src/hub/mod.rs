@@ -1,6 +1,6 @@
-//! Where things are: the hub's root and pin, its paths, git and settings; and the one way to change the record.
+//! The hub: root and pin, paths, git, settings, and the only way to change the record.
 //!
-//! Knows files and locks, not what a claim or a plan means (watermarks look at a claim's epoch, nothing else).
+//! Handles files and locks, not the meaning of a claim or a plan (watermarks read only a claim's epoch).
 
 pub mod format;
 pub mod git;

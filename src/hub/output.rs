@@ -1,8 +1,8 @@
 //! Checks where a command may write a file that a flag names.
 //!
-//! The caller chooses the path: a person may mistype it, an agent may be talked into it. So no
-//! flag reaches the record, git's own files, what git tracks, or anything through a link; and a file that is
-//! there already is replaced only when the same command wrote it before, or when `--force` says so.
+//! The caller chooses the path; a person may mistype it, and an agent may be tricked. So no flag may name the record,
+//! git's own files, tracked files, or anything through a link. An existing file is replaced only when the same
+//! command wrote it before, or with `--force`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,16 +12,16 @@ use super::git::tracked::Tracked;
 use super::{Hub, Worktree, paths};
 use crate::base::{Refusal, Result, files, text};
 
-/// Files outside the record that decide what may run and who may act.
+/// Files outside the record that control what may run and who may act.
 const GUARDED: [&str; 5] = [paths::SETTINGS, paths::CONSENT, ".gitattributes", ".gitmodules", ".gitignore"];
 
-/// What one flag may name.
+/// The paths that one flag may name.
 pub struct Output<'a> {
     /// For messages: `--output`.
     pub flag: &'a str,
-    /// How the paths in the record begin where such files belong; without any, none may be in the record.
+    /// Prefixes of the allowed paths in the record; empty: the record is not allowed.
     pub homes: &'a [&'a str],
-    /// Replace a file that something else wrote, where nothing worse speaks against it.
+    /// Replace a file written by something else, unless another rule forbids it.
     pub force: bool,
     /// Whether the same command wrote a file with this content.
     pub is_own: fn(&[u8]) -> bool,
@@ -31,25 +31,25 @@ impl Output<'_> {
     /// Checks a path relative to the hub.
     ///
     /// # Errors
-    /// `output.*`, with what stands in the way; `path.outside` when it leaves the hub.
+    /// `output.*`, with the reason; `path.outside` when it leaves the hub.
     pub fn check(&self, hub: &Hub, relative: &str) -> Result<()> {
         let path = hub.path(relative)?;
         self.check_in(&hub.worktree(), relative, &path)
     }
 
-    /// Checks any path of this machine: one in a git worktree is held to the same rules.
+    /// Checks any path of this machine; in a git worktree the same rules apply.
     ///
     /// # Errors
     /// As [`Output::check`].
     pub fn check_anywhere(&self, path: &Path) -> Result<()> {
         let path = std::path::absolute(path).map_err(|e| files::io_refusal(e, "find", path))?;
-        // As deep as there are folders: the rest is about to be made.
+        // Resolve as far as folders exist; the rest will be created.
         let there = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
         let below = path.strip_prefix(there).unwrap_or(&path).to_owned();
         let folder = there.canonicalize().map_err(|e| files::io_refusal(e, "find", there))?;
         let place = folder.join(below);
         if place.components().any(|part| part == Component::ParentDir) {
-            return Err(self.refuse(&place, "it leads through a folder that is not there").into());
+            return Err(self.refuse(&place, "a parent folder does not exist").into());
         }
         match Worktree::containing(&folder) {
             Ok(worktree) if worktree.root == worktree.git_dir => {
@@ -64,24 +64,24 @@ impl Output<'_> {
     }
 
     fn check_in(&self, worktree: &Worktree, relative: &str, path: &Path) -> Result<()> {
-        // Case folding file systems take `.GIT` for `.git`.
+        // Case-folding file systems treat `.GIT` as `.git`.
         let parts: Vec<String> = relative.split('/').map(str::to_lowercase).collect();
         if parts.iter().any(|part| part == ".git") {
-            return Err(self.refuse(path, "it is among git's own files").into());
+            return Err(self.refuse(path, "it belongs to git").into());
         }
         let lower = parts.join("/");
         let manifest = lower.starts_with("agent_manifest") && lower.ends_with(".json");
         if manifest || GUARDED.contains(&lower.as_str()) {
-            return Err(self.refuse(path, "that file decides what may run here, or who may act").into());
+            return Err(self.refuse(path, "that file controls what may run here or who may act").into());
         }
         let at_home = self.homes.iter().any(|home| relative.starts_with(home) && relative.len() > home.len());
         if paths::is_record(&lower) && !at_home {
-            return Err(self.refuse(path, "it is part of the record, which only its own commands write").into());
+            return Err(self.refuse(path, "it is part of the record, which only record commands write").into());
         }
         let found = self.inspect(path)?;
         let is_tracked = || Tracked::open(&worktree.git_dir).is_ok_and(|tracked| tracked.has(relative));
         if found != Found::Own && is_tracked() {
-            return Err(self.refuse(path, "git tracks that file").into());
+            return Err(self.refuse(path, "git tracks it").into());
         }
         self.check_replace(path, found)
     }
@@ -90,8 +90,8 @@ impl Output<'_> {
         if found != Found::Foreign || self.force {
             return Ok(());
         }
-        let why = "the file is there already, and something else wrote it";
-        Err(self.refuse(path, why).next("to replace it: add --force").into())
+        let why = "the file exists and was not written by this command";
+        Err(self.refuse(path, why).next("to replace it, add --force").into())
     }
 
     fn inspect(&self, path: &Path) -> Result<Found> {
@@ -102,7 +102,7 @@ impl Output<'_> {
         if !found.is_file() {
             return Err(self.refuse(path, "it is not a file").into());
         }
-        // A file with a second name is somebody's on purpose.
+        // Somebody created a second name for the file on purpose.
         let bytes = files::read(path, files::MAX_DOCUMENT)?.unwrap_or_default();
         Ok(if found.nlink() == 1 && (self.is_own)(&bytes) { Found::Own } else { Found::Foreign })
     }
@@ -111,13 +111,13 @@ impl Output<'_> {
         let shown = text::safe(&path.display().to_string());
         let refusal = Refusal::guard("output.refused", format!("{} may not write {shown}", self.flag)).because(why);
         match self.homes.first() {
-            Some(home) => refusal.next(format!("name a new file, or one whose path begins with {home}")),
-            None => refusal.next("name a new file"),
+            Some(home) => refusal.next(format!("choose a new file, or a path that begins with {home}")),
+            None => refusal.next("choose a new file"),
         }
     }
 }
 
-/// What stands where the file belongs.
+/// What exists at the path.
 #[derive(PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -126,15 +126,15 @@ enum Found {
     Foreign,
 }
 
-/// Checks a folder that a command is about to make, or to fill with files of its own.
+/// Checks a folder that a command is about to create or fill.
 ///
 /// # Errors
-/// When it lies in the record or in a git directory, or is a link.
+/// When it is in the record or in a git directory, or is a link.
 pub fn check_folder(flag: &str, folder: &Path) -> Result<()> {
     let output = Output { flag, homes: &[], force: false, is_own: |_| false };
     if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
         return Err(output.refuse(folder, "it is a symbolic link").into());
     }
-    // No such file: only where it would lie decides.
+    // The folder does not exist: only its location matters.
     output.check_anywhere(&folder.join(".teof-none"))
 }

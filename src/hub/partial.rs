@@ -1,6 +1,6 @@
-//! Partial clones: git fetches what is missing when it is asked for it, libgit2 does not.
+//! Handles partial clones: git fetches missing objects on demand, libgit2 does not.
 //!
-//! A job reads every file of its base, so all of them must be here before it starts.
+//! A job reads every file of its base, so all of them must be local before it starts.
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 
@@ -18,7 +18,7 @@ pub fn is_partial(repo: &Repository) -> bool {
     .any(|promises| promises)
 }
 
-/// Refuses when a file of the commit was left out of this clone. Looks at nothing in a clone that is whole.
+/// Refuses when a file of the commit is missing from this clone. Checks nothing in a complete clone.
 ///
 /// # Errors
 /// `repository.incomplete`, with the command that fetches the rest.
@@ -44,7 +44,7 @@ pub fn check_files(repo: &Repository, commit: Oid) -> Result<()> {
 
 fn incomplete(commit: Oid, what: &str) -> Refusal {
     let what = crate::base::text::safe(what);
-    Refusal::guard("repository.incomplete", "this partial clone lacks files that are needed")
+    Refusal::guard("repository.incomplete", "this partial clone lacks required files")
         .because(format!(
             "{what} of {commit} was not fetched, and a job reads all of its base (git fetch --refetch --no-filter)"
         ))

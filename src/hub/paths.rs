@@ -4,21 +4,21 @@
 /// never changes them.
 pub const OWNED: [&str; 3] = ["_bus", "_plans", "_report"];
 
-/// The branch of a record that has a worktree of its own.
+/// The branch of a record that has its own worktree.
 pub const RECORD_BRANCH: &str = "teof/record";
 
 pub const CLAIMS: &str = "_bus/claims";
 pub const ASSIGNMENTS: &str = "_bus/assignments";
 pub const MESSAGES: &str = "_bus/messages";
 pub const EVENTS_FOLDER: &str = "_bus/events";
-/// The log that is appended to; sealed ones lie beside it as `events-<first ts>.jsonl`.
+/// The current log; sealed logs are next to it as `events-<first ts>.jsonl`.
 pub const EVENTS: &str = "_bus/events/events.jsonl";
-/// How the names of sealed logs begin.
+/// Prefix of sealed logs.
 pub const SEALED: &str = "_bus/events/events-";
 pub const PLANS: &str = "_plans";
 pub const BACKLOG: &str = "_plans/next-development.todo.json";
 pub const LEDGER: &str = "_report/receipts.jsonl";
-/// Who approved and rejected what.
+/// The log of approvals and rejections.
 pub const MEMORY: &str = "memory/log.jsonl";
 pub const CONSENT: &str = "docs/automation/autonomy-consent.json";
 /// Where the playbook's tools kept a list of tasks; kept up to date where it exists.
@@ -34,8 +34,8 @@ pub fn is_owned(relative: &str) -> bool {
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whether a path is part of the record: in a folder that teof owns, or one of the owned files. A file in the
-/// place of the approvals' folder would keep them from being written.
+/// Whether a path is part of the record: in a folder that teof owns, or an owned file, or the approvals folder
+/// itself: a file there would block it.
 pub fn is_record(relative: &str) -> bool {
     let in_its_place = MEMORY.split_once('/').is_some_and(|(folder, _)| relative == folder);
     let is_file = |file: &str| relative.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -69,7 +69,7 @@ pub fn session(agent: &str) -> String {
     format!("_report/session/{agent}")
 }
 
-/// Everything that teof keeps directly in its machine-local folder. [`super::Hub::local`] asserts it in tests.
+/// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
 const MACHINE_LOCAL: [&str; 25] = [
     "alerts",
     "aside",
@@ -98,22 +98,22 @@ const MACHINE_LOCAL: [&str; 25] = [
     "",
 ];
 
-/// Whether teof gives files and folders in its machine-local folder this name.
+/// Whether this name is used in teof's machine-local folder.
 pub fn is_machine_local(name: &str) -> bool {
     MACHINE_LOCAL.contains(&name) || crate::base::files::is_temporary(name)
 }
 
-/// Machine-local: the run lock of a task (held by its worker for life).
+/// Machine-local: the run lock of a task, held by its worker until it ends.
 pub fn run_lock(task: &str) -> String {
     format!("locks/run-{task}.lock")
 }
 
-/// Machine-local: what a worker leaves as its last act.
+/// Machine-local: the outcome, which a worker writes last.
 pub fn outcome(run: &str) -> String {
     format!("runs/{run}.json")
 }
 
-/// Machine-local: while it is there, the run ends at its next stage boundary.
+/// Machine-local: while it exists, the run stops at the end of its stage.
 pub fn stop(run: &str) -> String {
     format!("runs/{run}.stop")
 }

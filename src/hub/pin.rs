@@ -21,7 +21,7 @@ impl Pin {
     pub fn read(common_dir: &Path) -> Result<Option<Pin>> {
         let path = file(common_dir);
         let invalid = |why: String| {
-            Refusal::guard("hub.pin_invalid", format!("the hub pin {} cannot be read", path.display()))
+            Refusal::guard("hub.pin_invalid", format!("cannot read the hub pin {}", path.display()))
                 .because(why)
                 .next("pin the hub again: teof init --hub <path of the worktree with the record>")
         };
@@ -43,21 +43,18 @@ impl Pin {
 
     /// The pinned worktree, if it is still a worktree of this repository.
     pub fn worktree(&self, here: &Worktree) -> Result<Worktree> {
-        // Most commands are given in the hub itself, which has just been found.
+        // Most commands run in the hub itself, which was just found.
         if here.root == self.path {
             return Ok(here.clone());
         }
         Worktree::at(&self.path).filter(|found| found.common_dir == here.common_dir).ok_or_else(|| {
-            let refusal = Refusal::guard("hub.moved", format!("the pinned hub {} is not there", self.path.display()))
-                .because("the folder was moved or removed, or is no worktree of this repository any more");
+            let refusal = Refusal::guard("hub.moved", format!("the pinned hub {} does not exist", self.path.display()))
+                .because("the folder was moved or removed, or is no longer a worktree of this repository");
             let refusal = match self.branch == super::paths::RECORD_BRANCH {
-                true => refusal.next("if it was deleted, make it again from its branch: teof init --dedicated"),
+                true => refusal.next("if it was deleted, create it again from its branch: teof init --dedicated"),
                 false => refusal,
             };
-            refusal
-                .next("if it was moved: teof init --hub <its new path>")
-                .next("to see what is wrong: teof doctor")
-                .into()
+            refusal.next("if it was moved: teof init --hub <its new path>").next("see the cause: teof doctor").into()
         })
     }
 }
@@ -71,39 +68,37 @@ pub fn check_branch(hub: &Worktree, pin: &Pin) -> Result<()> {
     let refusal = match (&now, hub.operation()) {
         (_, Some(operation)) => {
             Refusal::guard("hub.busy", format!("the hub {} is in the middle of {operation}", hub.root.display()))
-                .because(format!("its record lives on branch {}, and HEAD is elsewhere until that ends", pin.branch))
-                .next(format!("finish or abort it in {} (git status says how), then try again", hub.root.display()))
+                .because(format!("its record is on branch {}, and HEAD is elsewhere until that ends", pin.branch))
+                .next(format!("finish or abort it in {} (see git status), then try again", hub.root.display()))
         }
         (Some(branch), None) => {
             Refusal::guard("hub.switched", format!("the hub {} is on branch {branch}", hub.root.display()))
-                .because(format!("its record lives on branch {}; what is checked out now is another one", pin.branch))
+                .because(format!("its record is on branch {}", pin.branch))
                 .next(way_back(hub, pin))
         }
         (None, None) => Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", hub.root.display()))
-            .because(format!("its record lives on branch {}", pin.branch))
+            .because(format!("its record is on branch {}", pin.branch))
             .next(way_back(hub, pin)),
     };
-    Err(refusal
-        .next("to let people switch branches freely, give the record a worktree of its own: teof init --dedicated")
-        .into())
+    Err(refusal.next("to switch branches freely, give the record its own worktree: teof init --dedicated").into())
 }
 
-/// A hub that is on no branch, while none is pinned.
+/// Refusal for a hub with a detached HEAD and no pinned branch.
 pub fn on_no_branch(hub: &Worktree) -> Refusal {
     let root = text::shell_word(&hub.root.display().to_string());
     let refusal = Refusal::guard("hub.detached", format!("the hub {} has a detached HEAD", hub.root.display()))
-        .because("the record lives on a branch, and none is pinned yet");
+        .because("the record needs a branch, and none is pinned yet");
     if let Some(operation) = hub.operation() {
-        return refusal.next(format!("finish or abort {operation} in {root} (git status says how), then: teof init"));
+        return refusal.next(format!("finish or abort {operation} in {root} (see git status), then: teof init"));
     }
     let refusal = match branch_at_head(hub) {
-        Some(branch) => refusal.next(format!("go to a branch: git -C {root} switch {}", text::shell_word(&branch))),
+        Some(branch) => refusal.next(format!("switch to a branch: git -C {root} switch {}", text::shell_word(&branch))),
         None => refusal,
     };
-    refusal.next(format!("begin a branch at this commit: git -C {root} switch -c teof-work"))
+    refusal.next(format!("create a branch at this commit: git -C {root} switch -c teof-work"))
 }
 
-/// A branch to go to from a detached HEAD: one that is at the same commit, else the usual one.
+/// A branch to switch to from a detached HEAD: one at the same commit, else the usual one.
 fn branch_at_head(hub: &Worktree) -> Option<String> {
     let repo = git2::Repository::open_bare(&hub.git_dir).or_else(|_| git2::Repository::open(&hub.root)).ok()?;
     let head = repo.head().ok()?.target()?;
@@ -119,12 +114,12 @@ fn branch_at_head(hub: &Worktree) -> Option<String> {
 fn way_back(hub: &Worktree, pin: &Pin) -> String {
     let (root, branch) = (text::shell_word(&hub.root.display().to_string()), text::shell_word(&pin.branch));
     if is_branch(&hub.common_dir, &pin.branch) {
-        return format!("go back with: git -C {root} switch {branch}");
+        return format!("switch back: git -C {root} switch {branch}");
     }
-    format!("there is no branch {branch} any more; if this is it under another name: teof init --hub {root}")
+    format!("branch {branch} no longer exists; if it was renamed to the current branch: teof init --hub {root}")
 }
 
-/// Whether the branch exists; where that cannot be told, it is taken to.
+/// Whether the branch exists; true when unknown.
 fn is_branch(common_dir: &Path, branch: &str) -> bool {
     let repo = git2::Repository::open_bare(common_dir);
     match repo.and_then(|repo| repo.refname_to_id(&format!("refs/heads/{branch}"))) {

@@ -31,15 +31,15 @@ impl Hub {
     /// Finds the hub from `start` (`--root`), else [`env::ROOT`], else the current directory.
     ///
     /// # Errors
-    /// Outside a repository; where no hub can be told (bare repository, submodule, separate git
-    /// directory without a pin); where the record's folders are missing.
+    /// Outside a repository; without a known hub (bare repository, submodule, separate git directory without a pin);
+    /// when the record's folders are missing.
     pub fn find(start: Option<&Path>, clock: Clock) -> Result<Hub> {
         let hub = Self::locate(start, clock)?;
         hub.check_folders()?;
         Ok(hub)
     }
 
-    /// Like [`Hub::find`], but the record's folders need not be there: for `init` and `doctor`.
+    /// Like [`Hub::find`], but the record's folders may be missing: for `init` and `doctor`.
     pub fn locate(start: Option<&Path>, clock: Clock) -> Result<Hub> {
         let start = match start {
             Some(path) => path.to_owned(),
@@ -82,7 +82,7 @@ impl Hub {
 
     /// A machine-local path: `<git common dir>/teof/<relative>`.
     pub fn local(&self, relative: &str) -> PathBuf {
-        // What is not listed is taken for a file that a worker planted.
+        // An unlisted name would be reported as a file planted by a worker.
         debug_assert!(relative.split('/').next().is_none_or(paths::is_machine_local), "{relative} is not listed");
         self.common_dir.join("teof").join(relative)
     }
@@ -95,7 +95,7 @@ impl Hub {
         let repository = self.common_dir.to_string_lossy();
         let readable: String =
             repository.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
-        // The digest keeps apart what the readable part folds together.
+        // The digest separates paths whose readable parts are equal.
         let name = format!(
             "{}-{}",
             &readable[readable.len().saturating_sub(80)..],
@@ -135,15 +135,15 @@ impl Hub {
         self.pin.as_ref()
     }
 
-    /// For reading commands: whether what they show may be out of date, and why.
+    /// For reading commands: why their output may be out of date, if so.
     pub fn behind(&self) -> Option<anyhow::Error> {
         self.check_branch().and_then(|()| self.watermarks().check_events(&self.root)).err()
     }
 
-    /// Refuses when the hub is not on the branch of its record, or on none where no branch is pinned yet.
+    /// Refuses when the hub is not on its record's branch, or on no branch while none is pinned.
     ///
     /// # Errors
-    /// `hub.switched`, `hub.detached`, `hub.busy`, each with the way back.
+    /// `hub.switched`, `hub.detached`, `hub.busy`, each with a fix.
     pub fn check_branch(&self) -> Result<()> {
         match (&self.pin, self.worktree()) {
             (Some(pin), hub) => pin::check_branch(&hub, pin),
@@ -152,15 +152,15 @@ impl Hub {
         }
     }
 
-    /// The folders of the record that are not there.
+    /// The missing folders of the record.
     pub fn missing_folders(&self) -> Vec<&'static str> {
         paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect()
     }
 
     fn check_folders(&self) -> Result<()> {
         let missing = self.missing_folders();
-        // A stash or a reset can take whole folders away: where something was acknowledged, the marks say
-        // what is missing, and nobody is told to begin anew.
+        // A stash or a reset can remove whole folders. If anything was acknowledged, the watermarks report what is
+        // missing, and nobody is told to set up again.
         if missing.is_empty() || !self.watermarks().logs().is_empty() {
             return Ok(());
         }
@@ -169,20 +169,20 @@ impl Hub {
             Refusal::guard("hub.not_initialised", format!("{} is not set up for teof", self.root.display()))
                 .because("it has no _bus/, _plans/ and _report/")
         } else {
-            Refusal::guard("hub.incomplete", format!("{} is only half set up for teof", self.root.display()))
+            Refusal::guard("hub.incomplete", format!("{} is only partly set up for teof", self.root.display()))
                 .because(format!("missing: {}", missing.join(", ")))
         };
-        Err(refusal.next("set it up, without touching what is there: teof init").into())
+        Err(refusal.next("set it up; existing files are kept: teof init").into())
     }
 }
 
 fn unknown(here: &Worktree) -> Refusal {
-    let refusal = Refusal::guard("hub.unknown", format!("{} does not tell where its record is", here.root.display()))
-        .because("it belongs to a bare repository, a submodule or a separate git directory, and no hub is pinned")
-        .next("name the worktree that shall hold the record: teof init --hub <path>");
+    let refusal = Refusal::guard("hub.unknown", format!("cannot tell where the record of {} is", here.root.display()))
+        .because("it belongs to a bare repository, a submodule or a separate git directory without a pinned hub")
+        .next("name the worktree for the record: teof init --hub <path>");
     match locate::is_bare(&here.common_dir) && here.common_dir.ends_with(".git") {
         true => refusal.next(format!(
-            "git was told that there is no checkout; if there is one: git --git-dir {} config core.bare false",
+            "git's core.bare says there is no checkout; if there is one: git --git-dir {} config core.bare false",
             here.common_dir.display()
         )),
         false => refusal,

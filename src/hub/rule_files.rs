@@ -1,5 +1,5 @@
-//! Refuses a `.gitignore` or `.gitattributes` that is not a regular file: git and libgit2 open whatever has the name,
-//! and reading a FIFO never ends.
+//! Refuses a `.gitignore` or `.gitattributes` that is not a regular file: git and libgit2 open any file type and
+//! would block on a FIFO.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::base::{Refusal, Result};
 
 const NAMES: [&str; 2] = [".gitignore", ".gitattributes"];
 
-/// Refuses a folder in which something else stands in the place of git's rules.
+/// Refuses a folder whose git rule files are not regular files.
 ///
 /// # Errors
 /// `file.not_regular`.
@@ -18,15 +18,15 @@ pub fn check_folder(folder: &Path) -> Result<()> {
         // Links are followed, as libgit2 does.
         if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
             return Err(Refusal::guard("file.not_regular", format!("{} is not a regular file", path.display()))
-                .because("it is a FIFO, a socket or a device, and git would wait for it without end")
-                .next("remove it, or put a regular file in its place")
+                .because("it is a FIFO, a socket or a device, and git would block on it")
+                .next("remove it or replace it with a regular file")
                 .into());
         }
     }
     Ok(())
 }
 
-/// The same of a worktree's top and of its owned folders.
+/// Checks a worktree's top folder and its owned folders.
 ///
 /// # Errors
 /// As [`check_folder`].

@@ -1,7 +1,7 @@
 //! Waits for file changes instead of polling.
 //!
-//! A wake-up only says that something may have changed: whoever waits looks for itself, and looks
-//! again after a while even when nothing was told (a network file system, an exhausted watch limit).
+//! A wake-up only means that something may have changed. Callers check for themselves, and check again after a while
+//! even without a wake-up (network file systems, exhausted watch limits).
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -10,19 +10,19 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-/// Changes that come together are one: editors and our own transactions touch several files.
+/// Changes within this time count as one: editors and transactions touch several files.
 const TOGETHER: Duration = Duration::from_millis(20);
 
 pub struct Watch {
     changes: Receiver<()>,
-    /// Kept so that the channel stays open even when nothing could be watched.
+    /// Keeps the channel open even when nothing can be watched.
     _sender: Sender<()>,
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl Watch {
-    /// Watches folders, not what lies in their sub-folders; those that do not exist are passed over.
-    /// Where nothing can be watched, [`Watch::wait`] is a plain wait.
+    /// Watches folders without their subfolders; missing folders are skipped. When nothing can be watched,
+    /// [`Watch::wait`] just waits.
     pub fn on<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Watch {
         let (sender, changes) = mpsc::channel();
         let tell = sender.clone();
@@ -34,16 +34,16 @@ impl Watch {
         let watcher = watcher.map(|mut watcher| {
             for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
                 if let Err(e) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                    tracing::warn!("{} is not watched, it is looked at now and then: {e}", folder.display());
+                    tracing::warn!("cannot watch {}, polling instead: {e}", folder.display());
                 }
             }
             watcher
         });
-        let watcher = watcher.inspect_err(|e| tracing::warn!("files are not watched: {e}")).ok();
+        let watcher = watcher.inspect_err(|e| tracing::warn!("cannot watch files: {e}")).ok();
         Watch { changes, _sender: sender, _watcher: watcher }
     }
 
-    /// Waits for a change, at most so long. Changes since the last wait count.
+    /// Waits for a change, at most `at_most`. Changes since the last wait count.
     pub fn wait(&self, at_most: Duration) -> bool {
         match self.changes.recv_timeout(at_most) {
             Ok(()) => {
@@ -55,7 +55,7 @@ impl Watch {
     }
 }
 
-/// Reading is told too, and would wake the reader itself for ever.
+/// Reads are reported, too, and would wake the reader again and again.
 fn changes_something(kind: &EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write))
 }

@@ -162,7 +162,7 @@ fn agents_and_stages_that_nobody_knows_are_named_with_what_would_do() {
     world.write("teof.toml", "[pipeline]\nstages = [\"coder\", \"tests\"]\n");
     let refused = world.run(&["coordinator", "run", "--dry-run"]);
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("no stage \"tests\"; the stages are planner, coder"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("unknown stage \"tests\"; valid stages: planner, coder"), "{}", refused.stderr);
 }
 
 #[test]

@@ -336,7 +336,7 @@ fn cleaning_parks_what_is_uncommitted_and_keeps_commits() {
     fs::write(root.join("build/cache/x"), "x").unwrap();
     fs::set_permissions(root.join("build/cache"), fs::Permissions::from_mode(0o500)).unwrap();
 
-    assert_eq!(removed(&grove.clean(&[])), Vec::<String>::new(), "it is kept for a while");
+    assert_eq!(removed(&grove.clean(&[])), Vec::<String>::new(), "retention");
     assert_eq!(removed(&grove.clean(&["--all-finished", "--dry-run"])), ["job-1"]);
     assert!(root.exists());
     let cleaned = grove.clean(&["--all-finished"]);

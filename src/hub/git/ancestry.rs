@@ -1,7 +1,7 @@
 //! Finds which commits descend from which, in whole histories and in shallow clones.
 //!
-//! libgit2's graph functions fail at a missing parent. Then this module walks the commits that are present: a missing
-//! one ends its line.
+//! libgit2's graph functions fail at a missing parent. Then this module walks the commits that exist; a missing one
+//! counts as a root.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ pub fn holds(repo: &Repository, tip: Oid, commit: Oid) -> Result<bool, Error> {
     }
 }
 
-/// The newest common ancestor; `None` where the commits that are present have none.
+/// The newest common ancestor; `None` when the existing commits have none.
 ///
 /// # Errors
 /// When the repository cannot be read.
@@ -38,18 +38,18 @@ pub fn merge_base(repo: &Repository, a: Oid, b: Oid) -> Result<Option<Oid>, Erro
     }
 }
 
-/// The commits that `tip` has and none of `hidden` has, newest first; at most `most`.
+/// The commits reachable from `tip` but from none of `hidden`, newest first; at most `most`.
 ///
 /// # Errors
 /// When the repository cannot be read.
 pub fn only_in(repo: &Repository, tip: Oid, hidden: &[Oid], most: usize) -> Result<Vec<Oid>, Error> {
-    // Where history is cut, libgit2's walk may forget what is hidden instead of failing.
+    // In a shallow clone, libgit2's walk may ignore the hidden commits instead of failing.
     if repo.is_shallow() {
         let known: HashSet<Oid> = hidden.iter().flat_map(|hidden| present(repo, *hidden)).collect();
         let mut found: Vec<Oid> = present(repo, tip).difference(&known).copied().collect();
         let time = |id: Oid| repo.find_commit(id).map_or(0, |commit| commit.time().seconds());
         found.sort_by_cached_key(|id| Reverse(time(*id)));
-        // Of those of the same second the one that holds more commits is newer.
+        // Of commits in the same second, the one with more ancestors is newer.
         for same in found.chunk_by_mut(|a, b| time(*a) == time(*b)).filter(|same| same.len() > 1) {
             same.sort_by_cached_key(|id| Reverse(present(repo, *id).len()));
         }
@@ -79,8 +79,8 @@ pub fn merge(repo: &Repository, ours: Oid, theirs: Oid) -> Result<Index> {
 
 /// The refusal when required history is missing.
 pub fn incomplete() -> Refusal {
-    Refusal::guard("repository.incomplete", "this shallow clone lacks commits that are needed")
-        .because("the commit at which both sides parted is older than what was fetched")
+    Refusal::guard("repository.incomplete", "this shallow clone lacks required commits")
+        .because("the common ancestor of both sides is older than the fetched history")
         .next("fetch the rest of the history, then try again: git fetch --unshallow")
 }
 
@@ -90,7 +90,7 @@ fn is_cut(error: &Error) -> bool {
     is_missing && error.class() == ErrorClass::Odb
 }
 
-/// A commit and those below it that are here.
+/// A commit and its existing ancestors.
 fn present(repo: &Repository, tip: Oid) -> HashSet<Oid> {
     let (mut found, mut next) = (HashSet::new(), vec![tip]);
     while let Some(id) = next.pop() {
@@ -103,7 +103,7 @@ fn present(repo: &Repository, tip: Oid) -> HashSet<Oid> {
     found
 }
 
-/// As the commit itself has them: a worker's program can write into the file that says where a clone is cut.
+/// The parents in the commit itself: a worker's program could write the file that marks a shallow clone.
 fn parents(commit: &Commit) -> Vec<Oid> {
     let header = commit.raw_header().unwrap_or_default();
     header.lines().filter_map(|line| object_ids::parse(line.strip_prefix("parent ")?).ok()).collect()

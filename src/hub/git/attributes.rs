@@ -1,10 +1,9 @@
-//! The git attributes of the record: git keeps its bytes, and merges its logs line by line.
+//! The git attributes of the record: git keeps its bytes unchanged and merges its logs line by line.
 //!
-//! Receipts and log lines are hashed, so no clone may see other bytes than were written: no line-ending
-//! conversion, no filter (LFS, encryption), no keyword expansion, no other encoding, and no diff or merge
-//! driver but git's own. The lines stand inside the owned folders, where they win over whatever the
-//! repository's root file says, and where writing them never makes a person's tree dirty. Only
-//! `.git/info/attributes` is stronger; [`super::clone_fidelity`] notices that.
+//! Receipts and log lines are hashed, so no clone may see other bytes than were written: no line-ending conversion,
+//! no filter (LFS, encryption), no keyword expansion, no other encoding, and no diff or merge driver but git's own.
+//! The lines are inside the owned folders, where they override the repository's root file and do not make a person's
+//! tree dirty. Only `.git/info/attributes` overrides them; [`super::clone_fidelity`] detects that.
 
 use crate::base::{Refusal, Result, files};
 use crate::hub::{Hub, Transaction, paths};
@@ -15,15 +14,14 @@ pub const FILE: &str = ".gitattributes";
 /// What keeps bytes as they are; `!diff` and `merge` choose git's own drivers.
 const KEEP: &str = "-text -filter -ident -working-tree-encoding !diff";
 
-/// One file of attributes, relative to the hub, and the lines that must stand in it, in this order: of the
-/// lines that match a path, git takes the last.
+/// One attributes file, relative to the hub, and the lines it must have, in this order: the last matching line wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub path: String,
     pub lines: Vec<String>,
 }
 
-/// What a hub needs: a file in each owned folder, and lines in the root's file for the owned files.
+/// What a hub needs: a file in each owned folder, and lines in the root file for the owned files.
 pub fn wanted() -> Vec<Wanted> {
     let folder = |folder: &str| Wanted {
         path: format!("{folder}/{FILE}"),
@@ -37,8 +35,8 @@ pub fn wanted() -> Vec<Wanted> {
     paths::OWNED.into_iter().map(folder).chain([files]).collect()
 }
 
-/// Adds the lines that a hub lacks to a transaction: in all files, or only in those of the owned folders. Returns
-/// the files that it changes.
+/// Adds missing lines to a transaction, in all files or only in those of the owned folders. Returns the changed
+/// files.
 ///
 /// # Errors
 /// `attributes.invalid`: a file that is not UTF-8.
@@ -48,7 +46,7 @@ pub fn stage(hub: &Hub, transaction: &mut Transaction, owned_only: bool) -> Resu
         let old = files::read(&hub.path(&wanted.path)?, files::MAX_DOCUMENT)?.unwrap_or_default();
         let old = String::from_utf8(old).map_err(|_| {
             Refusal::guard("attributes.invalid", format!("{} is not UTF-8", wanted.path))
-                .next("fix the file, then run the command again; teof left it as it is")
+                .next("fix the file, then run the command again; teof did not change it")
         })?;
         if let Some(text) = wanted.added_to(&old) {
             transaction.replace(&wanted.path, text);
@@ -58,11 +56,11 @@ pub fn stage(hub: &Hub, transaction: &mut Transaction, owned_only: bool) -> Resu
     Ok(changed)
 }
 
-/// Writes the lines that the owned folders lack: git takes them from the worktree at once, and the next
-/// record commit keeps them.
+/// Writes missing lines in the owned folders. Git reads them from the worktree at once; the next record commit saves
+/// them.
 ///
 /// # Errors
-/// As [`stage`], and what taking the bus lock refuses.
+/// As [`stage`], and as taking the bus lock.
 pub fn ensure(hub: &Hub) -> Result<()> {
     if !stage(hub, &mut Transaction::new("attributes"), true)?.is_empty() {
         let mut writer = hub.lock("attributes")?;
@@ -74,8 +72,8 @@ pub fn ensure(hub: &Hub) -> Result<()> {
 }
 
 impl Wanted {
-    /// The file with the lines, where they are not in it already (however it spaces them). They come last,
-    /// so that they win; the rest stays byte for byte.
+    /// The file with the lines added, unless it has them already (in any spacing). They come last, so that they win;
+    /// the rest stays byte for byte.
     pub fn added_to(&self, old: &str) -> Option<String> {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let have: Vec<_> = old.lines().map(words).filter(|line| !line.is_empty()).collect();

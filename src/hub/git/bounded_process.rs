@@ -12,21 +12,20 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::base::{Exit, Refusal, Result, time};
 
-/// After this time the caller is told that it waits.
+/// After this time `waiting` is called.
 const QUIET: Duration = Duration::from_secs(1);
 /// How often it is polled.
 const TICK: Duration = Duration::from_millis(10);
 /// How long other processes may keep its output open after it ends.
 const LINGER: Duration = Duration::from_millis(500);
-/// The largest output that is kept; no answer of git or gh that is needed here is as long.
+/// Limit on the output; no needed output of git or gh is that long.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Runs a program to its end, or for at most `limit`; `what` names it in refusals, and `waiting` is called once
-/// when it takes longer than a moment. Processes that it leaves behind with its output open are
-/// killed.
+/// Runs a program for at most `limit`. `what` names it in refusals; `waiting` is called once when it takes more than
+/// a moment. Leftover processes that hold its output open are killed.
 ///
 /// # Errors
-/// `remote.timed_out` (exit 5): it was ended, with its children; `remote.too_much`: it printed without end.
+/// `remote.timed_out` (exit 5): it was stopped, with its children; `remote.too_much`: it printed too much.
 pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn()) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::null())
@@ -44,7 +43,7 @@ pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn(
             child.wait()?;
             return Err(Refusal::new(Exit::TimedOut, "remote.timed_out", format!("{what} took too long"))
                 .because(format!("it was stopped after {}", time::show_span(limit)))
-                .next("see whether the remote answers, then try again")
+                .next("check whether the remote answers, then try again")
                 .into());
         }
         if !told && begun.elapsed() >= QUIET {
@@ -56,21 +55,21 @@ pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn(
     let closed = |until: Instant| out.closes(until) && err.closes(until);
     if !closed(Instant::now() + LINGER) {
         end_group(&child);
-        // Whoever left the group as well is not waited for.
+        // Processes that also left the group are not waited for.
         closed(Instant::now() + LINGER);
     }
     let status = child.wait()?;
     let (stdout, whole) = out.kept();
     if !whole {
         return Err(Refusal::guard("remote.too_much", format!("{what} printed too much"))
-            .because(format!("it is not kept past {} MiB", MOST >> 20))
-            .next("see what it prints when it is called by hand")
+            .because(format!("the limit is {} MiB", MOST >> 20))
+            .next("run it by hand to see its output")
             .into());
     }
     Ok(Output { status, stdout, stderr: err.kept().0 })
 }
 
-/// Whether the program itself has ended. It is left to be waited for: until then its group is no other one.
+/// Whether the program itself has ended. It is not reaped yet, so that its process group id is not reused.
 fn has_ended(child: &Child) -> Result<bool> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let pid = Pid::from_raw(child.id().cast_signed()).context("a process has an id")?;
@@ -87,9 +86,9 @@ fn end_group(child: &Child) {
     }
 }
 
-/// Reads an output while the program runs; what is past the bound is read and forgotten.
+/// Reads an output while the program runs; bytes past the limit are discarded.
 struct Reader {
-    /// With whether it is all that came.
+    /// The bytes, and whether they are complete.
     kept: Arc<Mutex<(Vec<u8>, bool)>>,
     open: Receiver<()>,
 }

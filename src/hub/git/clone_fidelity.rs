@@ -1,6 +1,6 @@
-//! Checks that a clone of the repository would get a file, with the same bytes.
+//! Checks that a clone of the repository would get a file with the same bytes.
 //!
-//! Asks git itself, so that all its rules count: those of the repository, of the person and of the machine.
+//! Asks git itself, so that all its rules count: of the repository, the person and the machine.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::base::{Refusal, Result, text};
 use crate::hub::git;
 use crate::hub::{Hub, paths};
 
-/// How much of a file a clone must have.
+/// What a clone must have of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The file, whatever its line endings: only its name is recorded.
@@ -19,7 +19,7 @@ pub enum Need {
     Bytes,
 }
 
-/// Why a clone would not get a file as it is here.
+/// Why a clone would not get a file unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     pub path: String,
@@ -32,7 +32,7 @@ pub struct Loss {
 
 impl Loss {
     pub fn refusal(self) -> Refusal {
-        let message = format!("git would not keep {} as it is", text::safe(&self.path));
+        let message = format!("git would not keep {} unchanged", text::safe(&self.path));
         Refusal::guard(self.code, message).because(self.why).next(self.fix)
     }
 }
@@ -59,7 +59,7 @@ pub fn first_loss(hub: &Hub, files: &[(&str, Need)]) -> Result<Option<Loss>> {
     Ok(losses(hub, files)?.into_iter().next())
 }
 
-/// What a clone would lack of the files (relative to the hub; they need not be there yet), in their order.
+/// The files that a clone would lack (relative to the hub; they need not exist yet), in order.
 ///
 /// # Errors
 /// When git cannot be asked.
@@ -67,16 +67,16 @@ pub fn losses(hub: &Hub, files: &[(&str, Need)]) -> Result<Vec<Loss>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    // `./`, so that no name is taken for pathspec magic.
+    // `./`, so that no name is read as pathspec magic.
     let names: Vec<u8> = files.iter().flat_map(|(path, _)| format!("./{path}\0").into_bytes()).collect();
     let ignored = ignored(&hub.git(), &names)?;
     let converted = converted(hub, &names)?;
     let loss = |(path, need): &(&str, Need)| {
         let (code, why, fix) = if let Some((folder, fix)) = nested(hub, path) {
-            ("receipt.ignored", format!("it lies in a repository of its own ({folder})"), fix)
+            ("receipt.ignored", format!("it is in a nested repository ({folder})"), fix)
         } else if let Some((_, rule)) = ignored.iter().find(|(name, _)| name == path) {
             let fix = format!("git -C {} add --force -- {}", word(&hub.root), text::shell_word(path));
-            ("receipt.ignored", format!("a clone would not have it: git ignores it ({})", text::safe(rule)), fix)
+            ("receipt.ignored", format!("git ignores it, so a clone would not have it ({})", text::safe(rule)), fix)
         } else {
             let (_, _, what) = converted
                 .iter()
@@ -114,7 +114,7 @@ fn converted(hub: &Hub, names: &[u8]) -> Result<Vec<(String, Need, String)>> {
     let told = String::from_utf8_lossy(&output.stdout);
     let fields: Vec<&str> = told.split('\0').collect();
     let mut found = Vec::new();
-    // Five attributes a name, in the order in which they were asked for.
+    // Five attributes per name, in the requested order.
     for of_name in fields.chunks_exact(15) {
         let [text, crlf, filter, ident, encoding] = [2, 5, 8, 11, 14].map(|at| of_name[at]);
         let is_value = |value: &str| !["unspecified", "unset", "set"].contains(&value);
@@ -134,15 +134,15 @@ fn converted(hub: &Hub, names: &[u8]) -> Result<Vec<(String, Need, String)>> {
     Ok(found)
 }
 
-/// The folder on the way to a file that is a repository of its own, as a submodule or by accident.
+/// The parent folder of a file that is a nested repository, as a submodule or by accident.
 fn nested(hub: &Hub, path: &str) -> Option<(String, String)> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     let folder = folders.into_iter().find(|folder| hub.root.join(folder).join(".git").symlink_metadata().is_ok())?;
-    let fix = format!("copy it to a folder of this repository, and name the copy: {}", text::safe(path));
+    let fix = format!("copy it into this repository and name the copy: {}", text::safe(path));
     Some((text::safe(folder), fix))
 }
 
-/// Where the rule may stand that wins over teof's.
+/// Where the rule may be that overrides teof's.
 fn rules(hub: &Hub, path: &str) -> String {
     let info = hub.common_dir.join("info/attributes");
     let folders = path.match_indices('/').map(|(at, _)| hub.root.join(&path[..at]).join(attributes::FILE));
@@ -150,7 +150,7 @@ fn rules(hub: &Hub, path: &str) -> String {
     let there = root.chain(folders).chain([info]).filter(|file| file.exists());
     let there: Vec<_> = there.map(|file| text::safe(&file.display().to_string())).collect();
     format!(
-        "take the rule for it out of {}; to see what applies: git check-attr -a -- {}",
+        "remove the rule for it from {}; see which rules apply: git check-attr -a -- {}",
         there.join(" or "),
         text::shell_word(path)
     )

@@ -1,8 +1,9 @@
-//! The system's git, as a child process: for what needs the person's credentials, worktrees and commits.
+//! Runs the system's git as a child process, for operations that need the person's credentials, worktrees and
+//! commits.
 //!
-//! Bus commands never come here. Location variables are removed from the environment, hooks, fsmonitor and
-//! housekeeping are off, what is written is synced, and nothing may prompt. Programs that the repository's
-//! own configuration names do not run, unless a caller says that a person trusts them.
+//! Bus commands never use it. Location variables are removed from the environment; hooks, fsmonitor and housekeeping
+//! are off; writes are synced; nothing prompts. Programs named in the repository's configuration do not run, unless a
+//! caller states that a person trusts them.
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -16,9 +17,9 @@ use super::programs::{self, Config, Program};
 use crate::base::{Refusal, Result, env, text};
 use crate::hub::{Worktree, rule_files};
 
-/// Variables that would point git somewhere else, or change what it reads.
+/// Variables that would point git elsewhere or change what it reads.
 const LOCATION: [&str; 24] = [
-    // Not a location: in a run, git's trace tells what the worker's own git did.
+    // Not a location: in a run, git's trace records what the worker's own git did.
     "GIT_TRACE2_EVENT",
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -45,8 +46,8 @@ const LOCATION: [&str; 24] = [
     "GIT_ICASE_PATHSPECS",
 ];
 
-/// Has a program that calls git find the repository by its folder alone, whatever our environment says, and
-/// other programs never in that folder.
+/// Makes a program that calls git find the repository by its folder only, regardless of the environment, and never
+/// find other programs in that folder.
 pub fn forget_location(command: &mut Command) {
     for name in LOCATION {
         command.env_remove(name);
@@ -57,7 +58,7 @@ pub fn forget_location(command: &mut Command) {
     };
 }
 
-/// The code of the refusal after a git that a signal ended: nobody's fault, so it is tried again.
+/// Code of the refusal after a signal killed git; such an operation is retried.
 pub const KILLED: &str = "git.killed";
 
 /// How to call git in one place.
@@ -126,8 +127,8 @@ impl Git {
         self
     }
 
-    /// With the programs that the repository's own configuration names: for callers that made sure that a
-    /// person trusts them.
+    /// Allows the programs named in the repository's configuration, for callers that checked that a person trusts
+    /// them.
     #[must_use]
     pub fn trusting(mut self) -> Self {
         self.trusting = true;
@@ -141,7 +142,7 @@ impl Git {
         command.args(FIXED.iter().flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")]));
         match self.overrides() {
             Ok(settings) => set(&mut command, settings.iter().chain(&self.settings)),
-            // Nothing runs while it is not known what would.
+            // Run nothing while the configured programs are unknown.
             Err(e) => {
                 tracing::warn!("the repository's configuration cannot be read: {e:#}");
                 command.env("GIT_DIR", self.worktree.join("configuration-unreadable"));
@@ -150,7 +151,7 @@ impl Git {
         command
     }
 
-    /// Has another program that calls git (such as `gh`) call it as we do.
+    /// Makes another program that calls git (such as `gh`) use the same settings.
     ///
     /// # Errors
     /// When the configuration cannot be read.
@@ -225,11 +226,10 @@ impl Git {
         }
     }
 
-    /// Runs git and gives back what it printed, whatever its exit code.
+    /// Runs git and returns its output, whatever its exit code.
     ///
     /// # Errors
-    /// When git cannot be started, would wait for ever for what stands in the place of its rules, or was killed
-    /// (`git.killed`): then it answered nothing, not even no.
+    /// When git cannot start, would block on a FIFO in place of its rule files, or was killed (`git.killed`).
     pub fn output(&self, args: &[&str]) -> Result<Output> {
         rule_files::check_worktree(&self.worktree)?;
         let what = args.first().unwrap_or(&"");
@@ -237,7 +237,7 @@ impl Git {
         check_killed(what, output.map_err(|e| not_started(e, what))?)
     }
 
-    /// Runs git and gives back its stdout without the final newline.
+    /// Runs git and returns its stdout without the final newline.
     ///
     /// # Errors
     /// When git cannot be started or fails; the message carries the end of its stderr.
@@ -245,7 +245,7 @@ impl Git {
         answer(args.first().unwrap_or(&""), &self.output(args)?)
     }
 
-    /// Like [`Git::run`], as it was printed: names need not be text.
+    /// Like [`Git::run`], but returns bytes: names need not be UTF-8.
     ///
     /// # Errors
     /// As [`Git::run`].
@@ -257,12 +257,12 @@ impl Git {
         }
     }
 
-    /// Like [`Git::run`], with something to read on stdin.
+    /// Like [`Git::run`], with input on stdin.
     pub fn feed(&self, args: &[&str], input: &[u8]) -> Result<String> {
         answer(args.first().unwrap_or(&""), &self.feed_output(args, input)?)
     }
 
-    /// Like [`Git::output`], with something to read on stdin.
+    /// Like [`Git::output`], with input on stdin.
     pub fn feed_output(&self, args: &[&str], input: &[u8]) -> Result<Output> {
         rule_files::check_worktree(&self.worktree)?;
         let what = args.first().unwrap_or(&"");
@@ -274,7 +274,7 @@ impl Git {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|e| not_started(e, what))?;
-        // Git reads all of it before it answers; one that ends early closes the pipe, and its exit code tells why.
+        // Git reads all input before it answers. If it ends early it closes the pipe; its exit code has the reason.
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input);
         }
@@ -287,7 +287,7 @@ impl Git {
     }
 }
 
-/// By the environment: a key may hold any character there.
+/// Passes settings in the environment, where a key may contain any character.
 fn set<'a>(command: &mut Command, settings: impl Iterator<Item = &'a (String, String)>) {
     let mut count = 0;
     for (key, value) in settings {
@@ -306,32 +306,32 @@ fn answer(what: &str, output: &Output) -> Result<String> {
     Err(failed(what, output))
 }
 
-/// Refuses the answer of a git that a signal ended.
+/// Refuses the output of a git that a signal killed.
 ///
 /// # Errors
 /// `git.killed`.
 pub fn check_killed(what: &str, output: Output) -> Result<Output> {
     let Some(signal) = output.status.signal() else { return Ok(output) };
     Err(Refusal::guard(KILLED, format!("git {what} was killed"))
-        .because(format!("signal {signal} ended it"))
-        .next("give the same command again: what git left half done is removed first")
+        .because(format!("by signal {signal}"))
+        .next("run the same command again; it first removes what git left unfinished")
         .into())
 }
 
 fn not_started(error: std::io::Error, what: &str) -> anyhow::Error {
     match error.kind() {
-        // The program, or the folder in which it is to run.
+        // Either the program or its working folder is missing.
         ErrorKind::NotFound | ErrorKind::PermissionDenied => {
-            Refusal::guard("git.missing", format!("git {what} cannot be started"))
-                .because(format!("{error}: git is not installed, or its folder cannot be entered"))
-                .next("see whether it is there: git --version")
+            Refusal::guard("git.missing", format!("cannot start git {what}"))
+                .because(format!("{error}: git is not installed, or its folder cannot be opened"))
+                .next("check that git is installed: git --version")
                 .into()
         }
         _ => anyhow::Error::new(error).context(format!("start git {what}")),
     }
 }
 
-/// What a failed git is told as.
+/// The error for a failed git.
 pub fn failed(what: &str, output: &Output) -> anyhow::Error {
     let said = complaint(output);
     if said.contains("dubious ownership") {
@@ -340,16 +340,16 @@ pub fn failed(what: &str, output: &Output) -> anyhow::Error {
     let refuse =
         |code, next: &str| Refusal::guard(code, format!("git {what} failed")).because(&*said).next(next).into();
     if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
-        return refuse("disk.full", "free some room and try again; no branch was changed");
+        return refuse("disk.full", "free some disk space and try again; no branch was changed");
     }
     if said.contains("Read-only file system") || said.contains("insufficient permission for adding an object") {
         return refuse("disk.read_only", "check the owner and mode of the git directory; no branch was changed");
     }
-    // Git runs with arguments of ours that work elsewhere, so what fails is in the repository or its settings.
-    refuse("git.failed", "see whether git itself works here: git status")
+    // The arguments are fixed and work elsewhere, so the cause is in the repository or its settings.
+    refuse("git.failed", "check whether git works here: git status")
 }
 
-/// The end of what git said on stderr, safe to show.
+/// The end of git's stderr, escaped.
 pub fn complaint(output: &Output) -> String {
     text::clip(&text::safe_block(String::from_utf8_lossy(&output.stderr).trim()), 2000)
 }

@@ -6,7 +6,7 @@ use git2::{ErrorClass, ErrorCode};
 
 use crate::base::{Refusal, text};
 
-/// The refusal for an error that comes from libgit2, if its cause lies outside teof.
+/// The refusal for a libgit2 error, if its cause is outside teof.
 pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<git2::Error>())?;
     let why = text::safe(cause.message());
@@ -14,35 +14,35 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
     Some(match (cause.code(), cause.class()) {
         (ErrorCode::Owner, _) => distrusted(&why),
         (_, ErrorClass::Repository) if why.contains("unsupported extension") => {
-            refuse("repository.extension", "libgit2 cannot open this repository").next("see what is wrong: teof doctor")
+            refuse("repository.extension", "libgit2 cannot open this repository").next("see the cause: teof doctor")
         }
         (ErrorCode::Locked, _) => refuse("git.locked", "another git process holds a lock in this repository")
-            .next("try again when it has ended; if none runs: teof doctor"),
+            .next("try again when it has ended; if none is running: teof doctor"),
         (ErrorCode::NotFound, ErrorClass::Odb) => {
-            refuse("repository.incomplete", "an object of this repository is not here")
+            refuse("repository.incomplete", "an object of this repository is missing")
                 .next("in a shallow clone: git fetch --unshallow")
                 .next("in a partial clone: git fetch --refetch --no-filter")
         }
-        (_, ErrorClass::Config) => refuse("git.config", "git's configuration cannot be read")
-            .next("see where it is damaged: git config --list --show-origin"),
+        (_, ErrorClass::Config) => refuse("git.config", "cannot read git's configuration")
+            .next("find the damaged file: git config --list --show-origin"),
         (_, ErrorClass::Os | ErrorClass::Filesystem) if is_denied(&why) => {
-            refuse("disk.read_only", "git's files cannot be written here")
-                .next("check owner and mode of the git directory; what a command acknowledged before is safe")
+            refuse("disk.read_only", "cannot write git's files here")
+                .next("check owner and mode of the git directory; acknowledged changes are safe")
         }
         (_, ErrorClass::Os | ErrorClass::Filesystem) if why.contains("No space left") || why.contains("quota") => {
-            refuse("disk.full", "there is no room left on the disk").next("free some room and try again")
+            refuse("disk.full", "no space left on the disk").next("free some space and try again")
         }
         (ErrorCode::UnbornBranch, _) => refuse("repository.unborn", "this branch has no commit yet")
-            .next("make the first commit: git add . && git commit"),
+            .next("create the first commit: git add . && git commit"),
         _ => return None,
     })
 }
 
-/// A repository that belongs to another user, in the words of git or of libgit2.
+/// Refusal for a repository of another user, from an error text of git or libgit2.
 pub fn distrusted(why: &str) -> Refusal {
     let path = why.split('\'').nth(1).unwrap_or("<path of the repository>").to_owned();
     Refusal::guard("repository.owner", "this repository belongs to another user, so git does not trust it")
-        .because("settings of a repository can run programs, so git opens only those of its own user")
+        .because("settings of a repository can run programs, so git opens only repositories of the current user")
         .next(format!("if you trust its owner: git config --global --add safe.directory {}", text::shell_word(&path)))
 }
 

@@ -1,8 +1,8 @@
 //! Handles files under a content filter of git (such as `git-lfs`) without running the filter.
 //!
-//! What the set-up leaves of such a file is not work: its size, time and inode are recorded, and while they stay the
-//! same the file counts as unchanged. A changed file under `filter=lfs` becomes the pointer that git-lfs would make,
-//! with its content in git-lfs's own store. Files under other filters stay as the base has them, and are reported.
+//! After the set-up, size, time and inode of such a file are recorded; while they stay the same, the file counts as
+//! unchanged. A changed file under `filter=lfs` becomes the pointer that git-lfs would create, with its content in
+//! git-lfs's own store. Files under other filters keep the base's version and are reported.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use super::object_ids;
 use crate::base::{Result, digest, files};
 use crate::hub::worktrees::metadata::{WorktreeMetadata, stat};
 
-/// How a pointer of git-lfs begins.
+/// Start of a git-lfs pointer.
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n";
-/// Longer files are no pointers.
+/// Longer files are not pointers.
 const MAX_POINTER: u64 = 1024;
 
 /// The filter of a path, by the attributes of the repository's index.
@@ -24,7 +24,7 @@ pub fn filter_of(repo: &Repository, path: &Path) -> Option<String> {
     Some(found.to_owned())
 }
 
-/// Remembers how the files of `tip` that are under a filter lie in the worktree now.
+/// Records the current state of the files of `tip` that are under a filter.
 ///
 /// # Errors
 /// When the commit or the metadata cannot be read or written.
@@ -47,7 +47,7 @@ pub fn remember(git_dir: &Path, root: &Path, tip: Oid) -> Result<()> {
     metadata.write(git_dir)
 }
 
-/// The pointer that git-lfs would make of a file; the file itself, when it is one.
+/// The pointer that git-lfs would create for a file; the file itself if it is a pointer.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -63,14 +63,14 @@ pub fn pointer(path: &Path) -> Result<Vec<u8>> {
     Ok(format!("{POINTER}oid sha256:{oid}\nsize {size}\n").into_bytes())
 }
 
-/// The object that a pointer of git-lfs stands for; `None` when it is no pointer.
+/// The object of a git-lfs pointer; `None` when the blob is not a pointer.
 pub fn lfs_object(blob: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(blob).ok().filter(|text| text.len() as u64 <= MAX_POINTER)?;
     let oid = text.strip_prefix(POINTER)?.lines().find_map(|line| line.strip_prefix("oid sha256:"))?;
     (oid.len() == 64 && oid.bytes().all(|b| b.is_ascii_hexdigit())).then(|| oid.to_owned())
 }
 
-/// As [`pointer`], with the content kept where git-lfs looks for it.
+/// Like [`pointer`]; also stores the content where git-lfs looks for it.
 ///
 /// # Errors
 /// As [`pointer`]; when the store cannot be written.

@@ -1,4 +1,4 @@
-//! Reads who the person is from git's configuration outside the repository.
+//! Reads the person's identity from git's configuration outside the repository.
 //!
 //! The repository's own configuration does not count: a worker can write there, and could choose the name under which a
 //! decision is recorded.
@@ -12,7 +12,7 @@ use crate::hub::Hub;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub name: String,
-    /// `None`: git knows none outside the repository.
+    /// `None`: not configured outside the repository.
     pub email: Option<String>,
 }
 
@@ -27,8 +27,8 @@ pub fn of_person(hub: &Hub) -> Identity {
 }
 
 impl Identity {
-    /// Has git commit in this name, whatever the repository's configuration says. Does nothing for a person
-    /// whom git does not know outside the repository.
+    /// Makes git commit with this identity, regardless of the repository's configuration. Does nothing if none is
+    /// configured outside the repository.
     pub fn sign(&self, git: &mut Command) {
         let Some(email) = &self.email else { return };
         for who in ["AUTHOR", "COMMITTER"] {

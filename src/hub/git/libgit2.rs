@@ -9,7 +9,7 @@ use crate::base::{Result, files};
 /// repository and the histories, which no flag moves or switches off without a loss.)
 const AGENTS_FILES: &str = "/.aider.tags.cache*\n/.aider.chat.history.md\n/.aider.input.history\n/.aider.llm.history\n";
 
-/// Has libgit2 ignore agents' own files, unless they are tracked: they are neither work nor a finding.
+/// Makes libgit2 ignore agents' own files unless they are tracked: they are neither work nor a finding.
 ///
 /// # Errors
 /// When libgit2 cannot take the rules.
@@ -22,14 +22,14 @@ pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
 /// file whose line ends change with that is accepted.
 const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n\tsafecrlf = false\n";
 
-/// Has libgit2 work with [`SETTINGS`]. It opens whatever has the file's name, and would wait for a FIFO.
+/// Makes libgit2 use [`SETTINGS`]. libgit2 opens any file type, and would block on a FIFO.
 pub fn make_durable(repo: &Repository) -> Result<()> {
     let path = repo.commondir().join("teof/durable.gitconfig");
     let found = files::read(&path, SETTINGS.len() as u64);
     if !matches!(&found, Ok(Some(bytes)) if bytes == SETTINGS) {
         files::create_parent(&path)?;
         if let Err(e) = found {
-            // A folder stays, and the error names it.
+            // A folder is not replaced, and the error names it.
             files::remove(&path).map_err(|_| e)?;
         }
         files::replace(&path, SETTINGS)?;

@@ -1,12 +1,12 @@
 //! Finds and removes lock files that a killed git left in the repository.
 //!
 //! Git locks a reference by creating `<name>.lock` and unlocks it by renaming or deleting that file. A git that is
-//! killed in between leaves the file, and the reference cannot be moved any more. While git moves something for teof, a
-//! note ([`Running`]) records which locks it takes and where the branch goes. A later process that finds the note under
-//! the bus lock removes those locks.
+//! killed in between leaves the file, and the reference can no longer be moved. While git moves a branch for teof, a
+//! note ([`Running`]) records its locks and the new commit. A later process that finds the note under the bus lock
+//! removes those locks.
 //!
-//! Git moves a branch before it writes HEAD's reflog. If it is killed in between, somebody else seems to have moved the
-//! branch past its checkout. The note shows that it was teof, and the reflog entry is written later.
+//! Git moves a branch before it writes HEAD's reflog. If it is killed in between, it looks as if somebody moved the
+//! branch outside its checkout. The note shows that it was teof, and the reflog entry is written later.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -23,15 +23,15 @@ use crate::hub::{Hub, Worktree};
 
 /// Machine-local: the paths of the locks, one a line, and a line `to <commit> <branch> <git dir>`.
 const NOTE: &str = "locks/git-running";
-/// More than any note has, in bytes.
+/// Longer than any note, in bytes.
 const MAX_NOTE: u64 = 1 << 20;
-/// A lock of git's that is older, and that no process has open, is stale.
+/// An older git lock that no process has open is stale.
 const STALE: Duration = Duration::from_secs(600);
-/// Git holds a lock for moments: how often, and in which steps, a new one is looked at again.
+/// Git holds a lock only briefly: how often, and in which steps, a new one is checked again.
 const STEPS: u32 = 20;
 const STEP: Duration = Duration::from_millis(50);
 
-/// Says, until it is dropped, that git moves a branch for us.
+/// Marks, until dropped, that git moves a branch for teof.
 pub struct Running<'h>(&'h Hub);
 
 /// The locks in a worktree's git directory that `git merge` takes.
@@ -55,7 +55,7 @@ impl<'h> Running<'h> {
         Ok(Running(hub))
     }
 
-    /// Git has ended so. One that was killed while we live leaves its locks too.
+    /// Records how git ended. A killed git leaves its locks.
     pub fn end(self, output: &Result<Output>) {
         if !output.as_ref().is_ok_and(|output| output.status.signal().is_none()) {
             clear_left(self.0);
@@ -65,13 +65,13 @@ impl<'h> Running<'h> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // Whatever lock is there from now on is another git's.
+        // Locks from now on belong to another git.
         let _ = fs::remove_file(self.0.local(NOTE));
     }
 }
 
-/// Removes the locks that a git of ours left. To be called under the bus lock: no git of ours runs then, but for
-/// one whose starter was killed, which soon ends.
+/// Removes the locks left by teof's git. Call it under the bus lock: then teof runs no git, except one whose starter
+/// was killed, which ends soon.
 pub fn clear_left(hub: &Hub) {
     let left = noted(hub);
     if left.is_empty() {
@@ -79,12 +79,12 @@ pub fn clear_left(hub: &Hub) {
     }
     left.iter().filter(|lock| made_since_note(hub, lock)).for_each(|lock| clear_stale(lock));
     if let Err(e) = complete_log(hub) {
-        tracing::debug!("the log of HEAD was not completed: {e:#}");
+        tracing::debug!("cannot complete HEAD's reflog: {e:#}");
     }
     let _ = fs::remove_file(hub.local(NOTE));
 }
 
-/// Whether a git of ours moves the branch to this commit, or was killed when it did.
+/// Whether teof's git is moving the branch to this commit, or was killed while doing so.
 pub fn moves(hub: &Hub, branch: &str, to: Oid) -> bool {
     destination(hub).is_some_and(|(noted, on, _)| (noted, on.as_str()) == (to, branch))
 }
@@ -118,7 +118,7 @@ fn note(hub: &Hub) -> String {
 }
 
 fn noted(hub: &Hub) -> Vec<PathBuf> {
-    // Only git's own locks are ever removed, whatever the note says.
+    // Only git's own locks are removed, whatever the note says.
     let is_lock = |path: &PathBuf| {
         path.extension().is_some_and(|end| end == "lock")
             && path.starts_with(&hub.common_dir)
@@ -136,27 +136,27 @@ fn of_branch(hub: &Hub, branch: &str) -> PathBuf {
     hub.common_dir.join(format!("refs/heads/{branch}.lock"))
 }
 
-/// Whether a git that we started took the lock: it runs now, under the bus lock, or left the lock when it was killed.
+/// Whether teof's git took the lock: it is running under the bus lock, or left the lock when it was killed.
 pub fn is_ours(hub: &Hub, lock: &Path) -> bool {
     noted(hub).iter().any(|noted| noted == lock) && made_since_note(hub, lock)
 }
 
-/// The lock that keeps the branch of the record from being moved, if there is one.
+/// The lock that blocks the record's branch, if any.
 pub fn blocking(hub: &Hub) -> Option<Lock> {
     let branch = hub.branch().map(|branch| of_branch(hub, &branch));
     let others = [hub.git_dir.join("HEAD.lock"), hub.common_dir.join("packed-refs.lock")];
     branch.into_iter().chain(others).find_map(Lock::at)
 }
 
-/// A lock of git's, as it is found.
+/// A git lock file.
 pub struct Lock {
     pub path: PathBuf,
     age: Duration,
-    /// A process that has it open. Git may hold one that it has closed.
+    /// A process that has it open. Git may hold a lock file that it has closed.
     holder: Option<String>,
 }
 
-/// What to do about a lock that may be in use.
+/// The fix for a lock that may be in use.
 pub const REMEDY: &str =
     "wait for that git command to end; if the file is still there after 10 min, remove it: teof doctor --fix";
 
@@ -168,31 +168,31 @@ impl Lock {
         Some(Lock { path, age: made.elapsed().unwrap_or_default(), holder })
     }
 
-    /// It is old, and no process of this machine has it open.
+    /// Whether it is old and no process of this machine has it open.
     pub fn is_stale(&self) -> bool {
         self.age >= STALE && self.holder.is_none()
     }
 
-    /// Who holds it and since when, as far as that can be told.
+    /// The holder and the age, as far as known.
     pub fn words(&self) -> String {
         let (path, age) = (self.path.display(), time::show_span(self.age));
         match (&self.holder, self.is_stale()) {
-            (Some(holder), _) => format!("{path} was made {age} ago and is held by {holder}"),
-            (None, true) => format!("{path} was made {age} ago, and no process has it open: a killed git left it"),
+            (Some(holder), _) => format!("{path} was created {age} ago and is held by {holder}"),
+            (None, true) => format!("{path} was created {age} ago and no process has it open: a killed git left it"),
             (None, false) => {
-                format!("{path} was made {age} ago: a git command that runs holds it, or one that was killed left it")
+                format!("{path} was created {age} ago: a running git command holds it, or a killed one left it")
             }
         }
     }
 }
 
-/// The locks of git's in this repository, by path.
+/// The git locks in this repository, by path.
 pub fn all(hub: &Hub) -> Vec<Lock> {
     paths(&hub.common_dir).into_iter().filter_map(Lock::at).collect()
 }
 
-/// Locks that appeared since `known` was read, that stay for a moment, that no process has open and that no git of ours
-/// took. Git holds one without having it open while a person writes a commit's message.
+/// Locks that appeared since `known` was read, persist for a moment, are not open in any process and were not taken
+/// by teof's git. While a person writes a commit message, git holds a lock without having it open.
 pub fn left_since(hub: &Hub, is_known: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = paths(&hub.common_dir);
     found.retain(|lock| !is_known(lock));
@@ -207,7 +207,7 @@ pub fn left_since(hub: &Hub, is_known: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     found
 }
 
-/// Where there are locks of git's, sorted.
+/// The paths of git's locks, sorted.
 pub fn paths(common_dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let (top, worktrees) = (common_dir.to_owned(), common_dir.join("worktrees"));
@@ -216,7 +216,7 @@ pub fn paths(common_dir: &Path) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             match entry.file_type() {
-                // At the top only files: the folders that matter are named above.
+                // At the top level only files; the relevant folders are listed above.
                 Ok(kind) if kind.is_dir() && folder != top && folder.parent() != Some(&worktrees) => folders.push(path),
                 Ok(kind) if !kind.is_dir() && path.extension().is_some_and(|end| end == "lock") => found.push(path),
                 _ => {}
@@ -238,7 +238,7 @@ fn holder(path: &Path) -> Option<String> {
     Some(format!("process {} ({})", process.file_name().to_string_lossy(), text::safe(name.trim())))
 }
 
-/// Removes a stale lock, if it still is.
+/// Removes a lock if it is still stale.
 ///
 /// # Errors
 /// When it cannot be removed.

@@ -1,7 +1,7 @@
 //! Object ids and indexes in the repository's own hash function, SHA-1 or SHA-256.
 //!
-//! The short forms of `git2` (`Oid::from_str`, `Index::new`) always mean SHA-1; everything that parses an id
-//! or makes an index goes through here instead.
+//! The short forms of `git2` (`Oid::from_str`, `Index::new`) always mean SHA-1; use this module to parse an id or
+//! create an index.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use git2::{Error, Index, ObjectFormat, Oid, Repository};
 /// How many hex digits a SHA-256 object id has.
 const SHA256_DIGITS: usize = 64;
 
-/// Parses a full object id; its length tells the hash function.
+/// Parses a full object id; its length determines the hash function.
 ///
 /// # Errors
 /// When the text is not an object id.
@@ -19,7 +19,7 @@ pub fn parse(hex: &str) -> Result<Oid, Error> {
     Oid::from_str_ext(hex, format)
 }
 
-/// The id that git takes for "this reference does not exist".
+/// The null id: "this reference does not exist".
 pub fn null(repo: &Repository) -> Oid {
     match repo.object_format() {
         ObjectFormat::Sha1 => Oid::ZERO_SHA1,
@@ -27,7 +27,7 @@ pub fn null(repo: &Repository) -> Oid {
     }
 }
 
-/// An empty index in memory that takes the repository's objects.
+/// An empty in-memory index for the repository's hash function.
 ///
 /// # Errors
 /// When libgit2 is out of memory.

@@ -1,8 +1,8 @@
 //! Finds the programs that the repository's own configuration makes git run: filters, drivers, helpers.
 //!
-//! Whoever can write `.git/config` (a worker's program can) decides what they are, so git runs none of them
-//! for teof unless a person trusted exactly these: each is overridden by the person's own configuration, or else by
-//! something harmless. Hooks, fsmonitor and the like are off for every call ([`crate::hub::git`]).
+//! A worker's program can write `.git/config` and thus choose them, so teof's git runs none of them unless a person
+//! trusted exactly these. Each is overridden by the person's own configuration, or by a harmless value. Hooks,
+//! fsmonitor and the like are off for every call ([`crate::hub::git`]).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,16 +18,16 @@ pub struct Program {
     pub value: String,
 }
 
-/// What git is given instead.
+/// The replacement passed to git.
 pub(super) type Override = (String, String);
 
-/// The settings that name programs: section, last part, and what is harmless in their place.
+/// The settings that name programs: section, last part, and a harmless value.
 const KNOWN: [(&str, &str, &str); 24] = [
     ("filter", "clean", ""),
     ("filter", "smudge", ""),
     ("filter", "process", ""),
     ("filter", "required", "false"),
-    // A driver that fails is a conflict; an empty one would silently keep one side.
+    // A failing driver gives a conflict; an empty one would silently keep one side.
     ("merge", "driver", "false"),
     ("diff", "external", "true"),
     ("diff", "command", "true"),
@@ -51,14 +51,14 @@ const KNOWN: [(&str, &str, &str); 24] = [
     ("hook", "command", "true"),
 ];
 
-/// A repository's configuration: its files, and what lists every setting with its scope, as git sees them:
+/// A repository's configuration: its files, and a function that lists every setting with its scope as git sees it:
 /// `scope NUL key LF value NUL`.
 pub(super) struct Config<'a> {
     pub files: Vec<PathBuf>,
     pub list: &'a dyn Fn() -> Result<String>,
 }
 
-/// The programs that a configuration names, those of the files that it includes too.
+/// The programs that a configuration names, including those of included files.
 ///
 /// # Errors
 /// When git cannot read the configuration.
@@ -66,7 +66,7 @@ pub(super) fn named(config: &Config<'_>) -> Result<Vec<Program>> {
     Ok(read(config)?.0.into_iter().map(|(program, _)| program).collect())
 }
 
-/// What a person trusts when they trust these programs.
+/// The digest that a person trusts for these programs.
 pub fn digest(programs: &[Program]) -> String {
     let lines: BTreeSet<String> =
         programs.iter().map(|program| format!("{}={}\0", program.key, program.value)).collect();
@@ -84,7 +84,7 @@ pub(super) fn overrides(config: &Config<'_>) -> Result<Vec<Override>> {
         let own = trusted.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
         found.push((key, own.unwrap_or(harmless).to_owned()));
     }
-    // A list: the empty value empties it, and the person's own helpers follow.
+    // A list: an empty value resets it, then the person's own helpers follow.
     if found.iter().any(|(key, _)| is_helper(key)) {
         found.retain(|(key, _)| !is_helper(key));
         found.push(("credential.helper".to_owned(), String::new()));
@@ -98,7 +98,7 @@ fn is_helper(key: &str) -> bool {
     key.starts_with("credential.") && key.ends_with(".helper")
 }
 
-/// What is harmless in the place of a setting that names a program.
+/// The harmless value for a setting that names a program.
 fn harmless(key: &str) -> Option<&'static str> {
     let (section, _) = key.split_once('.')?;
     let (_, last) = key.rsplit_once('.')?;
@@ -112,7 +112,7 @@ fn harmless(key: &str) -> Option<&'static str> {
 
 type Found = (Vec<(Program, &'static str)>, Vec<Override>);
 
-/// The repository's settings that name programs, and all those of the person and the machine.
+/// The repository's settings that name programs, and all settings of the person and the machine.
 fn read(config: &Config<'_>) -> Result<Found> {
     if !may_name_programs(&config.files) {
         return Ok(Found::default());
@@ -132,8 +132,8 @@ fn read(config: &Config<'_>) -> Result<Found> {
     Ok((programs, trusted))
 }
 
-/// Whether the files of the repository's configuration hold a word that any such setting needs. Most
-/// repositories hold none, and git need not be asked.
+/// Whether the repository's configuration files contain a word that any such setting needs. Most do not, and then git
+/// is not called.
 fn may_name_programs(files: &[PathBuf]) -> bool {
     let words = || KNOWN.iter().map(|(_, name, _)| *name).chain(["include"]);
     files.iter().any(|file| {

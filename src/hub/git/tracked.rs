@@ -1,4 +1,4 @@
-//! Tells whether git tracks a file, by the index and HEAD, without a git process.
+//! Checks whether git tracks a file, from the index and HEAD, without a git process.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::base::Result;
 
-/// What git keeps in one worktree.
+/// The files that git tracks in one worktree.
 pub struct Tracked {
     repository: git2::Repository,
     /// `None` when libgit2 cannot read it (a sparse index): then only HEAD is asked.
@@ -17,7 +17,7 @@ impl Tracked {
     /// In the worktree whose own git directory is `git_dir`.
     pub fn open(git_dir: &Path) -> Result<Tracked> {
         let repository = git2::Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
-        let index = repository.index().inspect_err(|e| tracing::warn!("the index cannot be read: {e}")).ok();
+        let index = repository.index().inspect_err(|e| tracing::warn!("cannot read the index: {e}")).ok();
         Ok(Tracked { repository, index })
     }
 

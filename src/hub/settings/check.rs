@@ -1,12 +1,12 @@
-//! Checks settings beyond their types: names of stages and roles, their order, and who plays which role.
-//! Pure. Names of agents are checked by `agents`, which knows the presets.
+//! Checks settings beyond their types: names and order of stages, and role bindings. Pure. `agents` checks agent
+//! names, because it knows the presets.
 
 use std::collections::BTreeMap;
 
 use super::Settings;
 use crate::model::run::order::{Binding, STAGES};
 
-/// The first thing that is wrong.
+/// Returns the first error.
 pub fn check(settings: &Settings) -> Result<(), String> {
     stages("[pipeline] stages", &settings.pipeline.stages)?;
     roles("[roles", &settings.roles)?;
@@ -25,26 +25,26 @@ fn stages(place: &str, stages: &[String]) -> Result<(), String> {
     let mut last = None;
     for stage in stages {
         let Some(at) = STAGES.iter().position(|known| known == stage) else {
-            return Err(format!("{place}: there is no stage {stage:?}; the stages are {known}"));
+            return Err(format!("{place}: unknown stage {stage:?}; valid stages: {known}"));
         };
         if last.is_some_and(|last| last >= at) {
-            return Err(format!("{place}: {stage:?} is out of order or stands twice; the order is {known}"));
+            return Err(format!("{place}: {stage:?} is out of order or repeated; the order is {known}"));
         }
         last = Some(at);
     }
     match stages.iter().any(|stage| stage == "coder") {
         true => Ok(()),
-        false => Err(format!("{place}: without the stage \"coder\" nothing would be done")),
+        false => Err(format!("{place}: the stage \"coder\" is required")),
     }
 }
 
 fn roles(place: &str, roles: &BTreeMap<String, Binding>) -> Result<(), String> {
     for (role, binding) in roles {
         if !STAGES.contains(&role.as_str()) {
-            return Err(format!("{place}.{role}]: there is no role {role:?}; the roles are {}", STAGES.join(", ")));
+            return Err(format!("{place}.{role}]: unknown role {role:?}; valid roles: {}", STAGES.join(", ")));
         }
         if binding.agent.is_some() && binding.command.is_some() {
-            return Err(format!("{place}.{role}]: an agent or a command plays a role, not both"));
+            return Err(format!("{place}.{role}]: set either agent or command, not both"));
         }
     }
     Ok(())
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named_with_what_would() {
         for (text, why) in [
-            ("[pipeline]\nstages = [\"coder\", \"tset\"]", "no stage \"tset\"; the stages are planner"),
+            ("[pipeline]\nstages = [\"coder\", \"tset\"]", "unknown stage \"tset\"; valid stages: planner"),
             ("[pipeline]\nstages = [\"tester\", \"coder\"]", "\"coder\" is out of order"),
-            ("[pipeline]\nstages = [\"coder\", \"coder\"]", "stands twice"),
-            ("[pipeline]\nstages = [\"tester\"]", "without the stage \"coder\""),
-            ("[roles.codre]\nagent = \"x\"", "no role \"codre\""),
+            ("[pipeline]\nstages = [\"coder\", \"coder\"]", "out of order or repeated"),
+            ("[pipeline]\nstages = [\"tester\"]", "the stage \"coder\" is required"),
+            ("[roles.codre]\nagent = \"x\"", "unknown role \"codre\""),
             ("[roles.coder]\nagent = \"x\"\ncommand = \"y\"", "not both"),
             ("[[routing]]\nup_to = 3\nstages = []", "rule 1: stages"),
             ("[[routing]]\nup_to = 3\n[routing.roles.boss]\nagent = \"x\"", "rule 1: [routing.roles.boss]"),

@@ -1,8 +1,8 @@
 //! Decides which settings a grant of consent covers.
 //!
-//! A grant covers what may run, what it may touch, what it may spend, where work comes from and where results go. How
-//! often teof looks, how long it waits and how it keeps its books is not covered: such an edit leaves the consent in
-//! force. A setting that is not listed here is covered, and so is one that teof does not know.
+//! A grant covers what may run, what it may touch and spend, where work comes from and where results go. Polling,
+//! waiting and bookkeeping are not covered: editing those keeps the consent valid. A setting that is not listed here,
+//! known or unknown, is covered.
 
 use toml::{Table, Value};
 
@@ -31,11 +31,11 @@ pub const NOT_COVERED: [(&str, &str); 18] = [
     ("worktrees", "keep_for"),
 ];
 
-/// The SHA-256 of the covered settings of a `teof.toml`; `None` when it sets none. Comments, order and values that are
-/// the default make no difference.
+/// The SHA-256 of the covered settings of a `teof.toml`; `None` when it sets none. Comments, order and default values
+/// make no difference.
 pub fn digest(bytes: &[u8]) -> Option<String> {
     let Ok(mut table) = String::from_utf8_lossy(bytes).parse::<Table>() else {
-        // Nothing reads it; it must not be taken for one that does.
+        // An unreadable file must not get the digest of a readable one.
         return Some(digest::sha256(bytes));
     };
     let defaults = Table::try_from(Settings::default()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reads the settings from their files and the environment, layer over layer.
+//! Reads the settings from their files and the environment, layer by layer.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use super::{Settings, check};
 use crate::base::{Refusal, Result, env, files, names, text};
 use crate::hub::paths;
 
-/// Limits on one seat that protect the others: read from the hub's `teof.toml` only, never from the
-/// environment or the user's file of whoever gives the command.
+/// Limits on one seat that protect the others: read only from the hub's `teof.toml`, never from the caller's
+/// environment or user file.
 pub(super) const GUARD_TERMS: [(&str, &str); 2] = [("claims", "agent_window"), ("session", "max_age")];
 
-/// Reads all layers. A file that is not there is an empty layer; a key that we do not know is refused.
+/// Reads all layers. A missing file is an empty layer; an unknown key is refused.
 pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
     let mut layers = Vec::new();
     for (path, of_hub) in [(user_file(), false), (Some(root.join(paths::SETTINGS)), true)] {
@@ -40,7 +40,7 @@ pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
             Ok(()) => Ok(settings),
             Err(why) => Err(invalid(&layers_named(&layers), &why).into()),
         },
-        // Something is wrong in one of them: say in which.
+        // One of them is invalid: report which.
         Err(e) => {
             layers.iter().try_for_each(|(whence, table)| readable(whence, table))?;
             Err(e.into())
@@ -48,20 +48,20 @@ pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
     }
 }
 
-/// Takes the terms of guards out of a layer that may not set them.
+/// Removes guard limits from a layer that must not set them.
 fn drop_guard_terms(table: &mut Table, whence: &str) {
     for (section, key) in GUARD_TERMS {
         let found = table.get_mut(section).and_then(Value::as_table_mut).and_then(|keys| keys.remove(key));
         if found.is_some() {
-            tracing::debug!("{section}.{key} in {whence} is ignored: only the hub's {} sets it", paths::SETTINGS);
+            tracing::debug!("ignoring {section}.{key} in {whence}: only the hub's {} sets it", paths::SETTINGS);
         }
     }
 }
 
-/// Whether the person asks for a terminal or a token for what only people may do: `[people] require`.
+/// Whether the person's settings require a terminal or a token for decisions of people: `[people] require`.
 ///
-/// Their account's own file is read besides the one that the environment leads to, so that whoever gives a
-/// command cannot point somewhere else.
+/// The account's own file is read in addition to the one that the environment names, so that a caller cannot avoid
+/// it.
 pub fn requires_terminal() -> Result<bool> {
     let of_account = env::account().map(|account| account.home.join(".config").join(USER_FILE));
     for path in [user_file(), of_account].into_iter().flatten() {
@@ -75,10 +75,10 @@ pub fn requires_terminal() -> Result<bool> {
     Ok(false)
 }
 
-/// `TEOF_<SECTION>_<KEY>` for every known key, read as the type that the default has.
+/// `TEOF_<SECTION>_<KEY>` for every known key, parsed with the type of the default.
 fn environment() -> Result<Table> {
     let mut found = Table::new();
-    // Most processes set none, and the table of defaults takes longer than all the rest.
+    // Most processes set none, and building the table of defaults is slow.
     let mut set = env::vars_with_prefix("TEOF_");
     set.retain(|(name, text)| !text.is_empty() && !env::NOT_SETTINGS.contains(&name.as_str()));
     if set.is_empty() {
@@ -109,7 +109,7 @@ fn environment() -> Result<Table> {
     Ok(found)
 }
 
-/// Relative to the folder of the person's configuration.
+/// Relative to the person's configuration folder.
 const USER_FILE: &str = "teof/config.toml";
 
 /// The person's own settings file.
@@ -122,11 +122,11 @@ pub fn user_file() -> Option<PathBuf> {
 
 fn read_table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "it is not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "the file is not UTF-8"))?;
     text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
 }
 
-/// The layers together hold what makes no sense: any of them may be meant.
+/// Names all layers, for an error of their combination.
 fn layers_named(layers: &[(String, Table)]) -> String {
     layers.iter().map(|(whence, _)| whence.as_str()).collect::<Vec<_>>().join(" or ")
 }
@@ -138,10 +138,10 @@ fn readable(whence: &str, table: &Table) -> Result<()> {
     }
 }
 
-/// What a person shows is for that person to say: everybody's commit can change the hub's file.
+/// Only a person's own settings may set this: any commit can change the hub's file.
 fn peoples_own(whence: &str) -> Refusal {
     Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
-        .because("[people] counts in a person's own settings only")
+        .because("[people] is allowed only in a person's own settings")
         .next("move it to ~/.config/teof/config.toml")
 }
 
@@ -151,8 +151,8 @@ fn invalid(whence: &str, why: &str) -> Refusal {
     let why = unknown_key(why).unwrap_or_else(|| lines.join("\n"));
     Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
         .because(why)
-        .next("check it again after the edit: teof doctor")
-        .next("see all settings with their types and defaults: teof doctor --settings")
+        .next("check again after editing: teof doctor")
+        .next("list all settings with types and defaults: teof doctor --settings")
 }
 
 /// What to write in place of a key that no setting has: ``unknown field `whait`, expected `wait` in `lock` ``.

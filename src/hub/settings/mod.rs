@@ -2,7 +2,7 @@
 //!
 //! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
 //!
-//! The terms of guards ([`load::GUARD_TERMS`]) are the hub's alone: whoever is held to one does not set it.
+//! Guard limits ([`load::GUARD_TERMS`]) come only from the hub: the limited seat must not set them.
 
 mod check;
 pub mod granted;
@@ -38,17 +38,17 @@ pub struct Settings {
     pub pipeline: Pipeline,
     pub budget: Budget,
     pub review: Review,
-    /// Role to who plays it: `[roles.coder]`.
+    /// Agent or command of each role: `[roles.coder]`.
     pub roles: BTreeMap<String, Binding>,
-    /// Name to how it is called: `[agents.claude]`.
+    /// How each agent is called: `[agents.claude]`.
     pub agents: BTreeMap<String, Agent>,
-    /// The first rule that covers a request's complexity decides: `[[routing]]`.
+    /// Routing rules; the first one that covers a request's complexity applies: `[[routing]]`.
     pub routing: Vec<Route>,
 }
 
 impl Settings {
-    /// What every result is held to. What is asked for is not for the asked to change: the folders that
-    /// work is taken from are denied.
+    /// The guardrails for every result. The folders that work comes from are denied, because a worker must not change
+    /// its own tasks.
     pub fn guardrails(&self) -> Guardrails {
         let mut denied = self.guard.denied.clone();
         let asked = [

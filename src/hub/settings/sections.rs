@@ -1,4 +1,4 @@
-//! The sections about the record, the coordinator, its workers and what guards them.
+//! The settings of the record, the coordinator, its workers and the guards.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::base::time::span;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct People {
-    /// What a person shows for consent, approval and review: "" nothing, "terminal" a terminal or an operator token. Counts in ~/.config/teof/config.toml only.
+    /// What consent, approval and review require of a person: "" nothing, "terminal" a terminal or an operator token.
+    /// Only valid in ~/.config/teof/config.toml.
     pub require: Require,
 }
 
-/// What a person has to show.
+/// What a person must show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Require {
@@ -26,12 +27,12 @@ pub enum Require {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Session {
-    /// How old a session may be for its seat to write to the bus.
+    /// Maximum age of a session for its seat to write to the bus.
     #[serde(with = "span")]
     pub max_age: Duration,
-    /// Seats that `session-boot --auto-agent` may take.
+    /// Seats that `session-boot --auto-agent` may use.
     pub pool: Vec<String>,
-    /// After how long without a handshake a pool seat counts as free.
+    /// Time without a handshake after which a pool seat counts as free.
     #[serde(with = "span")]
     pub pool_stale: Duration,
 }
@@ -47,7 +48,7 @@ pub struct Lock {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Claims {
-    /// After how long a silent owner of a claim without a lease may be replaced.
+    /// Time of silence after which the owner of a claim without a lease may be replaced.
     #[serde(with = "span")]
     pub agent_window: Duration,
 }
@@ -55,22 +56,22 @@ pub struct Claims {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// Bytes after which a log is sealed and a new one begun.
+    /// Size in bytes at which a log is sealed and a new one started.
     pub seal_at: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Git {
-    /// What `session-boot` syncs with.
+    /// Remote that `session-boot` syncs with.
     pub remote: String,
-    /// How long a fetch of `session-boot` may take.
+    /// Time limit for the fetch of `session-boot`.
     #[serde(with = "span")]
     pub fetch_timeout: Duration,
-    /// How long a merge waits for the program that signs it.
+    /// Time limit for signing a merge.
     #[serde(with = "span")]
     pub sign_timeout: Duration,
-    /// Where finished work is meant to go; empty means the hub's branch.
+    /// Branch for finished work; empty means the hub's branch.
     pub target: String,
 }
 
@@ -83,13 +84,13 @@ pub struct Sources {
     pub plans: bool,
     /// Whether the coordinator takes planned feature requests of the vault.
     pub vault: bool,
-    /// Where planned feature requests lie.
+    /// Folder of planned feature requests.
     pub vault_folder: String,
     /// Whether the coordinator takes entries of the queue.
     pub queue: bool,
-    /// Where queue entries lie.
+    /// Folder of queue entries.
     pub queue_folder: String,
-    /// How long a file of the vault or the queue must be unchanged before it is taken: it may still be being written.
+    /// How long a vault or queue file must be unchanged before it is taken, because it may still be being written.
     #[serde(with = "span")]
     pub settle: Duration,
 }
@@ -97,31 +98,32 @@ pub struct Sources {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Coordinator {
-    /// The seat that the coordinator acts as.
+    /// Seat of the coordinator.
     pub manager: String,
-    /// Workers at once.
+    /// Maximum number of workers at the same time.
     pub concurrency: usize,
-    /// Explicit submissions that wait; one more is refused.
+    /// Maximum number of waiting submissions; more are refused.
     pub queue: usize,
-    /// The safety poll while there is work.
+    /// Poll interval while there is work.
     #[serde(with = "span")]
     pub poll_min: Duration,
-    /// The safety poll when idle.
+    /// Poll interval when idle.
     #[serde(with = "span")]
     pub poll_max: Duration,
-    /// Further attempts after a process failure or a time-out.
+    /// Retries after a process failure or a timeout.
     pub retries: u32,
-    /// The wait before the first further attempt.
+    /// Wait before the first retry.
     #[serde(with = "span")]
     pub retry_first: Duration,
-    /// The wait before every later one.
+    /// Wait before each later retry.
     #[serde(with = "span")]
     pub retry_later: Duration,
-    /// Failures in a row that open the breaker.
+    /// Consecutive failures that open the breaker.
     pub breaker_after: u32,
     /// Whether the coordinator commits the record.
     pub record: bool,
-    /// How often at most the record is committed: while there is work, and each time that nothing is left to do.
+    /// Minimum time between record commits while there is work; the record is also committed whenever no work is
+    /// left.
     #[serde(with = "span")]
     pub record_every: Duration,
 }
@@ -129,66 +131,68 @@ pub struct Coordinator {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
-    /// Where worktrees go; empty means `<repository>.worktrees` beside the repository (for a submodule, a state folder).
+    /// Folder for worktrees; empty means `<repository>.worktrees` next to the repository (for a submodule, a state
+    /// folder).
     pub worktrees: String,
-    /// A command that prints nothing for so long is ended.
+    /// A command without output for this long is stopped.
     #[serde(with = "span")]
     pub no_output: Duration,
-    /// An agent that reports nothing of meaning for so long is ended, whatever else it prints.
+    /// An agent without progress for this long is stopped, whatever else it prints.
     #[serde(with = "span")]
     pub no_event: Duration,
-    /// A command that runs for so long is ended.
+    /// Time limit for one command.
     #[serde(with = "span")]
     pub wall: Duration,
-    /// How long an agent may still run after its final result.
+    /// How long an agent may run after its final result.
     #[serde(with = "span")]
     pub after_result: Duration,
-    /// How long after the end of an account's limit its agent is called again: their clocks are not ours.
+    /// Extra wait after an account limit ends before the agent is called again, because clocks differ.
     #[serde(with = "span")]
     pub after_limit: Duration,
-    /// Between asking a process to end and ending it.
+    /// Wait between asking a process to stop and killing it.
     #[serde(with = "span")]
     pub grace: Duration,
-    /// How far ahead a running worker renews the lease of its claim.
+    /// How far ahead a running worker renews its claim's lease.
     #[serde(with = "span")]
     pub lease: Duration,
     /// Environment variables that a worker's children inherit, besides the documented basic ones.
     pub env: Vec<String>,
-    /// The most output that is kept of one command, in bytes.
+    /// Maximum output kept of one command, in bytes.
     pub max_output: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guard {
-    /// Lines added plus lines removed, where a step says nothing.
+    /// Default limit on changed lines (added plus removed), for steps without their own.
     pub diff_limit: u64,
-    /// Commands that must pass on every result, besides the tests of its own step.
+    /// Commands that must pass on every result, in addition to the tests of its step.
     pub tests: Vec<String>,
-    /// Globs that results may touch; empty means everywhere that is not denied.
+    /// Globs of paths that results may change; empty means everything that is not denied.
     pub allowed: Vec<String>,
-    /// Globs that results may never touch, besides the built-in ones.
+    /// Globs of paths that results must not change, in addition to the built-in ones.
     pub denied: Vec<String>,
-    /// Globs whose change needs a person, besides the built-in ones.
+    /// Globs of paths whose changes a person must review, in addition to the built-in ones.
     pub protected: Vec<String>,
-    /// Globs of files that tools write: they count for no diff limit. So do files that the base marks `linguist-generated`.
+    /// Globs of generated files, which do not count for the diff limit; nor do files marked `linguist-generated` in
+    /// the base.
     pub generated: Vec<String>,
-    /// The largest receipt that is collected, in bytes.
+    /// Maximum size of a receipt, in bytes.
     pub receipt_max_bytes: u64,
-    /// The most receipts that one run may leave.
+    /// Maximum number of receipts per run.
     pub receipt_max_files: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Commands {
-    /// Globs over whole command lines that may run without a person's approval of the plan.
+    /// Globs of complete command lines that may run without a person's approval of the plan.
     pub allow: Vec<String>,
-    /// What a step runs that names no commands of its own; empty means that such a step is not eligible.
+    /// Commands of a step that names none; empty means that such a step is not eligible.
     pub default: Vec<String>,
 }
 
-/// What package managers write, and nobody reads line by line.
+/// Lock files of package managers.
 const LOCK_FILES: [&str; 20] = [
     "Cargo.lock",
     "package-lock.json",

@@ -1,8 +1,8 @@
-//! Every setting with its default and its description, as text: for the `teof.toml` that `init` writes
-//! and for `doctor --settings`.
+//! Lists every setting with its default and description, for the `teof.toml` that `init` writes and for `doctor
+//! --settings`.
 //!
-//! The descriptions are the doc comments in `settings/`, read at compile time, so that there is one
-//! place to describe a setting.
+//! The descriptions are the doc comments in `settings/`, read at compile time, so that a setting is described in one
+//! place.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const SOURCE: &str = concat!(include_str!("mod.rs"), include_str!("sections.rs")
 pub struct Entry {
     pub section: String,
     pub key: String,
-    /// As it is written in `teof.toml`.
+    /// As written in `teof.toml`.
     pub value: String,
     pub default: String,
     pub about: String,
@@ -44,8 +44,8 @@ pub fn entries(settings: &Settings) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// A `teof.toml` in which every setting stands as a comment with its default. `set` are the ones
-/// (section, key, value as TOML) that are to be in force.
+/// A `teof.toml` with every setting as a comment with its default. `set` lists the settings (section, key, value as
+/// TOML) that are active.
 pub fn template(set: &[(&str, &str, &str)]) -> Result<String> {
     let mut out = String::from(
         "# Settings of teof. What stands here as a comment is the default: take away the '#' to change it.\n\
@@ -53,7 +53,7 @@ pub fn template(set: &[(&str, &str, &str)]) -> Result<String> {
          # A change of what may run, touch or spend suspends the consent until: teof consent grant\n",
     );
     let mut section = String::new();
-    // What stands in a person's own settings only.
+    // Settings that are only valid in a person's own file.
     let of_the_hub = |entry: &Entry| entry.section != "people";
     for entry in entries(&Settings::default())?.into_iter().filter(of_the_hub) {
         if entry.section != section {

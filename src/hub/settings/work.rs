@@ -1,4 +1,4 @@
-//! The sections about agents and what becomes of their work: stages, routing, budgets, worktrees, review.
+//! The settings of agents and their work: stages, routing, budgets, worktrees, review.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use crate::model::run::order::{Binding, Spend};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worktrees {
-    /// Command lines that are run once in a new worktree, in order; each must succeed. What they leave must be ignored by git.
+    /// Command lines that run once in a new worktree, in order; each must succeed. Git must ignore the files they
+    /// create.
     pub setup: Vec<String>,
-    /// Files that are copied from the hub into each worktree, by their paths; no commit ever holds them.
+    /// Paths of files that are copied from the hub into each worktree; they are never committed.
     pub copy: Vec<String>,
-    /// How many finished worktrees are kept, the newest first.
+    /// How many finished worktrees are kept, newest first.
     pub keep: usize,
     /// How long a finished worktree is kept.
     #[serde(with = "span")]
@@ -32,9 +33,9 @@ impl Default for Worktrees {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pipeline {
-    /// What agents' work goes through, where no routing rule says otherwise.
+    /// Stages of agents' work, unless a routing rule sets others.
     pub stages: Vec<String>,
-    /// How often the coder may try, the first time included.
+    /// Maximum number of coder passes, including the first.
     pub passes: u32,
 }
 
@@ -48,33 +49,34 @@ impl Default for Pipeline {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
-    /// Tokens that one job may use; 0 means any number. More opens the breaker.
+    /// Token limit per job; 0 means no limit. Exceeding it opens the breaker.
     pub job_tokens: u64,
-    /// Dollars that one job may cost; 0 means any sum. More opens the breaker.
+    /// Cost limit per job in US dollars; 0 means no limit. Exceeding it opens the breaker.
     pub job_cost: f64,
-    /// Tokens that all jobs of a day (UTC) may use; 0 means any number. More opens the breaker.
+    /// Token limit per day (UTC) for all jobs; 0 means no limit. Exceeding it opens the breaker.
     pub day_tokens: u64,
-    /// Dollars that all jobs of a day (UTC) may cost; 0 means any sum. More opens the breaker.
+    /// Cost limit per day (UTC) for all jobs in US dollars; 0 means no limit. Exceeding it opens the breaker.
     pub day_cost: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Review {
-    /// Whether a person reviews the results of approved commands too, not only those of agents.
+    /// Whether a person also reviews the results of approved commands, not only those of agents.
     pub commands: bool,
     /// How long a claim is kept while its result waits for a person.
     #[serde(with = "span")]
     pub lease: Duration,
     /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the commits of its branch).
     pub merge: ApprovalMerge,
-    /// Whether results are offered as draft pull requests where `gh` and a remote are there.
+    /// Whether results become draft pull requests, if `gh` and a remote are available.
     pub pull_requests: bool,
-    /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` takes what the repository allows, squash first.
+    /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` uses what the repository allows, squash
+    /// first.
     pub pull_request_merge: Merge,
 }
 
-/// How an approval puts work on the target.
+/// How an approval merges work into the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalMerge {
@@ -83,7 +85,7 @@ pub enum ApprovalMerge {
     Merge,
 }
 
-/// A way of merging a pull request.
+/// A merge method for pull requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Merge {
@@ -106,45 +108,45 @@ impl Default for Review {
     }
 }
 
-/// How an agent is called. What is left out comes from the preset of that name, or from `preset`.
+/// How an agent is called. Missing values come from the preset of that name, or from `preset`.
 ///
 /// In argument lists `{model}`, `{session}`, `{budget}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
-/// stand for what the foreman fills in, and `{flags}` marks where session, model and `args` go.
+/// are filled in by the foreman, and `{flags}` marks where session, model and `args` go.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {
-    /// The preset that this one begins with, when it has another name.
+    /// The preset to start from, if its name differs.
     pub preset: Option<String>,
     /// Program and arguments of an unattended call.
     pub command: Option<Vec<String>>,
-    /// Arguments that are added to the command.
+    /// Arguments added to the command.
     pub args: Vec<String>,
     pub prompt: Option<PromptVia>,
     pub format: Option<Format>,
-    /// Arguments that choose a new session's id; without them the agent chooses.
+    /// Arguments that set a new session's id; without them the agent chooses.
     pub session_args: Option<Vec<String>>,
-    /// Arguments that go on with a session; without them every round is a new one.
+    /// Arguments that resume a session; without them every round starts a new one.
     pub resume_args: Option<Vec<String>>,
     /// Arguments that name the model.
     pub model_args: Option<Vec<String>>,
-    /// Arguments that say what a call may cost, in US dollars: what is left of the job's budget.
+    /// Arguments that limit a call's cost in US dollars, to what is left of the job's budget.
     pub budget_args: Option<Vec<String>>,
-    /// The model, where role and routing name none.
+    /// The model, unless role or routing sets one.
     pub model: Option<String>,
-    /// Environment variables that it inherits, besides the basic ones and the preset's.
+    /// Environment variables that it inherits, in addition to the basic ones and the preset's.
     pub env: Vec<String>,
-    /// Environment variables that are set for it.
+    /// Environment variables set for it.
     pub set: BTreeMap<String, String>,
-    /// How long the next start of this agent waits for the one before.
+    /// How long a start of this agent waits for the previous start.
     #[serde(with = "span::option")]
     pub stagger: Option<Duration>,
 }
 
-/// One rule of `[[routing]]`; what it leaves out is as the settings have it.
+/// One rule of `[[routing]]`; missing values come from the other settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Covers requests of this complexity (0 to 10) and below.
+    /// Covers requests up to this complexity (0 to 10).
     pub up_to: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stages: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! The changes of a transaction, as they are collected and as the journal keeps them.
+//! The changes of a transaction, while being collected and in the journal.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// `what` says what is done, for the journal and for error messages: `"claim QUEUE-001"`.
+    /// `what` describes the transaction in the journal and in error messages: `"claim QUEUE-001"`.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), changes: Vec::new(), absent: Vec::new() }
     }
@@ -110,15 +110,15 @@ impl Transaction {
         self
     }
 
-    /// Renames a file within the record (sealing a log), before anything is appended: lines that the same
-    /// act appends under the old name start a new file.
+    /// Renames a file within the record (to seal a log) before anything is appended: lines that the same transaction
+    /// appends under the old name start a new file.
     pub fn rename(&mut self, from: impl Into<String>, to: impl Into<String>) -> &mut Self {
         self.changes.push(Change::Rename { from: from.into(), to: to.into() });
         self
     }
 
-    /// The bytes that the transaction would write to `path`, if it writes there: lets one store build on
-    /// what another has already put into the same transaction.
+    /// The text that the transaction would write to `path`, if any. Lets one store build on changes that another has
+    /// already added.
     pub fn pending(&self, path: &str) -> Option<&str> {
         self.changes.iter().find_map(|change| match change {
             Change::Replace { path: p, text, local: false, .. } if p == path => Some(text.as_str()),
@@ -134,7 +134,7 @@ impl Transaction {
         })
     }
 
-    /// The files that the transaction gives another name.
+    /// The files that the transaction renames.
     pub fn renamed(&self) -> impl Iterator<Item = &str> {
         self.changes.iter().filter_map(|change| match change {
             Change::Rename { from, .. } => Some(from.as_str()),
@@ -154,13 +154,13 @@ impl Transaction {
         self.changes.is_empty()
     }
 
-    /// Whether a crash between two of its changes could leave a mixture.
+    /// Whether a crash between its changes could leave only some of them.
     pub(in crate::hub) fn needs_journal(&self) -> bool {
         self.changes.len() > 1
     }
 }
 
-/// Refuses when a file that the transaction would create is already there.
+/// Refuses when a file that the transaction would create already exists.
 pub(in crate::hub) fn check_absent(root: &Path, transaction: &Transaction) -> Result<()> {
     for path in &transaction.absent {
         if fs::symlink_metadata(files::within(root, path)?).is_ok() {

@@ -1,5 +1,5 @@
-//! Watermarks of documents: the state that this machine saved last of each plan, backlog, assignment and new receipt,
-//! and its earlier states.
+//! Watermarks of documents: the last state that this machine saved of each plan, backlog, assignment and new receipt,
+//! and earlier states.
 //!
 //! A log only grows and a claim's epoch only rises; a document has no such order, so its earlier states are recorded.
 //! A document in one of them was brought back, by git or by a person, and is refused. New content, written by a person
@@ -14,12 +14,12 @@ use super::FileState;
 use crate::base::{Refusal, Result, digest, files};
 use crate::hub::paths;
 
-/// How many earlier states are recorded at least, besides those that git's branch has.
+/// Minimum number of recorded earlier states, besides those on the branch.
 const EARLIER: usize = 64;
-/// With more earlier states than this, those that nothing can bring back are dropped. The limit is above the number of
-/// states of the branch, so that git is not asked at every save.
+/// Above this number, states that nothing can bring back are dropped. It is higher than the number of states on the
+/// branch, so that git is not called at every save.
 const FULL: usize = EARLIER + 2 * MAX_COMMITTED_STATES;
-/// How many states of the branch are recorded: those that git can bring back.
+/// How many states of the branch are recorded, which git can bring back.
 pub(in crate::hub) const MAX_COMMITTED_STATES: usize = 64;
 /// The largest mark: the list of states, and a document.
 const MAX: u64 = 2 * files::MAX_DOCUMENT;
@@ -74,7 +74,7 @@ impl DocumentMarks {
         if earlier.len() > FULL {
             let held = held();
             let old = earlier.split_off(EARLIER);
-            // A stash takes away what was never committed.
+            // A stash removes what was never committed.
             earlier.extend(old.into_iter().filter(|state| *state == FileState::Absent || held.contains(state)));
         }
         earlier.reverse();
@@ -84,8 +84,8 @@ impl DocumentMarks {
         Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
     }
 
-    /// Refuses a document that is in a state which was replaced since. One that is gone counts only when `committed`
-    /// (the document on the record's branch) is gone, too: else a person removed it.
+    /// Refuses a document in a state that was replaced since. A missing document counts only when `committed` (its
+    /// version on the record's branch) is missing, too; otherwise a person removed it.
     pub fn check(&self, root: &Path, relative: &str, committed: impl FnOnce() -> Option<Vec<u8>>) -> Result<()> {
         let Some(mark) = self.read(relative) else { return Ok(()) };
         let now = FileState::of(&files::within(root, relative)?);
@@ -96,8 +96,8 @@ impl DocumentMarks {
             return Ok(());
         }
         let what = match now {
-            FileState::Absent => format!("{relative} is gone"),
-            _ => format!("{relative} is as it was before it was last saved"),
+            FileState::Absent => format!("{relative} is missing"),
+            _ => format!("{relative} is in an older state than last saved"),
         };
         Err(fell_behind(what).into())
     }
@@ -123,7 +123,7 @@ impl DocumentMarks {
         files::replace_unsynced(&path, &mark.bytes()?)
     }
 
-    /// Accepts a document as it is.
+    /// Accepts a document in its current state.
     pub(in crate::hub) fn forget(&self, relative: &str) -> Result<()> {
         match fs::remove_file(self.file(relative)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -160,7 +160,7 @@ impl DocumentMarks {
     }
 }
 
-/// A mark torn by a power cut does not count.
+/// A mark damaged by a power failure is ignored.
 fn read(file: &Path) -> Option<Mark> {
     let mut bytes = files::read(file, MAX).ok()??;
     let end = bytes.iter().position(|b| *b == b'\n')?;
@@ -182,12 +182,12 @@ pub fn is_shared(relative: &str) -> bool {
         .any(|folder| relative.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
 }
 
-/// The refusal of a record that git took back in time.
+/// Refusal for a record that git reset to an older state.
 pub(in crate::hub) fn fell_behind(what: String) -> Refusal {
-    Refusal::guard("record.behind", "the record in the hub is older than what was acknowledged")
-        .because(format!("{what}: a stash, a reset or a switch took it back"))
+    Refusal::guard("record.behind", "the record in the hub is older than acknowledged changes")
+        .because(format!("{what}: a stash, reset or switch removed changes"))
         .next("if you stashed it: git stash pop")
-        .next("otherwise bring back what was acknowledged: teof bus restore")
+        .next("otherwise restore the acknowledged changes: teof bus restore")
 }
 
 #[cfg(test)]

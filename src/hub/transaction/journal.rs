@@ -1,8 +1,8 @@
 //! The journal: holds the one transaction in progress, so that the next holder of the bus lock can complete it.
 //!
-//! It is synced before the transaction is applied, and emptied and synced when all of it is applied: an entry that came
-//! back after a power cut would be applied again, over later changes. Recovery does not rely on that alone: a file that
-//! is neither in its old nor in its new state was changed by somebody else, and stays.
+//! It is synced before the transaction is applied, and emptied and synced afterwards: an entry that reappeared after
+//! a power failure would be applied again, over later changes. Recovery also checks each file: one that is neither in
+//! its old nor its new state was changed by somebody else and is kept.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::base::{Result, digest, disk, files, jsonl};
 /// The largest transaction that is read back, in bytes.
 const MAX: u64 = 1 << 30;
 
-/// The transaction, and the digest of its text. A torn entry means that nothing was applied.
+/// The transaction and the digest of its text. A damaged entry means that nothing was applied.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     sha256: String,
@@ -65,12 +65,12 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// How far an interrupted transaction got with a file.
+/// The state of a file in an interrupted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// As it was before.
+    /// Old state.
     Pending,
-    /// As it is to be.
+    /// New state.
     Done,
     /// Neither: somebody changed it since.
     Changed,
@@ -95,8 +95,7 @@ pub struct Remains {
     pub cut: bool,
 }
 
-/// Looks for the lines of a transaction in what the log holds from byte `at` on. Other tools may have appended in
-/// between: ours need not come first.
+/// Finds the lines of a transaction in the log from byte `at` on. Other tools may have appended before them.
 pub fn remains(log: &jsonl::Log, lines: &[u8], at: u64) -> Result<Remains> {
     let length = log.length()?;
     let mut after = vec![0; length.saturating_sub(at) as usize];

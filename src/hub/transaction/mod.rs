@@ -1,8 +1,7 @@
-//! A transaction: changes to several files that happen all, or not at all.
+//! Transactions: changes to several files that are applied completely or not at all.
 //!
-//! One with more than one change is first written, with its final bytes, to the journal; then it is applied; then
-//! the journal is emptied. Whoever takes the bus lock next finds an unfinished transaction in the journal and
-//! completes it.
+//! A transaction with more than one change is written to the journal with its final bytes, then applied, then the
+//! journal is emptied. The next holder of the bus lock completes an unfinished transaction from the journal.
 
 mod changes;
 pub(super) mod document_watermarks;

@@ -12,7 +12,7 @@ use crate::hub::Hub;
 const COMMITS: usize = 1000;
 
 impl Hub {
-    /// A file as the record's branch has it; `None` when it has no such file.
+    /// A file's version on the record's branch; `None` when it does not exist there.
     pub fn committed(&self, relative: &str) -> Option<Vec<u8>> {
         let repo = git2::Repository::open_bare(&self.common_dir).ok()?;
         let tip = repo.find_reference(&format!("refs/heads/{}", self.branch()?)).ok()?;
@@ -20,7 +20,7 @@ impl Hub {
         Some(entry.to_object(&repo).ok()?.into_blob().ok()?.content().to_vec())
     }
 
-    /// The latest states that a file has in the commits of the record's branch. What cannot be read is passed over.
+    /// The latest states of a file on the record's branch. Unreadable commits are skipped.
     pub(in crate::hub) fn committed_states(&self, relative: &str) -> Vec<FileState> {
         self.blobs(relative).unwrap_or_default().iter().map(|bytes| FileState::of_bytes(bytes)).collect()
     }
@@ -36,13 +36,13 @@ impl Hub {
         Some(ids.filter_map(|id| Some(repo.find_blob(id).ok()?.content().to_vec())).collect())
     }
 
-    /// Refuses a document that git took back in time.
+    /// Refuses a document that git reset to an older state.
     pub fn check_document(&self, relative: &str) -> Result<()> {
         self.watermarks().documents().check(&self.root, relative, || self.committed(relative))
     }
 
-    /// Refuses when any log, claim or shared document on disk is older than what was acknowledged: for what takes
-    /// the whole record at its word, as a record commit does.
+    /// Refuses when any log, claim or shared document on disk is older than acknowledged. For operations that rely on
+    /// the whole record, such as a record commit.
     pub fn check_record(&self) -> Result<()> {
         let marks = self.watermarks();
         marks.check_all(&self.root)?;
@@ -50,7 +50,7 @@ impl Hub {
         documents.iter().filter(|path| is_shared(path)).try_for_each(|path| self.check_document(path))
     }
 
-    /// Keeps bytes of the record out of the tree, under a name that was not used before.
+    /// Saves bytes of the record outside the tree, under a new name.
     pub fn set_aside(&self, folder: &str, relative: &str, bytes: &[u8]) -> Result<PathBuf> {
         let name = relative.replace('/', "%");
         // A file's name has at most 255 bytes.

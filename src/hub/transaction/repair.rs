@@ -5,7 +5,7 @@ use crate::base::{Result, files};
 use crate::hub::Hub;
 
 impl Hub {
-    /// Takes the bus lock to repair the record, although it fell behind what was acknowledged.
+    /// Takes the bus lock to repair the record, even if it is older than acknowledged.
     ///
     /// # Errors
     /// When the hub is not on the branch of its record, or when the lock is not free in time (exit 5).
@@ -16,9 +16,9 @@ impl Hub {
 
 /// Proof that this process holds the bus lock to repair the record.
 ///
-/// A [`Writer`](super::writer::Writer) refuses a record that fell behind what was acknowledged, but a repair may change it.
-/// A repair rewrites whole files and then accepts them as they are. It performs no transactions and leaves an unfinished one
-/// to the next writer.
+/// A [`Writer`](super::writer::Writer) refuses a record that is older than acknowledged; a repair may change it. A
+/// repair rewrites whole files and then accepts them. It runs no transactions and leaves an unfinished one to the
+/// next writer.
 pub struct Repair<'h> {
     hub: &'h Hub,
     _lock: FileLock,
@@ -51,12 +51,12 @@ impl<'h> Repair<'h> {
         }
     }
 
-    /// Accepts a document as it is: no other state of it counts as newer.
+    /// Accepts a document in its current state.
     pub fn accept_document(&mut self, relative: &str) -> Result<()> {
         self.hub.watermarks().documents().forget(relative)
     }
 
-    /// Accepts that the branch lacks the last record commit: from now on the branch's tip counts as that commit.
+    /// Accepts that the branch lacks the last record commit: the branch's tip counts as that commit from now on.
     pub fn accept_record(&mut self) -> Result<()> {
         let tip = self.hub.branch().map(|branch| format!("refs/heads/{branch}^{{commit}}"));
         let found = tip.map(|tip| self.hub.git().output(&["rev-parse", "-q", "--verify", &tip])).transpose()?;

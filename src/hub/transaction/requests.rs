@@ -38,21 +38,21 @@ struct StoredAnswer {
 }
 
 impl Request {
-    /// `arguments` is everything that makes this call another one than the next.
+    /// `arguments` is everything that distinguishes this call from others.
     pub fn new(id: &str, command: &str, arguments: &impl Serialize) -> Result<Request> {
         names::check_id("request", id)?;
         let sha256 = digest::sha256(json::compact(&(command, arguments)).as_bytes());
         Ok(Request { id: id.to_owned(), command: command.to_owned(), sha256 })
     }
 
-    /// The answer that this request was given before, if it was. Asked once before the lock, so that a
-    /// repetition needs nothing, and again under it.
+    /// The stored answer of this request, if any. Checked before taking the lock, so that a repetition needs no lock,
+    /// and again under it.
     ///
     /// # Errors
     /// `request.changed` when the id was used for another command or other arguments.
     pub fn answered(&self, hub: &Hub) -> Result<Option<Value>> {
         let Some(bytes) = files::read(&hub.local(&self.file()), files::MAX_DOCUMENT)? else { return Ok(None) };
-        // What cannot be read was not acknowledged: a transaction is synced before it is.
+        // An unreadable answer was never acknowledged, because a transaction is synced first.
         let Ok(stored) = serde_json::from_slice::<StoredAnswer>(&bytes) else { return Ok(None) };
         if hub.now() > stored.at.plus(RETENTION) {
             return Ok(None);
@@ -60,17 +60,17 @@ impl Request {
         if stored.sha256 == self.sha256 {
             return Ok(Some(stored.answer));
         }
-        Err(Refusal::usage("request.changed", format!("request {} was made before, and was another one", self.id))
+        Err(Refusal::usage("request.changed", format!("request id {} was already used for another command", self.id))
             .because(format!(
                 "it was {} at {}; this is {} with other arguments",
                 stored.command, stored.at, self.command
             ))
-            .next("use another --request-id for another request; the same one repeats the same request")
+            .next("use a new --request-id; the same id only repeats the same command")
             .with("request_id", self.id.as_str())
             .into())
     }
 
-    /// Keeps the answer, in the transaction that it is the answer to.
+    /// Stores the answer in the transaction that it belongs to.
     pub fn keep(&self, hub: &Hub, transaction: &mut Transaction, answer: &Value) {
         prune(hub);
         let stored = StoredAnswer {
@@ -87,7 +87,7 @@ impl Request {
     }
 }
 
-/// Removes answers that are too old, now and then. What fails is tried again another day.
+/// Removes expired answers now and then; failures are retried another day.
 fn prune(hub: &Hub) {
     let stamp = hub.local(PRUNE_STAMP);
     let read = |path: &Path| files::read(path, files::MAX_DOCUMENT).ok().flatten();

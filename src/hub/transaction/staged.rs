@@ -1,5 +1,5 @@
-//! Applies a transaction in two halves: what needs disk space is written first and can be rolled back; then files are
-//! renamed, and from there on the transaction can only be completed.
+//! Applies a transaction in two phases: everything that needs disk space is written first and can be rolled back;
+//! then files are renamed, and from there the transaction can only be completed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -17,17 +17,17 @@ const ATTEMPTS: usize = 5;
 /// How an interrupted transaction ended.
 pub enum Recovery {
     Completed,
-    /// Nothing of it was written or acknowledged: this file was changed since, and stays as it is.
+    /// Nothing was written or acknowledged: this file was changed since and is kept.
     Dropped(String),
 }
 
-/// Lines that were appended and are not marked yet.
+/// Appended lines without a mark.
 struct Written {
     /// Which of the logs that were appended to.
     log: usize,
     /// Where they end.
     end: u64,
-    /// Lines before them that have no mark.
+    /// Earlier lines without a mark.
     unmarked: Vec<u8>,
 }
 
@@ -36,14 +36,14 @@ enum Unsynced<'s> {
     Log(&'s jsonl::Log),
 }
 
-/// What a transaction has started and not finished; dropping it rolls it back.
+/// The applied part of a transaction; dropping it rolls it back.
 pub struct Staged<'h> {
     hub: &'h Hub,
-    /// Logs that were opened, and found to hold what was acknowledged.
+    /// Opened logs that contain everything acknowledged.
     pub opened: HashMap<String, jsonl::Log>,
     replaced: Vec<files::Beside>,
     appended: Vec<jsonl::Log>,
-    /// The marks' copy of a log's lines, and its length before ours.
+    /// The copy of a log's lines kept for the marks, and its length before this transaction.
     kept: Vec<(PathBuf, u64)>,
     /// Marks: temporary file and target.
     marks: Vec<(PathBuf, PathBuf)>,
@@ -65,8 +65,8 @@ impl<'h> Staged<'h> {
         self.finish()
     }
 
-    /// Completes a transaction that a crash interrupted. A file that somebody changed since stays as it is; the content that
-    /// the transaction would have written is kept aside.
+    /// Completes a transaction that a crash interrupted. A file that somebody changed since is kept; the content that
+    /// the transaction would have written is saved elsewhere.
     pub fn resume(&mut self, transaction: &Transaction) -> Result<Recovery> {
         let mut changed = Vec::new();
         let mut skipped = Vec::new();
@@ -99,8 +99,7 @@ impl<'h> Staged<'h> {
         for (path, text) in changed {
             let aside = self.hub.set_aside("aside", path, text.as_bytes())?;
             tracing::warn!(
-                "{path} was changed since a command was interrupted ({}), and stays; what the command would have \
-                 written is in {}",
+                "{path} changed since a command was interrupted ({}) and is kept; the command's version is in {}",
                 transaction.what,
                 aside.display()
             );
@@ -142,7 +141,7 @@ impl<'h> Staged<'h> {
                 self.marks.push(marks.documents().stage(path, before, text, || self.hub.committed_states(path))?);
             }
         }
-        // A log under its sealed name is the same log: this half may stay when the rest is rolled back.
+        // A log under its sealed name is the same log, so this rename may stay when the rest is rolled back.
         for change in &transaction.changes {
             if let Change::Rename { from, to } = change {
                 rename(self.hub, from, to)?;
@@ -151,9 +150,8 @@ impl<'h> Staged<'h> {
         Ok(())
     }
 
-    /// Appends all lines and makes them durable, together with the documents that were written beside their targets:
-    /// one wait for the disk. Lines are appended again when git replaced their log meanwhile: a file without a name
-    /// is lost.
+    /// Appends all lines and syncs them together with the new documents, in one wait. Lines are appended again when
+    /// git replaced their log meanwhile, because the old file is lost.
     fn append_all(&mut self, transaction: &Transaction, resumed: bool) -> Result<()> {
         let mut left: Vec<&Change> =
             transaction.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
@@ -177,8 +175,8 @@ impl<'h> Staged<'h> {
             Some(Change::Append { path, .. }) => path,
             _ => "a log",
         };
-        Err(Refusal::guard("record.moving", format!("{path} was replaced {ATTEMPTS} times while it was written to"))
-            .because("git, or another tool, is rewriting the record")
+        Err(Refusal::guard("record.moving", format!("{path} was replaced {ATTEMPTS} times during the write"))
+            .because("git or another tool is rewriting the record")
             .next("wait until it is done, then try again")
             .into())
     }
@@ -218,8 +216,8 @@ impl<'h> Staged<'h> {
         })
     }
 
-    /// Prepares the mark of a log that was appended to, from the file that was written to. False when git replaced
-    /// that file: then the lines are removed again.
+    /// Prepares the mark of a log after an append, from the written file. False when git replaced that file; then the
+    /// lines are removed again.
     fn mark(&mut self, change: &Change, written: &Written) -> Result<bool> {
         let Change::Append { path, text, .. } = change else { anyhow::bail!("only lines are appended") };
         let log = &mut self.appended[written.log];
@@ -246,7 +244,7 @@ impl<'h> Staged<'h> {
         }
         let folders: Vec<_> = folders.into_iter().collect();
         parallel::wait_for_all(&folders, |folder| files::sync_folder(folder))?;
-        // Not synced: after a power cut, the journal or the record itself says what the marks had said.
+        // Not synced: after a power failure, the journal or the record has the same information.
         while let Some((temporary, target)) = self.marks.pop() {
             files::rename(&temporary, &target)?;
             self.renamed = true;
@@ -267,7 +265,7 @@ impl<'h> Staged<'h> {
         for temporary in documents.chain(self.marks.drain(..).map(|(temporary, _)| temporary)) {
             let _ = fs::remove_file(temporary);
         }
-        anyhow::ensure!(!self.renamed, "a part of it was made");
+        anyhow::ensure!(!self.renamed, "part of it was already applied");
         for (kept, length) in self.kept.drain(..) {
             let file = fs::File::options().write(true).open(&kept).map_err(|e| files::io_refusal(e, "write", &kept))?;
             disk::set_len(&file, length, &kept).map_err(|e| files::io_refusal(e, "write", &kept))?;
@@ -279,7 +277,7 @@ impl<'h> Staged<'h> {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if let Err(e) = self.roll_back() {
-            tracing::debug!("not taken back: {e:#}");
+            tracing::debug!("cannot roll back: {e:#}");
         }
     }
 }
@@ -308,21 +306,21 @@ fn rename(hub: &Hub, from: &str, to: &str) -> Result<()> {
         files::sync_folder(target.parent().unwrap_or(Path::new(".")))?;
     }
     hub.watermarks().renamed(from, to).inspect_err(|_| {
-        // Under its old name the log is what was acknowledged.
+        // Under its old name the log has everything acknowledged.
         if !source.exists() {
             let _ = fs::rename(&target, &source).map(|()| hub.watermarks().forget_log(to));
         }
     })
 }
 
-/// Keeps and reports the bytes of a cut last line that was closed.
+/// Saves and reports the bytes of a cut last line.
 fn report_tail(hub: &Hub, log: &str, tail: Option<jsonl::Tail>) {
     if let Some(jsonl::Tail::Torn(bytes)) = tail {
         match hub.set_aside("torn", log, &bytes) {
             Ok(aside) => {
-                tracing::warn!("{log} ended in a cut line; closed it, and kept its bytes in {}", aside.display())
+                tracing::warn!("{log} ended in a cut line; completed it and saved its bytes in {}", aside.display())
             }
-            Err(e) => tracing::warn!("{log} ended in a cut line; closed it ({e:#})"),
+            Err(e) => tracing::warn!("{log} ended in a cut line; completed it ({e:#})"),
         }
     }
 }

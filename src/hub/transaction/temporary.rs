@@ -1,8 +1,8 @@
 //! Hides and removes temporary files that killed writers left behind.
 //!
-//! A file is replaced by renaming a temporary one beside it, so a killed writer can leave `.teof-<pid>-<n>.tmp`
-//! anywhere in the record. The pattern is in `<common dir>/info/exclude`, which counts for every worktree. A pack of
-//! libgit2's that was cut short stays beside the repository's packs, where git's own housekeeping does not know its
+//! A file is replaced by renaming a temporary one next to it, so a killed writer can leave `.teof-<pid>-<n>.tmp`
+//! anywhere in the record. The pattern is in `<common dir>/info/exclude`, which applies to every worktree. An
+//! unfinished libgit2 pack stays next to the repository's packs, because git's housekeeping does not recognise its
 //! name.
 
 use std::fs;
@@ -15,19 +15,19 @@ use crate::base::{Result, files};
 use crate::hub::{Hub, paths};
 
 const PATTERN: &str = ".teof-*.tmp";
-/// How long a temporary file of a running process exists at most.
+/// The longest life of a running process's temporary file.
 const MAX_AGE: Duration = Duration::from_secs(60);
-/// How libgit2 names a pack and its index while it writes them. Other programs use libgit2 too, and may take long.
+/// libgit2's prefix for a pack and its index while writing. Other programs use libgit2, too, and may take long.
 const PACK: &str = "pack_git2_";
 const MAX_PACK_AGE: Duration = Duration::from_secs(600);
 
-/// Whether git is told not to show them.
+/// Whether git hides them.
 pub fn are_hidden(common_dir: &Path) -> bool {
     let rules = fs::read_to_string(common_dir.join("info/exclude")).unwrap_or_default();
     rules.lines().any(|line| line.trim_end() == PATTERN)
 }
 
-/// Tells git not to show them; `false` when it was told before. Rules that people have there stay.
+/// Makes git hide them; `false` when it already does. Existing rules are kept.
 ///
 /// # Errors
 /// When the file cannot be read or written, or is no file.
@@ -46,12 +46,12 @@ pub fn hide(common_dir: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Those in the record and among the machine-local files; some may belong to a writer that is at work.
+/// Those in the record and among the machine-local files; some may belong to a running writer.
 pub fn find(hub: &Hub) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.push(hub.local(""));
     let mut found = Vec::new();
-    // Owned files and settings lie in folders of the person's: nothing below these is searched.
+    // Owned files and settings are in the person's folders, whose subfolders are not searched.
     for file in paths::OWNED_FILES.into_iter().chain([paths::SETTINGS]) {
         scan(hub.root.join(file).parent().unwrap_or(&hub.root), &mut Vec::new(), &mut found);
     }
@@ -80,7 +80,7 @@ fn scan(folder: &Path, folders: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Removes those that no writer is at work on. To be called under the bus lock, or while it is free.
+/// Removes those without a running writer. Call it under the bus lock, or while it is free.
 ///
 /// # Errors
 /// When one cannot be removed.

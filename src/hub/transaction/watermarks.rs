@@ -1,11 +1,11 @@
-//! High-water marks: what this machine has seen acknowledged, kept outside the tree.
+//! High-water marks: the state that this machine acknowledged, stored outside the tree.
 //!
-//! A `git switch`, a stash or a reset in the hub can take files back in time. The marks make that
-//! visible: a log that is shorter, or a claim whose epoch is lower, than what was acknowledged is
-//! refused, and never read as "this task is free". They also keep what git does not have yet (the last bytes of
-//! each claim, the lines appended since the last record commit), so that `bus restore` can bring it back.
+//! A `git switch`, a stash or a reset in the hub can bring files back to an older state. The marks detect that: a log
+//! that is shorter, or a claim with a lower epoch, than acknowledged is refused, and never read as "this task is
+//! free". They also store what git does not have yet (the last bytes of each claim, the lines appended since the last
+//! record commit), so that `bus restore` can bring it back.
 //!
-//! Marks are not synced: after a power cut a mark may be missing or low, which only makes the check less strict.
+//! Marks are not synced: after a power failure a mark may be missing or low, which only makes the check less strict.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -49,15 +49,15 @@ impl Watermarks {
         logs
     }
 
-    /// The claim as it was last acknowledged.
+    /// The last acknowledged claim.
     pub fn claim(&self, relative: &str) -> Result<Option<(ClaimFile, Vec<u8>)>> {
         let Some(bytes) = self.claim_bytes(relative)? else { return Ok(None) };
-        // A mark torn by a power cut does not count.
+        // A mark damaged by a power failure is ignored.
         let raw = json::parse_object(&bytes, Path::new(relative)).ok();
         Ok(raw.map(|raw| (ClaimFile { raw }, bytes)))
     }
 
-    /// The bytes of the claim's mark, which may be torn.
+    /// The bytes of the claim's mark, which may be damaged.
     pub fn claim_bytes(&self, relative: &str) -> Result<Option<Vec<u8>>> {
         files::read(&self.file("claims", relative), files::MAX_DOCUMENT)
     }
@@ -80,8 +80,7 @@ impl Watermarks {
         Ok(files::read(&self.file("lines", relative), u64::MAX >> 1)?.unwrap_or_default())
     }
 
-    /// Keeps lines that were appended to a log. Returns the file that keeps them and its earlier length,
-    /// so that they can be rolled back.
+    /// Stores lines appended to a log. Returns the file and its earlier length, for a rollback.
     pub(in crate::hub) fn keep_lines(&self, relative: &str, lines: &[u8]) -> Result<(PathBuf, u64)> {
         let path = self.file("lines", relative);
         files::create_parent(&path)?;
@@ -95,8 +94,8 @@ impl Watermarks {
         Ok((path, before))
     }
 
-    /// The whole lines that the log has after its mark: another tool's, or those of a command that was killed before
-    /// it set the mark. The next mark counts them, so they are kept with it.
+    /// The complete lines after a log's mark: another tool's, or those of a command killed before it set the mark.
+    /// The next mark covers them, so they are stored with it.
     pub(in crate::hub) fn unmarked(&self, relative: &str, log: &File) -> Result<Vec<u8>> {
         let failed = |e| files::io_refusal(e, "read", Path::new(relative));
         let length = log.metadata().map_err(failed)?.len();
@@ -105,26 +104,26 @@ impl Watermarks {
         };
         let mut bytes = vec![0; (length - known.length + 1) as usize];
         log.read_exact_at(&mut bytes, known.length - 1).map_err(failed)?;
-        // A log that git replaced may have a line across the place of the mark.
+        // In a log that git replaced, a line may cross the mark's position.
         let start = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
         let end = bytes.iter().rposition(|b| *b == b'\n').map_or(start, |at| at + 1);
         Ok(bytes[start..end.max(start)].to_vec())
     }
 
-    /// Opens a log to append to it: the file that is there, which must hold what was acknowledged.
+    /// Opens an existing log to append; it must contain everything acknowledged.
     ///
     /// # Errors
-    /// `record.behind` when it does not, or when it is gone; then no new log is started.
+    /// `record.behind` when it does not or is missing; then no new log is started.
     pub(in crate::hub) fn open_log(&self, root: &Path, relative: &str) -> Result<jsonl::Log> {
         let known = self.log(relative);
         let path = files::within(root, relative)?;
         let create = known.as_ref().is_none_or(|known| known.length == 0);
         let log = jsonl::Log::open(&path, create)?;
         self.check_file(relative, known, log.as_ref().map(jsonl::Log::file))?;
-        log.ok_or_else(|| fell_behind(format!("{relative} is gone")).into())
+        log.ok_or_else(|| fell_behind(format!("{relative} is missing")).into())
     }
 
-    /// Marks a log that has these bytes as acknowledged: after a restore, or a merge that was looked at.
+    /// Marks a log with these bytes as acknowledged, after a restore or a checked merge.
     pub(in crate::hub) fn accept_log(&self, relative: &str, bytes: &[u8]) -> Result<()> {
         let length = bytes.len() as u64;
         let tail = files::tail_digest(&bytes[bytes.len().saturating_sub(files::TAIL)..]);
@@ -132,8 +131,8 @@ impl Watermarks {
         files::rename(&temporary, &path)
     }
 
-    /// Writes the mark of a log, not yet in its place: temporary file and target. Length and digest are those of the
-    /// file that was appended to, even when its name leads to another file by now.
+    /// Writes the mark of a log as a temporary file and returns it with its target. Length and digest are those of
+    /// the file appended to, even when its name now points to another file.
     pub(in crate::hub) fn stage_log(&self, relative: &str, length: u64, tail: &str) -> Result<(PathBuf, PathBuf)> {
         let path = self.file(kind_of(relative), relative);
         files::create_parent(&path)?;
@@ -169,14 +168,14 @@ impl Watermarks {
         files::rename(&temporary, &path)
     }
 
-    /// Writes the mark of a claim, not yet in its place: temporary file and target.
+    /// Writes the mark of a claim as a temporary file and returns it with its target.
     pub(in crate::hub) fn stage_claim(&self, relative: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
         let path = self.file("claims", relative);
         files::create_parent(&path)?;
         Ok((files::write_beside_unsynced(&path, bytes)?, path))
     }
 
-    /// A commit on the record's branch holds a log as `committed`: git keeps its lines from now on.
+    /// Records that a commit on the record's branch has a log as `committed`: git stores its lines from now on.
     pub fn committed(&self, relative: &str, committed: &[u8]) -> Result<()> {
         let kept = self.uncommitted(relative)?;
         if kept.is_empty() {
@@ -192,25 +191,25 @@ impl Watermarks {
         files::replace_unsynced(&path, &[left.join(&b'\n').as_slice(), b"\n"].concat())
     }
 
-    /// Whether this log has kept lines that no record commit holds yet.
+    /// Whether stored lines of this log are in no record commit yet.
     pub fn keeps_lines(&self, relative: &str) -> bool {
         self.file("lines", relative).exists()
     }
 
-    /// The last record commit that was made here.
+    /// The last record commit made here.
     pub fn last_record(&self) -> Option<String> {
         let text = read_mark(&self.folder.join("record"))?;
         Some(text.trim().to_owned()).filter(|commit| !commit.is_empty())
     }
 
-    /// Records a record commit: from now on git keeps its lines.
+    /// Stores the id of a record commit: git stores its lines from now on.
     pub fn recorded(&self, commit: &str) -> Result<()> {
         let path = self.folder.join("record");
         files::create_parent(&path)?;
         files::replace_unsynced(&path, commit.as_bytes())
     }
 
-    /// Refuses when the event log, sealed parts included, is not what was acknowledged.
+    /// Refuses when the event log, including sealed parts, lacks acknowledged lines.
     pub fn check_events(&self, root: &Path) -> Result<()> {
         for sealed in self.names("sealed") {
             // Nothing is appended to a sealed log, so its length tells enough.
@@ -222,8 +221,8 @@ impl Watermarks {
         self.check_log(root, paths::EVENTS)
     }
 
-    /// Refuses when a log is shorter than what was acknowledged, or was replaced by one that lacks
-    /// lines which were acknowledged and are not committed yet.
+    /// Refuses when a log is shorter than acknowledged, or was replaced by one without acknowledged lines that are
+    /// not committed yet.
     pub fn check_log(&self, root: &Path, relative: &str) -> Result<()> {
         let Some(known) = self.log(relative) else { return Ok(()) };
         let file = files::open_regular(&root.join(relative))?;
@@ -235,7 +234,7 @@ impl Watermarks {
         let length = |file: &File| file.metadata().map(|meta| meta.len());
         check_length(relative, &known, file.map_or(Ok(0), length)?)?;
         let Some(file) = file else { return Ok(()) };
-        // Another tail at the same place: a merge, a pull, or a switch to a longer log. The lines decide.
+        // A different tail at the same position: a merge, a pull, or a switch to a longer log. The lines decide.
         if known.tail.is_empty() || files::digest_before(file, known.length)? == known.tail {
             return Ok(());
         }
@@ -245,7 +244,7 @@ impl Watermarks {
         }
     }
 
-    /// How many of the kept lines are not in the log.
+    /// How many of the stored lines are not in the log.
     fn missing(&self, log: &File, relative: &str) -> Result<usize> {
         let kept = self.uncommitted(relative)?;
         let mut wanted: HashSet<&[u8]> = kept.split(|&b| b == b'\n').filter(|line| is_whole(line)).collect();
@@ -269,8 +268,8 @@ impl Watermarks {
         names.filter(|name| !name.starts_with('.')).map(|name| name.replace('%', "/")).collect()
     }
 
-    /// Refuses when any log or claim on disk is older than what was acknowledged: for what takes the whole
-    /// record at its word, as a record commit does.
+    /// Refuses when any log or claim on disk is older than acknowledged. For operations that rely on the whole
+    /// record, such as a record commit.
     pub fn check_all(&self, root: &Path) -> Result<()> {
         for relative in self.logs() {
             self.check_log(root, &relative)?;
@@ -288,8 +287,7 @@ impl Watermarks {
         checked.into_iter().collect()
     }
 
-    /// Like [`check_claim`](Marks::check_claim), for a claim whose bytes are at hand: the same as acknowledged, they need
-    /// no comparison.
+    /// Like [`check_claim`](Marks::check_claim), for a claim whose bytes are known: equal bytes need no comparison.
     pub fn check_claim_bytes(&self, relative: &str, bytes: &[u8], found: &ClaimFile) -> Result<()> {
         match self.claim_bytes(relative)? {
             Some(known) if known != bytes => self.check_claim(relative, Some(found)),
@@ -297,7 +295,7 @@ impl Watermarks {
         }
     }
 
-    /// Refuses when a claim on disk is older than the one that was acknowledged.
+    /// Refuses when a claim on disk is older than acknowledged.
     pub fn check_claim(&self, relative: &str, found: Option<&ClaimFile>) -> Result<()> {
         let Some((known, _)) = self.claim(relative)? else { return Ok(()) };
         let epoch = found.map(ClaimFile::epoch);
@@ -311,7 +309,7 @@ impl Watermarks {
             Some(epoch) if let Some(other) = other => {
                 format!("{relative} names {other} at epoch {epoch}; {holder} had it at that epoch")
             }
-            None => format!("{relative} is gone; {holder} had it at epoch {}", known.epoch()),
+            None => format!("{relative} is missing; {holder} had it at epoch {}", known.epoch()),
             Some(epoch) => format!("{relative} shows epoch {epoch}; {holder} had it at epoch {}", known.epoch()),
         };
         Err(fell_behind(what).with("agent_id", holder).with("epoch", known.epoch()).into())
@@ -327,7 +325,7 @@ fn read_mark(path: &Path) -> Option<String> {
     String::from_utf8(files::read(path, MAX_MARK).ok()??).ok()
 }
 
-/// What is known of a log: how long it was, and the digest of its last few KiB.
+/// The mark of a log: its length, and the digest of its last few KiB.
 struct LogMark {
     length: u64,
     tail: String,
@@ -340,7 +338,7 @@ fn check_length(relative: &str, known: &LogMark, found: u64) -> Result<()> {
     Err(fell_behind(format!("{relative} has {found} bytes; {} were acknowledged", known.length)).into())
 }
 
-/// Kept lines are not synced: after a power cut the last ones may be cut or zeros.
+/// Stored lines are not synced: after a power failure the last ones may be cut or zeros.
 fn is_whole(line: &[u8]) -> bool {
     line.starts_with(b"{") && line.ends_with(b"}")
 }

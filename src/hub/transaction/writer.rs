@@ -1,4 +1,4 @@
-//! The writer: the bus lock, and everything that may change the record while it is held.
+//! The writer: holds the bus lock and makes all changes to the record.
 //!
 //! Lock order, where more than one is needed: coordinator, run, worktrees, bus. The bus lock is taken
 //! last and held briefly: nothing that waits (a process, the network) may happen under it.
@@ -16,23 +16,23 @@ use crate::hub::Hub;
 use crate::hub::pin::{self, Pin};
 
 impl Hub {
-    /// Takes the bus lock; `what` is shown to those who wait. Completes what a crash interrupted.
+    /// Takes the bus lock; `what` is shown to waiting processes. Completes an interrupted transaction.
     ///
     /// # Errors
-    /// When the hub is not on the branch of its record, when the record is older than what was
-    /// acknowledged, or when the lock is not free in time (exit 5).
+    /// When the hub is not on its record's branch, when the record is older than acknowledged, or when the lock times
+    /// out (exit 5).
     pub fn lock(&self, what: &str) -> Result<Writer<'_>> {
         Writer::new(self, what)
     }
 
-    /// The first write to an unpinned hub pins it to the branch that is checked out. A hub that was moved
-    /// since it was found takes no more writes.
+    /// The first write to an unpinned hub pins it to its current branch. A hub that was moved since it was found
+    /// accepts no writes.
     fn pin_now(&self) -> Result<()> {
         match Pin::read(&self.common_dir)? {
             Some(pin) if pin.path == self.root => return Ok(()),
             Some(pin) => {
-                return Err(Refusal::guard("hub.repinned", format!("the hub is {} now", pin.path.display()))
-                    .because(format!("it was moved from {} while this command ran", self.root.display()))
+                return Err(Refusal::guard("hub.repinned", format!("the hub is now {}", pin.path.display()))
+                    .because(format!("it moved from {} while this command ran", self.root.display()))
                     .next("run it again")
                     .into());
             }
@@ -62,7 +62,7 @@ impl<'h> Writer<'h> {
         let mut writer = Self { hub, lock };
         hub.pin_now()?;
         hub.check_branch()?;
-        // First, so that a log which fell behind is not marked as good by what is appended to it.
+        // First, so that appending does not mark an outdated log as good.
         writer.finish_sealing()?;
         hub.watermarks().check_events(&hub.root)?;
         writer.roll_forward()?;
@@ -73,11 +73,11 @@ impl<'h> Writer<'h> {
         self.hub
     }
 
-    /// Makes the changes of a transaction: all of them, or (after a crash) the next holder of the lock completes them.
+    /// Applies a transaction completely; after a crash, the next holder of the lock completes it.
     ///
     /// # Errors
-    /// When a change cannot be made (no disk space, no permission, a path out of the tree), the transaction is rolled back and
-    /// nothing is changed. If the rollback fails too, the refusal is `write.uncertain`.
+    /// When a change fails (no disk space, no permission, a path outside the tree), the transaction is rolled back
+    /// and nothing changes. If the rollback fails too, the refusal is `write.uncertain`.
     pub fn commit(&mut self, mut transaction: Transaction) -> Result<()> {
         self.lock.check()?;
         check_absent(&self.hub.root, &transaction)?;
@@ -96,7 +96,7 @@ impl<'h> Writer<'h> {
             && let Err(e) = journal::clear(journal)
         {
             // Everything is applied. The next holder of the lock sees that and empties the journal.
-            tracing::warn!("the journal was not emptied: {e:#}");
+            tracing::warn!("cannot empty the journal: {e:#}");
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl<'h> Writer<'h> {
         self.hub.local(JOURNAL)
     }
 
-    /// Checks everything that a transaction would change, before it changes anything.
+    /// Checks everything that a transaction would change, before changing anything.
     fn prepare(&self, transaction: &mut Transaction, staged: &mut Staged<'_>) -> Result<()> {
         let renamed: Vec<String> = transaction.renamed().map(str::to_owned).collect();
         let journaled = transaction.needs_journal();
@@ -142,10 +142,7 @@ impl<'h> Writer<'h> {
         let mut staged = Staged::new(self.hub);
         match staged.resume(&transaction)? {
             Recovery::Dropped(changed) => {
-                tracing::warn!(
-                    "an interrupted command ({}) was dropped: {changed} was changed since",
-                    transaction.what
-                );
+                tracing::warn!("discarded an interrupted command ({}): {changed} changed since", transaction.what);
             }
             Recovery::Completed => tracing::info!("completed an interrupted command: {}", transaction.what),
         }
@@ -178,9 +175,9 @@ fn abort(
     error: anyhow::Error,
 ) -> anyhow::Error {
     let rolled_back = staged.roll_back();
-    // What could not be rolled back is completed instead: then the journal stays.
+    // If the rollback fails, the transaction is completed later, so the journal stays.
     let cleared = match (&rolled_back, journal) {
-        // A journal that could not be written perhaps cannot be emptied either, and need not be.
+        // A journal that could not be written may not be removable either, and need not be.
         (Ok(()), Some(journal)) => journal::clear(journal).or_else(|e| match journal::read(journal) {
             Ok(None) => Ok(()),
             _ => Err(e),
@@ -197,14 +194,14 @@ fn abort(
     let cause = [Some(error), rolled_back.err(), cleared.err()].into_iter().flatten();
     let cause: Vec<String> = cause.map(|error| reason(&error)).collect();
     let refusal =
-        Refusal::guard("write.uncertain", format!("it is not certain whether this was saved: {}", transaction.what))
+        Refusal::guard("write.uncertain", format!("cannot tell whether this was saved: {}", transaction.what))
             .because(cause.join("; then: "));
     let refusal = match journal {
-        Some(_) => refusal.next("the next teof command that writes completes it, once the disk can be written to"),
+        Some(_) => refusal.next("once the disk is writable, the next teof command that writes completes it"),
         None => refusal,
     };
     refusal
-        .next("look before you repeat it: teof bus status (a command given a --request-id can be repeated safely)")
+        .next("check before repeating it: teof bus status (a command with a --request-id can be repeated safely)")
         .into()
 }
 

@@ -28,13 +28,13 @@ fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
     Ok(repo)
 }
 
-/// A worktree's content and its branch, for the one who works there.
+/// A worktree's content and branch.
 pub struct WorktreeRepository {
     repo: Repository,
     root: PathBuf,
 }
 
-/// Where a job stands before a stage ends.
+/// The state of a job before a stage ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Before<'a> {
     pub branch: &'a str,
@@ -54,21 +54,21 @@ impl Before<'_> {
 /// What the worktree holds.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Everything but the owned paths, which are as in the base.
+    /// Everything except owned paths, which are as in the base.
     pub tree: Oid,
     /// Owned paths that were changed in the worktree.
     pub owned: Vec<String>,
-    /// Git repositories made inside the worktree. Nothing of them is in the tree.
+    /// Git repositories created inside the worktree; they are not in the tree.
     pub nested: Vec<String>,
 }
 
-/// What became of uncommitted work.
+/// The result of parking uncommitted work.
 #[derive(Clone, Debug)]
 pub enum Parked {
     Nothing,
     /// Kept under this ref.
     Under(String),
-    /// There are repositories inside the worktree, which a commit cannot hold, or too much to read: why.
+    /// Not possible, with the reason: repositories inside the worktree, or too much data.
     Impossible(Refusal),
 }
 
@@ -81,7 +81,7 @@ impl WorktreeRepository {
         &self.repo
     }
 
-    /// Asked again right before files are written or deleted: it may have been open for a while.
+    /// Called again right before files are written or deleted, because this may have been open for a while.
     fn check_folder(&self) -> Result<()> {
         registry::check_folder(self.repo.path(), &self.root)
     }
@@ -103,8 +103,8 @@ impl WorktreeRepository {
     /// Ends a stage: commits a tree on top of the work so far, if it changes anything, moves the branch there, from
     /// wherever it is, and records the checkpoint.
     ///
-    /// A branch that was moved by somebody else meanwhile is followed under `refs/teof/moved/<run>`:
-    /// nothing of it is lost, and nothing of it gets into the result.
+    /// A branch that somebody else moved meanwhile is saved under `refs/teof/moved/<run>`: nothing is lost, and
+    /// nothing of it enters the result.
     pub fn commit(&self, before: &Before, tree: Oid, mark: &Mark, at: Stamp) -> Result<Checkpoint> {
         self.check_folder()?;
         let tip = before.tip();
@@ -136,7 +136,7 @@ impl WorktreeRepository {
             Err(e) => return size_limit::refusal(&e).map(Parked::Impossible).ok_or(e),
         };
         if let Some(path) = nested.first() {
-            let what = format!("there is a git repository inside it ({path}), which no commit can hold");
+            let what = format!("it contains a git repository ({path}), which a commit cannot include");
             return Ok(Parked::Impossible(Refusal::guard("worktree.nested", what)));
         }
         if tree == parent.tree_id() {
@@ -149,8 +149,8 @@ impl WorktreeRepository {
         self.keep("parked", run, commit).map(Parked::Under)
     }
 
-    /// Brings what was parked under a ref back into the files of the worktree, which are at the last checkpoint.
-    /// HEAD, index and the ref stay.
+    /// Restores parked work from a ref into the worktree's files, which are at the last checkpoint. HEAD, index and
+    /// ref do not change.
     pub fn put_back(&self, parked: &str) -> Result<()> {
         self.check_folder()?;
         let commit = self.repo.find_reference(parked).and_then(|found| found.peel_to_commit())?;
@@ -170,15 +170,15 @@ impl WorktreeRepository {
         Ok((diff.deltas().filter_map(path).collect(), nested))
     }
 
-    /// Makes the branch, and everything in the worktree that git does not ignore, what `tip` says.
+    /// Resets the branch, and everything in the worktree that git does not ignore, to `tip`.
     pub fn reset(&self, branch: &str, tip: Oid) -> Result<()> {
         self.check_folder()?;
         let commit = self.repo.find_commit(tip)?;
-        // First the index, without what it says about files: then none is taken for unchanged.
+        // First the index, without file metadata, so that no file counts as unchanged.
         self.update_head_and_index(branch, &commit.tree()?);
         let mut checkout = CheckoutBuilder::new();
         checkout.force().remove_untracked(true);
-        // What the set-up left of files under a filter stays: written out as git has it, it would be a pointer.
+        // Files under a filter stay as the set-up left them: git's version would be a pointer.
         if !WorktreeMetadata::read(self.repo.path()).filtered.is_empty() {
             let (changed, nested) = self.changes(tip)?;
             if changed.is_empty() && nested.is_empty() {
@@ -193,7 +193,7 @@ impl WorktreeRepository {
         Ok(())
     }
 
-    /// Brings tracked files of the owned paths back to what `base` has.
+    /// Restores tracked files of the owned paths to `base`.
     pub fn restore_owned(&self, base: Oid) -> Result<()> {
         self.check_folder()?;
         let base = self.repo.find_commit(base)?;
@@ -205,7 +205,7 @@ impl WorktreeRepository {
         self.repo.checkout_tree(base.as_object(), Some(&mut checkout)).context("restore the record's folders")
     }
 
-    /// Points the branch at `tip` if it points elsewhere; the commits there are kept.
+    /// Moves the branch to `tip` if it points elsewhere; the old commits are kept.
     pub(in crate::hub) fn ensure_branch(&self, branch: &str, tip: Oid, run: &str) -> Result<()> {
         self.move_branch(branch, tip, tip, run)
     }
@@ -235,7 +235,7 @@ impl WorktreeRepository {
         job_refs::keep(&self.repo, kind, run, commit)
     }
 
-    /// Sets HEAD (unless it is on no branch) and the index to what a person expects. teof itself reads neither.
+    /// Sets HEAD (unless detached) and the index to what a person expects. teof itself reads neither.
     fn update_head_and_index(&self, branch: &str, tree: &Tree) {
         let head = match branch {
             "" => Ok(()),
@@ -248,7 +248,7 @@ impl WorktreeRepository {
             index.write()
         });
         if let Err(e) = updated {
-            tracing::debug!("the worktree's HEAD and index were left as they are: {e}");
+            tracing::debug!("cannot update the worktree's HEAD and index: {e}");
         }
     }
 
@@ -258,8 +258,8 @@ impl WorktreeRepository {
         target.is_some_and(|target| target.strip_prefix("refs/heads/") == Some(branch))
     }
 
-    /// The worktree's files over `parent`, read afresh (an index of the worktree could hide changes),
-    /// and the repositories inside it that `parent` does not know. What was copied in is left out.
+    /// The tree of the worktree's files over `parent`, read again because the worktree's index could hide changes,
+    /// and the nested repositories that `parent` does not have. Copied-in files are left out.
     ///
     /// # Errors
     /// [`size_limit::TOO_LARGE`] before anything is read.
@@ -297,7 +297,7 @@ impl WorktreeRepository {
     }
 }
 
-/// A file's entry in an index, with content that is not the file's own.
+/// An index entry for a file with other content than the file's own.
 fn entry(repo: &Repository, path: &Path, meta: &std::fs::Metadata, content: &[u8]) -> Result<IndexEntry> {
     let time = IndexTime::new(0, 0);
     let executable = std::os::unix::fs::MetadataExt::mode(meta) & 0o100 != 0;

@@ -26,7 +26,7 @@ use crate::hub::{Hub, paths};
 const REMOVED: &str = "removed";
 /// Held while worktrees are made or removed.
 const LOCK: &str = "locks/worktrees.lock";
-/// How a worktree's folder is called while it is removed, beside its old name.
+/// Suffix of a worktree's folder while it is being removed.
 const ASIDE: &str = ".teof-removed-";
 
 /// Which finished worktrees are kept.
@@ -34,27 +34,27 @@ const ASIDE: &str = ".teof-removed-";
 pub struct Retention {
     /// How many of the newest are kept.
     pub keep: usize,
-    /// The longest time that one is kept, however few there are.
+    /// The longest time that one is kept, even if there are few.
     pub keep_for: Duration,
 }
 
 impl Retention {
-    /// What `[worktrees]` says.
+    /// The retention of `[worktrees]`.
     pub fn of(hub: &Hub) -> Result<Self> {
         let own = &hub.settings()?.worktrees;
         Ok(Self { keep: own.keep, keep_for: own.keep_for })
     }
 
-    /// None is kept.
+    /// Keeps none.
     pub const NONE: Self = Self { keep: 0, keep_for: Duration::ZERO };
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Cleaned {
-    /// Those that are gone; in a dry run, those that would go.
+    /// The removed worktrees; in a dry run, those that would be removed.
     pub removed: Vec<Removed>,
     pub kept: Vec<Kept>,
-    /// Folders of earlier removals that a crash or an error had left, deleted now.
+    /// Folders left by earlier interrupted removals, deleted now.
     pub finished: Vec<PathBuf>,
 }
 
@@ -63,7 +63,7 @@ pub struct Removed {
     pub path: PathBuf,
     pub job: String,
     pub branch: Option<String>,
-    /// The refs that keep what no commit of the branch has.
+    /// The refs that keep work that is not on the branch.
     pub kept_under: Vec<String>,
 }
 
@@ -74,10 +74,10 @@ pub struct Kept {
     pub why: String,
 }
 
-/// Removes what the retention does not keep. `over` says since when a job is over, `None` while it is not.
+/// Removes what the retention does not keep. `over` returns since when a job is over, `None` while it is not.
 ///
 /// # Errors
-/// When the worktrees' lock is not free in time. What cannot be removed is kept, with the reason.
+/// When the worktrees lock times out. Worktrees that cannot be removed are kept, with the reason.
 pub fn clean(
     hub: &Hub,
     retention: Retention,
@@ -88,7 +88,7 @@ pub fn clean(
     clean_locked(hub, &lock, retention, dry_run, over)
 }
 
-/// As [`clean`], but for those who must not wait: nothing is done while another has the worktrees' lock.
+/// Like [`clean`], for callers that must not wait: does nothing while another process has the worktrees lock.
 pub fn clean_if_free(
     hub: &Hub,
     retention: Retention,
@@ -122,12 +122,12 @@ fn clean_locked(
             Err(why) => cleaned.kept.push(Kept { path: found.root, job: found.job, why }),
         }
     }
-    // Newest first; among those of the same second, the order of their names.
+    // Newest first; within the same second, by name.
     candidates.sort_by(|(a, left), (b, right)| (b, &left.root).cmp(&(a, &right.root)));
     for (at, (since, found)) in candidates.into_iter().enumerate() {
         let young = hub.now().since(since) < retention.keep_for;
         let kept = if at < retention.keep && young {
-            Err("it is kept for a while ([worktrees] keep, keep_for)".to_owned())
+            Err("retention ([worktrees] keep, keep_for)".to_owned())
         } else if dry_run {
             Ok(Vec::new())
         } else {
@@ -152,32 +152,36 @@ pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&WorktreeStatus) ->
     Ok(since.len() > retention.keep || since.iter().any(|since| hub.now().since(*since) >= retention.keep_for))
 }
 
-/// Says why a worktree may not be removed, or not now.
+/// The reason why a worktree must not be removed, or not now.
 fn check_removable(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<(), String> {
     let name = found.git_dir.file_name().unwrap_or_default();
     match found.owner {
         Owner::Hub => return Err("it is the hub".into()),
         Owner::Others => return Err("it is not teof's".into()),
-        Owner::Kept => return Err("left to a person: it holds what no commit can hold, or what is not teof's".into()),
+        Owner::Kept => {
+            return Err("left to a person: it contains files that a commit cannot include, or that are not \
+            teof's"
+                .into());
+        }
         Owner::Ours => {}
     }
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if found.root.parent().map(canonical) != Some(canonical(home)) || name.is_empty() {
-        return Err(format!("it does not lie in {}", home.display()));
+        return Err(format!("it is not in {}", home.display()));
     }
     if fs::symlink_metadata(&found.root).is_ok_and(|there| !there.is_dir()) {
-        return Err("its folder was replaced by something else".into());
+        return Err("its folder was replaced".into());
     }
     let Some(task) = &found.task else { return Err("its task is unknown".into()) };
-    // Whoever runs the task prepares its worktree under the lock that is held here, so this stays true.
+    // A run of the task prepares its worktree under the lock held here, so this stays true.
     match lock::is_held(&hub.local(&paths::run_lock(task))) {
         Ok(false) => Ok(()),
-        Ok(true) => Err("a run of its task is under way".into()),
-        Err(e) => Err(format!("it cannot be told whether a run is under way: {e:#}")),
+        Ok(true) => Err("a run of its task is active".into()),
+        Err(e) => Err(format!("cannot tell whether a run is active: {e:#}")),
     }
 }
 
-/// Parks, renames, deletes. The refs that keep what was not on the branch.
+/// Parks, renames and deletes. Returns the refs that keep work that was not on the branch.
 fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>> {
     if found.is_there()
         && let Err(e) = foreign::check(hub, &found.root, &found.git_dir)
@@ -188,7 +192,7 @@ fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>>
     let kept = if found.is_there() { keep_work(hub, found)? } else { Vec::new() };
     let name = found.git_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (aside, record) = (found.root.with_file_name(format!("{ASIDE}{name}")), hub.local(REMOVED).join(&name));
-    // What an earlier removal could not delete has the name still.
+    // An earlier removal that could not delete still uses the name.
     anyhow::ensure!(fs::symlink_metadata(&record).is_err(), "an earlier removal is not finished: {}", aside.display());
     files::create_parent(&record)?;
     if found.is_there() {
@@ -198,23 +202,23 @@ fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>>
     }
     fs::rename(&found.git_dir, &record).map_err(|e| files::io_refusal(e, "move", &found.git_dir))?;
     delete_both(&aside, &record)?;
-    // The job is over, and nobody goes on from its checkpoints; its branch stays.
+    // The job is over, so its checkpoints are no longer needed; its branch stays.
     if let (Some(job), Ok(repo)) = (&found.job, Repository::open(&hub.common_dir))
         && let Err(e) = job_refs::forget(&repo, job)
     {
-        tracing::debug!("the checkpoints of {job} are not forgotten: {e:#}");
+        tracing::debug!("cannot remove the checkpoints of {job}: {e:#}");
     }
     Ok(kept)
 }
 
-/// Leaves it to a person.
+/// Marks it as left to a person.
 fn leave(found: &WorktreeStatus) -> Result<()> {
     let reason =
         registry::kept_reason(found.job.as_deref().unwrap_or_default(), found.run.as_deref().unwrap_or("unknown"));
     files::replace(&found.git_dir.join("locked"), reason.as_bytes())
 }
 
-/// Everything that is on no branch: commits under a HEAD that names none, and what is uncommitted.
+/// Keeps everything that is on no branch: commits of a detached HEAD and uncommitted work.
 fn keep_work(hub: &Hub, found: &WorktreeStatus) -> Result<Vec<String>> {
     let repo = Repository::open(&hub.common_dir)?;
     let run = found.run.as_deref().unwrap_or("unknown");
@@ -242,7 +246,7 @@ fn keep_work(hub: &Hub, found: &WorktreeStatus) -> Result<Vec<String>> {
     Ok(kept)
 }
 
-/// Deletes what earlier removals left: only folders that git's record of a removal names.
+/// Deletes what earlier removals left: only folders that the saved git folder names.
 fn finish(hub: &Hub) -> Vec<PathBuf> {
     let entries = fs::read_dir(hub.local(REMOVED)).into_iter().flatten().flatten();
     let mut finished = Vec::new();
@@ -250,23 +254,23 @@ fn finish(hub: &Hub) -> Vec<PathBuf> {
         let name = entry.file_name();
         let root = registry::root_as_at(&entry.path(), &hub.common_dir.join("worktrees").join(&name));
         let aside = root.map(|root| root.with_file_name(format!("{ASIDE}{}", name.to_string_lossy())));
-        // Without it the folder is gone already: it is deleted before the record of it.
+        // Without it the folder is already deleted: the folder goes first, its record last.
         let aside = aside.unwrap_or_else(|| entry.path());
         match delete_both(&aside, &entry.path()) {
             Ok(()) => finished.push(aside),
-            Err(e) => tracing::warn!("{} is not deleted yet: {e:#}", aside.display()),
+            Err(e) => tracing::warn!("cannot delete {} yet: {e:#}", aside.display()),
         }
     }
     finished
 }
 
-/// The record goes last: while it is there, the folder is known to be ours.
+/// The record goes last: while it exists, the folder is known to be teof's.
 fn delete_both(aside: &Path, record: &Path) -> Result<()> {
     delete_folder(aside)?;
     delete_folder(record)
 }
 
-/// Deletes a folder with all that is in it; links are not followed. One that is not there is fine.
+/// Deletes a folder with its content without following links. A missing folder is fine.
 pub fn delete_folder(folder: &Path) -> Result<()> {
     let done = match delete(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {

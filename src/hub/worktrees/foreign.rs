@@ -1,4 +1,4 @@
-//! Finds foreign contents in a worktree's folder, which must not be deleted with it.
+//! Finds foreign content in a worktree's folder that must not be deleted with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,36 +10,36 @@ use crate::hub::Hub;
 /// A folder with more entries than this is left to a person.
 const MAX_ENTRIES: usize = 2_000_000;
 
-/// Refuses to let a worktree's folder go that holds another worktree (of any repository), something that is
-/// mounted there, or a repository of its own in the place of its link.
+/// Refuses to delete a worktree's folder that contains another worktree (of any repository), a mount, or a repository
+/// in place of its link.
 ///
 /// # Errors
-/// `worktree.holds_others`, with what it is.
+/// `worktree.holds_others`, with the reason.
 pub fn check(hub: &Hub, root: &Path, git_dir: &Path) -> Result<()> {
     let refuse = |what: &str, path: &Path| {
         Err(Refusal::guard("worktree.holds_others", format!("{what} ({})", path.display()))
-            .because("it would be deleted with the folder, and it is not teof's")
-            .next(format!("take it out of {}; then: git worktree unlock, git worktree remove", root.display()))
+            .because("it is not teof's and would be deleted with the folder")
+            .next(format!("move it out of {}; then: git worktree unlock, git worktree remove", root.display()))
             .into())
     };
     let below = |path: &Path| path != root && path.starts_with(root);
     let registered = registry::all(&hub.common_dir).into_iter().map(|known| known.root);
     if let Some(path) = registered.chain([hub.root.clone()]).find(|path| below(path)) {
-        return refuse("another worktree lies in it", &path);
+        return refuse("it contains another worktree", &path);
     }
     if let Some(path) = mounts().into_iter().find(|path| path.starts_with(root)) {
-        return refuse("something is mounted in it", &path);
+        return refuse("it contains a mount point", &path);
     }
     if fs::symlink_metadata(root.join(".git")).is_ok() && !registry::links_to(root, git_dir) {
-        return refuse("its .git is not the one that it was made with", &root.join(".git"));
+        return refuse("its .git was replaced", &root.join(".git"));
     }
     match linked_below(root) {
-        Some(path) => refuse("a worktree or submodule of another repository lies in it", &path),
+        Some(path) => refuse("it contains a worktree or submodule of another repository", &path),
         None => Ok(()),
     }
 }
 
-/// The first `.git` file below: the link of somebody's worktree or submodule, also where git ignores it.
+/// The first `.git` file below it: the link of somebody's worktree or submodule, even if git ignores it.
 fn linked_below(root: &Path) -> Option<PathBuf> {
     let (mut folders, mut seen) = (vec![root.to_owned()], 0);
     while let Some(folder) = folders.pop() {
@@ -57,7 +57,7 @@ fn linked_below(root: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Where something is mounted, as far as this system says so (Linux).
+/// The mount points, as far as the system lists them (Linux).
 fn mounts() -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let point = |line: &str| Some(PathBuf::from(unescaped(line.split(' ').nth(4)?)));

@@ -1,9 +1,8 @@
 //! The checkpoints of a job's stages, under `refs/teof/jobs/<job>`.
 //!
-//! The ref names an annotated tag: it points to the newest commit of the work, and its message names each stage that
-//! has ended, with the commit of the work then. So no stage needs a commit of its own: the job's branch holds the work
-//! alone, and a stage that changes nothing shows in no log. Whoever works on the branch can move it, and what they
-//! commit there is not a checkpoint.
+//! The ref names an annotated tag that points to the newest commit of the work; its message lists each finished stage
+//! with its commit. So no stage needs its own commit: the job's branch has only the work, and a stage that changes
+//! nothing shows in no log. A worker can move the branch, but its commits there are not checkpoints.
 
 use anyhow::Context;
 use git2::{Commit, ErrorCode, Oid, Repository, Signature};
@@ -13,19 +12,19 @@ use crate::hub::git::object_ids;
 
 pub const TRAILER_JOB: &str = "Teof-Job";
 pub const TRAILER_RUN: &str = "Teof-Run";
-/// In the tag alone: where the job began; and for each stage its name, round, run and commit.
+/// Only in the tag: the job's base, and for each stage its name, round, run and commit.
 const TRAILER_BASE: &str = "Teof-Base";
 const TRAILER_STAGE: &str = "Teof-Stage";
 
 /// How many of a job's own commits are followed back.
 const MAX_COMMITS: usize = 1000;
-/// More often no job is sent back.
+/// No job is sent back more often.
 const MAX_REWORKS: u32 = 1000;
 
 /// The end of a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The newest commit of the work then: on the job's branch, or the base while nothing was changed.
+    /// The newest commit of the work at that time: on the job's branch, or the base while nothing had changed.
     pub commit: Oid,
     pub run: String,
     pub stage: String,
@@ -40,7 +39,7 @@ pub struct Mark<'a> {
     pub run: &'a str,
     pub stage: &'a str,
     pub round: u32,
-    /// The first line of the message; made one harmless line.
+    /// The first line of the message; turned into one safe line.
     pub title: &'a str,
 }
 
@@ -49,7 +48,7 @@ pub(in crate::hub) fn reference(job: &str) -> String {
     format!("refs/teof/jobs/{job}")
 }
 
-/// Where a job began, and its checkpoints, oldest first, whatever became of its branch; `None` before the first.
+/// A job's base and its checkpoints, oldest first, independent of its branch; `None` before the first.
 pub fn of_job(repo: &Repository, job: &str) -> Option<(Oid, Vec<Checkpoint>)> {
     let tag = repo.find_reference(&reference(job)).ok()?.peel(git2::ObjectType::Tag).ok()?.into_tag().ok()?;
     let trailers = git2::message_trailers_strs(tag.message().ok()??).ok()?;
@@ -94,8 +93,8 @@ pub(in crate::hub) fn record(
     Ok(())
 }
 
-/// Forgets the checkpoints of a job that is over, and those from before it was sent back: `<job>-r2` was `<job>-r1`,
-/// and `<job>`.
+/// Removes the checkpoints of a finished job, and those from before it was sent back: `<job>-r2` was `<job>-r1`, and
+/// `<job>`.
 pub fn forget(repo: &Repository, job: &str) -> Result<()> {
     let reworked =
         job.rsplit_once("-r").and_then(|(first, nth)| Some((first, nth.parse::<u32>().ok()?.min(MAX_REWORKS))));
@@ -110,11 +109,11 @@ pub fn forget(repo: &Repository, job: &str) -> Result<()> {
     Ok(())
 }
 
-/// A new ref `refs/teof/<kind>/<run>`, numbered when there is one already.
+/// Creates a ref `refs/teof/<kind>/<run>`, with a number if the name is taken.
 pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<String> {
     for n in 1..1000 {
         let name = if n == 1 { format!("refs/teof/{kind}/{run}") } else { format!("refs/teof/{kind}/{run}-{n}") };
-        // Asked first: in a linked worktree libgit2 does not see that the ref exists, and replaces it.
+        // Checked first: in a linked worktree libgit2 does not see an existing ref and replaces it.
         match repo.refname_to_id(&name) {
             Ok(kept) if kept == commit => return Ok(name),
             Ok(_) => continue,
@@ -125,7 +124,7 @@ pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<Str
             Err(e) if e.code() == ErrorCode::Exists && repo.refname_to_id(&name).ok() == Some(commit) => {
                 return Ok(name);
             }
-            // Taken, or locked for ever by a worker that was killed.
+            // Taken, or locked by a killed worker.
             Err(e) if matches!(e.code(), ErrorCode::Exists | ErrorCode::Locked) => {}
             Err(e) => return Err(e).with_context(|| format!("keep work under {name}")),
         }
@@ -133,7 +132,7 @@ pub fn keep(repo: &Repository, kind: &str, run: &str, commit: Oid) -> Result<Str
     anyhow::bail!("too many refs like refs/teof/{kind}/{run}")
 }
 
-/// The commit that the work of a job began at, as the commits on its branch tell it; `None` when `work` is none of them.
+/// The base commit of a job's work, derived from the commits on its branch; `None` when `work` is not one of them.
 pub fn began(repo: &Repository, work: Oid) -> Option<Oid> {
     let job_of = |commit: &Commit| {
         let trailers = git2::message_trailers_strs(commit.message().ok()?).ok()?;

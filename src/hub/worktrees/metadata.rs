@@ -1,7 +1,7 @@
-//! What teof records about a worktree of its own, in the worktree's git directory: `teof.json`.
+//! Metadata of teof's worktrees, in the worktree's git directory: `teof.json`.
 //!
-//! Records what the worktree is for, and which of its files are not an agent's work. It does not say who owns the
-//! worktree: only the reason of git's lock does. A missing or damaged file reads as an empty one.
+//! It records what the worktree is for and which of its files are not an agent's work. It does not decide who owns
+//! the worktree: only the reason of git's lock does. A missing or damaged file reads as empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Result, Stamp, files, json};
 
-/// In the worktree's own git directory: it goes when the worktree goes.
+/// In the worktree's own git directory, so that it is removed with the worktree.
 const FILE: &str = "teof.json";
 /// Longer than any file that teof writes.
 const MAX: u64 = 16 * 1024 * 1024;
 
-/// Size, seconds and nanoseconds of the last change, inode: a file that still has these was not written to.
+/// Size, seconds and nanoseconds of the last change, inode: with the same values, a file was not written to.
 pub type Stat = (u64, i64, i64, u64);
 
 pub fn stat(meta: &Metadata) -> Stat {
@@ -32,14 +32,14 @@ pub struct WorktreeMetadata {
     pub agent: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_at: Option<Stamp>,
-    /// The digest of the set-up's lines that were run here.
+    /// The digest of the set-up lines that ran here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<String>,
-    /// The inodes of the worktree's folder and of the one it lies in, as they were when it was made.
-    /// Without the device: its number may be another one after a restart.
+    /// The inodes of the worktree's folder and its parent at creation. Without the device, whose number may change at
+    /// a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folders: Option<(u64, u64)>,
-    /// Files that were copied in: no commit of ours ever holds them.
+    /// Files that were copied in; teof never commits them.
     pub copied: BTreeSet<String>,
     /// Files under a content filter of git, as the set-up left them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -61,7 +61,7 @@ impl WorktreeMetadata {
         path.to_str().and_then(|path| self.filtered.get(path)).is_some_and(|left| *left == stat(meta))
     }
 
-    /// Whether a path of the worktree was copied in, or lies where a copied file was.
+    /// Whether a path of the worktree was copied in, or is below a copied path.
     pub fn is_copied(&self, path: &Path) -> bool {
         self.copied.iter().any(|copied| path.starts_with(copied))
     }

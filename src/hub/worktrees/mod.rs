@@ -1,8 +1,8 @@
-//! Git worktrees for workers: makes them, finds them again, removes them.
+//! Git worktrees for workers: creates, finds and removes them.
 //!
 //! A job's worktree is `<repository>.worktrees/<job>` (see [`beside`]), on a branch of its seat, locked with a reason
-//! that names job and run. A worktree without that reason is not ours: it is neither used nor changed.
-//! Such a worktree is always read with its git directory named: a replaced `.git` in it has no effect.
+//! that names job and run. A worktree without that reason is not teof's: it is neither used nor changed. Such a
+//! worktree is always read with its git directory named: a replaced `.git` in it has no effect.
 
 mod branch;
 pub mod checkpoint;

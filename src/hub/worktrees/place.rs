@@ -12,7 +12,7 @@ use crate::base::{Result, Stamp};
 use crate::hub::git::Git;
 use crate::hub::{Hub, Worktree};
 
-/// Making a worktree of a large repository takes a while, and other runs may be waiting too.
+/// Creating a worktree of a large repository takes a while, and other runs may be waiting, too.
 pub(super) const WAIT: Duration = Duration::from_secs(120);
 
 /// What a run needs a worktree for.
@@ -26,8 +26,7 @@ pub struct Wanted<'a> {
     pub branch: &'a str,
     /// The order's base commit.
     pub base: &'a str,
-    /// Jobs whose work this one continues, newest first: the first of their worktrees that exists is taken over, as
-    /// it is.
+    /// Jobs whose work this one continues, newest first: the first existing worktree is taken over unchanged.
     pub before: &'a [String],
 }
 
@@ -37,11 +36,11 @@ pub struct Place {
     pub root: PathBuf,
     /// `<common dir>/worktrees/<name>`.
     pub git_dir: PathBuf,
-    /// The wanted branch, or `<branch>-2`… when that one holds somebody else's work; empty on none.
+    /// The wanted branch, or `<branch>-2`… when that one has other work; empty when detached.
     pub branch: String,
-    /// Where the work of this job began: the order's base, or an older one that an earlier attempt began from.
+    /// The base of this job's work: the order's, or an older one of an earlier attempt.
     pub base: Oid,
-    /// The stages that earlier attempts of this job ended, oldest first.
+    /// The stages that earlier attempts of this job finished, oldest first.
     pub checkpoints: Vec<Checkpoint>,
     /// The ref that keeps uncommitted work found here, if there was any.
     pub parked: Option<String>,
@@ -57,7 +56,7 @@ impl Place {
         Before { branch: &self.branch, base: self.base, checkpoints: &self.checkpoints }
     }
 
-    /// Ends a stage with a tree, as [`WorktreeRepository::commit`].
+    /// Commits a stage's tree, as [`WorktreeRepository::commit`].
     ///
     /// # Errors
     /// When git cannot write it.
@@ -65,7 +64,7 @@ impl Place {
         self.repository()?.commit(&self.before(), tree, mark, at)
     }
 
-    /// Git here, with the git directory named.
+    /// Git for this worktree, with the git directory named.
     pub fn git(&self) -> Git {
         Git::named(&self.root, &self.git_dir)
     }
@@ -75,22 +74,22 @@ impl Place {
     }
 }
 
-/// Where this repository's workers have their worktrees: the setting, or [`beside`] the repository.
+/// The folder of this repository's worker worktrees: the setting, or [`beside`] the repository.
 pub fn home(hub: &Hub) -> Result<PathBuf> {
     let setting = &hub.settings()?.worker.worktrees;
     if setting.is_empty() { beside(hub, "worktrees") } else { Ok(hub.root.join(setting)) }
 }
 
-/// The folder `<repository>.<what>` beside the repository. Where that would be untracked in the checkout of another
-/// repository (the parent of a submodule), it is `<what>` in the state folder.
+/// The folder `<repository>.<what>` next to the repository. If that would be an untracked folder in another
+/// repository's checkout (the parent of a submodule), `<what>` in the state folder.
 ///
 /// # Errors
-/// When the repository lies at the root of the disk.
+/// When the repository is at the root of the disk.
 pub fn beside(hub: &Hub, what: &str) -> Result<PathBuf> {
     let around = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git")).map(Path::to_owned);
     // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
     let repository = main_worktree(hub).map(|main| main.root).or(around).unwrap_or_else(|| hub.common_dir.clone());
-    let name = repository.file_name().context("the repository lies at the root of the disk")?.to_string_lossy();
+    let name = repository.file_name().context("the repository is at the root of the disk")?.to_string_lossy();
     let folder = repository.with_file_name(format!("{}.{what}", name.trim_end_matches(".git")));
     Ok(if is_seen_by_another(&folder) { hub.state_home().join(what) } else { folder })
 }
@@ -104,8 +103,8 @@ fn is_seen_by_another(folder: &Path) -> bool {
 
 /// The main worktree; a bare repository has none.
 ///
-/// A git directory that lies elsewhere (a submodule's, a separate one) does not tell where it is: then it is the hub,
-/// the one in which the command was called, or the one that `core.worktree` names.
+/// A git directory elsewhere (a submodule's, a separate one) does not name it. Then it is the hub, the worktree of
+/// the current folder, or the one that `core.worktree` names.
 pub fn main_worktree(hub: &Hub) -> Option<Worktree> {
     if let Some(main) = Worktree::main_of(&hub.common_dir) {
         return Some(main);
@@ -118,7 +117,7 @@ pub fn main_worktree(hub: &Hub) -> Option<Worktree> {
     [hub.worktree(), hub.here.clone()].into_iter().find(is_main).or_else(named)
 }
 
-/// Every worktree of the repository, whether its folder is there or not: the main one first.
+/// Every worktree of the repository, even if its folder is missing; the main one first.
 pub fn every(hub: &Hub) -> Vec<Worktree> {
     main_worktree(hub).into_iter().chain(registry::linked(&hub.common_dir)).collect()
 }

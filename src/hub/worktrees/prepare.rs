@@ -1,7 +1,7 @@
-//! Makes a job's worktree or finds it again: chooses the branch, parks uncommitted work, and resets the folder to the
-//! job's last checkpoint.
+//! Creates or reuses a job's worktree: chooses the branch, parks uncommitted work, and resets the folder to the job's
+//! last checkpoint.
 //!
-//! Never uses a folder or a branch of anybody else.
+//! Never uses a folder or branch of others.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,10 +22,10 @@ use crate::hub::Hub;
 use crate::hub::git::object_ids;
 use crate::hub::partial;
 
-/// Makes the job's worktree, or finds it again and continues from its last checkpoint.
+/// Creates the job's worktree, or reuses it and continues from its last checkpoint.
 ///
 /// # Errors
-/// When the branch is not the seat's, the base is no commit, or git cannot make the worktree.
+/// When the branch is not the seat's, the base is not a commit, or git cannot create the worktree.
 pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     names::check_id("job", wanted.job)?;
     names::check_id("run", wanted.run)?;
@@ -58,39 +58,38 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let old = WorktreeMetadata::read(&place.git_dir);
     let made_at = old.made_at.or(Some(hub.now()));
     let folders = old.folders.or_else(|| registry::folders_of(&place.root));
-    // On another base it is set up again.
+    // On another base, the set-up runs again.
     let setup = old.setup.filter(|_| own.is_some());
     WorktreeMetadata { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, setup, ..old }
         .write(&place.git_dir)?;
     Ok(place)
 }
 
-/// Git's file about a worktree can be edited to name any folder: only those in the home are ours.
+/// Git's file about a worktree can be edited to name any folder; only folders in the home are teof's.
 fn in_home(hub: &Hub, found: &Registered) -> Result<()> {
     let home = home(hub)?;
     if home.canonicalize().is_ok_and(|home| found.root.parent() == Some(&home)) {
         return Ok(());
     }
-    Err(Refusal::guard("worktree.not_ours", format!("{} is no worktree of teof's", found.root.display()))
-        .because(format!("it does not lie in {}; nothing there was touched", home.display()))
-        .next(format!("see who changed {}", found.git_dir.join("gitdir").display()))
-        .next("put the worktree right: git worktree repair <its folder>")
+    Err(Refusal::guard("worktree.not_ours", format!("{} is not a worktree of teof", found.root.display()))
+        .because(format!("it is not in {}; nothing there was changed", home.display()))
+        .next(format!("check what changed {}", found.git_dir.join("gitdir").display()))
+        .next("repair the worktree: git worktree repair <its folder>")
         .into())
 }
 
 fn commit(repo: &Repository, name: &str) -> Result<Oid> {
     let found = repo.revparse_single(name).and_then(|object| object.peel_to_commit());
     found.map(|commit| commit.id()).map_err(|e| {
-        Refusal::guard("order.base_unknown", format!("the base commit {name:?} is not in this repository"))
+        Refusal::guard("order.base_unknown", format!("base commit {name:?} is not in this repository"))
             .because(e.message().to_owned())
-            .next("fetch it, or give out the order again")
+            .next("fetch it, or assign the work again")
             .into()
     })
 }
 
-/// Takes over what an earlier attempt of the same job left: its uncommitted work is kept under a
-/// ref, and the worktree is brought back to the last checkpoint. `false` when that work cannot be
-/// kept so: then the worktree is left to people as it is.
+/// Reuses the worktree of an earlier attempt: its uncommitted work is kept under a ref, and the worktree is reset to
+/// the last checkpoint. `false` when that work cannot be kept; then the worktree is left to people unchanged.
 fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> {
     place.root.clone_from(&ours.root);
     place.git_dir.clone_from(&ours.git_dir);
@@ -110,7 +109,7 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
         Parked::Nothing => {}
     }
     repository.ensure_branch(&place.branch, tip, ours.run().unwrap_or(wanted.run))?;
-    // As a whole: a worktree whose reason is lost is nobody's.
+    // Written as a whole: a worktree without its reason belongs to nobody.
     files::replace(&lock, registry::reason(wanted.job, wanted.run).as_bytes())?;
     repository.reset(&place.branch, tip)?;
     Ok(true)
@@ -127,8 +126,8 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     let (tip, reason) = (place.tip().to_string(), registry::reason(wanted.job, wanted.run));
     let git = hub.git();
     let branch = format!("refs/heads/{}", place.branch);
-    // An existing branch of ours keeps its commits; a missing one is created at the base, and tracks nothing.
-    // Only from what was seen: a branch that somebody moves or makes meanwhile is not taken from them.
+    // An existing teof branch keeps its commits; a missing one is created at the base, without upstream.
+    // Compare-and-swap: a branch that somebody moves or creates meanwhile is not overwritten.
     let repo = Repository::open(&hub.common_dir)?;
     let old = repo.refname_to_id(&branch).unwrap_or_else(|_| object_ids::null(&repo));
     if !old.is_zero() && old != place.tip() {
@@ -140,13 +139,13 @@ fn create(hub: &Hub, place: &mut Place, wanted: &Wanted, known: &[Registered]) -
     // --no-checkout: git would run the repository's own filters on what it writes.
     let add = ["worktree", "add", "--force", "--no-checkout", "--lock", "--reason", &reason, "--quiet"];
     git.run(&[&add[..], &[root, &place.branch]].concat())?;
-    // Without links from here on: one that is found in it later was put there.
+    // Resolved now, so that a link found later must have been put there.
     place.root = place.root.canonicalize()?;
     place.git_dir = registry::all(&hub.common_dir)
         .into_iter()
         .find(|w| w.root == place.root)
         .map(|w| w.git_dir)
-        .context("git made no worktree")?;
+        .context("git created no worktree")?;
     place.repository()?.reset(&place.branch, place.tip())
 }
 

@@ -1,4 +1,4 @@
-//! Reads what git's own files say about linked worktrees, and which job each of them belongs to.
+//! Reads linked worktrees from git's own files, and the job of each.
 //!
 //! Only reads, except that it removes git's stale lock files.
 
@@ -11,11 +11,11 @@ use super::metadata::WorktreeMetadata;
 use crate::base::{Refusal, Result};
 use crate::hub::{Hub, Worktree, locate};
 
-/// How many steps, and how long each, a lock file of git's must stay before it counts as stale.
+/// How many steps, and how long each, a git lock file must exist before it counts as stale.
 const STALE_AFTER: u32 = 20;
 const STALE_STEP: Duration = Duration::from_millis(100);
 const REASON: &str = "teof job ";
-/// Instead of [`REASON`]: left to people, with work in it that no commit can hold.
+/// Instead of [`REASON`]: left to people, with work that a commit cannot include.
 const KEPT_REASON: &str = "teof keeps job ";
 
 /// A linked worktree, as git's files describe it.
@@ -26,12 +26,12 @@ pub struct Registered {
 }
 
 impl Registered {
-    /// Its folder is there, and is a folder.
+    /// Whether its folder exists and is a folder.
     pub fn is_there(&self) -> bool {
         fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
     }
 
-    /// Whether git finished making it. No work was ever done in an unfinished one.
+    /// Whether git finished creating it. No work was ever done in an unfinished one.
     pub fn is_whole(&self) -> bool {
         git2::Repository::open(&self.git_dir).is_ok()
     }
@@ -60,15 +60,15 @@ pub fn root_of(git_dir: &Path) -> Option<PathBuf> {
     root_as_at(git_dir, git_dir)
 }
 
-/// What `git_dir`, wherever it lies now, named as its worktree's folder while it lay at `place`: the link
-/// may be relative to that (`git worktree add --relative-paths`).
+/// The worktree folder that `git_dir` named while it was at `place`: the link may be relative (`git worktree add
+/// --relative-paths`).
 pub fn root_as_at(git_dir: &Path, place: &Path) -> Option<PathBuf> {
     let link = fs::read_to_string(git_dir.join("gitdir")).ok()?;
     let link = Path::new(link.trim_end_matches(['\n', '\r'])).parent().filter(|link| !link.as_os_str().is_empty())?;
     if link.is_absolute() {
         return Some(link.to_owned());
     }
-    // By names alone: links on the way are not followed, so that they are noticed.
+    // By names only: links are not followed, so that they are noticed.
     let mut root = place.to_owned();
     for part in link.components() {
         match part {
@@ -80,36 +80,36 @@ pub fn root_as_at(git_dir: &Path, place: &Path) -> Option<PathBuf> {
     Some(root)
 }
 
-/// The inodes of a worktree's folder and of the one it lies in; `None` when a link leads to either.
+/// The inodes of a worktree's folder and its parent; `None` when either is a link.
 pub fn folders_of(root: &Path) -> Option<(u64, u64)> {
     let inode = |path: &Path| fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| found.ino());
     Some((inode(root)?, inode(root.parent()?)?))
 }
 
-/// Checks that a folder still is the one that was made as this worktree, before anything in it is written or deleted:
-/// an agent can replace it, or a folder above it, by a link.
+/// Checks, before writing or deleting, that a folder is still the one created as this worktree: an agent can replace
+/// it, or a folder above it, with a link.
 ///
 /// # Errors
-/// `git.replaced` when it is another one, or when that cannot be told.
+/// `git.replaced` when it is another one or this is unknown.
 pub fn check_folder(git_dir: &Path, root: &Path) -> Result<()> {
     let Some(why) = replaced(git_dir, root) else { return Ok(()) };
-    Err(Refusal::guard("git.replaced", format!("{} is not the folder that was made as a worktree", root.display()))
-        .because(format!("{why}; nothing there was touched"))
-        .next("see what is there now, and put the worktree back in its place or delete what replaced it")
+    Err(Refusal::guard("git.replaced", format!("{} is not the original worktree folder", root.display()))
+        .because(format!("{why}; nothing there was changed"))
+        .next("check what is there now, then restore the worktree or delete what replaced it")
         .into())
 }
 
 fn replaced(git_dir: &Path, root: &Path) -> Option<&'static str> {
-    let Some(now) = folders_of(root) else { return Some("a link or a file is in its place") };
+    let Some(now) = folders_of(root) else { return Some("a link or a file replaced it") };
     if !root.canonicalize().is_ok_and(|canonical| canonical == root) {
-        return Some("a link leads to it");
+        return Some("its path contains a link");
     }
     match WorktreeMetadata::read(git_dir).folders {
-        Some(made) if made != now => Some("another folder is in its place"),
-        // Whatever became of the `.git` in it: a guard looks at that.
+        Some(made) if made != now => Some("another folder replaced it"),
+        // A guard checks its `.git`.
         Some(_) => None,
         None if links_to(root, git_dir) => None,
-        None => Some("its .git leads elsewhere"),
+        None => Some("its .git points elsewhere"),
     }
 }
 
@@ -139,7 +139,7 @@ pub fn all(common_dir: &Path) -> Vec<Registered> {
         .collect()
 }
 
-/// Every linked worktree that git knows of, whoever made it and whether its folder is there or not.
+/// Every linked worktree that git knows, whoever created it, even if its folder is missing.
 pub fn linked(common_dir: &Path) -> Vec<Worktree> {
     let known = all(common_dir).into_iter();
     known
@@ -158,13 +158,12 @@ pub fn reason(job: &str, run: &str) -> String {
     format!("{REASON}{job} run {run}")
 }
 
-/// Why a worktree is locked that is left to people.
+/// The lock reason of a worktree that is left to people.
 pub fn kept_reason(job: &str, run: &str) -> String {
     format!("{KEPT_REASON}{job} run {run}")
 }
 
-/// Removes a lock file of git's that a killed worker left behind. Git holds such locks for moments, so one that stays
-/// for longer is stale.
+/// Removes a git lock file that a killed worker left. Git holds such locks briefly, so one that persists is stale.
 pub fn clear_stale(lock: &Path) {
     let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|found| found.ino());
     let Some(found) = inode(lock) else { return };

@@ -1,4 +1,4 @@
-//! Sets up a worktree: copies in files that git does not track, and reverts what set-up commands changed.
+//! Sets up a worktree: copies untracked files into it, and reverts changes of set-up commands.
 //!
 //! Runs no command. Records the names of copied files first, so that no commit ever holds them.
 
@@ -23,20 +23,17 @@ const MAX_BYTES: u64 = files::MAX_DOCUMENT;
 /// A file that was not copied, and why.
 pub type LeftOut = (String, &'static str);
 
-/// Copies files of the hub into the worktree, under the same names and with their modes. What is there
-/// under such a name is replaced, unless git tracks it.
+/// Copies files of the hub into the worktree, with the same names and modes. An existing file is replaced unless git
+/// tracks it.
 ///
 /// # Errors
-/// When one is no regular file, too large, reached through a link, or nobody's to copy.
+/// When one is not a regular file, too large, reached through a link, or must not be copied.
 pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOut>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     if wanted.len() > MAX_FILES {
-        return Err(not_copied(
-            "too many files",
-            &format!("{} are named; at most {MAX_FILES} are copied", wanted.len()),
-        ));
+        return Err(not_copied("too many files", &format!("{} files listed, limit {MAX_FILES}", wanted.len())));
     }
     let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
     let tree = repo.find_commit(place.tip())?.tree()?;
@@ -45,16 +42,16 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
         let source = files::within(&hub.root, path)?;
         check_copyable(path)?;
         if tree.get_path(Path::new(path)).is_ok() {
-            left_out.push((path.clone(), "git tracks it, so it is there as the branch has it"));
+            left_out.push((path.clone(), "git tracks it, so the branch's version is used"));
             continue;
         }
         let Some(file) = files::open_regular(&source)? else {
-            left_out.push((path.clone(), "the hub has no such file"));
+            left_out.push((path.clone(), "not in the hub"));
             continue;
         };
         let size = file.metadata()?.len();
         if size > MAX_BYTES {
-            return Err(not_copied(path, &format!("it has {size} bytes; at most {MAX_BYTES} are copied")));
+            return Err(not_copied(path, &format!("it has {size} bytes, limit {MAX_BYTES}")));
         }
         copies.push((path, file));
     }
@@ -67,12 +64,12 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
     Ok(left_out)
 }
 
-/// Neither git's own files nor the record, of which the hub's copy is the only one.
+/// Refuses git's own files and the record, whose only copy is in the hub.
 fn check_copyable(path: &str) -> Result<()> {
     let parts = || Path::new(path).components();
     let is_git = parts().any(|part| matches!(part, Component::Normal(name) if name.eq_ignore_ascii_case(".git")));
     if is_git || paths::is_owned(path) {
-        return Err(not_copied(path, "files of git's and of the record are not copied"));
+        return Err(not_copied(path, "git's own files and the record are not copied"));
     }
     Ok(())
 }
@@ -80,7 +77,7 @@ fn check_copyable(path: &str) -> Result<()> {
 fn not_copied(what: &str, why: &str) -> anyhow::Error {
     Refusal::guard("worktree.copy", format!("not copied into the worktree: {what}"))
         .because(why)
-        .next("name ordinary files in [worktrees] copy, relative to the hub")
+        .next("list regular files in [worktrees] copy, relative to the hub")
         .into()
 }
 
@@ -91,13 +88,13 @@ fn copy_file(from: &fs::File, to: &Path) -> Result<()> {
     }
     let old = fs::symlink_metadata(to).ok();
     if old.as_ref().is_some_and(fs::Metadata::is_dir) {
-        return Err(not_copied(&to.display().to_string(), "a folder is in its place"));
+        return Err(not_copied(&to.display().to_string(), "a folder has this name"));
     }
     let written = || -> std::io::Result<()> {
         if old.is_some() {
             fs::remove_file(to)?;
         }
-        // No name in between: a copy that a crash cut short is one that is noted, and is made anew.
+        // No temporary name: an interrupted copy is already recorded and is copied again.
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(to)?;
         let mut bytes = Vec::new();
         from.take(MAX_BYTES).read_to_end(&mut bytes)?;
@@ -107,7 +104,7 @@ fn copy_file(from: &fs::File, to: &Path) -> Result<()> {
     written().map_err(|e| files::io_refusal(e, "copy", to))
 }
 
-/// Remembers how the set-up left files under a content filter, such as those of git-lfs: nobody's work.
+/// Records the state of files under a content filter (such as git-lfs) after the set-up: they are not work.
 ///
 /// # Errors
 /// When the worktree's metadata cannot be written.
@@ -115,18 +112,18 @@ pub fn remember_filtered(place: &Place) -> Result<()> {
     filtered::remember(&place.git_dir, &place.root, place.tip())
 }
 
-/// Brings what git knows of the worktree, and what it does not ignore, back to the job's last
-/// checkpoint, and gives back the paths that were otherwise. What git ignores stays.
+/// Resets tracked and unignored files of the worktree to the job's last checkpoint and returns the changed paths.
+/// Ignored files stay.
 ///
 /// # Errors
-/// `worktree.nested` when there is a repository inside, which is never part of a result.
+/// `worktree.nested` when it contains a repository, which cannot be part of a result.
 pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>> {
     let repository = place.repository()?;
     let (changed, nested) = repository.changes(place.tip())?;
     if let Some(path) = nested.first() {
-        return Err(Refusal::guard("worktree.nested", format!("the set-up left a git repository in {path}"))
-            .because("git does not ignore it, and a commit cannot hold it")
-            .next("have the set-up put it where git ignores it (.gitignore)")
+        return Err(Refusal::guard("worktree.nested", format!("the set-up created a git repository in {path}"))
+            .because("git does not ignore it, and a commit cannot include it")
+            .next("let the set-up create it in an ignored folder (.gitignore)")
             .into());
     }
     if !changed.is_empty() {
@@ -136,12 +133,12 @@ pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>
     Ok(changed)
 }
 
-/// Whether the set-up of this digest was run here.
+/// Whether the set-up with this digest ran here.
 pub fn is_set_up(place: &Place, digest: &str) -> bool {
     WorktreeMetadata::read(&place.git_dir).setup.as_deref() == Some(digest)
 }
 
-/// Notes that the set-up of this digest was run here.
+/// Records that the set-up with this digest ran here.
 pub fn mark_set_up(place: &Place, digest: &str) -> Result<()> {
     let metadata = WorktreeMetadata { setup: Some(digest.to_owned()), ..WorktreeMetadata::read(&place.git_dir) };
     metadata.write(&place.git_dir)

@@ -12,7 +12,7 @@ use super::metadata::WorktreeMetadata;
 use crate::base::{Refusal, Result, text};
 use crate::hub::rule_files;
 
-/// How much may be new or changed in a worktree, in bytes; some seconds of reading.
+/// Limit on new or changed data in a worktree, in bytes; a few seconds of reading.
 pub const MAX_NEW: u64 = 512 * 1024 * 1024;
 
 /// The code of the refusal.
@@ -20,22 +20,22 @@ pub const TOO_LARGE: &str = "worktree.too_large";
 /// The code of the refusal.
 pub const TOO_DEEP: &str = "worktree.too_deep";
 
-/// The code of the refusal where a FIFO stands in the place of git's rules.
+/// Code of the refusal when a git rule file is a FIFO.
 const SPECIAL: &str = "file.not_regular";
 
-/// libgit2 reads no folder that lies in as many others.
+/// libgit2 does not read folders nested this deeply.
 const MAX_DEPTH: usize = 100;
 
-/// Shorter files are not counted: there would have to be very many of them.
+/// Shorter files are not counted: very many would be needed.
 const COUNTED: u64 = 64 * 1024;
-/// A folder with more entries than this is not walked to its end.
+/// A folder with more entries is not read completely.
 const MAX_ENTRIES: usize = 1_000_000;
 
-/// Refuses a worktree whose files, as far as git does not ignore them and `parent` does not have them in
-/// the same length, come to more than `limit` bytes.
+/// Refuses a worktree whose new files (not ignored, and not in `parent` with the same length) exceed `limit` bytes in
+/// total.
 ///
 /// # Errors
-/// [`TOO_LARGE`], with the largest of them; [`TOO_DEEP`] and [`SPECIAL`], whatever `limit` is.
+/// [`TOO_LARGE`], with the largest file; [`TOO_DEEP`] and [`SPECIAL`] for any `limit`.
 pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Result<()> {
     let mut walk = Walk {
         repo,
@@ -54,9 +54,9 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
     }
     if let Some(path) = walk.deepest {
         let shown = text::clip(&text::safe(&path.to_string_lossy()), 400);
-        return Err(Refusal::guard(TOO_DEEP, "folders in the worktree are nested too deep to be read")
-            .because(format!("{MAX_DEPTH} levels are read at most, and there is {shown}"))
-            .next(format!("delete it, or have git ignore it, in {}", root.display()))
+        return Err(Refusal::guard(TOO_DEEP, "folders in the worktree are nested too deeply")
+            .because(format!("the limit is {MAX_DEPTH} levels, exceeded by {shown}"))
+            .next(format!("delete it or add it to .gitignore, in {}", root.display()))
             .into());
     }
     if walk.total <= limit {
@@ -64,14 +64,14 @@ pub fn check(repo: &Repository, root: &Path, parent: &Tree, limit: u64) -> Resul
     }
     let (size, path) = walk.largest.unwrap_or_default();
     let megabytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
-    Err(Refusal::guard(TOO_LARGE, format!("{} MiB in the worktree are new", megabytes(walk.total)))
+    Err(Refusal::guard(TOO_LARGE, format!("the worktree has {} MiB of new files", megabytes(walk.total)))
         .because(format!(
-            "{} MiB are kept at most; the largest file is {} ({} MiB)",
+            "the limit is {} MiB; the largest file is {} ({} MiB)",
             megabytes(limit),
             text::safe(&path.to_string_lossy()),
             megabytes(size)
         ))
-        .next(format!("delete it, or have git ignore it, in {}", root.display()))
+        .next(format!("delete it or add it to .gitignore, in {}", root.display()))
         .into())
 }
 
@@ -87,9 +87,9 @@ struct Walk<'a> {
     metadata: WorktreeMetadata,
     total: u64,
     largest: Option<(u64, PathBuf)>,
-    /// A folder that lies too deep; it is not walked.
+    /// A folder that is nested too deeply; it is not read.
     deepest: Option<PathBuf>,
-    /// No longer when something else stands in the place of git's rules: reading it might never end.
+    /// False once a git rule file is not a regular file: reading it could block.
     ignores: bool,
     special: Option<anyhow::Error>,
 }
@@ -103,7 +103,7 @@ impl Walk<'_> {
                 self.ignores = false;
                 self.special = Some(special);
             }
-            // What cannot be read cannot be kept either; whoever keeps it says so.
+            // Unreadable files cannot be saved either; saving them reports the error.
             for entry in fs::read_dir(self.root.join(&folder)).into_iter().flatten().flatten() {
                 seen += 1;
                 let name = entry.file_name();

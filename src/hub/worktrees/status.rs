@@ -1,4 +1,4 @@
-//! The status of every worktree of the repository: who owns it, what it is for, and what it holds.
+//! The status of every worktree of the repository: owner, purpose and content.
 //!
 //! Only reads. The reason of git's lock decides who owns a worktree; everything else is information.
 
@@ -21,13 +21,13 @@ const MAX_OUTCOME: u64 = files::MAX_DOCUMENT;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
-    /// A job's.
+    /// Belongs to a job.
     Ours,
-    /// Was a job's; left to people because no commit can hold what is in it.
+    /// Belonged to a job; left to people because a commit cannot include its content.
     Kept,
     /// The hub itself.
     Hub,
-    /// A person's, or another tool's.
+    /// Belongs to a person or another tool.
     Others,
 }
 
@@ -40,12 +40,12 @@ pub struct WorktreeStatus {
     pub branch: Option<String>,
     pub owner: Owner,
     pub job: Option<String>,
-    /// The run that worked there last.
+    /// The last run that worked there.
     pub run: Option<String>,
     pub task: Option<String>,
     pub agent: Option<String>,
     pub made_at: Option<Stamp>,
-    /// What became of that run, if it is over.
+    /// The outcome of that run, if it is over.
     pub outcome: Option<Box<Outcome>>,
 }
 
@@ -86,13 +86,13 @@ impl WorktreeStatus {
         }
     }
 
-    /// Its folder is there, and is a folder.
+    /// Whether its folder exists and is a folder.
     pub fn is_there(&self) -> bool {
         fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
     }
 
-    /// Whether it holds anything that is not committed, besides the record and what was copied in.
-    /// `None` when that cannot be told. Trusts the worktree's index: for people to see.
+    /// Whether it has uncommitted changes besides the record and copied files; `None` when unknown. Trusts the
+    /// worktree's index: for display only.
     pub fn is_dirty(&self) -> Option<bool> {
         let repo = Repository::open(&self.git_dir).ok()?;
         repo.set_workdir(&self.root, false).ok()?;
@@ -119,8 +119,8 @@ impl WorktreeStatus {
         names.filter(of_ours).collect()
     }
 
-    /// Whether it is where a task is worked on by convention: its branch ends in the task's end, as
-    /// `feature/auth-05A` does for `implement-auth-05A`.
+    /// Whether its branch suggests a task: the branch has the same ending as the task, such as `feature/auth-05A` for
+    /// `implement-auth-05A`.
     pub fn suits(&self, task: &str) -> bool {
         let Some((_, slug)) = self.branch.as_deref().and_then(|branch| branch.rsplit_once('/')) else { return false };
         !slug.is_empty()

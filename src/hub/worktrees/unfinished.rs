@@ -1,8 +1,8 @@
-//! Finds worktrees that git was killed while making, and moves them away: every git command trips over them.
+//! Finds worktrees left unfinished by a killed git, and moves them away because git commands fail on them.
 //!
 //! Git writes the files about a worktree one after the other, and an empty `commondir` among them is an error for
-//! `git branch`, `git worktree` and every other command that reads all worktrees. Those that teof was making are moved
-//! out of git's sight, into teof's own folder: no work was ever done there.
+//! `git branch`, `git worktree` and every other command that reads all worktrees. Those that teof was creating are
+//! moved into teof's own folder: no work was ever done there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::base::Result;
 use crate::base::files;
 use crate::hub::Hub;
 
-/// How long one must stay unfinished: git may still be making it.
+/// How long one must stay unfinished, because git may still be creating it.
 const STEP: Duration = Duration::from_millis(100);
 const STEPS: u32 = 5;
 /// Machine-local: where they go.
@@ -23,11 +23,11 @@ const ASIDE: &str = "half-made";
 #[derive(Clone, Debug)]
 pub struct Unfinished {
     pub git_dir: PathBuf,
-    /// Its reason says that teof was making it.
+    /// Its reason says that teof was creating it.
     pub is_ours: bool,
 }
 
-/// All that exist now, including one that git is making at this moment.
+/// All that exist now, including one that git is creating at this moment.
 pub fn find(common_dir: &Path) -> Vec<Unfinished> {
     let folders = fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
     let folders = folders.map(|entry| entry.path()).filter(|path| path.is_dir() && is_unfinished(path));
@@ -39,7 +39,7 @@ pub fn find(common_dir: &Path) -> Vec<Unfinished> {
         .collect()
 }
 
-/// Looks at file names only, as git does. Git skips a folder without any of them.
+/// Checks file names only, as git does. Git skips a folder without any of them.
 fn is_unfinished(git_dir: &Path) -> bool {
     let parts = ["gitdir", "commondir", "HEAD"];
     let is_empty = |name: &str| fs::read(git_dir.join(name)).is_ok_and(|text| text.trim_ascii().is_empty());
@@ -47,7 +47,7 @@ fn is_unfinished(git_dir: &Path) -> bool {
     parts.iter().any(|name| is_empty(name)) || (is_there("gitdir") && !parts.iter().all(|name| is_there(name)))
 }
 
-/// Moves teof's own out of git's sight. Returns where they were.
+/// Moves teof's own away. Returns where they were.
 ///
 /// # Errors
 /// When one cannot be moved.
@@ -64,7 +64,7 @@ pub fn repair(hub: &Hub) -> Result<Vec<PathBuf>> {
     found.iter().map(|found| set_aside(hub, &found.git_dir).map(|()| found.git_dir.clone())).collect()
 }
 
-/// Moves one out of git's sight, whoever was making it.
+/// Moves one away, whoever was creating it.
 ///
 /// # Errors
 /// When it cannot be moved.
@@ -76,8 +76,8 @@ pub fn set_aside(hub: &Hub, git_dir: &Path) -> Result<()> {
     files::create_parent(&place)?;
     let root = registry::root_of(git_dir);
     fs::rename(git_dir, &place).map_err(|e| files::io_refusal(e, "move aside", git_dir))?;
-    tracing::warn!("git was killed while it made {}: moved to {}", git_dir.display(), place.display());
-    // Its folder held nothing but the link to what was moved.
+    tracing::warn!("git was killed while it created {}: moved to {}", git_dir.display(), place.display());
+    // Its folder contained only the link to what was moved.
     if let Some(root) = root
         && fs::read_dir(&root).is_ok_and(|names| names.flatten().all(|entry| entry.file_name() == ".git"))
         && fs::symlink_metadata(root.join(".git")).is_ok_and(|link| link.is_file())

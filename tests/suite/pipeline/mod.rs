@@ -219,7 +219,7 @@ fn calls_of_a_coder_that_never_answers_are_capped_by_its_passes() {
     assert_verdict(&outcome, "blocked");
     assert!(outcome["reason"].as_str().unwrap().contains("the coder changed nothing"), "{outcome:#}");
     assert_eq!((fixture.coder.calls(), fixture.judge.calls()), (3, 0));
-    assert!(fixture.coder.prompt(2).contains("Your answer could not be read"));
+    assert!(fixture.coder.prompt(2).contains("unreadable answer"));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn files_that_a_partial_clone_lacks_are_named_before_the_job_starts() {
     world.ok(&["coordinator", "submit", "--objective", "Append two", "--test", "true"]);
     assert_eq!(crate::doctor::codes(&world).0, ["repository.incomplete"]);
     let ran = world.run(&["coordinator", "run", "--until-idle"]).expect(1);
-    assert!((ran.stdout + &ran.stderr).contains("this partial clone lacks files") && coder.calls() == 0);
+    assert!((ran.stdout + &ran.stderr).contains("this partial clone lacks required files") && coder.calls() == 0);
     world.follow("fetch everything, then try again: git fetch --refetch --no-filter");
     let plan = world.json(&["plan", "list"]);
     let plan = plan["plans"][0]["plan_id"].as_str().unwrap_or_else(|| panic!("{plan}")).to_owned();
