@@ -1,8 +1,8 @@
-//! A machine-local index of append-only files, so that a command reads only what is new since the last one.
+//! A machine-local index of append-only files, so that a command reads only new lines.
 //!
 //! Each entry can be verified: by the file's identity, and by the digest of the bytes before the offset up to which
-//! it was read. When in doubt the whole file is read again. The cache is never synced, and holds nothing that cannot
-//! be read again from the files.
+//! it was read. When in doubt the whole file is read again. The cache is never synced and contains nothing that
+//! cannot be read again from the files.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -19,7 +19,7 @@ use crate::hub::Hub;
 const VERSION: u32 = 1;
 /// The cache is rewritten only when at least this many bytes were read: less is read again quickly.
 const WORTH_SAVING: u64 = 4 * 1024;
-/// From this size on, all cores read a file.
+/// Larger files are read on all cores.
 const WORTH_SPLITTING: u64 = 4 * 1024 * 1024;
 
 /// Facts that are gathered from the lines of a file.
@@ -49,10 +49,10 @@ struct Saved<F> {
     files: Vec<Known<F>>,
 }
 
-/// The facts of each of these files (relative to the hub's root) that is there, up to date.
+/// The current facts of each of these files (relative to the hub's root) that exists.
 ///
-/// `name` is the cache's file, relative to the machine-local folder. A cache that cannot be read or
-/// written costs time, never an answer.
+/// `name` is the cache's file, relative to the machine-local folder. An unreadable or unwritable cache only costs
+/// time.
 pub(super) fn refresh<F: Facts>(hub: &Hub, name: &str, files: &[String]) -> Result<Vec<(String, Known<F>)>> {
     let cache = hub.local(name);
     let mut saved: HashMap<_, Known<F>> = load(&cache).into_iter().map(|known| (known.identity, known)).collect();
@@ -75,8 +75,8 @@ pub(super) fn refresh<F: Facts>(hub: &Hub, name: &str, files: &[String]) -> Resu
 }
 
 impl<F: Facts> Known<F> {
-    /// Whether the file still begins with what was read. One that kept its size and was written to all
-    /// the same is in doubt.
+    /// Whether the file still begins with the bytes read before. A file written to without a change of size is in
+    /// doubt.
     fn holds_for(&self, file: &File, meta: &Metadata) -> bool {
         if meta.len() == self.size {
             return modified(meta) == self.modified;
@@ -104,7 +104,7 @@ fn modified(meta: &Metadata) -> (i64, i64) {
 /// The facts of the whole lines between two offsets, and where the last of them ends.
 fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
     let long = to.saturating_sub(from);
-    // Asked for last: to count the cores costs more than to read a few lines.
+    // Checked last: counting the cores costs more than reading a few lines.
     let cores = if long < WORTH_SPLITTING { 1 } else { parallel::processors() as u64 };
     if cores == 1 {
         return read_part(file, from, from, to);
@@ -129,8 +129,7 @@ fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
     Ok((facts, end))
 }
 
-/// The lines that begin in `lo..hi`, of a file whose lines up to `from` are known, and where the last of
-/// them ends.
+/// The lines that begin in `lo..hi` of a file whose lines up to `from` are known, and the end of the last one.
 fn read_part<F: Facts>(file: &File, from: u64, lo: u64, hi: u64) -> Result<(F, u64)> {
     let mut facts = F::default();
     let mut end = from;
@@ -146,7 +145,7 @@ fn read_part<F: Facts>(file: &File, from: u64, lo: u64, hi: u64) -> Result<(F, u
     Ok((facts, end))
 }
 
-/// Where the first line that begins at byte `lo` or later begins; `floor` is known to begin one.
+/// The start of the first line at byte `lo` or later; `floor` is a known line start.
 pub(super) fn first_line(file: &File, floor: u64, lo: u64) -> Result<Option<u64>> {
     if lo <= floor {
         return Ok(Some(floor));
@@ -182,6 +181,6 @@ fn save<F: Facts>(cache: &Path, saved: &Saved<F>) {
         files::replace_unsynced(cache, &bytes)
     });
     if let Err(e) = written {
-        tracing::debug!("the cache was not written: {e:#}");
+        tracing::debug!("cannot write the cache: {e:#}");
     }
 }

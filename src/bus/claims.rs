@@ -1,7 +1,7 @@
 //! Reads claims, `_bus/claims/<task>.json`, and stages their next state in a transaction.
 //!
-//! `claim_rules` decides what that state is. A claim file that is older than the acknowledged one is refused here,
-//! so that the task does not look free.
+//! `claim_rules` decides what that state is. A claim file older than the acknowledged one is refused here, so that
+//! the task does not look free.
 
 use std::collections::HashSet;
 
@@ -23,8 +23,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// The claim, with every required field present and valid, and with the lease that was acknowledged last: a file
-    /// that git took back in time may show an earlier end.
+    /// The claim, with every required field present and valid, and with the last acknowledged lease: a file that git
+    /// reset may show an earlier end.
     pub fn claim(&self, hub: &Hub) -> Result<Claim> {
         let mut claim = self.file.strict(self.document.path())?;
         let known = hub.watermarks().claim(&paths::claim(&claim.task_id))?.map(|(known, _)| known);
@@ -55,7 +55,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
     Ok(found)
 }
 
-/// Like [`load`], of a folder that is known not to be a link, without the data for an edit.
+/// Like [`load`], without the data for an edit, in a folder known not to be a link.
 fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
     let relative = paths::claim(task);
     let path = hub.root.join(&relative);

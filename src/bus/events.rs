@@ -42,8 +42,8 @@ fn check(event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// Past `log.seal_at` bytes the log gets the name of its first line's time, in the same transaction, and a new
-/// one begins.
+/// Beyond `log.seal_at` bytes the log is renamed after its first line's time in the same transaction, and a new one
+/// starts.
 fn seal_if_large(hub: &Hub, transaction: &mut Transaction) -> Result<()> {
     let path = hub.path(paths::EVENTS)?;
     let size = fs::symlink_metadata(&path).map_or(0, |meta| meta.len());

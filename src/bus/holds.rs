@@ -5,7 +5,7 @@ use crate::base::{Refusal, Result, Stamp, jsonl, time};
 use crate::hub::{Hub, paths};
 use crate::model::message::{HOLD, LIFT, MessageLine};
 
-/// A hold that was not lifted.
+/// An active hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub by: String,
@@ -13,9 +13,9 @@ pub struct Hold {
     pub summary: String,
 }
 
-/// The hold on a task, if there is one: the latest `hold` or `lift` decides. A union merge may have
-/// changed the order of lines, so their times come first; the order settles ties. A word that is dated later than
-/// this machine's clock counts as if it was said with the latest one before it.
+/// The hold on a task, if any: the latest `hold` or `lift` decides. A union merge may have reordered lines, so times
+/// come first and the order breaks ties. A message dated in the future counts as sent together with the latest one
+/// before it.
 pub fn on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
     let mut latest: Option<(Option<Stamp>, MessageLine)> = None;
     let horizon = hub.now().plus(time::SKEW);
@@ -37,25 +37,25 @@ pub fn on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
     }))
 }
 
-/// What is said of a task whose work is on hold, in the channel of `held_as`; `what` is not done: "release".
+/// Refusal for a task whose work is on hold, in the channel of `held_as`; `what` is the refused action: "release".
 pub fn refusal(task: &str, held_as: &str, hold: Hold, what: &str) -> Refusal {
     let since = hold.at.map(|at| format!(" since {at}")).unwrap_or_default();
     Refusal::guard("task.on_hold", format!("{task} is on hold{}: no {what}", other_name(task, held_as)))
         .because(format!("{} holds it{since}: {}", hold.by, hold.summary))
-        .next(format!("when the reason is gone: teof bus message --task {held_as} --type {LIFT} --summary …"))
+        .next(format!("when the reason no longer applies: teof bus message --task {held_as} --type {LIFT} --summary …"))
         .with("task_id", task)
         .with("held_as", held_as)
         .with("held_by", hold.by)
         .with("summary", hold.summary)
 }
 
-/// Why a seat that has the work, as `held_as`, does not lift the hold on it: whoever put it on hold waits for
-/// something else than that seat's word, even where the last hold is its own.
+/// Refusal for a seat that holds the work, as `held_as`, and wants to lift the hold: another seat must lift it, even
+/// if the last hold is its own.
 pub fn own_hold(task: &str, held_as: &str, agent: &str) -> Refusal {
     let other = other_name(task, held_as);
-    Refusal::guard("task.own_hold", format!("{agent} has {task}{other}, and cannot lift its hold"))
-        .because("a hold keeps the seat that has the task from going on")
-        .next("ask for it: teof bus message --task manager-report --type request --summary …")
+    Refusal::guard("task.own_hold", format!("{agent} holds {task}{other}, so it cannot lift the hold"))
+        .because("a hold stops the seat that holds the task, so another seat must lift it")
+        .next("ask the manager: teof bus message --task manager-report --type request --summary …")
         .with("task_id", task)
         .with("held_as", held_as)
 }

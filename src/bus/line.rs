@@ -11,8 +11,8 @@ pub const MAX_LINE: usize = 64 * 1024;
 pub fn check_text(what: &str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
         return Err(Refusal::usage("text.empty", format!("the {what} (--{what}) is empty"))
-            .because("a line that says nothing helps nobody who reads the log later")
-            .next(format!("say it in a sentence: --{what} \"…\""))
+            .because("an empty line does not help later readers of the log")
+            .next(format!("write a sentence: --{what} \"…\""))
             .into());
     }
     check_length(what, text)
@@ -33,13 +33,13 @@ pub fn check_line(line: &[u8]) -> Result<()> {
     Err(too_long("line", line.len(), MAX_LINE).into())
 }
 
-/// A word that readers filter by: an event's kind, a message's type.
+/// Checks a word that readers filter by: an event's kind, a message's type.
 pub fn check_word<'a>(what: &str, word: &'a str) -> Result<&'a str> {
     if names::is_id(word) {
         return Ok(word);
     }
     let shown = crate::base::text::clip(&crate::base::text::safe(word), 60);
-    Err(Refusal::usage("word.invalid", format!("{shown:?} is not a usable {what}"))
+    Err(Refusal::usage("word.invalid", format!("invalid {what} {shown:?}"))
         .because("readers filter by it")
         .next("use one word of letters, digits, '.', '_' and '-': status, complete, pr_opened")
         .into())
@@ -47,8 +47,8 @@ pub fn check_word<'a>(what: &str, word: &'a str) -> Result<&'a str> {
 
 fn too_long(what: &str, has: usize, max: usize) -> Refusal {
     Refusal::usage("text.too_long", format!("the {what} is too long"))
-        .because(format!("it has {has} bytes; at most {max} are taken, so that the log stays quick to read"))
-        .next("put the text into a file under _report/ and name it with --receipt")
+        .because(format!("it has {has} bytes, limit {max}"))
+        .next("put the text into a file under _report/ and pass it with --receipt")
         .with("bytes", has)
         .with("max_bytes", max)
 }

@@ -1,6 +1,6 @@
 //! Reads the event log with its sealed parts: when each agent was last active, and the latest matching lines.
 //!
-//! It reads what is new since the last time and, backwards from the end, no more than is needed.
+//! It reads only new lines and, backwards from the end, only as much as needed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -11,7 +11,7 @@ use crate::base::{Result, Stamp, files, jsonl};
 use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
 
-/// The log as it was found.
+/// The log and its index.
 #[derive(Debug)]
 pub struct Log<'h> {
     hub: &'h Hub,
@@ -19,7 +19,7 @@ pub struct Log<'h> {
     parts: Vec<(String, Known<LogSummary>)>,
 }
 
-/// When an agent was last seen in the log.
+/// When an agent last wrote to the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Any event.
@@ -35,7 +35,7 @@ pub struct Seen {
 pub struct Size {
     pub files: usize,
     pub bytes: u64,
-    /// Identical lines, as union merges may leave them, are counted each.
+    /// Duplicate lines, as union merges may leave them, count each.
     pub lines: u64,
     /// Lines that are not JSON objects.
     pub damaged: u64,
@@ -63,8 +63,8 @@ impl<'h> Log<'h> {
         seen
     }
 
-    /// The time of an agent's latest event that is not later than `until`. What is kept about the log tells it, unless
-    /// the very latest one is later: then the log is read backwards.
+    /// The time of an agent's latest event up to `until`. The index has it, unless the newest event is later: then
+    /// the log is read backwards.
     pub fn seen_until(&self, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
         let last = self.seen(agent).last;
         if last.is_none_or(|last| last <= until) {
@@ -85,7 +85,7 @@ impl<'h> Log<'h> {
         names.map(|agent| (agent.as_str(), self.seen(agent))).collect()
     }
 
-    /// An agent's latest handshake or status, as it stands in the log.
+    /// The line of an agent's latest handshake or status.
     pub fn last_beat(&self, agent: &str) -> Result<Option<Vec<u8>>> {
         let beats =
             self.summaries(agent).filter_map(|(part, summary)| summary.beat.map(|(at, offset)| (at, part, offset)));
@@ -108,9 +108,9 @@ impl<'h> Log<'h> {
         size
     }
 
-    /// The last `limit` lines (0: all) that are `wanted`, oldest first. Identical lines count once; lines
-    /// that are not events are skipped. With `since`, earlier events and those without a time are, too,
-    /// and blocks in which nothing is that late are not even read.
+    /// The last `limit` lines (0: all) that are `wanted`, oldest first. Identical lines count once; lines that are
+    /// not events are skipped. With `since`, earlier events and those without a time are skipped, too, and blocks
+    /// without later events are not read.
     pub fn latest(
         &self,
         since: Option<Stamp>,
@@ -169,8 +169,8 @@ impl<'h> Log<'h> {
     }
 }
 
-/// The files of the log, oldest first: the sealed ones by name, then the one that is appended to.
-/// Relative to the hub's root; the last one may be missing.
+/// The files of the log, oldest first: the sealed ones by name, then the current one. Relative to the hub's root; the
+/// last one may be missing.
 pub fn logs(hub: &Hub) -> Result<Vec<String>> {
     let mut sealed: Vec<String> = match fs::read_dir(hub.path(paths::EVENTS_FOLDER)?) {
         Ok(entries) => {

@@ -29,7 +29,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, channel: &str, 
     Ok(())
 }
 
-/// The channel of what is meant for an agent or a role.
+/// The channel for messages to an agent or a role.
 pub fn inbox(agent: &str) -> String {
     format!("agent-{}", agent.to_lowercase())
 }
@@ -41,7 +41,7 @@ pub fn tail(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<MessageLine>> 
     Ok(lines.iter().filter_map(|line| MessageLine::parse(line)).collect())
 }
 
-/// Like [`tail`], as they stand in the file.
+/// Like [`tail`], but returns the lines of the file.
 pub fn tail_lines(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<Vec<u8>>> {
     names::check_id("channel", channel)?;
     let mut known = HashSet::new();
@@ -56,14 +56,14 @@ pub fn tail_lines(hub: &Hub, channel: &str, limit: usize) -> Result<Vec<Vec<u8>>
     Ok(found)
 }
 
-/// The names of the channels that are there, sorted. Files of other names are left alone.
+/// The names of the existing channels, sorted. Files with other names are skipped.
 pub fn channels(hub: &Hub) -> Result<Vec<String>> {
     let names = documents::file_names(hub, paths::MESSAGES)?;
     let stems = names.iter().filter_map(|name| name.strip_suffix(".jsonl"));
     Ok(stems.filter(|stem| names::is_id(stem)).map(str::to_owned).collect())
 }
 
-/// Who wrote to a channel, and when last.
+/// The senders of a channel and when each last wrote.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Senders {
     /// Per sender, the latest time.
@@ -95,14 +95,14 @@ impl Facts for Senders {
     }
 }
 
-/// The latest message of an agent, in whatever channel, that is not later than `until`.
+/// The time of an agent's latest message in any channel, up to `until`.
 pub fn last_seen(hub: &Hub, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
     let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
     let loaded = cache::refresh::<Senders>(hub, "cache/messages.json", &files)?;
     let mut seen = None;
     for (file, known) in loaded {
         seen = match known.facts.seen.get(agent).copied() {
-            // The latest one is not to be believed: the one before it is in the file.
+            // The newest one is in the future; read the earlier one from the file.
             Some(at) if at > until => seen.max(last_in(hub, &file, agent, until)?),
             at => seen.max(at),
         };

@@ -1,7 +1,7 @@
 //! The bus: claims, assignments, the event log and the message channels under `_bus/`.
 //!
-//! It stores them. `claim_rules` decides who may have a task; modules above decide who may write. No decision here
-//! depends on another store (plans, receipts, seats).
+//! This module stores them. `claim_rules` decides who may have a task; higher modules decide who may write. No
+//! decision here depends on another store (plans, receipts, seats).
 
 pub mod activity;
 pub mod assignments;

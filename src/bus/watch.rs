@@ -21,7 +21,7 @@ use crate::model::event::EventView;
 use crate::model::message::is_task_channel;
 use crate::model::{text, texts};
 
-/// How long a follower sleeps at most: the file system may lose a notification, and folders may be replaced.
+/// The longest sleep of a follower: the file system may lose a notification, and folders may be replaced.
 const SAFETY: Duration = Duration::from_secs(30);
 
 /// An event, or a message.
@@ -96,7 +96,7 @@ impl Filter {
         about && late && one_of(&self.agents, item.author()) && one_of(&self.kinds, item.kind())
     }
 
-    /// Whether an event may be wanted, told from what a reader has at hand.
+    /// Whether an event may match, judged by the fields already read.
     fn may_take(&self, view: &EventView<'_>) -> bool {
         let one_of = |wanted: &[String], found: Option<&str>| {
             wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found.trim()))
@@ -116,7 +116,7 @@ pub fn recent(hub: &Hub, filter: &Filter, limit: usize) -> Result<Vec<Item>> {
         let lines = messages::tail_lines(hub, channel, 0)?;
         let found = lines.iter().filter_map(|line| Item::parse(line, true));
         items.extend(found.filter(|item| filter.takes(item)));
-        // Stable: what has the same time stays in the order of its file.
+        // Stable: items with the same time keep the order of their file.
         items.sort_by_key(Item::at);
     }
     if limit > 0 && items.len() > limit {
@@ -137,7 +137,7 @@ pub struct Stop(Sender<Wake>);
 
 impl Stop {
     pub fn stop(&self) {
-        // The send fails only when it has stopped already.
+        // Sending fails only when it has already stopped.
         let _ = self.0.send(Wake::Stop);
     }
 }
@@ -221,7 +221,7 @@ impl<'h> Follower<'h> {
         }
         let send = self.send.clone();
         let mut watcher = notify::recommended_watcher(move |notice: notify::Result<notify::Event>| {
-            // Our own reading is no change; an error (an overflow) may hide one.
+            // Ignore teof's own reads; an error (an overflow) may hide a change.
             if notice.map_or(true, |event| !event.kind.is_access()) {
                 let _ = send.send(Wake::Changed);
             }
@@ -243,9 +243,8 @@ impl<'h> Follower<'h> {
         Ok(items)
     }
 
-    /// What a file has that is not known. A file that was followed under another name is read on; one
-    /// that nobody has seen, or that became shorter, is read from its beginning, unless it was sealed by
-    /// somebody else: that is the past.
+    /// Reads the new lines of a file. A file followed under another name is read on. An unknown or shortened file is
+    /// read from the start, unless somebody else sealed it: its lines are old.
     fn read_file(&mut self, relative: &str, is_message: bool, items: &mut Vec<Item>) -> Result<()> {
         let Some(file) = files::open_regular(&self.hub.path(relative)?)? else { return Ok(()) };
         let meta = file.metadata()?;

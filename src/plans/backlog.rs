@@ -1,4 +1,4 @@
-//! Reads the hub's backlog, and edits it as a part of a transaction.
+//! Reads the hub's backlog and edits it in a transaction.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::backlog::{self, Backlog, ItemStatus, NewItem};
 use crate::model::json::edit::EditableJson;
 
-/// The backlog; empty when there is no such file.
+/// The backlog; empty when the file does not exist.
 pub fn read(hub: &Hub) -> Result<Backlog> {
     match files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? {
         None => Ok(Backlog::default()),
@@ -21,7 +21,7 @@ pub fn set_status(writer: &Writer<'_>, transaction: &mut Transaction, id: &str, 
     edit(writer, transaction, |document| backlog::set_status(document, id, status, writer.hub().now()))
 }
 
-/// Names the plan that does an item.
+/// Sets the plan of an item.
 pub fn set_plan(writer: &Writer<'_>, transaction: &mut Transaction, id: &str, plan: &str) -> Result<()> {
     edit(writer, transaction, |document| backlog::set_plan(document, id, plan))
 }
@@ -31,7 +31,7 @@ pub fn reopen(writer: &Writer<'_>, transaction: &mut Transaction, id: &str) -> R
     edit(writer, transaction, |document| backlog::reopen(document, id))
 }
 
-/// Adds a pending item at the end, making the file when there is none.
+/// Adds a pending item at the end; creates the file if needed.
 pub fn add(writer: &Writer<'_>, transaction: &mut Transaction, new: &NewItem, owner: &str) -> Result<()> {
     if store::current(writer.hub(), transaction, paths::BACKLOG)?.is_none() {
         transaction.create(paths::BACKLOG, backlog::empty(owner));

@@ -1,6 +1,6 @@
-//! Cycles of a directed graph, in time that grows with its edges, without recursion.
+//! Finds the cycles of a directed graph in linear time, without recursion.
 
-/// A node that was not met yet.
+/// A node that was not visited yet.
 const NEW: usize = usize::MAX;
 
 /// The sets of nodes that can reach each other, each sorted: those of two and more, and nodes with an edge to
@@ -19,7 +19,7 @@ pub fn find(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
 
 #[derive(Default)]
 struct Search {
-    /// When each node was met.
+    /// The visit order of each node.
     met: Vec<usize>,
     /// The earliest node that each leads back to; `NEW` again once its set is complete.
     low: Vec<usize>,
@@ -31,7 +31,7 @@ struct Search {
 
 impl Search {
     fn from(&mut self, root: usize, edges: &[Vec<usize>]) {
-        // Each node of the way, with how many of its edges were followed.
+        // The nodes of the current path, each with the number of edges followed.
         let mut way = vec![(root, 0)];
         self.meet(root);
         while let Some((node, followed)) = way.last_mut() {
@@ -63,7 +63,7 @@ impl Search {
         self.open.push(node);
     }
 
-    /// The node and what was met after it and is still open lead to each other.
+    /// The node and all open nodes visited after it reach each other.
     fn complete(&mut self, node: usize, edges: &[Vec<usize>]) {
         let start = self.open.iter().rposition(|open| *open == node).unwrap_or(0);
         let mut set = self.open.split_off(start);

@@ -17,16 +17,16 @@ use crate::hub::Hub;
 use crate::model::backlog::{Backlog, ItemStatus};
 use crate::model::plan::{Plan, Status};
 
-/// The fields that name what has to be done before.
+/// The fields that name dependencies.
 const FIELDS: [&str; 4] = ["depends_on", "depends-on", "dependencies", "prerequisites"];
-/// The most names that a sentence about a cycle lists.
+/// How many names a message about a cycle lists.
 const SHOWN: usize = 10;
 
-/// What waits for what.
+/// The dependencies between works.
 #[derive(Clone, Debug, Default)]
 pub struct Dependencies {
     known: SameWork,
-    /// Work to the names that it waits for, as they were written, each with the work that it means.
+    /// For each work, the names that it depends on, as written, each with the work that it means.
     needs: BTreeMap<String, BTreeMap<String, String>>,
     /// Work to whether it is done.
     work: BTreeMap<String, bool>,
@@ -35,19 +35,19 @@ pub struct Dependencies {
     cycle_of: BTreeMap<String, usize>,
 }
 
-/// Why a piece of work has to wait.
+/// Why work has to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// This is to be done first.
+    /// This must be done first.
     For(String),
-    /// Nothing is called so.
+    /// No task has this name.
     Unknown(String),
-    /// Each waits for all the others, at once or through them.
+    /// They depend on each other, directly or indirectly.
     Cycle(Arc<[String]>),
 }
 
 impl Wait {
-    /// Whether it stays so until a person does something about it.
+    /// Whether only a person can resolve it.
     pub fn needs_person(&self) -> bool {
         !matches!(self, Wait::For(_))
     }
@@ -55,13 +55,13 @@ impl Wait {
     pub fn describe(&self) -> String {
         match self {
             Wait::For(name) => format!("it depends on {name}, which is not done"),
-            Wait::Unknown(name) => format!("it depends on {}, and no task is called so", shown(name)),
+            Wait::Unknown(name) => format!("it depends on {}, which does not exist", shown(name)),
             Wait::Cycle(names) => describe_cycle(names),
         }
     }
 }
 
-/// What is wrong with a cycle.
+/// Describes a cycle.
 pub fn describe_cycle(names: &[String]) -> String {
     let mut words: Vec<_> = names.iter().take(SHOWN).map(|name| shown(name)).collect();
     if names.len() > SHOWN {
@@ -135,7 +135,7 @@ impl Dependencies {
         &self.known
     }
 
-    /// The work that a name means: its plan or its step, where it has one.
+    /// The work that a name means: its plan or step, if it has one.
     fn work_of(&self, name: &str) -> String {
         match self.known.place(name) {
             Some(Place { plan, part: Part::Step(step) }) => format!("{plan}/{step}"),
@@ -144,7 +144,7 @@ impl Dependencies {
         }
     }
 
-    /// Why a task has to wait; `plan` is the one that does it, `done` knows tasks that live in their claims alone.
+    /// Why a task has to wait; `plan` is the plan that does it, `done` knows tasks that exist only as claims.
     pub fn wait(&self, task: &str, plan: Option<&str>, done: &dyn Fn(&str) -> bool) -> Option<Wait> {
         // A step waits for what its plan waits for.
         let work = plan.map_or_else(|| self.work_of(task), |plan| self.work_of(plan));
@@ -160,17 +160,17 @@ impl Dependencies {
         })
     }
 
-    /// The works that wait for each other.
+    /// The works that depend on each other.
     pub fn cycles(&self) -> &[Arc<[String]>] {
         &self.cycles
     }
 
-    /// Finds the works that wait for themselves, through what is not done.
+    /// Finds the works that depend on themselves through unfinished work.
     fn find_cycles(&mut self) {
         let works: Vec<&String> = self.needs.keys().collect();
         let place = |work: &str| works.binary_search_by(|known| known.as_str().cmp(work)).ok();
         let edge = |needed: &String| {
-            // What waits for a step waits for its plan's needs as well.
+            // A dependency on a step includes its plan's dependencies.
             let plan = needed.split_once('/').map(|(plan, _)| plan).filter(|plan| self.known.has_plan(plan));
             let next = plan.unwrap_or(needed);
             let is_done = |work: &str| self.work.get(work) == Some(&true);
@@ -189,7 +189,7 @@ impl Dependencies {
     }
 }
 
-/// The names of a field: a list, or one text with commas. What is neither (the backlog's own prerequisites) is none.
+/// The names in a field: a list, or one text with commas. Other values (the backlog's own prerequisites) have none.
 fn names(value: &Value) -> Vec<String> {
     let texts: Vec<&str> = match value {
         Value::String(text) => text.split(',').collect(),

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use crate::base::{digest, json as layout};
 use crate::model::plan::{Plan, Step};
 
-/// The fields of a step that decide what is executed, or how far it may go.
+/// The fields of a step that decide what runs and within which limits.
 const BINDING: [&str; 8] = ["commands", "tests", "rollback", "agent", "diff_limit", "allowed", "denied", "protected"];
 
 /// The SHA-256 of everything that running the plan would execute, with the guards of each step; any
 /// change to it needs a new approval. `None` when no step has anything to execute.
 ///
-/// Raw values are hashed, not what was understood of them, so that no spelling hides anything.
+/// Raw values are hashed, not parsed ones, so that no spelling hides anything.
 pub fn commands_digest(plan: &Plan) -> Option<String> {
     let steps: Vec<Value> = plan.steps().iter().filter(|step| executes(step)).map(binding).collect();
     if steps.is_empty() {

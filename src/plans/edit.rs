@@ -1,7 +1,7 @@
-//! Edits plans as a part of a transaction: read under the lock, edited, checked, staged.
+//! Edits plans in a transaction: read under the lock, edit, check, stage.
 //!
-//! An edit is refused, before anything is written, for the findings that it would add; findings that the plan had
-//! before do not prevent it.
+//! An edit is refused for findings that it would add, before anything is written. Earlier findings of the plan do not
+//! prevent it.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ use crate::model::json::edit::EditableJson;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::outcome::Finding;
 
-/// What is to change in a step; `None` stays as it is.
+/// The changes to a step; `None` keeps the value.
 #[derive(Clone, Debug, Default)]
 pub struct StepChange {
     pub status: Option<Status>,
     /// Replaces the notes (the playbook: `step set --note`).
     pub notes: Option<String>,
-    /// What the last run left: `{outcome, reason, run, commit?, receipts}`, kept in the step's `last_run`.
+    /// The result of the last run: `{outcome, reason, run, commit?, receipts}`, stored in the step's `last_run`.
     pub last_run: Option<Value>,
     /// Other fields to set, such as `commands` or `diff_limit`.
     pub fields: Map<String, Value>,
-    /// Receipts to add, to the step and to the plan. One that another step lists stays there: a
-    /// receipt stands once among all steps.
+    /// Receipts to add to the step and the plan. A receipt that another step lists stays there, because each receipt
+    /// belongs to one step.
     pub receipts: Vec<String>,
 }
 
@@ -38,12 +38,12 @@ pub fn set_status(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str
     })
 }
 
-/// Sets the status of a plan's checkpoint: a person says that its goal is met, or no longer a goal.
+/// Sets the status of a plan's checkpoint, when a person states that its goal is met or superseded.
 pub fn set_checkpoint(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, status: &str) -> Result<()> {
     edit(writer, transaction, plan, |document, found| {
         if status == "satisfied" && found.receipts().is_empty() {
             return Err(Refusal::guard("plan.no_evidence", "a satisfied checkpoint needs a receipt")
-                .because("the plan lists none")
+                .because("the plan has none")
                 .next("attach the evidence first: teof plan attach <plan> <step> --file <path>")
                 .into());
         }
@@ -82,8 +82,8 @@ pub fn set_step(
     })
 }
 
-/// Opens a step again that was done, because its result was reverted by `commit`; its plan with it, and a
-/// satisfied checkpoint. The one way back from done, and it shows: `last_run` says what was taken back.
+/// Reopens a done step whose result was reverted by `commit`, with its plan and a satisfied checkpoint. The only way
+/// back from done; `last_run` records the revert.
 pub fn reopen(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -95,9 +95,9 @@ pub fn reopen(
     edit(writer, transaction, plan, |document, found| {
         let step = step_of(found, step)?;
         if step.status() != Some(Status::Done) {
-            return Err(Refusal::guard("plan.transition", "only a step that is done can be opened again").into());
+            return Err(Refusal::guard("plan.transition", "only a done step can be reopened").into());
         }
-        // One step at a time: beside another one it waits for its turn.
+        // One step at a time: if another step is in progress, it is queued.
         let busy = found.steps().iter().any(|other| other.status() == Some(Status::InProgress));
         let status = if busy { Status::Queued } else { Status::InProgress };
         let at = format!("/steps/{}", step.index);
@@ -149,7 +149,7 @@ pub(super) fn new_step(id: &str, title: &str, notes: &str) -> Value {
 /// touched: it may carry its own hash.
 ///
 /// # Errors
-/// When the evidence says that there is nothing to show, or nothing that keeps it.
+/// When the file is missing, damaged or not tracked.
 pub fn attach(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -166,13 +166,13 @@ pub fn attach(
         Evidence::Missing => {
             return refuse(
                 "receipt.missing",
-                "there is no such file in the repository".into(),
-                "name a file that is there",
+                "the file does not exist in the repository".into(),
+                "name an existing file",
             );
         }
-        Evidence::Damaged(why) => return refuse("receipt.damaged", why, "attach a regular file; JSON must parse"),
+        Evidence::Damaged(why) => return refuse("receipt.damaged", why, "attach a regular file; JSON must be valid"),
         Evidence::Untracked => {
-            let why = "git does not keep it: it is neither in the index nor in HEAD, nor in the ledger";
+            let why = "git does not track it, and the ledger does not list it";
             return refuse("receipt.untracked", why.into(), "git add it first, or put it under _report/");
         }
     }
@@ -180,14 +180,14 @@ pub fn attach(
         let step = step_of(found, step)?;
         match other_step(found, &step, receipt) {
             Some(other) => {
-                refuse("receipt.duplicate", format!("step {other} lists it already"), "attach other evidence")
+                refuse("receipt.duplicate", format!("step {other} already lists it"), "attach other evidence")
             }
             None => add_receipt(document, &step, receipt),
         }
     })
 }
 
-/// Adds a link, such as `("bus", "_bus/claims/QUEUE-001.json")`, unless it is there.
+/// Adds a link, such as `("bus", "_bus/claims/QUEUE-001.json")`, unless it exists.
 pub fn link(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, kind: &str, reference: &str) -> Result<()> {
     edit(writer, transaction, plan, |document, found| match found.links().contains(&(kind, reference)) {
         true => Ok(()),
@@ -195,7 +195,7 @@ pub fn link(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, kind
     })
 }
 
-/// The shape of every edit: what the plan is before, the edit, what it would be after.
+/// Runs an edit: reads the plan, edits it, and checks the result.
 fn edit(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -218,8 +218,7 @@ fn edit(
     Ok(())
 }
 
-/// The findings that an edit adds: strict rules too, but nobody is asked about receipts that were
-/// there before.
+/// The findings that an edit adds, including strict rules, but not about existing receipts.
 fn added(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     let check = |bytes| validate::check(path, bytes, Some(&|_| Evidence::Tracked));
     let old = check(before);
@@ -231,7 +230,7 @@ fn added(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
 
 fn would_break(path: &str, findings: &[Finding]) -> Refusal {
     let reasons: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
-    let refusal = Refusal::guard("plan.invalid", format!("the edit would break {}", store::id_of(path)))
+    let refusal = Refusal::guard("plan.invalid", format!("the edit would make {} invalid", store::id_of(path)))
         .because(reasons.join("; "))
         .with("findings", json!(findings));
     findings.iter().filter_map(|finding| finding.hint.as_ref()).fold(refusal, |refusal, hint| refusal.next(hint))
@@ -245,15 +244,13 @@ fn transition(whose: &str, from: Option<Status>, to: Status) -> Result<()> {
             let allowed: Vec<_> = allowed.map(Status::as_str).collect();
             let refusal = Refusal::guard("plan.transition", format!("{whose} is {from} and cannot become {to}"));
             let refusal = match allowed.is_empty() {
-                true => refusal
-                    .because("there is no way back from done")
-                    .next("add a step for what is left: teof plan step add"),
-                false => refusal.next(format!("from {from} it can become: {}", allowed.join(", "))),
+                true => refusal.because("done is final").next("add a step for the remaining work: teof plan step add"),
+                false => refusal.next(format!("allowed after {from}: {}", allowed.join(", "))),
             };
             Err(refusal.into())
         }
-        None => Err(Refusal::guard("plan.status", format!("the status of {whose} is not one of the playbook's"))
-            .because("what it may become cannot be told")
+        None => Err(Refusal::guard("plan.status", format!("the status of {whose} is unknown"))
+            .because("so its next status cannot be checked")
             .next("fix it by hand: queued, in_progress, blocked or done")
             .into()),
     }
@@ -284,7 +281,7 @@ fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
         let shown = text::clip(&text::safe(id), 60);
         let meant = names::did_you_mean(id, ids.iter().copied());
         Refusal::not_found("step.not_found", format!("no such step: {shown}{meant}"))
-            .because(format!("the plan has these steps: {}", text::clip(&ids.join(", "), 400)))
+            .because(format!("steps of the plan: {}", text::clip(&ids.join(", "), 400)))
             .into()
     })
 }

@@ -12,15 +12,15 @@ use crate::base::{Refusal, files, text};
 pub enum Evidence {
     /// In git's index or HEAD, or in the ledger awaiting the next record commit.
     Tracked,
-    /// There, but nothing keeps it.
+    /// It exists, but neither git nor the ledger has it.
     Untracked,
     Missing,
-    /// There, but not a regular file inside the tree, or JSON that does not parse; says why.
+    /// It exists, but is not a regular file inside the tree, or is invalid JSON; holds the reason.
     Damaged(String),
 }
 
-/// Looks at the file `path` (relative) under `root`. What counts as tracked is the caller's to say:
-/// git and the ledger while work goes on, git alone on a clean checkout.
+/// Checks the file `path` (relative) under `root`. The caller decides what counts as tracked: git and the ledger
+/// during work, only git on a clean checkout.
 pub fn find(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence {
     let opened = files::within(root, path).and_then(|file| files::open_regular(&file));
     let file = match opened {
@@ -39,7 +39,7 @@ pub fn find(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence
     if tracked(path) { Evidence::Tracked } else { Evidence::Untracked }
 }
 
-/// A receipt that a person attached may be large; one that never ends must not hold us.
+/// A receipt attached by a person may be large, but an endless one must not block teof.
 fn bounded(file: File) -> impl Read {
     BufReader::new(file.take(16 * files::MAX_DOCUMENT))
 }

@@ -1,8 +1,8 @@
-//! Plans, their justifications and the backlog: read, checked, edited. Owns `_plans/`; reads the vault and the
-//! queue, whose entries become plans, and updates the status of the vault's entries.
+//! Reads, checks and edits plans, their justifications and the backlog. Owns `_plans/`; reads the vault and the
+//! queue, whose entries become plans, and updates the status of vault entries.
 //!
-//! Every edit is checked on the bytes that it would leave, and refused before it is written if it adds a finding.
-//! This module does not know claims or the receipts' ledger: `ops` combines them.
+//! Every edit is checked on its resulting bytes, and refused if it adds a finding. This module does not know claims
+//! or the receipts ledger: `ops` combines them.
 
 pub mod backlog;
 pub mod cycles;

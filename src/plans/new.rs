@@ -1,4 +1,4 @@
-//! Creates a plan, as the playbook's planner writes it, with its justification beside it.
+//! Creates a plan in the playbook's format, with its justification next to it.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
-/// What a new plan is made from.
+/// The input for a new plan.
 #[derive(Clone, Debug, Default)]
 pub struct NewPlan {
     /// Any text; becomes the slug.
     pub name: String,
     pub summary: String,
     pub actor: String,
-    /// Of the checkpoint; the actor when `None`.
+    /// Owner of the checkpoint; the actor when `None`.
     pub owner: Option<String>,
     pub checkpoint: Option<String>,
     /// `(id, title)`; one step, the summary, when empty.
@@ -30,31 +30,31 @@ pub struct NewPlan {
     pub systemic_scale: Option<u64>,
     pub systemic_targets: Vec<String>,
     pub queue: Vec<QueueRef>,
-    /// Its id, where that was decided before; else it is made of the name and the day.
+    /// Its id, if already decided; otherwise built from the name and the day.
     pub id: Option<String>,
-    /// Where it comes from, besides queue entries.
+    /// Its sources, besides queue entries.
     pub links: Vec<Link>,
-    /// What its first step says besides: `objective`, `notes`, `tests`, `diff_limit`.
+    /// More fields of its first step: `objective`, `notes`, `tests`, `diff_limit`.
     pub details: Map<String, Value>,
-    /// Why it is wanted, in the words of whoever wants it.
+    /// The reason for it, in the requester's words.
     pub why: Option<String>,
-    /// Its first step begins at once.
+    /// Whether its first step starts at once.
     pub begun: bool,
-    /// Also make `_report/agent/<actor>/<plan>/design.md`.
+    /// Also create `_report/agent/<actor>/<plan>/design.md`.
     pub scaffold: bool,
 }
 
-/// The id of a plan that is made now: `2026-01-05-<slug>`; with a short digest of the name where the
-/// slug would say less than half of it, such as `2026-01-05-request-1a2b3c`.
+/// The id of a new plan: `2026-01-05-<slug>`; with a short digest when the slug would lose more than half of the
+/// name, such as `2026-01-05-request-1a2b3c`.
 pub fn id(name: &str, now: Stamp) -> Result<String> {
     if name.trim().is_empty() {
-        return Err(Refusal::usage("plan.name", "the plan's name, or the objective, is empty")
-            .because("its id is made of it")
-            .next("say in a few words what is wanted, such as \"Document the parser\"")
+        return Err(Refusal::usage("plan.name", "the plan's name (or objective) is empty")
+            .because("the plan's id is built from it")
+            .next("describe the goal in a few words, such as \"Document the parser\"")
             .into());
     }
     let slug = names::slug(name);
-    // What is written in another script leaves little of itself in a slug, or nothing.
+    // Text in another script leaves little or nothing in a slug.
     let kept = name.chars().filter(char::is_ascii_alphanumeric).count();
     if 2 * kept >= name.chars().filter(|c| c.is_alphanumeric()).count() && kept > 0 {
         return Ok(format!("{}-{slug}", now.date()));
@@ -63,15 +63,15 @@ pub fn id(name: &str, now: Stamp) -> Result<String> {
     Ok(format!("{}-{word}-{}", now.date(), &digest::sha256(name.as_bytes())[..6]))
 }
 
-/// The id of a plan that is made now, as [`id`] has it; numbered where a plan, or a justification, has that name.
+/// The id of a new plan, as [`id`], with a number if a plan or a justification has that name.
 pub fn free_id(hub: &Hub, name: &str) -> Result<String> {
     let first = id(name, hub.now())?;
     let numbered = (2..1000).map(|n| format!("{first}-{n}"));
     let free = std::iter::once(first.clone()).chain(numbered).find(|id| !is_taken(hub, id));
-    free.ok_or_else(|| Refusal::guard("plan.name", format!("every name like {first} is taken")).into())
+    free.ok_or_else(|| Refusal::guard("plan.name", format!("all names like {first} are taken")).into())
 }
 
-/// Whether a plan, or a justification, has that name.
+/// Whether a plan or a justification has that name.
 pub fn is_taken(hub: &Hub, id: &str) -> bool {
     let justification = hub.path(&format!("{}/{id}.md", paths::PLANS));
     store::locate(hub, id).is_ok() || justification.is_ok_and(|path| path.exists())
@@ -80,8 +80,8 @@ pub fn is_taken(hub: &Hub, id: &str) -> bool {
 /// Stages a new plan and its justification; returns the plan's path.
 ///
 /// # Errors
-/// When the systemic fields contradict each other or the queue entry, or the plan would not be valid;
-/// when performed, the transaction is refused if one of the files is there already.
+/// When the systemic fields contradict each other or the queue entry, or the plan would not be valid; on commit, the
+/// transaction is refused if one of the files exists.
 pub fn create(writer: &Writer<'_>, transaction: &mut Transaction, new: &NewPlan) -> Result<String> {
     let now = writer.hub().now();
     let (id, text) = drafted(new, now)?;
@@ -115,11 +115,9 @@ fn drafted(new: &NewPlan, now: Stamp) -> Result<(String, String)> {
     let findings = validate::check(&path, text.as_bytes(), Some(&|_| Evidence::Tracked));
     match findings.first() {
         None => Ok((id, text)),
-        Some(first) => {
-            Err(Refusal::usage("plan.invalid", format!("the new plan would not be valid: {}", first.message))
-                .with("findings", json!(findings))
-                .into())
-        }
+        Some(first) => Err(Refusal::usage("plan.invalid", format!("the new plan would be invalid: {}", first.message))
+            .with("findings", json!(findings))
+            .into()),
     }
 }
 
@@ -167,13 +165,13 @@ struct Systemic {
     layer: String,
 }
 
-/// The playbook's rules: the scale is the highest axis; `S<scale>` is always a target, and `S4` when
-/// the scale is above 4; what the queue entry says must not be contradicted.
+/// The playbook's rules: the scale is the highest axis; `S<scale>` is always a target, and `S4` when the scale is
+/// above 4; the queue entry must not be contradicted.
 fn systemic(new: &NewPlan) -> Result<Systemic> {
     let wrong = |message: String, next: &str| Refusal::usage("plan.systemic", message).next(next);
     let mut axes = BTreeSet::new();
     for target in &new.systemic_targets {
-        let axis = axis(target).ok_or_else(|| wrong(format!("{target:?} is no systemic target"), "use S1 to S10"))?;
+        let axis = axis(target).ok_or_else(|| wrong(format!("invalid systemic target {target:?}"), "use S1 to S10"))?;
         axes.insert(axis);
     }
     if axes.is_empty() {
@@ -181,39 +179,39 @@ fn systemic(new: &NewPlan) -> Result<Systemic> {
     }
     let coordinates: BTreeSet<_> = new.queue.iter().filter_map(|queue| queue.coordinate.clone()).collect();
     if coordinates.len() > 1 {
-        return Err(wrong("the queue entries have different coordinates".into(), "make a plan for each").into());
+        return Err(wrong("the queue entries have different coordinates".into(), "create one plan for each").into());
     }
     let queued = coordinates.into_iter().next();
     let highest = axes.last().copied().or(queued.as_ref().map(|(scale, _)| *scale));
     let scale = match (new.systemic_scale, highest) {
         (Some(scale), Some(highest)) if scale < highest => {
             let message = format!("--systemic-scale {scale} is lower than the highest target S{highest}");
-            return Err(wrong(message, "the scale is the highest axis: raise it, or drop the target").into());
+            return Err(wrong(message, "the scale is the highest axis: raise it, or remove the target").into());
         }
         (Some(scale), _) => scale,
         (None, Some(highest)) => highest,
         (None, None) => {
-            let next = "give --systemic-scale 1..10, --systemic-target S#, or a --queue-ref with a Coordinate";
-            return Err(wrong("the plan's systemic scale is not known".into(), next).into());
+            let next = "pass --systemic-scale 1..10, --systemic-target S#, or a --queue-ref with a Coordinate";
+            return Err(wrong("the plan has no systemic scale".into(), next).into());
         }
     };
     let layer = match (&new.layer, &queued) {
         (Some(layer), Some((_, queued))) if layer != queued => {
-            let message = format!("--layer {layer} contradicts the queue entry, which says {queued}");
-            return Err(wrong(message, "leave --layer away, or mend the queue entry").into());
+            let message = format!("--layer {layer} contradicts the queue entry ({queued})");
+            return Err(wrong(message, "omit --layer, or fix the queue entry").into());
         }
         (Some(layer), _) => layer.clone(),
         (None, Some((_, queued))) => queued.clone(),
         (None, None) => {
-            let next = "give --layer L0..L6, or a --queue-ref with a Coordinate";
-            return Err(wrong("the plan's layer is not known".into(), next).into());
+            let next = "pass --layer L0..L6, or a --queue-ref with a Coordinate";
+            return Err(wrong("the plan has no layer".into(), next).into());
         }
     };
     if let Some((queued, _)) = queued
         && queued != scale
     {
-        let message = format!("the systemic scale {scale} contradicts the queue entry, which says S{queued}");
-        return Err(wrong(message, "follow the queue entry, or mend it").into());
+        let message = format!("the systemic scale {scale} contradicts the queue entry (S{queued})");
+        return Err(wrong(message, "use the queue entry's scale, or fix the entry").into());
     }
     axes.insert(scale);
     if scale > 4 {
@@ -229,9 +227,9 @@ fn justification(new: &NewPlan, id: &str) -> String {
     format!(
         "# {}\n\n- Plan: `{}/{id}{SUFFIX}`\n- Actor: {}\n{origin}\n\
          ## Why\n\n{why}\n\n\
-         ## Approach\n\nWhat will change, and what was considered instead.\n\n\
+         ## Approach\n\nWhat will change, and which alternatives were considered.\n\n\
          ## Verification\n\nWhich tests and receipts will show that it works.\n\n\
-         ## Risk and way back\n\nWhat could go wrong, and how to undo it.\n",
+         ## Risk and rollback\n\nWhat could go wrong, and how to undo it.\n",
         one_line(&new.summary),
         paths::PLANS,
         one_line(&new.actor),

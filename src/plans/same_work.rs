@@ -1,7 +1,7 @@
-//! Which tasks are names of one piece of work: a plan, its steps, the backlog item and the request that it does.
+//! Finds which tasks are names of the same work: a plan, its steps, its backlog item and its request.
 //!
-//! A piece of work has one holder, under whichever of its names. This file only says what belongs together; `bus`
-//! knows who holds what.
+//! Work has one holder, under any of its names. This file only decides what belongs together; `bus` knows who holds
+//! what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::hub::Hub;
 use crate::model::backlog::Backlog;
 use crate::model::plan::{Plan, Status};
 
-/// Where a task belongs: to which plan, and to how much of it.
+/// The plan that a task belongs to, and which part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub plan: String,
@@ -21,15 +21,15 @@ pub struct Place {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The plan itself, or an item or a request that it does.
+    /// The plan itself, or its item or request.
     Whole,
     Step(String),
-    /// A task of another name whose claim names the plan.
+    /// Another task whose claim names the plan.
     Mention,
 }
 
 impl Place {
-    /// The place of a task that no source knows, whose claim names a plan.
+    /// The place of an unknown task whose claim names a plan.
     pub fn mention(plan: &str) -> Place {
         Place { plan: plan.to_owned(), part: Part::Mention }
     }
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-/// The names of the work that some plans do.
+/// The task names of the work of some plans.
 #[derive(Clone, Debug, Default)]
 pub struct SameWork {
     /// Items and requests, each with its plan.
@@ -69,7 +69,7 @@ struct Known {
 }
 
 impl SameWork {
-    /// Of these plans and this backlog; `read` gives the text of a request's file.
+    /// Built from these plans and this backlog; `read` returns the text of a request's file.
     pub fn new<'a>(
         backlog: Option<&Backlog>,
         plans: impl IntoIterator<Item = (&'a str, &'a Plan)>,
@@ -100,15 +100,14 @@ impl SameWork {
         known
     }
 
-    /// Of the whole record.
+    /// Built from the whole record.
     pub fn read(hub: &Hub) -> Result<SameWork> {
         let plans: Vec<_> = store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect();
         Ok(SameWork::of(hub, backlog_of(hub)?.as_ref(), &plans))
     }
 
-    /// Of the plan that a task belongs to alone: by its name, by the backlog, by the request that it is called
-    /// after, or by `written`, which its claim or assignment names. Of the requests it reads those that a plan
-    /// links to, however many there are.
+    /// Built only from the plan of a task: found by its name, the backlog, the request it is named after, or
+    /// `written`, the plan in its claim or assignment. Reads only requests that a plan links to.
     pub fn near(hub: &Hub, task: &str, written: Option<&str>) -> Result<SameWork> {
         let backlog = backlog_of(hub)?;
         let mut ids: BTreeSet<String> = written.map(str::to_owned).into_iter().collect();
@@ -117,7 +116,7 @@ impl SameWork {
         );
         let ends = task.match_indices('-').map(|(at, _)| at).chain([task.len()]);
         ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::exists(hub, id)));
-        // Only the plans know which requests are in work, so it is they that are read.
+        // Only plans say which requests are in work, so the plans are read.
         let plans: Vec<PlanFile> = match ids.is_empty() && requests::exist(hub)? {
             true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),
             false => ids.iter().filter_map(|id| store::find(hub, id).ok()).collect(),
@@ -130,7 +129,7 @@ impl SameWork {
         SameWork::new(backlog, plans.iter().map(|file| (file.id(), &file.plan)), &read)
     }
 
-    /// Where a task belongs, by its name alone.
+    /// The place of a task, by its name only.
     pub fn place(&self, task: &str) -> Option<Place> {
         if let Some(plan) = self.whole.get(task) {
             return Some(Place { plan: plan.clone(), part: Part::Whole });
@@ -146,12 +145,12 @@ impl SameWork {
         })
     }
 
-    /// Where a task belongs, by its name or else by the plan that its claim names.
+    /// The place of a task, by its name, else by the plan in its claim.
     pub fn place_of(&self, task: &str, written: Option<&str>) -> Option<Place> {
         self.place(task).or_else(|| written.map(Place::mention))
     }
 
-    /// Every task by which the plan, or a part of it, could be held.
+    /// Every task name under which the plan or a part of it could be claimed.
     pub fn names(&self, plan: &str) -> BTreeSet<String> {
         let mut found: BTreeSet<String> =
             self.whole.iter().filter(|(_, of)| *of == plan).map(|(task, _)| task.clone()).collect();
@@ -170,7 +169,7 @@ impl SameWork {
     }
 }
 
-/// A backlog that cannot be read names no plan, and stops nobody's work.
+/// An unreadable backlog names no plan and does not stop work.
 fn backlog_of(hub: &Hub) -> Result<Option<Backlog>> {
     match backlog::read(hub) {
         Ok(backlog) => Ok(Some(backlog)),

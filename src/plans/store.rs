@@ -8,10 +8,10 @@ use crate::hub::{Hub, Transaction, paths};
 pub use crate::model::plan::id_of;
 use crate::model::plan::{Plan, SUFFIX};
 
-/// Where plans lie: those in earnest, and those that only explore (the playbook: `--exploratory`).
+/// The folders of plans: normal and exploratory ones (the playbook: `--exploratory`).
 pub const FOLDERS: [&str; 2] = [paths::PLANS, "_plans/exploratory"];
 
-/// A plan as it lies on disk.
+/// A plan file on disk.
 #[derive(Clone, Debug)]
 pub struct PlanFile {
     /// Relative to the hub.
@@ -21,7 +21,7 @@ pub struct PlanFile {
 }
 
 impl PlanFile {
-    /// The plan's id: what its file is called.
+    /// The plan's id, from its file name.
     pub fn id(&self) -> &str {
         id_of(&self.path)
     }
@@ -43,7 +43,7 @@ pub fn paths(root: &Path) -> Vec<String> {
     found
 }
 
-/// All plans, by path; one that cannot be read stands as the error that says why.
+/// All plans by path; unreadable ones as errors.
 pub fn all(hub: &Hub) -> Vec<(String, Result<PlanFile>)> {
     paths(&hub.root).into_iter().map(|path| (path.clone(), read(hub, &path))).collect()
 }
@@ -52,7 +52,7 @@ pub fn all(hub: &Hub) -> Vec<(String, Result<PlanFile>)> {
 /// `_plans/2026-01-05-docs.plan.json`, or the full path of the latter.
 ///
 /// # Errors
-/// `plan.not_found`, with the ids that look alike; or why the file cannot be read.
+/// `plan.not_found`, with similar ids; or why the file cannot be read.
 pub fn find(hub: &Hub, name: &str) -> Result<PlanFile> {
     read(hub, &locate(hub, name)?)
 }
@@ -82,7 +82,7 @@ pub fn exists(hub: &Hub, id: &str) -> bool {
     names::is_id(id) && paths.into_iter().any(|path| hub.path(&path).is_ok_and(|path| path.is_file()))
 }
 
-/// The bytes of a document as the transaction would leave them, else as they lie on disk.
+/// The bytes of a document after the transaction, else those on disk.
 pub(super) fn current(hub: &Hub, transaction: &Transaction, path: &str) -> Result<Option<Vec<u8>>> {
     match transaction.pending(path) {
         Some(text) => Ok(Some(text.as_bytes().to_vec())),
@@ -98,7 +98,7 @@ fn read(hub: &Hub, path: &str) -> Result<PlanFile> {
 
 fn not_found(hub: &Hub, name: &str) -> Refusal {
     let wanted = id_of(name);
-    // The slug without its date is what people remember.
+    // People remember the slug without its date.
     let slug = wanted.get(11..).filter(|_| super::validate::is_plan_id(wanted)).unwrap_or(wanted);
     let all = paths(&hub.root);
     let alike: Vec<_> = all.iter().map(|path| id_of(path)).filter(|id| !slug.is_empty() && id.contains(slug)).collect();
@@ -107,5 +107,5 @@ fn not_found(hub: &Hub, name: &str) -> Refusal {
         false => format!(" (did you mean {}?)", text::clip(&alike.join(" or "), 400)),
     };
     Refusal::not_found("plan.not_found", format!("no such plan: {}{meant}", text::clip(wanted, 130)))
-        .next("see all plans: teof plan list")
+        .next("list all plans: teof plan list")
 }

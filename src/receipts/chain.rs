@@ -2,10 +2,10 @@
 //!
 //! The rules of the chain:
 //! - the ledger is a set of lines: identical ones count once (a union merge may double them);
-//! - a line whose `id` is not its own was altered; one without an `id` was not entered by teof;
-//! - `prev` must stand earlier in the file: if it stands later, lines were re-ordered; if nowhere,
-//!   a line was taken out;
-//! - two lines with the same `prev` are a fork (two clones worked at once): information, no finding;
+//! - a line whose `id` does not match was altered; one without an `id` was not written by teof;
+//! - `prev` must be earlier in the file: if it is later, lines were reordered; if it is missing,
+//!   a line was removed;
+//! - two lines with the same `prev` are a fork (two clones worked at once), which is not a finding;
 //! - a path is entered once; a second line with another digest means that it was rewritten.
 
 use std::collections::{HashMap, HashSet};
@@ -15,10 +15,10 @@ use crate::base::text;
 use crate::model::event::{self, Seal};
 use crate::model::run::outcome::Finding;
 
-const FROM_GIT: &str = "take the ledger back from git";
+const FROM_GIT: &str = "restore the ledger from git";
 
-/// Everything that is wrong with a ledger, each with its line; `path` is named in the findings. What
-/// follows the last newline is not a line yet.
+/// All problems of a ledger, each with its line; `path` appears in the findings. Text after the last newline is not a
+/// line yet.
 pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let whole = &bytes[..bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)];
     let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').map(<[u8]>::trim_ascii_end).collect();
@@ -33,7 +33,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (line, number) in lines.iter().zip(1..).filter(|(line, _)| !line.is_empty() && seen.insert(**line)) {
         let Some(entry) = Entry::parse(line) else {
-            let message = "the line is not an entry of the ledger";
+            let message = "the line is not a ledger entry";
             found.push(Finding::high("ledger.unreadable", path, message).at(number).hint(FROM_GIT));
             continue;
         };
@@ -42,7 +42,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
         found.extend(link(path, &shown, event::check_seal(line), prev, number).map(|finding| finding.at(number)));
         let (sha256, first) = digests.entry(entry.path).or_insert((entry.sha256.clone(), number));
         if *sha256 != entry.sha256 {
-            let message = format!("{shown} has another digest on line {first}");
+            let message = format!("{shown} has a different digest on line {first}");
             let hint = "a receipt is written once; compare the two in git";
             found.push(Finding::high("receipt.rewritten", path, message).at(number).hint(hint));
         }
@@ -50,19 +50,19 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     found
 }
 
-/// What is wrong with one line's place in the chain. `prev` is the line that it names as the one
-/// before it: `Some(None)` when there is no such line.
+/// The problem with one line's place in the chain. `prev` is the line it names as its predecessor: `Some(None)` when
+/// that does not exist.
 fn link(path: &str, shown: &str, seal: Seal<'_>, prev: Option<Option<u64>>, number: u64) -> Option<Finding> {
     let broken = |code, message| Some(Finding::high(code, path, message).hint(FROM_GIT));
     match (seal, prev) {
         (Seal::Wrong(_), _) => broken("ledger.altered", format!("the line of {shown} was altered")),
         (Seal::Unchained, _) => {
-            let message = format!("the line of {shown} was not entered by teof");
+            let message = format!("the line of {shown} was not written by teof");
             Some(Finding::medium("ledger.unchained", path, message).hint("see: teof receipts add --help"))
         }
-        (Seal::Right(_), Some(None)) => broken("ledger.gap", format!("the line before that of {shown} is gone")),
+        (Seal::Right(_), Some(None)) => broken("ledger.gap", format!("the line before {shown} is missing")),
         (Seal::Right(_), Some(Some(before))) if before >= number => {
-            broken("ledger.reordered", format!("{shown} was entered after line {before}, and stands before it"))
+            broken("ledger.reordered", format!("{shown} was added after line {before} but is before it"))
         }
         (Seal::Right(_), _) => None,
     }

@@ -1,4 +1,4 @@
-//! Checks what may become evidence: a file that does not change and that every clone has byte for byte.
+//! Checks which files may become evidence: files that do not change and that every clone has byte for byte.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::hub::{Hub, paths};
 /// When it is outside the hub, missing, or not a regular file.
 pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
     let missing = || {
-        Refusal::not_found("receipt.missing", format!("there is no file {path} in {}", hub.root.display()))
+        Refusal::not_found("receipt.missing", format!("no file {path} in {}", hub.root.display()))
             .next("name a file of the repository, relative to its root")
     };
     let relative = Path::new(path).strip_prefix(&hub.root).map_or(path, |rest| rest.to_str().unwrap_or(path));
@@ -21,17 +21,17 @@ pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
     Ok((relative.to_owned(), digest::sha256_reader(file)?))
 }
 
-/// Whether a file may be entered by hand: below `_report/`, where evidence lies and nothing is edited.
+/// Whether a file may be added by hand: only below `_report/`, where evidence is stored and not edited.
 pub fn is_place(path: &str) -> bool {
     path.starts_with("_report/") && path != paths::LEDGER
 }
 
-/// Refuses what cannot be a line of the ledger.
+/// Refuses files that cannot be ledger entries.
 ///
 /// # Errors
-/// `receipts.outside`: the next edit of a file that is not evidence would fail every check of the ledger for
-/// good. `receipts.rewritten`: so would teof's own next edit. `receipt.ignored`, `receipt.converted`: a clone
-/// would lack the file, or have other bytes.
+/// `receipts.outside`: the next edit of such a file would fail every later check of the ledger. `receipts.rewritten`:
+/// so would teof's own next edit. `receipt.ignored`, `receipt.converted`: a clone would not have the file, or have
+/// other bytes.
 pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()> {
     receipts.iter().try_for_each(|(path, _)| check_place(path, agent))?;
     let files: Vec<_> = receipts.iter().map(|(path, _)| (path.as_str(), Need::Bytes)).collect();
@@ -40,31 +40,30 @@ pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()
 
 fn check_place(path: &str, agent: &str) -> Result<()> {
     let (code, message, why) = if path == paths::LEDGER {
-        let message = format!("{path} is no receipt: it is the ledger, which lists them");
-        ("receipts.rewritten", message, "a receipt is written once, and the ledger grows with each receipt")
+        let message = format!("{path} cannot be a receipt: it is the ledger");
+        ("receipts.rewritten", message, "a receipt is written once, but the ledger grows with each receipt")
     } else if path.starts_with("_report/") && is_rewritten(path) {
-        let message = format!("{} is no receipt: teof itself rewrites it", text::safe(path));
-        ("receipts.rewritten", message, "a receipt is written once, and this file changes as work goes on")
+        let message = format!("{} cannot be a receipt: teof rewrites it", text::safe(path));
+        ("receipts.rewritten", message, "a receipt is written once, but this file changes during work")
     } else if !is_place(path) {
-        let message = format!("{} is no receipt: it does not lie in _report/", text::safe(path));
-        let why =
-            "a receipt is written once; the next change of this file would fail receipts verify, and CI, for good";
+        let message = format!("{} cannot be a receipt: it is not in _report/", text::safe(path));
+        let why = "a receipt is written once; the next change of this file would make receipts verify fail permanently";
         ("receipts.outside", message, why)
     } else {
         return Ok(());
     };
     let file = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("receipt");
     let folder = paths::agent(agent);
-    // A name that is rewritten in one seat's folder is so in every other's.
+    // A name that is rewritten in one seat's folder is rewritten in every seat's.
     let copy = if is_rewritten(&format!("{folder}/{file}")) { format!("copy-of-{file}") } else { file.to_owned() };
     let (from, to) = (text::shell_word(path), text::shell_word(&format!("{folder}/{copy}")));
-    let fix = format!("enter a copy: mkdir -p {folder} && cp {from} {to} && teof receipts add {to} --agent {agent}");
+    let fix = format!("add a copy: mkdir -p {folder} && cp {from} {to} && teof receipts add {to} --agent {agent}");
     Err(Refusal::guard(code, message).because(why).next(fix).into())
 }
 
-/// Files in a seat's folder that grow or are replaced as work goes on.
+/// Files in a seat's folder that grow or are replaced during work.
 const OF_SEATS: [&str; 5] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl", "session_guard"];
-/// Others of the kind: what scans, validations and feeds replace.
+/// Other such files, replaced by scans, validations and feeds.
 const OTHERS: [&str; 5] = [
     paths::LEDGER,
     "_report/usage/autonomy-coordinator/summary.json",

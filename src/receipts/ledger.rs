@@ -14,7 +14,7 @@ use crate::base::{Refusal, Result, jsonl, text};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{self, Seal};
 
-/// What a line says about a receipt.
+/// A ledger line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Entry {
     /// Relative to the hub.
@@ -33,12 +33,12 @@ pub struct Entry {
 impl Entry {
     /// `None` when the line is not an entry.
     pub fn parse(line: &[u8]) -> Option<Entry> {
-        // A derived reader would take an array for the fields in order.
+        // A derived reader would accept an array as the fields in order.
         line.starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
     }
 }
 
-/// Every entry with its line number, in order; lines that are none are skipped (see [`super::chain`]).
+/// Every entry with its line number, in order; other lines are skipped (see [`super::chain`]).
 pub fn entries(root: &Path) -> Result<Vec<(u64, Entry)>> {
     let mut found = Vec::new();
     jsonl::for_each_line(&root.join(paths::LEDGER), 0, |number, _, line| {
@@ -59,24 +59,24 @@ pub fn retired(root: &Path) -> Result<HashSet<String>> {
     Ok(entries.filter(|entry| entry.retired.is_some()).map(|entry| entry.path).collect())
 }
 
-/// Adds the line to a transaction that retires a receipt: its file may be gone or changed from now on. Returns the
-/// digest with which it was entered.
+/// Adds a line to a transaction that retires a receipt: its file may be missing or changed from now on. Returns its
+/// recorded digest.
 ///
 /// # Errors
-/// `receipt.not_entered` (exit 4); `receipt.intact` when the file is what was entered.
+/// `receipt.not_entered` (exit 4); `receipt.intact` when the file is unchanged.
 pub fn retire(writer: &Writer, transaction: &mut Transaction, agent: &str, path: &str, reason: &str) -> Result<String> {
     let hub = writer.hub();
     let ledger = hub.path(paths::LEDGER)?;
     let shown = text::safe(path);
     let Some(sha256) = find(&ledger, transaction, path)? else {
         return Err(Refusal::not_found("receipt.not_entered", format!("the ledger has no receipt {shown}"))
-            .next("see what it has: teof receipts verify")
+            .next("check the ledger: teof receipts verify")
             .into());
     };
     if super::entry::hashed(hub, path).is_ok_and(|(_, now)| now == sha256) {
-        return Err(Refusal::guard("receipt.intact", format!("{shown} is there, as it was entered"))
-            .because("only a receipt that is rightly gone or changed is retired")
-            .next("leave it as it is; evidence is kept")
+        return Err(Refusal::guard("receipt.intact", format!("{shown} exists and is unchanged"))
+            .because("only a receipt that was removed or changed on purpose can be retired")
+            .next("keep it: evidence is not removed")
             .into());
     }
     let mut map = line(hub, path, &sha256, agent);
@@ -94,7 +94,7 @@ fn line(hub: &Hub, path: &str, sha256: &str, agent: &str) -> Map<String, Value> 
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Adds lines for receipts (path and SHA-256) to a transaction. What is entered already is not entered again.
+/// Adds lines for receipts (path and SHA-256) to a transaction. Existing entries are not added again.
 ///
 /// # Errors
 /// When the ledger has another digest for a path: a receipt is written once.
@@ -123,7 +123,7 @@ pub fn enter(writer: &Writer, transaction: &mut Transaction, agent: &str, receip
 fn previous(ledger: &Path, transaction: &Transaction, agent: &str) -> Result<Option<String>> {
     let mut id = None;
     let mut take = |line: &[u8]| {
-        // Cheap first: most lines are another agent's.
+        // Cheap check first: most lines belong to other agents.
         if let Seal::Right(found) = event::check_seal(line)
             && Entry::parse(line).is_some_and(|entry| entry.agent_id == agent)
         {
@@ -139,7 +139,7 @@ fn previous(ledger: &Path, transaction: &Transaction, agent: &str) -> Result<Opt
 
 /// The digest that the ledger, or the transaction, has for a path.
 fn find(ledger: &Path, transaction: &Transaction, path: &str) -> Result<Option<String>> {
-    // As a line of ours begins; only these are parsed.
+    // The start of a line written by teof; only such lines are parsed.
     let start = format!("{{\"path\":{},", crate::base::json::compact(&path));
     let digest = |line: &[u8]| Entry::parse(line).map(|entry| entry.sha256);
     let mut found = transaction
@@ -159,8 +159,8 @@ fn find(ledger: &Path, transaction: &Transaction, path: &str) -> Result<Option<S
 }
 
 fn rewritten(path: &str) -> Refusal {
-    Refusal::guard("receipt.rewritten", format!("the ledger has another digest for {path}"))
-        .because("a receipt is written once; this file was changed after it was entered")
-        .next("take the entered version back from git, and write the new evidence to a new file")
-        .next("to see which receipts changed: teof receipts verify")
+    Refusal::guard("receipt.rewritten", format!("the ledger has a different digest for {path}"))
+        .because("a receipt is written once; this file changed after it was added")
+        .next("restore the recorded version from git, and write new evidence to a new file")
+        .next("see which receipts changed: teof receipts verify")
 }

@@ -14,11 +14,10 @@ use serde_json::{Map, Value};
 use crate::base::{Result, digest};
 use crate::hub::{Transaction, Writer};
 
-/// Writes a new receipt, sealed with its own hash, and enters it into the ledger, in one transaction.
+/// Writes a new receipt, sealed with its own hash, and adds it to the ledger, in one transaction.
 ///
 /// # Errors
-/// When performed, the transaction is refused if `path` (relative to the hub) is already there: receipts are
-/// written once.
+/// On commit, the transaction is refused if `path` (relative to the hub) exists: receipts are written once.
 pub fn write(
     writer: &Writer,
     transaction: &mut Transaction,

@@ -16,10 +16,10 @@ pub fn sealed(mut payload: Map<String, Value>) -> String {
     json::pretty(&payload) + "\n"
 }
 
-/// What a receipt's own hash says about it.
+/// The result of checking a receipt's own hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seal {
-    /// It is not a JSON object, or carries no hash.
+    /// It is not a JSON object, or has no hash.
     None,
     Right,
     /// It was changed after it was written.
@@ -28,10 +28,10 @@ pub enum Seal {
 
 /// Checks a receipt against its own hash.
 ///
-/// First on the text as it stands, so that other tools' spelling of numbers (`1e-05`) counts as
-/// written; then on the same data laid out anew, because a change of layout changes no evidence.
+/// First on the text as it is, so that other tools' number formats (`1e-05`) count; then on the data formatted again,
+/// because formatting does not change evidence.
 pub fn check(bytes: &[u8]) -> Seal {
-    // Most files carry no hash: do not parse what cannot.
+    // Most files have no hash, so they are not parsed.
     if !contains(bytes, KEY.as_bytes()) {
         return Seal::None;
     }
@@ -43,7 +43,7 @@ pub fn check(bytes: &[u8]) -> Seal {
     if right { Seal::Right } else { Seal::Wrong }
 }
 
-/// The text that was hashed: what stands before the last key, and the closing brace.
+/// The hashed text: everything before the last key, plus the closing brace.
 fn payload_text(text: &str, stated: &str) -> Option<String> {
     let before = text.trim_end().strip_suffix(&format!(",\n  \"{KEY}\": \"{stated}\"\n}}"))?;
     Some(format!("{before}\n}}"))

@@ -1,4 +1,4 @@
-//! Verifies that receipts are unchanged since they were entered.
+//! Verifies that receipts are unchanged since they were added.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::model::run::outcome::Finding;
 pub struct Report {
     /// Entries of the ledger whose files were hashed.
     pub entries: usize,
-    /// Receipts that were checked against the hash that they carry themselves.
+    /// Receipts that were checked against their own hash.
     pub sealed: usize,
     pub findings: Vec<Finding>,
 }
 
-/// Checks the ledger's chain and the file of every entry, under `root`; with `all`, also every JSON
-/// file under `_report/` that carries a hash of its own, listed or not.
+/// Checks the ledger's chain and the file of every entry under `root`; with `all`, also every JSON file under
+/// `_report/` that has its own hash, listed or not.
 ///
 /// A receipt that changed, is missing, or was re-ordered is named with its line in the ledger.
 pub fn verify(root: &Path, all: bool) -> Result<Report> {
@@ -40,7 +40,7 @@ pub fn verify(root: &Path, all: bool) -> Result<Report> {
     Ok(Report { entries: entries.len(), sealed: seals.len(), findings })
 }
 
-/// What is wrong with the file of one entry.
+/// The problem with the file of one entry.
 fn changed(root: &Path, line: u64, entry: &ledger::Entry) -> Option<Finding> {
     let shown = crate::base::text::clip(&crate::base::text::safe(&entry.path), 120);
     let hashed = files::within(root, &entry.path)
@@ -48,22 +48,19 @@ fn changed(root: &Path, line: u64, entry: &ledger::Entry) -> Option<Finding> {
         .and_then(|file| Ok(file.map(digest::sha256_reader).transpose()?));
     let (code, message, hint) = match hashed {
         Ok(Some(sha256)) if sha256 == entry.sha256 => return None,
-        Ok(Some(_)) => {
-            ("receipt.changed", format!("{shown} was changed after it was entered"), "take it back from git")
-        }
-        Ok(None) => ("receipt.missing", format!("{shown} is not there"), "take it back from git"),
-        Err(e) => ("receipt.unreadable", format!("{shown} cannot be read: {e}"), "put the regular file back"),
+        Ok(Some(_)) => ("receipt.changed", format!("{shown} changed after it was added"), "restore it from git"),
+        Ok(None) => ("receipt.missing", format!("{shown} does not exist"), "restore it from git"),
+        Err(e) => ("receipt.unreadable", format!("{shown} cannot be read: {e}"), "restore the regular file"),
     };
     Some(Finding::high(code, paths::LEDGER, message).at(line).hint(hint))
 }
 
 fn broken_seal(path: &str) -> Finding {
-    let message = format!("{path} is not what its {} says: it was changed after it was written", seal::KEY);
-    Finding::high("receipt.seal_broken", path, message).at(1).hint("take it back from git")
+    let message = format!("{path} does not match its {}: it was changed after it was written", seal::KEY);
+    Finding::high("receipt.seal_broken", path, message).at(1).hint("restore it from git")
 }
 
-/// The JSON files under `_report/` that carry a hash of their own, and whether it is right. Links are
-/// not followed.
+/// The JSON files under `_report/` that have their own hash, and whether it matches. Links are not followed.
 fn own_seals(root: &Path) -> Result<Vec<(String, Seal)>> {
     let mut found = Vec::new();
     let mut folders = vec!["_report".to_owned()];

@@ -61,7 +61,7 @@ fn nothing_is_built_on_a_target_that_a_worker_moved_until_a_person_has_looked() 
         let moved = world.git(&["rev-parse", "main"]);
         assert_ne!(moved, before);
         let status = world.ok(&["coordinator", "status"]);
-        assert!(status.contains("no new job starts: main holds"), "{status}");
+        assert!(status.contains("no new job starts: main contains"), "{status}");
         assert_eq!(world.run(&["doctor"]).code, 1, "{evil}");
         assert_eq!(world.run(&["scan"]).code, 1, "{evil}");
         let committed = world.json(&["bus", "commit"]);

@@ -85,7 +85,7 @@ fn work_waits_for_what_it_depends_on_and_a_cycle_is_a_finding() {
     world.write(&format!("{VAULT}/5.md"), &request("FR-5", "depends_on: FR-4\n"));
     for (task, why) in [
         ("FR-1", "it depends on FR-2, which is not done"),
-        ("FR-3", "it depends on NOPE-1, and no task is called so"),
+        ("FR-3", "it depends on NOPE-1, which does not exist"),
         ("FR-4", "FR-4 and FR-5 depend on each other"),
     ] {
         let found = skipped(&world, task);

@@ -86,8 +86,8 @@ pub fn claim(old: Option<&Claim>, request: &ClaimRequest, facts: Facts) -> Resul
 /// Decides a takeover: `request.agent` gets the task if its holder may be replaced.
 pub fn take_over(old: &Claim, request: &ClaimRequest, facts: Facts) -> Result<Decision, Refusal> {
     if old.agent_id == request.agent {
-        return Err(Refusal::usage("claim.own", format!("{} is yours already", old.task_id))
-            .next(format!("to renew or resume it: teof bus claim {}", old.task_id)));
+        return Err(Refusal::usage("claim.own", format!("you already hold {}", old.task_id))
+            .next(format!("renew or resume it: teof bus claim {}", old.task_id)));
     }
     if old.status.is_live() {
         replaceable(old, facts)?;
@@ -163,7 +163,7 @@ fn replaceable(claim: &Claim, facts: Facts) -> Result<(), Refusal> {
                 return Ok(());
             }
             let window = time::show_span(facts.window);
-            format!("{agent_id} has no lease and wrote at {seen}; only after {window} of silence may it be replaced")
+            format!("{agent_id} has no lease and last wrote at {seen}; it may be replaced after {window} of silence")
         }
     };
     let refusal = Refusal::held("claim.not_expired", format!("{} is still held by {agent_id}", claim.task_id))
@@ -178,7 +178,7 @@ fn raised(old: &Claim) -> u64 {
     old.epoch.saturating_add(1)
 }
 
-/// A claim by another seat than before; plan and notes describe the work and stay.
+/// A claim by another seat; plan and notes describe the work and stay.
 fn new_claim(request: &ClaimRequest, old: Option<&Claim>, now: Stamp) -> Claim {
     Claim {
         task_id: request.task.clone(),
@@ -194,7 +194,7 @@ fn new_claim(request: &ClaimRequest, old: Option<&Claim>, now: Stamp) -> Claim {
     }
 }
 
-/// A claim by the seat that has, or last had, the task.
+/// A claim by the current or last holder of the task.
 fn repeated_claim(old: &Claim, request: &ClaimRequest, now: Stamp) -> Claim {
     let acquired = request.status.is_live() && !old.status.is_live();
     let resumed = request.status == ClaimStatus::Active && old.status != ClaimStatus::Active;

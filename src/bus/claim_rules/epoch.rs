@@ -12,8 +12,8 @@ pub fn fence(claim: &Claim, agent: &str, epoch: u64) -> Result<(), Refusal> {
     Err(old_epoch(&claim.task_id, epoch, claim.epoch, &claim.agent_id, claim.status.as_str()))
 }
 
-/// Refuses an epoch that is not the one of the task's claim, whoever holds it and whatever its status: work that
-/// started under an old epoch is obsolete.
+/// Refuses an epoch that differs from the task's claim, whatever its holder and status: work that started under an
+/// old epoch is obsolete.
 pub fn is_current(task: &str, found: Option<&ClaimFile>, shown: u64) -> Result<(), Refusal> {
     match found {
         Some(claim) if claim.epoch() == shown => Ok(()),
@@ -21,9 +21,9 @@ pub fn is_current(task: &str, found: Option<&ClaimFile>, shown: u64) -> Result<(
             let (owner, status) = (claim.agent_id().unwrap_or(""), claim.status_text().unwrap_or("unknown"));
             Err(old_epoch(task, shown, claim.epoch(), owner, status))
         }
-        None => Err(Refusal::held("claim.epoch", format!("nobody has claimed {task}"))
-            .because(format!("epoch {shown} was shown, and there is no claim that it could be of"))
-            .next("leave --epoch out, or see who has what: teof task list")
+        None => Err(Refusal::held("claim.epoch", format!("{task} is not claimed"))
+            .because(format!("epoch {shown} was given, but the task has no claim"))
+            .next("omit --epoch, or see the claims: teof task list")
             .with("task_id", task)
             .with("shown_epoch", shown)),
     }
@@ -34,9 +34,9 @@ pub fn is_current(task: &str, found: Option<&ClaimFile>, shown: u64) -> Result<(
 /// end.
 pub fn may_write(task: &str, found: Option<&ClaimFile>, agent: &str, epoch: Option<u64>) -> Result<(), Refusal> {
     let Some(claim) = found else {
-        return Err(Refusal::guard("claim.missing", format!("nobody has claimed {task}"))
-            .because("what is written to a task needs a claim of it")
-            .next(format!("take it first, assigned and claimed in one step: teof task pickup {task}")));
+        return Err(Refusal::guard("claim.missing", format!("{task} is not claimed"))
+            .because("writing to a task requires its claim")
+            .next(format!("assign and claim it in one step: teof task pickup {task}")));
     };
     let owner = claim.agent_id().unwrap_or("");
     let status = claim.status_text().unwrap_or("unknown");
@@ -48,7 +48,7 @@ pub fn may_write(task: &str, found: Option<&ClaimFile>, agent: &str, epoch: Opti
     }
     Err(Refusal::held("claim.not_yours", format!("{task} is claimed by {owner}, not by {agent}"))
         .because(format!("the claim of {owner} is {status}"))
-        .next(format!("wait until {owner} releases it, or write to them: teof bus message --task agent-{owner} …"))
+        .next(format!("wait until {owner} releases it, or send a message: teof bus message --task agent-{owner} …"))
         .with("task_id", task)
         .with("agent_id", owner)
         .with("status", status))

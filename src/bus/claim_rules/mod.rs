@@ -1,9 +1,8 @@
 //! Decides who may have a task. Pure: facts come in, the next claim or a refusal goes out.
 //!
-//! The rules are the playbook's (bus_claim, claim_guard), plus our lease and epoch. Every acquisition raises the
-//! epoch: each change of owner, and each return to active. So whoever held the task before, including an earlier
-//! run of the same seat, is fenced off; and a claim file that a stash or reset took back in time differs from the
-//! acknowledged one.
+//! The rules are the playbook's (bus_claim, claim_guard), plus lease and epoch. Each change of owner and each return
+//! to active raises the epoch. So earlier holders, including an earlier run of the same seat, are fenced off, and a
+//! claim file that a stash or reset brought back differs from the acknowledged one.
 
 mod decide;
 mod epoch;

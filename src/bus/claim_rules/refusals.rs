@@ -1,4 +1,4 @@
-//! Refusals about claims: each names the holder and what to do next.
+//! Refusals about claims: each names the holder and the fix.
 
 use crate::base::{Refusal, Stamp};
 use crate::model::claim::Claim;
@@ -16,7 +16,10 @@ pub fn held(claim: &Claim, now: Stamp) -> Refusal {
         claim.claimed_at, claim.epoch
     ));
     let refusal = match claim.lease_expires_at {
-        Some(at) if at <= now => refusal.next(format!("if {agent_id} is gone: teof bus takeover {task_id} --reason …")),
+        Some(at) if at <= now => refusal.next(format!(
+            "if {agent_id} no longer works on it: teof bus takeover \
+            {task_id} --reason …"
+        )),
         _ => {
             refusal.next(format!("ask {agent_id}: teof bus message --task agent-{agent_id} --type request --summary …"))
         }
@@ -26,25 +29,25 @@ pub fn held(claim: &Claim, now: Stamp) -> Refusal {
 
 /// A run of the claim is alive: nobody can take the claim.
 pub fn running(claim: &Claim) -> Refusal {
-    let refusal = Refusal::held("claim.running", format!("{} is being worked on", claim.task_id))
-        .because(format!("a run of {} is alive on this machine: its run lock is held", claim.agent_id))
-        .next("wait for the run to end; see it with: teof coordinator status");
+    let refusal = Refusal::held("claim.running", format!("a run of {} is active", claim.task_id))
+        .because(format!("a run of {} on this machine holds its run lock", claim.agent_id))
+        .next("wait for the run to end, or see it: teof coordinator status");
     with_claim(refusal, claim)
 }
 
 pub(super) fn not_live(claim: &Claim) -> Refusal {
     let Claim { task_id, agent_id, status, .. } = claim;
-    let refusal = Refusal::guard("claim.ended", format!("nobody holds {task_id} any more"))
+    let refusal = Refusal::guard("claim.ended", format!("the claim of {task_id} has ended"))
         .because(format!("the claim of {agent_id} is {status}"))
-        .next(format!("to take it: teof bus claim {task_id}"));
+        .next(format!("claim it: teof bus claim {task_id}"));
     with_claim(refusal, claim)
 }
 
 pub(super) fn old_epoch(task: &str, shown: u64, current: u64, owner: &str, status: &str) -> Refusal {
-    Refusal::held("claim.epoch", format!("the claim of {task} has moved on"))
-        .because(format!("epoch {shown} was shown; it is at {current} now, {status}, {owner}'s"))
-        .next("stop the work that was begun under the old claim")
-        .next(format!("to see who has it: teof task list; to take it when it is free: teof bus claim {task}"))
+    Refusal::held("claim.epoch", format!("the claim of {task} has another epoch"))
+        .because(format!("epoch {shown} was given; the current epoch is {current} ({status}, held by {owner})"))
+        .next("stop the work that started under the old claim")
+        .next(format!("see the holder: teof task list; claim it when it is free: teof bus claim {task}"))
         .with("task_id", task)
         .with("agent_id", owner)
         .with("status", status)

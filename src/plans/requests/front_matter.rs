@@ -1,7 +1,7 @@
-//! Markdown with YAML front matter, as the vault's feature requests are: parses it, and changes the status with every
-//! other byte as it was. Pure.
+//! Parses Markdown with YAML front matter (the vault's feature requests), and changes the status without changing any
+//! other byte. Pure.
 //!
-//! The files belong to people. An edit that would touch more than the status is refused.
+//! The files belong to people. An edit that would change more than the status is refused.
 
 use serde_json::{Map, Value};
 
@@ -23,22 +23,22 @@ const STATUS: &str = "status";
 #[derive(Clone, Debug)]
 pub struct FrontMatter<'a> {
     pub fields: Map<String, Value>,
-    /// What follows the front matter.
+    /// The text after the front matter.
     pub body: &'a str,
-    /// The front matter's YAML, and where it begins.
+    /// The front matter's YAML, and its offset.
     yaml: &'a str,
     at: usize,
 }
 
 impl<'a> FrontMatter<'a> {
-    /// Reads a file; the error says in a person's words what is wrong.
+    /// Reads a file; the error explains the problem to a person.
     pub fn read(text: &'a str) -> Result<FrontMatter<'a>, String> {
         let start = text.strip_prefix('\u{feff}').map_or(0, |rest| text.len() - rest.len());
         let mut at = start;
         let mut lines = text[start..].split_inclusive('\n');
         let first = lines.next().unwrap_or_default();
         if first.trim_end() != "---" {
-            return Err("it does not begin with front matter (a line ---)".into());
+            return Err("no front matter at the start (a line ---)".into());
         }
         at += first.len();
         let begin = at;
@@ -49,17 +49,17 @@ impl<'a> FrontMatter<'a> {
             }
             at += line.len();
             if at - begin > MAX {
-                return Err(format!("its front matter is longer than {MAX} bytes, or does not end"));
+                return Err(format!("the front matter is longer than {MAX} bytes, or has no end"));
             }
         }
-        Err("its front matter does not end (a second line ---)".into())
+        Err("the front matter has no end (a second line ---)".into())
     }
 
     pub fn status(&self) -> Option<&str> {
         self.fields.get(STATUS)?.as_str()
     }
 
-    /// A text, or a number as it is written.
+    /// A text, or a number as written.
     pub fn text(&self, key: &str) -> Option<String> {
         match self.fields.get(key)? {
             Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -81,21 +81,21 @@ fn parse(yaml: &str) -> Result<Map<String, Value>, String> {
     options.budget = Some(budget);
     match serde_saphyr::from_str_with_options::<Value>(yaml, options) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err("its front matter is no mapping".into()),
+        Ok(_) => Err("the front matter is not a mapping".into()),
         Err(e) => {
             let why = e.to_string();
             Err(format!(
-                "its front matter is not YAML: {}",
+                "the front matter is not valid YAML: {}",
                 text::clip(&text::safe(why.lines().next().unwrap_or("")), 160)
             ))
         }
     }
 }
 
-/// The file with another status, and every other byte as it was: line ends, comments, quotes, order.
+/// The file with another status and every other byte unchanged: line ends, comments, quotes, order.
 ///
 /// # Errors
-/// When the status does not stand alone on one line of its own, as `status: planned`.
+/// When the status is not on its own line, such as `status: planned`.
 pub fn with_status(file: &str, status: &str) -> Result<String, String> {
     let found = FrontMatter::read(file)?;
     let mut places = Vec::new();
@@ -105,16 +105,16 @@ pub fn with_status(file: &str, status: &str) -> Result<String, String> {
         at += line.len();
     }
     let [(from, to)] = places[..] else {
-        return Err("its status does not stand on one line of its own (status: planned)".into());
+        return Err("the status is not on its own line (status: planned)".into());
     };
     let quote = file[from..to].chars().next().filter(|c| matches!(c, '"' | '\'')).map(String::from).unwrap_or_default();
     let edited = format!("{}{quote}{status}{quote}{}", &file[..from], &file[to..]);
-    // Whether that was the status is asked of the YAML, not of the look of the line.
+    // Check with the YAML parser that this line was the status.
     let mut wanted = found.fields.clone();
     wanted.insert(STATUS.into(), status.into());
     match FrontMatter::read(&edited) {
         Ok(after) if after.fields == wanted && after.body == found.body => Ok(edited),
-        _ => Err("its status cannot be changed without changing more (write it as status: planned)".into()),
+        _ => Err("cannot change the status alone (write it as status: planned)".into()),
     }
 }
 
@@ -143,8 +143,8 @@ pub fn differ_in_status_only(before: &str, after: &str) -> bool {
     status.is_some_and(|status| with_status(before, &status).is_ok_and(|edited| edited == after))
 }
 
-/// The text below the first heading whose words begin with one of `names`, up to the next heading
-/// that is not below it.
+/// The text below the first heading that starts with one of `names`, up to the next heading of the same or a higher
+/// level.
 pub fn section<'a>(body: &'a str, names: &[&str]) -> Option<&'a str> {
     let mut from = None;
     let mut at = 0;
@@ -173,7 +173,7 @@ pub fn section<'a>(body: &'a str, names: &[&str]) -> Option<&'a str> {
     from.map(|(start, _)| body[start..].trim()).filter(|text| !text.is_empty())
 }
 
-/// The words of the first heading.
+/// The text of the first heading.
 pub fn heading(body: &str) -> Option<&str> {
     let line = body.lines().find(|line| line.starts_with("# "))?;
     Some(line[2..].trim().trim_end_matches('#').trim()).filter(|title| !title.is_empty())
@@ -210,15 +210,15 @@ mod tests {
     #[test]
     fn what_cannot_be_edited_so_is_refused_and_said() {
         for (text, why) in [
-            ("no front matter", "begin"),
-            ("---\nstatus: planned\n", "does not end"),
-            ("---\nstatus: [\n---\n", "not YAML"),
-            ("---\n- status: planned\n---\n", "no mapping"),
-            ("---\n{status: planned}\n---\n", "one line"),
-            ("---\nstatus:\n  planned\n---\n", "one line"),
-            ("---\nstatus: planned\nstatus: planned\n---\n", "not YAML"),
-            ("---\nstatus: planned\n  and more\n---\n", "changing more"),
-            ("---\na: &a [x]\nb: *a\nstatus: planned\n---\n", "not YAML"),
+            ("no front matter", "at the start"),
+            ("---\nstatus: planned\n", "has no end"),
+            ("---\nstatus: [\n---\n", "not valid YAML"),
+            ("---\n- status: planned\n---\n", "not a mapping"),
+            ("---\n{status: planned}\n---\n", "own line"),
+            ("---\nstatus:\n  planned\n---\n", "own line"),
+            ("---\nstatus: planned\nstatus: planned\n---\n", "not valid YAML"),
+            ("---\nstatus: planned\n  and more\n---\n", "status alone"),
+            ("---\na: &a [x]\nb: *a\nstatus: planned\n---\n", "not valid YAML"),
         ] {
             let found = with_status(text, "done").unwrap_err();
             assert!(found.contains(why), "{text:?}: {found}");

@@ -1,5 +1,5 @@
 //! Requests without a plan: entries of the vault and the queue, items of the backlog. Reads them, and turns them into
-//! plans. Their text is data: it is quoted in the plan's notes, bounded, and never run.
+//! plans. Their text is data: it is quoted in the plan's notes, bounded, and never executed.
 
 pub mod front_matter;
 pub mod queue;
@@ -20,15 +20,15 @@ use crate::model::priority::Priority;
 use front_matter::{FrontMatter, heading, section};
 use queue::QueueRef;
 
-/// The largest file that is read, in bytes, and the most files of one folder.
+/// Limits: bytes per file, and files per folder.
 const MAX: u64 = 1024 * 1024;
 const MOST: usize = 5000;
-/// How much of a request's own words goes into its plan, in characters.
+/// How many characters of a request's text go into its plan.
 const NOTES: usize = 4000;
 const ACCEPTANCE: usize = 1500;
 const TITLE: usize = 160;
 
-/// The types of links: where a request lies.
+/// The link type of a request in the queue.
 pub const QUEUE: &str = "queue";
 pub const BACKLOG: &str = "backlog";
 
@@ -36,26 +36,26 @@ pub const BACKLOG: &str = "backlog";
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub link: Link,
-    /// The task's id; the path, where no id can be made of it.
+    /// The task's id; the path when it has no valid id.
     pub task: String,
-    /// Its place among its folder's files.
+    /// Its position among its folder's files.
     pub position: usize,
-    /// What is wanted; or why it cannot be understood.
+    /// The request, or why it cannot be parsed.
     pub request: Result<Request, String>,
 }
 
-/// What somebody wants done.
+/// A request for work.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub title: String,
     pub priority: Priority,
-    /// The request's own words.
+    /// The request's own text.
     pub description: Option<String>,
     pub acceptance: Option<String>,
     pub layer: Option<String>,
     pub scale: Option<u64>,
     pub targets: Vec<String>,
-    /// The queue entry itself, whose coordinates bind the plan.
+    /// The queue entry, whose coordinates bind the plan.
     pub queue: Option<QueueRef>,
 }
 
@@ -76,7 +76,7 @@ pub fn list(hub: &Hub, kind: &str, folder: &str) -> Result<Vec<Entry>> {
     Ok(entries.collect())
 }
 
-/// The files of a folder that may be requests, by name. A folder that is a link, or outside of the tree, has none.
+/// The files of a folder that may be requests, by name. A folder that is a link or outside the tree has none.
 fn files_of(hub: &Hub, folder: &str) -> Vec<String> {
     let folder = folder.trim_matches('/');
     let Ok(place) = hub.path(&format!("{folder}/x.md")) else { return Vec::new() };
@@ -96,8 +96,8 @@ fn files_of(hub: &Hub, folder: &str) -> Vec<String> {
     names.into_iter().map(|name| format!("{folder}/{name}")).collect()
 }
 
-/// The name that a task goes by. The playbook's tools call an entry of the queue by its stem in capitals: where
-/// they have claimed or assigned one so, it is that, so that nobody takes it under another name.
+/// The effective name of a task. The playbook's tools name a queue entry by its stem in capitals; if they have
+/// claimed or assigned it under that name, it keeps it, so that nobody takes it under another.
 fn known_as(hub: &Hub, kind: &str, task: String) -> String {
     let capitals = task.to_uppercase();
     let there = |path: String| hub.path(&path).is_ok_and(|path| path.is_file());
@@ -105,16 +105,16 @@ fn known_as(hub: &Hub, kind: &str, task: String) -> String {
     if taken { capitals } else { task }
 }
 
-/// Whether a file was changed a moment ago: somebody may still be writing it.
+/// Whether a file changed very recently, so that somebody may still be writing it.
 pub fn is_settling(hub: &Hub, path: &str, settle: Duration) -> bool {
     let changed = hub.path(path).ok().and_then(|place| place.metadata().ok()?.modified().ok());
     let since = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     let now = Duration::from_secs(u64::try_from(hub.now().unix()).unwrap_or(0));
-    // A time that lies ahead is another clock's, and says nothing.
+    // A time in the future comes from another clock and is ignored.
     !settle.is_zero() && since.is_some_and(|since| since <= now + Duration::from_secs(1) && now < since + settle)
 }
 
-/// The whole request that a plan, or a task of the backlog, is made of: where it stands, and its text.
+/// The complete request behind a plan or a backlog task: its location and its text.
 pub fn full_text(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, String)> {
     let item = |id: &str| {
         let backlog = backlog::read(hub).ok()?;
@@ -130,19 +130,18 @@ pub fn full_text(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<(String, 
     linked.or_else(|| item(task))
 }
 
-/// A file's text; the error says in words why it cannot be used.
+/// Reads a file's text; the error explains why it cannot be used.
 pub fn text_of(hub: &Hub, path: &str) -> Result<String, String> {
     let read = hub.path(path).and_then(|place| files::read(&place, MAX));
     let bytes = match read {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err("it is not there".into()),
+        Ok(None) => return Err("it does not exist".into()),
         Err(e) => return Err(Refusal::of(&e).and_then(|r| r.reason.clone()).unwrap_or_else(|| e.to_string())),
     };
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())
 }
 
-/// Every task that a request's file could be known as: its front matter's id, its stem, and for the queue the
-/// stem in capitals.
+/// Every task name of a request's file: its front matter's id, its stem, and for the queue the stem in capitals.
 pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
     let stem = stem_of(path).to_owned();
     let own = match kind {
@@ -174,7 +173,7 @@ pub fn exist(hub: &Hub) -> Result<bool> {
     Ok([&sources.queue_folder, &sources.vault_folder].iter().any(|folder| !files_of(hub, folder).is_empty()))
 }
 
-/// The link to the request that a task is called after, planned or not: by its file's name, else by its id.
+/// The link to the request that a task is named after, planned or not: by its file's name, else by its id.
 pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
     let sources = &hub.settings()?.sources;
     let folders = [(QUEUE, &sources.queue_folder), (front_matter::LINK, &sources.vault_folder)];
@@ -184,13 +183,13 @@ pub fn named(hub: &Hub, task: &str) -> Result<Option<Link>> {
         .collect();
     let is_named = |link: &Link, text: Option<&str>| names_of(&link.kind, &link.to, text).iter().any(|n| n == task);
     let by_name = links.iter().find(|link| is_named(link, None));
-    // What a queue entry is called does not depend on what it says.
+    // The name of a queue entry does not depend on its content.
     let mut vault = links.iter().filter(|link| link.kind != QUEUE);
     let found = by_name.or_else(|| vault.find(|link| is_named(link, text_of(hub, &link.to).ok().as_deref())));
     Ok(found.cloned())
 }
 
-/// The task and what is wanted; `None` for a request that is not planned.
+/// The task and its request; `None` for a request that is not planned.
 fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Request)>, String> {
     if link.kind == QUEUE {
         return queue_entry(link, stem, text).map(Some);
@@ -199,14 +198,14 @@ fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Request)>
     match found.status() {
         Some(front_matter::PLANNED) => {}
         Some(_) => return Ok(None),
-        None => return Err("its front matter has no status".into()),
+        None => return Err("the front matter has no status".into()),
     }
     front_matter::with_status(text, front_matter::IN_PROGRESS)?;
     let task = match found.text("id") {
         Some(id) if names::is_id(&id) => id,
-        Some(id) => return Err(format!("its id {:?} could name no claim", text::clip(&text::safe(&id), 60))),
+        Some(id) => return Err(format!("its id {:?} is not a valid task id", text::clip(&text::safe(&id), 60))),
         None if names::is_id(stem) => stem.to_owned(),
-        None => return Err("it has no id, and its name is none".into()),
+        None => return Err("it has no id, and its file name is not a valid one".into()),
     };
     let title = found.text("title").or_else(|| heading(found.body).map(str::to_owned));
     let targets = match found.fields.get("systemic_targets") {
@@ -228,13 +227,13 @@ fn read(link: &Link, stem: &str, text: &str) -> Result<Option<(String, Request)>
 
 fn queue_entry(link: &Link, stem: &str, text: &str) -> Result<(String, Request), String> {
     if !names::is_id(stem) {
-        return Err("its name could name no claim".into());
+        return Err("its file name is not a valid task id".into());
     }
     let (body, fields) = match FrontMatter::read(text) {
         Ok(found) => (found.body, found.fields),
         Err(_) => (text, Map::new()),
     };
-    let title = heading(body).ok_or("it has no heading (# What is to be done)")?.to_owned();
+    let title = heading(body).ok_or("it has no heading (# What to do)")?.to_owned();
     let priority = Priority::of(fields.get("priority"));
     let queue = Some(QueueRef::read(&link.to, text));
     Ok((stem.to_owned(), Request { title, priority, queue, ..from_body(body) }))
@@ -265,14 +264,14 @@ pub fn from_item(item: &Item<'_>) -> Request {
     }
 }
 
-/// What is wanted now, asked again before a plan is made of it.
+/// Reads the request again before a plan is made from it.
 ///
 /// # Errors
-/// `request.gone` when it is not there any more, or not planned any more.
+/// `request.gone` when it no longer exists or is no longer planned.
 pub fn find(hub: &Hub, link: &Link) -> Result<Request> {
     let gone = |why: String| {
-        let why = format!("{} cannot be taken: {why}", link.to);
-        anyhow::Error::from(Refusal::guard("request.gone", why).next("see what there is: teof task list"))
+        let why = format!("cannot start {}: {why}", link.to);
+        anyhow::Error::from(Refusal::guard("request.gone", why).next("list tasks: teof task list"))
     };
     if link.kind == BACKLOG {
         let backlog = backlog::read(hub)?;
@@ -282,31 +281,30 @@ pub fn find(hub: &Hub, link: &Link) -> Result<Request> {
     let read = text_of(hub, &link.to).and_then(|text| read(link, stem_of(&link.to), &text));
     match read {
         Ok(Some((_, wanted))) => Ok(wanted),
-        Ok(None) => Err(gone("it is not planned any more".into())),
+        Ok(None) => Err(gone("it is no longer planned".into())),
         Err(why) => Err(gone(why)),
     }
 }
 
-/// The id of the plan that a request becomes: its task and title, made on this day; another one where a
-/// plan has that name already.
+/// The id of the plan for a request, from its task, title and the current day; numbered when a plan has that name.
 pub fn plan_id(hub: &Hub, task: &str, title: &str) -> Result<String> {
     super::new::free_id(hub, &text::clip(&format!("{task} {title}"), 64))
 }
 
-/// The plan that a request becomes. What it does not say is as `coordinator submit --objective` has it.
+/// The plan for a request. Missing values are as in `coordinator submit --objective`.
 pub fn new_plan(hub: &Hub, request: &Request, link: &Link, id: &str) -> Result<NewPlan> {
     let settings = hub.settings()?;
     let title = text::clip(&text::safe(&request.title), TITLE);
     let acceptance = request.acceptance.as_deref().map(|words| text::clip(&text::safe_block(words), ACCEPTANCE));
     let acceptance = acceptance.unwrap_or_else(|| match settings.guard.tests.as_slice() {
         [] => title.clone(),
-        tests => format!("{title}; these pass: {}", tests.join(", ")),
+        tests => format!("{title}; these tests pass: {}", tests.join(", ")),
     });
     let mut details = Map::new();
     details.insert("objective".into(), json!(title));
     let quoted = request.description.as_deref().map(|words| quote(&text::clip(&text::safe_block(words), NOTES)));
     if let Some(words) = &quoted {
-        details.insert("notes".into(), json!(format!("The request's own words, from {}:\n{words}", link.to)));
+        details.insert("notes".into(), json!(format!("Text of the request, from {}:\n{words}", link.to)));
     }
     let coordinate = request.queue.as_ref().and_then(|queue| queue.coordinate.clone());
     let targeted = request.scale.is_some() || request.queue.as_ref().is_some_and(|q| !q.targets.is_empty());
@@ -333,7 +331,7 @@ pub fn new_plan(hub: &Hub, request: &Request, link: &Link, id: &str) -> Result<N
     })
 }
 
-/// That plan, as it would stand; the error says why it would not be valid.
+/// The plan that would be created; the error says why it would be invalid.
 pub fn draft(hub: &Hub, request: &Request, link: &Link, id: &str, now: Stamp) -> Result<Plan> {
     super::new::draft(&new_plan(hub, request, link, id)?, now)
 }

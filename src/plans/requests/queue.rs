@@ -1,5 +1,5 @@
-//! Queue entries, `queue/*.md`, and where a plan differs from its entry. Differences are warnings: they never fail
-//! a plan (the playbook: queue warnings).
+//! Reads queue entries, `queue/*.md`, and compares a plan with its entry. Differences are warnings; they never fail a
+//! plan (the playbook: queue warnings).
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub fn axis(target: &str) -> Option<u64> {
     target.strip_prefix('S')?.parse().ok().filter(|axis| (1..=10).contains(axis))
 }
 
-/// What follows `label` (in lower case) on the first line that has it, without Markdown's emphasis.
+/// The text after `label` (in lower case) on the first line that has it, without Markdown emphasis.
 fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     let rest = text.lines().find_map(|line| {
         let at = line.to_ascii_lowercase().find(label)?;
@@ -45,7 +45,7 @@ fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     rest.map(|rest| rest.trim().trim_matches(['*', '`', ' ']))
 }
 
-/// Where a plan departs from its queue entry.
+/// A difference between a plan and its queue entry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
     pub plan_id: String,
@@ -77,7 +77,7 @@ pub fn warnings(plan: &Plan, id: &str, read: &dyn Fn(&str) -> Option<String>) ->
             queue_ref: path.to_owned(),
             issue,
             message: match issue {
-                "missing_queue_entry" => format!("{path} is not there"),
+                "missing_queue_entry" => format!("{path} does not exist"),
                 _ => format!("{path} says {expected}, the plan {actual}"),
             },
             expected,

@@ -1,7 +1,7 @@
 //! The vault: feature requests as Markdown with front matter, one per file.
 //!
-//! teof writes only their status: `in-progress` when the work is assigned, `done` when all of it is merged,
-//! `blocked` when it was given up, `planned` again when it was cancelled.
+//! teof writes only their status: `in-progress` when the work is assigned, `done` when all of it is merged, `blocked`
+//! when it is blocked, `planned` again when it is cancelled.
 
 use super::Entry;
 pub use super::front_matter::{BLOCKED, DONE, IN_PROGRESS, LINK, PLANNED};
@@ -11,13 +11,13 @@ use crate::hub::{Hub, Transaction, Writer};
 use crate::model::plan::Plan;
 use crate::plans::requests;
 
-/// The planned requests, in the order of their names, and those that cannot be understood.
+/// The planned requests by name, and those that cannot be parsed.
 pub fn planned(hub: &Hub) -> Result<Vec<Entry>> {
     requests::list(hub, LINK, &hub.settings()?.sources.vault_folder)
 }
 
-/// Puts a new status of the requests that a plan comes from into a transaction. A file that is gone, or that
-/// cannot be edited so, stays as it is and is named in what is given back: the work goes on without it.
+/// Stages a new status for the requests of a plan. A file that is missing or cannot be edited is left unchanged and
+/// returned as a message; the work continues without it.
 pub fn follow(writer: &Writer<'_>, transaction: &mut Transaction, plan: &Plan, status: &str) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for (_, path) in plan.links().into_iter().filter(|(kind, _)| *kind == LINK) {
@@ -26,13 +26,13 @@ pub fn follow(writer: &Writer<'_>, transaction: &mut Transaction, plan: &Plan, s
     Ok(left)
 }
 
-/// Puts a new status of one request into a transaction; the inner error says why that is not possible.
+/// Stages a new status of one request; the inner error says why it is not possible.
 pub fn set(writer: &Writer<'_>, transaction: &mut Transaction, path: &str, status: &str) -> Result<Result<(), String>> {
     let text = match requests::text_of(writer.hub(), path) {
         Ok(text) => text,
         Err(why) => return Ok(Err(why)),
     };
-    // What a person set since then is their word: only our own statuses move on.
+    // A status set by a person is kept: only teof's own statuses change.
     let now = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
     match now.as_deref() {
         Some(now) if now == status => return Ok(Ok(())),

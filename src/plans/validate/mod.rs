@@ -1,4 +1,4 @@
-//! Validates plans as the playbook's validator does: structural rules always, strict ones when the caller can look up
+//! Validates plans like the playbook's validator: structural rules always, strict ones when the caller can look up
 //! receipts. Pure over bytes; every finding names its line.
 
 mod findings;
@@ -17,20 +17,20 @@ use crate::model::json::spans;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::outcome::Finding;
 
-/// Everything that is wrong with a plan. `path` is relative to the tree and is named in the
-/// findings; with `evidence` the strict rules are asked too.
+/// All problems of a plan. `path` is relative to the tree and appears in the findings; with `evidence` the strict
+/// rules run, too.
 pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidence>) -> Vec<Finding> {
     let raw = match serde_json::from_slice(bytes) {
         Ok(Value::Object(raw)) => raw,
-        Ok(other) => return vec![unreadable(path, 1, &format!("it holds {}", json::kind(&other)))],
+        Ok(other) => return vec![unreadable(path, 1, &format!("found {}", json::kind(&other)))],
         Err(e) => return vec![unreadable(path, e.line() as u64, &text::safe(&e.to_string()))],
     };
     let plan = Plan { raw };
     let mut found = Findings::default();
     structure::check(&plan, path, &mut found);
     for pointer in std::str::from_utf8(bytes).map(spans::duplicate_keys).unwrap_or_default() {
-        let message = format!("{} stands more than once", shown(&pointer));
-        found.note(pointer, "plan.duplicate_key", message, "readers disagree on which counts: keep one");
+        let message = format!("duplicate key {}", shown(&pointer));
+        found.note(pointer, "plan.duplicate_key", message, "readers differ on which one they use: keep one");
     }
     if let Some(evidence) = evidence {
         receipts::check(&plan, evidence, &mut found);
@@ -38,26 +38,26 @@ pub fn check(path: &str, bytes: &[u8], evidence: Option<&dyn Fn(&str) -> Evidenc
     found.at_their_lines(path, bytes)
 }
 
-/// What the `last_run` of a step says whose result was taken back.
+/// `last_run` outcome of a step whose result was reverted.
 pub const REVERTED: &str = "reverted";
 
-/// What went back from done between two versions of a plan; unreadable versions are `check`'s matter.
+/// Steps that went back from done between two versions of a plan; `check` reports unreadable versions.
 pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     let read = |bytes| serde_json::from_slice(bytes).ok().map(|raw| Plan { raw });
     let (Some(old), Some(new)) = (read(before), read(after)) else { return Vec::new() };
     let mut found = Findings::default();
-    let hint = "there is no way back from done: add a step, or a plan, for what is left";
+    let hint = "done is final: add a step or a plan for the remaining work";
     let reopened = new.steps().iter().any(|step| step.status() != Some(Status::Done) && is_reverted(step));
     if old.status() == Some(Status::Done) && new.status() != Some(Status::Done) && !reopened {
-        found.note("/status", "plan.regression", "the plan was done and is not any more", hint);
+        found.note("/status", "plan.regression", "the plan was done and no longer is", hint);
     }
     for step in old.steps().iter().filter(|step| step.status() == Some(Status::Done)) {
         let Some(id) = step.id() else { continue };
         match new.step(id) {
-            None => found.note("/steps", "step.regression", format!("step {id} was done and is gone"), hint),
+            None => found.note("/steps", "step.regression", format!("step {id} was done and is missing"), hint),
             Some(now) if now.status() != Some(Status::Done) && !is_reverted(&now) => {
                 let at = format!("/steps/{}/status", now.index);
-                found.note(at, "step.regression", format!("step {id} was done and is not any more"), hint);
+                found.note(at, "step.regression", format!("step {id} was done and no longer is"), hint);
             }
             Some(_) => {}
         }
@@ -65,7 +65,7 @@ pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     found.at_their_lines(path, after)
 }
 
-/// A person took its result back: it says so, and by which commit.
+/// Whether its result was reverted by a person: `last_run` has the commit.
 fn is_reverted(step: &Step<'_>) -> bool {
     let last_run = |key| step.raw.get("last_run").and_then(|last| last.get(key)).and_then(Value::as_str);
     last_run("outcome") == Some(REVERTED) && last_run("commit").is_some_and(|commit| !commit.is_empty())
@@ -74,7 +74,7 @@ fn is_reverted(step: &Step<'_>) -> bool {
 fn unreadable(path: &str, line: u64, why: &str) -> Finding {
     Finding::high("plan.unreadable", path, format!("the plan is not a JSON object: {why}"))
         .at(line)
-        .hint("fix it by hand or take it back from git")
+        .hint("fix it by hand or restore it from git")
 }
 
 #[cfg(test)]

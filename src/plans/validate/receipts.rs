@@ -1,4 +1,4 @@
-//! The strict rules: a plan has evidence for what it says is done.
+//! The strict rules: a plan has evidence for what is marked done.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::plans::Evidence;
 
 pub fn check(plan: &Plan, evidence: &dyn Fn(&str) -> Evidence, found: &mut Findings) {
     if plan.checkpoint().status() == Some("satisfied") && plan.receipts().is_empty() {
-        let hint = "attach what shows it: teof plan attach";
+        let hint = "attach evidence: teof plan attach";
         found.note("/checkpoint", "plan.unproven", "the checkpoint is satisfied, but the plan has no receipt", hint);
     }
-    // The playbook: a receipt may stand once in the plan's list and once among all steps'.
+    // The playbook: a receipt may appear once in the plan's list and once among all steps.
     let steps = plan.steps();
     let of_steps = steps.iter().flat_map(|step| listed(step.raw, format!("/steps/{}", step.index)));
     let mut asked = BTreeSet::new();
@@ -21,7 +21,7 @@ pub fn check(plan: &Plan, evidence: &dyn Fn(&str) -> Evidence, found: &mut Findi
         let mut seen = BTreeSet::new();
         for (at, path) in list {
             if !seen.insert(path) {
-                let message = format!("{} stands more than once among the receipts of {whose}", shown(path));
+                let message = format!("{} appears more than once in the receipts of {whose}", shown(path));
                 found.note(at, "receipt.duplicate", message, "list it once");
             } else if asked.insert(path) {
                 receipt(at, path, evidence, found);
@@ -42,15 +42,15 @@ fn receipt(at: String, path: &str, evidence: &dyn Fn(&str) -> Evidence, found: &
     match evidence(path) {
         Evidence::Tracked => {}
         Evidence::Untracked => {
-            let hint = "git add it, or keep a copy in _report/ and enter that: teof receipts add";
+            let hint = "git add it, or copy it into _report/ and add that: teof receipts add";
             found.note(at, "receipt.untracked", format!("the receipt {name} is not tracked"), hint);
         }
         Evidence::Missing => {
-            let hint = "make it, or take it back from git";
-            found.note(at, "receipt.missing", format!("the receipt {name} is not there"), hint);
+            let hint = "create it or restore it from git";
+            found.note(at, "receipt.missing", format!("the receipt {name} does not exist"), hint);
         }
         Evidence::Damaged(why) => {
-            found.note(at, "receipt.damaged", format!("the receipt {name} is damaged: {why}"), "make it again");
+            found.note(at, "receipt.damaged", format!("the receipt {name} is damaged: {why}"), "create it again");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The structural rules: fields, forms, statuses, one step in progress.
+//! The structural rules: fields, formats, statuses, one step in progress.
 
 use std::collections::BTreeSet;
 
@@ -27,14 +27,14 @@ fn head(plan: &Plan, path: &str, found: &mut Findings) {
     }
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(plan::SUFFIX);
     match plan.id() {
-        None => found.note("/plan_id", "plan.id", "plan_id is missing", "it repeats the file's name"),
+        None => found.note("/plan_id", "plan.id", "plan_id is missing", "set it to the file's name"),
         Some(id) if id != name => {
-            let message = format!("plan_id {} is not the file's name {name}", shown(id));
-            found.note("/plan_id", "plan.id", message, "rename the file or mend plan_id");
+            let message = format!("plan_id {} differs from the file name {name}", shown(id));
+            found.note("/plan_id", "plan.id", message, "rename the file or fix plan_id");
         }
         Some(id) if !is_plan_id(id) => {
-            let hint = "it is a date and a slug in lower case: 2026-01-05-fix-the-parser";
-            found.note("/plan_id", "plan.id", format!("plan_id {} has not the form", shown(id)), hint);
+            let hint = "use a date and a lower-case slug: 2026-01-05-fix-the-parser";
+            found.note("/plan_id", "plan.id", format!("plan_id {} has the wrong format", shown(id)), hint);
         }
         Some(_) => {}
     }
@@ -43,14 +43,14 @@ fn head(plan: &Plan, path: &str, found: &mut Findings) {
     }
     for field in ["actor", "summary"] {
         if crate::model::text(raw, field).is_none() {
-            found.note(format!("/{field}"), "plan.field", format!("{field} must be a text"), "");
+            found.note(format!("/{field}"), "plan.field", format!("{field} must be a string"), "");
         }
     }
     status(raw, "", "the plan", "plan.status", found);
     strings(raw, "", "receipts", "the plan", "plan.receipts", found);
     if raw.contains_key("legacy_loop_target") {
-        let hint = "remove it; layer_targets says the same";
-        found.note("/legacy_loop_target", "plan.legacy_key", "legacy_loop_target is not allowed any more", hint);
+        let hint = "remove it; layer_targets replaces it";
+        found.note("/legacy_loop_target", "plan.legacy_key", "legacy_loop_target is no longer allowed", hint);
     }
 }
 
@@ -84,7 +84,7 @@ fn steps(plan: &Plan, found: &mut Findings) {
         if one.status() == Some(Status::InProgress)
             && let Some(first) = running.replace(name.clone())
         {
-            let message = format!("{name} is in progress, and {first} too");
+            let message = format!("{name} and {first} are both in progress");
             let hint = "one step at a time: set the other to blocked or done";
             found.note(format!("{at}/status"), "plan.two_in_progress", message, hint);
         }
@@ -92,7 +92,7 @@ fn steps(plan: &Plan, found: &mut Findings) {
     }
 }
 
-/// What a worker would be given: a field of the wrong type must not pass for one that is not there.
+/// Checks the fields that a worker gets: one with the wrong type must not count as missing.
 fn step_fields(step: &Step<'_>, at: &str, name: &str, found: &mut Findings) {
     strings(step.raw, at, "receipts", name, "step.receipts", found);
     for field in ["tests", "allowed", "denied", "protected"] {
@@ -100,7 +100,7 @@ fn step_fields(step: &Step<'_>, at: &str, name: &str, found: &mut Findings) {
     }
     for field in ["agent", "objective"] {
         if step.raw.get(field).is_some_and(|value| !value.is_string()) {
-            found.note(format!("{at}/{field}"), "step.field", format!("{field} of {name} must be a text"), "");
+            found.note(format!("{at}/{field}"), "step.field", format!("{field} of {name} must be a string"), "");
         }
     }
     if step.raw.contains_key("diff_limit") && step.diff_limit().is_none() {
@@ -125,7 +125,7 @@ fn checkpoint_and_links(plan: &Plan, found: &mut Findings) {
     let checkpoint = plan.checkpoint();
     if checkpoint.description().is_none() || checkpoint.owner().is_none() {
         let message = "checkpoint must be an object with description, owner and status";
-        found.note("/checkpoint", "plan.checkpoint", message, "say how one knows that the plan reached its goal");
+        found.note("/checkpoint", "plan.checkpoint", message, "describe how to see that the plan reached its goal");
     }
     if !checkpoint.status().is_some_and(|status| CHECKPOINTS.contains(&status)) {
         let message = "the checkpoint's status must be pending, satisfied or superseded";
@@ -173,7 +173,7 @@ fn systemic(raw: &Map<String, Value>, found: &mut Findings) {
 fn status(raw: &Map<String, Value>, at: &str, whose: &str, code: &str, found: &mut Findings) {
     let Some(value) = raw.get("status") else { return };
     if value.as_str().and_then(Status::parse).is_none() {
-        let message = format!("{} is no status for {whose}", shown(&value.to_string()));
+        let message = format!("invalid status {} for {whose}", shown(&value.to_string()));
         found.note(format!("{at}/status"), code, message, "use queued, in_progress, blocked or done");
     }
 }
@@ -181,6 +181,6 @@ fn status(raw: &Map<String, Value>, at: &str, whose: &str, code: &str, found: &m
 fn strings(raw: &Map<String, Value>, at: &str, field: &str, whose: &str, code: &str, found: &mut Findings) {
     let Some(value) = raw.get(field) else { return };
     if !value.as_array().is_some_and(|items| items.iter().all(Value::is_string)) {
-        found.note(format!("{at}/{field}"), code, format!("{field} of {whose} must be a list of texts"), "");
+        found.note(format!("{at}/{field}"), code, format!("{field} of {whose} must be a list of strings"), "");
     }
 }

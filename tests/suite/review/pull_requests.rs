@@ -139,11 +139,11 @@ fn a_no_closes_the_pull_request_and_stands_where_it_cannot() {
     fs::write(&broken, "").unwrap();
     let args = ["review", "reject", JOB, "--note", "not so", "--by", "Ann"];
     let said = desk.with(&path, &args).expect(0);
-    assert!(said.stderr.contains("not closed") && said.stderr.contains("no network"), "{}", said.stderr);
+    assert!(said.stderr.contains("cannot close") && said.stderr.contains("no network"), "{}", said.stderr);
     assert_eq!((desk.memory().len(), &desk.memory()[0]["event"]), (1, &json!("rejected")));
     fs::remove_file(broken).unwrap();
     let said = desk.with(&path, &args).expect(0);
-    assert!(!said.stderr.contains("not closed"), "{}", said.stderr);
+    assert!(!said.stderr.contains("cannot close"), "{}", said.stderr);
     assert_eq!(desk.memory().len(), 1, "decided once");
     assert_eq!(fs::read_to_string(desk.world.folder().join("home/gh.is")).unwrap().trim(), "CLOSED");
     desk.with(&path, &args).expect(0);

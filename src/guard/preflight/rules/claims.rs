@@ -207,7 +207,7 @@ mod tests {
         let held = [Held::of(PATH, GOOD.as_bytes()), Held::of("_bus/claims/a-1.json", other.as_bytes())];
         let found = one_per_task(held.into_iter().flatten());
         assert_eq!((found.len(), found[0].code.as_str()), (1, "claim.duplicate"));
-        assert!(found[0].message.contains("codex-2 holds a-1, and codex-1 holds it too"));
+        assert!(found[0].message.contains("codex-2 holds a-1, and so does codex-1"));
         assert!(Held::of(PATH, GOOD.replace("active", "done").as_bytes()).is_none());
     }
 
