@@ -42,6 +42,34 @@ pub fn slug(text: &str) -> String {
     out.trim_matches('-').to_owned()
 }
 
+/// The words of a text that say most, as a short name: `"Fix the parser, please"` → `fix-parser`. At most three words
+/// and 30 bytes; empty when nothing usable is left.
+pub fn short(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let telling: Vec<&str> = words.clone().filter(|word| !FILLERS.contains(word)).collect();
+    let words: Vec<&str> = if telling.is_empty() { words.collect() } else { telling };
+    let mut short = String::new();
+    for word in words.into_iter().take(3) {
+        let word = &word[..word.len().min(30)];
+        if !short.is_empty() && short.len() + 1 + word.len() > 30 {
+            break;
+        }
+        if !short.is_empty() {
+            short.push('-');
+        }
+        short.push_str(word);
+    }
+    short
+}
+
+/// Words that say little about what is to be done.
+const FILLERS: [&str; 41] = [
+    "a", "all", "an", "and", "are", "as", "at", "be", "but", "by", "can", "could", "do", "does", "for", "from", "in",
+    "into", "is", "it", "its", "me", "my", "number", "of", "on", "or", "our", "please", "should", "so", "some", "that",
+    "the", "there", "this", "to", "we", "which", "with", "you",
+];
+
 /// The known names that were likely meant, at most three: those that begin with the word, then slips of it, then
 /// those that hold it. Looks at each once.
 pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
@@ -139,5 +167,20 @@ mod tests {
         assert_eq!(slug("Fix the parser!"), "fix-the-parser");
         assert_eq!(slug("--Ünïcode--"), "n-code");
         assert_eq!(slug("///"), "");
+    }
+
+    #[test]
+    fn short_names_keep_the_words_that_say_most() {
+        for (text, name) in [
+            ("Document the parser", "document-parser"),
+            ("Please fix it so that the empty list is handled", "fix-empty-list"),
+            ("Write page 12", "write-page-12"),
+            ("The of", "the-of"),
+            ("Internationalisation of documentation", "internationalisation"),
+            ("///", ""),
+        ] {
+            assert_eq!(short(text), name);
+        }
+        assert_eq!(short(&"x".repeat(100)).len(), 30);
     }
 }

@@ -273,7 +273,10 @@ impl SourceReader<'_> {
     fn plan(&self, id: &str, found: &Found) -> Option<Candidate> {
         let mut next = self.next(id, found)?;
         if let Some(step) = &next.step_id {
-            next.task_id = format!("{id}-{step}");
+            next.task_id = match found {
+                Ok(plan) => plan.task_of(id, step),
+                Err(_) => format!("{id}-{step}"),
+            };
             if !names::is_id(&next.task_id) {
                 let why = format!("{:?} is not a valid task name: rename the step or the plan", next.task_id);
                 replace_open(&mut next.standing, Standing::Damaged(why));
@@ -297,7 +300,9 @@ impl SourceReader<'_> {
         next.title = plan.summary().unwrap_or_default().to_owned();
         match plan.status() {
             Some(Status::Done) => return None,
-            Some(Status::Blocked) => next.standing = Standing::Blocked(blocked("its plan", id)),
+            Some(Status::Blocked) => {
+                next.standing = Standing::Blocked(blocked("its plan", plan.short_task().unwrap_or(id)));
+            }
             _ => {}
         }
         match plan.current_step() {
@@ -319,7 +324,8 @@ impl SourceReader<'_> {
         if step.status() == Some(Status::Blocked) {
             let (step, plan_id) = (step.id().unwrap_or_default(), next.plan_id.as_deref().unwrap_or_default());
             let what = format!("step {step} of its plan");
-            replace_open(&mut next.standing, Standing::Blocked(blocked(&what, &format!("{plan_id}/{step}"))));
+            let name = plan.short_task().map_or_else(|| format!("{plan_id}/{step}"), str::to_owned);
+            replace_open(&mut next.standing, Standing::Blocked(blocked(&what, &name)));
         }
         if let Some(resolver) = &self.resolver {
             resolver.of_step(plan, step, next);

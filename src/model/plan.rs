@@ -23,6 +23,16 @@ pub fn id_of(name: &str) -> &str {
     name.strip_suffix(SUFFIX).unwrap_or(name)
 }
 
+/// The slug of a plan's id: `2026-01-05-docs` → `docs`.
+pub fn slug_of(id: &str) -> Option<&str> {
+    let (date, slug) = id.split_at_checked(11)?;
+    let fits = |(at, byte): (usize, u8)| match at {
+        4 | 7 | 10 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    (date.bytes().enumerate().all(fits) && !slug.is_empty()).then_some(slug)
+}
+
 /// The status of a plan or of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -87,6 +97,20 @@ pub struct Plan {
 impl Plan {
     pub fn id(&self) -> Option<&str> {
         text(&self.raw, "plan_id")
+    }
+
+    /// The short name of its work as a task, where it says one, which can only be its own slug.
+    pub fn short_task(&self) -> Option<&str> {
+        text(&self.raw, "task_id").filter(|short| self.id().and_then(slug_of) == Some(short))
+    }
+
+    /// What one of its steps is called as a task: the plan's short name where there is one and this is its only step,
+    /// else `<plan>-<step>`. `id` is the plan's.
+    pub fn task_of(&self, id: &str, step: &str) -> String {
+        match self.short_task() {
+            Some(short) if self.steps().len() == 1 => short.to_owned(),
+            _ => format!("{id}-{step}"),
+        }
     }
 
     pub fn summary(&self) -> Option<&str> {

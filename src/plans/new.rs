@@ -32,6 +32,8 @@ pub struct NewPlan {
     pub queue: Vec<QueueRef>,
     /// Its id, if already decided; otherwise built from the name and the day.
     pub id: Option<String>,
+    /// The short name of its work as a task: the id without the day.
+    pub task: Option<String>,
     /// Its sources, besides queue entries.
     pub links: Vec<Link>,
     /// More fields of its first step: `objective`, `notes`, `tests`, `diff_limit`.
@@ -47,20 +49,32 @@ pub struct NewPlan {
 /// The id of a new plan: `2026-01-05-<slug>`; with a short digest when the slug would lose more than half of the
 /// name, such as `2026-01-05-request-1a2b3c`.
 pub fn id(name: &str, now: Stamp) -> Result<String> {
+    Ok(format!("{}-{}", now.date(), telling(name, names::slug(name))?))
+}
+
+/// A short name for work described in words: `document-parser`; with a digest as in [`id`].
+///
+/// # Errors
+/// `plan.name` when nothing is described.
+pub fn short_name(objective: &str) -> Result<String> {
+    telling(objective, names::short(objective))
+}
+
+/// The slug, with a digest when it would lose more than half of the name.
+fn telling(name: &str, slug: String) -> Result<String> {
     if name.trim().is_empty() {
         return Err(Refusal::usage("plan.name", "the plan's name (or objective) is empty")
             .because("the plan's id is built from it")
             .next("describe the goal in a few words, such as \"Document the parser\"")
             .into());
     }
-    let slug = names::slug(name);
     // Text in another script leaves little or nothing in a slug.
     let kept = name.chars().filter(char::is_ascii_alphanumeric).count();
     if 2 * kept >= name.chars().filter(|c| c.is_alphanumeric()).count() && kept > 0 {
-        return Ok(format!("{}-{slug}", now.date()));
+        return Ok(slug);
     }
     let word = if slug.is_empty() { "request" } else { &slug };
-    Ok(format!("{}-{word}-{}", now.date(), &digest::sha256(name.as_bytes())[..6]))
+    Ok(format!("{word}-{}", &digest::sha256(name.as_bytes())[..6]))
 }
 
 /// The id of a new plan, as [`id`], with a number if a plan or a justification has that name.
@@ -134,7 +148,7 @@ fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
     }
     let queue = new.queue.iter().map(|queue| json!({"type": "queue", "ref": queue.path}));
     let links: Vec<Value> = queue.chain(new.links.iter().map(|link| json!(link))).collect();
-    Ok(json!({
+    let mut document = json!({
         "version": 0,
         "plan_id": id,
         "created": now,
@@ -156,7 +170,11 @@ fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
         },
         "links": links,
         "receipts": [],
-    }))
+    });
+    if let Some(task) = &new.task {
+        document["task_id"] = json!(task);
+    }
+    Ok(document)
 }
 
 struct Systemic {

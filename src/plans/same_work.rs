@@ -56,7 +56,7 @@ impl Place {
 /// The task names of the work of some plans.
 #[derive(Clone, Debug, Default)]
 pub struct SameWork {
-    /// Items and requests, each with its plan.
+    /// Items, requests and short names of plans, each with its plan.
     whole: BTreeMap<String, String>,
     plans: BTreeMap<String, Known>,
 }
@@ -79,6 +79,7 @@ impl SameWork {
         for (id, plan) in plans {
             let steps = plan.steps().iter().filter_map(|step| step.id().map(str::to_owned)).collect();
             let mut of_plan = Known { steps, claims: BTreeSet::new() };
+            known.whole.extend(plan.short_task().map(|short| (short.to_owned(), id.to_owned())));
             for (kind, to) in plan.links() {
                 match kind {
                     "bus" => of_plan.claims.extend(claimed_task(to)),
@@ -106,8 +107,8 @@ impl SameWork {
         Ok(SameWork::of(hub, backlog_of(hub)?.as_ref(), &plans))
     }
 
-    /// Built only from the plan of a task: found by its name, the backlog, the request it is named after, or
-    /// `written`, the plan in its claim or assignment. Reads only requests that a plan links to.
+    /// Built only from the plan of a task: found by its name, the backlog, the request it is named after, its short
+    /// name, or `written`, the plan in its claim or assignment. Reads only requests that a plan links to.
     pub fn near(hub: &Hub, task: &str, written: Option<&str>) -> Result<SameWork> {
         let backlog = backlog_of(hub)?;
         let mut ids: BTreeSet<String> = written.map(str::to_owned).into_iter().collect();
@@ -116,6 +117,10 @@ impl SameWork {
         );
         let ends = task.match_indices('-').map(|(at, _)| at).chain([task.len()]);
         ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::exists(hub, id)));
+        if ids.is_empty() {
+            // It may be the short name of a plan.
+            ids.extend(store::dated(hub, task));
+        }
         // Only plans say which requests are in work, so the plans are read.
         let plans: Vec<PlanFile> = match ids.is_empty() && requests::exist(hub)? {
             true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),

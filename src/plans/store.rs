@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::base::{Refusal, Result, files, json, names, text};
 use crate::hub::{Hub, Transaction, paths};
 pub use crate::model::plan::id_of;
-use crate::model::plan::{Plan, SUFFIX};
+use crate::model::plan::{Plan, SUFFIX, slug_of};
 
 /// The folders of plans: normal and exploratory ones (the playbook: `--exploratory`).
 pub const FOLDERS: [&str; 2] = [paths::PLANS, "_plans/exploratory"];
@@ -49,7 +49,8 @@ pub fn all(hub: &Hub) -> Vec<(String, Result<PlanFile>)> {
 }
 
 /// The plan of that id or path: `2026-01-05-docs`, `2026-01-05-docs.plan.json`,
-/// `_plans/2026-01-05-docs.plan.json`, or the full path of the latter.
+/// `_plans/2026-01-05-docs.plan.json`, or the full path of the latter; or `docs`, where one plan alone is called so
+/// apart from its date.
 ///
 /// # Errors
 /// `plan.not_found`, with similar ids; or why the file cannot be read.
@@ -73,7 +74,16 @@ pub fn locate(hub: &Hub, name: &str) -> Result<String> {
             return Ok(path.clone());
         }
     }
-    Err(not_found(hub, inside).into())
+    match dated(hub, inside).as_slice() {
+        [only] => locate(hub, only),
+        _ => Err(not_found(hub, inside).into()),
+    }
+}
+
+/// The ids of the plans that are called so apart from their date.
+pub fn dated(hub: &Hub, slug: &str) -> Vec<String> {
+    let is_it = |path: &String| slug_of(id_of(path)) == Some(slug);
+    paths(&hub.root).iter().filter(|path| is_it(path)).map(|path| id_of(path).to_owned()).collect()
 }
 
 /// Whether there is a plan of that id.

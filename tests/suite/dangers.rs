@@ -147,9 +147,9 @@ fn prerequisites_bind_the_task_and_not_the_command() {
 fn a_coordinator_that_starts_nothing_for_want_of_prerequisites_says_so_and_goes_on_when_they_hold() {
     let world = world("echo x > x.txt", "");
     submit(&world, "p");
-    let plan = world.json(&["coordinator", "status"])["submissions"][0]["task"].as_str().unwrap().to_owned();
-    world.ok(&["coordinator", "cancel", &plan]);
-    world.ok(&["coordinator", "resume", &plan]);
+    let plan = world.json(&["coordinator", "status"])["submissions"][0]["plan"].as_str().unwrap().to_owned();
+    world.ok(&["coordinator", "cancel", "p"]);
+    world.ok(&["coordinator", "resume", "p"]);
     let items = json!([{"id": "ND-1", "title": "one", "status": "pending", "plan_suggestion": plan}]);
     let backlog = json!({"version": 0, "prerequisites": {"min_overall_trust": 0.7}, "items": items});
     world.write("_plans/next-development.todo.json", &backlog.to_string());

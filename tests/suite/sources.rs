@@ -189,7 +189,7 @@ fn an_objective_is_refused_where_nobody_would_do_it_or_nothing_would_verify_it()
     ]);
     let plans = fs::read_dir(world.repo.join("_plans")).unwrap().flatten();
     let made =
-        plans.map(|entry| entry.path()).find(|path| path.to_str().unwrap().ends_with("add-a-flag.plan.json")).unwrap();
+        plans.map(|entry| entry.path()).find(|path| path.to_str().unwrap().ends_with("-add-flag.plan.json")).unwrap();
     let plan: Value = serde_json::from_slice(&fs::read(made).unwrap()).unwrap();
     let step = &plan["steps"][0];
     assert_eq!(
@@ -197,11 +197,7 @@ fn an_objective_is_refused_where_nobody_would_do_it_or_nothing_would_verify_it()
         (&json!([test]), &json!(9), &json!("It is there"))
     );
     let chosen = dry(&world);
-    assert_eq!(
-        (&chosen["decision"], &chosen["task"]),
-        (&json!("chose"), &json!(format!("{}-S1", plan["plan_id"].as_str().unwrap()))),
-        "{chosen}"
-    );
+    assert_eq!((&chosen["decision"], &chosen["task"]), (&json!("chose"), &json!("add-flag")), "{chosen}");
 }
 
 /// The words say what is the matter, and the commands in them mend it.

@@ -5,6 +5,7 @@
 pub mod add;
 pub mod plan_edit;
 pub mod reopen;
+pub mod short_name;
 
 use std::collections::BTreeMap;
 
@@ -190,7 +191,7 @@ impl TableBuilder {
             }
             for step in file.plan.steps() {
                 let (Some(id), false) = (step.id(), step.status() == Some(Status::Done)) else { continue };
-                let row = self.row(&format!("{}-{id}", file.id()), "plan");
+                let row = self.row(&file.plan.task_of(file.id(), id), "plan");
                 row.title = step.title().unwrap_or_default().to_owned();
                 row.priority = file.plan.priority();
                 row.plan_id = Some(file.id().to_owned());

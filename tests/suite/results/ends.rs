@@ -157,7 +157,7 @@ fn settings_that_break_while_it_runs_end_it_with_the_reason() {
 fn a_plan_of_one_step_closes_when_its_result_is_merged() {
     let site = Site::appending("");
     let task = site.submit("Append two");
-    let plan = task.trim_end_matches("-S1").to_owned();
+    let plan = site.plan(&task);
     assert_eq!(site.run().code, 0);
     site.world.ok(&["review", "approve", &site.waiting()]);
     let found = site.world.read_json(&format!("_plans/{plan}.plan.json"));

@@ -50,11 +50,13 @@ impl Site {
     /// Submits an objective; gives back its task.
     pub fn submit(&self, objective: &str) -> String {
         self.world.ok(&["coordinator", "submit", "--objective", objective, "--test", "true"]);
-        let slug = objective.to_lowercase().replace(' ', "-");
-        let plans = fs::read_dir(self.world.repo.join("_plans")).unwrap().flatten();
-        let ids = plans.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".plan.json")?.to_owned()));
-        let id = ids.into_iter().find(|id| id.ends_with(&slug)).unwrap_or_else(|| panic!("no plan {slug}"));
-        format!("{id}-S1")
+        objective.to_lowercase().replace(" the ", "-").replace(' ', "-")
+    }
+
+    /// The id of the plan that was made of a submitted objective.
+    pub fn plan(&self, task: &str) -> String {
+        let plan = self.world.json(&["plan", "show", task]);
+        plan["plan"]["plan_id"].as_str().unwrap_or_else(|| panic!("no plan: {plan}")).to_owned()
     }
 
     pub fn run(&self) -> Ran {
@@ -76,13 +78,12 @@ impl Site {
 
     /// Everything that any view says about a task.
     pub fn views(&self, task: &str) -> Vec<(&'static str, String)> {
-        let plan = task.trim_end_matches("-S1");
         let views: [(&str, &[&str]); 7] = [
             ("status", &["coordinator", "status"]),
             ("status --json", &["coordinator", "status", "--json"]),
             ("logs", &["coordinator", "logs", task]),
             ("explain", &["coordinator", "explain", task]),
-            ("plan show", &["plan", "show", plan]),
+            ("plan show", &["plan", "show", task]),
             ("review show", &["review", "show", task]),
             ("bus status", &["bus", "status", "--all"]),
         ];

@@ -56,7 +56,7 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
     let status = site.world.ok(&["coordinator", "status"]);
     assert!(status.contains("question") && status.contains("coordinator answer j1"), "{status}");
 
-    let plan = task.trim_end_matches("-S1");
+    let plan = &site.plan(&task);
     site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
     site.world.ok(&["coordinator", "answer", plan, "Round up"]);
     assert!(

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, json};
 
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
 use crate::guard::operator;
-use crate::hub::{Hub, Transaction};
-use crate::ops::tasks::plan_edit;
+use crate::hub::{Hub, Transaction, Writer};
+use crate::model::plan::slug_of;
+use crate::ops::tasks::{plan_edit, short_name};
 use crate::plans;
 
 /// What a person may say besides the objective.
@@ -36,13 +37,17 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     let maker = maker(app)?;
     let mut writer = hub.lock("coordinator submit")?;
     let mut transaction = Transaction::new("make a plan of an objective");
-    let id = match &args.name {
-        Some(name) => named(hub, name)?,
-        None => plans::new::free_id(hub, &text::clip(objective, 60))?,
+    let (id, task) = match &args.name {
+        Some(name) => named(&writer, name)?,
+        None => {
+            let task = short_name::free(&writer, objective)?;
+            (format!("{}-{task}", hub.now().date()), Some(task))
+        }
     };
     let new = plans::new::NewPlan {
         name: id.clone(),
         id: Some(id),
+        task,
         summary: objective.to_owned(),
         actor: hub.settings()?.coordinator.manager.clone(),
         checkpoint: Some(args.acceptance.clone().unwrap_or_else(|| objective.to_owned())),
@@ -63,12 +68,14 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
         app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
     }
     let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
-    let task = made.id().to_owned();
-    Ok(Command::Submit { plan: Some(task.clone()), task, step })
+    let plan = made.id().to_owned();
+    let task = made.plan.short_task().unwrap_or(&plan).to_owned();
+    Ok(Command::Submit { plan: Some(plan), task, step })
 }
 
-/// The id of a plan whose name a person chose.
-fn named(hub: &Hub, name: &str) -> Result<String> {
+/// The id of a plan whose name a person chose, and that name as its task's, where it is free.
+fn named(writer: &Writer<'_>, name: &str) -> Result<(String, Option<String>)> {
+    let hub = writer.hub();
     let id = plans::new::id(name, hub.now())?;
     if plans::new::is_taken(hub, &id) {
         return Err(Refusal::usage("plan.exists", format!("there is a plan {id} already"))
@@ -76,7 +83,9 @@ fn named(hub: &Hub, name: &str) -> Result<String> {
             .next(format!("to have that plan done: teof coordinator submit {id}"))
             .into());
     }
-    Ok(id)
+    let task = slug_of(&id).map(str::to_owned);
+    let is_free = task.as_ref().map_or(Ok(false), |task| short_name::is_free(writer, task))?;
+    Ok((id, task.filter(|_| is_free)))
 }
 
 /// Refuses what nobody would do, or nobody could verify, before anything is written.

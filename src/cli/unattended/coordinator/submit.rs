@@ -100,8 +100,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             Wanted::Task(asked) => task(app, hub, asked)?,
             Wanted::Objective(text) => {
                 let command = objective::submission(app, hub, &text, &details)?;
-                if let Command::Submit { task, .. } = &command {
-                    app.say(format!("Created plan {task}; you can edit it until it starts"));
+                if let Command::Submit { plan: Some(plan), .. } = &command {
+                    app.say(format!("Created plan {plan}; you can edit it until it starts"));
                 }
                 command
             }

@@ -78,9 +78,9 @@ fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Res
         _ => {}
     }
     let task = match (name, step) {
-        (Some(name), _) => name.to_owned(),
-        (None, Some(step)) => format!("{id}-{step}"),
-        (None, None) => id.clone(),
+        (_, Some(step)) => found.plan.task_of(&id, step),
+        (Some(name), None) if name != id => name.to_owned(),
+        (_, None) => found.plan.short_task().unwrap_or(&id).to_owned(),
     };
     Ok(Asked { task, plan: Some(id), step: step.map(str::to_owned), ..Asked::default() })
 }

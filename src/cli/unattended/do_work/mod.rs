@@ -103,7 +103,8 @@ fn submit_work(app: &App, hub: &Hub, args: &Args) -> Result<String> {
         diff_limit: args.diff_limit,
         notes: args.notes.clone(),
     };
-    let command = if args.what.trim().contains(char::is_whitespace) {
+    let is_objective = args.what.trim().contains(char::is_whitespace);
+    let command = if is_objective {
         secrets::check_text("objective", &args.what)?;
         objective::check(hub, &details)?;
         allow(app, hub, args.yes, true)?;
@@ -114,7 +115,7 @@ fn submit_work(app: &App, hub: &Hub, args: &Args) -> Result<String> {
         submit::task(app, hub, asked)?
     };
     let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("a submission is no other command") };
-    let name = plan.clone().unwrap_or_else(|| task.clone());
+    let name = plan.clone().filter(|_| !is_objective).unwrap_or_else(|| task.clone());
     match send::have_done(app, &app.person()?, command, None)? {
         Some(answer) if !answer.ok => Err(Refusal::guard("coordinator.refused", answer.text)
             .next("see how things stand: teof coordinator status")
