@@ -117,3 +117,17 @@ pub fn outcome(run: &str) -> String {
 pub fn stop(run: &str) -> String {
     format!("runs/{run}.stop")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MACHINE_LOCAL;
+
+    #[test]
+    fn every_machine_local_name_is_documented() {
+        let page = include_str!("../../docs/files.md");
+        let (_, local) = page.split_once("## Outside the tree").unwrap();
+        let named = |name: &str| ["/", "`", "/<"].iter().any(|end| local.contains(&format!("`{name}{end}")));
+        let missing: Vec<&str> = MACHINE_LOCAL.into_iter().filter(|name| !name.is_empty() && !named(name)).collect();
+        assert_eq!(missing, ["test-clock"], "only teof's tests need that one");
+    }
+}

@@ -129,7 +129,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// Where ordinary code is: the layer and the systemic target of a person's plan that says none. Both are explained in
-/// docs/plans.md.
+/// docs/glossary.md.
 const LAYER: &str = "L5";
 const TARGET: &str = "S6";
 
