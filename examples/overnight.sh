@@ -4,9 +4,9 @@ set -eu
 
 teof doctor                      # is the set-up sound?
 teof plan list                   # what would be worked on?
-teof coordinator run --dry-run   # what would be chosen first, and what is skipped, and why?
+teof run --dry-run               # what would be chosen first, and what is skipped, and why?
 
-# Consent is per machine and per content: change teof.toml or the consent file, and it is gone.
-teof consent grant --continuous --max-iterations 0
+# Consent is per machine and per content: a change of the consent file, or of what teof.toml allows, suspends it.
+teof consent grant --max-jobs 20
 
-exec teof coordinator run        # stop it with: teof coordinator stop
+exec teof run        # stop it with Ctrl-C, or: teof coordinator stop
