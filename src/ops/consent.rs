@@ -15,11 +15,11 @@ use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::Event;
 use crate::model::json::edit::EditableJson;
 
-/// How many jobs a grant allows where nobody says a number.
+/// How many jobs a grant allows by default.
 pub const DEFAULT_JOBS: u64 = 10;
 
-/// Flags to set; `None` leaves one as it is in the file. A number of jobs without `continuous` ends an unlimited
-/// consent, and a file that would allow no job gets [`DEFAULT_JOBS`].
+/// Flags to set; `None` keeps the file's value. A number of jobs without `continuous` ends an unlimited consent, and
+/// a file that would allow no job gets [`DEFAULT_JOBS`].
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     pub continuous: Option<bool>,
@@ -36,18 +36,18 @@ pub fn new_file() -> String {
     for (key, value) in fields(&Consent::NONE) {
         map.insert(key.to_owned(), value);
     }
-    let note = "What may run unattended. It counts only after a person ran: teof consent grant";
+    let note = "What may run unattended. Valid only after a person has run: teof consent grant";
     map.insert("notes".to_owned(), note.into());
     json::pretty(&map) + "\n"
 }
 
-/// Turns `auto_enabled` on with the changes, and trusts the consent file and `teof.toml` as they are now.
+/// Turns `auto_enabled` on with the changes, and trusts the current consent file and `teof.toml`.
 ///
 /// # Errors
 /// In a worker's children; when the file is malformed, which a person must fix.
 pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     let recognised = operator::require("grant consent")?;
-    // What is trusted below is what stood there before the person said so, not what came since.
+    // Read before the grant, so that a later change of the files is not trusted.
     let settings_sha256 = trust::settings_digest(hub)?;
     let git_programs = trust::git_programs_digest(hub)?;
     let mut writer = hub.lock("consent grant")?;
@@ -102,7 +102,7 @@ pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// The consent file with `auto_enabled` on and the changes made; nothing else of it is touched.
+/// The consent file with `auto_enabled` on and the changes applied; the rest is unchanged.
 fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Result<String> {
     let new = new_file();
     let mut document = EditableJson::parse(old.unwrap_or(new.as_bytes()), path)?;
@@ -131,7 +131,7 @@ fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Res
     }
     Consent::read(document.object()).map_err(|key| {
         Refusal::guard("consent.malformed", format!("{key} in {} has the wrong type", paths::CONSENT))
-            .because("what cannot be read cannot be granted")
+            .because("an unreadable file cannot be granted")
             .next("fix the file by hand, then: teof consent grant")
     })?;
     Ok(document.into_text())
@@ -144,7 +144,7 @@ pub struct Revoked {
     pub file_left: Option<String>,
 }
 
-/// Stops trusting at once, whatever state the hub is in; then turns `auto_enabled` off in the file.
+/// Revokes trust at once, in any state of the hub; then turns `auto_enabled` off in the file.
 ///
 /// # Errors
 /// As [`operator::require`].

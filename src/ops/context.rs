@@ -10,12 +10,12 @@ use crate::model::event::Event;
 
 /// The caller and the command.
 pub(super) struct Call<'a> {
-    /// The command, for those who wait for the lock, and for the guard's log, such as "bus claim".
+    /// The command, shown to processes that wait for the lock and in the guard's log, such as "bus claim".
     pub command: &'a str,
     pub author: &'a Author,
     /// The task that it is about.
     pub task: &'a str,
-    /// Whether an epoch of that task's claim stands in for a session.
+    /// Whether the epoch of that task's claim can replace a session.
     pub bound: bool,
     pub request: Option<&'a Request>,
 }
@@ -24,14 +24,13 @@ pub(super) struct Call<'a> {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub document: Value,
-    /// What could not be synced, and what was overridden: for people.
+    /// Notes for people: stores that could not be synced, and overrides.
     pub remarks: Vec<String>,
-    /// The request was answered before; nothing was written now.
+    /// The request was answered before; nothing was written this time.
     pub repeated: bool,
 }
 
-/// Runs `stage` under the lock and performs what it put into the transaction. Returns the document of the
-/// answer and its remarks.
+/// Runs `stage` under the lock and commits its transaction. Returns the answer's document and remarks.
 pub(super) fn run(
     hub: &Hub,
     call: &Call<'_>,
@@ -51,7 +50,7 @@ pub(super) fn run(
     let (document, mut remarks) = stage(&mut writer, &mut transaction)?;
     if let Some(stale) = stale {
         stale.record(&mut transaction);
-        remarks.push(format!("went on all the same: {}", stale.message));
+        remarks.push(format!("continued anyway: {}", stale.message));
     }
     if let Some(request) = call.request {
         request.keep(hub, &mut transaction, &document);
@@ -60,7 +59,7 @@ pub(super) fn run(
     Ok(Answer { document, remarks, repeated: false })
 }
 
-/// The answer that the request was given before, if it was.
+/// The stored answer of the request, if any.
 pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> {
     let answer = request.map_or(Ok(None), |request| request.answered(hub))?;
     Ok(answer.map(|document| Answer { document, remarks: Vec::new(), repeated: true }))

@@ -1,6 +1,6 @@
 //! Operations over several stores, each one transaction: boot, claim, assignment, release, record commit.
 //!
-//! Each transaction is checked completely before it is written. Nothing here prints or chooses work.
+//! Each transaction is checked completely before it is written. This module does not print and does not choose work.
 
 pub mod claims;
 pub mod consent;

@@ -17,19 +17,19 @@ use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
 use crate::seats;
 
-/// What is to be written.
+/// An event or a message.
 #[derive(Clone, Debug, Serialize)]
 pub enum Content {
     Event(Event),
     Message { channel: String, message: Message },
 }
 
-/// One line to be written, and the epoch under which.
+/// One line to write, and its epoch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     #[serde(rename = "entry")]
     pub content: Content,
-    /// The epoch of the claim under which it is written; recorded with it.
+    /// The epoch of the author's claim; recorded with it.
     pub epoch: Option<u64>,
     /// Its line in a batch; a refusal names it.
     pub line: Option<u64>,
@@ -40,9 +40,9 @@ pub struct Entry {
 pub struct Published {
     /// For each entry: `{id, event, task_id?, path}` or `{channel, type, to?, path}`.
     pub written: Vec<Value>,
-    /// The request was answered before; nothing was written now.
+    /// The request was answered before; nothing was written this time.
     pub repeated: bool,
-    /// What was overridden, and which evidence is not there: for people.
+    /// Notes for people: overrides and missing evidence.
     pub remarks: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Entry {
         Entry { content: Content::Message { channel: channel.to_owned(), message }, epoch, line: None }
     }
 
-    /// The task that it is about, if it is about one.
+    /// Its task, if any.
     pub fn task(&self) -> Option<&str> {
         let task = match &self.content {
             Content::Event(event) => event.task_id.as_deref(),
@@ -64,7 +64,7 @@ impl Entry {
         task.filter(|task| is_task_channel(task))
     }
 
-    /// The task whose state it reports or changes, and a description of that for a refusal. Of messages only a hold
+    /// The task whose state it reports or changes, and a description for a refusal. Of the messages only a hold
     /// changes a task.
     pub fn changes_task(&self) -> Option<(&str, &'static str)> {
         match &self.content {
@@ -81,7 +81,7 @@ impl Entry {
         matches!(&self.content, Content::Message { message, .. } if message.kind == message::LIFT)
     }
 
-    /// A kind or type that is close to a known one: a `hlod` holds nothing.
+    /// A kind or type close to a known one: a `hlod` has no effect.
     fn likely_typo(&self) -> Option<String> {
         let (what, known) = match &self.content {
             Content::Event(_) => ("kind", &event::KNOWN[..]),
@@ -89,7 +89,7 @@ impl Entry {
         };
         let kind = self.kind();
         let meant = known.iter().filter(|_| !known.contains(&kind)).find(|word| names::is_near(kind, word))?;
-        Some(format!("nothing reads the {what} {kind}; was it meant to be {meant}? then write it again"))
+        Some(format!("unknown {what} {kind}, written anyway (did you mean {meant}? then write it again)"))
     }
 
     /// A warning about a message to a seat or role that does not exist.
@@ -100,7 +100,7 @@ impl Entry {
         let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
         let known = seats.iter().any(has) || seats::session::agents(hub).iter().any(|agent| agent == name);
         Ok((!known)
-            .then(|| format!("nobody here is called {name} (those who are: teof agent list); the message waits")))
+            .then(|| format!("no seat or role {name} (list seats: teof agent list); the message stays in its channel")))
     }
 
     fn noun(&self) -> &'static str {
@@ -124,8 +124,7 @@ impl Entry {
         }
     }
 
-    /// Whether only who may write to the task may write this: kinds that are bound to a claim, and
-    /// everything that shows an epoch.
+    /// Whether it needs the right to write to the task: kinds bound to a claim, and everything with an epoch.
     fn is_bound(&self) -> bool {
         let bound = match &self.content {
             Content::Event(_) => &event::CLAIM_BOUND,
@@ -135,11 +134,11 @@ impl Entry {
     }
 }
 
-/// Writes all of the entries or, when one of them is refused, none. When this returns they are on disk.
+/// Writes all entries, or none if one is refused. On return they are on disk.
 ///
 /// # Errors
-/// A session that is not fresh; `claim.missing`, `claim.not_yours`, `claim.epoch` for what is bound to a
-/// claim; a name or a text that cannot be used; a request id that was used for something else.
+/// A stale session; `claim.missing`, `claim.not_yours`, `claim.epoch` for entries bound to a claim; an invalid name
+/// or text; a request id used for something else.
 pub fn publish(
     hub: &Hub,
     what: &str,
@@ -155,7 +154,7 @@ pub fn publish(
     }
     check_receipts(hub, entries)?;
     let mut stale = None;
-    // A session is asked for once, and once each claim that is shown instead.
+    // The session is checked once, and so is each claim shown instead.
     let mut asked = HashSet::new();
     let shown = |entry: &Entry| entry.epoch.map(|epoch| (entry.task().map(str::to_owned), epoch));
     for entry in entries.iter().filter(|entry| asked.insert(shown(entry))) {
@@ -193,11 +192,11 @@ pub fn publish(
     Ok(Published { written, repeated: false, remarks })
 }
 
-/// Puts one entry into a transaction. A refusal of a claim leaves its line in the author's error log at once.
+/// Stages one entry in a transaction. A refused claim is logged in the author's error log at once.
 fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author, entry: &Entry) -> Result<Value> {
     if entry.epoch.is_some() && entry.task().is_none() {
-        let refusal = Refusal::usage("epoch.no_task", "an epoch is shown, and it is about no task");
-        return Err(refusal.next("name the task, or leave the epoch out").into());
+        let refusal = Refusal::usage("epoch.no_task", "--epoch needs a task");
+        return Err(refusal.next("pass the task, or omit the epoch").into());
     }
     if let Some(task) = entry.task()
         && entry.is_bound()
@@ -236,7 +235,7 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
     }
 }
 
-/// Refuses to complete a task that is on hold, and refuses that the seat that has the task lifts the hold.
+/// Refuses to complete a task on hold, and a lift by the seat that holds the task.
 fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<()> {
     match &entry.content {
         Content::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
@@ -245,8 +244,8 @@ fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<(
     }
 }
 
-/// Receipts are named relative to the hub, lie inside it, and are what a clone would have. Whether they are
-/// there is for the guards: a worker's receipts arrive after its events.
+/// Checks that receipts are relative paths inside the hub and that a clone would have them. Guards check whether they
+/// exist, because a worker's receipts arrive after its events.
 fn check_receipts(hub: &Hub, entries: &[Entry]) -> Result<()> {
     let mut named = Vec::new();
     for entry in entries {
@@ -266,7 +265,7 @@ fn check_receipts(hub: &Hub, entries: &[Entry]) -> Result<()> {
     }
 }
 
-/// Evidence that lies elsewhere, at somebody's address.
+/// Evidence at a URL.
 fn is_address(receipt: &str) -> bool {
     receipt.contains("://")
 }
@@ -274,15 +273,14 @@ fn is_address(receipt: &str) -> bool {
 /// A warning about evidence that does not exist; addresses are not checked.
 fn missing_evidence(hub: &Hub, receipt: &str) -> Option<String> {
     let missing = !is_address(receipt) && hub.path(receipt).is_ok_and(|path| !path.exists());
-    missing
-        .then(|| format!("there is no file {receipt}; it is named as evidence all the same: make it, or name another"))
+    missing.then(|| format!("{receipt} does not exist, but is recorded as evidence: create it, or name another file"))
 }
 
 fn with_epoch(author: &Author, entry: &Entry) -> Author {
     Author { epoch: entry.epoch, ..author.clone() }
 }
 
-/// Names the line of a batch in a refusal.
+/// Adds the batch line to a refusal.
 fn name_line(error: anyhow::Error, entry: &Entry) -> anyhow::Error {
     match (entry.line, error.downcast::<Refusal>()) {
         (Some(line), Ok(refusal)) => at_line(refusal, line).into(),
@@ -291,10 +289,10 @@ fn name_line(error: anyhow::Error, entry: &Entry) -> anyhow::Error {
     }
 }
 
-/// A refusal of one line of a batch, of which nothing is written.
+/// A refusal of one line of a batch; nothing of the batch is written.
 pub fn at_line(mut refusal: Refusal, line: u64) -> Refusal {
     refusal.message = format!("line {line}: {}", refusal.message);
-    refusal.next("nothing of the batch was written: fix that line and send the batch again").with("line", line)
+    refusal.next("fix that line and send the batch again; nothing was written").with("line", line)
 }
 
 fn repeated(answer: Value) -> Published {
@@ -305,6 +303,6 @@ fn repeated(answer: Value) -> Published {
     Published {
         written,
         repeated: true,
-        remarks: vec!["this request was made before; nothing was written again".into()],
+        remarks: vec!["this request was already answered; nothing was written again".into()],
     }
 }

@@ -30,8 +30,8 @@ pub fn misplaced(hub: &Hub) -> Result<Vec<Misplaced>> {
         if folder.starts_with('/') && Path::new(folder).is_dir() || hub.path(&format!("{inside}/x.md")).is_err() {
             found.push(Misplaced {
                 code: OUTSIDE,
-                message: format!("{name}_folder = {folder:?} is not a folder of the hub {}", hub.root.display()),
-                fix: format!("name a folder inside it, relative to it; {off}"),
+                message: format!("{name}_folder = {folder:?} is not a folder in the hub {}", hub.root.display()),
+                fix: format!("set a folder relative to the hub; {off}"),
             });
             continue;
         }
@@ -40,7 +40,7 @@ pub fn misplaced(hub: &Hub) -> Result<Vec<Misplaced>> {
             let (root, main) = (hub.root.display(), main.display());
             found.push(Misplaced {
                 code: "sources.elsewhere",
-                message: format!("{inside} lies in {main}, and the record in {root}: its requests are not found"),
+                message: format!("{inside} is in {main}, but the record is in {root}, so its requests are not found"),
                 fix: format!("put requests into {root}/{inside}; {off}"),
             });
         }
@@ -48,10 +48,10 @@ pub fn misplaced(hub: &Hub) -> Result<Vec<Misplaced>> {
     Ok(found)
 }
 
-/// What a person should know of folders that are not read, one line each.
+/// One warning per folder that is not read.
 ///
 /// # Errors
-/// When a folder is named that can never be read: whoever named it expects its requests to be done.
+/// When a configured folder can never be read, because its requests would never be done.
 pub fn check(hub: &Hub) -> Result<Vec<String>> {
     let found = misplaced(hub)?;
     match found.iter().find(|found| found.code == OUTSIDE) {

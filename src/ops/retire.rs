@@ -1,4 +1,4 @@
-//! Retires a receipt when a person says so: the ledger's line and the event, in one transaction.
+//! Retires a receipt for a person: the ledger's line and the event, in one transaction.
 
 use crate::base::{Result, text};
 use crate::bus::{check_text, events};
@@ -8,10 +8,10 @@ use crate::hub::{Hub, Transaction};
 use crate::model::event::Event;
 use crate::receipts::ledger;
 
-/// Retires the receipt; returns the digest with which it was entered.
+/// Retires the receipt; returns its recorded digest.
 ///
 /// # Errors
-/// In a worker's children: a worker could hide what it changed. As [`ledger::retire`].
+/// In a worker's children, because a worker could hide what it changed. As [`ledger::retire`].
 pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
     let recognised = operator::require("retire a receipt")?;
     check_text("reason", reason)?;

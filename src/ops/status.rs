@@ -1,7 +1,7 @@
 //! `bus status`: claims, latest events, and whether a manager is active (the playbook: bus_status).
 //!
-//! Reads only. Where the playbook's tool has bugs (a preset's window that is shown and not used, a limit before the
-//! filters), this does what that tool documents.
+//! Reads only. Where the playbook's tool has bugs (a preset's window that is shown but not used, a limit before the
+//! filters), this follows that tool's documentation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,27 +20,27 @@ use crate::seats::manifest;
 #[derive(Clone, Debug)]
 pub struct Query {
     pub preset: Option<Preset>,
-    /// Whose claims and events; empty: everybody's.
+    /// Seats whose claims and events are shown; empty: all.
     pub agents: Vec<String>,
-    /// Of the events; empty: any, and none.
+    /// Severities of the events; empty: all, and events without one.
     pub severities: Vec<Severity>,
     /// Only claims that are active or paused.
     pub active_only: bool,
-    /// Of the events, after the filters; 0: all.
+    /// Maximum number of events after filtering; 0: all.
     pub limit: usize,
-    /// Beats the window.
+    /// Overrides the window.
     pub since: Option<Stamp>,
-    /// How far back events go; `None`: without end.
+    /// How far back events go; `None`: no limit.
     pub window: Option<Duration>,
-    /// After how long a silent manager is stale; `None`: not looked at.
+    /// Time after which a silent manager is stale; `None`: not checked.
     pub manager_window: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// What somebody who helps others looks at.
+    /// For a seat that supports others.
     Support,
-    /// What a manager looks at.
+    /// For a manager.
     Manager,
 }
 
@@ -107,7 +107,7 @@ pub struct Report {
     /// Newest last.
     pub events: Vec<Map<String, Value>>,
     pub managers: Option<Managers>,
-    /// Files that could not be used.
+    /// Unreadable files.
     pub damaged: Vec<Damaged>,
     size: crate::bus::log::Size,
 }
@@ -120,7 +120,7 @@ pub struct Held {
     pub hold: Option<String>,
 }
 
-/// The managers, by how lately they gave a sign of life (the playbook: bus_heartbeat).
+/// The managers by their last heartbeat (the playbook: bus_heartbeat).
 #[derive(Debug, Default)]
 pub struct Managers {
     pub candidates: Vec<String>,
@@ -218,7 +218,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut lines = Vec::new();
         match &self.managers {
-            None => lines.push("managers: not looked at (--manager-window 0)".to_owned()),
+            None => lines.push("managers: not checked (--manager-window 0)".to_owned()),
             Some(managers) => lines.extend(managers.lines(self.query.manager_window)),
         }
         let filtered = self.is_filtered();

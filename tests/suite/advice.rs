@@ -68,7 +68,7 @@ fn a_fresh_lock_of_another_git_is_named_with_its_age_and_doctor_says_why_it_stay
     let refused = world.refused(&["bus", "commit"]);
     let reason = refused["reason"].as_str().unwrap();
     assert!(
-        reason.contains("main.lock was made") && reason.contains(&format!("process {}", std::process::id())),
+        reason.contains("main.lock was created") && reason.contains(&format!("process {}", std::process::id())),
         "{refused}"
     );
     drop(held);

@@ -152,7 +152,7 @@ fn the_first_claim_follows_the_assignment() {
         (&done["claim"]["plan_id"], &done["claim"]["branch"]),
         (&json!("2026-01-05-docs"), &json!("agent/codex-2/docs"))
     );
-    assert!(done["remarks"][0].as_str().unwrap().contains("2026-01-05-docs got no link"), "{done}");
+    assert!(done["remarks"][0].as_str().unwrap().contains("2026-01-05-docs was not linked"), "{done}");
     ok(&world, "codex-2", &["bus", "pause", "QUEUE-001", "--reason", "lunch"]);
     let taken = ok(&world, "codex-1", &["bus", "claim", "QUEUE-001"]);
     assert_eq!((&taken["claim"]["epoch"], &taken["from"]["agent_id"]), (&json!(2), &json!("codex-2")));

@@ -97,7 +97,7 @@ fn each_fault_is_named() {
 fn outside_a_repository_the_doctor_says_so() {
     let world = world();
     let ran = world.run(&["--root", world.folder().to_str().unwrap(), "doctor"]).expect(1);
-    assert!(ran.stdout.contains("repository.missing") && ran.stdout.contains("mend:"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("repository.missing") && ran.stdout.contains("fix:"), "{}", ran.stdout);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn found(world: &World, args: &[&str]) -> Vec<String> {
         let text = |key: &str| found[key].as_str().unwrap().to_owned();
         format!("{}:{} {mark}{}", text("file"), found["line"], text("code"))
     };
-    document["codes"].as_array().unwrap().iter().map(place).collect()
+    document["findings"].as_array().unwrap().iter().map(place).collect()
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn core_is_about_the_seat_its_session_and_its_receipts() {
     let codes = |args: &[&str]| -> Vec<String> {
         let ran = world.run(&[&["preflight", "core", "--json"], args].concat());
         let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-        document["codes"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap().to_owned()).collect()
+        document["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(codes(&[]), ["session.missing"]);
     let tail = "_report/session/codex-2/manager-report-tail.txt";

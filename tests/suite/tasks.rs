@@ -77,7 +77,7 @@ fn evidence_that_is_not_there_is_named_and_the_event_is_written() {
         ("https://example.org/run/1", false),
     ] {
         let ran = world.run(&[&event[..], &[path]].concat()).expect(0);
-        assert_eq!(ran.stderr.contains(&format!("warning: there is no file {path}")), noted, "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains(&format!("warning: {path} does not exist")), noted, "{}", ran.stderr);
     }
     assert_eq!(world.lines("_bus/events/events.jsonl").iter().filter(|line| line["event"] == "status").count(), 3);
 }
@@ -88,9 +88,9 @@ fn a_misspelt_hold_and_a_message_to_nobody_are_told() {
     world.ok(&["task", "pickup", "NOPE-1"]);
     let told = |args: &[&str]| world.run(&[args, &["--summary", "stop"]].concat()).expect(0).stderr;
     let to = |task: &'static str, kind: &'static str| ["bus", "message", "--task", task, "--type", kind];
-    assert!(told(&to("NOPE-1", "hlod")).contains("was it meant to be hold?"));
-    assert!(told(&["bus", "event", "--event", "statsu"]).contains("was it meant to be status?"));
-    assert!(told(&to("agent-nosuch", "note")).contains("nobody here is called nosuch"));
+    assert!(told(&to("NOPE-1", "hlod")).contains("did you mean hold?"));
+    assert!(told(&["bus", "event", "--event", "statsu"]).contains("did you mean status?"));
+    assert!(told(&to("agent-nosuch", "note")).contains("no seat or role nosuch"));
     for fine in [to("NOPE-1", "question"), to("agent-codex-1", "note"), to("manager-report", "status")] {
         assert_eq!(told(&fine), "", "{fine:?}");
     }

@@ -61,7 +61,7 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
 pub fn found(app: &App) -> (Vec<String>, bool) {
     let found = diagnoses(app);
     let wrong: Vec<_> = found.into_iter().filter(|trouble| !trouble.note).collect();
-    let lines = wrong.iter().map(|trouble| format!("{}: {} (fix: {})", trouble.code, trouble.message, trouble.mend));
+    let lines = wrong.iter().map(|trouble| format!("{}: {} (fix: {})", trouble.code, trouble.message, trouble.fix));
     (lines.collect(), wrong.is_empty())
 }
 
@@ -69,9 +69,9 @@ pub fn found(app: &App) -> (Vec<String>, bool) {
 fn agents(app: &App) -> Vec<Diagnosis> {
     let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
     let Ok(settings) = hub.settings() else { return Vec::new() };
-    let wrong = |code: &str, message, mend| Diagnosis { code: code.into(), message, mend, note: false };
-    let unknown = routing::troubles(settings).into_iter().map(|(name, mend)| {
-        wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), mend)
+    let wrong = |code: &str, message, fix| Diagnosis { code: code.into(), message, fix, note: false };
+    let unknown = routing::troubles(settings).into_iter().map(|(name, fix)| {
+        wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), fix)
     });
     let missing = routing::named(settings).into_iter().filter_map(|name| {
         let agent = crate::agents::find(settings, &name).ok()?;
@@ -99,7 +99,7 @@ fn coordinator(app: &App) -> Option<Diagnosis> {
     Some(Diagnosis {
         code: refusal.map_or("coordinator.state", |refusal| refusal.code).into(),
         message: format!("{error}: {why}").trim_end_matches(": ").to_owned(),
-        mend: format!("end workers that still run (teof bus status), then put it aside: mv {file} {file}.damaged"),
+        fix: format!("stop workers that still run (teof bus status), then move it away: mv {file} {file}.damaged"),
         note: false,
     })
 }
@@ -107,9 +107,9 @@ fn coordinator(app: &App) -> Option<Diagnosis> {
 /// A coordinator that holds its lock and does nothing any more.
 fn frozen(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
-    let (why, mend) = crate::coordinator::process::frozen(&hub).ok()??;
+    let (why, fix) = crate::coordinator::process::frozen(&hub).ok()??;
     let message = format!("the coordinator does nothing any more: {why}");
-    Some(Diagnosis { code: "coordinator.frozen".into(), message, mend, note: false })
+    Some(Diagnosis { code: "coordinator.frozen".into(), message, fix, note: false })
 }
 
 fn render(found: &[Diagnosis]) -> String {
@@ -117,7 +117,7 @@ fn render(found: &[Diagnosis]) -> String {
     for trouble in found {
         let kind = if trouble.note { "note" } else { "wrong" };
         lines.push(format!("{kind:<5} {}: {}", trouble.code, text::safe(&trouble.message)));
-        lines.push(format!("      mend: {}", text::safe(&trouble.mend)));
+        lines.push(format!("      fix: {}", text::safe(&trouble.fix)));
     }
     if found.iter().all(|trouble| trouble.note) {
         lines.push("nothing is wrong".to_owned());

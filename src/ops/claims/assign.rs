@@ -1,5 +1,4 @@
-//! Assigns a task: the assignment, its message and event and, unless it is not wanted, the engineer's claim, in one
-//! transaction.
+//! Assigns a task: the assignment, its message and event and, by default, the engineer's claim, in one transaction.
 
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ pub struct Request {
     pub author: Author,
     pub task: String,
     pub engineer: String,
-    /// By id or path; `None` keeps the plan of the assignment that is there.
+    /// By id or path; `None` keeps the plan of the existing assignment.
     pub plan: Option<String>,
     pub branch: Option<String>,
     pub note: Option<String>,
@@ -35,7 +34,7 @@ pub struct Request {
     pub claim: bool,
     /// The lease of that claim.
     pub lease: Option<Duration>,
-    /// Make the folder for the receipts of the work.
+    /// Create the folder for the work's receipts.
     pub scaffold: bool,
 }
 
@@ -55,7 +54,7 @@ impl Request {
         }
     }
 
-    /// What makes one request another one than the next.
+    /// The arguments that distinguish this request from others.
     pub fn arguments(&self) -> Value {
         json!({
             "agent": self.author.agent, "task": self.task, "engineer": self.engineer, "plan": self.plan,
@@ -69,7 +68,7 @@ impl Request {
 #[derive(Clone, Debug)]
 pub struct Assigned {
     pub assignment: Assignment,
-    /// The engineer's claim, unless none was wanted.
+    /// The engineer's claim, if one was requested.
     pub claim: Option<Done>,
     /// The id of the event.
     pub event: String,
@@ -87,8 +86,8 @@ impl Assigned {
 /// Assigns a task.
 ///
 /// # Errors
-/// What is wrong with a name, a text or the manager's session; with a claim wanted, `claim.held` and
-/// `claim.running` (exit 3) when somebody else has the task. Nothing is written then.
+/// An invalid name, text or manager session; with a claim, `claim.held` and `claim.running` (exit 3) when another
+/// seat has the task. Then nothing is written.
 pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "task assign", author, task, bound: false, request: repeat };
@@ -100,7 +99,7 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
     })
 }
 
-/// Puts an assignment into a transaction; asks nothing about sessions.
+/// Stages an assignment in a transaction; does not check sessions.
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Assigned> {
     let hub = writer.hub();
     prerequisites::check(hub, &request.task, "assigned")?;
@@ -146,7 +145,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
 fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) -> Result<Assignment> {
     let engineer = names::check_id("agent", &request.engineer)?;
     let old = found.map(|found| &found.file);
-    // A branch is the engineer's own; a plan is the task's, whoever does it.
+    // The branch belongs to the engineer; the plan belongs to the task.
     let own = old.filter(|old| old.engineer() == Some(engineer));
     if let Some(note) = &request.note {
         crate::bus::check_text("note", note)?;
@@ -196,7 +195,7 @@ fn message(assignment: &Assignment) -> Message {
     message
 }
 
-/// The folder for the receipts of the work, kept by an empty file (the playbook: `--scaffold`).
+/// Creates the folder for the work's receipts with an empty file (the playbook: `--scaffold`).
 fn scaffold(hub: &Hub, transaction: &mut Transaction, assignment: &Assignment) -> Result<()> {
     let what = assignment.plan_id.as_ref().unwrap_or(&assignment.task_id);
     let keep = format!("{}/{what}/.gitkeep", paths::agent(&assignment.engineer));

@@ -29,9 +29,9 @@ pub struct Request {
     pub status: ClaimStatus,
     pub notes: Notes,
     pub lease: Option<Duration>,
-    /// Take the task although nobody, or somebody else, is assigned to it; recorded in the event.
+    /// Claim the task even if nobody or another seat is assigned to it; recorded in the event.
     pub allow_unassigned: bool,
-    /// Who assigns the task to this seat in the same transaction: then no assignment is looked for.
+    /// The author who assigns the task to this seat in the same transaction; then no assignment is required.
     pub assigned_by: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Request {
         }
     }
 
-    /// What makes one request another one than the next.
+    /// The arguments that distinguish this request from others.
     pub fn arguments(&self) -> Value {
         json!({
             "agent": self.author.agent, "task": self.task, "branch": self.branch, "plan": self.plan,
@@ -64,11 +64,11 @@ impl Request {
 #[derive(Clone, Debug)]
 pub struct Done {
     pub claim: Claim,
-    /// The claim before, when the ownership changed.
+    /// The previous claim, when the owner changed.
     pub from: Option<Claim>,
-    /// The event's id; `None` when everything was so already and nothing was written.
+    /// The event's id; `None` when nothing changed and nothing was written.
     pub event: Option<String>,
-    /// What could not be synced, and what was overridden: for people.
+    /// Notes for people: stores that could not be synced, and overrides.
     pub remarks: Vec<String>,
 }
 
@@ -90,7 +90,7 @@ impl Done {
     }
 }
 
-/// What is kept of the claim before, in answers and events.
+/// The fields of the previous claim in answers and events.
 fn former(from: &Claim) -> Value {
     json!({"agent_id": from.agent_id, "status": from.status.as_str(), "epoch": from.epoch})
 }
@@ -98,8 +98,8 @@ fn former(from: &Claim) -> Value {
 /// Claims a task. Acknowledged means durable: when this returns, claim and event are on disk.
 ///
 /// # Errors
-/// `claim.held` (exit 3) and the other refusals of `claim_rules`; `claim.unassigned` and
-/// `claim.assigned` (exit 1); a session that is not fresh; a record that fell behind.
+/// `claim.held` (exit 3) and the other refusals of `claim_rules`; `claim.unassigned` and `claim.assigned` (exit 1); a
+/// stale session; an outdated record.
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
@@ -111,8 +111,8 @@ pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Res
     })
 }
 
-/// Refuses to end or pause one's claim while its run is at work: whoever gave the work settles it when the
-/// run is over, and would find the task lost (the playbook has agents release what they claimed).
+/// Refuses to end or pause a claim while its run is active: the coordinator finalizes the job after the run and would
+/// find the task lost (in the playbook, agents release their own claims).
 pub(in crate::ops) fn not_running(hub: &Hub, author: &Author, task: &str) -> Result<()> {
     let Some(found) = claims::load(hub, task)? else { return Ok(()) };
     let claim = found.claim(hub)?;
@@ -123,7 +123,7 @@ pub(in crate::ops) fn not_running(hub: &Hub, author: &Author, task: &str) -> Res
     Ok(())
 }
 
-/// Puts a claim into a transaction; asks nothing about sessions.
+/// Stages a claim in a transaction; does not check sessions.
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Done> {
     let hub = writer.hub();
     let claim_request = claim_request(request)?;
@@ -151,10 +151,10 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
         }
         *plan_id = plan_id.take().or_else(|| work.plan().map(str::to_owned));
     } else if !is_live {
-        // `--status done` is a release by another name.
+        // `--status done` is a release.
         held::check(hub, &claim_request.task, "release")?;
     } else if is_new {
-        // Whoever has it may pause, or renew the lease.
+        // The holder may pause it or renew the lease.
         held::check(hub, &claim_request.task, "claim")?;
     }
     claims::stage(transaction, found.as_ref(), &decision.claim)?;
@@ -175,7 +175,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     Ok(done)
 }
 
-/// The event of a change of a claim, with its epoch and from whom the task was taken.
+/// The event of a claim change, with its epoch and the previous holder.
 pub(in crate::ops) fn event(done: &Done, kind: &str, summary: String) -> Event {
     let Claim { agent_id, task_id, branch, plan_id, status, epoch, .. } = &done.claim;
     let mut event = Event::new(agent_id, kind, summary).on_task(task_id).meta("status", status.as_str());
@@ -191,7 +191,7 @@ pub(in crate::ops) fn event(done: &Done, kind: &str, summary: String) -> Event {
     }
 }
 
-/// The plan gets its link to the claim, the backlog its status.
+/// Links the plan to the claim and sets the backlog's status.
 pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, transaction: &mut Transaction, done: &mut Done) -> Result<()> {
     let Claim { task_id, plan_id, status, .. } = &done.claim;
     if let Some(plan) = plan_id {
@@ -206,7 +206,7 @@ pub(in crate::ops) fn mirror_claim(writer: &Writer<'_>, transaction: &mut Transa
     Ok(())
 }
 
-/// What is asked of `claim_rules`, with every name checked.
+/// The request for `claim_rules`, with every name checked.
 pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     let agent = names::check_id("agent", &request.author.agent)?.to_owned();
     let task = claims::check_task(&request.task)?.to_owned();
@@ -217,7 +217,7 @@ pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     if let Some(lease) = request.lease.filter(|lease| *lease > MAX_LEASE) {
         return Err(Refusal::usage("lease.too_long", format!("a lease of {} is too long", time::show_span(lease)))
             .because(format!("the longest is {}", time::show_span(MAX_LEASE)))
-            .next("leave --lease out: then the claim is yours while you write to the bus")
+            .next("omit --lease: then you keep the claim while you write to the bus")
             .into());
     }
     let branch = match &request.branch {
@@ -237,7 +237,7 @@ pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     })
 }
 
-/// The facts that decide whether another's claim may be had; `other` is that claim.
+/// The facts that decide whether another seat's claim may be taken; `other` is that claim.
 pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Result<Facts> {
     let run_alive = match other {
         Some(claim) => lock::is_held(&hub.local(&paths::run_lock(&claim.task_id)))?,
@@ -250,18 +250,18 @@ pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Res
     Ok(Facts { now: hub.now(), run_alive, owner_seen, window: hub.settings()?.claims.agent_window })
 }
 
-/// The first claim of a task needs an assignment that names the seat, or nobody (the playbook:
-/// bus_claim). Plan and branch come from it; what was overridden comes back.
+/// The first claim of a task needs an assignment to the seat or to nobody (the playbook: bus_claim). Plan and branch
+/// come from it. Returns the request and what was overridden.
 fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(ClaimRequest, Option<String>)> {
     let task = &claim_request.task;
     let Some(assignment) = assignments::load(hub, task)?.map(|found| found.file) else {
         if allow {
             return Ok((claim_request, Some("no assignment".to_owned())));
         }
-        return Err(Refusal::guard("claim.unassigned", format!("{task} is assigned to nobody"))
-            .because("the first claim of a task follows an assignment, so that its manager knows of it")
-            .next(format!("claim it: teof task pickup {task}"))
-            .next(format!("claim it without an assignment (recorded): teof bus claim {task} --allow-unassigned"))
+        return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned"))
+            .because("the first claim of a task needs an assignment, so that its manager knows about it")
+            .next(format!("assign and claim it: teof task pickup {task}"))
+            .next(format!("or claim it without an assignment (recorded): teof bus claim {task} --allow-unassigned"))
             .with("task_id", task.as_str())
             .into());
     };
@@ -280,8 +280,8 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
 pub(in crate::ops) fn assigned_to(task: &str, engineer: &str, manager: Option<&str>) -> Refusal {
     let manager = manager.unwrap_or("the manager");
     Refusal::guard("claim.assigned", format!("{task} is assigned to {engineer}"))
-        .because("the first claim of a task is its engineer's")
-        .next(format!("ask {manager} to assign it to you, or take another: teof task list"))
+        .because("only the assigned engineer may make the first claim")
+        .next(format!("ask {manager} to assign it to you, or take another task: teof task list"))
         .with("task_id", task)
         .with("engineer", engineer)
 }
@@ -289,7 +289,7 @@ pub(in crate::ops) fn assigned_to(task: &str, engineer: &str, manager: Option<&s
 fn summary(done: &Done, before: Option<&Claim>) -> String {
     let Claim { agent_id, task_id, status, epoch, .. } = &done.claim;
     match (&done.from, before) {
-        (Some(from), _) => format!("{agent_id} claimed {task_id}, which {} had ({})", from.agent_id, from.status),
+        (Some(from), _) => format!("{agent_id} claimed {task_id} from {} ({})", from.agent_id, from.status),
         (None, None) => format!("{agent_id} claimed {task_id}"),
         (None, Some(before)) if before.epoch < *epoch => {
             format!("{agent_id} claimed {task_id} again (it was {})", before.status)
@@ -298,37 +298,37 @@ fn summary(done: &Done, before: Option<&Claim>) -> String {
     }
 }
 
-/// The playbook's default branch, or a slug where the task's name makes no branch.
+/// The playbook's default branch, or a slug when the task's name is not a valid branch name.
 fn usable_branch(agent: &str, task: &str) -> String {
     let branch = default_branch(agent, task);
     if check_branch(&branch).is_ok() { branch } else { format!("agent/{agent}/{}", names::slug(task)) }
 }
 
-/// A branch that git takes, under `agent/` (the playbook: check_agent_bus).
+/// Checks for a valid branch name under `agent/` (the playbook: check_agent_bus).
 pub(in crate::ops) fn check_branch(branch: &str) -> Result<&str> {
     let refuse = |why: &str| {
         let shown = text::clip(&text::safe(branch), 120);
-        Refusal::usage("branch.invalid", format!("{shown:?} is no branch for a claim"))
+        Refusal::usage("branch.invalid", format!("invalid branch for a claim: {shown:?}"))
             .because(why)
-            .next("name one like agent/<seat>/<what it is about>, or leave --branch out")
+            .next("use agent/<seat>/<topic>, or omit --branch")
     };
     if !branch.starts_with("agent/") {
-        return Err(refuse("the branches of claims begin with agent/").into());
+        return Err(refuse("branches of claims must begin with agent/").into());
     }
     if branch.len() > 200 || !git2::Branch::name_is_valid(branch).unwrap_or(false) {
-        return Err(refuse("git does not take it as a branch name").into());
+        return Err(refuse("it is not a valid git branch name").into());
     }
     Ok(branch)
 }
 
-/// The id of a plan that is named by id or by path.
+/// The id of a plan given by id or path.
 pub(in crate::ops) fn plan_id(plan: &str) -> Result<String> {
     let name = plan.trim().rsplit('/').next().unwrap_or(plan);
     let id = name.strip_suffix(crate::model::plan::SUFFIX).unwrap_or(name);
     names::check_id("plan", id).map(str::to_owned)
 }
 
-/// A longer lease for a claim that is proved by its epoch: by a running worker, without an event.
+/// Renews the lease of a claim proven by its epoch: for a running worker, without an event.
 pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) -> Result<Stamp> {
     let mut writer = hub.lock(&format!("renew {task}"))?;
     let mut transaction = Transaction::new(format!("renew {task}"));
@@ -337,7 +337,7 @@ pub fn renew(hub: &Hub, agent: &str, task: &str, epoch: u64, lease: Duration) ->
     Ok(until)
 }
 
-/// The same as a part of a transaction; returns the end of the lease.
+/// Stages the renewal in a transaction; returns the end of the lease.
 pub fn stage_renewal(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -355,7 +355,7 @@ pub fn stage_renewal(
 
 pub(in crate::ops) fn missing(task: &str) -> Refusal {
     Refusal::not_found("claim.not_found", format!("{task} is not claimed"))
-        .next(format!("claim it: teof task pickup {task}"))
-        .next("see who holds what: teof task list")
+        .next(format!("assign and claim it: teof task pickup {task}"))
+        .next("see the holders of tasks: teof task list")
         .with("task_id", task)
 }

@@ -1,7 +1,7 @@
-//! One piece of work, one holder: whether another seat holds a task's work under another of its names.
+//! Checks that work has one holder: no other seat may hold it under another name.
 //!
-//! A backlog item, the request that it came from, the plan that does it and the plan's steps are names of one
-//! piece of work (`plans::same_work`). `bus::claim_rules` decides about the claim of the task itself.
+//! A backlog item, its request, its plan and the plan's steps are names of the same work (`plans::same_work`).
+//! `bus::claim_rules` decides about the claim of the task itself.
 
 use super::held::Work;
 use crate::base::{Refusal, Result, lock};
@@ -9,7 +9,7 @@ use crate::bus::claims;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 
-/// Refuses when another seat has the task's work under another name: by a live claim, or by a run that is alive.
+/// Refuses when another seat has the task's work under another name, by a live claim or an active run.
 ///
 /// # Errors
 /// `claim.held` and `claim.running` (exit 3), with the name under which it is held.
@@ -33,9 +33,9 @@ fn held(task: &str, other: &str, plan: &str, claim: Option<&ClaimFile>, running:
     let status = claim.and_then(ClaimFile::status_text).unwrap_or("not claimed");
     let same = format!("{task} and {other} are the same work: the plan {plan}");
     let refusal = match running {
-        true => Refusal::held("claim.running", format!("{task} is being worked on, as {other}"))
-            .because(format!("{same}; a run of {agent} is alive on this machine"))
-            .next("wait for the run to end; see it with: teof coordinator status"),
+        true => Refusal::held("claim.running", format!("a run of {task} is active, as {other}"))
+            .because(format!("{same}; a run of {agent} is active on this machine"))
+            .next("wait for the run to end, or see it: teof coordinator status"),
         false => Refusal::held("claim.held", format!("{task} is held by {agent}, as {other}"))
             .because(format!("{same}; the claim of {agent} is {status}"))
             .next(format!("ask {agent}: teof bus message --task agent-{agent} --type request --summary …"))

@@ -1,8 +1,7 @@
-//! A task's work under all its names, and the holds on it: a hold on one name holds the work under the others too.
+//! A task's work under all its names, and the holds on it: a hold on one name applies to the others, too.
 //!
-//! A hold on the whole work holds each of its steps, and a hold on a step holds the whole; a hold on one step does
-//! not hold another step (`plans::same_work`). A task's own channel is read first; plans and requests only when it
-//! has no answer.
+//! A hold on the whole work applies to each of its steps, and a hold on a step applies to the whole, but not to
+//! another step (`plans::same_work`). A task's own channel is read first; plans and requests only if it has no hold.
 
 use std::borrow::Cow;
 
@@ -14,7 +13,7 @@ use crate::model::claim::ClaimFile;
 use crate::plans::SameWork;
 use crate::plans::same_work::Place;
 
-/// A task, and what its work is called besides.
+/// A task, and the other names of its work.
 #[derive(Clone, Debug)]
 pub struct Work<'a> {
     pub task: Cow<'a, str>,
@@ -23,29 +22,29 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Of a task and `written`, the plan that its claim or assignment names. Reads that plan alone where there is one.
+    /// Built from a task and `written`, the plan in its claim or assignment. Reads only that plan, if any.
     pub fn near(hub: &Hub, task: &'a str, written: Option<&str>) -> Result<Work<'a>> {
         let known = SameWork::near(hub, task, written)?;
         Ok(Work { task: task.into(), place: known.place_of(task, written), known: Cow::Owned(known) })
     }
 
-    /// As [`Work::near`], where more of the record was read.
+    /// Like [`Work::near`], from data already read.
     pub fn among(known: &'a SameWork, task: &'a str, written: Option<&str>) -> Work<'a> {
         Work { task: task.into(), place: known.place_of(task, written), known: Cow::Borrowed(known) }
     }
 
-    /// Of a plan's step, or of the plan as a whole.
+    /// Built from a plan's step, or from the whole plan.
     pub fn of_plan(hub: &Hub, place: Place) -> Result<Work<'static>> {
         let known = SameWork::near(hub, &place.plan, Some(&place.plan))?;
         Ok(Work { task: place.task().into(), place: Some(place), known: Cow::Owned(known) })
     }
 
-    /// The plan that does it, where there is that plan.
+    /// Its plan, if that exists.
     pub fn plan(&self) -> Option<&str> {
         self.place.as_ref().map(|place| place.plan.as_str()).filter(|plan| self.known.has_plan(plan))
     }
 
-    /// The other tasks that two seats must not have at once with this one.
+    /// The other tasks that no other seat may hold at the same time.
     pub fn others(&self, hub: &Hub) -> Result<Vec<String>> {
         let Some(place) = &self.place else { return Ok(Vec::new()) };
         let mut found = Vec::new();
@@ -74,7 +73,7 @@ impl<'a> Work<'a> {
         Ok(None)
     }
 
-    /// Refuses while the work is on hold; `what` says what is not done: "release".
+    /// Refuses while the work is on hold; `what` is the refused action: "release".
     ///
     /// # Errors
     /// `task.on_hold` (exit 1), with the name under which it is held.
@@ -86,7 +85,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// As [`Work::check`], for a task by its name.
+/// Like [`Work::check`], for a task name.
 pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
     match holds::on(hub, task)? {
         Some(hold) => Err(holds::refusal(task, task, hold, what).into()),
@@ -94,7 +93,7 @@ pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
     }
 }
 
-/// Refuses a lift by a seat that has the work, under whichever of its names.
+/// Refuses a lift by a seat that holds the work, under any of its names.
 ///
 /// # Errors
 /// `task.own_hold` (exit 1).
@@ -121,7 +120,7 @@ fn written(hub: &Hub, task: &str) -> Result<Option<String>> {
     Ok(assignment.as_ref().and_then(|assignment| assignment.plan_id()).map(str::to_owned))
 }
 
-/// The plan that a task's claim names while somebody has the task; what is over is no part of the work.
+/// The plan in a task's live claim; an ended claim does not count.
 fn mentioned(hub: &Hub, task: &str) -> Result<Option<String>> {
     let Some(claim) = claims::load(hub, task)?.map(|found| found.file) else { return Ok(None) };
     let has_it = claim.is_live() || lock::is_held(&hub.local(&paths::run_lock(task)))?;

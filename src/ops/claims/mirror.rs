@@ -1,8 +1,8 @@
 //! Syncs other stores with a claim or an assignment: the plan's link, the backlog's status, the playbook's task
 //! list.
 //!
-//! The claim decides; these follow. A plan or a backlog that cannot be edited causes a remark, never a refusal:
-//! otherwise nobody could finish their work because of another file.
+//! The claim decides; these follow. A plan or backlog that cannot be edited causes a remark, never a refusal, so that
+//! a damaged file does not block work.
 
 use std::path::Path;
 
@@ -19,19 +19,18 @@ use crate::plans;
 pub fn plan_link(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, task: &str) -> Result<Option<String>> {
     remark(
         plans::edit::link(writer, transaction, plan, "bus", &paths::claim(task)),
-        &format!("plan {plan} got no link"),
+        &format!("plan {plan} was not linked"),
     )
 }
 
-/// Sets the status of the item with the task's id, if the backlog has one; returns a remark. An
-/// item that is done stays so.
+/// Sets the status of the item with the task's id, if the backlog has one; returns a remark. A done item stays done.
 pub fn backlog(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
     task: &str,
     status: ItemStatus,
 ) -> Result<Option<String>> {
-    let not_set = format!("the backlog does not say that {task} is {status}");
+    let not_set = format!("the backlog status of {task} was not set to {status}");
     let set = plans::backlog::read(writer.hub()).and_then(|backlog| match backlog.item(task) {
         None => Ok(()),
         Some(item) if item.status() == Some(ItemStatus::Blocked) && status == ItemStatus::Pending => Ok(()),
@@ -63,10 +62,10 @@ pub fn tasks_file(
         transaction.replace(paths::TASKS, document.into_text());
         Ok(())
     };
-    remark(edit(), &format!("{} does not show the assignment", paths::TASKS))
+    remark(edit(), &format!("the assignment was not added to {}", paths::TASKS))
 }
 
-/// An entry that is there keeps its title, role, priority and status (the playbook: task_assign).
+/// An existing entry keeps its title, role, priority and status (the playbook: task_assign).
 fn put_task(document: &mut EditableJson, assignment: &Assignment) -> Result<()> {
     let tasks = document.get("/tasks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let at = tasks.iter().position(|task| task.get("id").and_then(Value::as_str) == Some(&assignment.task_id));

@@ -1,4 +1,4 @@
-//! Getting, keeping and giving up tasks: each operation is one transaction over claims, events, plans and the backlog.
+//! Claim operations: each is one transaction over claims, events, plans and the backlog.
 
 pub mod assign;
 pub mod claim;

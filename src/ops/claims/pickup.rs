@@ -1,5 +1,5 @@
-//! Picks up a task: claims an assigned one; assigns an unassigned one to oneself and claims it, in one transaction (the
-//! playbook: idle_pickup).
+//! Picks up a task: claims an assigned one, or assigns an unassigned one to the seat and claims it, in one
+//! transaction (the playbook: idle_pickup).
 
 use super::assign;
 use super::claim::{self, Done, assigned_to};
@@ -13,7 +13,7 @@ use crate::ops::tasks;
 /// Picks a task up for the author of the request.
 ///
 /// # Errors
-/// `claim.assigned` (exit 1) when it is another's; `task.on_hold` (exit 1); `claim.held` (exit 3).
+/// `claim.assigned` (exit 1) when it is assigned to another seat; `task.on_hold` (exit 1); `claim.held` (exit 3).
 pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
@@ -25,14 +25,14 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
     })
 }
 
-/// Puts a pickup into a transaction; asks nothing about sessions.
+/// Stages a pickup in a transaction; does not check sessions.
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &claim::Request) -> Result<Done> {
     let claim::Request { author, task, .. } = request;
     let assignment = assignments::load(writer.hub(), task)?.map(|found| found.file);
     held::check(writer.hub(), task, "pickup")?;
     match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
         Some(engineer) if engineer != author.agent => {
-            // Who was faster has it: that is a claim, and told as any other is.
+            // A faster seat holds it: the usual refusal of a claim applies.
             if let Some(claim) = claims::load(writer.hub(), task)?.map(|found| found.claim(writer.hub())).transpose()?
                 && claim.status.is_live()
             {

@@ -18,15 +18,15 @@ pub struct Request {
     pub task: String,
     /// Done, released or paused.
     pub status: ClaimStatus,
-    /// Given ones replace those of the claim (the playbook: bus_claim).
+    /// Replace the claim's notes if given (the playbook: bus_claim).
     pub notes: Option<String>,
 }
 
 /// Releases a claim. The same release again changes nothing.
 ///
 /// # Errors
-/// `claim.not_found` (exit 4); `claim.held` and `claim.epoch` (exit 3), which leave a line in the
-/// seat's error log; `task.on_hold` (exit 1), which does not keep anybody from pausing.
+/// `claim.not_found` (exit 4); `claim.held` and `claim.epoch` (exit 3), which add a line to the seat's error log;
+/// `task.on_hold` (exit 1), which does not prevent pausing.
 pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus release", author, task, bound: true, request: repeat };
@@ -36,11 +36,11 @@ pub fn release(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> R
     })
 }
 
-/// Puts a release into a transaction; asks nothing about sessions. A refusal leaves its line at once.
+/// Stages a release in a transaction; does not check sessions. A refusal is logged at once.
 pub fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Done> {
     let Request { author, task, status, .. } = request;
     if *status == ClaimStatus::Active {
-        return Err(Refusal::usage("release.status", "a release leaves the claim done, released or paused").into());
+        return Err(Refusal::usage("release.status", "the status of a release must be done, released or paused").into());
     }
     let hub = writer.hub();
     let notes = Notes::from_flags(request.notes.clone(), false);

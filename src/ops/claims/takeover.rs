@@ -13,7 +13,7 @@ use crate::model::claim::Claim;
 use crate::model::message::Message;
 use crate::ops::context::{self, Answer, Call};
 
-/// Takes a task over from whoever has it; `reason` is kept in the event and told to that seat.
+/// Takes a task over from its holder; `reason` goes into the event and a message to that seat.
 ///
 /// # Errors
 /// `claim.not_expired`, `claim.running` (exit 3), `claim.not_found` (exit 4), `task.on_hold` (exit 1).
@@ -26,7 +26,7 @@ pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Opti
     })
 }
 
-/// Puts a takeover into a transaction; asks nothing about sessions.
+/// Stages a takeover in a transaction; does not check sessions.
 pub fn stage(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -60,7 +60,7 @@ pub fn stage(
     Ok(done)
 }
 
-/// Pauses a claim: one's own, or another's whose holder may be replaced.
+/// Pauses the seat's own claim, or another's whose holder may be replaced.
 ///
 /// # Errors
 /// As [`take_over`], and `claim.ended` when nobody holds the task.
@@ -72,7 +72,7 @@ pub fn pause(hub: &Hub, author: &Author, task: &str, reason: &str, repeat: Optio
     })
 }
 
-/// Puts a pause into a transaction; asks nothing about sessions.
+/// Stages a pause in a transaction; does not check sessions.
 pub fn stage_pause(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -108,7 +108,7 @@ pub fn stage_pause(
     Ok(done)
 }
 
-/// Sends a message to the seat that had the task.
+/// Sends a message to the previous holder.
 fn notify_holder(
     writer: &Writer<'_>,
     transaction: &mut Transaction,

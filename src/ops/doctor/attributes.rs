@@ -5,17 +5,17 @@ use crate::hub::git::attributes;
 use crate::hub::git::clone_fidelity::{self, Need};
 use crate::hub::{Hub, Transaction};
 
-/// Something about git's rules that keeps evidence from clones, or that a person should know.
+/// A git rule that keeps evidence from clones, or that a person should know.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub code: &'static str,
     pub message: String,
     pub fix: String,
-    /// Something to know, not something wrong.
+    /// Only information, not a problem.
     pub note: bool,
 }
 
-/// One path of each kind in each owned folder, there or not.
+/// One path of each kind in each owned folder, existing or not.
 const SAMPLES: [&str; 6] = [
     "_bus/claims/x.json",
     "_bus/events/events.jsonl",
@@ -36,16 +36,16 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
         let samples = SAMPLES.map(|path| (path, Need::Bytes));
         found.extend(clone_fidelity::losses(hub, &samples)?.into_iter().map(|loss| {
             let code = if loss.code == "receipt.ignored" { "git.ignored" } else { "git.attributes" };
-            let message = format!("git would not keep files like {}: {}", loss.path, loss.why);
+            let message = format!("git would not keep files such as {}: {}", loss.path, loss.why);
             let fix = match code {
-                "git.ignored" => "take the rule out, or write an exception for the record's folders".to_owned(),
+                "git.ignored" => "remove the rule, or add an exception for the record's folders".to_owned(),
                 _ => loss.fix,
             };
             Problem { code, message, fix, note: false }
         }));
     } else {
         let message = format!(
-            "git may change the record's bytes, and does not merge its logs line by line: lines are missing in {}",
+            "git may change the record's bytes and does not merge its logs line by line: lines are missing in {}",
             lacking.join(", ")
         );
         found.push(Problem { code: "git.attributes", message, fix: "teof doctor --fix".to_owned(), note: false });
@@ -54,8 +54,8 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     Ok(found)
 }
 
-/// Says when git filters other files of the kinds that the record has: encryption, most likely, and the record
-/// is stored without it.
+/// Reports when git filters other files of the kinds in the record: probably encryption, which the record does not
+/// get.
 ///
 /// # Errors
 /// When git cannot be asked.
@@ -67,15 +67,15 @@ pub fn filter(hub: &Hub) -> Result<Option<Problem>> {
     Ok(name.map(|name| {
         let name = text::safe(&name);
         let message = format!("the git filter {name:?} is off for the record: git stores it exactly as teof writes it");
-        let fix = "keep out of tasks, messages and receipts whatever only the filter may store".to_owned();
+        let fix = "do not write text that needs the filter into tasks, messages or receipts".to_owned();
         Problem { code: "git.filter_off", message, fix, note: true }
     }))
 }
 
-/// Writes the lines that are missing; returns the files that were changed.
+/// Writes missing lines; returns the changed files.
 ///
 /// # Errors
-/// What taking the bus lock refuses; a file of attributes that is not text.
+/// As taking the bus lock; an attributes file that is not text.
 pub fn fix(hub: &Hub) -> Result<Vec<String>> {
     if attributes::stage(hub, &mut Transaction::new("doctor"), false)?.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Checks for `doctor` whether the disks that teof writes to have room, before a job fails for lack of it.
+//! Checks for `doctor` whether the disks that teof writes to have space.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,12 @@ use super::attributes::Problem;
 use crate::base::{Refusal, Result, files};
 use crate::hub::{Hub, worktrees};
 
-/// Less than this is soon used up by one job's worktree and logs, in bytes.
+/// One job's worktree and logs soon use up less than this, in bytes.
 const LOW: u64 = 256 * 1024 * 1024;
-/// So few files more can be made.
+/// Minimum number of files that can still be created.
 const FEW: u64 = 2000;
 
-/// Looks; writes one small file into the machine-local folder, and removes it.
+/// Checks the disks; writes one small file into the machine-local folder and removes it.
 ///
 /// # Errors
 /// When the settings cannot be read.
@@ -29,7 +29,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     Ok(found)
 }
 
-/// The folder, or the next one above it that is there.
+/// The folder, or its nearest existing parent.
 fn existing(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|folder| folder.is_dir())
 }
@@ -37,21 +37,21 @@ fn existing(folder: &Path) -> Option<&Path> {
 fn low(folder: &Path) -> Option<Problem> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-    // A file system that counts no files says 0 for both.
+    // A file system without inode counts reports 0 for both.
     let what = match (room < LOW, disk.f_files > 0 && disk.f_favail < FEW) {
         (true, _) => format!("{} MiB are free", room >> 20),
-        (false, true) => format!("{} more files can be made", disk.f_favail),
+        (false, true) => format!("{} more files can be created", disk.f_favail),
         (false, false) => return None,
     };
     Some(Problem {
         code: "disk.low",
         message: format!("only {what} on the disk of {}", folder.display()),
-        fix: "free some room; see what takes it: teof worktree clean --dry-run; df -h; df -i".to_owned(),
+        fix: "free some space; see what uses it: teof worktree clean --dry-run; df -h; df -i".to_owned(),
         note: true,
     })
 }
 
-/// What keeps a small file from being written; who may write where is another check.
+/// Why a small file cannot be written; another check covers permissions.
 fn full(folder: &Path) -> Option<Problem> {
     if !folder.is_dir() {
         return None;
@@ -63,7 +63,7 @@ fn full(folder: &Path) -> Option<Problem> {
     let refusal = Refusal::of(&written.err()?)?.clone();
     (refusal.code != "disk.read_only").then(|| Problem {
         code: refusal.code,
-        message: format!("no file can be written in {}: {}", folder.display(), refusal.reason.unwrap_or_default()),
+        message: format!("cannot write a file in {}: {}", folder.display(), refusal.reason.unwrap_or_default()),
         fix: refusal.next.join("; "),
         note: false,
     })

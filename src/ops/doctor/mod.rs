@@ -22,9 +22,9 @@ use super::restore::sources::Sources;
 use super::{record, request_folders};
 use attributes::Problem;
 
-/// The oldest git with everything that is used: `merge-tree --write-tree`.
+/// The oldest supported git, which has `merge-tree --write-tree`.
 const GIT: (u64, u64) = (2, 38);
-/// How many of the last events are looked at for times in the future.
+/// How many of the last events are checked for times in the future.
 const EVENTS: usize = 200;
 
 /// One thing that was found.
@@ -33,12 +33,13 @@ pub struct Diagnosis {
     pub code: String,
     pub message: String,
     /// How to fix it.
-    pub mend: String,
-    /// Something to know, not something wrong.
+    #[serde(rename = "mend")]
+    pub fix: String,
+    /// Only information, not a problem.
     pub note: bool,
 }
 
-/// Looks at the repository that contains `start`.
+/// Examines the repository that contains `start`.
 pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     match Hub::locate(start, clock) {
@@ -70,10 +71,10 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
     report.0
 }
 
-/// Fixes what needs no decision; returns what was done, a line each.
+/// Fixes what needs no decision; returns one line per fix.
 ///
 /// # Errors
-/// Outside a hub; what taking the bus lock refuses.
+/// Outside a hub; as taking the bus lock.
 pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
     let hub = Hub::locate(start, clock)?;
     let mut done = setup::fix(&hub)?;
@@ -84,12 +85,12 @@ pub fn fix(start: Option<&Path>, clock: Clock) -> Result<Vec<String>> {
 struct Report(Vec<Diagnosis>);
 
 impl Report {
-    fn wrong(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Diagnosis { code: code.into(), message: message.into(), mend: mend.into(), note: false });
+    fn wrong(&mut self, code: &str, message: impl Into<String>, fix: impl Into<String>) {
+        self.0.push(Diagnosis { code: code.into(), message: message.into(), fix: fix.into(), note: false });
     }
 
-    fn note(&mut self, code: &str, message: impl Into<String>, mend: impl Into<String>) {
-        self.0.push(Diagnosis { code: code.into(), message: message.into(), mend: mend.into(), note: true });
+    fn note(&mut self, code: &str, message: impl Into<String>, fix: impl Into<String>) {
+        self.0.push(Diagnosis { code: code.into(), message: message.into(), fix: fix.into(), note: true });
     }
 
     fn problems(&mut self, problems: Vec<Problem>) {
@@ -101,17 +102,17 @@ impl Report {
         }
     }
 
-    /// A check that could not be made is a finding too. The same one is listed once.
+    /// A check that failed to run is a finding, too. Each is listed once.
     fn error(&mut self, error: anyhow::Error) {
-        let (code, message, mend) = match Refusal::of(&error) {
+        let (code, message, fix) = match Refusal::of(&error) {
             Some(refusal) => {
                 let why = refusal.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
                 (refusal.code, format!("{refusal}{why}"), refusal.next.join("; "))
             }
-            None => ("fault", format!("{error:#}"), "this check could not be made".to_owned()),
+            None => ("fault", format!("{error:#}"), "this check failed to run".to_owned()),
         };
         if !self.0.iter().any(|trouble| trouble.code == code && trouble.message == message) {
-            self.wrong(code, message, mend);
+            self.wrong(code, message, fix);
         }
     }
 }
@@ -123,7 +124,7 @@ fn check_git(hub: &Hub, report: &mut Report) -> Result<()> {
         let message = format!("{} is too old; {}.{} or later is needed", text::safe(&output), GIT.0, GIT.1);
         report.wrong("git.old", message, "install a newer git");
     }
-    // Fails, and says why, where git distrusts the owner of the folder.
+    // Fails with the reason when git does not trust the owner of the folder.
     hub.git().run(&["rev-parse", "--git-dir"])?;
     trust::require_git(hub, &hub.root).map(drop)
 }
@@ -135,15 +136,15 @@ fn check_hub(hub: &Hub, report: &mut Report) -> Result<()> {
         report.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
     }
     if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {
-        let mend = "finish that; see what it is: git status";
-        report.note("record.obstacle", format!("the record cannot be committed now: {why}"), mend);
+        let fix = "finish that first; see it: git status";
+        report.note("record.obstacle", format!("cannot commit the record now: {why}"), fix);
     }
     Hub::find(Some(&hub.here.root), hub.clock)?;
-    // Once something was acknowledged, commands go on without a folder that a stash took away.
+    // After changes were acknowledged, commands continue without a folder that a stash removed.
     let missing = hub.missing_folders();
     if !missing.is_empty() {
-        let mend = "take them back from git (git status, git stash list), or make them: teof init";
-        report.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), mend);
+        let fix = "restore them from git (git status, git stash list), or create them: teof init";
+        report.wrong("hub.incomplete", format!("missing in the hub: {}", missing.join(", ")), fix);
     }
     Ok(())
 }
@@ -155,7 +156,7 @@ fn check_settings(hub: &Hub, _: &mut Report) -> Result<()> {
 fn check_record(hub: &Hub, report: &mut Report) -> Result<()> {
     hub.behind().map_or(Ok(()), Err)?;
     hub.check_record()?;
-    // Only the first one: "bus verify" names all of them.
+    // Only the first one: "bus verify" lists all.
     let lost = behind::findings(hub, &Sources::of(hub)?)?;
     if let Some(first) = lost.first() {
         let more = if lost.len() > 1 { format!(", and {} more", lost.len() - 1) } else { String::new() };
@@ -190,16 +191,16 @@ fn check_locks(hub: &Hub, report: &mut Report) -> Result<()> {
         if lock::is_held(&path)? {
             let holder = lock::holder(&path).unwrap_or_else(|| "another process".to_owned());
             let message = format!("{} is held by {holder}", path.display());
-            report.note("lock.held", message, "it goes with its process; end that one if it hangs");
+            report.note("lock.held", message, "the lock ends with its process; stop that process if it hangs");
         }
     }
     let bus_is_free = !lock::is_held(&hub.local("locks/bus.lock"))?;
     if bus_is_free && record::is_own_index_lock_left(hub) {
         let message = "a record commit was killed and left git's index.lock";
-        report.wrong("git.index_lock", message, "teof bus commit takes it over");
+        report.wrong("git.index_lock", message, "remove it with the next record commit: teof bus commit");
     }
     if bus_is_free && fs::metadata(hub.local("intents/current")).is_ok_and(|meta| meta.len() > 0) {
-        let message = "an act was interrupted";
+        let message = "a transaction was interrupted";
         report.note("intent.unfinished", message, "the next command that writes completes it");
     }
     Ok(())
@@ -210,12 +211,12 @@ fn check_leftovers(hub: &Hub, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     for left in temporary::find(hub) {
-        let message = format!("{} was left by a command that was killed", left.display());
-        report.note("file.leftover", message, "it is not used; remove it: teof doctor --fix");
+        let message = format!("a killed command left {}", left.display());
+        report.note("file.leftover", message, "remove it: teof doctor --fix");
     }
     if !temporary::are_hidden(&hub.common_dir) && hub.pin().is_some() {
-        let message = "git would show the temporary files of a command that was killed as untracked";
-        report.note("git.exclude", message, "have git ignore them: teof doctor --fix");
+        let message = "git would show temporary files of a killed command as untracked";
+        report.note("git.exclude", message, "let git ignore them: teof doctor --fix");
     }
     Ok(())
 }
@@ -229,8 +230,8 @@ fn check_sources(hub: &Hub, report: &mut Report) -> Result<()> {
 
 fn check_targets(hub: &Hub, report: &mut Report) -> Result<()> {
     for moved in moved_target::standing(hub)? {
-        let mend = "look at the branch; if it may stay as it is, a person says so: teof coordinator reset-breaker";
-        report.wrong(moved_target::SCAN_CODE, moved.words(), mend);
+        let fix = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
+        report.wrong(moved_target::SCAN_CODE, moved.words(), fix);
     }
     Ok(())
 }
@@ -240,22 +241,22 @@ fn check_trust(hub: &Hub, report: &mut Report) -> Result<()> {
     let standing = consent::standing(hub)?;
     let Some(doubt) = &standing.doubt else { return Ok(()) };
     match &standing.written {
-        // Somebody means yes, and it does not count.
+        // Somebody enabled it, but the grant does not count.
         Some(written) if written.auto_enabled => report.wrong(
             doubt.code(),
-            format!("{} says auto_enabled, but it does not count: {}", paths::CONSENT, doubt.reason()),
-            "allow it, as a person: teof consent grant",
+            format!("{} has auto_enabled, but it is not valid: {}", paths::CONSENT, doubt.reason()),
+            "grant it, as a person: teof consent grant",
         ),
         Some(_) => report.note(
             doubt.code(),
-            "nothing may run unattended here",
-            "if you are the person to permit it: teof consent grant --max-jobs 10",
+            "unattended work is not allowed here",
+            "to allow it, as a person: teof consent grant --max-jobs 10",
         ),
         None if hub.path(paths::CONSENT)?.exists() => {
-            let mend = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);
-            report.wrong(doubt.code(), doubt.reason(), mend);
+            let fix = format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::CONSENT);
+            report.wrong(doubt.code(), doubt.reason(), fix);
         }
-        None => report.wrong(doubt.code(), doubt.reason(), "write one: teof init"),
+        None => report.wrong(doubt.code(), doubt.reason(), "create it: teof init"),
     }
     Ok(())
 }
@@ -281,6 +282,6 @@ fn report_future(hub: &Hub, report: &mut Report, at: Option<Stamp>, what: &str) 
     let now = hub.now();
     if let Some(at) = at.filter(|at| *at > now.plus(time::SKEW)) {
         let message = format!("{what} is dated {at}, {} ahead of this machine's clock", time::show_span(at.since(now)));
-        report.wrong("clock.future", message, "set the clocks: this machine's, or that of the one that wrote it");
+        report.wrong("clock.future", message, "correct the clock of this machine or of the machine that wrote it");
     }
 }

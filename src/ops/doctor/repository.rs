@@ -24,7 +24,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
             note: false,
         });
     } else if let Some(why) = record::withheld(hub)? {
-        let fix = "do what it says, then: teof bus commit".to_owned();
+        let fix = "fix that, then: teof bus commit".to_owned();
         found.push(Problem {
             code: "record.withheld",
             message: format!("the record is not committed: {why}"),
@@ -35,7 +35,9 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let repo = Repository::open_bare(&hub.common_dir)?;
     found.extend(elsewhere(hub, &repo));
     if repo.is_shallow() {
-        let message = "this is a shallow clone: work that began before its oldest commit cannot be merged".to_owned();
+        let message = "this is a shallow clone: work based on commits before its oldest one cannot be \
+            merged"
+            .to_owned();
         found.push(Problem {
             code: "repository.shallow",
             message,
@@ -45,15 +47,14 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     }
     if partial::is_partial(&repo) {
         found.extend(left_out(hub, &repo)?);
-        let message =
-            "this is a partial clone: checks and reviews need the objects that they read to be here".to_owned();
-        let fix = "if one of them is missing: git fetch --refetch --no-filter".to_owned();
+        let message = "this is a partial clone: checks and reviews need local objects".to_owned();
+        let fix = "if objects are missing: git fetch --refetch --no-filter".to_owned();
         found.push(Problem { code: "repository.partial", message, fix, note: true });
     }
     Ok(found)
 }
 
-/// Files that a job needs and that were left out of a partial clone.
+/// Files that a job needs and that a partial clone lacks.
 fn left_out(hub: &Hub, repo: &Repository) -> Result<Option<Problem>> {
     let target = Some(hub.settings()?.git.target.clone()).filter(|target| !target.is_empty()).or_else(|| hub.branch());
     let tip = target.and_then(|target| repo.refname_to_id(&format!("refs/heads/{target}")).ok());
@@ -64,9 +65,9 @@ fn left_out(hub: &Hub, repo: &Repository) -> Result<Option<Problem>> {
     Ok(Some(Problem { code: refusal.code, message, fix, note: false }))
 }
 
-/// `core.worktree` that names another folder: teof does not follow it, but a person's own git does.
+/// A `core.worktree` that names another folder: teof ignores it, but a person's own git does not.
 fn elsewhere(hub: &Hub, repo: &Repository) -> Option<Problem> {
-    // Submodules and separate git directories have it, and it names their checkout.
+    // Submodules and separate git directories use it for their own checkout.
     let set = repo.config().ok()?.get_path("core.worktree").ok()?;
     let named = hub.common_dir.join(&set);
     if named.canonicalize().is_ok_and(|named| named == hub.root) || hub.git_dir != hub.common_dir {

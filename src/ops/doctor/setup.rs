@@ -1,4 +1,4 @@
-//! What `doctor` checks before any job can run, and what a killed command may have left.
+//! Checks for `doctor` what jobs need, and what a killed command may have left.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +31,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     found.extend(unwritable(hub));
     found.extend(left_by_git(hub));
     found.extend(links(hub).into_iter().map(|path| {
-        let message = format!("{} is a link where teof keeps a file of its own", path.display());
+        let message = format!("{} is a link, but teof needs a regular file there", path.display());
         wrong("file.not_regular", message, "remove the link: teof doctor --fix")
     }));
     Ok(found)
@@ -41,11 +41,11 @@ fn wrong(code: &'static str, message: String, fix: impl Into<String>) -> Problem
     Problem { code, message, fix: fix.into(), note: false }
 }
 
-/// A first commit, and the branch that finished work goes to.
+/// Checks for a first commit and for the branch for finished work.
 fn branches(hub: &Hub) -> Result<Option<Problem>> {
     let exists = |name: &str| hub.git().succeeds(&["rev-parse", "-q", "--verify", &format!("{name}^{{commit}}")]);
     if !exists("HEAD")? {
-        let message = format!("{} has no commit yet, and a job begins at one", hub.root.display());
+        let message = format!("{} has no commit yet, and a job needs one", hub.root.display());
         let fix = format!("git -C {0} add -A && git -C {0} commit -m 'Begin'", quoted(&hub.root));
         return Ok(Some(wrong("git.unborn", message, fix)));
     }
@@ -54,9 +54,9 @@ fn branches(hub: &Hub) -> Result<Option<Problem>> {
     let Some(target) = target.filter(|target| !exists(&format!("refs/heads/{target}")).unwrap_or(true)) else {
         return Ok(None);
     };
-    let message = format!("[git] target is {:?}, and there is no such branch", text::safe(&target));
+    let message = format!("[git] target is {:?}, but that branch does not exist", text::safe(&target));
     let name = text::shell_word(&text::safe(&target));
-    let fix = format!("git -C {} branch {name}  # or name another one in teof.toml: [git] target", quoted(&hub.root));
+    let fix = format!("git -C {} branch {name}  # or set another branch in teof.toml: [git] target", quoted(&hub.root));
     Ok(Some(wrong("git.target", message, fix)))
 }
 
@@ -64,7 +64,7 @@ fn quoted(path: &Path) -> String {
     text::shell_word(&path.display().to_string())
 }
 
-/// Documents that every choice of work reads.
+/// Checks the documents needed to choose work.
 fn documents(hub: &Hub) -> Vec<Problem> {
     let read =
         hub.path(paths::BACKLOG).and_then(|path| if path.exists() { backlog::read(hub).map(drop) } else { Ok(()) });
@@ -72,30 +72,30 @@ fn documents(hub: &Hub) -> Vec<Problem> {
     let damaged = |code, error: &anyhow::Error| {
         let refusal = Refusal::of(error);
         let why = refusal.and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
-        let fix = "fix the file by hand, or take it back: teof bus restore --dry-run; git log -- _plans";
+        let fix = "fix the file by hand, or restore it: teof bus restore --dry-run; git log -- _plans";
         wrong(code, format!("{error}: {why}").trim_end_matches(": ").to_owned(), fix)
     };
     let backlog = read.err().map(|e| damaged("backlog.unreadable", &e));
     backlog.into_iter().chain(plans.map(|e| damaged("plan.unreadable", &e))).collect()
 }
 
-/// What the backlog asks for before any of its items is taken.
+/// Reports unmet prerequisites of the backlog.
 fn unmet(hub: &Hub) -> Option<Problem> {
     let declared = Declared::read(hub).ok()??;
     let why = prerequisites::check(hub, Some(&declared)).ok()?.failure()?;
     let message = format!("no backlog item starts: {}", text::safe(&why));
-    let fix = "bring that about, or change prerequisites in _plans/next-development.todo.json".to_owned();
+    let fix = "meet them, or change prerequisites in _plans/next-development.todo.json".to_owned();
     Some(Problem { code: "prerequisites.unmet", message, fix, note: true })
 }
 
-/// What this user cannot write, and what another user made: after one `sudo teof` nothing else may work.
+/// Finds files that this user cannot write or that another user owns: one `sudo teof` can break all later commands.
 fn unwritable(hub: &Hub) -> Option<Problem> {
     let owner = fs::metadata(&hub.root).ok()?.uid();
     let me = rustix::process::geteuid().as_raw();
     let (mut closed, mut foreign) = (Vec::new(), Vec::new());
-    // Whether all that is closed is this user's own, and only its mode keeps them out.
+    // Whether this user owns all unwritable files, so that only the mode is wrong.
     let mut own_mode = true;
-    // The last is looked at first: without its locks nothing is written at all.
+    // Checked last to first: without its locks nothing can be written.
     let mut folders: Vec<PathBuf> = paths::OWNED.iter().map(|folder| hub.root.join(folder)).collect();
     folders.extend([hub.common_dir.join("refs"), hub.local("")]);
     let mut inspect = |path: &Path| {
@@ -132,18 +132,18 @@ fn unwritable(hub: &Hub) -> Option<Problem> {
     let fix = match (me == owner, is_closed && own_mode) {
         (true, true) => format!("chmod -R u+w {common} {root}"),
         (false, false) if is_closed => {
-            format!("it is another user's; work in a clone of your own: git clone {root} ~/teof-clone")
+            format!("it belongs to another user; work in your own clone: git clone {root} ~/teof-clone")
         }
         _ => format!("sudo chown -R {owner} {common} {root}"),
     };
     Some(wrong("disk.read_only", message, fix))
 }
 
-/// Half-made worktrees and stale locks of git's.
+/// Finds unfinished worktrees and stale git locks.
 fn left_by_git(hub: &Hub) -> Vec<Problem> {
     let half = unfinished::find(&hub.common_dir).into_iter().map(|half| {
-        let message = format!("git was killed while it made the worktree {}", half.git_dir.display());
-        wrong("git.half_made", message, "move it out of git's way: teof doctor --fix")
+        let message = format!("git was killed while creating the worktree {}", half.git_dir.display());
+        wrong("git.half_made", message, "move it away: teof doctor --fix")
     });
     let locks = locks::all(hub).into_iter().map(|lock| match (in_use(hub, &lock), lock.is_stale()) {
         (Some(git), _) => {
@@ -156,13 +156,12 @@ fn left_by_git(hub: &Hub) -> Vec<Problem> {
     half.chain(locks).collect()
 }
 
-/// The git command that runs in the hub and keeps a lock there without having it open: `git commit -a` while its
-/// editor is open.
+/// The git command in the hub that holds a lock without having it open, such as `git commit -a` with an open editor.
 fn in_use(hub: &Hub, lock: &locks::Lock) -> Option<String> {
     lock.path.starts_with(&hub.git_dir).then(|| in_progress::command(&hub.root)).flatten()
 }
 
-/// Links among teof's own files, where only files and folders belong.
+/// Finds links among teof's own files.
 fn links(hub: &Hub) -> Vec<PathBuf> {
     let own = ["locks", "intents", "marks", "marks/lines", "marks/logs", "marks/claims", "marks/sealed", "coordinator"];
     let mut found = Vec::new();
@@ -177,28 +176,28 @@ fn links(hub: &Hub) -> Vec<PathBuf> {
     found
 }
 
-/// A symbolic link, or a file with another name elsewhere.
+/// A symbolic link, or a file with a second name.
 fn is_link(entry: &fs::DirEntry) -> bool {
     entry.metadata().is_ok_and(|found| found.is_symlink() || (found.is_file() && found.nlink() > 1))
 }
 
-/// Fixes what can be fixed without a decision; a line each. What cannot be is named by [`problems`] again.
+/// Fixes what needs no decision; returns one line per fix. [`problems`] reports the rest again.
 ///
 /// # Errors
 /// When something cannot be removed or moved.
 pub fn fix(hub: &Hub) -> Result<Vec<String>> {
     let mut done = Vec::new();
-    // First: the bus lock itself may be one.
+    // First, because the bus lock itself may be a link.
     for link in links(hub) {
         files::remove(&link)?;
         done.push(format!("Removed the link {}", link.display()));
     }
     let repaired = unfinished::repair(hub)?;
-    done.extend(repaired.iter().map(|path| format!("Moved the half-made worktree {} aside", path.display())));
-    // Others' as well, once a person asked for it.
+    done.extend(repaired.iter().map(|path| format!("Moved the unfinished worktree {} away", path.display())));
+    // Those of others as well, because a person asked for it.
     for half in unfinished::find(&hub.common_dir) {
         unfinished::set_aside(hub, &half.git_dir)?;
-        done.push(format!("Moved the half-made worktree {} aside", half.git_dir.display()));
+        done.push(format!("Moved the unfinished worktree {} away", half.git_dir.display()));
     }
     for lock in locks::all(hub).into_iter().filter(|lock| lock.is_stale() && in_use(hub, lock).is_none()) {
         if locks::remove_stale(&lock)? {
@@ -209,7 +208,7 @@ pub fn fix(hub: &Hub) -> Result<Vec<String>> {
         done.extend(temporary::sweep(hub)?.iter().map(|left| format!("Removed {}", left.display())));
     }
     if temporary::hide(&hub.common_dir)? {
-        done.push("Had git ignore temporary files of teof (info/exclude)".to_owned());
+        done.push("Added teof's temporary files to git's info/exclude".to_owned());
     }
     Ok(done)
 }

@@ -1,8 +1,7 @@
 //! Checks that a record commit loses no lines.
 //!
-//! The watermarks cover what git does not have yet; what a record commit holds is safe in git. But a merge or a
-//! checkout can restore an older log, and one that is long enough looks complete: committing it would make the loss
-//! permanent.
+//! The watermarks cover what git does not have yet, and git has what was committed. But a merge or a checkout can
+//! restore an older log that is long enough to look complete; committing it would make the loss permanent.
 
 use serde_json::json;
 
@@ -12,11 +11,11 @@ use crate::hub::{Hub, paths};
 use crate::ops::restore::behind;
 use crate::ops::restore::sources::Sources;
 
-/// Holds a tree that is about to be committed to the one that it follows (`before`, of `commit`), and to the
-/// last record commit from here, when the branch was taken back behind it.
+/// Compares a new tree with its parent's (`before`, of `commit`), and with the last record commit made here if the
+/// branch was reset to before it.
 ///
 /// # Errors
-/// `record.behind` when a log lacks lines that are, or were, committed, or a document is older than it was.
+/// `record.behind` when a log lacks committed lines, or a document is older than before.
 pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
     let args = [&["diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree, "--"][..], &APPENDED].concat();
     let changed = hub.git().run(&args)?;
@@ -34,15 +33,15 @@ pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
     lost.extend(behind::findings(hub, &sources)?);
     let Some(first) = lost.first() else { return Ok(()) };
     let path = first.path.as_deref().unwrap_or_default();
-    Err(Refusal::guard("record.behind", "the record in the hub lacks something that was committed")
+    Err(Refusal::guard("record.behind", "the record in the hub lacks committed content")
         .because(format!("{path}: {}", first.message))
-        .next("bring them back: teof bus restore")
-        .next("if somebody took them out on purpose, that is a person's commit: git commit")
+        .next("restore it: teof bus restore")
+        .next("if it was removed on purpose, commit it as a person: git commit")
         .with("findings", json!(lost))
         .into())
 }
 
-/// A commit on the record's branch: what it holds is git's to keep from now on, and nothing else is let go.
+/// After a commit on the record's branch: drops the stored copies of exactly what the commit has.
 pub fn release(hub: &Hub, commit: &str) -> Result<()> {
     let base = Base::find(&hub.worktree(), commit)?;
     let marks = hub.watermarks();

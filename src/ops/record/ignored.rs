@@ -1,9 +1,9 @@
-//! Which files of the record git ignores, and which of those are committed all the same.
+//! Finds files of the record that git ignores, and decides which of them are committed anyway.
 //!
-//! A rule such as `*.jsonl` or `*.log`, often in a person's own excludes file, was not written for the record, so
-//! teof's documents and logs and every receipt in the ledger are committed although a rule matches them: a clone must
-//! have them. Editors' backup files and other ignored files stay out. A rule that hides a whole owned folder was
-//! written for it, and is respected.
+//! A rule such as `*.jsonl` or `*.log`, often in a person's own excludes file, is not meant for the record. So teof's
+//! documents and logs and every receipt in the ledger are committed even if a rule matches: a clone must have them.
+//! Editors' backup files and other ignored files stay out. A rule that ignores a whole owned folder is intentional
+//! and respected.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::base::{Result, text};
 use crate::hub::{Hub, paths};
 use crate::receipts::ledger;
 
-/// The endings of the names of what teof writes itself.
+/// File name endings of what teof writes itself.
 const DOCUMENTS: [&str; 4] = [".json", ".jsonl", ".md", ".gitkeep"];
 
 /// Untracked files and folders of the record that git ignores.
@@ -37,7 +37,7 @@ impl Ignored {
         Ok(Ignored { files: files.into_iter().collect(), folders, receipts })
     }
 
-    /// The first owned folder that is hidden whole.
+    /// The first completely ignored owned folder.
     pub fn hidden_folder(&self) -> Option<&'static str> {
         let is_hidden = |folder: &&str| self.folders.iter().any(|name| name == format!("{folder}/").as_bytes());
         paths::OWNED.into_iter().find(is_hidden)
@@ -59,13 +59,14 @@ impl Ignored {
             || self.receipts.contains(path)
     }
 
-    /// Warns which files were committed against a rule of theirs.
+    /// Warns about files that were committed although git ignores them.
     pub fn warn(&self, committed: &tree_files::Files) {
         let mut against = committed.keys().filter(|path| self.is_ignored(path));
         if let Some(first) = against.next() {
             tracing::warn!(
-                "git ignores {} files of the record, such as {}; they were committed all the same. To see the rule: git check-ignore -v --no-index {}",
-                1 + against.count(),
+                "committed {} of the record that git ignores, such as {}; see the rule: git check-ignore -v \
+                    --no-index {}",
+                text::counted(1 + against.count(), "file"),
                 text::safe(&String::from_utf8_lossy(first)),
                 text::shell_word(&String::from_utf8_lossy(first)),
             );

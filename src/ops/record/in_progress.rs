@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Commands that move the branch from where they found it when they began.
+/// Commands that move the branch from its commit at their start.
 const MOVING: [&str; 7] = ["commit", "merge", "pull", "rebase", "cherry-pick", "revert", "am"];
 
 /// The git command that runs in the worktree `root` and will move its branch, as `git commit (process 123)`.
@@ -68,7 +68,7 @@ fn ancestors() -> Vec<(i32, Vec<Vec<u8>>)> {
     found
 }
 
-/// The ancestors above a hook that git runs when it has moved the branch already, such as `post-commit`.
+/// The ancestors above a hook that git runs after moving the branch, such as `post-commit`.
 fn above_late_hook(ancestors: &[(i32, Vec<Vec<u8>>)]) -> Vec<i32> {
     let is_late_hook = |args: &[Vec<u8>]| {
         let name = |arg: &Vec<u8>| arg.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();

@@ -1,4 +1,4 @@
-//! Updates the person's index during a record commit: reads it, updates a copy, and puts that in place.
+//! Updates the person's index during a record commit: reads it, updates a copy, and replaces it.
 //!
 //! Git's own `index.lock` is held while the branch moves, so that no other git process commits or switches in between.
 //! After a kill at any point, the next record commit replaces the files that were left.
@@ -17,19 +17,19 @@ use crate::hub::Hub;
 use crate::hub::git::Git;
 use crate::hub::git::object_ids;
 
-/// From this many changed files on all of the record is refreshed in the index.
+/// With this many changed files, the whole record is refreshed in the index.
 const MANY: usize = 100;
 
-/// What we write into git's `index.lock`, so that one left behind by a crash is known as ours.
+/// Content of teof's `index.lock`, so that one left by a crash is recognised.
 const LOCK_NOTE: &[u8] = b"teof record commit\n";
 
 /// The owned paths as the index has them.
 #[derive(Default)]
 pub struct Known {
     pub files: Files,
-    /// Files that a sparse checkout leaves out of the worktree.
+    /// Files that a sparse checkout excludes from the worktree.
     pub left_out: Vec<Vec<u8>>,
-    /// Whether some of them wait for a person to solve a conflict.
+    /// Whether some of them have unresolved conflicts.
     pub is_unmerged: bool,
 }
 
@@ -40,7 +40,7 @@ impl Known {
         Known::of(git, &tree::owned().collect::<Vec<_>>())
     }
 
-    /// What the index has of some paths.
+    /// The index entries of some paths.
     ///
     /// # Errors
     /// As [`Known::read`].
@@ -64,7 +64,7 @@ impl Known {
         Ok(known)
     }
 
-    /// What `git update-index --index-info` needs to have `new` instead: removals first. Empty when nothing differs.
+    /// The input for `git update-index --index-info` to get `new`: removals first. Empty without differences.
     fn difference(&self, new: &Files) -> Vec<u8> {
         let mut text = Vec::new();
         for (path, entry) in self.files.iter().filter(|(path, _)| !new.contains_key(*path)) {
@@ -78,7 +78,7 @@ impl Known {
     }
 }
 
-/// A copy of the person's index, beside it.
+/// A copy of the person's index, next to it.
 pub struct IndexCopy {
     index: PathBuf,
     path: PathBuf,
@@ -91,7 +91,7 @@ type Identity = (u64, u64, i64, i64);
 impl IndexCopy {
     pub fn make(git_dir: &Path) -> Result<IndexCopy> {
         let (index, path) = (git_dir.join("index"), git_dir.join("teof-record.index"));
-        // Left by a crash: the bus lock says that nobody else uses them.
+        // Left by a crash: under the bus lock, nobody else uses them.
         for stale in [&path, &path.with_extension("index.lock")] {
             files::remove(stale)?;
         }
@@ -101,7 +101,7 @@ impl IndexCopy {
                 let _ = fs::remove_file(&path);
                 files::io_refusal(e, "copy the index to", &path)
             })?;
-            // Git tells by an index's own time which of its entries may have changed since.
+            // Git uses the index file's own time to decide which entries may have changed.
             let modified = fs::metadata(&index)?.modified()?;
             File::options().write(true).open(&path)?.set_modified(modified)?;
         }
@@ -113,7 +113,7 @@ impl IndexCopy {
         hub.git().with_index(&self.path)
     }
 
-    /// Gives the copy the files of the record. What is staged besides them stays staged.
+    /// Updates the copy with the files of the record. Other staged changes stay staged.
     pub fn update(&self, hub: &Hub, known: &Known, new: &Files) -> Result<()> {
         let difference = known.difference(new);
         if difference.is_empty() {
@@ -121,10 +121,10 @@ impl IndexCopy {
         }
         let git = self.git(hub);
         git.feed(&["update-index", "-z", "--replace", "--index-info"], &difference)?;
-        // Entries that were given by id have no times yet; without them every look at the tree would read these files.
+        // Entries set by id have no times yet; without them every git status would read these files.
         let changed: Vec<&[u8]> =
             new.keys().filter(|path| known.files.get(*path) != new.get(*path)).map(Vec::as_slice).collect();
-        // Git holds every file of the index against every path that it is given.
+        // Git compares every file of the index with every given path.
         let refreshed = if changed.len() > MANY { tops(new) } else { changed };
         if !refreshed.is_empty() {
             let refresh = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"];
@@ -139,7 +139,7 @@ impl IndexCopy {
 
     pub fn install(&self) -> Result<()> {
         match fs::rename(&self.path, &self.index) {
-            // Nothing of the record was ever staged, and there is no index.
+            // Nothing of the record was ever staged, and no index exists.
             Err(e) if e.kind() == ErrorKind::NotFound && self.was.is_none() => Ok(()),
             renamed => renamed.with_context(|| format!("replace {}", self.index.display())),
         }
@@ -166,7 +166,7 @@ fn identity(path: &Path) -> Result<Option<Identity>> {
     }
 }
 
-/// Git's own lock on the index, held by us.
+/// Git's own lock on the index, held by teof.
 pub struct IndexLock(PathBuf);
 
 impl IndexLock {
@@ -179,7 +179,7 @@ impl IndexLock {
                 file.write_all(LOCK_NOTE)?;
                 Ok(Some(lock))
             }
-            // Ours, from a crash: the bus lock says that no other record commit runs.
+            // Left by a teof crash: under the bus lock, no other record commit runs.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(is_ours(&path).then_some(IndexLock(path))),
             Err(e) => Err(files::io_refusal(e, "lock the index", &path)),
         }

@@ -1,13 +1,12 @@
 //! The record commit: exactly the owned paths of the hub, and nothing else.
 //!
-//! Whatever the person has staged or changed elsewhere stays as it is. Their hooks do not run: a hook that fails,
-//! or that edits files, must not stand between the record and its history.
+//! Other staged or changed files are not touched. The person's hooks do not run: a hook that fails or edits files
+//! must not block the record's history.
 //!
-//! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`); it is checked
-//! to differ in owned paths alone; the vault's requests whose status line was changed are put into it (`statuses`).
-//! The owned paths are brought up to date in a copy of the person's index (`index`). Then, while git's own
-//! `index.lock` is held, the branch moves by compare-and-swap and the copy becomes the index. Whoever was faster
-//! costs us another attempt.
+//! How: the commit's tree is the parent's with the owned paths replaced by the hub's files (`tree`), checked to
+//! differ only in owned paths; vault requests with a changed status line are added (`statuses`). The owned paths are
+//! updated in a copy of the person's index (`index`). Then, under git's own `index.lock`, the branch moves by
+//! compare-and-swap and the copy becomes the index. If something moved meanwhile, it retries.
 
 pub(super) mod append_only;
 mod ignored;
@@ -36,27 +35,27 @@ use index::{IndexCopy, IndexLock, Known};
 use objects::Objects;
 use stat_cache::StatCache;
 
-/// How often to retry when the branch or the index moves, before leaving the commit for the next time.
+/// How often to retry when the branch or the index moves, before leaving it to the next record commit.
 const ATTEMPTS: usize = 5;
 
 /// Why a commit was skipped when every attempt failed.
-pub const KEPT_MOVING: &str = "the branch kept moving; the next record commit takes it along";
+pub const KEPT_MOVING: &str = "the branch kept moving; the next record commit includes it";
 
 /// The result of a record commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// The new commit.
     Committed(String),
-    /// HEAD has it all already.
+    /// HEAD already has everything.
     Clean,
-    /// Not now; one line that says why. The record is safe on disk all the same.
+    /// Not now, with the reason. The record is safe on disk anyway.
     Skipped(String),
 }
 
-/// Commits the record under the bus lock, so that no line is cut and no transaction is halved.
+/// Commits the record under the bus lock, so that no line or transaction is split.
 ///
 /// # Errors
-/// When the tree fell behind what was acknowledged (a stash, a reset): that is never committed.
+/// When the tree is older than acknowledged (a stash, a reset), which is never committed.
 pub fn commit(hub: &Hub) -> Result<Recorded> {
     match obstacle(hub) {
         Some(why) => Ok(Recorded::Skipped(why)),
@@ -64,7 +63,7 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
     }
 }
 
-/// As [`commit`], but not within `[coordinator] record_every` of the last record commit: then the next one takes it along.
+/// Like [`commit`], but not within `[coordinator] record_every` of the last record commit; the next one includes it.
 ///
 /// # Errors
 /// As [`commit`].
@@ -88,7 +87,7 @@ pub fn commit_under(writer: &Writer<'_>) -> Result<Recorded> {
     let hub = writer.hub();
     hub.check_record()?;
     locks::clear_left(hub);
-    let _ = temporary::sweep(hub).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
+    let _ = temporary::sweep(hub).inspect_err(|e| tracing::warn!("cannot remove a temporary file: {e:#}"));
     for _ in 0..ATTEMPTS {
         if let Some(why) = obstacle(hub) {
             return Ok(Recorded::Skipped(why));
@@ -109,29 +108,29 @@ pub fn obstacle(hub: &Hub) -> Option<String> {
     match (worktree.branch(), hub.pin()) {
         (None, _) => return Some(format!("{} has a detached HEAD", hub.root.display())),
         (Some(now), Some(pin)) if now != pin.branch => {
-            return Some(format!("{} is on {now}, and the record lives on {}", hub.root.display(), pin.branch));
+            return Some(format!("{} is on {now}, but the record is on {}", hub.root.display(), pin.branch));
         }
         _ => {}
     }
     if let Some(Err(e)) = worktree.branch().map(|branch| moved_target::check(hub, &branch, "committed")) {
         let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
-        return Some(format!("{e}: {why}; when a person has looked: teof coordinator reset-breaker"));
+        return Some(format!("{e}: {why}; after checking it: teof coordinator reset-breaker"));
     }
     let lock = index::lock_path(hub);
     if lock.exists() && !index::is_ours(&lock) && !locks::is_ours(hub, &lock) {
-        return Some(format!("the index is locked by another git process ({})", lock.display()));
+        return Some(format!("another git process has locked the index ({})", lock.display()));
     }
     in_progress::command(&hub.root).map(|command| format!("{command} is running in {}", hub.root.display()))
 }
 
-/// Whether git's `index.lock` was left by a record commit that was killed; the next one takes it over.
+/// Whether a killed record commit left git's `index.lock`; the next one takes it over.
 pub fn is_own_index_lock_left(hub: &Hub) -> bool {
     index::is_ours(&index::lock_path(hub))
 }
 
 /// One attempt; `None` when something moved meanwhile.
 fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
-    // As objects and references alone: no worktree, no index, no attributes.
+    // Only objects and references: no worktree, index or attributes.
     let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
     make_durable(&repo)?;
     let store = repo.odb()?;
@@ -147,7 +146,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let mut cache = StatCache::open(hub);
     let mut files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
     if let Err(e) = cache.save(&files) {
-        tracing::debug!("the cache was not written: {e:#}");
+        tracing::debug!("cannot write the cache: {e:#}");
     }
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;
     let tree = tree::build(&objects, before.as_ref(), &files)?;
@@ -167,7 +166,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     copy.update(hub, &known, &files)?;
     let commit = write_commit(hub, &tree.to_string(), &head)?;
     let Some(_lock) = IndexLock::take(hub)? else { return Ok(None) };
-    // From here on no other git process changes index or HEAD, but for one that has read them already.
+    // From here on no other git process changes index or HEAD, except one that has already read them.
     if let Some(command) = in_progress::command(&hub.root) {
         return Ok(Some(Recorded::Skipped(format!("{command} is running in {}", hub.root.display()))));
     }
@@ -178,14 +177,14 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
         return Ok(None);
     }
     copy.install()?;
-    // Before the lines that are kept are let go: should the branch be taken back, this names them.
+    // Stored before the copies are dropped: if the branch is reset, this commit has them.
     hub.watermarks().recorded(&commit)?;
     append_only::release(hub, &commit)?;
     ignored.warn(&files);
     Ok(Some(Recorded::Committed(commit)))
 }
 
-/// Why record commits are withheld from the files as they are here, for `doctor`.
+/// Why record commits are blocked by the current files, for `doctor`.
 ///
 /// # Errors
 /// When git cannot be asked.
@@ -194,10 +193,10 @@ pub fn withheld(hub: &Hub) -> Result<Option<String>> {
     Ok(not_committed(hub, &known, &Ignored::read(hub)?))
 }
 
-/// Why the files as they are here are not to be committed: they are not the whole record, or not meant to be.
+/// Why the current files must not be committed: the record is incomplete, or deliberately ignored.
 fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> {
     if known.is_unmerged {
-        return Some("the index holds unmerged files of the record; solve the conflict: git status".to_owned());
+        return Some("the index has unmerged files of the record; resolve the conflict: git status".to_owned());
     }
     let is_gone = |path: &&Vec<u8>| {
         use std::os::unix::ffi::OsStrExt;
@@ -206,20 +205,21 @@ fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> 
     let out = known.left_out.iter().filter(is_gone).count();
     if out > 0 {
         return Some(format!(
-            "a sparse checkout leaves {out} files of the record out of {}; to have them: {}",
+            "a sparse checkout excludes {} of the record from {}; add them: {}",
+            crate::base::text::counted(out, "file"),
             hub.root.display(),
             sparse::remedy(&hub.worktree())
         ));
     }
     ignored.hidden_folder().map(|folder| {
         format!(
-            "git ignores all of {folder}/, so nothing of the record is committed; to see the rule: \
-             git check-ignore -v --no-index {folder}/x; to commit the record all the same: git add --force {folder}"
+            "git ignores all of {folder}/, so the record is not committed; see the rule: git check-ignore -v \
+                --no-index {folder}/x; to commit the record anyway: git add --force {folder}"
         )
     })
 }
 
-/// Where the branch of the record stands.
+/// The current commit of the record's branch.
 struct Head {
     branch: String,
     /// `None` before the first commit.
@@ -229,7 +229,7 @@ struct Head {
 
 impl Head {
     fn read(hub: &Hub, repo: &Repository) -> Result<Head> {
-        let branch = hub.worktree().branch().context("the hub was detached meanwhile")?;
+        let branch = hub.worktree().branch().context("the hub's HEAD became detached")?;
         let commit = match repo.find_reference(&format!("refs/heads/{branch}")) {
             Ok(found) => Some(found.peel_to_commit().context("read the branch of the record")?),
             Err(e) if e.code() == git2::ErrorCode::NotFound => None,
@@ -254,7 +254,7 @@ fn write_commit(hub: &Hub, tree: &str, head: &Head) -> Result<String> {
     };
     let mut output = with_identity(&[])?;
     if !output.status.success() {
-        // A machine on which nobody told git who they are must not lose its history for that.
+        // Commits also on a machine without a configured git identity.
         output = with_identity(&["-c", "user.name=teof", "-c", "user.email=teof@localhost"])?;
     }
     if !output.status.success() {

@@ -1,7 +1,7 @@
 //! Writes the git objects of a record commit, as one pack when there are many.
 //!
-//! A loose object costs two syncs, and a commit after a busy hour has hundreds of them. They are collected in
-//! memory, up to a bound, and are durable after [`Objects::flush`].
+//! A loose object costs two syncs, and a commit after a busy hour has hundreds of them. They are collected in memory
+//! up to a limit, and are durable after [`Objects::flush`].
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -12,19 +12,19 @@ use git2::{Mempack, ObjectType, OdbLookupFlags, Oid, Repository, TreeBuilder};
 use crate::base::Result;
 use crate::hub::git::libgit2::make_durable;
 
-/// Before the stores on the disk.
+/// Higher than the stores on disk.
 pub const PRIORITY: i32 = 1000;
-/// Fewer are written one by one: a repository with many small packs is slow.
+/// Fewer objects are written one by one, because many small packs are slow.
 const FEW: usize = 16;
-/// The most objects, and bytes, in memory.
+/// Limit on objects and bytes in memory.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 32 << 20;
 /// The mode of git's own packs.
 const PACK_MODE: u32 = 0o444;
 
-/// Where a record commit's objects are read and put.
+/// The object store of a record commit.
 pub struct Objects<'r> {
-    /// Has what is only in memory, too.
+    /// Also has the objects in memory.
     pub repo: &'r Repository,
     memory: &'r Mempack<'r>,
     disk: Repository,
@@ -36,7 +36,7 @@ impl<'r> Objects<'r> {
     /// `memory` is a store of `repo`'s, with [`PRIORITY`].
     ///
     /// # Errors
-    /// When the repository cannot be opened once more.
+    /// When the repository cannot be opened again.
     pub fn new(repo: &'r Repository, memory: &'r Mempack<'r>) -> Result<Self> {
         let disk = Repository::open_bare(repo.path()).context("open the repository")?;
         make_durable(&disk)?;
@@ -48,7 +48,7 @@ impl<'r> Objects<'r> {
         self.added(id, bytes.len()).map(|()| id)
     }
 
-    /// A blob of any size, which goes to the disk at once.
+    /// A blob of any size, written to disk at once.
     pub fn stream(&self, from: &mut impl Read) -> Result<Oid> {
         // Without a path, libgit2 applies no filter.
         let mut blob = self.disk.blob_writer(None)?;
@@ -71,10 +71,10 @@ impl<'r> Objects<'r> {
         if is_full { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what is in memory to the disk, durably.
+    /// Writes the objects in memory to disk, durably.
     ///
     /// # Errors
-    /// When the disk refuses it; a part may be there then, which nothing refers to.
+    /// When writing fails; a part may be written, which nothing refers to.
     pub fn flush(&self) -> Result<()> {
         let new = self.new.take();
         if new.len() < FEW {

@@ -1,9 +1,8 @@
-//! Remembers which blob each file of the record was at the last record commit, so that unchanged files are not read
-//! again.
+//! Caches the blob of each record file from the last record commit, so that unchanged files are not read again.
 //!
 //! A file counts as unchanged when size, both times and inode are the same: nobody without privileges can set the
-//! time of the last status change. Files that were written just before they were read are not remembered, because a
-//! second write in the same tick would not show. The cache is machine-local and can be lost at any time.
+//! time of the last status change. Files written just before they were read are not cached, because a second write in
+//! the same tick would not show. The cache is machine-local and can be lost at any time.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -19,23 +18,23 @@ use crate::hub::git::object_ids;
 
 /// How long ago a file must have been written before it was read, in seconds.
 const SETTLED: i64 = 2;
-/// The cache of some two million files, in bytes.
+/// The cache size for about two million files, in bytes.
 const MAX_CACHE: u64 = 512 << 20;
 
 type Stat = (u64, u64, i64, i64, i64, i64);
 
-/// The files of the record as they were read last, and as they are now.
+/// The files of the record as last read, and as now.
 pub struct StatCache {
     file: PathBuf,
     before: HashMap<Vec<u8>, (Stat, Oid)>,
     now: Vec<(Vec<u8>, Stat)>,
-    /// Files that changed after this are not kept, in seconds.
+    /// Files that changed after this time are not cached, in seconds.
     settled: i64,
     is_changed: bool,
 }
 
 impl StatCache {
-    /// A cache that cannot be read holds nothing.
+    /// An unreadable cache is empty.
     pub fn open(hub: &Hub) -> StatCache {
         let file = hub.local("cache/record.json");
         let bytes = files::read(&file, MAX_CACHE).ok().flatten();
@@ -52,7 +51,7 @@ impl StatCache {
         }
     }
 
-    /// The blob of a file that did not change since it was read last.
+    /// The blob of a file that did not change since it was last read.
     pub fn unchanged(&mut self, path: &[u8], meta: &Metadata) -> Option<Oid> {
         let stat = stat(meta);
         let known = self.before.get(path).filter(|(before, _)| *before == stat).map(|(_, id)| *id);
@@ -63,7 +62,7 @@ impl StatCache {
         known
     }
 
-    /// Keeps what was read. Losing it costs reading, so nothing is synced.
+    /// Saves the cache. Not synced: losing it only costs time.
     pub fn save(self, found: &Files) -> Result<()> {
         if !self.is_changed && self.now.len() == self.before.len() {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Commits vault requests whose status alone changed together with the record, which changed it.
+//! Commits vault requests whose only change is the status, together with the record.
 //!
-//! A request that a person edited, staged, or never committed is theirs to commit.
+//! A request that a person edited, staged or never committed is left to that person.
 
 use anyhow::Context;
 use git2::{ObjectType, Oid, Repository, Tree};
@@ -13,8 +13,8 @@ use crate::hub::Hub;
 use crate::hub::git::Git;
 use crate::plans::requests::front_matter::differ_in_status_only;
 
-/// The requests that differ from the commit in their status line alone, with what they hold now. What the index has
-/// of them is added to `known`.
+/// The requests that differ from the commit only in their status line, with their current content. Their index
+/// entries are added to `known`.
 ///
 /// # Errors
 /// When git cannot be asked, or an object cannot be written.
@@ -54,10 +54,10 @@ fn folder_of<'r>(repo: &'r Repository, tree: &Tree<'_>, folder: &str) -> Option<
     repo.find_tree(entry.id()).ok()
 }
 
-/// The tree with other contents of files that it has.
+/// The tree with new content for existing files.
 ///
 /// # Errors
-/// When it does not have them, or an object cannot be written.
+/// When a file does not exist in the tree, or an object cannot be written.
 pub fn put_into(objects: &Objects, tree: Oid, statuses: &Files) -> Result<Oid> {
     statuses.iter().try_fold(tree, |tree, (path, entry)| replace(objects, tree, path, *entry))
 }
@@ -68,7 +68,7 @@ fn replace(objects: &Objects, tree: Oid, path: &[u8], entry: Entry) -> Result<Oi
         Some(end) => (&path[..end], Some(&path[end + 1..])),
         None => (path, None),
     };
-    let known = tree.get_name_bytes(name).context("a request is gone from the tree")?;
+    let known = tree.get_name_bytes(name).context("a request is missing from the tree")?;
     let id = match rest {
         Some(rest) => replace(objects, known.id(), rest, entry)?,
         None => entry.id,

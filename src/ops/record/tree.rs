@@ -1,7 +1,7 @@
 //! The tree of a record commit: the parent's, with the owned paths replaced by the files of the hub.
 //!
-//! Files are read as they are. Nothing here asks git's index, attributes, filters, line-ending settings or
-//! `core.worktree`, so no configuration can change what is committed, or that only owned paths are.
+//! Files are read unchanged. Git's index, attributes, filters, line-ending settings and `core.worktree` are not used,
+//! so no configuration can change what is committed.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, Metadata};
@@ -26,16 +26,16 @@ const FOLDER: i32 = 0o040_000;
 /// Larger files are streamed into the object store instead of being read into memory.
 const STREAMED: u64 = 8 << 20;
 
-/// Who a path of a tree belongs to.
+/// The owner of a path in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Record,
-    /// A folder that holds one file of the record beside files of others.
+    /// A folder with a file of the record and files of others.
     Shared,
     Others,
 }
 
-/// The place of a path, which need not be text.
+/// The owner of a path, which need not be UTF-8.
 fn place(path: &[u8]) -> Place {
     let inside =
         |top: &str| path.strip_prefix(top.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
@@ -56,9 +56,9 @@ pub fn owned() -> impl Iterator<Item = &'static str> {
 
 /// The files of the hub that make up the record, each with its bytes in the object store.
 ///
-/// `known` are the files that the index has: what is the same is not written again, and what `cache` knows to be
-/// unchanged is not even read. `leave` says which files stay out. Temporary files, sockets and the like, and
-/// repositories inside the record, always do.
+/// `known` are the files in the index: equal ones are not written again, and files that `cache` knows to be unchanged
+/// are not read. `leave` decides which files stay out. Temporary files, special files and nested repositories always
+/// do.
 ///
 /// # Errors
 /// When a file cannot be read, or an object cannot be written.
@@ -95,7 +95,7 @@ pub fn read_hub(
     Ok(found)
 }
 
-/// What lies in a folder; nothing where it is a repository of its own, which no commit can hold.
+/// The entries of a folder; empty for a nested repository, which a commit cannot include.
 fn children(path: &[u8], full: &Path) -> Result<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(full).map_err(|e| files::io_refusal(e, "read", full))? {
@@ -152,7 +152,7 @@ fn stream(objects: &Objects, path: &Path) -> Result<Option<Oid>> {
 /// The parent's tree with the owned paths replaced by `files`.
 ///
 /// # Errors
-/// When an object cannot be read or written, and when the result would change anything but owned paths.
+/// When an object cannot be read or written, or when the result would change other than owned paths.
 pub fn build(objects: &Objects, parent: Option<&Tree>, files: &Files) -> Result<Oid> {
     let repo = objects.repo;
     let tree = match folder(objects, parent, b"", files)? {
@@ -167,12 +167,12 @@ pub fn build(objects: &Objects, parent: Option<&Tree>, files: &Files) -> Result<
         .into())
 }
 
-/// One folder of the new tree; `None` when nothing is in it.
+/// One folder of the new tree; `None` when empty.
 fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files) -> Result<Option<Oid>> {
     let repo = objects.repo;
     let mut builder = repo.treebuilder(parent)?;
     let mut folders: BTreeMap<Vec<u8>, Option<Tree>> = BTreeMap::new();
-    // What is the same is left as it is: an entry that is put in is looked up in the object store.
+    // Unchanged entries are not set again: setting one looks it up in the object store.
     let mut same: HashSet<Vec<u8>> = HashSet::new();
     for entry in parent.into_iter().flat_map(Tree::iter) {
         let path = [prefix, entry.name_bytes()].concat();
@@ -201,7 +201,7 @@ fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files
     for (name, before) in folders {
         match folder(objects, before.as_ref(), &[prefix, &name, b"/"].concat(), files)? {
             Some(tree) => drop(builder.insert(&name, tree, FOLDER)?),
-            // A file may have come in its place.
+            // A file may have replaced it.
             None if builder.get(&name)?.is_some_and(|entry| entry.kind() == Some(ObjectType::Tree)) => {
                 builder.remove(&name)?;
             }
@@ -211,7 +211,7 @@ fn folder(objects: &Objects, parent: Option<&Tree>, prefix: &[u8], files: &Files
     Ok(if builder.is_empty() { None } else { Some(objects.tree(&builder)?) })
 }
 
-/// The paths outside the record in which two trees differ; a folder stands for what is in it.
+/// The paths outside the record in which two trees differ; a folder represents its content.
 fn changes_outside(repo: &Repository, old: Option<&Tree>, new: Option<&Tree>, prefix: &[u8]) -> Result<Vec<String>> {
     let names = |tree: Option<&Tree>| -> Vec<Vec<u8>> {
         tree.into_iter().flat_map(Tree::iter).map(|entry| entry.name_bytes().to_vec()).collect()
@@ -229,7 +229,7 @@ fn changes_outside(repo: &Repository, old: Option<&Tree>, new: Option<&Tree>, pr
         match place(&path) {
             _ if before == after => {}
             Place::Record => {}
-            // Compared inside, where a folder is on one side at least; a file in its place gives way to the record.
+            // Folders are compared recursively; a file in place of a record folder is replaced.
             Place::Shared if is_folder(before).is_some() || is_folder(after).is_some() => {
                 let tree = |id: Option<Oid>| id.map(|id| repo.find_tree(id)).transpose();
                 let (before, after) = (tree(is_folder(before))?, tree(is_folder(after))?);

@@ -11,5 +11,5 @@ pub struct Entry {
     pub id: Oid,
 }
 
-/// Files by their path from the top, sorted. A path need not be text.
+/// Files by their path from the top, sorted. A path need not be UTF-8.
 pub type Files = BTreeMap<Vec<u8>, Entry>;

@@ -11,11 +11,10 @@ use crate::hub::Hub;
 use crate::ops::restore::behind;
 use crate::ops::restore::sources::{self, Sources};
 
-/// Looks at every line: ids, chains, cut and damaged lines, lines lost against git, directives without
-/// their pointer, writes to a task that was somebody else's, and whether all of it is what this machine
-/// saw acknowledged.
+/// Checks every line: ids, chains, cut and damaged lines, lines missing compared with git, directives without a
+/// pointer, writes to a task of another seat, and whether everything acknowledged on this machine exists.
 ///
-/// `base` is what the logs must not have lost; `None` is the commit that the record's branch is at.
+/// `base` is the commit whose lines must still exist; `None` means the tip of the record's branch.
 pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
     let base = match base {
         Some(name) => Some(Base::find(&hub.worktree(), name)?),
@@ -34,14 +33,14 @@ pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
     Ok(report.sorted())
 }
 
-/// What this machine saw acknowledged and is not there.
+/// Findings about acknowledged lines that are missing.
 fn logs_behind(hub: &Hub) -> Vec<Finding> {
     let marks = hub.watermarks();
     let logs = marks.logs();
     let refusals = logs.iter().filter_map(|log| Some((log.as_str(), marks.check_log(&hub.root, log).err()?)));
     let found = refusals.map(|(log, error)| {
         let why = Refusal::of(&error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
-        Finding::high("record.behind", log, why).hint("bring back what was acknowledged: teof bus restore")
+        Finding::high("record.behind", log, why).hint("restore the acknowledged lines: teof bus restore")
     });
     found.collect()
 }

@@ -1,9 +1,9 @@
 //! Finds documents of the record that git reverted to an older state: plans, backlog, assignments and receipts that
 //! are older than what was saved, or missing.
 //!
-//! Two sources: the watermarks say what this machine saved last and in which states a document was before; a record
-//! commit that the branch no longer holds says what it had. A document that a person or another tool changed since
-//! is left alone.
+//! Two sources: the watermarks have the last saved and earlier states of a document on this machine; a record commit
+//! that the branch no longer contains has its content. A document that a person or another tool changed since is left
+//! alone.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ use crate::guard::Finding;
 use crate::hub::git::ancestry;
 use crate::hub::{Hub, paths};
 
-/// A document that fell behind.
+/// An outdated document.
 #[derive(Clone, Debug)]
 pub struct Behind {
     /// Relative to the hub.
     pub path: String,
     pub why: String,
-    /// The document as it was saved last; `None` when no copy of it was found.
+    /// The last saved document; `None` when no copy was found.
     pub last: Option<Vec<u8>>,
-    /// Whether that copy is git's.
+    /// Whether that copy comes from git.
     pub from_git: bool,
 }
 
-/// The documents that fell behind, sorted by path.
+/// The outdated documents, sorted by path.
 pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
     let marks = hub.watermarks().documents();
     let mut found: Vec<Behind> = Vec::new();
@@ -47,10 +47,10 @@ pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
     Ok(found)
 }
 
-/// What fell behind, as findings.
+/// The outdated documents as findings.
 pub fn findings(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Finding>> {
     let found = documents(hub, sources)?;
-    let hint = "bring back what was saved: teof bus restore; or keep it as it is: teof bus restore --accept";
+    let hint = "restore the saved version: teof bus restore; or keep it as it is: teof bus restore --accept";
     Ok(found.into_iter().map(|lost| Finding::high("record.behind", lost.path, lost.why).hint(hint)).collect())
 }
 
@@ -58,8 +58,8 @@ fn reason(error: &anyhow::Error) -> String {
     Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string())
 }
 
-/// Documents of a record commit that the branch lost: nobody changed them since the commit before, neither in the
-/// tree nor on the branch.
+/// Documents of a record commit that the branch lost, unchanged since the commit before, both in the tree and on the
+/// branch.
 fn dropped(hub: &Hub) -> Result<Vec<Behind>> {
     let (Some(commit), Some(branch)) = (sources::dropped(hub)?, hub.branch()) else { return Ok(Vec::new()) };
     let repo = Repository::open_bare(&hub.common_dir)?;
@@ -81,15 +81,15 @@ fn dropped(hub: &Hub) -> Result<Vec<Behind>> {
             continue;
         }
         let why = match older {
-            None => format!("{path} is gone, and a record commit had it that the branch lost"),
-            Some(_) => format!("{path} is as it was before a record commit that the branch lost"),
+            None => format!("{path} is missing, although a record commit that the branch lost had it"),
+            Some(_) => format!("{path} is in the state before a record commit that the branch lost"),
         };
         found.push(Behind { path: path.to_owned(), why, last: blob(&repo, &lost, path), from_git: true });
     }
     Ok(found)
 }
 
-/// Claims and logs are told by their own rules.
+/// Claims and logs have their own rules.
 fn is_document(hub: &Hub, path: &str) -> bool {
     let is_log = path == paths::MEMORY
         || path == paths::LEDGER

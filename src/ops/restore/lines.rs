@@ -1,4 +1,4 @@
-//! Rebuilds a log from what git has, what is intact in the file, and what was acknowledged and exists nowhere else.
+//! Rebuilds a log from git's lines, intact lines in the file, and acknowledged lines that exist nowhere else.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,11 +6,11 @@ use crate::model::event::{Seal, check_seal};
 
 /// The parts of a log.
 pub struct Parts<'a> {
-    /// What git has and no other log has now, in its order.
+    /// Git's lines that no other current log has, in order.
     git: Vec<&'a [u8]>,
-    /// What is intact in the file and git does not have.
+    /// Intact lines of the file that git does not have.
     survivors: Vec<&'a [u8]>,
-    /// What was acknowledged and is nowhere else.
+    /// Acknowledged lines that exist nowhere else.
     marks: Vec<&'a [u8]>,
     pub from_git: usize,
     pub from_marks: usize,
@@ -44,15 +44,15 @@ impl<'a> Parts<'a> {
         self.from_git == 0 && self.from_marks == 0 && self.left_out == 0
     }
 
-    /// Keeps equal lines as often as the file and the kept lines have them, when that makes the log long `enough`:
-    /// they were written, and acknowledged, that often. Else a line that was kept twice counts once.
+    /// Keeps equal lines as often as the file and the stored lines have them, if that makes the log long `enough`:
+    /// they were acknowledged that often. Otherwise a line stored twice counts once.
     pub fn add_copies(&mut self, git: &[u8], now: &'a [u8], kept: &'a [u8], enough: impl Fn(usize) -> bool) {
         let there = count(self.all());
         let mut survivors = beyond(now, &there, &HashMap::new());
         survivors.retain(|line| is_whole(line));
         let there = count(self.all().chain(survivors.iter().copied()));
-        // What a record commit holds is kept no more, so that equal lines are later ones; what a person
-        // committed is.
+        // Lines in a record commit are no longer stored, so equal stored lines are later ones; lines in a person's
+        // commit still are.
         for committed in [HashMap::new(), count(lines(git))] {
             let marks = beyond(kept, &there, &committed);
             let more: usize = survivors.iter().chain(&marks).map(|line| line.len() + 1).sum();
@@ -86,7 +86,7 @@ fn count<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HashMap<&'a [u8], usize> 
     })
 }
 
-/// The copies of lines which are `there` that exceed what is there, `without` some of that.
+/// The copies of lines beyond those already `there`, `without` some of them.
 fn beyond<'a>(bytes: &'a [u8], there: &HashMap<&[u8], usize>, without: &HashMap<&[u8], usize>) -> Vec<&'a [u8]> {
     let mut seen: HashMap<&[u8], usize> = HashMap::new();
     let is_more = |line: &&'a [u8]| {
@@ -98,7 +98,7 @@ fn beyond<'a>(bytes: &'a [u8], there: &HashMap<&[u8], usize>, without: &HashMap<
     lines(bytes).filter(is_more).collect()
 }
 
-/// Adds the lines that are not there yet.
+/// Adds missing lines.
 pub fn add_lines(bytes: &mut Vec<u8>, more: &[u8]) {
     let known: HashSet<&[u8]> = lines(bytes).collect();
     let new: Vec<&[u8]> = lines(more).filter(|line| !known.contains(line)).collect();
@@ -112,12 +112,12 @@ pub fn add_lines(bytes: &mut Vec<u8>, more: &[u8]) {
     }
 }
 
-/// The lines that are not blank; what follows the last newline is one, too.
+/// The lines that are not blank, including text after the last newline.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
-/// A JSON object that belongs to its id, if it has one.
+/// A JSON object that matches its id, if it has one.
 fn is_whole(line: &[u8]) -> bool {
     line.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()

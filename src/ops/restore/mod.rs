@@ -1,8 +1,8 @@
-//! `bus restore`: restores logs, claims, plans, backlog, assignments and receipts that are damaged or fell behind,
-//! from git, from lines that are intact, and from what this machine acknowledged and git does not have yet.
+//! `bus restore`: restores damaged or outdated logs, claims, plans, backlog, assignments and receipts, from git,
+//! intact lines, and acknowledged content on this machine that git does not have yet.
 //!
-//! Nothing is deleted: a file that is rewritten is first copied out of the tree. Committed content is restored
-//! first and as it was, so that the rest is what was appended.
+//! Nothing is deleted: a rewritten file is first copied out of the tree. Committed content is restored first and
+//! unchanged, so that the rest is appended content.
 
 pub mod behind;
 mod lines;
@@ -23,7 +23,7 @@ use sources::Sources;
 
 use lines::{Parts, add_lines, lines};
 
-/// The largest log that is rebuilt, in bytes.
+/// Limit on the size of a rebuilt log, in bytes.
 const MAX_LOG: u64 = 8 << 30;
 
 /// What a restore did to a file.
@@ -31,13 +31,13 @@ const MAX_LOG: u64 = 8 << 30;
 pub struct Restored {
     /// Relative to the hub.
     pub path: String,
-    /// Lines (of a document: the whole file) that git had.
+    /// Lines from git (for a document: the whole file).
     pub from_git: usize,
-    /// Lines (of a document: the whole file) that this machine saw acknowledged and git does not have.
+    /// Acknowledged lines on this machine that git does not have (for a document: the whole file).
     pub from_marks: usize,
-    /// Damaged or altered lines that are only in the copy now.
+    /// Damaged or altered lines, now only in the copy.
     pub left_out: usize,
-    /// Where the file lies as it was; absent when there was none.
+    /// The copy of the old file, if one existed.
     pub aside: Option<PathBuf>,
     /// A note for people.
     pub note: Option<String>,
@@ -46,16 +46,15 @@ pub struct Restored {
 /// Limits of a restore.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Only say what would be done.
+    /// Only report what would be done.
     pub dry: bool,
-    /// Take a log as it is although it is shorter than what was acknowledged, and nothing tells why; and keep
-    /// documents as they are.
+    /// Accept a log that is shorter than acknowledged without explanation, and keep documents as they are.
     pub accept: bool,
 }
 
-/// Restores what it can. Empty: nothing is missing.
+/// Restores what it can. Empty when nothing is missing.
 ///
-/// Works although the record fell behind, which refuses every other write.
+/// Works on an outdated record, where every other write is refused.
 pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Restored>> {
     let mut repair = hub.lock_for_repair("bus restore")?;
     let mut work = Work { hub, sources: Sources::of(hub)?, limits, moved: false, restored: Vec::new() };
@@ -64,7 +63,7 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Restored>> {
         logs.into_iter().filter_map(|log| Some((log.clone(), work.read(&log, MAX_LOG)?))).collect();
     work.moved = work.only_moved(&bytes);
     for (log, now) in &bytes {
-        // The event log is one set of lines, whatever files it lies in.
+        // The event log is one set of lines over all its files.
         let others = if is_events(log) { bytes.as_slice() } else { &[] };
         let others = others.iter().filter(|(other, _)| other != log && is_events(other));
         let elsewhere: HashSet<&[u8]> = others.flat_map(|(_, now)| lines(now.as_deref().unwrap_or_default())).collect();
@@ -86,13 +85,13 @@ struct Work<'h> {
     hub: &'h Hub,
     sources: Sources<'h>,
     limits: Limits,
-    /// The event log has at least as many bytes as were acknowledged, in whatever files.
+    /// The event log has at least the acknowledged number of bytes, over all its files.
     moved: bool,
     restored: Vec<Restored>,
 }
 
 impl Work<'_> {
-    /// Every log that is there, was there, or is in git.
+    /// Every log that exists, existed, or is in git.
     fn logs(&self) -> Result<BTreeSet<String>> {
         let mut logs: BTreeSet<String> = self.hub.watermarks().logs().into_iter().collect();
         for folder in [paths::EVENTS_FOLDER, paths::MESSAGES] {
@@ -113,7 +112,7 @@ impl Work<'_> {
         Ok(tasks)
     }
 
-    /// The claims that are not the same here, in git and in their marks, sorted: those that are need no further look.
+    /// The claims that differ between disk, git and marks, sorted.
     fn doubtful_claims(&self) -> Result<Vec<String>> {
         let marks = self.hub.watermarks();
         let committed = self.sources.head.as_ref();
@@ -149,7 +148,7 @@ impl Work<'_> {
         Ok(found)
     }
 
-    /// A file as it is. One that is no regular file is named and left alone (the outer `None`).
+    /// Reads a file. A non-regular file is reported and left alone (the outer `None`).
     fn read(&mut self, path: &str, max: u64) -> Option<Option<Vec<u8>>> {
         match self.hub.path(path).and_then(|path| files::read(&path, max)) {
             Ok(bytes) => Some(bytes),
@@ -176,7 +175,7 @@ impl Work<'_> {
         let kept = self.hub.watermarks().uncommitted(log)?;
         let now_bytes = now.unwrap_or_default();
         if self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
-            // The record was committed, and the branch was taken back since.
+            // The record was committed, and the branch was reset since.
             for earlier in self.sources.earlier() {
                 add_lines(&mut git, &earlier.read(log)?.unwrap_or_default());
                 if !self.is_short(log, Parts::of(&git, now_bytes, &kept, elsewhere).whole().len()) {
@@ -217,8 +216,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Lines that moved to a log which somebody else sealed are acknowledged there from now on: they
-    /// explain one shorter file, and not the next one, too.
+    /// Lines that moved to a log sealed elsewhere are acknowledged there from now on, so that they explain only one
+    /// shorter file.
     fn count_moved(&self, repair: &mut Repair<'_>, log: &str) -> Result<()> {
         if !log.starts_with(paths::EVENTS_FOLDER) {
             return Ok(());
@@ -235,24 +234,24 @@ impl Work<'_> {
     fn note(&self, log: &str, short: bool, length: usize, unchanged: bool) -> Option<String> {
         let known = self.hub.watermarks().log_length(log);
         match (short, self.limits.accept) {
-            (true, true) => Some(format!("accepted with {length} bytes, where {known} were acknowledged")),
+            (true, true) => Some(format!("accepted with {length} of {known} acknowledged bytes")),
             (true, false) => Some(format!(
-                "{known} bytes were acknowledged, {length} are left, and no copy of the rest was found; if it was only \
-                 doubled lines, take it as it is: teof bus restore --accept"
+                "has {length} of {known} acknowledged bytes, and no copy of the rest was found; if only duplicate \
+                    lines were lost, accept it: teof bus restore --accept"
             )),
-            (false, _) if unchanged => Some("nothing is missing: its lines lie in another order or file".to_owned()),
+            (false, _) if unchanged => Some("nothing is missing: its lines are in another order or file".to_owned()),
             (false, _) => None,
         }
     }
 
-    /// Whether a log of this length lacks something that was acknowledged.
+    /// Whether a log of this length lacks acknowledged content.
     fn is_short(&self, log: &str, length: usize) -> bool {
         let moved = self.moved && log.starts_with(paths::EVENTS_FOLDER);
         !moved && (length as u64) < self.hub.watermarks().log_length(log)
     }
 
-    /// Whether the event log has all its bytes, though a file of it is shorter: it was sealed elsewhere,
-    /// and a merge brought that here.
+    /// Whether the event log has all its bytes although one file is shorter, because a merge brought a log sealed
+    /// elsewhere.
     fn only_moved(&self, logs: &[(String, Option<Vec<u8>>)]) -> bool {
         let events = || logs.iter().filter(|(log, _)| log.starts_with(paths::EVENTS_FOLDER));
         let found: usize = events().map(|(_, now)| now.as_ref().map_or(0, Vec::len)).sum();
@@ -267,20 +266,20 @@ impl Work<'_> {
         let current = now.as_deref().and_then(rank_of);
         let git = self.sources.committed(path)?;
         let file = now.as_deref().and_then(|now| json::parse_object(now, &at).ok()).map(|raw| ClaimFile { raw });
-        // Another owner at the same epoch is nobody's later state, wherever it comes from.
+        // Another owner at the same epoch is not a later state, wherever it comes from.
         let swapped = current.is_some() && self.hub.watermarks().check_claim(path, file.as_ref()).is_err();
         let git = git.filter(|_| !swapped);
         let current = current.filter(|_| !swapped);
         let mark = self.hub.watermarks().claim(path)?.map(|(_, bytes)| bytes);
         let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
-        // Of equals the mark: it is what this machine acknowledged last.
+        // Of equals the mark, which this machine acknowledged last.
         let best = from(git, true).into_iter().chain(from(mark, false)).max_by_key(|(rank, ..)| *rank);
         let mut done = Restored { path: path.to_owned(), ..Restored::default() };
         match best {
             Some((rank, ..)) if current >= Some(rank) => return Ok(()),
             None if current.is_some() => return Ok(()),
             None => {
-                done.note = Some("damaged, and neither git nor this machine has another copy: fix it by hand".into());
+                done.note = Some("damaged, and no other copy exists in git or on this machine: fix it by hand".into());
             }
             Some((_, is_git, bytes)) => {
                 done.from_git = usize::from(is_git);
@@ -296,7 +295,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A document that git took back; with `--accept` a person keeps it so.
+    /// Restores a document that git reset; with `--accept` it is kept as it is.
     fn restore_document(&mut self, repair: &mut Repair<'_>, lost: behind::Behind) -> Result<()> {
         let mut done = Restored { path: lost.path.clone(), ..Restored::default() };
         match lost.last {
@@ -309,7 +308,8 @@ impl Work<'_> {
             None => {
                 let why = lost.why;
                 done.note = Some(format!(
-                    "{why}, and no copy of what was saved last was found; to keep it as it is: teof bus restore --accept"
+                    "{why}, and no copy of the last saved version was found; to keep it as it is: teof bus restore \
+                        --accept"
                 ));
             }
             Some(bytes) => {
@@ -327,15 +327,15 @@ impl Work<'_> {
     }
 }
 
-/// How far a claim has come: its epoch and, within one, from active over paused to its end. Every way
-/// back raises the epoch, so of two copies the one with the higher rank is the later one.
+/// The progress of a claim: its epoch and, within it, from active over paused to ended. Going back raises the epoch,
+/// so the copy with the higher rank is later.
 fn rank(path: &Path, bytes: &[u8]) -> Option<(u64, u8)> {
     let claim = ClaimFile { raw: json::parse_object(bytes, path).ok()? };
     claim.agent_id()?;
     let status = match claim.status() {
         Some(ClaimStatus::Active) => 0,
         Some(ClaimStatus::Paused) => 1,
-        // Other tools' words for the end.
+        // Status words of other tools for ended claims.
         Some(ClaimStatus::Released | ClaimStatus::Done) | None => 2,
     };
     Some((claim.epoch(), status))

@@ -1,5 +1,5 @@
-//! Where older states of the record are found: the branch's commit, a record commit that the branch lost, and where the
-//! branch was before.
+//! The sources of older states of the record: the branch's tip, a record commit that the branch lost, and earlier
+//! tips of the branch.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -8,15 +8,15 @@ use crate::base::{Refusal, Result};
 use crate::guard::preflight::Base;
 use crate::hub::Hub;
 
-/// How many earlier places of the branch are looked at.
+/// How many earlier tips of the branch are checked.
 const EARLIER: usize = 100;
 
 /// What git has of the record.
 pub struct Sources<'h> {
     hub: &'h Hub,
-    /// The commit that the record's branch is at.
+    /// The tip of the record's branch.
     pub head: Option<Base>,
-    /// A record commit that the branch does not hold any more.
+    /// A record commit that the branch no longer contains.
     pub dropped: Option<Base>,
     earlier: OnceCell<Vec<Base>>,
 }
@@ -31,12 +31,12 @@ impl<'h> Sources<'h> {
         })
     }
 
-    /// A file as the branch has it.
+    /// A file's version on the branch.
     pub fn committed(&self, path: &str) -> Result<Option<Vec<u8>>> {
         self.head.as_ref().map_or(Ok(None), |base| base.read(path))
     }
 
-    /// The states of a file that the branch has or had, latest first. One that cannot be read is passed over.
+    /// The versions of a file at current and earlier tips of the branch, latest first. Unreadable ones are skipped.
     pub fn history(&self, path: &str) -> impl Iterator<Item = Vec<u8>> {
         let path = path.to_owned();
         self.dropped
@@ -46,7 +46,7 @@ impl<'h> Sources<'h> {
             .filter_map(move |base| base.read(&path).ok().flatten())
     }
 
-    /// Where the record's branch was before, newest first, as its reflog tells.
+    /// The earlier tips of the record's branch from its reflog, newest first.
     pub fn earlier(&self) -> &[Base] {
         self.earlier.get_or_init(|| {
             let Some(branch) = self.hub.branch() else { return Vec::new() };
@@ -63,7 +63,7 @@ impl<'h> Sources<'h> {
     }
 }
 
-/// The commit that the record's branch is at; `None` before the first one.
+/// The tip of the record's branch; `None` before the first commit.
 pub fn committed(hub: &Hub) -> Result<Option<Base>> {
     let Some(branch) = hub.branch() else { return Ok(None) };
     match Base::find(&hub.worktree(), &format!("refs/heads/{branch}")) {
@@ -73,8 +73,7 @@ pub fn committed(hub: &Hub) -> Result<Option<Base>> {
     }
 }
 
-/// The last record commit from here, when the record's branch does not hold it any more. One that git has collected
-/// is gone for good.
+/// The last record commit made here, if the record's branch no longer contains it and git has not collected it.
 pub fn dropped(hub: &Hub) -> Result<Option<String>> {
     let (Some(last), Some(branch)) = (hub.watermarks().last_record(), hub.branch()) else { return Ok(None) };
     if Base::find(&hub.worktree(), &last).is_err() {

@@ -1,9 +1,9 @@
 //! Starts a session for a seat (the playbook, session loop 1 and 2).
 //!
 //! All checks come first and write nothing: seat, manifest, branch, tree, remote. Then one transaction writes the
-//! handshake, the file that dates the session, the inbox tail, overrides, and the receipt of a dirty tree. The one
-//! exception is a dirty tree that stops the boot: its receipt and observation are written all the same, so that the
-//! owner learns of it.
+//! handshake, the session's timestamp file, the inbox tail, overrides, and the receipt of a dirty tree. One
+//! exception: when a dirty tree stops the boot, its receipt and observation are written anyway, so that the owner
+//! learns about it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -28,22 +28,22 @@ pub const TAIL: usize = 10;
 /// The options.
 #[derive(Clone, Debug)]
 pub struct BootRequest {
-    /// Else `TEOF_AGENT`, else the manifest's.
+    /// The seat; `None`: `TEOF_AGENT`, else the manifest's.
     pub agent: Option<String>,
-    /// Take a free seat of the pool instead.
+    /// Use a free seat of the pool instead.
     pub auto: Option<Auto>,
     pub summary: String,
     pub focus: Option<String>,
     /// Whether to log the handshake.
     pub announce: bool,
     pub sync: bool,
-    /// Sync over uncommitted changes, which are kept and reported.
+    /// Sync despite uncommitted changes, which are kept and reported.
     pub allow_dirty: bool,
-    /// Capture what `bus status --preset` shows as a receipt.
+    /// Save the output of `bus status --preset` as a receipt.
     pub status: Option<Preset>,
-    /// How many lines of manager-report to capture; `None` leaves the session undated.
+    /// How many lines of manager-report to save; `None` leaves the session without a timestamp.
     pub tail: Option<usize>,
-    /// How many messages of the inbox to capture; `None` leaves it alone.
+    /// How many inbox messages to save; `None`: none.
     pub inbox: Option<usize>,
     pub allow_manifest_mismatch: bool,
     pub allow_branch_mismatch: bool,
@@ -51,7 +51,7 @@ pub struct BootRequest {
     pub confidence: Option<(f64, Option<String>)>,
 }
 
-/// What a boot did and saw.
+/// The result of a boot.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
     pub agent_id: String,
@@ -59,7 +59,7 @@ pub struct Boot {
     /// The id of the handshake.
     pub event: Option<String>,
     pub sync: Option<Synced>,
-    /// The receipt of a tree that somebody left dirty.
+    /// The receipt of a dirty tree.
     pub dirty_handoff: Option<String>,
     /// The receipt of the bus status.
     pub status_receipt: Option<String>,
@@ -81,7 +81,7 @@ pub struct Peer {
     pub branch: Option<String>,
 }
 
-/// Boots a session, or refuses and leaves no handshake. `progress` receives messages while it waits.
+/// Boots a session, or refuses without a handshake. `progress` receives messages while it waits.
 pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result<Boot> {
     let said = [
         Some(&request.summary),
@@ -108,7 +108,7 @@ pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result
     }
     let synced = if request.sync { Some(sync::sync(hub, progress)?) } else { None };
     let mut writer = hub.lock("session-boot")?;
-    // Another boot may have taken the seat since, or begun its session in this folder; under the lock none can.
+    // Another boot may have taken the seat or started a session in this folder meanwhile; under the lock none can.
     let agent = match &request.auto {
         Some(auto) => place::free_seat(hub, auto)?,
         None => place.agent,
@@ -117,7 +117,7 @@ pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result
     let (transaction, mut boot) = stage(&writer, &place, request, &dirt)?;
     boot.sync = synced;
     writer.commit(transaction)?;
-    // Under the lock, so that the next boot sees whose folder this is.
+    // Under the lock, so that the next boot sees who uses this folder.
     if let Some(swap) = &place.swap {
         swap.perform(hub)?;
     }
@@ -125,9 +125,9 @@ pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result
     Ok(boot)
 }
 
-/// Makes a seat's session fresh for another `session.max_age`, with a handshake: for the coordinator and
-/// its workers. It uses no network and does not read the tree. Does nothing, and says so with `false`, while less than
-/// half of that time has passed.
+/// Makes a seat's session fresh for another `session.max_age`, with a handshake: for the coordinator and its workers.
+/// It uses no network and does not read the tree. Returns `false` and does nothing while less than half of that time
+/// has passed.
 pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
     if let Freshness::Fresh { age } = freshness::check(hub, agent, None)?
         && age < hub.settings()?.session.max_age / 2
@@ -141,13 +141,13 @@ pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Like [`renew`], as a part of the caller's transaction, whatever the session's age.
+/// Like [`renew`], in the caller's transaction and for any age of the session.
 pub fn stage_renewal(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str) -> Result<()> {
     session::stage_tail(writer.hub(), transaction, agent, TAIL)?;
     events::stage(writer, transaction, &handshake(agent, "Session renewed", None)).map(drop)
 }
 
-/// Everything that the boot writes into the record.
+/// Stages everything that the boot writes into the record.
 fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[String]) -> Result<(Transaction, Boot)> {
     let hub = writer.hub();
     let agent = &place.agent;
@@ -209,7 +209,7 @@ fn handshake(agent: &str, summary: &str, focus: Option<&str>) -> Event {
     }
 }
 
-/// Live claims of others, by seat and task.
+/// Live claims of other seats, by seat and task.
 fn peers(hub: &Hub, agent: &str) -> Result<Vec<Peer>> {
     let mut peers: Vec<Peer> = claims::list(hub)?
         .whole
@@ -234,14 +234,18 @@ fn stage_dirty(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, 
     let text = session::dirty_handoff(agent, hub.now(), dirt);
     ledger::enter(writer, transaction, agent, &[(path.clone(), digest::sha256(text.as_bytes()))])?;
     transaction.create(path.as_str(), text);
-    let mut event = Event::new(agent, "observation", format!("Dirty handoff: {} uncommitted change(s)", dirt.len()));
+    let mut event = Event::new(
+        agent,
+        "observation",
+        format!("Dirty handoff: {}", crate::base::text::counted(dirt.len(), "uncommitted change")),
+    );
     event.branch = hub.here.branch();
     event.receipts = vec![path.clone()];
     events::stage(writer, transaction, &event)?;
     Ok(path)
 }
 
-/// What the bus shows now, as a sealed receipt. Returns its path.
+/// Saves the current bus status as a sealed receipt. Returns its path.
 fn stage_status(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, preset: Preset) -> Result<String> {
     let hub = writer.hub();
     let Value::Object(report) = status::read(hub, Query::new(Some(preset)))?.document() else {
@@ -256,7 +260,7 @@ fn stage_status(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str,
     Ok(path)
 }
 
-/// `<stem>.<ending>`, or `<stem>-2.<ending>` and so on: two boots may fall into one second.
+/// `<stem>.<ending>`, or `<stem>-2.<ending>` and so on: two boots may happen in one second.
 fn free_name(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
     let mut path = format!("{stem}.{ending}");
     let mut n = 2;
@@ -277,11 +281,11 @@ fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error
     let more = if dirt.len() > first.len() { format!(" and {} more", dirt.len() - first.len()) } else { String::new() };
     Ok(Refusal::guard("session.dirty", format!("{} has uncommitted changes", hub.here.root.display()))
         .because(format!(
-            "{}{more}; if another seat left them they are its own. Receipt: {receipt}; an observation event tells its owner",
+            "{}{more}; another seat may own them. Receipt: {receipt}; an observation event informs its owner",
             first.join(", ")
         ))
-        .next(format!("begin without touching them: teof session-boot --agent {agent} --sync-allow-dirty"))
-        .next("if they are yours, commit them on your branch first")
+        .next(format!("start without touching them: teof session-boot --agent {agent} --sync-allow-dirty"))
+        .next("or, if they are yours, commit them on your branch first")
         .with("receipt", receipt)
         .with("changes", dirt.len())
         .into())

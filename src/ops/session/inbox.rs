@@ -1,5 +1,4 @@
-//! A seat's inbox: the channel `agent-<id>`, its unread messages, and the receipt of having read it (the playbook:
-//! bus_inbox).
+//! A seat's inbox: the channel `agent-<id>`, its unread messages, and the read receipt (the playbook: bus_inbox).
 
 use serde_json::{Map, Value, json};
 
@@ -15,13 +14,13 @@ pub struct Query {
     pub agent: String,
     /// How many of the last messages; 0: all.
     pub limit: usize,
-    /// Remember that everything was read.
+    /// Mark everything as read.
     pub mark_read: bool,
-    /// Leave a receipt, here or (an empty path) in its usual place.
+    /// Write a receipt to this path; an empty path means the default.
     pub receipt: Option<String>,
-    /// Where it is remembered what was read, instead of the usual place.
+    /// File for the read state, instead of the default.
     pub state: Option<String>,
-    /// Replace files in those places although something else wrote them.
+    /// Replace files there even if something else wrote them.
     pub force: bool,
 }
 
@@ -32,7 +31,7 @@ pub struct Inbox {
     pub messages: Vec<MessageLine>,
     /// Messages later than the last one that was marked as read.
     pub unread: usize,
-    /// Relative to the hub; absent when none was written.
+    /// Relative to the hub; absent without a receipt.
     pub receipt: Option<String>,
     last: Option<Stamp>,
     seen: Option<Stamp>,
@@ -45,7 +44,7 @@ impl Inbox {
     }
 }
 
-/// Reads the inbox; writes only the receipt and, when it is marked as read, the state: both or neither.
+/// Reads the inbox. Writes only the receipt and, when marking as read, the state: both or neither.
 pub fn read(hub: &Hub, query: &Query) -> Result<Inbox> {
     let agent = names::check_id("agent", &query.agent)?;
     let channel = messages::inbox(agent);
@@ -102,7 +101,7 @@ fn unread(message: &MessageLine, seen: Option<Stamp>) -> bool {
     seen.is_none_or(|seen| message.at().is_some_and(|at| at > seen))
 }
 
-/// The state with what was read by now; fields that others keep there stay.
+/// The read state, updated; fields of other tools stay.
 fn marked(now: Stamp, mut state: Map<String, Value>, last: Option<Stamp>) -> Map<String, Value> {
     state.insert("last_checked_at".into(), json!(now));
     if let Some(last) = last {

@@ -1,4 +1,4 @@
-//! A seat's session: starting it, bringing the repository up to date, its seat and its inbox.
+//! A seat's session: start, repository sync, seat and inbox.
 
 pub mod boot;
 pub mod inbox;

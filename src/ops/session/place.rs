@@ -1,4 +1,4 @@
-//! Which seat may boot in this worktree: a free seat of a pool, the manifest, the branch.
+//! Decides which seat may boot in this worktree: free seat of a pool, manifest, branch.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::seats::pool::{self, Candidate};
 use crate::seats::swap::{self, Swap};
 use crate::seats::{self, manifest};
 
-/// From which seats to take a free one, and how long an unused one counts as taken.
+/// The seats to choose a free one from, and how long an unused one counts as taken.
 #[derive(Clone, Debug)]
 pub struct Auto {
     pub pool: Vec<String>,
     pub stale: Duration,
 }
 
-/// A seat of the pool that nobody uses.
+/// An unused seat of the pool.
 pub fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
     let claims = claims::list(hub)?.whole;
     let holds = |agent: &str| claims.iter().any(|(_, claim)| claim.is_live() && claim.agent_id() == Some(agent));
@@ -30,7 +30,7 @@ pub fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
     pool::choose(&pool, hub.now(), auto.stale).map(str::to_owned)
 }
 
-/// What the caller permits beyond the rules.
+/// The caller's overrides.
 #[derive(Clone, Copy)]
 pub struct Allow {
     /// The seat was taken from a pool.
@@ -39,18 +39,18 @@ pub struct Allow {
     pub branch_mismatch: bool,
 }
 
-/// A seat that may boot here, with the manifest swap that it needs and the overrides.
+/// A seat that may boot here, with its manifest swap and overrides.
 pub struct Place {
     pub agent: String,
     pub swap: Option<Swap>,
     pub warnings: Vec<Warning>,
 }
 
-/// An override, as it is recorded.
+/// A recorded override.
 pub struct Warning {
     code: &'static str,
     pub message: String,
-    /// What did not agree: `manifest_agent` or `branch`.
+    /// The mismatch: `manifest_agent` or `branch`.
     about: (&'static str, Value),
 }
 
@@ -66,7 +66,7 @@ impl Warning {
     }
 }
 
-/// Checks the manifest and the branch: they agree, the manifest is swapped, an override is recorded, or it is refused.
+/// Checks manifest and branch: they match, the manifest is swapped, an override is recorded, or the boot is refused.
 pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<Place> {
     let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
     let declared = if by_variable { None } else { manifest::current(hub)? };
@@ -92,7 +92,7 @@ pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<
     Ok(place)
 }
 
-/// Whether the seat that the manifest names has a fresh session: without the manifest it would write in another's name.
+/// Whether the manifest's seat has a fresh session; without its manifest it would write under another name.
 fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
     Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
 }
@@ -100,17 +100,17 @@ fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
 fn mismatch(agent: &str, declared: &seats::Manifest) -> Warning {
     Warning {
         code: "manifest_mismatch",
-        message: format!("the manifest is {}'s; went on as {agent} on the caller's word", declared.agent()),
+        message: format!("the manifest belongs to {}; continued as {agent} at the caller's request", declared.agent()),
         about: ("manifest_agent", json!(declared.agent())),
     }
 }
 
 fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
     let other = declared.agent();
-    Refusal::guard("session.folder_taken", format!("{other} works in this folder"))
-        .because(format!("its session is fresh; with {agent}'s manifest here, {other} would write as {agent}"))
+    Refusal::guard("session.folder_taken", format!("{other} has a session in this folder"))
+        .because(format!("with {agent}'s manifest here, {other} would write as {agent}"))
         .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
-        .next(format!("or in a worktree of your own: git worktree add -b agent/{agent}/work ../{agent}"))
+        .next(format!("or use your own worktree: git worktree add -b agent/{agent}/work ../{agent}"))
         .with("manifest_agent", other)
 }
 
@@ -121,8 +121,8 @@ fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
     })
 }
 
-/// The playbook: "stick to `agent/<id>/*` (or `main`)". The branch of the record, in the hub, and the
-/// branch that finished work goes to are as good as `main`.
+/// The playbook: "stick to `agent/<id>/*` (or `main`)". The record's branch (in the hub) and the branch for finished
+/// work are allowed like `main`.
 fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
     if hub.here.root == hub.root {
         hub.check_branch()?;
@@ -144,29 +144,29 @@ fn check_branch(hub: &Hub, agent: &str) -> Result<Option<(Warning, Refusal)>> {
     let (code, what, branch) = code;
     let go = match hub.here.operation() {
         Some(operation) => format!("{operation} is in progress here: finish it first"),
-        None => format!("go to a branch of yours: git switch -c agent/{agent}/work"),
+        None => format!("switch to a branch of the seat: git switch -c agent/{agent}/work"),
     };
-    let refusal = Refusal::guard("session.branch", format!("{what}, which is not {agent}'s"))
-        .because(format!("a seat works on agent/{agent}/*, or on main; another branch is another's"))
+    let refusal = Refusal::guard("session.branch", format!("{what}, which does not belong to {agent}"))
+        .because(format!("{agent} may use agent/{agent}/* or main"))
         .next(go)
-        .next("or go on all the same, which is recorded: --allow-branch-mismatch")
+        .next("or continue anyway (recorded): --allow-branch-mismatch")
         .with("branch", branch.clone());
-    let message = format!("{what}; went on as {agent} on the caller's word");
+    let message = format!("{what}; continued as {agent} at the caller's request");
     Ok(Some((Warning { code, message, about: ("branch", branch) }, refusal)))
 }
 
 fn manifest_mismatch(agent: &str, declared: &seats::Manifest) -> Refusal {
-    Refusal::guard("session.manifest", format!("the manifest here is {}'s, not {agent}'s", declared.agent()))
-        .because(format!("{} says so, and there is no AGENT_MANIFEST.{agent}.json to swap to", declared.path.display()))
-        .next(format!("to take the seat here: teof agent use {agent}"))
+    Refusal::guard("session.manifest", format!("the manifest here belongs to {}, not to {agent}", declared.agent()))
+        .because(format!("see {}; no AGENT_MANIFEST.{agent}.json exists to swap to", declared.path.display()))
+        .next(format!("use this seat here: teof agent use {agent}"))
         .next(format!("to work beside {} in this folder, set {}={agent}", declared.agent(), env::AGENT))
-        .next("or go on all the same, which is recorded: --allow-manifest-mismatch")
+        .next("or continue anyway (recorded): --allow-manifest-mismatch")
         .with("manifest_agent", declared.agent())
 }
 
-/// Refuses `--auto-agent` beside a named seat.
+/// Refuses `--auto-agent` together with a named seat.
 pub fn named_and_auto(named: &str) -> Refusal {
-    Refusal::usage("agent.named_and_auto", "--auto-agent chooses a seat, but one is named already")
-        .because(format!("--agent or {} says {named}", env::AGENT))
-        .next("leave out one of them")
+    Refusal::usage("agent.named_and_auto", "--auto-agent chooses a seat, but one is already given")
+        .because(format!("--agent or {} is {named}", env::AGENT))
+        .next("omit one of them")
 }

@@ -1,4 +1,4 @@
-//! Takes, saves and restores seats in a worktree (the playbook: manifest_helper).
+//! Uses, saves and restores seats in a worktree (the playbook: manifest_helper).
 
 use serde::Serialize;
 
@@ -16,19 +16,19 @@ use crate::seats::{manifest, session};
 use super::sync;
 use crate::ops::publish::{self, Entry};
 
-/// A seat with what is known of it.
+/// A seat and its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct Overview {
     pub agent_id: String,
-    /// It is this worktree's.
+    /// Whether it is this worktree's seat.
     pub current: bool,
     pub manifest: Option<String>,
     pub roles: Vec<String>,
-    /// When its session was begun or renewed.
+    /// When its session was started or renewed.
     pub session_at: Option<Stamp>,
     /// fresh, stale, invalid or missing
     pub session: &'static str,
-    /// Tasks that it has an active or paused claim of.
+    /// Tasks of its active and paused claims.
     pub claims: Vec<String>,
 }
 
@@ -66,13 +66,13 @@ pub fn overview(hub: &Hub) -> Result<Vec<Overview>> {
 /// How a worktree got its seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It had a manifest, here or among those that swaps kept.
+    /// It had a manifest, here or saved by a swap.
     Known,
-    /// It had none and got one; `back` when it replaced another seat's.
+    /// A new manifest was created; `back` when it replaced another seat's.
     Made { back: bool },
 }
 
-/// Makes this worktree the seat's.
+/// Makes this the seat's worktree.
 pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
     let known = match swap::to_variant(hub, agent)? {
         Some(swap) => Some(swap),
@@ -89,14 +89,14 @@ pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
 /// Saves this worktree's seat under a label and, by default, notifies the others.
 ///
 /// # Errors
-/// Without a manifest; in a dirty tree, whose changes would not be saved; when the label is taken. The
-/// heartbeat comes first, so a session that is not fresh saves nothing.
+/// Without a manifest; in a dirty tree, whose changes would not be saved; when the label is taken. The heartbeat
+/// comes first, so a stale session saves nothing.
 pub fn save(hub: &Hub, label: &str, request: &SaveRequest<'_>) -> Result<Saved> {
     saved::check_label(hub, label, request.force)?;
     let Some(found) = manifest::current(hub)? else {
-        return Err(Refusal::guard("seat.none", "no seat is taken here")
-            .because("there is no AGENT_MANIFEST.json with an agent_id")
-            .next("take one: teof agent use <id>")
+        return Err(Refusal::guard("seat.none", "this worktree has no seat")
+            .because("no AGENT_MANIFEST.json with an agent_id exists")
+            .next("use one: teof agent use <id>")
             .into());
     };
     if !request.allow_dirty {
@@ -125,12 +125,12 @@ pub fn save(hub: &Hub, label: &str, request: &SaveRequest<'_>) -> Result<Saved> 
 pub struct SaveRequest<'a> {
     pub allow_dirty: bool,
     pub force: bool,
-    /// Who sends the heartbeat; `None` for none.
+    /// The author of the heartbeat; `None`: no heartbeat.
     pub heartbeat: Option<&'a Author>,
     pub meta: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Restores a saved seat: its branch, unless only the manifest is wanted, then the manifest.
+/// Restores a saved seat: its branch (unless `manifest_only`), then the manifest.
 pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -> Result<Saved> {
     let saved = saved::load(hub, label)?;
     if let Some(branch) = saved.branch.as_deref().filter(|_| !manifest_only)
@@ -145,7 +145,7 @@ pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -
     Ok(saved)
 }
 
-/// Goes back to the manifest before the last swap. Returns the seat.
+/// Restores the manifest from before the last swap. Returns the seat.
 pub fn back(hub: &Hub) -> Result<String> {
     let swap = swap::back(hub)?;
     swap.perform(hub)?;
@@ -154,10 +154,10 @@ pub fn back(hub: &Hub) -> Result<String> {
 
 fn switch(hub: &Hub, branch: &str) -> Result<()> {
     if hub.here.root == hub.root {
-        return Err(Refusal::guard("hub.stays", format!("the hub stays on {}", hub.branch().unwrap_or_default()))
-            .because(format!("the seat was saved on {branch}, and the record lives here"))
-            .next("take up the manifest alone: --manifest-only")
-            .next("or restore it in a worktree of its own: git worktree add <path> <branch>")
+        return Err(Refusal::guard("hub.stays", format!("the hub must stay on {}", hub.branch().unwrap_or_default()))
+            .because(format!("the seat was saved on {branch}, but the record is in this worktree"))
+            .next("restore only the manifest: --manifest-only")
+            .next("or restore it in its own worktree: git worktree add <path> <branch>")
             .into());
     }
     let output = Git::at(&hub.here.root).output(&["switch", "--quiet", branch])?;
@@ -166,7 +166,7 @@ fn switch(hub: &Hub, branch: &str) -> Result<()> {
     }
     Err(Refusal::guard("seat.branch", format!("could not switch to {}", text::safe(branch)))
         .because(git::complaint(&output))
-        .next("take up the manifest alone: --manifest-only")
+        .next("restore only the manifest: --manifest-only")
         .into())
 }
 
@@ -175,9 +175,12 @@ fn refuse_dirt(hub: &Hub, why: &str) -> Result<()> {
     if dirt.is_empty() {
         return Ok(());
     }
-    Err(Refusal::guard("seat.dirty", format!("{} has {} uncommitted change(s)", hub.here.root.display(), dirt.len()))
-        .because(why)
-        .next("commit them on your branch first")
-        .next("or go on all the same: --allow-dirty")
-        .into())
+    Err(Refusal::guard(
+        "seat.dirty",
+        format!("{} has {}", hub.here.root.display(), crate::base::text::counted(dirt.len(), "uncommitted change")),
+    )
+    .because(why)
+    .next("commit them on your branch first")
+    .next("or continue anyway: --allow-dirty")
+    .into())
 }

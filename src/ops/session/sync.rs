@@ -2,7 +2,7 @@
 //! loop 1).
 //!
 //! Fetching happens before any lock. A branch that is only behind is fast-forwarded. When the hub's branch has
-//! diverged by record commits alone, the merge is computed outside the tree and taken if it has no conflict. Every
+//! diverged only by record commits, the merge is computed outside the tree and used if it has no conflict. Every
 //! other divergence is left to the person, with a hint.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::ops::record::{self, Recorded};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Synced {
-    /// There is no remote: nothing to sync.
+    /// No remote: nothing to sync.
     NoRemote {
         remote: String,
     },
@@ -36,11 +36,11 @@ pub enum Synced {
     FastForwarded {
         commits: u64,
     },
-    /// Our record commits and the remote's commits were merged.
+    /// Local record commits and the remote's commits were merged.
     Merged {
         commits: u64,
     },
-    /// Not synced: why, and what the person can do.
+    /// Not synced: the reason and a hint.
     Left {
         why: String,
         hint: String,
@@ -51,11 +51,15 @@ impl Synced {
     /// One line for people.
     pub fn summary(&self) -> String {
         match self {
-            Synced::NoRemote { remote } => format!("nothing to sync: there is no remote {remote:?}"),
+            Synced::NoRemote { remote } => format!("nothing to sync: no remote {remote:?}"),
             Synced::Unpublished { branch } => format!("nothing to sync: the remote has no branch {branch}"),
             Synced::UpToDate => "up to date with the remote".to_owned(),
-            Synced::FastForwarded { commits } => format!("fast-forwarded by {commits} commit(s)"),
-            Synced::Merged { commits } => format!("merged {commits} commit(s) of the remote with the record"),
+            Synced::FastForwarded { commits } => {
+                format!("fast-forwarded by {}", crate::base::text::counted(*commits, "commit"))
+            }
+            Synced::Merged { commits } => {
+                format!("merged {} of the remote with the record", crate::base::text::counted(*commits, "commit"))
+            }
             Synced::Left { why, hint } => format!("not synced: {why}; {hint}"),
         }
     }
@@ -65,8 +69,8 @@ impl Synced {
     }
 }
 
-/// What makes a worktree dirty, as lines of `git status --porcelain`. The record and the manifests never
-/// do: teof and every seat change them as they work. Nor does the status of a feature request.
+/// The dirty files of a worktree, as lines of `git status --porcelain`. The record, manifests and the status of
+/// feature requests do not count: teof and seats change them during work.
 pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     let vault = format!("{}/", hub.settings()?.sources.vault_folder.trim_matches('/'));
     let listed = trust::git(hub, &worktree.root)?.run(&[
@@ -84,8 +88,8 @@ pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())
 }
 
-/// Whether a line is about the record. An untracked folder stands for what is in it: the one that holds an
-/// owned file may hold nothing else yet.
+/// Whether a line is about the record. An untracked folder represents its content; one with an owned file may have
+/// nothing else.
 fn is_record(worktree: &Worktree, path: &str) -> bool {
     paths::is_record(path) || path.strip_suffix('/').is_some_and(|folder| holds_only_record(worktree, folder))
 }
@@ -103,8 +107,8 @@ fn holds_only_record(worktree: &Worktree, folder: &str) -> bool {
         })
 }
 
-/// Whether a changed file is Markdown that differs from HEAD in the status of its front matter alone: the
-/// line that teof writes as the work goes on.
+/// Whether a changed file is Markdown that differs from HEAD only in the status of its front matter, which teof
+/// writes.
 fn is_status_only(worktree: &Worktree, line: &str) -> bool {
     let Some(path) = line.strip_prefix(" M ").or_else(|| line.strip_prefix("M  ")).or_else(|| line.strip_prefix("MM "))
     else {
@@ -115,7 +119,7 @@ fn is_status_only(worktree: &Worktree, line: &str) -> bool {
     }
     let now = files::within(&worktree.root, path).and_then(|place| files::read(&place, files::MAX_DOCUMENT));
     let Ok(Some(now)) = now else { return false };
-    // Not `run`, which trims: every byte counts.
+    // Not `run`, because it trims: every byte counts.
     let before = Git::at(&worktree.root).output(&["cat-file", "blob", &format!("HEAD:{path}")]);
     let Ok(before) = before else { return false };
     match (std::str::from_utf8(&before.stdout), std::str::from_utf8(&now)) {
@@ -128,7 +132,7 @@ fn is_manifest(path: &str) -> bool {
     path == MANIFEST || (path.starts_with("AGENT_MANIFEST.") && path.ends_with(".json") && !path.contains('/'))
 }
 
-/// Syncs the worktree where the command was called, and the hub.
+/// Syncs the current worktree and the hub.
 ///
 /// # Errors
 /// When the remote cannot be reached (`sync.fetch_failed`), or does not answer in time (`remote.timed_out`).
@@ -144,11 +148,11 @@ pub fn sync(hub: &Hub, progress: &dyn Fn(&str)) -> Result<Synced> {
         return Ok(of_hub);
     }
     let here = fast_forward_here(hub, &remote)?;
-    // One answer for both: what needs a person comes first.
+    // One result for both: a result that needs a person comes first.
     Ok(if matches!(of_hub, Synced::Left { .. }) { of_hub } else { here })
 }
 
-/// Through the system's git, so that the person's credentials and ssh settings work.
+/// Uses the system's git, so that the person's credentials and ssh settings work.
 fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     let limit = hub.settings()?.git.fetch_timeout;
     let git = trust::require_git(hub, &hub.root)?;
@@ -162,8 +166,8 @@ fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     let output = output.map_err(|e| match Refusal::of(&e) {
         Some(refusal) if refusal.exit == Exit::TimedOut => refusal
             .clone()
-            .next("to work with what is here: teof session-boot --no-sync")
-            .next("to wait longer, raise git.fetch_timeout in teof.toml")
+            .next("work without syncing: teof session-boot --no-sync")
+            .next("or wait longer: raise git.fetch_timeout in teof.toml")
             .into(),
         _ => e,
     })?;
@@ -172,12 +176,12 @@ fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     }
     Err(Refusal::guard("sync.fetch_failed", format!("could not fetch from {remote}"))
         .because(git::complaint(&output))
-        .next("see whether this works: git fetch")
-        .next("to work with what is here: teof session-boot --no-sync")
+        .next("check whether this works: git fetch")
+        .next("work without syncing: teof session-boot --no-sync")
         .into())
 }
 
-/// The commit that the remote has for a branch: its upstream, else the branch of the same name.
+/// The remote's commit for a branch: its upstream, else the branch of the same name.
 fn upstream(git: &Git, remote: &str, branch: &str) -> Result<Option<String>> {
     for name in [format!("{branch}@{{upstream}}"), format!("refs/remotes/{remote}/{branch}")] {
         let found = git.output(&["rev-parse", "-q", "--verify", &format!("{name}^{{commit}}")])?;
@@ -188,7 +192,7 @@ fn upstream(git: &Git, remote: &str, branch: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// How many commits HEAD has that the other lacks, and the other way round.
+/// The number of commits that are only in HEAD, and only in the other.
 fn apart(git: &Git, theirs: &str) -> Result<(u64, u64)> {
     let counted = git.run(&["rev-list", "--left-right", "--count", &format!("HEAD...{theirs}")])?;
     let mut numbers = counted.split_whitespace().map(|n| n.parse().unwrap_or(0));
@@ -198,7 +202,7 @@ fn apart(git: &Git, theirs: &str) -> Result<(u64, u64)> {
 fn update_hub(hub: &Hub, remote: &str) -> Result<Synced> {
     let git = trust::require_git(hub, &hub.root)?;
     if let Some(why) = record::obstacle(hub) {
-        return Ok(Synced::left(why, "it is tried again with the next session-boot"));
+        return Ok(Synced::left(why, "the next session-boot tries again"));
     }
     let Some(branch) = hub.worktree().branch() else { return Ok(Synced::UpToDate) };
     let Some(theirs) = upstream(&git, remote, &branch)? else { return Ok(Synced::Unpublished { branch }) };
@@ -208,10 +212,10 @@ fn update_hub(hub: &Hub, remote: &str) -> Result<Synced> {
     if let Err(e) = sparse::check(&hub.worktree()) {
         return Ok(Synced::left(format!("{e:#}"), sparse::remedy(&hub.worktree())));
     }
-    // The tree changes under the lock, so that no append falls between old file and new.
+    // The tree changes under the lock, so that no append is lost between the old and the new file.
     let writer = hub.lock("sync the hub")?;
     if let Recorded::Skipped(why) = record::commit_under(&writer)? {
-        return Ok(Synced::left(why, "it is tried again with the next session-boot"));
+        return Ok(Synced::left(why, "the next session-boot tries again"));
     }
     let (ours, commits) = apart(&git, &theirs)?;
     let (target, done) = match ours {
@@ -226,18 +230,25 @@ fn update_hub(hub: &Hub, remote: &str) -> Result<Synced> {
     Ok(move_branch(&git, &hub.root, &target, Some(running))?.unwrap_or(done))
 }
 
-/// A merge commit of HEAD and `theirs`, made apart from the tree; or why there is none.
+/// Creates a merge commit of HEAD and `theirs` outside the tree; otherwise returns why not.
 fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<String, Synced>> {
-    let by_hand = || format!("bring them together by hand: git -C {} merge {theirs}", hub.root.display());
+    let by_hand = || format!("merge them by hand: git -C {} merge {theirs}", hub.root.display());
     let base = git.output(&["merge-base", "HEAD", theirs])?;
     if !base.status.success() {
-        return Ok(Err(Synced::left(format!("{branch} and the remote's share no history"), "look which one is meant")));
+        return Ok(Err(Synced::left(
+            format!("{branch} and the remote's branch have no common history"),
+            "check which \
+            one is right",
+        )));
     }
     let base = String::from_utf8_lossy(&base.stdout).trim().to_owned();
     let changed = git.run(&["diff", "--name-only", "-z", "--no-renames", &base, "HEAD"])?;
     if let Some(path) = changed.split('\0').find(|path| !path.is_empty() && !paths::is_record(path)) {
-        let why =
-            format!("{branch} and the remote's diverged, and ours changes more than the record ({})", text::safe(path));
+        let why = format!(
+            "{branch} and the remote's branch diverged, and the local one changes more than the record \
+                ({})",
+            text::safe(path)
+        );
         return Ok(Err(Synced::left(why, by_hand())));
     }
     let output = git.output(&["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "HEAD", theirs])?;
@@ -258,8 +269,8 @@ fn merged(hub: &Hub, git: &Git, theirs: &str, branch: &str) -> Result<Result<Str
     }
 }
 
-/// Moves branch, index and tree to a descendant of HEAD. Git refuses, and changes nothing, where that
-/// would overwrite somebody's changes.
+/// Moves branch, index and tree to a descendant of HEAD. Git refuses without changes if that would overwrite
+/// somebody's changes.
 fn move_branch(git: &Git, root: &Path, target: &str, running: Option<Running<'_>>) -> Result<Option<Synced>> {
     let output = git.output(&["merge", "--ff-only", "--quiet", target]);
     if let Some(running) = running {
@@ -271,10 +282,10 @@ fn move_branch(git: &Git, root: &Path, target: &str, running: Option<Running<'_>
     }
     let why = git::complaint(&output);
     let why = why.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    Ok(Some(Synced::left(why, format!("settle it in {}, then boot again", root.display()))))
+    Ok(Some(Synced::left(why, format!("fix it in {}, then boot again", root.display()))))
 }
 
-/// The current worktree, when it is not the hub: fast-forward or nothing.
+/// Syncs the current worktree, if it is not the hub: only by fast-forward.
 fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
     let git = trust::require_git(hub, &hub.here.root)?;
     if let Some(operation) = hub.here.operation() {
@@ -290,8 +301,8 @@ fn fast_forward_here(hub: &Hub, remote: &str) -> Result<Synced> {
             Ok(move_branch(&git, &hub.here.root, &theirs, None)?.unwrap_or(Synced::FastForwarded { commits }))
         }
         _ => Ok(Synced::left(
-            format!("{branch} and the remote's diverged"),
-            format!("bring them together by hand: git -C {} merge {theirs}", hub.here.root.display()),
+            format!("{branch} and the remote's branch diverged"),
+            format!("merge them by hand: git -C {} merge {theirs}", hub.here.root.display()),
         )),
     }
 }

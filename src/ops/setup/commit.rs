@@ -1,7 +1,7 @@
 //! Commits what `init` wrote into a worktree that people use, and nothing else.
 //!
-//! The commit's tree is HEAD's with exactly these files. What the person has staged or
-//! changed stays as it is, and is not in the commit. No hook runs: the files are teof's.
+//! The commit's tree is HEAD's plus exactly these files. Other staged or changed files are untouched and not in the
+//! commit. No hook runs, because the files belong to teof.
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Repository};
@@ -13,25 +13,25 @@ use crate::ops::record;
 
 const SUBJECT: &str = "Set up teof";
 
-/// What became of the commit.
+/// The result of the commit.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
     pub commit: Option<String>,
-    /// What was left out, or why nothing was committed.
+    /// Files left out, or why nothing was committed.
     pub notes: Vec<String>,
 }
 
 /// Commits these files of the hub on its branch.
 ///
 /// # Errors
-/// When git fails; then the branch is where it was.
+/// When git fails; then the branch has not moved.
 pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Committed> {
     let mut done = Committed::default();
     if wrote.is_empty() {
         return Ok(done);
     }
     if let Some(why) = record::obstacle(hub) {
-        done.notes.push(format!("the set-up is not committed: {why}"));
+        done.notes.push(format!("cannot commit the set-up: {why}"));
         return Ok(done);
     }
     let git = hub.git();
@@ -40,7 +40,7 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Committed> {
     let (mut update, mut entries) = (TreeUpdateBuilder::new(), String::new());
     for path in wrote {
         if has_own_changes(hub, &git, head.as_deref(), path)? {
-            done.notes.push(format!("{path} has changes of yours: commit its new lines with them"));
+            done.notes.push(format!("{path} has your own changes: commit the new lines with them"));
             continue;
         }
         let blob = git.run(&["hash-object", "-w", "--no-filters", "--", path])?;
@@ -60,7 +60,7 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Committed> {
     make.extend(head.as_deref().into_iter().flat_map(|head| ["-p", head]));
     let named = ["-c", "user.name=teof", "-c", "user.email=teof@localhost"];
     let commit = git.run(&make).or_else(|_| git.run(&[&named[..], &make[..]].concat()))?;
-    // The index first: while another git has it locked, nothing has moved yet.
+    // The index first: if another git has locked it, nothing has moved yet.
     git.feed(&["update-index", "-z", "--index-info"], entries.as_bytes())?;
     let before = head.unwrap_or_else(|| "0".repeat(commit.len()));
     git.run(&["update-ref", "-m", "teof init", "HEAD", &commit, &before])?;
@@ -68,7 +68,7 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Committed> {
     Ok(done)
 }
 
-/// Whether the file holds more than what HEAD has of it and what `init` adds to that, or is staged in another form.
+/// Whether the file has more than HEAD's version plus what `init` adds, or is staged differently.
 fn has_own_changes(hub: &Hub, git: &Git, head: Option<&str>, path: &str) -> Result<bool> {
     let committed = match head {
         Some(head) => git.run(&["ls-tree", head, "--", path])?,

@@ -1,12 +1,10 @@
-//! A dedicated hub: a linked worktree beside the repository, on the branch `teof/record`.
+//! A dedicated hub: a linked worktree next to the repository, on the branch `teof/record`.
 //!
-//! The branch is an orphan: it holds the record, the settings and the seats, and none of the code. So the worktree
-//! is small, people switch and rebase their own worktrees as they like, code branches never carry a stale copy of
-//! the record, and the branch and its remote diverge by record commits only. Its first commit carries over what the
-//! repository recorded before.
+//! The branch is an orphan with the record, the settings and the seats, but no code. So the worktree is small, people
+//! can switch and rebase their own worktrees freely, code branches have no stale copy of the record, and the branch
+//! and its remote diverge only by record commits. Its first commit has the existing record.
 //!
-//! The price: receipts of plans that name files of the code are not in the hub's tree, so they must be collected
-//! receipts under `_report/`.
+//! The cost: code files are not in the hub's tree, so receipts of plans must be collected under `_report/`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,16 +15,16 @@ use crate::hub::{Hub, Pin, Worktree, paths, worktrees};
 use crate::ops::record::{self, Recorded};
 
 pub const BRANCH: &str = paths::RECORD_BRANCH;
-/// Why git keeps the worktree when its folder is not there.
+/// The lock reason, which makes git keep the worktree when its folder is missing.
 const REASON: &str = "teof: the record lives here";
 
-/// The hub, and the branch that finished work goes to.
+/// The hub, and the branch for finished work.
 pub struct Place {
     pub hub: Hub,
     pub target: Option<String>,
 }
 
-/// Makes the dedicated worktree, or finds it, and pins it.
+/// Creates or finds the dedicated worktree and pins it.
 pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     let here = locate(start)?;
     let git = Git::at(&here.root);
@@ -37,15 +35,15 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
     if let Some(found) = checked_out(&git)? {
         return pinned(found, clock, target);
     }
-    // Whatever the old hub has is in a commit before it is carried over, and nobody writes there meanwhile.
+    // The old hub is committed first, and the lock stops writes there meanwhile.
     let old = Hub::find(Some(&here.root), clock).ok();
     let writer = old.as_ref().map(|hub| hub.lock("init --dedicated")).transpose()?;
     if let Some(writer) = &writer
         && let Recorded::Skipped(why) = record::commit_under(writer)?
     {
-        return Err(Refusal::guard("hub.busy", "the record cannot be carried over now")
+        return Err(Refusal::guard("hub.busy", "cannot move the record now")
             .because(why)
-            .next("finish that, then init --dedicated again")
+            .next("finish that, then run init --dedicated again")
             .into());
     }
     let root = beside(&place)?;
@@ -54,16 +52,16 @@ pub fn make(start: Option<&Path>, clock: Clock) -> Result<Place> {
         let commit = first_commit(&git, old.as_ref())?;
         git.run(&["branch", "--no-track", BRANCH, &commit])?;
     }
-    // Twice: a worktree whose folder was deleted is still registered there, and locked by us.
+    // Forced twice: a worktree whose folder was deleted is still registered and locked by teof.
     let add = ["worktree", "add", "--quiet", "--force", "--force", "--lock", "--reason", REASON, &shown, BRANCH];
     let added = git.output(&add)?;
     if !added.status.success() {
-        return Err(Refusal::guard("hub.worktree", format!("git could not make the worktree {shown}"))
+        return Err(Refusal::guard("hub.worktree", format!("git could not create the worktree {shown}"))
             .because(git::complaint(&added))
-            .next("see which worktrees git knows: git worktree list")
+            .next("list git's worktrees: git worktree list")
             .into());
     }
-    // A new worktree inherits the sparse checkout of the one that it was made from.
+    // A new worktree inherits the sparse checkout of the current one.
     let made = Git::at(&root);
     if made.run(&["config", "--bool", "core.sparseCheckout"]).is_ok_and(|set| set == "true") {
         made.run(&["sparse-checkout", "disable"])?;
@@ -90,7 +88,7 @@ pub fn commit(hub: &Hub, wrote: &[String]) -> Result<Option<String>> {
     git.run(&["rev-parse", "HEAD"]).map(Some)
 }
 
-/// Where to work from: a worktree, or a bare repository.
+/// The starting point: a worktree or a bare repository.
 fn locate(start: Option<&Path>) -> Result<Worktree> {
     let variable = crate::base::env::var(crate::base::env::ROOT).map(PathBuf::from);
     Worktree::containing(start.map(Path::to_owned).or(variable).as_deref().unwrap_or(Path::new(".")))
@@ -110,14 +108,14 @@ fn pinned(hub: Worktree, clock: Clock, target: Option<String>) -> Result<Place> 
     Ok(Place { hub: Hub::locate(Some(&hub.root), clock)?, target })
 }
 
-/// `<repository>.record` beside the repository.
+/// `<repository>.record` next to the repository.
 fn beside(here: &Hub) -> Result<PathBuf> {
     let root = worktrees::beside(here, "record")?;
     if root.exists() {
-        return Err(Refusal::guard("hub.path_taken", format!("{} is there already", root.display()))
-            .because("the dedicated worktree would be made there")
+        return Err(Refusal::guard("hub.path_taken", format!("{} already exists", root.display()))
+            .because("the dedicated worktree would be created there")
             .next(format!("if it is a worktree of this repository: teof init --hub {}", root.display()))
-            .next("else move it aside")
+            .next("otherwise move it away")
             .into());
     }
     Ok(root)
@@ -127,8 +125,8 @@ fn exists(git: &Git, name: &str) -> Result<bool> {
     git.succeeds(&["rev-parse", "-q", "--verify", name])
 }
 
-/// An entry of a tree with the bytes that its file has on disk: a filter of the repository (encryption) may have changed
-/// what git stores of a file outside the owned folders, and its rule is not carried over.
+/// A tree entry with the file's bytes from disk: a git filter (encryption) may store other bytes for a file outside
+/// the owned folders, and its rule does not apply on the new branch.
 fn as_on_disk(hub: Option<&Hub>, entry: &str) -> Result<String> {
     match (hub, entry.split_once(" blob ").zip(entry.split_once('\t'))) {
         (Some(hub), Some(((mode, _), (_, name)))) if hub.root.join(name).is_file() => {
@@ -139,7 +137,7 @@ fn as_on_disk(hub: Option<&Hub>, entry: &str) -> Result<String> {
     }
 }
 
-/// The entry of the top folder of a file, with nothing else in it.
+/// The entry of a file's top folder with only that file in it.
 fn alone(git: &Git, entry: &str) -> Result<String> {
     let (blob, path) = entry.split_once('\t').unwrap_or((entry, ""));
     let mut names: Vec<&str> = path.split('/').collect();
@@ -151,7 +149,7 @@ fn alone(git: &Git, entry: &str) -> Result<String> {
     Ok(entry)
 }
 
-/// A commit without parents that holds what the repository recorded before, if anything.
+/// A commit without parents with the existing record, if any.
 fn first_commit(git: &Git, old: Option<&Hub>) -> Result<String> {
     let listed = match old {
         Some(hub) if hub.git().succeeds(&["rev-parse", "-q", "--verify", "HEAD"])? => {

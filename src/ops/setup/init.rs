@@ -1,7 +1,7 @@
-//! Sets up a repository for teof, without touching what is there.
+//! Sets up a repository for teof without touching existing files.
 //!
-//! `init` writes one transaction, so a crash leaves nothing half set up; running it again changes nothing. In a worktree
-//! that people use it commits only when it is told to, and then its own files alone.
+//! `init` writes one transaction, so a crash leaves no partial set-up; running it again changes nothing. In a
+//! worktree that people use it commits only on request, and only its own files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ const FOLDERS: [&str; 6] =
 pub struct Options {
     /// Make this worktree the hub.
     pub hub: Option<PathBuf>,
-    /// Make a worktree of its own the hub.
+    /// Create a separate worktree as the hub.
     pub dedicated: bool,
-    /// The seat to make, if there is none of that name.
+    /// The seat to create, unless it exists.
     pub agent: Option<String>,
-    /// How many seats `worker-1`, `worker-2`, … to make, with one for the manager; 0 makes none.
+    /// How many seats `worker-1`, `worker-2`, … to create, plus one for the manager; 0 creates none.
     pub workers: usize,
     /// Role to agent, for a new `teof.toml`.
     pub roles: Vec<(String, String)>,
@@ -39,7 +39,7 @@ pub struct Options {
     pub tests: Vec<String>,
     /// `[worktrees] setup` of a new `teof.toml`.
     pub setup: Vec<String>,
-    /// Commit what was written, and nothing else. A record of its own is always committed.
+    /// Commit only what was written. A dedicated record is always committed.
     pub commit: bool,
 }
 
@@ -50,19 +50,19 @@ pub struct Done {
     pub branch: String,
     /// Relative to the hub.
     pub wrote: Vec<String>,
-    /// What was there and stays as it is.
+    /// Existing files that were kept.
     pub kept: Vec<String>,
-    /// The commit that holds it, if it was committed.
+    /// The commit of the set-up, if committed.
     pub commit: Option<String>,
-    /// What a person should know.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
 /// Sets up the repository that contains `start` (else the current directory).
 ///
 /// # Errors
-/// Outside a repository; where no worktree is named for the record (bare, submodule, separate git
-/// directory); on a detached HEAD; where something that is no folder stands in the way.
+/// Outside a repository; without a worktree for the record (bare, submodule, separate git directory); on a detached
+/// HEAD; when a file blocks a folder.
 pub fn init(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Done> {
     if let Some(agent) = &options.agent {
         names::check_id("agent", agent)?;
@@ -86,7 +86,7 @@ pub fn init(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Don
     Ok(done)
 }
 
-/// A new `teof.toml`: the target, tests and set-up in force, the rest as comments, and who plays which role.
+/// A new `teof.toml`: target, tests and set-up active, the rest as comments, and the roles.
 fn settings(options: &Options, target: Option<&str>) -> Result<String> {
     let list = |commands: &[String]| toml::Value::from(commands.to_vec()).to_string();
     let target = target.map(|branch| toml::Value::from(branch).to_string()).unwrap_or_default();
@@ -108,23 +108,23 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
             "hub.no_worktree",
             format!("{} is a git directory, not a worktree", path.display()),
         )
-        .because("the record is files in a worktree")
-        .next(format!("make one: git -C {} worktree add <path> <branch>", path.display()))
-        .next("or let teof make one: teof init --dedicated")
+        .because("the record needs a worktree")
+        .next(format!("create one: git -C {} worktree add <path> <branch>", path.display()))
+        .next("or let teof create one: teof init --dedicated")
         .into());
     }
     if let Some(start) = start
         && Worktree::containing(start)?.common_dir != hub.common_dir
     {
         return Err(Refusal::guard("hub.foreign", format!("{} belongs to another repository", path.display()))
-            .because("the hub is a worktree of the repository whose work it records")
-            .next("name a worktree of this repository: git worktree list")
+            .because("the hub must be a worktree of this repository")
+            .next("choose a worktree of this repository: git worktree list")
             .into());
     }
     let Some(branch) = hub.branch() else {
         return Err(pin::on_no_branch(&hub).into());
     };
-    // The folders first: a pin to a worktree without them would only move the error.
+    // Create the folders first: a pin to a worktree without them would only move the error.
     let found = Hub::of_worktree(hub.clone(), clock);
     check_folders(&found)?;
     sparse::check(&found.worktree())?;
@@ -133,21 +133,21 @@ fn named(start: Option<&Path>, path: &Path, clock: Clock) -> Result<Hub> {
     Hub::locate(Some(&hub.root), clock)
 }
 
-/// Refuses to move the hub away from a worktree that has its record to one that lacks some of it.
+/// Refuses to move the hub to a worktree that lacks part of the record.
 fn check_record(new: &Hub) -> Result<()> {
     let Ok(Some(pin)) = Pin::read(&new.common_dir) else { return Ok(()) };
     if pin.path == new.root || pin.worktree(&new.worktree()).is_err() {
         return Ok(());
     }
     new.check_record().map_err(|e| {
-        Refusal::guard("hub.behind", format!("{} lacks some of the record", new.root.display()))
-            .because(format!("{e:#}; the hub is {}", pin.path.display()))
-            .next(format!("leave it there, or commit the record (teof bus commit) and merge {} here first", pin.branch))
+        Refusal::guard("hub.behind", format!("{} lacks part of the record", new.root.display()))
+            .because(format!("{e:#}; the current hub is {}", pin.path.display()))
+            .next(format!("keep the hub, or commit the record (teof bus commit) and merge {} here first", pin.branch))
             .into()
     })
 }
 
-/// Writes what is missing, in one transaction under the bus lock; taking the lock pins the hub.
+/// Writes missing files in one transaction under the bus lock; taking the lock pins the hub.
 fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     check_folders(hub)?;
     sparse::check(&hub.worktree())?;
@@ -177,15 +177,15 @@ fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
 }
 
-/// Refuses when something else stands where a folder of the record belongs.
+/// Refuses when a file exists in place of a record folder.
 fn check_folders(hub: &Hub) -> Result<()> {
     for folder in FOLDERS {
         let inside = hub.path(&format!("{folder}/.gitkeep"))?;
         for part in inside.ancestors().skip(1).take_while(|part| *part != hub.root) {
             if part.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
                 return Err(Refusal::guard("hub.folder", format!("{} is not a folder", part.display()))
-                    .because(format!("{folder} belongs to the record"))
-                    .next("move it out of the way, then init again")
+                    .because(format!("{folder} is a folder of the record"))
+                    .next("move it away, then run init again")
                     .into());
             }
         }
@@ -193,7 +193,7 @@ fn check_folders(hub: &Hub) -> Result<()> {
     Ok(())
 }
 
-/// What is going to be written.
+/// The files to write.
 struct Plan<'h> {
     hub: &'h Hub,
     transaction: Transaction,
@@ -225,7 +225,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Adds the lines that are not there; the rest of each file stays byte for byte.
+    /// Adds missing lines; the rest of each file stays byte for byte.
     fn attributes(&mut self) -> Result<()> {
         let changed = attributes::stage(self.hub, &mut self.transaction, false)?;
         let kept = attributes::wanted().into_iter().map(|wanted| wanted.path).filter(|path| !changed.contains(path));
@@ -234,7 +234,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Seats for unattended work, none of them anybody's current one, and the manager's.
+    /// Adds seats for unattended work and the manager's seat; none becomes the current seat.
     fn workers(&mut self, workers: usize) -> Result<()> {
         let seats = manifest::all(self.hub)?;
         let manager = self.hub.settings()?.coordinator.manager.clone();
@@ -248,7 +248,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// A seat, where there is none (of that name).
+    /// Adds a seat, unless one (of that name) exists.
     fn seat(&mut self, agent: Option<&str>) -> Result<()> {
         let seats = manifest::all(self.hub)?;
         let current = self.hub.path(MANIFEST)?.symlink_metadata().is_ok();

@@ -1,4 +1,4 @@
-//! Setting up a repository for teof.
+//! Sets up a repository for teof.
 
 mod commit;
 pub(super) mod dedicated;

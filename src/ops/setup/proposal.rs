@@ -1,6 +1,6 @@
-//! Finds what a new set-up needs: who plays which role, the project's test command, and where the record can live.
+//! Proposes a set-up: roles, the project's test command, and the location of the record.
 //!
-//! It only reads. What it cannot tell it leaves out; the person adds it with a flag.
+//! It only reads. Unknown values are left out; the person sets them with flags.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::seats::manifest;
 /// How many seats for workers a new set-up gets: `[coordinator] concurrency` by default.
 const WORKERS: usize = 3;
 
-/// What is proposed for a set-up.
+/// A proposed set-up.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proposal {
     /// Role to agent; a role that is not in the list follows the coder.
@@ -21,11 +21,11 @@ pub struct Proposal {
     pub tests: Vec<String>,
     /// Commands that a new worktree needs before its tests can run.
     pub setup: Vec<String>,
-    /// Seats to make for workers; 0 where seats are there already.
+    /// Worker seats to create; 0 when seats exist.
     pub workers: usize,
     /// Whether the record gets its own branch and worktree.
     pub dedicated: bool,
-    /// The settings file is there and stays as it is.
+    /// Whether a settings file exists; it is kept.
     pub has_settings: bool,
 }
 
@@ -50,7 +50,7 @@ pub fn propose(start: Option<&Path>, clock: Clock, agents: &[String]) -> Result<
     })
 }
 
-/// The first agent writes code; another one, if there is one, reviews it.
+/// The first agent writes code; a second one, if any, reviews it.
 fn roles(agents: &[String]) -> Vec<(String, String)> {
     let played = ["coder", "reviewer"].into_iter().zip(agents);
     played.map(|(role, agent)| (role.to_owned(), agent.clone())).collect()
@@ -61,8 +61,8 @@ fn text(root: &Path, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The project's test commands, by the files in its root. A recipe of `just` or `make` wins: it is what the project's
-/// people run.
+/// The project's test commands, from the files in its root. A `just` or `make` recipe has priority, because the
+/// project's people run it.
 fn tests(root: &Path) -> Vec<String> {
     let has = |name: &str| root.join(name).is_file();
     let recipe = |name: &str| text(root, name).is_some_and(|text| has_recipe(&text));
@@ -106,7 +106,7 @@ fn has_recipe(text: &str) -> bool {
     })
 }
 
-/// Whether `package.json` has a test script of its own, and not the one that `npm init` writes.
+/// Whether `package.json` has a real test script, not the placeholder of `npm init`.
 fn has_script(text: &str) -> bool {
     let document: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     document["scripts"]["test"].as_str().is_some_and(|script| !script.contains("no test specified"))
@@ -135,7 +135,7 @@ fn python_tests(root: &Path) -> Option<&'static str> {
     }
 }
 
-/// What a fresh worktree lacks because git ignores it: the packages of Node's managers.
+/// Commands that install what a fresh worktree lacks because git ignores it: Node packages.
 fn setup(root: &Path) -> Vec<String> {
     let has = |name: &str| root.join(name).is_file();
     let needed = match () {

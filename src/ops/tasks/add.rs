@@ -16,7 +16,7 @@ use crate::plans;
 /// Adds a pending item at the end of the backlog; the answer is `{task_id, event}`.
 ///
 /// # Errors
-/// `backlog.exists`, what is wrong with a name or a text, a session that is not fresh.
+/// `backlog.exists`, an invalid name or text, a stale session.
 pub fn add(hub: &Hub, author: &Author, item: &NewItem, repeat: Option<&hub::Request>) -> Result<Answer> {
     claims::check_task(&item.id)?;
     check_text("title", &item.title)?;

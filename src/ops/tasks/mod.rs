@@ -1,6 +1,7 @@
-//! The table of all tasks and who has each: backlog, plan steps, vault, queue, assignments and claims. Changes nothing.
+//! The table of all tasks and their holders: backlog, plan steps, vault, queue, assignments and claims. Changes
+//! nothing.
 //!
-//! `conductor::select` decides which task may be taken.
+//! `conductor::select` decides which task may be started.
 
 pub mod add;
 pub mod plan_edit;
@@ -21,7 +22,7 @@ use crate::model::priority::Priority;
 use crate::plans::requests::vault;
 use crate::plans::{self, SameWork, requests};
 
-/// A task, and what each store says of it.
+/// A task and its state in each store.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Row {
     pub task_id: String,
@@ -33,17 +34,17 @@ pub struct Row {
     pub sources: Vec<&'static str>,
     pub plan_id: Option<String>,
     pub step_id: Option<String>,
-    /// The seat that a manager wishes for.
+    /// The assigned seat.
     pub engineer: Option<String>,
-    /// The last claim, live or ended: of the task, else the live one of its plan.
+    /// The last claim of the task, live or ended, else the live claim of its plan.
     pub claim: Option<Holder>,
-    /// Who put the task on hold, and why.
+    /// The hold's author and reason.
     pub on_hold: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Holder {
-    /// Another than the row's when its plan is claimed under that.
+    /// Differs from the row's id when its plan is claimed under another task.
     pub task_id: String,
     pub agent_id: String,
     pub status: String,
@@ -52,17 +53,17 @@ pub struct Holder {
     pub lease_expires_at: Option<Stamp>,
 }
 
-/// What a task is in; a live claim goes before what its source says.
+/// The state of a task; a live claim overrides its source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Somebody has it.
+    /// A seat holds it.
     Active,
     Paused,
-    /// Nobody has it.
+    /// No seat holds it.
     #[default]
     Open,
-    /// Its source says that somebody has it; no live claim does.
+    /// Its source says that a seat works on it, but no live claim exists.
     Orphaned,
     Blocked,
     Done,
@@ -83,14 +84,14 @@ impl State {
     }
 }
 
-/// The table, in the order of states, priorities and names; and the files that could not be read.
+/// The table, ordered by state, priority and name; and the unreadable files.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
     pub tasks: Vec<Row>,
     pub damaged: Vec<Damaged>,
 }
 
-/// Reads the table. A damaged file costs its own tasks only, and is named.
+/// Reads the table. A damaged file only loses its own tasks and is reported.
 pub fn table(hub: &Hub) -> Result<Table> {
     let mut reading = TableBuilder::default();
     reading.sources(hub)?;
@@ -104,7 +105,7 @@ pub fn table(hub: &Hub) -> Result<Table> {
         if row.state != State::Done && names::is_id(&row.task_id) {
             row.on_hold = match Work::among(&known, &row.task_id, row.plan_id.as_deref()).hold(hub) {
                 Ok(hold) => hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
-                // A claim that cannot be read is told of as damaged.
+                // An unreadable claim is reported as damaged.
                 Err(e) if Refusal::of(&e).is_some() => None,
                 Err(fault) => return Err(fault),
             };
@@ -114,8 +115,8 @@ pub fn table(hub: &Hub) -> Result<Table> {
     Ok(Table { tasks, damaged: reading.damaged })
 }
 
-/// What is said, and not more, where an unknown task is claimed or assigned: a task may live in its
-/// claim alone, but mostly its name was misspelt.
+/// Only a warning when an unknown task is claimed or assigned: a task may exist only as a claim, but usually its name
+/// is misspelt.
 pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
         return Ok(None);
@@ -130,8 +131,7 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
         || reading.plans.keys().any(of_plan);
     Ok((!known).then(|| {
         format!(
-            "no such task {task}{}: no backlog, plan, vault or queue has it; \
-             to add it: teof task add {task} --title \"…\"",
+            "no such task {task}{} in backlog, plans, vault or queue; add it: teof task add {task} --title \"…\"",
             names::did_you_mean(task, reading.rows.keys().map(String::as_str))
         )
     }))
@@ -140,7 +140,7 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
 #[derive(Default)]
 struct TableBuilder {
     rows: BTreeMap<String, Row>,
-    /// Of each plan: what its request wants, where it was made of one.
+    /// For each plan made from a request: the request's title and priority.
     plans: BTreeMap<String, Option<(String, Priority)>>,
     damaged: Vec<Damaged>,
 }
@@ -179,7 +179,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// The steps that are not done, of the plans that are not done.
+    /// Adds the open steps of open plans.
     fn plans(&mut self, hub: &Hub) -> Result<()> {
         for (path, found) in plans::all(hub) {
             let Some(file) = self.or_damaged(&path, found)? else { continue };
@@ -206,7 +206,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// The planned requests of the vault, and the entries of the queue.
+    /// Adds the planned requests of the vault and the entries of the queue.
     fn requests(&mut self, hub: &Hub) -> Result<()> {
         let planned = self.or_damaged(paths::SETTINGS, vault::planned(hub))?.unwrap_or_default();
         let queued = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
@@ -248,7 +248,7 @@ impl TableBuilder {
             row.state = match claim.status() {
                 Some(ClaimStatus::Active) => State::Active,
                 Some(ClaimStatus::Paused) => State::Paused,
-                // What has ended says something only where no source does.
+                // An ended claim counts only without another source.
                 Some(ClaimStatus::Done) if only => State::Done,
                 None if only && !claim.is_terminal() => State::Blocked,
                 _ => row.state,
@@ -262,7 +262,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// One running step per plan: while a plan is claimed under one task, its others are not free.
+    /// One running step per plan: while a plan is claimed under one task, its other tasks are not free.
     fn plans_under_claim(&mut self, known: &SameWork) {
         for row in self.rows.values_mut().filter(|row| row.plan_id.is_none()) {
             row.plan_id = known.place(&row.task_id).map(|place| place.plan).filter(|plan| known.has_plan(plan));
@@ -278,7 +278,7 @@ impl TableBuilder {
         }
     }
 
-    /// A request that was taken is in no source any more; its plan says what it wants, and how urgently.
+    /// A request in work is no longer in a source; its plan has its title and priority.
     fn requests_in_hand(&mut self) {
         let taken = |row: &&mut Row| row.sources.iter().all(|source| matches!(*source, "claim" | "assignment"));
         for row in self.rows.values_mut().filter(taken) {

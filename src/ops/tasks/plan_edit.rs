@@ -1,8 +1,7 @@
-//! Edits of plans by seats and people: who may make them, and the event that each leaves.
+//! Plan edits by seats and people: who may make them, and their events.
 //!
-//! A seat needs a fresh session and the claim of the step that it changes (of the plan, for edits of the whole).
-//! A person needs neither; the event then names the claims that were passed over. A hold keeps everybody from
-//! calling a step done.
+//! A seat needs a fresh session and the claim of the step that it changes (of the plan, for edits of the whole). A
+//! person needs neither; the event then names the overridden claims. During a hold, nobody can mark a step done.
 
 use serde_json::{Map, Value, json};
 
@@ -19,16 +18,16 @@ use crate::ops::context;
 use crate::plans::same_work::{Part, Place};
 use crate::plans::store;
 
-/// Who edits.
+/// The author of the edit.
 #[derive(Clone, Debug)]
 pub enum Editor {
-    /// Its epoch, if it shows one, is checked against the claim under which it edits.
+    /// If it gives an epoch, that is checked against its claim.
     Seat(Author),
-    /// By name.
+    /// A person's name.
     Person(String),
 }
 
-/// What is edited.
+/// The edited plan or step.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     /// The command: "plan step set".
@@ -37,19 +36,19 @@ pub struct Edit<'a> {
     pub plan: &'a str,
     /// `None`: the plan as a whole.
     pub step: Option<&'a str>,
-    /// Whether the step is called done.
+    /// Whether the step is marked done.
     pub done: bool,
 }
 
-/// What an edit did, for its event: a summary without who did it ("set S1 to done"), and what changed.
+/// The edit for its event: a summary without the author ("set S1 to done"), and the changes.
 pub type EditNote = (String, Map<String, Value>);
 
-/// Runs `stage` under the lock, adds the event, and performs the transaction; returns remarks for people. An edit that
-/// changes nothing leaves no event.
+/// Runs `stage` under the lock, adds the event, and commits the transaction; returns remarks for people. An edit that
+/// changes nothing has no event.
 ///
 /// # Errors
-/// A session that is not fresh; `plan.not_claimed` (exit 1), `claim.not_yours` and `claim.epoch` (exit 3);
-/// `task.on_hold` (exit 1); what `stage` refuses.
+/// A stale session; `plan.not_claimed` (exit 1), `claim.not_yours` and `claim.epoch` (exit 3); `task.on_hold` (exit
+/// 1); what `stage` refuses.
 pub fn apply(
     hub: &Hub,
     editor: &Editor,
@@ -76,20 +75,19 @@ pub fn apply(
     let mut event = event(editor, edit, &summary, meta);
     let mut remarks = Vec::new();
     if !passed_over.is_empty() {
-        remarks
-            .push(format!("it is claimed: {}; the event says that it was edited all the same", passed_over.join(", ")));
+        remarks.push(format!("edited despite the claims {}; the event records this", passed_over.join(", ")));
         event = event.meta("passed_over", json!(passed_over));
     }
     events::stage(&writer, &mut transaction, &event)?;
     if let Some(stale) = stale {
         stale.record(&mut transaction);
-        remarks.push(format!("went on all the same: {}", stale.message));
+        remarks.push(format!("continued anyway: {}", stale.message));
     }
     writer.commit(transaction)?;
     Ok(remarks)
 }
 
-/// Adds the event of a plan that is made in the same transaction; `editor` made it with `command`.
+/// Adds the event of a plan created in the same transaction by `editor` with `command`.
 ///
 /// # Errors
 /// As [`events::stage`].
@@ -101,10 +99,10 @@ pub fn stage_creation_event(
     plan: &str,
 ) -> Result<()> {
     let edit = Edit { command, plan, step: None, done: false };
-    events::stage(writer, transaction, &event(editor, edit, "made the plan", Map::new())).map(drop)
+    events::stage(writer, transaction, &event(editor, edit, "created the plan", Map::new())).map(drop)
 }
 
-/// Approves the commands of a plan on this machine, and says so in the log.
+/// Approves the commands of a plan on this machine, and logs it.
 ///
 /// # Errors
 /// As [`operator::require`].
@@ -119,7 +117,7 @@ pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
     events::stage(&writer, &mut transaction, &event)?;
     writer.commit(transaction)?;
     drop(writer);
-    // Last: a crash before it is a "no".
+    // Last: a crash before this leaves the commands unapproved.
     trust::approve(hub, store::id_of(plan), digest, by)
 }
 
@@ -142,7 +140,7 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
     context::with_recognition(event)
 }
 
-/// Under the lock: whether the editor may; returns the claims that a person passes over.
+/// Under the lock: checks whether the editor may edit; returns the claims that a person overrides.
 fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
     let work = work(hub, edit)?;
     let held = claims_of(hub, edit, &work)?;
@@ -184,8 +182,8 @@ fn unclaimed(held: Option<&(String, ClaimFile)>, author: &Author, edit: Edit<'_>
         }
         None => {
             let task = edit.step.map_or(id.to_owned(), |step| format!("{id}-{step}"));
-            Refusal::guard("plan.not_claimed", format!("{} has no claim of {what}", author.agent))
-                .because("a seat edits a plan under a claim of the step that it changes")
+            Refusal::guard("plan.not_claimed", format!("{} does not hold the claim of {what}", author.agent))
+                .because("a seat needs the claim of the step that it edits")
                 .next(format!("claim it: teof task pickup {task} --plan {id}"))
                 .next(person)
         }
@@ -196,7 +194,7 @@ fn own_claim(hub: &Hub, author: &Author, edit: Edit<'_>) -> Result<Option<(Strin
     Ok(claims_of(hub, edit, &work(hub, edit)?)?.into_iter().find(|(_, claim)| claim.agent_id() == Some(&author.agent)))
 }
 
-/// The live claims of what is edited, by whatever name: the step's, the plan's, an item's that names the plan.
+/// The live claims of the edited work under any name: the step's, the plan's, an item's that names the plan.
 fn claims_of(hub: &Hub, edit: Edit<'_>, work: &Work<'_>) -> Result<Vec<(String, ClaimFile)>> {
     let id = store::id_of(edit.plan);
     let names = [vec![work.task.to_string()], work.others(hub)?].concat();
@@ -209,7 +207,7 @@ fn claims_of(hub: &Hub, edit: Edit<'_>, work: &Work<'_>) -> Result<Vec<(String, 
     Ok(found)
 }
 
-/// What is edited, as work that somebody may hold.
+/// The edited plan or step as work that a seat may hold.
 fn work(hub: &Hub, edit: Edit<'_>) -> Result<Work<'static>> {
     let part = edit.step.map_or(Part::Whole, |step| Part::Step(step.to_owned()));
     Work::of_plan(hub, Place { plan: store::id_of(edit.plan).to_owned(), part })

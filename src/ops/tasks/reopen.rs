@@ -1,5 +1,5 @@
-//! Reopens blocked work that a person names: the blocked step and plan, the backlog items that the plan does, and the
-//! request that it comes from, in one transaction.
+//! Reopens blocked work for a person: the blocked step and plan, the plan's backlog items, and its request, in one
+//! transaction.
 
 use crate::base::Result;
 use crate::guard::operator;
@@ -15,23 +15,23 @@ use crate::plans::{backlog, requests};
 /// What to reopen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReopenRequest<'a> {
-    /// An item of the backlog.
+    /// A backlog item.
     pub item: Option<&'a str>,
     /// The plan that does the work.
     pub plan: Option<&'a str>,
     /// One of its steps; the next one when `None`.
     pub step: Option<&'a str>,
-    /// A request of the vault, by its path, that no plan does yet.
+    /// The path of a vault request without a plan.
     pub request: Option<&'a str>,
 }
 
-/// Reopens what is blocked of the work; false when nothing was.
+/// Reopens the blocked parts of the work; false when nothing was blocked.
 ///
 /// # Errors
-/// In a worker's children: what is blocked waits for a person.
+/// In a worker's children, because blocked work waits for a person.
 pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
-    let mut writer = hub.lock("open blocked work again")?;
-    let mut transaction = Transaction::new("open blocked work again");
+    let mut writer = hub.lock("reopen blocked work")?;
+    let mut transaction = Transaction::new("reopen blocked work");
     if let Some(plan) = request.plan {
         reopen_step(&writer, &mut transaction, plan, request.step)?;
     }
@@ -42,12 +42,12 @@ pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
     if transaction.is_empty() {
         return Ok(false);
     }
-    operator::require("open blocked work again")?;
+    operator::require("reopen blocked work")?;
     writer.commit(transaction)?;
     Ok(true)
 }
 
-/// The item itself, and every item that stands for the plan: while one is blocked, its plan is not chosen.
+/// Reopens the item itself and every item of the plan: while one is blocked, its plan is not chosen.
 fn reopen_items(writer: &Writer<'_>, transaction: &mut Transaction, request: ReopenRequest) -> Result<()> {
     let backlog = backlog::read(writer.hub())?;
     for item in backlog.items() {
@@ -77,12 +77,12 @@ fn reopen_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, s
     Ok(())
 }
 
-/// A blocked request whose plan is gone is planned again.
+/// A blocked request without a plan is planned again.
 fn reopen_request(writer: &Writer<'_>, transaction: &mut Transaction, path: &str) -> Result<()> {
     let text = requests::text_of(writer.hub(), path).unwrap_or_default();
     let status = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
     if status.as_deref() == Some(vault::BLOCKED) {
-        // Why it cannot be set is told when it is looked for among the planned ones.
+        // If it cannot be set, selecting it later reports the reason.
         let _ = vault::set(writer, transaction, path, vault::PLANNED)?;
     }
     Ok(())
