@@ -272,7 +272,12 @@ fn core_is_about_the_seat_its_session_and_its_receipts() {
     let codes = |args: &[&str]| -> Vec<String> {
         let ran = world.run(&[&["preflight", "core", "--json"], args].concat());
         let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-        document["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap().to_owned()).collect()
+        document["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| found["code"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(codes(&[]), ["session.missing"]);
     let tail = "_report/session/codex-2/manager-report-tail.txt";
