@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, OpenCalls, Part, clipped, output, tool};
+use super::shared::{Emit, LineParser, OpenCalls, Part, clipped, output, tool};
 use super::usage;
 use crate::agents::event::{Event, RateLimit};
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{Entries, ErrorText, List, Object, Scalar, read};
+use crate::agents::lenient::{Entries, ErrorText, List, Object, Scalar};
 use crate::agents::limits;
 use crate::model::agent::Usage;
 
@@ -42,7 +42,7 @@ pub struct Claude {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Line<'a> {
+pub struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind: Scalar<'a>,
     subtype: Scalar<'a>,
@@ -59,8 +59,8 @@ struct Line<'a> {
     error_status: Scalar<'a>,
     total_cost_usd: Scalar<'a>,
     #[serde(rename = "modelUsage")]
-    model_usage: Entries<Object<OfModel<'a>>>,
-    model_usage_since_last_result: Option<Entries<Object<OfModel<'a>>>>,
+    model_usage: Entries<Object<Counts<'a>>>,
+    model_usage_since_last_result: Option<Entries<Object<Counts<'a>>>>,
     tasks: List<'a, IgnoredAny>,
     rate_limit_info: Object<Limit<'a>>,
     data: Object<Retry<'a>>,
@@ -91,23 +91,17 @@ struct Block<'a> {
     is_error: Scalar<'a>,
 }
 
+/// What a message or a result used; the counts by model have other names, and a cost.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Counts<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "inputTokens")]
     input_tokens: Scalar<'a>,
+    #[serde(alias = "cacheCreationInputTokens")]
     cache_creation_input_tokens: Scalar<'a>,
+    #[serde(alias = "cacheReadInputTokens")]
     cache_read_input_tokens: Scalar<'a>,
-    output_tokens: Scalar<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct OfModel<'a> {
-    #[serde(borrow)]
-    input_tokens: Scalar<'a>,
-    cache_creation_input_tokens: Scalar<'a>,
-    cache_read_input_tokens: Scalar<'a>,
+    #[serde(alias = "outputTokens")]
     output_tokens: Scalar<'a>,
     #[serde(rename = "costUSD")]
     cost: Scalar<'a>,
@@ -153,16 +147,10 @@ impl Claude {
             open: OpenCalls::default(),
         }
     }
+}
 
-    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
-        read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(line) => {
-                self.read(&line, emit);
-                true
-            }
-            Err(_) => false,
-        })
-    }
+impl LineParser for Claude {
+    type Line<'a> = Line<'a>;
 
     fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let kind = line.kind.text().unwrap_or_default();
@@ -184,7 +172,9 @@ impl Claude {
             _ => {}
         }
     }
+}
 
+impl Claude {
     fn system(&mut self, line: &Line<'_>, begins: bool, emit: Emit<'_>) {
         self.totals |= line.qwen_code_version.text().is_some();
         match line.subtype.text().unwrap_or_default() {
@@ -338,7 +328,7 @@ impl Claude {
 
     /// `total_cost_usd` is of the run, or in versions that count on when a session is gone on with, of the
     /// session: then the counts by model hold more than this run's and the earlier ones together.
-    fn cost_of_run(&self, total_cost: f64, by_model: &Entries<Object<OfModel<'_>>>, said: Usage) -> f64 {
+    fn cost_of_run(&self, total_cost: f64, by_model: &Entries<Object<Counts<'_>>>, said: Usage) -> f64 {
         let earlier = self.earlier.cost_usd.unwrap_or(0.0);
         let before = self.earlier.plus(self.settled).tokens();
         let counts_on = self.earlier.tokens() > 0 && total(by_model).tokens() >= before.saturating_add(said.tokens());
@@ -354,22 +344,13 @@ impl Counts<'_> {
             input_tokens: self.input_tokens.count().saturating_add(written).saturating_add(cached),
             cached_tokens: cached,
             output_tokens: self.output_tokens.count(),
-            cost_usd: None,
+            cost_usd: self.cost.sum(),
         }
     }
 }
 
-fn total(by_model: &Entries<Object<OfModel<'_>>>) -> Usage {
-    by_model.0.iter().filter_map(|(_, of)| of.0.as_ref()).fold(Usage::default(), |sum, of| {
-        let cached = of.cache_read_input_tokens.count();
-        let written = of.cache_creation_input_tokens.count();
-        sum.plus(Usage {
-            input_tokens: of.input_tokens.count().saturating_add(written).saturating_add(cached),
-            cached_tokens: cached,
-            output_tokens: of.output_tokens.count(),
-            cost_usd: of.cost.sum(),
-        })
-    })
+fn total(by_model: &Entries<Object<Counts<'_>>>) -> Usage {
+    by_model.0.iter().filter_map(|(_, of)| of.0.as_ref()).fold(Usage::default(), |sum, of| sum.plus(of.usage()))
 }
 
 fn trouble(why: &str, status: Option<u64>) -> Event {

@@ -6,11 +6,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, MAX_TEXT, OpenCalls, clipped, tool};
+use super::shared::{Emit, LineParser, MAX_TEXT, OpenCalls, clipped, tool};
 use super::usage;
 use crate::agents::event::Event;
 use crate::agents::failure;
-use crate::agents::lenient::{ErrorText, Object, Scalar, read};
+use crate::agents::lenient::{ErrorText, Object, Scalar};
 use crate::model::agent::Usage;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Codex {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Line<'a> {
+pub struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind: Scalar<'a>,
     thread_id: Scalar<'a>,
@@ -64,16 +64,10 @@ impl Codex {
     pub fn new(earlier: Usage) -> Self {
         Self { earlier, open: OpenCalls::default() }
     }
+}
 
-    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
-        read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(line) => {
-                self.read(&line, emit);
-                true
-            }
-            Err(_) => false,
-        })
-    }
+impl LineParser for Codex {
+    type Line<'a> = Line<'a>;
 
     fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         match line.kind.text().unwrap_or_default() {
@@ -102,7 +96,9 @@ impl Codex {
             _ => {}
         }
     }
+}
 
+impl Codex {
     fn item(&mut self, item: &Item<'_>, done: bool, emit: Emit<'_>) {
         let name = match item.kind.text().unwrap_or_default() {
             "agent_message" => {

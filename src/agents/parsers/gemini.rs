@@ -6,10 +6,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, MAX_TEXT, clipped, tool};
+use super::shared::{Emit, LineParser, MAX_TEXT, clipped, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{Entries, ErrorText, Object, Scalar, read};
+use crate::agents::lenient::{Entries, ErrorText, Object, Scalar};
 use crate::model::agent::Usage;
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Gemini {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Line<'a> {
+pub struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind: Scalar<'a>,
     session_id: Scalar<'a>,
@@ -57,16 +57,8 @@ struct OfModel<'a> {
     total_tokens: Scalar<'a>,
 }
 
-impl Gemini {
-    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
-        read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(line) => {
-                self.read(&line, emit);
-                true
-            }
-            Err(_) => false,
-        })
-    }
+impl LineParser for Gemini {
+    type Line<'a> = Line<'a>;
 
     fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         let spoke = std::mem::take(&mut self.speaking);
@@ -97,7 +89,9 @@ impl Gemini {
             _ => self.speaking = spoke,
         }
     }
+}
 
+impl Gemini {
     fn result(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         if let Some(stats) = &line.stats.0 {
             emit(Event::Usage(stats.usage()));

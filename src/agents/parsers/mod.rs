@@ -9,7 +9,7 @@ mod shared;
 mod usage;
 
 use crate::model::agent::{Format, Usage};
-use shared::Emit;
+use shared::{Emit, LineParser};
 
 /// The parser of a format.
 #[derive(Debug)]

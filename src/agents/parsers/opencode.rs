@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, MAX_TEXT, clipped, tool};
+use super::shared::{Emit, LineParser, MAX_TEXT, clipped, tool};
 use crate::agents::event::Event;
 use crate::agents::failure::{self, Kind};
-use crate::agents::lenient::{ErrorText, List, Object, Scalar, read};
+use crate::agents::lenient::{ErrorText, List, Object, Scalar};
 use crate::model::agent::Usage;
 
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Opencode {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Line<'a> {
+pub struct Line<'a> {
     #[serde(rename = "type", borrow)]
     kind: Scalar<'a>,
     #[serde(rename = "sessionID")]
@@ -101,16 +101,8 @@ struct FailureData<'a> {
     status_code: Scalar<'a>,
 }
 
-impl Opencode {
-    pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
-        read(line, |line| match serde_json::from_slice::<Line<'_>>(line) {
-            Ok(line) => {
-                self.read(&line, emit);
-                true
-            }
-            Err(_) => false,
-        })
-    }
+impl LineParser for Opencode {
+    type Line<'a> = Line<'a>;
 
     fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
         if !self.named && line.session_id.text().is_some() {
@@ -137,7 +129,9 @@ impl Opencode {
             _ => {}
         }
     }
+}
 
+impl Opencode {
     fn tool_use(&mut self, part: &Part<'_>, emit: Emit<'_>) {
         self.speaking = false;
         let Some(state) = &part.state.0 else { return emit(tool(part.tool.text(), None)) };

@@ -1,9 +1,11 @@
-//! Shared by all parsers: where events go, open tool calls, and clipping of tool texts.
+//! Shared by all parsers: how a line is read, where events go, open tool calls, and clipping of tool texts.
 
 use std::collections::HashSet;
 
+use serde::Deserialize;
+
 use crate::agents::event::Event;
-use crate::agents::lenient::{List, Object, Scalar};
+use crate::agents::lenient::{List, Object, Scalar, read};
 use crate::base::text;
 
 /// Bytes of a tool's input or output that an event keeps; the raw stream has the rest.
@@ -11,6 +13,25 @@ pub(super) const MAX_TEXT: usize = 4 << 10;
 
 /// Where events go.
 pub(super) type Emit<'t> = &'t mut dyn FnMut(Event);
+
+/// A format whose every line is a JSON object of one shape.
+pub(super) trait LineParser {
+    type Line<'a>: Deserialize<'a>;
+
+    /// Turns a line into events.
+    fn read(&mut self, line: &Self::Line<'_>, emit: Emit<'_>);
+
+    /// Parses a line. Returns whether it was JSON.
+    fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
+        read(line, |line| match serde_json::from_slice::<Self::Line<'_>>(line) {
+            Ok(line) => {
+                self.read(&line, emit);
+                true
+            }
+            Err(_) => false,
+        })
+    }
+}
 
 /// Tool calls that have started and not ended: many agents report both, some only the end.
 #[derive(Debug, Default)]
