@@ -130,6 +130,30 @@ pub enum Taker<'a> {
 }
 
 impl Candidate {
+    /// An open candidate of which nothing else is known.
+    pub fn new(task: &str, source: Source) -> Self {
+        Self {
+            task_id: task.to_owned(),
+            source,
+            plan_id: None,
+            step_id: None,
+            title: String::new(),
+            submitted: None,
+            priority: Default::default(),
+            position: 0,
+            created: None,
+            assigned_to: None,
+            standing: Standing::Open,
+            waits: None,
+            held: None,
+            on_hold: None,
+            origin: None,
+            work: Default::default(),
+            route: None,
+            missing: Vec::new(),
+        }
+    }
+
     /// Why it stands where it stands, in a few words: for the decision log.
     pub fn describe_standing(&self) -> String {
         let source = match self.source {

@@ -137,26 +137,7 @@ mod tests {
     use crate::plans::dependencies::Wait;
 
     fn item(task: &str, position: usize) -> Candidate {
-        Candidate {
-            task_id: task.into(),
-            source: Source::Backlog,
-            plan_id: None,
-            step_id: None,
-            title: String::new(),
-            submitted: None,
-            priority: Priority::MEDIUM,
-            position,
-            created: None,
-            assigned_to: None,
-            standing: Standing::Open,
-            waits: None,
-            held: None,
-            on_hold: None,
-            origin: None,
-            work: Work::Commands,
-            route: None,
-            missing: Vec::new(),
-        }
+        Candidate { position, work: Work::Commands, ..Candidate::new(task, Source::Backlog) }
     }
 
     fn step(plan: &str, created: i64) -> Candidate {

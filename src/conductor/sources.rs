@@ -165,7 +165,7 @@ impl SourceReader<'_> {
             position: item.index,
             plan_id: item.plan().map(str::to_owned),
             standing,
-            ..blank(item.id().unwrap_or(&place), Source::Backlog)
+            ..Candidate::new(item.id().unwrap_or(&place), Source::Backlog)
         };
         if !item.id().is_some_and(names::is_id) {
             candidate.standing = Standing::Damaged(format!("{place} has no id that is a valid task name"));
@@ -209,7 +209,7 @@ impl SourceReader<'_> {
     /// A request of the vault or the queue. One of the vault stands for the plan that comes from it; for
     /// an entry of the queue its plan stands by itself.
     fn request(&self, entry: Entry, source: Source) -> Option<Candidate> {
-        let mut candidate = Candidate { position: entry.position, ..blank(&entry.task, source) };
+        let mut candidate = Candidate { position: entry.position, ..Candidate::new(&entry.task, source) };
         let link = (entry.link.kind.as_str(), entry.link.to.as_str());
         let plan = self.plans.iter().find(|(_, found)| found.as_ref().is_ok_and(|plan| plan.links().contains(&link)));
         if plan.is_none() && self.is_settling(&entry.link.to) {
@@ -287,7 +287,7 @@ impl SourceReader<'_> {
 
     /// What a plan wants done next; `None` when it is done.
     fn next(&self, id: &str, found: &Found) -> Option<Candidate> {
-        let mut next = Candidate { plan_id: Some(id.to_owned()), ..blank(id, Source::Plan) };
+        let mut next = Candidate { plan_id: Some(id.to_owned()), ..Candidate::new(id, Source::Plan) };
         let plan = match found {
             Ok(plan) => plan,
             Err(why) => {
@@ -344,30 +344,7 @@ fn assigned((task, assignment): (&str, &AssignmentFile)) -> Candidate {
         plan_id: assignment.plan_id().map(str::to_owned),
         title: assignment.note().unwrap_or_default().to_owned(),
         created: assignment.assigned_at(),
-        ..blank(task, Source::Assignment)
-    }
-}
-
-fn blank(task: &str, source: Source) -> Candidate {
-    Candidate {
-        task_id: task.to_owned(),
-        source,
-        plan_id: None,
-        step_id: None,
-        title: String::new(),
-        submitted: None,
-        priority: Default::default(),
-        position: 0,
-        created: None,
-        assigned_to: None,
-        standing: Standing::Open,
-        waits: None,
-        held: None,
-        on_hold: None,
-        origin: None,
-        work: Default::default(),
-        route: None,
-        missing: Vec::new(),
+        ..Candidate::new(task, Source::Assignment)
     }
 }
 
@@ -396,7 +373,7 @@ fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
             plan_id: submission.plan_id.clone(),
             step_id: submission.step_id.clone(),
             standing: Standing::Unavailable(why),
-            ..blank(&submission.task_id, Source::Submission)
+            ..Candidate::new(&submission.task_id, Source::Submission)
         });
     }
 }
