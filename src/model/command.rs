@@ -34,17 +34,26 @@ pub struct Command {
 }
 
 impl Command {
+    fn new(program: Program) -> Command {
+        Command { program, label: None, description: None, cwd: None, env: BTreeMap::new(), timeout: None }
+    }
+
+    /// A line of shell.
+    pub fn shell(line: &str) -> Command {
+        Command::new(Program::Shell(line.to_owned()))
+    }
+
+    /// Names the command for people.
+    #[must_use]
+    pub fn labelled(mut self, label: String) -> Command {
+        self.label = Some(label);
+        self
+    }
+
     /// Reads one command; the error says what is wrong with it.
     pub fn parse(value: &Value) -> Result<Command, String> {
         match value {
-            Value::Array(_) | Value::String(_) => Ok(Command {
-                program: program(value)?,
-                label: None,
-                description: None,
-                cwd: None,
-                env: BTreeMap::new(),
-                timeout: None,
-            }),
+            Value::Array(_) | Value::String(_) => Ok(Command::new(program(value)?)),
             Value::Object(map) => object(map),
             other => {
                 Err(format!("a command is an array, a string or an object, not {}", crate::base::json::kind(other)))

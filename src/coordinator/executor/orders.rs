@@ -12,7 +12,7 @@ use crate::guard::secrets;
 use crate::guard::trust::commands;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
-use crate::model::command::{Command, Program};
+use crate::model::command::Command;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::run::order::{Complexity, Order, Request, Rollback, VERSION};
 use crate::plans::{self, requests};
@@ -55,7 +55,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         notes: None,
         request: request(hub, plan.as_ref().map(|file| &file.plan), &job.task),
         acceptance: None,
-        commands: settings.commands.default.iter().map(|line| shell(line)).collect(),
+        commands: settings.commands.default.iter().map(|line| Command::shell(line)).collect(),
         expected_receipts: Vec::new(),
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
         branch: claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned),
@@ -218,17 +218,6 @@ fn trusted(hub: &Hub, plan: Option<&Plan>, order: &Order) -> Result<()> {
     let digest = plan.and_then(|plan| Some((plan.id()?, plans::commands_digest(plan)?)));
     let plan = digest.as_ref().map(|(id, digest)| (*id, digest.as_str()));
     commands::trusted(hub)?.require(plan, &order.commands)
-}
-
-fn shell(line: &str) -> Command {
-    Command {
-        program: Program::Shell(line.to_owned()),
-        label: None,
-        description: None,
-        cwd: None,
-        env: Default::default(),
-        timeout: None,
-    }
 }
 
 fn gone(job: &Job, step: &str) -> Refusal {

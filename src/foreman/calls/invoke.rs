@@ -8,7 +8,6 @@ use super::question;
 use super::unfinished;
 use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
-use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{End, StageReport};
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
@@ -279,7 +278,7 @@ pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) 
     if let Some(halt) = context.watch.check_halt()? {
         return Ok(Some(End::from(halt)));
     }
-    let command = Command { label: Some(format!("{}: {line}", stage.name)), ..shell(line) };
+    let command = Command::shell(line).labelled(format!("{}: {line}", stage.name));
     let done = context.runner.run(&command, &format!("{}-{}", stage.name, stage.round), context.watch)?;
     stage.duration_seconds += done.duration_seconds;
     stage.outcome.clone_from(&done.outcome);

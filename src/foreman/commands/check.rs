@@ -7,7 +7,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::trust::shell;
 use crate::base::{Result, env, files, text};
 use crate::exec::{self, Clocks, Control, Keep, Spec, Supervisor, TimedOut, Verdict};
 use crate::guard::secrets;
@@ -35,7 +34,7 @@ pub struct Trial {
 /// # Errors
 /// As [`commands`].
 pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
-    commands(hub, folder, run, &lines.iter().map(|line| shell(line)).collect::<Vec<_>>(), say)
+    commands(hub, folder, run, &lines.iter().map(|line| Command::shell(line)).collect::<Vec<_>>(), say)
 }
 
 /// Runs commands in `folder` as `run`, up to the first that fails.

@@ -4,7 +4,7 @@ use crate::base::{Refusal, Result};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::trust::commands;
 use crate::hub::Hub;
-use crate::model::command::{Command, Program};
+use crate::model::command::Command;
 use crate::model::run::order::{Binding, Order};
 use crate::plans::{commands_digest, store};
 
@@ -15,7 +15,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
     let trusted = commands::trusted(hub)?;
     let own = &hub.settings()?.guard.tests;
     // Tests from the settings were granted with teof.toml.
-    let tests = order.guardrails.tests.iter().filter(|line| !own.contains(line)).map(|line| shell(line));
+    let tests = order.guardrails.tests.iter().filter(|line| !own.contains(line)).map(|line| Command::shell(line));
     let all: Vec<Command> = order.commands.iter().cloned().chain(tests).collect();
     roles(hub, order)?;
     let Some(plan) = Approvable::find(hub, order)? else { return trusted.require(None, &all) };
@@ -62,24 +62,12 @@ impl Approvable {
             Err(e) => return Err(e),
         };
         let (Some(digest), Some(step)) = (commands_digest(&plan), plan.step(step)) else { return Ok(None) };
-        let tests = step.tests().into_iter().map(shell);
+        let tests = step.tests().into_iter().map(Command::shell);
         let commands = step.commands().unwrap_or_default().into_iter().chain(tests).collect();
         Ok(plan.id().map(|id| Self { id: id.to_owned(), digest, commands }))
     }
 
     fn holds(&self, command: &Command) -> bool {
         self.commands.contains(command)
-    }
-}
-
-/// A test as a shell command.
-pub fn shell(line: &str) -> Command {
-    Command {
-        program: Program::Shell(line.to_owned()),
-        label: None,
-        description: None,
-        cwd: None,
-        env: Default::default(),
-        timeout: None,
     }
 }

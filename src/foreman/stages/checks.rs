@@ -5,7 +5,6 @@ use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
 use crate::foreman::commands::runner::Runner;
-use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
 use crate::foreman::watch::Watch;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
@@ -104,7 +103,7 @@ pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> R
             if let Some(halt) = context.watch.check_halt()? {
                 return Ok(Some(End::from(halt)));
             }
-            let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
+            let test = Command::shell(line).labelled(format!("test {}: {line}", i + 1));
             let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
             let done = context.runner.run(&test, &name, context.watch)?;
             let (ok, cancelled) = (done.succeeded(), done.was_cancelled());
@@ -153,7 +152,7 @@ pub fn run_tests(
         if let Some(halt) = watch.check_halt()? {
             return Ok(Some(End::from(halt)));
         }
-        let test = Command { label: Some(format!("test {}: {line}", i + 1)), ..shell(line) };
+        let test = Command::shell(line).labelled(format!("test {}: {line}", i + 1));
         let done = runner.run(&test, &format!("test-{}", i + 1), watch)?;
         let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
         report.tests.push(done);

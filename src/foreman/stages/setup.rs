@@ -5,7 +5,6 @@
 
 use crate::base::{Result, digest, text};
 use crate::foreman::commands::runner::{CommandResult, Runner};
-use crate::foreman::commands::trust::shell;
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::watch::Watch;
 use crate::guard::trust::commands;
@@ -45,7 +44,7 @@ pub fn make_ready(
             commands::trusted(hub)?.require_setup(line)?;
         }
         say(&format!("set-up [{}/{}] {}", i + 1, lines.len(), text::safe(line)));
-        let command = Command { label: Some(format!("set-up {}: {line}", i + 1)), ..shell(line) };
+        let command = Command::shell(line).labelled(format!("set-up {}: {line}", i + 1));
         let done = runner.run(&command, &format!("setup-{}", i + 1), watch)?;
         let end = how_it_ended(line, &done);
         report.setup.push(done);
