@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::help::MORE;
 use crate::base::{Refusal, Result, env, time};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR, Recognised};
-use crate::hub::Hub;
+use crate::hub::{Hub, Request};
 use crate::seats;
 use crate::seats::freshness::Rule;
 
@@ -100,6 +102,44 @@ impl Task {
         self.given().ok_or_else(|| {
             Refusal::usage("task.missing", "no task is named").next("see what there is: teof task list").into()
         })
+    }
+}
+
+/// How a command is told from a repetition of itself.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Repeat {
+    /// Idempotency key: repeating it within 7 days returns the first answer
+    #[arg(long, value_name = "ID", help_heading = MORE)]
+    pub request_id: Option<String>,
+}
+
+impl Repeat {
+    /// `arguments` is everything that makes this call another one than the next.
+    pub fn request(&self, command: &str, arguments: &impl Serialize) -> Result<Option<Request>> {
+        self.request_id.as_deref().map(|id| Request::new(id, command, arguments)).transpose()
+    }
+}
+
+/// The flags of a command that changes a task: the task, the seat that writes, and the idempotency key.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TaskFlags {
+    #[command(flatten)]
+    pub task: Task,
+    #[command(flatten)]
+    pub author: Flags,
+    #[command(flatten)]
+    pub repeat: Repeat,
+}
+
+impl TaskFlags {
+    /// The task, and who writes about it. `what` is what a run may do to its own task only.
+    ///
+    /// # Errors
+    /// When no task is named, or it is not the run's own; as [`Flags::author`].
+    pub fn checked(&self, hub: &Hub, what: &str) -> Result<(&str, Author)> {
+        let task = self.task.name()?;
+        operator::run::check_task(hub, task, what)?;
+        Ok((task, self.author.author(hub, Some(task))?))
     }
 }
 

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::write::{self, Repeat};
+use super::write;
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::Flags;
+use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::model::message::{MANAGER_REPORT, Message};
 use crate::ops::publish::Entry;

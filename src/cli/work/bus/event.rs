@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::write::{self, BatchLine, Repeat};
+use super::write::{self, BatchLine};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
-use crate::cli::support::author::Flags;
+use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::model::event::{Event, Severity};
 use crate::ops::publish::Entry;
@@ -82,11 +82,8 @@ struct Line {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (author, entries) = if args.batch {
-        write::batch::<Line>(hub, &args.author)?
-    } else {
-        let author = args.author.author(hub, args.task.as_deref())?;
-        let line = Line {
+    let (author, entries) = write::entries(hub, &args.author, args.batch, || {
+        Ok(Line {
             event: args.event.unwrap_or_default(),
             summary: args.summary.unwrap_or_default(),
             task_id: args.task,
@@ -98,10 +95,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             meta: write::pairs("--extra", &args.extras)?,
             epoch: None,
             agent_id: None,
-        };
-        let entry = line.into_entry(&author.agent, author.epoch)?;
-        (author, vec![entry])
-    };
+        })
+    })?;
     write::write(app, "bus event", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }

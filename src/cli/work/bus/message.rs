@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::write::{self, BatchLine, Repeat};
+use super::write::{self, BatchLine};
 use crate::base::{Result, names};
 use crate::cli::App;
-use crate::cli::support::author::Flags;
+use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::model::message::Message;
@@ -84,11 +84,8 @@ struct Line {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (author, entries) = if args.batch {
-        write::batch::<Line>(hub, &args.author)?
-    } else {
-        let author = args.author.author(hub, args.task.as_deref())?;
-        let line = Line {
+    let (author, entries) = write::entries(hub, &args.author, args.batch, || {
+        Ok(Line {
             task_id: args.task.unwrap_or_default(),
             kind: args.kind.unwrap_or_default(),
             summary: args.summary.unwrap_or_default(),
@@ -100,10 +97,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             to: args.target,
             epoch: None,
             from: None,
-        };
-        let entry = line.into_entry(&author.agent, author.epoch)?;
-        (author, vec![entry])
-    };
+        })
+    })?;
     if entries.iter().any(|entry| entry.lifts()) {
         operator::recognise("lift a hold")?;
     }

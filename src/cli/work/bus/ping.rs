@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::write::{self, Repeat};
+use super::write;
 use crate::base::{Refusal, Result};
 use crate::cli::App;
-use crate::cli::support::author::Flags;
+use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::model::event::Event;
 use crate::model::message::Message;

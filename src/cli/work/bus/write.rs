@@ -2,36 +2,20 @@
 
 use std::io::Read;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
-use crate::cli::support::author::Flags;
-use crate::cli::support::help::MORE;
+use crate::cli::support::author::{Flags, Repeat};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator;
-use crate::hub::{Hub, Request};
+use crate::hub::Hub;
 use crate::model::event;
 use crate::ops::publish::{self, Entry, at_line};
 
 /// The largest batch, in bytes.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
-
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct Repeat {
-    /// Idempotency key: repeating it within 7 days returns the first answer
-    #[arg(long, value_name = "ID", help_heading = MORE)]
-    pub request_id: Option<String>,
-}
-
-impl Repeat {
-    /// `arguments` is everything that makes this call another one than the next.
-    pub fn request(&self, command: &str, arguments: &impl Serialize) -> Result<Option<Request>> {
-        self.request_id.as_deref().map(|id| Request::new(id, command, arguments)).transpose()
-    }
-}
 
 /// Writes the entries and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repeat: &Repeat) -> Result<()> {
@@ -107,8 +91,24 @@ pub trait BatchLine: DeserializeOwned {
     fn into_entry(self, author: &str, epoch: Option<u64>) -> Result<Entry>;
 }
 
+/// The entries that a command writes and their author: those of a batch, else the one that its flags describe.
+pub fn entries<L: BatchLine>(
+    hub: &Hub,
+    flags: &Flags,
+    is_batch: bool,
+    line: impl FnOnce() -> Result<L>,
+) -> Result<(Author, Vec<Entry>)> {
+    if is_batch {
+        return batch::<L>(hub, flags);
+    }
+    let line = line()?;
+    let author = flags.author(hub, line.task())?;
+    let entry = line.into_entry(&author.agent, author.epoch)?;
+    Ok((author, vec![entry]))
+}
+
 /// Reads JSON lines from stdin. All of them are written, or none: a line that is wrong is named.
-pub fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Entry>)> {
+fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Entry>)> {
     // Each line shows the epoch for its own task.
     let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
     let mut bytes = Vec::new();

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task};
+use crate::cli::support::author::TaskFlags;
 use crate::cli::support::help::MORE;
 use crate::cli::work::bus::claims::report;
-use crate::cli::work::bus::write::Repeat;
 use crate::guard::operator;
 use crate::model::backlog::NewItem;
 use crate::model::priority::Priority;
@@ -24,11 +23,7 @@ use crate::plans::validate::LAYERS;
 \x20 teof task add QUEUE-010 --title \"Fix the clock\" --priority high")]
 pub struct Args {
     #[command(flatten)]
-    task: Task,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
+    flags: TaskFlags,
     /// What to do
     #[arg(long)]
     title: String,
@@ -58,9 +53,9 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::run::refuse("add work")?;
     let hub = app.hub()?;
-    let author = args.author.author(hub, None)?;
+    let author = args.flags.author.author(hub, None)?;
     let item = NewItem {
-        id: args.task.name()?.to_owned(),
+        id: args.flags.task.name()?.to_owned(),
         title: args.title,
         plan: args.plan,
         notes: args.notes,
@@ -72,7 +67,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     let fields = (&item.title, &item.plan, &item.notes, &item.priority, &item.layer, &item.source);
     let lists = (&item.systemic_scale, &item.systemic_targets);
-    let repeat = args.repeat.request("task add", &(&author.agent, &item.id, fields, lists))?;
+    let repeat = args.flags.repeat.request("task add", &(&author.agent, &item.id, fields, lists))?;
     let answer = add::add(hub, &author, &item, repeat.as_ref())?;
     report::show(app, &answer, |document| {
         format!("added {} to the backlog", document["task_id"].as_str().unwrap_or(""))

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task, span};
+use crate::cli::support::author::{Flags, TaskFlags, span};
 use crate::cli::support::help::MORE;
 use crate::cli::work::bus::claims::report;
-use crate::cli::work::bus::write::Repeat;
 use crate::guard::claim::Author;
 use crate::guard::operator;
 use crate::ops::claims::assign::{Request, assign};
@@ -24,17 +23,13 @@ use crate::ops::claims::assign::{Request, assign};
 \x20 teof task assign QUEUE-001 --engineer codex-2 --no-auto-claim")]
 pub struct Args {
     #[command(flatten)]
-    task: Task,
+    flags: TaskFlags,
     /// The seat that gets the task
     #[arg(long, visible_alias = "to", value_name = "SEAT")]
     engineer: String,
     /// Assign as this seat [default: your own]
     #[arg(long, value_name = "SEAT", help_heading = MORE)]
     manager: Option<String>,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
     /// The plan that the work belongs to, by id or path
     #[arg(long)]
     plan: Option<String>,
@@ -60,10 +55,10 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let task = args.task.name()?;
+    let task = args.flags.task.name()?;
     operator::run::refuse("assign work")?;
     // The playbook's --manager names the author; a seat of another name must be said so on purpose.
-    let flags = Flags { agent: args.manager.or(args.author.agent), ..args.author };
+    let flags = Flags { agent: args.manager.or(args.flags.author.agent.clone()), ..args.flags.author.clone() };
     let author: Author = flags.author(hub, Some(task))?;
     let request = Request {
         plan: args.plan,
@@ -74,7 +69,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         scaffold: args.scaffold,
         ..Request::new(author, task, args.engineer)
     };
-    let repeat = args.repeat.request("task assign", &request.arguments())?;
+    let repeat = args.flags.repeat.request("task assign", &request.arguments())?;
     report::show(app, &assign(hub, &request, repeat.as_ref())?, render);
     Ok(ExitCode::SUCCESS)
 }

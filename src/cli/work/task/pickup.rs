@@ -4,11 +4,9 @@ use std::process::ExitCode;
 
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task};
+use crate::cli::support::author::TaskFlags;
 use crate::cli::work::bus::claims::claim::{self, Terms};
 use crate::cli::work::bus::claims::{offer, report};
-use crate::cli::work::bus::write::Repeat;
-use crate::guard::operator;
 use crate::ops::claims::claim::Request;
 use crate::ops::claims::pickup::pickup;
 
@@ -20,24 +18,21 @@ use crate::ops::claims::pickup::pickup;
 \x20 teof task pickup\n\
 \x20 teof task pickup QUEUE-001")]
 pub struct Args {
-    /// Without a task, the best that is free is taken
     #[command(flatten)]
-    task: Task,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
+    flags: TaskFlags,
     #[command(flatten)]
     terms: Terms,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let Some(task) = args.task.given() else { return claim::next(&args.author, &args.terms, &args.repeat, app) };
+    if args.flags.task.given().is_none() {
+        return claim::next(&args.flags.author, &args.terms, &args.flags.repeat, app);
+    }
     let hub = app.hub()?;
-    operator::run::check_task(hub, task, "pick another task up")?;
-    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    let (task, author) = args.flags.checked(hub, "pick another task up")?;
+    let mut request = Request::new(author, task);
     args.terms.put_into(&mut request);
-    let repeat = args.repeat.request("task pickup", &request.arguments())?;
+    let repeat = args.flags.repeat.request("task pickup", &request.arguments())?;
     let answer = pickup(hub, &request, repeat.as_ref());
     let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
     report::show(app, &answer, report::claim("picked up"));

@@ -7,9 +7,8 @@ use super::{offer, report};
 use crate::base::Result;
 use crate::bus::claim_rules::Notes;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task, span};
+use crate::cli::support::author::{Flags, Repeat, TaskFlags, span};
 use crate::cli::support::help::MORE;
-use crate::cli::work::bus::write::Repeat;
 use crate::conductor::take;
 use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
@@ -26,11 +25,7 @@ use crate::ops::claims::claim::{Request, claim};
 \x20 teof bus claim QUEUE-007 --lease 4h --notes \"Parser first\"")]
 pub struct Args {
     #[command(flatten)]
-    task: Task,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
+    flags: TaskFlags,
     #[command(flatten)]
     terms: Terms,
     /// Status of the claim: active, paused, released or done
@@ -75,17 +70,16 @@ impl Terms {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.next {
-        return next(&args.author, &args.terms, &args.repeat, app);
+        return next(&args.flags.author, &args.terms, &args.flags.repeat, app);
     }
     let hub = app.hub()?;
-    let task = args.task.name()?;
-    operator::run::check_task(hub, task, "claim another task")?;
-    let mut request = Request::new(args.author.author(hub, Some(task))?, task);
+    let (task, author) = args.flags.checked(hub, "claim another task")?;
+    let mut request = Request::new(author, task);
     args.terms.put_into(&mut request);
     request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
     request.status = args.status;
     request.allow_unassigned = args.allow_unassigned;
-    let repeat = args.repeat.request("bus claim", &request.arguments())?;
+    let repeat = args.flags.repeat.request("bus claim", &request.arguments())?;
     let answer = claim(hub, &request, repeat.as_ref());
     let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
     report::show(app, &answer, report::claim("claimed"));

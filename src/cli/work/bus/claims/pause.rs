@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use super::report;
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task};
-use crate::cli::work::bus::write::Repeat;
-use crate::guard::operator;
+use crate::cli::support::author::TaskFlags;
 use crate::ops::claims::takeover::pause;
 
 /// Pause your claim, or the expired claim of another seat
@@ -18,11 +16,7 @@ use crate::ops::claims::takeover::pause;
 \x20 teof bus pause QUEUE-002 --reason \"Waiting for review\"")]
 pub struct Args {
     #[command(flatten)]
-    task: Task,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
+    flags: TaskFlags,
     /// Why; kept in the claim and in the event
     #[arg(long)]
     reason: String,
@@ -30,10 +24,8 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let task = args.task.name()?;
-    operator::run::check_task(hub, task, "pause another task")?;
-    let author = args.author.author(hub, Some(task))?;
-    let repeat = args.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
+    let (task, author) = args.flags.checked(hub, "pause another task")?;
+    let repeat = args.flags.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
     let answer = pause(hub, &author, task, &args.reason, repeat.as_ref())?;
     report::show(app, &answer, report::claim("paused"));
     Ok(ExitCode::SUCCESS)

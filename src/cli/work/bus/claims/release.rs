@@ -5,10 +5,8 @@ use std::process::ExitCode;
 use super::report;
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::author::{Flags, Task};
-use crate::cli::work::bus::write::Repeat;
+use crate::cli::support::author::TaskFlags;
 use crate::coordinator::state::store;
-use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claims::release::{Request, release};
 
@@ -21,11 +19,7 @@ use crate::ops::claims::release::{Request, release};
 \x20 teof bus release QUEUE-002 --status released --notes \"Half done\"")]
 pub struct Args {
     #[command(flatten)]
-    task: Task,
-    #[command(flatten)]
-    author: Flags,
-    #[command(flatten)]
-    repeat: Repeat,
+    flags: TaskFlags,
     /// State of the work: done, released (others may take it) or paused
     #[arg(long, default_value = "done", value_parser = status)]
     status: ClaimStatus,
@@ -36,12 +30,10 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let task = args.task.name()?.to_owned();
-    operator::run::check_task(hub, &task, "release another task")?;
-    let author = args.author.author(hub, Some(&task))?;
-    let request = Request { author, task, status: args.status, notes: args.notes };
+    let (task, author) = args.flags.checked(hub, "release another task")?;
+    let request = Request { author, task: task.to_owned(), status: args.status, notes: args.notes };
     let arguments = (&request.author.agent, &request.task, request.status.as_str(), &request.notes);
-    let repeat = args.repeat.request("bus release", &arguments)?;
+    let repeat = args.flags.repeat.request("bus release", &arguments)?;
     // Readable or not, the coordinator's state keeps nobody from letting go.
     let state = store::load(hub).unwrap_or_default();
     if let Some(job) = state.live_jobs().find(|job| job.task == request.task && job.is_under_review()) {
