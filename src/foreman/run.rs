@@ -9,10 +9,10 @@ use super::calls::{prompts, roles};
 use super::commands::runner::{self, Runner};
 use super::commands::trust;
 use super::reporting::report::{End, Report};
-use super::reporting::{collect, evidence, last_output, record};
+use super::reporting::{evidence, last_output, record};
 use super::routines;
 use super::stages::context::StageContext;
-use super::stages::{baseline, checks, commands, commit, elsewhere, pipeline, setup, stage_store};
+use super::stages::{baseline, checks, elsewhere, pipeline, setup, stage_store};
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
 use crate::base::lock::FileLock;
@@ -146,19 +146,17 @@ fn attempt(
     }
     // After the set-up: it was granted and may install hooks.
     let before = baseline::load_or_record(hub, work, report.place()?)?;
-    let end = if report.by_agents() {
-        run_agent_stages(hub, report, &runner, &mut watch, &before, say)?
-    } else {
-        run_commands(hub, report, &runner, &mut watch, &before, say)?
-    };
-    report.findings.extend(elsewhere::found(hub, report, &runner, &before)?);
+    let store = stage_store::StageStore::load(hub, work.job())?;
+    let (runner, watch) = (&runner, &mut watch);
+    let end = pipeline::run_stages(&mut StageContext { hub, report, runner, watch, before: &before, store, say })?;
+    report.findings.extend(elsewhere::found(hub, report, runner, &before)?);
     report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(End::from(Halt::Lost(why))),
             None => {
                 let end = lock.check().map_or_else(|e| End::from(Halt::Paused(format!("{e:#}"))), |()| end);
-                unfinished(hub, report, &runner, &before, end)
+                unfinished(hub, report, runner, &before, end)
             }
         };
     }
@@ -183,47 +181,6 @@ fn unfinished(hub: &Hub, report: &mut Report, runner: &Runner, before: &Surround
     let mut checked = checks::verdict(report);
     checked.reason = format!("{}; earlier: {}", checked.reason, end.reason);
     Ok(checked)
-}
-
-/// Runs the stages of agents: planner, coder, tester, reviewer. `Some` ends the run.
-fn run_agent_stages(
-    hub: &Hub,
-    report: &mut Report,
-    runner: &Runner,
-    watch: &mut Watch,
-    before: &Surroundings,
-    say: &dyn Fn(&str),
-) -> Result<Option<End>> {
-    let store = stage_store::StageStore::load(hub, report.work.job())?;
-    let mut context = StageContext { hub, report, runner, watch, before, store, say };
-    let end = pipeline::run_stages(&mut context);
-    let guards = std::mem::take(&mut report.guards);
-    report.findings.extend(guards);
-    report.findings.extend(report.evidence.findings.clone());
-    end
-}
-
-/// Runs the order's commands, then guards and tests. `Some` ends the run.
-fn run_commands(
-    hub: &Hub,
-    report: &mut Report,
-    runner: &Runner,
-    watch: &mut Watch,
-    before: &Surroundings,
-    say: &dyn Fn(&str),
-) -> Result<Option<End>> {
-    if let Some(end) = commands::run_stages(hub, report, runner, watch, say)? {
-        return Ok(Some(end));
-    }
-    report.findings.extend(report.evidence.findings.clone());
-    report.findings.extend(collect::missing(hub, report));
-    commit::restore_owned(report)?;
-    checks::inspect_into(hub, report, before)?;
-    report.findings.extend(runner.push_attempts());
-    if report.findings.iter().any(Finding::stops) {
-        return Ok(None);
-    }
-    checks::run_tests(hub, report, runner, watch, before)
 }
 
 /// Checks whether the run may begin. Refuses before anything starts.

@@ -1,5 +1,7 @@
 //! Runs a role: calls its agent or command and turns the output into the stage's result.
 
+use std::ops::ControlFlow::{Break, Continue};
+
 use super::answer::{self, Answer};
 use super::conversation::{self, CallRequest, CallResult};
 use super::failure::{self, FollowUp};
@@ -275,19 +277,15 @@ fn answered(stage: &mut StageReport, found: Answer) {
 
 /// Runs a role that is bound to a command. The exit code is the verdict; the end of the output is the finding.
 pub fn command(context: &mut StageContext, line: &str, stage: &mut StageReport) -> Result<Option<End>> {
-    if let Some(halt) = context.watch.check_halt()? {
-        return Ok(Some(End::from(halt)));
-    }
     let command = Command::shell(line).labelled(format!("{}: {line}", stage.name));
-    let done = context.runner.run(&command, &format!("{}-{}", stage.name, stage.round), context.watch)?;
+    let done = match context.run(&command, &format!("{}-{}", stage.name, stage.round), &mut stage.commands)? {
+        Continue(done) => done,
+        Break(end) => return Ok(Some(end)),
+    };
     stage.duration_seconds += done.duration_seconds;
     stage.outcome.clone_from(&done.outcome);
-    let (ok, cancelled, tail) = (done.succeeded(), done.was_cancelled(), done.tail.clone());
-    stage.commands.push(done);
+    let (ok, tail) = (done.succeeded(), done.tail);
     let judges = [TESTER, REVIEWER].contains(&stage.name.as_str());
-    if cancelled {
-        return Ok(Some(End::new(Verdict::Paused, format!("stopped on request during {}", stage.name))));
-    }
     if !ok && !judges {
         return Ok(Some(End::new(Verdict::Failed, format!("{}: {}", stage.name, stage.outcome))));
     }

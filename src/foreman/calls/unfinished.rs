@@ -40,8 +40,7 @@ pub fn call_start(
     prompt: &str,
     earlier: Option<String>,
 ) -> Result<CallStart> {
-    let Some(left) = context.store.unfinished.as_ref().filter(|left| left.is_outside_change(&stage.name, stage.round))
-    else {
+    let Some(left) = context.store.unfinished.as_ref().filter(|left| left.is_of(&stage.name, stage.round)) else {
         return Ok(CallStart { resume: earlier, prompt: prompt.to_owned() });
     };
     let same = left.agent == agent.name && agent.resumes() && left.worktree == context.runner.root;
@@ -115,7 +114,7 @@ fn changed(context: &StageContext) -> Result<Vec<String>> {
 pub fn resume(context: &mut StageContext, plan: &Plan, history: &[next_stage::Done]) -> Result<()> {
     count(context)?;
     let next = next_stage::next(plan, history, &[]);
-    let wanted = |left: &&Unfinished| matches!(next, Next::Coder { round, .. } if left.is_outside_change(CODER, round));
+    let wanted = |left: &&Unfinished| matches!(next, Next::Coder { round, .. } if left.is_of(CODER, round));
     let Some(parked) = context.store.unfinished.as_ref().filter(wanted).and(context.report.place()?.parked.clone())
     else {
         return Ok(());

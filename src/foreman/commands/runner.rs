@@ -1,5 +1,6 @@
 //! Runs commands and agents in a worktree, with the run's environment and time limits.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::push_block::PushBlock;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
 use crate::exec::{self, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
-use crate::foreman::watch::Watch;
+use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
 use crate::hub::Hub;
@@ -137,6 +138,31 @@ impl<'a> Runner<'a> {
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
         self.supervisor.run(&spec, attendant)
+    }
+
+    /// Runs one command unless the run must stop, and adds the result to `results`. `Break`: the run stopped before or
+    /// during the command.
+    pub fn run_unless_stopped(
+        &self,
+        command: &Command,
+        name: &str,
+        watch: &mut Watch,
+        results: &mut Vec<CommandResult>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<ControlFlow<Halt, CommandResult>> {
+        if let Some(halt) = watch.check_halt()? {
+            return Ok(Break(halt));
+        }
+        let done = self.run(command, name, watch)?;
+        results.push(done.clone());
+        if !done.survivors.is_empty() {
+            let message = format!("could not be stopped: {}", done.survivors.join(", "));
+            findings.push(Finding::medium("process.survived", "", message));
+        }
+        Ok(match done.was_cancelled() {
+            true => Break(Halt::Paused(format!("stopped on request during {}", done.label))),
+            false => Continue(done),
+        })
     }
 
     /// Runs one command. `name` becomes the output's file name.

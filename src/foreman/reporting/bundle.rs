@@ -19,7 +19,7 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
     let order = &report.work.order;
     let last = |name: &str| report.stages.iter().rev().find(|stage| stage.name == name);
     let answer = |name: &str| last(name).and_then(|stage| stage.answer.as_ref());
-    let stages: Vec<_> = report.stages.iter().map(|stage| stage_of(report, stage)).collect();
+    let stages: Vec<_> = report.stages.iter().map(stage_of).collect();
     let mut findings = report.findings.clone();
     // Findings that need a person come first.
     findings.sort_by_key(|found| (!found.stops(), !found.needs_person()));
@@ -81,22 +81,18 @@ fn diff(report: &Report) -> Diff {
     }
 }
 
-fn stage_of(report: &Report, stage: &StageReport) -> Stage {
-    let agents = !report.work.order.stages.is_empty();
-    let ok = stage.commands.iter().all(CommandResult::succeeded);
-    let spent = stage.commands.iter().map(|done| done.duration_seconds).sum::<f64>();
+fn stage_of(stage: &StageReport) -> Stage {
     Stage {
         name: stage.name.clone(),
         round: stage.round,
         agent: stage.agent.clone(),
         model: stage.model.clone(),
-        passed: if agents { stage.passed } else { ok },
+        passed: stage.passed,
         outcome: match (stage.outcome.is_empty(), stage.done_before) {
-            (false, _) => stage.outcome.clone(),
             (true, true) => "done by an earlier attempt".into(),
-            (true, false) => crate::base::text::counted(stage.commands.len(), "command"),
+            _ => stage.outcome.clone(),
         },
-        duration_seconds: if agents { stage.duration_seconds } else { spent },
+        duration_seconds: stage.duration_seconds,
         usage: stage.usage,
         commit: stage.commit.clone(),
     }

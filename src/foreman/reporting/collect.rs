@@ -17,7 +17,8 @@ use crate::receipts::entry;
 /// Limit on all receipts together, as a multiple of the limit on one.
 const TOTAL: u64 = 8;
 
-/// Adds the receipts that a pass left or named to those of earlier passes.
+/// Adds the receipts of a stage to those of earlier stages: the expected ones in the worktree, everything in the
+/// receipts folder `left`, and those that an answer names.
 pub fn add(hub: &Hub, report: &mut Report, left: &Path, named: &[ExpectedReceipt]) -> Result<()> {
     let mut found = gather(hub, report, left, named)?;
     for receipt in std::mem::take(&mut report.evidence.receipts) {
@@ -27,11 +28,6 @@ pub fn add(hub: &Hub, report: &mut Report, left: &Path, named: &[ExpectedReceipt
     }
     report.evidence = found;
     Ok(())
-}
-
-/// Finds the receipts of the work: the expected ones in the worktree, and everything in the receipts folder `left`.
-pub fn collect(hub: &Hub, report: &Report, left: &Path) -> Result<Evidence> {
-    gather(hub, report, left, &[])
 }
 
 fn gather(hub: &Hub, report: &Report, left: &Path, named: &[ExpectedReceipt]) -> Result<Evidence> {

@@ -1,12 +1,13 @@
 //! Checks the result of a run with guards and tests, whatever its commands reported.
 
+use std::ops::ControlFlow::{self, Break, Continue};
+
 use super::context::StageContext;
 use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
-use crate::foreman::commands::runner::Runner;
+use crate::foreman::commands::runner::{CommandResult, Runner};
 use crate::foreman::reporting::report::{DiffReport, End, Report, StageReport};
-use crate::foreman::watch::Watch;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
 use crate::hub::Hub;
 use crate::model::command::Command;
@@ -15,13 +16,6 @@ use crate::model::run::outcome::{Finding, Verdict};
 
 /// How many changed files are listed in a bundle; the others are counted.
 const MOST_FILES: usize = 1000;
-
-/// Checks the commit against the order's guardrails and adds the findings to the report.
-pub fn inspect_into(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<()> {
-    let found = inspect(hub, report, before)?;
-    report.findings.extend(found);
-    Ok(())
-}
 
 /// Checks the commit against the order's guardrails and measures it.
 pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
@@ -93,81 +87,59 @@ pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surro
     Ok(found)
 }
 
-/// Runs the order's tests after a pass of the coder, up to the first that fails. A failed test runs once more on the
-/// same tree; if it passes then, it is reported as flaky and the work continues. `Some` ends the run.
-pub fn run_round_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<Option<End>> {
+/// Runs the order's tests, up to the first that fails. `Some` ends the run.
+pub fn run_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<Option<End>> {
     stage.passed = true;
     stage.outcome = "the order names no tests".into();
     for (i, line) in context.report.work.order.guardrails.tests.clone().iter().enumerate() {
-        for again in [false, true] {
-            if let Some(halt) = context.watch.check_halt()? {
-                return Ok(Some(End::from(halt)));
-            }
-            let test = Command::shell(line).labelled(format!("test {}: {line}", i + 1));
-            let name = format!("test-{}-{}{}", stage.round, i + 1, if again { "-again" } else { "" });
-            let done = context.runner.run(&test, &name, context.watch)?;
-            let (ok, cancelled) = (done.succeeded(), done.was_cancelled());
-            stage.duration_seconds += done.duration_seconds;
-            stage.tests.push(done);
-            if cancelled {
-                return Ok(Some(End::new(Verdict::Paused, "stopped on request")));
-            }
-            if !ok && !again {
-                // Files left by the first run would change the tree.
-                commit::take_back(context, stage)?;
-            }
-            if ok {
-                if again {
-                    let message = format!("test {line:?} failed, then passed on the same tree");
-                    stage
-                        .notes
-                        .push(Finding::medium("test.flaky", "", message).hint("compare both outputs in the envelope"));
-                }
-                break;
-            }
-        }
-        let Some(last) = stage.tests.last().filter(|last| !last.succeeded()) else {
-            stage.outcome = "tests passed".into();
-            continue;
+        let done = match run_test(context, stage, i + 1, line)? {
+            Continue(done) => done,
+            Break(end) => return Ok(Some(end)),
         };
-        let message = format!("test {line:?} failed: {}\n{}", last.outcome, last.tail);
-        stage.outcome = format!("test {line:?} failed: {}", last.outcome);
-        stage.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
-        stage.passed = false;
-        break;
+        if !done.succeeded() {
+            let what = format!("test {line:?} failed: {}", done.outcome);
+            let message = format!("{what}\n{}", done.tail);
+            stage.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
+            stage.outcome = what;
+            stage.passed = false;
+            return Ok(None);
+        }
+        stage.outcome = "tests passed".into();
     }
     Ok(None)
 }
 
-/// Runs the order's tests in the worktree, up to the first that fails. `Some` ends the run.
-pub fn run_tests(
-    hub: &Hub,
-    report: &mut Report,
-    runner: &Runner,
-    watch: &mut Watch,
-    before: &Surroundings,
-) -> Result<Option<End>> {
-    let tests = report.work.order.guardrails.tests.clone();
-    for (i, line) in tests.iter().enumerate() {
-        if let Some(halt) = watch.check_halt()? {
-            return Ok(Some(End::from(halt)));
+/// Runs one test. A failed test runs once more on the same tree; if it passes then, it is reported as flaky and the
+/// work continues.
+fn run_test(
+    context: &mut StageContext,
+    stage: &mut StageReport,
+    nth: usize,
+    line: &str,
+) -> Result<ControlFlow<End, CommandResult>> {
+    let test = Command::shell(line).labelled(format!("test {nth}: {line}"));
+    let name = format!("test-{}-{nth}", stage.round);
+    let first = context.run(&test, &name, &mut stage.tests)?;
+    match &first {
+        Continue(done) if !done.succeeded() => stage.duration_seconds += done.duration_seconds,
+        Continue(done) => {
+            stage.duration_seconds += done.duration_seconds;
+            return Ok(first);
         }
-        let test = Command::shell(line).labelled(format!("test {}: {line}", i + 1));
-        let done = runner.run(&test, &format!("test-{}", i + 1), watch)?;
-        let (ok, cancelled, outcome) = (done.succeeded(), done.was_cancelled(), done.outcome.clone());
-        report.tests.push(done);
-        if cancelled {
-            return Ok(Some(End::new(Verdict::Paused, "stopped on request")));
-        }
-        if !ok {
-            let message = format!("test {line:?} failed: {outcome}");
-            report.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
-            break;
+        Break(_) => return Ok(first),
+    }
+    // Files left by the first run would change the tree.
+    commit::take_back(context, stage)?;
+    let second = context.run(&test, &format!("{name}-again"), &mut stage.tests)?;
+    if let Continue(done) = &second {
+        stage.duration_seconds += done.duration_seconds;
+        if done.succeeded() {
+            let message = format!("test {line:?} failed, then passed on the same tree");
+            let found = Finding::medium("test.flaky", "", message).hint("compare both outputs in the envelope");
+            stage.notes.push(found);
         }
     }
-    let late = stray_changes(hub, report, runner, before)?;
-    report.findings.extend(late);
-    Ok(None)
+    Ok(second)
 }
 
 /// The end of a run, decided by its findings.

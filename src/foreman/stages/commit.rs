@@ -4,7 +4,7 @@ use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
 use super::context::StageContext;
-use super::next_stage::CODER;
+use super::next_stage::{CODER, COMMANDS};
 
 use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;
@@ -17,9 +17,9 @@ use crate::model::run::outcome::Finding;
 /// Larger files are named in a diff but not shown, in bytes.
 const MAX_DIFF_FILE: usize = 4 << 20;
 
-/// Ends a stage with a commit: the coder's changes; for every other role, no changes.
+/// Ends a stage with a commit: the changes of the coder or of commands; for every other stage, no changes.
 pub fn checkpoint(context: &mut StageContext, mut stage: StageReport) -> Result<()> {
-    if stage.name != CODER {
+    if ![CODER, COMMANDS].contains(&stage.name.as_str()) {
         take_back(context, &mut stage)?;
         let place = context.report.place()?;
         let tree = place.repository()?.repo().find_commit(place.tip())?.tree_id();
@@ -47,13 +47,18 @@ pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> 
     stage.notes.extend(left_branch(place, &report.run)?);
     context.store.add_result(context.hub, report.work.job(), stage.clone())?;
     let order = &report.work.order;
+    let mut title = format!("{}: {}", order.task_id, order.title);
+    if stage.name != COMMANDS {
+        // Several stages of agents may commit something.
+        title += &format!(" ({} {})", stage.name, stage.round);
+    }
     let mark = Mark {
         agent: &order.agent_id,
         job: report.work.job(),
         run: &report.run,
         stage: &stage.name,
         round: stage.round,
-        title: &format!("{}: {} ({} {})", order.task_id, order.title, stage.name, stage.round),
+        title: &title,
     };
     let done = place.commit(tree, &mark, context.hub.now())?;
     let commit = done.commit.to_string();

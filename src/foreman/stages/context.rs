@@ -1,12 +1,16 @@
 //! What all stages of a run share.
 
+use std::ops::ControlFlow;
+
 use super::stage_store::StageStore;
+use crate::base::Result;
 use crate::foreman::calls::conversation;
-use crate::foreman::commands::runner::Runner;
-use crate::foreman::reporting::report::{End, Report};
+use crate::foreman::commands::runner::{CommandResult, Runner};
+use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::watch::Watch;
 use crate::guard::result::Surroundings;
 use crate::hub::Hub;
+use crate::model::command::Command;
 use crate::model::run::outcome::{Finding, Verdict};
 
 /// Hub, report, runner and watch of a run, passed to every stage.
@@ -21,6 +25,23 @@ pub struct StageContext<'r, 'a, 'w> {
 }
 
 impl StageContext<'_, '_, '_> {
+    /// The report of a stage that this run starts.
+    pub fn new_stage(&self, name: &str, round: u32) -> StageReport {
+        StageReport { run: Some(self.report.run.clone()), ..StageReport::new(name, round) }
+    }
+
+    /// Runs a command unless the run must stop, and adds the result to `results`. `Break` ends the run.
+    pub fn run(
+        &mut self,
+        command: &Command,
+        name: &str,
+        results: &mut Vec<CommandResult>,
+    ) -> Result<ControlFlow<End, CommandResult>> {
+        let findings = &mut self.report.findings;
+        let ran = self.runner.run_unless_stopped(command, name, self.watch, results, findings)?;
+        Ok(ran.map_break(End::from))
+    }
+
     /// Ends the run when the job is over its budget, which covers all its attempts.
     pub fn over_budget(&mut self) -> Option<End> {
         conversation::is_over(self.report.work.order.budget, self.store.spent).then(|| self.overrun())

@@ -2,7 +2,6 @@
 
 pub(super) mod baseline;
 pub(super) mod checks;
-pub(super) mod commands;
 pub(super) mod commit;
 pub(super) mod context;
 pub(super) mod elsewhere;

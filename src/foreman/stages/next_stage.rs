@@ -7,6 +7,8 @@
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
 
+/// Runs the commands of an order that has no roles.
+pub const COMMANDS: &str = "commands";
 /// Ports the previous order's work onto this order's base; `carry` in files.
 pub const FORWARD_PORT: &str = "carry";
 pub const PLANNER: &str = "planner";
@@ -20,6 +22,8 @@ pub const ROLES: [&str; 4] = [PLANNER, CODER, TESTER, REVIEWER];
 /// The pipeline of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// The order has commands and no coder.
+    pub commands: bool,
     pub planner: bool,
     /// The foreman's own tests, a tester, or both.
     pub tester: bool,
@@ -34,12 +38,15 @@ pub struct Plan {
 impl Plan {
     pub fn of(order: &Order) -> Plan {
         let has = |role: &str| order.stages.iter().any(|stage| stage == role);
+        let commands = order.stages.is_empty();
         Plan {
+            commands,
             // A rework starts at the coder.
             planner: has(PLANNER) && order.rework.is_none(),
             tester: has(TESTER) || !order.guardrails.tests.is_empty(),
             reviewer: has(REVIEWER),
-            forward_port: order.rework.is_some(),
+            // Commands run again on the new base.
+            forward_port: order.rework.is_some() && !commands,
             passes: order.passes,
             used: order.rework.as_ref().map_or(0, |rework| rework.passes_used),
         }
@@ -58,6 +65,7 @@ pub struct Done {
 /// What to do next. Rounds count from 1 over all orders of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
+    Commands,
     ForwardPort,
     Planner,
     /// Run the coder with the findings since its last pass.
@@ -72,13 +80,21 @@ pub enum Next {
         round: u32,
     },
     Finished,
-    /// The coder has no passes left; holds the last findings.
+    /// The coder has no passes left, or there is no coder; holds the last findings.
     Exhausted(Vec<Finding>),
 }
 
 /// `sent_back`: the findings of a rework; the coder's first pass gets them.
 pub fn next(plan: &Plan, done: &[Done], sent_back: &[Finding]) -> Next {
     let is_done = |stage: &str| done.iter().any(|done| done.stage == stage);
+    if plan.commands {
+        return match done.last() {
+            None => Next::Commands,
+            Some(last) if !last.passed => Next::Exhausted(last.findings.clone()),
+            Some(_) if plan.tester && !is_done(TESTER) => Next::Tester { round: 1 },
+            Some(_) => Next::Finished,
+        };
+    }
     if plan.forward_port && !is_done(FORWARD_PORT) {
         return Next::ForwardPort;
     }
@@ -116,7 +132,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: Plan = Plan { planner: true, tester: true, reviewer: true, forward_port: false, passes: 3, used: 0 };
+    const ALL: Plan =
+        Plan { commands: false, planner: true, tester: true, reviewer: true, forward_port: false, passes: 3, used: 0 };
 
     fn done(stage: &str, round: u32, passed: bool) -> Done {
         let findings = if passed { Vec::new() } else { vec![Finding::low("x", "", format!("{stage} {round}"))] };
@@ -130,6 +147,7 @@ mod tests {
         loop {
             let next = next(plan, &history, &[]);
             let (stage, round) = match &next {
+                Next::Commands => (COMMANDS, 1),
                 Next::ForwardPort => (FORWARD_PORT, 1),
                 Next::Planner => (PLANNER, 1),
                 Next::Coder { round, .. } => (CODER, *round),
@@ -137,7 +155,7 @@ mod tests {
                 Next::Reviewer { round } => (REVIEWER, *round),
                 Next::Finished | Next::Exhausted(_) => return (history, next),
             };
-            let judged = ![FORWARD_PORT, PLANNER].contains(&stage);
+            let judged = ![COMMANDS, FORWARD_PORT, PLANNER].contains(&stage);
             history.push(done(stage, round, !judged || verdicts.next().unwrap_or(true)));
         }
     }
@@ -156,6 +174,15 @@ mod tests {
         let history = [done(PLANNER, 1, true), done(CODER, 1, true), done(TESTER, 1, false)];
         let Next::Coder { round: 2, findings } = next(&ALL, &history, &[]) else { panic!() };
         assert_eq!(findings[0].message, "tester 1");
+    }
+
+    #[test]
+    fn commands_are_tested_once_and_nobody_goes_on_from_a_failure() {
+        let commands = Plan { commands: true, planner: false, reviewer: false, ..ALL };
+        assert_eq!(play(&commands, &[]), (vec![done(COMMANDS, 1, true), done(TESTER, 1, true)], Next::Finished));
+        assert_eq!(names(&play(&Plan { tester: false, ..commands.clone() }, &[]).0), "c1");
+        let (history, end) = play(&commands, &[false]);
+        assert_eq!((names(&history).as_str(), end), ("c1 t1", Next::Exhausted(history[1].findings.clone())));
     }
 
     #[test]
@@ -185,7 +212,7 @@ mod tests {
         fn every_history_ends_and_nothing_is_finished_unjudged(
             flags in any::<[bool; 4]>(), passes in 1_u32..5, used in 0_u32..5, verdicts in prop::collection::vec(any::<bool>(), 0..20)
         ) {
-            let plan = Plan { planner: flags[0], tester: flags[1], reviewer: flags[2], forward_port: flags[3], passes, used };
+            let plan = Plan { commands: false, planner: flags[0], tester: flags[1], reviewer: flags[2], forward_port: flags[3], passes, used };
             let (history, end) = play(&plan, &verdicts);
             let coders = history.iter().filter(|done| done.stage == CODER).count() as u32;
             prop_assert!(coders <= passes.saturating_sub(used));

@@ -1,80 +1,144 @@
-//! Runs the agent stages in sequence, each up to its checkpoint; [`next_stage`] decides which is next.
+//! Runs the stages of an order in sequence, each up to its checkpoint; [`next_stage`] decides which is next.
+//!
+//! The order's commands are a stage like those of agents, with the same checks between stages, the same evidence and
+//! the same checkpoints.
 
-use crate::base::Result;
-use crate::model::run::order::ExpectedReceipt;
-use crate::model::run::outcome::{Finding, Verdict};
+use std::ops::ControlFlow::{Break, Continue};
 
 use super::context::StageContext;
-use super::next_stage::{self, CODER, FORWARD_PORT, Next, PLANNER, Plan, REVIEWER, TESTER};
+use super::next_stage::{self, CODER, COMMANDS, FORWARD_PORT, Next, PLANNER, Plan, REVIEWER, TESTER};
 use super::{checks, commit, forward_port, stage_store};
+use crate::base::{Result, names, text};
 use crate::foreman::calls::prompts::Material;
 use crate::foreman::calls::roles::{self, ResolvedRole};
 use crate::foreman::calls::{invoke, unfinished};
 use crate::foreman::commands::suggestions;
 use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::reporting::{collect, evidence};
+use crate::model::run::order::ExpectedReceipt;
+use crate::model::run::outcome::{Finding, Verdict};
 
-/// Runs the stages that no earlier attempt has committed. `Some` ends the run; otherwise all stages passed.
+/// Runs the stages that no earlier attempt has committed. `Some` ends the run; with `None` the findings decide.
 pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
-    let job = context.report.work.job().to_owned();
     let plan = Plan::of(&context.report.work.order);
-    let order = &context.report.work.order;
-    let sent_back = order.rework.as_ref().map_or(&order.said_before, |rework| &rework.findings).clone();
-    context.report.stages = context.store.results(&context.report.place()?.checkpoints);
+    load_earlier(context, &plan)?;
+    let end = run_remaining(context, &plan)?;
+    let report = &mut *context.report;
+    report.findings.extend(report.stages.iter().flat_map(|stage| stage.notes.clone()));
+    if plan.commands {
+        // No coder has fixed them.
+        report.findings.extend(report.stages.iter().flat_map(|stage| stage.findings.clone()));
+    }
+    report.findings.append(&mut report.guards);
+    report.findings.extend(report.evidence.findings.clone());
+    Ok(end)
+}
+
+/// Loads the results of earlier attempts of the job.
+fn load_earlier(context: &mut StageContext, plan: &Plan) -> Result<()> {
+    let job = context.report.work.job().to_owned();
     let run = context.report.run.clone();
-    unfinished::resume(context, &plan, &stage_store::history(&context.report.stages))?;
+    context.report.stages = context.store.results(&context.report.place()?.checkpoints);
+    if plan.commands {
+        // No coder fixes a failed test, so the tests run again.
+        context.report.stages.retain(|stage| stage.passed);
+    }
+    for stage in &context.report.stages {
+        (context.say)(&format!("{}, round {}: already committed by an earlier attempt", stage.name, stage.round));
+    }
+    unfinished::resume(context, plan, &stage_store::history(&context.report.stages))?;
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     // Earlier tests count: the bundle lists them, and an approval runs them again.
     if let Some(tested) = context.report.stages.iter().rfind(|stage| stage.name == TESTER) {
         context.report.tests = tested.tests.clone();
     }
-    if let Some(kept) = evidence::load(context.hub, &job)? {
-        context.report.evidence = kept;
+    match evidence::load(context.hub, &job)? {
+        Some(kept) => context.report.evidence = kept,
+        None if plan.commands && !context.report.stages.is_empty() => keep_evidence(context, &[])?,
+        None => {}
     }
-    let end = loop {
-        context.report.passes = next_stage::passes(&plan, &stage_store::history(&context.report.stages));
-        if let Some(end) = stopped(context)? {
-            break Some(end);
+    Ok(())
+}
+
+fn run_remaining(context: &mut StageContext, plan: &Plan) -> Result<Option<End>> {
+    let order = &context.report.work.order;
+    let sent_back = order.rework.as_ref().map_or(&order.said_before, |rework| &rework.findings).clone();
+    loop {
+        let done = stage_store::history(&context.report.stages);
+        context.report.passes = next_stage::passes(plan, &done);
+        if is_stopped_by_findings(context, plan)? {
+            return Ok(None);
         }
-        let round = match next_stage::next(&plan, &stage_store::history(&context.report.stages), &sent_back) {
+        if let Some(end) = context.over_budget() {
+            return Ok(Some(end));
+        }
+        if let Some(halt) = context.watch.check_halt()? {
+            return Ok(Some(End::from(halt)));
+        }
+        let end = match next_stage::next(plan, &done, &sent_back) {
+            Next::Commands => run_commands(context)?,
             Next::ForwardPort => port_earlier_work(context)?,
             Next::Planner => run_role(context, PLANNER, 1, Vec::new())?,
             Next::Coder { round, findings } => run_role(context, CODER, round, findings)?,
             Next::Tester { round } => run_tester(context, round)?,
             // Work that a person requested is also reviewed.
             Next::Reviewer { round } => run_role(context, REVIEWER, round, sent_back.clone())?,
-            Next::Finished => break None,
-            Next::Exhausted(findings) => break Some(exhausted(context.report, &plan, findings)),
+            Next::Exhausted(findings) if !plan.commands => return Ok(Some(exhausted(context.report, plan, findings))),
+            Next::Finished | Next::Exhausted(_) => return Ok(None),
         };
-        if round.is_some() {
-            break round;
+        if end.is_some() {
+            return Ok(end);
         }
-    };
-    let notes: Vec<_> = context.report.stages.iter().flat_map(|stage| stage.notes.clone()).collect();
-    context.report.findings.extend(notes);
-    Ok(end)
+    }
 }
 
-/// Stops the run here when the guards, the budget, consent or a request to stop say so.
-fn stopped(context: &mut StageContext) -> Result<Option<End>> {
+/// Checks the result so far with the guards. Agents get problems with their files and receipts back as findings; no
+/// coder fixes those of commands, so they stop the run too.
+fn is_stopped_by_findings(context: &mut StageContext, plan: &Plan) -> Result<bool> {
     let mut guards = checks::inspect(context.hub, context.report, context.before)?;
     guards.extend(context.runner.push_attempts());
-    let stops = guards.iter().any(Finding::stops);
-    context.report.guards = guards;
-    if stops {
-        return Ok(Some(checks::verdict(context.report)));
+    let report = &mut *context.report;
+    let mut stops = guards.iter().any(Finding::stops);
+    if plan.commands && !report.stages.is_empty() {
+        guards.extend(collect::missing(context.hub, report));
+        let left = report.stages.iter().flat_map(|stage| &stage.notes).chain(&report.evidence.findings);
+        stops |= guards.iter().chain(left).any(Finding::stops);
     }
-    if let Some(end) = context.over_budget() {
-        return Ok(Some(end));
-    }
-    Ok(context.watch.check_halt()?.map(End::from))
+    report.guards = guards;
+    Ok(stops)
 }
 
 fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
     let first = findings.first().map_or("no details given", |found| found.message.as_str());
-    let reason = format!("failed after {}: {first}", crate::base::text::counted(plan.passes, "coder pass"));
+    let reason = format!("failed after {}: {first}", text::counted(plan.passes, "coder pass"));
     report.findings.extend(findings);
-    End::new(Verdict::Blocked, crate::base::text::clip(&crate::base::text::safe(&reason), 500))
+    End::new(Verdict::Blocked, text::clip(&text::safe(&reason), 500))
+}
+
+/// Runs the order's commands in sequence, up to the first that fails.
+fn run_commands(context: &mut StageContext) -> Result<Option<End>> {
+    let mut stage = context.new_stage(COMMANDS, 1);
+    let commands = context.report.work.order.commands.clone();
+    for (i, command) in commands.iter().enumerate() {
+        let label = text::safe(&command.title());
+        (context.say)(&format!("[{}/{}] {label}", i + 1, commands.len()));
+        let name = format!("{}-{}", i + 1, names::slug(&label));
+        let done = match context.run(command, &name, &mut stage.commands)? {
+            Continue(done) => done,
+            Break(end) => return Ok(Some(unfinished(context, stage, end))),
+        };
+        (context.say)(&format!("      {} in {}s", done.outcome, done.duration_seconds));
+        stage.duration_seconds += done.duration_seconds;
+        if !done.succeeded() {
+            let end = End::new(Verdict::Failed, format!("{}: {}", done.label, done.outcome));
+            return Ok(Some(unfinished(context, stage, end)));
+        }
+    }
+    stage.passed = true;
+    stage.outcome = text::counted(commands.len(), "command");
+    keep_evidence(context, &[])?;
+    commit::checkpoint(context, stage)?;
+    Ok(None)
 }
 
 /// Runs the stage of a role.
@@ -85,7 +149,7 @@ fn run_role(context: &mut StageContext, role: &str, round: u32, findings: Vec<Fi
     };
     (context.say)(&format!("{role}, round {round}"));
     let material = material(context, role, findings)?;
-    let mut stage = StageReport { run: Some(context.report.run.clone()), ..StageReport::new(role, round) };
+    let mut stage = context.new_stage(role, round);
     if let Some(end) = run_resolved(context, &resolved, &material, &mut stage)? {
         return Ok(Some(unfinished(context, stage, end)));
     }
@@ -121,8 +185,7 @@ fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()
     suggestions::run(context, stage)?;
     let named = stage.answer.iter().flat_map(|answer| answer.receipts.clone());
     let named: Vec<_> = named.map(|path| ExpectedReceipt { description: None, path }).collect();
-    collect::add(context.hub, context.report, &context.runner.receipts(), &named)?;
-    evidence::save(context.hub, context.report.work.job(), &context.report.evidence)?;
+    keep_evidence(context, &named)?;
     let mut findings: Vec<_> =
         collect::missing(context.hub, context.report).into_iter().filter(Finding::stops).collect();
     let expects = !context.report.work.order.expected_receipts.is_empty();
@@ -142,17 +205,24 @@ fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()
     }
     stage.passed = findings.is_empty();
     if let Some(first) = findings.first() {
-        stage.outcome = crate::base::text::clip(&crate::base::text::safe(&first.message), 200);
+        stage.outcome = text::clip(&text::safe(&first.message), 200);
     }
     stage.findings = findings;
     Ok(())
 }
 
+/// Saves the receipts that a stage left and those that its answer names. They are on disk before the checkpoint, after
+/// which the stage never runs again.
+fn keep_evidence(context: &mut StageContext, named: &[ExpectedReceipt]) -> Result<()> {
+    collect::add(context.hub, context.report, &context.runner.receipts(), named)?;
+    evidence::save(context.hub, context.report.work.job(), &context.report.evidence)
+}
+
 /// Runs the order's tests, then the tester, if there is one.
 fn run_tester(context: &mut StageContext, round: u32) -> Result<Option<End>> {
-    let mut stage = StageReport { run: Some(context.report.run.clone()), ..StageReport::new(TESTER, round) };
+    let mut stage = context.new_stage(TESTER, round);
     (context.say)(&format!("tests, round {round}"));
-    if let Some(end) = checks::run_round_tests(context, &mut stage)? {
+    if let Some(end) = checks::run_tests(context, &mut stage)? {
         return Ok(Some(unfinished(context, stage, end)));
     }
     context.report.tests.clone_from(&stage.tests);
@@ -190,11 +260,11 @@ fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let place = context.report.place()?;
     let repository = place.repository()?;
     let (tree, conflicts) = forward_port::tree(repository.repo(), place.base, &rework.carry)?;
-    let mut stage =
-        StageReport { run: Some(context.report.run.clone()), passed: true, ..StageReport::new(FORWARD_PORT, 1) };
+    let mut stage = context.new_stage(FORWARD_PORT, 1);
+    stage.passed = true;
     stage.outcome = match conflicts.len() {
         0 => "ported without conflicts".into(),
-        n => format!("ported with conflicts in {}", crate::base::text::counted(n, "file")),
+        n => format!("ported with conflicts in {}", text::counted(n, "file")),
     };
     (context.say)(&format!("forward port: {}", stage.outcome));
     stage.findings = conflicts;

@@ -3,6 +3,8 @@
 //! The set-up belongs to the operator, not the worker. It comes from the settings (unattended: from granted settings
 //! only), and its changes to tracked files are not part of the result.
 
+use std::ops::ControlFlow::{Break, Continue};
+
 use crate::base::{Result, digest, text};
 use crate::foreman::commands::runner::{CommandResult, Runner};
 use crate::foreman::reporting::report::{End, Report};
@@ -37,19 +39,16 @@ pub fn make_ready(
         return Ok(None);
     }
     for (i, line) in lines.iter().enumerate() {
-        if let Some(halt) = watch.check_halt()? {
-            return Ok(Some(End::from(halt)));
-        }
         if unattended {
             commands::trusted(hub)?.require_setup(line)?;
         }
         say(&format!("set-up [{}/{}] {}", i + 1, lines.len(), text::safe(line)));
         let command = Command::shell(line).labelled(format!("set-up {}: {line}", i + 1));
-        let done = runner.run(&command, &format!("setup-{}", i + 1), watch)?;
-        let end = how_it_ended(line, &done);
-        report.setup.push(done);
-        if end.is_some() {
-            return Ok(end);
+        let name = format!("setup-{}", i + 1);
+        match runner.run_unless_stopped(&command, &name, watch, &mut report.setup, &mut report.findings)? {
+            Break(halt) => return Ok(Some(End::from(halt))),
+            Continue(done) if !done.succeeded() => return Ok(Some(failed(line, &done))),
+            Continue(_) => {}
         }
     }
     setup::remember_filtered(&place)?;
@@ -58,13 +57,9 @@ pub fn make_ready(
     Ok(None)
 }
 
-fn how_it_ended(line: &str, done: &CommandResult) -> Option<End> {
+fn failed(line: &str, done: &CommandResult) -> End {
     let line = text::clip(&text::safe(line), 200);
-    match (done.succeeded(), done.was_cancelled()) {
-        (true, _) => None,
-        (_, true) => Some(End::new(Verdict::Paused, format!("stopped on request during the set-up: {line}"))),
-        _ => Some(End::new(Verdict::Failed, format!("worktree set-up failed: {line}: {}", done.outcome))),
-    }
+    End::new(Verdict::Failed, format!("worktree set-up failed: {line}: {}", done.outcome))
 }
 
 /// Reverts the set-up's changes to files that git does not ignore; they would look like the worker's changes.

@@ -40,7 +40,8 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    pub fn is_outside_change(&self, stage: &str, round: u32) -> bool {
+    /// Whether it is a call of this stage.
+    pub fn is_of(&self, stage: &str, round: u32) -> bool {
         self.stage == stage && self.round == round
     }
 }

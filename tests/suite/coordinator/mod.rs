@@ -127,12 +127,12 @@ impl Yard {
         steps.iter().find(|found| found["id"] == step).unwrap().clone()
     }
 
-    /// Task to how many checkpoints it has.
+    /// Task to how many checkpoints its commands have.
     fn checkpoints(&self) -> BTreeMap<String, usize> {
         let mut found = BTreeMap::new();
         for text in self.world.git(&["for-each-ref", "--format=%(contents)%00", "refs/teof/jobs"]).split('\0') {
             if let Some((task, _)) = text.trim().split_once(':') {
-                found.insert(task.to_owned(), text.matches("\nTeof-Stage: ").count());
+                found.insert(task.to_owned(), text.matches("\nTeof-Stage: commands ").count());
             }
         }
         found

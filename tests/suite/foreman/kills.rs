@@ -19,8 +19,9 @@ impl Fixture {
         let files = fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path());
         // What a killed writer was about to rename is no envelope.
         let files = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
-        let texts = files.map(|path| fs::read_to_string(path).unwrap_or_default());
-        let envelopes = texts.filter(|text| text.contains(&format!("\"run\": \"{run}\""))).count();
+        let read = |path| serde_json::from_slice::<Value>(&fs::read(path).unwrap_or_default()).unwrap_or_default();
+        // Its stages may be of an earlier run.
+        let envelopes = files.map(read).filter(|envelope| envelope["run"] == run).count();
         let events = self.world.lines("_bus/events/events.jsonl");
         let events = events.iter().filter(|event| event["meta"]["run"] == run && !event["meta"]["verdict"].is_null());
         (envelopes, events.count(), self.outcome(run).is_some())
