@@ -1,0 +1,16 @@
+//! Reads and writes files: whole or not at all, never through a link out of the tree.
+
+mod open;
+mod path;
+mod refusals;
+mod replace;
+
+pub use open::{
+    MAX_DOCUMENT, TAIL, check_regular, digest_before, identity, is_at, open_own, open_regular, read, tail_digest,
+};
+pub use path::within;
+pub use refusals::io_refusal;
+pub use replace::{
+    Beside, create_parent, discard, is_temporary, remove, rename, replace, replace_unsynced, sync_folder, write_beside,
+    write_beside_unsynced,
+};

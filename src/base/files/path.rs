@@ -1,0 +1,65 @@
+//! Paths that stay inside a folder.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use crate::base::{Refusal, Result, text};
+
+/// `root` joined with `relative`, after checking that `relative` stays inside: no absolute path,
+/// no `..`, and no symbolic link among the folders on the way.
+///
+/// The last component may be a link; what opens it decides (readers refuse, a rename replaces it).
+pub fn within(root: &Path, relative: &str) -> Result<PathBuf> {
+    let bad = |why: &str| {
+        let shown = text::clip(&text::safe(relative), 120);
+        Refusal::guard("path.outside", format!("the path {shown:?} is not allowed"))
+            .because(why)
+            .next("name a path inside the repository, relative to its root")
+    };
+    if relative.is_empty() || relative.contains('\0') || relative.contains('\n') {
+        return Err(bad("it is empty or holds a line break or NUL").into());
+    }
+    let parts: Vec<_> = Path::new(relative).components().collect();
+    if !parts.iter().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(bad("it is absolute or leaves the tree with '..'").into());
+    }
+    let mut path = root.to_owned();
+    for (i, part) in parts.iter().enumerate() {
+        path.push(part);
+        let last = i + 1 == parts.len();
+        match fs::symlink_metadata(&path) {
+            Ok(found) if !last && found.is_symlink() => {
+                return Err(bad(&format!("{} is a symbolic link", path.display())).into());
+            }
+            Ok(_) => {}
+            Err(_) => {
+                path.extend(&parts[i + 1..]);
+                break;
+            }
+        }
+    }
+    Ok(path)
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn paths_that_leave_the_tree_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("/tmp", dir.path().join("link")).unwrap();
+        for bad in ["", "/etc/passwd", "../x", "a/../../x", "link/x", "a\nb", "./x"] {
+            assert!(within(dir.path(), bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(within(dir.path(), "a/b.json").unwrap(), dir.path().join("a/b.json"));
+    }
+}

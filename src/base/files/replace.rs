@@ -1,0 +1,181 @@
+//! Writes files whole or not at all, and makes names durable.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::path::folder_of;
+use super::refusals::io_refusal;
+use crate::base::{Result, disk};
+
+/// Replaces `path` by `bytes`: temporary file in the same folder, write, sync, rename, sync the
+/// folder. After a crash at any point the file is the old one or the new one.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = write_beside(path, bytes)?;
+    beside.sync()?;
+    rename(&beside.temporary, path)?;
+    sync_folder(folder_of(path))
+}
+
+/// Gives a file that was written beside its target the target's name; it is removed when that fails.
+pub fn rename(temporary: &Path, target: &Path) -> Result<()> {
+    disk::rename(temporary, target).map_err(|e| {
+        let _ = fs::remove_file(temporary);
+        io_refusal(e, "write", target)
+    })
+}
+
+/// A file's new bytes in a temporary file beside it, ready to be synced and renamed. What can fail for want of room
+/// has happened, but for what a file system puts off until the sync.
+#[derive(Debug)]
+pub struct Beside {
+    file: File,
+    pub temporary: PathBuf,
+    pub target: PathBuf,
+}
+
+impl Beside {
+    /// Makes the bytes durable; the temporary file is removed when that fails.
+    pub fn sync(&self) -> Result<()> {
+        disk::sync_data(&self.file, &self.temporary).map_err(|e| {
+            let _ = fs::remove_file(&self.temporary);
+            io_refusal(e, "write", &self.target)
+        })
+    }
+}
+
+/// The first step of [`replace`].
+pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<Beside> {
+    let (file, temporary) = write_temporary(path, bytes)?;
+    Ok(Beside { file, temporary, target: path.to_owned() })
+}
+
+/// Like [`replace`], but nothing is synced: for caches and marks that can be built again.
+pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    rename(&write_beside_unsynced(path, bytes)?, path)
+}
+
+/// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
+pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
+    write_temporary(path, bytes).map(|(_, temporary)| temporary)
+}
+
+/// A new file beside `path`, with the mode that `path` has.
+fn write_temporary(path: &Path, bytes: &[u8]) -> Result<(File, PathBuf)> {
+    let (file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
+    let written = (|| -> io::Result<()> {
+        if let Some(mode) = existing_mode(path) {
+            // Not when it is created: the umask would take bits away that the file has.
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        disk::write_all(&file, bytes, &temporary)
+    })();
+    match written {
+        Ok(()) => Ok((file, temporary)),
+        Err(e) => {
+            let _ = fs::remove_file(&temporary);
+            Err(io_refusal(e, "write", path))
+        }
+    }
+}
+
+/// Process ids come again: a name that a killed process left is passed over.
+fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
+    loop {
+        let temporary = temporary_beside(path);
+        match disk::open(OpenOptions::new().write(true).create_new(true), &temporary) {
+            Ok(file) => return Ok((file, temporary)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// The mode of the file that is there.
+fn existing_mode(path: &Path) -> Option<u32> {
+    fs::symlink_metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| meta.mode() & 0o777)
+}
+
+/// Temporary names start with `.teof-` and end with `.tmp`: `doctor` knows leftovers by that.
+fn temporary_beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    folder_of(path).join(format!(".teof-{}-{n}.tmp", std::process::id()))
+}
+
+/// Whether a file name is one of the temporary ones that [`replace`] renames when it is done.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(".teof-") && name.ends_with(".tmp")
+}
+
+/// Removes a file and syncs its folder; a missing file is fine.
+pub fn remove(path: &Path) -> Result<()> {
+    match disk::remove_file(path) {
+        Ok(()) => sync_folder(folder_of(path)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(io_refusal(e, "remove", path)),
+    }
+}
+
+/// Removes a file that means nothing any more; after a power cut it may be back. A missing file is fine.
+pub fn discard(path: &Path) -> Result<()> {
+    match disk::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(io_refusal(e, "remove", path)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in `folder` durable.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    disk::sync_folder(folder).map_err(|e| io_refusal(e, "sync", folder))
+}
+
+/// Creates the folder of `path` and those above it, and makes each of their names durable.
+pub fn create_parent(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let new: Vec<&Path> =
+        folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+    disk::create_dir_all(folder).map_err(|e| io_refusal(e, "create", folder))?;
+    new.into_iter().rev().try_for_each(|folder| sync_folder(folder_of(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_keeps_the_mode_and_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        fs::write(&file, b"old").unwrap();
+        // Wider than what an ordinary umask leaves, and narrower.
+        for mode in [0o666, 0o600] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            replace(&file, b"newer").unwrap();
+            replace_unsynced(&file, b"new").unwrap();
+            assert_eq!(fs::read(&file).unwrap(), b"new");
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, mode);
+        }
+        assert!(replace(&dir.path().join("none/f"), b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_that_a_killed_process_of_the_same_id_left_stops_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        let next = temporary_beside(&file).file_name().unwrap().to_str().unwrap().to_owned();
+        let (mine, number) = next.trim_end_matches(".tmp").rsplit_once('-').unwrap();
+        let number: u32 = number.parse().unwrap();
+        for n in number + 1..number + 50 {
+            fs::write(dir.path().join(format!("{mine}-{n}.tmp")), b"left").unwrap();
+        }
+        replace(&file, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+}
