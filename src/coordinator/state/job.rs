@@ -10,7 +10,7 @@ use crate::model::agent::{AgentSession, Usage};
 use crate::model::plan::Link;
 use crate::model::run::job_name::{self, Names, is_called};
 use crate::model::run::order::Rework;
-use crate::model::run::outcome::{LastOutput, Verdict};
+use crate::model::run::outcome::{LastOutput, Outcome, Verdict};
 
 /// The coordinator's record of one piece of work, from its choice to its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,6 +198,40 @@ pub struct Last {
     /// What its agent asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+}
+
+impl Last {
+    /// Of a run that reported its outcome.
+    pub fn of(outcome: &Outcome, reason: String) -> Last {
+        Last {
+            run: outcome.run.clone(),
+            verdict: Some(outcome.verdict),
+            reason,
+            commit: outcome.commit.clone(),
+            envelope: outcome.envelope.clone(),
+            bundle: outcome.bundle.clone(),
+            passes: outcome.passes,
+            session: outcome.session.clone(),
+            output: outcome.last_output.clone(),
+            question: outcome.question.clone(),
+        }
+    }
+
+    /// Of a run that left no outcome; what an earlier one left stays known.
+    pub fn silent(run: String, reason: String, before: Option<&Last>) -> Last {
+        Last {
+            run,
+            verdict: None,
+            reason,
+            commit: None,
+            envelope: None,
+            bundle: None,
+            passes: before.map_or(0, |last| last.passes),
+            session: before.and_then(|last| last.session.clone()),
+            output: None,
+            question: None,
+        }
+    }
 }
 
 /// What was decided about a job's result, and who said so or where it was seen.

@@ -6,12 +6,14 @@
 pub(super) mod choose;
 pub(super) mod commands;
 mod context;
+pub(super) mod finalize;
 pub(super) mod jobs;
 mod leave;
 pub mod pauses;
 pub(super) mod questions;
 pub(super) mod reason;
 pub(super) mod review;
+pub(super) mod runs;
 pub(super) mod suspensions;
 pub(super) mod termination;
 

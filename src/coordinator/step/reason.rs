@@ -4,6 +4,8 @@ use crate::base::text;
 use crate::coordinator::state::Job;
 use crate::model::run::outcome::{Finding, Outcome};
 
+/// The longest reason that is kept in the state, in characters.
+pub(super) const MAX_REASON: usize = 300;
 /// The longest last line that is told, in characters.
 const MAX_LINE: usize = 300;
 

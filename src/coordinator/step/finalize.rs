@@ -1,0 +1,92 @@
+//! The end of a job: blocked or finalized, and when that opens the breaker.
+
+use super::context::StepContext;
+use super::reason::{MAX_REASON, said_last};
+use crate::base::text;
+use crate::coordinator::state::input::{Action, Reply};
+use crate::coordinator::state::{Ending, Last, Phase, Trip};
+
+impl StepContext<'_> {
+    pub(in crate::coordinator) fn block(&mut self, id: &str, reason: &str) {
+        if self.ends_as_decided(id) {
+            return;
+        }
+        self.note_reason(id, reason);
+        if let Some(job) = self.job_mut(id) {
+            job.decision = None;
+        }
+        self.state.breaker.failures_in_a_row += 1;
+        let row = self.state.breaker.failures_in_a_row;
+        if row >= self.config.breaker_after {
+            self.trip(id, format!("{row} jobs in a row were blocked"));
+        }
+        self.finalize(id, Ending::Blocked);
+    }
+
+    pub(in crate::coordinator) fn trip(&mut self, id: &str, reason: String) {
+        if self.state.breaker.open.is_some() {
+            return;
+        }
+        self.state.breaker.open = Some(Trip { at: self.now, reason: reason.clone(), job: id.to_owned() });
+        self.state.totals.breaker_trips += 1;
+        let text = format!("the breaker is open: {reason}; no new job starts until a person resets it");
+        self.say(Some(id.to_owned()), text.clone());
+        self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
+    }
+
+    /// Keeps a reason that no outcome brought.
+    pub(in crate::coordinator) fn note_reason(&mut self, id: &str, reason: &str) {
+        let reason = text::clip(reason, MAX_REASON);
+        let Some(job) = self.job_mut(id) else { return };
+        match &mut job.last {
+            Some(last) => last.reason = reason,
+            None => {
+                let run = job.run_id();
+                job.last = Some(Last::silent(run, reason, None));
+            }
+        }
+    }
+
+    pub(in crate::coordinator) fn finalize(&mut self, id: &str, ending: Ending) {
+        self.enter(id, Phase::Finalizing { ending });
+        self.queue(Action::Finalize { job: id.to_owned(), ending });
+    }
+
+    pub(in crate::coordinator) fn was_finalized(&mut self, id: &str, ending: Ending, reply: Reply) {
+        let now = self.now;
+        let Some(job) = self.job_mut(id) else { return };
+        job.phase = Phase::Over { ending, at: now };
+        let (task, name) = (job.task.clone(), format!("{} {} ({})", job.short(), job.task, job.seat));
+        let decided = job.decision.is_some();
+        let mut why = job.last.as_ref().map_or(String::new(), |last| format!(": {}", last.reason));
+        if ending == Ending::Blocked && !decided {
+            why.push_str(&said_last(job));
+        }
+        let mut text = format!("{}{why}", ending.as_str());
+        if let Reply::Refused { why } = reply {
+            text.push_str(&format!("; its step, item or claim was not updated: {why}"));
+            // Its step may look open still.
+            self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
+        }
+        if ending == Ending::Done {
+            // An operator's word that came too late must not wait for the task's namesake.
+            self.state.skips.remove(&task);
+            self.state.reassigned.remove(&task);
+        }
+        let totals = &mut self.state.totals;
+        *match ending {
+            Ending::Done => &mut totals.done,
+            Ending::Blocked => &mut totals.blocked,
+            Ending::Cancelled => &mut totals.cancelled,
+            Ending::Dropped => &mut totals.dropped,
+        } += 1;
+        self.state.volatile.observe_again = true;
+        self.say(Some(id.to_owned()), text.clone());
+        if ending != Ending::Dropped {
+            let text = format!("{name} is {text}");
+            // What a person decided needs nobody's attention.
+            let alert = ending == Ending::Blocked && !decided;
+            self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a job's run came to: alive, gone, ended; and which workers are told to stop.
+
+use super::context::StepContext;
+use super::reason::{MAX_REASON, beyond};
+use crate::base::text;
+use crate::base::time::show_span;
+use crate::coordinator::state::input::{Action, Effect, How, RunState};
+use crate::coordinator::state::{Ending, Last, Phase};
+use crate::guard::moved_target;
+use crate::model::agent::Usage;
+use crate::model::run::outcome::{Finding, Outcome, Verdict};
+
+impl StepContext<'_> {
+    pub(in crate::coordinator) fn run_is(&mut self, run: &str, is: RunState) {
+        let Some(job) = self.state.live_jobs().find(|job| job.run_id() == run) else { return };
+        let id = job.id.clone();
+        match (&job.phase, is) {
+            (Phase::Running { .. }, RunState::Alive) => {
+                self.state.volatile.alive.insert(run.to_owned());
+                self.state.volatile.frozen.remove(run);
+            }
+            (Phase::Running { .. }, RunState::Frozen) => {
+                self.state.volatile.alive.insert(run.to_owned());
+                if self.state.volatile.frozen.insert(run.to_owned()) {
+                    self.say(Some(id), "its worker is stuck; it is restarted".into());
+                }
+            }
+            (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
+            // A quick worker may be done before its start is known to have worked.
+            (Phase::Running { .. } | Phase::Spawning, RunState::Ended(outcome)) => self.ended(&id, &outcome),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, id: &str, outcome: &Outcome) {
+        let reason = text::clip(&outcome.reason, MAX_REASON);
+        self.count(id, outcome);
+        let Some(job) = self.job_mut(id) else { return };
+        let cancelled = job.wish.is_some();
+        job.last = Some(Last::of(outcome, reason.clone()));
+        // The worker is known to have run: its start needs no result any more.
+        self.forget(id, |action| matches!(action, Action::Spawn { .. }));
+        self.state.unrecorded_since.get_or_insert(self.now);
+        if outcome.suspended.is_none() && (outcome.usage != Usage::default() || outcome.verdict == Verdict::Succeeded) {
+            self.answers_again(id);
+        }
+        match outcome.verdict {
+            // A word that comes after the work is done comes too late, unless a person decides about it anyway.
+            Verdict::Succeeded => {
+                self.state.breaker.failures_in_a_row = 0;
+                match self.state.job(id).is_some_and(|job| self.needs_review(job)) {
+                    true => self.submit_result(id),
+                    false => self.finalize(id, Ending::Done),
+                }
+            }
+            _ if cancelled => self.end_as_wished(id),
+            // The bundle is written before a worker's last word: a person may have decided by it.
+            _ if self.ends_as_decided(id) => {}
+            // Tried again it would fail again.
+            Verdict::Failed if outcome.needs_person => self.block(id, &reason),
+            Verdict::Failed => self.failed(id, &reason),
+            Verdict::Paused if outcome.question.is_some() => self.asks(id),
+            Verdict::Paused if outcome.suspended.is_some() => {
+                outcome.suspended.iter().for_each(|suspended| self.suspend(id, suspended));
+            }
+            Verdict::Paused => self.paused(id, &outcome.run, &reason),
+            Verdict::Blocked | Verdict::Refused => {
+                self.state.totals.guard_refusals += 1;
+                self.block(id, &format!("{}{}", outcome.reason, beyond(outcome)));
+            }
+        }
+        self.weigh(id, outcome);
+    }
+
+    /// The breaker's other reasons: a new finding of high severity in the scan, a target that the worker moved, a
+    /// budget overrun. What else a guard found in the result is no such reason: the guard has stopped it.
+    fn weigh(&mut self, id: &str, outcome: &Outcome) {
+        let scan = outcome.scan.iter().find(|found| found.severity == "high");
+        let stops =
+            |found: &&Finding| moved_target::CODES.contains(&found.code.as_str()) || found.code.starts_with("budget.");
+        if let Some(found) = scan.or_else(|| outcome.findings.iter().find(stops)) {
+            let what = text::clip(&text::safe(&found.message), MAX_REASON);
+            self.trip(id, format!("{what} ({})", found.code));
+        }
+    }
+
+    /// A worker that died without a word (killed, or together with the machine) has failed at nothing: it goes on
+    /// where it was, and not for ever.
+    fn gone(&mut self, id: &str, run: &str) {
+        let frozen = self.state.volatile.frozen.remove(run);
+        let witnessed = self.state.volatile.alive.remove(run) && !frozen;
+        let max = self.config.max_interruptions;
+        // What is there to kill it may be there still.
+        let wait = self.config.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
+        let until = self.now.plus(wait);
+        let Some(job) = self.job_mut(id) else { return };
+        let reason = "the worker died before it reported a result".to_owned();
+        job.last = Some(Last::silent(run.to_owned(), reason, job.last.as_ref()));
+        if job.wish.is_some() {
+            return self.end_as_wished(id);
+        }
+        // It may have died after its bundle was written.
+        if self.ends_as_decided(id) {
+            return;
+        }
+        let Some(job) = self.job_mut(id) else { return };
+        if job.interruptions >= max {
+            let why = format!("its worker died {max} times before it reported a result");
+            self.block(id, &why);
+        } else {
+            job.interruptions += 1;
+            job.phase = Phase::Waiting { until };
+            self.say(Some(id.to_owned()), "its worker was interrupted; resumed".into());
+        }
+    }
+
+    /// A process failure or a time-out: again, later, as often as the rules say.
+    pub(in crate::coordinator) fn failed(&mut self, id: &str, reason: &str) {
+        let (now, retries) = (self.now, self.config.retry_after.clone());
+        let Some(job) = self.job_mut(id) else { return };
+        job.failures += 1;
+        let attempts = job.failures;
+        let Some(wait) = retries.get(attempts as usize - 1) else {
+            let why = match attempts {
+                1 => format!("it failed and is not retried: {reason}"),
+                _ => format!("{attempts} attempts failed; the last: {reason}"),
+            };
+            self.block(id, &why);
+            return;
+        };
+        // A run that left an outcome is over; one that could not be started keeps its number.
+        // A decision about its result holds as long as its run does.
+        if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
+            job.run += 1;
+            (job.counted, job.decision) = (Default::default(), None);
+        }
+        job.phase = Phase::Waiting { until: now.plus(*wait) };
+        self.state.totals.retries += 1;
+        let wait = show_span(*wait);
+        self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; retried in {wait}"));
+    }
+
+    /// Tells workers to end that are not wanted any more, each once.
+    pub(in crate::coordinator) fn stop_workers(&mut self) {
+        let ending = self.state.volatile.termination;
+        let mut tell = Vec::new();
+        for job in &self.state.jobs {
+            let Phase::Running { .. } = job.phase else { continue };
+            let wished = job.wish.as_ref().map(|wish| if wish.now { How::Now } else { How::Stage });
+            let frozen = self.state.volatile.frozen.contains(&job.run_id()).then_some(How::Now);
+            let Some(how) = wished.max(frozen).max(ending) else { continue };
+            if self.state.volatile.notified_workers.get(&job.run_id()) < Some(&how) {
+                tell.push((job.run_id(), job.task.clone(), how));
+            }
+        }
+        for (run, task, how) in tell {
+            self.state.volatile.notified_workers.insert(run.clone(), how);
+            self.out.push(Effect::StopWorker { run, task, how });
+        }
+        let StepContext { state, .. } = self;
+        let jobs = &state.jobs;
+        state
+            .volatile
+            .notified_workers
+            .retain(|run, _| jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }) && job.run_id() == *run));
+        let running = |run: &String| jobs.iter().any(|job| job.takes_a_slot() && job.run_id() == *run);
+        state.volatile.frozen.retain(running);
+    }
+}
