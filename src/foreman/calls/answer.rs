@@ -3,12 +3,10 @@
 //! All of it is only a claim by the agent: commands are proposals, and receipts are names to look for. A finding does
 //! not stop a run by itself; the verdict does.
 
-use std::fmt;
-
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::last_object::last_object;
 use crate::base::text;
 use crate::foreman::stages::next_stage::{REVIEWER, TESTER};
 use crate::guard::secrets;
@@ -16,13 +14,6 @@ use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
 
-/// Limit on the final text, in bytes, and on the bytes read while trying candidates that are not JSON objects
-/// (candidates may be nested, and each is read from its own start). Past it the agent is asked again: a part of the
-/// text may say the opposite of the whole.
-const MAX_TEXT: usize = 1 << 20;
-const MAX_IN_VAIN: usize = 8 << 20;
-/// Bytes that may stand before an object on its line.
-const MAX_INDENT: usize = 200;
 /// Limits on what is kept of an answer: characters per text, and entries per list.
 const MAX_FIELD: usize = 16_000;
 const MAX_MESSAGE: usize = 2_000;
@@ -47,7 +38,7 @@ pub struct Answer {
 
 /// Reads the answer of a role. The error says what is wrong with it and goes into the next prompt.
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
-    let object = last_object(said, role)?;
+    let object = last_object(said, verdict_words(role))?;
     let mut answer = Answer {
         analysis: sanitized(
             object.get("analysis").and_then(Value::as_str).ok_or("\"analysis\" is not a string")?,
@@ -152,137 +143,12 @@ fn sanitized(value: &str, max: usize) -> String {
     text::clip(&secrets::redact(&text::safe_block(value.trim())), max)
 }
 
-/// The last complete JSON object of a text that has a key of an answer.
-///
-/// Text may follow it, and it may be in a code fence. The tester's and the reviewer's answers are read more strictly,
-/// so that no verdict is taken from a quotation: the object must begin a line, and text after an approval must not
-/// mention a rejection. An object inside an unreadable answer is never taken as the answer.
-fn last_object(said: &str, role: &str) -> Result<Map<String, Value>, String> {
-    if said.len() > MAX_TEXT {
-        return Err(format!("the answer is longer than {} KiB", MAX_TEXT >> 10));
-    }
-    let verdict = verdict_words(role);
-    let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, None);
-    while let Some(start) = next_object(said, at, verdict.is_none()) {
-        let mut values = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Object>();
-        at = match values.next() {
-            Some(Ok(Object(object))) => {
-                let end = start + values.byte_offset();
-                if is_answer(&object) {
-                    if unread.is_some_and(|from: usize| is_answer_begun(&said[from..start])) {
-                        return Err("the answer is not a valid JSON object".to_owned());
-                    }
-                    found = Some((object, end));
-                    unread = None;
-                }
-                end
-            }
-            Some(Err(e)) if e.is_data() => return Err(e.to_string()),
-            Some(Err(e)) => {
-                in_vain += read_until(&said[start..], &e);
-                if in_vain > MAX_IN_VAIN {
-                    return Err("the answer contains too many incomplete JSON objects".to_owned());
-                }
-                unread.get_or_insert(start);
-                start + 1
-            }
-            None => break,
-        };
-    }
-    let (object, end) = found.ok_or("no complete JSON object with \"analysis\" found")?;
-    if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
-        return Err("the answer ends with an incomplete JSON object".to_owned());
-    }
-    match verdict {
-        Some((yes, no)) if object.get("verdict").is_some_and(|said| said == yes) && speaks_of(&said[end..], no) => {
-            Err(format!("the text after the verdict {yes:?} mentions {no:?}"))
-        }
-        _ => Ok(object),
-    }
-}
-
-/// The bytes of a text that were read before an error.
-fn read_until(said: &str, error: &serde_json::Error) -> usize {
-    let before: usize = said.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    before + error.column()
-}
-
-fn is_answer(object: &Map<String, Value>) -> bool {
-    ["analysis", "commands", "receipts", "verdict"].iter().any(|key| object.contains_key(*key))
-}
-
-/// Whether any word of a text begins with `word`.
-fn speaks_of(said: &str, word: &str) -> bool {
-    said.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|said| said.starts_with(word))
-}
-
-/// The start of the next object with a key: anywhere, or only at the start of a line or after an opening code fence.
-fn next_object(said: &str, from: usize, anywhere: bool) -> Option<usize> {
-    let mut at = from;
-    loop {
-        at += said[at..].find('{')?;
-        let has_key = said[at + 1..].trim_start().starts_with('"');
-        if has_key && (anywhere || begins_line(said, at)) {
-            return Some(at);
-        }
-        at += 1;
-    }
-}
-
-fn begins_line(said: &str, at: usize) -> bool {
-    // Longer text before the object is neither indentation nor a fence.
-    let near = &said.as_bytes()[at.saturating_sub(MAX_INDENT)..at];
-    let line = match near.iter().rposition(|&b| b == b'\n') {
-        Some(end) => &near[end + 1..],
-        None if near.len() == at => near,
-        None => return false,
-    };
-    let Ok(before) = std::str::from_utf8(line).map(str::trim_start) else { return false };
-    let fence = before.strip_prefix("```").or_else(|| before.strip_prefix("~~~"));
-    let opens = fence.is_some_and(|word| word.trim().chars().all(|c| c.is_ascii_alphanumeric()));
-    before.is_empty() || opens
-}
-
-fn is_answer_begun(said: &str) -> bool {
-    ["\"analysis\"", "\"verdict\""].iter().any(|key| said.contains(key))
-}
-
-/// A JSON object without duplicate keys: with two verdicts, there is no safe guess which one is meant.
-struct Object(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Keys)
-    }
-}
-
-struct Keys;
-
-impl<'de> Visitor<'de> for Keys {
-    type Value = Object;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Object, A::Error> {
-        let mut object = Map::new();
-        while let Some((key, value)) = entries.next_entry::<String, Value>()? {
-            if object.contains_key(&key) {
-                let key = sanitized(&key, 100);
-                return Err(A::Error::custom(format!("duplicate key {key:?}")));
-            }
-            object.insert(key, value);
-        }
-        Ok(Object(object))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::foreman::calls::last_object::MAX_TEXT;
     use crate::foreman::stages::next_stage::{CODER, PLANNER};
 
     #[test]

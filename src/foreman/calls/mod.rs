@@ -4,6 +4,7 @@ pub(super) mod answer;
 pub(super) mod conversation;
 pub(super) mod failure;
 pub(super) mod invoke;
+mod last_object;
 pub(super) mod prompts;
 pub mod question;
 pub(super) mod roles;
