@@ -1,32 +1,26 @@
 //! Checkpoints: commits the content of a worker's worktree to its branch, and the end of its stage under the job's ref.
 //!
 //! Reads and writes through libgit2 with the git directory named: no hooks, no filter drivers, no replace objects, and
-//! no trust in the worktree's own index or `.git`. [`filtered`] handles files under a filter driver (`git-lfs`).
+//! no trust in the worktree's own index or `.git`. [`filtered`](crate::hub::git::filtered) handles files under a filter
+//! driver (`git-lfs`).
+
+mod tree;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{ErrorCode, IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Signature, Time, Tree};
+use git2::{ErrorCode, Oid, Repository, Signature, Time, Tree};
 
 use super::job_refs::{self, message};
 use super::metadata::WorktreeMetadata;
 use super::registry;
 use super::size_limit;
 use crate::base::{Refusal, Result, Stamp};
-use crate::hub::git::{ancestry, filtered, libgit2, object_ids};
+use crate::hub::git::{ancestry, object_ids};
 use crate::hub::paths;
 
 pub use super::job_refs::{Checkpoint, Mark, TRAILER_JOB, TRAILER_RUN};
-
-fn open(git_dir: &Path, root: &Path) -> Result<Repository> {
-    registry::check_folder(git_dir, root)?;
-    let repo = Repository::open(git_dir).with_context(|| format!("open {}", git_dir.display()))?;
-    libgit2::make_durable(&repo)?;
-    repo.set_workdir(root, false)?;
-    libgit2::ignore_agents_files(&repo)?;
-    Ok(repo)
-}
 
 /// A worktree's content and branch.
 pub struct WorktreeRepository {
@@ -74,7 +68,7 @@ pub enum Parked {
 
 impl WorktreeRepository {
     pub fn open(git_dir: &Path, root: &Path) -> Result<Self> {
-        Ok(Self { repo: open(git_dir, root)?, root: root.to_owned() })
+        Ok(Self { repo: tree::open(git_dir, root)?, root: root.to_owned() })
     }
 
     pub fn repo(&self) -> &Repository {
@@ -90,7 +84,7 @@ impl WorktreeRepository {
     pub fn snapshot(&self, parent: Oid) -> Result<Snapshot> {
         let parent = self.repo.find_commit(parent)?.tree()?;
         let mut owned = Vec::new();
-        let (tree, nested) = self.tree_over(&parent, |path| {
+        let (tree, nested) = tree::over(self.repo.path(), &self.root, &parent, |path| {
             let skip = paths::OWNED.iter().any(|folder| path.starts_with(folder));
             if skip {
                 owned.push(path.to_string_lossy().into_owned());
@@ -131,7 +125,7 @@ impl WorktreeRepository {
     /// Keeps everything that differs from `tip`, owned paths included, under `refs/teof/parked/<run>`.
     pub fn park(&self, tip: Oid, run: &str) -> Result<Parked> {
         let parent = self.repo.find_commit(tip)?;
-        let (tree, nested) = match self.tree_over(&parent.tree()?, |_| false) {
+        let (tree, nested) = match tree::over(self.repo.path(), &self.root, &parent.tree()?, |_| false) {
             Ok(found) => found,
             Err(e) => return size_limit::refusal(&e).map(Parked::Impossible).ok_or(e),
         };
@@ -162,7 +156,7 @@ impl WorktreeRepository {
     /// The paths that differ from `tip`, owned ones included, and the repositories inside the worktree.
     pub fn changes(&self, tip: Oid) -> Result<(Vec<String>, Vec<String>)> {
         let parent = self.repo.find_commit(tip)?.tree()?;
-        let (tree, nested) = self.tree_over(&parent, |_| false)?;
+        let (tree, nested) = tree::over(self.repo.path(), &self.root, &parent, |_| false)?;
         let tree = self.repo.find_tree(tree)?;
         let diff = self.repo.diff_tree_to_tree(Some(&parent), Some(&tree), None)?;
         let path =
@@ -257,64 +251,6 @@ impl WorktreeRepository {
         let target = head.and_then(|head| head.symbolic_target().ok().flatten().map(str::to_owned));
         target.is_some_and(|target| target.strip_prefix("refs/heads/") == Some(branch))
     }
-
-    /// The tree of the worktree's files over `parent`, read again because the worktree's index could hide changes,
-    /// and the nested repositories that `parent` does not have. Copied-in files are left out.
-    ///
-    /// # Errors
-    /// [`size_limit::TOO_LARGE`] before anything is read.
-    fn tree_over(&self, parent: &Tree, mut skip: impl FnMut(&Path) -> bool) -> Result<(Oid, Vec<String>)> {
-        let repo = open(self.repo.path(), &self.root)?;
-        size_limit::check(&repo, &self.root, parent, size_limit::MAX_NEW)?;
-        let mut index = object_ids::new_index(&repo)?;
-        index.read_tree(parent)?;
-        repo.set_index(&mut index)?;
-        let metadata = WorktreeMetadata::read(self.repo.path());
-        let mut nested = Vec::new();
-        let mut pointers = Vec::new();
-        let mut choose = |path: &Path, _: &[u8]| {
-            let repository = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-            if repository {
-                nested.push(path.to_string_lossy().into_owned());
-            }
-            let skipped = repository || metadata.is_copied(path) || skip(path);
-            let filter = if skipped { None } else { filtered::filter_of(&repo, path) };
-            let there = std::fs::symlink_metadata(self.root.join(path)).ok().filter(|meta| meta.is_file());
-            if let (Some(filter), Some(meta)) = (&filter, there)
-                && filter == "lfs"
-                && !metadata.is_as_left(path, &meta)
-            {
-                pointers.push((path.to_owned(), meta));
-            }
-            i32::from(skipped || filter.is_some())
-        };
-        index.add_all(["*"], IndexAddOption::DEFAULT, Some(&mut choose)).context("read the worktree")?;
-        for (path, meta) in pointers {
-            let pointer = filtered::store(repo.commondir(), &self.root.join(&path))?;
-            index.add(&entry(&repo, &path, &meta, &pointer)?)?;
-        }
-        Ok((index.write_tree_to(&repo)?, nested))
-    }
-}
-
-/// An index entry for a file with other content than the file's own.
-fn entry(repo: &Repository, path: &Path, meta: &std::fs::Metadata, content: &[u8]) -> Result<IndexEntry> {
-    let time = IndexTime::new(0, 0);
-    let executable = std::os::unix::fs::MetadataExt::mode(meta) & 0o100 != 0;
-    Ok(IndexEntry {
-        ctime: time,
-        mtime: time,
-        dev: 0,
-        ino: 0,
-        mode: if executable { 0o100_755 } else { 0o100_644 },
-        uid: 0,
-        gid: 0,
-        file_size: 0,
-        id: repo.blob(content)?,
-        flags: 0,
-        flags_extended: 0,
-        path: path.as_os_str().as_encoded_bytes().to_vec(),
-    })
 }
 
 #[cfg(test)]
