@@ -3,19 +3,15 @@
 //! The same limits as in a run: minimal environment, time limits, leftover processes are stopped. They look like part
 //! of a run, so they cannot grant or approve anything.
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::base::{Result, env, files, text};
-use crate::exec::{self, Clocks, Control, Keep, Spec, Supervisor, TimedOut, Verdict};
+use super::{runner, spec};
+use crate::base::{Result, text};
+use crate::exec::{self, Control, Supervisor, TimedOut, Verdict};
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::model::command::{Command, Program};
+use crate::model::command::Command;
 use crate::model::run::bundle::Test;
-
-/// How many characters of a test's last output are shown.
-const TAIL: usize = 2000;
 
 /// A test that was run.
 #[derive(Clone, Debug)]
@@ -47,55 +43,23 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
         return Ok(trials);
     }
     let settings = &hub.settings()?.worker;
-    let session = new_session(hub, run)?;
-    let marks = vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())];
+    let session = runner::new_session(hub, run)?;
+    let marks = runner::marks(hub, run);
     exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
     let _reaper = supervisor.start_reaper(&marks, settings.grace)?;
-    let some = |span: Duration| (!span.is_zero()).then_some(span);
     for (at, command) in commands.iter().enumerate() {
-        let line = command.to_string();
-        say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&line)));
+        say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let spec = Spec {
-            argv: match &command.program {
-                Program::Argv(argv) => argv.clone(),
-                Program::Shell(line) => Spec::shell(line),
-            },
-            cwd: command.cwd.as_ref().map_or_else(|| Ok(folder.to_owned()), |own| files::within(folder, own))?,
-            env,
-            marks: marks.clone(),
-            stdin: Vec::new(),
-            clocks: Clocks {
-                silence: some(settings.no_output),
-                meaning: None,
-                wall: some(command.timeout.map_or(settings.wall, |own| own.min(settings.wall))),
-                linger: Duration::ZERO,
-                grace: settings.grace,
-            },
-            output: session.join(format!("test-{}.log", at + 1)),
-            through_file: false,
-            errors: None,
-            keep: Keep { file: settings.max_output, ..Keep::default() },
-        };
+        let clocks = spec::clocks(settings, settings.no_output, settings.wall, command);
+        let output = session.join(format!("test-{}.log", at + 1));
+        let spec = spec::of(command, folder, env, marks.clone(), clocks, output, settings.max_output)?;
         let report = supervisor.run(&spec, &mut || Control::Continue)?;
-        let passed = report.verdict.succeeded();
-        let outcome = words(&report.verdict);
-        say(&format!("      {outcome} in {:.1}s", report.duration.as_secs_f64()));
-        let tail = secrets::redact(&text::safe_block(&String::from_utf8_lossy(&report.output.tail)));
-        let excess = tail.chars().count().saturating_sub(TAIL);
-        trials.push(Trial {
-            test: Test {
-                command: secrets::redact(&line),
-                passed,
-                exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
-                duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
-            },
-            outcome,
-            tail: tail.chars().skip(excess).collect(),
-            log: report.output.path.display().to_string(),
-        });
+        let trial = trial(command, &report);
+        say(&format!("      {} in {:.1}s", trial.outcome, report.duration.as_secs_f64()));
+        let passed = trial.test.passed;
+        trials.push(trial);
         if !passed {
             break;
         }
@@ -103,17 +67,18 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     Ok(trials)
 }
 
-/// Creates a folder for raw output.
-fn new_session(hub: &Hub, run: &str) -> Result<std::path::PathBuf> {
-    let sessions = hub.state_home().join("sessions");
-    for n in 1..1000 {
-        let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
-        if folder.symlink_metadata().is_err() {
-            fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
-            return Ok(folder);
-        }
+fn trial(command: &Command, report: &exec::Report) -> Trial {
+    Trial {
+        test: Test {
+            command: secrets::redact(&command.to_string()),
+            passed: report.verdict.succeeded(),
+            exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
+            duration_seconds: spec::seconds(report),
+        },
+        outcome: words(&report.verdict),
+        tail: spec::tail(report),
+        log: report.output.path.display().to_string(),
     }
-    anyhow::bail!("no free folder for {run} in {}", sessions.display())
 }
 
 fn words(verdict: &Verdict) -> String {

@@ -3,5 +3,6 @@
 pub mod check;
 pub(super) mod push_block;
 pub(super) mod runner;
+mod spec;
 pub(super) mod suggestions;
 pub(super) mod trust;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::push_block::PushBlock;
+use super::spec;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
 use crate::exec::{self, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
@@ -15,16 +16,13 @@ use crate::guard::result::git_trace;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
-use crate::model::command::{Command, Program};
+use crate::model::command::Command;
 use crate::model::run::outcome::Finding;
 
 use crate::foreman::work::Work;
 
 const RECEIPTS: &str = "receipts";
 const GIT_TRACE: &str = "git-trace.jsonl";
-
-/// How many characters of a command's last output go into the record.
-const TAIL: usize = 2000;
 
 /// Runs the commands and agents of one run.
 pub struct Runner<'a> {
@@ -56,6 +54,7 @@ impl<'a> Runner<'a> {
         unattended: bool,
     ) -> Result<Self> {
         let session = new_session(hub, run)?;
+        std::fs::create_dir_all(session.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &session))?;
         let order = &work.order;
         let own = [
             (env::AGENT, order.agent_id.clone()),
@@ -126,9 +125,9 @@ impl<'a> Runner<'a> {
             marks: self.marks.clone(),
             stdin: call.stdin.clone(),
             clocks: Clocks {
-                silence: some(self.no_output),
-                meaning: some(self.no_event),
-                wall: some(self.wall),
+                silence: spec::some(self.no_output),
+                meaning: spec::some(self.no_event),
+                wall: spec::some(self.wall),
                 linger: self.settings.after_result,
                 grace: self.settings.grace,
             },
@@ -170,32 +169,9 @@ impl<'a> Runner<'a> {
         let mut env = self.env.clone();
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         self.push_block.add_variables(&mut env);
-        let cwd = match &command.cwd {
-            Some(folder) => files::within(&self.root, folder)?,
-            None => self.root.clone(),
-        };
-        let wall = command.timeout.map_or(self.wall, |own| own.min(self.wall));
-        let spec = Spec {
-            argv: match &command.program {
-                Program::Argv(argv) => argv.clone(),
-                Program::Shell(line) => Spec::shell(line),
-            },
-            cwd,
-            env,
-            marks: self.marks.clone(),
-            stdin: Vec::new(),
-            clocks: Clocks {
-                silence: some(self.no_output),
-                meaning: None,
-                wall: some(wall),
-                linger: Duration::ZERO,
-                grace: self.settings.grace,
-            },
-            output: self.session.join(format!("{name}.log")),
-            through_file: false,
-            errors: None,
-            keep: Keep { file: self.settings.max_output, ..Keep::default() },
-        };
+        let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);
+        let output = self.session.join(format!("{name}.log"));
+        let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, self.settings.max_output)?;
         let report = self
             .supervisor
             .run(&spec, &mut || if watch.should_cancel() { Control::Cancel } else { Control::Continue })?;
@@ -203,22 +179,18 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn some(span: Duration) -> Option<Duration> {
-    (!span.is_zero()).then_some(span)
-}
-
 /// The variables that identify a run's processes. The run's name alone may also exist in another repository.
 pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
     vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
 }
 
-/// Creates a run's machine-local folder.
-fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
+/// Creates a run's machine-local folder, for raw output.
+pub fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
     let sessions = hub.state_home().join("sessions");
     for n in 1..1000 {
         let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
         if folder.symlink_metadata().is_err() {
-            std::fs::create_dir_all(folder.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &folder))?;
+            std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
             return Ok(folder);
         }
     }
@@ -271,17 +243,15 @@ impl CommandResult {
         let (status, outcome) = words(&report.verdict);
         let names =
             |list: &[exec::Process]| list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect();
-        let tail = secrets::redact(&text::safe_block(&String::from_utf8_lossy(&report.output.tail)));
-        let excess = tail.chars().count().saturating_sub(TAIL);
         Self {
             label: secrets::redact(&command.title()),
             cmd: secrets::redact(&command.to_string()),
             status: status.to_owned(),
             outcome,
             exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
-            duration_seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+            duration_seconds: spec::seconds(report),
             output: Output::of(&report.output),
-            tail: tail.chars().skip(excess).collect(),
+            tail: spec::tail(report),
             ended: names(&report.ended),
             survivors: names(&report.survivors),
         }

@@ -1,0 +1,69 @@
+//! A command as what a supervisor starts, and the figures of what it reports; for runs and for checks outside of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::{Result, files, text};
+use crate::exec::{Clocks, Keep, Report, Spec};
+use crate::guard::secrets;
+use crate::hub::settings::Worker;
+use crate::model::command::{Command, Program};
+
+/// How many characters of a command's last output are shown.
+const TAIL: usize = 2000;
+
+/// What is started for a command. `folder` is where it runs, or what its own folder is relative to; `max_output` is how
+/// much of its output is kept, in bytes.
+pub fn of(
+    command: &Command,
+    folder: &Path,
+    env: Vec<(String, String)>,
+    marks: Vec<(String, String)>,
+    clocks: Clocks,
+    output: PathBuf,
+    max_output: u64,
+) -> Result<Spec> {
+    Ok(Spec {
+        argv: match &command.program {
+            Program::Argv(argv) => argv.clone(),
+            Program::Shell(line) => Spec::shell(line),
+        },
+        cwd: command.cwd.as_ref().map_or_else(|| Ok(folder.to_owned()), |own| files::within(folder, own))?,
+        env,
+        marks,
+        stdin: Vec::new(),
+        clocks,
+        output,
+        through_file: false,
+        errors: None,
+        keep: Keep { file: max_output, ..Keep::default() },
+    })
+}
+
+/// The clocks of a command: its own time limit counts when it is the shorter one.
+pub fn clocks(settings: &Worker, no_output: Duration, wall: Duration, command: &Command) -> Clocks {
+    Clocks {
+        silence: some(no_output),
+        meaning: None,
+        wall: some(command.timeout.map_or(wall, |own| own.min(wall))),
+        linger: Duration::ZERO,
+        grace: settings.grace,
+    }
+}
+
+/// A span; none when it is zero.
+pub fn some(span: Duration) -> Option<Duration> {
+    (!span.is_zero()).then_some(span)
+}
+
+/// The end of the output, without secrets.
+pub fn tail(report: &Report) -> String {
+    let tail = secrets::redact(&text::safe_block(&String::from_utf8_lossy(&report.output.tail)));
+    let excess = tail.chars().count().saturating_sub(TAIL);
+    tail.chars().skip(excess).collect()
+}
+
+/// How long it ran, to the millisecond.
+pub fn seconds(report: &Report) -> f64 {
+    (report.duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
