@@ -67,13 +67,31 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
     update_target::dry_run(hub, &repo, step)?;
     // The bundle's own tests may test the reverted work.
     approval::run_tests(hub, entry, Vec::new(), ready, progress)?;
+    let (mut writer, now, ready) = on_newest_tip(hub, &repo, entry, input, span, (head, ready))?;
+    // First, so that a plan that cannot be reopened stops the revert before anything moves.
+    let transaction = reopen(&writer, entry, input, ready)?;
+    update_target::update(hub, &repo, RefMove { from: now, to: ready, ..step })?;
+    record(&mut writer, transaction, entry, input, (ready, Some(now)))
+}
+
+/// Takes the bus lock with the revert on top of the target's current tip; returns that tip and the revert. `made`: the
+/// tip and the revert that were tested.
+fn on_newest_tip<'h>(
+    hub: &'h Hub,
+    repo: &Repository,
+    entry: &Entry,
+    input: &ReviewInput,
+    span: (Oid, Oid),
+    made: (Oid, Oid),
+) -> Result<(Writer<'h>, Oid, Oid)> {
+    let (bundle, (head, ready)) = (&entry.bundle, made);
     // Signed before taking the lock, as in an approval.
-    let (mut writer, now, ready) = loop {
-        let now = merge::tip(&repo, &bundle.target_branch)?;
+    loop {
+        let now = merge::tip(repo, &bundle.target_branch)?;
         let ready = match now == head {
             true => ready,
-            false if merge::is_merged(&repo, now, head)? && merge::differ_in_record_only(&repo, head, now)? => {
-                match merge::prepare_revert(hub, &repo, now, span, bundle, input)? {
+            false if merge::is_merged(repo, now, head)? && merge::differ_in_record_only(repo, head, now)? => {
+                match merge::prepare_revert(hub, repo, now, span, bundle, input)? {
                     Merged::Clean(ready) => ready,
                     Merged::Conflict(files) => return Err(conflicts(entry, &files).into()),
                 }
@@ -85,14 +103,10 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
             }
         };
         let writer = hub.lock("review revert")?;
-        if merge::tip(&repo, &bundle.target_branch)? == now {
-            break (writer, now, ready);
+        if merge::tip(repo, &bundle.target_branch)? == now {
+            return Ok((writer, now, ready));
         }
-    };
-    // First, so that a plan that cannot be reopened stops the revert before anything moves.
-    let transaction = reopen(&writer, entry, input, ready)?;
-    update_target::update(hub, &repo, RefMove { from: now, to: ready, ..step })?;
-    record(&mut writer, transaction, entry, input, (ready, Some(now)))
+    }
 }
 
 /// The commits before and after the merge.

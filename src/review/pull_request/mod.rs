@@ -8,6 +8,7 @@ mod gh;
 mod lfs;
 mod memory;
 mod offer;
+mod refusals;
 
 pub use memory::{PullRequest, of_job, read};
 
@@ -147,19 +148,13 @@ pub(super) fn approve(
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.pr = Some(number);
     if status.state == "CLOSED" {
-        return Err(Refusal::guard("pr.closed", format!("pull request {number} was closed"))
-            .because("somebody closed it on the remote")
-            .next(format!("reopen it, or: teof review reject {} --note …", bundle.short()))
-            .into());
+        return Err(refusals::closed(bundle, number).into());
     }
     let mut tested = None;
     if status.state != "MERGED" && !merge::is_merged(repo, head, commit)? {
         let target = &bundle.target_branch;
         if !status.base_ref_name.is_empty() && status.base_ref_name != *target {
-            return Err(Refusal::guard("pr.other_target", format!("pull request {number} does not target {target}"))
-                .because(format!("its base was changed to {}", text::safe(&status.base_ref_name)))
-                .next(format!("set its base to {target}, then approve again; nothing was merged"))
-                .into());
+            return Err(refusals::other_target(number, target, &status).into());
         }
         if matches!(input.newer, NewerCommits::Include(_)) && status.head_ref_oid == ours.commit {
             // With the person's newer commits on top.
@@ -168,10 +163,7 @@ pub(super) fn approve(
             status.head_ref_oid = commit.to_string();
         }
         if status.head_ref_oid != commit.to_string() {
-            return Err(Refusal::guard("pr.moved", format!("pull request {number} differs from the reviewed commit"))
-                .because(format!("its head is {}, the reviewed commit is {commit}", text::safe(&status.head_ref_oid)))
-                .next("check who pushed to it; nothing was merged")
-                .into());
+            return Err(refusals::moved(number, commit, &status).into());
         }
         checks::work(hub, repo, bundle)?;
         if commit.to_string() == bundle.commit {
@@ -197,14 +189,7 @@ pub(super) fn approve(
         status.merge_commit = there.map(|commit| gh::Commit { oid: commit.to_string() });
     }
     if there.is_none() && (status.state != "MERGED" || status.merge_commit.is_none()) {
-        return Err(Refusal::guard("pr.not_merged", format!("pull request {number} is not merged yet"))
-            .because(format!("the remote's {} does not have {commit}", bundle.target_branch))
-            .next(
-                "if checks or reviews are required, GitHub merges it when they are complete, and teof records it \
-                then",
-            )
-            .next(format!("see what it waits for: gh pr checks {number}"))
-            .into());
+        return Err(refusals::not_merged(number, commit, bundle).into());
     }
     let mut writer = hub.lock("review approve")?;
     let transaction = Transaction::new(format!("review approved {}", bundle.job));
