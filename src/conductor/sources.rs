@@ -74,29 +74,7 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?))).collect();
     let dependencies = Dependencies::read(hub, known, backlog, &whole);
     let reader = SourceReader { hub, plans: &plans, resolver };
-    let everything = !scope.submissions.is_empty();
-    let mut candidates = Vec::new();
-    if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
-        candidates.extend(backlog.items().into_iter().filter_map(|item| reader.item(item)));
-    }
-    if scope.vault || everything {
-        candidates.extend(vault::planned(hub)?.into_iter().filter_map(|entry| reader.request(entry, Source::Vault)));
-    }
-    if scope.queue || everything {
-        let entries = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
-        // Nothing in the entry itself says that it is done.
-        let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
-        candidates.extend(open.filter_map(|entry| reader.request(entry, Source::Queue)));
-    }
-    if scope.plans || everything {
-        let items = candidates.iter().filter(|c| match c.source {
-            Source::Vault => scope.vault,
-            _ => scope.backlog,
-        });
-        let spoken_for: HashSet<String> = items.filter_map(|c: &Candidate| c.plan_id.clone()).collect();
-        let others = plans.iter().filter(|(id, _)| !spoken_for.contains(*id));
-        candidates.extend(others.filter_map(|(id, plan)| reader.plan(id, plan)));
-    }
+    let mut candidates = reader.all(scope, backlog, &facts)?;
     submit(&mut candidates, &scope.submissions);
     candidates.retain(|c| {
         let enabled = match c.source {
@@ -148,6 +126,35 @@ struct SourceReader<'a> {
 }
 
 impl SourceReader<'_> {
+    /// What the sources have, and everything if something was submitted: it may be in any of them.
+    fn all(&self, scope: &Scope, backlog: Option<&Backlog>, facts: &Facts) -> Result<Vec<Candidate>> {
+        let everything = !scope.submissions.is_empty();
+        let mut candidates = Vec::new();
+        if let Some(backlog) = backlog.filter(|_| scope.backlog || everything) {
+            candidates.extend(backlog.items().into_iter().filter_map(|item| self.item(item)));
+        }
+        if scope.vault || everything {
+            candidates
+                .extend(vault::planned(self.hub)?.into_iter().filter_map(|entry| self.request(entry, Source::Vault)));
+        }
+        if scope.queue || everything {
+            let entries = requests::list(self.hub, requests::QUEUE, &self.hub.settings()?.sources.queue_folder)?;
+            // Nothing in the entry itself says that it is done.
+            let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
+            candidates.extend(open.filter_map(|entry| self.request(entry, Source::Queue)));
+        }
+        if scope.plans || everything {
+            let items = candidates.iter().filter(|c| match c.source {
+                Source::Vault => scope.vault,
+                _ => scope.backlog,
+            });
+            let spoken_for: HashSet<String> = items.filter_map(|c: &Candidate| c.plan_id.clone()).collect();
+            let others = self.plans.iter().filter(|(id, _)| !spoken_for.contains(*id));
+            candidates.extend(others.filter_map(|(id, plan)| self.plan(id, plan)));
+        }
+        Ok(candidates)
+    }
+
     /// An item; `None` when it is done.
     fn item(&self, item: Item<'_>) -> Option<Candidate> {
         let standing = match item.raw.get("status").and_then(|status| status.as_str()) {

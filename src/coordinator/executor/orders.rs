@@ -35,12 +35,45 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         (Some(file), Some(id)) => Some(file.plan.step(id).ok_or_else(|| gone(job, id))?),
         _ => None,
     };
+    let whole = plan.as_ref().map(|file| &file.plan);
+    let mut order = of_job(hub, manager, job, claim, whole, step.as_ref())?;
+    if let (Some(file), Some(step)) = (&plan, &step) {
+        of_step(&mut order, &file.plan, step).map_err(|why| damaged(job, &why))?;
+    } else {
+        of_item(hub, &mut order)?;
+    }
+    if let (Some(file), Some(step)) = (&plan, &step)
+        && let Some(found) = routing::of_step(settings, &file.plan, step)
+    {
+        let found = found.map_err(|why| damaged(job, &why))?;
+        by_agents(hub, manager, &mut order, found)?;
+    }
+    let missing = order.missing();
+    if !missing.is_empty() {
+        return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
+            .because("work without these waits for a person")
+            .into());
+    }
+    trusted(hub, whole, &order)?;
+    Ok(order)
+}
+
+/// An order as the job and the settings have it, before its step or item adds to it.
+fn of_job(
+    hub: &Hub,
+    manager: &str,
+    job: &Job,
+    claim: &ClaimFile,
+    plan: Option<&Plan>,
+    step: Option<&Step>,
+) -> Result<Order> {
+    let settings = hub.settings()?;
     let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
     let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
     // What was sent back is carried over to what the target is now.
-    let earlier = plan.as_ref().map(|file| &file.plan).filter(|_| job.rework.is_none());
-    let base = base(hub, earlier, step.as_ref(), &target)?;
-    let mut order = Order {
+    let earlier = plan.filter(|_| job.rework.is_none());
+    let base = base(hub, earlier, step, &target)?;
+    Ok(Order {
         version: VERSION,
         order: format!("order-{}", job.known_as()),
         generated_at: hub.now(),
@@ -53,7 +86,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         title: job.title.clone(),
         objective: job.title.clone(),
         notes: None,
-        request: request(hub, plan.as_ref().map(|file| &file.plan), &job.task),
+        request: request(hub, plan, &job.task),
         acceptance: None,
         commands: settings.commands.default.iter().map(|line| Command::shell(line)).collect(),
         expected_receipts: Vec::new(),
@@ -73,26 +106,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
         said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, &job.task)? },
         layer: None,
         systemic_targets: Vec::new(),
-    };
-    if let (Some(file), Some(step)) = (&plan, &step) {
-        of_step(&mut order, &file.plan, step).map_err(|why| damaged(job, &why))?;
-    } else {
-        of_item(hub, &mut order)?;
-    }
-    if let (Some(file), Some(step)) = (&plan, &step)
-        && let Some(found) = routing::of_step(settings, &file.plan, step)
-    {
-        let found = found.map_err(|why| damaged(job, &why))?;
-        by_agents(hub, manager, &mut order, found)?;
-    }
-    let missing = order.missing();
-    if !missing.is_empty() {
-        return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
-            .because("work without these waits for a person")
-            .into());
-    }
-    trusted(hub, plan.as_ref().map(|file| &file.plan), &order)?;
-    Ok(order)
+    })
 }
 
 /// The most of a request that an order holds, in characters; the rest stays where it stands.
