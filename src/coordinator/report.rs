@@ -132,7 +132,7 @@ impl Envelope {
 /// When the ledger cannot be read; single files that cannot be are passed over.
 pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let entries = bundles::all(hub)?;
-    let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.title)).collect();
+    let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.goal.title)).collect();
     let envelopes = envelopes(hub, since);
     let decisions = decision::history(hub)?;
     let last: HashMap<&str, Kind> = decisions.iter().map(|one| (&*one.job, one.decision)).collect();
@@ -157,7 +157,7 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
         job: entry.bundle.job.clone(),
         short: entry.bundle.short().into_owned(),
         task_id: entry.bundle.task_id.clone(),
-        title: entry.bundle.title.clone(),
+        title: entry.bundle.goal.title.clone(),
         since: entry.bundle.generated_at,
         command: format!("teof review show {}", entry.bundle.short()),
     });

@@ -72,7 +72,7 @@ pub fn explain(hub: &Hub, path: &str, given: &Given) -> Result<Explanation> {
     let order = &work.order;
     Ok(Explanation {
         order: work.path.clone(),
-        complexity: order.complexity.clone(),
+        complexity: order.goal.complexity.clone(),
         roles: roles(hub, order),
         passes: order.passes,
         budget: order.budget,

@@ -10,7 +10,7 @@ use crate::bus::claims;
 use crate::hub::Hub;
 use crate::model::claim::default_branch;
 use crate::model::command::{Command, Program};
-use crate::model::run::order::{Order, OrderFile, OrderV1, Rollback};
+use crate::model::run::order::{Goal, Order, OrderFile, OrderV1, Rollback};
 use crate::receipts::seal;
 
 /// A complete order, with what the caller adds.
@@ -155,10 +155,15 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         task_id: task,
         plan_id: Some(old.plan_id),
         step_id: Some(old.step_id),
-        title: old.step_title.clone(),
-        objective: [old.plan_summary, old.step_title].join(": ").trim_matches([':', ' ']).to_owned(),
+        goal: Goal {
+            title: old.step_title.clone(),
+            objective: [old.plan_summary, old.step_title].join(": ").trim_matches([':', ' ']).to_owned(),
+            acceptance: (!expected.is_empty()).then(|| format!("these files exist: {}", expected.join(", "))),
+            layer: old.layer_targets.first().cloned(),
+            systemic_targets: old.systemic_targets,
+            ..Goal::default()
+        },
         notes: old.step_notes,
-        acceptance: (!expected.is_empty()).then(|| format!("these files exist: {}", expected.join(", "))),
         commands: old.commands.into_iter().map(our_own).collect(),
         expected_receipts: old.expected_receipts,
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
@@ -170,12 +175,8 @@ fn derive(hub: &Hub, old: OrderV1, given: &Given, sha256: &str) -> Result<Order>
         reviewer: None,
         passes: settings.pipeline.passes,
         budget: Default::default(),
-        request: None,
-        complexity: None,
         rework: None,
         said_before: Vec::new(),
-        layer: old.layer_targets.first().cloned(),
-        systemic_targets: old.systemic_targets,
     })
 }
 

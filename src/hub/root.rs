@@ -80,6 +80,17 @@ impl Hub {
         files::within(&self.root, relative)
     }
 
+    /// The first free path of the record: `<stem><ending>`, `<stem>-2<ending>`, …
+    pub fn free_path(&self, stem: &str, ending: &str) -> Result<String> {
+        for n in 1..1000 {
+            let path = if n == 1 { format!("{stem}{ending}") } else { format!("{stem}-{n}{ending}") };
+            if self.path(&path)?.symlink_metadata().is_err() {
+                return Ok(path);
+            }
+        }
+        anyhow::bail!("no free name like {stem}{ending}")
+    }
+
     /// A machine-local path: `<git common dir>/teof/<relative>`.
     pub fn local(&self, relative: &str) -> PathBuf {
         // An unlisted name would be reported as a file planted by a worker.

@@ -18,6 +18,11 @@ pub mod seat;
 
 use serde_json::{Map, Value};
 
+/// Whether a value says nothing, for serde's `skip_serializing_if`.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A field that is a non-blank string, trimmed; anything else is `None`.
 pub fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     map.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())

@@ -201,13 +201,7 @@ fn memory_line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
 fn free_path(hub: &Hub, manager: &str, decision: &Decision) -> Result<String> {
     let folder = format!("{}/reviews", paths::agent(manager));
     let stem = format!("{folder}/{}-{}-{}", decision.at.compact(), decision.job, decision.decision.as_str());
-    for n in 1..1000 {
-        let path = if n == 1 { format!("{stem}.json") } else { format!("{stem}-{n}.json") };
-        if hub.path(&path)?.symlink_metadata().is_err() {
-            return Ok(path);
-        }
-    }
-    anyhow::bail!("no free name like {stem}.json")
+    hub.free_path(&stem, ".json")
 }
 
 /// Every JSON file in the seats' review folders, relative to the hub.

@@ -3,7 +3,6 @@
 //! They run after the revert, in a worktree of the target at that time, until one fails. A receipt records the
 //! results. The caller checks that a person saw exactly these commands ([`Rollback::require_approval`]).
 
-use anyhow::Context;
 use git2::Oid;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -102,11 +101,8 @@ impl Rollback {
         let bundle = &entry.bundle;
         let manager = hub.settings()?.coordinator.manager.clone();
         let (at, passed) = (hub.now(), trials.iter().all(|trial| trial.test.passed));
-        let path = (1..1000)
-            .map(|n| if n == 1 { String::new() } else { format!("-{n}") })
-            .map(|n| format!("{}/rollbacks/{}-{}{n}.json", paths::agent(&manager), at.compact(), bundle.job))
-            .find(|path| hub.root.join(path).symlink_metadata().is_err())
-            .context("no free name for the receipt of a rollback")?;
+        let stem = format!("{}/rollbacks/{}-{}", paths::agent(&manager), at.compact(), bundle.job);
+        let path = hub.free_path(&stem, ".json")?;
         let ran = trials.iter().map(|trial| {
             let test = &trial.test;
             json!({"command": test.command, "passed": test.passed, "exit_code": test.exit_code,

@@ -88,7 +88,7 @@ pub fn is_passing(bundle: &Bundle) -> bool {
 /// The result in a few lines: what changed, what was tested, what to look at.
 pub fn summary(entry: &Entry) -> String {
     let bundle = &entry.bundle;
-    let mut lines = vec![format!("{}  {}", text::safe(&bundle.short()), text::safe(&bundle.title))];
+    let mut lines = vec![format!("{}  {}", text::safe(&bundle.short()), text::safe(&bundle.goal.title))];
     let changed = &bundle.diff;
     lines.push(format!("  {}, +{} -{}", text::counted(changed.count(), "file"), changed.added, changed.removed));
     let shown = changed.files.iter().take(8);

@@ -61,7 +61,7 @@ fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
         "short": bundle.short(),
         "run": bundle.run,
         "task_id": bundle.task_id,
-        "title": bundle.title,
+        "title": bundle.goal.title,
         "agent_id": bundle.agent_id,
         "branch": bundle.branch,
         "target_branch": bundle.target_branch,
@@ -107,7 +107,7 @@ fn render(entry: &Entry, row: &Value) -> String {
         "{}  {}  {}\n  by {}: {}",
         text::safe(&bundle.short()),
         text::safe(&bundle.task_id),
-        text::clip(&text::safe(&bundle.title), 80),
+        text::clip(&text::safe(&bundle.goal.title), 80),
         text::safe(&bundle.agent_id),
         parts.join(", ")
     )

@@ -71,7 +71,7 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
 
 pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     let bundle = &entry.bundle;
-    let mut lines = vec![format!("{} [{}]", text::safe(&bundle.title), text::safe(&bundle.task_id))];
+    let mut lines = vec![format!("{} [{}]", text::safe(&bundle.goal.title), text::safe(&bundle.task_id))];
     if let Some(why) = &entry.altered {
         lines.push(format!("ALTERED: {why}; it will not be merged"));
     }
@@ -93,8 +93,8 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
         format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
         format!("target     {} (from {})", text::safe(&bundle.target_branch), text::safe(&bundle.base_commit)),
     ]);
-    lines.push(section("Objective", Some(&bundle.objective)));
-    lines.push(section("Acceptance", bundle.acceptance.as_deref()));
+    lines.push(section("Objective", Some(&bundle.goal.objective)));
+    lines.push(section("Acceptance", bundle.goal.acceptance.as_deref()));
     lines.push(section("Plan", bundle.plan.as_deref()));
     let before: Vec<_> = bundle.sent_back.iter().map(findings::line).collect();
     lines.push(section("Sent back earlier for", Some(&before.join("\n"))));

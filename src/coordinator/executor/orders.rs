@@ -14,7 +14,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::Command;
 use crate::model::plan::{Plan, Status, Step};
-use crate::model::run::order::{Complexity, Order, Request, Rollback, VERSION};
+use crate::model::run::order::{Complexity, Goal, Order, Request, Rollback, VERSION};
 use crate::plans::{self, requests};
 use crate::review::decision;
 
@@ -83,11 +83,13 @@ fn of_job(
         task_id: job.task.clone(),
         plan_id: job.plan.clone(),
         step_id: job.step.clone(),
-        title: job.title.clone(),
-        objective: job.title.clone(),
+        goal: Goal {
+            title: job.title.clone(),
+            objective: job.title.clone(),
+            request: request(hub, plan, &job.task),
+            ..Goal::default()
+        },
         notes: None,
-        request: request(hub, plan, &job.task),
-        acceptance: None,
         commands: settings.commands.default.iter().map(|line| Command::shell(line)).collect(),
         expected_receipts: Vec::new(),
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
@@ -101,11 +103,8 @@ fn of_job(
         reviewer: None,
         passes: settings.pipeline.passes,
         budget: Default::default(),
-        complexity: None,
         rework: job.rework.clone(),
         said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, &job.task)? },
-        layer: None,
-        systemic_targets: Vec::new(),
     })
 }
 
@@ -137,7 +136,7 @@ fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Ro
     order.roles = route.roles;
     order.passes = route.passes;
     order.budget = route.budget;
-    order.complexity = Some(complexity);
+    order.goal.complexity = Some(complexity);
     Ok(())
 }
 
@@ -196,17 +195,17 @@ fn of_step(order: &mut Order, plan: &Plan, step: &Step<'_>) -> Result<(), String
     }
     // An item of the backlog may stand for a plan of many steps: its title would name them all alike.
     if let Some(title) = step.title().filter(|title| !title.trim().is_empty()) {
-        title.clone_into(&mut order.title);
+        title.clone_into(&mut order.goal.title);
     }
     order.expected_receipts = step.expected_receipts()?;
     order.rollback.commands = step.rollback()?;
     if let Some(objective) = step.objective() {
-        order.objective = objective.to_owned();
+        order.goal.objective = objective.to_owned();
     }
     order.notes = step.notes().map(str::to_owned);
-    order.acceptance = plan.checkpoint().description().map(str::to_owned);
-    order.layer = plan.layer().map(str::to_owned);
-    order.systemic_targets = own(plan.systemic_targets());
+    order.goal.acceptance = plan.checkpoint().description().map(str::to_owned);
+    order.goal.layer = plan.layer().map(str::to_owned);
+    order.goal.systemic_targets = own(plan.systemic_targets());
     let rails = &mut order.guardrails;
     rails.diff_limit = step.diff_limit().unwrap_or(rails.diff_limit);
     rails.tests.extend(own(step.tests()).into_iter().filter(|test| !rails.tests.contains(test)).collect::<Vec<_>>());
@@ -222,8 +221,8 @@ fn of_item(hub: &Hub, order: &mut Order) -> Result<()> {
     let backlog = plans::backlog::read(hub)?;
     let Some(item) = backlog.item(&order.task_id) else { return Ok(()) };
     order.notes = item.notes().map(str::to_owned);
-    order.layer = item.layer().map(str::to_owned);
-    order.systemic_targets = item.systemic_targets().into_iter().map(str::to_owned).collect();
+    order.goal.layer = item.layer().map(str::to_owned);
+    order.goal.systemic_targets = item.systemic_targets().into_iter().map(str::to_owned).collect();
     Ok(())
 }
 

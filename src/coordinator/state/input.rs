@@ -9,6 +9,7 @@ use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::guard::operator::Recognised;
+use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::run::outcome::{Finding, Outcome};
 
@@ -329,12 +330,8 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// How many more were passed over than `skipped` lists.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more: usize,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 /// The result of an action.

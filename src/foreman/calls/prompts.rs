@@ -119,13 +119,13 @@ fn part(name: &str, order: &Order, role: &str, material: &Material) -> Option<St
     };
     Some(match name {
         "objective" => {
-            let task = [quote::field("task", &order.task_id), quote::field("title", &order.title)];
-            quote::marked(&task) + &more("goal", Some(&order.objective))
+            let task = [quote::field("task", &order.task_id), quote::field("title", &order.goal.title)];
+            quote::marked(&task) + &more("goal", Some(&order.goal.objective))
         }
-        "title" => one("title", &order.title),
+        "title" => one("title", &order.goal.title),
         "notes" => more("notes", order.notes.as_deref()),
-        "acceptance" => more("done when", order.acceptance.as_deref()),
-        "request" => match &order.request {
+        "acceptance" => more("done when", order.goal.acceptance.as_deref()),
+        "request" => match &order.goal.request {
             Some(_) if role == CODER && order.stages.iter().any(|stage| stage == PLANNER) => {
                 "The planner has read the whole request; your part is above.\n".to_owned()
             }

@@ -32,12 +32,7 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         task_id: order.task_id.clone(),
         plan_id: order.plan_id.clone(),
         step_id: order.step_id.clone(),
-        title: order.title.clone(),
-        objective: order.objective.clone(),
-        acceptance: order.acceptance.clone(),
-        layer: order.layer.clone(),
-        systemic_targets: order.systemic_targets.clone(),
-        request: order.request.clone(),
+        goal: order.goal.clone(),
         agent_id: order.agent_id.clone(),
         reviewer: order.reviewer.clone(),
         branch: report.branch().to_owned(),
@@ -54,7 +49,6 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         sent_back: order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone()),
         confidence: answer(REVIEWER).and_then(|answer| answer.confidence),
         passes: report.passes,
-        complexity: order.complexity.clone(),
         receipts: report
             .receipts
             .iter()

@@ -16,9 +16,9 @@ const MOST_REQUEST: usize = 40_000;
 
 /// The whole page.
 pub fn render(bundle: &Bundle) -> String {
-    let mut out = format!("# Review {}: {}\n\n", cell(&bundle.task_id), cell(&bundle.title));
-    out.push_str(&section("Goal", &bundle.objective));
-    if let Some(acceptance) = &bundle.acceptance {
+    let mut out = format!("# Review {}: {}\n\n", cell(&bundle.task_id), cell(&bundle.goal.title));
+    out.push_str(&section("Goal", &bundle.goal.objective));
+    if let Some(acceptance) = &bundle.goal.acceptance {
         out.push_str(&section("Done when", acceptance));
     }
     findings(&mut out, "Needs a person", bundle.findings.iter().filter(|found| found.needs_person() || found.stops()));
@@ -30,7 +30,7 @@ pub fn render(bundle: &Bundle) -> String {
     if let Some(plan) = &bundle.plan {
         out.push_str(&section("The plan", plan));
     }
-    if let Some(request) = &bundle.request {
+    if let Some(request) = &bundle.goal.request {
         out.push_str(&section_of(&format!("The request, from {}", cell(&request.from)), &request.text, MOST_REQUEST));
     }
     if let Some(path) = &bundle.justification {
@@ -159,7 +159,7 @@ fn receipts(out: &mut String, bundle: &Bundle) {
 mod tests {
     use super::*;
     use crate::model::run::bundle::Diff;
-    use crate::model::run::order::Request;
+    use crate::model::run::order::{Goal, Request};
 
     #[test]
     fn nothing_in_a_bundle_becomes_markdown_of_ours() {
@@ -172,12 +172,13 @@ mod tests {
             task_id: "T".into(),
             plan_id: None,
             step_id: None,
-            title: hostile.into(),
-            objective: hostile.into(),
-            layer: None,
-            systemic_targets: Vec::new(),
-            acceptance: Some(hostile.into()),
-            request: Some(Request { from: hostile.into(), text: hostile.into() }),
+            goal: Goal {
+                title: hostile.into(),
+                objective: hostile.into(),
+                acceptance: Some(hostile.into()),
+                request: Some(Request { from: hostile.into(), text: hostile.into() }),
+                ..Goal::default()
+            },
             agent_id: "a".into(),
             reviewer: None,
             branch: "b".into(),
@@ -194,7 +195,6 @@ mod tests {
             confidence: Some(80),
             passes: 1,
             usage: Default::default(),
-            complexity: None,
             receipts: Vec::new(),
         };
         let page = render(&bundle);

@@ -30,7 +30,7 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
     if end.verdict == Verdict::Succeeded {
         review(&writer, &mut transaction, report, now)?;
     }
-    let path = free_name(hub, &format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run))?;
+    let path = hub.free_path(&format!("{}/runs/{}-{}", paths::agent(&agent), now.compact(), report.run), ".json")?;
     receipts::write(&writer, &mut transaction, &agent, &path, report.envelope(end, now))?;
     if refused(end) {
         transaction.append(errors(&agent), &error_line(hub, report, end));
@@ -55,7 +55,7 @@ pub fn write(hub: &Hub, report: &mut Report, end: &End) -> Result<Outcome> {
 fn review(writer: &Writer, transaction: &mut Transaction, report: &mut Report, now: crate::base::Stamp) -> Result<()> {
     let hub = writer.hub();
     let agent = report.work.order.agent_id.clone();
-    let path = free_name(hub, &bundle::stem(&agent, now, &report.run))?;
+    let path = hub.free_path(&bundle::stem(&agent, now, &report.run), ".json")?;
     let bundle = bundle::build(hub, report, now);
     let page = bundle_markdown::render(&bundle);
     let Value::Object(payload) = without_secrets(json!(bundle)) else { anyhow::bail!("a bundle is an object") };
@@ -157,7 +157,7 @@ fn enter(
             let (stem, ending) = path.rsplit_once('.').unwrap_or((&path, ""));
             let beside = if ending.is_empty() || ending.contains('/') { path.clone() } else { stem.to_owned() };
             let ending = if beside == path { String::new() } else { format!(".{ending}") };
-            path = free(hub, &format!("{beside}-{}", report.run), &ending)?;
+            path = hub.free_path(&format!("{beside}-{}", report.run), &ending)?;
             transaction.create(&path, text);
         }
         None => {
@@ -167,21 +167,6 @@ fn enter(
     ledger::enter(writer, transaction, agent, &[(path.clone(), receipt.sha256.clone())])?;
     report.receipts.push(RecordedReceipt { path, sha256: receipt.sha256.clone() });
     Ok(())
-}
-
-fn free_name(hub: &Hub, stem: &str) -> Result<String> {
-    free(hub, stem, ".json")
-}
-
-/// The first free name: `<stem><ending>`, `<stem>-2<ending>`, …
-fn free(hub: &Hub, stem: &str, ending: &str) -> Result<String> {
-    for n in 1..1000 {
-        let path = if n == 1 { format!("{stem}{ending}") } else { format!("{stem}-{n}{ending}") };
-        if hub.path(&path)?.symlink_metadata().is_err() {
-            return Ok(path);
-        }
-    }
-    anyhow::bail!("no free name like {stem}{ending}")
 }
 
 fn event(report: &Report, end: &End, envelope: &str) -> Event {

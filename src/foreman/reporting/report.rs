@@ -15,6 +15,7 @@ use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
 use crate::model::agent::{AgentSession, Usage};
+use crate::model::is_default;
 use crate::model::run::bundle::File;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
 
@@ -60,7 +61,7 @@ pub struct StageReport {
     /// The agent's session, which a later round resumes, and the usage of all its calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub session_usage: Usage,
     #[serde(default)]
     pub passed: bool,
@@ -98,10 +99,6 @@ impl StageReport {
     pub fn new(name: &str, round: u32) -> Self {
         Self { name: name.to_owned(), round, ..Self::default() }
     }
-}
-
-fn is_nothing(usage: &Usage) -> bool {
-    *usage == Usage::default()
 }
 
 /// The finding without secrets, also in its file name.
@@ -257,8 +254,8 @@ impl<'a> Report<'a> {
             "task_id": order.task_id,
             "plan_id": order.plan_id,
             "step_id": order.step_id,
-            "layer": order.layer,
-            "systemic_targets": order.systemic_targets,
+            "layer": order.goal.layer,
+            "systemic_targets": order.goal.systemic_targets,
             "order": { "path": self.work.path, "version": self.work.version, "sha256": self.work.sha256 },
             "epoch": order.epoch,
             "verdict": end.verdict,

@@ -47,7 +47,7 @@ pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> 
     stage.notes.extend(left_branch(place, &report.run)?);
     context.store.add_result(context.hub, report.work.job(), stage.clone())?;
     let order = &report.work.order;
-    let mut title = format!("{}: {}", order.task_id, order.title);
+    let mut title = format!("{}: {}", order.task_id, order.goal.title);
     if stage.name != COMMANDS {
         // Several stages of agents may commit something.
         title += &format!(" ({} {})", stage.name, stage.round);

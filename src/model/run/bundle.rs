@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::job_name;
-use super::order::{Complexity, Request};
+use super::order::Goal;
 use super::outcome::Finding;
 use crate::base::Stamp;
 use crate::model::agent::Usage;
+use crate::model::is_default;
 
 /// The version that is written.
 pub const VERSION: u64 = 1;
@@ -26,18 +27,9 @@ pub struct Bundle {
     pub plan_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_id: Option<String>,
-    pub title: String,
-    pub objective: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acceptance: Option<String>,
-    /// The layer and the systemic targets that the work serves, as its order names them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub systemic_targets: Vec<String>,
-    /// The request that the work was made of, whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
+    /// As the order has it.
+    #[serde(flatten)]
+    pub goal: Goal,
     /// The seat that did the work.
     pub agent_id: String,
     /// The seat that reviewed it.
@@ -67,8 +59,6 @@ pub struct Bundle {
     /// The coder's passes.
     pub passes: u32,
     pub usage: Usage,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub complexity: Option<Complexity>,
     pub receipts: Vec<Receipt>,
 }
 
@@ -88,7 +78,7 @@ pub struct Diff {
     /// The first of them, by path.
     pub files: Vec<File>,
     /// How many more there are.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more_files: usize,
 }
 
@@ -97,10 +87,6 @@ impl Diff {
     pub fn count(&self) -> usize {
         self.files.len() + self.more_files
     }
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,17 +39,10 @@ pub struct Order {
     pub plan_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_id: Option<String>,
-    pub title: String,
-    /// The goal.
-    pub objective: String,
+    #[serde(flatten)]
+    pub goal: Goal,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// The request that the work was made of, whole: data, whatever it says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Request>,
-    /// When the goal counts as reached: the plan's checkpoint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acceptance: Option<String>,
     #[serde(default)]
     pub commands: Vec<Command>,
     #[serde(default)]
@@ -75,19 +68,33 @@ pub struct Order {
     /// What the job may spend.
     #[serde(default)]
     pub budget: Spend,
-    /// How hard the request is, and how that was found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub complexity: Option<Complexity>,
     /// The job was sent back: what for, and the work to go on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rework: Option<Rework>,
     /// What people said to earlier results of this task, which they rejected, sent back or reverted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said_before: Vec<Finding>,
+}
+
+/// What the work is for: in its order, and in the bundle that its result is reviewed by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    pub title: String,
+    pub objective: String,
+    /// When the objective counts as reached: the plan's checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<String>,
+    /// The layer and the systemic targets that the work serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     #[serde(default)]
     pub systemic_targets: Vec<String>,
+    /// The request that the work was made of, whole: data, whatever it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// How hard the request is, and how that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<Complexity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,12 +218,12 @@ impl Order {
     pub fn missing(&self) -> Vec<&'static str> {
         let blank = |text: Option<&str>| text.is_none_or(|text| text.trim().is_empty());
         let checks = [
-            ("goal", blank(Some(&self.objective))),
-            ("acceptance", blank(self.acceptance.as_deref())),
+            ("goal", blank(Some(&self.goal.objective))),
+            ("acceptance", blank(self.goal.acceptance.as_deref())),
             ("verification", self.guardrails.tests.is_empty() && self.expected_receipts.is_empty()),
             ("risk", self.guardrails.diff_limit == 0),
             ("recovery", blank(Some(&self.rollback.base_commit)) && self.rollback.commands.is_empty()),
-            ("targets", blank(self.layer.as_deref()) || self.systemic_targets.is_empty()),
+            ("targets", blank(self.goal.layer.as_deref()) || self.goal.systemic_targets.is_empty()),
         ];
         checks.into_iter().filter(|(_, missing)| *missing).map(|(name, _)| name).collect()
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Stamp;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::event::Severity;
+use crate::model::is_default;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,12 +111,8 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// For how many more like it this one stands, which are not listed.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub more: u64,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The severity says what follows: `high` stops, `medium` needs a person, `low` is worth a look.

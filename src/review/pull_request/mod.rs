@@ -333,6 +333,6 @@ fn body(hub: &Hub, entry: &Entry) -> String {
     let bytes = beside.and_then(|path| files::read(&hub.path(&path).ok()?, files::MAX_DOCUMENT).ok()?);
     match bytes {
         Some(bytes) => text::safe_block(&String::from_utf8_lossy(&bytes)),
-        None => text::safe_block(&entry.bundle.objective),
+        None => text::safe_block(&entry.bundle.goal.objective),
     }
 }

@@ -54,7 +54,8 @@ pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) 
 
 /// The title of the work, else its objective, else its task, as one line.
 pub fn title(bundle: &Bundle) -> String {
-    let named = [&bundle.title, &bundle.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
+    let named =
+        [&bundle.goal.title, &bundle.goal.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
     harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUMMARY)
 }
 
