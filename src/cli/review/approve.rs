@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::bulk::{self, Done, Words};
 use super::notify::notify_coordinator;
-use super::{decide, list, shared};
+use super::{list, shared};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
@@ -88,9 +88,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<String>)> {
     let waiting = list::pending(hub)?;
     let ids: Vec<_> = waiting.iter().map(|entry| entry.bundle.job.as_str()).collect();
-    let is_passing = |entry: &Entry| {
-        decide::is_passing(&entry.bundle) && entry.bundle.findings.is_empty() && entry.altered.is_none()
-    };
+    let is_passing =
+        |entry: &Entry| entry.bundle.is_passing() && entry.bundle.findings.is_empty() && entry.altered.is_none();
     let (mut passing, mut others) = (Vec::new(), Vec::new());
     for (entry, name) in waiting.iter().zip(distinct(&ids)) {
         if is_passing(entry) { &mut passing } else { &mut others }.push(name.into_owned());

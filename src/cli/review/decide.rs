@@ -7,8 +7,6 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::{ask, failure};
 use crate::hub::Hub;
-use crate::model::run::bundle::Bundle;
-use crate::model::run::outcome::Finding;
 use crate::review::{Entry, Kind, bundles, diff};
 
 /// What a person did with a result.
@@ -78,13 +76,6 @@ fn print(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Whether a result was tested, every test passed, and no finding needs a person.
-pub fn is_passing(bundle: &Bundle) -> bool {
-    let needs_person = |finding: &Finding| finding.stops() || finding.needs_person();
-    let is_tested = !bundle.tests.is_empty() && bundle.tests.iter().all(|test| test.passed);
-    is_tested && !bundle.findings.iter().any(needs_person)
-}
-
 /// The result in a few lines: what changed, what was tested, what to look at.
 pub fn summary(entry: &Entry) -> String {
     let bundle = &entry.bundle;
@@ -113,33 +104,4 @@ pub fn summary(entry: &Entry) -> String {
         lines.push(format!("  ALTERED: {why}; it cannot be merged"));
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn bundle(tests: Value, findings: Value) -> Bundle {
-        serde_json::from_value(json!({
-            "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": "j", "run": "j.1", "task_id": "T", "title": "t",
-            "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main", "base_commit": "0", "commit": "1",
-            "diff": {"added": 1, "removed": 0, "limit": 9, "files": []}, "stages": [], "tests": tests,
-            "findings": findings, "passes": 1, "receipts": [],
-            "usage": {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0},
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_result_passes_when_it_was_tested_and_nothing_needs_a_person() {
-        let test = |passed: bool| json!([{"command": "true", "passed": passed, "duration_seconds": 0.1}]);
-        let found = |finding: Finding| json!([finding]);
-        assert!(is_passing(&bundle(test(true), json!([]))));
-        assert!(is_passing(&bundle(test(true), found(Finding::low("x", "", "fine")))));
-        assert!(!is_passing(&bundle(test(false), json!([]))));
-        assert!(!is_passing(&bundle(test(true), found(Finding::high("x", "", "wrong")))));
-        assert!(!is_passing(&bundle(json!([]), json!([]))), "nothing tested it");
-    }
 }

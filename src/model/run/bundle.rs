@@ -63,6 +63,13 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// Whether the result was tested, every test passed, and no finding needs a person.
+    pub fn is_passing(&self) -> bool {
+        let needs_person = |finding: &Finding| finding.stops() || finding.needs_person();
+        let is_tested = !self.tests.is_empty() && self.tests.iter().all(|test| test.passed);
+        is_tested && !self.findings.iter().any(needs_person)
+    }
+
     /// What people call the job: `j7`.
     pub fn short(&self) -> Cow<'_, str> {
         job_name::short(&self.job)
@@ -129,4 +136,33 @@ pub struct Receipt {
     /// Relative to the hub.
     pub path: String,
     pub sha256: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn bundle(tests: Value, findings: Value) -> Bundle {
+        serde_json::from_value(json!({
+            "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": "j", "run": "j.1", "task_id": "T", "title": "t",
+            "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main", "base_commit": "0", "commit": "1",
+            "diff": {"added": 1, "removed": 0, "limit": 9, "files": []}, "stages": [], "tests": tests,
+            "findings": findings, "passes": 1, "receipts": [],
+            "usage": {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_result_passes_when_it_was_tested_and_nothing_needs_a_person() {
+        let test = |passed: bool| json!([{"command": "true", "passed": passed, "duration_seconds": 0.1}]);
+        let found = |finding: Finding| json!([finding]);
+        assert!(bundle(test(true), json!([])).is_passing());
+        assert!(bundle(test(true), found(Finding::low("x", "", "fine"))).is_passing());
+        assert!(!bundle(test(false), json!([])).is_passing());
+        assert!(!bundle(test(true), found(Finding::high("x", "", "wrong"))).is_passing());
+        assert!(!bundle(json!([]), json!([])).is_passing(), "nothing tested it");
+    }
 }

@@ -227,7 +227,7 @@ fn review(app: &App, hub: &Hub, job: &Job, approve_passing: bool) -> Result<deci
             app.say(decide::summary(&entry));
         }
     };
-    if approve_passing && decide::is_passing(&entry.bundle) {
+    if approve_passing && entry.bundle.is_passing() {
         say_summary();
         approve::run(approve::Args::of(&job.id), app)?;
         return Ok(decide::Decided::Approved);
