@@ -40,12 +40,13 @@ pub fn of(
     })
 }
 
-/// The clocks of a command: its own time limit counts when it is the shorter one.
+/// The clocks of a command: the shorter time limit counts, its own or the run's. Zero means no limit.
 pub fn clocks(settings: &Worker, no_output: Duration, wall: Duration, command: &Command) -> Clocks {
+    let limits = [command.timeout.and_then(some), some(wall)];
     Clocks {
         silence: some(no_output),
         meaning: None,
-        wall: some(command.timeout.map_or(wall, |own| own.min(wall))),
+        wall: limits.into_iter().flatten().min(),
         linger: Duration::ZERO,
         grace: settings.grace,
     }
@@ -66,4 +67,21 @@ pub fn tail(report: &Report) -> String {
 /// How long it ran, to the millisecond.
 pub fn seconds(report: &Report) -> f64 {
     (report.duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shorter_time_limit_counts_and_zero_is_none() {
+        let second = Duration::from_secs;
+        let wall = |own: Option<u64>, run: u64| {
+            let command = Command { timeout: own.map(second), ..Command::shell("true") };
+            clocks(&Worker::default(), Duration::ZERO, second(run), &command).wall
+        };
+        assert_eq!((wall(Some(5), 9), wall(Some(9), 5)), (Some(second(5)), Some(second(5))));
+        assert_eq!((wall(Some(5), 0), wall(None, 5)), (Some(second(5)), Some(second(5))), "its own limit stands alone");
+        assert_eq!((wall(Some(0), 0), wall(None, 0)), (None, None));
+    }
 }
