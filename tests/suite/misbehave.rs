@@ -2,15 +2,12 @@
 //! bounded time and memory, with nothing left running and nothing lost.
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use teof::exec::ProcessTree;
 
 use crate::harness::World;
 
-const SEAT: &str = "codex-1";
-const TASK: &str = "QUEUE-001";
 const RUN: &str = "run-1";
 
 /// Says what a program prints as claude's stream does.
@@ -30,11 +27,7 @@ struct Bench {
 
 impl Bench {
     fn new(script: &str) -> Bench {
-        let world = World::new();
-        world.write("src/code.txt", "one\ntwo\n");
-        world.git(&["add", "."]);
-        world.git(&["commit", "-qm", "Content"]);
-        let base = world.git(&["rev-parse", "HEAD"]);
+        let world = World::with_work(&[]);
         let program = world.folder().join("agent.sh");
         fs::write(&program, format!("{SPEAK}{script}\n")).unwrap();
         let settings = format!(
@@ -42,20 +35,9 @@ impl Bench {
             program.display().to_string()
         );
         world.write("teof.toml", &settings);
-        let now = teof::base::Clock::Machine.now();
-        world.write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
-        let until = now.plus(Duration::from_secs(3600)).to_string();
-        let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
-            "epoch": 3, "lease_expires_at": until, "status": "active", "task_id": TASK});
-        world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
-        let order = json!({
-            "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z", "manager_agent": "manager",
-            "agent_id": SEAT, "job": "job-1", "task_id": TASK, "title": "Write the docs", "objective": "Docs exist",
-            "acceptance": "they read well", "commands": [], "rollback": {"base_commit": base},
-            "branch": format!("agent/{SEAT}/docs"), "base_commit": base, "target_branch": "main", "epoch": 3,
-            "guardrails": {"diff_limit": 20, "tests": ["true"], "no_output": "5m", "wall": "10m"},
-            "stages": ["coder"], "roles": {"coder": {"agent": "fake"}}, "layer": "L5", "systemic_targets": ["S1"],
-        });
+        let order = world.order(json!({
+            "guardrails.tests": ["true"], "stages": ["coder"], "roles": {"coder": {"agent": "fake"}},
+        }));
         Bench { world, order }
     }
 

@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use teof::base::Clock;
 use teof::base::lock::FileLock;
-use teof::base::{Clock, digest};
-use teof::guard::trust::{self, Grant};
 use teof::hub::Hub;
 use teof::hub::worktrees::{self, Wanted};
 
 use crate::harness::World;
-
-const SEAT: &str = "codex-1";
-const TASK: &str = "QUEUE-001";
+use crate::harness::work::{SEAT, TASK};
 
 /// A world in which jobs can be run by hand.
 struct Grove {
@@ -25,17 +22,7 @@ struct Grove {
 
 impl Grove {
     fn new() -> Grove {
-        let world = World::new();
-        world.write("src/code.txt", "one\ntwo\n");
-        world.write(".gitignore", "build/\n");
-        world.write("_bus/events/events.jsonl", "");
-        world.git(&["add", "."]);
-        world.git(&["commit", "-qm", "Content"]);
-        let now = Clock::Machine.now();
-        world.write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
-        let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
-            "epoch": 3, "lease_expires_at": now.plus(Duration::from_secs(3600)), "status": "active", "task_id": TASK});
-        world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
+        let world = World::with_work(&[(".gitignore", "build/\n")]);
         Grove { base: world.git(&["rev-parse", "HEAD"]), world }
     }
 
@@ -45,38 +32,21 @@ impl Grove {
 
     /// These settings, and a person's consent to them.
     fn consent(&self, settings: &str) {
-        let consent = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
-        self.world.write("docs/automation/autonomy-consent.json", consent);
-        self.settings(settings);
-        let hub = Hub::find(Some(&self.world.repo), Clock::Machine).unwrap();
-        let grant = Grant {
-            by: "tester".into(),
-            at: hub.now(),
-            consent_sha256: digest::sha256(consent.as_bytes()),
-            settings_sha256: trust::settings_digest(&hub).unwrap(),
-            recognised: Default::default(),
-        };
-        trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
+        self.world.grant(settings);
     }
 
     /// Runs one command as a job's whole work; gives back the outcome.
     fn run(&self, job: &str, run: &str, command: &str, copied: &[&str]) -> Value {
         let receipt = "mkdir -p _report/agent/codex-1 && echo '{}' > _report/agent/codex-1/tests.json";
-        let order = json!({
-            "version": 2, "order": format!("order-{job}"), "generated_at": "2026-01-05T10:00:00Z",
-            "manager_agent": "manager", "agent_id": SEAT, "job": job, "task_id": TASK, "title": "Write the docs",
-            "objective": "Docs exist", "acceptance": "they read well", "commands": [receipt, command],
+        let order = self.world.order(json!({
+            "order": format!("order-{job}"), "job": job, "commands": [receipt, command],
             "expected_receipts": [{"path": "_report/agent/codex-1/tests.json"}],
-            "rollback": {"base_commit": self.base}, "branch": format!("agent/{SEAT}/docs"),
-            "base_commit": self.base, "target_branch": "main", "epoch": 3, "stages": [],
-            "guardrails": {"diff_limit": 20, "copied": copied, "no_output": "5m", "wall": "10m"},
-            "layer": "L5", "systemic_targets": ["S1"],
-        });
+            "rollback": {"base_commit": self.base}, "base_commit": self.base, "guardrails.copied": copied,
+        }));
         let path = format!("_report/agent/manager/manifests/manifest-{job}.json");
         self.world.write(&path, &format!("{order:#}\n"));
         let ran = self.world.run(&["foreman", "run", &path, "--execute", "--run", run]);
-        let outcome = fs::read(self.world.repo.join(format!(".git/teof/runs/{run}.json")));
-        serde_json::from_slice(&outcome.unwrap_or_else(|e| panic!("no outcome ({e}): {ran:?}"))).unwrap()
+        self.world.outcome(run).unwrap_or_else(|| panic!("no outcome: {ran:?}"))
     }
 
     /// A job that has succeeded.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use teof::exec::ProcessTree;
 
 use crate::harness::World;
+use crate::harness::work::{SEAT, TASK, set};
 
 /// A world with a seat, a session, a claim, and an order that can be given commands.
 struct Fixture {
@@ -25,68 +26,19 @@ struct Fixture {
     order: Value,
 }
 
-const TASK: &str = "QUEUE-001";
-
-const SEAT: &str = "codex-1";
-
 impl Fixture {
     fn new() -> Fixture {
-        let world = World::new();
-        world.write("src/code.txt", "one\ntwo\n");
-        world.write("_bus/events/events.jsonl", "");
-        world.write("_report/note.txt", "kept\n");
-        world.git(&["add", "."]);
-        world.git(&["commit", "-qm", "Content"]);
-        let base = world.git(&["rev-parse", "HEAD"]);
-        let fixture = Fixture {
-            order: json!({
-                "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z",
-                "manager_agent": "manager", "agent_id": SEAT, "job": "job-1", "task_id": TASK,
-                "plan_id": "2026-01-05-docs", "step_id": "S1", "title": "Write the docs",
-                "objective": "Docs exist", "acceptance": "they read well", "commands": [],
-                "expected_receipts": [{"path": format!("_report/agent/{SEAT}/tests.json")}],
-                "rollback": {"base_commit": base}, "branch": format!("agent/{SEAT}/docs"),
-                "base_commit": base, "target_branch": "main", "epoch": 3,
-                "guardrails": {"diff_limit": 20, "tests": [], "no_output": "5m", "wall": "10m"},
-                "layer": "L5", "systemic_targets": ["S1"],
-            }),
-            world,
-        };
-        fixture.session();
-        fixture.claim(SEAT, 3);
-        fixture
-    }
-
-    fn session(&self) {
-        let now = teof::base::Clock::Machine.now();
-        self.world.write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
-    }
-
-    fn claim(&self, agent: &str, epoch: u64) {
-        let until = teof::base::Clock::Machine.now().plus(Duration::from_secs(3600));
-        let claim = json!({"agent_id": agent, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
-            "epoch": epoch, "lease_expires_at": until.to_string(), "status": "active", "task_id": TASK});
-        self.world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
-    }
-
-    fn hub(&self) -> teof::hub::Hub {
-        teof::hub::Hub::find(Some(&self.world.repo), teof::base::Clock::Machine).unwrap()
+        let world = World::with_work(&[("_report/note.txt", "kept\n")]);
+        let order = world.order(json!({
+            "plan_id": "2026-01-05-docs", "step_id": "S1",
+            "expected_receipts": [{"path": format!("_report/agent/{SEAT}/tests.json")}],
+        }));
+        Fixture { world, order }
     }
 
     /// A person grants consent, with these lines under `[commands]`.
     fn consent(&self, commands: &str) {
-        let text = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
-        self.world.write("docs/automation/autonomy-consent.json", text);
-        self.world.write("teof.toml", &format!("[commands]\n{commands}\n"));
-        let hub = self.hub();
-        let grant = teof::guard::trust::Grant {
-            by: "tester".into(),
-            at: hub.now(),
-            consent_sha256: teof::base::digest::sha256(text.as_bytes()),
-            settings_sha256: teof::guard::trust::settings_digest(&hub).unwrap(),
-            recognised: Default::default(),
-        };
-        teof::guard::trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
+        self.world.grant(&format!("[commands]\n{commands}\n"));
     }
 
     fn commands(mut self, lines: &[&str]) -> Fixture {
@@ -95,17 +47,12 @@ impl Fixture {
     }
 
     fn with(mut self, key: &str, value: Value) -> Fixture {
-        match key.split_once('.') {
-            Some((part, key)) => self.order[part][key] = value,
-            None => self.order[key] = value,
-        }
+        set(&mut self.order, key, value);
         self
     }
 
     fn write_order(&self) -> String {
-        let path = "_report/agent/manager/manifests/manifest-20260105T100000Z-job-1.json";
-        self.world.write(path, &format!("{:#}\n", self.order));
-        path.to_owned()
+        self.world.write_order(&self.order)
     }
 
     /// Runs the order; gives back the outcome, which must be there, and the exit code.
@@ -123,8 +70,7 @@ impl Fixture {
     }
 
     fn outcome(&self, run: &str) -> Option<Value> {
-        let bytes = fs::read(self.world.repo.join(format!(".git/teof/runs/{run}.json"))).ok()?;
-        Some(serde_json::from_slice(&bytes).unwrap())
+        self.world.outcome(run)
     }
 
     fn envelope(&self, outcome: &Value) -> Value {

@@ -41,7 +41,7 @@ fn a_plan_that_was_approved_covers_its_own_commands_only() {
     fixture.consent("");
     let raw = serde_json::from_value(plan).unwrap();
     let digest = teof::plans::commands_digest(&teof::model::plan::Plan { raw }).unwrap();
-    teof::guard::trust::approve(&fixture.hub(), "2026-01-05-docs", &digest, "tester").unwrap();
+    teof::guard::trust::approve(&fixture.world.hub(), "2026-01-05-docs", &digest, "tester").unwrap();
     let run = |fixture: &Fixture, run: &str| {
         fixture.world.run(&["foreman", "run", &fixture.write_order(), "--execute", "--unattended", "--run", run]);
         fixture.outcome(run).unwrap()
@@ -61,7 +61,7 @@ fn a_revocation_or_a_word_pauses_before_the_next_command() {
         let mut child = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--unattended", "--run", "run-1"]);
         wait_for(&fixture.worktree().join("started"));
         match how {
-            "revoke" => teof::guard::trust::update(&fixture.hub(), |trust| trust.grant = None).unwrap(),
+            "revoke" => teof::guard::trust::update(&fixture.world.hub(), |trust| trust.grant = None).unwrap(),
             _ => fixture.world.write(".git/teof/runs/run-1.stop", ""),
         }
         fs::write(fixture.worktree().join("go"), "").unwrap();

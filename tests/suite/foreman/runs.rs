@@ -69,7 +69,7 @@ fn an_incomplete_order_waits_for_a_person() {
 fn work_is_done_only_under_the_claim_and_epoch_of_the_order() {
     let fixture = Fixture::new().commands(&["true"]);
     for (agent, epoch) in [("codex-2", 3), (SEAT, 4)] {
-        fixture.claim(agent, epoch);
+        fixture.world.claim(agent, epoch);
         let (outcome, _) = fixture.run(&format!("run-{agent}-{epoch}"));
         assert_eq!(outcome["verdict"], "refused", "{agent} {epoch}: {outcome:#}");
     }

@@ -3,6 +3,7 @@
 
 pub mod agents;
 mod wait;
+pub mod work;
 
 pub use wait::{until, until_or};
 

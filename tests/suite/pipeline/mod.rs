@@ -14,9 +14,7 @@ use teof::model::event::Event;
 
 use crate::harness::World;
 use crate::harness::agents::{APPROVE, DONE, Fake, REJECT};
-
-const TASK: &str = "QUEUE-001";
-const SEAT: &str = "codex-1";
+use crate::harness::work::{SEAT, TASK, set};
 
 /// A world with a seat, its session and claim, two fake agents, and an order for them.
 struct Fixture {
@@ -29,36 +27,17 @@ struct Fixture {
 impl Fixture {
     /// The coder adds a line; the reviewer approves.
     fn new() -> Fixture {
-        let world = World::new();
-        world.write("src/code.txt", "one\ntwo\n");
-        world.write("_bus/events/events.jsonl", "");
-        world.write("_report/note.txt", "kept\n");
-        world.git(&["add", "."]);
-        world.git(&["commit", "-qm", "Content"]);
-        let base = world.git(&["rev-parse", "HEAD"]);
+        let world = World::with_work(&[("_report/note.txt", "kept\n")]);
         let coder = Fake::new(&world.folder(), "fake", &format!("echo three >> src/code.txt\n{DONE}"));
         let judge = Fake::new(&world.folder(), "judge", APPROVE);
-        let order = json!({
-            "version": 2, "order": "order-1", "generated_at": "2026-01-05T10:00:00Z",
-            "manager_agent": "manager", "agent_id": SEAT, "job": "job-1", "task_id": TASK,
-            "title": "Write the docs", "objective": "Docs exist", "acceptance": "they read well",
+        let order = world.order(json!({
             "stages": ["coder", "reviewer"], "reviewer": "codex-2", "passes": 3,
             "roles": {"coder": {"agent": "fake"}, "reviewer": {"agent": "judge"}},
-            "rollback": {"base_commit": base}, "branch": format!("agent/{SEAT}/docs"),
-            "base_commit": base, "target_branch": "main", "epoch": 3,
-            "guardrails": {"diff_limit": 20, "tests": ["grep three src/code.txt"], "no_output": "5m", "wall": "10m"},
-            "layer": "L5", "systemic_targets": ["S1"],
-        });
+            "guardrails.tests": ["grep three src/code.txt"],
+        }));
         let fixture = Fixture { coder, judge, order, world };
         fixture.settings("");
         let now = teof::base::Clock::Machine.now();
-        fixture
-            .world
-            .write(&format!("_report/session/{SEAT}/manager-report-tail.txt"), &format!("# captured_at={now}\n"));
-        let until = now.plus(Duration::from_secs(3600)).to_string();
-        let claim = json!({"agent_id": SEAT, "branch": format!("agent/{SEAT}/docs"), "claimed_at": "2026-01-05T10:00:00Z",
-            "epoch": 3, "lease_expires_at": until, "status": "active", "task_id": TASK});
-        fixture.world.write(&format!("_bus/claims/{TASK}.json"), &format!("{claim:#}\n"));
         let claimed = Event::new(SEAT, "claim", "taken").on_task(TASK).meta("epoch", 3).meta("status", "active");
         fixture.world.write("_bus/events/events.jsonl", std::str::from_utf8(&claimed.line(now, None).0).unwrap());
         fixture
@@ -66,33 +45,17 @@ impl Fixture {
 
     /// `teof.toml`, granted by a person with a consent that allows unattended work.
     fn settings(&self, more: &str) {
-        let text = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
-        self.world.write("docs/automation/autonomy-consent.json", text);
         let tests = "[guard]\ntests = [\"grep three src/code.txt\"]\n";
-        self.world.write("teof.toml", &format!("{}{}{tests}{more}", self.coder.settings(), self.judge.settings()));
-        let hub = teof::hub::Hub::find(Some(&self.world.repo), teof::base::Clock::Machine).unwrap();
-        let grant = teof::guard::trust::Grant {
-            by: "tester".into(),
-            at: hub.now(),
-            consent_sha256: teof::base::digest::sha256(text.as_bytes()),
-            settings_sha256: teof::guard::trust::settings_digest(&hub).unwrap(),
-            recognised: Default::default(),
-        };
-        teof::guard::trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
+        self.world.grant(&format!("{}{}{tests}{more}", self.coder.settings(), self.judge.settings()));
     }
 
     fn with(mut self, key: &str, value: Value) -> Fixture {
-        match key.split_once('.') {
-            Some((part, key)) => self.order[part][key] = value,
-            None => self.order[key] = value,
-        }
+        set(&mut self.order, key, value);
         self
     }
 
     fn write_order(&self) -> String {
-        let path = "_report/agent/manager/manifests/manifest-20260105T100000Z-job-1.json";
-        self.world.write(path, &format!("{:#}\n", self.order));
-        path.to_owned()
+        self.world.write_order(&self.order)
     }
 
     fn run(&self, run: &str) -> Value {
@@ -106,8 +69,7 @@ impl Fixture {
     }
 
     fn outcome(&self, run: &str) -> Option<Value> {
-        let bytes = fs::read(self.world.repo.join(format!(".git/teof/runs/{run}.json"))).ok()?;
-        Some(serde_json::from_slice(&bytes).unwrap())
+        self.world.outcome(run)
     }
 
     /// The stages that the job's checkpoints name, oldest first.
