@@ -20,7 +20,7 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
 use crate::guard::sentinels::Clean;
-use crate::hub::worktrees::{self, Wanted};
+use crate::hub::worktrees::{self, Place, Wanted};
 use crate::hub::{Hub, git, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
@@ -124,18 +124,7 @@ fn attempt(
     if let Err(e) = clean.save(hub) {
         tracing::debug!("cannot save the list of clean files: {e:#}");
     }
-    let wanted = Wanted {
-        job: work.job(),
-        task: &work.order.task_id,
-        run: &run,
-        agent: &work.order.agent_id,
-        branch: &work.order.branch,
-        base: &work.order.base_commit,
-        before: &work.known_before(),
-    };
-    let place = worktrees::prepare(hub, &wanted)?;
-    say(&format!("worktree {} on {}", place.root.display(), place.branch));
-    report.kept_refs.extend(place.parked.clone());
+    let place = prepare_worktree(hub, report, say)?;
     let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
     runner.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = runner.session.display().to_string();
@@ -165,6 +154,24 @@ fn attempt(
     let new: Vec<_> = report.new_findings().into_iter().filter(stops).collect();
     report.findings.extend(new);
     Ok(checks::verdict(report))
+}
+
+/// The worktree of the job, at its last checkpoint.
+fn prepare_worktree(hub: &Hub, report: &mut Report, say: &dyn Fn(&str)) -> Result<Place> {
+    let work = report.work;
+    let wanted = Wanted {
+        job: work.job(),
+        task: &work.order.task_id,
+        run: &report.run,
+        agent: &work.order.agent_id,
+        branch: &work.order.branch,
+        base: &work.order.base_commit,
+        before: &work.known_before(),
+    };
+    let place = worktrees::prepare(hub, &wanted)?;
+    say(&format!("worktree {} on {}", place.root.display(), place.branch));
+    report.kept_refs.extend(place.parked.clone());
+    Ok(place)
 }
 
 /// Ends work that did not reach its guards. The checks run here, because a retry compares with what this run left.
