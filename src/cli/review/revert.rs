@@ -23,7 +23,7 @@ use crate::review::rollback::{self, Done, Rollback};
 /// and confirmed first; with --yes they must be approved as they are (`teof plan approve`). A receipt records
 /// the results; exit code 1 when one fails.
 ///
-/// With --json: {decision, rollback: {receipt, passed, why} or null}.
+/// With --json: {short, decision, rollback: {receipt, passed, why} or null}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review revert QUEUE-005 --note \"Breaks the build\"")]
@@ -69,7 +69,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         .next(format!("when the reason is gone, run it again: teof review revert {} --rollback", decision.short()))
         .into());
     }
-    app.result(&json!({"decision": decision, "rollback": done}), || {
+    app.result(&json!({"short": decision.short(), "decision": decision, "rollback": done}), || {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
         let (task, target) = (text::safe(&decision.task_id), text::safe(&decision.target_branch));
         let next = match args.redo {

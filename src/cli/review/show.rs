@@ -11,6 +11,7 @@ use crate::cli::unattended::coordinator::last_output;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
+use crate::model::run::job_name::short;
 use crate::review::target::{merge, newer};
 use crate::review::{Entry, bundles, diff, pull_request};
 
@@ -87,7 +88,7 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     found.sort_by_key(|finding| !finding.needs_person());
     lines.extend(found.iter().map(|finding| format!("  {}: {}", finding.severity, findings::line(finding))));
     lines.extend([
-        format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&bundle.run)),
+        format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&short(&bundle.run))),
         format!("by         {}", text::safe(&bundle.agent_id)),
         format!("reviewer   {}", bundle.reviewer.as_deref().map_or_else(|| "-".to_owned(), text::safe)),
         format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),

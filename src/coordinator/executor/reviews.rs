@@ -113,7 +113,7 @@ fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
 fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
     job.pull_request?;
     let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
-    match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.id)).ok()? {
+    match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()? {
         Pull::Open => None,
         Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),
     }

@@ -6,6 +6,7 @@ use crate::base::text;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{Ending, Job, Phase};
 use crate::hub::Hub;
+use crate::model::run::job_name::short;
 
 /// A job as documents hold it: as it is saved, with its short name.
 pub fn document(job: &Job) -> Value {
@@ -37,7 +38,7 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 /// Everything that is known about a job, one line each.
 pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
-    let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, job.run_id());
+    let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, short(&job.run_id()));
     let mut lines =
         vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", standing(job)))];
     lines.extend(output(job, "  "));
