@@ -80,6 +80,9 @@ pub enum Command {
 /// Parses the process's arguments, runs the command, and tells the exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|word| word == start::complete::NAME) {
+        return start::complete::main(support::lazy::whole::<Cli>(), &arguments[2..]);
+    }
     let json = arguments.iter().any(|argument| argument == "--json");
     let cli = match support::lazy::parse::<Cli>(arguments) {
         Ok(cli) => cli,

@@ -10,6 +10,7 @@ mod architecture;
 mod boots;
 mod bounded;
 mod claims;
+mod completion;
 mod conductor;
 mod consent;
 mod coordinator;

@@ -152,7 +152,7 @@ fn completions_and_pages_are_installed_for_the_user_and_replace_nothing_of_other
         // Twice: it replaces what it wrote.
         install(shell, &[]).expect(0);
         install(shell, &[]).expect(0);
-        assert!(fs::read_to_string(&script).unwrap().contains("bus"), "{shell}");
+        assert!(fs::read_to_string(&script).unwrap().contains("teof __complete"), "{shell}");
         assert!(data.join("man/man1/teof-bus-claim.1").exists());
         fs::write(&script, "mine").unwrap();
         install(shell, &[]).expect(1);

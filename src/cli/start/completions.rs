@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Command;
 use serde_json::json;
 
+use super::complete::scripts;
 use super::install;
 use crate::base::{Result, files};
 use crate::cli::App;
@@ -13,6 +14,8 @@ use crate::guard::operator;
 use crate::hub::output::{self, Output};
 
 /// Print a completion script for a shell, or install it
+///
+/// In bash, zsh and fish the ids of jobs, tasks, plans and seats complete too.
 ///
 /// With --install: writes the script and the manual pages into your own folders, where the shell and man look
 /// for them. Run it again after an update.
@@ -39,9 +42,14 @@ pub fn completions(args: CompletionsArgs, app: &App, mut tree: Command) -> Resul
         operator::run::refuse("install completions")?;
     }
     let shell = args.shell.map_or_else(install::current_shell, Ok)?;
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut tree, "teof", &mut script);
-    let script = String::from_utf8_lossy(&script);
+    let script = match scripts::of(shell) {
+        Some(script) => script.to_owned(),
+        None => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut tree, "teof", &mut script);
+            String::from_utf8_lossy(&script).into_owned()
+        }
+    };
     if !args.install {
         app.out(script.trim_end());
         return Ok(ExitCode::SUCCESS);

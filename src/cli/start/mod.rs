@@ -1,5 +1,6 @@
 //! Commands to get started: set-up, the quickstart, the guide, completions.
 
+pub(super) mod complete;
 pub(super) mod completions;
 pub(super) mod guide;
 pub(super) mod init;
