@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -61,10 +61,11 @@ pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: 
         Err(e) => return Answer::NotStarted(format!("{program}: {e}")),
     };
     let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
-    let status = wait(&mut child, timeout);
+    let in_time = wait(&child, timeout);
     end_tree(&child, mark);
     end_group(&child);
-    let _ = child.wait();
+    // Reaped last: before that, its pid is nobody else's.
+    let status = child.wait().ok().filter(|_| in_time);
     let printed = |from: &Receiver<Vec<u8>>| {
         let bytes = from.recv_timeout(DRAIN).unwrap_or_default();
         String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -84,13 +85,13 @@ pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: 
     }
 }
 
-fn wait(child: &mut Child, timeout: Duration) -> Option<ExitStatus> {
+/// Whether the program is over in time. It is not reaped.
+fn wait(child: &Child, timeout: Duration) -> bool {
     let until = Instant::now() + timeout;
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => std::thread::sleep(TICK),
-            _ => return None,
+        match process_tree::is_over(child) {
+            Ok(false) if Instant::now() < until => std::thread::sleep(TICK),
+            over => return over.unwrap_or(false),
         }
     }
 }

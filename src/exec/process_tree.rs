@@ -119,6 +119,17 @@ impl Process {
     }
 }
 
+/// Whether a child is over. It is not reaped, so no other process can get its pid until its handle is waited for.
+///
+/// # Errors
+/// When it was reaped already.
+pub(super) fn is_over(child: &std::process::Child) -> std::io::Result<bool> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let pid = Pid::from_raw(child.id().cast_signed()).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
 /// This process's own children now.
 pub(super) fn children() -> HashSet<i32> {
     all_processes().into_iter().filter(|p| p.parent == own_pid()).map(|p| p.pid).collect()

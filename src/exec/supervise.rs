@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::Pid;
 
 use super::capture::{Capture, Captured, Keep};
 use super::follow::Followed;
@@ -303,8 +303,6 @@ impl Watch<'_> {
 
     /// Whether the program is over. It is not reaped yet, so no other process can get its pid.
     fn exited(&self) -> Result<bool> {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).context("a child has a pid")?;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        Ok(waitid(WaitId::Pid(pid), options).context("look at the program")?.is_some())
+        process_tree::is_over(&self.child).context("look at the program")
     }
 }
