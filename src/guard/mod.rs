@@ -8,6 +8,7 @@ pub mod claim;
 pub mod consent;
 pub mod fencing;
 pub mod glob;
+pub mod in_progress;
 pub mod moved_target;
 pub mod operator;
 pub mod preflight;

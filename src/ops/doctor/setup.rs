@@ -8,12 +8,12 @@ use rustix::fs::Access;
 
 use super::attributes::Problem;
 use crate::base::{Refusal, Result, files, lock, text};
+use crate::guard::in_progress;
 use crate::guard::prerequisites::{self, Declared};
 use crate::hub::git::locks;
 use crate::hub::transaction::temporary;
 use crate::hub::worktrees::unfinished;
 use crate::hub::{Hub, paths};
-use crate::ops::record::in_progress;
 use crate::plans::{backlog, store};
 
 /// How many paths one finding names.

@@ -10,7 +10,6 @@
 
 pub(super) mod append_only;
 mod ignored;
-pub(in crate::ops) mod in_progress;
 mod index;
 mod objects;
 mod stat_cache;
@@ -23,7 +22,7 @@ use anyhow::Context;
 use git2::Repository;
 
 use crate::base::{Refusal, Result, Stamp};
-use crate::guard::moved_target;
+use crate::guard::{in_progress, moved_target};
 use crate::hub::git::libgit2::make_durable;
 use crate::hub::git::locks::{self, Running};
 use crate::hub::git::{identity, object_ids, sparse};

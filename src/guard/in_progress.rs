@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::exec;
+
 /// Commands that move the branch from its commit at their start.
 const MOVING: [&str; 7] = ["commit", "merge", "pull", "rebase", "cherry-pick", "revert", "am"];
 
@@ -30,7 +32,10 @@ pub fn command(root: &Path) -> Option<String> {
     if running.is_empty() {
         return None;
     }
-    for pid in above_late_hook(&ancestors()) {
+    // Where they cannot be told, all count as moving.
+    let above = exec::ancestors().unwrap_or_default();
+    let above: Vec<_> = above.iter().map(|process| (process.pid, process.arguments())).collect();
+    for pid in above_late_hook(&above) {
         running.remove(&pid);
     }
     running.into_iter().next().map(|(pid, command)| format!("git {command} (process {pid})"))
@@ -54,26 +59,10 @@ fn moves_branch(args: &[&[u8]]) -> Option<&'static str> {
     None
 }
 
-/// This process's ancestors, nearest first, each with its command line.
-fn ancestors() -> Vec<(i32, Vec<Vec<u8>>)> {
-    let mut found = Vec::new();
-    let mut at = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-    while let Some(pid) = at.filter(|pid| *pid > 1 && found.len() < 256) {
-        let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        found.push((pid, args.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()));
-        // proc(5): `pid (name) state ppid …`; the name may hold anything.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        at = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
-    }
-    found
-}
-
 /// The ancestors above a hook that git runs after moving the branch, such as `post-commit`.
-fn above_late_hook(ancestors: &[(i32, Vec<Vec<u8>>)]) -> Vec<i32> {
-    let is_late_hook = |args: &[Vec<u8>]| {
-        let name = |arg: &Vec<u8>| arg.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
-        args.iter().any(|arg| name(arg).starts_with(b"post-"))
-    };
+fn above_late_hook(ancestors: &[(i32, Vec<String>)]) -> Vec<i32> {
+    let is_late_hook =
+        |args: &[String]| args.iter().any(|arg| arg.rsplit('/').next().is_some_and(|name| name.starts_with("post-")));
     let hook = ancestors.iter().position(|(_, args)| is_late_hook(args));
     hook.map_or_else(Vec::new, |at| ancestors[at..].iter().map(|(pid, _)| *pid).collect())
 }
@@ -98,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_command_that_runs_a_late_hook_has_moved_the_branch() {
-        let line = |pid, text: &str| (pid, text.split(' ').map(|arg| arg.as_bytes().to_vec()).collect());
+        let line = |pid, text: &str| (pid, text.split(' ').map(str::to_owned).collect());
         let chain =
             [line(5, "sh -c x"), line(4, "/bin/sh .git/hooks/post-commit"), line(3, "git commit"), line(2, "bash")];
         assert_eq!(above_late_hook(&chain), [4, 3, 2]);
