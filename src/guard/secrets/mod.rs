@@ -8,6 +8,8 @@
 
 mod assignment;
 mod rules;
+#[cfg(test)]
+mod samples;
 mod shapes;
 
 use std::borrow::Cow;

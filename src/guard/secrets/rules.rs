@@ -1,7 +1,8 @@
-//! The rules of gitleaks, as data: patterns for the secrets of some 170 services.
+//! Rules as data: those of gitleaks, for the secrets of some 170 services, and the shapes of tokens that they lack.
 //!
 //! An expression is compiled when a text contains one of its keywords, and is matched around the keywords only:
-//! without a keyword it costs nothing. `scripts/gitleaks-rules.py` generates the data.
+//! without a keyword it costs nothing. `scripts/gitleaks-rules.py` generates
+//! `gitleaks.tsv`.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::assignment;
 use super::shapes::MARK;
 
-const DATA: &str = include_str!("gitleaks.tsv");
+const DATA: [&str; 2] = [include_str!("gitleaks.tsv"), include_str!("services.tsv")];
 
 /// How many bytes around a keyword an expression sees: more than any such secret needs.
 const BEFORE: usize = 512;
@@ -74,7 +75,7 @@ impl Rules {
         let mut keywords: Vec<&str> = Vec::new();
         let mut of_keyword: Vec<Vec<usize>> = Vec::new();
         let mut rules = Vec::new();
-        for line in DATA.lines().filter(|line| !line.starts_with('#')) {
+        for line in DATA.iter().flat_map(|data| data.lines()).filter(|line| !line.starts_with('#')) {
             let [id, entropy, group, words, allowed, expression] = columns(line);
             for word in words.split('|') {
                 match keywords.iter().position(|known| *known == word) {
