@@ -3,7 +3,7 @@
 //!
 //! Each worktree is recorded before the work and compared after it. People work there at the same time, so a
 //! difference alone does not block: it is reported with its paths. Changes by the worker's own git commands
-//! ([`git_trace`](super::git_trace)) block.
+//! ([`git_trace`](super::git_trace)) block, and so do commits of somebody who is not a person of this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -21,7 +21,7 @@ use super::surroundings::{CHECKOUT, Surroundings};
 use crate::base::{Result, json, lock, text};
 use crate::guard::Finding;
 use crate::guard::moved_target::What;
-use crate::hub::git::object_ids;
+use crate::hub::git::{identity, object_ids};
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::{self, Owner, WorktreeStatus};
 use crate::hub::{Hub, paths};
@@ -42,6 +42,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 struct Snapshot {
     branch: Option<String>,
     tip: Option<String>,
+    /// The address under which git would commit there.
+    #[serde(default)]
+    committer: Option<String>,
     /// The run that worked there last.
     run: Option<String>,
     /// Files that differ from the index or HEAD: git's status, and a fingerprint of the content.
@@ -90,7 +93,7 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
         };
         // Otherwise another job ran there meanwhile.
         if old.run == now.run {
-            compare(&seen, &old, &now, ran, &mut elsewhere);
+            compare(hub, &seen, (&old, &now), ran, &mut elsewhere);
         }
     }
     elsewhere.findings.extend(gone(hub, before)?);
@@ -110,12 +113,19 @@ fn gone(hub: &Hub, before: &Surroundings) -> Result<Vec<Finding>> {
     Ok(missing.collect())
 }
 
-fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitCommand], elsewhere: &mut Elsewhere) {
+fn compare(
+    hub: &Hub,
+    seen: &WorktreeStatus,
+    (old, now): (&Snapshot, &Snapshot),
+    ran: &[GitCommand],
+    elsewhere: &mut Elsewhere,
+) {
     let root = seen.root.canonicalize().unwrap_or_else(|_| seen.root.clone());
     let is_there =
         |command: &&GitCommand| command.changes() && command.worktree.canonicalize().is_ok_and(|w| w == root);
     let ran: Vec<_> = ran.iter().filter(is_there).collect();
-    let mut changes = old.differences(now, &commits_since(seen, old));
+    let commits = commits_since(seen, old);
+    let mut changes = old.differences(now, &commits);
     // Record commits and merges of teof move a branch as well, and leave the checkout clean.
     if changes.is_empty() && old.tip != now.tip && ran.iter().any(|command| command.moves_branch()) {
         let id = |tip: &Option<String>| tip.as_deref().map_or("nothing", |id| id.get(..12).unwrap_or(id)).to_owned();
@@ -125,25 +135,36 @@ fn compare(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot, ran: &[GitComm
         return;
     }
     let (place, changes) = (place(seen), changes.join("; "));
+    let hint = |why: &str| format!("{why}: git -C {} status", seen.root.display());
     let mut commands: Vec<_> = ran.iter().map(|command| text::safe(&command.name)).collect();
     commands.dedup();
-    if commands.is_empty() {
-        let message = format!("{place} changed since the work began; a person may have done it: {changes}");
-        let hint = format!("check whether you made these changes: git -C {} status", seen.root.display());
-        elsewhere.findings.push(Finding::medium(code(seen), "", message).hint(hint));
-        return;
-    }
     commands.truncate(NAMED);
-    let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
-    let hint = format!(
-        "a worker must change only its own worktree; check the changes: git -C {} \
-        status",
-        seen.root.display()
-    );
-    elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
-    if ran.iter().any(|command| command.moves_branch()) {
+    let stranger = if ran.is_empty() { stranger(hub, old, &commits) } else { None };
+    if let Some(stranger) = &stranger {
+        let message = format!("{place} got commits of {stranger}, who is not you, while the worker ran: {changes}");
+        elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint("check them")));
+    } else if ran.is_empty() {
+        let message = format!("{place} changed since the work began; a person may have done it: {changes}");
+        elsewhere.findings.push(Finding::medium(code(seen), "", message).hint(hint("check whether you made these changes")));
+    } else {
+        let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
+        let hint = hint("a worker must change only its own worktree; check the changes");
+        elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint));
+    }
+    if stranger.is_some() || ran.iter().any(|command| command.moves_branch()) {
         elsewhere.moved.extend(moved(seen, old, now));
     }
+}
+
+/// Who committed, if it was not the person at this machine: git with a cleared environment leaves no trace, and does not
+/// know the person. `None` if git knows no address of the person either.
+fn stranger(hub: &Hub, old: &Snapshot, commits: &[Made]) -> Option<String> {
+    if commits.is_empty() {
+        return None;
+    }
+    let known: Vec<String> = identity::of_person(hub).email.into_iter().chain(old.committer.clone()).collect();
+    let made = commits.iter().find(|made| !known.is_empty() && !known.contains(&made.email))?;
+    Some(text::clip(&text::safe(&format!("{} <{}>", made.name, made.email)), 100))
 }
 
 /// The branch that was moved in its checkout, with the first commit it gained or the one it lost.
@@ -157,22 +178,45 @@ fn moved(seen: &WorktreeStatus, old: &Snapshot, now: &Snapshot) -> Option<(Strin
     let repo = Repository::open(&seen.git_dir).ok()?;
     match is {
         Some(is) if repo.graph_descendant_of(is, was).unwrap_or(false) => {
-            let first = commits_since(seen, old).into_iter().next_back().map(|(commit, _)| commit);
+            let first = commits_since(seen, old).pop().map(|made| made.id);
             Some((branch, first.unwrap_or(is), What::Holds))
         }
         _ => Some((branch, was, What::Lost)),
     }
 }
 
-/// Commits that were made in this checkout since then, newest first, with their subjects. Commits of teof itself
-/// have other reflog messages.
-fn commits_since(seen: &WorktreeStatus, old: &Snapshot) -> Vec<(Oid, String)> {
+/// A commit that was made in a checkout.
+struct Made {
+    id: Oid,
+    subject: String,
+    /// Its committer.
+    name: String,
+    email: String,
+}
+
+/// Commits that were made in this checkout since then, newest first. Commits of teof itself have other reflog messages.
+fn commits_since(seen: &WorktreeStatus, old: &Snapshot) -> Vec<Made> {
     let Ok(repo) = Repository::open(&seen.git_dir) else { return Vec::new() };
     let Ok(log) = repo.reflog("HEAD") else { return Vec::new() };
     let since = log.iter().take(MAX_FILES).take_while(|entry| Some(entry.id_new().to_string()) != old.tip);
     let made = since.filter(|entry| history::makes(entry.message_bytes().unwrap_or_default()));
-    let subject = |id| repo.find_commit(id).ok().and_then(|commit| commit.summary().ok().flatten().map(str::to_owned));
-    made.map(|entry| (entry.id_new(), subject(entry.id_new()).unwrap_or_default())).collect()
+    made.map(|entry| describe(&repo, entry.id_new())).collect()
+}
+
+fn describe(repo: &Repository, id: Oid) -> Made {
+    let Ok(commit) = repo.find_commit(id) else {
+        return Made { id, subject: String::new(), name: String::new(), email: String::new() };
+    };
+    let by = commit.committer();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let subject = commit.summary_bytes().map(text).unwrap_or_default();
+    Made { id, subject, name: text(by.name_bytes()), email: text(by.email_bytes()) }
+}
+
+/// The address under which git would commit in a checkout, by its configuration and the person's.
+fn committer(git_dir: &Path) -> Option<String> {
+    let config = Repository::open(git_dir).ok()?.config().ok()?;
+    config.get_string("user.email").ok().filter(|email| !email.trim().is_empty())
 }
 
 impl Snapshot {
@@ -185,18 +229,24 @@ impl Snapshot {
             let _ = send.send(status(&git_dir, &root, &left_out));
         });
         let Ok(Some((tip, files))) = taken.recv_timeout(TIMEOUT) else { return Ok(None) };
-        Ok(Some(Snapshot { branch: seen.branch.clone(), tip, run: seen.run.clone(), files }))
+        Ok(Some(Snapshot {
+            branch: seen.branch.clone(),
+            tip,
+            committer: committer(&seen.git_dir),
+            run: seen.run.clone(),
+            files,
+        }))
     }
 
     /// Describes what differs.
-    fn differences(&self, now: &Snapshot, commits: &[(Oid, String)]) -> Vec<String> {
+    fn differences(&self, now: &Snapshot, commits: &[Made]) -> Vec<String> {
         let mut found = Vec::new();
         if self.branch != now.branch {
             let name = |branch: &Option<String>| branch.as_deref().map_or("no branch".to_owned(), text::safe);
             found.push(format!("it was on {} and is on {}", name(&self.branch), name(&now.branch)));
         }
         if !commits.is_empty() {
-            let shown = commits.iter().map(|(id, subject)| {
+            let shown = commits.iter().map(|Made { id, subject, .. }| {
                 format!("{} {:?}", id.to_string().get(..12).unwrap_or_default(), text::clip(&text::safe(subject), 60))
             });
             found.push(counted("new commit", "new commits", shown.collect()));

@@ -108,8 +108,24 @@ fn a_trace_of_git_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn a_commit_in_the_hub_that_nobody_can_attribute_is_told() {
-    let fixture = fixture(&["env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly"]);
+fn a_commit_in_the_hub_without_a_trace_blocks_unless_the_person_may_have_made_it() {
+    let commit = "env -i PATH=\"$PATH\" git -C HUB -c user.name=B -c user.email=b@x commit -qam sly";
+    let fixture = fixture(&[commit]);
+    let (outcome, _) = fixture.run("run-1");
+    let found = Fixture::finding(&outcome, "hub.changed").unwrap_or_else(|| panic!("{outcome:#}"));
+    assert_eq!((&outcome["verdict"], &found["severity"]), (&json!("blocked"), &json!("high")), "{outcome:#}");
+    let message = found["message"].as_str().unwrap();
+    assert!(message.contains("\"sly\"") && message.contains("B <b@x>"), "{found:#}");
+    assert!(Fixture::finding(&outcome, "git.target_moved").is_some(), "{outcome:#}");
+    let world = &fixture.world;
+    // Nothing is built on it until a person has looked.
+    let left = world.json(&["bus", "commit"]);
+    assert!(left["why"].as_str().is_some_and(|why| why.contains("a worker moved main")), "{left}");
+    world.ok(&["coordinator", "reset-breaker", "--by", "Ann"]);
+    let done = world.json(&["bus", "commit"]);
+    assert_ne!(done["outcome"], "skipped", "{done}");
+
+    let fixture = self::fixture(&[&commit.replace("b@x", "tester@example.invalid")]);
     let (outcome, _) = fixture.run("run-1");
     let found = Fixture::finding(&outcome, "hub.changed").unwrap_or_else(|| panic!("{outcome:#}"));
     assert_eq!((&outcome["verdict"], &found["severity"]), (&json!("succeeded"), &json!("medium")), "{outcome:#}");
