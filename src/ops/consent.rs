@@ -9,8 +9,8 @@ use crate::base::{Refusal, Result, digest, files, json};
 use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
 use crate::guard::operator::{self, OPERATOR, Recognised};
-use crate::guard::trust::{self, Grant};
-use crate::hub::git::programs::{self, Program};
+use crate::guard::trust::{self, Grant, remotes};
+use crate::hub::git::programs::{self, Setting};
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::Event;
 use crate::model::json::edit::EditableJson;
@@ -50,6 +50,7 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     // Read before the grant, so that a later change of the files is not trusted.
     let settings_sha256 = trust::settings_digest(hub)?;
     let git_programs = trust::git_programs_digest(hub)?;
+    let git_remotes = remotes::digest(&remotes::settings(hub)?);
     let mut writer = hub.lock("consent grant")?;
     let path = hub.path(paths::CONSENT)?;
     let old = files::read(&path, files::MAX_DOCUMENT)?;
@@ -62,7 +63,8 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     let event = Event::new(OPERATOR, "consent", format!("{by} granted consent to run unattended"))
         .meta("by", by)
         .meta("recognised", recognised.as_str())
-        .meta("consent_sha256", consent_sha256.as_str());
+        .meta("consent_sha256", consent_sha256.as_str())
+        .meta("git_remotes_sha256", git_remotes.as_str());
     let event = match &git_programs {
         Some(digest) => event.meta("git_programs_sha256", digest.as_str()),
         None => event,
@@ -77,29 +79,50 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     trust::update(hub, |trust| {
         trust.grant = Some(grant);
         trust.git_programs_sha256 = git_programs;
+        trust.git_remotes_sha256 = Some(git_remotes);
     })?;
     consent::standing(hub)
 }
 
-/// Trusts the programs that the repository's git configuration names now; returns them.
+/// What a person trusts in the repository's git configuration.
+pub struct TrustedGit {
+    pub programs: Vec<Setting>,
+    pub remotes: Vec<Setting>,
+}
+
+/// What the repository's git configuration names now.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn named_by_git(hub: &Hub) -> Result<TrustedGit> {
+    Ok(TrustedGit { programs: hub.git().programs()?, remotes: remotes::settings(hub)? })
+}
+
+/// Trusts the programs and remotes that the repository's git configuration names now; returns them.
 ///
 /// # Errors
 /// As [`operator::require`]; when the configuration cannot be read.
-pub fn trust_git(hub: &Hub, by: &str) -> Result<Vec<Program>> {
-    let recognised = operator::require("trust git's programs")?;
-    let programs = hub.git().programs()?;
-    let digest = (!programs.is_empty()).then(|| programs::digest(&programs));
+pub fn trust_git(hub: &Hub, by: &str) -> Result<TrustedGit> {
+    let recognised = operator::require("trust git's configuration")?;
+    let named = named_by_git(hub)?;
+    let programs = (!named.programs.is_empty()).then(|| programs::digest(&named.programs));
+    let remotes = remotes::digest(&named.remotes);
     let mut writer = hub.lock("trust git")?;
     let mut transaction = Transaction::new("trust git");
-    let event = Event::new(OPERATOR, "consent", format!("{by} trusted the programs of git's configuration"))
-        .meta("by", by)
-        .meta("recognised", recognised.as_str())
-        .meta("git_programs_sha256", digest.as_deref().unwrap_or("none"));
+    let event =
+        Event::new(OPERATOR, "consent", format!("{by} trusted the programs and remotes of git's configuration"))
+            .meta("by", by)
+            .meta("recognised", recognised.as_str())
+            .meta("git_programs_sha256", programs.as_deref().unwrap_or("none"))
+            .meta("git_remotes_sha256", remotes.as_str());
     events::stage(&writer, &mut transaction, &event)?;
     writer.commit(transaction)?;
     drop(writer);
-    trust::update(hub, |trust| trust.git_programs_sha256 = digest)?;
-    Ok(programs)
+    trust::update(hub, |trust| {
+        trust.git_programs_sha256 = programs;
+        trust.git_remotes_sha256 = Some(remotes);
+    })?;
+    Ok(named)
 }
 
 /// The consent file with `auto_enabled` on and the changes applied; the rest is unchanged.

@@ -306,6 +306,8 @@ fn a_draft_pull_request_is_opened_for_a_finished_pipeline() {
     agency.world.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
     agency.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
     agency.world.git(&["push", "-q", "origin", "main"]);
+    // It was not there when consent was granted.
+    agency.world.ok(&["trust", "git"]);
     agency.request("FR-1", "high");
     let mut command = agency.world.teof(&["coordinator", "run", "--until-idle"]);
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());

@@ -139,6 +139,83 @@ fn programs_that_a_person_trusted_run_until_they_are_changed() {
     assert_eq!((world.read("a.txt").as_str(), ran.exists()), ("three\n", true));
 }
 
+/// Settings that send git elsewhere, with what a worker would set them to: `other` is a repository of its own.
+fn elsewhere(remote: &str, other: &str) -> Vec<(String, String)> {
+    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    vec![
+        set("remote.origin.url", other),
+        set("remote.origin.pushurl", other),
+        set(&format!("url.{other}.insteadOf"), remote),
+        set(&format!("url.{other}.pushInsteadOf"), remote),
+        set("remote.origin.fetch", "+refs/heads/evil:refs/remotes/origin/main"),
+        set("branch.main.merge", "refs/heads/evil"),
+        set("remote.pushDefault", "evil"),
+        set("http.proxy", "http://127.0.0.1:9"),
+        set("http.https://example.org/.sslVerify", "false"),
+        set("credential.https://example.org.username", "evil"),
+        set("lfs.url", other),
+    ]
+}
+
+#[test]
+fn remotes_are_used_only_as_they_were_when_a_person_trusted_them() {
+    let (world, remote) = world();
+    let other = world.folder().join("other");
+    let boot = ["session-boot", "--agent", "codex-1"];
+    // What a worker would have merged.
+    world.git_in(&other, &["push", "-q", "origin", "HEAD:refs/heads/evil"]);
+    fs::write(other.join("a.txt"), "evil\n").unwrap();
+    world.git_in(&other, &["commit", "-qam", "Evil"]);
+    world.git_in(&other, &["push", "-q", "origin", "HEAD:refs/heads/evil"]);
+    let (remote, other) = (remote.to_str().unwrap().to_owned(), other.to_str().unwrap().to_owned());
+    // A branch that no remote has is not what the hub's is updated from, trusted or not.
+    world.git(&["branch", "evil"]);
+    for (key, value) in [("branch.main.remote", "."), ("branch.main.merge", "refs/heads/evil")] {
+        world.git(&["config", key, value]);
+    }
+    world.ok(&boot);
+    assert_eq!(world.read("a.txt"), "two\n", "before a grant the remote is taken as it is");
+    for key in ["branch.main.remote", "branch.main.merge"] {
+        world.git(&["config", "--unset", key]);
+    }
+    world.ok(&["consent", "grant", "--max-iterations", "1"]);
+    world.git(&["push", "-q", "-u", "origin", "HEAD:refs/heads/main", "--force"]);
+    world.ok(&boot);
+    let included = world.folder().join("included");
+    for (key, value) in elsewhere(&remote, &other) {
+        let text = world.read(".git/config");
+        world.git(&["config", "-f", included.to_str().unwrap(), &key, &value]);
+        for by_include in [false, true] {
+            match by_include {
+                false => world.git(&["config", "--replace-all", &key, &value]),
+                true => world.git(&["config", "include.path", included.to_str().unwrap()]),
+            };
+            let refusal = world.refused(&boot);
+            assert_eq!(refusal["code"], "git.untrusted_remotes", "{key}: {refusal}");
+            world.write(".git/config", &text);
+        }
+        fs::remove_file(&included).unwrap();
+        world.ok(&boot);
+    }
+    assert_eq!(world.read("a.txt"), "two\n");
+    world.git(&["config", "remote.origin.url", &other]);
+    let (wrong, _) = crate::doctor::codes(&world);
+    assert!(wrong.contains(&"git.untrusted_remotes".to_owned()), "{wrong:?}");
+    let refusal = world.refused(&boot);
+    assert!(refusal["reason"].to_string().contains(&other), "{refusal}");
+    let steps: Vec<&str> = refusal["next"].as_array().unwrap().iter().filter_map(|step| step.as_str()).collect();
+    let listed: serde_json::Value = {
+        let ran = world.run(&["trust", "git", "--dry-run", "--json"]);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    assert_eq!(listed["trusted"], false, "{listed}");
+    assert!(listed["remotes"].to_string().contains(&other), "{listed}");
+    world.ok(&["session-boot", "--agent", "codex-1", "--no-sync"]);
+    world.follow(steps[1]);
+    world.ok(&boot);
+    assert_eq!(world.read("a.txt"), "evil\n", "the person said that it is theirs");
+}
+
 #[test]
 fn a_remote_that_never_answers_is_given_up_and_named() {
     let (world, _) = world();

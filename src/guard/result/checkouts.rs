@@ -145,7 +145,9 @@ fn compare(
         elsewhere.findings.push(Finding::high(code(seen), "", message).hint(hint("check them")));
     } else if ran.is_empty() {
         let message = format!("{place} changed since the work began; a person may have done it: {changes}");
-        elsewhere.findings.push(Finding::medium(code(seen), "", message).hint(hint("check whether you made these changes")));
+        elsewhere
+            .findings
+            .push(Finding::medium(code(seen), "", message).hint(hint("check whether you made these changes")));
     } else {
         let message = format!("the worker ran git {} in {place}: {changes}", commands.join(", "));
         let hint = hint("a worker must change only its own worktree; check the changes");

@@ -14,6 +14,9 @@ use crate::guard::trust::{self, Trust};
 use crate::hub::{Hub, settings};
 use crate::model::event::EventView;
 
+/// In the place of a digest: a person has to say again which remotes are trusted.
+const NONE: &str = "none";
+
 /// Records all of it.
 pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
     let local = common_dir.join("teof");
@@ -52,7 +55,9 @@ fn entries(trust: &Trust) -> Vec<(String, String)> {
         trust.approvals.iter().map(|approval| (approval.digest.clone(), format!("commands of {}", approval.plan_id)));
     let programs = trust.git_programs_sha256.iter();
     let programs = programs.map(|digest| (digest.clone(), "programs of git's configuration".to_owned()));
-    grant.chain(approvals).chain(programs).collect()
+    let remotes = trust.git_remotes_sha256.iter().filter(|digest| *digest != NONE);
+    let remotes = remotes.map(|digest| (digest.clone(), "remotes of git's configuration".to_owned()));
+    grant.chain(approvals).chain(programs).chain(remotes).collect()
 }
 
 /// Where git looks for the person's own configuration.
@@ -83,6 +88,12 @@ pub fn revoke(hub: &Hub, digests: &[String]) -> Result<()> {
     trust::update(hub, |trust| {
         trust.grant.take_if(|grant| digests.contains(&grant.consent_sha256));
         trust.git_programs_sha256.take_if(|known| digests.contains(known));
+        // Without a digest any remote could be used.
+        trust
+            .git_remotes_sha256
+            .iter_mut()
+            .filter(|known| digests.contains(known))
+            .for_each(|known| NONE.clone_into(known));
         trust.approvals.retain(|approval| !digests.contains(&approval.digest));
     })
 }

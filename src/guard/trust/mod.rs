@@ -2,12 +2,13 @@
 //!
 //! The consent file and `teof.toml` are in the repository, so any commit can change them. They count only while the
 //! file's bytes and the covered settings are those that a person granted. The same holds for a plan's commands
-//! ([`commands`]) and for the programs in the repository's git configuration, which any program of a worker could
-//! write.
+//! ([`commands`]) and for the programs and remotes ([`remotes`]) in the repository's git configuration, which any
+//! program of a worker could write.
 //!
 //! Without a sandbox this stops mistakes, not malice: a program of the same user can write this file.
 
 pub mod commands;
+pub mod remotes;
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use super::operator::{self, Recognised};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
 use crate::hub::git::Git;
-use crate::hub::git::programs::{self, Program};
+use crate::hub::git::programs::{self, Setting};
 use crate::hub::settings::granted;
 use crate::hub::{Hub, paths};
 
@@ -34,6 +35,10 @@ pub struct Trust {
     /// The digest of the programs that git may run here ([`programs::digest`]); `None`: no programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_programs_sha256: Option<String>,
+    /// The digest of the settings that direct git's traffic here ([`remotes::digest`]); `None`: nobody trusted any yet,
+    /// and any may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_remotes_sha256: Option<String>,
 }
 
 /// A person's grant of the consent file and the settings.
@@ -127,7 +132,7 @@ pub fn require_git(hub: &Hub, worktree: &Path) -> Result<Git> {
 ///
 /// # Errors
 /// When the configuration cannot be read.
-pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Program>> {
+pub fn untrusted_programs(hub: &Hub, git: &Git) -> Result<Vec<Setting>> {
     let programs = git.programs()?;
     // An unreadable trust file trusts nothing.
     let trusted = || read(hub).ok().and_then(|trust| trust.git_programs_sha256);

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::Context;
 
 use super::errors;
-use super::programs::{self, Config, Program};
+use super::programs::{self, Config, Setting};
 use crate::base::{Refusal, Result, env, text};
 use crate::hub::{Worktree, rule_files};
 
@@ -170,8 +170,16 @@ impl Git {
     ///
     /// # Errors
     /// When git cannot read the configuration.
-    pub fn programs(&self) -> Result<Vec<Program>> {
+    pub fn programs(&self) -> Result<Vec<Setting>> {
         self.read_config(programs::named)
+    }
+
+    /// All settings of the configuration of this repository and worktree.
+    ///
+    /// # Errors
+    /// When git cannot read the configuration.
+    pub fn own_settings(&self) -> Result<Vec<Setting>> {
+        self.read_config(programs::own)
     }
 
     fn read_config<T>(&self, read: impl FnOnce(&Config<'_>) -> Result<T>) -> Result<T> {

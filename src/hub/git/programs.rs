@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Result, digest};
 
-/// A setting of the repository that names a program.
+/// A setting of a configuration. Of those that [`named`] returns each names a program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Program {
+pub struct Setting {
     /// As git prints it: section and last part in lower case.
     pub key: String,
     pub value: String,
@@ -62,12 +62,12 @@ pub(super) struct Config<'a> {
 ///
 /// # Errors
 /// When git cannot read the configuration.
-pub(super) fn named(config: &Config<'_>) -> Result<Vec<Program>> {
+pub(super) fn named(config: &Config<'_>) -> Result<Vec<Setting>> {
     Ok(read(config)?.0.into_iter().map(|(program, _)| program).collect())
 }
 
 /// The digest that a person trusts for these programs.
-pub fn digest(programs: &[Program]) -> String {
+pub fn digest(programs: &[Setting]) -> String {
     let lines: BTreeSet<String> =
         programs.iter().map(|program| format!("{}={}\0", program.key, program.value)).collect();
     digest::sha256(lines.into_iter().collect::<String>().as_bytes())
@@ -80,7 +80,7 @@ pub fn digest(programs: &[Program]) -> String {
 pub(super) fn overrides(config: &Config<'_>) -> Result<Vec<Override>> {
     let (programs, trusted) = read(config)?;
     let mut found = Vec::new();
-    for (Program { key, .. }, harmless) in programs {
+    for (Setting { key, .. }, harmless) in programs {
         let own = trusted.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
         found.push((key, own.unwrap_or(harmless).to_owned()));
     }
@@ -110,26 +110,43 @@ fn harmless(key: &str) -> Option<&'static str> {
     })
 }
 
-type Found = (Vec<(Program, &'static str)>, Vec<Override>);
+type Found = (Vec<(Setting, &'static str)>, Vec<Override>);
 
 /// The repository's settings that name programs, and all settings of the person and the machine.
 fn read(config: &Config<'_>) -> Result<Found> {
     if !may_name_programs(&config.files) {
         return Ok(Found::default());
     }
-    let listed = (config.list)()?;
-    let mut parts = listed.split('\0');
     let (mut programs, mut trusted) = (Vec::new(), Vec::new());
-    while let (Some(scope), Some(entry)) = (parts.next(), parts.next()) {
-        // A key without a value stands for "true".
-        let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
-        match (scope, harmless(key)) {
-            ("system" | "global", _) => trusted.push((key.to_owned(), value.to_owned())),
-            (_, Some(harmless)) => programs.push((Program { key: key.to_owned(), value: value.to_owned() }, harmless)),
-            _ => {}
+    for (is_own, setting) in parse(&(config.list)()?) {
+        match harmless(&setting.key) {
+            _ if !is_own => trusted.push((setting.key, setting.value)),
+            Some(harmless) => programs.push((setting, harmless)),
+            None => {}
         }
     }
     Ok((programs, trusted))
+}
+
+/// The settings of the repository itself, those of the files that it includes too.
+///
+/// # Errors
+/// When git cannot read the configuration.
+pub(super) fn own(config: &Config<'_>) -> Result<Vec<Setting>> {
+    let listed = (config.list)()?;
+    Ok(parse(&listed).filter_map(|(is_own, setting)| is_own.then_some(setting)).collect())
+}
+
+/// Every setting, and whether it is the repository's own: not the person's or the machine's.
+fn parse(listed: &str) -> impl Iterator<Item = (bool, Setting)> {
+    let mut parts = listed.split('\0');
+    std::iter::from_fn(move || {
+        let (scope, entry) = (parts.next()?, parts.next()?);
+        // A key without a value stands for "true".
+        let (key, value) = entry.split_once('\n').unwrap_or((entry, "true"));
+        let setting = Setting { key: key.to_owned(), value: value.to_owned() };
+        Some((!matches!(scope, "system" | "global"), setting))
+    })
 }
 
 /// Whether the repository's configuration files contain a word that any such setting needs. Most do not, and then git

@@ -126,7 +126,7 @@ fn check_git(hub: &Hub, report: &mut Report) -> Result<()> {
     }
     // Fails with the reason when git does not trust the owner of the folder.
     hub.git().run(&["rev-parse", "--git-dir"])?;
-    trust::require_git(hub, &hub.root).map(drop)
+    trust::remotes::require_git(hub, &hub.root).map(drop)
 }
 
 fn check_hub(hub: &Hub, report: &mut Report) -> Result<()> {

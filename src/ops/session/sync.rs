@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::base::{Exit, Refusal, Result, files, text, time};
-use crate::guard::trust;
+use crate::guard::trust::{self, remotes};
 use crate::hub::git::locks::{self, Running};
 use crate::hub::git::{self, Git};
 use crate::hub::git::{bounded_process, sparse};
@@ -155,7 +155,7 @@ pub fn sync(hub: &Hub, progress: &dyn Fn(&str)) -> Result<Synced> {
 /// Uses the system's git, so that the person's credentials and ssh settings work.
 fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     let limit = hub.settings()?.git.fetch_timeout;
-    let git = trust::require_git(hub, &hub.root)?;
+    let git = remotes::require_git(hub, &hub.root).map_err(without_sync)?;
     let mut command = git.command();
     command.args(["fetch", "--quiet", "--no-recurse-submodules", remote]);
     let shown = text::safe(remote);
@@ -164,11 +164,9 @@ fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     };
     let output = bounded_process::run(&mut command, &format!("git fetch {shown}"), limit, &waiting);
     let output = output.map_err(|e| match Refusal::of(&e) {
-        Some(refusal) if refusal.exit == Exit::TimedOut => refusal
-            .clone()
-            .next("work without syncing: teof session-boot --no-sync")
-            .next("or wait longer: raise git.fetch_timeout in teof.toml")
-            .into(),
+        Some(refusal) if refusal.exit == Exit::TimedOut => {
+            refusal.clone().next(NO_SYNC).next("or wait longer: raise git.fetch_timeout in teof.toml").into()
+        }
         _ => e,
     })?;
     if output.status.success() {
@@ -177,13 +175,24 @@ fn fetch(hub: &Hub, remote: &str, progress: &dyn Fn(&str)) -> Result<()> {
     Err(Refusal::guard("sync.fetch_failed", format!("could not fetch from {remote}"))
         .because(git::complaint(&output))
         .next("check whether this works: git fetch")
-        .next("work without syncing: teof session-boot --no-sync")
+        .next(NO_SYNC)
         .into())
 }
 
-/// The remote's commit for a branch: its upstream, else the branch of the same name.
+const NO_SYNC: &str = "work without syncing: teof session-boot --no-sync";
+
+fn without_sync(error: anyhow::Error) -> anyhow::Error {
+    Refusal::of(&error).cloned().map(|refusal| refusal.next(NO_SYNC).into()).unwrap_or(error)
+}
+
+/// The remote's commit for a branch: its upstream there, else the branch of the same name.
 fn upstream(git: &Git, remote: &str, branch: &str) -> Result<Option<String>> {
-    for name in [format!("{branch}@{{upstream}}"), format!("refs/remotes/{remote}/{branch}")] {
+    let there = format!("refs/remotes/{remote}/");
+    let set =
+        git.output(&["rev-parse", "-q", "--verify", "--symbolic-full-name", &format!("{branch}@{{upstream}}")])?;
+    let set = String::from_utf8_lossy(&set.stdout).trim().to_owned();
+    // A branch that is not the remote's may be what a worker made.
+    for name in [set, format!("{there}{branch}")].into_iter().filter(|name| name.starts_with(&there)) {
         let found = git.output(&["rev-parse", "-q", "--verify", &format!("{name}^{{commit}}")])?;
         if found.status.success() {
             return Ok(Some(String::from_utf8_lossy(&found.stdout).trim().to_owned()));

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::base::{Refusal, Result, env, text};
-use crate::guard::trust;
+use crate::guard::trust::{self, remotes};
 use crate::hub::Hub;
 use crate::hub::git::bounded_process;
 use crate::hub::git::complaint;
@@ -184,14 +184,15 @@ pub fn git(hub: &Hub, args: &[&str], what: &str) -> Result<String> {
 
 /// Like [`git`], for longer operations.
 pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Result<String> {
-    let git = trust::require_git(hub, &hub.root)?;
+    let git = remotes::require_git(hub, &hub.root)?;
     answer(what, &bounded_process::run(git.command().args(args), what, limit, &|| ())?)
 }
 
 fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
-    // gh calls git itself.
+    // gh calls git itself, and finds the repository by its remotes.
+    remotes::require(hub)?;
     trust::git(hub, &hub.root)?.guard(&mut command)?;
     command
         .args(args)
