@@ -1,7 +1,8 @@
 //! The file system calls that change something, each one a place where a test can inject a fault.
 //!
 //! In debug builds `TEOF_FAULT=<kind>:<n>` acts at the n-th of these calls: `eio` and `enospc` fail it, `kill`
-//! ends the process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `TEOF_FAULT_LOG` names
+//! ends the process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `replace:<n>` acts at each
+//! sync of a log: it puts a copy of its first n lines in the log's place, as a tool does that rewrites it. `TEOF_FAULT_LOG` names
 //! a file that then gets the name of the call; with `list:0` it gets a line for each of them. A release build has
 //! none of this.
 
@@ -80,6 +81,8 @@ mod injection {
 
     use super::super::env;
 
+    static REACHED: AtomicU32 = AtomicU32::new(0);
+
     /// What is to happen, and at which call; read once.
     fn wanted() -> Option<&'static (String, u32)> {
         static WANTED: OnceLock<Option<(String, u32)>> = OnceLock::new();
@@ -97,11 +100,25 @@ mod injection {
         writeln!(log, "{call} {}", path.display())
     }
 
+    fn replace(call: &str, path: &Path, kept: usize) -> io::Result<()> {
+        if call != "fdatasync" || path.extension().is_none_or(|end| end != "jsonl") {
+            return Ok(());
+        }
+        // Several threads may sync the same log.
+        let copy = path.with_extension(format!("copy{}", REACHED.fetch_add(1, Ordering::Relaxed)));
+        let text = fs::read_to_string(path)?;
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        fs::write(&copy, lines[..lines.len().min(kept)].concat())?;
+        fs::rename(copy, path)
+    }
+
     pub fn reach(call: &str, path: &Path) -> io::Result<()> {
-        static REACHED: AtomicU32 = AtomicU32::new(0);
         let Some((kind, n)) = wanted() else { return Ok(()) };
         if kind == "list" {
             return list(call, path);
+        }
+        if kind == "replace" {
+            return replace(call, path, *n as usize);
         }
         if REACHED.fetch_add(1, Ordering::Relaxed) + 1 != *n {
             return Ok(());

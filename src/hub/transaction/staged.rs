@@ -14,6 +14,16 @@ use crate::hub::{Hub, paths};
 /// How often git may replace a log while something is appended to it.
 const ATTEMPTS: usize = 5;
 
+/// What may be in a log of the lines that are appended.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    /// What an interrupted transaction left, whole or in part.
+    AfterCrash,
+    /// All of them, in the copy that a tool put in the log's place.
+    AfterCopy,
+}
+
 /// How an interrupted transaction ended.
 pub enum Recovery {
     Completed,
@@ -156,8 +166,13 @@ impl<'h> Staged<'h> {
         let mut left: Vec<&Change> =
             transaction.changes.iter().filter(|change| matches!(change, Change::Append { .. })).collect();
         let mut last = None;
-        for _ in 0..ATTEMPTS {
-            let written = left.iter().map(|change| self.append(change, resumed)).collect::<Result<Vec<_>>>()?;
+        for attempt in 0..ATTEMPTS {
+            let before = match (resumed, attempt) {
+                (false, 0) => Before::Nothing,
+                (true, 0) => Before::AfterCrash,
+                _ => Before::AfterCopy,
+            };
+            let written = left.iter().map(|change| self.append(change, before)).collect::<Result<Vec<_>>>()?;
             self.sync()?;
             let mut moved = Vec::new();
             for (change, written) in left.into_iter().zip(&written) {
@@ -171,6 +186,10 @@ impl<'h> Staged<'h> {
             last = moved.first().copied();
             left = moved;
         }
+        // What a tool copied cannot be taken back: it may be copying again.
+        for change in &left {
+            self.renamed |= self.is_in_log(change)?;
+        }
         let path = match last {
             Some(Change::Append { path, .. }) => path,
             _ => "a log",
@@ -181,19 +200,32 @@ impl<'h> Staged<'h> {
             .into())
     }
 
+    /// Whether the file that has the log's name now holds all lines of a change.
+    fn is_in_log(&self, change: &Change) -> Result<bool> {
+        let Change::Append { text, .. } = change else { return Ok(false) };
+        let Some(log) = jsonl::Log::open(&target(self.hub, change)?, false)? else { return Ok(false) };
+        Ok(journal::remains(&log, text.as_bytes(), 0)?.all)
+    }
+
     /// Appends lines to a log, if they are not in it; nothing is durable yet.
-    fn append(&mut self, change: &Change, resumed: bool) -> Result<Written> {
+    fn append(&mut self, change: &Change, before: Before) -> Result<Written> {
         let Change::Append { path, text, at } = change else { anyhow::bail!("only lines are appended") };
         let (marks, lines) = (self.hub.watermarks(), text.as_bytes());
         let log = match self.opened.remove(path) {
             Some(log) => log,
             None => marks.open_log(&self.hub.root, path)?,
         };
-        let remains = resumed.then(|| journal::remains(&log, lines, *at)).transpose()?;
-        let is_there = remains.as_ref().is_some_and(|found| found.all);
-        if remains.is_some_and(|found| found.cut) {
-            log.cut(*at)?;
-        }
+        let is_there = match before {
+            Before::Nothing => false,
+            Before::AfterCrash => {
+                let found = journal::remains(&log, lines, *at)?;
+                if found.cut {
+                    log.cut(*at)?;
+                }
+                found.all
+            }
+            Before::AfterCopy => journal::remains(&log, lines, 0)?.all,
+        };
         let unmarked = marks.unmarked(path, log.file())?;
         self.appended.push(log);
         let log = self.appended.last_mut().expect("it was pushed just now");

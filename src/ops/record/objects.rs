@@ -102,6 +102,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_held_in_memory_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repository::init_bare(dir.path()).unwrap();
+        let odb = repo.odb().unwrap();
+        let memory = odb.add_new_mempack_backend(PRIORITY).unwrap();
+        let objects = Objects::new(&repo, &memory).unwrap();
+        let is_there = |id| Repository::open_bare(dir.path()).unwrap().find_blob(id).is_ok();
+        let first = objects.blob(&vec![b'a'; MOST_BYTES / 2]).unwrap();
+        assert!(!is_there(first));
+        let second = objects.blob(&vec![b'b'; MOST_BYTES / 2]).unwrap();
+        assert!(is_there(first) && is_there(second));
+        assert!(repo.find_blob(first).is_ok(), "and it is found through the same repository");
+    }
+
+    #[test]
     fn objects_are_on_the_disk_after_they_were_flushed() {
         for count in [FEW - 1, FEW + 1] {
             let dir = tempfile::tempdir().unwrap();

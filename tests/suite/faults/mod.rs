@@ -153,6 +153,34 @@ fn a_command_that_fails_or_dies_at_any_file_system_call_is_whole_or_never_happen
 }
 
 #[test]
+fn a_log_that_is_replaced_at_each_attempt_is_given_up_and_no_line_is_there_twice() {
+    let lab = Lab::new();
+    let (before, old) = (lab.record(), lab.after_the_next_command());
+    let put_back = format!("replace:{}", before["_bus/events/events.jsonl"].len());
+    // One log alone, and a transaction of several files.
+    for args in [COMMANDS[1], COMMANDS[0]] {
+        lab.reset();
+        lab.world.ok(args);
+        let new = lab.after_the_next_command();
+        // The tool puts back what was there, or copies the new line too.
+        for (fault, code) in [(&*put_back, "record.moving"), ("replace:999", "write.uncertain")] {
+            lab.reset();
+            let output = lab.world.teof(&[args, &["--json"]].concat()).env("TEOF_FAULT", fault).output().unwrap();
+            let error: Value = serde_json::from_slice(&output.stderr).unwrap_or_default();
+            assert_eq!((output.status.code(), &error["error"]["code"]), (Some(1), &code.into()), "{output:?}");
+            if fault == put_back {
+                assert_eq!(lab.record(), before, "{args:?}");
+            }
+            let after = lab.after_the_next_command();
+            assert_eq!(after, if fault == put_back { old.clone() } else { new.clone() }, "{args:?} {fault}");
+            let log = lab.world.read("_bus/events/events.jsonl");
+            assert_eq!(log.lines().collect::<BTreeSet<_>>().len(), log.lines().count(), "{args:?} {fault}: {log}");
+            lab.world.ok(&["bus", "verify"]);
+        }
+    }
+}
+
+#[test]
 fn nothing_acknowledged_is_lost_when_git_resets_the_record_during_any_call() {
     let lab = Lab::new();
     let event = |summary: &str| {

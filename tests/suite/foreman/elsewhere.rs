@@ -121,7 +121,7 @@ fn a_commit_in_the_hub_without_a_trace_blocks_unless_the_person_may_have_made_it
     // Nothing is built on it until a person has looked.
     let left = world.json(&["bus", "commit"]);
     assert!(left["why"].as_str().is_some_and(|why| why.contains("a worker moved main")), "{left}");
-    world.ok(&["coordinator", "reset-breaker", "--by", "Ann"]);
+    world.ok(&["coordinator", "reset-breaker"]);
     let done = world.json(&["bus", "commit"]);
     assert_ne!(done["outcome"], "skipped", "{done}");
 
