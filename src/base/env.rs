@@ -22,8 +22,10 @@ pub const OPERATOR_TOKEN: &str = "TEOF_OPERATOR_TOKEN";
 pub const NOW: &str = "TEOF_NOW";
 /// What to log on stderr: error, warn, info, debug or trace.
 pub const LOG: &str = "TEOF_LOG";
-/// Any value: no colour.
-pub const NO_COLOR: &str = "NO_COLOR";
+/// The pager for long output on a terminal; `cat` turns it off.
+pub const PAGER: &str = "TEOF_PAGER";
+/// The terminal's kind; `dumb` cannot redraw.
+pub const TERM: &str = "TERM";
 /// Where a shell looks for programs.
 pub const PATH: &str = "PATH";
 /// Where machine-local run data goes.
@@ -38,8 +40,8 @@ pub const SHELL: &str = "SHELL";
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
-pub const NOT_SETTINGS: [&str; 10] =
-    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, WORKER, OPERATOR_TOKEN, NOW, LOG];
+pub const NOT_SETTINGS: [&str; 11] =
+    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, WORKER, OPERATOR_TOKEN, NOW, LOG, PAGER];
 
 /// A variable's value; unset, empty and not-UTF-8 are all `None`.
 #[allow(clippy::disallowed_methods)] // The one reader of the environment.

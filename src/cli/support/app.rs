@@ -6,10 +6,12 @@ use std::cell::OnceCell;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::failure;
+use super::terminal::progress::{self, Progress};
+use super::terminal::style::{self, Meaning};
+use super::terminal::{Times, pager};
 use crate::base::{Clock, Refusal, Result, Stamp, env, json, text};
 use crate::guard::operator;
 use crate::hub::Hub;
@@ -81,21 +83,24 @@ impl App {
     /// Talk: a line on stderr, unless `--quiet`.
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {
-            let _ = writeln!(io::stderr(), "{}", line.as_ref());
+            let _line = progress::clear();
+            let _ = writeln!(io::stderr(), "{}", style::for_stderr(line.as_ref()));
         }
     }
 
     /// A warning on stderr, unless `--quiet`.
     pub fn warn(&self, warning: impl AsRef<str>) {
-        if !self.global.quiet {
-            let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {}", text::safe(warning.as_ref()));
-        }
+        self.say(format!("{} {}", style::paint(Meaning::Attention, "warning:"), text::safe(warning.as_ref())));
     }
 
     /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
     /// whoever reads the answer must not take a part of it for the whole.
     pub fn out(&self, text: impl AsRef<str>) {
-        if let Err(e) = writeln!(io::stdout(), "{}", text.as_ref()).and_then(|()| failure::flush_stdout()) {
+        let line = progress::clear();
+        let text = style::for_stdout(text.as_ref());
+        let written = writeln!(io::stdout(), "{text}").and_then(|()| failure::flush_stdout());
+        drop(line);
+        if let Err(e) = written {
             std::process::exit(failure::unwritten(&e, self.json()));
         }
     }
@@ -112,22 +117,33 @@ impl App {
         }
     }
 
+    /// As [`App::result`], for text that may be longer than the screen: a person sees it in their pager.
+    pub fn long_result(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
+        self.result(document, || {
+            let text = text();
+            if pager::show(&text) { String::new() } else { text }
+        });
+    }
+
+    /// How this command shows times.
+    pub fn times(&self) -> Times {
+        Times::new(self.now())
+    }
+
+    /// Shows on a terminal what a command does that may take more than a second, until the value is dropped.
+    pub fn progress(&self, stage: impl Into<String>) -> Progress {
+        Progress::start(!self.global.quiet, stage)
+    }
+
     /// Whether live progress makes sense on stderr.
     pub fn is_terminal(&self) -> bool {
         io::stderr().is_terminal() && !self.global.quiet
-    }
-
-    /// Whether stderr takes colour.
-    pub fn colour(&self) -> bool {
-        self.is_terminal() && env::var(env::NO_COLOR).is_none()
     }
 }
 
 /// A fixed time would let one seat outlive the lease of another: only a debug build takes it, and only in a
 /// repository that a test made, which holds this file (machine-local).
 pub const TEST_CLOCK: &str = "test-clock";
-
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 fn only_in_tests() -> Refusal {
     Refusal::usage("time.fixed", format!("{} is set, which only teof's own tests may do", env::NOW))
@@ -141,7 +157,7 @@ pub fn start_log() {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && env::var(env::NO_COLOR).is_none())
+        .with_ansi(style::takes_colour(&io::stderr()))
         .with_target(false)
         .without_time()
         .init();

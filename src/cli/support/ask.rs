@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::base::Result;
 use crate::cli::App;
+use crate::cli::support::terminal::{progress, style};
 
 /// Whether a question reaches a person: stdin and stderr are terminals, and no JSON and no quiet was asked for.
 pub fn is_possible(app: &App) -> bool {
@@ -15,7 +16,8 @@ pub fn is_possible(app: &App) -> bool {
 /// # Errors
 /// When stdin cannot be read.
 pub fn line(question: &str) -> Result<Option<String>> {
-    let _ = write!(anstream::stderr(), "{question} ");
+    let _line = progress::clear();
+    let _ = write!(io::stderr(), "{} ", style::for_stderr(question));
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
         let _ = writeln!(io::stderr());

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 
+use super::terminal::{progress, style};
 use super::{plain, usage};
 use crate::base::{Exit, Refusal, json, text};
 use crate::hub::git::errors;
@@ -72,7 +73,8 @@ pub fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
     if as_json {
         let _ = writeln!(std::io::stderr(), "{}", json::printable(json::pretty(&document(refusal))));
     } else {
-        let _ = writeln!(anstream::stderr(), "{}", render(refusal));
+        let _line = progress::clear();
+        let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&render(refusal)));
     }
     ExitCode::from(refusal.exit as u8)
 }

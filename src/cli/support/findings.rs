@@ -1,5 +1,6 @@
 //! Prints findings.
 
+use super::terminal::{Meaning, paint};
 use crate::base::text;
 use crate::model::run::outcome::Finding;
 
@@ -12,4 +13,15 @@ pub fn line(finding: &Finding) -> String {
     };
     let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({})", text::safe(hint)));
     format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.words()))
+}
+
+/// `severity: …`, coloured, before [`line`].
+pub fn with_severity(finding: &Finding) -> String {
+    let severity = text::safe(&finding.severity);
+    let meaning = match severity.as_str() {
+        "high" | "critical" => Meaning::Bad,
+        "medium" => Meaning::Attention,
+        _ => Meaning::Quiet,
+    };
+    format!("{}: {}", paint(meaning, severity), line(finding))
 }

@@ -9,4 +9,5 @@ pub(super) mod help;
 pub(super) mod lazy;
 mod plain;
 pub mod since;
+pub(super) mod terminal;
 mod usage;

@@ -1,0 +1,112 @@
+//! Times for people: relative and local on a terminal, UTC as in the record everywhere else.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use chrono::{DateTime, Local, NaiveDateTime};
+
+use crate::base::Stamp;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
+
+/// How a command shows times.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    now: Stamp,
+    is_local: bool,
+}
+
+impl Times {
+    /// Relative and local where stdout is a terminal.
+    pub fn new(now: Stamp) -> Times {
+        Times { now, is_local: std::io::stdout().is_terminal() }
+    }
+
+    /// When something happened: `12 s ago`, `3 min ago`, `14:30`, `yesterday 14:30`, `5 Jan 14:30`, `5 Jan 2025`.
+    pub fn ago(&self, at: Stamp) -> String {
+        let seconds = self.now.unix() - at.unix();
+        match seconds {
+            _ if !self.is_local => at.to_string(),
+            0..2 => "just now".to_owned(),
+            2..MINUTE => format!("{seconds} s ago"),
+            MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
+            _ => self.at(at),
+        }
+    }
+
+    /// A moment, past or future: `14:30`, `tomorrow 09:00`, `5 Jan 14:30`.
+    pub fn at(&self, at: Stamp) -> String {
+        if self.is_local { clock(local(at), local(self.now)) } else { at.to_string() }
+    }
+
+    /// How long something has lasted that started at `since`.
+    pub fn lasting(&self, since: Stamp) -> String {
+        duration(self.now.since(since))
+    }
+}
+
+/// A time span in its two largest units: `45s`, `12m 05s`, `1h 12m`, `3d 4h`.
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {:02}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+fn local(at: Stamp) -> NaiveDateTime {
+    DateTime::from_timestamp(at.unix(), 0).unwrap_or_default().with_timezone(&Local).naive_local()
+}
+
+fn clock(at: NaiveDateTime, now: NaiveDateTime) -> String {
+    let days = (at.date() - now.date()).num_days();
+    match days {
+        0 => at.format("%H:%M").to_string(),
+        1 => at.format("tomorrow %H:%M").to_string(),
+        -1 => at.format("yesterday %H:%M").to_string(),
+        _ if days.abs() < 180 => at.format("%-d %b %H:%M").to_string(),
+        _ => at.format("%-d %b %Y").to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_two_units() {
+        let shown = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!([45, 725, 4320, 3 * 86_400 + 4 * 3600 + 59].map(shown), ["45s", "12m 05s", "1h 12m", "3d 4h"]);
+    }
+
+    #[test]
+    fn times_are_relative_on_a_terminal_and_utc_elsewhere() {
+        let now = Stamp::parse("2026-01-05T10:00:00Z").unwrap();
+        let (terminal, piped) = (Times { now, is_local: true }, Times { now, is_local: false });
+        let back = |seconds| now.minus(Duration::from_secs(seconds));
+        assert_eq!(terminal.ago(now), "just now");
+        assert_eq!(terminal.ago(back(12)), "12 s ago");
+        assert_eq!(terminal.ago(back(200)), "3 min ago");
+        assert_eq!(piped.ago(back(200)), "2026-01-05T09:56:40Z");
+        assert_eq!(piped.at(now), "2026-01-05T10:00:00Z");
+    }
+
+    #[test]
+    fn times_of_other_days_name_the_day() {
+        let at = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap();
+        let cases = [
+            ("2026-01-05 08:30", "08:30"),
+            ("2026-01-04 23:59", "yesterday 23:59"),
+            ("2026-01-06 09:00", "tomorrow 09:00"),
+            ("2025-12-24 18:00", "24 Dec 18:00"),
+            ("2024-12-24 18:00", "24 Dec 2024"),
+        ];
+        for (then, shown) in cases {
+            assert_eq!(clock(at(then), at("2026-01-05 10:00")), shown);
+        }
+    }
+}
