@@ -12,6 +12,7 @@ use super::doctor;
 use crate::base::{Exit, Refusal, Result, files, text};
 use crate::cli::App;
 use crate::cli::support::findings;
+use crate::cli::support::terminal::{Meaning, paint};
 use crate::guard::operator;
 use crate::guard::preflight::{self, Format, Tree};
 use crate::guard::sentinels;
@@ -59,7 +60,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => Vec::new(),
     };
     fixed.iter().for_each(|line| app.say(line));
+    let progress = app.progress("Checking the setup");
     let (found, is_sound) = doctor::found(app);
+    progress.stage("Checking the record");
     let mut checks = vec![Check { name: "setup", ok: is_sound, findings: found, command: "teof doctor" }];
     match app.hub_to_read() {
         Ok(hub) => checks.extend(of_record(hub)),
@@ -67,6 +70,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Err(e) if Refusal::of(&e).is_some() => checks[0].ok = false,
         Err(e) => return Err(e),
     }
+    drop(progress);
     let ok = checks.iter().all(|check| check.ok);
     app.result(&json!({"ok": ok, "fixed": fixed, "checks": checks}), || render(&checks));
     Ok(ExitCode::from(if ok { Exit::Done } else { Exit::Refused } as u8))
@@ -116,11 +120,12 @@ fn render(checks: &[Check]) -> String {
     let mut lines = Vec::new();
     for check in checks {
         let (word, found) = (if check.ok { "ok" } else { "FAILED" }, check.findings.len());
+        let word = paint(if check.ok { Meaning::Good } else { Meaning::Bad }, format!("{word:<7}"));
         let more = match found {
             0 => String::new(),
             found => format!("{}: {}", text::counted(found, "finding"), check.command),
         };
-        lines.push(format!("{word:<7} {:<20} {more}", check.name).trim_end().to_owned());
+        lines.push(format!("{word} {:<20} {more}", check.name).trim_end().to_owned());
         if !check.ok {
             lines.extend(check.findings.iter().take(LISTED).map(|line| format!("          {}", text::safe(line))));
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
 use crate::guard::operator;
 use crate::hub::settings::template::{self, Entry};
@@ -43,7 +44,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let root = app.global.root.as_deref();
     let fixed = if args.fix { doctor::fix(root, app.clock)? } else { Vec::new() };
     fixed.iter().for_each(|line| app.say(line));
+    let progress = app.progress("Checking the setup");
     let found = diagnoses(app);
+    drop(progress);
     let ok = found.iter().all(|trouble| trouble.note);
     app.result(&json!({ "ok": ok, "fixed": fixed, "found": found }), || render(&found));
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -115,12 +118,15 @@ fn frozen(app: &App) -> Option<Diagnosis> {
 fn render(found: &[Diagnosis]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for trouble in found {
-        let kind = if trouble.note { "note" } else { "wrong" };
-        lines.push(format!("{kind:<5} {}: {}", trouble.code, text::safe(&trouble.message)));
+        let kind = match trouble.note {
+            true => paint(Meaning::Quiet, "note "),
+            false => paint(Meaning::Bad, "wrong"),
+        };
+        lines.push(format!("{kind} {}: {}", trouble.code, text::safe(&trouble.message)));
         lines.push(format!("      fix: {}", text::safe(&trouble.fix)));
     }
     if found.iter().all(|trouble| trouble.note) {
-        lines.push("nothing is wrong".to_owned());
+        lines.push(paint(Meaning::Good, "nothing is wrong"));
     }
     lines.join("\n")
 }
@@ -137,7 +143,7 @@ fn settings(app: &App) -> Result<ExitCode> {
         Err(_) => Settings::default(),
     };
     let entries = template::entries(&settings)?;
-    app.result(&document(&entries), || entries.iter().map(line).collect::<Vec<_>>().join("\n"));
+    app.long_result(&document(&entries), || entries.iter().map(line).collect::<Vec<_>>().join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 

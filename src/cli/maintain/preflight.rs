@@ -84,6 +84,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             let start = app.global.root.clone().or_else(|| env::var(env::ROOT).map(PathBuf::from));
             let worktree = Worktree::containing(start.as_deref().unwrap_or(Path::new(".")))?;
             let base = args.base.as_deref().map(|name| Base::find(&worktree, name)).transpose()?;
+            let _progress = app.progress("Checking the record");
             let report = preflight::full(&Tree::open(&worktree)?, base.as_ref())?;
             Ok(print(&report, &args.output, app))
         }

@@ -63,10 +63,7 @@ fn print(found: &[Finding], ran: bool, app: &App) -> ExitCode {
     document.insert("ran".into(), json!(ran));
     document.extend(counts.iter().map(|(severity, count)| ((*severity).to_owned(), json!(count))));
     document.insert("findings".into(), json!(found));
-    app.result(&document, || {
-        let line = |found: &Finding| format!("{}: {}", found.severity, findings::line(found));
-        found.iter().map(line).collect::<Vec<_>>().join("\n")
-    });
+    app.result(&document, || found.iter().map(findings::with_severity).collect::<Vec<_>>().join("\n"));
     let [(_, high), (_, medium), (_, low)] = counts;
     app.say(format!("scan: {high} high, {medium} medium, {low} low"));
     ExitCode::from(u8::from(high > 0))

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::{approve, reject, retry, show};
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Meaning, pager, paint, progress, style};
 use crate::cli::support::{ask, failure};
 use crate::hub::Hub;
 use crate::review::{Entry, Kind, bundles, diff};
@@ -42,7 +43,10 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
                 None => continue,
             },
             "d" | "diff" => {
-                print(diff::patch(hub, &entry.bundle)?.trim_end());
+                let patch = style::diff(diff::patch(hub, &entry.bundle)?.trim_end());
+                if !pager::show(&patch) {
+                    print(&patch);
+                }
                 continue;
             }
             "s" | "show" => {
@@ -73,13 +77,15 @@ fn note(question: &str) -> Result<Option<String>> {
 }
 
 fn print(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _line = progress::clear();
+    let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(text));
 }
 
 /// The result in a few lines: what changed, what was tested, what to look at.
 pub fn summary(entry: &Entry) -> String {
     let bundle = &entry.bundle;
-    let mut lines = vec![format!("{}  {}", text::safe(&bundle.short()), text::safe(&bundle.goal.title))];
+    let mut lines =
+        vec![format!("{}  {}", text::safe(&bundle.short()), paint(Meaning::Heading, text::safe(&bundle.goal.title)))];
     let changed = &bundle.diff;
     lines.push(format!("  {}, +{} -{}", text::counted(changed.count(), "file"), changed.added, changed.removed));
     let shown = changed.files.iter().take(8);
@@ -88,7 +94,7 @@ pub fn summary(entry: &Entry) -> String {
         lines.push(format!("    and {} more", changed.count() - 8));
     }
     for test in &bundle.tests {
-        let how = if test.passed { "passed" } else { "FAILED" };
+        let how = if test.passed { paint(Meaning::Good, "passed") } else { paint(Meaning::Bad, "FAILED") };
         lines.push(format!("  test {how}: {} ({:.1}s)", text::safe(&test.command), test.duration_seconds));
     }
     if let Some(review) = bundle.stages.iter().rfind(|stage| stage.name == "reviewer") {

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::base::{Result, Stamp, text, time::show_span};
+use crate::base::{Result, Stamp, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::coordinator::state::store;
 use crate::coordinator::state::{Ending, Phase};
 use crate::hub::Hub;
@@ -34,8 +35,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let rows = entries.iter().map(|entry| row(hub, entry, over(&entry.bundle.job), app.now()));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {
-        true => "nothing waits for a person".to_owned(),
-        false => entries.iter().zip(&rows).map(|(entry, row)| render(entry, row)).collect::<Vec<_>>().join("\n"),
+        true => "Nothing waits for review.".to_owned(),
+        false => table(&entries, &rows, app.times()).show(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -84,31 +85,54 @@ fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
     }))
 }
 
-fn render(entry: &Entry, row: &Value) -> String {
-    let bundle = &entry.bundle;
-    let age = show_span(std::time::Duration::from_secs(row["age_seconds"].as_u64().unwrap_or_default()));
-    let mut parts = vec![
-        format!("+{} -{} in {}", bundle.diff.added, bundle.diff.removed, text::counted(bundle.diff.count(), "file")),
-        format!("tests {}/{}", row["tests"]["passed"], bundle.tests.len()),
-    ];
-    parts.extend(bundle.confidence.map(|confidence| format!("confidence {confidence}")));
-    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| match n {
-        1 => "1 finding needs a person".to_owned(),
-        n => format!("{n} findings need a person"),
-    }));
-    parts.extend(row["pr"].as_u64().map(|number| format!("pull request {number}")));
-    parts.extend(entry.altered.as_ref().map(|_| "ALTERED after it was written".to_owned()));
-    match &entry.decision {
-        Some(done) => parts.push(format!("{} by {}", done.decision.as_str(), text::safe(&done.by))),
-        None if row["over"] == true => parts.push(format!("its step is done; not merged for {age}")),
-        None => parts.push(format!("waits for {age}")),
+fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word("JOB"),
+        Column::text("TITLE"),
+        Column::text("TASK").optional(),
+        Column::word("SEAT").optional(),
+        Column::word("CHANGE"),
+        Column::word("TESTS"),
+        Column::text("STATE"),
+        Column::word("FINISHED").optional(),
+    ]);
+    for (entry, row) in entries.iter().zip(rows) {
+        let bundle = &entry.bundle;
+        let (passed, all) = (row["tests"]["passed"].as_u64().unwrap_or_default(), bundle.tests.len());
+        let tests = match all {
+            0 => Cell::painted(Meaning::Attention, "none"),
+            all if all as u64 == passed => Cell::painted(Meaning::Good, format!("{passed}/{all}")),
+            all => Cell::painted(Meaning::Bad, format!("{passed}/{all}")),
+        };
+        table.row([
+            bundle.short().into(),
+            (&bundle.goal.title).into(),
+            (&bundle.task_id).into(),
+            (&bundle.agent_id).into(),
+            format!("+{} -{} in {}", bundle.diff.added, bundle.diff.removed, bundle.diff.count()).into(),
+            tests,
+            state(entry, row),
+            times.ago(bundle.generated_at).into(),
+        ]);
     }
-    format!(
-        "{}  {}  {}\n  by {}: {}",
-        text::safe(&bundle.short()),
-        text::safe(&bundle.task_id),
-        text::clip(&text::safe(&bundle.goal.title), 80),
-        text::safe(&bundle.agent_id),
-        parts.join(", ")
-    )
+    table
+}
+
+fn state(entry: &Entry, row: &Value) -> Cell {
+    if entry.altered.is_some() {
+        return Cell::painted(Meaning::Bad, "ALTERED after it was written");
+    }
+    if let Some(done) = &entry.decision {
+        return Cell::painted(Meaning::Quiet, format!("{} by {}", done.decision.as_str(), done.by));
+    }
+    let mut parts = Vec::new();
+    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| text::counted(n as usize, "finding")));
+    parts.extend(row["pr"].as_u64().map(|number| format!("pull request #{number}")));
+    if row["over"] == true {
+        parts.push("only the merge is left".to_owned());
+    }
+    match parts.is_empty() {
+        true => "waits".into(),
+        false => Cell::painted(Meaning::Attention, parts.join(", ")),
+    }
 }

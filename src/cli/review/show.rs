@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
+use crate::cli::support::terminal::{Meaning, paint, style};
 use crate::cli::unattended::coordinator::last_output;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
@@ -46,8 +47,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(patch) = &patch {
         document["diff"] = json!(patch);
     }
-    app.result(&document, || match patch {
-        Some(patch) => patch.trim_end().to_owned(),
+    app.long_result(&document, || match patch {
+        Some(patch) => style::diff(patch.trim_end()),
         None => render(&entry, &newer),
     });
     Ok(ExitCode::SUCCESS)
@@ -72,9 +73,10 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
 
 pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     let bundle = &entry.bundle;
-    let mut lines = vec![format!("{} [{}]", text::safe(&bundle.goal.title), text::safe(&bundle.task_id))];
+    let mut lines =
+        vec![format!("{} [{}]", paint(Meaning::Heading, text::safe(&bundle.goal.title)), text::safe(&bundle.task_id))];
     if let Some(why) = &entry.altered {
-        lines.push(format!("ALTERED: {why}; it will not be merged"));
+        lines.push(paint(Meaning::Bad, format!("ALTERED: {why}; it will not be merged")));
     }
     if !newer.is_empty() && entry.is_pending() {
         lines.push(format!(
@@ -86,7 +88,7 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     // What a person has to look at comes first.
     let mut found: Vec<_> = bundle.findings.iter().collect();
     found.sort_by_key(|finding| !finding.needs_person());
-    lines.extend(found.iter().map(|finding| format!("  {}: {}", finding.severity, findings::line(finding))));
+    lines.extend(found.iter().map(|finding| format!("  {}", findings::with_severity(finding))));
     lines.extend([
         format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&short(&bundle.run))),
         format!("by         {}", text::safe(&bundle.agent_id)),
@@ -116,7 +118,9 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
 
 fn section(title: &str, body: Option<&str>) -> String {
     match body.map(str::trim).filter(|body| !body.is_empty()) {
-        Some(body) => format!("{title}\n  {}", text::safe_block(body).replace('\n', "\n  ")),
+        Some(body) => {
+            format!("{}\n  {}", paint(Meaning::Heading, title), text::safe_block(body).replace('\n', "\n  "))
+        }
         None => String::new(),
     }
 }

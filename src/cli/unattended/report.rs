@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::base::{Result, text, time::show_span};
+use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::since::since;
+use crate::cli::support::terminal::times::duration;
+use crate::cli::support::terminal::{Meaning, Times, paint};
 use crate::coordinator::report::{self, Report, Stopped, Used};
 use crate::coordinator::state::store;
 
@@ -39,15 +41,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let since = since(&args.since, app.now())?;
     let found = report::read(hub, &store::load(hub)?, since)?;
-    app.result(&found, || render(&found, args.format));
+    app.result(&found, || render(&found, args.format, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(report: &Report, format: Format) -> String {
+fn render(report: &Report, format: Format, times: Times) -> String {
     let is_markdown = format == Format::Markdown;
     let mut lines = vec![match is_markdown {
         true => format!("# Report since {}", report.since),
-        false => format!("Since {}", report.since),
+        false => format!("Since {}", times.at(report.since)),
     }];
     if report.is_empty() {
         lines.push("Nothing happened, and nothing waits.".to_owned());
@@ -77,13 +79,14 @@ fn render(report: &Report, format: Format) -> String {
         ("Blocked", report.blocked.iter().map(stopped).collect()),
         ("Questions", report.questions.iter().map(stopped).collect()),
     ];
-    let (heading, item) = if is_markdown { ("\n## ", "- ") } else { ("", "  ") };
+    let item = if is_markdown { "- " } else { "  " };
+    let heading = |text: String| if is_markdown { format!("\n## {text}") } else { paint(Meaning::Heading, text) };
     for (title, found) in sections.into_iter().filter(|(_, found)| !found.is_empty()) {
-        lines.push(format!("{heading}{title} ({})", found.len()));
+        lines.push(heading(format!("{title} ({})", found.len())));
         lines.extend(found.into_iter().map(|line| format!("{item}{line}")));
     }
     if report.usage.jobs > 0 {
-        lines.push(format!("{heading}Used: {}", used(&report.usage)));
+        lines.push(heading(format!("Used: {}", used(&report.usage))));
         let rows = report.by_seat.iter().map(|(name, used)| ("seat", name, used));
         let rows = rows.chain(report.by_agent.iter().map(|(name, used)| ("agent", name, used)));
         lines.extend(rows.map(|(kind, name, of)| format!("{item}{kind} {}: {}", clean(name), used(of))));
@@ -93,7 +96,7 @@ fn render(report: &Report, format: Format) -> String {
 
 fn used(used: &Used) -> String {
     let cost = used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-    let time = show_span(std::time::Duration::from_secs(used.seconds));
+    let time = duration(std::time::Duration::from_secs(used.seconds));
     format!("{}, {} tokens{cost}, {time}", text::counted(used.jobs as usize, "job"), used.tokens)
 }
 

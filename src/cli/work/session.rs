@@ -45,7 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command.unwrap_or(Command::List) {
         Command::List => {
             let seats = seat::overview(app.hub_to_read()?)?;
-            app.result(&json!({ "sessions": seats }), || seats.iter().map(agent::line).collect::<Vec<_>>().join("\n"));
+            app.result(&json!({ "sessions": seats }), || agent::table(&seats, app.times()).show());
         }
         Command::Show(args) => show(&args, app)?,
     }
@@ -68,7 +68,7 @@ fn show(args: &Show, app: &App) -> Result<()> {
     };
     let age = found.session_at.map(|at| hub.now().since(at));
     app.result(&json!({ "session": found, "age_seconds": age.map(|age| age.as_secs()) }), || {
-        let mut lines = vec![agent::line(&found)];
+        let mut lines = vec![agent::table(std::slice::from_ref(&found), app.times()).show()];
         lines.extend(age.map(|age| format!("  age {}", time::show_span(age))));
         lines.extend(more(&found));
         lines.join("\n")

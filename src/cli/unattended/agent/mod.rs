@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::base::{Result, text};
+use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::cli::support::help::MORE;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::cli::work::bus::write::pairs;
 use crate::guard::operator;
 use crate::ops::session::seat::{self, Overview, SaveRequest, Taken};
@@ -108,20 +109,37 @@ fn list(app: &App) -> Result<()> {
     let hub = app.hub_to_read()?;
     let (seats, saved) = (seat::overview(hub)?, saved::labels(hub));
     app.result(&json!({ "seats": seats, "saved": saved }), || {
-        let mut lines: Vec<String> = seats.iter().map(line).collect();
-        lines.extend(saved.iter().map(|label| format!("  saved: {label}")));
+        let mut lines = vec![table(&seats, app.times()).show()];
+        lines.extend(saved.iter().map(|label| format!("saved: {label}")));
         lines.join("\n")
     });
     Ok(())
 }
 
-/// One seat in one line; `*` marks this worktree's.
-pub(in crate::cli) fn line(seat: &Overview) -> String {
-    let mark = if seat.current { '*' } else { ' ' };
-    let at = seat.session_at.map_or_else(String::new, |at| format!(" since {at}"));
-    let claims = if seat.claims.is_empty() { String::new() } else { format!("  holds {}", seat.claims.join(", ")) };
-    let roles = text::safe(&seat.roles.join(","));
-    format!("{mark} {:<16} {roles:<12} session {}{at}{claims}", seat.agent_id, seat.session)
+/// Seats, one row each; `*` marks this worktree's.
+pub(in crate::cli) fn table(seats: &[Overview], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word(""),
+        Column::text("SEAT"),
+        Column::text("ROLES").optional(),
+        Column::word("SESSION"),
+        Column::word("STARTED").optional(),
+        Column::text("HOLDS"),
+    ]);
+    for seat in seats {
+        let mark = if seat.current { "*" } else { "" };
+        let session = seat.session.to_string();
+        let meaning = if session == "fresh" { Meaning::Good } else { Meaning::Quiet };
+        table.row([
+            mark.into(),
+            (&seat.agent_id).into(),
+            seat.roles.join(",").into(),
+            Cell::painted(meaning, session),
+            seat.session_at.map(|at| times.ago(at)).unwrap_or_default().into(),
+            seat.claims.join(", ").into(),
+        ]);
+    }
+    table
 }
 
 fn take(args: &Use, app: &App) -> Result<()> {

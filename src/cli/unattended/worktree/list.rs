@@ -16,7 +16,6 @@ pub struct Args {}
 
 pub fn run(_: Args, app: &App) -> Result<ExitCode> {
     let rows = row::rows(app.hub_to_read()?)?;
-    let now = app.now();
-    app.result(&json!({ "worktrees": rows }), || rows.iter().map(|row| row.line(now)).collect::<Vec<_>>().join("\n"));
+    app.result(&json!({ "worktrees": rows }), || row::table(&rows, app.times()).show());
     Ok(ExitCode::SUCCESS)
 }

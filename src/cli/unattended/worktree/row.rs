@@ -3,8 +3,8 @@
 use git2::Repository;
 use serde::Serialize;
 
-use crate::base::time::show_span;
 use crate::base::{Result, Stamp, text};
+use crate::cli::support::terminal::{Column, Table, Times};
 use crate::coordinator::retention::{self, Standing};
 use crate::coordinator::state::store;
 use crate::hub::Hub;
@@ -65,30 +65,50 @@ impl Row {
         self.job.as_deref().is_some_and(|job| job == name || short(job) == name)
     }
 
-    /// A line for people.
-    pub fn line(&self, now: Stamp) -> String {
-        let mut facts = Vec::new();
-        let mut fact = |what: &str, value: &Option<String>| {
-            if let Some(value) = value {
-                facts.push(format!("{what} {value}"));
-            }
-        };
-        fact("job", &self.short);
-        fact("task", &self.task);
-        if let Some(made_at) = self.made_at {
-            facts.push(format!("made {} ago", show_span(now.since(made_at))));
-        }
+    /// The branch, or that there is none.
+    pub fn branch(&self) -> &str {
+        self.branch.as_deref().unwrap_or("no branch")
+    }
+
+    /// What a person should know before it is removed.
+    fn remarks(&self) -> String {
+        let mut remarks = Vec::new();
         if !self.exists {
-            facts.push("its folder is gone".to_owned());
+            remarks.push("its folder is gone".to_owned());
         }
         if self.dirty == Some(true) {
-            facts.push("uncommitted changes".to_owned());
+            remarks.push("uncommitted changes".to_owned());
         }
         if !self.parked.is_empty() {
-            facts.push(format!("parked: {}", self.parked.join(", ")));
+            remarks.push(format!("parked: {}", self.parked.join(", ")));
         }
-        let branch = self.branch.as_deref().unwrap_or("no branch");
-        let line = format!("{:<8}  {}  {branch}  {}", self.state.as_str(), self.path, facts.join("; "));
-        text::safe(line.trim_end())
+        remarks.join("; ")
     }
+}
+
+/// Worktrees for people, one row each, with the path below.
+pub fn table(rows: &[Row], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word("STATE"),
+        Column::word("JOB"),
+        Column::text("TASK"),
+        Column::text("BRANCH"),
+        Column::word("MADE").optional(),
+        Column::text("REMARKS"),
+    ]);
+    for row in rows {
+        let job = row.short.as_deref().unwrap_or_default();
+        let made = row.made_at.map(|at| times.ago(at)).unwrap_or_default();
+        let task = row.task.as_deref().unwrap_or_default();
+        table.row([
+            row.state.as_str().into(),
+            job.into(),
+            task.into(),
+            row.branch().into(),
+            made.into(),
+            row.remarks().into(),
+        ]);
+        table.note(text::safe(&row.path));
+    }
+    table
 }

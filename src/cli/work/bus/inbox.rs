@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{Result, text};
+use crate::base::{Result, Stamp, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
-use crate::model::message::MessageLine;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::ops::session::inbox::{self, Inbox, Query};
 use crate::seats;
 
@@ -71,16 +71,35 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "marked_read": query.mark_read,
         "receipt": inbox.receipt,
     });
-    app.result(&document, || inbox.messages.iter().map(|message| line(&inbox, message)).collect::<Vec<_>>().join("\n"));
+    app.result(&document, || match inbox.messages.is_empty() {
+        true => String::new(),
+        false => table(&inbox, app.times()).show(),
+    });
     app.say(format!("{}: {} unread", inbox.channel, inbox.unread));
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(inbox: &Inbox, message: &MessageLine) -> String {
-    let star = if inbox.is_unread(message) { '*' } else { ' ' };
-    let ts = message.raw.get("ts").and_then(|ts| ts.as_str()).unwrap_or("-");
-    let part = |part: Option<&str>| part.unwrap_or("-").to_owned();
-    let (from, kind, task) = (part(message.from()), part(message.kind()), part(message.task_id()));
-    let line = format!("{star} {ts} :: {from} :: {kind} :: task={task} :: {}", part(message.summary()));
-    text::clip(&text::safe(&line), 2000)
+fn table(inbox: &Inbox, times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word(""),
+        Column::word("TIME"),
+        Column::text("FROM"),
+        Column::word("TYPE"),
+        Column::text("TASK").optional(),
+        Column::text("SUMMARY"),
+    ]);
+    for message in &inbox.messages {
+        let star = if inbox.is_unread(message) { "*" } else { "" };
+        let at = message.raw.get("ts").and_then(|ts| ts.as_str()).and_then(Stamp::parse);
+        let part = |part: Option<&str>| Cell::new(text::clip(part.unwrap_or("-"), 2000));
+        table.row([
+            Cell::painted(Meaning::Attention, star),
+            at.map_or_else(|| "-".to_owned(), |at| times.at(at)).into(),
+            part(message.from()),
+            part(message.kind()),
+            part(message.task_id()),
+            part(message.summary()),
+        ]);
+    }
+    table
 }

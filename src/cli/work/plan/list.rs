@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table};
 use crate::hub::Hub;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::priority::Priority;
@@ -138,10 +139,17 @@ fn shown_status(plan: &Plan) -> String {
 }
 
 fn table(document: &Document) -> String {
-    let mut lines = vec![format!(
-        "{:>4} {:>6} {:5} {:>5} {:11} {:10} {:>5} {:>8}  {}",
-        "prio", "impact", "layer", "scale", "status", "checkpoint", "steps", "receipts", "plan"
-    )];
+    let mut table = Table::new([
+        Column::text("PLAN"),
+        Column::word("STATUS"),
+        Column::number("STEPS"),
+        Column::word("CHECKPOINT").optional(),
+        Column::word("PRIORITY").optional(),
+        Column::number("IMPACT").optional(),
+        Column::word("LAYER").optional(),
+        Column::number("SCALE").optional(),
+        Column::number("RECEIPTS").optional(),
+    ]);
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
     for row in &document.plans {
         let priority = match &row.priority {
@@ -149,22 +157,33 @@ fn table(document: &Document) -> String {
             Value::String(word) => word.clone(),
             other => other.to_string(),
         };
-        lines.push(format!(
-            "{:>4} {:>6} {:5} {:>5} {:11} {:10} {:>5} {:>8}  {}",
-            text::clip(&text::safe(&priority), 6),
-            number(row.impact_score),
-            text::clip(&text::safe(row.layer.as_deref().unwrap_or("-")), 5),
-            number(row.systemic_scale.map(|scale| scale as i64)),
-            text::clip(&text::safe(&row.status), 11),
-            text::clip(&text::safe(row.checkpoint.as_deref().unwrap_or("-")), 10),
-            format!("{}/{}", row.steps.done, row.steps.total),
-            row.receipts,
-            text::safe(&row.plan_id),
-        ));
+        table.row([
+            (&row.plan_id).into(),
+            status_cell(&row.status),
+            format!("{}/{}", row.steps.done, row.steps.total).into(),
+            text::clip(row.checkpoint.as_deref().unwrap_or("-"), 10).into(),
+            text::clip(&priority, 10).into(),
+            number(row.impact_score).into(),
+            text::clip(row.layer.as_deref().unwrap_or("-"), 5).into(),
+            number(row.systemic_scale.map(|scale| scale as i64)).into(),
+            row.receipts.to_string().into(),
+        ]);
     }
     let counts: Vec<_> = document.counts.iter().map(|(status, n)| format!("{n} {}", text::safe(status))).collect();
-    lines.push(if counts.is_empty() { "no plans".to_owned() } else { counts.join(", ") });
-    lines.join("\n")
+    match counts.is_empty() {
+        true => "No plans.".to_owned(),
+        false => format!("{}\n{}", table.show(), counts.join(", ")),
+    }
+}
+
+fn status_cell(status: &str) -> Cell {
+    let meaning = match Status::parse(status) {
+        Some(Status::Done) => Meaning::Good,
+        Some(Status::Blocked) => Meaning::Bad,
+        Some(Status::InProgress) => Meaning::Active,
+        _ => return text::clip(status, 11).into(),
+    };
+    Cell::painted(meaning, status)
 }
 
 fn why(error: &anyhow::Error) -> String {

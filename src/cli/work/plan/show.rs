@@ -9,6 +9,7 @@ use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
+use crate::cli::support::terminal::{Meaning, paint};
 use crate::model::plan::{Status, Step};
 use crate::plans::{self, PlanFile, validate};
 
@@ -36,7 +37,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         "findings": found,
         "commands_digest": plans::commands_digest(&file.plan),
     });
-    app.result(&document, || render(&file));
+    app.long_result(&document, || render(&file));
     if !app.json() {
         found.iter().for_each(|finding| app.say(findings::line(finding)));
     }
@@ -63,7 +64,7 @@ fn render(file: &PlanFile) -> String {
     let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
     let status = plan.status().map_or("?", Status::as_str);
     let mut lines = vec![
-        format!("{} [{status}]", file.id()),
+        format!("{} [{status}]", paint(Meaning::Heading, file.id())),
         format!("  {}", shown(plan.summary())),
         format!(
             "  priority {}, layer {}, targets {}",

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::coordinator::state::Last;
 use crate::coordinator::state::store;
 use crate::ops::tasks::{self, Row, State};
@@ -56,7 +57,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         })
         .collect();
     let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
-    app.result(&document, || render(&rows, total, &blocked));
+    app.result(&document, || render(&rows, total, &blocked, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,45 +74,44 @@ impl Args {
     }
 }
 
-fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>) -> String {
+fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>, times: Times) -> String {
     if rows.is_empty() {
-        return "no tasks".to_owned();
+        return "No tasks.".to_owned();
     }
-    let seats: Vec<String> = rows.iter().map(|row| who(row)).collect();
-    let width = |cells: &mut dyn Iterator<Item = &String>| {
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).clamp(4, 64)
-    };
-    let widths = (width(&mut rows.iter().map(|row| &row.task_id)), width(&mut seats.iter()));
-    let mut lines = vec![line("STATE", "PRIORITY", "TASK", "WHO", "TITLE", widths)];
-    for (row, who) in rows.iter().zip(&seats) {
-        let (priority, title) = (row.priority.to_string(), text::clip(&row.title, 70));
-        lines.push(line(row.state.as_str(), &priority, &row.task_id, who, &title, widths));
+    let mut table = Table::new([
+        Column::word("STATE"),
+        Column::word("PRIORITY").optional(),
+        Column::text("TASK"),
+        Column::text("WHO").optional(),
+        Column::text("TITLE"),
+    ]);
+    for row in rows {
+        let meaning = match row.state {
+            State::Blocked => Some(Meaning::Bad),
+            State::Active => Some(Meaning::Active),
+            State::Done => Some(Meaning::Good),
+            _ => None,
+        };
+        let state =
+            meaning.map_or_else(|| row.state.as_str().into(), |meaning| Cell::painted(meaning, row.state.as_str()));
+        let priority = row.priority.to_string();
+        table.row([state, priority.into(), (&row.task_id).into(), who(row, times).into(), (&row.title).into()]);
         if let Some(last) = blocked.get(row.task_id.as_str()) {
-            let more = format!("more: teof coordinator explain {}", row.task_id);
-            lines.push(text::safe(&format!("{:<10}{}; {more}", "", last.reason)));
+            table.note(text::safe(&format!("{}; more: teof coordinator explain {}", last.reason, row.task_id)));
         }
     }
-    if rows.len() < total {
-        lines.push(format!("and {} more", total - rows.len()));
-    }
-    lines.join("\n")
-}
-
-/// `widths` are those of the tasks and of who has them.
-fn line(state: &str, priority: &str, task: &str, who: &str, title: &str, widths: (usize, usize)) -> String {
-    let (tasks, seats) = widths;
-    let line = format!("{state:<8}  {priority:<8}  {task:<tasks$}  {who:<seats$}  {title}");
-    text::safe(line.trim_end())
+    let more = if rows.len() < total { format!("\nand {} more", total - rows.len()) } else { String::new() };
+    format!("{}{more}", table.show())
 }
 
 /// The holder of a live claim with its lease; else the seat that is wished for.
-fn who(row: &Row) -> String {
+fn who(row: &Row, times: Times) -> String {
     let mut who = match (&row.claim, row.state) {
         (Some(claim), State::Active | State::Paused) if claim.task_id != row.task_id => {
             format!("{} under {}", claim.agent_id, claim.task_id)
         }
         (Some(claim), State::Active | State::Paused) => match claim.lease_expires_at {
-            Some(at) => format!("{} until {at}", claim.agent_id),
+            Some(at) => format!("{} until {}", claim.agent_id, times.at(at)),
             None => claim.agent_id.clone(),
         },
         (_, State::Done) => row.claim.as_ref().map(|claim| claim.agent_id.clone()).unwrap_or_default(),
