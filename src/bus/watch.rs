@@ -29,7 +29,7 @@ const SAFETY: Duration = Duration::from_secs(30);
 pub struct Item {
     pub raw: Map<String, Value>,
     line: Vec<u8>,
-    is_message: bool,
+    pub is_message: bool,
 }
 
 /// Which items to show.
@@ -43,6 +43,8 @@ pub struct Filter {
     /// A channel whose messages are shown among the events; a task's also leaves out the events of
     /// other tasks.
     pub channel: Option<String>,
+    /// Leaves out events; without a channel, the messages of all channels are shown.
+    pub messages_only: bool,
 }
 
 impl Item {
@@ -55,11 +57,11 @@ impl Item {
         text(&self.raw, "ts").and_then(Stamp::parse)
     }
 
-    fn author(&self) -> Option<&str> {
+    pub fn author(&self) -> Option<&str> {
         text(&self.raw, if self.is_message { "from" } else { "agent_id" })
     }
 
-    fn kind(&self) -> Option<&str> {
+    pub fn kind(&self) -> Option<&str> {
         text(&self.raw, if self.is_message { "type" } else { "event" })
     }
 
@@ -96,6 +98,15 @@ impl Filter {
         about && late && one_of(&self.agents, item.author()) && one_of(&self.kinds, item.kind())
     }
 
+    /// The channels whose messages are shown.
+    fn channels(&self, hub: &Hub) -> Result<Vec<String>> {
+        match &self.channel {
+            Some(channel) => Ok(vec![channel.clone()]),
+            None if self.messages_only => messages::channels(hub),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Whether an event may match, judged by the fields already read.
     fn may_take(&self, view: &EventView<'_>) -> bool {
         let one_of = |wanted: &[String], found: Option<&str>| {
@@ -110,15 +121,18 @@ impl Filter {
 
 /// The last `limit` wanted items (0: all) by time, oldest first.
 pub fn recent(hub: &Hub, filter: &Filter, limit: usize) -> Result<Vec<Item>> {
-    let lines = Log::read(hub)?.latest(filter.since, limit, |view| filter.may_take(view))?;
-    let mut items: Vec<Item> = lines.iter().filter_map(|line| Item::parse(line, false)).collect();
-    if let Some(channel) = &filter.channel {
-        let lines = messages::tail_lines(hub, channel, 0)?;
+    let mut items = Vec::new();
+    if !filter.messages_only {
+        let lines = Log::read(hub)?.latest(filter.since, limit, |view| filter.may_take(view))?;
+        items.extend(lines.iter().filter_map(|line| Item::parse(line, false)));
+    }
+    for channel in filter.channels(hub)? {
+        let lines = messages::tail_lines(hub, &channel, 0)?;
         let found = lines.iter().filter_map(|line| Item::parse(line, true));
         items.extend(found.filter(|item| filter.takes(item)));
-        // Stable: items with the same time keep the order of their file.
-        items.sort_by_key(Item::at);
     }
+    // Stable: items of the same time keep the order of their file.
+    items.sort_by_key(Item::at);
     if limit > 0 && items.len() > limit {
         items.drain(..items.len() - limit);
     }
@@ -234,10 +248,12 @@ impl<'h> Follower<'h> {
 
     fn read_new(&mut self) -> Result<Vec<Item>> {
         let mut items = Vec::new();
-        for log in events::logs(self.hub)? {
-            self.read_file(&log, false, &mut items)?;
+        if !self.filter.messages_only {
+            for log in events::logs(self.hub)? {
+                self.read_file(&log, false, &mut items)?;
+            }
         }
-        if let Some(channel) = self.filter.channel.clone() {
+        for channel in self.filter.channels(self.hub)? {
             self.read_file(&paths::channel(&channel), true, &mut items)?;
         }
         Ok(items)

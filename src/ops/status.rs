@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Result, Stamp, text, time};
+use crate::base::{Result, Stamp};
 use crate::bus::log::Log;
 use crate::bus::{Damaged, assignments, claims, holds};
 use crate::hub::{Hub, paths};
@@ -101,7 +101,7 @@ impl Query {
 /// The result.
 #[derive(Debug)]
 pub struct Report {
-    query: Query,
+    pub query: Query,
     /// By task.
     pub claims: Vec<Held>,
     /// Newest last.
@@ -109,7 +109,7 @@ pub struct Report {
     pub managers: Option<Managers>,
     /// Unreadable files.
     pub damaged: Vec<Damaged>,
-    size: crate::bus::log::Size,
+    pub size: crate::bus::log::Size,
 }
 
 #[derive(Debug)]
@@ -213,37 +213,6 @@ impl Report {
             "log": self.size,
         })
     }
-
-    /// For people: managers, claims, events. Safe for a terminal.
-    pub fn text(&self) -> String {
-        let mut lines = Vec::new();
-        match &self.managers {
-            None => lines.push("managers: not checked (--manager-window 0)".to_owned()),
-            Some(managers) => lines.extend(managers.lines(self.query.manager_window)),
-        }
-        let filtered = self.is_filtered();
-        lines.push(String::new());
-        lines.push("claims:".into());
-        lines.extend(self.claims.iter().map(Held::line));
-        if self.claims.is_empty() {
-            lines.push(if filtered { "  no claims matching the filters" } else { "  no claims recorded" }.into());
-        }
-        lines.push(String::new());
-        lines.push("events:".into());
-        lines.extend(self.events.iter().map(|event| format!("  {}", event_line(event))));
-        if self.events.is_empty() {
-            let none = self.size.lines == 0;
-            lines.push(if none { "  no events recorded" } else { "  no events matching the filters" }.into());
-        }
-        for damaged in &self.damaged {
-            lines.push(format!("damaged: {}: {}", text::safe(&damaged.path), text::safe(&damaged.why)));
-        }
-        lines.join("\n")
-    }
-
-    fn is_filtered(&self) -> bool {
-        !self.query.agents.is_empty() || self.query.active_only
-    }
 }
 
 impl Held {
@@ -254,30 +223,6 @@ impl Held {
             map.insert("_hold".into(), json!(hold));
         }
         Value::Object(map)
-    }
-
-    fn line(&self) -> String {
-        let claim = &self.claim;
-        let mut line = format!(
-            "  {} :: {} :: {} :: {}",
-            self.task,
-            claim.status_text().unwrap_or("?"),
-            claim.agent_id().unwrap_or("?"),
-            claim.branch().unwrap_or("-"),
-        );
-        if let Some(plan) = claim.plan_id() {
-            line += &format!(" :: plan={plan}");
-        }
-        if claim.epoch() > 0 {
-            line += &format!(" :: epoch={}", claim.epoch());
-        }
-        if let Some(at) = claim.lease_expires_at().filter(|_| claim.is_live()) {
-            line += &format!(" :: lease until {at}");
-        }
-        if let Some(hold) = &self.hold {
-            line += &format!(" :: on hold: {hold}");
-        }
-        text::clip(&text::safe(&line), 400)
     }
 }
 
@@ -291,39 +236,4 @@ impl Managers {
             "missing": self.missing,
         })
     }
-
-    fn lines(&self, window: Option<Duration>) -> Vec<String> {
-        if self.candidates.is_empty() {
-            return vec!["managers: no candidates (no manifest with the role, no assignment)".into()];
-        }
-        let mut lines = Vec::new();
-        if self.active.is_empty() {
-            let window = window.map(time::show_span).unwrap_or_default();
-            lines.push(format!("warning: no manager heartbeat within {window}"));
-        }
-        let described = [("active", &self.active), ("stale", &self.stale)];
-        for (state, entries) in described {
-            lines.extend(entries.iter().map(|entry| {
-                let part = |key: &str| text::safe(entry[key].as_str().unwrap_or("-"));
-                format!("manager {}: {state}, last seen {}: {}", part("agent_id"), part("last_seen"), part("summary"))
-            }));
-        }
-        lines.extend(self.missing.iter().map(|agent| format!("manager {}: never seen", text::safe(agent))));
-        lines
-    }
-}
-
-/// An event on one line: `ts :: agent :: event :: task=T [severity] :: summary :: receipts=a,b`.
-pub fn event_line(event: &Map<String, Value>) -> String {
-    let part = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or("-");
-    let mut line = format!("{} :: {} :: {} :: task={}", part("ts"), part("agent_id"), part("event"), part("task_id"));
-    if let Some(severity) = event.get("severity").and_then(Value::as_str) {
-        line += &format!(" [{severity}]");
-    }
-    line += &format!(" :: {}", part("summary"));
-    let receipts: Vec<&str> = crate::model::texts(event, "receipts");
-    if !receipts.is_empty() {
-        line += &format!(" :: receipts={}", receipts.join(","));
-    }
-    text::clip(&text::safe(&line), 2000)
 }

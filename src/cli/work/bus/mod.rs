@@ -9,6 +9,7 @@ mod message;
 mod ping;
 mod restore;
 mod status;
+mod status_text;
 mod verify;
 mod watch;
 pub(in crate::cli) mod write;

@@ -3,21 +3,20 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, env};
+use super::status_text::render;
+use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::since::since;
-use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::ops::status::{self, Preset, Query};
-use crate::seats::manifest;
 
 /// Show claims, the latest events, and whether a manager is present
 ///
 /// Use it to see who works on what.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof bus status --all                               # everybody\n\
+\x20 teof bus status                                     # everybody's claims, the latest events\n\
 \x20 teof bus status --preset manager                    # what a manager watches\n\
 \x20 teof bus status --agent codex-1 --window-hours 48")]
 pub struct Args {
@@ -27,12 +26,11 @@ pub struct Args {
     /// Show at most N events; 0 shows all [default: 10, or 20 with a preset]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Only this seat's claims and events; may be given again [default: the seat that works here;
-    /// everybody with a preset]
+    /// Only this seat's claims and events; repeatable [default: everybody]
     #[arg(long = "agent", value_name = "SEAT")]
     agents: Vec<String>,
-    /// Everybody's claims and events
-    #[arg(long, conflicts_with = "agents")]
+    /// Everybody's claims and events (the default)
+    #[arg(long, conflicts_with = "agents", help_heading = MORE)]
     all: bool,
     /// Only events of this severity; repeatable
     #[arg(long = "severity", value_parser = severity, value_name = "SEVERITY")]
@@ -68,28 +66,17 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(minutes) = args.manager_window {
         query.manager_window = span(minutes, 60.0)?;
     }
-    query.agents = match (args.all, args.agents.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, false) => args.agents,
-        // A preset is for looking at others.
-        (false, true) if args.preset.is_some() => Vec::new(),
-        (false, true) => here(hub)?.into_iter().collect(),
-    };
+    query.agents = args.agents;
     let report = status::read(hub, query)?;
-    app.result(&report.document(), || report.text());
+    app.result(&report.document(), || render(&report, app.times()));
+    if !report.query.agents.is_empty() {
+        app.say(format!("Only {}; everybody: teof bus status --all", text::safe(&report.query.agents.join(", "))));
+    }
     if report.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     app.say(format!("{} damaged files are listed above; to fix them: teof bus restore", report.damaged.len()));
     Ok(ExitCode::FAILURE)
-}
-
-/// The seat that works here, if one does.
-fn here(hub: &Hub) -> Result<Option<String>> {
-    match env::var(env::AGENT) {
-        Some(agent) => Ok(Some(agent)),
-        None => Ok(manifest::current(hub)?.map(|found| found.agent().to_owned())),
-    }
 }
 
 fn preset(text: &str) -> Result<Preset, String> {

@@ -1,25 +1,29 @@
 //! `teof bus watch`
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::status::{number, span};
-use crate::base::{Result, json, names};
+use crate::base::{Result, json, names, text};
 use crate::bus::watch::{self, Filter, Follower, Item};
 use crate::cli::App;
 use crate::cli::support::since::since;
+use crate::cli::support::terminal::{Meaning, paint};
+use crate::model;
 
-/// Show the latest events, and follow new ones
+/// Show the latest events or messages, and follow new ones
 ///
 /// Use it to see what happens while agents work. Press Ctrl-C to stop following.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof bus watch --limit 20\n\
 \x20 teof bus watch --follow           # follow until Ctrl-C\n\
-\x20 teof bus watch --task QUEUE-002   # with the messages of one task")]
+\x20 teof bus watch --task QUEUE-002   # with the messages of one task\n\
+\x20 teof bus watch --messages --since 24h")]
 pub struct Args {
     /// Keep running and show new ones; stop with Ctrl-C
     #[arg(long, short)]
@@ -27,6 +31,9 @@ pub struct Args {
     /// Also show the messages of this channel: a task (and only its events), manager-report, or agent-<id>
     #[arg(long, value_name = "CHANNEL")]
     task: Option<String>,
+    /// Only messages: those of --task, or of all channels
+    #[arg(long)]
+    messages: bool,
     /// Only this seat; repeatable
     #[arg(long = "agent", value_name = "SEAT")]
     agents: Vec<String>,
@@ -53,11 +60,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let window = span(args.window_hours, 3600.0)?.map(|window| hub.now().minus(window));
     let since = args.since.as_deref().map(|text| since(text, hub.now())).transpose()?;
-    let filter = Filter { since: since.max(window), agents: args.agents, kinds: args.kinds, channel: args.task };
+    let filter = Filter {
+        since: since.or(window),
+        agents: args.agents,
+        kinds: args.kinds,
+        channel: args.task,
+        messages_only: args.messages,
+    };
     if !args.follow {
         let items = watch::recent(hub, &filter, args.limit)?;
         let raw: Vec<_> = items.iter().map(|item| &item.raw).collect();
-        app.result(&json!({ "items": raw }), || items.iter().map(Item::line).collect::<Vec<_>>().join("\n"));
+        app.result(&json!({ "items": raw }), || {
+            items.iter().map(|item| line(item, app)).collect::<Vec<_>>().join("\n")
+        });
         if items.is_empty() {
             app.say("nothing matches; to look further back: --window-hours 0");
         }
@@ -80,6 +95,35 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// A line each; with `--json` a JSON document each.
 fn show(app: &App, items: &[Item]) {
     for item in items {
-        app.out(if app.json() { json::printable(json::compact(&item.raw)) } else { item.line() });
+        app.out(if app.json() { json::printable(json::compact(&item.raw)) } else { line(item, app) });
     }
+}
+
+/// For a terminal: `14:30  codex-1  complete  QUEUE-001: summary`; elsewhere the playbook's line.
+fn line(item: &Item, app: &App) -> String {
+    if !std::io::stdout().is_terminal() {
+        return item.line();
+    }
+    let part = |key: &str| item.raw.get(key).and_then(Value::as_str).map(text::safe);
+    let at = item.at().map_or_else(|| "-".to_owned(), |at| app.times().at(at));
+    let kind = item.kind().map(text::safe).unwrap_or_default();
+    let kind = if item.is_message { format!("message/{kind}") } else { kind };
+    let meaning = match part("severity").as_deref() {
+        Some("high") => Meaning::Bad,
+        Some(_) => Meaning::Attention,
+        None => Meaning::Active,
+    };
+    let mut line = format!(
+        "{}  {}  {}",
+        paint(Meaning::Quiet, at),
+        text::safe(item.author().unwrap_or("-")),
+        paint(meaning, kind)
+    );
+    line += &part("task_id").map(|task| format!("  {task}")).unwrap_or_default();
+    line += &part("summary").map(|summary| format!(": {summary}")).unwrap_or_default();
+    let receipts = model::texts(&item.raw, "receipts");
+    if !receipts.is_empty() {
+        line += &paint(Meaning::Quiet, format!("  {}", text::safe(&receipts.join(" "))));
+    }
+    line
 }
