@@ -441,7 +441,7 @@ fn a_task_is_picked_up_in_one_step() {
     let text = run_as(&world, "codex-1", &["task", "list", "--agent", "codex-1"]).expect(0).stdout;
     assert_eq!(
         text,
-        "STATE     PRIORITY  TASK       WHO                                 TITLE\nactive    high      QUEUE-002  codex-1 until 2026-01-05T11:00:00Z  Second\n"
+        "STATE   PRIORITY  TASK       WHO                                 TITLE\nactive  high      QUEUE-002  codex-1 until 2026-01-05T11:00:00Z  Second\n"
     );
 }
 

@@ -158,7 +158,7 @@ fn a_coordinator_that_starts_nothing_for_want_of_prerequisites_says_so_and_goes_
         assert_eq!(told(&world, "prerequisites are not met"), (1, 1), "an event and a message, once");
     }
     let status = world.ok(&["coordinator", "status"]);
-    assert!(status.contains("no backlog item starts: "), "{status}");
+    assert!(status.contains("No backlog item starts: "), "{status}");
     assert_eq!(ran(&world), [""; 0]);
     let mut coordinator = world.spawn(&["coordinator", "run"]);
     until("the coordinator", || world.json(&["coordinator", "status"])["running"] == true);

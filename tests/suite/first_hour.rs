@@ -65,7 +65,7 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     assert_eq!(world.read("docs/parser.md"), "# The parser\n");
     assert_eq!(world.git(&["log", "--format=%s"]), "Document the parser\nA project\nBegin");
     assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
-    assert!(teof(&world, "review").expect(0).stdout.contains("nothing waits"));
+    assert!(teof(&world, "review").expect(0).stdout.contains("Nothing waits"));
 }
 
 /// Types the answers at a terminal.

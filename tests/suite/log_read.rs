@@ -48,8 +48,16 @@ fn status_filters_before_it_limits_and_presets_fill_what_was_left_open() {
     assert_eq!(summaries(&status(&["--preset", "manager", "--window-hours", "0"])["events"]), high_of_a);
     assert_eq!(summaries(&status(&["--since", "2026-01-05T09:30:00Z", "--severity", "medium"])["events"]).len(), 1);
     assert_eq!(world.run(&["bus", "status", "--window-hours", "-1"]).code, 2);
-    let ts = "2026-01-05T09:00:00Z :: a :: alert :: task=- [high] :: a alert 2026-01-05T09:00:00Z";
-    assert!(world.ok(&["bus", "status", "--agent", "a"]).contains(ts));
+    let shown = world.run(&["bus", "status", "--agent", "a"]).expect(0);
+    assert!(
+        shown.stdout.contains("2026-01-05T09:00:00Z  a     alert  high      a alert 2026-01-05"),
+        "{}",
+        shown.stdout
+    );
+    assert!(shown.stderr.contains("Only a; everybody: teof bus status --all"), "{}", shown.stderr);
+    // A seat sees everybody by default too.
+    let all = world.teof(&["bus", "status"]).env("TEOF_AGENT", "a").output().unwrap();
+    assert!(String::from_utf8_lossy(&all.stdout).contains("b note") && all.stderr.is_empty(), "{all:?}");
 }
 
 #[test]
@@ -94,7 +102,7 @@ fn status_shows_claims_holds_and_managers_and_names_what_is_damaged() {
     world.write("_bus/claims/C.json", "{\"task_id\":");
     let ran = world.run(&["bus", "status"]).expect(1);
     assert!(
-        ran.stdout.contains("damaged: _bus/claims/C.json") && ran.stdout.contains("A :: active :: x"),
+        ran.stdout.contains("damaged: _bus/claims/C.json") && ran.stdout.contains("A     active  x     agent/x/a"),
         "{}",
         ran.stdout
     );
@@ -123,6 +131,9 @@ fn watch_shows_a_channel_among_the_events() {
     assert_eq!(shown(&["--window-hours", "0"]).len(), 3);
     assert_eq!(shown(&["--task", "T"]), ["status", "message/note"]);
     assert_eq!(shown(&["--task", "manager-report"]), ["status", "message/note", "complete"]);
+    assert_eq!(shown(&["--messages"]), ["message/note", "message/note"], "of all channels, without events");
+    assert_eq!(shown(&["--messages", "--task", "T"]), ["message/note"]);
+    assert_eq!(shown(&["--since", "48h"]).len(), 3, "beats the default window");
     assert_eq!(shown(&["--task", "manager-report", "--limit", "2"]), ["message/note", "complete"]);
     assert_eq!(shown(&["--agent", "a", "--limit", "1"]), ["status"], "filtered, then limited");
     assert_eq!(
@@ -155,7 +166,7 @@ fn an_inbox_counts_what_is_unread_until_it_is_marked() {
     world.write("_bus/messages/agent-codex-1.jsonl", &(two + &message("2026-01-05T09:30:00Z")));
     assert_eq!(inbox(&[])["unread"], 1);
     assert!(
-        world.ok(&["bus", "inbox", "--agent", "Codex-1"]).lines().last().unwrap().starts_with("* 2026-01-05T09:30")
+        world.ok(&["bus", "inbox", "--agent", "Codex-1"]).lines().last().unwrap().starts_with("*  2026-01-05T09:30")
     );
     world.ok(&["bus", "inbox", "--agent", "codex-2"]);
     assert!(world.read("_report/session/codex-2/agent-inbox-tail.txt").ends_with("(inbox empty)\n"));

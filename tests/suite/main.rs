@@ -36,6 +36,7 @@ mod job_histories;
 mod log;
 mod log_loss;
 mod log_read;
+mod looks;
 mod many_claims;
 mod misbehave;
 mod obstacles;

@@ -20,6 +20,8 @@ use crate::model::run::outcome::{Finding, Verdict};
 
 /// How often an agent is started again after its start collided with another's.
 const STARTS: u32 = 3;
+/// What stands before the path of a call's raw output in the worker's log.
+pub const RAW_OUTPUT: &str = "raw output: ";
 /// Code of the finding about an answer without the requested form.
 pub const UNREADABLE: &str = "answer.unreadable";
 
@@ -219,6 +221,7 @@ fn one_call(
         words: before.words,
     };
     context.store.start_call(context.hub, &job, begun)?;
+    (context.say)(&format!("      {RAW_OUTPUT}{}", context.runner.output(&name).display()));
     let wanted = CallRequest {
         agent,
         model,

@@ -9,3 +9,5 @@ pub(super) mod prompts;
 pub mod question;
 pub(super) mod roles;
 pub(super) mod unfinished;
+
+pub use invoke::RAW_OUTPUT;

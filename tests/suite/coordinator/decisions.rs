@@ -20,7 +20,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
     let job = yard.status()["jobs"][0].clone();
     assert_eq!(job["phase"]["is"], "review", "{job}");
     let text = yard.world.ok(&["coordinator", "status"]);
-    assert!(text.contains("teof review show j1"), "{text}");
+    assert!(text.contains("teof review j1"), "{text}");
     assert_eq!(job["short"], "j1");
     let long = job["id"].as_str().unwrap();
     for name in ["j1", "j1.1", long, &format!("{id}-S1"), &id] {
@@ -116,7 +116,7 @@ fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
     assert_eq!((&step["status"], &step["last_run"]["outcome"]), (&json!("done"), &json!("done")), "{step}");
     yard.nothing_is_left_over();
     yard.world.ok(&["bus", "verify"]);
-    assert_eq!(yard.world.ok(&["review", "list"]).trim(), "nothing waits for a person");
+    assert_eq!(yard.world.ok(&["review", "list"]).trim(), "Nothing waits for review.");
 
     let merged = || yard.world.json(&["report"])["merged"].clone();
     assert_eq!((&merged()[0]["by"], &merged()[0]["job"]), (&json!("ada"), &json!(job)));

@@ -91,7 +91,7 @@ fn a_finding_of_high_severity_is_named_as_what_ends_it() {
     assert!(left["why"].as_str().unwrap().contains("found a high-severity problem"), "{left:#}");
     assert_eq!(site.coder.calls(), 0);
     let status = site.world.ok(&["coordinator", "status"]);
-    assert!(status.contains("no new job starts: the last scan found a"), "{status}");
+    assert!(status.contains("No new job starts: the last scan found a"), "{status}");
     assert!(status.contains("or to accept it: teof coordinator reset-breaker"), "{status}");
     site.world.ok(&["coordinator", "reset-breaker"]);
     assert_eq!((site.run().code, site.coder.calls()), (0, 1), "and work goes on");

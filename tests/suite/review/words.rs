@@ -18,7 +18,7 @@ fn a_no_needs_a_reason_and_a_person() {
     assert_eq!((&desk.memory()[0]["event"], desk.main()), (&json!("rejected"), desk.base.clone()));
     assert_eq!(desk.tip(BRANCH), Some(desk.commit.clone()), "the branch is kept");
     assert_eq!(desk.refused()["code"], "review.decided");
-    assert_eq!(desk.world.ok(&["review", "list"]).trim(), "nothing waits for a person");
+    assert_eq!(desk.world.ok(&["review", "list"]).trim(), "Nothing waits for review.");
 }
 
 #[test]

@@ -1,105 +1,163 @@
 //! `teof coordinator status`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::last_output;
-use crate::base::{Result, Stamp, text};
+use crate::base::{Result, Stamp, json, text};
 use crate::cli::App;
+use crate::cli::support::terminal::live;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::coordinator::executor::publish::phase;
+use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::inbox;
 use crate::coordinator::process;
 use crate::coordinator::state::store;
-use crate::coordinator::state::{Job, Phase, State};
+use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::coordinator::step::pauses;
+use crate::hub::Hub;
+use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
 
 /// Show what runs, what waits, and whether the breaker is open
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof coordinator status")]
+\x20 teof coordinator status\n\
+\x20 teof coordinator status --watch   # until Ctrl-C")]
 pub struct Args {
     /// Show the last N finished jobs
     #[arg(long, default_value_t = 10)]
     limit: usize,
+    /// Show it again whenever something changes, until Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
-    let state = store::load(hub)?;
-    let holder = process::holder(hub)?;
-    let frozen = process::frozen(hub)?;
-    let letters = inbox::read(hub)?.len();
-    let over: Vec<_> = state.jobs.iter().filter(|job| job.is_over()).collect();
-    let over = &over[over.len().saturating_sub(args.limit)..];
-    let live: Vec<_> = state.live_jobs().collect();
-    let documents = |jobs: &[&Job]| jobs.iter().map(|job| last_output::document(job)).collect::<Vec<_>>();
-    let (choice, backlog) = (pauses::of_choice(hub)?, pauses::of_backlog(hub)?);
-    let document = json!({
-        "running": holder.is_some(),
-        "holder": holder,
-        "frozen": frozen.as_ref().map(|(why, _)| why),
-        "paused": state.paused,
-        "breaker": state.breaker,
-        "jobs": documents(&live),
-        "finished": documents(over),
-        "submissions": state.submissions,
-        "skipped": state.skips,
-        "suspended": state.suspended,
-        "spent": state.spent,
-        "unread_commands": letters,
-        "nothing_is_chosen": choice,
-        "no_item_is_taken": backlog,
-        "totals": state.totals,
-    });
-    app.result(&document, || {
-        let mut lines = vec![match &holder {
-            Some(holder) => format!("running ({holder})"),
-            None => "not running; start it: teof coordinator run".to_owned(),
-        }];
-        if let Some((why, next)) = &frozen {
-            lines.push(format!("it is stuck: {why}\n  {next}"));
-        }
-        lines.extend(obstacles(&state, letters));
-        lines.extend(choice.iter().map(|why| format!("no new job starts: {why}")));
-        if !choice.is_empty() {
-            lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
-        }
-        lines.extend(backlog.iter().map(|why| format!("no backlog item starts: {why}")));
-        for job in live.iter().chain(over) {
-            lines.push(job_line(job, app.now()));
-            lines.extend(last_output::output(job, "  "));
-        }
-        lines.extend(state.submissions.iter().map(|s| format!("queued     {} (by {})", s.task, s.word.by)));
-        lines.extend(state.skips.iter().map(|(task, word)| format!("skipped    {task} (by {})", word.by)));
-        lines.extend(spent(&state, app.now()));
-        let totals = &state.totals;
-        lines.push(format!("done {}, blocked {}, retries {}", totals.done, totals.blocked, totals.retries));
-        lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
-    });
+    if !args.watch {
+        let overview = Overview::read(hub)?;
+        app.result(&overview.document(args.limit), || overview.text(args.limit, app));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local(LOGS)];
+    live::show(&Watch::on(folders.iter().map(PathBuf::as_path)), &mut || {
+        let overview = Overview::read(hub)?;
+        Ok(match app.json() {
+            true => json::printable(json::compact(&overview.document(args.limit))),
+            false => overview.text(args.limit, app),
+        })
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Everything that is shown, read once.
+struct Overview {
+    state: State,
+    holder: Option<String>,
+    /// Why a coordinator that holds its lock does nothing, and what to do about it.
+    frozen: Option<(String, String)>,
+    letters: usize,
+    /// Why no new job starts.
+    choice: Vec<String>,
+    /// Why no backlog item starts.
+    backlog: Option<String>,
+}
+
+impl Overview {
+    fn read(hub: &Hub) -> Result<Overview> {
+        Ok(Overview {
+            state: store::load(hub)?,
+            holder: process::holder(hub)?,
+            frozen: process::frozen(hub)?,
+            letters: inbox::read(hub)?.len(),
+            choice: pauses::of_choice(hub)?,
+            backlog: pauses::of_backlog(hub)?,
+        })
+    }
+
+    /// The last `limit` finished jobs.
+    fn finished(&self, limit: usize) -> Vec<&Job> {
+        let over: Vec<_> = self.state.jobs.iter().filter(|job| job.is_over()).collect();
+        over[over.len().saturating_sub(limit)..].to_vec()
+    }
+
+    fn document(&self, limit: usize) -> Value {
+        let state = &self.state;
+        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(last_output::document).collect::<Vec<_>>();
+        json!({
+            "running": self.holder.is_some(),
+            "holder": self.holder,
+            "frozen": self.frozen.as_ref().map(|(why, _)| why),
+            "paused": state.paused,
+            "breaker": state.breaker,
+            "jobs": documents(&mut state.live_jobs()),
+            "finished": documents(&mut self.finished(limit).into_iter()),
+            "submissions": state.submissions,
+            "skipped": state.skips,
+            "suspended": state.suspended,
+            "spent": state.spent,
+            "unread_commands": self.letters,
+            "nothing_is_chosen": self.choice,
+            "no_item_is_taken": self.backlog,
+            "totals": state.totals,
+        })
+    }
+
+    fn text(&self, limit: usize, app: &App) -> String {
+        let (state, times) = (&self.state, app.times());
+        let mut lines = vec![match &self.holder {
+            Some(holder) => format!("{} ({})", paint(Meaning::Active, "Running"), text::safe(holder)),
+            None => "Not running; start it: teof run".to_owned(),
+        }];
+        if let Some((why, next)) = &self.frozen {
+            lines.push(attention(&format!("It is stuck: {why}")));
+            lines.push(format!("  {}", text::safe(next)));
+        }
+        lines.extend(obstacles(state, self.letters, times));
+        lines.extend(self.choice.iter().map(|why| attention(&format!("No new job starts: {why}"))));
+        if !self.choice.is_empty() {
+            lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
+        }
+        lines.extend(self.backlog.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
+        let jobs = jobs(state, state.live_jobs().chain(self.finished(limit)), times);
+        if !jobs.is_empty() {
+            lines.extend([String::new(), jobs.show(), String::new()]);
+        }
+        lines.extend(spent(state, app.now()));
+        let totals = &state.totals;
+        lines.push(format!("{} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
+        lines.join("\n")
+    }
+}
+
+fn attention(line: &str) -> String {
+    paint(Meaning::Attention, text::safe(line))
+}
+
 /// What keeps work from being chosen, and what a person can do about it.
-fn obstacles(state: &State, letters: usize) -> Vec<String> {
+fn obstacles(state: &State, letters: usize, times: Times) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trip) = &state.breaker.open {
-        lines.push(format!("the breaker is open since {}: {} (job {})", trip.at, trip.reason, short(&trip.job)));
+        let why =
+            format!("The breaker is open since {}: {} (job {})", times.at(trip.at), trip.reason, short(&trip.job));
+        lines.push(attention(&why));
         lines.push("  when the reason is gone: teof coordinator reset-breaker".to_owned());
     }
     if let Some(word) = &state.paused {
         let note = word.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        lines.push(format!("paused by {} since {}{note}; resume: teof coordinator resume", word.by, word.at));
+        lines.push(attention(&format!("Paused by {} since {}{note}", word.by, times.at(word.at))));
+        lines.push("  resume: teof coordinator resume".to_owned());
     }
     for (agent, suspension) in &state.suspended {
-        lines.push(format!("{agent} is not called until {}: {}", suspension.until, suspension.reason));
+        let until = times.at(suspension.until);
+        lines.push(attention(&format!("{agent} is not called until {until}: {}", suspension.reason)));
     }
     if letters > 0 {
-        lines.push(match letters {
-            1 => "1 command waits for the coordinator".to_owned(),
-            _ => format!("{letters} commands wait for the coordinator"),
-        });
+        let wait = if letters == 1 { "waits" } else { "wait" };
+        lines.push(format!("{} {wait} for the coordinator", text::counted(letters, "command")));
     }
     lines
 }
@@ -112,18 +170,58 @@ fn spent(state: &State, now: Stamp) -> Option<String> {
     is_news.then(|| format!("used today: {} tokens{cost}", today.tokens()))
 }
 
-fn job_line(job: &Job, now: Stamp) -> String {
-    let step = job.step.as_deref().map(|step| format!(" {step}")).unwrap_or_default();
-    let since = match job.phase {
-        Phase::Running { since } => format!(" for {}", crate::base::time::show_span(now.since(since))),
-        Phase::Waiting { until } => format!(" until {until}"),
-        Phase::Review { since } => {
-            let number = job.pull_request.map(|number| format!(", pull request #{number}")).unwrap_or_default();
-            format!(" since {since}{number}; teof review show {}", job.short())
-        }
-        Phase::Question { since } => format!(" since {since}"),
-        _ => String::new(),
+/// Jobs, queued submissions and skipped tasks, one row each.
+fn jobs<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word("JOB"),
+        Column::word("STATE"),
+        Column::text("TASK"),
+        Column::word("SEAT").optional(),
+        Column::word("SINCE").optional(),
+        Column::text("DETAIL"),
+    ]);
+    for job in jobs {
+        let detail = match (&job.phase, job.pull_request) {
+            (Phase::Review { .. }, None) => format!("decide: teof review {}", job.short()),
+            (Phase::Review { .. }, Some(number)) => format!("pull request #{number}: teof review {}", job.short()),
+            _ => job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default(),
+        };
+        let step = job.step.as_deref().map(|step| format!(" {step}")).unwrap_or_default();
+        let task = format!("{}{step}", job.task);
+        table.row([
+            job.short().into(),
+            phase_cell(job),
+            task.into(),
+            (&job.seat).into(),
+            since(job, times).into(),
+            detail.into(),
+        ]);
+        last_output::output(job, "  ").into_iter().for_each(|line| table.note(line));
+    }
+    let waiting = |state: &str, task: &str, by: &str| {
+        ["".into(), state.into(), task.into(), "".into(), "".into(), format!("by {by}").into()]
     };
-    let last = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
-    format!("{:<10} {:<4} {}{step} ({}){since}{last}", phase(job), job.short(), job.task, job.seat)
+    state.submissions.iter().for_each(|one| table.row(waiting("queued", &one.task, &one.word.by)));
+    state.skips.iter().for_each(|(task, word)| table.row(waiting("skipped", task, &word.by)));
+    table
+}
+
+fn phase_cell(job: &Job) -> Cell {
+    let meaning = match &job.phase {
+        Phase::Question { .. } | Phase::Review { .. } => Meaning::Attention,
+        Phase::Waiting { .. } | Phase::Held => Meaning::Quiet,
+        Phase::Over { ending: Ending::Done, .. } => Meaning::Good,
+        Phase::Over { .. } => Meaning::Bad,
+        _ => Meaning::Active,
+    };
+    Cell::painted(meaning, phase(job))
+}
+
+fn since(job: &Job, times: Times) -> String {
+    match &job.phase {
+        Phase::Running { since } => times.lasting(*since),
+        Phase::Waiting { until } => format!("until {}", times.at(*until)),
+        Phase::Review { since } | Phase::Question { since } => times.ago(*since),
+        _ => String::new(),
+    }
 }

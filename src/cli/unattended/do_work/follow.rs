@@ -1,30 +1,25 @@
 //! Prints what happens to one piece of work while it is done: the job's phase, and the stages of its worker.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anstyle::{AnsiColor, Style};
-
 use crate::base::text;
-use crate::coordinator::executor::workers::LOGS;
+use crate::cli::support::terminal::times::duration;
+use crate::cli::support::terminal::{Meaning, paint, progress, style};
+use crate::cli::unattended::coordinator::log_tail::LogTail;
 use crate::coordinator::state::{Job, Phase, store};
+use crate::foreman::calls::RAW_OUTPUT;
 use crate::hub::Hub;
 
 /// How often the state and the worker's log are read.
 const EVERY: Duration = Duration::from_millis(200);
-/// Bytes of a log that are read at once; what is longer is not progress.
-const MAX_READ: u64 = 64 << 10;
-
-const VERB: Style = AnsiColor::Green.on_default().bold();
 
 /// What was printed so far.
 #[derive(Default)]
 struct Printed {
     phase: String,
-    run: String,
-    offset: u64,
+    log: LogTail,
 }
 
 /// Prints progress of the work `name` until `stop` closes.
@@ -49,8 +44,8 @@ impl Printed {
         let run = job.run_id();
         // A short run may be over before it is seen to run.
         let has_started = !matches!(job.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning);
-        if self.run != run && has_started {
-            (self.run, self.offset) = (run, 0);
+        if self.log.run() != run && has_started {
+            self.log.switch_to(&run);
             let detail = format!("{} {} with seat {}", job.short(), job.title, job.seat);
             print("Starting", &detail, began);
         }
@@ -72,20 +67,8 @@ impl Printed {
     }
 
     fn read_log(&mut self, hub: &Hub, began: Instant) {
-        let path = hub.local(&format!("{LOGS}/{}.log", self.run));
-        let Ok(mut file) = File::open(path) else { return };
-        let mut bytes = Vec::new();
-        if file.seek(SeekFrom::Start(self.offset)).is_err() || file.take(MAX_READ).read_to_end(&mut bytes).is_err() {
-            return;
-        }
-        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
-            // A line that is longer than what is read at once is passed over.
-            self.offset += if bytes.len() as u64 == MAX_READ { MAX_READ } else { 0 };
-            return;
-        };
-        self.offset += end as u64 + 1;
-        for line in String::from_utf8_lossy(&bytes[..end]).lines() {
-            if let Some((verb, detail)) = step(line) {
+        for line in self.log.new_lines(hub) {
+            if let Some((verb, detail)) = step(&line) {
                 print(verb, detail, began);
             }
         }
@@ -111,6 +94,9 @@ fn phase(job: &Job) -> (&'static str, String) {
 fn step(line: &str) -> Option<(&'static str, &str)> {
     if let Some(inner) = line.strip_prefix("      ") {
         let verbs = [("passed: ", "Passed"), ("sent back: ", "Sent back"), ("ok ", "Finished")];
+        if inner.starts_with(RAW_OUTPUT) {
+            return None;
+        }
         // An answer for teof alone; the stage's outcome says the same in words.
         if inner.split_once(": ").is_some_and(|(_, said)| said.starts_with('{')) {
             return None;
@@ -125,18 +111,15 @@ fn step(line: &str) -> Option<(&'static str, &str)> {
 }
 
 fn print(verb: &str, detail: &str, began: Instant) {
-    let spent = span(began.elapsed());
+    let spent = duration(began.elapsed());
     let detail = text::clip(&text::safe(detail), 200);
-    let _ = writeln!(anstream::stderr(), "{VERB}{verb:>10}{VERB:#} {detail} ({spent})");
-}
-
-/// `12s`, `3m 04s`, `1h 02m`.
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        seconds @ 0..60 => format!("{seconds}s"),
-        seconds @ 60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        seconds => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
+    let line = format!(
+        "{} {detail} {}",
+        paint(Meaning::Good, format!("{verb:>10}")),
+        paint(Meaning::Quiet, format!("({spent})"))
+    );
+    let _line = progress::clear();
+    let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&line));
 }
 
 #[cfg(test)]
