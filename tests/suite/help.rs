@@ -111,7 +111,7 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 10] = [
+const OTHER_CODES: [(&str, &[i32]); 11] = [
     ("teof run", &[5]),
     ("teof check", &[1]),
     ("teof agent doctor", &[1]),
@@ -123,6 +123,7 @@ const OTHER_CODES: [(&str, &[i32]); 10] = [
     ("teof coordinator reset-breaker", &[1]),
     // Stopped by its time limit.
     ("teof bus watch --follow", &[124]),
+    ("teof coordinator status --watch", &[124]),
 ];
 
 /// Examples that are tried elsewhere: one takes long, one needs a terminal.
@@ -173,7 +174,8 @@ fn every_example_of_help_and_pages_works_as_it_stands() {
     lines.dedup();
     let mut failed = Vec::new();
     for line in lines {
-        let limit = if line.contains("--follow") { "timeout 1 " } else { "" };
+        let is_endless = line.contains("--follow") || line.contains("--watch");
+        let limit = if is_endless { "timeout 1 " } else { "" };
         let others = OTHER_CODES.iter().find(|(begin, _)| line.starts_with(begin)).map_or(&[][..], |(_, codes)| codes);
         let is_done = |ran: &Ran| ran.code == 0 || others.contains(&ran.code);
         if line.starts_with("teof receipts retire") {

@@ -111,7 +111,9 @@ fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
 
 fn check(args: Verify, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    let progress = app.progress("Hashing the receipts");
     let report = verify::verify(&hub.root, args.all)?;
+    drop(progress);
     app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
     let own = if args.all { format!(", {} with a hash of their own", report.sealed) } else { String::new() };
     app.say(format!("{} receipts in the ledger{own}; {} findings", report.entries, report.findings.len()));

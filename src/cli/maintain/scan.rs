@@ -33,6 +33,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    let _progress = app.progress("Scanning the record");
     let prefixes = match args.watch.is_empty() {
         true => watch::PREFIXES.map(str::to_owned).to_vec(),
         false => args.watch,

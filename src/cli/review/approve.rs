@@ -115,7 +115,7 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     };
     let input = ReviewInput { job_open, newer, ..shared::input(app, args.by.clone(), args.note.clone())? };
     let (decision, before) =
-        match crate::review::approve(hub, &entry, &input, &|line| shared::print_progress(app, line))? {
+        match crate::review::approve(hub, &entry, &input, &shared::progress(app, &format!("Merging {job}")))? {
             Approval::Merged(decision) => (decision, false),
             Approval::Before(decision) => (decision, true),
             Approval::Conflict(decision) => {

@@ -55,9 +55,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),
         false => None,
     };
-    let progress = |line: &str| shared::print_progress(app, line);
+    let progress = shared::progress(app, &format!("Reverting {}", args.job));
     let decision = crate::review::revert(hub, &entry, &input, &progress)?;
     let done = rollback.map(|rollback| rollback.run(hub, &entry, &input, &progress)).transpose()?;
+    drop(progress);
     super::notify::commit_record(app)?;
     if let Some(Done { receipt, passed: false, why }) = &done {
         return Err(Refusal::guard(

@@ -5,6 +5,16 @@ use crate::cli::App;
 use crate::guard::{operator, secrets};
 use crate::review::{NewerCommits, ReviewInput};
 
+/// Tells what a decision does: a line for each thing done, and the time that the current one takes. With `--json`
+/// stderr is kept for the one document of an error.
+pub(super) fn progress<'a>(app: &'a App, doing: &str) -> impl Fn(&str) + 'a {
+    let shown = app.progress(doing);
+    move |line| {
+        shown.stage(line);
+        print_progress(app, line);
+    }
+}
+
 /// Progress; with `--json` stderr is kept for the one document of an error.
 pub(super) fn print_progress(app: &App, line: &str) {
     if !app.json() {

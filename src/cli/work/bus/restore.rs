@@ -32,7 +32,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         operator::run::refuse("restore the record")?;
     }
     let limits = Limits { dry: args.dry_run, accept: args.accept };
+    let progress = app.progress("Comparing the record with the branch");
     let restored = restore::restore(app.hub()?, limits)?;
+    drop(progress);
     app.result(&json!({"dry_run": args.dry_run, "mended": restored}), || {
         restored.iter().map(|restored| render(restored, args.dry_run)).collect::<Vec<_>>().join("\n")
     });

@@ -22,7 +22,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let progress = app.progress("Reading the logs");
     let report = verify::verify(app.hub()?, args.base.as_deref())?;
+    drop(progress);
     let shown = report.show(if app.json() { Format::Json } else { Format::Human });
     if !shown.is_empty() {
         app.out(shown);
