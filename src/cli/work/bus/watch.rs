@@ -20,7 +20,6 @@ use crate::model;
 /// Use it to see what happens while agents work. Press Ctrl-C to stop following.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof bus watch --limit 20\n\
 \x20 teof bus watch --follow           # follow until Ctrl-C\n\
 \x20 teof bus watch --task QUEUE-002   # with the messages of one task\n\
 \x20 teof bus watch --messages --since 24h")]
