@@ -1,7 +1,7 @@
 //! Operators' commands: small files, machine-local, each consumed exactly once.
 //!
-//! A command is written and synced by `teof coordinator …`, taken by the coordinator that runs or by
-//! the next one, and removed when it took effect. Its answer lies beside it for whoever waits.
+//! A command is written and synced by `teof coordinator …`, read by the running coordinator or the next one, and
+//! removed after it took effect. Its answer is next to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +21,10 @@ pub const ANSWERS: &str = "coordinator/answers";
 static POSTED: AtomicU64 = AtomicU64::new(0);
 /// The largest command or answer, in bytes.
 const MAX: u64 = 256 * 1024;
-/// An answer that nobody fetched.
+/// Answers that nobody fetched are removed after this time.
 const ANSWER_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// A command as it lies in its file; the file's name is its id.
+/// A command in its file; the file's name is its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
     #[serde(flatten)]
@@ -33,36 +33,36 @@ pub struct Letter {
     pub command: Command,
 }
 
-/// What became of a command.
+/// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     pub ok: bool,
     pub text: String,
 }
 
-/// Puts a command into the inbox and gives back its id.
+/// Puts a command into the inbox and returns its id.
 ///
 /// # Errors
-/// `inbox.too_large` when it is larger than what is read there.
+/// `inbox.too_large` when it exceeds the size limit.
 pub fn post(hub: &Hub, letter: &Letter) -> Result<String> {
     post_after(hub, letter, |_| Ok(()))
 }
 
-/// Like [`post`]; `before` is given the id and called first: for what has to stand in the record when the letter
-/// is read.
+/// Like [`post`]; `before` is called first with the id, for events that must be in the record when the command is
+/// read.
 ///
 /// # Errors
 /// As [`post`], and as `before`.
 pub fn post_after(hub: &Hub, letter: &Letter, before: impl FnOnce(&str) -> Result<()>) -> Result<String> {
     let text = json::pretty(letter);
     if text.len() as u64 > MAX {
-        let what = format!("the command is too large for the coordinator: {} bytes of {MAX}", text.len());
+        let what = format!("the command is too large: {} bytes, limit {MAX}", text.len());
         return Err(Refusal::usage("inbox.too_large", what)
             .because("nothing was sent")
-            .next("say it in fewer words; what is long belongs in a file that they name")
+            .next("shorten it, or put long text into a file and name the file")
             .into());
     }
-    // A name is never used again: one that took effect would be taken for the same command.
+    // A name is never reused: it would be taken for a command that already took effect.
     let n = POSTED.fetch_add(1, Ordering::Relaxed) + 1;
     let id = format!("{}-{}-{n}", letter.word.at.compact(), std::process::id());
     before(&id)?;
@@ -72,8 +72,8 @@ pub fn post_after(hub: &Hub, letter: &Letter, before: impl FnOnce(&str) -> Resul
     Ok(id)
 }
 
-/// What lies in the inbox, oldest first. A file that is no command is set aside under another name; one that
-/// cannot be read now is left for the next time.
+/// The commands in the inbox, oldest first. An invalid file is renamed; a currently unreadable one is left for the
+/// next time.
 pub fn read(hub: &Hub) -> Result<Vec<(String, Letter)>> {
     let mut letters = Vec::new();
     for path in listed(&hub.local(FOLDER)) {
@@ -87,7 +87,7 @@ pub fn read(hub: &Hub) -> Result<Vec<(String, Letter)>> {
                 continue;
             }
             Err(e) => {
-                tracing::warn!("a command cannot be read now: {e:#}");
+                tracing::warn!("cannot read a command now: {e:#}");
                 continue;
             }
         };
@@ -101,11 +101,11 @@ pub fn read(hub: &Hub) -> Result<Vec<(String, Letter)>> {
 
 fn set_aside(path: &Path, why: &str) {
     let aside = path.with_extension("damaged");
-    tracing::warn!("{} is no command ({why}); set aside as {}", path.display(), aside.display());
+    tracing::warn!("{} is not a command ({why}); moved to {}", path.display(), aside.display());
     let _ = std::fs::rename(path, aside);
 }
 
-/// Leaves the answer, then removes the command: in this order, so that a crash repeats the answer only.
+/// Writes the answer, then removes the command, so that a crash only repeats the answer.
 pub fn answer(hub: &Hub, id: &str, answer: &Answer) -> Result<()> {
     let path = hub.local(&format!("{ANSWERS}/{id}.json"));
     files::create_parent(&path)?;
@@ -113,7 +113,7 @@ pub fn answer(hub: &Hub, id: &str, answer: &Answer) -> Result<()> {
     files::remove(&file(hub, id))
 }
 
-/// The answer to a command, if it is there; it is taken away.
+/// Reads and removes the answer to a command, if any.
 pub fn take_answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let path = hub.local(&format!("{ANSWERS}/{id}.json"));
     let Some(bytes) = files::read(&path, MAX)? else { return Ok(None) };
@@ -122,7 +122,7 @@ pub fn take_answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     Ok(Some(answer))
 }
 
-/// Removes answers that nobody came for.
+/// Removes old answers that nobody fetched.
 pub fn sweep(hub: &Hub) {
     for path in listed(&hub.local(ANSWERS)) {
         let age = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub enum Message {
     Changed(Vec<(What, PathBuf)>),
-    /// The system lost count of the changes: look at everything.
+    /// The system lost change notifications: check everything.
     Overflow,
     /// A worker's process has ended, or its lock is free.
     Ended(String),
     Signal,
 }
 
-/// What kind of thing changed.
+/// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// Work, claims, holds, seats, consent, trust.
@@ -23,6 +23,6 @@ pub enum What {
     /// A worker's outcome.
     Runs,
     Inbox,
-    /// A folder that is watched, or its parent, came or went.
+    /// A watched folder, or its parent, was created or removed.
     Folders,
 }

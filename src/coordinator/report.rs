@@ -1,5 +1,5 @@
-//! What happened since a moment: merged, waiting, blocked, asked, used. Read from the record, so that a clone can tell
-//! it too; the coordinator's own state adds what left no envelope.
+//! Reports what happened since a time: merged, waiting, blocked, questions, usage. Read from the record, so it works
+//! in a clone, too; the coordinator's own state adds jobs without an envelope.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,7 +20,7 @@ pub struct Report {
     pub until: Stamp,
     /// What was merged and not reverted since.
     pub merged: Vec<Merged>,
-    /// Finished work that nobody has decided about, whenever it was finished.
+    /// Finished work without a decision, of any age.
     pub review: Vec<Waiting>,
     pub blocked: Vec<Stopped>,
     pub questions: Vec<Stopped>,
@@ -50,13 +50,13 @@ pub struct Waiting {
     pub command: String,
 }
 
-/// A job that does not go on by itself.
+/// A job that needs a person to continue.
 #[derive(Clone, Debug, Serialize)]
 pub struct Stopped {
     pub job: String,
     pub short: String,
     pub task_id: String,
-    /// Why, or what is asked.
+    /// The reason or the question.
     pub text: String,
     pub at: Stamp,
     /// Shows the output, or takes the answer.
@@ -129,7 +129,7 @@ impl Envelope {
 /// Reads what happened after `since`.
 ///
 /// # Errors
-/// When the ledger cannot be read; single files that cannot be are passed over.
+/// When the ledger cannot be read; single unreadable files are skipped.
 pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let entries = bundles::all(hub)?;
     let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.goal.title)).collect();
@@ -184,7 +184,7 @@ impl Report {
         lists.iter().all(|count| *count == 0) && self.usage.jobs == 0
     }
 
-    /// Jobs that stopped: what the coordinator knows, and for others what their last envelope says.
+    /// Adds stopped jobs: from the coordinator's state, else from their last envelope.
     fn stopped(&mut self, state: &State, envelopes: &[Envelope], decided: &HashSet<&str>) {
         for job in &state.jobs {
             let Some(last) = &job.last else { continue };
@@ -234,7 +234,7 @@ impl Report {
         }
     }
 
-    /// An envelope tells what its order used in all runs, so the newest of each order counts; time is every run's own.
+    /// An envelope has the usage of its order in all runs, so the newest per order counts; time is per run.
     fn used(&mut self, envelopes: &[Envelope]) {
         let mut seconds: HashMap<&str, u64> = HashMap::new();
         for envelope in envelopes {

@@ -1,4 +1,4 @@
-//! Worktree retention: says where the job of each worktree stands, and removes those whose job is over.
+//! Worktree retention: determines the state of each worktree's job and removes worktrees of finished jobs.
 //!
 //! Reads the coordinator's state; decides nothing about jobs.
 
@@ -10,19 +10,19 @@ use crate::hub::{Hub, paths};
 use crate::model::run::job_name::short;
 use crate::model::run::outcome::Verdict;
 
-/// Where the job of a worktree stands.
+/// The state of a worktree's job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// A run of its task is alive.
     Running,
-    /// It goes on later.
+    /// It continues later.
     Waiting,
     /// It waits for a person's review.
     Review,
     /// Its job is over.
     Finished,
-    /// Left to people, with work in it that no commit can hold.
+    /// Left to people, with work that a commit cannot include.
     Kept,
     Hub,
     NotOurs,
@@ -58,14 +58,14 @@ pub fn standing(hub: &Hub, state: &State, seen: &WorktreeStatus) -> Standing {
     }
 }
 
-/// The coordinator's job: by its name, or by the name that its rework has.
+/// The coordinator's job of a worktree, by its name or its rework's name.
 fn job_of<'a>(state: &'a State, seen: &WorktreeStatus) -> Option<&'a Job> {
     let name = seen.job.as_deref()?;
     let reworked = name.rsplit_once("-r").filter(|(_, nth)| nth.bytes().all(|c| c.is_ascii_digit()));
     state.job(name).or_else(|| state.job(reworked?.0))
 }
 
-/// Since when the job of a worktree is over; `None` while it is not, or when nobody knows.
+/// Since when the job of a worktree is over; `None` while it is not, or when unknown.
 pub fn over_since(state: &State, seen: &WorktreeStatus) -> Option<Stamp> {
     if let Some(job) = job_of(state, seen) {
         return match &job.phase {
@@ -74,13 +74,13 @@ pub fn over_since(state: &State, seen: &WorktreeStatus) -> Option<Stamp> {
         };
     }
     let outcome = seen.outcome.as_ref()?;
-    // A job that the coordinator has forgotten is over; what a person had run by hand is when it came to an end.
+    // A job that the coordinator no longer stores is over; a run started by hand is over when it ended.
     let ended = matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked | Verdict::Refused);
     (outcome.job.is_some() || ended).then_some(outcome.finished_at)
 }
 
-/// Removes finished worktrees that the settings do not keep, while nothing runs and without waiting for whoever
-/// has them; gives back what to say.
+/// Removes finished worktrees that the settings do not keep, only while nothing runs and without waiting for locks;
+/// returns messages.
 pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
     if state.live_jobs().any(Job::takes_a_slot) {
         return Vec::new();
@@ -99,6 +99,6 @@ pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
             .into_iter()
             .map(|gone| format!("worktree of {} removed: {}", short(&gone.job), gone.path.display()))
             .collect(),
-        Err(e) => vec![format!("worktrees that are over were not removed: {e:#}")],
+        Err(e) => vec![format!("cannot remove finished worktrees: {e:#}")],
     }
 }

@@ -26,7 +26,7 @@ use crate::receipts;
 pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let lease = hub.settings()?.worker.lease.max(Duration::from_secs(60));
-    // Also when the work goes on: it may have waited for longer than a session lasts.
+    // Also when the work continues: it may have waited for longer than a session lasts.
     executor.renew_sessions(job)?;
     if let Some(epoch) = job.epoch {
         claim::renew(hub, &job.seat, &job.task, epoch, lease)?;
@@ -38,7 +38,7 @@ pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
     executor.permitted()?;
     let mut writer = hub.lock(&format!("assign {}", job.task))?;
     if let Some(claim) = ours(hub, job)? {
-        // Taking the lock has completed what a crash interrupted.
+        // Taking the lock has completed any interrupted transaction.
         return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
     held::Work::near(hub, &job.task, job.plan.as_deref())?.check(hub, "choice")?;
@@ -60,8 +60,8 @@ pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
     Ok(Reply::Assigned { epoch })
 }
 
-/// Makes the plan of a request that has none yet, begun, in the same transaction as the claim; says whether it did.
-/// The request is read again: it may have been taken back since it was chosen.
+/// Creates a started plan for a request without one, in the claim's transaction; returns whether it did. The request
+/// is read again, because it may have been withdrawn since it was chosen.
 fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &str, job: &Job) -> Result<bool> {
     let (Some(link), Some(plan)) = (&job.origin, &job.plan) else { return Ok(false) };
     let hub = writer.hub();
@@ -70,8 +70,8 @@ fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &
         return Ok(false);
     }
     if link.kind != requests::BACKLOG && requests::is_settling(hub, &link.to, hub.settings()?.sources.settle) {
-        let what = format!("{} is not taken yet", link.to);
-        return Err(Refusal::guard("request.settling", what).because("it was written a moment ago").into());
+        let what = format!("{} is not started yet", link.to);
+        return Err(Refusal::guard("request.settling", what).because("it was written just now").into());
     }
     let wanted = requests::find(hub, link)?;
     let mut new = requests::new_plan(hub, &wanted, link, plan)?;
@@ -90,7 +90,7 @@ fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &
     Ok(true)
 }
 
-/// What the assignment says about the job: by this the claim is known as the job's own after a crash.
+/// The assignment's note, which identifies the job's own claim after a crash.
 fn note(job: &Job) -> String {
     format!("job {}", job.id)
 }
@@ -121,7 +121,7 @@ fn begin_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, st
     follow(writer, transaction, &found.plan, vault::IN_PROGRESS)
 }
 
-/// The feature request that the plan comes from says how it stands; where it cannot, the work goes on.
+/// Updates the status of the plan's feature request; if that fails, the work continues.
 pub(in crate::coordinator) fn follow(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -134,7 +134,7 @@ pub(in crate::coordinator) fn follow(
     Ok(())
 }
 
-/// A longer lease for a job that waits so long, so that nobody takes its task meanwhile.
+/// Extends the lease of a waiting job, so that nobody takes its task meanwhile.
 pub fn keep(executor: &mut Executor, job: &Job, until: Stamp) -> Result<Reply> {
     let Some(epoch) = job.epoch else { return Ok(Reply::Done) };
     let lease = until.since(executor.hub.now()) + executor.hub.settings()?.worker.lease;
@@ -157,7 +157,7 @@ pub fn order(executor: &mut Executor, job: &Job) -> Result<Reply> {
     let order = super::orders::make(hub, executor.manager, job, &claim)?;
     let mut writer = hub.lock("write a work order")?;
     if let Some(work) = written(hub, &path)? {
-        // Taking the lock has completed what a crash interrupted.
+        // Taking the lock has completed any interrupted transaction.
         return Ok(Reply::Ordered { path, work });
     }
     let mut transaction = Transaction::new(format!("order {}", job.id));
@@ -166,7 +166,7 @@ pub fn order(executor: &mut Executor, job: &Job) -> Result<Reply> {
     Ok(Reply::Ordered { path, work: Work::of(&order) })
 }
 
-/// What an order that is there already asks for.
+/// The work of an existing order.
 fn written(hub: &Hub, path: &str) -> Result<Option<Work>> {
     let full = hub.path(path)?;
     let Some(bytes) = files::read(&full, files::MAX_DOCUMENT)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What every effect is performed with: the hub, the manager's seat, the workers and the record of own writes.
+//! The executor's context: hub, manager's seat, workers and the record of own writes.
 
 use super::own_writes::OwnWrites;
 use super::workers::Workers;
@@ -8,24 +8,24 @@ use crate::guard::consent::{self, Actor};
 use crate::hub::Hub;
 use crate::ops::session::boot;
 
-/// Performs the effects that the decision asks for.
+/// Performs the effects requested by the decision.
 pub struct Executor<'a> {
     pub hub: &'a Hub,
-    /// The seat that the coordinator acts as.
+    /// The coordinator's seat.
     pub manager: &'a str,
     pub own: &'a mut OwnWrites,
     pub workers: &'a mut Workers,
 }
 
 impl Executor<'_> {
-    /// The sessions of everybody in whose name work is about to start: a session that grew old while the
-    /// coordinator waited is no reason to refuse what the coordinator itself starts.
+    /// Renews the sessions of the seats of a starting job: a session that expired while the coordinator waited must
+    /// not refuse the coordinator's own work.
     pub fn renew_sessions(&self, job: &Job) -> Result<()> {
         boot::renew(self.hub, self.manager)?;
         boot::renew(self.hub, &job.seat).map(drop)
     }
 
-    /// Consent, asked anew before everything that begins work.
+    /// Checks consent again; called before everything that starts work.
     pub fn permitted(&self) -> Result<()> {
         consent::require(self.hub, Actor::Coordinator, consent::Action::Execute)
     }

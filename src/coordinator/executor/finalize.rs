@@ -26,8 +26,8 @@ use crate::plans::edit;
 use crate::plans::requests::vault;
 use crate::receipts;
 
-/// A longer lease, and a note in the step that says what it waits for: a review, or an answer. Its status and the backlog's
-/// stay: the work counts as done when it is merged.
+/// Extends the lease and notes in the step what it waits for: a review or an answer. The step's and the backlog's
+/// status stay: the work is done when it is merged.
 pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let lease = hub.settings()?.review.lease;
@@ -47,10 +47,9 @@ pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
     Ok(Reply::Done)
 }
 
-/// The step's status with what the run left, the claim's end, the backlog's status: one transaction.
+/// Sets the step's status and result, ends the claim and sets the backlog's status in one transaction.
 ///
-/// A claim that is not the job's any more is left alone, and the step with it: whoever took it over
-/// goes on with both.
+/// If the claim no longer belongs to the job, claim and step are left alone: the new holder continues both.
 pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Reply> {
     let hub = executor.hub;
     boot::renew(hub, executor.manager)?;
@@ -86,7 +85,7 @@ fn is_merged(job: &Job) -> bool {
     job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
 }
 
-/// The claim ended with the job when that was blocked; what is merged since is done all the same.
+/// The claim ended when the job was blocked; work merged since then is done anyway.
 fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> Result<Reply> {
     let hub = executor.hub;
     let outcome = last_outcome(hub, job)?;
@@ -102,8 +101,8 @@ fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> R
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 
-/// Sets the step; or says why that is refused (its plan is gone, a person set it), and stages nothing: that is
-/// no reason to keep the task from others.
+/// Sets the step, or returns why not (its plan is missing, a person set it) and stages nothing: the task is released
+/// anyway.
 fn step_or_why(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -124,7 +123,7 @@ fn step_or_why(
     }
 }
 
-/// The outcome that a job's last run left, when its current run left none.
+/// The outcome of a job's previous run, when its current run has none.
 fn last_outcome(hub: &Hub, job: &Job) -> Result<Option<Outcome>> {
     match &job.last {
         Some(last) => workers::outcome(hub, &last.run),
@@ -132,8 +131,7 @@ fn last_outcome(hub: &Hub, job: &Job) -> Result<Option<Outcome>> {
     }
 }
 
-/// Sets the step; says whether the task as a whole ends with it (an item that stands for a plan ends
-/// with the plan's last step).
+/// Sets the step; returns whether the whole task ends with it (an item of a plan ends with the plan's last step).
 fn set_step(
     writer: &Writer<'_>,
     transaction: &mut Transaction,
@@ -146,7 +144,7 @@ fn set_step(
     let status = match ending {
         Ending::Done => Some(Status::Done),
         Ending::Blocked => Some(Status::Blocked),
-        // There is no way back to queued; without a claim, a step in progress may be chosen again.
+        // A step cannot go back to queued; without a claim, a step in progress may be chosen again.
         Ending::Cancelled | Ending::Dropped => None,
     };
     let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
@@ -155,7 +153,7 @@ fn set_step(
     let others_done =
         found.plan.steps().iter().filter(|s| s.id() != Some(step)).all(|step| step.status() == Some(Status::Done));
     let whole = ending == Ending::Done && others_done;
-    // A plan of one step is reached with it. The checkpoint of several is a person's to satisfy; that is asked once.
+    // A plan with one step ends with it. For several steps a person must satisfy the checkpoint; teof asks once.
     let judged = whole && proven && is_whole(&found.plan);
     if judged {
         edit::set_checkpoint(writer, transaction, plan, "satisfied")?;
@@ -173,20 +171,20 @@ fn set_step(
     Ok(whole || (ending == Ending::Done && !stands_for_plan))
 }
 
-/// Whether nothing of the plan is left to judge: its only step is done, and was merged where it had to be.
+/// Whether the plan needs no further decision: its only step is done, and merged where required.
 fn is_whole(plan: &Plan) -> bool {
     let open = !matches!(plan.checkpoint().status(), Some("satisfied" | "superseded"));
     open && plan.steps().len() == 1
 }
 
-/// What the last run left, and what became of it.
+/// The result of the last run and its decision.
 fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<edit::StepChange> {
     let left = outcome.map(|outcome| outcome.receipts.clone()).unwrap_or_default();
     let listed = receipts::ledger::listed(&hub.root)?;
     let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
     let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
     let mut last_run = json!({ "outcome": word, "reason": words(job, word), "run": run });
-    // The plan's next step builds on it while nobody has merged it.
+    // The plan's next step builds on this commit while it is not merged.
     let merged = job.decision.as_ref().and_then(|decision| match &decision.word {
         ReviewWord::Merged { commit } => Some(commit.as_str()),
         _ => None,
@@ -209,10 +207,10 @@ fn words(job: &Job, word: &str) -> String {
 }
 
 fn lost(job: &Job) -> Reply {
-    Reply::Refused { why: format!("{} is not {}'s any more", job.task, job.seat) }
+    Reply::Refused { why: format!("{} no longer belongs to {}", job.task, job.seat) }
 }
 
-/// An item in progress that nobody has is open again.
+/// Reopens an item in progress that nobody holds.
 pub fn reset(executor: &mut Executor, task: &str) -> Result<Reply> {
     let hub = executor.hub;
     let writer = hub.lock(&format!("reset {task}"))?;

@@ -1,4 +1,4 @@
-//! The executor: performs the effects that the decision asks for.
+//! The executor: performs the effects requested by the decision.
 
 mod assign;
 pub(super) mod context;

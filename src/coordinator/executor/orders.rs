@@ -1,4 +1,4 @@
-//! Work orders: what a worker is given, made of the step, the settings and the repository as it stands.
+//! Builds work orders from the step, the settings and the current repository.
 
 use anyhow::Context;
 use git2::{ErrorCode, Repository};
@@ -18,16 +18,16 @@ use crate::model::run::order::{Complexity, Goal, Order, Request, Rollback, VERSI
 use crate::plans::{self, requests};
 use crate::review::decision;
 
-/// Where a job's order lies, relative to the hub; each time that it is sent back it has another one.
+/// The path of a job's order, relative to the hub; each time the job is sent back it gets a new one.
 pub fn path(manager: &str, job: &Job) -> String {
     format!("{}/manifests/manifest-{}.json", paths::agent(manager), job.known_as())
 }
 
-/// Makes the order of a job whose claim is taken.
+/// Builds the order of a claimed job.
 ///
 /// # Errors
-/// When the step is gone, its commands are not trusted (exit 6), or the order lacks what a worker
-/// needs: then it waits for a person, who is told what is missing.
+/// When the step is missing, its commands are not trusted (exit 6), or the order is incomplete: then it waits for a
+/// person and lists what is missing.
 pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Order> {
     let settings = hub.settings()?;
     let plan = job.plan.as_deref().map(|plan| plans::find(hub, plan)).transpose()?;
@@ -51,7 +51,7 @@ pub fn make(hub: &Hub, manager: &str, job: &Job, claim: &ClaimFile) -> Result<Or
     let missing = order.missing();
     if !missing.is_empty() {
         return Err(Refusal::guard("order.incomplete", format!("the order lacks: {}", missing.join(", ")))
-            .because("work without these waits for a person")
+            .because("teof does not start work without these")
             .into());
     }
     trusted(hub, whole, &order)?;
@@ -70,7 +70,7 @@ fn of_job(
     let settings = hub.settings()?;
     let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
     let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
-    // What was sent back is carried over to what the target is now.
+    // Work that was sent back is ported to the current target.
     let earlier = plan.filter(|_| job.rework.is_none());
     let base = base(hub, earlier, step, &target)?;
     Ok(Order {
@@ -108,28 +108,28 @@ fn of_job(
     })
 }
 
-/// The most of a request that an order holds, in characters; the rest stays where it stands.
+/// The maximum part of a request in an order, in characters; the rest stays in its file.
 const MAX_REQUEST: usize = 60_000;
 
-/// The whole request that the work was made of, without what looks like a secret.
+/// The complete request behind the work, without secrets.
 fn request(hub: &Hub, plan: Option<&Plan>, task: &str) -> Option<Request> {
     let (from, text) = requests::full_text(hub, plan, task)?;
     let text = secrets::redact(&text::safe_block(&text));
     let more = text.chars().count().saturating_sub(MAX_REQUEST);
     let text = match more {
         0 => text,
-        more => format!("{}\n({more} more characters stand in {from})", text::clip(&text, MAX_REQUEST)),
+        more => format!("{}\n({more} more characters in {from})", text::clip(&text, MAX_REQUEST)),
     };
     Some(Request { from, text })
 }
 
-/// Agents do the work: who plays what, who reviews, what it may spend.
+/// Fills in the order for agents: roles, reviewer and budget.
 fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Route)) -> Result<()> {
     let (complexity, route) = found;
     order.commands.clear();
     if route.stages.iter().any(|stage| stage == "reviewer") {
         let seat = reviewers::of(hub, manager, &order.agent_id)?;
-        let none = || Refusal::guard("order.no_reviewer", "nobody could review the result").because(reviewers::NONE);
+        let none = || Refusal::guard("order.no_reviewer", "no seat can review the result").because(reviewers::NONE);
         order.reviewer = Some(seat.ok_or_else(none)?);
     }
     order.stages = route.stages;
@@ -140,8 +140,8 @@ fn by_agents(hub: &Hub, manager: &str, order: &mut Order, found: (Complexity, Ro
     Ok(())
 }
 
-/// Where the work begins: at the plan's newest finished step that the target branch does not have yet
-/// (finished branches wait for a person to merge them), else at the target branch.
+/// The base of the work: the plan's newest finished step that is not on the target branch yet (finished branches wait
+/// for a person), else the target branch.
 fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -> Result<String> {
     let git = hub.git();
     let head = tip(hub, target)?;
@@ -154,7 +154,7 @@ fn base(hub: &Hub, plan: Option<&Plan>, step: Option<&Step<'_>>, target: &str) -
         if is_on_target(commit)? || squashed()? {
             break;
         }
-        // A branch that somebody deleted may be gone for good.
+        // A deleted branch may be lost.
         if git.succeeds(&["cat-file", "-e", &format!("{commit}^{{commit}}")])? {
             return Ok(commit.to_owned());
         }
@@ -170,9 +170,9 @@ fn tip(hub: &Hub, target: &str) -> Result<String> {
         Ok(commit) => Ok(commit.id().to_string()),
         Err(e) if matches!(e.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
             Err(Refusal::guard("order.no_target", format!("the target branch {target} does not exist"))
-                .because("the work would begin at its newest commit")
-                .next(format!("make it: git branch {target} <commit>"))
-                .next("or name another one: git.target in teof.toml")
+                .because("the work starts from its newest commit")
+                .next(format!("create it: git branch {target} <commit>"))
+                .next("or set another one: git.target in teof.toml")
                 .into())
         }
         Err(e) => Err(e).with_context(|| format!("read the branch {target}")),
@@ -193,7 +193,7 @@ fn of_step(order: &mut Order, plan: &Plan, step: &Step<'_>) -> Result<(), String
     if !commands.is_empty() {
         order.commands = commands;
     }
-    // An item of the backlog may stand for a plan of many steps: its title would name them all alike.
+    // A backlog item may stand for a plan with many steps, which would all get the same title.
     if let Some(title) = step.title().filter(|title| !title.trim().is_empty()) {
         title.clone_into(&mut order.goal.title);
     }
@@ -226,7 +226,7 @@ fn of_item(hub: &Hub, order: &mut Order) -> Result<()> {
     Ok(())
 }
 
-/// Everything that the worker would execute, asked at the last moment before it is written down.
+/// Checks everything that the worker would execute, right before it is written.
 fn trusted(hub: &Hub, plan: Option<&Plan>, order: &Order) -> Result<()> {
     let digest = plan.and_then(|plan| Some((plan.id()?, plans::commands_digest(plan)?)));
     let plan = digest.as_ref().map(|(id, digest)| (*id, digest.as_str()));
@@ -235,9 +235,9 @@ fn trusted(hub: &Hub, plan: Option<&Plan>, order: &Order) -> Result<()> {
 
 fn gone(job: &Job, step: &str) -> Refusal {
     let plan = job.plan.as_deref().unwrap_or_default();
-    Refusal::not_found("step.not_found", format!("the plan {plan} has no step {step} any more"))
+    Refusal::not_found("step.not_found", format!("plan {plan} no longer has step {step}"))
 }
 
 fn damaged(job: &Job, why: &str) -> Refusal {
-    Refusal::guard("step.invalid", format!("the step of {} cannot be read", job.task)).because(why)
+    Refusal::guard("step.invalid", format!("cannot read the step of {}", job.task)).because(why)
 }

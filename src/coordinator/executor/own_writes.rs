@@ -1,5 +1,5 @@
-//! The coordinator's own writes, by path and digest. A change that it made itself needs no look; a change of the
-//! same file by somebody else still wakes it.
+//! The coordinator's own writes, by path and digest. Its own changes are ignored; a change of the same file by
+//! somebody else still wakes it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use crate::base::{digest, files};
 use crate::hub::{Hub, Transaction};
 
-/// What we wrote last.
+/// The last writes.
 #[derive(Default)]
 pub struct OwnWrites {
     digests: HashMap<PathBuf, String>,
 }
 
-/// More than a coordinator writes between two looks; forgetting only costs a look.
+/// More than a coordinator writes between two observations; a lost entry only costs one observation.
 const MAX_FILES: usize = 512;
 
 impl OwnWrites {
-    /// Remembers what a transaction is about to write.
+    /// Records what a transaction is about to write.
     pub fn remember(&mut self, hub: &Hub, transaction: &Transaction) {
         if self.digests.len() > MAX_FILES {
             self.digests.clear();
@@ -27,7 +27,7 @@ impl OwnWrites {
         }
     }
 
-    /// Whether a changed file holds exactly what we wrote there.
+    /// Whether a changed file has exactly the content that the coordinator wrote.
     pub fn wrote(&mut self, path: &Path) -> bool {
         let Some(ours) = self.digests.get(path) else { return false };
         let now = files::read(path, files::MAX_DOCUMENT).ok().flatten();

@@ -9,7 +9,7 @@ use crate::coordinator::state::input::{Action, Reply};
 use crate::ops::record::{self, Recorded};
 
 impl Executor<'_> {
-    /// Performs an action, or finds that it was performed. `check` says that it may have been.
+    /// Performs an action. With `check` it may have been performed already, which is checked first.
     pub fn perform(&mut self, id: u64, action: &Action, check: bool, state: &State) -> Reply {
         let done = self.try_perform(id, action, check, state);
         done.unwrap_or_else(|e| answer(&e))
@@ -44,7 +44,7 @@ impl Executor<'_> {
                     Recorded::Committed(_) => Reply::Done,
                 })
             }
-            (action, None) => Ok(Reply::Refused { why: format!("{action:?} is about a job that nobody remembers") }),
+            (action, None) => Ok(Reply::Refused { why: format!("{action:?} refers to an unknown job") }),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What others may read of the coordinator: its projection, its metrics, its notes, its decisions.
+//! Publishes the coordinator's projection, metrics, notes and decisions for others.
 //!
-//! Written, never read back: the truth is the machine-local state.
+//! Written, never read back: the machine-local state decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::ops::session::boot;
 /// The metrics, relative to the hub.
 pub const SUMMARY: &str = "_report/usage/autonomy-coordinator/summary.json";
 
-/// How many lines from the end a repeated note or decision is looked for.
+/// How many lines from the end are searched for a repeated note or decision.
 const SEARCHED: usize = 500;
 
 /// The projection of a manager's coordinator, relative to the hub.
@@ -31,7 +31,7 @@ pub fn decisions(manager: &str) -> String {
     format!("{}/decisions.jsonl", paths::agent(manager))
 }
 
-/// Writes projection and metrics, when they would say something new.
+/// Writes projection and metrics if they changed.
 pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
     let mut transaction = Transaction::new("publish the coordinator's state");
     for (path, content) in [(projection(manager), overview(state, manager)), (SUMMARY.into(), summary(state))] {
@@ -40,7 +40,7 @@ pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
             map.extend(content.clone());
             json::pretty(&map) + "\n"
         };
-        // As text: a number with a fraction that is read again may be another one.
+        // Compared as text: a number with a fraction may differ after reading it again.
         let old = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten().unwrap_or_default();
         let written_at = serde_json::from_slice::<Value>(&old).ok().and_then(|old| old.get("generated_at").cloned());
         if written_at.is_some_and(|at| document(at).as_bytes() == old) {
@@ -138,7 +138,7 @@ fn summary(state: &State) -> Map<String, Value> {
     }))
 }
 
-/// The word for where a job stands.
+/// The name of a job's phase.
 pub fn phase(job: &Job) -> &'static str {
     match &job.phase {
         Phase::Assigning => "chosen",
@@ -154,7 +154,7 @@ pub fn phase(job: &Job) -> &'static str {
     }
 }
 
-/// A line on `manager-report`, and an alert event with it where people have to look.
+/// Adds a line to `manager-report`, with an alert event when people must act.
 pub fn note(
     hub: &Hub,
     manager: &str,
@@ -191,7 +191,7 @@ pub fn note(
     Ok(Reply::Done)
 }
 
-/// A line of the decision log.
+/// Adds a line to the decision log.
 pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: bool) -> Result<Reply> {
     let log = decisions(manager);
     let mut writer = hub.lock("log a decision")?;
@@ -207,7 +207,7 @@ pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: boo
     Ok(Reply::Done)
 }
 
-/// Whether one of the last lines of a log is that of this action.
+/// Whether one of the last lines of a log belongs to this action.
 fn is_there(hub: &Hub, log: &str, pointer: &str, id: u64) -> Result<bool> {
     let lines = jsonl::tail(&hub.path(log)?, SEARCHED)?;
     let number = |line: &Vec<u8>| serde_json::from_slice::<Value>(line).ok()?.pointer(pointer)?.as_u64();
@@ -221,7 +221,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// When the decision log was last written to and what it says: for `coordinator explain`.
+/// The last entries of the decision log, for `coordinator explain`.
 pub fn explain(hub: &Hub, manager: &str, task: Option<&str>, limit: usize) -> Result<Vec<Value>> {
     let mut found = Vec::new();
     jsonl::for_each_line_backwards(&hub.path(&decisions(manager))?, |line| {

@@ -1,15 +1,15 @@
-//! What an error means for the action that met it: try again, wait for somebody, or give up.
+//! Classifies an action's error: try again, wait for somebody, or give up.
 
 use crate::base::{Exit, Refusal};
 use crate::coordinator::state::input::Reply;
 use crate::guard::moved_target;
 use crate::hub::git;
 
-/// What passes when somebody does something about it: a hold is lifted, reports are good again, a file is whole, a
-/// person has looked at a target that a worker moved.
+/// Refusals that end when somebody acts: a hold is lifted, reports are good again, a file is complete, a person has
+/// checked a moved target.
 const WAITS: [&str; 4] = ["task.on_hold", "task.prerequisites", "request.settling", moved_target::SCAN_CODE];
 
-/// Whether it may be possible later by itself, needs somebody's word, or never will be.
+/// Whether it may succeed later by itself, needs somebody's action, or never will.
 pub fn answer(error: &anyhow::Error) -> Reply {
     let Some(refusal) = Refusal::of(error) else { return Reply::Broken { why: format!("{error:#}") } };
     let why = why(refusal);
@@ -29,7 +29,8 @@ pub fn why(refusal: &Refusal) -> String {
     }
 }
 
-/// Whether the machine or the hub is in the way, not the job: it goes away by itself, or by what people do there.
+/// Whether the machine or the hub is the cause rather than the job, so that it ends by itself or by people's actions
+/// there.
 pub fn is_passing(refusal: &Refusal) -> bool {
     let kinds = ["disk.", "hub.", "record.", "lock."];
     refusal.exit == Exit::TimedOut

@@ -1,7 +1,7 @@
-//! Finished jobs and the world outside: offered as pull requests, and decisions that nobody sent us.
+//! Connects finished jobs with the outside: offers pull requests, and finds decisions made elsewhere.
 //!
-//! The repository is read through libgit2: no process, whatever its configuration says. Pull requests
-//! are asked for seldom; that one was merged or closed is written down at once.
+//! The repository is read through libgit2, so no configured program runs. Pull requests are queried rarely; a merge
+//! or close is recorded at once.
 
 use crate::base::{Result, text};
 use crate::coordinator::state::input::{Reply, ReviewWord, Reviewed};
@@ -15,21 +15,21 @@ use crate::review::pull_request::{self, State as Pull};
 
 /// How many findings go back to a coder.
 const FINDINGS: usize = 50;
-/// How long their messages may be together, in characters, and one that has to share, at least.
+/// Limit on all messages together, in characters, and the minimum for each.
 const WORDS: usize = 20_000;
 const SHARE: usize = 400;
-/// The longest name in one of them.
+/// The longest file name in a finding.
 const NAME: usize = 200;
 
-/// Offers a job's result as a pull request, where that is wanted and possible.
+/// Offers a job's result as a pull request, if enabled and possible.
 pub fn deliver(hub: &Hub, job: &Job) -> Result<Reply> {
     let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
     let offered = bundle.map_or(Ok(None), |bundle| pull_request::deliver(hub, bundle))?;
     Ok(Reply::Delivered { pull_request: offered.map(|offered| offered.number) })
 }
 
-/// The jobs under review that somebody has decided about; with `remote`, pull requests are asked for too.
-/// What cannot be read is left for the next look.
+/// The jobs under review with a decision; with `remote`, pull requests are queried, too. Unreadable ones are left for
+/// the next observation.
 pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
     let jobs: Vec<_> = state.live_jobs().filter(|job| job.is_under_review()).collect();
     if jobs.is_empty() {
@@ -45,7 +45,7 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
     seen.collect()
 }
 
-/// What a decision tells the coordinator; nothing when it took back what is over.
+/// A decision as the coordinator's input; `None` for a revert of finished work.
 pub fn word(decision: &Decision) -> Option<ReviewWord> {
     Some(match decision.decision {
         Kind::Approved => ReviewWord::Merged { commit: decision.clone().on_target() },
@@ -57,7 +57,7 @@ pub fn word(decision: &Decision) -> Option<ReviewWord> {
     })
 }
 
-/// What people said to earlier results of a task since one was approved, for whoever does it again.
+/// The reviewers' findings on earlier results of a task since the last approval, for the next attempt.
 ///
 /// # Errors
 /// When the decisions cannot be read.
@@ -76,7 +76,7 @@ pub fn said_before(hub: &Hub, task: &str) -> Result<Vec<Finding>> {
     Ok(brief(&said))
 }
 
-/// The findings, as far as a coder can make use of them at once; the decision has them all.
+/// The findings, limited to what a coder can use at once; the decision has all of them.
 fn brief(findings: &[Finding]) -> Vec<Finding> {
     let share = (WORDS / findings.len().max(1)).max(SHARE);
     let clipped = |found: &Finding| Finding {
@@ -90,26 +90,26 @@ fn brief(findings: &[Finding]) -> Vec<Finding> {
     };
     let mut brief: Vec<_> = findings.iter().take(FINDINGS).map(clipped).collect();
     if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
-        let message = format!("{more} more findings are in the review's decision");
+        let message = format!("{more} more findings in the review's decision");
         brief.push(Finding::new(Severity::Low, "review.more", "", message));
     }
     brief
 }
 
-/// A decision that was written down and whose letter never came: a kill may lie between the two.
+/// A recorded decision whose command never arrived, because of a kill in between.
 fn heard(job: &Job, decision: &Decision) -> Option<Reviewed> {
     let word = word(decision)?;
     let note = decision.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
     Some(Reviewed { job: job.id.clone(), run: job.run_id(), word, by: format!("by {}{note}", decision.by) })
 }
 
-/// A person merged it without a word to us: that is an approval, written down once.
+/// A merge by hand counts as an approval and is recorded once.
 fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
     let found = review::approve::found_merged(hub, bundle);
     found.inspect_err(|e| tracing::warn!("{bundle}: {e:#}")).ok()?
 }
 
-/// What became of the job's pull request.
+/// The decision on the job's pull request.
 fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
     job.pull_request?;
     let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);

@@ -1,8 +1,7 @@
-//! Starts and stops workers, and says whether a run is alive, frozen, ended or gone.
+//! Starts and stops workers, and reports whether a run is alive, frozen, ended or gone.
 //!
-//! A worker outlives the coordinator. So nothing here relies on being its parent: whether it lives is
-//! asked of the kernel (its lock, its mark), what it did of its outcome file. Being its parent only
-//! makes us hear of its end at once.
+//! A worker outlives the coordinator, so nothing here relies on being its parent: the kernel (its lock, its mark)
+//! shows whether it is alive, and its outcome file has the result. Being the parent only reports its end at once.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -29,19 +28,19 @@ pub const LOGS: &str = "coordinator/logs";
 
 pub struct Workers {
     queue: Sender<Message>,
-    /// Our own children that have not ended, and their process ids.
+    /// Running children of this process, with their process ids.
     children: HashMap<String, i32>,
-    /// What those had done by themselves when they were looked at last.
+    /// Their activity at the last check.
     turns: HashMap<String, u64>,
     /// Runs of an earlier coordinator, whose end a thread waits for.
     awaited: HashSet<String>,
-    /// How firmly each was asked to stop.
+    /// How each was last asked to stop.
     stop_requests: HashMap<String, How>,
-    /// What each was seen to have done.
+    /// The observed activity of each.
     signs: HashMap<String, Sign>,
 }
 
-/// What a worker was seen to have done, and since when it has done no more.
+/// A worker's observed activity, and when it last changed.
 struct Sign {
     turns: u64,
     since: Instant,
@@ -54,16 +53,16 @@ impl Workers {
         Self { queue, children, turns, awaited, stop_requests, signs }
     }
 
-    /// Starts the worker of a run, unless it lives or is over. `check`: it may have been started already.
+    /// Starts the worker of a run, unless it is alive or over. `check`: it may have been started already.
     pub fn spawn(&mut self, hub: &Hub, job: &Job, run: &str, check: bool) -> Result<()> {
         let is = match check {
             true => self.run_state(hub, job, run)?,
-            // Nobody started it since it paused, if it ever ran.
+            // It was not started since it paused, if it ever ran.
             false => outcome(hub, run)?.map_or(RunState::Gone, |outcome| RunState::Ended(Box::new(outcome))),
         };
         match is {
             RunState::Ended(outcome) if outcome.verdict == Verdict::Paused => {
-                // It goes on under its own name; what it said when it paused must not end it again.
+                // It continues under the same name; its old outcome must not end it again.
                 files::remove(&hub.local(&paths::outcome(run)))?;
             }
             RunState::Ended(_) | RunState::Alive | RunState::Frozen => return Ok(()),
@@ -73,7 +72,7 @@ impl Workers {
         if let Some(answer) = &job.answer
             && !foreman::tell(hub, &job.known_as(), answer)?
         {
-            tracing::warn!("{run}: the agent that asked is not known any more; it is called anew");
+            tracing::warn!("{run}: the agent that asked is no longer configured; calling it in a new session");
         }
         let order = job.order.as_deref().context("a job has its order before it runs")?;
         let root = hub.root.display().to_string();
@@ -98,7 +97,7 @@ impl Workers {
         Ok(())
     }
 
-    /// One of our children has ended, or a run's lock was let go.
+    /// Handles the end of a child, or the release of a run's lock.
     pub fn ended(&mut self, run: &str) {
         self.children.remove(run);
         self.turns.remove(run);
@@ -107,38 +106,38 @@ impl Workers {
         self.signs.remove(run);
     }
 
-    /// How a run fares, as the machine shows it now.
+    /// The current state of a run.
     pub fn run_state(&mut self, hub: &Hub, job: &Job, run: &str) -> Result<RunState> {
         if self.children.contains_key(run) {
             return self.alive_or_frozen(hub, run);
         }
         let lock = hub.local(&paths::run_lock(&job.task));
         let holds = lock::is_held(&lock)? && lock::holder(&lock).is_some_and(|note| note.contains(run));
-        // One that left its lock and its outcome is over: no process needs to be looked for.
+        // A run without lock but with outcome is over: no process search needed.
         let mut found = if holds { None } else { outcome(hub, run)? };
         if holds || (found.is_none() && !exec::marked(&marks(hub, run)).is_empty()) {
             self.await_end(hub, job, run);
             return self.alive_or_frozen(hub, run);
         }
         if found.is_none() {
-            // It may have died while its end was written: whoever takes the lock completes that.
-            if let Err(e) = hub.lock("look for the end of a run") {
-                tracing::debug!("nothing was completed: {e:#}");
+            // It may have died while writing its end; taking the lock completes that.
+            if let Err(e) = hub.lock("complete the end of a run") {
+                tracing::debug!("cannot complete it: {e:#}");
             }
             found = outcome(hub, run)?;
         }
         Ok(found.map_or(RunState::Gone, |outcome| RunState::Ended(Box::new(outcome))))
     }
 
-    /// A worker that has not stirred since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was
-    /// stopped two polls ago, is frozen. However long a healthy one works, it stirs many times a second.
+    /// A worker without activity since [`Coordinator::poll_max`](crate::hub::settings::Coordinator), or was stopped
+    /// two polls ago, is frozen. A healthy worker is active many times a second.
     fn alive_or_frozen(&mut self, hub: &Hub, run: &str) -> Result<RunState> {
         let now = Instant::now();
         let own = self.children.get(run).and_then(|pid| exec::vitals_of(*pid)).filter(|own| !own.stopped);
         if let Some(own) = own
             && self.turns.insert(run.to_owned(), own.context_switches) != Some(own.context_switches)
         {
-            // It did something itself: whatever works for it need not be looked for.
+            // It was active itself, so its children need not be checked.
             if let Some(sign) = self.signs.get_mut(run) {
                 (sign.since, sign.stopped) = (now, None);
             }
@@ -157,7 +156,7 @@ impl Workers {
         Ok(if frozen { RunState::Frozen } else { RunState::Alive })
     }
 
-    /// Waits for the end of a run that is not our child: its lock is free when it has ended.
+    /// Waits for the end of a run that is not a child: its lock is free when it has ended.
     fn await_end(&mut self, hub: &Hub, job: &Job, run: &str) {
         if !self.awaited.insert(run.to_owned()) {
             return;
@@ -172,8 +171,8 @@ impl Workers {
         });
     }
 
-    /// Tells a worker to end: after its stage by a file that it looks for, at once by a signal, and
-    /// when it was signalled before, without asking.
+    /// Stops a worker: after its stage by a file that it checks, at once by a signal, and by SIGKILL if it was
+    /// signalled before.
     pub fn stop(&mut self, hub: &Hub, run: &str, how: How) -> Result<()> {
         let path = hub.local(&paths::stop(run));
         files::create_parent(&path)?;
@@ -186,25 +185,25 @@ impl Workers {
     }
 }
 
-/// By what a worker is known; the run's name alone may be used in another repository too.
+/// The variables that identify a worker; the run's name may exist in another repository, too.
 fn marks(hub: &Hub, run: &str) -> [(String, String); 2] {
     [(env::WORKER.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
 }
 
-/// What a run left as its last act.
+/// The outcome that a run wrote last.
 pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
     let Some(bytes) = files::read(&hub.local(&paths::outcome(run)), MAX_OUTCOME)? else { return Ok(None) };
     match serde_json::from_slice(&bytes) {
         Ok(outcome) => Ok(Some(outcome)),
         Err(e) => {
-            // It is replaced as a whole, so this is no half of one; the run counts as dead.
-            tracing::warn!("the outcome of {run} cannot be read: {e}");
+            // The file is replaced as a whole, so it is not partial; the run counts as dead.
+            tracing::warn!("cannot read the outcome of {run}: {e}");
             Ok(None)
         }
     }
 }
 
-/// Removes what is left of a run that is settled.
+/// Removes the files of a finalized run.
 pub fn forget(hub: &Hub, run: &str) {
     let _ = std::fs::remove_file(hub.local(&paths::stop(run)));
 }

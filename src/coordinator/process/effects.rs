@@ -1,5 +1,5 @@
-//! Performs effects in their order. The state is saved before anything starts that is not in it; this module also
-//! says what a process does that cannot save it.
+//! Performs effects in order. The state is saved before anything starts that is not in it; also handles a state that
+//! cannot be saved.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use crate::exec;
 use crate::model::run::job_name::short;
 
 impl Shell<'_> {
-    /// Performs what is to be done until nothing is. What the next process could not know of is saved first.
+    /// Performs effects until none is left. What the next process could not know is saved first.
     ///
     /// # Errors
-    /// Why the state cannot be saved, when this run does not wait until it can.
+    /// Why the state cannot be saved, if this run does not wait for that.
     pub(super) fn drain(&mut self) -> Result<()> {
         while !self.effects.is_empty() && self.leave.is_none() {
             let Some(effect) = self.next_effect() else { break };
@@ -35,8 +35,8 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Saves the state, and writes projection and metrics when that is due or, `at_once`, in any case. Nothing is
-    /// written when they say the same.
+    /// Saves the state, and writes projection and metrics when due (or always with `at_once`). Unchanged files are
+    /// not written.
     pub(super) fn publish(&mut self, at_once: bool) {
         let saved = self.saving.store.save(&self.hub, &self.state);
         self.saving.is_outdated |= self.saving.store.take_news();
@@ -45,11 +45,11 @@ impl Shell<'_> {
         }
         (self.saving.is_outdated, self.saving.projected) = (false, Some(Instant::now()));
         if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state)) {
-            self.report(format!("the state was not published: {e:#}"));
+            self.report(format!("cannot publish the state: {e:#}"));
         }
     }
 
-    /// How long the projection may stay as it is.
+    /// How long until the projection is due.
     pub(super) fn projection_due(&self) -> Duration {
         match self.saving.projected {
             _ if !self.saving.is_outdated => Duration::MAX,
@@ -62,7 +62,7 @@ impl Shell<'_> {
         let now = Instant::now();
         if self.saving.failing_since.is_none() {
             self.saving.failing_since = Some(now);
-            self.report(format!("the state cannot be saved, so nothing is done: {why:#}"));
+            self.report(format!("cannot save the state, so no work starts: {why:#}"));
         }
         let told_to_stop = self.signals > 0 || self.effects.contains(&Effect::Exit(Leave::Stopped));
         if told_to_stop {
@@ -73,18 +73,18 @@ impl Shell<'_> {
         if gives_up { Err(why) } else { Ok(()) }
     }
 
-    /// Workers are told to end, and not waited for: the next process finds out what became of them.
+    /// Stops the workers without waiting: the next process reads their outcomes.
     fn leave_unsaved(&mut self) {
         let effects = std::mem::take(&mut self.effects);
         effects
             .into_iter()
             .filter(|effect| matches!(effect, Effect::StopWorker { .. }))
             .for_each(|tell| self.perform(tell));
-        self.report("ending without having saved the state: the next run finds out what is not in it".into());
+        self.report("stopping without saving the state; the next run checks what is missing from it".into());
         self.leave = Some(Leave::Stopped);
     }
 
-    /// A job's own actions go before reports, a look comes after everything.
+    /// A job's actions come before reports; an observation comes last.
     fn next_effect(&mut self) -> Option<Effect> {
         let rank = |effect: &Effect| match effect {
             Effect::Say { .. } | Effect::StopWorker { .. } | Effect::Answer { .. } => 0,
@@ -100,7 +100,7 @@ impl Shell<'_> {
     fn perform(&mut self, effect: Effect) {
         exec::set_busy_since(Some(self.hub.now().unix()));
         match effect {
-            // What it was for has come about meanwhile.
+            // It is no longer needed.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
             Effect::Do { id, action, check } => {
                 let Shell { hub, manager, own, workers, state, .. } = self;
@@ -122,12 +122,12 @@ impl Shell<'_> {
             }
             Effect::StopWorker { run, how, .. } => {
                 if let Err(e) = self.workers.stop(&self.hub, &run, how) {
-                    self.report(format!("{} was not told to end: {e:#}", short(&run)));
+                    self.report(format!("cannot stop {}: {e:#}", short(&run)));
                 }
             }
             Effect::Answer { command, ok, text } => {
                 if let Err(e) = inbox::answer(&self.hub, &command, &Answer { ok, text }) {
-                    self.report(format!("the command {command} was not answered: {e:#}"));
+                    self.report(format!("cannot answer the command {command}: {e:#}"));
                 }
             }
             Effect::Say { job, text } => self.say(job.as_deref(), text),
@@ -135,9 +135,9 @@ impl Shell<'_> {
         }
     }
 
-    /// What is seen when nothing can be seen: everything stays as it is.
+    /// The snapshot for an unreadable record: nothing changes.
     fn unreadable(&mut self, why: anyhow::Error) -> Snapshot {
-        let stop = format!("the record cannot be read: {why:#}");
+        let stop = format!("cannot read the record: {why:#}");
         if self.unreadable.as_ref().is_none_or(|known| known.to_string() != why.to_string()) {
             self.report(stop.clone());
         }

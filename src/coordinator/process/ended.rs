@@ -1,4 +1,4 @@
-//! How a process of the coordinator ended: why, and what it did not start.
+//! How a coordinator process ended: the reason, and what it did not start.
 
 use crate::coordinator::state::input::{Leave, LeftAs, Skipped};
 use crate::coordinator::state::{Pending, State};
@@ -9,7 +9,7 @@ pub struct Ended {
     pub leave: Leave,
     /// Why it ended before everything was done.
     pub why: Option<String>,
-    /// What the last choice passed over, as far as it counts.
+    /// The tasks passed over by the last choice, if they matter.
     pub passed: Vec<Skipped>,
 }
 
@@ -23,7 +23,7 @@ impl Ended {
             Leave::Finding => seen.danger,
             Leave::Breaker => breaker.open.map(|trip| trip.reason),
             Leave::Stuck => pending.into_iter().find(Pending::is_stuck).and_then(|pending| pending.why),
-            Leave::Idle => paused.map(|word| format!("paused by {}; go on: teof coordinator resume", word.by)),
+            Leave::Idle => paused.map(|word| format!("paused by {}; continue with: teof coordinator resume", word.by)),
             Leave::Stopped | Leave::Unreadable => None,
         };
         Ended { leave, why, passed: volatile.passed }

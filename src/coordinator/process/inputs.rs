@@ -43,7 +43,7 @@ impl Shell<'_> {
         }
     }
 
-    /// The safety poll: whatever the watcher may have missed is looked at as well.
+    /// The safety poll: also checks what the watcher may have missed.
     pub(super) fn tick(&mut self) {
         if self.saving.failing_since.is_some() {
             return;
@@ -60,11 +60,11 @@ impl Shell<'_> {
         self.signals += 1;
         match self.signals {
             1 => {
-                self.report("ending: workers finish their stage; once more to end them now".into());
+                self.report("stopping: workers finish their stage; repeat to stop them now".into());
                 self.feed(Input::Terminate(How::Stage));
             }
             2 => {
-                self.report("ending: workers are ended now; once more to leave without waiting".into());
+                self.report("stopping: workers are stopped now; repeat to exit without waiting".into());
                 self.feed(Input::Terminate(How::Now));
             }
             _ => self.leave = Some(Leave::Stopped),
@@ -78,14 +78,14 @@ impl Shell<'_> {
             Ok(hub) => {
                 self.hub = hub;
                 if let Err(e) = self.watcher.follow(&self.hub) {
-                    self.report(format!("what is watched stays as it was: {e:#}"));
+                    self.report(format!("cannot update the watched folders: {e:#}"));
                 }
                 if let Ok(settings) = self.hub.settings() {
                     let config = config(settings, &self.options);
                     self.feed(Input::Settings(config));
                 }
             }
-            Err(e) => self.report(format!("nothing more starts until the settings can be read: {e:#}")),
+            Err(e) => self.report(format!("no new work starts until the settings can be read: {e:#}")),
         }
     }
 
@@ -107,11 +107,11 @@ impl Shell<'_> {
         let Some(job) = job.filter(|job| matches!(job.phase, Phase::Running { .. } | Phase::Spawning)) else { return };
         match self.workers.run_state(&self.hub, &job, run) {
             Ok(is) => self.feed(Input::Run { run: run.to_owned(), is }),
-            Err(e) => self.report(format!("it cannot be told how {} fares: {e:#}", short(run))),
+            Err(e) => self.report(format!("cannot read the state of {}: {e:#}", short(run))),
         }
     }
 
-    /// Sessions of those who have work under way are kept fresh.
+    /// Renews the sessions of seats with running work.
     pub(super) fn renew_sessions(&mut self) {
         let mut seats: Vec<_> =
             self.state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| job.seat.clone()).collect();
@@ -122,7 +122,7 @@ impl Shell<'_> {
         seats.dedup();
         for seat in seats {
             if let Err(e) = boot::renew(&self.hub, &seat) {
-                self.report(format!("the session of {seat} was not renewed: {e:#}"));
+                self.report(format!("cannot renew the session of {seat}: {e:#}"));
             }
         }
     }

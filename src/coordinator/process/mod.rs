@@ -1,5 +1,5 @@
-//! The process around the decision: one per hub. It feeds [`step`](crate::coordinator::step::step) and performs what
-//! that asks for.
+//! The process around the decision, one per hub. It feeds [`step`](crate::coordinator::step::step) and performs the
+//! requested effects.
 
 mod effects;
 mod ended;

@@ -1,5 +1,5 @@
-//! The highest number of a job that the record knows: numbers are never given twice, even when the coordinator's own
-//! file was lost or another machine shares the record.
+//! Finds the highest job number in the record: numbers are never reused, even when the coordinator's own file was
+//! lost or another machine shares the record.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::coordinator::state::State;
 use crate::hub::{Hub, paths};
 use crate::model::run::job_name;
 
-/// How many of the last decisions are read for jobs that never got an order.
+/// How many of the last decisions are searched for jobs without an order.
 const DECISIONS: usize = 500;
 /// Folders of a seat whose files are named after jobs.
 const FOLDERS: [&str; 2] = ["manifests", "reviews"];
@@ -39,7 +39,7 @@ fn files(hub: &Hub) -> Vec<String> {
         .collect()
 }
 
-/// `manifest-20260105T120000Z-7-r1.json` → 7; of several ids the last is the job's, after the time of a decision.
+/// `manifest-20260105T120000Z-7-r1.json` → 7; of several numbers the last one is the job's.
 fn in_file_name(name: &str) -> Option<u64> {
     let stem = name.split('.').next()?;
     let starts = stem.match_indices('-').map(|(at, _)| at + 1).chain([0]);

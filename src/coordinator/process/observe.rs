@@ -1,4 +1,5 @@
-//! Reads the world for a decision: what can be assigned, what cannot and why, which seats can work, what is allowed.
+//! Observes the record for a decision: what can be assigned, what cannot and why, which seats can work, what is
+//! allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,16 +21,16 @@ use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
 use crate::seats::manifest;
 
-/// What the people on the bus are to be told of a look: what keeps work from being chosen.
+/// Notices for people on the bus: what prevents work from being chosen.
 pub struct Notices {
     prerequisites: Prerequisites,
-    /// Items of the backlog wait for them.
+    /// Backlog items wait for them.
     waiting: bool,
     danger: Option<String>,
 }
 
 impl Notices {
-    /// Tells what is new, as an event and a message; what is over is told again when it comes back.
+    /// Reports new notices as an event and a message; a notice that ended is reported again when it comes back.
     fn notify(&self, hub: &Hub, manager: &str) -> Result<()> {
         let unmet = self.prerequisites.failure();
         if self.waiting || unmet.is_none() {
@@ -43,13 +44,13 @@ impl Notices {
 pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool, one_shot: bool) -> Result<Snapshot> {
     let (snapshot, notices) = observe(hub, manager, state, remote)?;
     if !one_shot && let Err(e) = notices.notify(hub, manager) {
-        tracing::warn!("the bus was not told what is in the way: {e:#}");
+        tracing::warn!("cannot report obstacles to the bus: {e:#}");
     }
     Ok(snapshot)
 }
 
-/// Reads the snapshot. Writes nothing but what was decided on a pull request, which is asked for with `remote`, and a scan
-/// that shows whether what pauses the choice is still there.
+/// Reads the snapshot. Writes only decisions found on pull requests (queried with `remote`), and a scan that checks
+/// whether the pause is still justified.
 pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Snapshot, Notices)> {
     let mut scope = Scope::enabled(hub)?;
     scope.submissions = state.submissions.iter().map(submission).collect();
@@ -68,7 +69,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
     pauses::refresh(hub)?;
     let danger = Some(pauses::of_choice(hub)?.join("; ")).filter(|words| !words.is_empty());
     let settles = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Settling);
-    // Files have finer times than ours.
+    // File times are finer than stamps.
     let settle = hub.settings()?.sources.settle + Duration::from_secs(1);
     let waiting = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Prerequisites);
     let notices = Notices { prerequisites: found.prerequisites, waiting, danger: danger.clone() };
@@ -119,7 +120,7 @@ fn skipped(of: conductor::select::Skipped) -> Skipped {
     let left = match of.reason {
         Reason::Blocked => LeftAs::Blocked,
         Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
-        // Its work is done, as that of a result under review is.
+        // Its work is finished, like that of a result under review.
         Reason::Unclosed => LeftAs::Uncounted,
         reason if reason.needs_person() => LeftAs::Waiting,
         _ => LeftAs::Uncounted,
@@ -127,7 +128,7 @@ fn skipped(of: conductor::select::Skipped) -> Skipped {
     Skipped { tell: of.reason.needs_person(), task: of.task_id, why: of.text, left }
 }
 
-/// The jobs' own tasks that are on hold; the selector has left out the others'.
+/// The tasks of jobs that are on hold; the selector leaves out other tasks on hold.
 fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     let mut held = BTreeSet::new();
     for job in state.live_jobs() {
@@ -138,8 +139,8 @@ fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     Ok(held)
 }
 
-/// The seats that work: every manifest's but the manager's, and those that only review. Where there is no
-/// other, the manager works.
+/// The worker seats: all manifests except the manager's and those that only review. Without others, the manager
+/// works.
 fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
     let all = manifest::all(hub)?;
     let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| !["manager", "reviewer"].contains(role));
@@ -156,8 +157,8 @@ fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
     Ok(seats)
 }
 
-/// The job that came to something last executed nothing: its worker refused to begin. What was before a
-/// person's last grant is settled with it.
+/// Whether the last finished job executed nothing, because its worker refused to start. Jobs before the last grant do
+/// not count.
 fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
     let ended = state.jobs.iter().filter_map(|job| match job.phase {
         Phase::Over { at, .. } | Phase::Review { since: at } => Some((at, job)),
@@ -167,7 +168,7 @@ fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
     last.and_then(|(_, job)| job.last.as_ref()).is_some_and(|last| last.verdict == Some(Verdict::Refused))
 }
 
-/// A refusal in one line, with what to do.
+/// A refusal in one line, with its fixes.
 fn words(error: &anyhow::Error) -> String {
     let Some(refusal) = Refusal::of(error) else { return format!("{error:#}") };
     let reason = refusal.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();

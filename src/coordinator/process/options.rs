@@ -14,19 +14,19 @@ use crate::hub::settings::Settings;
 /// The longest sleep; the safety poll is shorter.
 pub const LONG: Duration = Duration::from_secs(600);
 
-/// How this run differs from what the settings say.
+/// The options of this run, which override the settings.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub until_idle: bool,
     pub max_jobs: Option<u64>,
-    /// Start no work but this: a task, a plan or a step, by any of its names.
+    /// Start only this work: a task, a plan or a step, by any of its names.
     pub only: Option<String>,
     pub concurrency: Option<usize>,
-    /// Read the inbox, do what is left to be done, begin nothing, leave.
+    /// Read the inbox, finish what is left, start nothing, exit.
     pub one_shot: bool,
 }
 
-/// The hub with the settings as they are on disk now.
+/// The hub with the current settings on disk.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -36,7 +36,7 @@ pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
     Ok(hub)
 }
 
-/// The design's numbers, as the settings and the flags have them.
+/// The configuration from settings and flags.
 pub fn config(settings: &Settings, options: &Options) -> Config {
     let own = &settings.coordinator;
     let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
@@ -61,20 +61,20 @@ pub fn config(settings: &Settings, options: &Options) -> Config {
     }
 }
 
-/// How often a preview looks again at what is being written.
+/// How often a preview waits for files that are being written.
 const LOOKS: usize = 3;
 
-/// What would be chosen now, and why the rest would not; nothing is written.
+/// What would be chosen now, and why the rest would not. Writes nothing.
 pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     let settings = hub.settings()?;
     let mut state = store::load(hub)?;
-    // What is under way goes on elsewhere; here only choice is of interest.
+    // Running jobs do not matter here, only the choice.
     state.pending.clear();
-    // A coordinator logs the same reasons once; who asks is told every time.
+    // A coordinator logs the same reasons once; a preview always shows them.
     state.last_nothing.clear();
     step(&mut state, Input::Started(config(settings, &options)), hub.now());
     let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
-    // What is being written is waited for, as a coordinator does; what never comes to rest is told.
+    // Waits for files being written, as a coordinator does; reports those that keep changing.
     for _ in 0..LOOKS {
         let Some(at) = snapshot.again else { break };
         std::thread::sleep(at.since(hub.now()));
@@ -94,6 +94,6 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Preview {
     pub decisions: Vec<Decision>,
-    /// Why it would not do it unattended.
+    /// Why it would not run unattended.
     pub obstacle: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Runs the coordinator of a hub: one process that feeds the decision and performs what it asks for.
+//! Runs the coordinator of a hub: one process that feeds the decision and performs the requested effects.
 //!
 //! # Theory of operation
 //!
@@ -9,7 +9,7 @@
 //! of the world comes last. So at most one thing runs at any moment, and a crash leaves only actions whose
 //! result nobody knows: each is checked by the next process.
 //!
-//! Nothing here decides what is done.
+//! Nothing here decides what to do.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -39,24 +39,24 @@ use crate::exec;
 use crate::hub::Hub;
 use crate::hub::transaction::temporary;
 
-/// After a change was acted upon, further ones are gathered for so long.
+/// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
 
-/// Runs the coordinator of a hub until it is told to end, or has nothing to do.
+/// Runs the coordinator of a hub until it is stopped or has nothing to do.
 ///
 /// # Errors
-/// `coordinator.running` (exit 3), which names the holder; a saved state that cannot be used; what is wrong with
-/// the record, when it ends because that cannot be read; a repository that git does not open.
+/// `coordinator.running` (exit 3), which names the holder; an unusable saved state; an unreadable record; a
+/// repository that git does not open.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
     let path = hub.local(LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     exec::set_busy_since(Some(hub.now().unix()));
     if !options.one_shot {
-        // Every job opens the repository: what git refuses is said at once, not after the retries of each job.
+        // Every job opens the repository, so git's refusal is reported at once and not after each job's retries.
         git2::Repository::open(&hub.common_dir)?;
-        // Off its branch, or damaged, the record takes nothing: that is said at once, not after every attempt.
+        // A damaged record, or one off its branch, accepts no writes: reported at once and not after every attempt.
         let writer = hub.lock("start the coordinator")?;
-        let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("a temporary file stays: {e:#}"));
+        let _ = temporary::sweep(writer.hub()).inspect_err(|e| tracing::warn!("cannot remove a temporary file: {e:#}"));
     }
     let manager = hub.settings()?.coordinator.manager.clone();
     let mut state = store::load(&hub)?;
@@ -88,8 +88,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     shell.serve()
 }
 
-/// Does what is left to be done where no coordinator runs: reads the inbox, settles, begins nothing,
-/// waits for no worker. False when a coordinator runs, whose task that is.
+/// One pass without a running coordinator: reads the inbox, finalizes jobs, starts nothing, waits for no worker.
+/// False when a coordinator is running, which does this itself.
 pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
     let options = Options { one_shot: true, ..Options::default() };
     let own = Hub::find(Some(&hub.root), hub.clock)?;
@@ -112,14 +112,14 @@ impl Shell<'_> {
         inbox::sweep(&self.hub);
         if !self.options.one_shot {
             let root = self.hub.root.display();
-            self.report(format!("coordinating {root} (end with Ctrl-C, or: teof coordinator stop)"));
+            self.report(format!("coordinating {root} (stop with Ctrl-C or: teof coordinator stop)"));
         }
         let config = config(self.hub.settings()?, &self.options);
         if !self.options.one_shot {
             self.retire_worktrees();
         }
         self.feed(Input::Started(config));
-        // Words about a result come after what is known of it.
+        // Commands about a result come after its outcome.
         self.ask_runs();
         self.read_inbox();
         Ok(())
@@ -127,7 +127,7 @@ impl Shell<'_> {
 
     fn serve(mut self) -> Result<Ended> {
         loop {
-            // Whoever deletes the lock's file lets a second coordinator start beside this one.
+            // If the lock's file is deleted, a second coordinator could start.
             self.lock.check()?;
             self.drain()?;
             if let Some(leave) = self.leave {
@@ -151,7 +151,7 @@ impl Shell<'_> {
         }
     }
 
-    /// How long nothing needs to be done.
+    /// How long to wait for the next message.
     fn patience(&self) -> Duration {
         if self.saving.failing_since.is_some() {
             return saving::AGAIN;
@@ -159,7 +159,7 @@ impl Shell<'_> {
         next_wake(&self.state).map_or(LONG, |at| at.since(self.hub.now())).min(LONG)
     }
 
-    /// The first change is acted upon at once; those that follow within the window, together.
+    /// The first change is handled at once; later ones within the window are handled together.
     fn gather(&mut self, first: Message) {
         let mut messages = vec![first];
         loop {

@@ -1,24 +1,24 @@
-//! When the state and its projection were saved last, and since when saving fails.
+//! Tracks when the state and its projection were last saved, and since when saving fails.
 
 use std::time::{Duration, Instant};
 
 use crate::coordinator::state::store::Store;
 
-/// When the state could not be saved, it is tried again after so long.
+/// Wait before saving is retried.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
-/// A run that is to end by itself waits so long for a state that can be saved.
+/// How long an ending run waits until the state can be saved.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// While much happens, the projection is written no more often.
+/// Minimum time between two projections.
 pub(super) const PROJECTION_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct Saving {
     pub store: Store,
-    /// When projection and metrics were written last, and whether they lack what was saved since.
+    /// When projection and metrics were last written, and whether newer state was saved since.
     pub projected: Option<Instant>,
     pub is_outdated: bool,
-    /// Since when the state cannot be saved: nothing is performed until it is.
+    /// Since when the state cannot be saved; nothing is performed until it can.
     pub failing_since: Option<Instant>,
 }
 

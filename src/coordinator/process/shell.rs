@@ -1,4 +1,4 @@
-//! One process of the coordinator: its state and what it works with.
+//! One coordinator process: its state and resources.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
@@ -17,11 +17,11 @@ use crate::coordinator::state::input::{Effect, Input, Leave};
 use crate::coordinator::step::step;
 use crate::hub::Hub;
 
-/// A line for those who watch.
+/// A line of progress.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Progress {
     pub job: Option<String>,
-    /// What people call the job: `j7`.
+    /// The job's short id: `j7`.
     pub short: Option<String>,
     pub run: Option<String>,
     pub task: Option<String>,
@@ -44,9 +44,9 @@ pub(super) struct Shell<'t> {
     pub effects: VecDeque<Effect>,
     pub signals: u32,
     pub gathered_until: Instant,
-    /// Why the last look that failed did.
+    /// Why the last failed observation failed.
     pub unreadable: Option<anyhow::Error>,
-    /// The settings file cannot be read: workers could not read it either, so nothing starts.
+    /// The settings file is unreadable, for workers as well, so nothing starts.
     pub settings_unreadable: bool,
     pub leave: Option<Leave>,
     pub tell: &'t mut dyn FnMut(&Progress),

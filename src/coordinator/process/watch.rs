@@ -1,6 +1,6 @@
-//! The watcher: tells the loop that something changed where work, commands or permissions come from.
+//! The watcher: tells the loop about changes to work, commands and permissions.
 //!
-//! It decides only which changes matter. The loop then leaves out its own writes
+//! It only decides which changes matter. The loop then ignores its own writes
 //! ([`OwnWrites`](crate::coordinator::executor::own_writes::OwnWrites)).
 
 use std::collections::HashMap;
@@ -21,15 +21,14 @@ use crate::model::seat;
 
 pub struct Watcher {
     inner: Option<RecommendedWatcher>,
-    /// Wanted folder to the folder that is watched for it (itself, or the nearest above it), with the
-    /// inode that it had.
+    /// For each wanted folder, the watched one (itself or its nearest existing parent) with its inode.
     watched: HashMap<PathBuf, (PathBuf, Option<u64>)>,
     folders: Vec<PathBuf>,
     queue: Sender<Message>,
 }
 
 impl Watcher {
-    /// Starts watching. Where the system has no watches left, the safety poll alone has to do.
+    /// Starts watching. If the system has no watches left, only the safety poll remains.
     pub fn start(hub: &Hub, queue: Sender<Message>) -> Result<Watcher> {
         for local in [inbox::FOLDER, "runs"] {
             std::fs::create_dir_all(hub.local(local))?;
@@ -60,17 +59,17 @@ impl Watcher {
                 Err(_) => Some(Message::Overflow),
             };
             if let Some(message) = message {
-                // The loop ended; so will we.
+                // The loop ended, so stop.
                 let _ = queue.send(message);
             }
         });
-        let inner = inner.inspect_err(|e| tracing::warn!("nothing is watched, only polled: {e}")).ok();
+        let inner = inner.inspect_err(|e| tracing::warn!("cannot watch files, polling instead: {e}")).ok();
         let mut watcher = Watcher { inner, watched: HashMap::new(), folders, queue: sender };
         watcher.arm();
         Ok(watcher)
     }
 
-    /// Begins anew when the settings name other folders.
+    /// Watches again after the settings changed folders.
     pub fn follow(&mut self, hub: &Hub) -> Result<()> {
         let wanted = sources(hub)?;
         let begun = self.folders.len().saturating_sub(wanted.len());
@@ -92,21 +91,21 @@ impl Watcher {
             }
             match inner.watch(there, RecursiveMode::NonRecursive) {
                 Ok(()) => drop(self.watched.insert(wanted.clone(), now)),
-                Err(e) => tracing::warn!("{} is not watched, only polled: {e}", there.display()),
+                Err(e) => tracing::warn!("cannot watch {}, polling instead: {e}", there.display()),
             }
         }
     }
 }
 
-/// How many folders are watched whatever the settings say.
+/// How many folders are always watched.
 const OWN_FOLDERS: usize = 11;
 
-/// The reports that prerequisites are judged by.
+/// The reports used for prerequisites.
 fn reports(hub: &Hub) -> [PathBuf; 2] {
     [AUTHENTICITY, CI_SUMMARY].map(|report| hub.root.join(report))
 }
 
-/// The folders where requests lie, of the sources that are enabled.
+/// The request folders of enabled sources.
 fn sources(hub: &Hub) -> Result<Vec<PathBuf>> {
     let sources = &hub.settings()?.sources;
     let enabled = [(sources.vault, &sources.vault_folder), (sources.queue, &sources.queue_folder)];
@@ -114,7 +113,7 @@ fn sources(hub: &Hub) -> Result<Vec<PathBuf>> {
     Ok(folders.map(|(_, folder)| hub.root.join(folder.trim_matches('/'))).collect())
 }
 
-/// Reading is no change; of writing only the end is heard.
+/// Reads do not count; of writes only the end is reported.
 fn is_write(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(kind) => *kind == AccessKind::Close(AccessMode::Write),
@@ -127,7 +126,7 @@ fn inode(folder: &Path) -> Option<u64> {
     folder.metadata().ok().map(|meta| meta.ino())
 }
 
-/// Which names mean what.
+/// Maps names to kinds of changes.
 struct Names {
     root: PathBuf,
     local: PathBuf,

@@ -1,4 +1,4 @@
-//! The numbers that the decisions depend on, as one value that comes in with [`Input::Started`].
+//! The configuration of the decisions, passed in with [`Input::Started`].
 //!
 //! [`Input::Started`]: super::input::Input::Started
 
@@ -14,12 +14,11 @@ pub struct Config {
     /// How long to wait before each further attempt after a process failure or a time-out; their
     /// number is the number of retries.
     pub retry_after: Vec<Duration>,
-    /// The first wait for a service that is out of order; each further one is twice as long.
+    /// The first wait for a service that is down; each further wait is twice as long.
     pub outage_first: Duration,
     /// The longest such wait.
     pub outage_most: Duration,
-    /// How often a job may lose its worker (killed, frozen, gone with the machine) before it counts as the cause
-    /// of that.
+    /// How often a job may lose its worker (killed, frozen, machine restarted) before the job counts as the cause.
     pub max_interruptions: u32,
     /// Jobs blocked in a row that open the breaker.
     pub breaker_after: u32,
@@ -29,27 +28,27 @@ pub struct Config {
     pub poll_min: Duration,
     /// The safety poll after long idleness.
     pub poll_max: Duration,
-    /// How long a task that could not be given is left alone.
+    /// How long a task that could not be assigned is not tried again.
     pub cool_down: Duration,
     /// How often the record is committed while there is work; `None`: never by the coordinator.
     pub commit_every: Option<Duration>,
-    /// How many finished jobs are remembered.
+    /// How many finished jobs are stored.
     pub keep: usize,
-    /// Whether a person decides about the results of approved commands too.
+    /// Whether a person also reviews the results of approved commands.
     pub review_commands: bool,
     /// How long the claim of a job under review is kept, each time.
     pub review_lease: Duration,
-    /// Tokens that a day's jobs may use; 0: any number.
+    /// Token limit per day; 0: no limit.
     pub day_tokens: u64,
-    /// Dollars that a day's jobs may cost; 0: any sum.
+    /// Cost limit per day in US dollars; 0: no limit.
     pub day_cost: f64,
-    /// Do what is left to be done, begin nothing, leave.
+    /// Finish what is left, start nothing, exit.
     pub one_shot: bool,
-    /// Leave when there is nothing to do.
+    /// Exit when there is nothing to do.
     pub until_idle: bool,
-    /// Choose at most so many jobs, then leave.
+    /// Choose at most this many jobs, then exit.
     pub max_jobs: Option<u64>,
-    /// Start no work but this, by any of its names.
+    /// Start only this work, by any of its names.
     pub only: Option<String>,
 }
 

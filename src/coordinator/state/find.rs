@@ -1,14 +1,14 @@
-//! Finds the job that people mean by a name: its id, its short name, its run, its task or its plan.
+//! Finds a job by name: its id, short id, run, task or plan.
 
 use super::{Job, State};
 use crate::base::{names, text};
 use crate::model::run::job_name::{called, distinct};
 
 impl State {
-    /// The newest job of that name, of all that are remembered; one that is not over comes before others.
+    /// The newest stored job with that name; a job that is not over has priority.
     ///
     /// # Errors
-    /// That there is none, with what was likely meant, or that several jobs of different tasks begin so.
+    /// No such job, with suggestions; or several jobs of different tasks match.
     pub fn find(&self, name: &str) -> Result<&Job, String> {
         pick(name, &self.jobs.iter().collect::<Vec<_>>())
     }
@@ -26,7 +26,7 @@ fn pick<'a>(name: &str, jobs: &[&'a Job]) -> Result<&'a Job, String> {
     if !found.iter().all(is_same) {
         let ids: Vec<_> = found.iter().map(|job| job.id.as_str()).collect();
         let ids = text::clip(&distinct(&ids).join(", "), 200);
-        return Err(format!("{} could be several jobs: {ids}", shown(name)));
+        return Err(format!("{} matches several jobs: {ids}", shown(name)));
     }
     Ok(found.iter().rfind(|job| !job.is_over()).unwrap_or(newest))
 }

@@ -1,4 +1,4 @@
-//! The inputs of a decision, and the effects that it asks for.
+//! The inputs of a decision, and its effects.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::run::outcome::{Finding, Outcome};
 
-/// Everything that the coordinator is told. Time is told beside each.
+/// All inputs of the coordinator. Each comes with the time.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A process begins with the state that the last one left.
@@ -22,13 +22,13 @@ pub enum Input {
     Settings(Config),
     /// The time that [`next_wake`](crate::coordinator::step::next_wake) named has come.
     Tick,
-    /// Something that is watched has changed.
+    /// Something watched has changed.
     Woken,
     /// The answer to [`Effect::Observe`].
     Snapshot(Snapshot),
     /// The result of an action.
     Reply { id: u64, reply: Reply },
-    /// How a worker fares: true when it is told, and told as often as one likes.
+    /// The state of a worker at this time; may be repeated.
     Run { run: String, is: RunState },
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
@@ -43,42 +43,42 @@ pub struct Snapshot {
     pub seq: u64,
     /// Why nothing may start unattended.
     pub stop: Option<String>,
-    /// Nothing could be seen, and `stop` says why.
+    /// Nothing could be read; `stop` has the reason.
     pub unreadable: bool,
-    /// Why the consent lets nothing new be chosen, although what was chosen may go on.
+    /// Why the consent allows no new jobs, although running jobs may continue.
     pub no_choice: Option<String>,
-    /// A finding of high severity or a moved target, because of which nothing new is chosen.
+    /// A finding of high severity or a moved target that stops new jobs.
     pub danger: Option<String>,
-    /// When the consent was granted, and how many jobs it covers if it does not cover any number.
+    /// When the consent was granted, and its number of jobs, if limited.
     pub grant: Option<(Stamp, Option<u64>)>,
-    /// Something that may still be being written can be looked at again then.
+    /// When to check again for a file that may still be being written.
     pub again: Option<Stamp>,
     /// Tasks on hold.
     pub holds: BTreeSet<String>,
-    /// What could be given, best first.
+    /// Assignable work, best first.
     pub offers: Vec<Offer>,
-    /// What could not, and why.
+    /// Passed-over work, with reasons.
     pub skipped: Vec<Skipped>,
-    /// Who could work.
+    /// Available seats.
     pub seats: Vec<Seat>,
     /// Backlog items in progress without a live claim.
     pub orphans: Vec<String>,
-    /// Decisions about jobs under review that show in the repository or on its pull requests.
+    /// Decisions about jobs under review, found in the repository or on pull requests.
     pub reviews: Vec<Reviewed>,
 }
 
-/// A decision that was found, not told.
+/// A decision found elsewhere, not given as a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reviewed {
     pub job: String,
     /// The run whose result it is about.
     pub run: String,
     pub word: ReviewWord,
-    /// Where it was seen, in words that follow "merged" or "rejected".
+    /// Where it was found, as text that follows "merged" or "rejected".
     pub by: String,
 }
 
-/// A piece of work that the selector would give next.
+/// Work that the selector would assign next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
     pub task: String,
@@ -86,13 +86,13 @@ pub struct Offer {
     pub step: Option<String>,
     pub title: String,
     pub source: String,
-    /// The plan is not there yet: it is made of this when the work is given.
+    /// The source of the plan, which is created when the work is assigned.
     pub origin: Option<Link>,
-    /// The seat that it is assigned to already.
+    /// The seat that it is already assigned to.
     pub seat: Option<String>,
     /// The agents, by their names in the settings, that its work order would need; none for commands.
     pub agents: Vec<String>,
-    /// Why it comes before the others, for the decision log.
+    /// Why it was ranked first, for the decision log.
     pub why: String,
 }
 
@@ -100,23 +100,23 @@ pub struct Offer {
 pub struct Skipped {
     pub task: String,
     pub why: String,
-    /// A person has to do something about it: reported once.
+    /// A person must act: reported once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tell: bool,
-    /// What it counts as when the process ends.
+    /// How it counts when the process ends.
     #[serde(skip)]
     pub left: LeftAs,
 }
 
-/// What a passed-over task counts as when the process ends.
+/// How a passed-over task counts when the process ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeftAs {
-    /// Nothing: somebody works on it, it follows other work, or a person does not want it.
+    /// Not at all: somebody works on it, it depends on other work, or a person excluded it.
     #[default]
     Uncounted,
     /// The record says that it is blocked.
     Blocked,
-    /// It could go on if a person did or said something.
+    /// It needs a person's action or answer.
     Waiting,
     /// Its agent is suspended for a while.
     Suspended,
@@ -127,7 +127,7 @@ pub enum LeftAs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub id: String,
-    /// How many jobs it may be given in a day.
+    /// Maximum number of jobs per day.
     pub daily_limit: Option<u64>,
 }
 
@@ -135,11 +135,11 @@ pub struct Seat {
 pub enum RunState {
     /// Its run lock is held.
     Alive,
-    /// Its run lock is held, and it does nothing any more: stopped by a signal, or hung.
+    /// Its run lock is held, but it is stopped by a signal or hung.
     Frozen,
-    /// It left its outcome and its lock.
+    /// It wrote its outcome and released its lock.
     Ended(Box<Outcome>),
-    /// It left neither.
+    /// Neither lock nor outcome exists.
     Gone,
 }
 
@@ -157,32 +157,32 @@ pub enum Command {
     Resume {
         task: Option<String>,
     },
-    /// Ends a job and does not choose its task again.
+    /// Stops a job and skips its task.
     Cancel {
         target: String,
         now: bool,
     },
-    /// Gives a task to another seat, now or next time.
+    /// Assigns a task to another seat, now or next time.
     Reassign {
         target: String,
         to: String,
     },
-    /// Does not choose a task.
+    /// Skips a task.
     Skip {
         task: String,
     },
-    /// Ends the coordinator.
+    /// Stops the coordinator.
     Stop {
         now: bool,
     },
     ResetBreaker,
-    /// What a person says to a question of a job's agent.
+    /// A person's answer to a question of a job's agent.
     Answer {
         target: String,
         text: String,
     },
-    /// A decision about the result of a job's run. `run` is what the bundle says: a decision about an
-    /// earlier result does not hit a later one.
+    /// A decision about the result of a job's run. `run` comes from the bundle, so that a decision about an earlier
+    /// result does not affect a later one.
     Reviewed {
         job: String,
         run: String,
@@ -194,23 +194,23 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum ReviewWord {
-    /// The target branch has it, by this commit.
+    /// The target branch has it, through this commit.
     Merged { commit: String },
-    /// Nobody wants it; the note says why.
+    /// Rejected; the note has the reason.
     Rejected,
-    /// The coder is to go on with it. `fresh`: a person wants it so, and the count of passes begins anew.
+    /// The coder continues with it. `fresh`: a person asked for it, so the count of passes restarts.
     Rework { findings: Vec<Finding>, fresh: bool },
 }
 
-/// How a worker is to end.
+/// How a worker is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum How {
-    /// After the stage that it is in.
+    /// After its current stage.
     Stage,
     Now,
 }
 
-/// What the shell is to do.
+/// An effect for the executor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Saved in [`State::pending`](super::State::pending). Its result comes back as
@@ -219,22 +219,22 @@ pub enum Effect {
     Do { id: u64, action: Action, check: bool },
     /// Read the world; the answer is [`Input::Snapshot`]. With `remote` also what costs a process or the network.
     Observe { remote: bool },
-    /// Tell a worker to end.
+    /// Stop a worker.
     StopWorker { run: String, task: String, how: How },
-    /// The operator's command took effect, or not; its file can go.
+    /// Answers an operator's command; its file is removed.
     Answer { command: String, ok: bool, text: String },
-    /// A line for the people who watch.
+    /// A line of progress.
     Say { job: Option<String>, text: String },
     /// The process ends.
     Exit(Leave),
 }
 
 impl Effect {
-    /// Whether the state is to be saved before this is performed; `saved` says whether a number was among the pending
-    /// actions of the state that was saved last.
+    /// Whether the state must be saved before this effect; `saved` tells whether a number was pending in the last
+    /// saved state.
     ///
-    /// An action whose number is on the disk is checked by the next process, whatever became of others since. One
-    /// that is not must get there first: its number would be given again. Looking and telling change nothing.
+    /// The next process checks an action whose number is on disk. Any other action must be saved first, because its
+    /// number would be reused. Observing and reporting change nothing.
     pub fn needs_saving(&self, saved: impl Fn(u64) -> bool) -> bool {
         match self {
             Effect::Observe { .. } | Effect::Say { .. } => false,
@@ -246,23 +246,23 @@ impl Effect {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
-    /// There is nothing left to do.
+    /// Nothing is left to do.
     Idle,
-    /// It was asked to.
+    /// Stopped on request.
     Stopped,
     /// There may be work, but the breaker is open.
     Breaker,
     /// There is work, but no consent to do it unattended.
     NoConsent,
-    /// There may be work, but a finding of high severity or a moved target keeps it from being chosen.
+    /// There may be work, but a finding of high severity or a moved target stops new jobs.
     Finding,
     /// There may be work, but the record cannot be read.
     Unreadable,
-    /// What is to be done next keeps failing for a reason that only people can remove; the pending actions say why.
+    /// The next action keeps failing for a reason that only people can fix; the pending actions have it.
     Stuck,
 }
 
-/// What changes the world. Each can be checked, and is safe to repeat.
+/// An action that changes something. Each can be checked and is safe to repeat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
@@ -273,11 +273,11 @@ pub enum Action {
     Order { job: String },
     /// The worker. Checked by its run lock and its outcome.
     Spawn { job: String, run: String },
-    /// A longer lease for a claim whose job waits so long. Safe to repeat.
+    /// Extends the lease of a waiting job. Safe to repeat.
     Keep { job: String, until: Stamp },
-    /// The step's note and the claim's longer lease while a person decides. Safe to repeat.
+    /// Notes the step and extends the lease while a person decides. Safe to repeat.
     Await { job: String },
-    /// The branch is pushed and offered as a pull request, where that is possible. Checked by branch.
+    /// Pushes the branch and opens a pull request, if possible. Checked by branch.
     Deliver { job: String },
     /// Step, backlog item and claim after the work. Checked by each of them.
     #[serde(rename = "settle")]
@@ -286,7 +286,7 @@ pub enum Action {
     Note { text: String, job: Option<String>, alert: bool },
     /// A line in the decision log. Checked by its id.
     Decide(Decision),
-    /// A backlog item in progress that nobody has. Checked by its status.
+    /// Reopens a backlog item in progress that nobody holds. Checked by its status.
     Reset { task: String },
     /// The record's commit.
     Commit,
@@ -306,13 +306,13 @@ impl Action {
         }
     }
 
-    /// Whether it starts something or takes long, which a one-shot run leaves to the next coordinator.
+    /// Whether it starts something or takes long; a one-shot run leaves it to the next coordinator.
     pub fn is_skipped_in_one_shot(&self) -> bool {
         matches!(self, Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
     }
 }
 
-/// One decision, with what was passed over.
+/// A decision, with passed-over tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// `chose`, `nothing`, or an operator's command.
@@ -324,12 +324,12 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seat: Option<String>,
     pub why: String,
-    /// How the person was recognised who gave the command.
+    /// How the command's author was recognised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognised: Option<Recognised>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
-    /// How many more were passed over than `skipped` lists.
+    /// How many more tasks were passed over than `skipped` lists.
     #[serde(default, skip_serializing_if = "is_default")]
     pub more: usize,
 }
@@ -338,34 +338,34 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     Done,
-    /// [`Action::Commit`]: the record is committed already.
+    /// [`Action::Commit`]: the record is already committed.
     Unchanged,
-    /// [`Action::Assign`]: the claim is the seat's, under this epoch.
+    /// [`Action::Assign`]: the seat has the claim, with this epoch.
     Assigned {
         epoch: u64,
     },
-    /// [`Action::Order`]: the order lies there, relative to the hub, and asks for that.
+    /// [`Action::Order`]: the order's path, relative to the hub, and its work.
     Ordered {
         path: String,
         work: Work,
     },
-    /// [`Action::Deliver`]: the pull request, if there can be one.
+    /// [`Action::Deliver`]: the pull request, if one is possible.
     Delivered {
         pull_request: Option<u64>,
     },
-    /// It will not become possible by itself.
+    /// It will not succeed by itself.
     Refused {
         why: String,
     },
-    /// Somebody has to allow it first (consent, a hold).
+    /// Somebody must allow it first (consent, a hold).
     NotNow {
         why: String,
     },
-    /// It may be possible later: a lock, a full disk, a hub that is off its branch.
+    /// It may succeed later: a lock, a full disk, a hub on another branch.
     Failed {
         why: String,
     },
-    /// Nobody foresaw that it could go wrong so: tried again as [`Reply::Failed`] is, but not for ever.
+    /// An unexpected error: retried like [`Reply::Failed`], but a limited number of times.
     Broken {
         why: String,
     },

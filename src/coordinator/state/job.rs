@@ -1,4 +1,4 @@
-//! A job: the coordinator's record of one piece of work, where it stands, and what its runs left. Only data.
+//! A job: the coordinator's record of one piece of work, its phase, and the results of its runs. Only data.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,43 +20,43 @@ pub struct Job {
     pub task: String,
     pub plan: Option<String>,
     pub step: Option<String>,
-    /// What the plan is made of when the job is given, where there is none yet.
+    /// The source of the plan to create on assignment, if the plan does not exist yet.
     pub origin: Option<Link>,
     pub title: String,
-    /// Where it was found: `submission`, `backlog`, `plan`…
+    /// Its source: `submission`, `backlog`, `plan`…
     pub source: String,
     pub seat: String,
     pub phase: Phase,
-    /// The epoch of the claim under which the seat works.
+    /// The epoch of the seat's claim.
     pub epoch: Option<u64>,
     /// The work order, relative to the hub.
     pub order: Option<String>,
-    /// What the order asks for.
+    /// The order's work.
     #[serde(default)]
     pub work: Work,
-    /// Which run it is, from 1. A run that died is resumed under its own number.
+    /// The number of the run, from 1. A run that died is resumed with the same number.
     pub run: u32,
-    /// Process failures and time-outs so far.
+    /// Process failures and timeouts so far.
     pub failures: u32,
-    /// How often its worker vanished, or paused unasked.
+    /// How often its worker vanished or paused without request.
     pub interruptions: u32,
-    /// An operator wants it ended.
+    /// An operator's request to end it.
     pub wish: Option<Wish>,
-    /// What the last run came to.
+    /// The result of the last run.
     pub last: Option<Last>,
-    /// What the current run used so far, as far as it is counted in [`State::spent`](super::State::spent).
+    /// The current run's usage that is already counted in [`State::spent`](super::State::spent).
     #[serde(default)]
     pub counted: Usage,
-    /// What was decided about its result.
+    /// The decision about its result.
     #[serde(default)]
     pub decision: Option<Decision>,
-    /// It was sent back after its work was finished: what for, and what to go on from.
+    /// If it was sent back after finishing: the findings and the commit to continue from.
     #[serde(default)]
     pub rework: Option<Rework>,
-    /// What a person answered to its agent, until the worker that is to hear it has started.
+    /// A person's answer to its agent, until the worker has started with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// When its claim's lease was made longer last, while it is under review.
+    /// When its claim's lease was last extended during review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Stamp>,
     /// The number of its pull request.
@@ -66,22 +66,22 @@ pub struct Job {
 }
 
 impl Job {
-    /// The id of the current run: what the worker, its trailers and its outcome file are known by.
+    /// The id of the current run, used by the worker, its trailers and its outcome file.
     pub fn run_id(&self) -> String {
         format!("{}.{}", self.id, self.run)
     }
 
-    /// What people read and type: `j7`.
+    /// The short id for people: `j7`.
     pub fn short(&self) -> String {
         job_name::short(&self.id).into_owned()
     }
 
-    /// The names by which people find it.
+    /// The names that people can use for it.
     pub fn names(&self) -> Names<'_> {
         Names { id: &self.id, run: self.run, task: &self.task, plan: self.plan.as_deref(), step: self.step.as_deref() }
     }
 
-    /// What its worktree, commits and kept results are known by: work that was sent back begins anew.
+    /// The name of its worktree, commits and stored results; work that was sent back gets a new one.
     pub fn known_as(&self) -> String {
         match &self.rework {
             Some(rework) => format!("{}-r{}", self.id, rework.nth),
@@ -93,12 +93,12 @@ impl Job {
         matches!(self.phase, Phase::Over { .. })
     }
 
-    /// Whether it takes one of the slots: its worker runs or is about to.
+    /// Whether it uses a slot: its worker runs or is about to run.
     pub fn takes_a_slot(&self) -> bool {
         matches!(self.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning | Phase::Running { .. })
     }
 
-    /// Whether it waits for time, permission or a decision, with nothing under way.
+    /// Whether it waits for time, permission or a decision.
     pub fn rests(&self) -> bool {
         let asks = matches!(self.phase, Phase::Question { .. });
         asks || matches!(self.phase, Phase::Waiting { .. } | Phase::Held | Phase::Review { .. } | Phase::Over { .. })
@@ -109,17 +109,17 @@ impl Job {
         matches!(self.phase, Phase::Question { .. })
     }
 
-    /// Whether its work is finished and a person is to decide about it.
+    /// Whether its work is finished and waits for a person's decision.
     pub fn is_under_review(&self) -> bool {
         matches!(self.phase, Phase::Review { .. })
     }
 
-    /// Whether people mean it: by its id or its short name, by its run, its task, its plan or its step.
+    /// Whether a name refers to it: its id, short id, run, task, plan or step.
     pub fn is_called(&self, name: &str) -> bool {
         self.names().is_own(name) || is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
     }
 
-    /// The commit that its last run left.
+    /// The commit of its last run.
     pub fn commit(&self) -> Option<&str> {
         self.last.as_ref().and_then(|last| last.commit.as_deref())
     }
@@ -128,7 +128,7 @@ impl Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Phase {
-    /// Its claim is being taken, or renewed before another attempt.
+    /// Its claim is being taken, or renewed before a retry.
     #[serde(rename = "giving")]
     Assigning,
     /// Its work order is being written.
@@ -138,17 +138,17 @@ pub enum Phase {
     Running {
         since: Stamp,
     },
-    /// It failed and may be tried again then.
+    /// It failed and is retried at this time.
     Waiting {
         until: Stamp,
     },
-    /// Nothing is wrong with it; it goes on when things may start again.
+    /// It continues when work may start again.
     Held,
-    /// Its agent asked something and a person is to answer; its claim is kept.
+    /// Its agent asked a question that waits for a person; its claim is kept.
     Question {
         since: Stamp,
     },
-    /// Its work is finished and a person is to decide about it; its claim is kept.
+    /// Its work is finished and waits for a person's decision; its claim is kept.
     Review {
         since: Stamp,
     },
@@ -166,17 +166,17 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     pub word: Word,
-    /// The seat that is to have it instead; `None` means that nobody is.
+    /// The seat that gets the task instead; `None`: nobody.
     pub to: Option<String>,
-    /// At once, not at the end of the stage.
+    /// At once instead of at the end of the stage.
     pub now: bool,
 }
 
-/// What a run came to, as far as people ask for it later; the rest is in its outcome and envelope.
+/// The part of a run's result that people ask for later; the rest is in its outcome and envelope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Last {
     pub run: String,
-    /// `None` when the worker died without a word.
+    /// `None` when the worker died without an outcome.
     pub verdict: Option<Verdict>,
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,10 +192,10 @@ pub struct Last {
     /// The coder's last session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<AgentSession>,
-    /// What was said last by what kept it from success.
+    /// The last output of what made it fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<LastOutput>,
-    /// What its agent asks.
+    /// The question of its agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
 }
@@ -234,10 +234,10 @@ impl Last {
     }
 }
 
-/// What was decided about a job's result, and who said so or where it was seen.
+/// The decision about a job's result, and its author or source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     pub word: ReviewWord,
-    /// In words that follow "merged" or "rejected".
+    /// Text that follows "merged" or "rejected".
     pub by: String,
 }

@@ -1,7 +1,6 @@
-//! What the coordinator knows and must not forget: one machine-local file, written before anything
-//! is done.
+//! The coordinator's saved state: one machine-local file, written before anything is done.
 //!
-//! Only data. Nothing here decides, reads a clock or touches a disk.
+//! Only data: no decisions, clock or I/O.
 
 pub mod config;
 mod find;
@@ -27,61 +26,60 @@ use volatile::Volatile;
 pub use word::Word;
 pub use work::{Ending, Work};
 
-/// The version that is written. A newer one is refused: guessing at it could do a job twice.
+/// The written version. A newer one is refused: guessing could run a job twice.
 pub const VERSION: u32 = 1;
 
 /// Relative to the machine-local folder.
 pub const FILE: &str = "coordinator/state.json";
 
-/// Everything that is saved. A field that an older teof did not write is empty; one that we do not
-/// know would be lost, so it is refused.
+/// The saved state. A field missing from an older version is empty; an unknown field would be lost, so it is refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     pub version: u32,
-    /// The last number given to an action; numbers are never given twice.
+    /// The last action number; numbers are never reused.
     pub last_number: u64,
-    /// The number of the newest job; never given twice.
+    /// The number of the newest job; numbers are never reused.
     pub last_job: u64,
-    /// In the order of their choice: all that are not over, and the last that are.
+    /// In order of choice: all jobs that are not over, and the last finished ones.
     pub jobs: Vec<Job>,
-    /// What operators asked for explicitly, oldest first.
+    /// Explicit submissions of operators, oldest first.
     pub submissions: VecDeque<Submission>,
-    /// Saved before they are performed, removed when their result is known.
+    /// Actions, saved before they are performed and removed when their result is known.
     pub pending: Vec<Pending>,
     pub breaker: Breaker,
     /// An operator's pause: nothing new starts.
     pub paused: Option<Word>,
-    /// Tasks that an operator does not want chosen.
+    /// Tasks skipped by an operator.
     pub skips: BTreeMap<String, Word>,
-    /// Task to seat: an operator's wish for the next time the task is given.
+    /// Task to seat: an operator's reassignment for the next time.
     pub reassigned: BTreeMap<String, String>,
-    /// Tasks that could not be given just now, and when they may be tried again.
+    /// Tasks that could not be assigned, and when they are tried again.
     pub cooling: BTreeMap<String, Stamp>,
-    /// Commands that took effect: a command file that is found again after a crash does nothing.
+    /// Applied commands, so that a command file found again after a crash has no effect.
     pub handled: VecDeque<String>,
-    /// What was reported once and needs no second report.
+    /// What was already reported.
     pub told: VecDeque<String>,
-    /// The digest of the reasons for choosing nothing that were logged last: they are logged once.
+    /// The digest of the last logged reasons for choosing nothing, which are logged once.
     pub last_nothing: String,
-    /// Seat to what it was given today.
+    /// Jobs of each seat today.
     pub given: BTreeMap<String, DailyCount>,
     pub totals: Totals,
-    /// Agent to when it may be called again: its account is at a limit, or its service is out of order.
+    /// When each suspended agent may be called again: its account is at a limit, or its service is down.
     pub suspended: BTreeMap<String, Suspension>,
-    /// Agent to how often in a row it was suspended because its service is out of order.
+    /// How often in a row each agent was suspended because its service was down.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outages: BTreeMap<String, u32>,
-    /// What agents used.
+    /// Usage of agents.
     pub spent: Spent,
-    /// Since when the record holds something that is not committed.
+    /// Since when the record has uncommitted changes.
     pub unrecorded_since: Option<Stamp>,
-    /// When the record was last committed because nothing else was left to do.
+    /// When the record was last committed because no work was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_at_rest: Option<Stamp>,
-    /// The consent under which jobs are chosen, and how many were chosen before it.
+    /// The current consent, and how many jobs were chosen before it.
     pub grant: Option<Grant>,
-    /// What this process knows and the next one finds out again.
+    /// State of this process that the next one determines again.
     #[serde(skip)]
     pub volatile: Volatile,
 }
@@ -93,41 +91,41 @@ pub struct Suspension {
     pub reason: String,
 }
 
-/// An action that is to be performed, or was and its result is not known yet.
+/// An action without a known result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
     pub id: u64,
     pub action: Action,
-    /// It was given out before: it may have been performed.
+    /// It was issued before, so it may have been performed.
     pub issued: bool,
-    /// How often it failed for want of a lock, of room on the disk, of a hub on its branch.
+    /// How often it failed because of a lock, a full disk or a hub on another branch.
     pub failures: u32,
     /// Not before then.
     pub after: Option<Stamp>,
-    /// Why it failed last.
+    /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// An action that failed so often in a row does not succeed by waiting alone.
+/// After this many failures in a row, waiting alone does not help.
 const STUCK_AFTER: u32 = 3;
 
 impl Pending {
-    /// Whether it keeps failing for a reason that time has not removed.
+    /// Whether it keeps failing.
     pub fn is_stuck(&self) -> bool {
         self.failures >= STUCK_AFTER
     }
 
-    /// It waits for somebody to allow it, not for its result. Nothing waits for a delivery.
+    /// Whether it waits for permission rather than for its result. Nothing waits for a delivery.
     pub fn is_held_back(&self) -> bool {
         self.after.is_some() && (self.failures == 0 || matches!(self.action, Action::Deliver { .. }))
     }
 }
 
-/// The circuit breaker. Only a person closes it again.
+/// The circuit breaker. Only a person closes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
-    /// Jobs that ended blocked, one after the other.
+    /// Consecutive blocked jobs.
     pub failures_in_a_row: u32,
     pub open: Option<Trip>,
 }
@@ -147,17 +145,16 @@ impl State {
     /// Reads the file's bytes.
     ///
     /// # Errors
-    /// A refusal when a newer teof wrote them, or when they are damaged: to begin anew could do work
-    /// twice, so that is a person's decision.
+    /// A refusal for a newer version or damaged bytes: starting over could run work twice, so a person decides.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
         }
         let refuse = |why: String| {
-            Refusal::guard("coordinator.state", "the coordinator's saved state cannot be used")
+            Refusal::guard("coordinator.state", "cannot use the coordinator's saved state")
                 .because(why)
-                .next("look at it: teof doctor")
+                .next("see the fix: teof doctor")
         };
         let Versioned { version } = serde_json::from_slice(bytes).map_err(|e| refuse(e.to_string()))?;
         if version > VERSION {
@@ -183,13 +180,13 @@ impl State {
         self.jobs.iter().find(|job| job.id == id)
     }
 
-    /// The first of these agents that may not be called, and until when.
+    /// The first suspended agent of these, and until when.
     pub fn asleep<'a>(&'a self, agents: &'a [String], now: Stamp) -> Option<(&'a str, &'a Suspension)> {
         let found = agents.iter().filter_map(|agent| Some((agent.as_str(), self.suspended.get(agent)?)));
         found.filter(|(_, suspension)| suspension.until > now).max_by_key(|(_, suspension)| suspension.until)
     }
 
-    /// How many jobs were chosen since the consent that stands was granted.
+    /// How many jobs were chosen since the current consent was granted.
     pub fn chosen_since_grant(&self) -> u64 {
         self.totals.chosen - self.grant.as_ref().map_or(0, |grant| grant.chosen_before)
     }

@@ -1,4 +1,4 @@
-//! The state's file: read at the start, replaced before anything is begun that is not in it.
+//! The state's file: read at the start, replaced before anything starts that is not in it.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::hub::Hub;
 /// The largest state that is read, in bytes; far more than its bounds allow.
 const MAX: u64 = 64 * 1024 * 1024;
 
-/// The state as the last process left it. For reading commands too: nothing is locked.
+/// The state of the last process. Also for reading commands: takes no lock.
 pub fn load(hub: &Hub) -> Result<State> {
     match files::read(&hub.local(FILE), MAX)? {
         None => Ok(State::new()),
@@ -17,7 +17,7 @@ pub fn load(hub: &Hub) -> Result<State> {
     }
 }
 
-/// Writes the state when it is not what was written last.
+/// Writes the state if it changed.
 #[derive(Default)]
 pub struct Store {
     last: Vec<u8>,
@@ -41,7 +41,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the state that was saved last knows the action as pending.
+    /// Whether the action is pending in the last saved state.
     pub fn knows(&self, action: u64) -> bool {
         self.pending.contains(&action)
     }

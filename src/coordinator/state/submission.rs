@@ -1,4 +1,4 @@
-//! What operators ask for by name, and which work a name means.
+//! Explicit submissions, and which work a name refers to.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::input::Offer;
 use super::word::Word;
 use crate::model::run::job_name::is_called;
 
-/// Work that an operator asked for by name.
+/// Work submitted by an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
     pub task: String,
@@ -16,7 +16,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Whether an operator means it by this name.
+    /// Whether a name refers to it.
     pub fn is_called(&self, name: &str) -> bool {
         is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
     }
@@ -28,7 +28,7 @@ impl Submission {
         self.task == other.task || (self.plan.is_some() && self.plan == other.plan && same_step)
     }
 
-    /// Whether the offer is what was asked for: the task, or the plan's next step.
+    /// Whether an offer is the submitted work: the task, or the plan's next step.
     pub fn means(&self, offer: &Offer) -> bool {
         let of_plan = self.plan.is_some() && self.plan == offer.plan;
         self.task == offer.task || (of_plan && self.step.as_ref().is_none_or(|step| offer.step.as_ref() == Some(step)))

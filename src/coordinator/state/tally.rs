@@ -1,11 +1,11 @@
-//! What the coordinator counts: jobs, attempts, what seats were given, what agents used. Only data.
+//! The coordinator's counters: jobs, attempts, jobs per seat, usage of agents. Only data.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::Stamp;
 use crate::model::agent::Usage;
 
-/// What agents used, on the day of the last use and since the file exists.
+/// Usage of agents, on the last day of use and in total.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spent {
@@ -14,21 +14,21 @@ pub struct Spent {
     pub total: Usage,
 }
 
-/// A person's consent, as far as choice depends on it.
+/// The part of a person's consent that affects the choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     pub at: Stamp,
     pub chosen_before: u64,
 }
 
-/// How often a seat was given work on a day.
+/// How many jobs a seat got on a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DailyCount {
     pub day: String,
     pub times: u64,
 }
 
-/// Counted since the file exists.
+/// Total counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     pub chosen: u64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Stamp;
 use crate::guard::operator::Recognised;
 
-/// An operator's word about a job or a task: who, when, and what they noted.
+/// An operator's command about a job or task: author, time and note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {
     pub by: String,

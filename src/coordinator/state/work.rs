@@ -1,4 +1,4 @@
-//! What a job's work order asks for, and how a job ends. Only data.
+//! The work of a job's order, and how a job ends. Only data.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::run::order::Order;
 
-/// What a job's order asks for, as far as decisions depend on it.
+/// The part of a job's order that decisions depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Work {
-    /// Agents work on it, in stages: a person decides about the result.
+    /// Agents work on it in stages, and a person decides about the result.
     pub staged: bool,
-    /// The agents that it cannot be done without.
+    /// The agents that it needs.
     pub agents: Vec<String>,
-    /// How often the coder may try.
+    /// Maximum number of coder passes.
     pub passes: u32,
 }
 
@@ -31,9 +31,9 @@ pub enum Ending {
     Done,
     /// A guard or a person refused it, or every attempt failed.
     Blocked,
-    /// An operator ended it; its step is open again.
+    /// Cancelled by an operator; its step is open again.
     Cancelled,
-    /// It could not be given, or its claim went to somebody else; nothing of it was done.
+    /// It could not be assigned, or another seat took its claim; nothing was done.
     Dropped,
 }
 

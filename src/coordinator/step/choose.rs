@@ -9,9 +9,9 @@ use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped,
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
 use crate::model::run::job_name::{self, is_called};
 
-/// How many passed-over tasks a decision lists; the rest is counted.
+/// How many passed-over tasks a decision lists; more are only counted.
 const LISTED: usize = 40;
-/// How many reports are remembered as made.
+/// How many made reports are stored.
 const TOLD: usize = 500;
 
 impl StepContext<'_> {
@@ -45,7 +45,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Why an offer is not given now, and what it counts as.
+    /// Why an offer is not assigned now, and how it counts.
     fn obstacle(&self, offer: &Offer) -> Option<(LeftAs, String)> {
         let state = &*self.state;
         if let Some(why) = closed(state, &offer.task) {
@@ -53,7 +53,7 @@ impl StepContext<'_> {
         }
         let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
         if let Some(only) = self.config.only.as_deref().filter(|only| !is_meant(only)) {
-            return Some((LeftAs::Uncounted, format!("only {only} is worked on")));
+            return Some((LeftAs::Uncounted, format!("this run only does {only}")));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
@@ -88,7 +88,7 @@ impl StepContext<'_> {
         Some((LeftAs::Uncounted, why))
     }
 
-    /// The seat an offer is meant for, else the one with the least to do.
+    /// The seat of an offer, else the least busy one.
     fn seat_for(&self, offer: &Offer) -> Result<String, String> {
         let state = &*self.state;
         let seats = state.volatile.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
@@ -168,9 +168,9 @@ impl StepContext<'_> {
         self.begin(&id);
     }
 
-    /// Logs why nothing was chosen, when the reasons are not those that were logged last.
+    /// Logs why nothing was chosen, if the reasons changed.
     fn log_nothing<'a>(&mut self, skipped: impl Iterator<Item = &'a Skipped>) {
-        // What is being done is no reason of its own.
+        // Running work is not a reason.
         let under_way: Vec<_> = self.state.live_jobs().map(|job| job.task.clone()).collect();
         let (listed, more) = list(skipped.filter(|skipped| !under_way.contains(&skipped.task)));
         let key = match listed.is_empty() {

@@ -1,4 +1,4 @@
-//! Operator commands, and what each changes.
+//! Handles operator commands.
 
 use super::context::StepContext;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
@@ -7,7 +7,7 @@ use crate::coordinator::state::{Phase, Wish, Word};
 use crate::model::run::job_name::is_called;
 use crate::model::run::outcome::Verdict;
 
-/// How many commands are remembered as done.
+/// How many applied commands are stored.
 const HANDLED: usize = 500;
 /// How many tasks operators may have skipped or reassigned at the same time.
 const WORDS: usize = 1000;
@@ -15,7 +15,7 @@ const WORDS: usize = 1000;
 impl StepContext<'_> {
     pub(in crate::coordinator) fn command(&mut self, id: String, word: Word, command: Command) {
         if self.state.handled.contains(&id) {
-            // It took effect before a crash; only its file was left.
+            // It took effect before a crash; only its file remained.
             self.out.push(Effect::Answer { command: id, ok: true, text: "already applied".into() });
             return;
         }
@@ -77,11 +77,11 @@ impl StepContext<'_> {
         }
     }
 
-    /// Takes back a pause, and the suspensions of agents: a person knows better than a time that an agent named.
+    /// Ends a pause and the suspensions of agents: a person overrides the time that an agent named.
     fn resume(&mut self) -> Result<String, String> {
         let paused = self.state.paused.take().is_some();
         let agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
-        // Whoever says so has seen to it: the waits begin anew.
+        // The person has fixed the cause, so the waits start over.
         self.state.outages.clear();
         let now = self.now;
         for job in &mut self.state.jobs {
@@ -135,9 +135,9 @@ impl StepContext<'_> {
         let job = match (self.state.find_live(target), queued.first()) {
             (Ok(job), None) => job,
             (Ok(job), Some(_)) if job.is_called(target) => job,
-            (Err(why), None) => return Err(format!("{why}, and no task of that name is queued")),
+            (Err(why), None) => return Err(format!("{why}, and no such task is queued")),
             (_, Some(first)) => {
-                // Its plan stays, and would be chosen like any other.
+                // Its plan stays and would otherwise be chosen.
                 let task = first.task.clone();
                 self.state.skips.insert(task.clone(), word);
                 return Ok(format!("{task} was removed from the queue; it is skipped until you resume or submit it"));

@@ -1,4 +1,4 @@
-//! One call of [`step`](super::step): the state, the effects so far, and the questions that every part of the decision asks.
+//! One call of [`step`](super::step): the state, the effects so far, and common queries.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::coordinator::state::config::Config;
 use crate::coordinator::state::input::{Action, Effect, How};
 use crate::coordinator::state::{Job, Pending, State};
 
-/// One call of [`step`](super::step): the state, and what is to be done so far.
+/// One call of [`step`](super::step): the state and the effects so far.
 pub(super) struct StepContext<'a> {
     pub state: &'a mut State,
     pub config: Config,
@@ -59,7 +59,7 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     if let Some(only) = state.volatile.config.as_ref().and_then(|config| config.only.as_ref())
         && state.live_jobs().any(|job| job.task == task && !job.is_called(only))
     {
-        return Some(format!("only {only} is worked on"));
+        return Some(format!("this run only does {only}"));
     }
     seen.holds.contains(task).then(|| "on hold".to_owned())
 }
@@ -78,7 +78,7 @@ pub(super) fn has_observed(state: &State) -> bool {
     volatile.seen.is_some() && !volatile.observing && !volatile.observe_again && volatile.observe_after.is_none()
 }
 
-/// Nothing is under way and nothing is known to be done next.
+/// Whether nothing is running and nothing is pending.
 pub(super) fn is_quiet(state: &State) -> bool {
     let held = |job: &Job| state.pending.iter().any(|p| p.action.job() == Some(&job.id) && p.is_held_back());
     let one_shot = state.volatile.config.as_ref().is_some_and(|config| config.one_shot);
@@ -86,14 +86,14 @@ pub(super) fn is_quiet(state: &State) -> bool {
     has_observed(state) && state.pending.iter().all(waits) && state.jobs.iter().all(|job| job.rests() || held(job))
 }
 
-/// Whether nothing is left to do for a coordinator that goes on, or that did all there was.
+/// Whether no work is left, for a continuing or a finished coordinator.
 pub(super) fn rests(state: &State, config: &Config) -> bool {
     !config.one_shot && is_quiet(state)
 }
 
-/// When the record is to be committed; `None` when there is nothing to commit. While there is work, as often as the
-/// settings say; once nothing is left to do, at once, but no more often than that either: each word of a person is
-/// followed by a rest. A one-shot run is one word, and not yet a rest. A coordinator that is stopped leaves nothing.
+/// When to commit the record; `None` when nothing is uncommitted. During work, at the interval of the settings. When
+/// no work is left, at once, but not more often than that interval, because every command of a person is followed by
+/// idleness. A one-shot run does not count as idle. A stopping coordinator commits everything.
 pub(super) fn commit_due(state: &State, config: &Config) -> Option<Stamp> {
     let (since, every) = (state.unrecorded_since?, config.commit_every?);
     let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);

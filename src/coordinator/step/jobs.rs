@@ -10,7 +10,7 @@ impl StepContext<'_> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
 
-    /// Jobs that wait for time or permission go on when they have both, and a slot.
+    /// Continues waiting jobs when time, permission and a slot are available.
     pub(in crate::coordinator) fn start_what_rests(&mut self) {
         for at in 0..self.state.jobs.len() {
             let job = &self.state.jobs[at];
@@ -30,7 +30,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// The first thing of every attempt: the claim is the seat's, and its lease is new.
+    /// The first action of every attempt: the seat has the claim, with a new lease.
     pub(in crate::coordinator) fn begin(&mut self, id: &str) {
         self.enter(id, Phase::Assigning);
         self.queue(Action::Assign { job: id.to_owned() });
@@ -103,7 +103,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// The next thing of an attempt, unless it is not wanted or not allowed any more.
+    /// The next action of an attempt, if it is still wanted and allowed.
     fn go_on(&mut self, id: &str) {
         if self.ends_as_decided(id) {
             return;
@@ -126,7 +126,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Consent or a hold came between the look and the transaction: look again, and try again a little later.
+    /// Consent or a hold changed between observation and transaction: observe again and retry a little later.
     fn hold_back(&mut self, id: &str, why: String) {
         self.say(Some(id.to_owned()), format!("held: {why}"));
         self.enter(id, Phase::Waiting { until: self.now.plus(self.config.poll_min) });
@@ -139,7 +139,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Takes back actions of a job whose result is of no interest any more.
+    /// Removes pending actions of a job whose result is no longer needed.
     pub(in crate::coordinator) fn forget(&mut self, id: &str, which: impl Fn(&Action) -> bool) {
         let StepContext { state, .. } = self;
         let volatile = &mut state.volatile;
@@ -152,7 +152,7 @@ impl StepContext<'_> {
         });
     }
 
-    /// Backlog items that say "in progress" while nobody has them are opened again.
+    /// Reopens backlog items in progress that nobody holds.
     pub(in crate::coordinator) fn recover(&mut self, orphans: &[String]) {
         for task in orphans {
             let ours = self.state.live_jobs().any(|job| job.task == *task);

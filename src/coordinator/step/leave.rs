@@ -1,4 +1,4 @@
-//! When the process ends by itself, and what it says while nothing is left but to wait.
+//! Decides when the process ends by itself, and what it reports while waiting.
 
 use super::context::{StepContext, closed, has_observed, is_quiet};
 use crate::base::time;
@@ -11,10 +11,10 @@ impl StepContext<'_> {
         let state = &*self.state;
         let chose_enough = self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max);
         let leave = if self.config.one_shot {
-            // What failed is saved, as is all that a one-shot run does not do.
+            // Failed actions are saved, as is everything that a one-shot run skips.
             (has_observed(state) && state.volatile.flying.is_empty()).then_some(Leave::Idle)
         } else if state.volatile.termination.is_some() {
-            // What failed is saved, and tried again by the next process.
+            // Failed actions are saved and retried by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
             (state.volatile.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
         } else if (self.config.until_idle || chose_enough) && self.is_stuck() {
@@ -37,7 +37,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Whether nothing is left but what keeps failing: a worker that still runs is waited for.
+    /// Whether only failing actions are left and no worker runs.
     fn is_stuck(&self) -> bool {
         let state = &*self.state;
         let waits = |pending: &Pending| pending.is_held_back() || pending.is_stuck();
@@ -50,7 +50,7 @@ impl StepContext<'_> {
             && !self.has_more_to_start()
     }
 
-    /// Whether a resting job or a passed-over task will go on by itself, sooner or later.
+    /// Whether a waiting job or a passed-over task will continue by itself.
     fn has_more_to_start(&self) -> bool {
         self.state.volatile.has_left(LeftAs::Suspended)
             || self.state.jobs.iter().any(|job| {
@@ -58,7 +58,7 @@ impl StepContext<'_> {
             })
     }
 
-    /// Says, once, that nothing is left but to wait for suspended agents, and for how long.
+    /// Reports once that it only waits for suspended agents, and for how long.
     pub(super) fn notify_wait(&mut self) {
         let retries = |job: &Job| match job.phase {
             Phase::Waiting { .. } => self.state.asleep(&job.work.agents, self.now).is_none(),

@@ -1,7 +1,7 @@
 //! The decision: `step(&mut State, Input, now) -> Vec<Effect>`.
 //!
-//! Pure. No clock, no disk, no randomness: the same history gives the same decisions, which is what
-//! the simulator replays. Whoever calls it saves the state before performing what comes out.
+//! Pure: no clock, disk or randomness. The same history gives the same decisions, which the simulator replays. The
+//! caller saves the state before performing the effects.
 
 pub(super) mod choose;
 pub(super) mod commands;
@@ -27,10 +27,10 @@ use super::state::volatile::{Seen, Volatile};
 use super::state::{Grant, Job, Pending, Phase, State, VERSION};
 use crate::base::{Stamp, text};
 
-/// The longest reason that is kept of a failed action, in characters.
+/// The longest stored reason of a failed action, in characters.
 const MAX_WHY: usize = 300;
 
-/// Takes one input in, and says what is to be done about it.
+/// Takes one input and returns the effects to perform.
 pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
     let config = match (&input, &state.volatile.config) {
         (Input::Started(config), _) | (Input::Settings(config), Some(_)) | (_, Some(config)) => config.clone(),
@@ -39,7 +39,7 @@ pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
     let busy = taken(state);
     let mut context = StepContext { state, config, now, out: Vec::new() };
     context.take(input);
-    // What found no slot at the last look may have one now.
+    // Work without a slot at the last observation may have one now.
     context.state.volatile.observe_again |= taken(context.state) < busy;
     context.advance();
     context.out
@@ -79,7 +79,7 @@ impl StepContext<'_> {
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
             Input::Command { id, word, command } => self.command(id, word, command),
-            // A one-shot run is over soon anyway, and the workers are not its own.
+            // A one-shot run ends soon anyway and does not own the workers.
             Input::Terminate(_) if self.config.one_shot => {}
             Input::Terminate(how) => self.end(how),
         }
@@ -89,10 +89,10 @@ impl StepContext<'_> {
         self.state.version = VERSION;
         self.state.volatile =
             Volatile { config: Some(config), observe_again: true, ask_remote: true, ..Volatile::default() };
-        // Whoever starts it again has seen to what was in the way, and expects a try now.
+        // A person who starts it again has fixed the cause and expects an immediate retry.
         self.state.pending.iter_mut().for_each(|pending| pending.after = None);
         if !self.config.one_shot {
-            // What others wrote since the last commit is told to nobody.
+            // Writes of others since the last commit are unknown.
             self.state.unrecorded_since.get_or_insert(self.now);
         }
         self.poll_after(self.config.poll_min);
@@ -123,17 +123,17 @@ impl StepContext<'_> {
         }
         self.state.volatile.observe_after = snapshot.again;
         if fresh {
-            // Started work first: what waited for this look takes its slots before anything is chosen.
+            // Started jobs first: they take their slots before new jobs are chosen.
             self.start_what_rests();
             self.recover(&snapshot.orphans);
             self.choose(snapshot);
         } else {
-            // It may show as open what was done while it was read.
+            // It may show work as open that was finished during the observation.
             self.state.volatile.observe_again = true;
         }
     }
 
-    /// What waited for a hold to be lifted is due when it was.
+    /// Actions that waited for a lifted hold are due.
     fn release_held_back(&mut self) {
         let State { pending, jobs, volatile, .. } = &mut *self.state;
         let Some(seen) = &volatile.seen else { return };
@@ -181,12 +181,12 @@ impl StepContext<'_> {
                 _ => {}
             },
             Action::Reset { task } => self.was_reset(task, reply),
-            // A claim that is lost shows when it is renewed again.
+            // A lost claim is noticed at the next renewal.
             Action::Keep { .. } | Action::Note { .. } | Action::Decide(_) => {}
         }
     }
 
-    /// Everything that may move now, whatever the input was.
+    /// Advances everything that can move now, whatever the input was.
     fn advance(&mut self) {
         self.prune();
         self.poll();
@@ -216,7 +216,7 @@ impl StepContext<'_> {
         }
         volatile.observe_again = true;
         volatile.ask_remote = true;
-        // A worker that was told to end and did not is told again; the shell is firmer each time.
+        // A worker that did not stop is asked again, more firmly each time.
         volatile.notified_workers.retain(|_, how| *how != How::Now);
         let longer = (volatile.poll * 2).min(self.config.poll_max);
         let works = self.state.live_jobs().any(|job| !job.is_under_review())
@@ -224,7 +224,7 @@ impl StepContext<'_> {
         self.poll_after(if works { self.config.poll_min } else { longer });
     }
 
-    /// Gives out what is pending and due.
+    /// Issues pending actions that are due.
     fn issue(&mut self) {
         let (volatile, now) = (&mut self.state.volatile, self.now);
         for pending in &mut self.state.pending {
@@ -255,7 +255,7 @@ impl StepContext<'_> {
     fn commit_later(&mut self, why: &str) {
         (self.state.unrecorded_since, self.state.recorded_at_rest) = (Some(self.now), None);
         self.state.volatile.commit_after = self.config.commit_every.map(|every| self.now.plus(every));
-        self.say(None, format!("the record cannot be committed now: {why}"));
+        self.say(None, format!("cannot commit the record now: {why}"));
     }
 
     fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
@@ -278,7 +278,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Forgets what need not be known any more.
+    /// Removes data that is no longer needed.
     fn prune(&mut self) {
         let over = self.state.jobs.iter().filter(|job| job.is_over()).count();
         let mut surplus = over.saturating_sub(self.config.keep);

@@ -1,5 +1,5 @@
-//! What keeps new work from being chosen although it is consented to: the last scan's findings of high severity,
-//! a target that a worker moved, and the backlog's prerequisites.
+//! Reasons that stop new work despite consent: high-severity findings of the last scan, a target that a worker moved,
+//! and the backlog's prerequisites.
 
 use crate::base::{Refusal, Result, text};
 use crate::guard::moved_target;
@@ -8,11 +8,11 @@ use crate::guard::sentinels::{self, watch};
 use crate::hub::Hub;
 use crate::model::backlog::ItemStatus;
 
-/// Why nothing new is chosen, in words for people; nothing when nothing is in the way.
+/// The reasons why no new job is chosen, for people; empty without obstacles.
 pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
     let moved = moved_target::standing(hub)?;
     let mut words: Vec<_> = moved.iter().map(moved_target::Moved::words).collect();
-    // Those are findings of the scan too, and told by themselves.
+    // Those are also findings of the scan, and are reported separately.
     let found: Vec<_> =
         watch::pausing(hub)?.into_iter().filter(|found| found.code != moved_target::SCAN_CODE).collect();
     if let Some(first) = found.first() {
@@ -24,8 +24,8 @@ pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
     Ok(words)
 }
 
-/// Scans again when the last scan pauses the choice: whoever fixed what it found need not. Remembered only when it
-/// found something else, so that a coordinator that watches for scans is not woken by its own.
+/// Scans again when the last scan stops new jobs, so that people need not scan after a fix. Saved only if the result
+/// changed, so that the coordinator does not wake itself.
 pub fn refresh(hub: &Hub) -> Result<()> {
     if watch::pausing(hub)?.is_empty() {
         return Ok(());
@@ -38,7 +38,7 @@ pub fn refresh(hub: &Hub) -> Result<()> {
     }
 }
 
-/// Why no item of the backlog is taken although some are pending: its prerequisites do not hold.
+/// Why no pending backlog item is started: unmet prerequisites.
 pub fn of_backlog(hub: &Hub) -> Result<Option<String>> {
     let declared = match Declared::read(hub) {
         Ok(declared) => declared,

@@ -1,4 +1,4 @@
-//! A job whose agent asked something waits for a person's answer, and goes on in the same session with it.
+//! Handles questions of agents: the job waits for a person's answer and continues with it in the same session.
 
 use super::context::StepContext;
 use crate::base::text;
@@ -7,7 +7,7 @@ use crate::coordinator::state::input::Action;
 use crate::foreman::calls::question;
 
 impl StepContext<'_> {
-    /// The agent of a job asked something: people are told, and its claim is kept.
+    /// Reports a question of a job's agent and keeps its claim.
     pub(in crate::coordinator) fn asks(&mut self, id: &str) {
         self.enter(id, Phase::Question { since: self.now });
         let Some(job) = self.job_mut(id) else { return };
@@ -21,7 +21,7 @@ impl StepContext<'_> {
         self.queue(Action::Await { job: id.to_owned() });
     }
 
-    /// A person's answer to what a job's agent asked.
+    /// Handles a person's answer to a job's agent.
     pub(in crate::coordinator) fn answer(&mut self, target: &str, answer: String) -> Result<String, String> {
         let now = self.now;
         let job = self.state.find_live(target)?;

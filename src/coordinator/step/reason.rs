@@ -1,4 +1,4 @@
-//! Why a job ended as it did, in words that follow what became of it.
+//! Texts that explain why a job ended.
 
 use crate::base::text;
 use crate::coordinator::state::Job;
@@ -6,23 +6,23 @@ use crate::model::run::outcome::{Finding, Outcome};
 
 /// The longest reason that is kept in the state, in characters.
 pub(super) const MAX_REASON: usize = 300;
-/// The longest last line that is told, in characters.
+/// The longest last line shown, in characters.
 const MAX_LINE: usize = 300;
 
-/// The last line of what kept a job from success, in words that follow its reason.
+/// The last output line of what made a job fail, as text that follows the reason.
 pub(in crate::coordinator) fn said_last(job: &Job) -> String {
     let Some(output) = job.last.as_ref().and_then(|last| last.output.as_ref()) else { return String::new() };
     let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     format!("; last output of {}: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
 }
 
-/// The findings that a refusal's reason does not tell, in words that follow it.
+/// The findings missing from a refusal's reason, as text that follows it.
 pub(in crate::coordinator) fn beyond(outcome: &Outcome) -> String {
     let untold = outcome.findings.iter().filter(|found| !outcome.reason.contains(&found.message));
     summary(&untold.cloned().collect::<Vec<_>>())
 }
 
-/// The first findings, in words that follow a reason.
+/// The first findings, as text that follows a reason.
 pub(in crate::coordinator) fn summary(findings: &[Finding]) -> String {
     let one = |found: &Finding| {
         let at = found.line.map(|line| format!(":{line}")).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! A job whose work is finished waits for a person's decision: merged, rejected, or sent back.
+//! Handles finished jobs that wait for a person's decision: merged, rejected or sent back.
 //!
-//! Nothing here merges or judges; what was decided comes in as a command, or is seen in the repository.
+//! Nothing here merges or decides: decisions come in as commands or are found in the repository.
 
 use super::context::StepContext;
 use super::reason::summary;
@@ -17,7 +17,7 @@ impl StepContext<'_> {
         job.work.staged || self.config.review_commands
     }
 
-    /// The work of a job is finished. A decision may have come before we heard of it.
+    /// The work of a job is finished; a decision may already exist.
     pub(in crate::coordinator) fn submit_result(&mut self, id: &str) {
         self.enter(id, Phase::Review { since: self.now });
         let Some(job) = self.state.job(id) else { return };
@@ -49,7 +49,7 @@ impl StepContext<'_> {
         self.queue(Action::Deliver { job: id.to_owned() });
     }
 
-    /// The claim of a job under review does not run out, however long a person takes.
+    /// Extends the claims of jobs under review, however long a person takes.
     pub(in crate::coordinator) fn keep_what_waits(&mut self) {
         let (now, lease) = (self.now, self.config.review_lease);
         let often = (lease / 3).max(self.config.poll_min);
@@ -80,7 +80,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Nothing depends on it: the bundle is there, and it is merged from here.
+    /// Nothing depends on it: the bundle exists, and it can be merged locally.
     pub(in crate::coordinator) fn not_delivered(&mut self, id: &str, why: &str) {
         let Some(job) = self.state.job(id) else { return };
         let text =
@@ -89,7 +89,7 @@ impl StepContext<'_> {
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
     }
 
-    /// A decision that somebody took; its run says which result it is about.
+    /// Handles a decision; its run identifies the result.
     pub(in crate::coordinator) fn reviewed(
         &mut self,
         id: &str,
@@ -105,7 +105,7 @@ impl StepContext<'_> {
         if let Some(ending) = ending {
             return match (ending, &said) {
                 (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is already done", job.task)),
-                // An earlier result was good enough after all.
+                // An earlier result was approved.
                 (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
@@ -118,7 +118,7 @@ impl StepContext<'_> {
             return Err(format!("{} has not started yet", short(id)));
         }
         let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        // Its worker may have died, or been paused, after it wrote the bundle.
+        // Its worker may have died or paused after writing the bundle.
         let (under_review, rests) = (job.is_under_review(), job.rests());
         let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
         let Some(job) = self.job_mut(id) else { return Err(format!("no such job: {}", short(id))) };
@@ -126,12 +126,12 @@ impl StepContext<'_> {
         match under_review {
             true => Ok(self.decide(id)),
             false if rests && self.ends_as_decided(id) => Ok(format!("{} stops: its result is decided", short(id))),
-            // The bundle is written before the worker's last word is.
+            // The bundle is written before the worker's outcome.
             false => Ok(format!("recorded; it takes effect when the outcome of {} is known", short(run))),
         }
     }
 
-    /// A result of a job that ended blocked is merged all the same: its step is done.
+    /// The result of a blocked job was merged anyway: its step is done.
     fn approved_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
         if let Some(job) = self.job_mut(id) {
             job.decision = Some(Decision { word, by: format!("by {}", by.by) });
@@ -139,7 +139,7 @@ impl StepContext<'_> {
         self.decide(id)
     }
 
-    /// What a look found decided: merged by hand, a pull request merged or closed.
+    /// Handles decisions found by an observation: merged by hand, a pull request merged or closed.
     pub(in crate::coordinator) fn saw_reviews(&mut self, found: Vec<Reviewed>) {
         for Reviewed { job: id, run, word, by } in found {
             let Some(job) = self.job_mut(&id) else { continue };
@@ -151,7 +151,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Carries out what was decided about a job under review, and says what that is.
+    /// Carries out the decision about a job under review and returns a message.
     pub(in crate::coordinator) fn decide(&mut self, id: &str) -> String {
         self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. } | Action::Deliver { .. }));
         let Some(job) = self.state.job(id) else { return String::new() };
@@ -189,7 +189,7 @@ impl StepContext<'_> {
     }
 }
 
-/// Makes the job one that goes on from its own result, under the next run's number.
+/// Lets the job continue from its own result, with the next run's number.
 fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), String> {
     let carry = job.commit().ok_or("its result has no commit to continue from")?.to_owned();
     let used = job.last.as_ref().map_or(0, |last| last.passes);

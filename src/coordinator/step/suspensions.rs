@@ -1,4 +1,4 @@
-//! When agents cannot work: an account's limit or an outage of a service, which only time ends, and the day's budget.
+//! Suspends agents (account limit, service outage) and counts the day's budget.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use crate::coordinator::state::{Phase, Spent, Suspension};
 use crate::model::agent::Usage;
 use crate::model::run::outcome::{Outcome, Suspended};
 
-/// The longest reason that is kept, in characters.
+/// The longest stored reason, in characters.
 const MAX_REASON: usize = 200;
 
 impl StepContext<'_> {
-    /// An agent cannot work for a while: the job waits, and so does all work that needs this agent.
+    /// Suspends an agent: the job and all work that needs this agent wait.
     pub(in crate::coordinator) fn suspend(&mut self, id: &str, found: &Suspended) {
         let known = self.state.suspended.get(&found.agent).map(|known| known.until);
-        // One that is over this moment is no wait any more.
+        // One that ends now is no longer a wait.
         let known = known.filter(|until| *until > self.now);
         let until = match (found.outage, known) {
-            // Others ran into the same outage at the same time.
+            // Other jobs hit the same outage at the same time.
             (true, Some(known)) => known,
             (true, None) => self.now.plus(self.wait_for_service(&found.agent)),
-            // A limit that is said to be over already would be run into again at once.
+            // A limit whose end is in the past would be hit again at once.
             (false, _) => found.until.max(self.now.plus(self.config.poll_max)),
         };
         let until = known.map_or(until, |known| known.max(until));
         if !found.outage {
-            // Its service answered, if only with a refusal.
+            // Its service answered, even if with a refusal.
             self.state.outages.remove(&found.agent);
         }
         let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
@@ -48,7 +48,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// How long a service that failed again is left alone: longer each time.
+    /// The wait for a service that failed again: longer each time.
     fn wait_for_service(&mut self, agent: &str) -> Duration {
         let times = self.state.outages.entry(agent.to_owned()).or_default();
         let wait = self.config.outage_first.saturating_mul(1 << (*times).min(20)).min(self.config.outage_most);
@@ -56,7 +56,7 @@ impl StepContext<'_> {
         wait
     }
 
-    /// A run came to something of its own: the services of its agents answer.
+    /// A run had a result of its own, so the services of its agents work.
     pub(in crate::coordinator) fn answers_again(&mut self, id: &str) {
         let Some(job) = self.state.job(id) else { return };
         for agent in job.work.agents.clone() {
@@ -95,7 +95,7 @@ impl StepContext<'_> {
     }
 }
 
-/// What the total has beyond what is counted of it: a resumed run reports its total again.
+/// The part of the total that is not counted yet: a resumed run reports its total again.
 fn beyond(total: Usage, counted: Usage) -> Usage {
     let cost = total.cost_usd.map(|cost| (cost - counted.cost_usd.unwrap_or(0.0)).max(0.0));
     Usage {

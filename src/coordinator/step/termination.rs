@@ -1,4 +1,4 @@
-//! The ways off a job's way that are not its own: what is decided, wished, or given up.
+//! Ends jobs early: decided, cancelled or given up.
 
 use super::context::{StepContext, closed};
 use crate::base::text;
@@ -7,12 +7,11 @@ use crate::coordinator::state::{Ending, Phase};
 
 /// How often a delivery may fail before it is left to a person.
 const DELIVERIES: u32 = 5;
-/// How often a job's next thing may go wrong in a way that nobody foresaw; it takes a slot meanwhile.
+/// How often a job's next action may fail unexpectedly; it uses a slot meanwhile.
 const ATTEMPTS: u32 = 8;
 
 impl StepContext<'_> {
-    /// Carries out a decision that needs nothing more of the job's run: the target has its work, or nobody
-    /// wants it. False when there is none.
+    /// Carries out a decision that does not need the job's run: merged or rejected. False when there is none.
     pub(in crate::coordinator) fn ends_as_decided(&mut self, id: &str) -> bool {
         let decided = self.decided(id).is_some_and(|word| !matches!(word, ReviewWord::Rework { .. }));
         if decided {
@@ -22,7 +21,7 @@ impl StepContext<'_> {
         decided
     }
 
-    /// Ends a job that an operator does not want any more. What the target branch has is done all the same.
+    /// Ends a job cancelled by an operator. Work on the target branch counts as done anyway.
     pub(in crate::coordinator) fn end_as_wished(&mut self, id: &str) {
         if matches!(self.decided(id), Some(ReviewWord::Merged { .. })) {
             self.ends_as_decided(id);
@@ -31,8 +30,8 @@ impl StepContext<'_> {
         }
     }
 
-    /// A worker ended before its work did. One that nobody told to, with nothing in the way that is known here,
-    /// would only pause again: it gets time, and not for ever.
+    /// A worker paused before its work was done. Without a request and a known obstacle it would only pause again, so
+    /// it is retried later, a limited number of times.
     pub(in crate::coordinator) fn paused(&mut self, id: &str, run: &str, reason: &str) {
         self.say(Some(id.to_owned()), format!("paused: {reason}"));
         let (max, later) = (self.config.max_interruptions, self.now.plus(self.config.poll_min));
@@ -52,7 +51,7 @@ impl StepContext<'_> {
         self.state.job(id)?.decision.as_ref().map(|decision| &decision.word)
     }
 
-    /// Whether an action that failed so often is given up. `broken`: in a way that time does not mend.
+    /// Whether to give up an action after this many failures. `broken`: waiting does not fix it.
     pub(in crate::coordinator) fn is_hopeless(action: &Action, failures: u32, broken: bool) -> bool {
         match action {
             Action::Deliver { .. } => failures >= DELIVERIES,
@@ -61,7 +60,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// What failed so often is not tried again.
+    /// Gives up an action that failed too often.
     pub(in crate::coordinator) fn give_up(&mut self, id: &str, action: &Action, why: &str) {
         if matches!(action, Action::Deliver { .. }) {
             return self.not_delivered(id, why);
@@ -78,7 +77,7 @@ impl StepContext<'_> {
         } else if job.epoch.is_some() {
             self.block(id, &why);
         } else {
-            // It has no claim, so nothing in the record can say that it is blocked.
+            // Without a claim, nothing in the record can show that it is blocked.
             let (task, until) = (job.task.clone(), self.now.plus(self.config.cool_down));
             let text = format!("{task} is not retried before {until}: {why}");
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });

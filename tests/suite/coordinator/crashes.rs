@@ -141,10 +141,10 @@ fn a_stop_ends_a_coordinator_that_cannot_save_its_state() {
     fs::create_dir(&state).unwrap();
     yard.open();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.any(|line| line.contains("the state cannot be saved")));
+    assert!(said.any(|line| line.contains("cannot save the state")));
     let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(said.any(|line| line.contains("ending without having saved the state")));
+    assert!(said.any(|line| line.contains("stopping without saving the state")));
     // What it left cannot be told while the state cannot be read.
     child.wait().unwrap();
 
