@@ -11,7 +11,7 @@ use crate::model::agent::{Format, PromptVia};
 /// Where extra arguments go within a command; without it they go to the end.
 pub(super) const FLAGS: &str = "{flags}";
 
-/// What may stand in braces in argument lists.
+/// The placeholders in argument lists.
 const PLACEHOLDERS: [&str; 8] =
     ["{model}", "{session}", "{budget}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
 
@@ -19,7 +19,7 @@ const PLACEHOLDERS: [&str; 8] =
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     pub name: String,
-    /// The preset it began with.
+    /// The preset that it is based on.
     pub preset: Option<String>,
     /// Whether this way of calling it was tried by the makers of teof; of a preset that the settings change
     /// nothing about but names and models.
@@ -30,7 +30,7 @@ pub struct Agent {
     pub args: Vec<String>,
     pub prompt: PromptVia,
     pub format: Format,
-    /// Into a pipe it loses what it has not written when it ends, its result too: it writes into a file.
+    /// In a pipe it loses unwritten output at exit, including its result, so it writes to a file.
     pub output_in_file: bool,
     pub session_args: Option<Vec<String>>,
     pub resume_args: Option<Vec<String>>,
@@ -41,7 +41,7 @@ pub struct Agent {
     /// Names of variables that it inherits besides the basic ones.
     pub env: Vec<String>,
     pub set: BTreeMap<String, String>,
-    /// Variables, any of which is a key to its service.
+    /// Variables, any of which gives access to its service.
     pub keys: Vec<String>,
     /// Files below HOME, any of which shows that somebody logged in or set it up.
     pub logins: Vec<String>,
@@ -111,13 +111,13 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
     let anywhere = |what: &str| lists.iter().any(|part| part.contains(what));
     let lacks = |list: &Option<Vec<String>>, what: &str| list.as_ref().is_some_and(|list| !has(list, what));
     if !names::is_id(&agent.name) {
-        return Some("its name is used in file names: letters, digits, '.', '_' and '-' only".to_owned());
+        return Some("its name becomes part of file names: use only letters, digits, '.', '_' and '-'".to_owned());
     }
     if agent.program().is_empty() || agent.program() == FLAGS {
         return Some("it has no command: command = [\"program\", \"argument\"]".to_owned());
     }
     if let Some(unknown) = lists.iter().find(|part| is_placeholder(part) && !PLACEHOLDERS.contains(&part.as_str())) {
-        return Some(format!("nothing is known that could stand for {unknown}"));
+        return Some(format!("unknown placeholder {unknown}"));
     }
     let wants = [
         (agent.prompt == PromptVia::Argument, "{prompt}", "argument"),
@@ -139,7 +139,7 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
         ("budget_args", &agent.budget_args, "{budget}"),
     ];
     if let Some((name, _, what)) = options.iter().find(|(_, list, what)| lacks(list, what)) {
-        return Some(format!("{name} leaves {what} out"));
+        return Some(format!("{name} lacks {what}"));
     }
     let named = agent.env.iter().chain(agent.set.keys());
     named.into_iter().find_map(|name| variable_fault(name))
@@ -153,11 +153,9 @@ fn is_placeholder(part: &str) -> bool {
 fn variable_fault(name: &str) -> Option<String> {
     let sound = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
     match () {
-        () if !sound => Some(format!("{name:?} is no name of a variable")),
-        () if name.starts_with("TEOF_") || name.starts_with("GIT_") => {
-            Some(format!("{name} is set by the foreman alone"))
-        }
-        () if name == "CLAUDECODE" => Some(format!("{name} would tell it that it runs inside another agent")),
+        () if !sound => Some(format!("{name:?} is not a valid variable name")),
+        () if name.starts_with("TEOF_") || name.starts_with("GIT_") => Some(format!("only the foreman may set {name}")),
+        () if name == "CLAUDECODE" => Some(format!("{name} would make it believe that it runs inside another agent")),
         () => None,
     }
 }

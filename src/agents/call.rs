@@ -7,9 +7,9 @@ use super::agent::{Agent, FLAGS};
 use crate::base::{Refusal, Result, digest, names};
 use crate::model::agent::PromptVia;
 
-/// One argument may not be longer on Linux (128 KiB, its end included); some is left for what stands beside.
+/// Limit on one argument on Linux (128 KiB including its end), with some reserve.
 const MAX_ARGUMENT: usize = 120 << 10;
-/// Agents take no budget of nothing, in US dollars.
+/// Agents do not accept a zero budget; in US dollars.
 const LEAST_BUDGET: f64 = 0.01;
 
 /// The parameters of a call.
@@ -106,37 +106,37 @@ impl Agent {
 
     fn check(&self, spec: &CallSpec<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {
         let refuse = |why: String, next: &str| {
-            let message = format!("agent {} cannot be called like that", self.name);
+            let message = format!("cannot call agent {}", self.name);
             Err(Refusal::guard("agent.call", message).because(why).next(next).into())
         };
         if matches!(spec.session, Session::Resume(_)) && !self.resumes() {
-            return refuse("it cannot go on with a session".to_owned(), "begin a new session");
+            return refuse("it cannot resume a session".to_owned(), "start a new session");
         }
         if let Some(id) = session.filter(|id| !names::is_id(id)) {
-            return refuse(format!("{id:?} is no session id that could stand among arguments"), "begin a new session");
+            return refuse(format!("{id:?} is not a valid session id for an argument"), "start a new session");
         }
         if let Some(model) = model {
             if self.model_args.is_none() {
                 return refuse(
-                    format!("it has no way to be told its model ({model})"),
-                    "leave the model out, or say how in teof.toml: [agents.<name>] model_args = [\"--model\", \"{model}\"]",
+                    format!("its settings have no model argument (model {model})"),
+                    "omit the model, or set in teof.toml: [agents.<name>] model_args = [\"--model\", \"{model}\"]",
                 );
             }
             if model.starts_with('-') || model.contains(|c: char| c.is_control() || c.is_whitespace()) {
-                return refuse(format!("{model:?} is no model's name"), "name a model as the agent itself spells it");
+                return refuse(format!("{model:?} is not a valid model name"), "use the model name of the agent");
             }
         }
         if self.prompt == PromptVia::Argument && (spec.prompt.len() > MAX_ARGUMENT || spec.prompt.contains('\0')) {
             return refuse(
                 format!("a prompt of {} bytes does not fit into an argument", spec.prompt.len()),
-                "give it another way in teof.toml: prompt = \"stdin\" or \"file\"",
+                "set in teof.toml: [agents.<name>] prompt = \"stdin\" or \"file\"",
             );
         }
         Ok(())
     }
 }
 
-/// Puts values in place of `{name}`, once: what is put in is not looked at again. Unknown names stay.
+/// Replaces `{name}` with values once, without expanding inserted text. Unknown names stay.
 fn filled(template: &str, known: &BTreeMap<&str, String>) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;

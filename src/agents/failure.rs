@@ -12,7 +12,7 @@ pub enum Kind {
     Limit,
     /// The service does not know this account, or it may not: a person must act.
     Account,
-    /// The account has to be paid for before it works on: a person must act.
+    /// The account must be paid: a person must act.
     Billing,
     /// The service refused the request itself, such as an unknown model; the same call fails again.
     Request,
@@ -59,7 +59,7 @@ impl Kind {
     }
 }
 
-/// What only a payment ends, whatever status it comes with: claude's "Credit balance is too low" is a 400, OpenAI's
+/// Texts about missing payment, with any status: claude's "Credit balance is too low" is a 400, OpenAI's
 /// `insufficient_quota` a 429.
 const BILLING: [&str; 8] = [
     "credit balance",
@@ -71,7 +71,7 @@ const BILLING: [&str; 8] = [
     "billing_hard_limit",
     "payment required",
 ];
-/// A model that the service does not have, whatever status it comes with.
+/// Texts about an unknown model, with any status.
 const MODEL: [&str; 5] = [
     "model not found",
     "model_not_found",

@@ -25,16 +25,16 @@ pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
             let known = presets.iter().copied().chain(settings.agents.keys().map(String::as_str));
             let meant = names::did_you_mean(name, known);
             Err(Refusal::not_found("agent.unknown", format!("no such agent program: {}{meant}", text::safe(name)))
-                .because(format!("presets: {}; teof.toml describes no other of this name", presets.join(", ")))
-                .next("see all agent programs: teof agent doctor")
-                .next(format!("describe it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
+                .because(format!("presets: {}; teof.toml has no other agent of this name", presets.join(", ")))
+                .next("list all agent programs: teof agent doctor")
+                .next(format!("or define it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
                 .into())
         }
     }
 }
 
-/// Every agent that the settings describe, then every preset that they leave alone. What is described
-/// wrongly is an error beside its name.
+/// Every agent that the settings describe, then every preset that they leave alone. An invalid definition is an error
+/// with its name.
 pub fn known(settings: &Settings) -> Vec<(String, Result<Agent>)> {
     let described = settings.agents.keys().map(String::as_str);
     let presets = preset_names().into_iter().filter(|name| !settings.agents.contains_key(*name));
@@ -56,7 +56,7 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
         || described.budget_args.is_some();
     name.clone_into(&mut agent.name);
     agent.verified &= !changed;
-    // An empty list takes away what the preset can.
+    // An empty list removes the preset's ability.
     let list = |over: &Option<Vec<String>>, below: Option<Vec<String>>| match over {
         Some(list) => Some(list.clone()).filter(|list| !list.is_empty()),
         None => below,
@@ -74,11 +74,11 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.set.extend(described.set.clone());
     agent.stagger = described.stagger.unwrap_or(agent.stagger);
     match fault(&agent) {
-        Some(why) => Err(invalid(name, why).next("how to describe an agent: docs/agents.md").into()),
+        Some(why) => Err(invalid(name, why).next("see how to define an agent: docs/agents.md").into()),
         None => Ok(agent),
     }
 }
 
 fn invalid(name: &str, why: String) -> Refusal {
-    Refusal::usage("agent.invalid", format!("agent {name:?} is described in a way that cannot work")).because(why)
+    Refusal::usage("agent.invalid", format!("agent {name:?} has an invalid definition")).because(why)
 }

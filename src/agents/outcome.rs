@@ -86,7 +86,7 @@ impl Stream {
             _ => classifier.verdict(),
         };
         if state.background && verdict == Verdict::Succeeded {
-            state.warn("it ended while work went on in the background");
+            state.warn("it ended with work still running in the background");
         }
         let worked = state.has_answered();
         let said = state.end.and_then(|end| end.text).unwrap_or(state.answer);
@@ -117,7 +117,7 @@ impl Classifier<'_> {
     fn verdict(&self) -> Verdict {
         match (&self.state.end, self.exit) {
             (_, Exit::NotStarted(why)) => {
-                Verdict::Failed { why: format!("it could not be started: {}", line(why)), kind: Kind::SetUp }
+                Verdict::Failed { why: format!("it could not start: {}", line(why)), kind: Kind::SetUp }
             }
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
@@ -144,7 +144,7 @@ impl Classifier<'_> {
     /// There is no result: look for the reason in the last output.
     fn without_result(&self) -> Verdict {
         if let Some(limit) = self.state.limit.as_ref().filter(|limit| limit.rejected) {
-            return self.limited(&format!("the account's limit is reached ({})", line(&limit.what)), "");
+            return self.limited(&format!("account limit reached ({})", line(&limit.what)), "");
         }
         if let Some(why) = &self.state.rejected {
             return Verdict::Failed { why: why.clone(), kind: Kind::Rejected };
@@ -195,7 +195,7 @@ impl Classifier<'_> {
                 kind => kind,
             },
         };
-        let said = said.map_or_else(|| "it printed nothing".to_owned(), |said| said.clone());
+        let said = said.map_or_else(|| "no output".to_owned(), |said| said.clone());
         Verdict::Failed { why: format!("{ended} before it began: {said}"), kind }
     }
 
@@ -276,11 +276,11 @@ impl Classifier<'_> {
 fn ended(exit: &Exit) -> String {
     match exit {
         Exit::Code(code) => format!("it ended with {code}"),
-        Exit::Signal(signal) => format!("signal {signal} ended it"),
-        Exit::Lingered => "it had to be ended".to_owned(),
-        Exit::TimedOut(clock) => format!("it was ended: {clock}"),
+        Exit::Signal(signal) => format!("signal {signal} killed it"),
+        Exit::Lingered => "it had to be stopped".to_owned(),
+        Exit::TimedOut(clock) => format!("it was stopped: {clock}"),
         Exit::Stopped => "it was stopped".to_owned(),
-        Exit::NotStarted(why) => format!("it could not be started: {}", line(why)),
+        Exit::NotStarted(why) => format!("it could not start: {}", line(why)),
     }
 }
 

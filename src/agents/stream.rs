@@ -124,7 +124,7 @@ fn read(frame: Frame<'_>, format: Format, parser: &mut Parser, state: &mut State
         events.push(event);
     };
     match frame {
-        Frame::TooLong => emit(Event::Warning("a line that is too long was passed over".to_owned())),
+        Frame::TooLong => emit(Event::Warning("skipped an overlong line".to_owned())),
         Frame::Line(line) if format == Format::Text => {
             if !line.trim_ascii().is_empty() {
                 emit(Event::Progress);
@@ -187,7 +187,7 @@ impl State {
     fn started(&mut self, session: Option<&str>, model: Option<&str>) {
         match session {
             Some(id) if names::is_id(id) => self.session = Some(id.to_owned()),
-            Some(_) => self.warn("its session has an id that cannot be used"),
+            Some(_) => self.warn("its session id is not usable"),
             None => {}
         }
         if self.model.is_none() {

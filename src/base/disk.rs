@@ -83,7 +83,7 @@ mod injection {
 
     static REACHED: AtomicU32 = AtomicU32::new(0);
 
-    /// What is to happen, and at which call; read once.
+    /// The requested fault and call number; read once.
     fn wanted() -> Option<&'static (String, u32)> {
         static WANTED: OnceLock<Option<(String, u32)>> = OnceLock::new();
         let read = || {

@@ -14,7 +14,7 @@ pub const CLAIM_EPOCH: &str = "TEOF_CLAIM_EPOCH";
 pub const RECEIPTS_DIR: &str = "TEOF_RECEIPTS_DIR";
 /// Seconds that a session stays fresh (the playbook's name); `session.max_age` is the setting.
 pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
-/// Set for a worker, and for nothing that it starts: the run that it is. The coordinator knows it by that.
+/// Set for a worker but not for its children: its run. Identifies the worker to the coordinator.
 pub const WORKER: &str = "TEOF_WORKER";
 /// An operator token: recognises a person where there is no terminal.
 pub const OPERATOR_TOKEN: &str = "TEOF_OPERATOR_TOKEN";
@@ -68,7 +68,7 @@ pub fn vars_with_prefix(prefix: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The account under which this process runs, as the system knows it whatever the environment says.
+/// The account of this process according to the system, independent of the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub name: String,

@@ -71,11 +71,11 @@ pub fn parse_object(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
     let refuse = |why: String| {
         Refusal::guard("json.invalid", format!("{} is not a JSON object", path.display()))
             .because(why)
-            .next("fix it by hand or take it back from git; teof left it as it is")
+            .next("fix it by hand or restore it from git; teof did not change it")
     };
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(other) => Err(refuse(format!("it holds {}", kind(&other))).into()),
+        Ok(other) => Err(refuse(format!("found {}", kind(&other))).into()),
         Err(e) => Err(refuse(text::safe(&e.to_string())).into()),
     }
 }

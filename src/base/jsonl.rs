@@ -1,7 +1,7 @@
-//! Append-only files of one JSON value a line.
+//! Append-only files with one JSON value per line.
 //!
-//! Appends must be made under a lock that the caller holds. Readers need none: they ignore what
-//! follows the last newline, so they never see half a line.
+//! Appends must be made under a lock that the caller holds. Readers need none: they ignore text after the last
+//! newline, so they never see a partial line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
@@ -15,11 +15,11 @@ use super::{Result, disk, files};
 /// What an append did.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Where the first of our bytes landed.
+    /// The offset of the first appended byte.
     pub offset: u64,
     /// Where the last of them ends: the file's length, unless another tool appended since.
     pub end: u64,
-    /// A cut last line that was found before ours, and how it was closed.
+    /// A cut last line before the append, and how it was completed.
     pub tail: Option<Tail>,
 }
 
@@ -32,12 +32,12 @@ pub enum Tail {
     Torn(Vec<u8>),
 }
 
-/// A log that is open for appending: the same file, whatever becomes of its name meanwhile.
+/// A log open for appending: always the same file, even if its name changes meanwhile.
 #[derive(Debug)]
 pub struct Log {
     file: File,
     path: PathBuf,
-    /// What was written and may have to be taken back: where, and which bytes.
+    /// Written bytes that may have to be undone: offset and bytes.
     written: Vec<(u64, Vec<u8>)>,
     /// Its name is not durable yet.
     is_new: bool,
@@ -103,7 +103,7 @@ impl Log {
         }
     }
 
-    /// Makes durable what was appended, and the name of a log that is new.
+    /// Syncs appended lines, and the name of a new log.
     pub fn sync(&self) -> Result<()> {
         disk::sync_data(&self.file, &self.path).map_err(|e| files::io_refusal(e, "append to", &self.path))?;
         match self.path.parent().filter(|_| self.is_new) {
@@ -112,10 +112,10 @@ impl Log {
         }
     }
 
-    /// Removes what this log appended, and nothing else: what another tool appended after it stays, and then
-    /// blank lines, which every reader passes over, are left where ours were.
+    /// Removes only what this log appended. If another tool appended after it, blank lines (which readers skip)
+    /// replace the removed lines.
     pub fn take_back(&mut self) -> Result<()> {
-        let failed = |e| files::io_refusal(e, "take back what was appended to", &self.path);
+        let failed = |e| files::io_refusal(e, "undo the append to", &self.path);
         while let Some((at, bytes)) = self.written.pop() {
             let mut found = vec![0; bytes.len()];
             if self.file.read_exact_at(&mut found, at).is_err() || found != bytes {
@@ -146,7 +146,7 @@ impl Log {
         matches!((named, files::identity(&self.file)), (Ok(named), Ok(ours)) if named == ours)
     }
 
-    /// Cuts the file off; for the one part of our own lines that a crash left.
+    /// Truncates the file; for a partial line that a crash left.
     pub fn cut(&self, length: u64) -> Result<()> {
         disk::set_len(&self.file, length, &self.path).map_err(|e| files::io_refusal(e, "append to", &self.path))
     }
@@ -196,7 +196,7 @@ pub fn for_each_line(path: &Path, from: u64, each: impl FnMut(u64, u64, &[u8]) -
 /// Like [`for_each_line`], of an open file, whose position is neither used nor moved: several threads may
 /// read parts of one file.
 pub fn for_each_line_of(file: &File, from: u64, mut each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {
-    // The buffer is cleared before its first use, which a short log should not pay for.
+    // A small buffer for short logs, because it is cleared before its first use.
     let left = file.metadata()?.len().saturating_sub(from);
     let mut reader = BufReader::with_capacity(left.clamp(4 << 10, 1 << 20) as usize, From { file, at: from });
     let mut offset = from;
@@ -218,7 +218,7 @@ pub fn for_each_line_of(file: &File, from: u64, mut each: impl FnMut(u64, u64, &
     }
 }
 
-/// Reads a file from a position of its own.
+/// Reads a file from its own position.
 struct From<'f> {
     file: &'f File,
     at: u64,
@@ -252,7 +252,7 @@ pub fn for_each_line_backwards(path: &Path, mut each: impl FnMut(&[u8]) -> bool)
         return Ok(());
     };
     let mut lower = file.metadata()?.len();
-    // What is read and not yet given out: a suffix of the file that starts at `lower`.
+    // Bytes read but not yet passed on: a suffix of the file from `lower`.
     let mut held: Vec<u8> = Vec::new();
     let mut whole = false;
     loop {

@@ -1,9 +1,9 @@
 //! Advisory locks on files that teof never deletes.
 //!
-//! The lock is the standard library's (`flock` on Linux): it belongs to the open file, so the
-//! kernel gives it back when the process dies, however it dies. Who holds it is written into the
-//! file for people to read; nothing decides by that text. A lock file is never opened through a link, and a
-//! lock on a file that somebody deleted or replaced does not count as taken.
+//! The lock is the standard library's (`flock` on Linux): it belongs to the open file, so the kernel releases it when
+//! the process dies. The holder's description is written into the file for people; no decision depends on it. A lock
+//! file is never opened through a link, and a lock on a file that somebody deleted or replaced does not count as
+//! taken.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -15,8 +15,8 @@ use anyhow::Context;
 
 use super::{Exit, Refusal, Result, files, text};
 
-/// How often a lock that only probes hold is tried again, and one whose file was replaced meanwhile: at once for a
-/// while, then with a pause. A probe holds it for some microseconds, and for longer on a busy machine.
+/// How often a lock is retried while only probes hold it or its file was replaced: first at once, then with a pause.
+/// A probe holds it for microseconds, or longer on a busy machine.
 const ATTEMPTS: usize = 2000;
 const AT_ONCE: usize = 50;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -31,8 +31,8 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock, waiting at most `wait`.
     ///
-    /// The wait is a blocking lock in a helper thread: no polling, no lost wake-up. When it runs
-    /// out the refusal (exit 5) names the file, the holder, and `setting`, which governs the wait.
+    /// The wait is a blocking lock in a helper thread: no polling, no lost wake-up. On timeout, the refusal (exit 5)
+    /// names the file, the holder, and `setting`, which sets the wait.
     pub fn acquire(path: &Path, wait: Duration, setting: &str, what: &str) -> Result<FileLock> {
         let until = Instant::now() + wait;
         if let Some(file) = attempt(path)? {
@@ -55,7 +55,7 @@ impl FileLock {
         attempt(path)?.map(|file| Self::taken(file, path, what)).transpose()
     }
 
-    /// Whether the lock still protects: its file is where it was.
+    /// Checks that the lock is still effective: its file still exists.
     ///
     /// # Errors
     /// `lock.deleted`: others may have taken another file of its name since.
@@ -63,13 +63,10 @@ impl FileLock {
         if is_at(&self.file, &self.path)? {
             return Ok(());
         }
-        Err(Refusal::guard(
-            "lock.deleted",
-            format!("the lock file {} was deleted while it was held", self.path.display()),
-        )
-        .because("another process may hold a new file of that name now")
-        .next("run the command again, and leave the files in that folder alone")
-        .into())
+        Err(Refusal::guard("lock.deleted", format!("the lock file {} was deleted while held", self.path.display()))
+            .because("another process may hold a new file of that name")
+            .next("run the command again, and do not delete files in that folder")
+            .into())
     }
 
     /// Replaces the text that tells people who holds the lock.
@@ -86,25 +83,25 @@ impl FileLock {
 
     fn taken(file: File, path: &Path, what: &str) -> Result<FileLock> {
         let mut lock = FileLock { file, path: path.to_owned() };
-        // The note is a courtesy; a full disk must not cost the lock.
+        // The note is optional; a full disk must not prevent locking.
         if let Err(e) = lock.describe(what) {
-            tracing::debug!("lock note not written: {e:#}");
+            tracing::debug!("cannot write the lock note: {e:#}");
         }
         Ok(lock)
     }
 }
 
 impl Drop for FileLock {
-    /// Unlocks, rather than leaving it to the last close: a child that another thread of ours is just starting shares
-    /// the open file until it becomes its own program.
+    /// Unlocks explicitly instead of relying on the last close: a child that another thread is just starting shares
+    /// the open file until it execs.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
-/// The lock, unless another process has it.
+/// Tries to take the lock once.
 ///
-/// A probe ([`is_held`]) shares the lock for an instant, and must not be taken for a holder.
+/// A probe ([`is_held`]) shares the lock for an instant and does not count as a holder.
 fn attempt(path: &Path) -> Result<Option<File>> {
     let failed = |e| anyhow::Error::new(e).context(format!("lock {}", path.display()));
     for tried in 0..ATTEMPTS {
@@ -130,7 +127,7 @@ fn wait_for(file: File, wait: Duration) -> std::io::Result<Option<File>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let locked = file.lock();
-        // If nobody waits any more, the file is dropped here and the lock goes back.
+        // If nobody waits any more, the file is dropped here and the lock is released.
         let _ = send.send(locked.map(|()| file));
     });
     receive.recv_timeout(wait).map_or(Ok(None), |locked| locked.map(Some))
@@ -171,11 +168,11 @@ fn timed_out(path: &Path, wait: Duration, setting: &str) -> Refusal {
     Refusal::new(
         Exit::TimedOut,
         "lock.timeout",
-        format!("the lock {} is still held after {}", path.display(), super::time::show_span(wait)),
+        format!("lock {} still held after {}", path.display(), super::time::show_span(wait)),
     )
     .because(format!("held by {holder}"))
-    .next("try again; nothing was changed")
-    .next(format!("to wait longer, raise {setting} in teof.toml"))
+    .next("try again; nothing changed")
+    .next(format!("or wait longer: raise {setting} in teof.toml"))
     .with("holder", holder)
 }
 

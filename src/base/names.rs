@@ -19,8 +19,8 @@ pub fn check_id<'a>(what: &str, text: &'a str) -> Result<&'a str> {
         return Ok(text);
     }
     let shown = super::text::clip(&super::text::safe(text), 60);
-    Err(Refusal::usage("name.invalid", format!("{what} id {shown:?} is not a usable name"))
-        .because("it becomes a file name")
+    Err(Refusal::usage("name.invalid", format!("invalid {what} id {shown:?}"))
+        .because("it becomes part of a file name")
         .next("use letters, digits, '.', '_' and '-' only, starting with a letter or digit, at most 128 of them")
         .into())
 }
@@ -42,8 +42,8 @@ pub fn slug(text: &str) -> String {
     out.trim_matches('-').to_owned()
 }
 
-/// The words of a text that say most, as a short name: `"Fix the parser, please"` → `fix-parser`. At most three words
-/// and 30 bytes; empty when nothing usable is left.
+/// The most significant words of a text, as a short name: `"Fix the parser, please"` → `fix-parser`. At most three
+/// words and 30 bytes; empty when nothing usable is left.
 pub fn short(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -63,15 +63,15 @@ pub fn short(text: &str) -> String {
     short
 }
 
-/// Words that say little about what is to be done.
+/// Words that say little about the work.
 const FILLERS: [&str; 41] = [
     "a", "all", "an", "and", "are", "as", "at", "be", "but", "by", "can", "could", "do", "does", "for", "from", "in",
     "into", "is", "it", "its", "me", "my", "number", "of", "on", "or", "our", "please", "should", "so", "some", "that",
     "the", "there", "this", "to", "we", "which", "with", "you",
 ];
 
-/// The known names that were likely meant, at most three: those that begin with the word, then slips of it, then
-/// those that hold it. Looks at each once.
+/// The most similar known names, at most three: those that begin with the word, then typos of it, then those that
+/// contain it.
 pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = word.to_lowercase();
     let rank = |name: &str| {
@@ -102,8 +102,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// Whether a word is likely a slip for another one: its letters in another order, or one of them changed,
-/// left out or doubled. Case does not count.
+/// Whether a word is likely a typo of another one: letters in another order, or one letter changed, missing or
+/// doubled. Case is ignored.
 pub fn is_near(word: &str, meant: &str) -> bool {
     let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
     let (mut word, mut meant) = (letters(word), letters(meant));

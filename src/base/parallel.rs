@@ -14,7 +14,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                // Gathered apart, so that the threads meet once and not once for each item.
+                // Collected per thread, so that threads synchronize once and not once per item.
                 let mut mine = Vec::new();
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +32,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<
 
 /// How many threads make sense.
 pub fn processors() -> usize {
-    // Asking costs the kernel a dozen files: once.
+    // Cached, because the query reads a dozen files.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
@@ -44,7 +44,7 @@ const MOST_WAITING: usize = 16;
 /// items' order; all calls are over by then.
 ///
 /// # Errors
-/// What `each` says.
+/// The errors of `each`.
 pub fn wait_for_all<T: Sync, E: Send>(items: &[T], each: impl Fn(&T) -> Result<(), E> + Sync) -> Result<(), E> {
     let each = &each;
     let mut first = Ok(());
@@ -56,7 +56,7 @@ pub fn wait_for_all<T: Sync, E: Send>(items: &[T], each: impl Fn(&T) -> Result<(
             let own = own.iter().map(each).collect::<Vec<_>>();
             let end = |other: Result<std::thread::ScopedJoinHandle<_>, &T>| match other {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // There are no threads left to have: one after the other, then.
+                // No more threads available: run one after the other.
                 Err(item) => each(item),
             };
             own.into_iter().chain(others.into_iter().map(end)).collect()

@@ -3,13 +3,13 @@
 
 use super::text;
 
-/// Stands before every line that somebody else wrote.
+/// Prefix of every line that somebody else wrote.
 pub const MARK: &str = "> ";
-/// How much of a field on one line, and of one over several lines, is quoted, in characters.
+/// Limits for quoting a field on one line, and over several lines, in characters.
 pub const MAX_LINE: usize = 400;
 pub const MAX_BLOCK: usize = 16_000;
 
-/// Lines, each behind the mark. A line that still holds a line break is two.
+/// Prefixes each line with the mark. A line with a line break becomes two.
 pub fn marked(lines: &[String]) -> String {
     lines.iter().flat_map(|line| line.split('\n')).map(|line| format!("{MARK}{line}\n")).collect()
 }
@@ -19,7 +19,7 @@ pub fn field(name: &str, value: &str) -> String {
     format!("{name}: {}", text::clip(&text::safe(value.trim()), MAX_LINE))
 }
 
-/// A field over several lines; `whence` says where the rest of a longer one stands.
+/// A field over several lines; `whence` names where the rest of a longer one is.
 pub fn block(name: &str, value: Option<&str>, whence: &str) -> Vec<String> {
     let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) else {
         return vec![format!("{name}: none")];
@@ -35,7 +35,7 @@ pub fn body(value: &str, max: usize, whence: &str) -> Vec<String> {
     let mut lines: Vec<_> = shown.split('\n').map(str::to_owned).collect();
     let cut = value.chars().count().saturating_sub(max);
     if cut > 0 {
-        lines.push(format!("({cut} more characters stand in {whence})"));
+        lines.push(format!("({cut} more characters in {whence})"));
     }
     lines
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 /// Every fallible function of the crate: an [`anyhow::Error`] that may carry a [`Refusal`].
 ///
-/// An error with a [`Refusal`] in its chain is an answer to the user; one without is a fault of
-/// ours or of the machine, and ends with exit code 70.
+/// An error with a [`Refusal`] in its chain is an answer to the user; one without is a fault of teof or of the
+/// machine, with exit code 70.
 pub type Result<T, E = anyhow::Error> = std::result::Result<T, E>;
 
 /// The documented exit codes of the binary.
@@ -31,11 +31,11 @@ pub enum Exit {
     TimedOut = 5,
     /// Breaker open or consent missing.
     Unattended = 6,
-    /// A fault of ours, or of the machine.
+    /// A fault of teof or of the machine.
     Fault = 70,
 }
 
-/// An answer of "no" that teaches: `message` (what), `reason` (why), `next` (what to do).
+/// A refusal with `message` (what), `reason` (why) and `next` (how to fix it).
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub exit: Exit,
@@ -84,7 +84,7 @@ impl Refusal {
         self
     }
 
-    /// Adds one thing to do next, usually a command line.
+    /// Adds one fix, usually a command line.
     #[must_use]
     pub fn next(mut self, step: impl Into<String>) -> Self {
         self.next.push(step.into());

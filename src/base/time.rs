@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Refusal, Result, env};
 
-/// How far ahead of this machine's clock a time may lie and still be believed.
+/// How far in the future a time may be and still count.
 pub const SKEW: Duration = Duration::from_secs(300);
 
 /// A moment in UTC with second precision.
@@ -69,7 +69,7 @@ impl Stamp {
     }
 }
 
-/// The form that we write, read without a general parser: logs hold millions of them.
+/// Parses teof's own format without a general parser, because logs contain millions of times.
 fn canonical(text: &[u8]) -> Option<NaiveDateTime> {
     if text.len() != 20 || !text.iter().zip(b"0000-00-00T00:00:00Z").all(fits) {
         return None;
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// Where the time comes from: the machine, or a fixed moment for tests and replays.
+/// The source of time: the machine, or a fixed moment for tests and replays.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     Machine,
@@ -121,7 +121,7 @@ impl Clock {
         match env::var(env::NOW) {
             None => Ok(Clock::Machine),
             Some(text) => Stamp::parse(&text).map(Clock::Fixed).ok_or_else(|| {
-                Refusal::usage("time.invalid", format!("{}={text:?} is not a time", env::NOW))
+                Refusal::usage("time.invalid", format!("{}={text:?} is not a UTC time", env::NOW))
                     .next("write it as 2026-01-05T10:00:00Z")
                     .into()
             }),
@@ -150,7 +150,7 @@ pub fn parse_span(text: &str) -> Result<Duration> {
     };
     match text[..digits].parse::<u64>() {
         Ok(n) if scale > 0 => Ok(Duration::from_secs(n.saturating_mul(scale))),
-        _ => Err(Refusal::usage("span.invalid", format!("{text:?} is not a span of time"))
+        _ => Err(Refusal::usage("span.invalid", format!("{text:?} is not a duration"))
             .next("write a whole number and a unit: 90s, 30m, 4h or 7d")
             .into()),
     }

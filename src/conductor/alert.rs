@@ -1,5 +1,4 @@
-//! Reports to the bus that something keeps work from being taken: an event `alert` and a message, in one
-//! act, once until the reason changes.
+//! Reports obstacles to the bus: an event `alert` and a message in one transaction, once until the reason changes.
 //!
 //! The conductor's guardrails ask how such failures "should be surfaced on the bus": an event is what
 //! dashboards count and watchers follow, the message is what a manager reads in the morning.
@@ -13,10 +12,10 @@ use crate::hub::{Hub, Transaction};
 use crate::model::event::{Event, Severity};
 use crate::model::message::{MANAGER_REPORT, Message};
 
-/// What the alert is about; each is told, and comes to an end, by itself.
+/// The topic of an alert; each is reported and ends independently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// The backlog's prerequisites do not hold.
+    /// The backlog's prerequisites are not met.
     Prerequisites,
     /// The consent's halts stopped a loop.
     Halt,
@@ -25,7 +24,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Machine-local: the digest of the reason that was told last; empty once it is over.
+    /// Machine-local file: the digest of the last reported reason; empty once it is over.
     fn notified(self) -> &'static str {
         match self {
             Topic::Prerequisites => "alerts/prerequisites",
@@ -52,14 +51,14 @@ impl Topic {
 /// The longest summary, in characters.
 const SUMMARY: usize = 600;
 
-/// Whether anything new was said. `None` says that it is over: the next reason counts as new.
+/// Reports a reason; returns whether it was new. `None` means that it is over, so that the next reason counts as new.
 pub fn notify(hub: &Hub, agent: &str, topic: Topic, why: Option<&str>, found: &Prerequisites) -> Result<bool> {
     let now = why.map(|why| digest::sha256(why.as_bytes())).unwrap_or_default();
     if notified(hub, topic)? == now {
         return Ok(false);
     }
     let mut writer = hub.lock("report an alert")?;
-    // Another process may have said it meanwhile.
+    // Another process may have reported it meanwhile.
     if notified(hub, topic)? == now {
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! A piece of work that could be chosen, with the facts that decide about it. Only data.
+//! A candidate for the choice, with all relevant facts. Only data.
 
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub enum Source {
     Queue,
 }
 
-/// A piece of work, with every fact that the choice depends on.
+/// A candidate, with every fact that the choice depends on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
     /// The source's own id, else `<plan>-<step>`.
@@ -37,7 +37,7 @@ pub struct Candidate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_id: Option<String>,
     pub title: String,
-    /// Its place in the operator's queue, if it was submitted: before everything that was not.
+    /// Its place in the operator's queue, if submitted; submissions come first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted: Option<usize>,
     pub priority: Priority,
@@ -46,57 +46,57 @@ pub struct Candidate {
     /// Older work comes first; unknown age counts as the youngest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Stamp>,
-    /// The seat that a manager wishes for.
+    /// The seat assigned by a manager.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_to: Option<String>,
     #[serde(skip)]
     pub standing: Standing,
-    /// What has to be done before it.
+    /// Its unfinished dependencies.
     #[serde(skip)]
     pub waits: Option<Wait>,
     #[serde(skip)]
     pub held: Option<Holder>,
-    /// Who put the task on hold, and what they said.
+    /// The hold's author and text.
     #[serde(skip)]
     pub on_hold: Option<String>,
-    /// The plan is not there yet: it is made of this when the work is given.
+    /// The source of its plan, which is created on assignment.
     #[serde(skip)]
     pub origin: Option<Link>,
     #[serde(skip)]
     pub work: Work,
-    /// How hard it is and who does what, when agents do it.
+    /// Complexity and route, when agents do it.
     #[serde(skip)]
     pub route: Option<(Complexity, Route)>,
-    /// What a work order made of it would lack (goal, acceptance, verification, targets).
+    /// What its work order would lack (goal, acceptance, verification, targets).
     #[serde(skip)]
     pub missing: Vec<&'static str>,
 }
 
-/// What the source itself says of a candidate.
+/// A candidate's state in its source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// To be done.
     #[default]
     Open,
-    /// The item, the step or its plan is blocked; says which.
+    /// The item, the step or its plan is blocked; holds which.
     Blocked(String),
-    /// The backlog says that somebody has it. Without a live claim nobody has.
+    /// In progress according to the backlog; without a live claim nobody holds it.
     InProgress,
-    /// It cannot be understood; says why.
+    /// It cannot be parsed; holds the reason.
     Damaged(String),
-    /// It is not there, or not next in its plan; says why.
+    /// It does not exist, or is not next in its plan; holds the reason.
     Unavailable(String),
-    /// All steps of its plan are done, and a person is to close the plan; says how.
+    /// All steps of its plan are done, and a person must close the plan; holds the fix.
     Unclosed(String),
-    /// Its file was written a moment ago, and may not be whole.
+    /// Its file was just written and may be incomplete.
     Settling,
 }
 
-/// Who has a task, or the plan that it belongs to.
+/// The holder of a task or of its plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub agent: String,
-    /// The claim's task: another one when the plan is held, not the step.
+    /// The claim's task; differs when the plan is held instead of the step.
     pub task_id: String,
     pub status: ClaimStatus,
     pub until: Option<Stamp>,
@@ -105,27 +105,26 @@ pub struct Holder {
 /// What an unattended worker would run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Work {
-    /// Nothing: a person or an agent has to read it and decide.
+    /// Nothing: a person or an agent must read it and decide.
     #[default]
     Nothing,
     Commands,
-    /// Agents of these names; commands alone may play the roles too.
+    /// These agents; roles may also be commands.
     Agents(Vec<String>),
-    /// Commands whose exact bytes nobody approved and no trusted allow-list matches; says which one,
-    /// and what to do.
+    /// Commands that are neither approved nor on a trusted allow-list; holds the first one and the fix.
     NotApproved(String),
-    /// An agent of this name, which neither the settings nor a preset describes; says what to do.
+    /// An agent without settings or preset; holds its name and the fix.
     UnknownAgent(String, String),
-    /// Agents would do it, and something in the settings or the seats is in the way; says what.
+    /// Agents would do it, but settings or seats prevent it; holds the reason.
     NoRoute(String),
 }
 
-/// Who is going to do the work.
+/// Who will do the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taker<'a> {
-    /// This seat, which reads the task itself: nothing has to be there to run.
+    /// This seat, which reads the task itself, so no commands are needed.
     Seat(&'a str),
-    /// A worker of the coordinator, unattended: an assignment says which seat, commands are needed.
+    /// An unattended worker of the coordinator: needs a seat from an assignment, and commands.
     Worker,
 }
 
@@ -154,7 +153,7 @@ impl Candidate {
         }
     }
 
-    /// Why it stands where it stands, in a few words: for the decision log.
+    /// The reason for its rank, for the decision log.
     pub fn describe_standing(&self) -> String {
         let source = match self.source {
             Source::Submission => "submission".to_owned(),
@@ -176,7 +175,7 @@ impl Candidate {
 }
 
 impl Holder {
-    /// Who has it, and until when.
+    /// The holder, and until when.
     pub(super) fn describe(&self, task: &str) -> String {
         let what = match self.task_id == task {
             true => String::new(),
@@ -188,7 +187,7 @@ impl Holder {
     }
 }
 
-/// What is said of a candidate first stands, unless something makes it unreadable.
+/// Keeps the first standing of a candidate, unless it is damaged.
 pub(super) fn replace_open(standing: &mut Standing, by: Standing) {
     if *standing == Standing::Open || matches!(by, Standing::Damaged(_)) {
         *standing = by;

@@ -1,4 +1,4 @@
-//! How hard a request looks, from 0 to 10, from its own fields alone. Pure.
+//! Estimates the complexity of a request, from 0 to 10, only from its fields. Pure.
 //!
 //! | looked at | points |
 //! |---|---|
@@ -11,19 +11,19 @@
 //! | its layer | L0 to L4: 1 |
 //! | the kind of work, by the words for it | small (typo, rename…): 0, ordinary: 1, hard (refactor, migrate…): 3 |
 //!
-//! A guess that is the same every time: it chooses a route and decides nothing else.
+//! A reproducible estimate: it only chooses a route.
 
 use crate::hub::Settings;
 use crate::model::plan::{Plan, Step};
 use crate::model::run::order::Complexity;
 
-/// What is looked at.
+/// The rated fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     pub objective: &'a str,
     pub notes: &'a str,
     pub acceptance: &'a str,
-    /// How many globs say where it may write.
+    /// The number of writable globs.
     pub allowed: usize,
     pub diff_limit: u64,
     /// Tests to pass and receipts to leave.
@@ -33,7 +33,7 @@ pub struct Request<'a> {
     pub layer: &'a str,
 }
 
-/// Words that begin so; in the objective alone, since notes tell stories.
+/// Word beginnings; searched only in the objective, because notes contain other text.
 const HARD: [&str; 12] = [
     "refactor",
     "rewrit",
@@ -51,7 +51,7 @@ const HARD: [&str; 12] = [
 const SMALL: [&str; 8] = ["typo", "renam", "spelling", "comment", "wording", "bump", "readme", "reformat"];
 
 impl<'a> Request<'a> {
-    /// A step as an order would have it.
+    /// The request of a step, as its order would have it.
     pub fn of_step(settings: &Settings, plan: &'a Plan, step: &Step<'a>) -> Request<'a> {
         let guard = &settings.guard;
         let own = step.tests().into_iter().filter(|test| !guard.tests.iter().any(|known| known == test)).count();
@@ -71,13 +71,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The score with its parts; the route is still to be filled in.
+/// The score with its parts; the caller fills in the route.
 pub fn score(request: &Request<'_>) -> Complexity {
     let words = [request.objective, request.notes, request.acceptance];
     let words: usize = words.iter().map(|text| text.split_whitespace().count()).sum();
     let parts = vec![
         (format!("{words} words"), steps(words as u64, &[41, 151, 401])),
-        (format!("{} globs to write in", request.allowed), u8::from(request.allowed == 0 || request.allowed > 3)),
+        (format!("{} writable globs", request.allowed), u8::from(request.allowed == 0 || request.allowed > 3)),
         (format!("at most {} lines", request.diff_limit), steps(request.diff_limit, &[101, 401])),
         (format!("{} tests and receipts", request.checks), steps(request.checks as u64, &[4])),
         (format!("impact {}", request.impact), u8::from(request.impact >= 4)),

@@ -1,8 +1,7 @@
-//! One cycle of the conductor: choose an item of the backlog, hand out its prompt, keep a receipt.
+//! One cycle of the conductor: choose a backlog item, print its prompt, write a receipt.
 //!
-//! The claim, the backlog's status and the receipt are one transaction: there is no moment at which an item
-//! is taken and nothing shows why. An item that is not handed out (a dry run, a plan that was not
-//! asked for) is never taken, so there is nothing to give back when the machine stops in between.
+//! The claim, the backlog's status and the receipt are one transaction, so that a taken item always has its receipt.
+//! An item that is not handed out (a dry run, another plan) is never taken, so a crash leaves nothing to undo.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,7 +22,7 @@ use crate::guard::prerequisites::{self, AUTHENTICITY, CI_SUMMARY};
 use crate::hub::{Hub, Transaction, paths};
 use crate::{ops, plans, receipts};
 
-/// What the operator asks for.
+/// The operator's options.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub author: Author,
@@ -36,15 +35,15 @@ pub struct Request {
 /// How a cycle ended.
 #[derive(Debug)]
 pub enum Cycle {
-    /// No item can be taken; the reasons.
+    /// No item can be taken, with the reasons.
     Nothing(Vec<Skipped>),
-    /// Items wait, and the backlog's prerequisites do not hold; the bus was told.
+    /// Items wait, but the backlog's prerequisites are not met; reported to the bus.
     Unmet(String),
     /// An item was selected.
     Asked(Box<Asked>),
 }
 
-/// An item was selected, and this was made of it.
+/// A selected item and its prompt.
 #[derive(Debug)]
 pub struct Asked {
     pub outcome: Outcome,
@@ -52,17 +51,16 @@ pub struct Asked {
     pub prompt: String,
     /// Relative to the hub.
     pub receipt: String,
-    /// What the receipt says.
+    /// The receipt's content.
     pub payload: Map<String, Value>,
-    /// What people should know besides.
+    /// Notes for people.
     pub remarks: Vec<String>,
 }
 
-/// Runs one cycle. `excluded` are items that are not to be chosen, with the reason.
+/// Runs one cycle. `excluded` are items that must not be chosen, with the reason.
 ///
 /// # Errors
-/// A backlog that cannot be read; a session that is not fresh (unless it is a dry run); whatever
-/// refuses the claim.
+/// An unreadable backlog; a stale session (except in a dry run); refusals of the claim.
 pub fn run(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>) -> Result<Cycle> {
     let agent = request.author.agent.as_str();
     let first = observe_backlog(hub, agent, excluded)?;
@@ -92,15 +90,15 @@ fn observe_backlog(hub: &Hub, agent: &str, excluded: &BTreeMap<String, String>) 
     let found = observe(hub, &Scope::backlog(), Taker::Seat(agent), excluded.clone())?;
     match found.ranking.skipped.iter().find(|s| s.reason == Reason::Damaged && s.task_id == paths::BACKLOG) {
         Some(skipped) => Err(Refusal::guard("backlog.damaged", skipped.text.clone())
-            .next(format!("fix it by hand; see what changed in it: git log -p -3 -- {}", paths::BACKLOG))
+            .next(format!("fix it by hand; see its last changes: git log -p -3 -- {}", paths::BACKLOG))
             .into()),
         None => Ok(found),
     }
 }
 
-/// Chooses again, now that nobody else can write, and does it.
+/// Chooses again under the lock, and takes the item.
 fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expected: Outcome) -> Result<Cycle> {
-    // A refusal for a stale session writes a line: it must come before the lock.
+    // A refusal for a stale session writes a log line, which needs the lock, so it comes first.
     let stale = match expected {
         Outcome::Prompted => admit(hub, &request.author, None, "conductor")?,
         Outcome::DryRun | Outcome::PlanMismatch => None,
@@ -149,12 +147,12 @@ fn ask(hub: &Hub, request: &Request, excluded: &BTreeMap<String, String>, expect
     Ok(Cycle::Asked(Box::new(Asked { outcome, task_id: chosen.task_id, prompt, receipt: path, payload, remarks })))
 }
 
-/// Between the two looks an item came to the front whose prompt needs a session, which was not asked for.
+/// Between the two choices, an item that needs a session check came to the front.
 fn changed() -> Refusal {
     Refusal::held("conductor.changed", "the backlog changed while it was read").next("try again")
 }
 
-/// The backlog is the assignment: the claim needs no other, and says so in its event.
+/// The backlog counts as the assignment, which the claim's event records.
 fn claim_of(request: &Request, chosen: &Candidate) -> ops::claims::claim::Request {
     ops::claims::claim::Request {
         plan: chosen.plan_id.clone().filter(|plan| names::is_id(plan)),
@@ -179,18 +177,18 @@ fn describe(hub: &Hub, chosen: &Candidate, notes: Option<&str>) -> Task {
     }
 }
 
-/// Before every cycle of a loop: consent for another one, and no halt (the conductor's guardrails:
+/// Called before every cycle of a loop: requires consent for another one, and no halt (the conductor's guardrails:
 /// "may only loop when auto_enabled and continuous are true"). `done` counts the cycles so far.
 ///
 /// # Errors
-/// Exit 6 when the consent does not permit it; a halt is told to the bus besides.
+/// Exit 6 when consent does not allow it; a halt is also reported to the bus.
 pub fn may_go_on(hub: &Hub, agent: &str, done: u64) -> Result<()> {
     let found = prerequisites::check(hub, None)?;
     let standing = consent::standing(hub)?;
     let cycle = consent::Cycle { done, idle: false, attention: found.attention(), ci_failed: found.ci_failed() };
     let permitted = standing.require(Actor::ConductorLoop, Action::Cycle(cycle));
     let calm = consent::Cycle { attention: false, ci_failed: false, ..cycle };
-    // Only what the halts add to a consent that is there is news; a consent that is not there is none.
+    // Only a halt of an existing consent is reported; a missing consent is not.
     let halted = permitted.is_err() && standing.require(Actor::ConductorLoop, Action::Cycle(calm)).is_ok();
     let why = permitted.as_ref().err().filter(|_| halted).map(ToString::to_string);
     if permitted.is_ok() || halted {
@@ -199,7 +197,7 @@ pub fn may_go_on(hub: &Hub, agent: &str, done: u64) -> Result<()> {
     permitted
 }
 
-/// The folders whose change may make another cycle worth while.
+/// The folders whose changes may allow another cycle.
 pub fn watched(hub: &Hub) -> Vec<PathBuf> {
     let files =
         [paths::CONSENT, AUTHENTICITY, CI_SUMMARY].map(|file| file.rsplit_once('/').map_or("", |(folder, _)| folder));

@@ -1,4 +1,4 @@
-//! What keeps one candidate from being taken, whatever the others are, and the reasons for which any is passed over.
+//! Decides why a single candidate cannot be taken; defines the reasons for passing over.
 //!
 //! Pure: reads no file and asks no clock.
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::candidate::{Candidate, Source, Standing, Taker, Work};
 
-/// What the choice is held to.
+/// The criteria of the choice.
 #[derive(Clone, Debug)]
 pub struct Criteria<'a> {
     pub taker: Taker<'a>,
-    /// Why the backlog's prerequisites do not hold; stops its items, and nothing else.
+    /// Why the backlog's prerequisites are not met; stops only backlog items.
     pub prerequisites: Option<String>,
-    /// Tasks that are not to be chosen, each with the reason.
+    /// Tasks that must not be chosen, each with the reason.
     pub excluded: BTreeMap<String, String>,
 }
 
@@ -28,11 +28,11 @@ impl<'a> Criteria<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The source cannot be understood.
+    /// The source cannot be parsed.
     Damaged,
-    /// A submission that names nothing which could be done now.
+    /// A submission without work that could start now.
     Unavailable,
-    /// All steps of its plan are done, and a person is to close it.
+    /// All steps of its plan are done, and a person must close it.
     Unclosed,
     /// Its file may still be being written.
     Settling,
@@ -40,13 +40,13 @@ pub enum Reason {
     Duplicate,
     Excluded,
     Claimed,
-    /// The plan that it belongs to is being worked on under another task.
+    /// Its plan is in work under another task.
     PlanBusy,
-    /// In progress, and nobody has it.
+    /// In progress without a holder.
     Orphaned,
     OnHold,
     Blocked,
-    /// Something that it depends on is not done.
+    /// A dependency is not done.
     Waits,
     /// It depends on something that does not exist, or on itself.
     NeverReady,
@@ -54,22 +54,22 @@ pub enum Reason {
     Prerequisites,
     NothingToRun,
     NotApproved,
-    /// A person has to complete it.
+    /// A person must complete it.
     Incomplete,
-    /// It could have been chosen; something better was.
+    /// Eligible, but ranked lower.
     Outranked,
 }
 
 impl Reason {
-    /// Whether nothing changes until a person does something: reported once.
+    /// Whether only a person can change it: reported once.
     pub fn needs_person(self) -> bool {
         use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
         matches!(self, Damaged | Unavailable | Unclosed | NeverReady | NothingToRun | NotApproved | Incomplete)
     }
 }
 
-/// What keeps one candidate from being taken, whatever the others are. The first reason that a
-/// person would want to hear wins: broken before held, held before unready.
+/// Why a candidate cannot be taken, independent of the others. The most useful reason wins: broken before held, held
+/// before unready.
 pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason, String)> {
     match &c.standing {
         Standing::Damaged(why) => return Some((Reason::Damaged, why.clone())),
@@ -78,7 +78,7 @@ pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason
         Standing::Settling => {
             return Some((
                 Reason::Settling,
-                "its file was written a moment ago; it starts once the file stops changing".into(),
+                "its file was written just now; it starts once the file stops changing".into(),
             ));
         }
         _ => {}
@@ -135,7 +135,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
     (!c.missing.is_empty()).then(|| (Reason::Incomplete, format!("a person must add: {}", lacks(c))))
 }
 
-/// The playbook's words for what is missing, each with what would be enough.
+/// The missing parts in the playbook's terms, each with what is enough.
 fn lacks(c: &Candidate) -> String {
     let test = match (&c.plan_id, &c.step_id) {
         (Some(plan), Some(step)) => {

@@ -1,6 +1,6 @@
-//! What the bus says of each candidate: who has it, whom it is assigned to, whether it is on hold.
+//! Adds bus facts to each candidate: holder, assignment, hold.
 //!
-//! Whatever cannot be read makes the task damaged: a task never looks free because a file is broken.
+//! An unreadable file marks the task as damaged, so that it never looks free.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub(super) struct Facts {
     assignments: Listing<AssignmentFile>,
     /// The damaged files of both, by path.
     damaged: HashMap<String, String>,
-    /// Plan to a task by which some of it is held.
+    /// For each held plan, a task that holds part of it.
     busy: HashMap<String, String>,
     /// Tasks that a run on this machine works on.
     running: HashSet<String>,
@@ -34,7 +34,7 @@ impl Facts {
         let live = live.map(|(task, claim)| (task, claim.plan_id()));
         let mut busy = HashMap::new();
         for (task, written) in running.iter().map(|task| (task, None)).chain(live) {
-            // The claim's own word, and what the plans and the backlog say of the task, whoever wrote the claim.
+            // The claim's own plan, and the task's plan according to plans and backlog.
             let plans = written.map(str::to_owned).into_iter().chain(known.place(task).map(|place| place.plan));
             plans.for_each(|plan| drop(busy.insert(plan, task.clone())));
         }
@@ -48,7 +48,7 @@ impl Facts {
         wishes.map(|(task, assignment)| (task.as_str(), assignment))
     }
 
-    /// Whether the task's claim ended with its work done.
+    /// Whether the task's claim ended as done.
     pub fn is_done(&self, task: &str) -> bool {
         self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done)
     }
@@ -63,7 +63,7 @@ impl Facts {
             replace_open(&mut candidate.standing, Standing::Damaged(why.clone()));
         } else if let Some(claim) = undecided {
             let status = claim.status_text().unwrap_or("none");
-            let why = format!("its claim has the status {status}, which teof does not know");
+            let why = format!("its claim has the unknown status {status}");
             replace_open(&mut candidate.standing, Standing::Damaged(why));
         } else if candidate.held.is_none() && names::is_id(task) {
             hold(hub, known, candidate)?;
@@ -71,7 +71,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Who has the task, else its plan: by a live claim, or by a run that is alive.
+    /// The holder of the task, else of its plan: by a live claim or an active run.
     fn holder(&self, candidate: &Candidate) -> Option<Holder> {
         let task = match self.has(&candidate.task_id) {
             true => &candidate.task_id,
@@ -92,7 +92,7 @@ impl Facts {
     }
 }
 
-/// Asked last and only of what nothing else keeps: it reads whole channels.
+/// Checked last and only for otherwise eligible candidates, because it reads whole channels.
 fn hold(hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
     match held::Work::among(known, &candidate.task_id, candidate.plan_id.as_deref()).hold(hub) {
         Ok(hold) => candidate.on_hold = hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),

@@ -1,4 +1,4 @@
-//! Selects the next task, renders its prompt, and keeps the prompt's receipt.
+//! Selects the next task, renders its prompt, and writes the prompt's receipt.
 //!
 //! Chooses and records; never executes what it proposes.
 
@@ -28,7 +28,7 @@ use crate::guard::prerequisites::{self, Declared, Prerequisites};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::Backlog;
 
-/// What there is to do now, and what it was judged by.
+/// The ranked work, and the facts used.
 #[derive(Clone, Debug)]
 pub struct Observation {
     pub ranking: Ranking,
@@ -36,7 +36,7 @@ pub struct Observation {
     pub backlog: Option<Backlog>,
 }
 
-/// The tasks that are blocked and wait for a person's word, in every source, each piece of work under one name.
+/// The blocked tasks that wait for a person, in every source, each work under one name.
 ///
 /// # Errors
 /// As [`observe`].
@@ -46,10 +46,10 @@ pub fn blocked(hub: &Hub) -> Result<Vec<String>> {
     Ok(skipped.into_iter().filter(|one| one.reason == Reason::Blocked).map(|one| one.task_id).collect())
 }
 
-/// Reads the stores and ranks what is in them. `excluded` names tasks that are not to be chosen, with
-/// the reason. Takes no lock: whoever takes a task claims it, and the claim decides.
+/// Reads the stores and ranks the work. `excluded` names tasks that must not be chosen, with the reason. Takes no
+/// lock, because the later claim decides.
 ///
-/// A backlog that cannot be read is a skip like any other, so that the plans go on.
+/// An unreadable backlog is passed over like other work, so that plans continue.
 pub fn observe(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Observation> {
     let (declared, damage) = match Declared::read(hub) {
         Ok(declared) => (declared, None),

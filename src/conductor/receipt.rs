@@ -1,5 +1,5 @@
-//! What is kept of a cycle: the task, the guardrails, what the prerequisites were judged by, and the
-//! exact prompt; so that an auditor can tell what was asked, and prove that it might be asked.
+//! The receipt of a cycle: task, guardrails, evidence for the prerequisites, and the exact prompt, so that an auditor
+//! can see what was asked and that it was allowed.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 
 const VERSION: u64 = 1;
-/// How many of the passed-over tasks are listed; the rest is counted.
+/// How many passed-over tasks are listed; more are only counted.
 const LISTED: usize = 40;
 
 /// How a cycle that selected an item ended.
@@ -22,7 +22,7 @@ pub enum Outcome {
     Prompted,
     /// The prompt was shown; the item stays pending.
     DryRun,
-    /// The item is not of the plan that was asked for; nothing was handed out, and it stays pending.
+    /// The item does not belong to the requested plan; nothing was handed out, and it stays pending.
     PlanMismatch,
 }
 
@@ -31,10 +31,10 @@ pub enum Outcome {
 pub struct Evidence<'a> {
     pub agent: &'a str,
     pub outcome: Outcome,
-    /// The plan that was asked for.
+    /// The requested plan.
     pub wanted_plan: Option<&'a str>,
     pub task: &'a Task,
-    /// Of the claim under which the prompt was handed out.
+    /// The epoch of the claim for the prompt.
     pub epoch: Option<u64>,
     pub guardrails: &'a Guardrails,
     pub prerequisites: &'a Prerequisites,
@@ -65,8 +65,7 @@ pub fn payload(hub: &Hub, evidence: &Evidence<'_>) -> Map<String, Value> {
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// The first free name in the folder: `conductor-<time>.json`, then `…-2.json`. Free only as long as
-/// the caller holds the bus lock.
+/// The first free name in the folder: `conductor-<time>.json`, then `…-2.json`. Valid only under the bus lock.
 pub fn path(hub: &Hub, folder: &str) -> Result<String> {
     let stem = format!("{folder}/conductor-{}", hub.now().compact());
     let mut path = format!("{stem}.json");

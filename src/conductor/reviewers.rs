@@ -1,11 +1,10 @@
-//! Which seat reviews another's work: never the one that did it.
+//! Chooses the seat that reviews work: never the one that did it.
 
 use crate::base::Result;
 use crate::hub::Hub;
 use crate::seats::manifest;
 
-/// Every seat that could review, the best first: those whose manifest wishes to, then the manager, then
-/// the others.
+/// Every possible reviewer, best first: seats with the reviewer role, then the manager, then the others.
 pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
     let manifests = manifest::all(hub)?;
     let wishes = |role: &str, roles: &[&str]| roles.contains(&role);
@@ -20,7 +19,7 @@ pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
             (rank, found.agent().to_owned())
         })
         .collect();
-    // The coordinator boots the manager's session whether it has a manifest or not.
+    // The coordinator starts the manager's session even without a manifest.
     if seats.iter().all(|(_, seat)| seat != manager) {
         seats.push((1, manager.to_owned()));
     }
@@ -28,10 +27,10 @@ pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
     Ok(seats.into_iter().map(|(_, seat)| seat).collect())
 }
 
-/// The seat that reviews the work of `worker`, if there is another one.
+/// The reviewer of `worker`'s work, if another seat exists.
 pub fn of(hub: &Hub, manager: &str, worker: &str) -> Result<Option<String>> {
     Ok(all(hub, manager)?.into_iter().find(|seat| seat != worker))
 }
 
-/// What to do where there is no other seat.
+/// The fix when no other seat exists.
 pub const NONE: &str = "no other seat can review it: add one with its own manifest, AGENT_MANIFEST.<id>.json";

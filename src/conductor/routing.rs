@@ -1,5 +1,4 @@
-//! Who does which stage of a request, and what it may spend: the settings' rules over its complexity.
-//! Pure: reads no file and asks no clock.
+//! Chooses roles, stages and budget of a request from the settings' rules for its complexity. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +9,23 @@ use crate::hub::Settings;
 use crate::model::plan::{Plan, Step};
 use crate::model::run::order::{Binding, Complexity, Spend};
 
-/// What a request goes through.
+/// The route of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     pub stages: Vec<String>,
-    /// Role to who plays it, for the roles of these stages; a tester that nobody plays is not there.
+    /// The binding of each role of these stages; an unbound tester is left out.
     pub roles: BTreeMap<String, Binding>,
     pub passes: u32,
     pub budget: Spend,
     /// The agents that are needed, each once.
     pub agents: Vec<String>,
-    /// The rule and who plays what, for people.
+    /// The rule and the bindings, for people.
     pub summary: String,
 }
 
-/// Whether agents do the step, and how: `None` when it runs commands, or when nobody is bound to code.
+/// The route of a step done by agents; `None` when it runs commands or has no coder.
 ///
-/// The error says what is wrong with the settings for this step.
+/// The error names the problem in the settings for this step.
 pub fn of_step(settings: &Settings, plan: &Plan, step: &Step<'_>) -> Option<Result<(Complexity, Route), String>> {
     if step.commands().is_ok_and(|commands| !commands.is_empty()) {
         return None;
@@ -41,8 +40,8 @@ pub fn of_step(settings: &Settings, plan: &Plan, step: &Step<'_>) -> Option<Resu
     }))
 }
 
-/// The first rule of `[[routing]]` that covers the score, over `[pipeline]`, `[roles]` and `[budget]`.
-/// `agent` is the step's own word about who codes.
+/// The first rule of `[[routing]]` that covers the score, over `[pipeline]`, `[roles]` and `[budget]`. `agent` is the
+/// step's own coder.
 pub fn route(settings: &Settings, agent: Option<&str>, score: u8) -> Result<Route, String> {
     let rule = settings.routing.iter().find(|rule| score <= rule.up_to);
     let mut roles = settings.roles.clone();
@@ -58,7 +57,7 @@ pub fn route(settings: &Settings, agent: Option<&str>, score: u8) -> Result<Rout
     }
     roles.insert("coder".to_owned(), coder);
     let mut stages = rule.and_then(|rule| rule.stages.clone()).unwrap_or_else(|| settings.pipeline.stages.clone());
-    // A coder that is a command plans nothing and reviews nobody.
+    // A coder that is a command does not plan or review.
     stages.retain(|stage| matches!(stage.as_str(), "coder" | "tester") || roles.get(stage).is_some_and(is_bound));
     roles.retain(|role, binding| is_bound(binding) && stages.contains(role));
     for binding in roles.values_mut() {
@@ -80,7 +79,7 @@ pub fn route(settings: &Settings, agent: Option<&str>, score: u8) -> Result<Rout
     })
 }
 
-/// A rule's binding over the one below it: one that names a model or a prompt only keeps who plays.
+/// Merges a rule's binding over the one below: with only a model or a prompt, it keeps the agent.
 fn over(below: Binding, rule: &Binding) -> Binding {
     if is_bound(rule) {
         return rule.clone();
@@ -90,7 +89,7 @@ fn over(below: Binding, rule: &Binding) -> Binding {
 
 fn coder(bound: Binding, agent: Option<&str>) -> Result<Binding, String> {
     match agent {
-        // Another agent's model would mean nothing to this one.
+        // Another agent's model does not apply to this one.
         Some(name) if bound.agent.as_deref() != Some(name) => {
             Ok(Binding { agent: Some(name.to_owned()), prompt: bound.prompt, ..Binding::default() })
         }
@@ -99,7 +98,7 @@ fn coder(bound: Binding, agent: Option<&str>) -> Result<Binding, String> {
     }
 }
 
-/// The coder's agent in a role that nobody is bound to, with that role's own model and prompt.
+/// The coder's agent for an unbound role, with the role's own model and prompt.
 fn stands_in(own: Binding, coder: &Binding) -> Binding {
     Binding {
         agent: coder.agent.clone(),
@@ -124,7 +123,7 @@ fn summary(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Bindin
     format!("{rule}: {}", each.collect::<Vec<_>>().join(", "))
 }
 
-/// The first agent that neither the settings nor a preset describes rightly, with the reason.
+/// The first unknown or invalid agent, with the reason.
 pub fn unknown_agent<'a>(settings: &Settings, names: impl IntoIterator<Item = &'a String>) -> Option<(String, String)> {
     names.into_iter().find_map(|name| {
         let error = agents::find(settings, name).err()?;
@@ -133,7 +132,7 @@ pub fn unknown_agent<'a>(settings: &Settings, names: impl IntoIterator<Item = &'
     })
 }
 
-/// What is wrong with the agents that roles and rules name, for `teof doctor`.
+/// Problems with the agents in roles and rules, for `teof doctor`.
 pub fn troubles(settings: &Settings) -> Vec<(String, String)> {
     named(settings).iter().filter_map(|name| unknown_agent(settings, [name])).collect()
 }

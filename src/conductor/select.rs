@@ -1,8 +1,8 @@
-//! The one selector: candidates in, choice out. `conductor`, the coordinator and `bus claim --next`
-//! all use it, so that they agree on what comes next and why the rest has to wait.
+//! The selector: candidates in, choice out. `conductor`, the coordinator and `bus claim --next` use it, so that they
+//! agree on what is next and why the rest waits.
 //!
-//! Pure: reads no file and asks no clock. [`sources`](super::sources) finds the facts; every
-//! decision that they lead to is made here.
+//! Pure: reads no file and asks no clock. [`sources`](super::sources) collects the facts; all decisions are made
+//! here.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ pub struct Skipped {
     pub text: String,
 }
 
-/// Everything that may be taken, best first; and what may not, in the same order.
+/// Eligible work, best first, and other work in the same order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Ranking {
     pub eligible: Vec<Candidate>,
@@ -34,7 +34,7 @@ pub struct Choice {
     pub skipped: Vec<Skipped>,
 }
 
-/// Judges and orders the candidates. Their order in `candidates` does not matter.
+/// Filters and orders the candidates. Their order in `candidates` does not matter.
 pub fn rank(mut candidates: Vec<Candidate>, criteria: &Criteria<'_>) -> Ranking {
     candidates.sort_by(|a, b| order(a).cmp(&order(b)));
     let busy = busy_plans(&candidates);
@@ -77,15 +77,15 @@ impl Ranking {
     }
 }
 
-/// Submissions in their order, then priority, position, age, id. The rest only settles ties between
-/// entries that are equal up to their id, so that the order of the input never decides.
+/// Submissions in their order, then priority, position, age, id. The rest only breaks ties, so that the order of the
+/// input never matters.
 fn order(c: &Candidate) -> impl Ord + '_ {
     let age = c.created.map_or((true, 0), |at| (false, at.unix()));
     let place = (Reverse(c.submitted.is_some()), c.submitted, c.priority, c.source, c.position);
     (place, age, &c.task_id, &c.plan_id, &c.step_id, &c.title)
 }
 
-/// Plans of which some task is held, with that task: one running step per plan.
+/// Plans with a held task, and that task: one running step per plan.
 fn busy_plans(candidates: &[Candidate]) -> HashMap<String, String> {
     let held = candidates.iter().filter(|c| c.held.is_some());
     held.filter_map(|c| Some((c.plan_id.clone()?, c.task_id.clone()))).rev().collect()
@@ -97,11 +97,11 @@ fn plan_busy(c: &Candidate, busy: &HashMap<String, String>) -> Option<(Reason, S
     Some((Reason::PlanBusy, format!("{task} is already running for its plan {plan}")))
 }
 
-/// What is eligible so far.
+/// The eligible candidates so far.
 #[derive(Default)]
 struct Seen {
     tasks: HashSet<String>,
-    /// Plan to the task that stands for its step.
+    /// For each plan, the task of its step.
     plans: HashMap<String, String>,
 }
 

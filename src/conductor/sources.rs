@@ -1,8 +1,8 @@
 //! Reads the stores into candidates: the backlog's items, the open plans' next steps, the requests of
 //! vault and queue, and what an operator submitted. The facts about each (claims, assignments, holds) are put on by [`facts`](super::facts).
 //!
-//! Decides nothing: what cannot be taken becomes a candidate too, with the reason in its standing,
-//! so that the choice can tell it.
+//! It decides nothing: work that cannot be taken becomes a candidate, too, with the reason in its standing, so that
+//! the choice can report it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -20,20 +20,20 @@ use crate::plans::requests::vault;
 use crate::plans::requests::{self, Entry, Request};
 use crate::plans::{SameWork, store, validate};
 
-/// What is looked at.
+/// The sources to read.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub backlog: bool,
     pub plans: bool,
     pub vault: bool,
     pub queue: bool,
-    /// What managers assigned and no source knows of; a worker would find nothing to run there.
+    /// Assignments without a source; they have nothing to run for a worker.
     pub assignments: bool,
-    /// In the order in which they were made; looked up in every source, enabled or not.
+    /// Submissions in order; looked up in every source, enabled or not.
     pub submissions: Vec<Submission>,
 }
 
-/// What an operator asked for by name.
+/// Work submitted by an operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Submission {
     /// A task of the backlog, `<plan>-<step>`, or a plan, which means its next step.
@@ -61,7 +61,7 @@ impl Scope {
     }
 }
 
-/// Everything that might be done, in no particular order. `backlog` is what the caller read.
+/// All candidates, in no particular order. `backlog` is what the caller read.
 pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backlog>) -> Result<Vec<Candidate>> {
     let plans = read_plans(hub);
     let resolver = match taker {
@@ -103,10 +103,10 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
 /// A plan, or why it cannot be used.
 type Found = Result<Plan, String>;
 
-/// Every plan, by id. What is wrong with one is no reason to lose the others.
+/// Every plan by id; a damaged one does not affect the others.
 fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
     let judged = store::all(hub).into_iter().map(|(path, read)| match read {
-        // The record holds many more finished plans than open ones: they are not worth a judgement.
+        // Most plans of a record are finished; they are not validated.
         Ok(file) if file.plan.status() == Some(Status::Done) => (file.id().to_owned(), Ok(file.plan)),
         Ok(file) => match validate::check(&path, &file.bytes, None).first() {
             Some(finding) => (file.id().to_owned(), Err(format!("{path} is not valid: {}", finding.message))),
@@ -117,11 +117,11 @@ fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
     judged.collect()
 }
 
-/// The plans, and what is asked of them.
+/// The plans and the taker.
 struct SourceReader<'a> {
     hub: &'a Hub,
     plans: &'a BTreeMap<String, Found>,
-    /// When a worker is to run it: what may be run.
+    /// For a worker: what may run.
     resolver: Option<WorkResolver<'a>>,
 }
 
@@ -139,7 +139,7 @@ impl SourceReader<'_> {
         }
         if scope.queue || everything {
             let entries = requests::list(self.hub, requests::QUEUE, &self.hub.settings()?.sources.queue_folder)?;
-            // Nothing in the entry itself says that it is done.
+            // The entry itself does not say that it is done.
             let open = entries.into_iter().filter(|entry| !facts.is_done(&entry.task));
             candidates.extend(open.filter_map(|entry| self.request(entry, Source::Queue)));
         }
@@ -162,7 +162,7 @@ impl SourceReader<'_> {
             Some("in_progress") => Standing::InProgress,
             Some("blocked") => Standing::Blocked(blocked("the item", item.id().unwrap_or_default())),
             Some("done") => return None,
-            Some(other) => Standing::Damaged(format!("its status is {other:?}; only pending items are taken")),
+            Some(other) => Standing::Damaged(format!("its status is {other:?}; only pending items start")),
             None => Standing::Damaged("it has no status".into()),
         };
         let place = format!("backlog item {}", item.index + 1);
@@ -188,14 +188,14 @@ impl SourceReader<'_> {
             }
             return Some(candidate);
         };
-        // The item stands for its plan's next step, under its own name and in its own place.
+        // The item represents its plan's next step, with its own name and rank.
         let own_priority = item.raw.contains_key("priority");
         let candidate = self.for_its_plan(candidate, id, found);
         let plans = found.as_ref().ok().filter(|_| !own_priority).map(Plan::priority);
         Some(Candidate { priority: plans.unwrap_or(candidate.priority), ..candidate })
     }
 
-    /// A candidate that stands for its plan's next step.
+    /// A candidate that represents its plan's next step.
     fn for_its_plan(&self, mut candidate: Candidate, id: &str, found: &Found) -> Candidate {
         let Some(next) = self.next(id, found) else {
             let why = Standing::Unavailable(format!("its plan {id} is done, but the item is not"));
@@ -213,8 +213,8 @@ impl SourceReader<'_> {
         }
     }
 
-    /// A request of the vault or the queue. One of the vault stands for the plan that comes from it; for
-    /// an entry of the queue its plan stands by itself.
+    /// A request of the vault or the queue. A vault request represents its plan; the plan of a queue entry is its own
+    /// candidate.
     fn request(&self, entry: Entry, source: Source) -> Option<Candidate> {
         let mut candidate = Candidate { position: entry.position, ..Candidate::new(&entry.task, source) };
         let link = (entry.link.kind.as_str(), entry.link.to.as_str());
@@ -245,15 +245,15 @@ impl SourceReader<'_> {
         }
     }
 
-    /// Whoever takes it by hand reads it; a worker would get half of it.
+    /// A person who takes it reads the file; a worker might get only half of it.
     fn is_settling(&self, path: &str) -> bool {
         let settle = self.hub.settings().map_or(Duration::ZERO, |settings| settings.sources.settle);
         self.resolver.is_some() && requests::is_settling(self.hub, path, settle)
     }
 
-    /// A plan is made of it when it is given; judged as that plan's first step would be.
+    /// Its plan is created on assignment; it is rated like that plan's first step.
     fn becomes_a_plan(&self, wanted: &Request, link: Link, candidate: &mut Candidate) {
-        // Whoever takes it by hand plans it by hand.
+        // A person who takes it writes the plan.
         let Some(resolver) = &self.resolver else { return };
         if !names::is_id(&candidate.task_id) {
             return;
@@ -264,7 +264,7 @@ impl SourceReader<'_> {
             Ok(found) => found,
             Err(e) => {
                 let next = Refusal::of(&e).and_then(|r| r.next.first()).map(|next| format!("; {next}"));
-                let why = format!("no plan can be made of {}: {e}{}", link.to, next.unwrap_or_default());
+                let why = format!("cannot create a plan from {}: {e}{}", link.to, next.unwrap_or_default());
                 return replace_open(&mut candidate.standing, Standing::Damaged(why));
             }
         };
@@ -276,7 +276,7 @@ impl SourceReader<'_> {
         candidate.origin = Some(link);
     }
 
-    /// A plan that no item stands for; `None` when it is done.
+    /// A plan without an item; `None` when it is done.
     fn plan(&self, id: &str, found: &Found) -> Option<Candidate> {
         let mut next = self.next(id, found)?;
         if let Some(step) = &next.step_id {
@@ -292,7 +292,7 @@ impl SourceReader<'_> {
         Some(next)
     }
 
-    /// What a plan wants done next; `None` when it is done.
+    /// The next step of a plan; `None` when it is done.
     fn next(&self, id: &str, found: &Found) -> Option<Candidate> {
         let mut next = Candidate { plan_id: Some(id.to_owned()), ..Candidate::new(id, Source::Plan) };
         let plan = match found {
@@ -317,8 +317,8 @@ impl SourceReader<'_> {
             None => replace_open(
                 &mut next.standing,
                 Standing::Unclosed(format!(
-                    "all its steps are done; a person closes it: \
-                     teof plan checkpoint {id} satisfied && teof plan status {id} done"
+                    "all its steps are done; close it as a person: teof plan checkpoint {id} satisfied && teof plan \
+                        status {id} done"
                 )),
             ),
         }
@@ -340,12 +340,12 @@ impl SourceReader<'_> {
     }
 }
 
-/// What is blocked, and how it is tried again.
+/// What is blocked, and how to retry it.
 fn blocked(what: &str, name: &str) -> String {
     format!("{what} is blocked; to retry it: teof coordinator submit {name}")
 }
 
-/// A manager's wish that no source knows of: a seat may take it, a worker would find nothing to run.
+/// An assignment without a source: a seat may take it, but a worker has nothing to run.
 fn assigned((task, assignment): (&str, &AssignmentFile)) -> Candidate {
     Candidate {
         plan_id: assignment.plan_id().map(str::to_owned),
@@ -355,7 +355,7 @@ fn assigned((task, assignment): (&str, &AssignmentFile)) -> Candidate {
     }
 }
 
-/// Marks what was submitted; what is not found becomes a candidate that says so.
+/// Marks submitted candidates; an unknown submission becomes a candidate with the reason.
 fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
     for (place, submission) in submissions.iter().enumerate() {
         let plan = submission.plan_id.as_ref();

@@ -14,11 +14,11 @@ use crate::ops::claims::claim::Request;
 use crate::ops::claims::pickup::pickup;
 use crate::ops::{self, Answer};
 
-/// Takes the best task for the author of `terms`, whose own task is not looked at. When somebody
-/// else was faster, the next best: the choice is made without the lock, the claim decides.
+/// Takes the best task for the author of `terms`, whose own task is ignored. If another seat was faster, takes the
+/// next best: the choice needs no lock, the claim decides.
 ///
 /// # Errors
-/// `task.none` (exit 4) when there is nothing to take, with what was passed over and why.
+/// `task.none` (exit 4) when no task can be taken, with the passed-over tasks and reasons.
 pub fn next(hub: &Hub, terms: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     if let Some(answer) = ops::answered(hub, repeat)? {
         return Ok(answer);
@@ -59,13 +59,13 @@ fn is_gone(error: &anyhow::Error) -> bool {
 }
 
 fn nothing(ranking: &Ranking) -> Refusal {
-    let refusal = Refusal::not_found("task.none", "there is no task to take");
+    let refusal = Refusal::not_found("task.none", "no task can start");
     let passed: Vec<_> =
         ranking.skipped.iter().map(|skipped| format!("{}: {}", skipped.task_id, skipped.text)).collect();
     let refusal = match passed.len() {
-        0 => refusal.because("backlog, plans and assignments hold nothing that is open"),
+        0 => refusal.because("backlog, plans and assignments have no open task"),
         1..=5 => refusal.because(passed.join("\n")),
         n => refusal.because(format!("{}\nand {} more", passed[..5].join("\n"), n - 5)),
     };
-    refusal.next("see everything with: teof task list").with("skipped", json!(ranking.skipped))
+    refusal.next("list all tasks: teof task list").with("skipped", json!(ranking.skipped))
 }

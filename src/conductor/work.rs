@@ -1,5 +1,5 @@
-//! What an unattended worker would run for a candidate, whether it may, and what its work order
-//! would lack.
+//! Determines what an unattended worker would run for a candidate, whether it may, and what its work order would
+//! lack.
 
 use super::candidate::{Candidate, Standing, Work, replace_open};
 use super::reviewers;
@@ -14,17 +14,17 @@ use crate::model::plan::{Plan, Step};
 use crate::model::run::order::Complexity;
 use crate::plans::commands_digest;
 
-/// What may be run here, read once for all candidates.
+/// What may run here, read once for all candidates.
 pub(super) struct WorkResolver<'a> {
     settings: &'a Settings,
     trusted: TrustedCommands,
-    /// Whether any work finds a seat that did not do it.
+    /// Whether there is a second seat to review work.
     reviewable: bool,
 }
 
 impl<'a> WorkResolver<'a> {
     pub fn new(hub: &'a Hub) -> Result<WorkResolver<'a>> {
-        // A trust file that cannot be read trusts nothing; the work then waits for a person.
+        // An unreadable trust file trusts nothing; the work then waits for a person.
         let trusted = match commands::trusted(hub) {
             Ok(trusted) => trusted,
             Err(e) if Refusal::of(&e).is_some() => TrustedCommands::default(),
@@ -35,12 +35,12 @@ impl<'a> WorkResolver<'a> {
         Ok(WorkResolver { settings, trusted, reviewable })
     }
 
-    /// Whether agents do what neither commands nor a step's own word say otherwise.
+    /// Whether agents do work without commands by default.
     pub fn has_coder(&self) -> bool {
         self.settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some())
     }
 
-    /// Puts on what the step says, with the settings where it says nothing.
+    /// Fills in the step's values, with the settings as defaults.
     pub fn of_step(&self, plan: &Plan, step: &Step<'_>, candidate: &mut Candidate) {
         candidate.missing = self.missing(plan, step);
         candidate.work = match step.commands().and_then(|own| Ok((own, step.expected_receipts()?))) {
@@ -64,7 +64,7 @@ impl<'a> WorkResolver<'a> {
         };
     }
 
-    /// The step's own tests have to be trusted like commands; the settings' were, with `teof.toml`.
+    /// The step's own tests must be trusted like commands; those of the settings were trusted with `teof.toml`.
     fn agents(
         &self,
         plan: &Plan,
@@ -91,7 +91,7 @@ impl<'a> WorkResolver<'a> {
         Work::Agents(agents)
     }
 
-    /// An item without a plan runs what the settings name; a plan is where the rest can be said.
+    /// An item without a plan runs the commands of the settings; everything else needs a plan.
     pub fn of_item(&self, item: Item<'_>, candidate: &mut Candidate) {
         candidate.work = self.default_work(Vec::new(), None);
         candidate.missing = named([

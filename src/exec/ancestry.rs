@@ -18,7 +18,7 @@ use super::process_tree;
 #[cfg(target_os = "linux")]
 const MARK: u64 = 1_414_483_782;
 
-/// How often the walk is made again when a process ended while it was looked at.
+/// How often the walk is repeated when a process ended during it.
 const ATTEMPTS: usize = 100;
 
 /// A process above this one.
@@ -31,10 +31,10 @@ pub struct Ancestor {
     pub program: Option<PathBuf>,
 }
 
-/// The processes above this one, the nearest first; `None` when they cannot be told.
+/// The processes above this one, nearest first; `None` when unknown.
 ///
-/// A process that ends during the walk cuts it off from what stood above. The walk is then made anew:
-/// by that time the kernel has given its children to the nearest adopter.
+/// A process that ends during the walk hides its own ancestors. Then the walk is repeated: by then the kernel has
+/// given its children to the nearest adopter.
 pub fn ancestors() -> Option<Vec<Ancestor>> {
     (0..ATTEMPTS).find_map(|_| walk())
 }
@@ -64,7 +64,7 @@ impl Ancestor {
     pub fn is_teof(&self) -> bool {
         let Some(program) = &self.program else { return false };
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        // A binary that was replaced while it runs is shown so.
+        // A binary that was replaced while running has this suffix.
         let same_name = name.trim_end_matches(" (deleted)") == "teof";
         same_name || own_program().is_some_and(|own| own == program)
     }

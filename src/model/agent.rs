@@ -27,7 +27,7 @@ pub enum PromptVia {
     File,
 }
 
-/// What an agent used, as it says itself.
+/// What an agent used, as reported by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read, cached ones included.
@@ -54,7 +54,7 @@ pub struct AgentSession {
     pub usage: Usage,
 }
 
-/// More than any job costs, in US dollars: what says more is wrong, and counts as this.
+/// More than any job costs, in US dollars; a higher value is wrong and counts as this.
 const MOST_COST: f64 = 1e6;
 
 impl Usage {
@@ -62,7 +62,7 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
-    /// Both together; a cost that only one of them names counts alone.
+    /// The sum; a cost that only one of them has counts alone.
     #[must_use]
     pub fn plus(self, other: Usage) -> Usage {
         let cost_usd = match (self.cost_usd, other.cost_usd) {

@@ -17,8 +17,7 @@ impl AssignmentFile {
         text(&self.raw, "task_id")
     }
 
-    /// The seat that is wished for. The playbook's bus guard filled in the literal word
-    /// `unassigned`: that is nobody.
+    /// The assigned seat. The playbook's bus guard writes the word `unassigned` for nobody.
     pub fn engineer(&self) -> Option<&str> {
         text(&self.raw, "engineer").filter(|engineer| *engineer != "unassigned")
     }

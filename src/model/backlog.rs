@@ -1,5 +1,4 @@
-//! The backlog, `_plans/next-development.todo.json`: items, what must hold before one is taken, and
-//! the history of takings.
+//! The backlog, `_plans/next-development.todo.json`: items, prerequisites, and history.
 //!
 //! Edits are made on an [`EditableJson`], so that the rest of the file stays as it is.
 
@@ -56,7 +55,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// The items, in order; entries that are not objects are passed over.
+    /// The items, in order; entries that are not objects are skipped.
     pub fn items(&self) -> Vec<Item<'_>> {
         let items = self.raw.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         items.iter().enumerate().filter_map(|(index, raw)| Some(Item { index, raw: raw.as_object()? })).collect()
@@ -66,7 +65,7 @@ impl Backlog {
         self.items().into_iter().find(|item| item.id() == Some(id))
     }
 
-    /// What must hold before an item is taken; what is not declared is not asked.
+    /// The declared prerequisites of items.
     pub fn prerequisites(&self) -> Option<&Value> {
         self.raw.get("prerequisites").filter(|value| !value.is_null())
     }
@@ -89,7 +88,7 @@ impl<'a> Item<'a> {
         text(self.raw, "title")
     }
 
-    /// `None` when the field is absent or holds something that is no status.
+    /// `None` when the field is absent or invalid.
     pub fn status(&self) -> Option<ItemStatus> {
         text(self.raw, "status").and_then(ItemStatus::parse)
     }
@@ -124,22 +123,22 @@ impl<'a> Item<'a> {
 /// to the history; completing it sets `completed_at` in the item and in the open history line of
 /// that id (or in a new one); giving it back touches the status only.
 ///
-/// The same status again changes nothing. There is no way back from done.
+/// The same status again changes nothing. Done is final.
 pub fn set_status(document: &mut EditableJson, id: &str, status: ItemStatus, now: Stamp) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let item = backlog.item(id).ok_or_else(|| {
         let items = backlog.items();
         let meant = names::did_you_mean(id, items.iter().filter_map(|item| item.id()));
         Refusal::not_found("backlog.not_found", format!("no such backlog item: {id}{meant}"))
-            .next("see all tasks: teof task list")
+            .next("list all tasks: teof task list")
     })?;
     if item.status() == Some(status) {
         return Ok(());
     }
     if item.status() == Some(ItemStatus::Done) {
         return Err(Refusal::guard("backlog.done", format!("{id} is done and cannot become {status}"))
-            .because("there is no way back from done")
-            .next("add a new item for what is left: teof task add")
+            .because("done is final")
+            .next("add a new item for the remaining work: teof task add")
             .into());
     }
     let at = format!("/items/{}", item.index);
@@ -157,7 +156,7 @@ pub fn set_status(document: &mut EditableJson, id: &str, status: ItemStatus, now
     }
 }
 
-/// Names the plan that does the item.
+/// Sets the item's plan.
 pub fn set_plan(document: &mut EditableJson, id: &str, plan: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     match backlog.item(id) {
@@ -166,8 +165,8 @@ pub fn set_plan(document: &mut EditableJson, id: &str, plan: &str) -> Result<()>
     }
 }
 
-/// Opens an item again whose result was reverted (the one way back from done), or that was blocked or has a status
-/// that nobody knows. Its history stays.
+/// Reopens an item that was reverted (the only way back from done), blocked, or has an unknown status. Its history
+/// stays.
 pub fn reopen(document: &mut EditableJson, id: &str) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     let Some(item) =
@@ -207,8 +206,8 @@ pub struct NewItem {
 pub fn add(document: &mut EditableJson, new: &NewItem) -> Result<()> {
     let backlog = Backlog { raw: document.object().clone() };
     if backlog.item(&new.id).is_some() {
-        return Err(Refusal::usage("backlog.exists", format!("the backlog has an item {} already", new.id))
-            .next("choose another id; see: teof task list")
+        return Err(Refusal::usage("backlog.exists", format!("backlog item {} already exists", new.id))
+            .next("choose another id; list tasks: teof task list")
             .into());
     }
     let fields = [

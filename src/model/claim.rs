@@ -35,7 +35,7 @@ impl ClaimStatus {
         }
     }
 
-    /// Active or paused: somebody has the task.
+    /// Active or paused: a seat holds the task.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::Paused)
     }
@@ -62,7 +62,7 @@ impl ClaimFile {
         text(&self.raw, "agent_id")
     }
 
-    /// Whatever stands in `status`, legal or not.
+    /// The text of `status`, valid or not.
     pub fn status_text(&self) -> Option<&str> {
         text(&self.raw, "status")
     }
@@ -76,7 +76,7 @@ impl ClaimFile {
         self.status().is_some_and(ClaimStatus::is_live)
     }
 
-    /// A status that guards no task any more: anyone may write to it (the playbook: claim_guard).
+    /// A final status, after which anyone may write to the task (the playbook: claim_guard).
     pub fn is_terminal(&self) -> bool {
         matches!(self.status_text(), Some("done" | "released" | "closed" | "cancelled" | "abandoned"))
     }
@@ -102,20 +102,20 @@ impl ClaimFile {
         text(&self.raw, "lease_expires_at").and_then(Stamp::parse)
     }
 
-    /// The fencing number; claims that other tools wrote have none, which counts as 0.
+    /// The fencing number; claims of other tools have none, which counts as 0.
     pub fn epoch(&self) -> u64 {
         self.raw.get("epoch").and_then(Value::as_u64).unwrap_or(0)
     }
 
-    /// The claim with every required field present and legal.
+    /// The claim with every required field present and valid.
     ///
     /// # Errors
-    /// A refusal that names the file and the first field that is missing or illegal.
+    /// A refusal that names the file and the first missing or invalid field.
     pub fn strict(&self, path: &Path) -> Result<Claim> {
         let refuse = |field: &str, why: String| {
-            Refusal::guard("claim.invalid", format!("{} is not a whole claim", path.display()))
+            Refusal::guard("claim.invalid", format!("{} is not a complete claim", path.display()))
                 .because(format!("{field} {why}"))
-                .next("fix the file by hand, or take it back with: teof bus restore")
+                .next("fix the file by hand, or restore it: teof bus restore")
         };
         let need = |field: &str| {
             text(&self.raw, field).map(str::to_owned).ok_or_else(|| refuse(field, "is missing or not a string".into()))
@@ -141,7 +141,7 @@ impl ClaimFile {
     }
 }
 
-/// A whole, legal claim.
+/// A complete, valid claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub task_id: String,
@@ -182,10 +182,10 @@ impl Claim {
     }
 }
 
-/// The longest lease that is given and believed. A file can say any year, and would keep its task from everybody.
+/// The longest lease that is given or accepted. A file could contain any year and block its task.
 pub const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// When a lease ends; `None` without one, and for one that nobody could have been given.
+/// When a lease ends; `None` without one, and for one longer than allowed.
 pub fn believed_lease(lease: Option<Stamp>, now: Stamp) -> Option<Stamp> {
     lease.filter(|end| *end <= now.plus(MAX_LEASE).plus(time::SKEW))
 }

@@ -13,7 +13,7 @@ use crate::base::{Stamp, digest, json};
 /// The kinds that need a claim of the task that they name (the playbook: bus_event).
 pub const CLAIM_BOUND: [&str; 6] = ["status", "complete", "proposal", "pr_opened", "audit", "release"];
 
-/// The kinds that readers know; another one is a word like any other.
+/// The known kinds; other kinds are allowed.
 pub const KNOWN: [&str; 8] =
     ["status", "complete", "proposal", "pr_opened", "audit", "release", "observation", "alert"];
 
@@ -106,7 +106,7 @@ impl Event {
     }
 }
 
-/// Closes a line with its id. Used by every log of ours that chains (events, the ledger, decisions).
+/// Adds the id to a line. Used by every chained log (events, ledger, decisions).
 pub fn seal(map: &Map<String, Value>) -> (Vec<u8>, String) {
     let mut line = json::compact(map).into_bytes();
     line.pop();
@@ -115,13 +115,13 @@ pub fn seal(map: &Map<String, Value>) -> (Vec<u8>, String) {
     (line, id)
 }
 
-/// Whether a line (without newline) carries an id of ours, and whether that id is right.
+/// Whether a line (without newline) has a teof id, and whether it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seal<'a> {
     /// No `id` at the end: another tool's line.
     Unchained,
     Right(&'a str),
-    /// The id does not belong to these bytes: the line was altered.
+    /// The id does not match the bytes: the line was altered.
     Wrong(&'a str),
 }
 
@@ -139,7 +139,7 @@ pub fn check_seal(line: &[u8]) -> Seal<'_> {
     if digest::sha256(body)[..16] == *id { Seal::Right(id) } else { Seal::Wrong(id) }
 }
 
-/// The fields of a line that readers ask for, borrowed from it; absent or of another type is `None`.
+/// The fields of a line that readers need, borrowed; `None` when absent or of another type.
 #[derive(Debug, Default, Deserialize)]
 pub struct EventView<'a> {
     #[serde(borrow, default, deserialize_with = "lenient")]
@@ -165,7 +165,7 @@ pub struct EventView<'a> {
 impl<'a> EventView<'a> {
     /// The view of one line; an error means that the line is not a JSON object.
     pub fn parse(line: &'a [u8]) -> Result<Self, serde_json::Error> {
-        // A derived reader would take an array for the fields in order.
+        // A derived reader would accept an array as the fields in order.
         match line.trim_ascii_start().first() {
             Some(b'{') => serde_json::from_slice(line),
             _ => Err(serde::de::Error::custom("not a JSON object")),

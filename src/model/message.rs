@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::text;
 use crate::base::{Stamp, json};
 
-/// The channel that managers read; not a task, no claim guards it.
+/// The channel for managers; it is not a task and needs no claim.
 pub const MANAGER_REPORT: &str = "manager-report";
 
 /// The types that need a claim of the task whose channel they go to (the playbook: bus_message).
 pub const CLAIM_BOUND: [&str; 6] = ["status", "note", "request", "summary", "consensus", "proposal"];
 
-/// The types that readers know; another one is a word like any other.
+/// The known types; other types are allowed.
 pub const KNOWN: [&str; 11] = [
     "status",
     "note",

@@ -1,7 +1,7 @@
-//! The data, as it lies on disk. No I/O, no clock: bytes and values in, bytes and values out.
+//! The data on disk. No I/O, no clock: bytes and values in, bytes and values out.
 //!
-//! Documents that others write too (claims, plans, the backlog, seats) are held as their raw JSON
-//! object, so that unknown fields and their order survive; documents that only we write are structs.
+//! Documents that others write too (claims, plans, the backlog, seats) are held as their raw JSON object, so that
+//! unknown fields and their order survive; documents that only teof writes are structs.
 
 pub mod agent;
 pub mod assignment;
@@ -28,7 +28,7 @@ pub fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     map.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The strings of a field that is an array; other elements are passed over.
+/// The strings of an array field; other elements are skipped.
 pub fn texts<'a>(map: &'a Map<String, Value>, key: &str) -> Vec<&'a str> {
     let items = map.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     items.iter().filter_map(Value::as_str).collect()

@@ -1,7 +1,7 @@
 //! A plan: steps with receipts and a checkpoint, `_plans/<YYYY-MM-DD-slug>.plan.json`.
 //!
-//! Readers here are lenient, so that lists and selectors work on trees as they are; what a plan
-//! must look like is asked of `plans::validate`.
+//! Readers here are lenient, so that lists and selectors work on trees as they are; `plans::validate` checks the
+//! rules.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl Status {
         }
     }
 
-    /// The playbook's transitions; there is no way back from done.
+    /// The playbook's transitions; done is final.
     pub fn may_become(self, next: Status) -> bool {
         match self {
             Self::Queued => true,

@@ -11,15 +11,14 @@ use crate::base::time::{SKEW, show_span};
 use crate::base::{Refusal, Result, Stamp, env, files, json};
 use crate::hub::{Hub, Transaction, paths};
 
-/// The oldest session that anybody may go on with by asking for it (`--session-max-age`): older ones need
-/// `--allow-stale-session`, which says so in words.
+/// The oldest session accepted with `--session-max-age`; older ones need `--allow-stale-session`.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// The flags of a command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rule {
-    /// Besides the hub's setting `session.max_age`: a shorter one holds, a longer one is recorded when it makes
-    /// the difference, and counts up to 24 h; zero counts as not given.
+    /// Overrides the hub's `session.max_age`: a shorter age applies; a longer one (up to 24 h) is recorded when it
+    /// makes the difference; zero means not given.
     pub max_age: Option<Duration>,
     /// Proceed with a session that is missing, invalid or stale, and record it.
     pub allow_stale: bool,
@@ -34,7 +33,7 @@ pub enum Freshness {
     Stale { age: Duration, max_age: Duration },
 }
 
-/// The file that dates a seat's session, relative to the hub.
+/// The timestamp file of a seat's session, relative to the hub.
 pub fn receipt(agent: &str) -> String {
     format!("{}/manager-report-tail.txt", paths::session(agent))
 }
@@ -44,12 +43,12 @@ pub fn log(agent: &str) -> String {
     format!("{}/session_guard/events.jsonl", paths::agent(agent))
 }
 
-/// When the seat last booted or renewed its session; `None` when that cannot be told.
+/// When the seat last started or renewed its session; `None` when unknown.
 pub fn captured_at(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
     Ok(read(hub, agent)?.and_then(|text| header(&text)))
 }
 
-/// Only reads. `max_age` is what the caller asks for, see [`Rule::max_age`].
+/// Checks a session without writing. `max_age` is the caller's value, see [`Rule::max_age`].
 pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshness> {
     let own = hub.settings()?.session.max_age;
     let max_age = match max_age.filter(|age| !age.is_zero()) {
@@ -57,18 +56,18 @@ pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshn
         None => own,
     };
     let Some(text) = read(hub, agent)? else { return Ok(Freshness::Missing) };
-    let Some(at) = header(&text) else { return Ok(Freshness::Invalid("it has no readable '# captured_at=' line")) };
+    let Some(at) = header(&text) else { return Ok(Freshness::Invalid("no readable '# captured_at=' line")) };
     let now = hub.now();
     if at > now.plus(SKEW) {
-        return Ok(Freshness::Invalid("it was captured in the future"));
+        return Ok(Freshness::Invalid("captured in the future"));
     }
     let age = now.since(at);
     Ok(if age <= max_age { Freshness::Fresh { age } } else { Freshness::Stale { age, max_age } })
 }
 
-/// Passes when the session is fresh. Otherwise refuses with `session.missing`, `session.invalid` or
-/// `session.stale` and leaves a line in the seat's guard log; or, when the rule allows it, passes with
-/// an [`Override`] that the caller records in its transaction.
+/// Passes when the session is fresh. Otherwise refuses with `session.missing`, `session.invalid` or `session.stale`
+/// and adds a line to the seat's guard log; or, if the rule allows it, passes with an [`Override`] that the caller
+/// records in its transaction.
 ///
 /// `context` is the command that asked, for the log. Call it before taking the bus lock: a refusal
 /// takes the lock itself to write its line.
@@ -77,29 +76,29 @@ pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Opti
     let Some((code, refusal)) = refusal(agent, &found) else { return relaxed(hub, agent, context) };
     let mut lines = line(hub, agent, code, &refusal.message, context, &found);
     if rule.allow_stale {
-        let message = format!("proceeded on the caller's word: {}", refusal.message);
+        let message = format!("continued at the caller's request: {}", refusal.message);
         lines.extend(line(hub, agent, "session_override", &message, context, &found));
         return Ok(Some(Override { path: log(agent), lines, message: refusal.message }));
     }
-    // The refusal counts even if its line cannot be written.
+    // The refusal stands even when its line cannot be written.
     let mut transaction = Transaction::new(format!("refuse {context}"));
     transaction.append(log(agent), &lines);
     if let Err(e) = hub.lock(context).and_then(|mut writer| writer.commit(transaction)) {
-        tracing::debug!("the guard log was not written: {e:#}");
+        tracing::debug!("cannot write the guard log: {e:#}");
     }
     Err(refusal.into())
 }
 
-/// A session that is fresh only by the age that the caller asked for: passes, and is recorded.
+/// A session that is fresh only by the caller's age passes and is recorded.
 fn relaxed(hub: &Hub, agent: &str, context: &str) -> Result<Option<Override>> {
     let by_the_hub = check(hub, agent, None)?;
     let Some((_, refusal)) = refusal(agent, &by_the_hub) else { return Ok(None) };
-    let message = format!("{}; went on by --session-max-age or {}", refusal.message, env::SESSION_MAX_AGE);
+    let message = format!("{}; continued because of --session-max-age or {}", refusal.message, env::SESSION_MAX_AGE);
     let lines = line(hub, agent, "session_max_age", &message, context, &by_the_hub);
     Ok(Some(Override { path: log(agent), lines, message }))
 }
 
-/// A session that was not fresh, and a caller who went on all the same.
+/// A stale session that the caller accepted.
 #[derive(Clone, Debug)]
 #[must_use = "an override that is not recorded did not happen"]
 pub struct Override {
@@ -134,24 +133,24 @@ fn refusal(agent: &str, found: &Freshness) -> Option<(&'static str, Refusal)> {
         Freshness::Missing => (
             "session_missing",
             Refusal::guard("session.missing", format!("{agent} has no session"))
-                .because(format!("there is no {}", receipt(agent))),
+                .because(format!("{} does not exist", receipt(agent))),
         ),
         Freshness::Invalid(why) => (
             "session_invalid",
-            Refusal::guard("session.invalid", format!("{agent}'s session cannot be dated"))
+            Refusal::guard("session.invalid", format!("{agent}'s session has no valid time"))
                 .because(format!("{}: {why}", receipt(agent))),
         ),
         Freshness::Stale { age, max_age } => (
             "session_stale",
             Refusal::guard("session.stale", format!("{agent}'s session is {} old", show_span(*age)))
-                .because(format!("a seat that writes to the bus has one no older than {}", show_span(*max_age)))
+                .because(format!("writing to the bus requires a session no older than {}", show_span(*max_age)))
                 .with("age_seconds", age.as_secs())
                 .with("max_age_seconds", max_age.as_secs()),
         ),
     };
     let refusal = refusal
         .next(format!("teof session-boot --agent {agent}"))
-        .next("or go on with --allow-stale-session, which is recorded")
+        .next("or continue anyway (recorded): --allow-stale-session")
         .with("agent_id", agent);
     Some((code, refusal))
 }
@@ -199,13 +198,13 @@ mod tests {
                 Freshness::Stale { age: hour + Duration::from_secs(1), max_age: hour },
             ),
             ("# captured_at=2026-01-05T11:05:00Z\n", Freshness::Fresh { age: Duration::ZERO }),
-            ("# captured_at=2026-01-05T11:05:01Z\n", Freshness::Invalid("it was captured in the future")),
-            ("# captured_at=yesterday\n", Freshness::Invalid("it has no readable '# captured_at=' line")),
+            ("# captured_at=2026-01-05T11:05:01Z\n", Freshness::Invalid("captured in the future")),
+            ("# captured_at=yesterday\n", Freshness::Invalid("no readable '# captured_at=' line")),
             (
                 "# source=x\nbody\n# captured_at=2026-01-05T10:59:00Z\n",
-                Freshness::Invalid("it has no readable '# captured_at=' line"),
+                Freshness::Invalid("no readable '# captured_at=' line"),
             ),
-            ("", Freshness::Invalid("it has no readable '# captured_at=' line")),
+            ("", Freshness::Invalid("no readable '# captured_at=' line")),
         ];
         for (text, wanted) in cases {
             session(&hub, text);

@@ -7,19 +7,18 @@ use super::manifest;
 
 /// Finds the acting seat.
 ///
-/// `TEOF_AGENT` beats the manifest: that is how many seats work in one folder at once. A flag must agree
-/// with `TEOF_AGENT` when that is set, else with the manifest when there is one (the playbook:
-/// session_guard, "explicit id must equal manifest id"), so that nobody writes in another's name by a slip.
+/// `TEOF_AGENT` overrides the manifest, so that several seats can work in one folder. A flag must agree with
+/// `TEOF_AGENT` when that is set, else with the manifest when there is one (the playbook: session_guard, "explicit id
+/// must equal manifest id"), so that nobody writes under another name by mistake.
 ///
 /// # Errors
-/// `agent.mismatch`, `agent.unknown`, an id that is not a usable name, or a manifest that cannot be read.
+/// `agent.mismatch`, `agent.unknown`, an invalid id, or an unreadable manifest.
 pub fn resolve(hub: &Hub, flag: Option<&str>) -> Result<String> {
     choose(hub, flag.map(str::trim), env::var(env::AGENT).as_deref().map(str::trim))
 }
 
-/// Who is named from outside the tree: by the flag, or by `TEOF_AGENT`, which must agree. For
-/// `session-boot`, which then brings the manifest into agreement itself. The second value says whether
-/// `TEOF_AGENT` is set, so that the manifest does not count.
+/// The seat given by flag or `TEOF_AGENT`, which must agree. For `session-boot`, which then updates the manifest
+/// itself. The second value says whether `TEOF_AGENT` is set, so that the manifest does not count.
 pub fn named(flag: Option<&str>) -> Result<(Option<String>, bool)> {
     let (flag, variable) = (flag.map(str::trim), env::var(env::AGENT));
     for id in flag.into_iter().chain(variable.as_deref()) {
@@ -51,19 +50,19 @@ fn choose(hub: &Hub, flag: Option<&str>, variable: Option<&str>) -> Result<Strin
 }
 
 fn mismatch(flag: &str, declared: &str, whence: &str) -> Refusal {
-    Refusal::guard("agent.mismatch", format!("agent mismatch: asked to act as {flag}, but this is {declared}'s seat"))
-        .because(format!("{} says {declared}", text::safe(whence)))
-        .next(format!("to take {flag}'s seat here: teof agent use {flag}"))
-        .next(format!("to act as {flag} beside others in this folder, set TEOF_AGENT={flag}"))
+    Refusal::guard("agent.mismatch", format!("cannot act as {flag}: this is {declared}'s seat"))
+        .because(format!("{} names {declared}", text::safe(whence)))
+        .next(format!("use {flag}'s seat here: teof agent use {flag}"))
+        .next(format!("or act as {flag} next to others in this folder: set TEOF_AGENT={flag}"))
         .with("agent_id", flag)
         .with("declared", declared)
 }
 
 fn unknown() -> Refusal {
-    Refusal::usage("agent.unknown", "which seat acts is not known")
-        .because("there is no --agent, no TEOF_AGENT, and no AGENT_MANIFEST.json with an agent_id")
-        .next("take a seat here: teof agent use <id>")
-        .next("or say it once: --agent <id>, or TEOF_AGENT=<id>")
+    Refusal::usage("agent.unknown", "no seat given")
+        .because("no --agent, no TEOF_AGENT, and no AGENT_MANIFEST.json with an agent_id")
+        .next("use a seat here: teof agent use <id>")
+        .next("or pass it: --agent <id>, or TEOF_AGENT=<id>")
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub fn folders(hub: &Hub) -> Vec<&Path> {
 /// The manifest of the seat that works here. A manifest without an `agent_id` names nobody.
 ///
 /// # Errors
-/// When there is a manifest that cannot be read: who acts must not be guessed.
+/// When the manifest is unreadable: the acting seat must not be guessed.
 pub fn current(hub: &Hub) -> Result<Option<Manifest>> {
     first(hub, MANIFEST)
 }
@@ -57,7 +57,7 @@ pub fn of(hub: &Hub, agent: &str) -> Result<Option<Manifest>> {
             "manifest.mismatch",
             format!("{} names {}, not {agent}", other.path.display(), other.agent),
         )
-        .because("a seat's own manifest is named after the seat")
+        .because("a seat's manifest must be named after the seat")
         .next("correct its agent_id, or rename the file")
         .into()),
         None => Ok(current(hub)?.filter(|found| found.agent == agent)),
@@ -72,7 +72,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Manifest>> {
         match found {
             Ok(Some(found)) if seats.iter().all(|seat| seat.agent != found.agent) => seats.push(found),
             Ok(_) => {}
-            Err(e) => tracing::warn!("{} is passed over: {e:#}", path.display()),
+            Err(e) => tracing::warn!("skipping {}: {e:#}", path.display()),
         }
     }
     seats.sort_by(|a, b| a.agent.cmp(&b.agent));
@@ -112,8 +112,8 @@ fn read(folder: &Path, name: &str) -> Result<Option<Manifest>> {
     let seat = Seat { raw };
     let Some(agent) = seat.agent_id().map(str::to_owned) else { return Ok(None) };
     names::check_id("agent", &agent).map_err(|_| {
-        Refusal::guard("manifest.invalid", format!("{} names no usable seat", path.display()))
-            .because("its agent_id becomes a file name: letters, digits, '.', '_' and '-' only, at most 128 of them")
+        Refusal::guard("manifest.invalid", format!("{} has no valid agent_id", path.display()))
+            .because("agent_id becomes a file name: use letters, digits, '.', '_' and '-', at most 128")
             .next("correct its agent_id")
     })?;
     Ok(Some(Manifest { path, seat, agent }))
@@ -125,8 +125,8 @@ fn follow(path: &Path) -> Result<PathBuf> {
     let mut parts = target.components();
     match (parts.next(), parts.next(), path.parent()) {
         (Some(Component::Normal(name)), None, Some(folder)) => Ok(folder.join(name)),
-        _ => Err(Refusal::guard("manifest.link", format!("{} is a link out of its folder", path.display()))
-            .because("a manifest may only link to another one beside it")
+        _ => Err(Refusal::guard("manifest.link", format!("{} links out of its folder", path.display()))
+            .because("a manifest may only link to another one in its folder")
             .next("link it to AGENT_MANIFEST.<id>.json in the same folder, or: teof agent use <id>")
             .into()),
     }

@@ -14,12 +14,12 @@ pub struct Candidate {
     pub last_session: Option<Stamp>,
 }
 
-/// The first seat without a live claim that never had a session, or none for `stale`.
+/// The first seat without a live claim and without a session within `stale`.
 ///
-/// The playbook's tool took, when there was none, the seat that was idle longest. That makes two agents
-/// one, and exclusive claims worthless; here it is a refusal.
+/// Without a free seat, the playbook's tool took the seat that was idle longest. Then two agents share a seat and
+/// exclusive claims fail, so teof refuses.
 pub fn choose(pool: &[Candidate], now: Stamp, stale: Duration) -> Result<&str> {
-    // A session that begins later than now says nothing: the seat would never be free again.
+    // A session in the future is ignored; otherwise the seat would never be free again.
     let is_over = |at: Stamp| now.since(at) > stale || at > now.plus(time::SKEW);
     let free = |seat: &&Candidate| !seat.claims && seat.last_session.is_none_or(is_over);
     if let Some(seat) = pool.iter().find(free) {
@@ -34,7 +34,7 @@ pub fn choose(pool: &[Candidate], now: Stamp, stale: Duration) -> Result<&str> {
     let why = pool.iter().map(what).collect::<Vec<_>>().join(", ");
     Err(Refusal::held("agent.pool_full", "no seat of the pool is free")
         .because(if why.is_empty() { "the pool is empty".to_owned() } else { why })
-        .next(format!("a seat is free {} after its last session, without claims", time::show_span(stale)))
+        .next(format!("a seat becomes free {} after its last session, if it holds no claims", time::show_span(stale)))
         .next("add seats: --auto-agent-pool <id>, or [session] pool in teof.toml")
         .into())
 }

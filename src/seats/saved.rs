@@ -29,7 +29,7 @@ fn path(hub: &Hub, label: &str) -> PathBuf {
 pub fn check_label(hub: &Hub, label: &str, force: bool) -> Result<()> {
     names::check_id("label", label)?;
     if !force && path(hub, label).exists() {
-        return Err(Refusal::guard("seat.label_taken", format!("there is a saved seat {label} already"))
+        return Err(Refusal::guard("seat.label_taken", format!("saved seat {label} already exists"))
             .next("choose another label, or replace it with --force")
             .into());
     }
@@ -52,9 +52,9 @@ pub fn load(hub: &Hub, label: &str) -> Result<Saved> {
             false => format!("saved labels: {}", saved.join(", ")),
         };
         let meant = names::did_you_mean(label, saved.iter().map(String::as_str));
-        return Err(Refusal::not_found("seat.not_saved", format!("no seat is saved as {label}{meant}"))
+        return Err(Refusal::not_found("seat.not_saved", format!("no such saved seat: {label}{meant}"))
             .because(there)
-            .next("see all seats: teof agent list")
+            .next("list all seats: teof agent list")
             .into());
     };
     serde_json::from_value(raw.into()).map_err(|e| {

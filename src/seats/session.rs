@@ -15,7 +15,7 @@ pub fn inbox_channel(agent: &str) -> String {
     format!("agent-{}", agent.to_lowercase())
 }
 
-/// Stages the manager-report tail in a transaction: the file that dates the session. Returns the lines.
+/// Stages the manager-report tail, which is the session's timestamp file. Returns the lines.
 pub fn stage_tail(hub: &Hub, transaction: &mut Transaction, agent: &str, count: usize) -> Result<Vec<String>> {
     let source = paths::channel(MANAGER_REPORT);
     let lines = last_lines(hub, &source, count)?;
@@ -42,11 +42,11 @@ pub fn agents(hub: &Hub) -> Vec<String> {
 pub struct Inbox {
     /// The last lines of the channel.
     pub lines: Vec<String>,
-    /// Messages later than the last one that was seen.
+    /// Messages later than the last seen one.
     pub unread: usize,
 }
 
-/// Stages the inbox tail and what was seen of it in a transaction.
+/// Stages the inbox tail and the read state in a transaction.
 pub fn stage_inbox(hub: &Hub, transaction: &mut Transaction, agent: &str, count: usize) -> Result<Inbox> {
     let channel = paths::channel(&inbox_channel(agent));
     let (receipt_path, state_path) = inbox_files(agent);
@@ -92,7 +92,7 @@ pub fn inbox_files(agent: &str) -> (String, String) {
     (format!("{folder}/agent-inbox-tail.txt"), format!("{folder}/agent-inbox-state.json"))
 }
 
-/// A receipt of a dirty tree: what another seat left behind, as git shows it.
+/// A receipt of a dirty tree: the changes of another seat, as git shows them.
 pub fn dirty_handoff(agent: &str, now: Stamp, lines: &[String]) -> String {
     const SHOWN: usize = 2000;
     let mut out =

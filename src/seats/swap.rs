@@ -44,8 +44,7 @@ pub fn template(agent: &str, roles: &[&str]) -> Map<String, Value> {
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// How this worktree would take a seat that has its own manifest, here or in the hub; `None` when there
-/// is none.
+/// The swap to a seat with its own manifest, here or in the hub; `None` without one.
 pub fn to_variant(hub: &Hub, agent: &str) -> Result<Option<Swap>> {
     let Some(found) = manifest::of(hub, agent)? else { return Ok(None) };
     let beside = found.path == hub.here.root.join(variant(agent));
@@ -57,7 +56,7 @@ pub fn to_variant(hub: &Hub, agent: &str) -> Result<Option<Swap>> {
     Ok(Some(Swap { agent: agent.to_owned(), content }))
 }
 
-/// How this worktree would take a seat again whose manifest a swap replaced.
+/// The swap back to a seat whose manifest an earlier swap replaced.
 pub fn to_kept(hub: &Hub, agent: &str) -> Option<Swap> {
     kept(hub).into_iter().rev().find_map(|(_, path)| {
         let bytes = files::read(&path, files::MAX_DOCUMENT).ok()??;
@@ -66,7 +65,7 @@ pub fn to_kept(hub: &Hub, agent: &str) -> Option<Swap> {
     })
 }
 
-/// How this worktree would take a seat that has no manifest yet.
+/// The swap to a seat without a manifest.
 pub fn to_new(agent: &str) -> Result<Swap> {
     names::check_id("agent", agent)?;
     let text = json::pretty(&template(agent, &["engineer"])) + "\n";
@@ -86,7 +85,7 @@ impl Swap {
         Swap { agent: agent.to_owned(), content: Content::Bytes(bytes) }
     }
 
-    /// Writes the manifest of the current worktree, and keeps what it replaces.
+    /// Writes the manifest of the current worktree and saves the replaced one.
     pub fn perform(&self, hub: &Hub) -> Result<()> {
         let target = hub.here.root.join(MANIFEST);
         if let Ok(Some(old)) = manifest::current(hub)
@@ -113,7 +112,7 @@ fn relink(target: &Path, name: &str) -> Result<()> {
         .map_err(|e| files::io_refusal(e, "link", target))
 }
 
-/// Where the manifests that swaps replaced are kept, for one worktree.
+/// The folder of replaced manifests of one worktree.
 fn kept_folder(hub: &Hub, worktree: &Worktree) -> PathBuf {
     let name = digest::sha256(worktree.root.to_string_lossy().as_bytes());
     hub.local(&format!("seats/kept/{}", &name[..16]))
@@ -138,14 +137,13 @@ fn kept(hub: &Hub) -> Vec<(u64, PathBuf)> {
     kept
 }
 
-/// How this worktree would go back to the seat before the last swap. Performing it is itself a swap:
-/// going back twice is where one was.
+/// The swap back to the seat before the last swap. It is a swap itself: going back twice returns to the start.
 pub fn back(hub: &Hub) -> Result<Swap> {
     let last = kept(hub).pop().and_then(|(_, path)| Some((files::read(&path, files::MAX_DOCUMENT).ok()??, path)));
     let Some((bytes, path)) = last else {
-        return Err(Refusal::not_found("manifest.none_kept", "no earlier manifest is kept for this worktree")
-            .because("only 'agent use' and 'session-boot' keep the one they replace")
-            .next("see the seats there are: teof agent list")
+        return Err(Refusal::not_found("manifest.none_kept", "no earlier manifest is saved for this worktree")
+            .because("only 'agent use' and 'session-boot' save the manifest that they replace")
+            .next("list the seats: teof agent list")
             .into());
     };
     let raw = json::parse_object(&bytes, &path)?;

@@ -63,7 +63,7 @@ fn damaged_files_and_settings_are_told_of_in_plain_words() {
     let whole = world.read("teof.toml");
     for (text, what) in [
         ("[lock]\nwiat = \"9s\"\n", "unknown setting wiat in [lock] (did you mean wait?)"),
-        ("[lock]\nwait = \"soon\"\n", "\"soon\" is not a span of time"),
+        ("[lock]\nwait = \"soon\"\n", "\"soon\" is not a duration"),
         ("[coordinator]\nconcurrency = \"x\"\n", "concurrency"),
         ("[lock", "teof.toml"),
     ] {

@@ -153,8 +153,8 @@ impl Opencode {
         emit(Event::Usage(self.used));
         let error = match part.reason.text().unwrap_or_default() {
             "stop" => return emit(Event::Result { ok: true, text: None, error: None, kind: None }),
-            "length" => "its answer was cut off at the longest that the model gives",
-            "content-filter" => "the service's filter cut its answer off",
+            "length" => "its answer reached the model's output limit",
+            "content-filter" => "the service's filter cut off its answer",
             "error" => "its last step ended with an error",
             _ => return,
         };

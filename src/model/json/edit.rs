@@ -60,8 +60,8 @@ impl EditableJson {
         self.value.pointer(pointer)
     }
 
-    /// Makes the value at `pointer` equal to `value` with the smallest edit: what is equal already
-    /// keeps its spelling, objects are edited key by key, arrays item by item when that is enough.
+    /// Sets the value at `pointer` with the smallest edit: equal parts keep their spelling, objects are edited key by
+    /// key, arrays item by item when possible.
     ///
     /// A key that is not there yet is added: last, or to its place in a file whose keys are sorted.
     /// The parent must exist; in an array the index may be its length.
@@ -95,13 +95,13 @@ impl EditableJson {
         }
     }
 
-    /// Takes out a key (every occurrence of it) or an item; what is not there is gone already.
+    /// Removes a key (every occurrence) or an item; a missing one is fine.
     pub fn remove(&mut self, pointer: &str) -> Result<()> {
         let Some((parent, key)) = split(pointer) else {
             return Err(self.shape(pointer, "the document itself cannot be removed"));
         };
         match self.value.pointer(parent) {
-            // The items after it move up: only one of them is meant.
+            // Later items move up, so remove only one.
             Some(Value::Array(items)) if key.parse().is_ok_and(|i: usize| i < items.len()) => self.cut(parent, &key),
             Some(Value::Object(_)) => {
                 while self.value.pointer(pointer).is_some() {
@@ -138,7 +138,7 @@ impl EditableJson {
     }
 
     fn insert(&mut self, pointer: &str, value: &Value) -> Result<()> {
-        let missing = || self.shape(pointer, "there is nothing to put it into");
+        let missing = || self.shape(pointer, "its parent does not exist");
         let (parent, key) = split(pointer).ok_or_else(missing)?;
         let root = tree(&self.text)?;
         let container = find(&root, parent).ok_or_else(missing)?;
@@ -167,7 +167,7 @@ impl EditableJson {
         self.splice(range, &text)
     }
 
-    /// The white space before member `i`, which a new neighbour of it takes over.
+    /// The white space before member `i`, used for a new neighbour.
     fn lead(&self, container: &ast::Value<'_>, members: &[Range<usize>], i: usize) -> &str {
         let found = match i {
             0 => Some(&self.text[container.start() + 1..members[0].start]).filter(|space| space.contains('\n')),
@@ -188,7 +188,7 @@ impl EditableJson {
         self.splice(range, "")
     }
 
-    /// Every edit ends here; a splice that would not be JSON any more is a fault and changes nothing.
+    /// Every edit ends here; a splice that breaks the JSON is a fault and changes nothing.
     fn splice(&mut self, range: Range<usize>, new: &str) -> Result<()> {
         let mut text = String::with_capacity(self.text.len() + new.len());
         text.push_str(&self.text[..range.start]);
@@ -200,9 +200,9 @@ impl EditableJson {
     }
 
     fn shape(&self, pointer: &str, why: &str) -> anyhow::Error {
-        Refusal::guard("document.shape", format!("{} cannot be edited at {pointer:?}", self.path.display()))
+        Refusal::guard("document.shape", format!("cannot edit {} at {pointer:?}", self.path.display()))
             .because(why)
-            .next("fix the file by hand; teof left it as it is")
+            .next("fix the file by hand; teof did not change it")
             .into()
     }
 }

@@ -1,6 +1,6 @@
 //! Finds the span of each value in a JSON text, by JSON pointer (`/steps/2/status`).
 //!
-//! The text must be JSON that `serde_json` took; `jsonc-parser` gives the byte ranges.
+//! The text must be JSON that `serde_json` accepts; `jsonc-parser` gives the byte ranges.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use jsonc_parser::common::Ranged;
 
 use crate::base::Result;
 
-/// What went wrong when it cannot: for `context`.
+/// The error context when they disagree.
 pub(in crate::model) const AGREE: &str = "serde_json and jsonc-parser read the same text differently";
 
-/// The pointers of keys that stand more than once in their object: readers disagree on which counts.
+/// The pointers of duplicate keys: readers disagree on which one counts.
 pub fn duplicate_keys(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if let Ok(root) = tree(text) {

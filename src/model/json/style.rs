@@ -14,7 +14,7 @@ pub(in crate::model) struct Style {
     newline: &'static str,
     /// One level of indentation.
     unit: String,
-    /// What stands between a key and its value: `": "`, or `":"` in compact files.
+    /// The text between a key and its value: `": "`, or `":"` in compact files.
     colon: String,
     /// Every object's keys are sorted: claims and assignments, as the playbook's tools wrote them.
     pub sorted: bool,
@@ -81,7 +81,7 @@ impl Style {
         }
     }
 
-    /// What stands between the brackets of a container that has this one member.
+    /// The text between the brackets of a container with this one member.
     pub fn only_member(&self, name: Option<&str>, value: &Value, shape: &Shape) -> String {
         match shape {
             Shape::Inline => self.member(name, value, shape),

@@ -19,7 +19,7 @@ pub const VERSION: u64 = 1;
 pub struct Bundle {
     pub version: u64,
     pub generated_at: Stamp,
-    /// What commits and worktree of the job are known by.
+    /// The job's name in commits and worktree.
     pub job: String,
     pub run: String,
     pub task_id: String,
@@ -38,7 +38,7 @@ pub struct Bundle {
     pub branch: String,
     pub target_branch: String,
     pub base_commit: String,
-    /// The reviewed commit: this one is merged, whatever the branch is then.
+    /// The reviewed commit; an approval merges exactly this one.
     pub commit: String,
     /// What the planner answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub struct Bundle {
     pub stages: Vec<Stage>,
     pub tests: Vec<Test>,
     pub findings: Vec<Finding>,
-    /// What the job was sent back for before this: by a person, or because of a conflict.
+    /// The findings for which the job was sent back earlier: by a person, or because of a conflict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent_back: Vec<Finding>,
     /// The reviewer's, 0 to 100.
@@ -70,7 +70,7 @@ impl Bundle {
         is_tested && !self.findings.iter().any(needs_person)
     }
 
-    /// What people call the job: `j7`.
+    /// The job's short id: `j7`.
     pub fn short(&self) -> Cow<'_, str> {
         job_name::short(&self.job)
     }
@@ -103,7 +103,7 @@ pub struct File {
     pub removed: u64,
 }
 
-/// One stage as it was passed, or not.
+/// A stage and its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// `planner`, `coder`, `tester`, `reviewer` or `commands`.

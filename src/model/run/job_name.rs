@@ -1,7 +1,7 @@
 //! The names of a job: the long id that files carry, and the short one that people read and type.
 //!
-//! The number stands in the id itself, so every file that names a job tells its short name as well: bundles, orders,
-//! envelopes, decisions, trailers. Jobs that older versions numbered have a short name too.
+//! The number is part of the id, so every file that names a job also has its short name: bundles, orders, envelopes,
+//! decisions, trailers. Jobs of older versions have a short name, too.
 
 use std::borrow::Cow;
 
@@ -63,8 +63,8 @@ impl Names<'_> {
     }
 }
 
-/// Those that people may mean by a name: the one whose id it is, else all of that task, plan or step, else all whose
-/// id or task begins so.
+/// The jobs that match a name: the one with that id, else all of that task, plan or step, else all whose id or task
+/// begins with it.
 pub fn called<'a, T: Copy>(name: &str, all: &[T], names: impl Fn(T) -> Names<'a>) -> Vec<T> {
     let pick =
         |fits: &dyn Fn(&Names<'_>) -> bool| all.iter().copied().filter(|one| fits(&names(*one))).collect::<Vec<_>>();
@@ -78,14 +78,14 @@ pub fn called<'a, T: Copy>(name: &str, all: &[T], names: impl Fn(T) -> Names<'a>
     }
 }
 
-/// What tells several jobs apart: their short names, unless two machines gave the same one.
+/// Distinct names of several jobs: short ids, unless two machines used the same number.
 pub fn distinct<'a>(ids: &[&'a str]) -> Vec<Cow<'a, str>> {
     let is_shared = |id: &str| ids.iter().filter(|other| short(other) == short(id)).count() > 1;
     ids.iter().map(|id| if is_shared(id) { Cow::from(*id) } else { short(id) }).collect()
 }
 
-/// Whether an operator who says `name` means this work: its task, its plan, or its step as `<plan>-<step>` or
-/// `<plan>/<step>`. Without a step, any step of the plan is meant.
+/// Whether `name` refers to this work: its task, its plan, or its step as `<plan>-<step>` or `<plan>/<step>`. Without
+/// a step, any step of the plan matches.
 pub fn is_called(name: &str, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
     let rest = plan.and_then(|plan| name.strip_prefix(plan));
     name == task

@@ -19,7 +19,7 @@ use crate::model::{text, texts};
 /// The version that is written.
 pub const VERSION: u64 = 2;
 
-/// What agents' work goes through, in this order; a role is named like its stage.
+/// The stages of agents' work, in order; a role has the name of its stage.
 pub const STAGES: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,27 +51,27 @@ pub struct Order {
     pub branch: String,
     pub base_commit: String,
     pub target_branch: String,
-    /// The epoch of the claim under which the work is done.
+    /// The epoch of the work's claim.
     pub epoch: u64,
     pub guardrails: Guardrails,
     #[serde(default)]
     pub stages: Vec<String>,
-    /// Role to who plays it; a role is named like its stage.
+    /// The binding of each role; a role has the name of its stage.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, Binding>,
     /// The seat that reviews; never the one that does the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewer: Option<String>,
-    /// How often the coder may try, the first time included.
+    /// Maximum number of coder passes, including the first.
     #[serde(default = "passes")]
     pub passes: u32,
     /// What the job may spend.
     #[serde(default)]
     pub budget: Spend,
-    /// The job was sent back: what for, and the work to go on from.
+    /// If the job was sent back: the findings, and the work to continue from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rework: Option<Rework>,
-    /// What people said to earlier results of this task, which they rejected, sent back or reverted.
+    /// Findings of people on earlier results of this task that were rejected, sent back or reverted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said_before: Vec<Finding>,
 }
@@ -89,10 +89,10 @@ pub struct Goal {
     pub layer: Option<String>,
     #[serde(default)]
     pub systemic_targets: Vec<String>,
-    /// The request that the work was made of, whole: data, whatever it says.
+    /// The complete request behind the work. Treated as data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
-    /// How hard the request is, and how that was found.
+    /// The request's complexity and its parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
 }
@@ -108,13 +108,13 @@ pub struct ExpectedReceipt {
 /// A request as it was when the order was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Where it stands: a path relative to the hub.
+    /// Its location: a path relative to the hub.
     pub from: String,
     /// From the front matter to the last line.
     pub text: String,
 }
 
-/// How to go back. The commands run on a person's word only.
+/// The rollback. Only a person runs the commands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rollback {
     pub base_commit: String,
@@ -122,7 +122,7 @@ pub struct Rollback {
     pub commands: Vec<Command>,
 }
 
-/// What the result is held to, whatever the agent says.
+/// The limits for the result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guardrails {
     /// Lines added plus lines removed.
@@ -138,22 +138,22 @@ pub struct Guardrails {
     /// Globs whose change needs a person.
     #[serde(default)]
     pub protected: Vec<String>,
-    /// Globs of files that count for no diff limit: tools write them.
+    /// Globs of generated files, which do not count for the diff limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generated: Vec<String>,
-    /// Files that were copied into the worktree and may not leave it.
+    /// Files that were copied into the worktree and must not leave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copied: Vec<String>,
     #[serde(with = "span")]
     pub no_output: Duration,
-    /// An agent's silence in meaning, not in bytes.
+    /// Limit on an agent's time without progress.
     #[serde(with = "span", default = "no_event")]
     pub no_event: Duration,
     #[serde(with = "span")]
     pub wall: Duration,
 }
 
-/// Who plays a role: an agent, or a command line whose exit code decides.
+/// The binding of a role: an agent, or a command line whose exit code decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
@@ -163,7 +163,7 @@ pub struct Binding {
     pub command: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// A prompt template of the person's own, relative to the hub.
+    /// A custom prompt template, relative to the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
 }
@@ -177,14 +177,14 @@ pub struct Spend {
     pub cost: f64,
 }
 
-/// How hard a request looks, from its own fields.
+/// The estimated complexity of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Complexity {
     /// 0 to 10.
     pub score: u8,
-    /// What it is made of: what was looked at, and the points for it.
+    /// Its parts: the rated fields and their points.
     pub parts: Vec<(String, u8)>,
-    /// Which routing rule was followed, in words.
+    /// The routing rule used, as text.
     pub route: String,
 }
 
@@ -195,11 +195,11 @@ pub struct Rework {
     pub nth: u32,
     /// The coder's passes before it, which count.
     pub passes_used: u32,
-    /// The commit whose changes are to be carried over to the order's base.
+    /// The commit whose changes are ported to the order's base.
     pub carry: String,
-    /// What it was sent back for.
+    /// The findings for which it was sent back.
     pub findings: Vec<Finding>,
-    /// The coder's session, which goes on.
+    /// The coder's session to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<AgentSession>,
 }
@@ -262,7 +262,7 @@ impl OrderFile {
         let refuse = |why: String| {
             Refusal::guard("order.invalid", format!("{} is not a work order", path.display()))
                 .because(why)
-                .next("what an order holds stands in docs/work-orders.md, \"Fields\"")
+                .next("see the fields of an order in docs/work-orders.md")
         };
         match raw.get("version").and_then(Value::as_u64) {
             Some(1) => v1(&raw).map(|order| OrderFile::V1(Box::new(order))).map_err(|why| refuse(why).into()),
@@ -278,9 +278,9 @@ impl OrderFile {
                 Ok(OrderFile::V2(Box::new(order)))
             }
             Some(newer) if newer > VERSION => {
-                Err(refuse(format!("it has version {newer}; this teof reads 1 and {VERSION}")).into())
+                Err(refuse(format!("it has version {newer}; this teof supports 1 and {VERSION}")).into())
             }
-            _ => Err(refuse("it has no version 1 or 2".into()).into()),
+            _ => Err(refuse("its version is not 1 or 2".into()).into()),
         }
     }
 }

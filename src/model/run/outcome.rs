@@ -10,13 +10,13 @@ use crate::model::is_default;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The work is checks passed, ready to merge.
+    /// Checks passed, ready to merge.
     Succeeded,
     /// A command or the machine failed; another attempt may do better.
     Failed,
     /// A guard refused the result; no retry.
     Blocked,
-    /// Stopped at a stage boundary: consent revoked, or asked to stop.
+    /// Stopped at a stage boundary: consent revoked, or stopped on request.
     Paused,
     /// Nothing was started: the order, the claim or the session did not allow it.
     Refused,
@@ -33,7 +33,7 @@ pub struct Outcome {
     /// One line for people.
     pub reason: String,
     pub findings: Vec<Finding>,
-    /// What the scan after the work found and the one before it did not; a high one opens the breaker.
+    /// Findings of the scan after the work that the scan before it did not have; a high one opens the breaker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scan: Vec<Finding>,
     pub branch: String,
@@ -56,16 +56,16 @@ pub struct Outcome {
     /// The coder's last session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<AgentSession>,
-    /// An agent cannot work for a while: nobody's failure, and no retry.
+    /// An agent is suspended: not a failure, and not retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,
-    /// It fails again until a person has acted, so it is not tried again; the reason says what to do.
+    /// It needs a person's action, so it is not retried; the reason has the fix.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_person: bool,
-    /// What was said last by what kept it from success.
+    /// The last output of what made it fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_output: Option<LastOutput>,
-    /// What an agent asks before it goes on; the run is paused until a person answers.
+    /// The question of an agent; the run is paused until a person answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     pub started_at: Stamp,
@@ -78,24 +78,24 @@ pub struct LastOutput {
     /// Whose: `coder (claude)`, or the command.
     pub of: String,
     pub text: String,
-    /// All of it, in a file on this machine.
+    /// The file with the complete output, on this machine.
     pub file: String,
 }
 
-/// An agent that may not be called for a while: its account is at a limit, or its service is out of order.
+/// A suspended agent: its account is at a limit, or its service is down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspended {
     pub agent: String,
-    /// The end of the limit; of an outage, which nobody knows the end of, when it was seen.
+    /// The end of the limit; for an outage, when it was seen.
     pub until: Stamp,
     /// What the agent said.
     pub reason: String,
-    /// The service or the way to it fails: tried again after waits that grow.
+    /// The service or the connection fails: retried after growing waits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outage: bool,
 }
 
-/// One thing that a guard, a check or a sentinel found.
+/// A finding of a guard, a check or a sentinel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable, dotted: `diff.too_large`, `path.denied`.
@@ -107,17 +107,17 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     pub message: String,
-    /// What to do about it; never something destructive.
+    /// How to fix it; never something destructive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// For how many more like it this one stands, which are not listed.
+    /// How many more findings like this are not listed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub more: u64,
 }
 
-/// The severity says what follows: `high` stops, `medium` needs a person, `low` is worth a look.
+/// The severity says what follows: `high` stops, `medium` needs a person, `low` is a note.
 impl Finding {
-    /// An empty `path` means that it is about no file in particular.
+    /// An empty `path` means no specific file.
     pub fn new(severity: Severity, code: &str, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),

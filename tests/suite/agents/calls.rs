@@ -156,9 +156,9 @@ fn what_cannot_work_is_refused_with_the_reason() {
         ("command = [\"x\"]\nprompt = \"file\"", "{prompt_file} is in no argument"),
         ("command = [\"x\"]\nresume_args = [\"--resume\"]", "resume_args leaves {session} out"),
         ("command = [\"x\"]\nmodel_args = [\"-m\"]", "model_args leaves {model} out"),
-        ("command = [\"x\"]\nenv = [\"A B\"]", "no name of a variable"),
+        ("command = [\"x\"]\nenv = [\"A B\"]", "not a valid variable name"),
         ("command = [\"x\"]\nenv = [\"CLAUDECODE\"]", "inside another agent"),
-        ("command = [\"x\"]\nset = { TEOF_RUN = \"x\" }", "set by the foreman"),
+        ("command = [\"x\"]\nset = { TEOF_RUN = \"x\" }", "only the foreman may set"),
     ] {
         let said = refused(agents::find(&settings(&format!("[agents.own]\n{described}")), "own"), "agent.invalid");
         assert!(said.contains(why), "{described}: {said}");
