@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_the_message_and_not_its_wrapping() {
+    fn error_messages_are_unwrapped_for_people() {
         for (error, shown) in [
             (r#"{"error": {"message": "bad request", "type": "x"}}"#, "bad request"),
             (r#"[API Error: {"error":{"code":401,"message":"bad key"}}]"#, "bad key"),

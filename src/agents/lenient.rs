@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_strict_reader_would_refuse_is_mended() {
+    fn lines_that_a_strict_reader_refuses_are_repaired() {
         for line in [
             &b"{\"name\":\"a\",\"name\":\"kept\"}"[..],
             b"{\"count\":\"\xff\xfe\",\"name\":\"kept\"}",

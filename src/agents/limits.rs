@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_names_no_time() {
+    fn limit_reasons_contain_no_time() {
         for (text, wanted) in [
             ("You've hit your session limit · resets 3:07am (UTC)", "You've hit your session limit"),
             ("Claude AI usage limit reached|1795229980", "Claude AI usage limit reached"),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_invented() {
+    fn no_time_is_read_from_text_without_one() {
         for text in [
             "",
             "rate limit, try again later",
@@ -294,7 +294,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_odd(text in "(resets|try again (at|in)|reset after|\\|)? ?\\PC{0,40}", seconds in 0_i64..4_000_000_000) {
+        fn any_text_is_accepted(text in "(resets|try again (at|in)|reset after|\\|)? ?\\PC{0,40}", seconds in 0_i64..4_000_000_000) {
             let _ = (until(&text, Stamp::from_unix(seconds)), mentions_limit(&text), without_time(&text));
         }
 

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped_and_stays_the_same_document() {
+    fn printable_json_escapes_control_characters() {
         let value = serde_json::json!({"a\u{9b}": "x\u{7f}\u{202e}é🚀\u{e0041}"});
         let shown = printable(compact(&value));
         assert_eq!(shown, "{\"a\\u009b\":\"x\\u007f\\u202eé🚀\\udb40\\udc41\"}");

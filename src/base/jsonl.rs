@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_back_leaves_what_others_appended() {
+    fn undoing_an_append_keeps_lines_of_others() {
         use std::io::Write;
         let (_dir, path) = log(b"1\n");
         let mut ours = Log::open(&path, true).unwrap().unwrap();

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_likely_meant_is_found_by_looking_at_each_name_once() {
+    fn suggestions_look_at_each_name_once() {
         let known: Vec<String> = (0..5000).map(|n| format!("TASK-{n:04}")).collect();
         let looked = std::cell::Cell::new(0);
         let names = || known.iter().map(|name| name.as_str()).inspect(|_| looked.set(looked.get() + 1));

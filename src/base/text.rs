@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_reaches_the_terminal_that_it_would_obey() {
+    fn control_characters_are_escaped() {
         assert_eq!(safe("a\u{1b}[31mred\u{7}\r\nb\u{202e}"), "a␛[31mred␇␍ b\u{fffd}");
         assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
         let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";

@@ -83,7 +83,7 @@ mod tests {
     use crate::model::event::{Seal, check_seal};
 
     #[test]
-    fn events_of_one_agent_chain_within_and_across_acts() {
+    fn events_of_one_agent_chain_within_and_across_transactions() {
         let (_dir, hub) = repository();
         let mut ids = Vec::new();
         for _ in 0..2 {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_back_is_refused_before_anything_is_staged() {
+    fn unreadable_lines_are_refused_before_staging() {
         let (_dir, hub) = repository();
         let writer = hub.lock("test").unwrap();
         let mut transaction = Transaction::new("test");

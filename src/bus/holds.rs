@@ -70,7 +70,7 @@ mod tests {
     use crate::base::Clock;
 
     #[test]
-    fn the_latest_word_counts_wherever_a_merge_has_put_it() {
+    fn the_latest_hold_or_lift_counts_in_any_line_order() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         assert!(std::process::Command::new("git").args(["init", "-q"]).arg(&root).status().unwrap().success());

@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_backlog_holds_the_rest_of_the_prompt_is_the_same(notes in any::<String>(), title in any::<String>()) {
+        fn backlog_text_does_not_change_the_rest_of_the_prompt(notes in any::<String>(), title in any::<String>()) {
             let prompt = render(&Task { title, ..task(&notes) }, &guardrails());
             prop_assert_eq!(own_words(&prompt), own_words(&render(&task("x"), &guardrails())));
         }

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_bound_is_played_by_the_coders_agent() {
+    fn unbound_roles_use_the_coders_agent() {
         let settings = settings("[roles.coder]\nagent = \"claude\"\nmodel = \"m\"\n[budget]\njob_tokens = 7\n");
         let found = route(&settings, None, 3).unwrap();
         assert_eq!(found.stages, ["planner", "coder", "tester", "reviewer"]);

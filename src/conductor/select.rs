@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_what_would_do() {
+    fn missing_parts_are_named_with_the_fix() {
         let choice = choose(
             vec![Candidate { missing: vec!["verification", "risk"], ..step("p", 0) }],
             &Criteria::new(Taker::Worker),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_takes_what_is_its_own_or_nobodys_and_needs_nothing_to_run() {
+    fn a_seat_takes_its_own_or_unassigned_work() {
         let work = Work::Nothing;
         let criteria = Criteria::new(Taker::Seat("codex-1"));
         let free = Candidate { work: work.clone(), ..item("A", 1) };

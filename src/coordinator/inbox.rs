@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_read_is_not_taken() {
+    fn a_command_larger_than_the_limit_is_refused() {
         let (_dir, hub) = crate::bus::testing::repository();
         let error = post(&hub, &letter(&"long ".repeat(60_000))).unwrap_err();
         assert_eq!(Refusal::of(&error).unwrap().code, "inbox.too_large");

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_teof_by_its_file_and_not_by_what_it_calls_itself() {
+    fn teof_is_recognised_by_its_file_not_its_name() {
         let named = |program: &str| Ancestor { pid: 1, name: "teof".into(), program: Some(program.into()) };
         assert!(named("/usr/bin/teof").is_teof());
         assert!(named("/usr/bin/teof (deleted)").is_teof());

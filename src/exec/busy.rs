@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_since_when_a_process_is_busy() {
+    fn the_thread_name_shows_since_when_a_process_is_busy() {
         assert_eq!(parse("teof 1796000000\n"), Some(1_796_000_000));
         assert_eq!(parse("teof\n"), None);
         assert_eq!(parse("bash 1796000000\n"), None);

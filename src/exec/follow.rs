@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_is_read_once_and_nothing_is_left() {
+    fn output_is_read_once_and_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let (mut followed, mut program) = Followed::new(&dir.path().join("x.out")).unwrap();
         let mut chunk = [0; 4];

@@ -231,14 +231,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_does_is_counted() {
+    fn process_activity_is_counted() {
         let status = "Name:\tx\nState:\tT (stopped)\nvoluntary_ctxt_switches:\t70\nnonvoluntary_ctxt_switches:\t7\n";
         assert_eq!(parse_vitals(status), Vitals { context_switches: 77, stopped: true });
         assert_eq!(parse_vitals("State:\tS (sleeping)\n"), Vitals::default());
     }
 
     #[test]
-    fn a_process_may_call_itself_anything() {
+    fn process_names_may_contain_anything() {
         let stat = b"77 (a) Z 1 (b)) S 12 77 70 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
         let p = parse_stat(77, stat).unwrap();
         assert_eq!((p.name.as_str(), p.parent, p.session, p.started, p.dead), ("a) Z 1 (b)", 12, 70, 98765, false));

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_counted_once() {
+    fn findings_over_the_limit_are_counted_once() {
         let mut capped = Capped::per_file();
         for line in 1..=1000 {
             capped.push(Finding::high("event.field", "a.jsonl", "no ts").at(line));

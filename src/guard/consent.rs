@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_file_does_not_say_is_off_and_other_types_are_malformed() {
+    fn missing_flags_are_off_and_wrong_types_are_malformed() {
         let read = |text: &str| Consent::read(&serde_json::from_str(text).unwrap());
         assert_eq!(read("{}"), Ok(Consent::NONE));
         assert_eq!(read(r#"{"auto_enabled": "yes"}"#), Err("auto_enabled"));

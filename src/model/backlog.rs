@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_or_unknown_is_refused() {
+    fn submit_refuses_finished_and_unknown_work() {
         let mut todo = document();
         let mut code = |id| {
             Refusal::of(&set_status(&mut todo, id, ItemStatus::Pending, Stamp::from_unix(0)).unwrap_err()).unwrap().code

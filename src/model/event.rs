@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_forgives_other_types_but_not_other_shapes() {
+    fn a_view_ignores_wrong_types_but_not_wrong_shapes() {
         let view =
             EventView::parse(br#"{"ts":1,"agent_id":["x"],"event":{"a":null},"summary":"s","more":{}}"#).unwrap();
         assert_eq!((view.ts, view.agent_id, view.event), (None, None, None));

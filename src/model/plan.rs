@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_way_back_from_done() {
+    fn done_is_final() {
         let allowed: Vec<_> = Status::ALL
             .iter()
             .flat_map(|a| Status::ALL.iter().filter(|b| a.may_become(**b)).map(move |b| format!("{a}>{b}")))
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_needs_is_read_from_the_step() {
+    fn a_worker_gets_its_fields_from_the_step() {
         let plan = plan(json!({"steps": [{"id": "S1", "title": "t",
             "commands": [["make", "a"], "make b", {"cmd": ["c"], "timeout": 5}],
             "expected_receipts": ["_report/a.json", {"path": "_report/b.json", "description": "b"}],

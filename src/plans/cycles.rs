@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_way_needs_no_stack() {
+    fn long_cycles_need_no_recursion() {
         let chain: Vec<Vec<usize>> = (0..200_000).map(|n| vec![(n + 1) % 200_000]).collect();
         assert_eq!(find(&chain)[0].len(), 200_000);
     }

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_breaks_a_cycle() {
+    fn finished_work_breaks_a_cycle() {
         let items = json!([
             {"id": "A", "status": "pending", "depends_on": ["B"]},
             {"id": "B", "status": "done", "depends_on": ["A"]},

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_of_one_act_build_on_each_other() {
+    fn edits_in_one_transaction_build_on_each_other() {
         let (_dir, hub) = hub();
         let mut writer = hub.lock("test").unwrap();
         let mut transaction = Transaction::new("test");

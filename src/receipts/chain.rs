@@ -123,7 +123,7 @@ mod tests {
     proptest! {
         /// One byte, anywhere but the newline that ends the file.
         #[test]
-        fn no_byte_can_be_changed_unseen(at: prop::sample::Index, byte: u8) {
+        fn every_changed_byte_is_detected(at: prop::sample::Index, byte: u8) {
             let mut ledger = three().concat().into_bytes();
             let at = at.index(ledger.len() - 1);
             let same = std::mem::replace(&mut ledger[at], byte) == byte;
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_can_be_validated(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             check("l", &bytes);
         }
     }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_teof_changes_later_is_no_receipt() {
+    fn files_that_teof_rewrites_cannot_be_receipts() {
         for path in [
             "_report/agent/manager/state.json",
             "_report/agent/manager/decisions.jsonl",

@@ -99,7 +99,7 @@ mod tests {
     proptest! {
         /// Layout may change, and the bytes of the hash's own key; what the receipt says may not.
         #[test]
-        fn what_a_receipt_says_cannot_be_changed_unseen(at: prop::sample::Index, byte in 0x20..0x7f_u8) {
+        fn every_change_of_a_receipt_is_detected(at: prop::sample::Index, byte in 0x20..0x7f_u8) {
             let text = receipt();
             let mut bytes = text.clone().into_bytes();
             bytes[at.index(text.len())] = byte;
@@ -110,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_can_be_validated(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             check(&[&bytes[..], b"{\"receipt_sha256\": \"\"}"].concat());
         }
     }

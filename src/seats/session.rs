@@ -131,7 +131,7 @@ mod tests {
     use crate::base::Clock;
 
     #[test]
-    fn the_tail_says_how_much_it_holds() {
+    fn the_session_tail_states_its_number_of_lines() {
         let (_dir, mut hub) = repository();
         hub.clock = Clock::Fixed(Stamp::parse("2026-01-05T10:00:00Z").unwrap());
         let mut transaction = Transaction::new("x");

@@ -13,7 +13,7 @@ fn mends(world: &World, code: &str) -> String {
 }
 
 #[test]
-fn the_ways_out_of_a_detached_head_work() {
+fn fixes_for_a_detached_head_work() {
     for nth in [0, 1] {
         let world = World::bare_of_teof();
         world.git(&["branch", "elsewhere", "HEAD"]);

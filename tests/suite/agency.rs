@@ -410,7 +410,7 @@ fn work_that_a_person_sends_back_reaches_the_coder_with_the_note_on_the_target_a
 }
 
 #[test]
-fn a_conflict_goes_back_to_the_coder_and_what_it_mends_is_merged() {
+fn a_conflict_goes_back_to_the_coder_and_its_fix_is_merged() {
     let agency = Agency::new();
     agency.request("FR-1", "high");
     agency.finish();

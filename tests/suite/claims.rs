@@ -160,7 +160,7 @@ fn the_first_claim_follows_the_assignment() {
 }
 
 #[test]
-fn a_task_is_taken_over_when_its_time_is_over_and_never_while_its_run_lives() {
+fn takeover_needs_an_expired_lease_and_no_active_run() {
     let mut world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned", "--lease", "30m"]);
     let takeover = ["bus", "takeover", "QUEUE-001", "--reason", "it went away"];
@@ -211,7 +211,7 @@ fn a_task_is_taken_over_when_its_time_is_over_and_never_while_its_run_lives() {
 }
 
 #[test]
-fn an_epoch_stands_in_for_a_session() {
+fn an_epoch_replaces_a_session() {
     let world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
     fs::remove_dir_all(world.repo.join("_report/session")).unwrap();
@@ -224,7 +224,7 @@ fn an_epoch_stands_in_for_a_session() {
 }
 
 #[test]
-fn a_record_that_was_taken_back_never_makes_a_task_look_free() {
+fn a_reset_record_never_makes_a_task_look_free() {
     let world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
     ok(&world, "codex-1", &["bus", "pause", "QUEUE-001", "--reason", "x"]);
@@ -242,7 +242,7 @@ fn a_record_that_was_taken_back_never_makes_a_task_look_free() {
 }
 
 #[test]
-fn a_claim_file_that_names_another_owner_at_the_same_epoch_is_nobodys() {
+fn a_claim_with_another_owner_at_the_same_epoch_is_ignored() {
     let world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
     let claim = world.read(CLAIM);
@@ -255,7 +255,7 @@ fn a_claim_file_that_names_another_owner_at_the_same_epoch_is_nobodys() {
 }
 
 #[test]
-fn nobody_ends_or_pauses_a_claim_from_under_its_own_run() {
+fn releasing_a_claim_is_refused_while_its_run_is_active() {
     let world = world();
     ok(&world, "codex-1", &["bus", "claim", "QUEUE-001", "--allow-unassigned"]);
     let held = fs::File::create(world.repo.join(".git/teof/locks/run-QUEUE-001.lock")).unwrap();

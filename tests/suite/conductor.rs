@@ -302,7 +302,7 @@ fn however_many_ask_at_once_each_item_is_handed_out_once() {
 }
 
 #[test]
-fn what_would_weaken_the_contract_is_refused_and_changes_nothing() {
+fn values_that_weaken_the_prompt_are_refused() {
     let world = world(json!([item("ND-1")]));
     let code = |args: &[&str]| {
         let ran = conductor(&world, &[args, &["--json"]].concat());

@@ -74,7 +74,7 @@ fn a_flag_takes_its_value_with_a_space_or_an_equals_sign_or_none() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_no() {
+fn an_unreadable_consent_file_means_no() {
     let world = world();
     world.ok(&["consent", "grant"]);
     let text = world.read(FILE);

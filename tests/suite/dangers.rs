@@ -44,7 +44,7 @@ fn told(world: &World, words: &str) -> (usize, usize) {
 }
 
 #[test]
-fn nothing_is_built_on_a_target_that_a_worker_moved_until_a_person_has_looked() {
+fn a_target_moved_by_a_worker_blocks_work_until_accepted() {
     let own = "git add -A; git -c user.name=B -c user.email=b@x commit -qm evil; git update-ref refs/heads/main HEAD";
     // The commit was made by no command that leaves a trace in the worktree's log.
     let plumbing = "c=$(git -c user.name=B -c user.email=b@x commit-tree -p main -m evil main^{tree}); \
@@ -144,7 +144,7 @@ fn prerequisites_bind_the_task_and_not_the_command() {
 }
 
 #[test]
-fn a_coordinator_that_starts_nothing_for_want_of_prerequisites_says_so_and_goes_on_when_they_hold() {
+fn unmet_prerequisites_are_reported_and_work_starts_when_met() {
     let world = world("echo x > x.txt", "");
     submit(&world, "p");
     let plan = world.json(&["coordinator", "status"])["submissions"][0]["plan"].as_str().unwrap().to_owned();

@@ -24,7 +24,7 @@ pub fn codes(world: &World) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn a_sound_set_up_has_nothing_wrong() {
+fn doctor_finds_nothing_in_a_sound_set_up() {
     let world = world();
     assert_eq!(codes(&world), (vec![], vec!["consent.not_granted".to_owned()]));
     world.ok(&["session-boot", "--no-sync"]);

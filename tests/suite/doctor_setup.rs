@@ -33,7 +33,7 @@ fn make_old(path: &std::path::Path) {
 }
 
 #[test]
-fn doctor_names_what_keeps_work_from_starting() {
+fn doctor_names_obstacles_to_starting_work() {
     let world = world();
     assert_eq!(codes(&world).0, Vec::<String>::new());
     let agent = world.folder().join("agent");
@@ -85,7 +85,7 @@ fn doctor_names_what_keeps_work_from_starting() {
 }
 
 #[test]
-fn what_a_kill_left_is_found_and_fixed() {
+fn leftovers_of_a_kill_are_found_and_fixed() {
     let world = world();
     let git = world.repo.join(".git");
     for (name, reason, part) in [

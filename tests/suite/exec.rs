@@ -116,7 +116,7 @@ fn output_of_both_streams_is_kept_in_order_with_its_hash() {
 }
 
 #[test]
-fn nothing_of_our_environment_is_inherited() {
+fn the_environment_is_not_inherited() {
     let place = Place::new();
     let report = place.run(&Spec { argv: vec!["env".into()], ..place.spec("") });
     let names: Vec<_> = text(&report).lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
@@ -125,7 +125,7 @@ fn nothing_of_our_environment_is_inherited() {
 }
 
 #[test]
-fn what_cannot_be_started_is_no_exit_code() {
+fn a_program_that_cannot_start_has_no_exit_code() {
     let place = Place::new();
     let plain = place.dir.path().join("plain");
     std::fs::write(&plain, "not a program").unwrap();
@@ -143,7 +143,7 @@ fn what_cannot_be_started_is_no_exit_code() {
 }
 
 #[test]
-fn a_silent_hang_is_ended_by_the_silence_clock() {
+fn a_silent_hang_is_stopped() {
     let place = Place::new();
     let mut spec = place.spec("echo started; sleep 1000");
     spec.clocks.silence = Some(Duration::from_millis(200));
@@ -153,7 +153,7 @@ fn a_silent_hang_is_ended_by_the_silence_clock() {
 }
 
 #[test]
-fn chatter_does_not_outlast_the_wall_clock() {
+fn the_time_limit_stops_a_talkative_program() {
     let place = Place::new();
     let mut spec = place.spec("while :; do echo tick; sleep 0.01; done");
     spec.clocks.silence = Some(Duration::from_secs(60));
@@ -162,7 +162,7 @@ fn chatter_does_not_outlast_the_wall_clock() {
 }
 
 #[test]
-fn who_ignores_the_request_to_end_is_killed() {
+fn a_process_that_ignores_sigterm_is_killed() {
     let place = Place::new();
     let mut spec = place.spec("trap '' TERM; touch armed; while :; do sleep 1000; done");
     spec.clocks.grace = Duration::from_millis(100);
@@ -171,7 +171,7 @@ fn who_ignores_the_request_to_end_is_killed() {
 }
 
 #[test]
-fn a_stopped_process_is_ended_too() {
+fn a_stopped_process_is_killed_as_well() {
     let place = Place::new();
     let mut spec = place.spec("touch armed; kill -STOP $$");
     spec.clocks.silence = Some(Duration::from_millis(300));
@@ -234,7 +234,7 @@ fn stdin_is_given_and_closed() {
 }
 
 #[test]
-fn death_by_a_signal_is_told_from_an_exit() {
+fn a_signal_is_distinguished_from_an_exit() {
     let place = Place::new();
     assert_eq!(place.run(&place.spec("kill -SEGV $$")).verdict, Verdict::Signalled(11));
 }
@@ -306,7 +306,7 @@ fn stderr_can_be_kept_apart_and_is_bounded_like_stdout() {
 }
 
 #[test]
-fn noise_without_meaning_runs_out_of_time() {
+fn output_without_progress_times_out() {
     let place = Place::new();
     let mut spec = place.spec("echo event; while :; do echo noise; sleep 0.01; done");
     spec.clocks.silence = Some(Duration::from_secs(60));
@@ -316,7 +316,7 @@ fn noise_without_meaning_runs_out_of_time() {
 }
 
 #[test]
-fn who_does_not_leave_after_its_last_word_is_ended_and_the_word_counts() {
+fn an_agent_that_lingers_is_stopped_and_its_result_counts() {
     let place = Place::new();
     let mut spec = place.spec("echo event result; sleep 1000");
     spec.clocks.linger = Duration::from_millis(100);
@@ -328,7 +328,7 @@ fn who_does_not_leave_after_its_last_word_is_ended_and_the_word_counts() {
 }
 
 #[test]
-fn who_finds_more_to_say_after_its_last_word_is_heard_out() {
+fn output_after_the_final_answer_is_read() {
     let place = Place::new();
     let mut spec = place.spec("printf 'result\\nagain\\n'; echo more; exit 4");
     spec.clocks.linger = Duration::ZERO;

@@ -337,7 +337,7 @@ fn plant_around(world: &World, submodule: bool) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn nothing_that_a_worker_can_plant_is_run_by_any_command() {
+fn planted_programs_are_never_run() {
     for (settings, extension) in [(&REFUSED[..], "config"), (&REFUSED[..], "config.worktree"), (&OFF[..], "config")] {
         let (world, _) = world();
         let coder = Fake::new(

@@ -63,7 +63,7 @@ fn init_writes_what_is_missing_and_the_second_time_nothing() {
 }
 
 #[test]
-fn what_is_there_stays_byte_for_byte() {
+fn existing_text_stays_byte_for_byte() {
     let world = world();
     let mine = [
         (".gitattributes", "*.png  binary\n*.json  text  filter=lfs"),
@@ -111,7 +111,7 @@ fn a_fresh_clone_of_a_repository_that_was_set_up_works_at_once() {
 }
 
 #[test]
-fn the_wrong_places_say_what_to_do() {
+fn init_in_wrong_places_names_the_fix() {
     let world = world();
     let folder = world.folder();
     let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -292,7 +292,7 @@ fn init_yes_leaves_a_persons_edits_of_a_shared_file_to_them_and_starts_an_unborn
     let world = world();
     world.write(".gitattributes", "*.png binary\n");
     let done = world.json(&["init", "--yes", "--in-place"]);
-    assert!(done["notes"].to_string().contains(".gitattributes has changes of yours"), "{done}");
+    assert!(done["notes"].to_string().contains(".gitattributes has your own changes"), "{done}");
     assert_eq!(world.git(&["ls-tree", "HEAD", "--", ".gitattributes"]), "");
     assert!(world.read(".gitattributes").starts_with("*.png binary\n"));
 

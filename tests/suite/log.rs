@@ -72,7 +72,7 @@ fn events_carry_what_was_said_and_chain() {
 }
 
 #[test]
-fn what_speaks_for_a_task_needs_its_claim() {
+fn events_that_report_on_a_task_need_its_claim() {
     let world = world(&["a", "b"]);
     let event = |agent: &str, kind: &str, more: &[&str]| {
         let args = ["bus", "event", "--json", "--agent", agent, "--task", "T", "--event", kind, "--summary", "x"];
@@ -99,7 +99,7 @@ fn what_speaks_for_a_task_needs_its_claim() {
 }
 
 #[test]
-fn a_stale_session_writes_only_with_a_word_that_is_recorded_or_a_claim_that_is_proved() {
+fn a_stale_session_writes_only_with_an_override_or_an_epoch() {
     let world = world(&["a"]);
     world.ok(&["bus", "claim", "T", "--agent", "a", "--allow-unassigned"]);
     session(&world, "a", "2026-01-05T08:59:59Z");

@@ -58,7 +58,7 @@ fn codes(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn what_dozens_of_processes_acknowledge_is_there_once_though_others_are_killed() {
+fn acknowledged_lines_of_many_processes_exist_once_despite_kills() {
     let world = world();
     world.write("teof.toml", "[log]\nseal_at = 5000\n[lock]\nwait = \"60s\"\n");
     let mut acknowledged = Vec::new();
@@ -166,7 +166,7 @@ fn an_altered_line_is_found_and_comes_back_from_git_with_its_copy_kept() {
 }
 
 #[test]
-fn a_stash_a_reset_and_a_switch_lose_nothing_once_the_refusals_advice_is_followed() {
+fn following_the_fix_after_stash_reset_or_switch_loses_nothing() {
     for (command, advice) in [
         (&["stash", "-u", "-q"][..], &["git", "stash", "pop"][..]),
         (&["stash", "-u", "-q"], &["teof", "bus", "restore"]),

@@ -90,25 +90,25 @@ fn expect(outcome: &Value, verdict: &str, reason: &str) {
 }
 
 #[test]
-fn one_that_is_silent_from_the_start_is_ended_and_suspended_like_an_outage() {
+fn a_silent_agent_is_stopped_and_suspended() {
     let bench = Bench::new("sleep 1000").with("no_output", json!("1s"));
     expect(&bench.run(), "paused", "no output for too long");
 }
 
 #[test]
-fn one_that_prints_without_meaning_is_ended_and_suspended_like_an_outage() {
+fn an_agent_without_progress_is_stopped_and_suspended() {
     let bench = Bench::new("while :; do echo '{\"type\":\"noise\"}'; sleep 0.1; done").with("no_event", json!("1s"));
     expect(&bench.run(), "paused", "no progress for too long");
 }
 
 #[test]
-fn one_that_never_ends_is_ended() {
+fn an_agent_is_stopped_at_its_time_limit() {
     let talk = "while :; do say '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hm\"}]}}'; sleep 0.1; done";
     expect(&Bench::new(talk).with("wall", json!("1s")).run(), "failed", "time limit reached");
 }
 
 #[test]
-fn a_flood_of_100_mb_is_bounded_and_its_end_still_counts() {
+fn a_flood_of_100_mb_is_bounded_and_its_result_counts() {
     let flood = "echo three >> src/code.txt
         line=$(head -c 900 /dev/zero | tr '\\0' x)
         yes '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"'$line'\"}]}}' | head -c 100000000; echo
@@ -128,13 +128,13 @@ fn one_line_without_end_is_bounded_too() {
 }
 
 #[test]
-fn one_that_ignores_sigterm_is_ended_all_the_same() {
+fn an_agent_that_ignores_sigterm_is_killed() {
     let bench = Bench::new("trap '' TERM; while :; do sleep 1000; done").with("no_output", json!("1s"));
     expect(&bench.run(), "paused", "no output for too long");
 }
 
 #[test]
-fn what_forks_away_twice_is_found() {
+fn a_double_fork_is_found() {
     let away = "echo three >> src/code.txt
         setsid sh -c 'setsid sh -c \"sleep 1000\" >/dev/null 2>&1 &' >/dev/null 2>&1
         result done";
@@ -147,7 +147,7 @@ fn output_that_stays_open_after_the_end_is_not_waited_for() {
 }
 
 #[test]
-fn a_process_that_stays_after_its_result_is_ended_and_its_result_counts() {
+fn a_process_that_lingers_after_its_result_is_stopped() {
     expect(&Bench::new("echo three >> src/code.txt; result done; sleep 1000").run(), "succeeded", "");
 }
 
@@ -172,12 +172,12 @@ fn exit_code_0_without_a_result_is_no_success() {
 }
 
 #[test]
-fn a_result_with_a_failing_exit_code_is_no_success() {
+fn a_result_with_a_failing_exit_code_fails() {
     expect(&Bench::new("echo three >> src/code.txt; result done; exit 3").run(), "failed", "3");
 }
 
 #[test]
-fn success_that_left_nothing_is_asked_again_and_then_blocked() {
+fn success_without_changes_is_retried_and_then_blocked() {
     let bench = Bench::new("echo x >> \"$HOME/passes\"; result done");
     let outcome = bench.run();
     expect(&outcome, "blocked", "the coder changed nothing");
@@ -202,7 +202,7 @@ fn a_diff_beyond_the_limit_is_blocked_at_once() {
 }
 
 #[test]
-fn a_file_of_a_length_that_nobody_could_read_is_not_read() {
+fn files_over_the_size_limit_are_not_read() {
     let bench = Bench::new("truncate -s 1T src/huge.bin; result done");
     let outcome = bench.run();
     expect(&outcome, "blocked", "the largest file is src/huge.bin");
@@ -241,7 +241,7 @@ fn denied_paths_are_blocked_and_the_record_stays_as_it_is() {
 }
 
 #[test]
-fn a_history_that_was_rewritten_harms_nobody() {
+fn a_rewritten_history_is_reported_and_kept() {
     let rewrite = "git -c user.name=a -c user.email=a@a commit -q --amend -m mine 2>/dev/null
         echo three >> src/code.txt; git update-ref refs/heads/main HEAD 2>/dev/null; result done";
     let bench = Bench::new(rewrite);
@@ -315,7 +315,7 @@ fn attacked(name: &str, script: impl Fn(&str) -> String) -> (Bench, std::path::P
 }
 
 #[test]
-fn one_that_puts_a_link_in_its_worktrees_place_has_nothing_done_through_it() {
+fn a_link_in_place_of_the_worktree_is_not_followed() {
     for stages in [json!(["planner", "coder"]), json!(["coder"])] {
         let (mut bench, victim) =
             attacked("victim", |to| format!("W=$PWD; cd /; rm -rf \"$W\"; ln -s '{to}' \"$W\"; result done"));
@@ -328,7 +328,7 @@ fn one_that_puts_a_link_in_its_worktrees_place_has_nothing_done_through_it() {
 }
 
 #[test]
-fn one_that_puts_a_link_in_the_place_of_all_worktrees_has_nothing_done_through_it() {
+fn a_link_in_place_of_the_worktrees_folder_is_not_followed() {
     let (mut bench, victim) = attacked("other/job-1", |to| {
         format!(
             "P=$(dirname \"$PWD\"); cd /; mv \"$P\" \"$P-old\"; ln -s \"$(dirname '{to}')\" \"$P\"
@@ -342,7 +342,7 @@ fn one_that_puts_a_link_in_the_place_of_all_worktrees_has_nothing_done_through_i
 }
 
 #[test]
-fn one_that_points_gits_file_about_its_worktree_elsewhere_has_the_next_attempt_refused() {
+fn a_redirected_worktree_refuses_the_next_attempt() {
     let (bench, victim) = attacked("victim", |to| {
         format!("G=$(git rev-parse --absolute-git-dir); echo '{to}/.git' > \"$G/gitdir\"; exit 1")
     });
@@ -358,7 +358,7 @@ fn one_that_points_gits_file_about_its_worktree_elsewhere_has_the_next_attempt_r
 }
 
 #[test]
-fn one_that_merges_deletes_or_rewrites_the_target_is_seen_however_it_does_it() {
+fn changing_the_target_branch_is_reported() {
     let cherry = "git commit -qam mine; c=$(git rev-parse HEAD); git reset -q --hard HEAD~1
         GIT_COMMITTER_DATE=2020-01-01T00:00:00Z git cherry-pick $c >/dev/null
         git update-ref refs/heads/main HEAD";
@@ -387,7 +387,7 @@ fn settings_that_git_executes_and_exclusions_do_not_change_unseen() {
 }
 
 #[test]
-fn one_that_leaves_or_deletes_its_branch_is_seen_although_the_checkpoint_mends_it() {
+fn leaving_or_deleting_the_branch_is_reported() {
     let who = "git config user.name Me; git config user.email me@example.invalid; echo three >> src/code.txt";
     let leaves = "git checkout -q -b feature-x; git commit -qam own";
     let deletes = "git checkout -q --detach; git branch -q -D agent/codex-1/docs";

@@ -142,7 +142,7 @@ fn faults(world: &World, place: &str, duty: Duty, kind: &str) -> Vec<String> {
 }
 
 #[test]
-fn whatever_stands_in_the_place_of_a_file_is_named_and_never_waited_for() {
+fn special_files_are_named_and_never_block() {
     let half = |kinds: &[&str]| {
         let world = world();
         let cases = kinds.iter().flat_map(|kind| PLACES.map(|(place, duty)| (place, duty, *kind)));

@@ -93,7 +93,7 @@ fn a_person_edits_without_a_claim_and_the_event_names_whom_they_passed_over() {
 }
 
 #[test]
-fn a_hold_keeps_a_task_from_being_claimed_completed_and_called_done() {
+fn a_hold_blocks_claiming_and_completing_a_task() {
     let world = world();
     let task = format!("{PLAN}-S1");
     let say = |seat: &str, task: &str, kind: &str| {

@@ -57,7 +57,7 @@ fn an_edit_changes_the_lines_of_the_edit_only() {
 }
 
 #[test]
-fn what_would_break_the_plan_is_refused_before_it_is_written() {
+fn an_edit_that_breaks_the_plan_is_refused() {
     let world = world();
     world.ok(&["plan", "step", "set", "2026-01-05-docs", "S1", "--status", "done"]);
     let before = world.read(PATH);

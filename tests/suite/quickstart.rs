@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::harness::{Ran, World};
 
 #[test]
-fn what_waits_is_said_to_wait_and_every_printed_line_works_as_it_stands() {
+fn waiting_work_is_reported_and_printed_commands_work() {
     let world = World::new();
     let folder = world.folder().join("it's mine");
     // The PATH of a test leads to no teof, as after `cargo run`.

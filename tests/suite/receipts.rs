@@ -45,7 +45,7 @@ fn each_receipt_is_entered_once_and_chained() {
 
 /// A source file that were entered would fail every check from its next edit on, for good.
 #[test]
-fn only_what_lies_in_report_is_entered_and_the_refusal_enters_a_copy() {
+fn only_files_in_report_become_receipts_and_the_fix_copies_them() {
     let world = world();
     world.write("src/it's.sh", "true\n");
     let ledger = world.refused(&["receipts", "add", LEDGER, "--agent", "codex-1"]);

@@ -134,7 +134,7 @@ fn lines_of_a_record_commit_that_the_branch_lost_are_missed_however_long_the_log
 }
 
 #[test]
-fn names_that_are_no_text_are_nobodys_to_change() {
+fn names_that_are_not_utf8_cannot_be_changed() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -229,7 +229,7 @@ fn a_lock_that_a_crash_of_ours_left_is_taken_over() {
 }
 
 #[test]
-fn a_hook_that_fails_costs_nothing() {
+fn a_failing_hook_does_not_stop_the_record_commit() {
     let world = world();
     for hook in ["pre-commit", "commit-msg", "post-commit", "reference-transaction", "post-index-change"] {
         let path = world.repo.join(".git/hooks").join(hook);
@@ -242,7 +242,7 @@ fn a_hook_that_fails_costs_nothing() {
 }
 
 #[test]
-fn what_git_ignores_and_what_is_half_written_stays_out() {
+fn ignored_and_temporary_files_stay_out_of_the_commit() {
     let world = world();
     world.write(".gitignore", "*.tmp.txt\n");
     world.write("_report/a.tmp.txt", "x");
@@ -254,7 +254,7 @@ fn what_git_ignores_and_what_is_half_written_stays_out() {
 }
 
 #[test]
-fn a_record_that_fell_behind_is_never_committed() {
+fn an_outdated_record_is_never_committed() {
     let world = world();
     commit(&world);
     boot(&world, "b");
@@ -269,7 +269,7 @@ fn a_record_that_fell_behind_is_never_committed() {
 }
 
 #[test]
-fn what_a_sparse_checkout_leaves_out_is_not_deleted() {
+fn files_outside_a_sparse_checkout_are_not_deleted() {
     let world = world();
     world.ok(&["bus", "message", "--task", "manager-report", "--type", "status", "--summary", "x", "--agent", "a"]);
     assert_eq!(commit(&world), "committed");
@@ -322,7 +322,7 @@ fn a_person_who_commits_meanwhile_loses_nothing_and_takes_nothing() {
 }
 
 #[test]
-fn whatever_stands_in_the_place_of_the_settings_for_git_is_replaced_or_named() {
+fn special_files_in_place_of_git_settings_are_replaced_or_named() {
     use rustix::fs::{CWD, FileType, mknodat};
     let world = world();
     let place = world.repo.join(".git/teof/durable.gitconfig");

@@ -103,7 +103,7 @@ fn work_waits_for_what_it_depends_on_and_a_cycle_is_a_finding() {
 }
 
 #[test]
-fn a_vault_that_lies_where_nobody_looks_is_told_by_doctor() {
+fn doctor_reports_a_vault_outside_the_hub() {
     let world = World::bare_of_teof();
     world.write(&format!("{VAULT}/1.md"), &request("FR-1", ""));
     world.git(&["add", "-A"]);

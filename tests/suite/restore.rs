@@ -49,7 +49,7 @@ fn is_behind(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn what_git_takes_back_is_noticed_refused_and_restored_whether_it_was_committed_or_not() {
+fn reset_documents_are_detected_refused_and_restored() {
     for committed in [true, false] {
         let world = world();
         let mut before = work(&world);
@@ -82,7 +82,7 @@ fn what_git_takes_back_is_noticed_refused_and_restored_whether_it_was_committed_
 }
 
 #[test]
-fn a_document_that_a_person_changed_is_theirs_and_one_that_they_took_back_is_kept_on_their_word() {
+fn restore_keeps_documents_that_a_person_changed() {
     let world = world();
     let older = world.read(BACKLOG);
     work(&world);
@@ -111,7 +111,7 @@ fn a_document_that_a_person_changed_is_theirs_and_one_that_they_took_back_is_kep
 }
 
 #[test]
-fn what_was_committed_is_known_after_any_number_of_saves_and_by_whatever_way_it_comes_back() {
+fn committed_states_are_recognised_after_many_saves() {
     let world = world();
     for n in 0..2 {
         world.ok(&["task", "add", &format!("C-{n}"), "--title", "x", "--agent", "s0"]);

@@ -138,7 +138,7 @@ fn a_filter_and_a_text_conversion_never_run() {
 }
 
 #[test]
-fn what_no_worker_changes_is_named() {
+fn changes_of_denied_paths_are_reported() {
     let work = Work::new();
     for path in ["_plans/x.plan.json", "Vault/a.md", "AGENT_MANIFEST.codex-9.json", "teof.toml", "sub/.env"] {
         work.write(path, "{}\n");
@@ -224,7 +224,7 @@ fn another_branch_and_a_lost_branch_are_seen() {
 }
 
 #[test]
-fn what_was_left_beside_the_commit_is_named_and_fifos_are_not_waited_for() {
+fn uncommitted_files_are_named_and_fifos_do_not_block() {
     let work = Work::new();
     work.write("src/done.rs", "// done\n");
     work.commit();
@@ -248,7 +248,7 @@ fn what_was_left_beside_the_commit_is_named_and_fifos_are_not_waited_for() {
 }
 
 #[test]
-fn a_secret_in_the_work_is_blocked_and_not_repeated() {
+fn a_secret_in_the_work_blocks_it_and_is_not_repeated() {
     let work = Work::new();
     let secret = ["AKIA", "Q7RK2ZP9XW4TN8VB"].concat();
     work.write("src/config.rs", format!("// one\nconst KEY: &str = \"{secret}\";\n"));

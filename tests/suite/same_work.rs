@@ -126,7 +126,7 @@ fn a_claim_by_name_records_the_plan_and_two_steps_are_two_pieces_of_work() {
 }
 
 #[test]
-fn a_hold_on_one_name_keeps_the_work_under_all_its_names() {
+fn a_hold_applies_to_all_names_of_the_work() {
     let step = format!("{PLAN}-S1");
     let names = ["ND-1", "ND-2", "FR-45", PLAN, &step];
     for held in ["ND-2", "FR-45", &step] {

@@ -95,7 +95,7 @@ fn a_boot_may_capture_the_status_as_a_receipt() {
 }
 
 #[test]
-fn what_is_switched_off_leaves_no_file() {
+fn disabled_output_leaves_no_file() {
     let world = world();
     world.ok(&["session-boot", "--agent", "a", "--no-manager-report-tail", "--no-agent-inbox", "--no-announce"]);
     assert!(!world.exists("_report/session/a"));

@@ -117,7 +117,7 @@ fn a_plan_waits_for_its_blocked_step_and_for_whoever_holds_it() {
 }
 
 #[test]
-fn what_is_broken_is_named_and_never_looks_free() {
+fn damaged_files_are_named_and_never_look_free() {
     let world = World::new();
     let id = plan(&world, "a", &["queued"]);
     backlog(&world, json!([item("ND-1", ""), item("ND-2", ""), item("ND-3", "")]));

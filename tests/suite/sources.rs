@@ -166,7 +166,7 @@ fn agents_and_stages_that_nobody_knows_are_named_with_what_would_do() {
 }
 
 #[test]
-fn an_objective_is_refused_where_nobody_would_do_it_or_nothing_would_verify_it() {
+fn an_objective_without_agent_or_test_is_refused() {
     let world = yard("");
     let alone = world.run(&["coordinator", "submit", "--objective", "Add a flag"]);
     assert!(alone.code == 1 && alone.stderr.contains("[roles.coder]"), "{}", alone.stderr);
@@ -202,7 +202,7 @@ fn an_objective_is_refused_where_nobody_would_do_it_or_nothing_would_verify_it()
 
 /// The words say what is the matter, and the commands in them mend it.
 #[test]
-fn what_lacks_a_test_or_is_blocked_is_told_with_the_commands_that_mend_it() {
+fn missing_tests_and_blocked_work_are_reported_with_fix_commands() {
     let world = yard("");
     world.write("teof.toml", "[commands]\ndefault = [\"true\"]\n");
     world.ok(&["consent", "grant", "--continuous"]);

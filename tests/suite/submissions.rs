@@ -90,7 +90,7 @@ fn several_are_submitted_at_once_and_the_limit_is_named() {
 }
 
 #[test]
-fn what_is_cancelled_in_the_queue_is_not_done_and_the_note_is_kept() {
+fn a_cancelled_submission_is_skipped_and_keeps_its_note() {
     let world = world();
     world.ok(&["coordinator", "submit", "--objective", "Write a page", "--name", "page"]);
     assert_eq!(queued(&world), ["page"]);

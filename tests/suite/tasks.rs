@@ -17,7 +17,7 @@ fn remarks(document: &Value) -> String {
 }
 
 #[test]
-fn a_task_that_nothing_knows_is_taken_and_given_with_a_word() {
+fn an_unknown_task_is_claimed_with_a_warning() {
     let world = world();
     world.ok(&["task", "add", "KNOWN-1", "--title", "First"]);
     world.write("vault/10_features/03_planned/f.md", "---\nid: FR-1\nstatus: planned\n---\n# Score\n");
@@ -54,7 +54,7 @@ fn an_entry_of_the_queue_goes_by_one_name() {
 
 /// They said `bus claim`, which is refused for what is assigned to nobody.
 #[test]
-fn a_write_or_a_release_without_a_claim_says_what_takes_the_task() {
+fn writing_without_a_claim_names_the_command_that_claims() {
     let world = world();
     let event = ["bus", "event", "--event", "status", "--summary", "half", "--task", "NOPE-1"];
     for (task, args) in [("NOPE-1", &event[..]), ("NOPE-2", &["bus", "release", "NOPE-2"])] {
@@ -83,7 +83,7 @@ fn evidence_that_is_not_there_is_named_and_the_event_is_written() {
 }
 
 #[test]
-fn a_misspelt_hold_and_a_message_to_nobody_are_told() {
+fn misspelt_holds_and_unknown_recipients_are_warned_about() {
     let world = world();
     world.ok(&["task", "pickup", "NOPE-1"]);
     let told = |args: &[&str]| world.run(&[args, &["--summary", "stop"]].concat()).expect(0).stderr;

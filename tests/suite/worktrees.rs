@@ -160,7 +160,7 @@ fn nothing_is_copied_through_a_link_or_from_git_or_the_record() {
 }
 
 #[test]
-fn a_set_up_runs_once_and_what_it_changes_of_tracked_files_is_taken_back() {
+fn the_set_up_runs_once_and_its_tracked_changes_are_reverted() {
     let grove = Grove::new();
     let ran = grove.world.folder().join("ran");
     grove.settings(&format!(
@@ -185,7 +185,7 @@ fn a_set_up_runs_once_and_what_it_changes_of_tracked_files_is_taken_back() {
 }
 
 #[test]
-fn a_set_up_that_fails_ends_the_run_before_its_first_command_and_is_tried_again() {
+fn a_failed_set_up_stops_the_run_and_is_retried() {
     let grove = Grove::new();
     grove.settings("[worktrees]\nsetup = [\"echo no such registry >&2; test -e ../go\"]\n");
     let work = "echo x > x.txt";
@@ -264,7 +264,7 @@ fn a_worktree_of_a_task_that_is_being_run_stays() {
 }
 
 #[test]
-fn a_clean_that_is_killed_loses_nothing_and_is_finished_by_the_next() {
+fn a_killed_clean_loses_nothing_and_the_next_finishes_it() {
     let grove = Grove::new();
     for n in 1..=3 {
         let job = format!("job-{n}");
@@ -320,7 +320,7 @@ fn cleaning_parks_what_is_uncommitted_and_keeps_commits() {
 }
 
 #[test]
-fn what_is_not_teofs_is_never_touched() {
+fn clean_never_touches_foreign_worktrees() {
     let grove = Grove::new();
     let (inside, locked) = (grove.home().join("job-9"), grove.home().join("job-8"));
     grove.persons(&inside, "feature/a");
@@ -346,7 +346,7 @@ fn what_is_not_teofs_is_never_touched() {
 }
 
 #[test]
-fn what_others_have_inside_a_finished_worktree_does_not_go_with_it() {
+fn clean_keeps_foreign_content_in_a_finished_worktree() {
     let grove = Grove::new();
     fs::write(grove.world.repo.join(".git/info/exclude"), ".worktrees/\nvendor/\n").unwrap();
     let first = grove.finished("job-1");

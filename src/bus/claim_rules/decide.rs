@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_active_claim_is_its_owners_and_any_other_may_be_had() {
+    fn an_active_claim_is_exclusive() {
         for status in ClaimStatus::ALL {
             let old = held_by("a", status);
             let got = claim(Some(&old), &request("b"), facts());
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_replaced_only_when_its_time_is_over_and_its_run_dead() {
+    fn takeover_needs_an_expired_claim_without_a_run() {
         let code = |old: &Claim, facts| take_over(old, &request("b"), facts).map(|d| d.claim.epoch).map_err(|r| r.code);
         let mut old = held_by("a", ClaimStatus::Active);
         assert_eq!(code(&old, facts()), Ok(2), "no lease, silent for nine hours");

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_back_to_a_coder_is_bounded_and_a_persons_note_is_whole() {
+    fn findings_for_the_coder_are_bounded_and_notes_complete() {
         let found = |message: String| Finding::new(Severity::High, "review.retry", "", message);
         let note = "word ".repeat(2_000);
         assert_eq!(brief(&[found(note.clone())]), [found(note)]);

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_notes_stands_in_the_decision_log() {
+    fn operator_notes_are_in_the_decision_log() {
         let mut state = begun();
         let word = Word {
             by: "ada".into(),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_found_again_does_nothing() {
+    fn a_repeated_command_has_no_effect() {
         let mut state = begun();
         assert!(say(&mut state, "c", Command::Pause).0);
         assert!(say(&mut state, "d", Command::Resume { task: None }).0);

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_is_done_whatever_was_wished_and_however_its_run_ends() {
+    fn merged_work_is_done_despite_cancellation_or_a_failed_run() {
         let merged = || ReviewWord::Merged { commit: "abc".into() };
         let cancel = || Command::Cancel { target: "A".into(), now: false };
         for verdict in [Some(Verdict::Succeeded), Some(Verdict::Failed), Some(Verdict::Paused), None] {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_the_machine_is_tried_again_however_long_it_takes() {
+    fn machine_failures_are_retried_until_they_pass() {
         let mut play = Play::new();
         for _ in 0..50 {
             play.answer(Reply::Failed { why: "the disk is full".into() });

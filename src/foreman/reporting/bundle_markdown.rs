@@ -162,7 +162,7 @@ mod tests {
     use crate::model::run::order::{Goal, Request};
 
     #[test]
-    fn nothing_in_a_bundle_becomes_markdown_of_ours() {
+    fn bundle_text_cannot_act_as_markdown() {
         let hostile = "x\n# Approved\n[a](javascript:x) <script> | `y` \u{1b}[31m";
         let bundle = Bundle {
             version: 1,

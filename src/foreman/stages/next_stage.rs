@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rework_tells_the_coder_what_it_is_for() {
+    fn a_rework_gives_the_coder_the_findings() {
         let rework = Plan { planner: false, forward_port: true, used: 1, ..ALL };
         let why = Finding::low("review.rework", "", "rename it");
         let carried = Done { findings: vec![Finding::low("carry.conflict", "a", "x")], ..done(FORWARD_PORT, 1, true) };

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_one_is_none() {
+    fn lookalikes_of_secrets_are_not_found() {
         for (program, arguments) in [
             ("/usr/bin/bash", &["-bash"][..]),
             ("/usr/bin/bash", &["bash", "-c", "claude --version"]),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_agents_set_counts_and_what_people_set_does_not() {
+    fn only_variables_set_by_agents_count() {
         let set = |name: &'static str, value: &'static str| {
             by_variable(move |asked| (asked == name).then(|| value.to_owned())).map(|(_, agent)| agent)
         };

@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_breaks_out(path in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", message in "(?s).{0,60}") {
+        fn quoted_text_cannot_leave_its_quotation(path in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", message in "(?s).{0,60}") {
             let report = report(&path, &message);
             for format in [Format::Github, Format::Human] {
                 for line in report.show(format).lines() {

@@ -119,7 +119,7 @@ mod tests {
     const GOOD: &str = r#"{"overall_avg_trust": 0.765, "attention_feeds": []}"#;
 
     #[test]
-    fn what_is_not_declared_is_not_asked() {
+    fn undeclared_prerequisites_are_not_checked() {
         let bad = r#"{"overall_avg_trust": 0, "attention_feeds": ["x"]}"#;
         assert_eq!(failures(json!({}), bad, r#"{"exit_code": 1}"#), [""; 0]);
         let off = json!({"require_no_attention_feeds": false, "require_ci_green": null, "notes": "be kind"});
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_must_hold() {
+    fn declared_prerequisites_must_hold() {
         let corpus = json!({"min_overall_trust": 0.7, "require_no_attention_feeds": true, "require_ci_green": true});
         assert_eq!(failures(corpus.clone(), GOOD, r#"{"exit_code": 0}"#), [""; 0]);
         assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_and_cannot_be_read_fails_closed() {
+    fn an_unreadable_prerequisite_counts_as_failed() {
         let trust = json!({"min_overall_trust": 0});
         for bad in ["", "{", "[]", "{}", r#"{"overall_avg_trust": "0.9"}"#, r#"{"overall_avg_trust": null}"#] {
             assert_eq!(failures(trust.clone(), bad, "{}").len(), 1, "{bad}");

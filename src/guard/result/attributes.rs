@@ -70,7 +70,7 @@ mod tests {
     use crate::hub::git::Git;
 
     #[test]
-    fn only_the_bases_attributes_excuse_a_file() {
+    fn only_attributes_of_the_base_mark_files_generated() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let git = Git::at(&root);

@@ -298,14 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_hides_on_one_long_line_or_behind_a_nul() {
+    fn secrets_on_long_lines_and_after_nul_are_found() {
         assert_eq!(sizes(b"", "x".repeat(5_001).as_bytes()), (6, 0, false));
         assert_eq!(sizes(b"", &[&b"\0"[..], &b"a\n".repeat(100)].concat()), (100, 0, true));
         assert_eq!(sizes(b"", &[0; 801]), (11, 0, true));
     }
 
     #[test]
-    fn a_conflict_is_unsettled_where_all_three_marks_stand() {
+    fn a_conflict_needs_all_three_markers() {
         let text = b"a\n<<<<<<< ours\nx\n=======\ny\n>>>>>>> theirs\n";
         assert_eq!(marker_in(text), Some(2));
         for text in [&b"Title\n=======\n"[..], b"<<<<<<< a\n>>>>>>> b\n", b" <<<<<<< a\n=======\n>>>>>>> b\n"] {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn only_secrets_that_the_change_brings_are_its_own() {
+    fn only_new_secrets_are_reported() {
         let secret = |n: u32| format!("password = \"q7Rk2Zp9Xw4Tn8Vb3Lm{n}\"\n");
         let old = secret(1);
         let new = format!("{}# more\n{}", secret(1), secret(2));

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_outside_enters_through_a_link() {
+    fn hard_links_from_outside_are_refused() {
         let outside = Tree::new(&[("a.json", b"{\"secret\": 1}")]);
         let tree = Tree::new(&[("_report/own.json", b"{}")]);
         fs::hard_link(outside.0.path().join("a.json"), tree.0.path().join("_report/hard.json")).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_enters_through_a_link() {
+    fn receipts_are_not_read_through_links() {
         let tree = Tree::new(&[("outside/secret.json", b"{}"), ("_report/real/a.json", b"{}")]);
         symlink(tree.0.path().join("outside/secret.json"), tree.0.path().join("_report/link.json")).unwrap();
         symlink(tree.0.path().join("outside"), tree.0.path().join("_report/folder")).unwrap();

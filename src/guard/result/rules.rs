@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_worker_changes_is_denied_in_any_case() {
+    fn denied_paths_match_case_insensitively() {
         let limits = Limits::default();
         for path in [
             "_bus/claims/A.json",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_how_a_change_is_judged_needs_a_person() {
+    fn changes_of_protected_files_need_a_person() {
         for path in
             [".github/workflows/ci.yml", "a/.gitattributes", "crates/x/build.rs", "tests/conftest.py", ".CI/run"]
         {

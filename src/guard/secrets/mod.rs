@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_secret_stays() {
+    fn lookalikes_of_secrets_are_not_redacted() {
         for text in [
             "token_sha256: 035aa1c200db05674bf34f8d1167daac34e22088ebf90be6c70fbdbcc9354f30",
             "\"receipt_sha256\": \"035aa1c200db05674bf34f8d1167daac34e22088ebf90be6c70fbdbcc9354f30\"",

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_words_are_no_secrets() {
+    fn ordinary_words_are_not_secrets() {
         for text in [
             "the task asks for a risk review, see sourcegraph commit 026d848c0fd4e207d7f5737b5e4322f3fbb0261d now",
             "curl -u user:password https://example.org/a/long/path/to/something",

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_is_open_until_its_maker_shows_a_receipt() {
+    fn a_promise_is_open_until_its_author_posts_a_receipt() {
         let promise = message("a", "Next time I run the tests", "");
         let other = message("b", "done", ",\"receipts\":[\"x\"]");
         let kept = message("a", "done", ",\"receipts\":[\"x\"]");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reflection_names_its_work_on_the_line() {
+    fn a_reflection_must_name_its_work_on_the_line() {
         let text = "# Notes\nMental note: check dates\nlater on, see QUEUE-012\nI'LL REMEMBER this\n";
         let found = in_reflection("r.md", text);
         assert_eq!(lines(&found), [2, 4]);

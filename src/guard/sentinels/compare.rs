@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_not_there_before_is_new() {
+    fn only_findings_missing_before_are_new() {
         let at = |line| Finding::high("secret.in_receipt", "_report/a.txt", "looks like a secret (jwt)").at(line);
         let other = Finding::medium("claim.stale", "_bus/claims/A.json", "m");
         let before = [at(3), at(9), other.clone()];

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_makes_no_sense_is_named_with_what_would() {
+    fn invalid_settings_are_named_with_valid_values() {
         for (text, why) in [
             ("[pipeline]\nstages = [\"coder\", \"tset\"]", "unknown stage \"tset\"; valid stages: planner"),
             ("[pipeline]\nstages = [\"tester\", \"coder\"]", "\"coder\" is out of order"),

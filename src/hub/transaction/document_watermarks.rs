@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_that_was_replaced_is_known_and_one_of_another_hand_is_not() {
+    fn replaced_states_are_detected_and_new_ones_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let marks = DocumentMarks::new(root);

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_act_changes_all_its_files() {
+    fn a_transaction_changes_all_its_files() {
         let (_dir, hub) = repository();
         let mut transaction = Transaction::new("claim A");
         transaction
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_act_is_completed_once_by_whoever_locks_next() {
+    fn next_lock_holder_completes_an_interrupted_transaction_once() {
         for half in ["", "{\"a\":1}\n", "{\"a\":1}\n{\"b\"", "{\"a\":1}\n{\"b\":2}\n"] {
             let (_dir, hub) = repository();
             let log = hub.path(paths::EVENTS).unwrap();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_act_that_fails_changes_nothing() {
+    fn a_failed_transaction_changes_nothing() {
         let (_dir, hub) = repository();
         std::fs::create_dir_all(hub.root.join("_bus/claims/A.json")).unwrap();
         let mut transaction = Transaction::new("claim A");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_fell_behind_is_a_refusal_and_never_a_free_task() {
+    fn an_outdated_tree_is_refused_and_never_shows_a_free_task() {
         let (_dir, hub) = repository();
         let mut transaction = Transaction::new("claim A");
         transaction

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_marked_is_not_done() {
+    fn a_write_without_room_for_its_mark_is_refused() {
         let (_dir, hub) = hub();
         hub.lock("x").unwrap().commit(line(b"{\"a\":1}\n")).unwrap();
         let mut claim = line(b"{\"a\":2}\n");
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_act_never_overwrites_what_a_person_changed_since() {
+    fn an_interrupted_transaction_keeps_later_changes_of_people() {
         for (half, started) in [("", false), ("{\"a\"", false), ("{\"a\":1}\n", true)] {
             let (_dir, hub) = hub();
             let [log, plan] = [paths::EVENTS, "_plans/p.json"].map(|path| hub.path(path).unwrap());

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_commit_on_the_branch_makes_no_stage_undone_and_no_checkpoint_another() {
+    fn commits_of_others_on_the_branch_do_not_change_checkpoints() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         fs::write(first.root.join("code/a"), "2").unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_committed_before_the_first_checkpoint_leaves_the_job_its_branch() {
+    fn commits_before_the_first_checkpoint_keep_the_jobs_branch() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         let git = Git::at(&first.root);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_of_gits_that_a_killed_worker_left_stop_nobody() {
+    fn git_locks_of_a_killed_worker_are_removed() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         fs::write(first.root.join("code/b"), "half done").unwrap();

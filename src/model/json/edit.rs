@@ -257,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_keys_the_last_counts_and_all_can_go() {
+    fn the_last_duplicate_key_counts_and_remove_takes_all() {
         let twice = r#"{"a": 1, "b": 0, "a": 2}"#;
         assert_eq!(edited(twice, |d| d.set("/a", 3)), r#"{"a": 1, "b": 0, "a": 3}"#);
         assert_eq!(edited(twice, |d| d.remove("/a")), r#"{"b": 0}"#);
     }
 
     #[test]
-    fn what_has_no_place_is_refused_and_changes_nothing() {
+    fn edits_without_a_parent_are_refused() {
         let mut document = EditableJson::parse(br#"{"a": "text", "b": [1]}"#, Path::new("p.json")).unwrap();
         for pointer in ["/a/x", "/none/x", "/b/2", "/b/x"] {
             assert!(document.set(pointer, 1).is_err(), "{pointer}");

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_stand_twice_are_found_whatever_their_spelling() {
+    fn duplicate_keys_are_found_in_any_spelling() {
         assert_eq!(duplicate_keys(r#"{"s": [{"a": 1, "\u0061": {"b": 1, "b": 2}}], "b": 1}"#), ["/s/0/a/b", "/s/0/a"]);
         assert_eq!(duplicate_keys("not JSON"), Vec::<String>::new());
     }

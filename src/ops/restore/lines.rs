@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_put_together_from_what_is_left_of_it() {
+    fn a_log_is_rebuilt_from_its_parts() {
         let done = |whole: &str, git, marks, out| (whole.to_owned(), git, marks, out);
         let (git, kept) = ("{\"a\":1}\n{\"b\":1}\n", "{\"c\":1}\n{\"d\":1}\n");
         let all = "{\"a\":1} {\"b\":1} {\"c\":1} {\"d\":1}";

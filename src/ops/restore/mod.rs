@@ -350,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_copies_of_a_claim_the_later_one_counts() {
+    fn the_later_copy_of_a_claim_wins() {
         let rank = |text: &str| rank(Path::new("T.json"), text.as_bytes());
         let active = rank(r#"{"agent_id":"a","status":"active","epoch":2}"#);
         assert!(active < rank(r#"{"agent_id":"a","status":"done","epoch":2}"#));

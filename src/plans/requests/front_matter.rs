@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_so_is_refused_and_said() {
+    fn unsafe_status_edits_are_refused_with_a_reason() {
         for (text, why) in [
             ("no front matter", "at the start"),
             ("---\nstatus: planned\n", "has no end"),
@@ -240,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_stands_around_the_status_stays(
+        fn changing_the_status_keeps_other_bytes(
             before in proptest::collection::vec("[a-z]{1,6}: ([a-z0-9 ]{0,8}|'x # y'|\\[1, 2\\])( # .{0,5})?", 0..4),
             value in "(planned|'planned'|\"planned\")( +# c)?",
             end in "(\r\n|\n)",

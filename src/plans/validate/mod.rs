@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_named() {
+    fn duplicate_keys_are_named() {
         let text = json::pretty(&good()).replacen("\"layer\": \"L5\",", "\"layer\": \"L5\",\n  \"layer\": \"L5\",", 1);
         let found = check(PATH, text.as_bytes(), None);
         assert_eq!((found.len(), found[0].code.as_str(), found[0].line), (1, "plan.duplicate_key", Some(16)));
@@ -234,7 +234,7 @@ mod tests {
     proptest! {
         /// Whatever stands in a field: no panic, and every finding has its line.
         #[test]
-        fn any_value_anywhere_is_judged(edits in prop::collection::vec((any::<prop::sample::Index>(), odd()), 1..4)) {
+        fn any_value_can_be_validated(edits in prop::collection::vec((any::<prop::sample::Index>(), odd()), 1..4)) {
             const FIELDS: [&str; 23] = [
                 "/version", "/plan_id", "/created", "/status", "/steps", "/steps/0", "/steps/0/id", "/steps/1/status",
                 "/steps/1/receipts", "/steps/1/commands", "/steps/1/rollback", "/steps/1/tests", "/steps/1/expected_receipts",
@@ -259,7 +259,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        fn any_bytes_can_be_validated(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             check(PATH, &bytes, None);
         }
     }

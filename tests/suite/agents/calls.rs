@@ -86,7 +86,7 @@ fn each_preset_is_called_as_it_was_tried() {
 }
 
 #[test]
-fn nothing_of_an_agent_around_us_reaches_an_agent() {
+fn variables_of_a_surrounding_agent_are_not_passed_on() {
     for (name, found) in agents::known(&Settings::default()) {
         let agent = found.unwrap();
         let call = call(&agent, Session::Unnamed, None);
@@ -145,7 +145,7 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_with_the_reason() {
+fn calls_that_cannot_work_are_refused_with_the_reason() {
     refused(agents::find(&Settings::default(), "nobody"), "agent.unknown");
     for (described, why) in [
         ("preset = \"nothing\"", "no such preset"),
@@ -166,7 +166,7 @@ fn what_cannot_work_is_refused_with_the_reason() {
 }
 
 #[test]
-fn nothing_reaches_an_agent_as_something_else_than_it_is() {
+fn call_values_are_not_misread_by_agents() {
     let own = agent("own", "[agents.own]\ncommand = [\"x\", \"{prompt}\"]\nprompt = \"argument\"");
     let long = "x".repeat(200_000);
     refused(own.call(&spec(&long, Session::Unnamed, None)), "agent.call");

@@ -42,7 +42,7 @@ fn a_plain_answer_is_kept_whole() {
 }
 
 #[test]
-fn a_refusal_of_the_account_counts_before_a_text_that_nobody_knows_and_no_time_is_too_far() {
+fn an_account_refusal_overrides_unknown_texts() {
     let failed = |resets: u64, said: &str| {
         let stream = format!(
             "{{\"type\":\"rate_limit_event\",\"rate_limit_info\":{{\"status\":\"rejected\",\"resetsAt\":{resets}}}}}\n\
@@ -151,7 +151,7 @@ fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
 }
 
 #[test]
-fn an_accounts_limit_is_nobodys_failure() {
+fn an_account_limit_is_not_a_failure() {
     assert_eq!(word(&ended("claude-limit", 1).verdict), "limited:2026-01-05T11:00:00Z");
     assert_eq!(word(&ended("claude-overage", 0).verdict), "succeeded");
     assert_eq!(word(&ended("codex-limit", 1).verdict), "limited:2026-01-05T11:05:00Z");
@@ -204,7 +204,7 @@ fn retries_and_warnings_are_no_signs_of_work() {
 }
 
 #[test]
-fn what_fails_before_the_first_word_is_told_apart() {
+fn failures_before_any_output_are_classified() {
     let of = |stderr: &str| word(&outcome(Format::Opencode, b"", 1, None, &Exit::Code(1), stderr, now()).verdict);
     assert_eq!(of(""), "failed:busy");
     assert_eq!(of("SQLiteError: database is locked\n"), "failed:busy");
@@ -296,7 +296,7 @@ fn odd_line() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn no_bytes_are_too_odd_and_chunks_do_not_matter(
+    fn any_bytes_in_any_chunks_are_read(
         lines in prop::collection::vec(prop_oneof![3 => odd_line(), 1 => prop::collection::vec(any::<u8>(), 0..40)], 0..12),
         size in 1_usize..50,
         format in prop::sample::select(FORMATS.to_vec()),
@@ -327,7 +327,7 @@ proptest! {
 }
 
 #[test]
-fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
+fn silence_before_any_output_is_an_outage() {
     let began = concat!(r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#, "\n");
     let spoke =
         concat!(r#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"x"}]}}"#, "\n");
@@ -343,7 +343,7 @@ fn silence_from_the_first_word_on_is_an_outage_and_silence_after_it_is_not() {
 }
 
 #[test]
-fn help_that_follows_a_wrong_argument_is_no_outage() {
+fn help_output_after_a_wrong_argument_is_not_an_outage() {
     let help =
         "Invalid --session-id: \"x\".\nUsage: qwen [options]\n  --proxy  network connection\n  -h, --help  Show help\n";
     let conclusion = Stream::new(Format::Claude, None).into_outcome(&Exit::Code(1), help.as_bytes(), now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 
 #[test]
-fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
+fn a_result_waits_for_a_person_and_ignores_forged_decisions() {
     let yard = Yard::with("[review]\ncommands = true\n");
     let id = yard.plan("a", &[&yard.work("a1"), &yard.work("a2")]);
     yard.finish();
@@ -63,7 +63,7 @@ fn a_result_waits_for_a_persons_word_and_takes_no_forged_one() {
 }
 
 #[test]
-fn what_waits_for_a_person_keeps_no_other_work_from_being_done() {
+fn work_that_waits_for_a_person_does_not_block_other_work() {
     let yard = Yard::with("concurrency = 1\n[review]\ncommands = true\n");
     let plans = ["a", "b", "c"].map(|name| yard.plan(name, &[&yard.work(name)]));
     yard.finish();
@@ -255,7 +255,7 @@ fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed()
 }
 
 #[test]
-fn a_pull_request_of_a_fork_or_of_other_work_is_not_taken_for_ours() {
+fn pull_requests_of_forks_and_other_work_are_ignored() {
     let shop = Shop::new();
     let home = shop.yard.world.folder().join("home");
     let other = shop.yard.world.git(&["rev-parse", "HEAD"]);
@@ -271,7 +271,7 @@ fn a_pull_request_of_a_fork_or_of_other_work_is_not_taken_for_ours() {
 }
 
 #[test]
-fn a_decision_whose_letter_never_came_is_found_and_takes_effect_once() {
+fn a_decision_without_its_command_is_found_and_applied_once() {
     for (kind, ending) in [("reject", "blocked"), ("retry", "review")] {
         let (yard, id, job) = reviewed_yard();
         let hub = Hub::find(Some(&yard.world.repo), Clock::Machine).unwrap();

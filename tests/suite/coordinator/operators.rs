@@ -13,7 +13,7 @@ fn a_stop_that_finds_no_coordinator_does_not_end_the_next_one() {
 }
 
 #[test]
-fn an_end_for_want_of_consent_says_what_is_wanting() {
+fn ending_without_consent_names_the_missing_permission() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.work("a1")]);
     yard.world.ok(&["consent", "grant", "--continuous=false", "--max-iterations", "0"]);
@@ -110,7 +110,7 @@ fn without_consent_nothing_runs_unattended() {
 }
 
 #[test]
-fn operators_words_count_at_once_while_no_coordinator_runs_and_are_refused_at_once() {
+fn operator_commands_take_effect_without_a_running_coordinator() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.work("a")]);
     yard.plan("b", &[&yard.work("b")]);
@@ -211,7 +211,7 @@ fn a_step_that_cannot_be_set_leaves_no_claim_behind() {
 }
 
 #[test]
-fn a_hold_keeps_a_finished_task_until_it_is_lifted() {
+fn a_hold_keeps_a_finished_job_until_lifted() {
     let yard = Yard::new();
     let plan = yard.plan("a", &[&yard.gated("a")]);
     let mut coordinator = yard.begin();

@@ -69,7 +69,7 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
 }
 
 #[test]
-fn what_fails_once_is_retried_and_what_a_guard_refuses_is_not() {
+fn failures_are_retried_and_guard_refusals_are_not() {
     let yard = Yard::new();
     let flaky = format!(
         "{}; test -e {1}/second || {{ touch {1}/second; exit 7; }}",

@@ -305,7 +305,7 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
 }
 
 #[test]
-fn exit_code_and_truth_agree_whatever_call_of_whichever_command_fails() {
+fn exit_codes_match_the_result_when_any_call_fails() {
     let lab = Lab::new();
     let (mut tried, mut wrong) = (0, Vec::new());
     for (at, faults) in wanted(&lab) {

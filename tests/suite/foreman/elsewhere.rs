@@ -44,7 +44,7 @@ fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
 }
 
 #[test]
-fn what_was_there_before_and_what_teof_does_meanwhile_is_no_change() {
+fn existing_files_and_teofs_own_writes_are_not_findings() {
     let fixture = fixture(&["true"]);
     fixture.world.write("untracked/a.txt", "a\n");
     let (outcome, _) = fixture.run("run-1");

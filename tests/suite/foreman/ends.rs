@@ -14,7 +14,7 @@ fn orphans_without_any_mark_are_adopted_and_ended() {
 }
 
 #[test]
-fn hanging_and_flooding_commands_end_by_the_orders_clocks() {
+fn hanging_and_flooding_commands_are_stopped_by_limits() {
     let fixture = Fixture::new()
         .commands(&["trap '' TERM; while :; do sleep 1000; done"])
         .with("guardrails.no_output", json!("1s"));
@@ -34,7 +34,7 @@ fn hanging_and_flooding_commands_end_by_the_orders_clocks() {
 }
 
 #[test]
-fn a_request_to_end_pauses_and_the_next_run_goes_on() {
+fn sigterm_pauses_and_the_next_run_continues() {
     let fixture = Fixture::new().commands(&["touch started; sleep 1000"]);
     let mut child = fixture.spawn("run-1");
     wait_for(&fixture.worktree().join("started"));
@@ -49,7 +49,7 @@ fn a_request_to_end_pauses_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_worker_killed_at_once_takes_everything_along_and_the_next_run_goes_on() {
+fn a_killed_workers_processes_stop_and_the_next_run_continues() {
     let script = "setsid sh -c 'echo $$ > far; exec sleep 1000' & echo $$ > near; sleep 1000";
     let fixture = Fixture::new().commands(&[script]);
     let mut child = fixture.spawn("run-1");
@@ -88,7 +88,7 @@ fn receipts_outlive_a_worker_that_dies_after_its_checkpoint() {
 }
 
 #[test]
-fn what_outlived_a_worker_and_its_guardian_is_ended_by_the_next_run() {
+fn next_run_stops_leftover_processes_of_a_dead_worker() {
     let fixture = Fixture::new().commands(&["touch started; false"]);
     fixture.run("run-1");
     let mut left = std::process::Command::new("sleep")
@@ -104,7 +104,7 @@ fn what_outlived_a_worker_and_its_guardian_is_ended_by_the_next_run() {
 }
 
 #[test]
-fn what_an_attempt_planted_before_it_died_is_found_by_the_next_one() {
+fn the_next_attempt_finds_what_a_dead_one_planted() {
     let fixture = Fixture::new().commands(&["git config core.fsmonitor ./evil; touch planted; sleep 1000"]);
     let mut child = fixture.spawn("run-1");
     wait_for(&fixture.worktree().join("planted"));

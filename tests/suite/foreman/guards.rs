@@ -38,7 +38,7 @@ fn a_failing_test_blocks() {
 }
 
 #[test]
-fn the_record_in_the_worktree_is_taken_back() {
+fn changes_of_the_record_in_the_worktree_are_reverted() {
     let fixture = Fixture::new().commands(&[
         "echo forged > _report/note.txt; rm -r _bus; mkdir -p _plans; echo x > _plans/evil.plan.json",
         RECEIPT,
@@ -54,7 +54,7 @@ fn the_record_in_the_worktree_is_taken_back() {
 }
 
 #[test]
-fn a_worker_that_merges_its_own_work_is_seen() {
+fn a_worker_that_merges_its_own_work_is_reported() {
     let own = "echo x >> src/code.txt; git add src; git -c user.name=x -c user.email=x@x commit -qm mine";
     let fixture = Fixture::new().commands(&[own, RECEIPT]);
     assert_eq!(fixture.run("run-1").0["verdict"], "succeeded", "a commit of its own is no fault");
@@ -135,7 +135,7 @@ fn a_receipt_of_that_name_that_is_there_already_is_not_overwritten() {
 }
 
 #[test]
-fn what_the_worktree_links_to_is_not_followed_for_a_folder_of_a_command() {
+fn command_folders_do_not_follow_links() {
     let fixture =
         Fixture::new().with("commands", json!([{"cmd": "ln -s /tmp out"}, {"cmd": "touch pwned", "cwd": "out"}]));
     let (outcome, _) = fixture.run("run-1");

@@ -104,7 +104,7 @@ fn the_first_failure_stops_the_run_and_the_retry_starts_clean() {
 }
 
 #[test]
-fn what_was_committed_is_not_done_again() {
+fn committed_stages_do_not_run_again() {
     let fixture = Fixture::new().commands(&["echo once >> src/code.txt"]);
     let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "the expected receipt is missing");

@@ -186,7 +186,7 @@ try() {{ name=$1; shift; "$@" > "$B/said.$name" 2>&1 < /dev/null; echo "$name $?
 }
 
 #[test]
-fn whatever_a_worker_tries_in_a_persons_place_is_refused_or_found() {
+fn a_worker_that_acts_as_a_person_is_refused_or_found() {
     let fort = Fort::new();
     let trusted = fort.trust();
     let attempts: Vec<_> = REFUSED.lines().filter(|line| !line.is_empty()).collect();
@@ -245,7 +245,7 @@ for i in $(seq 300); do grep -q '^forked' "$B/ended" && break; sleep 0.1; done
 }
 
 #[test]
-fn a_coding_agent_is_no_person_by_a_token_of_its_own_making() {
+fn a_coding_agent_cannot_create_an_operator_token() {
     let fort = Fort::new();
     let state = fort.folder.join("state");
     let grant = |variables: &[(&str, &Path)]| {
@@ -268,7 +268,7 @@ fn a_coding_agent_is_no_person_by_a_token_of_its_own_making() {
 }
 
 #[test]
-fn what_outlives_its_worker_decides_nothing_either() {
+fn leftover_processes_of_a_worker_cannot_decide() {
     let fort = Fort::new();
     // It leaves its parent, session and environment, ends the worker, and is the child of the first process then.
     let body = r#"(setsid env -i HOME="$HOME" PATH="$PATH" bash -c "

@@ -129,7 +129,7 @@ fn a_token_is_made_at_a_terminal_and_kept_as_its_hash() {
 }
 
 #[test]
-fn a_person_is_who_git_says_outside_the_repository_and_never_a_seat() {
+fn a_person_is_identified_by_gits_global_configuration() {
     let world = World::new();
     world.git(&["config", "user.name", "Bot"]);
     world.git(&["config", "user.email", "bot@example.invalid"]);
@@ -182,7 +182,7 @@ fn a_boot_never_takes_the_folder_of_a_seat_that_is_at_work() {
 }
 
 #[test]
-fn nobody_loosens_a_guard_by_their_own_environment() {
+fn the_environment_cannot_loosen_guards() {
     let mut world = World::new();
     for seat in ["a", "b"] {
         world.ok(&["session-boot", "--no-sync", "--agent", seat]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_act_of_a_person_says_how_they_were_recognised() {
+fn decisions_record_how_the_person_was_recognised() {
     let world = World::new();
     make_token(&world);
     let plan = json!({"version": 0, "plan_id": "2026-01-05-docs", "created": "2026-01-05T10:00:00Z", "actor": "manager",

@@ -163,7 +163,7 @@ answer '{"analysis": "did it", "commands": [], "receipts": []}'
 "#;
 
 #[test]
-fn a_night_of_limits_outages_stale_sessions_and_restarts_blocks_nothing() {
+fn limits_outages_stale_sessions_and_restarts_block_no_job() {
     let night = Night::new(AGENT);
     for n in 1..=10 {
         night.submit(&format!("Write file number {n} of the night"));

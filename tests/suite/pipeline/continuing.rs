@@ -21,7 +21,7 @@ fn args(fake: &Fake, call: u32) -> String {
 }
 
 #[test]
-fn work_in_progress_survives_what_is_nobodys_fault() {
+fn work_in_progress_survives_limits_and_outages() {
     let ends = [
         ("limit", format!("{HALF}\nlimit 4102444800"), "paused"),
         ("outage", format!("{HALF}\n{OVERLOADED}"), "paused"),
@@ -140,7 +140,7 @@ fn an_agents_own_limit_of_turns_is_continued_a_few_times() {
 }
 
 #[test]
-fn what_only_a_person_can_change_is_not_tried_again() {
+fn failures_that_need_a_person_are_not_retried() {
     for (said, word) in [
         ("API Error: 400 Your credit balance is too low to access the API", "pay for"),
         ("429 You exceeded your current quota (insufficient_quota)", "pay for"),
@@ -158,7 +158,7 @@ fn what_only_a_person_can_change_is_not_tried_again() {
 }
 
 #[test]
-fn what_is_left_of_the_budget_is_passed_on() {
+fn the_remaining_budget_is_passed_to_the_agent() {
     let fixture = Fixture::new().with("budget", json!({"cost": 0.5})).with("roles.coder", json!({"agent": "frugal"}));
     let program = Value::from(fixture.coder.program().display().to_string());
     fixture.settings(&format!(

@@ -57,7 +57,7 @@ fn a_budget_that_is_used_up_blocks() {
 }
 
 #[test]
-fn a_push_is_stopped_and_found() {
+fn a_push_is_blocked_and_reported() {
     let fixture = Fixture::new();
     let remote = fixture.world.folder().join("remote.git");
     fixture.world.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
@@ -115,7 +115,7 @@ fn commits_of_an_agent_are_folded_in_and_a_rewritten_history_is_found() {
 }
 
 #[test]
-fn who_changes_nothing_has_not_passed() {
+fn a_coder_that_changes_nothing_fails() {
     let fixture = Fixture::new().with("passes", json!(1));
     fixture.coder.on(1, DONE);
     let outcome = fixture.run("run-1");
@@ -133,7 +133,7 @@ fn who_changes_nothing_has_not_passed() {
 }
 
 #[test]
-fn what_git_ignores_is_no_part_of_the_result() {
+fn ignored_files_are_not_part_of_the_result() {
     let fixture = Fixture::new().with("expected_receipts", json!([{"path": "out/docs.txt"}])).with("passes", json!(1));
     let make = "mkdir out; echo x > out/docs.txt; echo out/ > .gitignore; echo three >> src/code.txt";
     fixture.coder.on(1, &format!("{make}\n{DONE}"));

@@ -75,7 +75,7 @@ fn a_hook_that_runs_after_the_commit_records_it() {
 }
 
 #[test]
-fn doctor_names_what_withholds_the_record_and_what_confuses_git() {
+fn doctor_names_obstacles_to_record_commits() {
     let world = world();
     let codes = || {
         let document: serde_json::Value = serde_json::from_str(&world.run(&["doctor", "--json"]).stdout).unwrap();

@@ -12,7 +12,7 @@ fn finished(site: &Site) -> (String, String) {
 }
 
 #[test]
-fn a_persons_own_commits_are_merged_or_left_only_by_their_word() {
+fn newer_commits_are_merged_only_when_the_person_says_so() {
     for include in [true, false] {
         let site = Site::new("", &format!("echo tow >> src/code.txt\n{DONE}"));
         let (_, job) = finished(&site);
@@ -122,7 +122,7 @@ fn generated_files_count_for_no_limit_and_conflict_marks_need_a_person() {
 }
 
 #[test]
-fn a_file_under_lfs_is_committed_as_its_pointer_and_what_the_set_up_fetched_is_nobodys_work() {
+fn lfs_files_are_committed_as_pointers_and_fetched_ones_ignored() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 100000\n";
     let setup = "[worktrees]\nsetup = [\"yes asset | head -c 100000 > a.bin\"]";
     let site = Site::new(
@@ -141,7 +141,7 @@ fn a_file_under_lfs_is_committed_as_its_pointer_and_what_the_set_up_fetched_is_n
 }
 
 #[test]
-fn what_an_agent_keeps_for_itself_is_neither_work_nor_a_finding() {
+fn agents_own_files_are_neither_work_nor_findings() {
     let litter =
         "mkdir -p .aider.tags.cache.v4; echo x > .aider.tags.cache.v4/cache.db; echo x > .aider.chat.history.md";
     let site = Site::new("", &format!("{litter}; echo x > src/.aider.md; echo two >> src/code.txt\n{DONE}"));

@@ -98,7 +98,7 @@ fn a_finding_of_high_severity_is_named_as_what_ends_it() {
 }
 
 #[test]
-fn a_wait_for_a_suspended_agent_is_told_when_it_begins() {
+fn waiting_for_a_suspended_agent_is_reported() {
     let site = Site::new("", "limit $(($(date +%s) + 18000))");
     site.submit("Append two");
     for told_by in ["the run that met the limit", "the next run"] {

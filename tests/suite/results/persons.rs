@@ -15,7 +15,7 @@ fn finished() -> (Site, String, std::path::PathBuf) {
 }
 
 #[test]
-fn an_amended_or_rebased_commit_is_named_and_never_taken_for_the_reviewed_one() {
+fn amended_or_rebased_commits_are_never_merged_as_reviewed() {
     for rewrite in [&["commit", "-q", "--amend", "--no-edit", "-a"][..], &["rebase", "-q", "main"]] {
         let (site, job, folder) = finished();
         if rewrite[0] == "commit" {

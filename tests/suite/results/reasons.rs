@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_a_failing_set_up_printed_is_shown_wherever_its_job_is() {
+fn output_of_a_failed_set_up_is_shown_with_the_job() {
     let site = Site::appending("[worktrees]\nsetup = [\"echo 'E: registry says 403' >&2; exit 3\"]");
     let task = site.submit("Append two");
     assert_eq!(site.run().code, 1, "a blocked job shows in the exit code");
@@ -22,7 +22,7 @@ fn what_a_failing_set_up_printed_is_shown_wherever_its_job_is() {
 }
 
 #[test]
-fn what_an_agent_printed_before_it_fell_over_is_shown_without_secrets() {
+fn the_last_output_of_a_failed_agent_is_shown_without_secrets() {
     let site = Site::new("", "echo 'panic: password = \"q7Rk2Zp9Xw4Tn8Vb3Lm1\" is wrong for db' >&2; exit 1");
     let task = site.submit("Append two");
     assert_eq!(site.run().code, 1);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
+fn approve_merges_the_reviewed_commit_not_the_branch_tip() {
     let desk = Desk::tested(&["test $(cat src/new.txt) = new"]);
     desk.work(&[("src/new.txt", "slipped in\n")]);
     let before = desk.main();
@@ -45,7 +45,7 @@ fn the_reviewed_commit_is_merged_and_not_what_the_branch_became() {
 }
 
 #[test]
-fn a_target_that_nobody_has_checked_out_moves_alone() {
+fn a_target_without_a_checkout_only_moves_its_ref() {
     let desk = Desk::new();
     desk.leave_main();
     desk.world.write("src/code.txt", "mine\n");
@@ -55,7 +55,7 @@ fn a_target_that_nobody_has_checked_out_moves_alone() {
 }
 
 #[test]
-fn a_target_that_moved_in_the_record_alone_has_not_moved() {
+fn approve_continues_when_only_the_record_moved() {
     let desk = Desk::tested(&[
         "echo ran >> $HOME/ran; cd \"$TEOF_ROOT\" && echo x > _report/x.txt && git add _report/x.txt && \
         git -c user.name=t -c user.email=t@t commit -qm record -- _report/x.txt",
@@ -68,7 +68,7 @@ fn a_target_that_moved_in_the_record_alone_has_not_moved() {
 }
 
 #[test]
-fn a_target_whose_code_moved_is_merged_and_tested_anew() {
+fn approve_merges_and_tests_again_when_the_target_moved() {
     let desk = Desk::tested(&[
         "echo ran >> $HOME/ran; test -e $HOME/moved && exit 0; touch $HOME/moved; cd \"$TEOF_ROOT\" && \
         echo y > src/other.txt && git -c user.name=t -c user.email=t@t commit -qm code -- src/other.txt",
@@ -79,7 +79,7 @@ fn a_target_whose_code_moved_is_merged_and_tested_anew() {
 }
 
 #[test]
-fn a_conflict_merges_nothing_and_is_left_to_the_person_when_the_job_is_over() {
+fn a_conflict_of_a_finished_job_is_left_to_the_person() {
     let desk = Desk::new();
     desk.world.write("src/code.txt", "one\nzwei\nthree\n");
     desk.world.git(&["commit", "-qam", "A person's"]);
@@ -96,7 +96,7 @@ fn a_conflict_merges_nothing_and_is_left_to_the_person_when_the_job_is_over() {
 }
 
 #[test]
-fn tests_that_fail_on_the_merged_tree_stop_the_merge() {
+fn approve_refuses_when_tests_fail_on_the_merged_tree() {
     // It passes on the branch and on the target, and not on both together.
     let desk = Desk::tested(&["test ! -e src/theirs.txt || test ! -e src/new.txt"]);
     desk.world.write("src/theirs.txt", "x\n");
@@ -109,7 +109,7 @@ fn tests_that_fail_on_the_merged_tree_stop_the_merge() {
 }
 
 #[test]
-fn tests_that_break_the_record_stop_the_merge() {
+fn approve_refuses_when_tests_break_the_record() {
     let mut desk = Desk::new();
     let log = desk.world.repo.join("_bus/events/events.jsonl");
     desk.bundle(&[&format!("echo broken >> '{}'", log.display())]);
@@ -118,7 +118,7 @@ fn tests_that_break_the_record_stop_the_merge() {
 }
 
 #[test]
-fn what_was_altered_since_it_was_written_is_neither_merged_nor_run() {
+fn approve_refuses_an_altered_bundle() {
     let desk = Desk::tested(&["true"]);
     let text = desk.world.read(&desk.path);
     desk.world.write(&desk.path, &text.replace("\"command\": \"true\"", "\"command\": \"touch $HOME/pwned\""));
@@ -133,7 +133,7 @@ fn what_was_altered_since_it_was_written_is_neither_merged_nor_run() {
 }
 
 #[test]
-fn nothing_is_merged_while_something_is_wrong_with_the_record() {
+fn approve_refuses_while_the_record_has_findings() {
     let desk = Desk::new();
     desk.world.write("_bus/claims/QUEUE-009.json", "{\"task_id\": \"QUEUE-008\"}\n");
     let refused = desk.refused();
@@ -158,7 +158,7 @@ fn nothing_is_merged_while_something_is_wrong_with_the_record() {
 }
 
 #[test]
-fn killed_while_the_tests_run_it_is_approved_by_the_next_word() {
+fn approve_succeeds_after_a_kill_during_tests() {
     let desk = Desk::tested(&["touch $HOME/begun; test -e $HOME/go || sleep 600"]);
     let mut child = desk.world.spawn(&["review", "approve", JOB]);
     until("the test began", || desk.world.folder().join("home/begun").exists());
@@ -172,7 +172,7 @@ fn killed_while_the_tests_run_it_is_approved_by_the_next_word() {
 }
 
 #[test]
-fn a_merge_without_its_decision_is_written_down_once() {
+fn a_merge_without_its_decision_is_recorded_once() {
     let desk = Desk::tested(&["false"]);
     let before = desk.main();
     desk.world.git(&["merge", "-q", "--no-ff", "-m", "By hand", &desk.commit]);
@@ -195,7 +195,7 @@ exit $code
 "#;
 
 #[test]
-fn a_squash_whose_approval_was_killed_is_written_down_by_the_next_one() {
+fn the_next_approval_records_a_killed_squash() {
     for (checked_out, with_newer) in [(true, false), (false, true)] {
         let desk = Desk::new();
         let newer = with_newer.then(|| desk.work(&[("src/new.txt", "newer\n")]));
@@ -246,7 +246,7 @@ fn work_on_top_of_squashed_work_is_not_in_conflict_with_it() {
 }
 
 #[test]
-fn work_that_adds_nothing_is_approved_without_a_commit() {
+fn approving_work_without_changes_creates_no_commit() {
     let desk = Desk::tested(&["touch $HOME/ran"]);
     desk.world.git(&["merge", "-q", "--squash", &desk.commit]);
     desk.world.git(&["commit", "-qm", "By hand"]);
@@ -328,7 +328,7 @@ fn a_git_that_is_killed_while_it_holds_the_target_keeps_nobody_from_merging() {
 }
 
 #[test]
-fn what_git_writes_for_a_merge_is_synced() {
+fn gits_writes_for_a_merge_are_synced() {
     for checked_out in [true, false] {
         let desk = Desk::new();
         if !checked_out {
@@ -350,7 +350,7 @@ fn what_git_writes_for_a_merge_is_synced() {
 }
 
 #[test]
-fn what_the_set_up_changes_is_not_what_is_tested() {
+fn approval_tests_run_without_changes_of_the_set_up() {
     let desk = Desk::tested(&[
         "test \"$(cat src/code.txt)\" = \"$(printf 'one\\n2\\nthree')\" && test -e src/other.txt",
         "test ! -e src/made.txt && test ! -e src/added.txt && test -e built && test -e src/copied.txt",
@@ -368,7 +368,7 @@ fn what_the_set_up_changes_is_not_what_is_tested() {
 }
 
 #[test]
-fn what_the_work_stands_on_does_not_come_in_with_it() {
+fn approve_refuses_unmerged_work_below_the_result() {
     let mut desk = Desk::new();
     desk.world.write("src/secret.txt", "never push this\n");
     desk.world.git(&["add", "src"]);
@@ -385,7 +385,7 @@ fn what_the_work_stands_on_does_not_come_in_with_it() {
 }
 
 #[test]
-fn nothing_moves_when_no_decision_could_be_written() {
+fn approve_refuses_when_the_decision_cannot_be_written() {
     let mut desk = Desk::new();
     desk.commit = desk.work(&[("memory", "notes\n")]);
     desk.bundle(&[]);

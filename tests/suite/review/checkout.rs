@@ -32,7 +32,7 @@ fn a_persons_staged_and_unstaged_work_is_there_afterwards_byte_for_byte() {
 }
 
 #[test]
-fn work_in_the_way_is_named_and_left_as_it_is() {
+fn approve_refuses_when_uncommitted_files_are_in_the_way() {
     let modify = |desk: &Desk| desk.world.write("src/code.txt", "mine\n");
     let stage = |desk: &Desk| {
         desk.world.write("src/code.txt", "mine\n");
@@ -139,7 +139,7 @@ fn a_worktree_whose_link_is_relative_follows_the_merge() {
 }
 
 #[test]
-fn what_is_left_of_a_scratch_worktree_goes_and_nothing_else_does() {
+fn only_leftover_temporary_worktrees_are_removed() {
     let desk = Desk::new();
     let at = |name: &str| desk.world.folder().join(name);
     let scratch = at("repo.worktrees/review-killed");
@@ -164,7 +164,7 @@ fn what_is_left_of_a_scratch_worktree_goes_and_nothing_else_does() {
 }
 
 #[test]
-fn a_target_that_git_cannot_move_leaves_nothing_of_the_merge_behind() {
+fn a_target_that_git_cannot_move_stays_clean() {
     for lock in ["refs/heads/main.lock", "HEAD.lock"] {
         let desk = Desk::new();
         desk.world.write("src/other.txt", "mine\n");
@@ -182,7 +182,7 @@ fn a_target_that_git_cannot_move_leaves_nothing_of_the_merge_behind() {
 }
 
 #[test]
-fn what_the_person_wants_of_their_own_merges_is_not_meant_for_this_one() {
+fn approve_ignores_the_persons_merge_options() {
     for wish in ["--squash", "-s ours", "--no-commit"] {
         let desk = Desk::new();
         desk.world.git(&["config", "branch.main.mergeoptions", wish]);
@@ -193,7 +193,7 @@ fn what_the_person_wants_of_their_own_merges_is_not_meant_for_this_one() {
 }
 
 #[test]
-fn a_merge_that_git_was_killed_in_is_taken_back_and_made_again() {
+fn a_merge_interrupted_by_a_kill_is_undone_and_repeated() {
     for index_written in [true, false] {
         let desk = Desk::new();
         let from = desk.main();
@@ -219,7 +219,7 @@ fn a_merge_that_git_was_killed_in_is_taken_back_and_made_again() {
 }
 
 #[test]
-fn a_merge_that_git_could_not_write_to_its_end_is_taken_back() {
+fn a_merge_that_git_could_not_finish_is_undone() {
     let desk = Desk::new();
     desk.world.write("src/other.txt", "mine\n");
     let before = desk.persons();
@@ -255,7 +255,7 @@ fn a_git_directory_that_lies_elsewhere_hides_nobodys_checkout() {
 }
 
 #[test]
-fn whoever_switches_while_the_target_moves_keeps_their_branch_where_it_was() {
+fn switching_branches_during_a_merge_keeps_the_branch() {
     let desk = Desk::new();
     let before = desk.main();
     desk.world.git(&["branch", "mine"]);

@@ -23,7 +23,7 @@ impl Desk {
 }
 
 #[test]
-fn a_decision_that_was_not_written_as_a_receipt_decides_nothing() {
+fn a_decision_without_a_receipt_is_ignored() {
     let desk = Desk::new();
     let planted = "_report/agent/codex-2/reviews/word.json";
     let sealed = teof::receipts::seal::sealed(desk.word("rejected").as_object().unwrap().clone());

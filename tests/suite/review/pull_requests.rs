@@ -85,7 +85,7 @@ fn with_a_pull_request_the_approval_is_its_merge_and_the_local_target_stays() {
 }
 
 #[test]
-fn a_pull_request_that_is_not_what_was_reviewed_is_not_merged() {
+fn approve_refuses_a_pull_request_with_another_head() {
     let (desk, path) = shop();
     fs::write(desk.world.folder().join("home/gh.state"), format!("{}\n", desk.base)).unwrap();
     desk.remember(7);
@@ -96,7 +96,7 @@ fn a_pull_request_that_is_not_what_was_reviewed_is_not_merged() {
 }
 
 #[test]
-fn where_git_is_told_to_look_is_nothing_to_gh() {
+fn gh_ignores_git_location_variables() {
     let (desk, path) = shop();
     desk.opened();
     let elsewhere = desk.world.folder().join("elsewhere");
@@ -109,7 +109,7 @@ fn where_git_is_told_to_look_is_nothing_to_gh() {
 }
 
 #[test]
-fn what_gh_leaves_running_holds_nothing_up() {
+fn leftover_processes_of_gh_do_not_block() {
     let (desk, _) = shop();
     desk.opened();
     let path = desk.put_on_path("gh", &GH.replacen('\n', "\nsleep 600 & echo $! > \"$HOME/left\"\n", 1));
@@ -122,7 +122,7 @@ fn what_gh_leaves_running_holds_nothing_up() {
 }
 
 #[test]
-fn an_answer_without_end_is_no_answer() {
+fn an_unterminated_answer_is_rejected() {
     let (desk, _) = shop();
     desk.opened();
     let path = desk.put_on_path("gh", "#!/bin/sh\nhead -c 20000000 /dev/zero\n");
@@ -132,7 +132,7 @@ fn an_answer_without_end_is_no_answer() {
 }
 
 #[test]
-fn a_no_closes_the_pull_request_and_stands_where_it_cannot() {
+fn rejection_closes_the_pull_request_and_stands_if_that_fails() {
     let (desk, path) = shop();
     desk.opened();
     let broken = desk.world.folder().join("home/gh.broken");
@@ -151,7 +151,7 @@ fn a_no_closes_the_pull_request_and_stands_where_it_cannot() {
 }
 
 #[test]
-fn a_no_to_what_was_merged_there_comes_too_late() {
+fn rejection_is_refused_after_the_merge_of_the_pull_request() {
     let (desk, path) = shop();
     desk.opened();
     fs::write(desk.world.folder().join("home/gh.merged"), &desk.commit).unwrap();
@@ -161,7 +161,7 @@ fn a_no_to_what_was_merged_there_comes_too_late() {
 }
 
 #[test]
-fn what_was_merged_there_without_review_is_not_called_reviewed() {
+fn an_unreviewed_merge_of_a_pull_request_is_recorded_as_such() {
     let (desk, path) = shop();
     desk.opened();
     let home = desk.world.folder().join("home");
@@ -186,7 +186,7 @@ fn what_was_merged_there_without_review_is_not_called_reviewed() {
 }
 
 #[test]
-fn a_pull_request_to_another_branch_is_not_merged() {
+fn approve_refuses_a_pull_request_to_another_branch() {
     let (desk, path) = shop();
     desk.opened();
     fs::write(desk.world.folder().join("home/gh.base"), "release").unwrap();
@@ -225,7 +225,7 @@ fn squash(desk: &Desk, there: &std::path::Path) {
 }
 
 #[test]
-fn all_of_a_pull_request_is_taken_back_however_it_was_merged() {
+fn revert_undoes_a_pull_request_however_it_was_merged() {
     for merge in [rebase, squash] {
         let (desk, path) = merged_there(&merge);
         assert!(desk.world.exists("src/new.txt") && desk.world.exists("src/more.txt"));
@@ -237,7 +237,7 @@ fn all_of_a_pull_request_is_taken_back_however_it_was_merged() {
 }
 
 #[test]
-fn a_pull_request_whose_commits_cannot_be_told_is_not_half_taken_back() {
+fn revert_refuses_a_pull_request_with_unclear_commits() {
     let (desk, path) = merged_there(&|desk, there| {
         rebase(desk, there);
         fs::write(there.join("src/code.txt"), "not as it was reviewed\n").unwrap();

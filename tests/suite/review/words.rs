@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_no_needs_a_reason_and_a_person() {
+fn rejection_needs_a_note_and_a_person() {
     let desk = Desk::new();
     assert_eq!(desk.world.refused(&["review", "reject", JOB, "--note", " "])["code"], "review.no_note");
     for args in
@@ -22,7 +22,7 @@ fn a_no_needs_a_reason_and_a_person() {
 }
 
 #[test]
-fn what_waits_is_shown_with_its_change() {
+fn review_shows_waiting_work_with_its_diff() {
     let desk = Desk::tested(&["make test"]);
     let list = desk.world.json(&["review", "list"]);
     assert_eq!(
@@ -57,7 +57,7 @@ fn a_task_means_the_work_of_it_that_waits_and_then_its_newest() {
 }
 
 #[test]
-fn a_merge_is_taken_back_with_a_commit_of_its_own() {
+fn revert_creates_a_commit() {
     let desk = Desk::new();
     assert_eq!(desk.world.refused(&["review", "revert", JOB])["code"], "review.not_merged");
     let merge = desk.merged()["merge_commit"].as_str().unwrap().to_owned();
@@ -84,7 +84,7 @@ fn a_merge_is_taken_back_with_a_commit_of_its_own() {
 }
 
 #[test]
-fn a_merge_by_hand_that_brought_more_is_not_taken_back_whole() {
+fn revert_refuses_a_merge_by_hand_with_other_commits() {
     let desk = Desk::new();
     desk.world.git(&["switch", "-qc", "feature"]);
     desk.world.git(&["merge", "-q", "--no-edit", &desk.commit]);
@@ -100,7 +100,7 @@ fn a_merge_by_hand_that_brought_more_is_not_taken_back_whole() {
 }
 
 #[test]
-fn what_later_work_stands_on_is_not_taken_back() {
+fn revert_refuses_when_later_work_depends_on_it() {
     let desk = Desk::new();
     desk.merged();
     desk.world.write("src/code.txt", "one\n2 and more\nthree\n");

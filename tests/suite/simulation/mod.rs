@@ -490,7 +490,7 @@ fn play(seed: u64, loud: bool) {
 }
 
 #[test]
-fn whatever_happens_each_job_is_done_once_and_nothing_is_left_over() {
+fn each_job_is_done_once_in_any_history() {
     if let Some(seed) = env::var("TEOF_SIM_SEED") {
         return play(seed.parse().expect("TEOF_SIM_SEED is a number"), true);
     }

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_named_by_its_line_in_the_base() {
+    fn missing_lines_are_named_by_their_line_in_the_base() {
         let found = gone("a\nb\nc\nd\n", &["a\nd!\n"]);
         assert_eq!(found, [(2, "lines 2 to 4 of the base's file are missing; this log is append-only".to_owned())]);
         assert_eq!(gone("a\nb\n", &["a\nbb\n"]).len(), 1);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_base_has_already_is_forgiven() {
+    fn only_errors_on_lines_of_the_base_become_warnings() {
         let found = |code: &str, line| Finding::high(code, "f", "m").at(line);
         let mut findings = [found("message.field", 2), found("message.field", 3), found("event.altered", 1)];
         forgive(&mut findings, b"a\nb\n", b"a\nb\nc\n");
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_is_lost_exactly_when_it_is_not_there(base in "[ab\n]{0,12}", now in "[ab\n]{0,12}") {
+        fn a_line_counts_as_lost_only_when_missing(base in "[ab\n]{0,12}", now in "[ab\n]{0,12}") {
             let there: HashSet<_> = now.lines().collect();
             let expected = base.lines().filter(|line| !line.is_empty()).any(|line| !there.contains(line));
             prop_assert_eq!(!gone(&base, &[&now]).is_empty(), expected);

@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0..GOOD.len()) {
+        fn any_bytes_can_be_validated(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0..GOOD.len()) {
             check(PATH, &bytes);
             Held::of(PATH, &bytes);
             against(PATH, GOOD.as_bytes(), Some(&bytes));

@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_can_be_validated(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             codes(&[&bytes]);
         }
 

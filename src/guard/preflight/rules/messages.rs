@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_judged(text in "[{}\\[\\]\":,a-z\n]{0,80}") {
+        fn any_text_can_be_validated(text in "[{}\\[\\]\":,a-z\n]{0,80}") {
             found(&[(REPORT, &text), (THREAD, &text)]);
         }
     }
