@@ -1,4 +1,4 @@
-//! Reads and writes files: whole or not at all, never through a link out of the tree.
+//! Reads and writes files: completely or not at all, never through a link out of the tree.
 
 mod open;
 mod path;

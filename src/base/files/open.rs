@@ -13,7 +13,7 @@ use crate::base::{Result, digest, disk};
 /// The largest single document (a claim, a plan, a backlog) that is read, in bytes.
 pub const MAX_DOCUMENT: u64 = 16 * 1024 * 1024;
 
-/// Reads a regular file of at most `max` bytes; `None` when there is none.
+/// Reads a regular file of at most `max` bytes; `None` when it does not exist.
 ///
 /// Links, FIFOs, devices and folders are refused rather than followed or waited for.
 pub fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
@@ -23,7 +23,7 @@ pub fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
     if size > max {
         return Err(too_large(path, size, max).into());
     }
-    // Room for one byte more: reading then ends without a probe of its own.
+    // One extra byte of capacity saves a probe at the end.
     let mut bytes = Vec::with_capacity(size as usize + 1);
     (&file).take(max + 1).read_to_end(&mut bytes).map_err(|e| io_refusal(e, "read", path))?;
     if bytes.len() as u64 > max {
@@ -65,8 +65,8 @@ pub fn check_regular(file: &File, path: &Path) -> Result<u64> {
 
 /// Opens a file of teof's own (a lock, the journal, a watermark) for writing, as `options` say.
 ///
-/// Whoever can write into the git directory could otherwise point such a name at any file of the person's:
-/// a link in its place or in that of the two folders above it, and a second name of the same file, are refused.
+/// Otherwise a program that can write into the git directory could point such a name at any file of the person. A
+/// link in its place or in place of the two folders above it, and a second name of the same file, are refused.
 /// `options` must not truncate: the file is checked after it was opened.
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
     for folder in path.ancestors().skip(1).take(2).filter(|folder| !folder.as_os_str().is_empty()) {
@@ -103,19 +103,19 @@ pub fn identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((meta.dev(), meta.ino()))
 }
 
-/// The digest (16 hex digits) of the last few KiB before byte `end`: whether what was read up to there
-/// is still the same, at the price of one small read.
+/// The digest (16 hex digits) of the last few KiB before byte `end`: tells with one small read whether the bytes read
+/// so far are still the same.
 pub fn digest_before(file: &File, end: u64) -> io::Result<String> {
     let start = end.saturating_sub(TAIL as u64);
     let mut bytes = vec![0; (end - start) as usize];
     match file.read_exact_at(&mut bytes, start) {
-        // Shorter than `end`: nothing that anyone has noted.
+        // Shorter than `end`: cannot match any stored digest.
         Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(String::new()),
         read => read.map(|()| tail_digest(&bytes)),
     }
 }
 
-/// How many bytes before a place tell whether what comes before it is the same, at most.
+/// How many bytes before a position identify what comes before it, at most.
 pub const TAIL: usize = 4096;
 
 /// The digest that [`digest_before`] gives for these last bytes, of which there are at most [`TAIL`].

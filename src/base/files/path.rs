@@ -14,10 +14,10 @@ pub fn within(root: &Path, relative: &str) -> Result<PathBuf> {
         let shown = text::clip(&text::safe(relative), 120);
         Refusal::guard("path.outside", format!("the path {shown:?} is not allowed"))
             .because(why)
-            .next("name a path inside the repository, relative to its root")
+            .next("use a path inside the repository, relative to its root")
     };
     if relative.is_empty() || relative.contains('\0') || relative.contains('\n') {
-        return Err(bad("it is empty or holds a line break or NUL").into());
+        return Err(bad("it is empty or contains a line break or NUL").into());
     }
     let parts: Vec<_> = Path::new(relative).components().collect();
     if !parts.iter().all(|part| matches!(part, Component::Normal(_))) {

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::path::folder_of;
 use crate::base::{Refusal, text};
 
-/// An I/O error as a refusal: the disk, the limits and the rights of a machine are no fault of ours. Whoever
-/// knows that nothing was changed says so.
+/// An I/O error as a refusal: disk, limits and permissions are not faults of teof. The caller adds whether anything
+/// was changed.
 pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
     let refuse = |code, why: &str, next: &str| {
         Refusal::guard(code, format!("could not {doing} {}", path.display()))
@@ -17,18 +17,18 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
     };
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            refuse("disk.full", "no room on the disk", "free some room and try again")
+            refuse("disk.full", "no space left on the disk", "free some space and try again")
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => refuse(
             "disk.read_only",
-            "this user may not write or read there",
+            "this user has no permission there",
             &format!(
-                "see whose it is: ls -ld {}; then: teof doctor",
+                "check its owner: ls -ld {}; then: teof doctor",
                 text::shell_word(&folder_of(path).display().to_string())
             ),
         ),
         ErrorKind::InvalidFilename => {
-            refuse("path.too_long", "the file system takes no name like this", "choose a shorter one")
+            refuse("path.too_long", "the file system does not allow this name", "choose a shorter one")
         }
         _ if error.raw_os_error().is_some() => refuse(
             "disk.failed",
@@ -41,18 +41,18 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
 
 pub(super) fn too_large(path: &Path, size: u64, max: u64) -> Refusal {
     Refusal::guard("file.too_large", format!("{} is too large to read", path.display()))
-        .because(format!("it has {size} bytes; at most {max} are read"))
-        .next("look at what wrote it; teof left it as it is")
+        .because(format!("it has {size} bytes, limit {max}"))
+        .next("check what wrote it; teof did not change it")
 }
 
 pub(super) fn not_own(path: &Path, what: &str) -> Refusal {
-    Refusal::guard("file.not_regular", format!("{} is not a file that teof made", path.display()))
-        .because(format!("it is {what}; it was not opened"))
+    Refusal::guard("file.not_regular", format!("{} was not created by teof", path.display()))
+        .because(format!("it is {what}, so teof did not open it"))
         .next("remove links among teof's own files: teof doctor --fix")
 }
 
 pub(super) fn not_regular(path: &Path, what: &str) -> Refusal {
     Refusal::guard("file.not_regular", format!("{} is not a regular file", path.display()))
         .because(format!("it is {what}"))
-        .next("replace it by a regular file; teof does not follow it")
+        .next("replace it with a regular file; teof does not follow links")
 }

@@ -19,7 +19,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder_of(path))
 }
 
-/// Gives a file that was written beside its target the target's name; it is removed when that fails.
+/// Renames a temporary file to its target; removes it when that fails.
 pub fn rename(temporary: &Path, target: &Path) -> Result<()> {
     disk::rename(temporary, target).map_err(|e| {
         let _ = fs::remove_file(temporary);
@@ -27,8 +27,8 @@ pub fn rename(temporary: &Path, target: &Path) -> Result<()> {
     })
 }
 
-/// A file's new bytes in a temporary file beside it, ready to be synced and renamed. What can fail for want of room
-/// has happened, but for what a file system puts off until the sync.
+/// A file's new bytes in a temporary file next to it, ready to be synced and renamed. Writes that need space are
+/// done, except what a file system defers until the sync.
 #[derive(Debug)]
 pub struct Beside {
     file: File,
@@ -57,7 +57,7 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
     rename(&write_beside_unsynced(path, bytes)?, path)
 }
 
-/// The first half of [`replace_unsynced`]; what can fail for want of room has happened after it.
+/// The first half of [`replace_unsynced`]: does everything that needs disk space.
 pub fn write_beside_unsynced(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     write_temporary(path, bytes).map(|(_, temporary)| temporary)
 }
@@ -67,7 +67,7 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> Result<(File, PathBuf)> {
     let (file, temporary) = create_temporary(path).map_err(|e| io_refusal(e, "write", path))?;
     let written = (|| -> io::Result<()> {
         if let Some(mode) = existing_mode(path) {
-            // Not when it is created: the umask would take bits away that the file has.
+            // Not at creation, because the umask would remove bits.
             file.set_permissions(fs::Permissions::from_mode(mode))?;
         }
         disk::write_all(&file, bytes, &temporary)
@@ -81,7 +81,7 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> Result<(File, PathBuf)> {
     }
 }
 
-/// Process ids come again: a name that a killed process left is passed over.
+/// Process ids are reused: a name left by a killed process is skipped.
 fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     loop {
         let temporary = temporary_beside(path);
@@ -93,7 +93,7 @@ fn create_temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// The mode of the file that is there.
+/// The mode of the existing file.
 fn existing_mode(path: &Path) -> Option<u32> {
     fs::symlink_metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| meta.mode() & 0o777)
 }
@@ -119,7 +119,7 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a file that means nothing any more; after a power cut it may be back. A missing file is fine.
+/// Removes a file that is no longer needed; after a power failure it may reappear. A missing file is fine.
 pub fn discard(path: &Path) -> Result<()> {
     match disk::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(io_refusal(e, "remove", path)),

@@ -34,7 +34,7 @@ impl StepContext<'_> {
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
     }
 
-    /// Keeps a reason that no outcome brought.
+    /// Stores a reason that does not come from an outcome.
     pub(in crate::coordinator) fn note_reason(&mut self, id: &str, reason: &str) {
         let reason = text::clip(reason, MAX_REASON);
         let Some(job) = self.job_mut(id) else { return };
@@ -65,11 +65,11 @@ impl StepContext<'_> {
         let mut text = format!("{}{why}", ending.as_str());
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was not updated: {why}"));
-            // Its step may look open still.
+            // Its step may still look open.
             self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
         }
         if ending == Ending::Done {
-            // An operator's word that came too late must not wait for the task's namesake.
+            // A late operator command must not apply to a later task with the same name.
             self.state.skips.remove(&task);
             self.state.reassigned.remove(&task);
         }
@@ -84,7 +84,7 @@ impl StepContext<'_> {
         self.say(Some(id.to_owned()), text.clone());
         if ending != Ending::Dropped {
             let text = format!("{name} is {text}");
-            // What a person decided needs nobody's attention.
+            // A person's decision needs no attention.
             let alert = ending == Ending::Blocked && !decided;
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
         }

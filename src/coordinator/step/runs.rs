@@ -26,7 +26,7 @@ impl StepContext<'_> {
                 }
             }
             (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
-            // A quick worker may be done before its start is known to have worked.
+            // A fast worker may finish before its start is confirmed.
             (Phase::Running { .. } | Phase::Spawning, RunState::Ended(outcome)) => self.ended(&id, &outcome),
             _ => {}
         }
@@ -38,14 +38,14 @@ impl StepContext<'_> {
         let Some(job) = self.job_mut(id) else { return };
         let cancelled = job.wish.is_some();
         job.last = Some(Last::of(outcome, reason.clone()));
-        // The worker is known to have run: its start needs no result any more.
+        // The worker has run, so the result of its start is not needed.
         self.forget(id, |action| matches!(action, Action::Spawn { .. }));
         self.state.unrecorded_since.get_or_insert(self.now);
         if outcome.suspended.is_none() && (outcome.usage != Usage::default() || outcome.verdict == Verdict::Succeeded) {
             self.answers_again(id);
         }
         match outcome.verdict {
-            // A word that comes after the work is done comes too late, unless a person decides about it anyway.
+            // A command after the work is finished is too late, unless a person decides about the result.
             Verdict::Succeeded => {
                 self.state.breaker.failures_in_a_row = 0;
                 match self.state.job(id).is_some_and(|job| self.needs_review(job)) {
@@ -54,9 +54,9 @@ impl StepContext<'_> {
                 }
             }
             _ if cancelled => self.end_as_wished(id),
-            // The bundle is written before a worker's last word: a person may have decided by it.
+            // The bundle is written before the outcome, so a person may already have decided.
             _ if self.ends_as_decided(id) => {}
-            // Tried again it would fail again.
+            // A retry would fail again.
             Verdict::Failed if outcome.needs_person => self.block(id, &reason),
             Verdict::Failed => self.failed(id, &reason),
             Verdict::Paused if outcome.question.is_some() => self.asks(id),
@@ -73,7 +73,7 @@ impl StepContext<'_> {
     }
 
     /// The breaker's other reasons: a new finding of high severity in the scan, a target that the worker moved, a
-    /// budget overrun. What else a guard found in the result is no such reason: the guard has stopped it.
+    /// budget overrun. Other guard findings do not open it, because the guard has already stopped the result.
     fn weigh(&mut self, id: &str, outcome: &Outcome) {
         let scan = outcome.scan.iter().find(|found| found.severity == "high");
         let stops =
@@ -84,13 +84,13 @@ impl StepContext<'_> {
         }
     }
 
-    /// A worker that died without a word (killed, or together with the machine) has failed at nothing: it goes on
-    /// where it was, and not for ever.
+    /// A worker that died without an outcome (killed, or machine restart) did not fail: it continues where it was, a
+    /// limited number of times.
     fn gone(&mut self, id: &str, run: &str) {
         let frozen = self.state.volatile.frozen.remove(run);
         let witnessed = self.state.volatile.alive.remove(run) && !frozen;
         let max = self.config.max_interruptions;
-        // What is there to kill it may be there still.
+        // Its killer may still be active.
         let wait = self.config.retry_after.first().copied().filter(|_| witnessed).unwrap_or_default();
         let until = self.now.plus(wait);
         let Some(job) = self.job_mut(id) else { return };
@@ -99,7 +99,7 @@ impl StepContext<'_> {
         if job.wish.is_some() {
             return self.end_as_wished(id);
         }
-        // It may have died after its bundle was written.
+        // It may have died after writing its bundle.
         if self.ends_as_decided(id) {
             return;
         }
@@ -114,7 +114,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// A process failure or a time-out: again, later, as often as the rules say.
+    /// A process failure or a timeout: retried later, as often as configured.
     pub(in crate::coordinator) fn failed(&mut self, id: &str, reason: &str) {
         let (now, retries) = (self.now, self.config.retry_after.clone());
         let Some(job) = self.job_mut(id) else { return };
@@ -122,14 +122,14 @@ impl StepContext<'_> {
         let attempts = job.failures;
         let Some(wait) = retries.get(attempts as usize - 1) else {
             let why = match attempts {
-                1 => format!("it failed and is not retried: {reason}"),
+                1 => format!("failed, not retried: {reason}"),
                 _ => format!("{attempts} attempts failed; the last: {reason}"),
             };
             self.block(id, &why);
             return;
         };
-        // A run that left an outcome is over; one that could not be started keeps its number.
-        // A decision about its result holds as long as its run does.
+        // A run with an outcome is over; one that could not start keeps its number. A decision about its result is
+        // valid only for its run.
         if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
             job.run += 1;
             (job.counted, job.decision) = (Default::default(), None);
@@ -140,7 +140,7 @@ impl StepContext<'_> {
         self.say(Some(id.to_owned()), format!("attempt {attempts} failed: {reason}; retried in {wait}"));
     }
 
-    /// Tells workers to end that are not wanted any more, each once.
+    /// Stops workers that are no longer wanted, each once.
     pub(in crate::coordinator) fn stop_workers(&mut self) {
         let ending = self.state.volatile.termination;
         let mut tell = Vec::new();
