@@ -106,7 +106,7 @@ fn found(world: &World, args: &[&str]) -> Vec<String> {
         let text = |key: &str| found[key].as_str().unwrap().to_owned();
         format!("{}:{} {mark}{}", text("file"), found["line"], text("code"))
     };
-    document["findings"].as_array().unwrap().iter().map(place).collect()
+    document["findings"].as_array().unwrap_or_else(|| panic!("{ran:?}")).iter().map(place).collect()
 }
 
 #[test]
