@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::write;
+use super::write::{self, Details};
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
-use crate::model::message::{MANAGER_REPORT, Message};
+use crate::model::message::MANAGER_REPORT;
 use crate::ops::publish::Entry;
 
 /// Post a directive in its own channel and point managers to it
@@ -72,22 +72,26 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let author = args.author.author(app.hub()?, Some(&args.task))?;
-    let mut directive = Message::new(&author.agent, &args.kind, &args.task, args.summary);
-    directive.meta.extend(args.plan.iter().map(|plan| ("plan_id".to_owned(), json!(plan))));
-    directive.meta.extend(write::pairs("--meta", &args.meta)?);
-    directive.note = args.note;
-    directive.branch = args.branch;
-    directive.receipts = args.receipts;
+    let details = Details {
+        plan: args.plan.clone(),
+        meta: write::pairs("--meta", &args.meta)?,
+        branch: args.branch,
+        receipts: args.receipts,
+        note: args.note,
+    };
+    let directive = details.message(&author.agent, &args.kind, &args.task, args.summary);
 
     let summary = args.pointer_summary.unwrap_or_else(|| format!("Directive {} posted", args.task));
-    let mut pointer = Message::new(&author.agent, &args.pointer_type, &args.pointer_task, summary);
-    let plan = args.pointer_plan.or(args.plan);
-    pointer.meta.extend(plan.map(|plan| ("plan_id".to_owned(), json!(plan))));
-    pointer.meta.extend(write::pairs("--pointer-meta", &args.pointer_meta)?);
+    let details = Details {
+        plan: args.pointer_plan.or(args.plan),
+        meta: write::pairs("--pointer-meta", &args.pointer_meta)?,
+        branch: None,
+        receipts: args.pointer_receipts,
+        note: Some(args.pointer_note.unwrap_or_else(|| format!("See {}", args.task))),
+    };
+    let mut pointer = details.message(&author.agent, &args.pointer_type, &args.pointer_task, summary);
     // The key by which checks find the pair (the playbook: directive_pointer).
     pointer.meta.entry("directive").or_insert_with(|| json!(args.task));
-    pointer.note = Some(args.pointer_note.unwrap_or_else(|| format!("See {}", args.task)));
-    pointer.receipts = args.pointer_receipts;
 
     let entries =
         [Entry::message(&args.task, directive, author.epoch), Entry::message(&args.pointer_task, pointer, None)];

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::write::{self, BatchLine};
+use super::write::{self, BatchLine, Concerns};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
@@ -29,18 +29,8 @@ pub struct Args {
     /// What happened, in one sentence
     #[arg(long, required_unless_present = "batch")]
     summary: Option<String>,
-    /// The task it concerns
-    #[arg(long)]
-    task: Option<String>,
-    /// The plan it concerns
-    #[arg(long)]
-    plan: Option<String>,
-    /// The branch it concerns
-    #[arg(long, help_heading = MORE)]
-    branch: Option<String>,
-    /// The pull request it concerns
-    #[arg(long, help_heading = MORE)]
-    pr: Option<String>,
+    #[command(flatten)]
+    concerns: Concerns,
     /// A file with evidence, relative to the repository; repeatable
     #[arg(long = "receipt", value_name = "PATH")]
     receipts: Vec<String>,
@@ -86,10 +76,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Ok(Line {
             event: args.event.unwrap_or_default(),
             summary: args.summary.unwrap_or_default(),
-            task_id: args.task,
-            plan_id: args.plan,
-            branch: args.branch,
-            pr: args.pr,
+            task_id: args.concerns.task,
+            plan_id: args.concerns.plan,
+            branch: args.concerns.branch,
+            pr: args.concerns.pr,
             receipts: args.receipts,
             severity: args.severity.map(|severity| severity.as_str().to_owned()),
             meta: write::pairs("--extra", &args.extras)?,

@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::write::{self, BatchLine};
+use super::write::{self, BatchLine, Details};
 use crate::base::{Result, names};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
-use crate::model::message::Message;
 use crate::ops::publish::Entry;
 
 /// Write a message to a channel
@@ -124,13 +123,14 @@ impl BatchLine for Line {
         if let Some(role) = &role {
             names::check_id("target", role)?;
         }
-        let mut message = Message::new(author, self.kind.trim(), &self.task_id, self.summary);
-        // The plan first; the caller's own entries may overwrite it (the playbook: bus_message).
-        message.meta.extend(self.plan_id.map(|plan| ("plan_id".to_owned(), json!(plan))));
-        message.meta.extend(self.meta);
-        message.branch = self.branch;
-        message.receipts = self.receipts;
-        message.note = self.note.filter(|note| !note.trim().is_empty());
+        let details = Details {
+            plan: self.plan_id,
+            meta: self.meta,
+            branch: self.branch,
+            receipts: self.receipts,
+            note: self.note.filter(|note| !note.trim().is_empty()),
+        };
+        let mut message = details.message(author, self.kind.trim(), &self.task_id, self.summary);
         message.to = role;
         Ok(Entry::message(&self.task_id, message, epoch))
     }

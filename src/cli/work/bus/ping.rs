@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::write;
+use super::write::{self, Concerns, Details};
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::model::event::Event;
-use crate::model::message::Message;
 use crate::ops::publish::Entry;
 
 /// Report that you are here (heartbeat)
@@ -26,18 +25,8 @@ pub struct Args {
     /// Kind of the event
     #[arg(long, default_value = "status", value_name = "KIND", help_heading = MORE)]
     event: String,
-    /// The task it concerns
-    #[arg(long)]
-    task: Option<String>,
-    /// The plan it concerns
-    #[arg(long)]
-    plan: Option<String>,
-    /// The branch it concerns
-    #[arg(long, help_heading = MORE)]
-    branch: Option<String>,
-    /// The pull request it concerns
-    #[arg(long, help_heading = MORE)]
-    pr: Option<String>,
+    #[command(flatten)]
+    concerns: Concerns,
     /// A file with evidence for the event; repeatable
     #[arg(long = "event-receipt", value_name = "PATH", help_heading = MORE)]
     event_receipts: Vec<String>,
@@ -69,31 +58,32 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let task = args.task.as_deref().or(args.message_task.as_deref());
+    let concerns = args.concerns;
+    let task = concerns.task.as_deref().or(args.message_task.as_deref());
     let author = args.author.author(app.hub()?, task)?;
     let summary = named(&author.agent, &args.summary);
     let mut entries = Vec::new();
     if !args.skip_event {
         let event = Event {
-            task_id: args.task.clone(),
-            plan_id: args.plan.clone(),
-            branch: args.branch.clone(),
-            pr: args.pr,
+            task_id: concerns.task.clone(),
+            plan_id: concerns.plan.clone(),
+            branch: concerns.branch.clone(),
+            pr: concerns.pr,
             receipts: args.event_receipts,
             ..Event::new(&author.agent, &args.event, summary.clone())
         };
-        entries.push(Entry::event(event, author.epoch.filter(|_| args.task.is_some())));
+        entries.push(Entry::event(event, author.epoch.filter(|_| concerns.task.is_some())));
     }
     if let Some(channel) = args.message_task.filter(|_| !args.skip_message) {
-        let mut message = Message::new(&author.agent, &args.message_type, &channel, summary);
-        if let Some(plan) = args.plan {
-            message = message.meta("plan_id", plan);
-        }
-        message.meta.extend(write::pairs("--message-meta", &args.message_meta)?);
-        message.branch = args.branch;
-        message.receipts = args.message_receipts;
-        message.note = args.note;
-        let epoch = author.epoch.filter(|_| args.task.is_none() || args.task.as_ref() == Some(&channel));
+        let details = Details {
+            plan: concerns.plan,
+            meta: write::pairs("--message-meta", &args.message_meta)?,
+            branch: concerns.branch,
+            receipts: args.message_receipts,
+            note: args.note,
+        };
+        let message = details.message(&author.agent, &args.message_type, &channel, summary);
+        let epoch = author.epoch.filter(|_| concerns.task.as_ref().is_none_or(|task| *task == channel));
         entries.push(Entry::message(&channel, message, epoch));
     }
     if entries.is_empty() {

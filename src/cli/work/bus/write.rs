@@ -8,14 +8,56 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
+use crate::cli::support::help::MORE;
 use crate::guard::claim::{self, Author};
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::event;
+use crate::model::message::Message;
 use crate::ops::publish::{self, Entry, at_line};
 
 /// The largest batch, in bytes.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
+
+/// What an event concerns.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Concerns {
+    /// The task it concerns
+    #[arg(long)]
+    pub task: Option<String>,
+    /// The plan it concerns
+    #[arg(long)]
+    pub plan: Option<String>,
+    /// The branch it concerns
+    #[arg(long, help_heading = MORE)]
+    pub branch: Option<String>,
+    /// The pull request it concerns
+    #[arg(long, help_heading = MORE)]
+    pub pr: Option<String>,
+}
+
+/// What a message holds besides its text.
+#[derive(Clone, Debug)]
+pub struct Details {
+    pub plan: Option<String>,
+    pub meta: Map<String, Value>,
+    pub branch: Option<String>,
+    pub receipts: Vec<String>,
+    pub note: Option<String>,
+}
+
+impl Details {
+    pub fn message(self, author: &str, kind: &str, channel: &str, summary: String) -> Message {
+        let mut message = Message::new(author, kind, channel, summary);
+        // The plan first; the caller's own entries may overwrite it (the playbook: bus_message).
+        message.meta.extend(self.plan.map(|plan| ("plan_id".to_owned(), json!(plan))));
+        message.meta.extend(self.meta);
+        message.branch = self.branch;
+        message.receipts = self.receipts;
+        message.note = self.note;
+        message
+    }
+}
 
 /// Writes the entries and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repeat: &Repeat) -> Result<()> {
