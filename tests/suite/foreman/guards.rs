@@ -27,14 +27,27 @@ fn guards_block_and_lose_nothing() {
 }
 
 #[test]
-fn a_failing_test_blocks() {
+fn a_failing_or_flaky_test_blocks_and_the_next_attempt_runs_the_tests_alone() {
     let fixture = Fixture::new()
-        .commands(&[RECEIPT])
-        .with("guardrails.tests", json!(["true", "echo broken; exit 1", "touch never"]));
+        .commands(&["echo three >> src/code.txt", RECEIPT])
+        .with("guardrails.tests", json!(["true", "echo broken > junk; exit 1", "touch never"]));
     let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked");
     assert!(Fixture::finding(&outcome, "test.failed").is_some());
     assert!(!fixture.worktree().join("never").exists());
+    assert!(!fixture.worktree().join("junk").exists(), "what a test changed is taken back");
+
+    let flaky = "test -e $TEOF_RECEIPTS_DIR/seen || { touch $TEOF_RECEIPTS_DIR/seen; exit 1; }";
+    let fixture = fixture.with("guardrails.tests", json!([flaky]));
+    let (outcome, _) = fixture.run("run-2");
+    assert_eq!(outcome["verdict"], "blocked", "a person looks: {outcome:#}");
+    assert_eq!(Fixture::finding(&outcome, "test.flaky").unwrap()["severity"], "medium");
+    let fixture = fixture.with("guardrails.tests", json!(["true"]));
+    let (outcome, _) = fixture.run("run-3");
+    assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    let stages = fixture.envelope(&outcome)["stages"].clone();
+    assert_eq!((&stages[0]["done_before"], &stages[1]["name"]), (&json!(true), &json!("tester")));
+    assert_eq!(fixture.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree");
 }
 
 #[test]
