@@ -98,9 +98,13 @@ impl Entry {
         let Some(name) = channel.strip_prefix("agent-").filter(|name| names::is_id(name)) else { return Ok(None) };
         let seats = seats::manifest::all(hub)?;
         let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
-        let known = seats.iter().any(has) || seats::session::agents(hub).iter().any(|agent| agent == name);
-        Ok((!known)
-            .then(|| format!("no seat or role {name} (list seats: teof agent list); the message stays in its channel")))
+        let known = seats::known::ids(hub)?;
+        if seats.iter().any(has) || known.iter().any(|seat| seat == name) {
+            return Ok(None);
+        }
+        let meant = names::did_you_mean(name, known.iter().map(String::as_str));
+        let list = "list seats: teof agent list";
+        Ok(Some(format!("no seat or role {name}{meant} ({list}); the message stays in its channel")))
     }
 
     fn noun(&self) -> &'static str {

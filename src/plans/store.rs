@@ -113,7 +113,11 @@ fn not_found(hub: &Hub, name: &str) -> Refusal {
     let all = paths(&hub.root);
     let alike: Vec<_> = all.iter().map(|path| id_of(path)).filter(|id| !slug.is_empty() && id.contains(slug)).collect();
     let meant = match alike.is_empty() {
-        true => names::did_you_mean(wanted, all.iter().map(|path| id_of(path))),
+        true => {
+            let ids = all.iter().map(|path| id_of(path));
+            let slugs = all.iter().filter_map(|path| slug_of(id_of(path)));
+            names::did_you_mean(wanted, ids.chain(slugs))
+        }
         false => format!(" (did you mean {}?)", text::clip(&alike.join(" or "), 400)),
     };
     Refusal::not_found("plan.not_found", format!("no such plan: {}{meant}", text::clip(wanted, 130)))

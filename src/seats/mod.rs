@@ -6,6 +6,7 @@
 
 pub mod freshness;
 mod identity;
+pub mod known;
 pub mod manifest;
 pub mod pool;
 pub mod saved;

@@ -57,6 +57,47 @@ fn every_error_has_one_form_in_plain_words() {
 }
 
 #[test]
+fn slips_of_names_are_told_what_was_likely_meant() {
+    let world = World::new();
+    world.ok(&["init", "--agent", "codex-1", "-q"]);
+    world.ok(&["plan", "new", "docs", "--summary", "Docs"]);
+    let plan = world.json(&["plan", "list"])["plans"][0]["plan_id"].as_str().unwrap().to_owned();
+    world.ok(&["session-boot", "--no-sync", "--allow-branch-mismatch", "-q"]);
+    for task in ["QUEUE-001", "QUEUE-002"] {
+        world.ok(&["task", "add", task, "--title", "t", "-q"]);
+    }
+    world.ok(&["bus", "claim", "QUEUE-002", "--allow-unassigned", "-q"]);
+    world.ok(&["coordinator", "skip", "QUEUE-002", "-q"]);
+    let misspelt = plan.replace("docs", "dosc");
+    let cases: [(&[&str], &str); 18] = [
+        (&["plan", "show", &misspelt], &plan),
+        (&["plan", "show", "dosc"], "docs"),
+        (&["plan", "step", "set", "docs", "S11", "--status", "done"], "S1"),
+        (&["session", "show", "codxe-1"], "codex-1"),
+        (&["coordinator", "reassign", "QUEUE-001", "--to", "codxe-1"], "codex-1"),
+        (&["task", "assign", "QUEUE-001", "--engineer", "codxe-1", "--no-auto-claim"], "codex-1"),
+        (&["bus", "message", "--task", "agent-codxe-1", "--type", "note", "--summary", "s"], "codex-1"),
+        (&["bus", "status", "--agent", "codxe-1"], "codex-1"),
+        (&["bus", "watch", "--agent", "codxe-1"], "codex-1"),
+        (&["task", "list", "--agent", "codxe-1"], "codex-1"),
+        (&["task", "list", "--status", "opne"], "open"),
+        (&["bus", "claim", "QUUEE-001"], "QUEUE-001"),
+        (&["bus", "release", "QUUEE-002"], "QUEUE-002"),
+        (&["coordinator", "explain", "QUUEE-001"], "QUEUE-001"),
+        (&["coordinator", "resume", "QUUEE-002"], "QUEUE-002"),
+        (&["coordinator", "skip", "QUUEE-001"], "QUEUE-001"),
+        (&["bus", "watch", "--event", "obsrevation"], "observation"),
+        (&["bus", "event", "--event", "obsrevation", "--summary", "s"], "observation"),
+    ];
+    for (args, meant) in cases {
+        let ran = world.run(args);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(told.contains(&format!("(did you mean {meant}?")), "{args:?}: {told}");
+    }
+    assert_eq!(world.run(&["coordinator", "reassign", "QUEUE-001", "--to", "codxe-1"]).code, 4);
+}
+
+#[test]
 fn damaged_files_and_settings_are_told_of_in_plain_words() {
     let world = World::new();
     world.ok(&["init", "--hub", "."]);

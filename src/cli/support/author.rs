@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::app::App;
 use super::help::MORE;
 use crate::base::{Refusal, Result, env, time};
 use crate::guard::claim::{self, Author};
@@ -11,6 +12,19 @@ use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::hub::{Hub, Request};
 use crate::seats;
 use crate::seats::freshness::Rule;
+
+/// Warns of seats in a filter that the hub does not know: nothing will match them.
+///
+/// # Errors
+/// When the manifests cannot be listed.
+pub fn warn_of_unknown(app: &App, hub: &Hub, agents: &[String]) -> Result<()> {
+    for agent in agents.iter().filter(|agent| *agent != OPERATOR) {
+        if let Some(unknown) = seats::known::unknown(hub, agent)? {
+            app.warn(unknown);
+        }
+    }
+    Ok(())
+}
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {

@@ -104,7 +104,8 @@ fn unknown_value(error: &Error, argument: &str, value: &str, line: &Line) -> Ref
 
 /// A value that is not allowed, and why; a word of `why` that is near it was probably meant.
 fn bad_value(argument: &str, value: &str, why: String, line: &Line) -> Refusal {
-    let words = why
+    let choices = why.rsplit_once(": ").map_or(why.as_str(), |(_, choices)| choices);
+    let words = choices
         .split(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)))
         .filter(|word| word.len() > 1 && *word != value);
     let meant = names::meant(value, words);

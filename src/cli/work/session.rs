@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::base::{Refusal, Result, names, text, time};
+use crate::base::{Refusal, Result, text, time};
 use crate::cli::App;
 use crate::cli::unattended::agent;
 use crate::ops::session::seat::{self, Overview};
@@ -59,9 +59,8 @@ fn show(args: &Show, app: &App) -> Result<()> {
         None => seats::resolve(hub, None)?,
     };
     let Some(found) = seat::overview(hub)?.into_iter().find(|seat| seat.agent_id == agent) else {
-        let seats = seat::overview(hub)?;
-        let meant = names::did_you_mean(&agent, seats.iter().map(|seat| seat.agent_id.as_str()));
-        return Err(Refusal::not_found("seat.unknown", format!("no such seat: {agent}{meant}"))
+        let unknown = seats::known::unknown(hub, &agent)?.unwrap_or_else(|| format!("no such seat: {agent}"));
+        return Err(Refusal::not_found("seat.unknown", unknown)
             .because("no manifest and no session has this name")
             .next("see all seats: teof session list")
             .into());

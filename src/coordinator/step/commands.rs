@@ -1,6 +1,7 @@
 //! Handles operator commands.
 
 use super::context::StepContext;
+use crate::base::names;
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Phase, Wish, Word};
@@ -48,9 +49,14 @@ impl StepContext<'_> {
             Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
                 Some(_) => Ok(format!("{task} is no longer skipped")),
                 None => {
-                    let skipped: Vec<_> = self.state.skips.keys().take(5).map(String::as_str).collect();
-                    let names = if skipped.is_empty() { "no task is".into() } else { skipped.join(", ") };
-                    Err(format!("{task} was not skipped (skipped: {names})"))
+                    let skipped = || self.state.skips.keys().map(String::as_str);
+                    let meant = names::did_you_mean(&task, skipped());
+                    let first: Vec<_> = skipped().take(5).collect();
+                    Err(match (meant.is_empty(), first.is_empty()) {
+                        (false, _) => format!("{task} was not skipped{meant}"),
+                        (true, false) => format!("{task} was not skipped (skipped: {})", first.join(", ")),
+                        (true, true) => format!("{task} was not skipped: no task is"),
+                    })
                 }
             },
             Command::Cancel { target, now } => self.cancel(&target, word, now),

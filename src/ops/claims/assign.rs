@@ -108,7 +108,8 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     let mut done = Assigned { assignment, claim: None, event: String::new(), remarks: Vec::new() };
     let Assignment { task_id, engineer, manager, plan_id, branch, .. } = &done.assignment;
     if seats::manifest::of(hub, engineer)?.is_none() && engineer != manager {
-        done.remarks.push(format!("no manifest declares the seat {engineer}"));
+        let unknown = seats::known::unknown(hub, engineer)?;
+        done.remarks.push(unknown.unwrap_or_else(|| format!("no manifest declares the seat {engineer}")));
     }
 
     assignments::stage(transaction, found.as_ref(), &done.assignment)?;

@@ -17,6 +17,7 @@ use crate::model::backlog::ItemStatus;
 use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
 use crate::model::event::Event;
 use crate::ops::context::{self, Answer, Call};
+use crate::ops::tasks;
 
 /// What a seat asks for.
 #[derive(Clone, Debug)]
@@ -258,7 +259,8 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
         if allow {
             return Ok((claim_request, Some("no assignment".to_owned())));
         }
-        return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned"))
+        let meant = tasks::meant_if_unknown(hub, task)?.unwrap_or_default();
+        return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned{meant}"))
             .because("the first claim of a task needs an assignment, so that its manager knows about it")
             .next(format!("assign and claim it: teof task pickup {task}"))
             .next(format!("or claim it without an assignment (recorded): teof bus claim {task} --allow-unassigned"))
@@ -347,14 +349,18 @@ pub fn stage_renewal(
     lease: Duration,
 ) -> Result<Stamp> {
     let hub = writer.hub();
-    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(hub, task))?;
     let claim = claim_rules::renew(&found.claim(hub)?, agent, epoch, lease, hub.now())?;
     claims::stage(transaction, Some(&found), &claim)?;
     Ok(claim.lease_expires_at.unwrap_or_else(|| hub.now()))
 }
 
-pub(in crate::ops) fn missing(task: &str) -> Refusal {
-    Refusal::not_found("claim.not_found", format!("{task} is not claimed"))
+/// Refuses a task that nobody holds.
+pub(in crate::ops) fn missing(hub: &Hub, task: &str) -> Refusal {
+    let claims = claims::list(hub).map(|listing| listing.whole).unwrap_or_default();
+    let held = claims.iter().filter(|(_, claim)| claim.is_live()).map(|(task, _)| task.as_str());
+    let meant = names::did_you_mean(task, held);
+    Refusal::not_found("claim.not_found", format!("{task} is not claimed{meant}"))
         .next(format!("assign and claim it: teof task pickup {task}"))
         .next("see the holders of tasks: teof task list")
         .with("task_id", task)

@@ -48,7 +48,7 @@ pub fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, request: &R
         crate::bus::check_length("notes", notes)?;
         secrets::check_text("notes", notes)?;
     }
-    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(hub, task))?;
     let old = found.claim(hub)?;
     let fenced = author.epoch.map_or(Ok(()), |epoch| claim_rules::fence(&old, &author.agent, epoch));
     let claim = fenced

@@ -37,7 +37,7 @@ pub fn stage(
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
     let claim_request = claim::claim_request(request)?;
-    let found = claims::load(hub, &claim_request.task)?.ok_or_else(|| missing(&claim_request.task))?;
+    let found = claims::load(hub, &claim_request.task)?.ok_or_else(|| missing(hub, &claim_request.task))?;
     let old = found.claim(hub)?;
     held::check(hub, &claim_request.task, "takeover")?;
     let decision = claim_rules::take_over(&old, &claim_request, facts(hub, Some(&old), true)?)?;
@@ -83,7 +83,7 @@ pub fn stage_pause(
     crate::bus::check_text("reason", reason)?;
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
-    let found = claims::load(hub, task)?.ok_or_else(|| missing(task))?;
+    let found = claims::load(hub, task)?.ok_or_else(|| missing(hub, task))?;
     let old = found.claim(hub)?;
     if let Some(epoch) = author.epoch {
         claim_rules::fence(&old, &author.agent, epoch)?;

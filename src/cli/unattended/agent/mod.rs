@@ -15,7 +15,7 @@ use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::cli::work::bus::write::pairs;
 use crate::guard::operator;
 use crate::ops::session::seat::{self, Overview, SaveRequest, Taken};
-use crate::seats::saved;
+use crate::seats::{self, saved};
 
 /// Manage seats, and check the agent programs
 ///
@@ -144,6 +144,7 @@ pub(in crate::cli) fn table(seats: &[Overview], times: Times) -> Table {
 
 fn take(args: &Use, app: &App) -> Result<()> {
     operator::run::refuse("change the seat of a folder")?;
+    let unknown = seats::known::unknown(app.hub()?, &args.agent)?;
     let taken = seat::take(app.hub()?, &args.agent)?;
     let (agent, new) = (&args.agent, taken != Taken::Known);
     app.result(&json!({ "agent_id": agent, "new": new }), || {
@@ -152,7 +153,8 @@ fn take(args: &Use, app: &App) -> Result<()> {
     });
     if let Taken::Made { back } = taken {
         let undo = if back { "teof agent restore" } else { "rm AGENT_MANIFEST.json" };
-        app.warn(format!("nobody was called {agent} before (teof agent list); if it is a slip, undo it: {undo}"));
+        let unknown = unknown.unwrap_or_else(|| format!("no such seat: {agent}"));
+        app.warn(format!("{unknown}; it is new. To undo that: {undo}"));
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::sentinels::watch;
 use crate::guard::{moved_target, operator, secrets};
+use crate::ops::tasks;
+use crate::seats;
 
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
@@ -148,12 +150,16 @@ pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
 pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
     operator::run::refuse("reassign work")?;
     names::check_id("agent", &args.to)?;
+    seats::known::require(app.hub()?, &args.to)?;
     send(app, Command::Reassign { target: args.target, to: args.to }, None)
 }
 
 pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
     operator::run::refuse("skip a task")?;
     names::check_id("task", &args.task)?;
+    if let Some(remark) = tasks::remark_unknown(app.hub()?, &args.task)? {
+        app.warn(remark);
+    }
     send(app, Command::Skip { task: args.task }, args.note)
 }
 

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::last_output;
-use crate::base::{Result, text};
+use crate::base::{Result, names, text};
 use crate::cli::App;
 use crate::coordinator::executor::publish;
-use crate::coordinator::state::{Job, store};
+use crate::coordinator::state::{Job, State, store};
+use crate::hub::Hub;
 use crate::model::run::job_name::short;
+use crate::ops::tasks;
 
 /// Show which tasks were chosen or skipped, and why
 #[derive(Debug, clap::Args)]
@@ -39,7 +41,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     app.result(&found, || match found.is_empty() {
         true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
-            format!("no decision{about} yet; preview the next one: teof coordinator run --dry-run")
+            let meant = args.task.as_deref().map(|task| meant(hub, &state, task)).unwrap_or_default();
+            format!("no decision{about} yet{meant}; preview the next one: teof coordinator run --dry-run")
         }
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about));
@@ -49,6 +52,16 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a name without a decision was probably meant to be; nothing when there is such a task.
+fn meant(hub: &Hub, state: &State, name: &str) -> String {
+    let tasks = tasks::table(hub).map(|table| table.tasks).unwrap_or_default();
+    if tasks.iter().any(|row| row.task_id == name) {
+        return String::new();
+    }
+    let jobs: Vec<String> = state.jobs.iter().map(Job::short).collect();
+    names::did_you_mean(name, jobs.iter().map(String::as_str).chain(tasks.iter().map(|row| row.task_id.as_str())))
 }
 
 /// One decision, and what was passed over (of which only `task` when one is asked for).

@@ -36,7 +36,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!({ "found_by": by, "worktree": row }), || text::safe(&row.path));
             Ok(ExitCode::SUCCESS)
         }
-        [] => Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree"))
+        [] => Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree{}", meant(task, &rows)))
             .because("no job made one for it, and no branch name ends like the task")
             .next("see all worktrees: teof worktree list")
             .into()),
@@ -45,4 +45,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             .next("see which is which: teof worktree list")
             .into()),
     }
+}
+
+fn meant(task: &str, rows: &[Row]) -> String {
+    let there = rows.iter().filter(|row| row.exists);
+    names::did_you_mean(task, there.filter_map(|row| row.task.as_deref()))
 }

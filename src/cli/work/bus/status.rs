@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::status_text::render;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::cli::support::author;
 use crate::cli::support::help::MORE;
 use crate::cli::support::since::since;
 use crate::model::event::Severity;
@@ -66,6 +67,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(minutes) = args.manager_window {
         query.manager_window = span(minutes, 60.0)?;
     }
+    author::warn_of_unknown(app, hub, &args.agents)?;
     query.agents = args.agents;
     let report = status::read(hub, query)?;
     app.result(&report.document(), || render(&report, app.times()));

@@ -11,9 +11,10 @@ use super::status::{number, span};
 use crate::base::{Result, json, names, text};
 use crate::bus::watch::{self, Filter, Follower, Item};
 use crate::cli::App;
+use crate::cli::support::author;
 use crate::cli::support::since::since;
 use crate::cli::support::terminal::{Meaning, paint};
-use crate::model;
+use crate::model::{self, event, message};
 
 /// Show the latest events or messages, and follow new ones
 ///
@@ -59,6 +60,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     let window = span(args.window_hours, 3600.0)?.map(|window| hub.now().minus(window));
     let since = args.since.as_deref().map(|text| since(text, hub.now())).transpose()?;
+    author::warn_of_unknown(app, hub, &args.agents)?;
     let filter = Filter {
         since: since.or(window),
         agents: args.agents,
@@ -73,7 +75,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             items.iter().map(|item| line(item, app)).collect::<Vec<_>>().join("\n")
         });
         if items.is_empty() {
-            app.say("nothing matches; to look further back: --window-hours 0");
+            let known = event::KNOWN.iter().chain(&message::KNOWN).copied();
+            let slips = filter.kinds.iter().filter(|kind| !known.clone().any(|known| known == kind.as_str()));
+            let meant: String = slips.map(|kind| names::did_you_mean(kind, known.clone())).collect();
+            app.say(format!("nothing matches{meant}; to look further back: --window-hours 0"));
         }
         return Ok(ExitCode::SUCCESS);
     }

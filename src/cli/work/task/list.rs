@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::author;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::coordinator::state::Last;
 use crate::coordinator::state::store;
@@ -36,6 +37,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    author::warn_of_unknown(app, hub, &args.agent)?;
     let table = tasks::table(hub)?;
     let state = store::load(hub)?;
     let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
