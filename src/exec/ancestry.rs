@@ -35,8 +35,15 @@ pub struct Ancestor {
 ///
 /// A process that ends during the walk hides its own ancestors. Then the walk is repeated: by then the kernel has
 /// given its children to the nearest adopter.
-pub fn ancestors() -> Option<Vec<Ancestor>> {
-    (0..ATTEMPTS).find_map(|_| walk())
+///
+/// They are read once: who started a command does not change while it runs, and several checks ask.
+pub fn ancestors() -> Option<&'static [Ancestor]> {
+    static FOUND: OnceLock<Vec<Ancestor>> = OnceLock::new();
+    if let Some(known) = FOUND.get() {
+        return Some(known);
+    }
+    let found = (0..ATTEMPTS).find_map(|_| walk())?;
+    Some(FOUND.get_or_init(|| found))
 }
 
 fn walk() -> Option<Vec<Ancestor>> {

@@ -185,7 +185,10 @@ fn all_processes() -> Vec<Process> {
 }
 
 pub(super) fn read_process(pid: i32) -> Option<Process> {
-    parse_stat(pid, &read_proc(pid, "stat")?)
+    // The kernel gives the whole line in one read.
+    let mut line = [0; 2048];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    parse_stat(pid, line.get(..length)?)
 }
 
 /// A file of a process under `/proc`. Such files tell no size; most of them fit into the first read.

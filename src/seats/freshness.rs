@@ -73,7 +73,9 @@ pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshn
 /// takes the lock itself to write its line.
 pub fn require(hub: &Hub, agent: &str, rule: Rule, context: &str) -> Result<Option<Override>> {
     let found = check(hub, agent, rule.max_age)?;
-    let Some((code, refusal)) = refusal(agent, &found) else { return relaxed(hub, agent, context) };
+    let Some((code, refusal)) = refusal(agent, &found) else {
+        return rule.max_age.map_or(Ok(None), |_| relaxed(hub, agent, context));
+    };
     let mut lines = line(hub, agent, code, &refusal.message, context, &found);
     if rule.allow_stale {
         let message = format!("continued at the caller's request: {}", refusal.message);

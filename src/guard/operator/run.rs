@@ -32,7 +32,7 @@ pub struct Given {
 /// The run that this process belongs to, if any.
 pub fn inside() -> Option<Inside> {
     let above = exec::ancestors();
-    let worker = above.iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
+    let worker = above.into_iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
     let sign = match (&worker, env::var(env::RUN), &above) {
         (_, Some(run), _) => format!("this is part of run {}", text::safe(&run)),
         (Some(worker), _, _) => match after(&worker.arguments(), "--run") {

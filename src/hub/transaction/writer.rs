@@ -63,9 +63,12 @@ impl<'h> Writer<'h> {
         hub.pin_now()?;
         hub.check_branch()?;
         // First, so that appending does not mark an outdated log as good.
-        writer.finish_sealing()?;
+        let interrupted = journal::read(&writer.journal())?;
+        writer.finish_sealing(interrupted.as_ref())?;
         hub.watermarks().check_events(&hub.root)?;
-        writer.roll_forward()?;
+        if let Some(transaction) = interrupted {
+            writer.roll_forward(&transaction)?;
+        }
         Ok(writer)
     }
 
@@ -136,23 +139,20 @@ impl<'h> Writer<'h> {
     }
 
     /// Completes a transaction that a crash interrupted.
-    fn roll_forward(&mut self) -> Result<()> {
-        let journal = self.journal();
-        let Some(transaction) = journal::read(&journal)? else { return Ok(()) };
+    fn roll_forward(&mut self, transaction: &Transaction) -> Result<()> {
         let mut staged = Staged::new(self.hub);
-        match staged.resume(&transaction)? {
+        match staged.resume(transaction)? {
             Recovery::Dropped(changed) => {
                 tracing::warn!("discarded an interrupted command ({}): {changed} changed since", transaction.what);
             }
             Recovery::Completed => tracing::info!("completed an interrupted command: {}", transaction.what),
         }
-        journal::clear(&journal)
+        journal::clear(&self.journal())
     }
 
     /// Completes the sealing of a log: after a crash between its rename and its mark, the log would look deleted.
-    fn finish_sealing(&self) -> Result<()> {
-        let Some(transaction) = journal::read(&self.journal())? else { return Ok(()) };
-        for change in &transaction.changes {
+    fn finish_sealing(&self, interrupted: Option<&Transaction>) -> Result<()> {
+        for change in interrupted.iter().flat_map(|transaction| &transaction.changes) {
             if let Change::Rename { from, to } = change
                 && !files::within(&self.hub.root, from)?.exists()
                 && files::within(&self.hub.root, to)?.exists()
