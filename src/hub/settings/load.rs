@@ -1,5 +1,6 @@
 //! Reads the settings from their files and the environment, layer by layer.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -123,7 +124,19 @@ pub fn user_file() -> Option<PathBuf> {
 fn read_table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "the file is not UTF-8"))?;
-    text.parse().map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
+    let parsed = without_comments(&text).parse();
+    parsed.map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
+}
+
+/// The text with its comments' lines empty, so that an error still names the right line. `teof init` writes a file that
+/// is mostly comments, each command reads it, and the parser takes as long for a comment as for a value.
+fn without_comments(text: &str) -> Cow<'_, str> {
+    // Within a string of several lines it would be no comment.
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return text.into();
+    }
+    let is_comment = |line: &str| line.trim_start_matches([' ', '\t']).starts_with('#');
+    text.split_inclusive('\n').map(|line| if is_comment(line) { "\n" } else { line }).collect::<String>().into()
 }
 
 /// Names all layers, for an error of their combination.
@@ -184,6 +197,18 @@ mod tests {
 
     use super::*;
     use crate::hub::settings::{Claims, Coordinator, Session};
+
+    #[test]
+    fn leaving_out_comments_changes_no_value_and_no_line_number() {
+        let text = "# a\n[lock]\n  # b = 1\nwait = \"1s # c\" # d\n\t#\nlist = [\n  # e\n  \"#f\",\n]\n# last";
+        assert_eq!(without_comments(text).parse::<Table>().unwrap(), text.parse::<Table>().unwrap());
+        assert!(!without_comments(text).contains("# e"));
+        let several = "text = \"\"\"\n# not a comment\n\"\"\"\n";
+        assert_eq!(without_comments(several), several);
+        let wrong = "# a\n# b\nwait = = 1\n";
+        let error = |text: &str| text.parse::<Table>().unwrap_err().to_string();
+        assert_eq!(error(&without_comments(wrong)), error(wrong));
+    }
 
     #[test]
     fn the_file_wins_over_the_defaults_and_unknown_keys_are_named() {
