@@ -31,6 +31,3 @@ pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
 pub fn of(hub: &Hub, manager: &str, worker: &str) -> Result<Option<String>> {
     Ok(all(hub, manager)?.into_iter().find(|seat| seat != worker))
 }
-
-/// The fix when no other seat exists.
-pub const NONE: &str = "no other seat can review it: add one with its own manifest, AGENT_MANIFEST.<id>.json";

@@ -2,7 +2,6 @@
 //! lack.
 
 use super::candidate::{Candidate, Standing, Work, replace_open};
-use super::reviewers;
 use super::routing::{self, Route, unknown_agent};
 use crate::base::{Refusal, Result};
 use crate::guard::trust::commands::{self, TrustedCommands};
@@ -18,8 +17,6 @@ use crate::plans::commands_digest;
 pub(super) struct WorkResolver<'a> {
     settings: &'a Settings,
     trusted: TrustedCommands,
-    /// Whether there is a second seat to review work.
-    reviewable: bool,
 }
 
 impl<'a> WorkResolver<'a> {
@@ -30,9 +27,7 @@ impl<'a> WorkResolver<'a> {
             Err(e) if Refusal::of(&e).is_some() => TrustedCommands::default(),
             Err(fault) => return Err(fault),
         };
-        let settings = hub.settings()?;
-        let reviewable = reviewers::all(hub, &settings.coordinator.manager)?.len() > 1;
-        Ok(WorkResolver { settings, trusted, reviewable })
+        Ok(WorkResolver { settings: hub.settings()?, trusted })
     }
 
     /// Whether agents do work without commands by default.
@@ -78,9 +73,6 @@ impl<'a> WorkResolver<'a> {
         };
         if let Some((name, next)) = unknown_agent(self.settings, &route.agents) {
             return Work::UnknownAgent(name, next);
-        }
-        if route.stages.iter().any(|stage| stage == "reviewer") && !self.reviewable {
-            return Work::NoRoute(reviewers::NONE.to_owned());
         }
         let tests = step.tests().into_iter().filter(|test| !self.settings.guard.tests.iter().any(|own| own == test));
         if let refused @ Work::NotApproved(_) = self.approved(Some(plan), tests.map(line).collect()) {

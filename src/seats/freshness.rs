@@ -48,7 +48,19 @@ pub fn captured_at(hub: &Hub, agent: &str) -> Result<Option<Stamp>> {
     Ok(read(hub, agent)?.and_then(|text| header(&text)))
 }
 
-/// Checks a session without writing. `max_age` is the caller's value, see [`Rule::max_age`].
+/// The line of the header that tells a session which the coordinator keeps fresh from one that somebody booted.
+pub const UNATTENDED: (&str, &str) = ("purpose", "unattended");
+
+/// Whether somebody booted the seat's session within `span`: a person, or an agent at a terminal, may be at work as it.
+pub fn is_interactive(hub: &Hub, agent: &str, span: Duration) -> Result<bool> {
+    let Some(text) = read(hub, agent)? else { return Ok(false) };
+    let unattended = field(&text, UNATTENDED.0) == Some(UNATTENDED.1);
+    let now = hub.now();
+    let is_recent = |at: Stamp| now.since(at) <= span && at <= now.plus(SKEW);
+    Ok(!unattended && header(&text).is_some_and(is_recent))
+}
+
+/// Only reads. `max_age` is what the caller asks for, see [`Rule::max_age`].
 pub fn check(hub: &Hub, agent: &str, max_age: Option<Duration>) -> Result<Freshness> {
     let own = hub.settings()?.session.max_age;
     let max_age = match max_age.filter(|age| !age.is_zero()) {
@@ -122,10 +134,15 @@ fn read(hub: &Hub, agent: &str) -> Result<Option<String>> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// `captured_at` from the header: the `# key=value` lines before the first other line.
+/// `captured_at` from the header.
 fn header(text: &str) -> Option<Stamp> {
+    field(text, "captured_at").and_then(Stamp::parse)
+}
+
+/// A value of the header: the `# key=value` lines before the first other line.
+fn field<'t>(text: &'t str, key: &str) -> Option<&'t str> {
     let mut lines = text.lines().take_while(|line| line.starts_with('#'));
-    lines.find_map(|line| Stamp::parse(line.strip_prefix("# captured_at=")?))
+    lines.find_map(|line| line.strip_prefix("# ")?.strip_prefix(key)?.strip_prefix('='))
 }
 
 /// The log's code (as the playbook's tools wrote it) and the refusal; `None` when fresh.

@@ -1,8 +1,13 @@
-//! Takes a free seat from the pool (`session-boot --auto-agent`).
+//! Takes a free seat from the pool (`session-boot --auto-agent`), and names seats that are made for unattended work.
 
 use std::time::Duration;
 
+use super::manifest::{self, Manifest};
 use crate::base::{Refusal, Result, Stamp, names, time};
+use crate::hub::Hub;
+
+/// How the seats are called that are made for unattended work.
+const MADE: &str = "worker-";
 
 /// A seat of the pool.
 #[derive(Clone, Debug)]
@@ -14,7 +19,30 @@ pub struct Candidate {
     pub last_session: Option<Stamp>,
 }
 
-/// The first seat without a live claim and without a session within `stale`.
+/// The seats that work: every manifest's but the manager's, and those that only review or manage.
+pub fn workers(hub: &Hub, manager: &str) -> Result<Vec<Manifest>> {
+    let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| !["manager", "reviewer"].contains(role));
+    let mut seats = manifest::all(hub)?;
+    seats.retain(|found| found.agent() != manager && works(&found.seat.desired_roles()));
+    Ok(seats)
+}
+
+/// The next seat for unattended work beyond those that have a manifest: `worker-N` with the first number that is not taken.
+pub fn next_name(is_taken: impl Fn(&str) -> bool) -> String {
+    (1_u64..).map(made).find(|name| !is_taken(name)).expect("numbers do not end")
+}
+
+/// The n-th seat for unattended work.
+pub fn made(n: u64) -> String {
+    format!("{MADE}{n}")
+}
+
+/// Whether it is called as those seats are.
+pub fn is_made(agent: &str) -> bool {
+    agent.strip_prefix(MADE).is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The first seat without a live claim that never had a session, or none for `stale`.
 ///
 /// Without a free seat, the playbook's tool took the seat that was idle longest. Then two agents share a seat and
 /// exclusive claims fail, so teof refuses.
@@ -61,5 +89,7 @@ mod tests {
         assert_eq!(choose(&pool[4..], now, stale).unwrap(), "e");
         let future = Candidate { last_session: Stamp::parse("2099-01-01T00:00:00Z"), ..seat("f", false, None) };
         assert_eq!(choose(&[future], now, stale).unwrap(), "f");
+        assert_eq!(next_name(|name| ["worker-1", "worker-3"].contains(&name)), "worker-2");
+        assert!(is_made("worker-2") && !is_made("worker-") && !is_made("worker-2a") && !is_made("codex-2"));
     }
 }

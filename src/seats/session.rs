@@ -15,16 +15,34 @@ pub fn inbox_channel(agent: &str) -> String {
     format!("agent-{}", agent.to_lowercase())
 }
 
-/// Stages the manager-report tail, which is the session's timestamp file. Returns the lines.
-pub fn stage_tail(hub: &Hub, transaction: &mut Transaction, agent: &str, count: usize) -> Result<Vec<String>> {
+/// For whom a session is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A person, or an agent at a terminal.
+    Interactive,
+    /// Jobs of the coordinator.
+    Unattended,
+}
+
+/// Stages the manager-report tail in a transaction: the file that dates the session. Returns the lines.
+pub fn stage_tail(
+    hub: &Hub,
+    transaction: &mut Transaction,
+    agent: &str,
+    count: usize,
+    purpose: Purpose,
+) -> Result<Vec<String>> {
     let source = paths::channel(MANAGER_REPORT);
     let lines = last_lines(hub, &source, count)?;
-    let header = [
+    let mut header = vec![
         ("source", source.clone()),
         ("captured_at", hub.now().to_string()),
         ("requested_entries", count.to_string()),
         ("written_entries", lines.len().to_string()),
     ];
+    if purpose == Purpose::Unattended {
+        header.push((freshness::UNATTENDED.0, freshness::UNATTENDED.1.to_owned()));
+    }
     transaction.replace(freshness::receipt(agent), receipt(&header, &lines, &format!("(no {source} yet)")));
     Ok(lines)
 }
@@ -135,11 +153,11 @@ mod tests {
         let (_dir, mut hub) = repository();
         hub.clock = Clock::Fixed(Stamp::parse("2026-01-05T10:00:00Z").unwrap());
         let mut transaction = Transaction::new("x");
-        stage_tail(&hub, &mut transaction, "a", 2).unwrap();
+        stage_tail(&hub, &mut transaction, "a", 2, Purpose::Interactive).unwrap();
         let text = transaction.pending(&freshness::receipt("a")).unwrap();
         assert!(text.ends_with("# written_entries=0\n(no _bus/messages/manager-report.jsonl yet)\n"), "{text}");
         write(&hub, "_bus/messages/manager-report.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
-        stage_tail(&hub, &mut transaction, "a", 2).unwrap();
+        stage_tail(&hub, &mut transaction, "a", 2, Purpose::Interactive).unwrap();
         let text = transaction.pending(&freshness::receipt("a")).unwrap();
         assert_eq!(
             text,

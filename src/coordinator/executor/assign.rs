@@ -92,7 +92,15 @@ fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &
 
 /// The assignment's note, which identifies the job's own claim after a crash.
 fn note(job: &Job) -> String {
-    format!("job {}", job.id)
+    format!("{NOTE}{}", job.id)
+}
+
+const NOTE: &str = "job ";
+
+/// Whether an assignment was made for a job, and not because somebody wants that seat to have the task.
+pub(in crate::coordinator) fn is_for_a_job(hub: &Hub, task: &str) -> bool {
+    let found = assignments::load(hub, task).ok().flatten();
+    found.is_some_and(|found| found.file.note().is_some_and(|note| note.starts_with(NOTE)))
 }
 
 /// The live claim that was taken for this job.

@@ -1,6 +1,6 @@
 //! The executor: performs the effects requested by the decision.
 
-mod assign;
+pub mod assign;
 pub(super) mod context;
 mod finalize;
 mod orders;

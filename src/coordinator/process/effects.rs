@@ -11,7 +11,7 @@ use crate::base::Result;
 use crate::coordinator::executor::context::Executor;
 use crate::coordinator::executor::publish;
 use crate::coordinator::inbox::{self, Answer};
-use crate::coordinator::state::input::{Effect, Input, Leave, Seat, Snapshot};
+use crate::coordinator::state::input::{Effect, Input, Leave, Snapshot};
 use crate::exec;
 use crate::model::run::job_name::short;
 
@@ -147,7 +147,6 @@ impl Shell<'_> {
             stop: Some(stop),
             unreadable: true,
             holds: self.state.live_jobs().map(|job| job.task.clone()).collect(),
-            seats: vec![Seat { id: self.manager.clone(), daily_limit: None }],
             ..Snapshot::default()
         }
     }

@@ -2,6 +2,7 @@
 //! allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::{Refusal, Result, Stamp};
@@ -10,7 +11,7 @@ use crate::conductor::alert::{self, Topic};
 use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
-use crate::coordinator::executor::reviews;
+use crate::coordinator::executor::{assign, reviews};
 use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, Snapshot};
 use crate::coordinator::state::{Phase, State};
 use crate::coordinator::step::pauses;
@@ -19,7 +20,7 @@ use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
-use crate::seats::manifest;
+use crate::seats::{freshness, manifest, pool};
 
 /// Notices for people on the bus: what prevents work from being chosen.
 pub struct Notices {
@@ -84,9 +85,10 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         again: settles.then(|| hub.now().plus(settle)),
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,
+        seat_names: seat_names(hub)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
         reviews: reviews::found(hub, state, remote),
-        offers: ranking.eligible.into_iter().map(offer).collect(),
+        offers: ranking.eligible.into_iter().map(|candidate| offer(hub, candidate)).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
     };
     Ok((snapshot, notices))
@@ -96,7 +98,8 @@ fn submission(of: &crate::coordinator::state::submission::Submission) -> Submiss
     Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
 }
 
-fn offer(candidate: conductor::candidate::Candidate) -> Offer {
+fn offer(hub: &Hub, candidate: conductor::candidate::Candidate) -> Offer {
+    let wanted = candidate.assigned_to.clone().filter(|_| !assign::is_for_a_job(hub, &candidate.task_id));
     Offer {
         why: candidate.describe_standing(),
         source: match candidate.submitted {
@@ -107,7 +110,7 @@ fn offer(candidate: conductor::candidate::Candidate) -> Offer {
         plan: candidate.plan_id.filter(|_| candidate.step_id.is_some()),
         step: candidate.step_id,
         title: candidate.title,
-        seat: candidate.assigned_to,
+        seat: wanted,
         origin: candidate.origin,
         agents: match candidate.work {
             Work::Agents(names) => names,
@@ -139,22 +142,33 @@ fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     Ok(held)
 }
 
-/// The worker seats: all manifests except the manager's and those that only review. Without others, the manager
-/// works.
+/// The seats that work, and which of them are in interactive use: the one whose manifest lies in
+/// the hub as `AGENT_MANIFEST.json`, and those that somebody booted a short while ago.
 fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
-    let all = manifest::all(hub)?;
-    let works = |roles: &[&str]| roles.is_empty() || roles.iter().any(|role| !["manager", "reviewer"].contains(role));
-    let workers = all.iter().filter(|found| found.agent() != manager && works(&found.seat.desired_roles()));
-    let mut seats: Vec<_> = workers
-        .map(|found| Seat {
-            id: found.agent().to_owned(),
-            daily_limit: Some(found.seat.daily_limit()).filter(|limit| *limit > 0),
+    let stale = hub.settings()?.session.pool_stale;
+    // One that cannot be read is named by `doctor`, and is nobody's.
+    let current = manifest::current(hub).ok().flatten();
+    let workers = pool::workers(hub, manager)?.into_iter();
+    workers
+        .map(|found| {
+            let is_current = current.as_ref().is_some_and(|current| current.agent() == found.agent());
+            Ok(Seat {
+                id: found.agent().to_owned(),
+                daily_limit: Some(found.seat.daily_limit()).filter(|limit| *limit > 0),
+                interactive: is_current || freshness::is_interactive(hub, found.agent(), stale)?,
+            })
         })
-        .collect();
-    if seats.is_empty() {
-        seats.push(Seat { id: manager.to_owned(), daily_limit: None });
-    }
-    Ok(seats)
+        .collect()
+}
+
+/// The names that no new seat can have: a manifest is called so, readable or not.
+fn seat_names(hub: &Hub) -> Result<BTreeSet<String>> {
+    let named = |(path, found): (PathBuf, Result<Option<manifest::Manifest>>)| {
+        let file =
+            path.file_name()?.to_str()?.strip_prefix("AGENT_MANIFEST.")?.strip_suffix(".json").map(str::to_owned);
+        found.ok().flatten().map(|found| found.agent().to_owned()).or(file)
+    };
+    Ok(manifest::scan(hub)?.into_iter().filter_map(named).collect())
 }
 
 /// Whether the last finished job executed nothing, because its worker refused to start. Jobs before the last grant do

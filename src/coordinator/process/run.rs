@@ -112,7 +112,7 @@ impl Shell<'_> {
         inbox::sweep(&self.hub);
         if !self.options.one_shot {
             let root = self.hub.root.display();
-            self.report(format!("coordinating {root} (stop with Ctrl-C or: teof coordinator stop)"));
+            self.report(format!("working in {root}; stop with Ctrl-C"));
         }
         let config = config(self.hub.settings()?, &self.options);
         if !self.options.one_shot {

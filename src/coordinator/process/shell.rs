@@ -12,8 +12,8 @@ use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
 use crate::coordinator::message::Message;
 use crate::coordinator::retention;
-use crate::coordinator::state::State;
 use crate::coordinator::state::input::{Effect, Input, Leave};
+use crate::coordinator::state::{Phase, State};
 use crate::coordinator::step::step;
 use crate::hub::Hub;
 
@@ -26,8 +26,11 @@ pub struct Progress {
     pub run: Option<String>,
     pub task: Option<String>,
     pub step: Option<String>,
+    pub title: Option<String>,
     pub seat: Option<String>,
     pub text: String,
+    /// The job's worker runs.
+    pub running: bool,
 }
 
 pub(super) struct Shell<'t> {
@@ -71,7 +74,9 @@ impl Shell<'_> {
             run: job.map(|job| job.run_id()),
             task: job.map(|job| job.task.clone()),
             step: job.and_then(|job| job.step.clone()),
+            title: job.map(|job| job.title.clone()),
             seat: job.map(|job| job.seat.clone()),
+            running: job.is_some_and(|job| matches!(job.phase, Phase::Running { .. })),
             text,
         };
         (self.tell)(&progress);

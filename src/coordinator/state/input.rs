@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub skipped: Vec<Skipped>,
     /// Available seats.
     pub seats: Vec<Seat>,
+    /// Every seat that has a manifest: a new one is called differently.
+    pub seat_names: BTreeSet<String>,
     /// Backlog items in progress without a live claim.
     pub orphans: Vec<String>,
     /// Decisions about jobs under review, found in the repository or on pull requests.
@@ -129,6 +131,8 @@ pub struct Seat {
     pub id: String,
     /// Maximum number of jobs per day.
     pub daily_limit: Option<u64>,
+    /// A person, or an agent at a terminal, uses it: it gets no unattended work.
+    pub interactive: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -67,4 +67,5 @@ pub struct Seen {
     pub most: Option<u64>,
     pub holds: BTreeSet<String>,
     pub seats: Vec<Seat>,
+    pub seat_names: BTreeSet<String>,
 }

@@ -3,11 +3,12 @@
 //! The selector ranks and checks the record. This module only checks what the coordinator itself limits: slots, one
 //! step per plan, operators' commands, seats and their daily limits.
 
-use super::context::{StepContext, closed, has_slot};
+use super::context::{StepContext, closed, has_slot, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
 use crate::model::run::job_name::{self, is_called};
+use crate::seats::pool;
 
 /// How many passed-over tasks a decision lists; more are only counted.
 const LISTED: usize = 40;
@@ -88,29 +89,47 @@ impl StepContext<'_> {
         Some((LeftAs::Uncounted, why))
     }
 
-    /// The seat of an offer, else the least busy one.
+    /// The seat an offer is meant for, else one that has nothing to do, else a new one.
+    ///
+    /// A seat works on one job at a time. Its results under review do not count: they may wait for days.
     fn seat_for(&self, offer: &Offer) -> Result<String, String> {
         let state = &*self.state;
         let seats = state.volatile.seen.as_ref().map_or(&[][..], |seen| &seen.seats);
-        let busy = |seat: &str| state.live_jobs().filter(|job| job.seat == seat).count();
+        let jobs = |seat: &str| state.live_jobs().filter(|job| job.seat == seat).count();
+        let is_idle = |seat: &str| state.live_jobs().all(|job| job.seat != seat || job.is_under_review());
         let today = |seat: &str| state.given.get(seat).filter(|g| g.day == self.now.date()).map_or(0, |g| g.times);
         let has_room = |seat: &&crate::coordinator::state::input::Seat| {
             seat.daily_limit.is_none_or(|limit| today(&seat.id) < limit)
         };
+        let names = state.volatile.seen.as_ref().map(|seen| &seen.seat_names);
+        let is_known = |name: &str| names.is_some_and(|names| names.contains(name));
+        let is_new_name = |name: &str| pool::is_made(name) && !is_known(name);
         let wanted = state.reassigned.get(&offer.task).or(offer.seat.as_ref());
         if let Some(wanted) = wanted {
             let seat = seats.iter().find(|seat| seat.id == *wanted);
-            let seat = seat.ok_or_else(|| format!("seat {wanted} is not a worker seat"))?;
-            return match has_room(&seat) {
-                true => Ok(seat.id.clone()),
-                false => Err(format!("seat {wanted} has reached its limit for today")),
+            return match seat {
+                None if !is_new_name(wanted) => Err(format!("seat {wanted} is not a worker seat")),
+                Some(seat) if seat.interactive => {
+                    Err(format!("seat {wanted} is in interactive use and gets no unattended work"))
+                }
+                Some(seat) if !has_room(&seat) => Err(format!("seat {wanted} has reached its limit for today")),
+                _ => match working(state, wanted) {
+                    Some(job) => Err(format!("seat {wanted} works on job {}", job.short())),
+                    None => Ok(wanted.clone()),
+                },
             };
         }
-        let free = seats.iter().filter(has_room).min_by_key(|seat| (busy(&seat.id), today(&seat.id), &seat.id));
-        free.map(|seat| seat.id.clone()).ok_or_else(|| match seats.is_empty() {
-            true => "there is no worker seat to assign it to".into(),
-            false => "every seat has reached its limit for today".into(),
-        })
+        let pool: Vec<_> = seats.iter().filter(|seat| !seat.interactive).collect();
+        let with_room = || pool.iter().copied().filter(has_room);
+        let idle = with_room().filter(|seat| is_idle(&seat.id));
+        if let Some(seat) = idle.min_by_key(|seat| (jobs(&seat.id), today(&seat.id), &seat.id)) {
+            return Ok(seat.id.clone());
+        }
+        // A new seat must not go around the daily limits of those that are there.
+        if !pool.is_empty() && with_room().next().is_none() {
+            return Err("every seat has reached its limit for today".into());
+        }
+        Ok(pool::next_name(|name| is_known(name) || !is_idle(name)))
     }
 
     fn assign<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
@@ -128,7 +147,6 @@ impl StepContext<'_> {
         }
         given.times += 1;
         let (listed, more) = list(skipped);
-        self.say(Some(id.clone()), format!("chosen: {}", offer.why));
         self.state.jobs.push(Job {
             id: id.clone(),
             task: offer.task.clone(),

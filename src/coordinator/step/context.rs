@@ -68,6 +68,16 @@ pub(super) fn has_slot(state: &State, config: &Config) -> bool {
     taken(state) < config.slots
 }
 
+/// Whether a job of this seat can start: there is a slot, and the seat works on nothing else.
+pub(super) fn has_room(state: &State, config: &Config, seat: &str) -> bool {
+    has_slot(state, config) && working(state, seat).is_none()
+}
+
+/// The job that a seat works on now.
+pub(super) fn working<'s>(state: &'s State, seat: &str) -> Option<&'s Job> {
+    state.jobs.iter().find(|job| job.seat == seat && job.takes_a_slot())
+}
+
 /// How many slots are taken.
 pub(super) fn taken(state: &State) -> usize {
     state.jobs.iter().filter(|job| job.takes_a_slot()).count()

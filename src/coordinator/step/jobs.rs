@@ -1,7 +1,7 @@
 //! A job's way: chosen, assigned, ordered, spawned. [`runs`](super::runs) says what its run came to,
 //! [`finalize`](super::finalize) ends it.
 
-use super::context::{StepContext, closed, has_slot};
+use super::context::{StepContext, closed, has_room};
 use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::{Ending, Job, Phase};
 
@@ -10,7 +10,7 @@ impl StepContext<'_> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
 
-    /// Continues waiting jobs when time, permission and a slot are available.
+    /// Jobs that wait for time or permission go on when they have both, a slot, and their seat is free.
     pub(in crate::coordinator) fn start_what_rests(&mut self) {
         for at in 0..self.state.jobs.len() {
             let job = &self.state.jobs[at];
@@ -24,7 +24,8 @@ impl StepContext<'_> {
             if job.wish.is_some() && job.rests() && !job.is_over() {
                 self.forget(&id, |action| !matches!(action, Action::Finalize { .. }));
                 self.end_as_wished(&id);
-            } else if ready && closed(self.state, &job.task).is_none() && has_slot(self.state, &self.config) {
+            } else if ready && closed(self.state, &job.task).is_none() && has_room(self.state, &self.config, &job.seat)
+            {
                 self.begin(&id);
             }
         }
@@ -89,8 +90,9 @@ impl StepContext<'_> {
             Reply::Done => {
                 job.phase = Phase::Running { since: now };
                 job.answer = None;
+                let text = format!("started with seat {}", job.seat);
                 self.state.volatile.alive.insert(run.to_owned());
-                self.say(Some(id.to_owned()), "running".into());
+                self.say(Some(id.to_owned()), text);
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => self.failed(id, &why),

@@ -19,7 +19,7 @@ pub(super) mod termination;
 
 use std::time::Duration;
 
-use context::{StepContext, closed, commit_due, has_slot, rests, taken};
+use context::{StepContext, closed, commit_due, has_room, rests, taken};
 
 use super::state::config::Config;
 use super::state::input::{Action, Effect, How, Input, Reply, Snapshot};
@@ -53,7 +53,7 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
     let awake = |job: &Job, at: Stamp| state.asleep(&job.work.agents, at).is_none();
     let attempts = state.jobs.iter().filter_map(|job| match job.phase {
         Phase::Waiting { until }
-            if closed(state, &job.task).is_none() && has_slot(state, config) && awake(job, until) =>
+            if closed(state, &job.task).is_none() && has_room(state, config, &job.seat) && awake(job, until) =>
         {
             Some(until)
         }
@@ -115,6 +115,7 @@ impl StepContext<'_> {
             most: snapshot.grant.and_then(|(_, most)| most),
             holds: std::mem::take(&mut snapshot.holds),
             seats: std::mem::take(&mut snapshot.seats),
+            seat_names: std::mem::take(&mut snapshot.seat_names),
         });
         self.release_held_back();
         self.saw_reviews(std::mem::take(&mut snapshot.reviews));

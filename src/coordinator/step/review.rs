@@ -44,7 +44,7 @@ impl StepContext<'_> {
         let Some(job) = self.state.job(id) else { return };
         let (job, task, seat) = (job.short(), &job.task, &job.seat);
         let text = format!("{job} {task} ({seat}) waits for a person's decision: teof review show {job}");
-        self.say(Some(id.to_owned()), "its result waits for a person's decision".into());
+        self.say(Some(id.to_owned()), "waiting for review".into());
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         self.queue(Action::Deliver { job: id.to_owned() });
     }

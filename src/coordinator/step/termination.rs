@@ -123,7 +123,7 @@ mod tests {
                 agents: Vec::new(),
                 why: String::new(),
             };
-            let seats = vec![Seat { id: "codex-1".into(), daily_limit: None }];
+            let seats = vec![Seat { id: "codex-1".into(), daily_limit: None, interactive: false }];
             play.feed(Input::Snapshot(Snapshot { offers: vec![offer], seats, ..Snapshot::default() }));
             play
         }

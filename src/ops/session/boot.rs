@@ -16,7 +16,7 @@ use crate::model::event::Event;
 use crate::receipts::{self, ledger};
 use crate::seats;
 use crate::seats::freshness::{self, Freshness};
-use crate::seats::session::{self, Inbox};
+use crate::seats::session::{self, Inbox, Purpose};
 
 use super::place::{self, Allow, Auto, Place};
 use super::sync::{self, Synced};
@@ -143,7 +143,7 @@ pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
 
 /// Like [`renew`], in the caller's transaction and for any age of the session.
 pub fn stage_renewal(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str) -> Result<()> {
-    session::stage_tail(writer.hub(), transaction, agent, TAIL)?;
+    session::stage_tail(writer.hub(), transaction, agent, TAIL, Purpose::Unattended)?;
     events::stage(writer, transaction, &handshake(agent, "Session renewed", None)).map(drop)
 }
 
@@ -173,7 +173,10 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
             .append(format!("{}/confidence.jsonl", paths::agent(agent)), (json::compact(&line) + "\n").as_bytes());
     }
     let manager_report = match request.tail {
-        Some(count) => session::stage_tail(hub, &mut transaction, agent, if count == 0 { TAIL } else { count })?,
+        Some(count) => {
+            let count = if count == 0 { TAIL } else { count };
+            session::stage_tail(hub, &mut transaction, agent, count, Purpose::Interactive)?
+        }
         None => Vec::new(),
     };
     let status_receipt = match request.status {

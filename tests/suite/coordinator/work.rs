@@ -51,11 +51,66 @@ fn plans_are_done_step_by_step_and_everything_is_accounted_for() {
 }
 
 #[test]
+fn concurrent_jobs_get_one_seat_each_and_further_seats_when_the_pool_is_busy() {
+    let yard = Yard::new();
+    yard.world.write("AGENT_MANIFEST.worker-1.json", "{ damaged");
+    for name in ["a", "b", "c"] {
+        yard.plan(name, &[&yard.gated(name)]);
+    }
+    let child = yard.begin();
+    until("three workers", || yard.ran().len() == 3);
+    let active = yard.status()["jobs"].as_array().unwrap().clone();
+    let mut seats: Vec<_> = active.iter().map(|job| job["seat"].as_str().unwrap()).collect();
+    seats.sort();
+    assert_eq!(seats, ["codex-1", "codex-2", "worker-2"], "{active:?}");
+    yard.open();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert!(!yard.world.exists("AGENT_MANIFEST.worker-2.json"), "a person's tree stays as it is");
+    // Each finished job leaves its seat to the next.
+    yard.plan("d", &[&yard.work("d")]);
+    assert!(yard.finish().contains("with seat codex-1"));
+}
+
+#[test]
+fn a_seat_in_interactive_use_gets_no_unattended_work() {
+    let yard = Yard::new();
+    let seat = |id: &str| json!({"agent_id": id, "desired_roles": ["engineer"]}).to_string();
+    yard.world.write("AGENT_MANIFEST.json", &seat("ada"));
+    fs::remove_file(yard.world.repo.join("AGENT_MANIFEST.codex-2.json")).unwrap();
+    let boot = yard.world.teof(&["session-boot", "--no-sync"]).env("TEOF_AGENT", "codex-1").output().unwrap();
+    assert!(boot.status.success(), "{}", String::from_utf8_lossy(&boot.stderr));
+    let plan = yard.plan("a", &[&yard.work("a")]);
+    yard.world.ok(&[
+        "task",
+        "assign",
+        &format!("{plan}-S1"),
+        "--engineer",
+        "ada",
+        "--no-auto-claim",
+        "--agent",
+        "operator",
+    ]);
+    yard.plan("b", &[&yard.work("b")]);
+    let said = yard.finish();
+    assert!(yard.ran() == ["b"] && said.contains("worker-1"), "{said}");
+    let explained = yard.world.ok(&["coordinator", "explain", &format!("{plan}-S1")]);
+    assert!(explained.contains("seat ada is in interactive use"), "{explained}");
+    // A while later nobody sits there any more.
+    let tail = "_report/session/codex-1/manager-report-tail.txt";
+    yard.world.write(tail, "# captured_at=2026-01-05T10:00:00Z\n");
+    yard.plan("c", &[&yard.work("c")]);
+    assert!(yard.finish().contains("codex-1"));
+}
+
+#[test]
 fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
     let yard = Yard::new();
     let plan =
         yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt", "test -e a2.txt && echo 3 > a3.txt"]);
-    yard.finish();
+    let said = yard.finish();
+    assert!(said.contains("done, not merged j1 a 1\n") && said.contains("teof review\n"), "{said}");
+    assert!(said.contains("all its steps are done; a person closes it"), "{said}");
+    assert!(said.ends_with("no more work to start: 3 done but not merged\n"), "{said}");
     let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();
     let git = |args: &[&str]| yard.world.git(args);
     assert_eq!(git(&["rev-parse", &format!("{}^", commit("S2"))]), commit("S1"));
@@ -63,6 +118,8 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
     assert!(!yard.world.exists("a1.txt"), "nothing is merged");
     git(&["merge", "-q", &commit("S3")]);
     assert!(yard.world.exists("a1.txt") && yard.world.exists("a3.txt"));
+    let said = yard.finish();
+    assert!(!said.contains("not merged") && !said.contains("all its steps"), "asked once: {said}");
     yard.world.ok(&["plan", "checkpoint", &plan, "satisfied"]);
     yard.world.ok(&["plan", "status", &plan, "done"]);
     yard.world.ok(&["plan", "validate", "--strict"]);

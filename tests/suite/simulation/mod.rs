@@ -19,7 +19,7 @@ use teof::coordinator::state::{Ending, Job, Phase, Word};
 use teof::coordinator::{Action, Command, Config, Effect, Input, Reply, State, next_wake, step};
 use world::{At, Dice, Fate, Status, World};
 
-const SLOTS: usize = 2;
+const SLOTS: usize = 3;
 
 /// One history: a world, a coordinator that may die at any moment, and what is under way between them.
 struct History {
@@ -165,6 +165,11 @@ impl History {
         let state = self.process.as_ref().unwrap();
         let busy = state.jobs.iter().filter(|job| job.takes_a_slot()).count();
         assert!(busy <= SLOTS, "never more than {SLOTS} run");
+        let mut seats = BTreeSet::new();
+        for job in state.jobs.iter().filter(|job| job.takes_a_slot()) {
+            assert!(seats.insert(&job.seat), "one job per seat: {}", job.seat);
+            assert_ne!(job.seat, world::PERSON, "a person's seat works unattended");
+        }
         let mut plans = BTreeSet::new();
         let mut tasks = BTreeSet::new();
         for job in state.live_jobs() {

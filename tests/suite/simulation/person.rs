@@ -134,7 +134,9 @@ impl History {
                 _ => false,
             };
             let awake = |job: &Job| state.asleep(&job.work.agents, self.world.stamp()).is_none();
-            let may = |job: &&Job| !seen.holds.contains(&job.task) && awake(job);
+            // A seat works on one job at a time, so its other ones wait for it.
+            let works = |seat: &str| before.jobs.iter().any(|job| job.seat == seat && job.takes_a_slot());
+            let may = |job: &&Job| !seen.holds.contains(&job.task) && awake(job) && !works(&job.seat);
             let waits = state.live_jobs().filter(ready).find(may);
             assert_eq!(waits.map(|job| &job.task), None, "started work goes on before anything new is chosen");
         }

@@ -130,11 +130,21 @@ pub struct World {
     pub used: BTreeMap<String, u64>,
     pub consent: bool,
     pub holds: BTreeSet<String>,
+    /// The pool.
+    pub seats: BTreeSet<String>,
+}
+
+/// The seat of a person, which gets no unattended work; called as a made one would be.
+pub const PERSON: &str = "worker-1";
+
+fn seat(id: &str) -> Seat {
+    Seat { id: id.into(), daily_limit: None, interactive: false }
 }
 
 impl World {
     pub fn new(dice: &mut Dice) -> Self {
-        let mut world = World { now: 1_767_600_000, consent: true, ..World::default() };
+        let seats = ["codex-1", "codex-2"].map(str::to_owned).into();
+        let mut world = World { now: 1_767_600_000, consent: true, seats, ..World::default() };
         for plan in 0..1 + dice.roll(3) {
             for step in 0..1 + dice.roll(4) {
                 let task = world.task(dice, format!("P{plan}-S{step}"), Some(format!("P{plan}")));
@@ -231,7 +241,8 @@ impl World {
             holds: self.holds.clone(),
             offers,
             skipped: Vec::new(),
-            seats: ["codex-1", "codex-2"].map(|id| Seat { id: id.into(), daily_limit: None }).into(),
+            seats: self.seats.iter().map(|id| seat(id)).chain([Seat { interactive: true, ..seat(PERSON) }]).collect(),
+            seat_names: self.seats.iter().cloned().chain([PERSON.into()]).collect(),
             orphans: self.orphans(),
             reviews: self.merged(state),
         }
