@@ -148,6 +148,22 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
 }
 
+/// Whether the target lacks the work of a bundle: nobody merged it, and merging it would change something. Where that
+/// cannot be told, it is.
+pub fn is_missing(hub: &Hub, entry: &Entry) -> bool {
+    let bundle = &entry.bundle;
+    let is_there = || -> Result<bool> {
+        let repo = merge::open(hub)?;
+        let head = merge::tip(&repo, &bundle.target_branch)?;
+        if landed::find(&repo, head, bundle)?.is_some() {
+            return Ok(true);
+        }
+        let makes = merge::tree_of_work(&repo, bundle, head, merge::reviewed(&repo, bundle)?)?;
+        Ok(makes == Some(repo.find_commit(head)?.tree_id()))
+    };
+    bundle.commit != bundle.base_commit && !is_there().unwrap_or(false)
+}
+
 /// Records a merge made by hand, or by an approval that was killed before recording it.
 fn record_merge(hub: &Hub, entry: &Entry, input: &ReviewInput, landed: Landed) -> Result<Approval> {
     let mut decision = entry.decide(Kind::Approved, input, hub.now());

@@ -6,5 +6,6 @@ pub(super) mod consent;
 pub(super) mod coordinator;
 pub(super) mod do_work;
 pub(super) mod foreman;
+mod progress;
 pub(super) mod report;
 pub(super) mod worktree;

@@ -198,7 +198,8 @@ fn walk(kind: &str, place: &Place) -> Vec<(&'static str, i32)> {
         if code != 0 {
             // Checks answer on stdout; a refusal is the last JSON document on stderr.
             let refusal = stderr.find('{').and_then(|at| serde_json::from_str::<Value>(&stderr[at..]).ok());
-            let is_answer = serde_json::from_str::<Value>(&stdout).is_ok();
+            let is_json = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+            let is_answer = is_json(&stdout) || (!stdout.is_empty() && stdout.lines().all(is_json));
             match refusal {
                 Some(refusal) => {
                     let error = &refusal["error"];

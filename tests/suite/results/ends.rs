@@ -2,27 +2,43 @@
 
 use super::*;
 
+/// What `run --json` says at its end.
+fn summary(ran: &Ran) -> Value {
+    let last = ran.stdout.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {ran:?}"))
+}
+
 #[test]
 fn the_exit_code_tells_done_from_blocked_and_waiting() {
     let site = Site::appending("");
     assert_eq!(site.run().code, 0, "nothing to do");
     site.submit("Append two");
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
-    let left: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (left, told) = lines.split_last().unwrap();
     assert_eq!(
         (ran.code, left["review"].as_array().unwrap().len()),
         (0, 1),
         "a result to review is a good end: {left}"
     );
+    assert_eq!((&left["type"], &left["usage"]["tokens"]), (&json!("summary"), &json!(110)), "{left}");
+    assert!(told.iter().all(|line| line["type"] == "progress" && line["at"].is_string()), "{told:?}");
+    let of_job: Vec<_> = told.iter().filter(|line| line["short"] == "j1" && line["title"] == "Append two").collect();
+    assert_eq!(of_job[0]["text"], "started with seat worker-1", "{told:?}");
+    assert!(of_job.iter().any(|line| line["stage"] == "coder, round 1"), "{told:?}");
+    let last = of_job.last().unwrap();
+    assert!(last["text"] == "waiting for review" && last["elapsed_seconds"].is_u64(), "{told:?}");
     site.coder.on(2, "exit 1");
     let task = site.submit("Append three");
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
-    let left: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let left = summary(&ran);
     assert_eq!((ran.code, &left["blocked"][0]["task"]), (1, &json!(task)), "{left}");
     let ran = site.run();
     let last = ran.stderr.lines().last().unwrap_or_default();
     assert_eq!((ran.code, last), (1, "no more work to start: 1 blocked, 1 waiting for review"), "it is blocked still");
-    assert!(ran.stderr.contains(&format!("blocked j2 {task}: ")), "{}", ran.stderr);
+    assert!(ran.stderr.contains("blocked j2 Append three: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("waiting for review j1 Append two\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("review and merge: teof review\n"), "{}", ran.stderr);
     let last = site.world.ok(&["coordinator", "explain", &task]);
     assert!(last.contains("blocked"), "{last}");
 
@@ -44,7 +60,7 @@ fn work_that_needs_a_persons_word_counts_as_waiting() {
     let request = "---\nid: R-1\ntitle: Append two\nstatus: planned\n---\nAppend two.\n";
     site.world.write("vault/10_features/03_planned/r-1.md", request);
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
-    let left: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let left = summary(&ran);
     assert_eq!((ran.code, &left["waiting"][0]["task"]), (5, &json!("R-1")), "{left:#}");
     assert!(left["waiting"][0]["why"].as_str().unwrap().contains("a person must add: "), "{left:#}");
 }
@@ -86,7 +102,7 @@ fn a_finding_of_high_severity_is_named_as_what_ends_it() {
     site.world.run(&["scan"]);
     site.submit("Append two");
     let ran = site.world.run(&["coordinator", "run", "--until-idle", "--json"]);
-    let left: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    let left = summary(&ran);
     assert_eq!((ran.code, &left["left"]), (6, &json!("finding")), "{left:#}");
     assert!(left["why"].as_str().unwrap().contains("found a high-severity problem"), "{left:#}");
     assert_eq!(site.coder.calls(), 0);
@@ -122,7 +138,11 @@ fn consent_that_is_used_up_ends_it_with_the_reason() {
     let ran = site.run();
     assert!(ran.code == 6 && ran.stderr.contains("stopped: nothing more starts"), "{} {}", ran.code, ran.stderr);
     assert_eq!(site.coder.calls(), 1);
-    assert!(ran.stderr.trim_end().ends_with("(1 waiting for review, 1 waiting)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.trim_end().ends_with("(1 waiting for review, 1 waiting, used 110 tokens, $0.01)"),
+        "{}",
+        ran.stderr
+    );
 
     let site = Site::granted("", &format!("echo two >> src/code.txt\n{DONE}"), &["--max-iterations", "1"]);
     site.submit("Append two");

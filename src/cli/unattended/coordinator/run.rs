@@ -1,11 +1,13 @@
 //! `teof coordinator run`
 
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use super::summary::Summary;
-use crate::base::{Result, text};
+use crate::base::{Result, json, text};
 use crate::cli::App;
-use crate::coordinator::process::{self, Options, Preview, Progress};
+use crate::cli::unattended::progress::narrate::{Form, narrate};
+use crate::coordinator::process::{self, Ended, Options, Preview, Progress};
 use crate::coordinator::state::store;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator;
@@ -19,7 +21,10 @@ use crate::ops::request_folders;
 /// read or written; 5 something waits for a person or for time; 6 the breaker is open, consent is missing or
 /// used up, or a high-severity finding keeps work from being chosen.
 ///
-/// With --json: {left, why, done, blocked: [{task, job, short, reason}], review: [task], waiting: [{task, why}]}.
+/// With --json: a line {type: "progress", at, job, short, run, task, step, title, seat, text, stage,
+/// elapsed_seconds} for whatever happens, and a last line {type: "summary", left, why, done, merged, blocked: [{task,
+/// job, short, title, reason}], rejected, review: [task], unmerged: [{task, job, short, title}], waiting: [{task,
+/// why}], usage: {tokens, cost_usd}}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator run --dry-run                   # show what it would start\n\
@@ -58,36 +63,32 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     operator::run::refuse("run a coordinator")?;
     consent::require(hub, Actor::Coordinator, Action::Execute)?;
-    let own = Hub::find(Some(&hub.root), app.clock)?;
-    // With --json, stderr is for an error alone.
-    let say = |text: String| {
-        if !app.json() {
-            app.say(text)
-        }
-    };
     let before = store::load(hub)?;
     let is_bounded = options.max_jobs.is_some();
-    let ended = process::run(own, options, &mut |progress| say(line(app, progress)))?;
-    let summary = Summary::of(ended, is_bounded, &before, &store::load(hub)?);
-    say(summary.render());
-    if app.json() {
-        app.result(&summary, String::new);
+    let ended = run_and_tell(app, hub, options)?;
+    let summary = Summary::of(hub, ended, is_bounded, &before, &store::load(hub)?)?;
+    // With --json, stderr is for an error alone.
+    match app.json() {
+        true => app.out(json::printable(json::compact(&summary))),
+        false => app.say(summary.render()),
     }
     Ok(ExitCode::from(summary.exit() as u8))
 }
 
-/// One line of progress: time, job, step, seat, and what happened.
-fn line(app: &App, progress: &Progress) -> String {
-    let time = app.now().to_string();
-    let time = time.get(11..19).unwrap_or(&time);
-    let job = progress.short.as_deref().map(|job| format!("{job} ")).unwrap_or_default();
-    let seat = progress.seat.as_deref().map(|seat| format!("({seat}) ")).unwrap_or_default();
-    let task = match (&progress.task, &progress.step) {
-        (Some(task), Some(step)) if !task.ends_with(step.as_str()) => format!("{task} {step} "),
-        (Some(task), _) => format!("{task} "),
-        (None, _) => String::new(),
+/// Runs the coordinator; a thread prints what happens.
+fn run_and_tell(app: &App, hub: &Hub, options: Options) -> Result<Ended> {
+    let own = Hub::find(Some(&hub.root), app.clock)?;
+    let form = match (app.json(), app.global.quiet) {
+        (true, _) => Form::Json,
+        (false, true) => Form::Silent,
+        (false, false) => Form::Text,
     };
-    text::safe(&format!("{time} {job}{task}{seat}{}", progress.text))
+    let (speak, heard) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || narrate(hub, form, &heard));
+        // The narrator ends when nobody can speak any more: `speak` is dropped with the closure.
+        process::run(own, options, &mut move |progress: &Progress| drop(speak.send(progress.clone())))
+    })
 }
 
 fn preview(found: &Preview) -> String {

@@ -4,18 +4,21 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::base::{Exit, text};
+use crate::base::{Exit, Result, text};
 use crate::coordinator::executor::publish;
 use crate::coordinator::process::Ended;
-use crate::coordinator::state::input::{Leave, LeftAs};
+use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
+use crate::hub::Hub;
+use crate::review::{Entry, approve, bundles};
 
-/// How many blocked or waiting tasks are named in words.
+/// How many tasks of each kind are named in words.
 const NAMED: usize = 5;
 
 /// What a process of the coordinator left behind. What is blocked or waits counts whoever left it so, and when.
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    r#type: &'static str,
     /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `blind` or `stuck`.
     left: &'static str,
     /// Why it ended before everything was done.
@@ -23,6 +26,8 @@ pub struct Summary {
     why: Option<String>,
     /// How many jobs ended done since it started.
     done: usize,
+    /// Those of them that a person approved.
+    merged: Vec<Named>,
     /// What is blocked now, except what a person said no to.
     blocked: Vec<Blocked>,
     /// The tasks that a person said no to and that nobody works on since.
@@ -30,25 +35,81 @@ pub struct Summary {
     rejected: Vec<String>,
     /// The tasks whose results can be reviewed.
     review: Vec<String>,
+    /// What is done and not on the target: nobody reviews it unless they want to.
+    unmerged: Vec<Named>,
     waiting: Vec<Waiting>,
+    /// What agents used since it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Used>,
+    #[serde(skip)]
+    reviews: Vec<Named>,
+    /// How many ended done and have nothing to merge.
+    #[serde(skip)]
+    changed_nothing: usize,
     #[serde(skip)]
     leave: Leave,
 }
 
+/// A task and, where one is remembered, its job.
 #[derive(Debug, Serialize)]
-struct Blocked {
+struct Named {
     task: String,
-    /// The job that was blocked last, where one is remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     short: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+}
+
+impl Named {
+    fn job(job: &Job) -> Named {
+        let (id, short) = (job.id.clone(), job.short());
+        Named { task: job.task.clone(), job: Some(id), short: Some(short), title: Some(job.title.clone()) }
+    }
+
+    fn entry(entry: &Entry) -> Named {
+        let bundle = &entry.bundle;
+        let (job, short) = (bundle.job.clone(), bundle.short().into_owned());
+        Named { task: bundle.task_id.clone(), job: Some(job), short: Some(short), title: Some(bundle.title.clone()) }
+    }
+
+    /// `j2 Document the parser`, or the task.
+    fn name(&self) -> String {
+        match (&self.short, &self.title) {
+            (Some(short), Some(title)) => format!("{short} {}", text::clip(title, 60)),
+            _ => self.task.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Blocked {
+    #[serde(flatten)]
+    what: Named,
     reason: String,
 }
 
-impl Blocked {
-    fn name(&self) -> String {
-        self.short.as_ref().map_or_else(|| self.task.clone(), |short| format!("{short} {}", self.task))
+#[derive(Debug, Serialize)]
+struct Used {
+    tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+}
+
+impl Used {
+    /// What was used between two states; `None` when it is nothing.
+    fn between(before: &State, state: &State) -> Option<Used> {
+        let (then, now) = (before.spent.total, state.spent.total);
+        let tokens = now.tokens().saturating_sub(then.tokens());
+        let cost_usd = now.cost_usd.map(|cost| cost - then.cost_usd.unwrap_or(0.0)).filter(|cost| *cost > 0.0);
+        (tokens > 0 || cost_usd.is_some()).then_some(Used { tokens, cost_usd })
+    }
+
+    /// `12300 tokens, $0.43`
+    fn words(&self) -> String {
+        let cost = self.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+        format!("{} tokens{cost}", self.tokens)
     }
 }
 
@@ -61,11 +122,22 @@ struct Waiting {
 impl Summary {
     /// What is left after a process has `ended` that found the state as `before`. With a bound on jobs
     /// (`bounded`), tasks that are still queued are as they should be.
-    pub fn of(ended: Ended, bounded: bool, before: &State, state: &State) -> Summary {
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn of(hub: &Hub, ended: Ended, bounded: bool, before: &State, state: &State) -> Result<Summary> {
         let is_new = |job: &&Job| before.job(&job.id).is_none_or(|known| !known.is_over());
         let is_done = |job: &&Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
+        let is_merged = |job: &&Job| {
+            job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
+        };
         let (blocked, rejected) = blocked(&ended, before, state);
-        Summary {
+        let done: Vec<_> = state.jobs.iter().filter(is_done).filter(is_new).collect();
+        let unmerged = unmerged(hub, state)?;
+        let is_told = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
+        let reviews: Vec<_> = state.live_jobs().filter(|job| job.is_under_review()).map(Named::job).collect();
+        Ok(Summary {
+            r#type: "summary",
             left: match ended.leave {
                 Leave::Idle => "idle",
                 Leave::Stopped => "stopped",
@@ -75,14 +147,19 @@ impl Summary {
                 Leave::Unreadable => "blind",
                 Leave::Stuck => "stuck",
             },
-            done: state.jobs.iter().filter(is_done).filter(is_new).count(),
+            done: done.len(),
+            changed_nothing: done.len() - done.iter().filter(is_told).count(),
+            merged: done.into_iter().filter(is_merged).map(Named::job).collect(),
             blocked,
             rejected,
-            review: state.live_jobs().filter(|job| job.is_under_review()).map(|job| job.task.clone()).collect(),
+            review: reviews.iter().map(|one| one.task.clone()).collect(),
+            reviews,
+            unmerged,
             waiting: waiting(&ended, state, bounded),
+            usage: Used::between(before, state),
             leave: ended.leave,
             why: ended.why,
-        }
+        })
     }
 
     /// 0: nothing is blocked, and nothing waits but for a review. A process that was told to stop did what it was
@@ -100,18 +177,20 @@ impl Summary {
 
     /// For people: a line for each task that needs somebody, and how it ended as the last line.
     pub fn render(&self) -> String {
-        let mut lines = Vec::new();
+        let mut lines = listed(self.merged.iter().map(|one| format!("  merged {}", one.name())));
         if self.leave != Leave::Stopped {
-            let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.name(), one.reason));
-            lines.extend(blocked.take(NAMED));
+            lines.extend(listed(self.unmerged.iter().map(|one| format!("  done, not merged {}", one.name()))));
+            lines.extend(listed(self.reviews.iter().map(|one| format!("  waiting for review {}", one.name()))));
+            let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.what.name(), one.reason));
+            lines.extend(listed(blocked));
             // What ended it is told in the last line.
             let waiting = self.waiting.iter().filter(|one| self.why.as_ref() != Some(&one.why));
-            lines.extend(waiting.map(|one| format!("  waiting {}: {}", one.task, one.why)).take(NAMED));
-            if !self.review.is_empty() {
-                lines.push("  review them: teof review list".to_owned());
+            lines.extend(listed(waiting.map(|one| format!("  waiting {}: {}", one.task, one.why))));
+            if !self.reviews.is_empty() || !self.unmerged.is_empty() {
+                lines.push("  review and merge: teof review".to_owned());
             }
             if !self.blocked.is_empty() || !self.waiting.is_empty() {
-                lines.push("  more: teof coordinator status; teof coordinator explain <task>".to_owned());
+                lines.push("  more: teof status; teof coordinator explain <task>".to_owned());
             }
         }
         lines.push(self.last_line());
@@ -144,15 +223,34 @@ impl Summary {
 
     fn counts(&self) -> String {
         let counts = [
-            (self.done, "done"),
+            (self.merged.len(), "merged"),
+            (self.changed_nothing, "done"),
+            (self.unmerged.len(), "done but not merged"),
             (self.blocked.len(), "blocked"),
             (self.rejected.len(), "rejected"),
             (self.review.len(), "waiting for review"),
             (self.waiting.len(), "waiting"),
         ];
-        let told: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        told.join(", ")
+        let counted = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        counted.chain(self.usage.iter().map(|used| format!("used {}", used.words()))).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The first lines, and how many more there are.
+fn listed(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<_> = lines.collect();
+    let more = lines.len().saturating_sub(NAMED);
+    lines.truncate(NAMED);
+    lines.extend((more > 0).then(|| format!("    and {more} more")));
+    lines
+}
+
+/// The results of jobs that are over and done, and whose work is not on its target.
+fn unmerged(hub: &Hub, state: &State) -> Result<Vec<Named>> {
+    let is_done = |job: &Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
+    let pending = bundles::all(hub)?.into_iter().filter(Entry::is_pending);
+    let pending = pending.filter(|entry| state.job(&entry.bundle.job).is_some_and(is_done));
+    Ok(pending.filter(|entry| approve::is_missing(hub, entry)).map(|entry| Named::entry(&entry)).collect())
 }
 
 /// What is blocked: what the record says, and what this process blocked although the record may not say so. Beside
@@ -173,20 +271,13 @@ fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<S
             rejected.push(job.task.clone());
         } else if is_new || recorded.len() < count {
             let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
-            blocked.push(Blocked {
-                task: job.task.clone(),
-                job: Some(job.id.clone()),
-                short: Some(job.short()),
-                reason,
-            });
+            blocked.push(Blocked { what: Named::job(job), reason });
         }
     }
     blocked.reverse();
     let others = recorded.into_iter();
     blocked.extend(others.map(|one| Blocked {
-        task: one.task.clone(),
-        job: None,
-        short: None,
+        what: Named { task: one.task.clone(), job: None, short: None, title: None },
         reason: one.why.clone(),
     }));
     (blocked, rejected)
@@ -197,7 +288,9 @@ fn waiting(ended: &Ended, state: &State, bounded: bool) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
         let last = job.last.as_ref().map(|last| last.reason.clone());
-        Waiting { task: job.task.clone(), why: last.unwrap_or_else(|| publish::phase(job).to_owned()) }
+        let why = last.unwrap_or_else(|| publish::phase(job).to_owned());
+        let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
+        Waiting { task: job.task.clone(), why: why + answer.as_deref().unwrap_or_default() }
     });
     let passed = ended.passed.iter().filter(|passed| passed.left != LeftAs::Blocked);
     let passed = passed.map(|passed| Waiting { task: passed.task.clone(), why: passed.why.clone() });

@@ -91,7 +91,7 @@ fn phase(job: &Job) -> (&'static str, String) {
 }
 
 /// What a line of a worker's log says about its progress, as verb and detail; `None` where it says nothing new.
-fn step(line: &str) -> Option<(&'static str, &str)> {
+pub fn step(line: &str) -> Option<(&'static str, &str)> {
     if let Some(inner) = line.strip_prefix("      ") {
         let verbs = [("passed: ", "Passed"), ("sent back: ", "Sent back"), ("ok ", "Finished")];
         if inner.starts_with(RAW_OUTPUT) {

@@ -1,6 +1,6 @@
 //! `teof do`: one piece of work from the words to the merge.
 
-mod follow;
+pub mod follow;
 
 use std::process::ExitCode;
 use std::sync::mpsc;

@@ -1,0 +1,3 @@
+//! Progress of running jobs, for commands that start them.
+
+pub mod narrate;

@@ -1,0 +1,154 @@
+//! Tells what happens while the coordinator runs: a line when a job starts, enters a stage, or ends.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::base::{json, text};
+use crate::cli::support::terminal::progress;
+use crate::cli::support::terminal::times::duration;
+use crate::cli::unattended::coordinator::log_tail::LogTail;
+use crate::cli::unattended::do_work::follow::step;
+use crate::coordinator::process::Progress;
+use crate::hub::Hub;
+
+/// How often the logs of running workers are read. Nothing is read while no worker runs.
+const EVERY: Duration = Duration::from_millis(300);
+/// The longest title in a line, in characters.
+const TITLE: usize = 40;
+
+/// How the lines are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people, on stderr.
+    Text,
+    /// One JSON document a line, on stdout.
+    Json,
+    /// Not at all.
+    Silent,
+}
+
+/// Prints what is heard, and the stages of the workers that run, until nobody speaks any more.
+pub fn narrate(hub: &Hub, form: Form, heard: &Receiver<Progress>) {
+    let mut runs: Vec<Running> = Vec::new();
+    loop {
+        let next = match runs.is_empty() || form == Form::Silent {
+            true => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => heard.recv_timeout(EVERY),
+        };
+        if form == Form::Silent && next.is_ok() {
+            continue;
+        }
+        runs.iter_mut().for_each(|run| run.tell_stages(hub, form));
+        match next {
+            Ok(progress) => hear(hub, form, &mut runs, progress),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn hear(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
+    let at = runs.iter().position(|run| Some(run.log.run()) == progress.run.as_deref());
+    let elapsed = at.map(|at| runs[at].began.elapsed());
+    print(hub, form, &progress, None, elapsed);
+    match (at, &progress.run) {
+        (None, Some(run)) if progress.running => {
+            let mut log = LogTail::default();
+            log.switch_to(run);
+            runs.push(Running { log, began: Instant::now(), progress });
+        }
+        (Some(at), _) if !progress.running => drop(runs.remove(at)),
+        _ => {}
+    }
+}
+
+/// A worker that runs.
+struct Running {
+    log: LogTail,
+    began: Instant,
+    /// What was heard when it started.
+    progress: Progress,
+}
+
+impl Running {
+    fn tell_stages(&mut self, hub: &Hub, form: Form) {
+        for line in self.log.new_lines(hub) {
+            if let Some(("Running" | "Sent back", stage)) = step(&line) {
+                print(hub, form, &self.progress, Some(stage), Some(self.began.elapsed()));
+            }
+        }
+    }
+}
+
+fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapsed: Option<Duration>) {
+    let now = hub.now();
+    match form {
+        // Whoever stops reading does not stop the coordinator.
+        Form::Json => {
+            let line = json::printable(json::compact(&document(progress, &now.to_string(), stage, elapsed)));
+            let mut out = std::io::stdout().lock();
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+        Form::Text => {
+            let time = now.to_string();
+            let time = time.get(11..19).unwrap_or_default();
+            let _line = progress::clear();
+            let _ = writeln!(std::io::stderr(), "{}", line(progress, time, stage, elapsed));
+        }
+        Form::Silent => {}
+    }
+}
+
+fn document(progress: &Progress, at: &str, stage: Option<&str>, elapsed: Option<Duration>) -> Value {
+    let mut document = json!({"type": "progress", "at": at});
+    let known = json!(progress).as_object().cloned().unwrap_or_default().into_iter();
+    known.filter(|(_, value)| !value.is_null()).for_each(|(key, value)| document[key] = value);
+    if let Some(stage) = stage {
+        (document["stage"], document["text"]) = (json!(stage), json!(stage));
+    }
+    if let Some(elapsed) = elapsed {
+        document["elapsed_seconds"] = json!(elapsed.as_secs());
+    }
+    document
+}
+
+/// `10:32:03 j1 Document the parser: tester, round 1 (39s)`
+fn line(progress: &Progress, time: &str, stage: Option<&str>, elapsed: Option<Duration>) -> String {
+    let Some(job) = &progress.short else { return text::safe(&format!("{time} {}", progress.text)) };
+    let title = progress.title.as_deref().map(|title| format!(" {}", text::clip(title, TITLE))).unwrap_or_default();
+    let spent = elapsed.map(|elapsed| format!(" ({})", duration(elapsed))).unwrap_or_default();
+    text::safe(&format!("{time} {job}{title}: {}{spent}", stage.unwrap_or(&progress.text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_job_title_stage_and_time() {
+        let job = |title: &str, text: &str| Progress {
+            short: Some("j1".into()),
+            title: Some(title.into()),
+            text: text.into(),
+            ..Progress::default()
+        };
+        let minute = Some(Duration::from_secs(69));
+        let started = job("Document the parser", "started with seat worker-1");
+        assert_eq!(
+            line(&started, "10:32:01", None, None),
+            "10:32:01 j1 Document the parser: started with seat worker-1"
+        );
+        let staged = line(&started, "10:33:10", Some("tester, round 1"), minute);
+        assert_eq!(staged, "10:33:10 j1 Document the parser: tester, round 1 (1m 09s)");
+        let long = line(&job(&"word ".repeat(20), "done\u{1b}[2J"), "10:33:10", None, minute);
+        assert!(long.chars().count() < 80 && !long.contains('\u{1b}'), "{long}");
+        let stage = document(&started, "2026-01-05T10:00:00Z", Some("coder, round 1"), minute);
+        assert_eq!(
+            (&stage["type"], &stage["stage"], &stage["elapsed_seconds"]),
+            (&json!("progress"), &json!("coder, round 1"), &json!(69))
+        );
+    }
+}
