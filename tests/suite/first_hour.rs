@@ -51,12 +51,9 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     assert!(!teof(&world, "plan list").stdout.contains("parser"));
 
     let done = teof(&world, "do \"Document the parser\" --yes").expect(0);
-    for told in [
-        "Starting j1 Document the parser",
-        "Running coder, round 1",
-        "test passed: make test",
-        "teof review approve j1",
-    ] {
+    for told in
+        ["Starting j1 Document the parser", "Running coder, round 1", "test passed: make test", "Decide: teof review"]
+    {
         assert!(done.stderr.contains(told), "{told:?} is not in {}", done.stderr);
     }
     assert!(!world.exists("docs/parser.md"), "nothing is merged without a person");
@@ -93,7 +90,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     assert_eq!(world.read("docs/parser.md"), "# The parser\n# The parser\n", "the second time goes on from the first");
 
     let later = typed(&world, "do \"Document the lexer\"", &["y", "q"]);
-    assert!(later.contains("It waits for your decision: teof review approve j2"), "{later}");
+    assert!(later.contains("Waiting for review: j2 Document the lexer. Decide: teof review"), "{later}");
     let rejected = typed(&world, "review", &["j", "", "j", "Not wanted"]);
     assert!(rejected.contains("1 of 1") && rejected.contains("is rejected"), "{rejected}");
     assert!(typed(&world, "review", &[]).contains("Nothing waits for review"));
@@ -120,6 +117,14 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     let failed = teof(&world, "do \"Document the lexer\" --yes --approve --test false").expect(1);
     assert!(failed.stderr.contains("blocked"), "{}", failed.stderr);
     assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "3");
+    // A consent that no job used is taken back, and the reason is that of the very task.
+    teof(&world, "coordinator submit --objective \"Document the rest of it\" -q").expect(0);
+    teof(&world, "bus message --task document-rest --type hold --summary wait --agent operator").expect(0);
+    teof(&world, "coordinator pause -q").expect(0);
+    let held = teof(&world, "do \"Document the rest\" --yes").expect(6);
+    assert!(held.stderr.contains("on hold") && held.stderr.contains("Took the consent back"), "{}", held.stderr);
+    let consent = teof(&world, "consent show --json").stdout;
+    assert!(consent.contains("\"grant\": null"), "{consent}");
     // A name that means nothing is told, with what would do.
     let unknown = teof(&world, "do nothing-here").expect(4);
     assert!(unknown.stderr.contains("describe the work in a sentence"), "{}", unknown.stderr);

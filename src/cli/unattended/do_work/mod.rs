@@ -1,5 +1,6 @@
 //! `teof do`: one piece of work from the words to the merge.
 
+mod consent;
 pub mod follow;
 
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use serde_json::json;
 
 use super::coordinator::objective::{self, Details};
 use super::coordinator::{last_output, send, submit, submit_names};
+use consent::OneJob;
+
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::review::{approve, decide};
@@ -18,10 +21,10 @@ use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended, Options};
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
-use crate::guard::consent::{self, Action, Actor};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
-use crate::ops::consent::{Changes, grant};
+use crate::plans;
+use crate::review::approve::is_missing;
 use crate::review::bundles;
 
 /// Do one piece of work now: run it, show the result, ask to merge
@@ -73,9 +76,17 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.approve {
         operator::require("approve work")?;
     }
-    let task = submit_work(app, hub, &args)?;
+    let consent = OneJob::default();
+    let done = submit_and_work(app, hub, &args, &consent);
+    let taken_back = consent.take_back_unused(app, hub);
+    let code = done?;
+    taken_back.map(|()| code)
+}
+
+fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<ExitCode> {
+    let task = submit_work(app, hub, args, consent)?;
     loop {
-        allow(app, hub, args.yes, false)?;
+        consent.ask(app, hub, args.yes, false)?;
         let ended = work(app, hub, &task)?;
         let state = store::load(hub)?;
         let Some(job) = newest(&state, &task) else { return Err(not_started(hub, &task, ended).into()) };
@@ -95,7 +106,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// Queues the work ahead of everything else; returns the name that it goes by.
-fn submit_work(app: &App, hub: &Hub, args: &Args) -> Result<String> {
+fn submit_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<String> {
     let details = Details {
         name: args.name.clone(),
         acceptance: args.acceptance.clone(),
@@ -107,11 +118,11 @@ fn submit_work(app: &App, hub: &Hub, args: &Args) -> Result<String> {
     let command = if is_objective {
         secrets::check_text("objective", &args.what)?;
         objective::check(hub, &details)?;
-        allow(app, hub, args.yes, true)?;
+        consent.ask(app, hub, args.yes, true)?;
         objective::submission(app, hub, args.what.trim(), &details)?
     } else {
         let asked = submit_names::resolve(hub, &args.what).map_err(more_words)?;
-        allow(app, hub, args.yes, true)?;
+        consent.ask(app, hub, args.yes, true)?;
         submit::task(app, hub, asked)?
     };
     let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("a submission is no other command") };
@@ -130,44 +141,6 @@ fn more_words(error: anyhow::Error) -> anyhow::Error {
         Ok(refusal) => refusal.next("or describe the work in a sentence: teof do \"Document the parser\"").into(),
         Err(error) => error,
     }
-}
-
-fn no_consent(missing: &anyhow::Error) -> Refusal {
-    let why = Refusal::of(missing).and_then(|refusal| refusal.reason.clone());
-    Refusal::unattended("do.consent", "no consent to run this job unattended")
-        .because(why.unwrap_or_else(|| missing.to_string()))
-        .next("allow this one job: add --yes")
-}
-
-/// Whether the consent that stands covers the work: one more job where it `is_new`, else a job that has started.
-fn is_allowed(hub: &Hub, is_new: bool) -> Result<Result<()>> {
-    let standing = consent::standing(hub)?;
-    let state = store::load(hub)?;
-    let is_counted = standing.grant.as_ref().zip(state.grant.as_ref()).is_some_and(|(one, other)| one.at == other.at);
-    let done = if is_counted { state.chosen_since_grant() } else { 0 };
-    let cycle = consent::Cycle { done, ..consent::Cycle::default() };
-    let execute = standing.require(Actor::Coordinator, Action::Execute);
-    if !is_new {
-        return Ok(execute);
-    }
-    Ok(execute.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))
-}
-
-/// Asks for consent to exactly one job, where none stands. A coordinator that runs has its own.
-fn allow(app: &App, hub: &Hub, yes: bool, is_new: bool) -> Result<()> {
-    if process::holder(hub)?.is_some() {
-        return Ok(());
-    }
-    let Err(missing) = is_allowed(hub, is_new)? else { return Ok(()) };
-    let question = "Let this one job run unattended, with the settings of teof.toml?";
-    let can_ask = ask::is_possible(app) && operator::require("grant consent").is_ok();
-    let is_granted = yes || (can_ask && ask::yes(question, true)?);
-    if !is_granted {
-        return Err(no_consent(&missing).into());
-    }
-    let once = Changes { continuous: Some(false), max_iterations: Some(1), ..Changes::default() };
-    grant(hub, &app.person()?, &once)?;
-    Ok(())
 }
 
 /// Has the work done and shows its progress: by the coordinator that runs, else by one of our own for this alone.
@@ -208,7 +181,20 @@ fn newest<'a>(state: &'a State, task: &str) -> Option<&'a Job> {
 }
 
 fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
-    let passed = ended.as_ref().and_then(|ended| ended.passed.iter().find(|passed| passed.task.starts_with(task)));
+    // A plan is passed over as its next step.
+    let plan = plans::find(hub, task).ok();
+    let is_its_step = |passed: &str| {
+        let named = |found: &plans::PlanFile| {
+            found
+                .plan
+                .steps()
+                .iter()
+                .any(|step| step.id().is_some_and(|id| found.plan.task_of(found.id(), id) == passed))
+        };
+        plan.as_ref().is_some_and(named)
+    };
+    let is_meant = |passed: &str| passed == task || is_its_step(passed);
+    let passed = ended.as_ref().and_then(|ended| ended.passed.iter().find(|passed| is_meant(&passed.task)));
     let why = passed.map(|passed| passed.why.clone()).or_else(|| ended.as_ref().and_then(|ended| ended.why.clone()));
     let refusal = Refusal::unattended("do.not_started", format!("{} was not started", text::safe(task)))
         .because(why.unwrap_or_else(|| "the coordinator ended before it could".to_owned()));
@@ -270,11 +256,26 @@ fn finish(app: &App, hub: &Hub, task: &str, decided: decide::Decided) -> Result<
         }
         return Ok(ExitCode::from(code));
     }
-    let name = text::safe(&job.short());
+    say_end(app, hub, job);
+    Ok(ExitCode::from(code))
+}
+
+/// What became of the job, what it cost, and what is next.
+fn say_end(app: &App, hub: &Hub, job: &Job) {
+    let name = text::safe(&format!("{} {}", job.short(), job.title));
     match &job.phase {
-        Phase::Review { .. } => app.say(format!("It waits for your decision: teof review approve {name}")),
-        Phase::Over { ending: Ending::Done, .. } | Phase::Finalizing { ending: Ending::Done } => {}
+        // What it cost stands in the summary above.
+        Phase::Review { .. } => return app.say(format!("Waiting for review: {name}. Decide: teof review")),
+        Phase::Over { ending: Ending::Done, .. } | Phase::Finalizing { ending: Ending::Done } => {
+            let open = bundles::find(hub, &job.id).ok().filter(|entry| entry.is_pending());
+            if open.is_some_and(|entry| is_missing(hub, &entry)) {
+                app.say(format!("Done, not merged: {name}. Merge it: teof approve {}", job.short()));
+            }
+        }
         _ => last_output::describe(hub, job).iter().for_each(|line| app.say(line)),
     }
-    Ok(ExitCode::from(code))
+    if job.counted.tokens() > 0 {
+        let cost = job.counted.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+        app.say(format!("Used {} tokens{cost}", job.counted.tokens()));
+    }
 }
