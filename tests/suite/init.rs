@@ -288,6 +288,21 @@ fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
 }
 
 #[test]
+fn settings_that_are_there_stay_and_seats_are_made_all_the_same() {
+    let world = world();
+    let own = "[guard]\ntests = [\"make test\"]\n";
+    world.write("teof.toml", own);
+    let init = ["init", "--workers", "2", "--role", "coder=claude", "--test", "make test"];
+    let told = world.ok(&init);
+    assert!(told.contains("kept  teof.toml") && told.contains("wrote AGENT_MANIFEST.worker-2.json"), "{told}");
+    assert!(told.contains("add: [roles.coder] agent = \"claude\"\n"), "the tests stand there: {told}");
+    let told = world.ok(&["init", "--yes", "--in-place", "--workers", "3"]);
+    assert!(world.exists("AGENT_MANIFEST.worker-3.json"), "{told}");
+    assert!(told.contains("Left as it was: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");
+    assert_eq!(world.read("teof.toml"), own);
+}
+
+#[test]
 fn init_yes_leaves_a_persons_edits_of_a_shared_file_to_them_and_starts_an_unborn_branch() {
     let world = world();
     world.write(".gitattributes", "*.png binary\n");

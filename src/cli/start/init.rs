@@ -10,6 +10,7 @@ use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::hub::Settings;
+use crate::hub::paths::{CONSENT, SETTINGS};
 use crate::ops::setup::init::{self, Done, Options};
 use crate::ops::setup::proposal;
 
@@ -142,16 +143,17 @@ fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) 
         lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
         lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     }
-    let wrote_settings = done.wrote.iter().any(|path| path == crate::hub::paths::SETTINGS);
+    let wrote_settings = done.wrote.iter().any(|path| path == SETTINGS);
     if !done.wrote.is_empty() && !was_shown {
         lines.extend(init_prompt::summary(options, !wrote_settings));
     }
     if let Some(commit) = &done.commit {
         lines.push(format!("Committed {} on {}", commit.get(..9).unwrap_or(commit), text::safe(&done.branch)));
     }
-    let has_proposal = !options.roles.is_empty() || !options.tests.is_empty();
-    if has_proposal && !wrote_settings {
-        lines.push("note: teof.toml is there and stays as it is; agents and tests are set there".to_owned());
+    let is_told = |path: &&String| path.starts_with("seat") || [SETTINGS, CONSENT].contains(&path.as_str());
+    let left: Vec<_> = done.kept.iter().filter(is_told).map(String::as_str).collect();
+    if !left.is_empty() && !done.wrote.is_empty() {
+        lines.push(format!("Left as it was: {}", text::safe(&left.join(", "))));
     }
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
     if done.commit.is_none() && !done.wrote.is_empty() {

@@ -12,9 +12,9 @@ use crate::base::{Clock, Refusal, Result, json, names};
 use crate::hub::git::{attributes, sparse};
 use crate::hub::settings::template;
 use crate::hub::transaction::temporary;
-use crate::hub::{Hub, Pin, Transaction, Worktree, paths, pin};
+use crate::hub::{Hub, Pin, Settings, Transaction, Worktree, paths, pin};
 use crate::model::seat::{MANIFEST, variant};
-use crate::seats::{manifest, swap};
+use crate::seats::{manifest, pool, swap};
 
 use super::{commit, dedicated};
 use crate::ops::consent;
@@ -173,8 +173,28 @@ fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     }
     temporary::hide(&hub.common_dir)?;
     let branch = hub.worktree().branch().unwrap_or_default();
-    let notes = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
+    let mut notes: Vec<_> = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
+    if kept.iter().any(|path| path == paths::SETTINGS) {
+        notes.extend(not_written(hub.settings()?, options));
+    }
     Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
+}
+
+/// What was wanted of a new `teof.toml` and does not stand in the one that is there.
+fn not_written(settings: &Settings, options: &Options) -> Option<String> {
+    let plays = |role: &str| settings.roles.get(role).and_then(|role| role.agent.as_deref());
+    let roles = options.roles.iter().filter(|(role, agent)| plays(role) != Some(agent));
+    let roles = roles.map(|(role, agent)| format!("[roles.{role}] agent = {agent:?}"));
+    let lacks = |own: &[String], wanted: &[String]| wanted.iter().any(|line| !own.contains(line));
+    let lists = [
+        ("[guard] tests", &settings.guard.tests, &options.tests),
+        ("[worktrees] setup", &settings.worktrees.setup, &options.setup),
+    ];
+    let lists = lists.into_iter().filter(|(_, own, wanted)| lacks(own, wanted));
+    let lists = lists.map(|(name, _, wanted)| format!("{name} = {}", toml::Value::from(wanted.clone())));
+    let wanted: Vec<_> = roles.chain(lists).collect();
+    let wanted = wanted.join("; ");
+    (!wanted.is_empty()).then(|| format!("teof.toml was there and stays as it was; if you want it, add: {wanted}"))
 }
 
 /// Refuses when a file exists in place of a record folder.
@@ -238,7 +258,7 @@ impl Plan<'_> {
     fn workers(&mut self, workers: usize) -> Result<()> {
         let seats = manifest::all(self.hub)?;
         let manager = self.hub.settings()?.coordinator.manager.clone();
-        let wanted = (1..=workers).map(|n| (format!("worker-{n}"), "engineer"));
+        let wanted = (1..=workers as u64).map(|n| (pool::made(n), "engineer"));
         for (agent, role) in wanted.chain((workers > 0).then_some((manager, "manager"))) {
             match seats.iter().any(|seat| seat.agent() == agent) {
                 true => self.kept.push(format!("seat {agent}")),
