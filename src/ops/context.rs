@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::base::Result;
 use crate::guard::claim::{Author, admit, check_epochs};
 use crate::guard::operator::{self, OPERATOR};
+use crate::hub::git::identity;
 use crate::hub::{Hub, Request, Transaction, Writer};
 use crate::model::event::Event;
 
@@ -65,10 +66,16 @@ pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> 
     Ok(answer.map(|document| Answer { document, remarks: Vec::new(), repeated: true }))
 }
 
-/// Adds to a person's event how they were recognised; a seat's event stays as it is.
-pub(super) fn with_recognition(event: Event) -> Event {
-    match event.agent_id == OPERATOR && !event.meta.contains_key("recognised") {
-        true => event.meta("recognised", operator::seen().as_str()),
-        false => event,
+/// Adds to a person's event who they are for git, and how they were recognised; a seat's event stays as it is.
+pub(super) fn with_recognition(hub: &Hub, mut event: Event) -> Event {
+    if event.agent_id != OPERATOR {
+        return event;
+    }
+    if !event.meta.contains_key("by") {
+        event = event.meta("by", identity::of_person(hub).name);
+    }
+    match event.meta.contains_key("recognised") {
+        true => event,
+        false => event.meta("recognised", operator::seen().as_str()),
     }
 }

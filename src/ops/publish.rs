@@ -10,8 +10,10 @@ use super::context::with_recognition;
 use crate::base::{Refusal, Result, names};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
-use crate::guard::{operator, secrets};
+use crate::guard::operator::{self, OPERATOR};
+use crate::guard::secrets;
 use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::git::identity;
 use crate::hub::{Hub, Request, Transaction, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
@@ -217,7 +219,7 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
             if let Some(epoch) = entry.epoch {
                 event = event.meta("epoch", epoch);
             }
-            let event = with_recognition(event);
+            let event = with_recognition(writer.hub(), event);
             let id = events::stage(writer, transaction, &event)?;
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
@@ -226,8 +228,12 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
             if let Some(epoch) = entry.epoch {
                 message = message.meta("epoch", epoch);
             }
-            if entry.lifts() {
+            let is_person = author.agent == OPERATOR;
+            if entry.lifts() || is_person {
                 message = message.meta("recognised", operator::seen().as_str());
+            }
+            if is_person {
+                message = message.meta("by", identity::of_person(writer.hub()).name);
             }
             messages::stage(writer, transaction, channel, &message)?;
             if let Some(role) = &message.to {

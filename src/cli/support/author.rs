@@ -11,7 +11,7 @@ use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::hub::{Hub, Request};
 use crate::seats;
-use crate::seats::freshness::Rule;
+use crate::seats::freshness::{self, Freshness, Rule};
 
 /// Warns of seats in a filter that the hub does not know: nothing will match them.
 ///
@@ -51,11 +51,32 @@ impl Flags {
         if self.epoch.is_some() && task.is_none() {
             return Err(no_task().into());
         }
-        Ok(Author {
-            agent: seat(hub, self.agent.as_deref())?,
-            epoch: claim::shown_epoch(self.epoch, task)?,
-            session: Rule { max_age: self.max_age()?, allow_stale: self.allow_stale_session },
-        })
+        let session = Rule { max_age: self.max_age()?, allow_stale: self.allow_stale_session };
+        let agent = seat(hub, self.agent.as_deref())?;
+        let is_person = self.names_nobody() && is_at_a_terminal_without_session(hub, &agent, session)?;
+        let agent = if is_person { OPERATOR.to_owned() } else { agent };
+        Ok(Author { agent, epoch: claim::shown_epoch(self.epoch, task)?, session })
+    }
+
+    /// The author of a claim. Two that nothing tells apart would share it: the operator is meant where that is said, or
+    /// shown by a terminal or a token.
+    ///
+    /// # Errors
+    /// As [`Flags::author`]; `agent.unknown`.
+    pub fn claimant(&self, hub: &Hub, task: Option<&str>) -> Result<Author> {
+        let author = self.author(hub, task)?;
+        if author.agent == OPERATOR && self.names_nobody() && operator::seen() == Recognised::Neither {
+            return Err(Refusal::usage("agent.unknown", "which seat claims is not known")
+                .because("a claim is one seat's or one person's; here is no seat, no terminal and no operator token")
+                .next("take a seat here: teof agent use <id>")
+                .next("or, as a person, claim at a terminal, or with --agent operator")
+                .into());
+        }
+        Ok(author)
+    }
+
+    fn names_nobody(&self) -> bool {
+        self.agent.is_none() && env::var(env::AGENT).is_none()
     }
 
     /// The age of a session that the caller asks for: by the flag, else by the playbook's variable.
@@ -67,18 +88,18 @@ impl Flags {
     }
 }
 
-/// The seat that writes: the flag's, `TEOF_AGENT`'s or the manifest's; in a run, the run's alone. A person at
-/// a terminal, or with a token, needs none and writes as the operator.
+/// The seat that writes: the flag's, `TEOF_AGENT`'s or the manifest's; in a run, the run's alone. A person needs none
+/// and writes as the operator.
 ///
 /// # Errors
 /// As [`seats::resolve`] and [`operator::run::check_seat`]; as [`operator::require`] for the operator.
 pub fn seat(hub: &Hub, flag: Option<&str>) -> Result<String> {
     let agent = match seats::resolve(hub, flag) {
+        // Said in so many words: whose manifest lies here does not matter. A seat's variable does.
+        _ if flag == Some(OPERATOR) => OPERATOR.to_owned(),
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "agent.unknown") => {
-            match operator::require("write as the operator") {
-                Ok(Recognised::Terminal | Recognised::Token) => OPERATOR.to_owned(),
-                _ => return Err(e),
-            }
+            operator::require("write as the operator").map_err(|_| e)?;
+            OPERATOR.to_owned()
         }
         found => found?,
     };
@@ -87,6 +108,15 @@ pub fn seat(hub: &Hub, flag: Option<&str>) -> Result<String> {
     }
     operator::run::check_seat(hub, &agent)?;
     Ok(agent)
+}
+
+/// Whether a person at a terminal gives the command beside the manifest of a seat that nobody works as now. Without a
+/// terminal it may be that seat's agent, which is to boot.
+fn is_at_a_terminal_without_session(hub: &Hub, seat: &str, session: Rule) -> Result<bool> {
+    if session.allow_stale || matches!(freshness::check(hub, seat, session.max_age)?, Freshness::Fresh { .. }) {
+        return Ok(false);
+    }
+    Ok(matches!(operator::require("write as the operator"), Ok(Recognised::Terminal)))
 }
 
 /// An epoch belongs to a task's claim.
@@ -154,6 +184,16 @@ impl TaskFlags {
         let task = self.task.name()?;
         operator::run::check_task(hub, task, what)?;
         Ok((task, self.author.author(hub, Some(task))?))
+    }
+
+    /// As [`TaskFlags::checked`], for whoever is to hold the task.
+    ///
+    /// # Errors
+    /// As [`Flags::claimant`].
+    pub fn claimant(&self, hub: &Hub, what: &str) -> Result<(&str, Author)> {
+        let task = self.task.name()?;
+        operator::run::check_task(hub, task, what)?;
+        Ok((task, self.author.claimant(hub, Some(task))?))
     }
 }
 

@@ -122,7 +122,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
         .on_task(task_id)
         .meta("engineer", engineer.as_str());
     (event.plan_id, event.branch) = (plan_id.clone(), branch.clone());
-    done.event = events::stage(writer, transaction, &context::with_recognition(event))?;
+    done.event = events::stage(writer, transaction, &context::with_recognition(writer.hub(), event))?;
 
     match request.claim {
         true => {

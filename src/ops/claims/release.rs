@@ -67,8 +67,11 @@ pub fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, request: &R
         ClaimStatus::Paused => format!("{} paused {task}", author.agent),
         status => format!("{} released {task} ({status})", author.agent),
     };
-    done.event =
-        Some(events::stage(writer, transaction, &context::with_recognition(event(&done, "release", summary)))?);
+    done.event = Some(events::stage(
+        writer,
+        transaction,
+        &context::with_recognition(writer.hub(), event(&done, "release", summary)),
+    )?);
     mirror_claim(writer, transaction, &mut done)?;
     Ok(done)
 }

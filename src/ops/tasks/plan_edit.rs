@@ -72,7 +72,7 @@ pub fn apply(
     if transaction.is_empty() {
         return Ok(Vec::new());
     }
-    let mut event = event(editor, edit, &summary, meta);
+    let mut event = event(hub, editor, edit, &summary, meta);
     let mut remarks = Vec::new();
     if !passed_over.is_empty() {
         remarks.push(format!("edited despite the claims {}; the event records this", passed_over.join(", ")));
@@ -99,7 +99,7 @@ pub fn stage_creation_event(
     plan: &str,
 ) -> Result<()> {
     let edit = Edit { command, plan, step: None, done: false };
-    events::stage(writer, transaction, &event(editor, edit, "created the plan", Map::new())).map(drop)
+    events::stage(writer, transaction, &event(writer.hub(), editor, edit, "created the plan", Map::new())).map(drop)
 }
 
 /// Approves the commands of a plan on this machine, and logs it.
@@ -111,7 +111,7 @@ pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
     let meta = [("digest", json!(digest)), ("recognised", json!(recognised))];
     let meta = meta.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let edit = Edit { command: "plan approve", plan, step: None, done: false };
-    let event = event(&Editor::Person(by.to_owned()), edit, "approved its commands", meta);
+    let event = event(hub, &Editor::Person(by.to_owned()), edit, "approved its commands", meta);
     let mut writer = hub.lock("plan approve")?;
     let mut transaction = Transaction::new("plan approve");
     events::stage(&writer, &mut transaction, &event)?;
@@ -121,7 +121,7 @@ pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
     trust::approve(hub, store::id_of(plan), digest, by)
 }
 
-fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value>) -> Event {
+fn event(hub: &Hub, editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value>) -> Event {
     let (agent, by) = match editor {
         Editor::Seat(author) => (author.agent.as_str(), None),
         Editor::Person(name) => (OPERATOR, Some(name)),
@@ -137,7 +137,7 @@ fn event(editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value
         event = event.meta("step", step);
     }
     event.meta.extend(meta);
-    context::with_recognition(event)
+    context::with_recognition(hub, event)
 }
 
 /// Under the lock: checks whether the editor may edit; returns the claims that a person overrides.

@@ -3,6 +3,67 @@
 use super::*;
 
 #[test]
+fn a_person_needs_no_seat_and_no_session() {
+    let world = World::new();
+    make_token(&world);
+    world.write("_report/note.txt", "x\n");
+    let person = |args: &[&str]| {
+        let mut command = world.teof(args);
+        command.env("TEOF_OPERATOR_TOKEN", TOKEN);
+        ran(command, &[]).expect(0)
+    };
+    let plan = person(&["plan", "new", "docs", "--summary", "Docs"]).stdout;
+    let plan = plan.trim().trim_start_matches("_plans/").trim_end_matches(".plan.json");
+    let commands: &[&[&str]] = &[
+        &["bus", "claim", "T1"],
+        &["bus", "event", "--event", "status", "--summary", "half", "--task", "T1"],
+        &["bus", "message", "--task", "T1", "--type", "note", "--summary", "hello"],
+        &["bus", "pause", "T1", "--reason", "later"],
+        &["bus", "release", "T1", "--status", "released"],
+        &["task", "add", "T2", "--title", "More"],
+        &["task", "pickup", "T2"],
+        &["receipts", "add", "_report/note.txt"],
+        &["plan", "step", "set", plan, "S1", "--note", "look"],
+        &["plan", "attach", plan, "S1", "--file", "_report/note.txt"],
+        &["plan", "checkpoint", plan, "satisfied"],
+    ];
+    commands.iter().for_each(|args| drop(person(args)));
+    let events = world.lines("_bus/events/events.jsonl");
+    assert!(events.len() >= 9, "{events:#?}");
+    for event in &events {
+        let found = (&event["agent_id"], &event["meta"]["by"], &event["meta"]["recognised"]);
+        assert_eq!(found, (&json!("operator"), &json!("Tester"), &json!("token")), "{event}");
+    }
+    let message = world.lines("_bus/messages/T1.jsonl").pop().unwrap();
+    assert_eq!((&message["from"], &message["meta"]["by"]), (&json!("operator"), &json!("Tester")));
+
+    // Without a terminal and a token, two that nothing tells apart would share a claim; all else is only recorded.
+    if teof::guard::operator::agent_at_work().is_none() {
+        let script = |args: &[&str]| {
+            let mut command = world.teof(args);
+            command.env_remove("TEOF_OPERATOR_TOKEN");
+            ran(command, &[])
+        };
+        script(&["bus", "event", "--event", "observation", "--summary", "seen"]).expect(0);
+        let last = world.lines("_bus/events/events.jsonl").pop().unwrap();
+        assert_eq!((&last["agent_id"], &last["meta"]["recognised"]), (&json!("operator"), &json!("neither")));
+        let claim = script(&["bus", "claim", "T3"]).expect(2);
+        assert!(claim.stderr.contains("which seat claims is not known"), "{}", claim.stderr);
+
+        // Beside a seat's manifest a person is the operator until somebody boots that seat.
+        world.write("AGENT_MANIFEST.json", "{\"agent_id\": \"a\"}\n");
+        let say = format!("{} bus event --event observation --summary seen", env!("CARGO_BIN_EXE_teof"));
+        let author = || {
+            world.at_a_terminal(&say, "").expect(0);
+            world.lines("_bus/events/events.jsonl").pop().unwrap()["agent_id"].clone()
+        };
+        assert_eq!(author(), "operator");
+        world.ok(&["session-boot", "--no-sync"]);
+        assert_eq!(author(), "a");
+    }
+}
+
+#[test]
 fn decisions_record_how_the_person_was_recognised() {
     let world = World::new();
     make_token(&world);

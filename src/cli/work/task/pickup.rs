@@ -29,7 +29,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         return claim::next(&args.flags.author, &args.terms, &args.flags.repeat, app);
     }
     let hub = app.hub()?;
-    let (task, author) = args.flags.checked(hub, "pick another task up")?;
+    let (task, author) = args.flags.claimant(hub, "pick another task up")?;
     let mut request = Request::new(author, task);
     args.terms.put_into(&mut request);
     let repeat = args.flags.repeat.request("task pickup", &request.arguments())?;

@@ -73,12 +73,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         return next(&args.flags.author, &args.terms, &args.flags.repeat, app);
     }
     let hub = app.hub()?;
-    let (task, author) = args.flags.checked(hub, "claim another task")?;
+    let (task, author) = args.flags.claimant(hub, "claim another task")?;
     let mut request = Request::new(author, task);
     args.terms.put_into(&mut request);
     request.notes = Notes::from_flags(args.terms.notes, args.clear_notes);
     request.status = args.status;
-    request.allow_unassigned = args.allow_unassigned;
+    request.allow_unassigned = args.allow_unassigned || request.author.agent == operator::OPERATOR;
     let repeat = args.flags.repeat.request("bus claim", &request.arguments())?;
     let answer = claim(hub, &request, repeat.as_ref());
     let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
@@ -90,7 +90,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result<ExitCode> {
     operator::run::refuse("take other work")?;
     let hub = app.hub()?;
-    let mut request = Request::new(author.author(hub, None)?, "");
+    let mut request = Request::new(author.claimant(hub, None)?, "");
     terms.put_into(&mut request);
     let repeat = repeat.request("bus claim --next", &request.arguments())?;
     report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("claimed"));

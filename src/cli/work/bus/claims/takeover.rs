@@ -29,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (task, author) = args.flags.checked(hub, "take another task over")?;
+    let (task, author) = args.flags.claimant(hub, "take another task over")?;
     let mut request = Request::new(author, task);
     args.terms.put_into(&mut request);
     let repeat = args.flags.repeat.request("bus takeover", &(request.arguments(), &args.reason))?;
