@@ -91,7 +91,7 @@ fn a_seat_in_interactive_use_gets_no_unattended_work() {
         "operator",
     ]);
     yard.plan("b", &[&yard.work("b")]);
-    let said = yard.finish();
+    let said = yard.finish_with(5);
     assert!(yard.ran() == ["b"] && said.contains("worker-1"), "{said}");
     let explained = yard.world.ok(&["coordinator", "explain", &format!("{plan}-S1")]);
     assert!(explained.contains("seat ada is in interactive use"), "{explained}");
@@ -99,7 +99,7 @@ fn a_seat_in_interactive_use_gets_no_unattended_work() {
     let tail = "_report/session/codex-1/manager-report-tail.txt";
     yard.world.write(tail, "# captured_at=2026-01-05T10:00:00Z\n");
     yard.plan("c", &[&yard.work("c")]);
-    assert!(yard.finish().contains("codex-1"));
+    assert!(yard.finish_with(5).contains("with seat codex-1"));
 }
 
 #[test]
