@@ -120,7 +120,11 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     // A consent that no job used is taken back.
     teof(&world, "coordinator pause -q").expect(0);
     let held = teof(&world, "do \"Document the rest\" --yes").expect(6);
-    assert!(held.stderr.contains("paused by Tester") && held.stderr.contains("Took the consent back"), "{}", held.stderr);
+    assert!(
+        held.stderr.contains("paused by Tester") && held.stderr.contains("Took the consent back"),
+        "{}",
+        held.stderr
+    );
     let consent = teof(&world, "consent show --json").stdout;
     assert!(consent.contains("\"grant\": null"), "{consent}");
     // A name that means nothing is told, with what would do.

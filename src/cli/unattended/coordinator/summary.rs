@@ -71,7 +71,12 @@ impl Named {
     fn entry(entry: &Entry) -> Named {
         let bundle = &entry.bundle;
         let (job, short) = (bundle.job.clone(), bundle.short().into_owned());
-        Named { task: bundle.task_id.clone(), job: Some(job), short: Some(short), title: Some(bundle.title.clone()) }
+        Named {
+            task: bundle.task_id.clone(),
+            job: Some(job),
+            short: Some(short),
+            title: Some(bundle.goal.title.clone()),
+        }
     }
 
     /// `j2 Document the parser`, or the task.
