@@ -50,7 +50,7 @@ fn status_filters_before_it_limits_and_presets_fill_what_was_left_open() {
     assert_eq!(world.run(&["bus", "status", "--window-hours", "-1"]).code, 2);
     let shown = world.run(&["bus", "status", "--agent", "a"]).expect(0);
     assert!(
-        shown.stdout.contains("2026-01-05T09:00:00Z  a     alert  high      a alert 2026-01-05"),
+        shown.stdout.contains("2026-01-05T09:00:00Z  a     alert  a alert 2026-01-05T09:00:00Z  high"),
         "{}",
         shown.stdout
     );

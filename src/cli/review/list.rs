@@ -30,13 +30,18 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let entries = if args.all { bundles::all(hub)? } else { pending(hub)? };
+    print(hub, &entries, app)
+}
+
+/// Prints results, decided or not.
+pub fn print(hub: &Hub, entries: &[Entry], app: &App) -> Result<ExitCode> {
     let state = store::load(hub)?;
     let over = |job: &str| state.job(job).is_some_and(|job| job.is_over());
     let rows = entries.iter().map(|entry| row(hub, entry, over(&entry.bundle.job), app.now()));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     app.result(&rows, || match entries.is_empty() {
         true => "Nothing waits for review.".to_owned(),
-        false => table(&entries, &rows, app.times()).show(),
+        false => table(entries, &rows, app.times()).show(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -89,12 +94,12 @@ fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
     let mut table = Table::new([
         Column::word("JOB"),
         Column::text("TITLE"),
-        Column::text("TASK").optional(),
-        Column::word("SEAT").optional(),
         Column::word("CHANGE"),
         Column::word("TESTS"),
         Column::text("STATE"),
         Column::word("FINISHED").optional(),
+        Column::word("SEAT").optional(),
+        Column::text("TASK").optional(),
     ]);
     for (entry, row) in entries.iter().zip(rows) {
         let bundle = &entry.bundle;
@@ -107,12 +112,12 @@ fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
         table.row([
             bundle.short().into(),
             (&bundle.goal.title).into(),
-            (&bundle.task_id).into(),
-            (&bundle.agent_id).into(),
-            format!("+{} -{} in {}", bundle.diff.added, bundle.diff.removed, bundle.diff.count()).into(),
+            format!("+{} -{}", bundle.diff.added, bundle.diff.removed).into(),
             tests,
             state(entry, row),
             times.ago(bundle.generated_at).into(),
+            (&bundle.agent_id).into(),
+            (&bundle.task_id).into(),
         ]);
     }
     table

@@ -17,22 +17,31 @@ use clap::Subcommand;
 
 use super::App;
 use super::support::{ask, lazy::Lazy};
-use crate::base::Result;
+use crate::base::{Refusal, Result, names};
 use crate::guard::operator;
+use crate::hub::Hub;
+use crate::review::{Entry, bundles};
 
 /// Review finished jobs: look, merge, retry or reject
 ///
-/// Without a subcommand, goes through the results that wait: shows each and asks what to do with it; without a
-/// terminal it lists them. A job is named by its id, its run or its task, or by the beginning of one of them.
+/// Without a subcommand, goes through the results that wait, or through the jobs that are named: shows each and asks
+/// what to do with it; without a terminal it lists or shows them. A job is named by its id, its run or its task, or by
+/// the beginning of one of them.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:\n\
-\x20 teof review list\n\
+\x20 teof review j1\n\
 \x20 teof review show j1 --diff\n\
 \x20 teof review approve j1")]
 pub struct Args {
+    /// The jobs to go through [default: all that wait]
+    #[arg(value_name = "JOB")]
+    jobs: Vec<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+const SUBCOMMANDS: [&str; 6] = ["list", "show", "approve", "reject", "retry", "revert"];
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,7 +54,7 @@ enum Command {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let Some(command) = args.command else { return walk(app) };
+    let Some(command) = args.command else { return walk(&args.jobs, app) };
     if !matches!(command, Command::List(_) | Command::Show(_)) {
         operator::require("decide about work")?;
     }
@@ -59,22 +68,41 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
 }
 
-/// Goes through what waits, oldest first. Without a person at a terminal, lists it.
-fn walk(app: &App) -> Result<ExitCode> {
+/// Goes through `jobs`, or through what waits, oldest first. Without a person at a terminal, shows or lists it.
+fn walk(jobs: &[String], app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let entries = match jobs.is_empty() {
+        true => list::pending(hub)?,
+        false => jobs.iter().map(|job| named(hub, job)).collect::<Result<_>>()?,
+    };
     if !ask::is_possible(app) || operator::require("decide about work").is_err() {
-        return list::run(list::Args::default(), app);
+        return match jobs {
+            [] => list::run(list::Args::default(), app),
+            [job] => show::run(show::Args::of(job), app),
+            _ => list::print(hub, &entries, app),
+        };
     }
-    let hub = app.hub()?;
-    let waiting = list::pending(hub)?;
-    if waiting.is_empty() {
+    if entries.is_empty() {
         app.say("Nothing waits for review.");
     }
-    let many = waiting.len();
-    for (at, entry) in waiting.into_iter().enumerate() {
-        app.say(format!("\n{} of {many}", at + 1));
+    let many = entries.len();
+    for (at, entry) in entries.into_iter().enumerate() {
+        if many > 1 {
+            app.say(format!("\n{} of {many}", at + 1));
+        }
         if decide::ask(app, hub, &entry.bundle.job)? == decide::Decided::Quit {
             break;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The result of a job. A word that names none may be a subcommand with a slip in it.
+fn named(hub: &Hub, job: &str) -> Result<Entry> {
+    bundles::find(hub, job).map_err(|e| match names::did_you_mean(job, SUBCOMMANDS) {
+        meant if meant.is_empty() => e,
+        meant => Refusal::usage("command.unknown", format!("no such command: teof review {job}{meant}"))
+            .next("teof review --help  # see the commands")
+            .into(),
+    })
 }

@@ -31,6 +31,13 @@ pub struct Args {
     diff: bool,
 }
 
+impl Args {
+    /// To show a job without its diff.
+    pub fn of(job: &str) -> Args {
+        Args { job: job.to_owned(), diff: false }
+    }
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let entry = match bundles::find(hub, &args.job) {

@@ -175,35 +175,49 @@ fn jobs<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times) ->
     let mut table = Table::new([
         Column::word("JOB"),
         Column::word("STATE"),
-        Column::text("TASK"),
+        Column::text("TITLE"),
+        Column::word("SINCE"),
         Column::word("SEAT").optional(),
-        Column::word("SINCE").optional(),
-        Column::text("DETAIL"),
+        Column::word("NEXT"),
+        Column::text("TASK").optional(),
     ]);
     for job in jobs {
-        let detail = match (&job.phase, job.pull_request) {
-            (Phase::Review { .. }, None) => format!("decide: teof review {}", job.short()),
-            (Phase::Review { .. }, Some(number)) => format!("pull request #{number}: teof review {}", job.short()),
-            _ => job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default(),
-        };
-        let step = job.step.as_deref().map(|step| format!(" {step}")).unwrap_or_default();
-        let task = format!("{}{step}", job.task);
+        let step = job.step.as_deref().filter(|step| !job.task.ends_with(step));
+        let task = format!("{} {}", job.task, step.unwrap_or_default());
+        let (seat, next) = ((&job.seat).into(), next(job).into());
         table.row([
             job.short().into(),
             phase_cell(job),
-            task.into(),
-            (&job.seat).into(),
+            (&job.title).into(),
             since(job, times).into(),
-            detail.into(),
+            seat,
+            next,
+            task.trim_end().into(),
         ]);
-        last_output::output(job, "  ").into_iter().for_each(|line| table.note(line));
+        let ended_well = matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. });
+        if let Some(last) = job.last.as_ref().filter(|last| !ended_well && !last.reason.is_empty()) {
+            table.note(text::safe(&last.reason));
+        }
+        last_output::output(job, "").into_iter().for_each(|line| table.note(line));
     }
     let waiting = |state: &str, task: &str, by: &str| {
-        ["".into(), state.into(), task.into(), "".into(), "".into(), format!("by {by}").into()]
+        let by = format!("by {by}");
+        ["".into(), state.into(), "".into(), "".into(), "".into(), by.into(), task.into()]
     };
     state.submissions.iter().for_each(|one| table.row(waiting("queued", &one.task, &one.word.by)));
     state.skips.iter().for_each(|(task, word)| table.row(waiting("skipped", task, &word.by)));
     table
+}
+
+/// The command that a person needs next.
+fn next(job: &Job) -> String {
+    match (&job.phase, job.pull_request) {
+        (Phase::Review { .. }, None) => format!("teof review {}", job.short()),
+        (Phase::Review { .. }, Some(number)) => format!("teof review {} (#{number})", job.short()),
+        (Phase::Over { ending: Ending::Done, .. }, _) | (Phase::Question { .. }, _) => String::new(),
+        (Phase::Over { .. }, _) => format!("teof logs {}", job.short()),
+        _ => String::new(),
+    }
 }
 
 fn phase_cell(job: &Job) -> Cell {

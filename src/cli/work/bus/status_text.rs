@@ -106,9 +106,9 @@ fn events(report: &Report, shown: Times) -> String {
         Column::word("TIME"),
         Column::text("SEAT"),
         Column::text("EVENT"),
+        Column::text("SUMMARY"),
         Column::word("SEVERITY").optional(),
         Column::text("TASK").optional(),
-        Column::text("SUMMARY"),
         Column::text("RECEIPTS").optional(),
     ]);
     for event in &report.events {
@@ -126,9 +126,9 @@ fn row(event: &Map<String, Value>, shown: Times) -> [Cell; 7] {
         at.into(),
         part("agent_id").into(),
         part("event").into(),
+        part("summary").into(),
         Cell::painted(meaning, severity),
         part("task_id").into(),
-        part("summary").into(),
         model::texts(event, "receipts").join(" ").into(),
     ]
 }
