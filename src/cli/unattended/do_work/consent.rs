@@ -32,7 +32,8 @@ impl OneJob {
         let Err(missing) = is_allowed(hub, is_new)? else { return Ok(()) };
         let question = "Let this one job run unattended, with the settings of teof.toml?";
         let can_ask = ask::is_possible(app) && operator::require("grant consent").is_ok();
-        if !yes && !(can_ask && ask::yes(question, true)?) {
+        let is_granted = yes || (can_ask && ask::yes(question, true)?);
+        if !is_granted {
             return Err(no_consent(&missing).into());
         }
         let once = Changes { continuous: Some(false), max_iterations: Some(1), ..Changes::default() };
