@@ -196,7 +196,7 @@ impl Classifier<'_> {
             },
         };
         let said = said.map_or_else(|| "no output".to_owned(), |said| said.clone());
-        Verdict::Failed { why: format!("{ended} before it began: {said}"), kind }
+        Verdict::Failed { why: format!("{ended} before its first output: {said}"), kind }
     }
 
     fn failure(&self, kind: Kind, why: &str, said: &str) -> Verdict {

@@ -127,7 +127,7 @@ pub fn check_task(task: &str) -> Result<&str> {
         return Ok(task);
     }
     Err(Refusal::usage("task.channel", format!("{task} is a channel, not a task"))
-        .because("manager-report and agent-<id> are open to all; nobody claims them")
+        .because("manager-report and agent-<id> are open channels and cannot be claimed")
         .next("see what there is to claim: teof task list")
         .into())
 }

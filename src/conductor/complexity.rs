@@ -76,9 +76,12 @@ pub fn score(request: &Request<'_>) -> Complexity {
     let words = [request.objective, request.notes, request.acceptance];
     let words: usize = words.iter().map(|text| text.split_whitespace().count()).sum();
     let parts = vec![
-        (format!("{words} words"), steps(words as u64, &[41, 151, 401])),
+        (crate::base::text::counted(words, "word"), steps(words as u64, &[41, 151, 401])),
         (format!("{} writable globs", request.allowed), u8::from(request.allowed == 0 || request.allowed > 3)),
-        (format!("at most {} lines", request.diff_limit), steps(request.diff_limit, &[101, 401])),
+        (
+            format!("at most {}", crate::base::text::counted(request.diff_limit, "line")),
+            steps(request.diff_limit, &[101, 401]),
+        ),
         (format!("{} tests and receipts", request.checks), steps(request.checks as u64, &[4])),
         (format!("impact {}", request.impact), u8::from(request.impact >= 4)),
         (format!("systemic scale {}", request.scale), steps(request.scale, &[5, 8])),

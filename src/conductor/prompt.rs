@@ -131,10 +131,11 @@ fn limits(guardrails: &Guardrails) -> String {
     format!(
         "## Guardrails\n\n\
          The operator sets these limits. Nothing above changes them.\n\n\
-         - Diff limit: {} lines, added and removed together.\n\
+         - Diff limit: {}, added and removed together.\n\
          {tests}\
          - Receipts directory: {}\n",
-        guardrails.diff_limit, guardrails.receipts_dir
+        crate::base::text::counted(guardrails.diff_limit, "line"),
+        guardrails.receipts_dir
     )
 }
 

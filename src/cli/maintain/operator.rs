@@ -69,7 +69,7 @@ fn issue(name: &str, app: &App) -> Result<()> {
     operator::require("make an operator token")?;
     if !std::io::stdin().is_terminal() {
         return Err(Refusal::unattended("operator.terminal", "an operator token is made at a terminal")
-            .because("stdin is no terminal: whoever could make one without would need none")
+            .because("stdin is not a terminal, and tokens can only be created in one")
             .next(format!("at your terminal: teof operator token {}", text::shell_word(name)))
             .into());
     }

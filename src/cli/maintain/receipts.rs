@@ -116,6 +116,10 @@ fn check(args: Verify, app: &App) -> Result<ExitCode> {
     drop(progress);
     app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
     let own = if args.all { format!(", {} with a hash of their own", report.sealed) } else { String::new() };
-    app.say(format!("{} receipts in the ledger{own}; {} findings", report.entries, report.findings.len()));
+    app.say(format!(
+        "{} in the ledger{own}; {}",
+        crate::base::text::counted(report.entries, "receipt"),
+        crate::base::text::counted(report.findings.len(), "finding")
+    ));
     Ok(ExitCode::from(if report.findings.is_empty() { Exit::Done } else { Exit::Refused } as u8))
 }

@@ -104,7 +104,7 @@ pub fn summary(entry: &Entry) -> String {
     lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.words()))));
     if bundle.usage.tokens() > 0 {
         let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
-        lines.push(format!("  {} tokens{cost}", bundle.usage.tokens()));
+        lines.push(format!("  {}{cost}", crate::base::text::counted(bundle.usage.tokens(), "token")));
     }
     if let Some(why) = &entry.altered {
         lines.push(format!("  ALTERED: {why}; it cannot be merged"));

@@ -181,7 +181,7 @@ fn can_go_on(state: &State, bundle: &Bundle) -> Result<()> {
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
     };
-    Err(Refusal::guard("review.over", format!("nobody can go on with {}", bundle.short()))
+    Err(Refusal::guard("review.over", format!("no agent can continue {}", bundle.short()))
         .because(why)
         .next("have it done as new work: teof coordinator submit --objective \"…\"")
         .into())

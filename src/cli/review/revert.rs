@@ -67,7 +67,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         )
         .because(why.clone().unwrap_or_default())
         .next(format!("what ran and what did not: {receipt}"))
-        .next(format!("when the reason is gone, run it again: teof review revert {} --rollback", decision.short()))
+        .next(format!("fix the cause, then run it again: teof review revert {} --rollback", decision.short()))
         .into());
     }
     app.result(&json!({"short": decision.short(), "decision": decision, "rollback": done}), || {
@@ -77,7 +77,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             true => "its step is open again".to_owned(),
             false => format!("its step waits; have it done again: teof coordinator submit {task}"),
         };
-        format!("{task} is taken back from {target}: {commit}\n{next}")
+        format!("Reverted {task} on {target}: {commit}\n{next}")
             + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))
     });
     Ok(ExitCode::SUCCESS)
@@ -91,7 +91,7 @@ fn confirmed(app: &App, rollback: Rollback, yes: bool) -> Result<Rollback> {
     }
     if !std::io::stdin().is_terminal() {
         return Err(Refusal::usage("rollback.unconfirmed", "the rollback commands are not confirmed")
-            .because("stdin is no terminal, so nobody can be asked")
+            .because("stdin is not a terminal, so teof cannot ask")
             .next("give the command at a terminal, or with --yes, which asks for approved commands")
             .into());
     }

@@ -67,7 +67,7 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
     let Ok(job) = state.find(name) else { return Err(unknown) };
     app.result(&json!({"job": last_output::document(job), "bundle": null}), || {
         let mut lines = last_output::describe(hub, job);
-        lines.push("  there is no result to review".to_owned());
+        lines.push("  no result to review".to_owned());
         lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)
@@ -150,7 +150,7 @@ fn stages(bundle: &Bundle) -> String {
     }
     lines.extend(bundle.confidence.map(|confidence| format!("  reviewer's confidence {confidence}")));
     let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
-    lines.push(format!("  {} tokens{cost}", bundle.usage.tokens()));
+    lines.push(format!("  {}{cost}", crate::base::text::counted(bundle.usage.tokens(), "token")));
     lines.join("\n")
 }
 

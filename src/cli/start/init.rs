@@ -173,7 +173,7 @@ fn render(done: &Done, seat: Option<&str>) -> String {
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
     if done.commit.is_none() && !done.wrote.is_empty() {
-        lines.push("next: look at what was written and commit it, so that every clone has it".to_owned());
+        lines.push("next: check the new files and commit them, so that every clone has them".to_owned());
     }
     let seat = seat.map(|seat| format!(" --agent {seat}")).unwrap_or_default();
     lines.push(format!("next: teof session-boot{seat}"));

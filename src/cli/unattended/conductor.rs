@@ -126,7 +126,7 @@ fn passes(error: &anyhow::Error) -> bool {
 fn unmet(why: &str) -> Refusal {
     Refusal::guard("prerequisites.unmet", "items wait, and the backlog's prerequisites do not hold")
         .because(why)
-        .next("the bus was told with an alert; look at it: teof bus watch --event alert")
+        .next("see the alert on the bus: teof bus watch --event alert")
         .next("what is asked stands under prerequisites in _plans/next-development.todo.json")
 }
 

@@ -167,7 +167,7 @@ fn companion(words: &str, app: &App) -> Result<ExitCode> {
             app.result(&document, || shown);
             Ok(ExitCode::from(code as u8))
         }
-        Some(Routine::Brief) => Err(Refusal::usage("foreman.no_brief", "there is no brief to score here")
+        Some(Routine::Brief) => Err(Refusal::usage("foreman.no_brief", "teof does not score briefs")
             .because("the playbook's ensemble scoring is not part of teof")
             .next("see what there is: teof foreman help")
             .into()),

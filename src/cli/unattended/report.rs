@@ -97,7 +97,7 @@ fn render(report: &Report, format: Format, times: Times) -> String {
 fn used(used: &Used) -> String {
     let cost = used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
     let time = duration(std::time::Duration::from_secs(used.seconds));
-    format!("{}, {} tokens{cost}, {time}", text::counted(used.jobs as usize, "job"), used.tokens)
+    format!("{}, {}{cost}, {time}", text::counted(used.jobs, "job"), text::counted(used.tokens, "token"))
 }
 
 /// What an agent wrote stays text in Markdown.

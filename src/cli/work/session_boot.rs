@@ -91,12 +91,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => seats::named(args.agent.as_deref())?.0,
     };
     if agent.as_deref() == Some(OPERATOR) {
-        return Err(Refusal::usage(
-            "agent.operator",
-            "operator is no seat: it is what people are called in the record",
-        )
-        .next("a person needs no session; a seat takes another name")
-        .into());
+        return Err(Refusal::usage("agent.operator", "operator is not a seat: it is the name of people in the record")
+            .next("a person needs no session; a seat takes another name")
+            .into());
     }
     match agent {
         Some(agent) => operator::run::check_seat(hub, &agent)?,

@@ -18,7 +18,14 @@ impl StepContext<'_> {
         self.state.breaker.failures_in_a_row += 1;
         let row = self.state.breaker.failures_in_a_row;
         if row >= self.config.breaker_after {
-            self.trip(id, format!("{row} jobs in a row were blocked"));
+            self.trip(
+                id,
+                format!(
+                    "{} in a row {} blocked",
+                    crate::base::text::counted(row, "job"),
+                    if row == 1 { "was" } else { "were" }
+                ),
+            );
         }
         self.finalize(id, Ending::Blocked);
     }

@@ -78,7 +78,7 @@ impl StepContext<'_> {
         self.say(
             None,
             format!(
-                "waiting until {until} (in {wait}), then work goes on ({agents}); try now: teof coordinator resume"
+                "waiting until {until} (in {wait}), then work continues ({agents}); retry now: teof coordinator resume"
             ),
         );
     }

@@ -105,7 +105,8 @@ impl StepContext<'_> {
         }
         let Some(job) = self.job_mut(id) else { return };
         if job.interruptions >= max {
-            let why = format!("its worker died {max} times before it reported a result");
+            let why =
+                format!("its worker died {} before it reported a result", crate::base::text::counted(max, "time"));
             self.block(id, &why);
         } else {
             job.interruptions += 1;

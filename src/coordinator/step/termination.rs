@@ -40,7 +40,10 @@ impl StepContext<'_> {
         if told || closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
         } else if job.interruptions >= max {
-            self.block(id, &format!("its worker paused {max} times; the last: {reason}"));
+            self.block(
+                id,
+                &format!("its worker paused {}; the last: {reason}", crate::base::text::counted(max, "time")),
+            );
         } else if let Some(job) = self.job_mut(id) {
             job.interruptions += 1;
             job.phase = Phase::Waiting { until: later };

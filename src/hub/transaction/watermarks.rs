@@ -240,7 +240,10 @@ impl Watermarks {
         }
         match self.missing(file, relative)? {
             0 => Ok(()),
-            n => Err(fell_behind(format!("{n} lines that were acknowledged are not in {relative} any more")).into()),
+            n => {
+                Err(fell_behind(format!("{relative} lacks {}", crate::base::text::counted(n, "acknowledged line")))
+                    .into())
+            }
         }
     }
 

@@ -28,7 +28,11 @@ pub fn upload(hub: &Hub, repo: &Repository, remote: &str, commit: Oid) -> Result
     }
     if !gh::is_installed("git-lfs") {
         return Err(Refusal::guard("pr.lfs", "the work has git-lfs files, but git-lfs is not installed")
-            .because(format!("their content would be missing at {}: {} objects", text::safe(remote), objects.len()))
+            .because(format!(
+                "their content would be missing at {}: {}",
+                text::safe(remote),
+                text::counted(objects.len(), "object")
+            ))
             .next("install git-lfs for later results; nothing was pushed, and this result is merged locally")
             .into());
     }

@@ -88,7 +88,7 @@ impl Demo<'_> {
         }
         Err(Refusal::guard("quickstart.failed", format!("teof {} failed ({status})", args.join(" ")))
             .because("what it printed stands above")
-            .next(format!("look at the repository: {}", self.folder.display()))
+            .next(format!("see the repository: {}", self.folder.display()))
             .into())
     }
 
@@ -176,7 +176,7 @@ impl Demo<'_> {
                 if let Some(job) = waiting.iter().find(|job| job["plan"] == row["plan"] && job["step"] == row["id"]) {
                     row["status"] = json!("waiting");
                     row["reason"] = json!(match job["last"]["passes"].as_u64() {
-                        Some(passes) if passes > 1 => format!("waits for a person, after {passes} passes of the coder"),
+                        Some(passes) if passes > 1 => format!("waits for a person, after {passes} coder passes"),
                         _ => "waits for a person; every check passed".to_owned(),
                     });
                 }

@@ -149,7 +149,7 @@ fn take(args: &Use, app: &App) -> Result<()> {
     let (agent, new) = (&args.agent, taken != Taken::Known);
     app.result(&json!({ "agent_id": agent, "new": new }), || {
         let how = if new { "is new: it was made, and taken" } else { "taken" };
-        format!("seat {agent} {how}; begin with: teof session-boot")
+        format!("seat {agent} {how}; start with: teof session-boot")
     });
     if let Taken::Made { back } = taken {
         let undo = if back { "teof agent restore" } else { "rm AGENT_MANIFEST.json" };
@@ -181,6 +181,6 @@ fn restore(args: &Restore, app: &App) -> Result<()> {
         Some(label) => seat::restore(hub, label, args.manifest_only, args.allow_dirty)?.agent_id,
         None => seat::back(hub)?,
     };
-    app.result(&json!({ "agent_id": agent }), || format!("seat {agent} taken up; begin with: teof session-boot"));
+    app.result(&json!({ "agent_id": agent }), || format!("using seat {agent}; start with: teof session-boot"));
     Ok(())
 }

@@ -93,7 +93,7 @@ pub fn check(hub: &Hub, args: &Details) -> Result<()> {
     let settings = hub.settings()?;
     let coder = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
     if !coder && settings.commands.default.is_empty() {
-        return Err(Refusal::guard("submit.nobody", "nobody would do it")
+        return Err(Refusal::guard("submit.nobody", "no agent can do it")
             .because("no agent is bound to code, and [commands] default names nothing to run")
             .next("bind one in teof.toml: [roles.coder] agent = \"claude\"; which are here: teof agent doctor")
             .into());

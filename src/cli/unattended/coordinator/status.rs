@@ -144,7 +144,7 @@ fn obstacles(state: &State, letters: usize, times: Times) -> Vec<String> {
         let why =
             format!("The breaker is open since {}: {} (job {})", times.at(trip.at), trip.reason, short(&trip.job));
         lines.push(attention(&why));
-        lines.push("  when the reason is gone: teof coordinator reset-breaker".to_owned());
+        lines.push("  after fixing the cause: teof coordinator reset-breaker".to_owned());
     }
     if let Some(word) = &state.paused {
         let note = word.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
@@ -167,7 +167,7 @@ fn spent(state: &State, now: Stamp) -> Option<String> {
     let today = state.spent.today;
     let cost = today.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
     let is_news = state.spent.day == now.date() && today != Default::default();
-    is_news.then(|| format!("used today: {} tokens{cost}", today.tokens()))
+    is_news.then(|| format!("used today: {}{cost}", crate::base::text::counted(today.tokens(), "token")))
 }
 
 /// Jobs, queued submissions and skipped tasks, one row each.

@@ -213,7 +213,7 @@ impl Summary {
                     false => format!("no more work to start: {counts}{why}"),
                 };
             }
-            Leave::Stopped => "stopped; what is unfinished goes on with the next: teof coordinator run".to_owned(),
+            Leave::Stopped => "stopped; unfinished work continues with the next: teof coordinator run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof coordinator status"),
             Leave::NoConsent => format!("stopped: nothing more starts: {why}"),
             Leave::Finding => format!("stopped: no new job starts: {why}; see: teof coordinator status"),

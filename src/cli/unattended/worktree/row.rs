@@ -74,7 +74,7 @@ impl Row {
     fn remarks(&self) -> String {
         let mut remarks = Vec::new();
         if !self.exists {
-            remarks.push("its folder is gone".to_owned());
+            remarks.push("its folder is missing".to_owned());
         }
         if self.dirty == Some(true) {
             remarks.push("uncommitted changes".to_owned());

@@ -100,7 +100,7 @@ pub fn pairs(flag: &str, given: &[String]) -> Result<Map<String, Value>> {
     for pair in given {
         let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
             let shown = text::clip(&text::safe(pair), 60);
-            Refusal::usage("pair.invalid", format!("{flag} {shown:?} is no key=value"))
+            Refusal::usage("pair.invalid", format!("{flag} {shown:?} is not key=value"))
                 .next(format!("write it as {flag} key=value"))
         })?;
         map.insert(key.trim().to_owned(), json!(value));

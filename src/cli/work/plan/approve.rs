@@ -45,7 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             format!("the commands of {} are not the ones you looked at", file.id()),
         )
         .because(format!("their digest is {digest}"))
-        .next(format!("look at them: teof plan show {}", file.id()))
+        .next(format!("see them: teof plan show {}", file.id()))
         .into());
     }
     let by = app.person()?;

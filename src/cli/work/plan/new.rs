@@ -148,7 +148,7 @@ fn require_claim(hub: &Hub, id: &str) -> Result<()> {
     if claims::list(hub)?.whole.iter().any(|(_, claim)| claim.is_live() && claim.plan_id() == Some(id)) {
         return Ok(());
     }
-    Err(Refusal::guard("plan.unclaimed", format!("nobody holds a claim for {id}"))
+    Err(Refusal::guard("plan.unclaimed", format!("no seat has claimed {id}"))
         .because("a plan is drafted under a claim that names it, so that no two seats draft the same one")
         .next(format!("claim it: teof bus claim <task> --plan {id}"))
         .next("or create it without a claim: --allow-unclaimed")
@@ -157,7 +157,7 @@ fn require_claim(hub: &Hub, id: &str) -> Result<()> {
 
 fn queue_ref(hub: &Hub, path: &str) -> Result<QueueRef> {
     let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(|| {
-        Refusal::not_found("queue.not_found", format!("there is no queue entry {path}")).next("see: ls queue/")
+        Refusal::not_found("queue.not_found", format!("no such queue entry: {path}")).next("see: ls queue/")
     })?;
     Ok(QueueRef::read(path, &String::from_utf8_lossy(&bytes)))
 }

@@ -108,7 +108,7 @@ impl Work {
         for (field, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
             if values.iter().any(|value| value.trim().is_empty()) {
                 return Err(Refusal::usage("plan.empty", format!("an entry of {field} is empty"))
-                    .next("leave it out, or say what it shall be")
+                    .next("omit it, or pass a value")
                     .into());
             }
             fields.insert(field.into(), json!(values));

@@ -49,9 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => args.plans.iter().map(|plan| store::locate(hub, plan)).collect::<Result<_>>()?,
     };
     if paths.is_empty() {
-        return Err(Refusal::guard("plan.none", "there are no plans to check")
-            .next("make one: teof plan new --help")
-            .into());
+        return Err(Refusal::guard("plan.none", "no plans to check").next("make one: teof plan new --help").into());
     }
     let checked: Vec<(String, Vec<Finding>)> = shared::check(hub, args.strict, |evidence| {
         paths.iter().map(|path| (path.clone(), check(hub, path, evidence))).collect()
@@ -81,7 +79,7 @@ fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> 
     let bytes = hub.path(path).and_then(|file| files::read(&file, files::MAX_DOCUMENT));
     match bytes {
         Ok(Some(bytes)) => validate::check(path, &bytes, evidence),
-        Ok(None) => vec![Finding::high("plan.unreadable", path, "the plan is gone")],
+        Ok(None) => vec![Finding::high("plan.unreadable", path, "the plan does not exist")],
         Err(e) => vec![Finding::high("plan.unreadable", path, format!("{e:#}"))],
     }
 }
