@@ -13,7 +13,10 @@ fn waiting_work_is_reported_and_printed_commands_work() {
     let (_, told) = ran.stderr.split_once("What happened:\n").unwrap();
     let (happened, told) = told.split_once("\n\n").unwrap();
     let french = happened.lines().find(|line| line.contains("in French")).unwrap();
-    assert!(french.trim().starts_with("waiting ") && french.contains("waits for a person, after 2 passes"), "{french}");
+    assert!(
+        french.trim().starts_with("waiting ") && french.contains("waits for a person, after 2 coder passes"),
+        "{french}"
+    );
     let title = |line: &str| line.find("Greet in").unwrap();
     let german = happened.lines().find(|line| line.contains("in German")).unwrap();
     assert_eq!(title(french), title(german), "the columns stand below each other\n{happened}");
