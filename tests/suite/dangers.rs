@@ -61,7 +61,7 @@ fn a_target_moved_by_a_worker_blocks_work_until_accepted() {
         let moved = world.git(&["rev-parse", "main"]);
         assert_ne!(moved, before);
         let status = world.ok(&["coordinator", "status"]);
-        assert!(status.contains("no new job starts: main contains"), "{status}");
+        assert!(status.contains("No new job starts: main contains"), "{status}");
         assert_eq!(world.run(&["doctor"]).code, 1, "{evil}");
         assert_eq!(world.run(&["scan"]).code, 1, "{evil}");
         let committed = world.json(&["bus", "commit"]);
@@ -92,7 +92,7 @@ fn a_finding_of_high_severity_pauses_new_assignments_whoever_ran_the_scan() {
         assert_eq!((run(&world).code, ran(&world).len()), (6, 0));
     }
     let status = world.ok(&["coordinator", "status"]);
-    assert!(status.contains("no new job starts: the last scan found a high-severity problem"), "{status}");
+    assert!(status.contains("No new job starts: the last scan found a high-severity problem"), "{status}");
     assert_eq!(told(&world, "new assignments are paused"), (1, 1), "the bus is told, once");
     // A person has looked at it; then at another one.
     world.ok(&["coordinator", "reset-breaker"]);
