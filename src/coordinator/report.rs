@@ -202,7 +202,7 @@ impl Report {
                     self.questions.push(stopped(last.question.as_deref().unwrap_or(&last.reason), since, command));
                 }
                 Phase::Over { ending: Ending::Blocked, at } if at >= self.since => {
-                    let command = format!("teof coordinator logs {}", job.short());
+                    let command = format!("teof logs {}", job.short());
                     self.blocked.push(stopped(&last.reason, at, command));
                 }
                 _ => {}

@@ -37,7 +37,7 @@ impl Standing {
             Standing::Finished => "finished",
             Standing::Kept => "kept",
             Standing::Hub => "hub",
-            Standing::NotOurs => "not ours",
+            Standing::NotOurs => "other",
         }
     }
 }

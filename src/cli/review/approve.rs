@@ -161,6 +161,7 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
 
 fn lines(decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> {
     let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
+    let commit = text::safe(commit.get(..12).unwrap_or(commit));
     let target = text::safe(&decision.target_branch);
     let how = match (before, &decision.merge_commit, &decision.target_before) {
         (true, ..) => "was merged already",

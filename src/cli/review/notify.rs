@@ -10,7 +10,7 @@ use crate::coordinator::executor::reviews;
 use crate::coordinator::process;
 use crate::coordinator::state::input::Command;
 use crate::ops::record::{self, Recorded};
-use crate::review::Decision;
+use crate::review::{Decision, Kind};
 
 /// Commits what a decision wrote about which nobody is told, unless the record was committed a moment ago; a running
 /// coordinator does that itself.
@@ -41,6 +41,8 @@ pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
+        // The merge itself is told by whoever approved.
+        Some(answer) if answer.ok && decision.decision == Kind::Approved => {}
         Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
         None => shared::print_progress(app, "the coordinator settles it when it comes to it"),
     }

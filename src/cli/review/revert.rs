@@ -74,8 +74,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
         let (task, target) = (text::safe(&decision.task_id), text::safe(&decision.target_branch));
         let next = match args.redo {
-            true => "its step is open again".to_owned(),
-            false => format!("its step waits; have it done again: teof coordinator submit {task}"),
+            true => "Its step is open again.".to_owned(),
+            false => format!("Its step waits. Do it again: teof coordinator submit {task}"),
         };
         format!("Reverted {task} on {target}: {commit}\n{next}")
             + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))

@@ -133,7 +133,7 @@ fn section(title: &str, body: Option<&str>) -> String {
 }
 
 fn stages(bundle: &Bundle) -> String {
-    let mut lines = vec![format!("Stages ({} coder passes)", bundle.passes)];
+    let mut lines = vec![paint(Meaning::Heading, format!("Stages, {}", text::counted(bundle.passes, "coder pass")))];
     for stage in &bundle.stages {
         let who = stage.agent.as_deref().map_or_else(String::new, |agent| format!(" by {}", text::safe(agent)));
         let how = if stage.passed { "passed" } else { "failed" };

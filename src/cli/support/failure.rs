@@ -51,8 +51,10 @@ pub fn flush_stdout() -> std::io::Result<()> {
 /// Says that stdout could not be written, and gives the exit code.
 pub fn unwritten(error: &std::io::Error, as_json: bool) -> i32 {
     let refusal = match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Refusal::guard("stdout.closed", "the reader of stdout closed it")
-            .because("not everything was printed; what the command did before is done"),
+        std::io::ErrorKind::BrokenPipe => {
+            Refusal::guard("stdout.closed", "stdout was closed before everything was printed")
+                .because("the program that reads it ended; what the command did before is done")
+        }
         _ => Refusal::guard("stdout.unwritable", "stdout could not be written")
             .because(format!("{error}; what the command did before is done"))
             .next("make room, or send the output somewhere else"),

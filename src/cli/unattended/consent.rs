@@ -165,12 +165,17 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
             true => "the coordinator and its workers are stopping now".to_owned(),
             false => "commands that are running continue; to stop them too: teof coordinator stop --now".into(),
         });
-        if let Some(why) = &revoked.file_left {
-            lines.push(format!("{} was not changed: {}", paths::CONSENT, text::safe(why)));
-        }
         lines.join("\n")
     });
-    Ok(ExitCode::SUCCESS)
+    match revoked.file_left {
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => {
+            Err(Refusal::guard("consent.record", format!("{} still grants it, which does not count", paths::CONSENT))
+                .because(why)
+                .next("when the reason is gone, revoke it in the record too: teof consent revoke")
+                .into())
+        }
+    }
 }
 
 /// `{counts, doubt?, reason?, written?, grant?, trusted_commands}`
@@ -201,7 +206,7 @@ fn render(standing: &Standing, allow: &[String]) -> String {
         lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
     }
     if standing.consent.auto_enabled && standing.consent.continuous {
-        lines.push("  jobs: unlimited".to_owned());
+        lines.push("  any number of jobs may start, because it is continuous".to_owned());
     }
     if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
         lines.push("  so no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned());
@@ -221,7 +226,7 @@ fn meaning(key: &str, value: &Value) -> &'static str {
         ("auto_enabled", false) => "nothing may run unattended",
         ("continuous", true) => "continues beyond max_iterations",
         ("continuous", false) => "stops after max_iterations",
-        ("max_iterations", _) => "jobs that may start since the grant, unless continuous",
+        ("max_iterations", _) => "jobs may start after the grant, unless it is continuous",
         ("require_execute", true) => "stops after a cycle that executed nothing",
         ("require_execute", false) => "continues after a cycle that executed nothing",
         ("allow_apply", true) => "results may leave their worktree once a person approved them",

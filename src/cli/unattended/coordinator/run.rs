@@ -95,11 +95,11 @@ fn preview(found: &Preview) -> String {
     let mut lines = Vec::new();
     for decision in &found.decisions {
         if let (Some(task), Some(seat)) = (&decision.task, &decision.seat) {
-            lines.push(format!("would give {task} to {seat}: {}", decision.why));
+            lines.push(format!("Would start {task} with {seat}: {}", decision.why));
         }
     }
     if lines.is_empty() {
-        lines.push("would give nothing".to_owned());
+        lines.push("No job would start.".to_owned());
     }
     if let Some(last) = found.decisions.last() {
         lines.extend(last.skipped.iter().map(|skipped| format!("  not {}: {}", skipped.task, skipped.why)));
@@ -108,7 +108,7 @@ fn preview(found: &Preview) -> String {
         }
     }
     if let Some(obstacle) = &found.obstacle {
-        lines.push(format!("would not begin: {obstacle}"));
+        lines.push(format!("Nothing would start: {obstacle}"));
     }
     lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
 }

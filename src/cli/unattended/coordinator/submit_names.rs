@@ -150,6 +150,7 @@ fn unknown(hub: &Hub, name: &str) -> Refusal {
     }
     let open = table.tasks.iter().filter(|row| row.state != tasks::State::Done).map(|row| row.task_id.as_str());
     let meant = names::did_you_mean(name, open);
-    Refusal::not_found("task.not_found", format!("no such task or plan: {name}{meant}"))
+    Refusal::not_found("task.not_found", format!("no such task, plan or job: {name}{meant}"))
         .next("see all tasks: teof task list")
+        .next("or describe the work in a sentence: teof do \"…\"")
 }

@@ -19,7 +19,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Serialize)]
 pub struct Summary {
     r#type: &'static str,
-    /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `blind` or `stuck`.
+    /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
     left: &'static str,
     /// Why it ended before everything was done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +149,7 @@ impl Summary {
                 Leave::Breaker => "breaker",
                 Leave::NoConsent => "no_consent",
                 Leave::Finding => "finding",
-                Leave::Unreadable => "blind",
+                Leave::Unreadable => "unreadable",
                 Leave::Stuck => "stuck",
             },
             done: done.len(),

@@ -124,7 +124,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     writer.commit(transaction)?;
     let justification = path.replace(SUFFIX, ".md");
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());
-    app.say(format!("now say why in {justification}"));
+    app.say(format!("Say in {justification} why the plan is worth doing."));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,6 +35,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let repeat = args.flags.repeat.request("task pickup", &request.arguments())?;
     let answer = pickup(hub, &request, repeat.as_ref());
     let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
-    report::show(app, &answer, report::claim("picked up"));
+    report::show(app, &answer, report::claim("Picked up", app.times()));
     Ok(ExitCode::SUCCESS)
 }

@@ -82,7 +82,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let repeat = args.flags.repeat.request("bus claim", &request.arguments())?;
     let answer = claim(hub, &request, repeat.as_ref());
     let answer = answer.map_err(|e| offer::instead(app, &request.author.agent, e))?;
-    report::show(app, &answer, report::claim("claimed"));
+    report::show(app, &answer, report::claim("Claimed", app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,7 +93,7 @@ pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result
     let mut request = Request::new(author.claimant(hub, None)?, "");
     terms.put_into(&mut request);
     let repeat = repeat.request("bus claim --next", &request.arguments())?;
-    report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("claimed"));
+    report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("Claimed", app.times()));
     Ok(ExitCode::SUCCESS)
 }
 

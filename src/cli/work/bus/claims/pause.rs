@@ -27,6 +27,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let (task, author) = args.flags.checked(hub, "pause another task")?;
     let repeat = args.flags.repeat.request("bus pause", &(&author.agent, task, &args.reason))?;
     let answer = pause(hub, &author, task, &args.reason, repeat.as_ref())?;
-    report::show(app, &answer, report::claim("paused"));
+    report::show(app, &answer, report::claim("Paused", app.times()));
     Ok(ExitCode::SUCCESS)
 }

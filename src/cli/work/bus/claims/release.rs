@@ -42,8 +42,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             job.task, job.id
         ));
     }
-    let verb = if request.status == ClaimStatus::Paused { "paused" } else { "released" };
-    report::show(app, &release(hub, &request, repeat.as_ref())?, report::claim(verb));
+    let verb = if request.status == ClaimStatus::Paused { "Paused" } else { "Released" };
+    report::show(app, &release(hub, &request, repeat.as_ref())?, report::claim(verb, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 

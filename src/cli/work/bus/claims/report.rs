@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::base::text;
+use crate::base::{Stamp, text};
 use crate::cli::App;
+use crate::cli::support::terminal::Times;
 use crate::ops::Answer;
 
 /// Prints an answer: its document with `repeated` and `remarks`, or its text.
@@ -20,8 +21,8 @@ pub fn show(app: &App, answer: &Answer, render: impl FnOnce(&Value) -> String) {
     });
 }
 
-/// The text for a claim: `verb` is what happened to the task ("claimed").
-pub fn claim<'a>(verb: &'a str) -> impl FnOnce(&Value) -> String + 'a {
+/// The text for a claim: `verb` is what happened to the task ("Claimed").
+pub fn claim<'a>(verb: &'a str, times: Times) -> impl FnOnce(&Value) -> String + 'a {
     move |document| {
         let claim = &document["claim"];
         let part = |key: &str| claim[key].as_str().unwrap_or_default();
@@ -30,13 +31,14 @@ pub fn claim<'a>(verb: &'a str) -> impl FnOnce(&Value) -> String + 'a {
             true => format!("{task} is {} for {agent} already", part("status")),
             false => format!("{verb} {task} for {agent}"),
         };
-        let path = document["path"].as_str().unwrap_or_default();
-        line += &format!(" (epoch {}, {}, {path})", claim["epoch"], part("branch"));
+        line += &format!(" (epoch {}", claim["epoch"]);
+        if let Some(at) = claim["lease_expires_at"].as_str() {
+            let shown = Stamp::parse(at).map_or_else(|| at.to_owned(), |at| times.at(at));
+            line += &format!(", lease until {shown}");
+        }
+        line += &format!(", branch {})", part("branch"));
         if let Some(former) = document["from"]["agent_id"].as_str() {
             line += &format!("; {former} had it ({})", document["from"]["status"].as_str().unwrap_or_default());
-        }
-        if let Some(at) = claim["lease_expires_at"].as_str() {
-            line += &format!("; lease until {at}");
         }
         line
     }

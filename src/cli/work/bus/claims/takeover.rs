@@ -34,6 +34,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     args.terms.put_into(&mut request);
     let repeat = args.flags.repeat.request("bus takeover", &(request.arguments(), &args.reason))?;
     let answer = take_over(hub, &request, &args.reason, repeat.as_ref())?;
-    report::show(app, &answer, report::claim("took over"));
+    report::show(app, &answer, report::claim("Took over", app.times()));
     Ok(ExitCode::SUCCESS)
 }
