@@ -41,7 +41,12 @@ fn every_error_has_one_form_in_plain_words() {
         (&["bus", "claim", "T-1", "--next"], 2, "cannot be combined with --next", ""),
         (&["bus", "claim", "A", "B"], 2, "unexpected argument 'B'", ""),
         (&["plan", "show", "2026-01-01-none"], 4, "no such plan: 2026-01-01-none", "fix: teof plan list"),
-        (&["coordinator", "submit", "T-2"], 4, "no such task or plan: T-2 (did you mean T-1?)", "fix: teof task list"),
+        (
+            &["coordinator", "submit", "T-2"],
+            4,
+            "no such task, plan or job: T-2 (did you mean T-1?)",
+            "fix: teof task list",
+        ),
         (&["coordinator", "logs", "nope"], 4, "no such job: nope", "fix: teof coordinator status"),
         (&["review", "show", "nope"], 4, "no such finished job: nope", "fix: teof review list"),
         (&["session", "show", "nope"], 4, "no such seat: nope", "fix: teof session list"),

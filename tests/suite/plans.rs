@@ -66,7 +66,7 @@ fn an_edit_that_breaks_the_plan_is_refused() {
     assert_eq!(code(&["plan", "step", "set", PATH, "S9", "--status", "done"]), "step.not_found");
     assert_eq!(code(&["plan", "step", "add", PATH, "--id", "S2", "--title", "again"]), "plan.invalid");
     assert_eq!(code(&["plan", "step", "add", PATH, "--title", " "]), "plan.invalid");
-    assert_eq!(code(&["plan", "status", "docs", "done"]), "plan.not_found");
+    assert_eq!(code(&["plan", "status", "dosc", "done"]), "plan.not_found");
     assert_eq!(code(&["plan", "status", "../../etc/x.plan.json", "done"]), "path.outside");
     assert_eq!(world.read(PATH), before);
     world.ok(&["plan", "step", "add", PATH, "--title", "Third"]);

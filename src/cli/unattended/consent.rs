@@ -206,7 +206,7 @@ fn render(standing: &Standing, allow: &[String]) -> String {
         lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
     }
     if standing.consent.auto_enabled && standing.consent.continuous {
-        lines.push("  any number of jobs may start, because it is continuous".to_owned());
+        lines.push("  jobs: unlimited, because it is continuous".to_owned());
     }
     if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
         lines.push("  so no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned());

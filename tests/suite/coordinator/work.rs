@@ -109,7 +109,7 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
         yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt", "test -e a2.txt && echo 3 > a3.txt"]);
     let said = yard.finish();
     assert!(said.contains("done, not merged j1 a 1\n") && said.contains("teof review\n"), "{said}");
-    assert!(said.contains("all its steps are done; a person closes it"), "{said}");
+    assert!(said.contains("all its steps are done; close it as a person"), "{said}");
     assert!(said.ends_with("no more work to start: 3 done but not merged\n"), "{said}");
     let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();
     let git = |args: &[&str]| yard.world.git(args);

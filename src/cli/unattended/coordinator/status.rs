@@ -202,7 +202,7 @@ fn jobs<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times) ->
     }
     let waiting = |state: &str, task: &str, by: &str| {
         let by = format!("by {by}");
-        ["".into(), state.into(), "".into(), "".into(), "".into(), by.into(), task.into()]
+        ["".into(), state.into(), task.into(), "".into(), by.into(), "".into(), "".into()]
     };
     state.submissions.iter().for_each(|one| table.row(waiting("queued", &one.task, &one.word.by)));
     state.skips.iter().for_each(|(task, word)| table.row(waiting("skipped", task, &word.by)));
