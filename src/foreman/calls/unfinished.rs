@@ -120,7 +120,7 @@ pub fn resume(context: &mut StageContext, plan: &Plan, history: &[next_stage::Do
         return Ok(());
     };
     context.report.place()?.repository()?.put_back(&parked)?;
-    (context.say)(&format!("restored the uncommitted work of the last call (also kept at {parked})"));
+    (context.say)(&format!("      restored the uncommitted work of the last call (also kept at {parked})"));
     Ok(())
 }
 

@@ -23,6 +23,11 @@ impl Times {
         Times { now, is_local: std::io::stdout().is_terminal() }
     }
 
+    /// For what is printed on stderr: relative and local where that is a terminal.
+    pub fn on_stderr(now: Stamp) -> Times {
+        Times { now, is_local: std::io::stderr().is_terminal() }
+    }
+
     /// When something happened: `12 s ago`, `3 min ago`, `14:30`, `yesterday 14:30`, `5 Jan 14:30`, `5 Jan 2025`.
     pub fn ago(&self, at: Stamp) -> String {
         let seconds = self.now.unix() - at.unix();
@@ -40,9 +45,18 @@ impl Times {
         if self.is_local { clock(local(at), local(self.now)) } else { at.to_string() }
     }
 
-    /// How long something has lasted that started at `since`.
+    /// The time of day to the second, `14:30:05`: local, or UTC.
+    pub fn clock(&self, at: Stamp) -> String {
+        match self.is_local {
+            true => local(at).format("%H:%M:%S").to_string(),
+            false => at.to_string().get(11..19).unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// How long something has lasted that started at `since`: `12m 05s`. Elsewhere the time at which it started,
+    /// so that the text stays as it is while nothing happens.
     pub fn lasting(&self, since: Stamp) -> String {
-        duration(self.now.since(since))
+        if self.is_local { duration(self.now.since(since)) } else { since.to_string() }
     }
 }
 
@@ -93,6 +107,10 @@ mod tests {
         assert_eq!(terminal.ago(back(200)), "3 min ago");
         assert_eq!(piped.ago(back(200)), "2026-01-05T09:56:40Z");
         assert_eq!(piped.at(now), "2026-01-05T10:00:00Z");
+        assert_eq!(piped.clock(now), "10:00:00");
+        assert_eq!(terminal.clock(now), local(now).format("%H:%M:%S").to_string());
+        assert_eq!(terminal.lasting(back(200)), "3m 20s");
+        assert_eq!(piped.lasting(back(200)), "2026-01-05T09:56:40Z");
     }
 
     #[test]

@@ -6,15 +6,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::last_output;
-use super::log_tail::LogTail;
 use crate::base::json::compact;
 use crate::base::{Refusal, Result, files, names, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, paint};
+use crate::cli::unattended::progress::worker_log::{LogTail, Said, said};
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::process;
 use crate::coordinator::state::store;
-use crate::foreman::calls::RAW_OUTPUT;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 
@@ -83,18 +82,23 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 fn follow(app: &App, hub: &Hub, id: &str) -> Result<ExitCode> {
     let (logs, local) = (hub.local(LOGS), hub.local(""));
     let watch = Watch::on([logs.as_path(), local.as_path()]);
-    let mut log = LogTail::default();
+    let mut log = LogTail::new(hub, "");
+    let print = |run: &str, lines: Vec<String>| {
+        for new in lines {
+            match app.json() {
+                true => app.out(compact(&json!({"run": run, "line": new}))),
+                false => app.out(line(&new)),
+            }
+        }
+    };
     loop {
         let state = store::load(hub)?;
         let Some(job) = state.job(id) else { return Ok(ExitCode::SUCCESS) };
         let is_settled = job.is_over() || job.is_under_review() || job.asks() || process::holder(hub)?.is_none();
-        log.switch_to(&job.run_id());
-        for new in log.new_lines(hub) {
-            match app.json() {
-                true => app.out(compact(&json!({"run": log.run(), "line": new}))),
-                false => app.out(line(&new)),
-            }
-        }
+        let old = log.run().to_owned();
+        print(&old, log.switch_to(&job.run_id()));
+        let news = log.new_lines();
+        print(log.run(), news);
         if is_settled {
             last_output::describe(hub, job).iter().for_each(|line| app.say(line));
             return Ok(ExitCode::SUCCESS);
@@ -106,11 +110,11 @@ fn follow(app: &App, hub: &Hub, id: &str) -> Result<ExitCode> {
 /// A line of a log for a terminal: stages stand out, details stand back.
 fn line(line: &str) -> String {
     let line = text::safe_block(line);
-    match line.strip_prefix("      ") {
-        Some(inner) if inner.starts_with(RAW_OUTPUT) => paint(Meaning::Quiet, line),
-        Some(inner) if inner.starts_with("passed: ") => paint(Meaning::Good, line),
-        Some(inner) if inner.starts_with("sent back: ") => paint(Meaning::Attention, line),
-        Some(_) => line,
-        None => paint(Meaning::Heading, line),
+    match said(&line) {
+        Said::RawOutput => paint(Meaning::Quiet, line),
+        Said::Passed(_) => paint(Meaning::Good, line),
+        Said::SentBack(_) => paint(Meaning::Attention, line),
+        _ if line.starts_with("  ") => line,
+        _ => paint(Meaning::Heading, line),
     }
 }

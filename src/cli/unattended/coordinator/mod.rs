@@ -3,7 +3,6 @@
 mod commands;
 mod explain;
 pub mod last_output;
-pub mod log_tail;
 pub mod logs;
 pub mod objective;
 pub mod run;

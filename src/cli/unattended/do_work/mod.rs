@@ -1,7 +1,6 @@
 //! `teof do`: one piece of work from the words to the merge.
 
 mod consent;
-pub mod follow;
 
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use super::coordinator::objective::{self, Details};
 use super::coordinator::{last_output, send, submit, submit_names};
+use super::progress::follow;
 use consent::OneJob;
 
 use crate::base::{Refusal, Result, text};

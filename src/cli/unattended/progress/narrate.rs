@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::worker_log::{LogTail, Said, said};
 use crate::base::{json, text};
-use crate::cli::support::terminal::progress;
 use crate::cli::support::terminal::times::duration;
-use crate::cli::unattended::coordinator::log_tail::LogTail;
-use crate::cli::unattended::do_work::follow::step;
+use crate::cli::support::terminal::{Times, progress};
 use crate::coordinator::process::Progress;
 use crate::hub::Hub;
 
@@ -56,9 +55,7 @@ fn hear(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
     print(hub, form, &progress, None, elapsed);
     match (at, &progress.run) {
         (None, Some(run)) if progress.running => {
-            let mut log = LogTail::default();
-            log.switch_to(run);
-            runs.push(Running { log, began: Instant::now(), progress });
+            runs.push(Running { log: LogTail::new(hub, run), began: Instant::now(), progress });
         }
         (Some(at), _) if !progress.running => drop(runs.remove(at)),
         _ => {}
@@ -75,8 +72,8 @@ struct Running {
 
 impl Running {
     fn tell_stages(&mut self, hub: &Hub, form: Form) {
-        for line in self.log.new_lines(hub) {
-            if let Some(("Running" | "Sent back", stage)) = step(&line) {
+        for line in self.log.new_lines() {
+            if let Said::Stage(stage) | Said::SentBack(stage) = said(&line) {
                 print(hub, form, &self.progress, Some(stage), Some(self.began.elapsed()));
             }
         }
@@ -93,10 +90,9 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
         Form::Text => {
-            let time = now.to_string();
-            let time = time.get(11..19).unwrap_or_default();
+            let time = Times::on_stderr(now).clock(now);
             let _line = progress::clear();
-            let _ = writeln!(std::io::stderr(), "{}", line(progress, time, stage, elapsed));
+            let _ = writeln!(std::io::stderr(), "{}", line(progress, &time, stage, elapsed));
         }
         Form::Silent => {}
     }

@@ -1,0 +1,105 @@
+//! Prints what happens to one piece of work while it is done: the job's phase, and the stages of its worker.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::worker_log::{LogTail, Said, said};
+use crate::base::text;
+use crate::cli::support::terminal::times::duration;
+use crate::cli::support::terminal::{Meaning, Times, paint, progress, style};
+use crate::coordinator::state::{Ending, Job, Phase, store};
+use crate::hub::Hub;
+
+/// How often the state and the worker's log are read.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Prints progress of the work `name` until `stop` closes.
+pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
+    let mut printed = Printed { phase: String::new(), log: LogTail::new(hub, ""), began: Instant::now() };
+    loop {
+        let is_last = stop.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
+        if let Ok(state) = store::load(hub)
+            && let Some(job) = state.jobs.iter().rev().find(|job| job.is_called(name))
+        {
+            printed.show(job, Times::on_stderr(hub.now()));
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// What was printed so far.
+struct Printed {
+    phase: String,
+    log: LogTail,
+    began: Instant,
+}
+
+impl Printed {
+    fn show(&mut self, job: &Job, times: Times) {
+        let run = job.run_id();
+        // A short run may be over before it is seen to run.
+        let has_started = !matches!(job.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning);
+        if self.log.run() != run && has_started {
+            let rest = self.log.switch_to(&run);
+            self.print_log(&rest);
+            let detail = format!("{} {} with seat {}", job.short(), job.title, job.seat);
+            self.print(Meaning::Active, "Starting", &detail);
+        }
+        // A worker's last lines come before what became of it.
+        let news = self.log.new_lines();
+        self.print_log(&news);
+        if let Some((meaning, verb, detail)) = phase(job, times) {
+            let now = format!("{verb} {detail}");
+            if self.phase != now {
+                self.phase = now;
+                self.print(meaning, verb, &detail);
+            }
+        }
+    }
+
+    fn print_log(&self, lines: &[String]) {
+        for line in lines {
+            match said(line) {
+                Said::Stage(stage) => self.print(Meaning::Active, "Running", stage),
+                Said::Passed(outcome) => self.print(Meaning::Good, "Passed", outcome),
+                Said::SentBack(outcome) => self.print(Meaning::Attention, "Sent back", outcome),
+                Said::Finished(time) => self.print(Meaning::Good, "Finished", time),
+                Said::Detail(detail) => self.print(Meaning::Quiet, "", detail),
+                Said::RawOutput | Said::Other => {}
+            }
+        }
+    }
+
+    fn print(&self, meaning: Meaning, verb: &str, detail: &str) {
+        let spent = duration(self.began.elapsed());
+        let detail = text::clip(&text::safe(detail), 200);
+        let line = format!(
+            "{} {detail} {}",
+            paint(meaning, format!("{verb:>10}")),
+            paint(Meaning::Quiet, format!("({spent})"))
+        );
+        let _line = progress::clear();
+        let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&line));
+    }
+}
+
+/// A job's phase as a verb and a detail; `None` where the worker's log tells more.
+fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
+    let reason = || job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
+    Some(match &job.phase {
+        Phase::Waiting { until } => (Meaning::Quiet, "Waiting", format!("until {}: {}", times.at(*until), reason())),
+        Phase::Held => (Meaning::Attention, "Stopped", reason()),
+        Phase::Question { .. } => (Meaning::Attention, "Asking", job.title.clone()),
+        Phase::Review { .. } => (Meaning::Good, "Finished", job.title.clone()),
+        Phase::Over { ending, .. } => {
+            let meaning = if *ending == Ending::Done { Meaning::Good } else { Meaning::Bad };
+            (meaning, "Finished", format!("{}: {}", job.title, ending.as_str()))
+        }
+        Phase::Running { .. } | Phase::Assigning | Phase::Ordering | Phase::Spawning | Phase::Finalizing { .. } => {
+            return None;
+        }
+    })
+}
