@@ -74,7 +74,7 @@ pub fn several(
                 code = code.max(refusal.exit as u8);
                 let mut document = failure::document(&refusal);
                 if !app.json() {
-                    if !refusal.message.contains(name) {
+                    if !is_named_in(name, &refusal.message) {
                         refusal.message = format!("{shown}: {}", refusal.message);
                     }
                     failure::show(&refusal, false);
@@ -88,6 +88,13 @@ pub fn several(
     }
     app.result(&documents, || summary(words.done, names.len(), &refused));
     Ok(ExitCode::from(code))
+}
+
+/// Whether a text names something: `j1`, which is not in a text about `j12`.
+fn is_named_in(name: &str, text: &str) -> bool {
+    let is_in_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(is_in_word) && !text[at + name.len()..].starts_with(is_in_word))
 }
 
 /// The names in their order, each once.
@@ -123,6 +130,12 @@ pub fn listed(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_about_another_job_does_not_name_this_one() {
+        assert!(is_named_in("j1", "j1 is in conflict with main") && is_named_in("j1", "no result of j1."));
+        assert!(!is_named_in("j1", "j12 comes first") && !is_named_in("docs", "merge docs-2 first"));
+    }
 
     #[test]
     fn a_summary_counts_and_names_what_was_refused() {
