@@ -73,12 +73,22 @@ fn a_watched_status_is_printed_again_when_something_changes() {
     assert!(interrupt(watch), "Ctrl-C ends it");
     // Stopped as soon as it can be told to: it shows everything once all the same.
     let handles_term = "SigCgt:.*[4567cdef]...$";
-    let line = format!(
-        "{TEOF} status --watch & p=$!; until grep -q '{handles_term}' /proc/$p/status; do :; done; kill -TERM $p; wait $p"
-    );
-    let screen = shown(&site.world, &line);
+    let watch = |flags: &str| {
+        let line = format!(
+            "{TEOF} status --watch {flags} & p=$!; until grep -q '{handles_term}' /proc/$p/status; do :; done; kill -TERM $p; wait $p"
+        );
+        shown(&site.world, &line)
+    };
+    let screen = watch("");
     assert!(screen.contains("\x1b[?1049h") && screen.contains("Ctrl-C to leave"), "{screen:?}");
     assert!(screen.contains("\x1b[?1049l"), "the screen is as before: {screen:?}");
+    let document = watch("--json");
+    assert!(serde_json::from_str::<Value>(&document).is_ok(), "documents are whole: {document:?}");
+    // A reader who has seen enough ends it.
+    let mut watch = site.world.spawn(&["status", "--watch"]);
+    assert!(BufReader::new(watch.stdout.take().unwrap()).lines().next().is_some());
+    site.world.ok(&["coordinator", "resume"]);
+    assert_eq!(watch.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A text that is drawn again whenever it changes, until the person presses Ctrl-C.
 //!
-//! On a terminal it has the screen for itself, and the screen is as before when it ends. In a pipe or a file each new
-//! text is printed after the last one.
+//! On a terminal it has the screen for itself, and the screen is as before when it ends. In a pipe or a file, and with
+//! `--json`, each new text is printed after the last one.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -23,22 +23,28 @@ const EVERY: Duration = Duration::from_secs(1);
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-/// Shows what `text` returns, again after each change that `watch` sees.
+/// Shows what `text` returns, again after each change that `watch` sees: on the whole screen unless it is a document,
+/// else by `print`.
 ///
 /// # Errors
-/// What `text` or the output returns.
-pub fn show(watch: &Watch, text: &mut dyn FnMut() -> Result<String>) -> Result<()> {
+/// What `text` or the screen returns.
+pub fn show(
+    watch: &Watch,
+    is_document: bool,
+    text: &mut dyn FnMut() -> Result<String>,
+    print: &dyn Fn(&str),
+) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let screen = style::can_redraw(&io::stdout()).then(Screen::enter).transpose()?;
+    let screen = (!is_document && style::can_redraw(&io::stdout())).then(Screen::enter).transpose()?;
     let mut last = String::new();
     loop {
         let now = text()?;
         match &screen {
             Some(screen) => screen.draw(&now)?,
-            None if now != last => writeln!(io::stdout(), "{}", style::for_stdout(&now))?,
+            None if now != last => print(&now),
             None => {}
         }
         last = now;

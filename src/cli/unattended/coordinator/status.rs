@@ -43,13 +43,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local(LOGS)];
-    live::show(&Watch::on(folders.iter().map(PathBuf::as_path)), &mut || {
+    let mut text = || {
         let overview = Overview::read(hub)?;
         Ok(match app.json() {
             true => json::printable(json::compact(&overview.document(args.limit))),
             false => overview.text(args.limit, app),
         })
-    })?;
+    };
+    live::show(&Watch::on(folders.iter().map(PathBuf::as_path)), app.json(), &mut text, &|text| app.out(text))?;
     Ok(ExitCode::SUCCESS)
 }
 
