@@ -51,9 +51,12 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     assert!(!teof(&world, "plan list").stdout.contains("parser"));
 
     let done = teof(&world, "do \"Document the parser\" --yes").expect(0);
-    for told in
-        ["Starting j1 Document the parser", "Running coder, round 1", "test passed: make test", "Decide: teof review"]
-    {
+    for told in [
+        "Starting j1 Document the parser",
+        "Running coder, round 1",
+        "test passed: make test",
+        "Waiting for review: j1 Document the parser. Decide: teof review",
+    ] {
         assert!(done.stderr.contains(told), "{told:?} is not in {}", done.stderr);
     }
     assert!(!world.exists("docs/parser.md"), "nothing is merged without a person");
@@ -89,8 +92,8 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     }
     assert_eq!(world.read("docs/parser.md"), "# The parser\n# The parser\n", "the second time goes on from the first");
 
-    let later = typed(&world, "do \"Document the lexer\"", &["y", "q"]);
-    assert!(later.contains("Waiting for review: j2 Document the lexer. Decide: teof review"), "{later}");
+    ctrl_c_ends_the_question(&world, "do \"Document the lexer\"", "y\nd\n");
+    assert!(typed(&world, "review", &["q"]).contains("j2  Document the lexer"));
     let rejected = typed(&world, "review", &["j", "", "j", "Not wanted"]);
     assert!(rejected.contains("j2  Document the lexer") && rejected.contains("is rejected"), "{rejected}");
     assert!(typed(&world, "review", &[]).contains("Nothing waits for review"));
@@ -98,6 +101,18 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     let no = world.at_a_terminal(&format!("{} do \"Document the rest\"", env!("CARGO_BIN_EXE_teof")), "n\n").expect(6);
     assert!(no.stdout.contains("fix: allow this one job"), "{}", no.stdout);
     assert!(!teof(&world, "plan list").stdout.contains("the-rest"), "nothing is written before it is allowed");
+}
+
+/// Types the answers, of which the last one opens the pager, and presses Ctrl-C once the pager is closed.
+fn ctrl_c_ends_the_question(world: &World, line: &str, answers: &str) {
+    let pager = "cat >/dev/null; (for i in $(seq 300); do sleep 0.02; kill -INT $ASKER || exit; done; kill -KILL $ASKER) \
+                 >/dev/null 2>&1 </dev/null &";
+    let line = format!(
+        "stty cols 80 rows 4; export TERM=xterm ASKER=$$ TEOF_PAGER='{pager}' PATH=\"{}/bin:$PATH\"; exec {} {line}",
+        world.folder().display(),
+        env!("CARGO_BIN_EXE_teof")
+    );
+    world.staying_at_a_terminal(&line, answers).expect(128 + 2);
 }
 
 #[test]
@@ -114,8 +129,10 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     // The consent was for one job: the next one asks again.
     teof(&world, "do \"Document the lexer\"").expect(6);
     // A failed test blocks it, whatever the person allowed beforehand.
-    let failed = teof(&world, "do \"Document the lexer\" --yes --approve --test false").expect(1);
-    assert!(failed.stderr.contains("blocked"), "{}", failed.stderr);
+    let line = "export CLICOLOR_FORCE=1; teof do \"Document the lexer\" --yes --approve --test false";
+    let failed = world.shell(&format!("PATH=\"{}/bin:$PATH\"; {line}", world.folder().display())).expect(1);
+    let (good, bad) = ("\x1b[32m    Passed\x1b[0m", "\x1b[1m\x1b[31m  Finished\x1b[0m Document the lexer: blocked");
+    assert!(failed.stderr.contains(good) && failed.stderr.contains(bad), "{:?}", failed.stderr);
     assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "3");
     // A consent that no job used is taken back.
     teof(&world, "coordinator pause -q").expect(0);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 
 use super::ended::Ended;
 use super::holder::{LOCK, RUNNING, running};
@@ -64,7 +64,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         state.last_job = numbers::highest(&hub, &manager, &state);
     }
     let (send, queue) = channel();
-    listen(send.clone())?;
+    // A one-shot starts nothing that must be stopped first: a signal ends its process, as at any other time.
+    let _listening = (!options.one_shot).then(|| Listening::start(send.clone())).transpose()?;
     let mut shell = Shell {
         manager,
         options,
@@ -100,11 +101,22 @@ pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
     }
 }
 
-/// SIGTERM, SIGINT and SIGHUP become messages.
-fn listen(queue: Sender<Message>) -> Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
-    std::thread::spawn(move || signals.forever().all(|_| queue.send(Message::Signal).is_ok()));
-    Ok(())
+/// SIGTERM, SIGINT and SIGHUP become messages until this is dropped.
+struct Listening(Handle);
+
+impl Listening {
+    fn start(queue: Sender<Message>) -> Result<Listening> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
+        let handle = signals.handle();
+        std::thread::spawn(move || signals.forever().all(|_| queue.send(Message::Signal).is_ok()));
+        Ok(Listening(handle))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Shell<'_> {

@@ -10,7 +10,7 @@ pub use wait::{until, until_or};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -132,13 +132,26 @@ impl World {
 
     /// Runs a shell line at a terminal of its own, on which somebody has `typed` the answers. Everything is on stdout.
     pub fn at_a_terminal(&self, line: &str, typed: &str) -> Ran {
+        let (child, keyboard) = self.terminal(line, typed);
+        drop(keyboard);
+        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
+    }
+
+    /// As [`World::at_a_terminal`], where somebody could still type more: the input does not end.
+    pub fn staying_at_a_terminal(&self, line: &str, typed: &str) -> Ran {
+        let (child, _keyboard) = self.terminal(line, typed);
+        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
+    }
+
+    fn terminal(&self, line: &str, typed: &str) -> (Child, ChildStdin) {
         // util-linux's script gives its command a terminal.
         let mut command = Command::new("script");
         self.clear(&mut command);
         command.args(["-qec", line, "/dev/null"]).current_dir(&self.repo);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
+        let mut keyboard = child.stdin.take().unwrap();
+        keyboard.write_all(typed.as_bytes()).unwrap();
+        (child, keyboard)
     }
 
     /// Starts `teof` in the background.

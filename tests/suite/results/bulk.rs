@@ -1,6 +1,11 @@
 //! Decisions about several jobs at once: refusals of one do not stop the others, and the last line counts.
 
+use std::os::unix::process::ExitStatusExt;
+
+use rustix::process::{Pid, Signal};
+
 use super::*;
+use crate::harness::until;
 
 /// Two changes that conflict, one of its own, one that fails, and one with the marks of a conflict in it.
 const WORK: &str = r#"case ${PWD##*-} in
@@ -10,13 +15,16 @@ const WORK: &str = r#"case ${PWD##*-} in
   *) echo page > "src/${PWD##*-}.txt" ;;
 esac"#;
 
+/// A test that goes on for as long as there is a file.
+const HELD: &str = "while [ -e $HOME/hold ] && [ -e src/3.txt ]; do touch $HOME/held; sleep 0.02; done";
+
 fn last_line(ran: &Ran) -> &str {
     ran.stdout.lines().last().unwrap_or_default()
 }
 
 #[test]
 fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
-    let site = Site::new("[guard]\ntests = [\"true\"]", &format!("{WORK}\n{DONE}"));
+    let site = Site::new(&format!("[guard]\ntests = [{HELD:?}]"), &format!("{WORK}\n{DONE}"));
     for (what, said) in [("approve --all-passing", "Nothing to approve"), ("retry --all-blocked", "Nothing to retry")] {
         let args = [&["review"], what.split(' ').collect::<Vec<_>>().as_slice()].concat();
         assert!(site.world.ok(&args).starts_with(said), "{what}");
@@ -27,9 +35,18 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     }
     assert_eq!(site.run().code, 1, "one is blocked");
 
+    // The third is tested again, because the first one moved the target. A person who has decided can still stop.
+    let home = site.world.folder().join("home");
+    fs::write(home.join("hold"), "").unwrap();
+    let mut stopped = site.world.spawn(&["approve", "j1", "j3", "--by", "ada"]);
+    until("the third is tested", || home.join("held").exists());
+    rustix::process::kill_process(Pid::from_child(&stopped), Signal::TERM).unwrap();
+    fs::remove_file(home.join("hold")).unwrap();
+    assert_eq!(stopped.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+
     // The second is in conflict once the first is merged, and goes back to its coder; the fifth has a finding.
     let approved = site.world.run(&["approve", "--all-passing", "--by", "ada"]);
-    assert_eq!((approved.code, last_line(&approved)), (1, "Approved 2 of 3: j2 was refused"), "{approved:?}");
+    assert_eq!((approved.code, last_line(&approved)), (1, "Approved 1 of 2: j2 was refused"), "{approved:?}");
     assert!(approved.stderr.contains("error: j2 is in conflict with main\ncause: "), "{approved:?}");
     assert!(approved.stderr.contains("fix: nothing was merged; it goes back to the coder"), "{approved:?}");
     assert!(approved.stderr.contains("Not approved, because they did not pass or have findings: j5"), "{approved:?}");

@@ -5,6 +5,7 @@
 pub mod live;
 pub mod pager;
 pub mod progress;
+pub mod signals;
 pub mod style;
 pub mod table;
 pub mod times;

@@ -6,13 +6,11 @@
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGQUIT};
 use textwrap::core::display_width;
 
-use super::style;
+use super::{signals, style};
 use crate::base::env;
 use crate::guard::operator::{self, Recognised};
 
@@ -45,11 +43,8 @@ fn configured() -> Option<String> {
 
 /// Runs the pager. `false` when it failed: it is missing, or it was killed.
 fn run(pager: &str, text: &str) -> bool {
-    // Ctrl-C belongs to the pager. A handler, unlike an ignored signal, is not inherited by it.
-    let handlers: Vec<_> = [SIGINT, SIGQUIT]
-        .into_iter()
-        .filter_map(|signal| signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).ok())
-        .collect();
+    // Ctrl-C belongs to the pager.
+    let _held = signals::hold(&[SIGINT, SIGQUIT]);
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(pager).stdin(Stdio::piped());
     for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
@@ -64,9 +59,6 @@ fn run(pager: &str, text: &str) -> bool {
         }
         child.wait()
     });
-    for handler in handlers {
-        signal_hook::low_level::unregister(handler);
-    }
     ended.is_ok_and(|status| status.success())
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::coordinator::objective::{self, Details};
 use super::coordinator::{last_output, send, submit, submit_names};
@@ -18,6 +19,7 @@ use crate::cli::App;
 use crate::cli::review::{approve, decide};
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
+use crate::cli::support::terminal::signals;
 use crate::coordinator::process::{self, Ended, Options};
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
@@ -160,6 +162,8 @@ fn work(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
 fn own(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
     let options = Options { until_idle: true, only: Some(task.to_owned()), ..Options::default() };
     let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
+    // They stop the coordinator. The questions afterwards they end as usual.
+    let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
     process::run(Hub::find(Some(&hub.root), app.clock)?, options, &mut say).map(Some)
 }
 

@@ -1,0 +1,38 @@
+//! Keeps signals from ending the process for a while, and then lets them end it again.
+//!
+//! Where `signal_hook` once installed a handler, the system's default action never comes back, even after the handler
+//! is unregistered. So the default action is a handler too, which is switched off for that while.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// For each signal that was ever held, whether its default action is on.
+static DEFAULTS: Mutex<BTreeMap<i32, Arc<AtomicBool>>> = Mutex::new(BTreeMap::new());
+
+/// The signals end the process again once this is dropped.
+#[must_use]
+pub struct Held(Vec<Arc<AtomicBool>>);
+
+/// Signals that do not end the process while the answer lives. A program that is started meanwhile does not inherit
+/// this. A signal that cannot be held still ends the process.
+pub fn hold(signals: &[i32]) -> Held {
+    let mut defaults = DEFAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = signals.iter().filter_map(|&signal| {
+        if !defaults.contains_key(&signal) {
+            let is_on = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_on)).ok()?;
+            defaults.insert(signal, is_on);
+        }
+        let is_on = Arc::clone(defaults.get(&signal)?);
+        is_on.store(false, Ordering::SeqCst);
+        Some(is_on)
+    });
+    Held(held.collect())
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|is_on| is_on.store(true, Ordering::SeqCst));
+    }
+}
