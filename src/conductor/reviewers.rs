@@ -27,7 +27,7 @@ pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
     Ok(seats.into_iter().map(|(_, seat)| seat).collect())
 }
 
-/// The reviewer of `worker`'s work, if another seat exists.
-pub fn of(hub: &Hub, manager: &str, worker: &str) -> Result<Option<String>> {
-    Ok(all(hub, manager)?.into_iter().find(|seat| seat != worker))
+/// The reviewer of `worker`'s work: the best other seat, else the manager.
+pub fn of(hub: &Hub, manager: &str, worker: &str) -> Result<String> {
+    Ok(all(hub, manager)?.into_iter().find(|seat| seat != worker).unwrap_or_else(|| manager.to_owned()))
 }

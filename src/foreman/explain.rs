@@ -110,7 +110,7 @@ pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<
 
 impl Role {
     /// One line for people.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let who = match (&self.agent, &self.command, &self.obstacle) {
             (_, _, Some(why)) => format!("nobody: {why}"),
             (Some(agent), _, _) => {
@@ -126,7 +126,7 @@ impl Role {
 }
 
 impl Explanation {
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut out = String::new();
         match &self.complexity {
             Some(found) => {
@@ -139,7 +139,7 @@ impl Explanation {
             None => out.push_str("complexity not computed\n"),
         }
         for role in &self.roles {
-            let _ = writeln!(out, "role       {}", role.words());
+            let _ = writeln!(out, "role       {}", role.describe());
         }
         if self.roles.is_empty() {
             out.push_str("the order has commands, no roles\n");

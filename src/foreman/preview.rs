@@ -116,7 +116,7 @@ fn obstacle(refusal: &Refusal) -> Obstacle {
 }
 
 impl Preview {
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut out = String::new();
         let mut line = |label: &str, value: &str| {
             if !value.is_empty() {
@@ -139,7 +139,7 @@ impl Preview {
             line(if i == 0 { "rollback" } else { "" }, &format!("{}. {}", i + 1, described(command)));
         }
         for (i, role) in self.stages.iter().enumerate() {
-            line(if i == 0 { "stages" } else { "" }, &role.words());
+            line(if i == 0 { "stages" } else { "" }, &role.describe());
         }
         let rules = &self.guardrails;
         line("diff limit", &text::counted(rules.diff_limit, "line"));

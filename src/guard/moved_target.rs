@@ -52,7 +52,7 @@ pub enum What {
 
 impl Moved {
     /// Text that follows "because".
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let Moved { branch, commit, job, task, .. } = self;
         let (branch, task) = (text::safe(branch), text::safe(task));
         let commit = commit.get(..12).unwrap_or(commit);
@@ -105,7 +105,7 @@ pub fn check(hub: &Hub, branch: &str, what: &str) -> Result<()> {
         What::Lost => format!("git log {branch}..{}", moved.commit),
     };
     Err(Refusal::guard(SCAN_CODE, format!("not {what}: a worker moved {branch}"))
-        .because(moved.words())
+        .because(moved.describe())
         .next(format!("check the commits: {log}"))
         .next("to accept the branch as it is, as a person: teof coordinator reset-breaker")
         .with("branch", moved.branch.as_str())

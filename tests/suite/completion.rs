@@ -43,7 +43,7 @@ fn in_shell(world: &World, shell: &str, script: &str) -> String {
 }
 
 #[test]
-fn shells_complete_ids_and_nothing_is_written_or_shown_that_a_terminal_obeys() {
+fn shells_complete_ids_without_writing_files_or_printing_control_characters() {
     let site = Site::new("", &format!("[ \"${{PWD##*-}}\" = 2 ] && exit 1; echo two >> src/code.txt\n{DONE}"));
     ["Append two", "Append three"].iter().for_each(|objective| drop(site.submit(objective)));
     assert_eq!(site.run().code, 1, "the second is blocked");
@@ -77,9 +77,9 @@ fn shells_complete_ids_and_nothing_is_written_or_shown_that_a_terminal_obeys() {
     assert_eq!(world.shell(all).stdout, before, "nothing was written");
 
     if is_here("zsh") {
-        assert_eq!(in_shell(world, "zsh", ZSH), "j1:append-two: waiting for review\n");
+        assert_eq!(in_shell(world, "zsh", ZSH), "j1:append-two: needs review\n");
     }
     if is_here("fish") {
-        assert_eq!(in_shell(world, "fish", FISH), "j1\tappend-two: waiting for review\n");
+        assert_eq!(in_shell(world, "fish", FISH), "j1\tappend-two: needs review\n");
     }
 }

@@ -80,7 +80,7 @@ fn text(report: &Report) -> String {
 }
 
 #[test]
-fn output_through_a_file_is_heard_as_it_grows_and_to_its_end() {
+fn output_through_a_file_is_read_as_it_grows_and_to_its_end() {
     let place = Place::new();
     let script = "test -f /dev/stdout && echo begun; echo beside >&2; while [ ! -e go ]; do sleep 0.01; done\n\
         head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end";
@@ -180,7 +180,7 @@ fn a_stopped_process_is_killed_as_well() {
 }
 
 #[test]
-fn the_last_words_after_a_request_to_end_are_kept() {
+fn output_after_a_stop_request_is_kept() {
     let place = Place::new();
     let spec = place.spec("trap 'echo saved; exit 0' TERM; touch armed; while :; do sleep 0.01; done");
     let report = place.run_until(&spec, &mut || place.dir.path().join("armed").exists());
@@ -189,7 +189,7 @@ fn the_last_words_after_a_request_to_end_are_kept() {
 }
 
 #[test]
-fn grandchildren_in_sessions_of_their_own_are_found_and_ended() {
+fn grandchildren_in_other_sessions_are_found_and_stopped() {
     let place = Place::new();
     let script = "(setsid sh -c 'echo $$ > far; exec sleep 1000' &) ; (sleep 1000 &) ; while [ ! -s far ]; do :; done";
     let report = place.run(&place.spec(script));
@@ -198,7 +198,7 @@ fn grandchildren_in_sessions_of_their_own_are_found_and_ended() {
 }
 
 #[test]
-fn output_held_open_by_somebody_who_cannot_be_found_hangs_nobody() {
+fn output_held_open_by_an_unknown_process_does_not_block() {
     let place = Place::new();
     // No mark, no session, no parent: only adoption would find it.
     let script = "setsid env -i sh -c 'echo $$ > far; exec sleep 1000' & while [ ! -s far ]; do :; done; echo end";
@@ -210,7 +210,7 @@ fn output_held_open_by_somebody_who_cannot_be_found_hangs_nobody() {
 }
 
 #[test]
-fn a_flood_is_counted_and_cut() {
+fn output_beyond_the_limit_is_counted_and_dropped() {
     let place = Place::new();
     let mut spec = place.spec("head -c 100000000 /dev/zero; echo; echo the end");
     spec.keep = Keep { file: 1 << 20, tail: 8 };
@@ -240,7 +240,7 @@ fn a_signal_is_distinguished_from_an_exit() {
 }
 
 #[test]
-fn leftovers_of_a_dead_supervisor_are_ended_by_their_mark() {
+fn processes_of_a_dead_supervisor_are_found_by_their_mark_and_stopped() {
     let place = Place::new();
     let mut left = std::process::Command::new("setsid")
         .args(["sh", "-c", "touch up; trap '' TERM; while :; do sleep 1000; done"])

@@ -138,7 +138,7 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     teof(&world, "coordinator pause -q").expect(0);
     let held = teof(&world, "do \"Document the rest\" --yes").expect(6);
     assert!(
-        held.stderr.contains("paused by Tester") && held.stderr.contains("Took the consent back"),
+        held.stderr.contains("paused by Tester") && held.stderr.contains("Revoked the consent again"),
         "{}",
         held.stderr
     );

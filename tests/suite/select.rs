@@ -186,7 +186,7 @@ fn assignments_are_offered_where_they_are_asked_for_and_not_once_their_item_is_d
 }
 
 #[test]
-fn unattended_work_needs_something_to_run_and_whoever_takes_it_alone_does_not() {
+fn only_unattended_work_needs_commands() {
     let world = World::new();
     let id = plan(&world, "a", &["queued"]);
     let task = format!("{id}-S1");

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_a_killed_process_of_the_same_id_left_stops_nobody() {
+    fn a_leftover_temporary_file_of_the_same_process_id_does_not_block_a_replacement() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("f");
         let next = temporary_beside(&file).file_name().unwrap().to_str().unwrap().to_owned();

@@ -66,15 +66,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// With --json: {name, token}.
 fn issue(name: &str, app: &App) -> Result<()> {
-    operator::require("make an operator token")?;
+    operator::require("create an operator token")?;
     if !std::io::stdin().is_terminal() {
-        return Err(Refusal::unattended("operator.terminal", "an operator token is made at a terminal")
-            .because("stdin is not a terminal, and tokens can only be created in one")
-            .next(format!("at your terminal: teof operator token {}", text::shell_word(name)))
+        return Err(Refusal::unattended("operator.terminal", "an operator token can only be created at a terminal")
+            .because("stdin is not a terminal")
+            .next(format!("run it at a terminal: teof operator token {}", text::shell_word(name)))
             .into());
     }
     let secret = token::issue(name, app.now())?;
-    app.say(format!("Made the token {name}. It is shown once: keep it, and show it as {}.", env::OPERATOR_TOKEN));
+    app.say(format!("Created the token {name}. It is printed only this once; set it as {}.", env::OPERATOR_TOKEN));
     app.result(&json!({"name": name, "token": secret}), || secret.clone());
     Ok(())
 }

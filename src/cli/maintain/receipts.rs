@@ -105,7 +105,7 @@ fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
     let (hub, by) = (app.hub()?, app.person()?);
     let sha256 = retire::retire(hub, &args.path, &args.reason, &by)?;
     let document = json!({"path": args.path, "sha256": sha256, "reason": args.reason, "by": by});
-    app.result(&document, || format!("retired {}", text::safe(&args.path)));
+    app.result(&document, || format!("Retired {}", text::safe(&args.path)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,7 +115,7 @@ fn check(args: Verify, app: &App) -> Result<ExitCode> {
     let report = verify::verify(&hub.root, args.all)?;
     drop(progress);
     app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
-    let own = if args.all { format!(", {} with a hash of their own", report.sealed) } else { String::new() };
+    let own = if args.all { format!(", {} with their own hash", report.sealed) } else { String::new() };
     app.say(format!(
         "{} in the ledger{own}; {}",
         crate::base::text::counted(report.entries, "receipt"),

@@ -99,7 +99,7 @@ fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<String>)> {
 
 fn one_commit(jobs: usize) -> Refusal {
     Refusal::usage("review.one_commit", "--with-newer is for one job")
-        .because(format!("it names one commit, and {jobs} jobs are given"))
+        .because(format!("it names one commit, and {jobs} jobs are named"))
         .next("approve that job alone, and the others without --with-newer")
 }
 
@@ -129,7 +129,7 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     Ok(Done {
         document: json!({"short": short, "decision": decision, "before": before, "coordinator": coordinator}),
         lines: lines(&decision, before, remote),
-        hint: Some(format!("to take it back: teof review revert {}", text::safe(&short))),
+        hint: Some(format!("undo: teof review revert {}", text::safe(&short))),
     })
 }
 
@@ -170,7 +170,7 @@ fn lines(decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> 
     };
     let mut lines = vec![format!("{} {how} to {target}: {commit}", text::safe(&decision.task_id))];
     if let Some(number) = remote {
-        lines.push(format!("by pull request {number}; to have it here: teof session-boot, or git pull"));
+        lines.push(format!("by pull request {number}; update your branch: git pull"));
     }
     lines.extend(decision.findings.iter().map(|found| format!("{}: {}", found.severity, findings::line(found))));
     lines
@@ -180,7 +180,10 @@ fn conflict(decision: &Decision) -> Refusal {
     let files: Vec<_> = decision.findings.iter().filter_map(|finding| finding.path.clone()).collect();
     let head = decision.target_before.as_deref().unwrap_or_default();
     Refusal::guard("review.conflict", format!("{} is in conflict with {}", decision.short(), decision.target_branch))
-        .because(format!("both changed {} (target at {head})", text::clip(&files.join(", "), 600)))
-        .next("nothing was merged; it goes back to the coder when the coordinator runs, and comes here again")
+        .because(format!(
+            "both changed {} (target at {head}); nothing was merged, and the job goes back to the coder",
+            text::clip(&files.join(", "), 600)
+        ))
+        .next("start the coordinator unless it is running: teof coordinator run --until-idle")
         .with("files", files)
 }

@@ -101,10 +101,10 @@ pub fn summary(entry: &Entry) -> String {
         lines.push(format!("  reviewer: {}", text::safe(&review.outcome)));
     }
     let found = bundle.findings.iter().filter(|finding| finding.needs_person() || finding.stops());
-    lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.words()))));
+    lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.describe()))));
     if bundle.usage.tokens() > 0 {
         let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
-        lines.push(format!("  {}{cost}", crate::base::text::counted(bundle.usage.tokens(), "token")));
+        lines.push(format!("  {}{cost}", text::counted(bundle.usage.tokens(), "token")));
     }
     if let Some(why) = &entry.altered {
         lines.push(format!("  ALTERED: {why}; it cannot be merged"));

@@ -97,7 +97,7 @@ fn walk(jobs: &[String], app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The result of a job. A word that names none may be a subcommand with a slip in it.
+/// The result of a job. A name without one may be a mistyped subcommand.
 fn named(hub: &Hub, job: &str) -> Result<Entry> {
     bundles::find(hub, job).map_err(|e| match names::did_you_mean(job, SUBCOMMANDS) {
         meant if meant.is_empty() => e,

@@ -12,10 +12,10 @@ use crate::coordinator::state::input::Command;
 use crate::ops::record::{self, Recorded};
 use crate::review::{Decision, Kind};
 
-/// Commits what a decision wrote about which nobody is told, unless the record was committed a moment ago; a running
-/// coordinator does that itself.
+/// Commits the record of a decision, unless the record was committed a moment ago. A running coordinator does that
+/// itself.
 ///
-/// The decision stands, whether it is committed now or later.
+/// The decision counts even when the commit fails or comes later.
 pub fn commit_record(app: &App) -> Result<()> {
     let hub = app.hub()?;
     if process::holder(hub)?.is_some() {
@@ -28,23 +28,25 @@ pub fn commit_record(app: &App) -> Result<()> {
     };
     shared::print_progress(
         app,
-        &format!("the record is not committed yet: {}; later: teof bus commit", text::safe(&why)),
+        &format!("the record is not committed yet: {}; commit it: teof bus commit", text::safe(&why)),
     );
     Ok(())
 }
 
-/// Tells of a decision and says what came of it: `{ok, text}`, or null while a running coordinator is busy.
+/// Sends a decision to the coordinator and prints its answer: `{ok, text}`, or null while a running coordinator is
+/// busy.
 ///
-/// The decision stands, whatever the coordinator makes of it: a person's own order is no job of its.
+/// The decision counts even when the coordinator refuses it, for example because it does not know a job that a person
+/// ran by hand.
 pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     let Some(word) = reviews::word(decision) else { return Ok(Value::Null) };
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
-        // The merge itself is told by whoever approved.
+        // `approve` prints the merge itself.
         Some(answer) if answer.ok && decision.decision == Kind::Approved => {}
         Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
-        None => shared::print_progress(app, "the coordinator settles it when it comes to it"),
+        None => shared::print_progress(app, "the coordinator is busy; it handles the decision later"),
     }
     Ok(json!(answer))
 }

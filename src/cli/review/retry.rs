@@ -163,7 +163,7 @@ fn queue_again(args: &Args, app: &App, task: &str, job: Option<&Job>) -> Result<
     })
 }
 
-/// Records the note as a decision about the job's last result, which whoever does the work again is told.
+/// Records the note as a decision about the job's last result; the next coder gets it.
 fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decision>> {
     let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { return Ok(None) };
     match bundles::at(hub, bundle) {
@@ -174,7 +174,7 @@ fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decisi
     }
 }
 
-/// Asked before the word is written down: once it is, the result cannot be approved any more.
+/// Refuses a retry that no agent can do, before the decision is recorded.
 fn can_go_on(state: &State, bundle: &Bundle) -> Result<()> {
     let why = match state.job(&bundle.job).map(|job| &job.phase) {
         Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
@@ -183,6 +183,6 @@ fn can_go_on(state: &State, bundle: &Bundle) -> Result<()> {
     };
     Err(Refusal::guard("review.over", format!("no agent can continue {}", bundle.short()))
         .because(why)
-        .next("have it done as new work: teof coordinator submit --objective \"…\"")
+        .next("submit it as new work: teof do \"…\"")
         .into())
 }

@@ -66,7 +66,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             format!("{} is reverted, and its rollback failed", decision.task_id),
         )
         .because(why.clone().unwrap_or_default())
-        .next(format!("what ran and what did not: {receipt}"))
+        .next(format!("see what ran: cat {}", text::shell_word(receipt)))
         .next(format!("fix the cause, then run it again: teof review revert {} --rollback", decision.short()))
         .into());
     }
@@ -74,11 +74,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
         let (task, target) = (text::safe(&decision.task_id), text::safe(&decision.target_branch));
         let next = match args.redo {
-            true => "Its step is open again.".to_owned(),
-            false => format!("Its step waits. Do it again: teof coordinator submit {task}"),
+            true => "The step is open again.".to_owned(),
+            false => format!("The step is blocked. Queue it again: teof coordinator submit {task}"),
         };
         format!("Reverted {task} on {target}: {commit}\n{next}")
-            + &done.as_ref().map_or_else(String::new, |done| format!("\nrolled back; receipt {}", done.receipt))
+            + &done.as_ref().map_or_else(String::new, |done| format!("\nRolled back; receipt {}", done.receipt))
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -92,7 +92,7 @@ fn confirmed(app: &App, rollback: Rollback, yes: bool) -> Result<Rollback> {
     if !std::io::stdin().is_terminal() {
         return Err(Refusal::usage("rollback.unconfirmed", "the rollback commands are not confirmed")
             .because("stdin is not a terminal, so teof cannot ask")
-            .next("give the command at a terminal, or with --yes, which asks for approved commands")
+            .next("run it at a terminal, or add --yes if the commands are approved")
             .into());
     }
     let _ = writeln!(std::io::stderr(), "These commands will run:");

@@ -61,7 +61,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A job that has no result to review: why, in the coordinator's words.
+/// Shows why a job has no result to review.
 fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Result<ExitCode> {
     let state = store::load(hub)?;
     let Ok(job) = state.find(name) else { return Err(unknown) };
@@ -150,7 +150,7 @@ fn stages(bundle: &Bundle) -> String {
     }
     lines.extend(bundle.confidence.map(|confidence| format!("  reviewer's confidence {confidence}")));
     let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
-    lines.push(format!("  {}{cost}", crate::base::text::counted(bundle.usage.tokens(), "token")));
+    lines.push(format!("  {}{cost}", text::counted(bundle.usage.tokens(), "token")));
     lines.join("\n")
 }
 
@@ -161,7 +161,7 @@ fn changes(bundle: &Bundle) -> String {
         diff.files.iter().map(|file| format!("  +{} -{} {}", file.added, file.removed, text::safe(&file.path))),
     );
     if diff.more_files > 0 {
-        lines.push(format!("  and {} more files", diff.more_files));
+        lines.push(format!("  and {}", text::counted(diff.more_files, "more file")));
     }
     lines.join("\n")
 }

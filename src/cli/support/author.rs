@@ -58,18 +58,18 @@ impl Flags {
         Ok(Author { agent, epoch: claim::shown_epoch(self.epoch, task)?, session })
     }
 
-    /// The author of a claim. Two that nothing tells apart would share it: the operator is meant where that is said, or
-    /// shown by a terminal or a token.
+    /// The author of a claim. The operator must be named, or shown by a terminal or a token: else two agents without a
+    /// seat would share one claim.
     ///
     /// # Errors
     /// As [`Flags::author`]; `agent.unknown`.
     pub fn claimant(&self, hub: &Hub, task: Option<&str>) -> Result<Author> {
         let author = self.author(hub, task)?;
         if author.agent == OPERATOR && self.names_nobody() && operator::seen() == Recognised::Neither {
-            return Err(Refusal::usage("agent.unknown", "which seat claims is not known")
-                .because("a claim is one seat's or one person's; here is no seat, no terminal and no operator token")
-                .next("take a seat here: teof agent use <id>")
-                .next("or, as a person, claim at a terminal, or with --agent operator")
+            return Err(Refusal::usage("agent.unknown", "the seat that claims is unknown")
+                .because("no seat is set here, and without a terminal or an operator token you are not the operator")
+                .next("set the seat of this folder: teof agent use <seat>")
+                .next("or claim as a person: at a terminal, or with --agent operator")
                 .into());
         }
         Ok(author)

@@ -12,7 +12,7 @@ pub fn line(finding: &Finding) -> String {
         (None, _) => String::new(),
     };
     let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({})", text::safe(hint)));
-    format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.words()))
+    format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.describe()))
 }
 
 /// `severity: …`, coloured, before [`line`].

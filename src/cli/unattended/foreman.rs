@@ -107,12 +107,12 @@ fn order(args: RunArgs, app: &App) -> Result<ExitCode> {
     }
     if args.explain {
         let found = explain::explain(hub, &path, &given)?;
-        app.result(&found, || found.words());
+        app.result(&found, || found.describe());
         return Ok(ExitCode::SUCCESS);
     }
     if !args.execute {
         let found = preview::preview(hub, &path, &given)?;
-        app.result(&found, || found.words());
+        app.result(&found, || found.describe());
         return Ok(ExitCode::SUCCESS);
     }
     operator::run::refuse_to_start("have other work done")?;
@@ -195,15 +195,15 @@ fn one(routine: Routine, app: &App) -> Result<(Value, String, Exit)> {
         Routine::Scan => {
             let found = routines::scan(hub, &mut Clean::default())?;
             let code = if found.iter().any(|found| found.stops()) { Exit::Refused } else { Exit::Done };
-            Ok((json!({ "findings": found }), routines::scan_words(&found), code))
+            Ok((json!({ "findings": found }), routines::describe_findings(&found), code))
         }
         Routine::Tasks => {
             let tasks = routines::tasks(hub)?;
-            Ok((json!(tasks), tasks.words(), Exit::Done))
+            Ok((json!(tasks), tasks.describe(), Exit::Done))
         }
         _ => {
             let status = routines::status(hub)?;
-            Ok((json!(status), status.words(), Exit::Done))
+            Ok((json!(status), status.describe(), Exit::Done))
         }
     }
 }

@@ -91,8 +91,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => seats::named(args.agent.as_deref())?.0,
     };
     if agent.as_deref() == Some(OPERATOR) {
-        return Err(Refusal::usage("agent.operator", "operator is not a seat: it is the name of people in the record")
-            .next("a person needs no session; a seat takes another name")
+        return Err(Refusal::usage("agent.operator", "operator is not a seat")
+            .because("the record uses this name for people, who need no session")
+            .next("start a session for a seat: teof session-boot --agent <seat>")
             .into());
     }
     match agent {
@@ -110,7 +111,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.warn(warning);
     }
     if let Some(receipt) = &boot.dirty_handoff {
-        app.say(format!("local changes are kept as they are; receipt: {receipt}"));
+        app.say(format!("uncommitted changes were not touched; receipt: {receipt}"));
     }
     app.result(&boot, || render(&boot));
     Ok(ExitCode::SUCCESS)
@@ -165,7 +166,7 @@ fn render(boot: &Boot) -> String {
         ));
     }
     if let Some(more) = boot.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more claims of peers: teof bus status --all --active-only"));
+        lines.push(format!("and {} of peers: teof bus status --all --active-only", text::counted(more, "more claim")));
     }
     lines.extend(boot.status_receipt.iter().map(|path| format!("status: {path}")));
     lines.extend(boot.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
@@ -176,15 +177,15 @@ fn render(boot: &Boot) -> String {
     lines.join("\n")
 }
 
-/// A line of the channel in a person's words; one that is none of ours as it stands.
+/// A line of manager-report for a terminal; a line that is not a message stays as it is.
 fn reported(line: &str) -> String {
     let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
     let part = |key: &str| message[key].as_str();
-    let words = match (part("ts"), part("from"), part("type"), part("summary")) {
+    let shown = match (part("ts"), part("from"), part("type"), part("summary")) {
         (Some(ts), Some(from), Some(kind), Some(summary)) => format!("{ts} {from} {kind}: {summary}"),
         _ => line.to_owned(),
     };
-    text::clip(&text::safe(&words), 160)
+    text::clip(&text::safe(&shown), 160)
 }
 
 fn preset(text: &str) -> Result<Preset, String> {

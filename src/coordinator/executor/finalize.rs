@@ -70,7 +70,8 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
     let mut author = Author::new(&job.seat);
     author.epoch = Some(epoch);
     let status = if done { ClaimStatus::Done } else { ClaimStatus::Released };
-    let request = release::Request { author, task: job.task.clone(), status, notes: Some(words(job, ending.as_str())) };
+    let request =
+        release::Request { author, task: job.task.clone(), status, notes: Some(short_reason(job, ending.as_str())) };
     release::stage(&mut writer, &mut transaction, &request)?;
     if ending == Ending::Blocked && plans::backlog::read(hub)?.item(&job.task).is_some() {
         plans::backlog::set_status(&writer, &mut transaction, &job.task, ItemStatus::Blocked)?;
@@ -183,7 +184,7 @@ fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<e
     let listed = receipts::ledger::listed(&hub.root)?;
     let receipts: Vec<_> = left.into_iter().filter(|path| listed.contains_key(path)).collect();
     let run = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
-    let mut last_run = json!({ "outcome": word, "reason": words(job, word), "run": run });
+    let mut last_run = json!({ "outcome": word, "reason": short_reason(job, word), "run": run });
     // The plan's next step builds on this commit while it is not merged.
     let merged = job.decision.as_ref().and_then(|decision| match &decision.word {
         ReviewWord::Merged { commit } => Some(commit.as_str()),
@@ -201,7 +202,7 @@ fn note(hub: &Hub, job: &Job, word: &str, outcome: Option<&Outcome>) -> Result<e
     Ok(edit::StepChange { last_run: Some(last_run), receipts, ..Default::default() })
 }
 
-fn words(job: &Job, word: &str) -> String {
+fn short_reason(job: &Job, word: &str) -> String {
     let reason = job.last.as_ref().map_or(word, |last| &last.reason);
     text::clip(&text::safe(reason), 300)
 }

@@ -60,7 +60,7 @@ fn overview(state: &State, manager: &str) -> Map<String, Value> {
     let job = |job: &Job| {
         json!({
             "job": job.id, "short": job.short(), "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
-            "phase": phase(job), "run": job.run_id(), "failures": job.failures, "since": job.chosen_at,
+            "phase": job.phase.name(), "run": job.run_id(), "failures": job.failures, "since": job.chosen_at,
         })
     };
     let running = |job: &&Job| job.takes_a_slot();
@@ -112,8 +112,9 @@ fn summary(state: &State) -> Map<String, Value> {
     let mut seats: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for job in &state.jobs {
         let seat = seats.entry(&job.seat).or_default();
-        let count = seat.get(phase(job)).and_then(Value::as_u64).unwrap_or(0);
-        seat.insert(phase(job).to_owned(), json!(count + 1));
+        let phase = job.phase.name();
+        let count = seat.get(phase).and_then(Value::as_u64).unwrap_or(0);
+        seat.insert(phase.to_owned(), json!(count + 1));
     }
     object(json!({
         "active_seats": active,
@@ -136,22 +137,6 @@ fn summary(state: &State) -> Map<String, Value> {
         },
         "recent_jobs_by_seat": seats,
     }))
-}
-
-/// The name of a job's phase.
-pub fn phase(job: &Job) -> &'static str {
-    match &job.phase {
-        Phase::Assigning => "chosen",
-        Phase::Ordering => "given",
-        Phase::Spawning => "ordered",
-        Phase::Running { .. } => "running",
-        Phase::Waiting { .. } => "retry_wait",
-        Phase::Held => "held",
-        Phase::Question { .. } => "question",
-        Phase::Review { .. } => "review",
-        Phase::Finalizing { .. } => "reporting",
-        Phase::Over { ending, .. } => ending.as_str(),
-    }
 }
 
 /// Adds a line to `manager-report`, with an alert event when people must act.

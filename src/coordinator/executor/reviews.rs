@@ -90,7 +90,7 @@ fn brief(findings: &[Finding]) -> Vec<Finding> {
     };
     let mut brief: Vec<_> = findings.iter().take(FINDINGS).map(clipped).collect();
     if let Some(more) = findings.len().checked_sub(FINDINGS).filter(|more| *more > 0) {
-        let message = format!("{more} more findings in the review's decision");
+        let message = format!("{} in the review's decision", text::counted(more, "more finding"));
         brief.push(Finding::new(Severity::Low, "review.more", "", message));
     }
     brief

@@ -10,14 +10,14 @@ use crate::model::run::job_name::short;
 use crate::ops::session::boot;
 
 impl Shell<'_> {
-    pub(super) fn hear(&mut self, messages: Vec<Message>) {
-        let mut heard = Vec::new();
+    pub(super) fn receive(&mut self, messages: Vec<Message>) {
+        let mut changes = Vec::new();
         for message in messages {
             match message {
                 Message::Changed(paths) => {
-                    heard.extend(paths.into_iter().filter(|(_, path)| !self.own.wrote(path)).map(|(what, _)| what));
+                    changes.extend(paths.into_iter().filter(|(_, path)| !self.own.wrote(path)).map(|(what, _)| what));
                 }
-                Message::Overflow => heard.extend([What::Folders, What::Settings, What::Runs, What::Inbox]),
+                Message::Overflow => changes.extend([What::Folders, What::Settings, What::Runs, What::Inbox]),
                 Message::Ended(run) => {
                     self.workers.ended(&run);
                     self.ask_run(&run);
@@ -25,7 +25,7 @@ impl Shell<'_> {
                 Message::Signal => self.signal(),
             }
         }
-        let has = |what| heard.contains(&what);
+        let has = |what| changes.contains(&what);
         if has(What::Folders) {
             self.watcher.arm();
         }

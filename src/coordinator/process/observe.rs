@@ -63,7 +63,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         attention: found.prerequisites.attention(),
         ci_failed: found.prerequisites.ci_failed(),
     };
-    let refused = |action| standing.require(Actor::Coordinator, action).err().map(|e| words(&e));
+    let refused = |action| standing.require(Actor::Coordinator, action).err().map(|e| one_line(&e));
     let granted = standing.grant.as_ref().map(|grant| grant.at);
     let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
     let ranking = found.ranking;
@@ -161,7 +161,7 @@ fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
         .collect()
 }
 
-/// The names that no new seat can have: a manifest is called so, readable or not.
+/// The names that no new seat can have, because a manifest has them, readable or not.
 fn seat_names(hub: &Hub) -> Result<BTreeSet<String>> {
     let named = |(path, found): (PathBuf, Result<Option<manifest::Manifest>>)| {
         let file =
@@ -183,7 +183,7 @@ fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
 }
 
 /// A refusal in one line, with its fixes.
-fn words(error: &anyhow::Error) -> String {
+fn one_line(error: &anyhow::Error) -> String {
     let Some(refusal) = Refusal::of(error) else { return format!("{error:#}") };
     let reason = refusal.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let next = refusal.next.last().map(|next| format!(" ({next})")).unwrap_or_default();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_could_not_begin_stops_choice_until_a_person_grants_again_or_another_one_runs() {
+    fn a_refused_job_stops_choice_until_a_new_grant_or_a_job_that_ran() {
         let at = |seconds| Some(Stamp::from_unix(seconds));
         let mut state = State { jobs: vec![refused(100)], ..State::new() };
         assert!(last_was_idle(&state, None) && last_was_idle(&state, at(50)));

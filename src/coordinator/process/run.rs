@@ -181,7 +181,7 @@ impl Shell<'_> {
                 Err(_) => break,
             }
         }
-        self.hear(messages);
+        self.receive(messages);
         self.gathered_until = Instant::now() + WINDOW;
     }
 }

@@ -163,6 +163,36 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// The name in published files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Phase::Assigning => "chosen",
+            Phase::Ordering => "given",
+            Phase::Spawning => "ordered",
+            Phase::Running { .. } => "running",
+            Phase::Waiting { .. } => "retry_wait",
+            Phase::Held => "held",
+            Phase::Question { .. } => "question",
+            Phase::Review { .. } => "review",
+            Phase::Finalizing { .. } => "reporting",
+            Phase::Over { ending, .. } => ending.as_str(),
+        }
+    }
+
+    /// The name that people see.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Phase::Assigning | Phase::Ordering | Phase::Spawning => "starting",
+            Phase::Waiting { .. } => "will resume",
+            Phase::Question { .. } => "needs answer",
+            Phase::Review { .. } => "needs review",
+            Phase::Finalizing { .. } => "finishing",
+            Phase::Running { .. } | Phase::Held | Phase::Over { .. } => self.name(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     pub word: Word,

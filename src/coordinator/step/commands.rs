@@ -26,7 +26,7 @@ impl StepContext<'_> {
         }
         let (name, target) = (name(&command), target(&command));
         let said = word.clone();
-        let (ok, text) = match self.obey(word, command) {
+        let (ok, text) = match self.execute(word, command) {
             Ok(text) => (true, text),
             Err(text) => (false, text),
         };
@@ -38,7 +38,7 @@ impl StepContext<'_> {
         self.out.push(Effect::Answer { command: id, ok, text });
     }
 
-    fn obey(&mut self, word: Word, command: Command) -> Result<String, String> {
+    fn execute(&mut self, word: Word, command: Command) -> Result<String, String> {
         match command {
             Command::Submit { task, plan, step } => self.submit(Submission { task, plan, step, word }),
             Command::Pause => {

@@ -11,7 +11,7 @@ use crate::model::backlog::ItemStatus;
 /// The reasons why no new job is chosen, for people; empty without obstacles.
 pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
     let moved = moved_target::standing(hub)?;
-    let mut words: Vec<_> = moved.iter().map(moved_target::Moved::words).collect();
+    let mut reasons: Vec<_> = moved.iter().map(moved_target::Moved::describe).collect();
     // Those are also findings of the scan, and are reported separately.
     let found: Vec<_> =
         watch::pausing(hub)?.into_iter().filter(|found| found.code != moved_target::SCAN_CODE).collect();
@@ -19,9 +19,9 @@ pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
         let path = first.path.as_deref().map(|path| format!("{path}: ")).unwrap_or_default();
         let more = if found.len() > 1 { format!(" (and {} more)", found.len() - 1) } else { String::new() };
         let first = text::clip(&text::safe(&format!("{path}{}", first.message)), 200);
-        words.push(format!("the last scan found a high-severity problem: {first}{more}; see all: teof scan"));
+        reasons.push(format!("the last scan found a high-severity problem: {first}{more}; see all: teof scan"));
     }
-    Ok(words)
+    Ok(reasons)
 }
 
 /// Scans again when the last scan stops new jobs, so that people need not scan after a fix. Saved only if the result

@@ -195,7 +195,7 @@ fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), Strin
     let used = job.last.as_ref().map_or(0, |last| last.passes);
     if !fresh && job.work.passes > 0 && used >= job.work.passes {
         let why = summary(&findings);
-        return Err(format!("it was sent back, but the coder has used all {used} passes{why}"));
+        return Err(format!("it was sent back, but the coder has no passes left ({used} used){why}"));
     }
     let session = job.last.as_ref().and_then(|last| last.session.clone());
     let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);

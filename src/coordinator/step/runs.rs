@@ -69,12 +69,12 @@ impl StepContext<'_> {
                 self.block(id, &format!("{}{}", outcome.reason, beyond(outcome)));
             }
         }
-        self.weigh(id, outcome);
+        self.check_breaker(id, outcome);
     }
 
     /// The breaker's other reasons: a new finding of high severity in the scan, a target that the worker moved, a
     /// budget overrun. Other guard findings do not open it, because the guard has already stopped the result.
-    fn weigh(&mut self, id: &str, outcome: &Outcome) {
+    fn check_breaker(&mut self, id: &str, outcome: &Outcome) {
         let scan = outcome.scan.iter().find(|found| found.severity == "high");
         let stops =
             |found: &&Finding| moved_target::CODES.contains(&found.code.as_str()) || found.code.starts_with("budget.");
@@ -105,8 +105,7 @@ impl StepContext<'_> {
         }
         let Some(job) = self.job_mut(id) else { return };
         if job.interruptions >= max {
-            let why =
-                format!("its worker died {} before it reported a result", crate::base::text::counted(max, "time"));
+            let why = format!("its worker died {} before it reported a result", text::counted(max, "time"));
             self.block(id, &why);
         } else {
             job.interruptions += 1;

@@ -35,15 +35,12 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn paused(&mut self, id: &str, run: &str, reason: &str) {
         self.say(Some(id.to_owned()), format!("paused: {reason}"));
         let (max, later) = (self.config.max_interruptions, self.now.plus(self.config.poll_min));
-        let told = self.state.volatile.notified_workers.contains_key(run);
+        let was_notified = self.state.volatile.notified_workers.contains_key(run);
         let Some(job) = self.state.job(id) else { return };
-        if told || closed(self.state, &job.task).is_some() {
+        if was_notified || closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
         } else if job.interruptions >= max {
-            self.block(
-                id,
-                &format!("its worker paused {}; the last: {reason}", crate::base::text::counted(max, "time")),
-            );
+            self.block(id, &format!("its worker paused {}; the last: {reason}", text::counted(max, "time")));
         } else if let Some(job) = self.job_mut(id) {
             job.interruptions += 1;
             job.phase = Phase::Waiting { until: later };
@@ -254,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_claim_of_what_waits_for_a_person_never_runs_out() {
+    fn the_claim_of_a_job_under_review_does_not_expire() {
         let mut play = Play::running();
         play.run_is(play.outcome(Verdict::Succeeded));
         play.answer(Reply::Done);
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_outlives_the_worker_that_died_after_its_bundle() {
+    fn a_decision_counts_when_the_worker_died_after_writing_its_bundle() {
         let mut play = Play::running();
         play.decide(ReviewWord::Rejected);
         play.run_is(RunState::Gone);
@@ -299,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_pauses_unasked_gets_time_and_not_for_ever() {
+    fn a_job_whose_worker_keeps_pausing_is_retried_and_then_blocked() {
         let mut play = Play::running();
         for _ in 0..10 {
             let before = play.now;
@@ -314,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_cannot_be_written_is_given_up_and_blocks_its_job() {
+    fn an_order_that_cannot_be_written_blocks_its_job() {
         let mut play = Play::new();
         play.answer(Reply::Assigned { epoch: 1 });
         for _ in 0..7 {
@@ -328,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_cannot_be_given_is_left_alone_for_a_while() {
+    fn a_task_that_cannot_be_assigned_is_skipped_for_a_while() {
         let mut play = Play::new();
         (0..8).for_each(|_| play.answer(broken()));
         assert_eq!(play.phase(), "dropped");

@@ -75,13 +75,13 @@ fn trial(command: &Command, report: &exec::Report) -> Trial {
             exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
             duration_seconds: spec::seconds(report),
         },
-        outcome: words(&report.verdict),
+        outcome: describe(&report.verdict),
         tail: spec::tail(report),
         log: report.output.path.display().to_string(),
     }
 }
 
-fn words(verdict: &Verdict) -> String {
+fn describe(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Exited(0) => "passed".to_owned(),
         Verdict::Exited(code) => format!("exit code {code}"),

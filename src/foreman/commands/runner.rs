@@ -240,7 +240,7 @@ impl Output {
 
 impl CommandResult {
     fn of(command: &Command, report: &Report) -> Self {
-        let (status, outcome) = words(&report.verdict);
+        let (status, outcome) = describe(&report.verdict);
         let names =
             |list: &[exec::Process]| list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect();
         Self {
@@ -266,7 +266,7 @@ impl CommandResult {
     }
 }
 
-fn words(verdict: &Verdict) -> (&'static str, String) {
+fn describe(verdict: &Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Exited(0) => ("ok", "ok".to_owned()),
         Verdict::Exited(code) => ("failed", format!("exit code {code}")),

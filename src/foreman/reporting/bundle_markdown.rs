@@ -97,7 +97,7 @@ fn change(out: &mut String, bundle: &Bundle) {
         let _ = writeln!(out, "| {} | {} | {} |", cell(&file.path), file.added, file.removed);
     }
     if let Some(more) = diff.count().checked_sub(MOST_FILES).filter(|more| *more > 0) {
-        let _ = writeln!(out, "\n{more} more files changed; see the commit.");
+        let _ = writeln!(out, "\n{} changed; see the commit.", text::counted(more, "more file"));
     }
     out.push('\n');
 }

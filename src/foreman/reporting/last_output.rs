@@ -16,23 +16,23 @@ pub fn find(report: &Report) -> Option<LastOutput> {
     let failed = |done: &&CommandResult| !done.succeeded() && !done.was_cancelled();
     let command = report.setup.iter().chain(stage_runs).chain(&report.tests).rfind(failed);
     if let Some(command) = command {
-        return Some(told(command.label.clone(), &command.tail, &command.output));
+        return Some(last_output(command.label.clone(), &command.tail, &command.output));
     }
     let called = report.stages.iter().rev().find_map(|stage| Some((&stage.name, stage.calls.last()?)));
-    called.and_then(|(stage, called)| said(stage, called))
+    called.and_then(|(stage, called)| of_call(stage, called))
 }
 
 /// The end of an agent's output, or of its stderr when there is no output.
-fn said(stage: &str, called: &CallRecord) -> Option<LastOutput> {
+fn of_call(stage: &str, called: &CallRecord) -> Option<LastOutput> {
     let of = format!("{stage} ({})", called.agent);
     match (called.tail.trim().is_empty(), &called.errors) {
-        (true, Some(errors)) => Some(told(of, &called.errors_tail, errors)),
+        (true, Some(errors)) => Some(last_output(of, &called.errors_tail, errors)),
         (true, None) => None,
-        (false, _) => Some(told(of, &called.tail, &called.output)),
+        (false, _) => Some(last_output(of, &called.tail, &called.output)),
     }
 }
 
-fn told(of: String, tail: &str, output: &Output) -> LastOutput {
+fn last_output(of: String, tail: &str, output: &Output) -> LastOutput {
     LastOutput { of, text: end_of(tail), file: output.file.clone() }
 }
 

@@ -185,7 +185,7 @@ pub fn tasks(hub: &Hub) -> Result<Tasks> {
 }
 
 impl Status {
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut out = String::new();
         let branch = self.branch.as_deref().unwrap_or("(detached)");
         let commit = self.commit.as_deref().map_or("no commit", |id| &id[..id.len().min(12)]);
@@ -206,7 +206,7 @@ impl Status {
 }
 
 impl Tasks {
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut out = String::new();
         for row in &self.tasks {
             let agent = row.agent.as_deref().unwrap_or("nobody");
@@ -223,13 +223,14 @@ impl Tasks {
 }
 
 /// One line per finding, worst first, then the counts.
-pub fn scan_words(findings: &[Finding]) -> String {
+pub fn describe_findings(findings: &[Finding]) -> String {
     let count = |severity: &str| findings.iter().filter(|found| found.severity == severity).count();
     let mut out = String::new();
     for severity in ["high", "medium", "low"] {
         for found in findings.iter().filter(|found| found.severity == severity) {
             let path = found.path.as_deref().unwrap_or("-");
-            let _ = writeln!(out, "{severity:6} {} {}: {}", found.code, text::safe(path), text::safe(&found.words()));
+            let _ =
+                writeln!(out, "{severity:6} {} {}: {}", found.code, text::safe(path), text::safe(&found.describe()));
         }
     }
     let _ = write!(out, "{} high, {} medium, {} low", count("high"), count("medium"), count("low"));

@@ -36,7 +36,7 @@ pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Findi
         let Some(path) = sides.into_iter().flatten().next().map(|entry| entry.path.clone()) else { continue };
         let shown = String::from_utf8_lossy(&path).into_owned();
         index.conflict_remove(std::path::Path::new(&shown))?;
-        let (entry, message) = settled(repo, conflict)?;
+        let (entry, message) = merged_entry(repo, conflict)?;
         if let Some(entry) = entry {
             index.add(&entry)?;
         }
@@ -46,7 +46,7 @@ pub fn tree(repo: &Repository, base: Oid, carry: &str) -> Result<(Oid, Vec<Findi
 }
 
 /// The content of the file, and the message to the coder.
-fn settled(repo: &Repository, conflict: git2::IndexConflict) -> Result<(Option<IndexEntry>, &'static str)> {
+fn merged_entry(repo: &Repository, conflict: git2::IndexConflict) -> Result<(Option<IndexEntry>, &'static str)> {
     match (conflict.ancestor, conflict.our, conflict.their) {
         (ancestor, Some(ours), Some(theirs)) => {
             let ancestor = match ancestor {
@@ -88,7 +88,7 @@ fn copy(entry: &IndexEntry) -> IndexEntry {
 }
 
 /// Files that still have conflict markers.
-pub fn unsettled(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
+pub fn unresolved(place: &Place, conflicts: &[Finding]) -> Vec<Finding> {
     let marked = |path: &str| {
         let path = files::within(&place.root, path).ok()?;
         let bytes = files::read(&path, files::MAX_DOCUMENT).ok()??;

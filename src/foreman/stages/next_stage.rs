@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_tested_once_and_nobody_goes_on_from_a_failure() {
+    fn commands_are_tested_once_and_a_failed_test_ends_them() {
         let commands = Plan { commands: true, planner: false, reviewer: false, ..ALL };
         assert_eq!(play(&commands, &[]), (vec![done(COMMANDS, 1, true), done(TESTER, 1, true)], Next::Finished));
         assert_eq!(names(&play(&Plan { tester: false, ..commands.clone() }, &[]).0), "c1");
@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_history_ends_and_nothing_is_finished_unjudged(
+        fn every_history_ends_and_finishes_only_with_passed_tests_and_review(
             flags in any::<[bool; 4]>(), passes in 1_u32..5, used in 0_u32..5, verdicts in prop::collection::vec(any::<bool>(), 0..20)
         ) {
             let plan = Plan { commands: false, planner: flags[0], tester: flags[1], reviewer: flags[2], forward_port: flags[3], passes, used };

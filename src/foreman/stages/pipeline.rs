@@ -199,7 +199,7 @@ fn check_coder(context: &mut StageContext, stage: &mut StageReport) -> Result<()
     }
     let carried: Vec<_> =
         context.report.stages.iter().filter(|s| s.name == FORWARD_PORT).flat_map(|s| s.findings.clone()).collect();
-    findings.extend(forward_port::unsettled(place, &carried));
+    findings.extend(forward_port::unresolved(place, &carried));
     if !findings.is_empty() {
         findings.extend(stage.notes.iter().filter(|note| note.code == invoke::UNREADABLE).cloned());
     }

@@ -73,7 +73,7 @@ impl Report {
                 "line": found.line,
                 "code": found.code,
                 "level": level(found),
-                "message": found.words(),
+                "message": found.describe(),
                 "hint": found.hint,
             })
         };
@@ -117,7 +117,7 @@ fn level(found: &Finding) -> &'static str {
 
 fn human(found: &Finding) -> String {
     let place = format!("{}:{}", found.path.as_deref().unwrap_or("."), found.line.unwrap_or(1));
-    let line = format!("{place}: {} [{}] {}", level(found), found.code, found.words());
+    let line = format!("{place}: {} [{}] {}", level(found), found.code, found.describe());
     let hint = found.hint.as_deref().map(|hint| format!("\n    {}", text::safe(hint))).unwrap_or_default();
     text::safe(&line) + &hint
 }

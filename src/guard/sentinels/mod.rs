@@ -74,7 +74,7 @@ fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     findings.extend(preflight::cycles(&tree, Severity::Medium));
     findings.extend(moved_target::standing(hub)?.iter().map(|moved| {
         let hint = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
-        Finding::high(moved_target::SCAN_CODE, "", moved.words()).hint(hint)
+        Finding::high(moved_target::SCAN_CODE, "", moved.describe()).hint(hint)
     }));
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);

@@ -174,7 +174,7 @@ impl Lock {
     }
 
     /// The holder and the age, as far as known.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let (path, age) = (self.path.display(), time::show_span(self.age));
         match (&self.holder, self.is_stale()) {
             (Some(holder), _) => format!("{path} was created {age} ago and is held by {holder}"),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worktree_that_a_kill_left_half_made_is_left_alone_and_another_one_is_made() {
+    fn a_half_made_worktree_is_kept_and_another_is_created() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         // What git has written when it is killed early: the link, the reason, and no HEAD yet.
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worktree_with_a_repository_inside_is_left_to_people() {
+    fn a_worktree_with_a_nested_repository_is_kept() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");
         fs::create_dir(first.root.join("inner")).unwrap();
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worktree_that_is_not_ours_is_neither_used_nor_touched() {
+    fn a_foreign_worktree_is_neither_used_nor_changed() {
         let world = World::new();
         let home = home(&world.hub).unwrap();
         fs::create_dir_all(home.join("job-1")).unwrap();

@@ -131,7 +131,7 @@ impl Finding {
     }
 
     /// The message, with how many more there are.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self.more {
             0 => self.message.clone(),
             n => format!("{} (and {n} more like this)", self.message),

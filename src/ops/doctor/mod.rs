@@ -231,7 +231,7 @@ fn check_sources(hub: &Hub, report: &mut Report) -> Result<()> {
 fn check_targets(hub: &Hub, report: &mut Report) -> Result<()> {
     for moved in moved_target::standing(hub)? {
         let fix = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
-        report.wrong(moved_target::SCAN_CODE, moved.words(), fix);
+        report.wrong(moved_target::SCAN_CODE, moved.describe(), fix);
     }
     Ok(())
 }

@@ -150,8 +150,8 @@ fn left_by_git(hub: &Hub) -> Vec<Problem> {
             let message = format!("{} is held by {git}", lock.path.display());
             Problem { note: true, ..wrong("git.lock", message, locks::REMEDY) }
         }
-        (None, true) => wrong("git.stale_lock", lock.words(), "remove it: teof doctor --fix"),
-        (None, false) => Problem { note: true, ..wrong("git.lock", lock.words(), locks::REMEDY) },
+        (None, true) => wrong("git.stale_lock", lock.describe(), "remove it: teof doctor --fix"),
+        (None, false) => Problem { note: true, ..wrong("git.lock", lock.describe(), locks::REMEDY) },
     });
     half.chain(locks).collect()
 }

@@ -48,7 +48,7 @@ fn a_person_needs_no_seat_and_no_session() {
         let last = world.lines("_bus/events/events.jsonl").pop().unwrap();
         assert_eq!((&last["agent_id"], &last["meta"]["recognised"]), (&json!("operator"), &json!("neither")));
         let claim = script(&["bus", "claim", "T3"]).expect(2);
-        assert!(claim.stderr.contains("which seat claims is not known"), "{}", claim.stderr);
+        assert!(claim.stderr.contains("the seat that claims is unknown"), "{}", claim.stderr);
 
         // Beside a seat's manifest a person is the operator until somebody boots that seat.
         world.write("AGENT_MANIFEST.json", "{\"agent_id\": \"a\"}\n");

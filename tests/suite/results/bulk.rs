@@ -48,7 +48,7 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     let approved = site.world.run(&["approve", "--all-passing", "--by", "ada"]);
     assert_eq!((approved.code, last_line(&approved)), (1, "Approved 1 of 2: j2 was refused"), "{approved:?}");
     assert!(approved.stderr.contains("error: j2 is in conflict with main\ncause: "), "{approved:?}");
-    assert!(approved.stderr.contains("fix: nothing was merged; it goes back to the coder"), "{approved:?}");
+    assert!(approved.stderr.contains("nothing was merged, and the job goes back to the coder"), "{approved:?}");
     assert!(approved.stderr.contains("Not approved, because they did not pass or have findings: j5"), "{approved:?}");
     assert!(approved.stdout.contains("j3: ") && !approved.stdout.contains("j5"), "{approved:?}");
     assert_eq!(site.world.git(&["rev-list", "--count", "--grep=^Teof-Reviewed-By", "main"]), "2");

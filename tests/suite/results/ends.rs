@@ -136,7 +136,7 @@ fn consent_that_is_used_up_ends_it_with_the_reason() {
     site.submit("Append two");
     site.submit("Append three");
     let ran = site.run();
-    assert!(ran.code == 6 && ran.stderr.contains("stopped: nothing more starts"), "{} {}", ran.code, ran.stderr);
+    assert!(ran.code == 6 && ran.stderr.contains("stopped: no job may start"), "{} {}", ran.code, ran.stderr);
     assert_eq!(site.coder.calls(), 1);
     assert!(
         ran.stderr.trim_end().ends_with("(1 waiting for review, 1 waiting, used 110 tokens, $0.01)"),

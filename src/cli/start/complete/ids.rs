@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use super::candidate::Candidate;
 use crate::base::Result;
 use crate::bus::claims;
-use crate::cli::unattended::coordinator::last_output::standing;
 use crate::coordinator::state::{Ending, Job, Phase, store};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::ItemStatus;
@@ -61,7 +60,7 @@ fn jobs(hub: &Hub, path: &[&str]) -> Result<Vec<Candidate>> {
         _ => true,
     };
     let shown = state.jobs.iter().rev().filter(fits).take(NEWEST);
-    Ok(shown.map(|job| Candidate::new(job.short(), format!("{}: {}", job.task, standing(job)))).collect())
+    Ok(shown.map(|job| Candidate::new(job.short(), format!("{}: {}", job.task, job.phase.label()))).collect())
 }
 
 fn queued(hub: &Hub) -> Result<Vec<Candidate>> {

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::style::{self, Meaning};
 use super::table::clip;
-use crate::base::Result;
+use crate::base::{Result, text};
 use crate::hub::watch::Watch;
 
 /// How soon Ctrl-C is noticed.
@@ -78,7 +78,7 @@ impl Screen {
             frame += "\x1b[K\r\n";
         }
         let hidden = lines.len().saturating_sub(room);
-        let more = if hidden > 0 { format!("{hidden} more lines · ") } else { String::new() };
+        let more = if hidden > 0 { format!("{} · ", text::counted(hidden, "more line")) } else { String::new() };
         frame += &style::paint(Meaning::Quiet, clip(&format!("{more}Ctrl-C to leave"), columns));
         frame += "\x1b[K\x1b[J";
         let mut out = io::stdout().lock();

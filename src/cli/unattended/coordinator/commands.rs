@@ -166,7 +166,7 @@ pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
 pub fn stop(args: Stop, app: &App) -> Result<ExitCode> {
     operator::run::refuse("stop the coordinator")?;
     if process::holder(app.hub()?)?.is_none() {
-        // Kept for the next start, it would end that one, long after anybody meant it.
+        // A command that is kept would stop the next coordinator at its start.
         let text = match store::load(app.hub()?)?.live_jobs().next() {
             None => "the coordinator is not running; there is nothing to stop",
             Some(_) => {
@@ -184,10 +184,10 @@ pub fn reset_breaker(args: ResetBreaker, app: &App) -> Result<ExitCode> {
     operator::require("reset the breaker")?;
     let hub = app.hub()?;
     let moved = moved_target::accept(hub)?;
-    let mut accepted: Vec<_> = moved.iter().map(|moved| format!("accepted: {}", moved.words())).collect();
+    let mut accepted: Vec<_> = moved.iter().map(|moved| format!("accepted: {}", moved.describe())).collect();
     match watch::accept(hub)? {
         0 => {}
-        found => accepted.push(format!("accepted: {found} high-severity findings of the last scan")),
+        found => accepted.push(format!("accepted: {} of the last scan", text::counted(found, "high-severity finding"))),
     }
     if accepted.is_empty() || store::load(hub)?.breaker.open.is_some() {
         accepted.iter().for_each(|line| app.say(line));

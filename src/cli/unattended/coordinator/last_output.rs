@@ -15,7 +15,7 @@ pub fn document(job: &Job) -> Value {
     document
 }
 
-/// What is asked, and what was said last, each line behind `indent`; nothing of a job that ended well.
+/// The open question or the last output, each line behind `indent`; empty for a job that ended well.
 pub fn output(job: &Job, indent: &str) -> Vec<String> {
     if matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. }) {
         return Vec::new();
@@ -24,14 +24,14 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
     let block = |body: &str| body.lines().map(|line| format!("{indent}  | {line}")).collect::<Vec<_>>();
     let mut lines = Vec::new();
     if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
-        lines.push(format!("{indent}it asks:"));
+        lines.push(format!("{indent}question:"));
         lines.extend(block(question));
-        lines.push(format!("{indent}answer it: teof coordinator answer {} \"...\"", job.short()));
+        lines.push(format!("{indent}answer: teof coordinator answer {} \"...\"", job.short()));
     } else if let Some(output) = &last.output {
         lines.push(format!("{indent}last output of {}:", output.of));
         lines.extend(block(&output.text));
     }
-    lines.extend(last.output.iter().map(|output| format!("{indent}all of it: {}", output.file)));
+    lines.extend(last.output.iter().map(|output| format!("{indent}full output: {}", output.file)));
     lines.iter().map(|line| text::safe(line)).collect()
 }
 
@@ -39,8 +39,7 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
     let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, short(&job.run_id()));
-    let mut lines =
-        vec![text::safe(&format!("{head}\n").replace('\n', "")), text::safe(&format!("  {}{reason}", standing(job)))];
+    let mut lines = vec![text::safe(&head), text::safe(&format!("  {}{reason}", job.phase.label()))];
     lines.extend(output(job, "  "));
     lines.extend(
         job.last
@@ -53,13 +52,4 @@ pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
         lines.push(format!("  log      teof coordinator logs {}", job.short()));
     }
     lines
-}
-
-/// Where a job stands, for people.
-pub fn standing(job: &Job) -> &'static str {
-    match job.phase {
-        Phase::Question { .. } => "waiting for an answer",
-        Phase::Review { .. } => "waiting for review",
-        _ => crate::coordinator::executor::publish::phase(job),
-    }
 }

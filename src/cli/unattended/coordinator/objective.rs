@@ -12,7 +12,7 @@ use crate::model::plan::slug_of;
 use crate::ops::tasks::{plan_edit, short_name};
 use crate::plans;
 
-/// What a person may say besides the objective.
+/// The optional parts of an objective.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
     pub name: Option<String>,
@@ -25,7 +25,7 @@ pub struct Details {
 /// Makes a plan with one step of the objective, and returns its submission. Agents do it, or `[commands] default`.
 pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Result<Command> {
     if !args.tests.is_empty() {
-        operator::require("give tests that are run unattended")?;
+        operator::require("add tests that run unattended")?;
     }
     let mut details = Map::from_iter([("objective".to_owned(), json!(objective))]);
     let given = [
@@ -65,7 +65,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     let made = plans::find(hub, &path)?;
     if let Some(digest) = plans::commands_digest(&made.plan) {
         plan_edit::approve(hub, &made.path, &digest, &app.person()?)?;
-        app.say(format!("approved with it, on this machine: {}", args.tests.join("; ")));
+        app.say(format!("Approved on this machine: {}", args.tests.join("; ")));
     }
     let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
     let plan = made.id().to_owned();
@@ -79,8 +79,8 @@ fn named(writer: &Writer<'_>, name: &str) -> Result<(String, Option<String>)> {
     let id = plans::new::id(name, hub.now())?;
     if plans::new::is_taken(hub, &id) {
         return Err(Refusal::usage("plan.exists", format!("there is a plan {id} already"))
-            .next("choose another --name, or leave it out: then the plan is numbered")
-            .next(format!("to have that plan done: teof coordinator submit {id}"))
+            .next("choose another --name, or omit it to name the plan after the objective")
+            .next(format!("or submit the existing plan: teof coordinator submit {id}"))
             .into());
     }
     let task = slug_of(&id).map(str::to_owned);
@@ -88,21 +88,22 @@ fn named(writer: &Writer<'_>, name: &str) -> Result<(String, Option<String>)> {
     Ok((id, task.filter(|_| is_free)))
 }
 
-/// Refuses what nobody would do, or nobody could verify, before anything is written.
+/// Refuses an objective that no agent or command can do, or no test would check, before anything is written.
 pub fn check(hub: &Hub, args: &Details) -> Result<()> {
     let settings = hub.settings()?;
     let coder = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
     if !coder && settings.commands.default.is_empty() {
-        return Err(Refusal::guard("submit.nobody", "no agent can do it")
-            .because("no agent is bound to code, and [commands] default names nothing to run")
-            .next("bind one in teof.toml: [roles.coder] agent = \"claude\"; which are here: teof agent doctor")
+        return Err(Refusal::guard("submit.nobody", "no agent and no command is set up to do the work")
+            .because("[roles.coder] has no agent, and [commands] default is empty")
+            .next("see which agents work here: teof agent doctor")
+            .next("then set one in teof.toml: [roles.coder] agent = \"claude\"")
             .into());
     }
     if args.tests.is_empty() && settings.guard.tests.is_empty() {
-        return Err(Refusal::guard("submit.unverified", "nothing would verify the result")
-            .because("work without a test waits for a person")
-            .next("name a command that must pass: --test \"cargo test\"")
-            .next("or name it for all work in teof.toml: [guard] tests")
+        return Err(Refusal::guard("submit.unverified", "no test would check the result")
+            .because("an objective needs a test, because no person watches the work")
+            .next("add a command that must pass: --test \"cargo test\"")
+            .next("or set it for all work in teof.toml: [guard] tests = [\"cargo test\"]")
             .into());
     }
     Ok(())

@@ -10,7 +10,6 @@ use crate::base::{Result, Stamp, json, text};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
-use crate::coordinator::executor::publish::phase;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::inbox;
 use crate::coordinator::process;
@@ -60,7 +59,7 @@ struct Overview {
     holder: Option<String>,
     /// Why a coordinator that holds its lock does nothing, and what to do about it.
     frozen: Option<(String, String)>,
-    letters: usize,
+    unread: usize,
     /// Why no new job starts.
     choice: Vec<String>,
     /// Why no backlog item starts.
@@ -73,7 +72,7 @@ impl Overview {
             state: store::load(hub)?,
             holder: process::holder(hub)?,
             frozen: process::frozen(hub)?,
-            letters: inbox::read(hub)?.len(),
+            unread: inbox::read(hub)?.len(),
             choice: pauses::of_choice(hub)?,
             backlog: pauses::of_backlog(hub)?,
         })
@@ -100,7 +99,7 @@ impl Overview {
             "skipped": state.skips,
             "suspended": state.suspended,
             "spent": state.spent,
-            "unread_commands": self.letters,
+            "unread_commands": self.unread,
             "nothing_is_chosen": self.choice,
             "no_item_is_taken": self.backlog,
             "totals": state.totals,
@@ -114,10 +113,10 @@ impl Overview {
             None => "Not running; start it: teof run".to_owned(),
         }];
         if let Some((why, next)) = &self.frozen {
-            lines.push(attention(&format!("It is stuck: {why}")));
+            lines.push(attention(&format!("The coordinator is stuck: {why}")));
             lines.push(format!("  {}", text::safe(next)));
         }
-        lines.extend(obstacles(state, self.letters, times));
+        lines.extend(obstacles(state, self.unread, times));
         lines.extend(self.choice.iter().map(|why| attention(&format!("No new job starts: {why}"))));
         if !self.choice.is_empty() {
             lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
@@ -139,7 +138,7 @@ fn attention(line: &str) -> String {
 }
 
 /// What keeps work from being chosen, and what a person can do about it.
-fn obstacles(state: &State, letters: usize, times: Times) -> Vec<String> {
+fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trip) = &state.breaker.open {
         let why =
@@ -156,9 +155,9 @@ fn obstacles(state: &State, letters: usize, times: Times) -> Vec<String> {
         let until = times.at(suspension.until);
         lines.push(attention(&format!("{agent} is not called until {until}: {}", suspension.reason)));
     }
-    if letters > 0 {
-        let wait = if letters == 1 { "waits" } else { "wait" };
-        lines.push(format!("{} {wait} for the coordinator", text::counted(letters, "command")));
+    if unread > 0 {
+        let wait = if unread == 1 { "waits" } else { "wait" };
+        lines.push(format!("{} {wait} for the coordinator", text::counted(unread, "command")));
     }
     lines
 }
@@ -214,7 +213,7 @@ fn jobs<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times) ->
 fn next(job: &Job) -> String {
     match (&job.phase, job.pull_request) {
         (Phase::Review { .. }, None) => format!("teof review {}", job.short()),
-        (Phase::Review { .. }, Some(number)) => format!("teof review {} (#{number})", job.short()),
+        (Phase::Review { .. }, Some(number)) => format!("teof review {}  # pull request {number}", job.short()),
         (Phase::Over { ending: Ending::Done, .. }, _) | (Phase::Question { .. }, _) => String::new(),
         (Phase::Over { .. }, _) => format!("teof logs {}", job.short()),
         _ => String::new(),
@@ -229,13 +228,13 @@ fn phase_cell(job: &Job) -> Cell {
         Phase::Over { .. } => Meaning::Bad,
         _ => Meaning::Active,
     };
-    Cell::painted(meaning, phase(job))
+    Cell::painted(meaning, job.phase.label())
 }
 
 fn since(job: &Job, times: Times) -> String {
     match &job.phase {
         Phase::Running { since } => times.lasting(*since),
-        Phase::Waiting { until } => format!("until {}", times.at(*until)),
+        Phase::Waiting { until } => format!("at {}", times.at(*until)),
         Phase::Review { since } | Phase::Question { since } => times.ago(*since),
         _ => String::new(),
     }

@@ -136,15 +136,15 @@ pub fn is_open(hub: &Hub, asked: &Asked) -> Result<()> {
 }
 
 fn done(what: String) -> Refusal {
-    Refusal::guard("task.done", format!("{what} is done")).next(
-        "take the result back: teof review revert <job>; or submit what is left: teof coordinator submit --objective",
-    )
+    Refusal::guard("task.done", format!("{what} is done"))
+        .next("undo the result: teof review revert <job>")
+        .next("or submit what is left: teof do \"…\"")
 }
 
 fn unknown(hub: &Hub, name: &str) -> Refusal {
     let table = tasks::table(hub).unwrap_or_default();
     if table.tasks.iter().any(|row| row.task_id == name) {
-        // It lives in its claim or its assignment alone.
+        // Only a claim or an assignment names it.
         return Refusal::not_found("task.not_found", format!("{name} is in no backlog, plan, vault or queue"))
             .next(format!("add it: teof task add {name} --title \"…\""));
     }

@@ -5,17 +5,16 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::base::{Exit, Result, text};
-use crate::coordinator::executor::publish;
 use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::hub::Hub;
 use crate::review::{Entry, approve, bundles};
 
-/// How many tasks of each kind are named in words.
+/// The maximum number of tasks of each kind that are listed.
 const NAMED: usize = 5;
 
-/// What a process of the coordinator left behind. What is blocked or waits counts whoever left it so, and when.
+/// What a coordinator process left behind. Blocked and waiting work of earlier processes is included.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     r#type: &'static str,
@@ -26,16 +25,16 @@ pub struct Summary {
     why: Option<String>,
     /// How many jobs ended done since it started.
     done: usize,
-    /// Those of them that a person approved.
+    /// The done jobs that a person approved.
     merged: Vec<Named>,
-    /// What is blocked now, except what a person said no to.
+    /// What is blocked now, without what a person rejected.
     blocked: Vec<Blocked>,
-    /// The tasks that a person said no to and that nobody works on since.
+    /// The tasks that a person rejected and that have no newer job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<String>,
     /// The tasks whose results can be reviewed.
     review: Vec<String>,
-    /// What is done and not on the target: nobody reviews it unless they want to.
+    /// Finished work that needs no review and is not on the target.
     unmerged: Vec<Named>,
     waiting: Vec<Waiting>,
     /// What agents used since it started.
@@ -43,7 +42,7 @@ pub struct Summary {
     usage: Option<Used>,
     #[serde(skip)]
     reviews: Vec<Named>,
-    /// How many ended done and have nothing to merge.
+    /// How many done jobs had nothing to merge.
     #[serde(skip)]
     changed_nothing: usize,
     #[serde(skip)]
@@ -112,9 +111,9 @@ impl Used {
     }
 
     /// `12300 tokens, $0.43`
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         let cost = self.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-        format!("{} tokens{cost}", self.tokens)
+        format!("{}{cost}", text::counted(self.tokens, "token"))
     }
 }
 
@@ -139,7 +138,7 @@ impl Summary {
         let (blocked, rejected) = blocked(&ended, before, state);
         let done: Vec<_> = state.jobs.iter().filter(is_done).filter(is_new).collect();
         let unmerged = unmerged(hub, state)?;
-        let is_told = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
+        let is_listed = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
         let reviews: Vec<_> = state.live_jobs().filter(|job| job.is_under_review()).map(Named::job).collect();
         Ok(Summary {
             r#type: "summary",
@@ -153,7 +152,7 @@ impl Summary {
                 Leave::Stuck => "stuck",
             },
             done: done.len(),
-            changed_nothing: done.len() - done.iter().filter(is_told).count(),
+            changed_nothing: done.len() - done.iter().filter(is_listed).count(),
             merged: done.into_iter().filter(is_merged).map(Named::job).collect(),
             blocked,
             rejected,
@@ -167,8 +166,7 @@ impl Summary {
         })
     }
 
-    /// 0: nothing is blocked, and nothing waits but for a review. A process that was told to stop did what it was
-    /// told.
+    /// 0 when nothing is blocked and everything that waits waits for review, or when a person stopped the process.
     pub fn exit(&self) -> Exit {
         match self.leave {
             Leave::Stopped => Exit::Done,
@@ -188,7 +186,7 @@ impl Summary {
             lines.extend(listed(self.reviews.iter().map(|one| format!("  waiting for review {}", one.name()))));
             let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.what.name(), one.reason));
             lines.extend(listed(blocked));
-            // What ended it is told in the last line.
+            // The last line says what ended it.
             let waiting = self.waiting.iter().filter(|one| self.why.as_ref() != Some(&one.why));
             lines.extend(listed(waiting.map(|one| format!("  waiting {}: {}", one.task, one.why))));
             if !self.reviews.is_empty() || !self.unmerged.is_empty() {
@@ -203,7 +201,7 @@ impl Summary {
     }
 
     fn last_line(&self) -> String {
-        let why = self.why.as_deref().unwrap_or("the reason is not known");
+        let why = self.why.as_deref().unwrap_or("unknown reason");
         let counts = self.counts();
         let head = match self.leave {
             Leave::Idle => {
@@ -213,9 +211,9 @@ impl Summary {
                     false => format!("no more work to start: {counts}{why}"),
                 };
             }
-            Leave::Stopped => "stopped; unfinished work continues with the next: teof coordinator run".to_owned(),
+            Leave::Stopped => "stopped; continue unfinished work: teof coordinator run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof coordinator status"),
-            Leave::NoConsent => format!("stopped: nothing more starts: {why}"),
+            Leave::NoConsent => format!("stopped: no job may start: {why}"),
             Leave::Finding => format!("stopped: no new job starts: {why}; see: teof coordinator status"),
             Leave::Unreadable => "stopped: the record cannot be read".to_owned(),
             Leave::Stuck => format!("stopped: the record cannot be written: {why}"),
@@ -237,7 +235,7 @@ impl Summary {
             (self.waiting.len(), "waiting"),
         ];
         let counted = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-        counted.chain(self.usage.iter().map(|used| format!("used {}", used.words()))).collect::<Vec<_>>().join(", ")
+        counted.chain(self.usage.iter().map(|used| format!("used {}", used.describe()))).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -258,13 +256,13 @@ fn unmerged(hub: &Hub, state: &State) -> Result<Vec<Named>> {
     Ok(pending.filter(|entry| approve::is_missing(hub, entry)).map(|entry| Named::entry(&entry)).collect())
 }
 
-/// What is blocked: what the record says, and what this process blocked although the record may not say so. Beside
-/// it what a person said no to, which is blocked as they want it.
+/// The blocked work, and the tasks that a person rejected. Work that this process blocked counts even if the record
+/// does not show it yet.
 fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<String>) {
     let (mut blocked, mut rejected, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     let of_record = ended.passed.iter().filter(|passed| passed.left == LeftAs::Blocked);
     let mut recorded: Vec<_> = of_record.collect();
-    // The newest job of a task says what became of it.
+    // The newest job of a task decides.
     for job in state.jobs.iter().rev().filter(|job| seen.insert(job.task.as_str())) {
         if !matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) {
             continue;
@@ -288,12 +286,12 @@ fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<S
     (blocked, rejected)
 }
 
-/// What is neither over nor can be reviewed, and why.
+/// What has not ended and does not wait for review, and why.
 fn waiting(ended: &Ended, state: &State, bounded: bool) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
         let last = job.last.as_ref().map(|last| last.reason.clone());
-        let why = last.unwrap_or_else(|| publish::phase(job).to_owned());
+        let why = last.unwrap_or_else(|| job.phase.label().to_owned());
         let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
         Waiting { task: job.task.clone(), why: why + answer.as_deref().unwrap_or_default() }
     });
@@ -303,8 +301,10 @@ fn waiting(ended: &Ended, state: &State, bounded: bool) -> Vec<Waiting> {
     let queued = state.submissions.iter().filter(|one| !bounded && !is_passed(&|task| one.is_called(task)));
     let queued = queued.map(|one| Waiting { task: one.task.clone(), why: "submitted, not started".to_owned() });
     let cooling = state.cooling.iter().filter(|(task, _)| !is_passed(&|name| name == task.as_str()));
-    let cooling = cooling
-        .map(|(task, until)| Waiting { task: task.clone(), why: format!("not given, tried again after {until}") });
+    let cooling = cooling.map(|(task, until)| Waiting {
+        task: task.clone(),
+        why: format!("could not be assigned; retried after {until}"),
+    });
     let mut seen = HashSet::new();
     let all = jobs.chain(passed).chain(queued).chain(cooling);
     all.filter(|one| seen.insert(one.task.clone())).collect()

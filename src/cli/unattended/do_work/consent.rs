@@ -54,7 +54,7 @@ impl OneJob {
         if standing.grant.is_some() && started(hub, &standing)? == 0 {
             revoke(hub, &app.person()?)?;
             if !app.json() {
-                app.say("Took the consent back: no job used it.");
+                app.say("Revoked the consent again: no job used it.");
             }
         }
         Ok(())

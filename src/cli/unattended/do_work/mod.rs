@@ -280,6 +280,6 @@ fn say_end(app: &App, hub: &Hub, job: &Job) {
     }
     if job.counted.tokens() > 0 {
         let cost = job.counted.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-        app.say(format!("Used {} tokens{cost}", job.counted.tokens()));
+        app.say(format!("Used {}{cost}", text::counted(job.counted.tokens(), "token")));
     }
 }

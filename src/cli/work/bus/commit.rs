@@ -38,7 +38,7 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
             let kept = why == record::KEPT_MOVING && record::obstacle(hub).is_none();
             if let Some(lock) = locks::blocking(hub).filter(|_| kept) {
                 let refusal = Refusal::guard("git.locked", "the record is not committed: its branch is locked");
-                let refusal = refusal.because(lock.words());
+                let refusal = refusal.because(lock.describe());
                 return Err(match lock.is_stale() {
                     true => refusal.next("remove it, then commit: teof doctor --fix; teof bus commit"),
                     false => refusal.next(locks::REMEDY).next("then commit the record: teof bus commit"),

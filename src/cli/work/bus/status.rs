@@ -77,7 +77,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if report.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    app.say(format!("{} damaged files are listed above; to fix them: teof bus restore", report.damaged.len()));
+    app.say(format!(
+        "{} (listed above); restore: teof bus restore",
+        text::counted(report.damaged.len(), "damaged file")
+    ));
     Ok(ExitCode::FAILURE)
 }
 

@@ -44,7 +44,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of the last run, why, and what was said last.
+/// The outcome of the last run, its reason and the end of its output.
 fn last_run(step: &Step<'_>) -> Vec<String> {
     let Some(last) = step.raw.get("last_run") else { return Vec::new() };
     let part = |key: &str| last.pointer(key).and_then(Value::as_str);
@@ -54,7 +54,7 @@ fn last_run(step: &Step<'_>) -> Vec<String> {
     if let Some(said) = part("/last_output/text") {
         lines.push(format!("      last output of {}:", text::safe(part("/last_output/of").unwrap_or_default())));
         lines.extend(text::safe_block(said).lines().map(|line| format!("        | {line}")));
-        lines.extend(part("/last_output/file").map(|file| format!("      all of it: {}", text::safe(file))));
+        lines.extend(part("/last_output/file").map(|file| format!("      full output: {}", text::safe(file))));
     }
     lines
 }

@@ -16,7 +16,7 @@ pub fn show(app: &App, answer: &Answer, render: impl FnOnce(&Value) -> String) {
     document["repeated"] = json!(answer.repeated);
     document["remarks"] = json!(answer.remarks);
     app.result(&document, || {
-        let before = if answer.repeated { "done before: " } else { "" };
+        let before = if answer.repeated { "Already done: " } else { "" };
         text::safe(&format!("{before}{}", render(&answer.document)))
     });
 }
@@ -38,7 +38,7 @@ pub fn claim<'a>(verb: &'a str, times: Times) -> impl FnOnce(&Value) -> String +
         }
         line += &format!(", branch {})", part("branch"));
         if let Some(former) = document["from"]["agent_id"].as_str() {
-            line += &format!("; {former} had it ({})", document["from"]["status"].as_str().unwrap_or_default());
+            line += &format!("; previous owner {former} ({})", document["from"]["status"].as_str().unwrap_or_default());
         }
         line
     }
