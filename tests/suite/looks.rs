@@ -25,7 +25,7 @@ fn width(line: &str) -> usize {
 
 #[test]
 fn lists_fit_a_terminal_and_are_whole_elsewhere() {
-    let world = World::new();
+    let world = Site::appending("").world;
     let name = "document-every-option-of-the-parser-and-give-an-example-of-each-one-of-them";
     world.ok(&["plan", "new", name, "--summary", "Document the parser"]);
     world.ok(&["coordinator", "submit", "--objective", "Append two lines", "--test", "true"]);
