@@ -97,6 +97,12 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     let rejected = typed(&world, "review", &["j", "", "j", "Not wanted"]);
     assert!(rejected.contains("j2  Document the lexer") && rejected.contains("is rejected"), "{rejected}");
     assert!(typed(&world, "review", &[]).contains("Nothing waits for review"));
+    let shows = ["review show j2", "consent show", "coordinator explain j2"];
+    let shows: String = shows.map(|show| format!("{} {show}; ", env!("CARGO_BIN_EXE_teof"))).concat();
+    let shown = world.at_a_terminal(&shows, "").expect(0).stdout;
+    assert!(shown.contains("rejected by Tester, ") && shown.contains("granted by Tester, "), "{shown}");
+    let is_utc = |word: &str| teof::base::Stamp::parse(word.trim_matches(|c: char| !c.is_alphanumeric())).is_some();
+    assert!(!shown.split_whitespace().any(is_utc), "times at a terminal are local: {shown}");
     // Nobody is asked twice for what they said no to.
     let no = world.at_a_terminal(&format!("{} do \"Document the rest\"", env!("CARGO_BIN_EXE_teof")), "n\n").expect(6);
     assert!(no.stdout.contains("fix: allow this one job"), "{}", no.stdout);

@@ -85,7 +85,8 @@ fn list(app: &App) -> Result<()> {
     app.result(&tokens, || match tokens.is_empty() {
         true => "no tokens".to_owned(),
         false => {
-            let line = |token: &token::Token| format!("{}  made {}", text::safe(&token.name), token.at);
+            let times = app.times();
+            let line = |token: &token::Token| format!("{}  made {}", text::safe(&token.name), times.ago(token.at));
             tokens.iter().map(line).collect::<Vec<_>>().join("\n")
         }
     });

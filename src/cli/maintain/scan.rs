@@ -41,7 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.if_changed
         && let Some(last) = watch::unchanged(hub, &prefixes)
     {
-        app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), last.at));
+        app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), app.times().at(last.at)));
         return Ok(print(&last.findings, false, app));
     }
     let findings = sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?;

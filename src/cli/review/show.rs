@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
-use crate::cli::support::terminal::{Meaning, paint, style};
+use crate::cli::support::terminal::{Meaning, Times, paint, style};
 use crate::cli::unattended::coordinator::last_output;
 use crate::coordinator::state::store;
 use crate::hub::Hub;
@@ -56,7 +56,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.long_result(&document, || match patch {
         Some(patch) => style::diff(patch.trim_end()),
-        None => render(&entry, &newer),
+        None => render(&entry, &newer, app.times()),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -78,7 +78,7 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
     merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default()
 }
 
-pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
+pub fn render(entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
     let bundle = &entry.bundle;
     let mut lines =
         vec![format!("{} [{}]", paint(Meaning::Heading, text::safe(&bundle.goal.title)), text::safe(&bundle.task_id))];
@@ -113,7 +113,8 @@ pub fn render(entry: &Entry, newer: &[newer::Commit]) -> String {
     lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&receipt.path))));
     if let Some(done) = &entry.decision {
         let note = done.note.as_ref().map_or_else(String::new, |note| format!(": {}", text::safe(note)));
-        lines.push(format!("{} by {} at {}{note}", done.decision.as_str(), text::safe(&done.by), done.at));
+        let (by, at) = (text::safe(&done.by), times.ago(done.at));
+        lines.push(format!("{} by {by}, {at}{note}", done.decision.as_str()));
     } else {
         let job = text::safe(&bundle.short());
         lines.push(format!("the change: teof review show {job} --diff; merge it: teof review approve {job}"));

@@ -127,7 +127,7 @@ impl App {
 
     /// How this command shows times.
     pub fn times(&self) -> Times {
-        Times::new(self.now())
+        Times::new(self.now(), self.json())
     }
 
     /// Shows on a terminal what a command does that may take more than a second, until the value is dropped.

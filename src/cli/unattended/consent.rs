@@ -9,6 +9,7 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
+use crate::cli::support::terminal::Times;
 use crate::coordinator::inbox::{self, Letter};
 use crate::coordinator::process;
 use crate::coordinator::state::Word;
@@ -189,16 +190,16 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "grant": standing.grant,
         "trusted_commands": allow,
     });
-    app.result(&document, || render(standing, &allow));
+    app.result(&document, || render(standing, &allow, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(standing: &Standing, allow: &[String]) -> String {
+fn render(standing: &Standing, allow: &[String], times: Times) -> String {
     let mut lines = Vec::new();
     match (&standing.doubt, &standing.grant) {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
         (None, Some(grant)) if standing.consent.auto_enabled => {
-            lines.push(format!("granted by {} at {}", text::safe(&grant.by), grant.at));
+            lines.push(format!("granted by {}, {}", text::safe(&grant.by), times.ago(grant.at)));
         }
         _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
+use crate::cli::support::terminal::Times;
 use crate::guard::operator::{self, OPERATOR};
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
 use crate::ops::session::place::Auto;
@@ -113,7 +114,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(receipt) = &boot.dirty_handoff {
         app.say(format!("uncommitted changes were not touched; receipt: {receipt}"));
     }
-    app.result(&boot, || render(&boot));
+    app.result(&boot, || render(&boot, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -149,7 +150,7 @@ fn request(args: Args, app: &App) -> Result<BootRequest> {
 /// How many claims of peers are listed: a boot is read by an agent, which pays for each line.
 const PEERS: usize = 20;
 
-fn render(boot: &Boot) -> String {
+fn render(boot: &Boot, times: Times) -> String {
     let branch = boot.branch.as_deref().unwrap_or("no branch");
     let mut lines = vec![format!("session of {} on {}", boot.agent_id, text::safe(branch))];
     if boot.manifest_swapped {
@@ -169,7 +170,7 @@ fn render(boot: &Boot) -> String {
         lines.push(format!("and {} of peers: teof bus status --all --active-only", text::counted(more, "more claim")));
     }
     lines.extend(boot.status_receipt.iter().map(|path| format!("status: {path}")));
-    lines.extend(boot.manager_report.iter().map(|line| format!("manager-report: {}", reported(line))));
+    lines.extend(boot.manager_report.iter().map(|line| format!("manager-report: {}", reported(line, times))));
     if boot.unread > 0 {
         lines.push(format!("inbox: {} unread (teof bus inbox)", boot.unread));
     }
@@ -178,11 +179,13 @@ fn render(boot: &Boot) -> String {
 }
 
 /// A line of manager-report for a terminal; a line that is not a message stays as it is.
-fn reported(line: &str) -> String {
+fn reported(line: &str, times: Times) -> String {
     let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
     let part = |key: &str| message[key].as_str();
     let shown = match (part("ts"), part("from"), part("type"), part("summary")) {
-        (Some(ts), Some(from), Some(kind), Some(summary)) => format!("{ts} {from} {kind}: {summary}"),
+        (Some(ts), Some(from), Some(kind), Some(summary)) => {
+            format!("{} {from} {kind}: {summary}", times.at_written(ts))
+        }
         _ => line.to_owned(),
     };
     text::clip(&text::safe(&shown), 160)

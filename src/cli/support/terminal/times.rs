@@ -18,9 +18,9 @@ pub struct Times {
 }
 
 impl Times {
-    /// Relative and local where stdout is a terminal.
-    pub fn new(now: Stamp) -> Times {
-        Times { now, is_local: std::io::stdout().is_terminal() }
+    /// Relative and local where stdout is a terminal, except in a document.
+    pub fn new(now: Stamp, is_document: bool) -> Times {
+        Times { now, is_local: !is_document && std::io::stdout().is_terminal() }
     }
 
     /// For what is printed on stderr: relative and local where that is a terminal.
@@ -43,6 +43,11 @@ impl Times {
     /// A moment, past or future: `14:30`, `tomorrow 09:00`, `5 Jan 14:30`.
     pub fn at(&self, at: Stamp) -> String {
         if self.is_local { clock(local(at), local(self.now)) } else { at.to_string() }
+    }
+
+    /// As [`Times::at`], for a time as the record holds it; a text that is no time stays as it is.
+    pub fn at_written(&self, at: &str) -> String {
+        Stamp::parse(at).map_or_else(|| at.to_owned(), |at| self.at(at))
     }
 
     /// The time of day to the second, `14:30:05`: local, or UTC.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::last_output;
 use crate::base::{Result, names, text};
 use crate::cli::App;
+use crate::cli::support::terminal::Times;
 use crate::coordinator::executor::publish;
 use crate::coordinator::state::{Job, State, store};
 use crate::hub::Hub;
@@ -45,7 +46,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             format!("no decision{about} yet{meant}; preview the next one: teof coordinator run --dry-run")
         }
         _ => {
-            let decisions = found.iter().map(|decision| render(decision, about));
+            let decisions = found.iter().map(|decision| render(decision, about, app.times()));
             let blocks: Vec<_> =
                 decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, job))).collect();
             text::safe_block(&blocks.join("\n"))
@@ -65,14 +66,14 @@ fn meant(hub: &Hub, state: &State, name: &str) -> String {
 }
 
 /// One decision, and what was passed over (of which only `task` when one is asked for).
-fn render(decision: &Value, task: Option<&str>) -> String {
+fn render(decision: &Value, task: Option<&str>, times: Times) -> String {
     let get = |key: &str| decision.get(key).and_then(Value::as_str).unwrap_or_default();
+    let at = times.at_written(get("ts"));
     let mut lines = vec![match get("task") {
-        "" => format!("{} {}: {}", get("ts"), get("decision"), get("why")),
+        "" => format!("{at} {}: {}", get("decision"), get("why")),
         chosen => {
             let job = short(get("job"));
-            format!("{} {} {job} {chosen} for {}: {}", get("ts"), get("decision"), get("seat"), get("why"))
-                .replace("  ", " ")
+            format!("{at} {} {job} {chosen} for {}: {}", get("decision"), get("seat"), get("why")).replace("  ", " ")
         }
     }];
     for skipped in decision.get("skipped").and_then(Value::as_array).into_iter().flatten() {

@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 use std::sync::mpsc;
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 use super::summary::Summary;
 use crate::base::{Result, json, text};
 use crate::cli::App;
+use crate::cli::support::terminal::signals;
 use crate::cli::unattended::progress::narrate::{Form, narrate};
 use crate::coordinator::process::{self, Ended, Options, Preview, Progress};
 use crate::coordinator::state::store;
@@ -66,7 +69,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let before = store::load(hub)?;
     let is_bounded = options.max_jobs.is_some();
     let ended = run_and_tell(app, hub, options)?;
-    let summary = Summary::of(hub, ended, is_bounded, &before, &store::load(hub)?)?;
+    let summary = Summary::of(hub, ended, is_bounded, &before, &store::load(hub)?, app.times())?;
     // With --json, stderr is for an error alone.
     match app.json() {
         true => app.out(json::printable(json::compact(&summary))),
@@ -84,6 +87,8 @@ fn run_and_tell(app: &App, hub: &Hub, options: Options) -> Result<Ended> {
         (false, false) => Form::Text,
     };
     let (speak, heard) = mpsc::channel();
+    // They stop the coordinator. What is told afterwards they end as usual.
+    let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
     std::thread::scope(|scope| {
         scope.spawn(move || narrate(hub, form, &heard));
         // The narrator ends when nobody can speak any more: `speak` is dropped with the closure.

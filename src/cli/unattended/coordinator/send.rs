@@ -50,7 +50,7 @@ pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Resu
             Some(Answer { ok: true, text }) => told.push(json!({"command": id, "answered": true, "text": text})),
             Some(Answer { ok: false, text }) => refused.push(text),
             None => {
-                told.push(json!({"command": id, "answered": false, "text": unanswered(hub)?}));
+                told.push(json!({"command": id, "answered": false, "text": unanswered(app, hub)?}));
             }
         }
     }
@@ -95,12 +95,13 @@ fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
 }
 
 /// What to say of a command without an answer: why, and since when the coordinator answers nothing.
-fn unanswered(hub: &Hub) -> Result<String> {
+fn unanswered(app: &App, hub: &Hub) -> Result<String> {
     let Some(holder) = process::holder(hub)? else {
         return Ok("recorded; it takes effect when the coordinator runs: teof coordinator run".to_owned());
     };
     let first = inbox::read(hub)?.into_iter().map(|(_, letter)| letter.word.at).min();
-    let since = first.map(|at| format!("; commands have been waiting since {at}")).unwrap_or_default();
+    let since =
+        first.map(|at| format!("; commands have been waiting since {}", app.times().at(at))).unwrap_or_default();
     let noted = format!("recorded, but the coordinator ({holder}) did not answer: it is busy or stuck{since}");
     Ok(match process::frozen(hub)? {
         Some((why, next)) => format!("{noted}: {why}\n{next}"),

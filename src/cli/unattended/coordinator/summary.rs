@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::base::{Exit, Result, text};
+use crate::cli::support::terminal::Times;
 use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
@@ -129,7 +130,7 @@ impl Summary {
     ///
     /// # Errors
     /// When the record cannot be read.
-    pub fn of(hub: &Hub, ended: Ended, bounded: bool, before: &State, state: &State) -> Result<Summary> {
+    pub fn of(hub: &Hub, ended: Ended, bounded: bool, before: &State, state: &State, times: Times) -> Result<Summary> {
         let is_new = |job: &&Job| before.job(&job.id).is_none_or(|known| !known.is_over());
         let is_done = |job: &&Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
         let is_merged = |job: &&Job| {
@@ -159,7 +160,7 @@ impl Summary {
             review: reviews.iter().map(|one| one.task.clone()).collect(),
             reviews,
             unmerged,
-            waiting: waiting(&ended, state, bounded),
+            waiting: waiting(&ended, state, bounded, times),
             usage: Used::between(before, state),
             leave: ended.leave,
             why: ended.why,
@@ -287,7 +288,7 @@ fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<S
 }
 
 /// What has not ended and does not wait for review, and why.
-fn waiting(ended: &Ended, state: &State, bounded: bool) -> Vec<Waiting> {
+fn waiting(ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
         let last = job.last.as_ref().map(|last| last.reason.clone());
@@ -303,7 +304,7 @@ fn waiting(ended: &Ended, state: &State, bounded: bool) -> Vec<Waiting> {
     let cooling = state.cooling.iter().filter(|(task, _)| !is_passed(&|name| name == task.as_str()));
     let cooling = cooling.map(|(task, until)| Waiting {
         task: task.clone(),
-        why: format!("could not be assigned; retried after {until}"),
+        why: format!("could not be assigned; retried after {}", times.at(*until)),
     });
     let mut seen = HashSet::new();
     let all = jobs.chain(passed).chain(queued).chain(cooling);
