@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Objects with more names than that are no map of a few things.
+/// An object with more keys is not read as a small map.
 const MAX_NAMES: usize = 256;
 
 /// A string, a number or a boolean; lists and objects read as nothing.
@@ -277,7 +277,7 @@ fn said(value: &Value, depth: u8) -> Option<String> {
     }
 }
 
-/// Reads one line as `T` by calling `parse` with it. A line that is no sound JSON for a typed reader (a key
+/// Reads one line as `T` by calling `parse` with it. A line that is not valid JSON for a typed reader (a key
 /// twice, bytes that are not UTF-8, half of a surrogate pair) is repaired and tried once more. Whether it could be read.
 pub fn read(line: &[u8], mut parse: impl FnMut(&[u8]) -> bool) -> bool {
     parse(line) || mended(line).is_some_and(|line| parse(line.as_bytes()))

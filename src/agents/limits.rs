@@ -55,7 +55,7 @@ pub fn until(text: &str, now: Stamp) -> Option<Stamp> {
     None
 }
 
-/// The text without the time that it names: whoever shows it names the time once, and another way.
+/// The text without the time that it names: callers show the time once, in their own format.
 pub fn without_time(text: &str) -> &str {
     let lower = text.to_ascii_lowercase();
     // The time counts from any moment here: only whether there is one is asked.
@@ -73,7 +73,7 @@ pub fn without_time(text: &str) -> &str {
 /// A time that is given as a number: seconds since 1970, or milliseconds.
 pub fn epoch(number: u64) -> Option<Stamp> {
     let seconds = if number > 100_000_000_000 { number / 1000 } else { number };
-    // Before 2001 it is no time but something else.
+    // A smaller number (before 2001) is not a time.
     (1_000_000_000..100_000_000_000).contains(&seconds).then(|| Stamp::from_unix(seconds.cast_signed()))
 }
 
@@ -137,7 +137,7 @@ fn month_and_day(text: &str) -> Option<(u32, u32, &str)> {
     Some((month as u32 + 1, day, rest))
 }
 
-/// `3:07am`, `8 pm`, `14:30`; a bare number is no time of day.
+/// `3:07am`, `8 pm`, `14:30`; a bare number is not a time of day.
 fn clock(text: &str) -> Option<NaiveTime> {
     let (hour, rest, _) = number(text)?;
     let (minute, rest) = match rest.strip_prefix(':').and_then(number) {

@@ -78,7 +78,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         // The form with = keeps an id from being read as a flag.
         resume_args: Some(&["--resume={session}"]),
         budget_args: Some(&["--max-budget-usd={budget}"]),
-        // IS_SANDBOX is the word of whoever runs us in a container; it is never ours.
+        // IS_SANDBOX is set by whoever runs teof in a container; teof never sets it.
         env: &["ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"],
         set: &[("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"), ("DISABLE_AUTOUPDATER", "1"), ("TZ", "UTC")],
         keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],

@@ -258,7 +258,7 @@ pub fn for_each_line_backwards(path: &Path, mut each: impl FnMut(&[u8]) -> bool)
     loop {
         while let Some(at) = held.iter().rposition(|&b| b == b'\n') {
             let line = held.split_off(at);
-            // The first newline from the end closes the last whole line: what follows it is no line.
+            // The first newline from the end closes the last whole line: what follows it is not a line.
             if whole && !each(&line[1..]) {
                 return Ok(());
             }

@@ -51,7 +51,7 @@ impl Stamp {
         self.0.format("%Y-%m-%d").to_string()
     }
 
-    /// How long ago `earlier` was; zero when it lies in the future.
+    /// How long ago `earlier` was; zero when it is in the future.
     pub fn since(self, earlier: Stamp) -> Duration {
         (self.0 - earlier.0).to_std().unwrap_or_default()
     }

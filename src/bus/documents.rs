@@ -31,7 +31,7 @@ impl<T> Listing<T> {
 }
 
 /// Reads every `<task>.json` of a folder of the record. Files of other names are left alone; a
-/// file whose name ends so and is no task's is damaged.
+/// file with this ending whose name is not a task id is damaged.
 ///
 /// # Errors
 /// When the folder itself cannot be read, or is a link.

@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs one command. `Ok` carries the exit code: a check that found something is no failure.
+/// Runs one command. `Ok` carries the exit code: a check that found something did not fail.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
         Command::Agent(Lazy(args)) => unattended::agent::run(args, app),

@@ -1,7 +1,7 @@
 //! Publishes since when a process of ours has been busy, without writing a file: its main thread is named `teof`
 //! while it waits and `teof <seconds since 1970>` while it works. `ps` shows the name.
 
-/// The name of every process of ours.
+/// The process name of teof.
 const NAME: &str = "teof";
 
 /// Publishes when this thread started its current work, in seconds since 1970; `None` while it waits.

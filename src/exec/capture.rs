@@ -32,7 +32,7 @@ pub struct Captured {
     pub bytes: u64,
     /// What the file holds of it, from the beginning.
     pub kept: u64,
-    /// The SHA-256 of the file, so that anybody can check it.
+    /// The SHA-256 of the file, so that it can be checked.
     pub sha256: String,
     /// The last bytes printed, whether or not the file holds them.
     pub tail: Vec<u8>,

@@ -22,7 +22,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// The near end, and the one for the program. The file lies beside `beside` until it has no name.
+    /// The near end, and the one for the program. The file is in the folder of `beside` until its name is removed.
     pub fn new(beside: &Path) -> Result<(Followed, File)> {
         let path = beside.with_extension("direct");
         files::create_parent(&path)?;

@@ -121,7 +121,7 @@ pub struct Report {
 pub struct Supervisor {
     launcher: OsString,
     adopts: bool,
-    /// When this process started: no program of ours is older.
+    /// When this process started: programs that teof started are not older.
     since: u64,
 }
 

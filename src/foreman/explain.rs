@@ -112,7 +112,7 @@ impl Role {
     /// One line for people.
     pub fn describe(&self) -> String {
         let who = match (&self.agent, &self.command, &self.obstacle) {
-            (_, _, Some(why)) => format!("nobody: {why}"),
+            (_, _, Some(why)) => format!("unavailable: {why}"),
             (Some(agent), _, _) => {
                 let model = self.model.as_ref().map(|model| format!(" with {model}")).unwrap_or_default();
                 format!("{agent}{model}")

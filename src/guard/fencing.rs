@@ -21,7 +21,7 @@ struct Holder {
     agent: String,
     epoch: u64,
     since: Option<Stamp>,
-    /// Released or done: anybody may write (the playbook: claim_guard).
+    /// Released or done: every seat may write (the playbook: claim_guard).
     open: bool,
 }
 

@@ -27,7 +27,7 @@ pub const TASKS: &str = "agents/tasks/tasks.json";
 pub const OWNED_FILES: [&str; 3] = [MEMORY, CONSENT, TASKS];
 pub const SETTINGS: &str = "teof.toml";
 
-/// Whether a path (relative, `/`-separated) lies in a folder that teof owns.
+/// Whether a path (relative, `/`-separated) is in a folder that teof owns.
 pub fn is_owned(relative: &str) -> bool {
     OWNED
         .iter()

@@ -137,7 +137,7 @@ impl Hub {
         Git::at(&self.root)
     }
 
-    /// The branch on which the record lives.
+    /// The branch that holds the record.
     pub fn branch(&self) -> Option<String> {
         self.pin.as_ref().map(|pin| pin.branch.clone()).or_else(|| self.worktree().branch())
     }

@@ -158,7 +158,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Every field of ours with its value; `null` stands for "not in the file".
+    /// Every field that teof writes, with its value; `null` stands for "not in the file".
     pub fn fields(&self) -> [(&'static str, Value); 10] {
         [
             ("agent_id", json!(self.agent_id)),

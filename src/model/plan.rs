@@ -125,7 +125,7 @@ impl Plan {
         text(&self.raw, "created").and_then(Stamp::parse)
     }
 
-    /// `None` when the field holds something that is no status.
+    /// `None` when the field's value is not a status.
     pub fn status(&self) -> Option<Status> {
         Status::of(&self.raw)
     }
@@ -248,7 +248,7 @@ impl<'a> Step<'a> {
         text(self.raw, "title")
     }
 
-    /// `None` when the field holds something that is no status.
+    /// `None` when the field's value is not a status.
     pub fn status(&self) -> Option<Status> {
         Status::of(self.raw)
     }

@@ -73,7 +73,7 @@ impl Entry {
         let Some(why) = &self.altered else { return Ok(()) };
         Err(Refusal::guard("bundle.altered", format!("{} was changed after it was written", self.path))
             .because(why.as_str())
-            .next("restore it from git, or have the work done again: teof review retry <job> --note …")
+            .next("restore it from git, or redo the work: teof review retry <job> --note …")
             .next("see which receipts changed: teof receipts verify")
             .into())
     }

@@ -109,7 +109,7 @@ pub fn tests(bundle: &Bundle) -> Result<Vec<String>> {
             format!("the tests of {} cannot be run again", bundle.short()),
         )
         .because(format!("{:?} contained a secret, and receipts do not keep secrets", text::safe(&test.command)))
-        .next("let tests read secrets from the environment or a file, and have the work done again")
+        .next("let tests read secrets from the environment or a file, then retry the job: teof review retry <job> --note …")
         .next(format!("or test and merge it by hand: git merge {}", bundle.commit))
         .into());
     }

@@ -106,7 +106,7 @@ impl Decision {
 }
 
 /// Parses a decision receipt. `None` for anything else, and for a file that was changed or is not in the ledger:
-/// anybody can create a file there, and a forged decision would merge work.
+/// any process can create a file there, and a forged decision would merge work.
 pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
     let found: Decision = serde_json::from_slice(bytes).ok()?;
     let entered = listed.get(path).is_some_and(|known| *known == digest::sha256(bytes));

@@ -298,7 +298,7 @@ fn settings_that_are_there_stay_and_seats_are_made_all_the_same() {
     assert!(told.contains("add: [roles.coder] agent = \"claude\"\n"), "the tests stand there: {told}");
     let told = world.ok(&["init", "--yes", "--in-place", "--workers", "3"]);
     assert!(world.exists("AGENT_MANIFEST.worker-3.json"), "{told}");
-    assert!(told.contains("Left as it was: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");
+    assert!(told.contains("Not changed: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");
     assert_eq!(world.read("teof.toml"), own);
 }
 

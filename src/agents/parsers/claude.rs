@@ -18,7 +18,7 @@ use crate::agents::lenient::{Entries, ErrorText, List, Object, Scalar};
 use crate::agents::limits;
 use crate::model::agent::Usage;
 
-/// What stands for a model where the program itself speaks.
+/// The model name of messages that the program itself writes.
 const SYNTHETIC: &str = "<synthetic>";
 /// A message is printed once for each of its blocks; so many messages may be interleaved.
 const RECENT: usize = 16;

@@ -25,7 +25,7 @@ pub struct Done {
     pub hint: Option<String>,
 }
 
-/// How a command speaks of what it does.
+/// The words of a command's messages.
 #[derive(Debug)]
 pub struct Words {
     /// `Approving`

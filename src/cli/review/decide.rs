@@ -25,7 +25,7 @@ pub enum Decided {
 /// Shows the result of a job and asks, until the person decides or puts it off.
 ///
 /// # Errors
-/// When there is no such result, or the record cannot be read. What a decision refuses is printed, and asked again.
+/// When there is no such result, or the record cannot be read. A refused decision is printed, and the question is asked again.
 pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
     let mut entry = bundles::find(hub, job)?;
     print(&summary(&entry));

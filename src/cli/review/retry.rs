@@ -105,7 +105,7 @@ fn is_blocked(job: &Job) -> bool {
     matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. })
 }
 
-/// Everything that is blocked, by the name of its newest job or by its task; not what a person said no to.
+/// All blocked work except what a person rejected, by the short id of its newest job or by its task.
 fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
     let state = store::load(hub)?;
     let decided = decision::history(hub)?;
@@ -123,7 +123,7 @@ fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
             found.push(job.filter(|job| is_blocked(job)).map_or(task, Job::short));
         }
     }
-    // A request that was blocked before a plan was made of it is no longer planned, and known by its job alone.
+    // A request that was blocked before it got a plan is no longer `planned`; only its job names it.
     for job in state.jobs.iter().filter(|job| is_blocked(job) && job.decision.is_none()) {
         let is_newest = state.jobs.iter().rfind(|other| other.task == job.task) == Some(job);
         let is_listed = found.contains(&job.short()) || found.contains(&job.task);

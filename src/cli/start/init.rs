@@ -150,10 +150,10 @@ fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) 
     if let Some(commit) = &done.commit {
         lines.push(format!("Committed {} on {}", commit.get(..9).unwrap_or(commit), text::safe(&done.branch)));
     }
-    let is_told = |path: &&String| path.starts_with("seat") || [SETTINGS, CONSENT].contains(&path.as_str());
-    let left: Vec<_> = done.kept.iter().filter(is_told).map(String::as_str).collect();
+    let is_shown = |path: &&String| path.starts_with("seat") || [SETTINGS, CONSENT].contains(&path.as_str());
+    let left: Vec<_> = done.kept.iter().filter(is_shown).map(String::as_str).collect();
     if !left.is_empty() && !done.wrote.is_empty() {
-        lines.push(format!("Left as it was: {}", text::safe(&left.join(", "))));
+        lines.push(format!("Not changed: {}", text::safe(&left.join(", "))));
     }
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
     if done.commit.is_none() && !done.wrote.is_empty() {

@@ -94,7 +94,7 @@ impl App {
     }
 
     /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
-    /// whoever reads the answer must not take a part of it for the whole.
+    /// readers must not take a part of the answer for the whole.
     pub fn out(&self, text: impl AsRef<str>) {
         let line = progress::clear();
         let text = style::for_stdout(text.as_ref());

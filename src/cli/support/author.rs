@@ -95,7 +95,7 @@ impl Flags {
 /// As [`seats::resolve`] and [`operator::run::check_seat`]; as [`operator::require`] for the operator.
 pub fn seat(hub: &Hub, flag: Option<&str>) -> Result<String> {
     let agent = match seats::resolve(hub, flag) {
-        // Said in so many words: whose manifest lies here does not matter. A seat's variable does.
+        // --agent operator overrides the manifest of this folder, but not a seat's variable.
         _ if flag == Some(OPERATOR) => OPERATOR.to_owned(),
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "agent.unknown") => {
             operator::require("write as the operator").map_err(|_| e)?;
@@ -149,7 +149,7 @@ impl Task {
     }
 }
 
-/// How a command is told from a repetition of itself.
+/// Tells a command from its repetition.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Repeat {
     /// Idempotency key: repeating it within 7 days returns the first answer

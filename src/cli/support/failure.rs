@@ -17,7 +17,7 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
     show(&refusal(error), as_json)
 }
 
-/// What an error says to whoever gave the command.
+/// The message of an error, for the terminal.
 pub fn refusal(error: &anyhow::Error) -> Refusal {
     match Refusal::of(error) {
         Some(refusal) => refusal.clone(),
@@ -25,7 +25,7 @@ pub fn refusal(error: &anyhow::Error) -> Refusal {
     }
 }
 
-/// Reports a command line that clap refused; help and version are no failures.
+/// Reports a command line that clap refused; help and version are not failures.
 pub fn usage(error: &clap::Error, tree: impl FnOnce() -> clap::Command, as_json: bool) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let is_asked = matches!(error.kind(), DisplayHelp | DisplayVersion);
@@ -109,7 +109,7 @@ fn render(refusal: &Refusal) -> String {
 }
 
 /// A step with its command first: `see what is free: teof task list` becomes `teof task list  # see what is free`,
-/// which a shell runs as it stands.
+/// which works when pasted.
 fn fix(step: &str) -> String {
     if is_command(step) {
         return format!("{COMMAND}{step}{COMMAND:#}");

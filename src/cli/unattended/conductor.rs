@@ -49,7 +49,7 @@ pub struct Args {
     /// With --watch: look again after this time even when no file changed
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = span, help_heading = MORE)]
     sleep: Duration,
-    /// How many prompts to print; 0 is no limit; more than one needs consent
+    /// How many prompts to print; 0 means no limit; more than one needs consent
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_iterations: u64,
     /// Print each prompt on stdout
@@ -72,28 +72,28 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Watch::on(folders.iter().map(|folder| folder.as_path()))
     });
     let looping = args.watch || args.max_iterations != 1;
-    let mut told = Told { app, args: &args, request: &request, cycles: Vec::new() };
+    let mut printer = Printer { app, args: &args, request: &request, cycles: Vec::new() };
     let mut excluded = BTreeMap::new();
     loop {
-        let done = told.cycles.len() as u64;
+        let done = printer.cycles.len() as u64;
         if looping {
             cycle::may_go_on(hub, &request.author.agent, done)?;
         }
         let waits = match (cycle::run(hub, &request, &excluded), &watch) {
             (Ok(Cycle::Asked(asked)), _) if asked.outcome == Outcome::PlanMismatch => {
-                return told.stop(Some(&asked), &[]);
+                return printer.stop(Some(&asked), &[]);
             }
             (Ok(Cycle::Asked(asked)), _) => {
-                told.prompt(&asked);
+                printer.prompt(&asked);
                 if args.max_iterations == done + 1 {
-                    return told.stop(None, &[]);
+                    return printer.stop(None, &[]);
                 }
                 if args.dry_run {
                     excluded.insert(asked.task_id, "shown in this dry run already".to_owned());
                 }
                 continue;
             }
-            (Ok(Cycle::Nothing(skipped)), None) => return told.stop(None, &skipped),
+            (Ok(Cycle::Nothing(skipped)), None) => return printer.stop(None, &skipped),
             (Ok(Cycle::Unmet(why)), None) => return Err(unmet(&why).into()),
             (Ok(Cycle::Nothing(_) | Cycle::Unmet(_)), Some(watch)) => watch,
             (Err(e), Some(watch)) if passes(&e) => {
@@ -118,27 +118,27 @@ fn request(args: &Args, hub: &Hub) -> Result<Request> {
     })
 }
 
-/// Another process was quicker or slower; the next look decides anew.
+/// Whether another process took the item or holds a lock; the next cycle decides again.
 fn passes(error: &anyhow::Error) -> bool {
     Refusal::of(error).is_some_and(|refusal| matches!(refusal.exit, Exit::TimedOut | Exit::Held))
 }
 
 fn unmet(why: &str) -> Refusal {
-    Refusal::guard("prerequisites.unmet", "items wait, and the backlog's prerequisites do not hold")
+    Refusal::guard("prerequisites.unmet", "items wait because the backlog's prerequisites are not met")
         .because(why)
         .next("see the alert on the bus: teof bus watch --event alert")
-        .next("what is asked stands under prerequisites in _plans/next-development.todo.json")
+        .next("see prerequisites in _plans/next-development.todo.json")
 }
 
-/// What was said so far.
-struct Told<'a> {
+/// Prints the prompts and collects them for `--json`.
+struct Printer<'a> {
     app: &'a App,
     args: &'a Args,
     request: &'a Request,
     cycles: Vec<Value>,
 }
 
-impl Told<'_> {
+impl Printer<'_> {
     fn prompt(&mut self, asked: &Asked) {
         let document = document(asked);
         if !self.app.json() {
@@ -162,17 +162,17 @@ impl Told<'_> {
 
     fn reminder(&self) -> String {
         let Guardrails { diff_limit, tests, receipts_dir } = &self.request.guardrails;
-        let tests = if tests.is_empty() { "none named".to_owned() } else { tests.join(" && ") };
+        let tests = if tests.is_empty() { "none".to_owned() } else { tests.join(" && ") };
         format!(
             "nothing was executed: execute the suggested commands yourself, and honour the guardrails: \
              at most {diff_limit} lines, tests ({tests}), receipts in {receipts_dir}"
         )
     }
 
-    /// The end, in silence: only `--json` tells why.
+    /// Ends without a message; only `--json` says why.
     fn stop(self, mismatch: Option<&Asked>, skipped: &[Skipped]) -> Result<ExitCode> {
         for skipped in skipped {
-            tracing::info!("passed over {}: {}", text::safe(&skipped.task_id), text::safe(&skipped.text));
+            tracing::info!("skipped {}: {}", text::safe(&skipped.task_id), text::safe(&skipped.text));
         }
         if self.app.json() {
             let mismatch = mismatch.map(document);
@@ -183,7 +183,7 @@ impl Told<'_> {
     }
 }
 
-/// The receipt, with the place where it lies.
+/// The receipt's content with its path.
 fn document(asked: &Asked) -> Value {
     let mut document = asked.payload.clone();
     document.insert("receipt".to_owned(), json!(asked.receipt));

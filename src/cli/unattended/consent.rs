@@ -173,7 +173,7 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
         Some(why) => {
             Err(Refusal::guard("consent.record", format!("{} still grants it, which does not count", paths::CONSENT))
                 .because(why)
-                .next("when the reason is gone, revoke it in the record too: teof consent revoke")
+                .next("fix that, then revoke it in the record too: teof consent revoke")
                 .into())
         }
     }

@@ -178,11 +178,11 @@ fn companion(words: &str, app: &App) -> Result<ExitCode> {
             }
             let said = text::clip(&text::safe(words), 80);
             let message =
-                if said.is_empty() { "nothing was asked for".into() } else { format!("no routine for {said:?}") };
+                if said.is_empty() { "no routine is named".into() } else { format!("no routine for {said:?}") };
             Err(Refusal::usage("foreman.no_match", message)
-                .next("name a routine, or use its words: status, scan, tasks, daily")
+                .next("name a routine: status, scan, tasks or daily")
                 .next("to run a work order: teof foreman run <order>")
-                .next("what else it understands: teof foreman help")
+                .next("see all routines: teof foreman help")
                 .into())
         }
     }

@@ -142,7 +142,7 @@ fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     Ok(held)
 }
 
-/// The seats that work, and which of them are in interactive use: the one whose manifest lies in
+/// The seats that work, and which of them are in interactive use: the one whose manifest is in
 /// the hub as `AGENT_MANIFEST.json`, and those that somebody booted a short while ago.
 fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
     let stale = hub.settings()?.session.pool_stale;

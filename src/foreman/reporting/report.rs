@@ -176,7 +176,7 @@ pub struct Report<'a> {
     pub restored: Vec<String>,
     /// Refs that keep work which is not part of the result.
     pub kept_refs: Vec<String>,
-    /// Where the raw output lies, on this machine.
+    /// The path of the raw output on this machine.
     pub session: String,
 }
 

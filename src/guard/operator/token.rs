@@ -88,7 +88,7 @@ pub fn revoke(name: &str) -> Result<bool> {
 /// The name of the token that `TEOF_OPERATOR_TOKEN` shows.
 ///
 /// # Errors
-/// `token.unknown` for an invalid token: whoever sets one wants to be recognised by it.
+/// `token.unknown` for an invalid token; a wrong token is never ignored.
 pub fn shown() -> Result<Option<String>> {
     let Some(secret) = env::var(env::OPERATOR_TOKEN) else { return Ok(None) };
     let sha256 = digest::sha256(secret.trim().as_bytes());

@@ -10,7 +10,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus, believed_lease};
 
 /// Active claims whose lease has ended or, without a lease, whose owner was silent longer than the
-/// agent window; never while their run lives.
+/// agent window; never while their run is alive.
 pub fn stale(hub: &Hub) -> Result<Vec<Finding>> {
     let listing = claims::list(hub)?;
     let mut owners = Owners::new(hub)?;

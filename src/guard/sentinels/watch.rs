@@ -90,7 +90,7 @@ const ACCEPTED: &str = "scan-accepted.json";
 /// The maximum number of accepted findings.
 const MAX_ACCEPTED: usize = 10_000;
 
-/// The findings of high severity of the last scan, whoever ran it, that no person has accepted.
+/// The findings of high severity of the last scan that no person has accepted.
 pub fn pausing(hub: &Hub) -> Result<Vec<Finding>> {
     let Some(last) = last(hub) else { return Ok(Vec::new()) };
     let high: Vec<_> = last.findings.into_iter().filter(Finding::stops).collect();

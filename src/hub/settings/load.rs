@@ -131,7 +131,7 @@ fn read_table(path: &Path) -> Result<Option<Table>> {
 /// The text with its comments' lines empty, so that an error still names the right line. `teof init` writes a file that
 /// is mostly comments, each command reads it, and the parser takes as long for a comment as for a value.
 fn without_comments(text: &str) -> Cow<'_, str> {
-    // Within a string of several lines it would be no comment.
+    // Inside a multi-line string it would not be a comment.
     if text.contains("\"\"\"") || text.contains("'''") {
         return text.into();
     }

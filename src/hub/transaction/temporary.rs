@@ -30,7 +30,7 @@ pub fn are_hidden(common_dir: &Path) -> bool {
 /// Makes git hide them; `false` when it already does. Existing rules are kept.
 ///
 /// # Errors
-/// When the file cannot be read or written, or is no file.
+/// When the file cannot be read or written, or is not a regular file.
 pub fn hide(common_dir: &Path) -> Result<bool> {
     if are_hidden(common_dir) {
         return Ok(false);

@@ -139,7 +139,7 @@ pub fn all(common_dir: &Path) -> Vec<Registered> {
         .collect()
 }
 
-/// Every linked worktree that git knows, whoever created it, even if its folder is missing.
+/// Every linked worktree that git knows, even if teof did not create it or its folder is missing.
 pub fn linked(common_dir: &Path) -> Vec<Worktree> {
     let known = all(common_dir).into_iter();
     known

@@ -64,7 +64,7 @@ pub fn repair(hub: &Hub) -> Result<Vec<PathBuf>> {
     found.iter().map(|found| set_aside(hub, &found.git_dir).map(|()| found.git_dir.clone())).collect()
 }
 
-/// Moves one away, whoever was creating it.
+/// Moves one away, no matter which process was creating it.
 ///
 /// # Errors
 /// When it cannot be moved.

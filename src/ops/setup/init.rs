@@ -194,7 +194,7 @@ fn not_written(settings: &Settings, options: &Options) -> Option<String> {
     let lists = lists.map(|(name, _, wanted)| format!("{name} = {}", toml::Value::from(wanted.clone())));
     let wanted: Vec<_> = roles.chain(lists).collect();
     let wanted = wanted.join("; ");
-    (!wanted.is_empty()).then(|| format!("teof.toml was there and stays as it was; if you want it, add: {wanted}"))
+    (!wanted.is_empty()).then(|| format!("teof.toml exists and was not changed; to use these settings, add: {wanted}"))
 }
 
 /// Refuses when a file exists in place of a record folder.

@@ -118,7 +118,7 @@ pub fn with_status(file: &str, status: &str) -> Result<String, String> {
     }
 }
 
-/// Where the value lies in a line `status: planned  # comment`; `None` for other lines.
+/// The range of the value in a line `status: planned  # comment`; `None` for other lines.
 fn value_in(line: &str) -> Option<(usize, usize)> {
     let rest = ["status", "\"status\"", "'status'"].iter().find_map(|key| line.strip_prefix(key))?;
     let rest = rest.trim_start_matches([' ', '\t']).strip_prefix(':')?;

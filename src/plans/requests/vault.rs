@@ -37,7 +37,7 @@ pub fn set(writer: &Writer<'_>, transaction: &mut Transaction, path: &str, statu
     match now.as_deref() {
         Some(now) if now == status => return Ok(Ok(())),
         Some(PLANNED | IN_PROGRESS | BLOCKED | DONE) | None => {}
-        Some(other) => return Ok(Err(format!("somebody set it to {other:?}"))),
+        Some(other) => return Ok(Err(format!("it was changed to {other:?}"))),
     }
     Ok(with_status(&text, status).map(|edited| {
         transaction.replace(path, edited);

@@ -273,13 +273,10 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
         return Ok(());
     }
     if !there.is_empty() && there != ours.commit {
-        return Err(Refusal::guard(
-            "remote.branch_taken",
-            format!("the remote branch {branch} belongs to somebody else"),
-        )
-        .because(format!("it is at {there}, which this machine did not push"))
-        .next("check it; rename or remove it at the remote, and teof pushes again")
-        .into());
+        return Err(Refusal::guard("remote.branch_taken", format!("the remote branch {branch} has unknown commits"))
+            .because(format!("it is at {there}, which this machine did not push"))
+            .next("check it, then rename or remove it at the remote; teof then pushes again")
+            .into());
     }
     // Before the branch, so that everybody who sees the branch can check it out.
     lfs::upload(hub, repo, &remote, object_ids::parse(commit)?)?;

@@ -8,7 +8,7 @@ use crate::model::run::bundle::Bundle;
 
 pub(super) fn closed(bundle: &Bundle, number: u64) -> Refusal {
     Refusal::guard("pr.closed", format!("pull request {number} was closed"))
-        .because("somebody closed it on the remote")
+        .because("it was closed on the remote")
         .next(format!("reopen it, or: teof review reject {} --note …", bundle.short()))
 }
 

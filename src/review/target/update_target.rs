@@ -202,7 +202,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     let more = if way.len() > NAMED { format!(" and {} more", way.len() - NAMED) } else { String::new() };
     let shown: Vec<_> = way.iter().take(NAMED).map(|(path, why)| format!("{} ({why})", text::safe(path))).collect();
     let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
-    Err(Refusal::guard("target.in_the_way", format!("uncommitted work in {root} is in the way"))
+    Err(Refusal::guard("target.in_the_way", format!("uncommitted work in {root} blocks the merge"))
         .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
         .next("commit or stash it, then try again; nothing was merged, and your files were not touched")
         .with("files", files)
@@ -262,6 +262,6 @@ fn obstacle(root: &Path, path: &str) -> Option<String> {
 
 fn moved(branch: &str) -> Refusal {
     Refusal::guard("target.moved", format!("{branch} moved meanwhile"))
-        .because("somebody committed to it or merged into it; nothing changed")
+        .because("it has a new commit or merge; nothing was changed")
         .next("try again; the merge will use the new commit")
 }

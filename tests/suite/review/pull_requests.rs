@@ -70,7 +70,7 @@ fn with_a_pull_request_the_approval_is_its_merge_and_the_local_target_stays() {
     desk.opened();
     let main = desk.main();
     let said = desk.with(&path, &["review", "approve", JOB, "--by", "Ann"]).expect(0);
-    assert!(said.stdout.contains("pull request 7") && said.stdout.contains("session-boot"), "{}", said.stdout);
+    assert!(said.stdout.contains("pull request 7") && said.stdout.contains("git pull"), "{}", said.stdout);
     assert_eq!(desk.main(), main, "the local target is the person's to bring up to date");
     assert!(
         calls(&desk).contains(&format!("pr merge 7 --merge --match-head-commit {}", desk.commit)),

@@ -87,8 +87,8 @@ impl Demo<'_> {
             return Ok(());
         }
         Err(Refusal::guard("quickstart.failed", format!("teof {} failed ({status})", args.join(" ")))
-            .because("what it printed stands above")
-            .next(format!("see the repository: {}", self.folder.display()))
+            .because("its output is above")
+            .next(format!("look into the repository: cd {}", text::shell_word(&self.folder.display().to_string())))
             .into())
     }
 
@@ -137,7 +137,7 @@ impl Demo<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Lines that work as they stand, wherever this binary lies.
+    /// Commands that work when pasted, wherever this binary is.
     fn where_to_look(&self, jobs: &[&str]) -> Result<()> {
         let (app, teof) = (self.app, called()?);
         let cd = format!("cd {}", text::shell_word(&self.folder.display().to_string()));
@@ -212,7 +212,7 @@ fn called() -> Result<String> {
 
 fn not_empty(folder: &Path) -> Refusal {
     Refusal::usage("quickstart.not_empty", format!("{} is not empty", folder.display()))
-        .because("the quickstart makes a repository of its own and touches nobody else's files")
-        .next("name a new folder, or none at all for a temporary one")
+        .because("the quickstart creates a repository and does not touch existing files")
+        .next("name a new folder, or omit it to use a temporary one")
         .next("to set up your own repository: teof init")
 }

@@ -12,7 +12,7 @@ const GREET: &str = "#!/bin/sh\necho \"hello\"\n";
 const AGENT: &str = include_str!("scripted-agent.sh");
 const CHECK: &str = "#!/bin/sh\nset -e\ntest \"$(sh greet.sh | head -n 1)\" = hello\n";
 
-/// The project before anybody works on it.
+/// The project before any work.
 pub fn write_project(folder: &Path) -> Result<()> {
     let files = [("README.md", README), ("greet.sh", GREET), ("check.sh", CHECK), ("tools/scripted-agent.sh", AGENT)];
     for (name, text) in files {

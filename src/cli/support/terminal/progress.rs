@@ -70,7 +70,7 @@ fn draw(stage: &str, spent: Duration) {
     *drawn = true;
 }
 
-/// Removes the line before something is printed. Nothing is drawn while the guard lives.
+/// Removes the line before something is printed. Nothing is drawn while the guard is held.
 pub fn clear() -> MutexGuard<'static, bool> {
     let mut drawn = locked(&DRAWN);
     if std::mem::take(&mut *drawn) {

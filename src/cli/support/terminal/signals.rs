@@ -14,7 +14,7 @@ static DEFAULTS: Mutex<BTreeMap<i32, Arc<AtomicBool>>> = Mutex::new(BTreeMap::ne
 #[must_use]
 pub struct Held(Vec<Arc<AtomicBool>>);
 
-/// Signals that do not end the process while the answer lives. A program that is started meanwhile does not inherit
+/// Signals that do not end the process while the returned value is held. A program that is started meanwhile does not inherit
 /// this. A signal that cannot be held still ends the process.
 pub fn hold(signals: &[i32]) -> Held {
     let mut defaults = DEFAULTS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -97,7 +97,7 @@ pub fn can_redraw(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && env::var(env::TERM).is_some_and(|term| term != "dumb")
 }
 
-/// Columns and rows of the terminal that a stream is; `None` where it is no terminal, so that nothing is cut.
+/// Columns and rows of a stream's terminal; `None` when it is not a terminal, so that nothing is cut.
 pub fn size(stream: &(impl IsTerminal + AsFd)) -> Option<(usize, usize)> {
     use terminal_size::{Height, Width};
     if !stream.is_terminal() {

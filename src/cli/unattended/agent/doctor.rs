@@ -126,7 +126,7 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
         ..Found::default()
     };
     let Some(program) = program else {
-        let where_to = if agent.program().contains('/') { "is no program" } else { "is not on PATH" };
+        let where_to = if agent.program().contains('/') { "is not a program" } else { "is not on PATH" };
         found.problems.push(format!("{} {where_to}", text::safe(agent.program())));
         return found;
     };

@@ -58,7 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         one_shot: false,
     };
     if args.dry_run {
-        // The tree may be another branch's: whoever reads of plans there is told.
+        // The checkout may be on another branch; then this warns that its plans may differ.
         app.hub_to_read()?;
         let found = process::preview(hub, options)?;
         app.result(&found, || preview(&found));
@@ -86,13 +86,13 @@ fn run_and_tell(app: &App, hub: &Hub, options: Options) -> Result<Ended> {
         (false, true) => Form::Silent,
         (false, false) => Form::Text,
     };
-    let (speak, heard) = mpsc::channel();
-    // They stop the coordinator. What is told afterwards they end as usual.
+    let (sender, receiver) = mpsc::channel();
+    // These signals stop the coordinator; after it ends they end this process as usual.
     let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
     std::thread::scope(|scope| {
-        scope.spawn(move || narrate(hub, form, &heard));
-        // The narrator ends when nobody can speak any more: `speak` is dropped with the closure.
-        process::run(own, options, &mut move |progress: &Progress| drop(speak.send(progress.clone())))
+        scope.spawn(move || narrate(hub, form, &receiver));
+        // The narrator ends when the last sender is dropped, with this closure.
+        process::run(own, options, &mut move |progress: &Progress| drop(sender.send(progress.clone())))
     })
 }
 

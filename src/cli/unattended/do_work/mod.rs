@@ -127,7 +127,7 @@ fn submit_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<St
         consent.ask(app, hub, args.yes, true)?;
         submit::task(app, hub, asked)?
     };
-    let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("a submission is no other command") };
+    let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("expected a submission") };
     let name = plan.clone().filter(|_| !is_objective).unwrap_or_else(|| task.clone());
     match send::have_done(app, &app.person()?, command, None)? {
         Some(answer) if !answer.ok => Err(Refusal::guard("coordinator.refused", answer.text)

@@ -48,23 +48,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 fn render(restored: &Restored, dry: bool) -> String {
     let mut parts = Vec::new();
-    let done = if dry { "would come" } else { "came" };
+    let done = if dry { "would be restored" } else { "restored" };
     let is_log = restored.path.ends_with(".jsonl");
-    for (count, whence) in
-        [(restored.from_git, "from git"), (restored.from_marks, "from what this machine acknowledged")]
-    {
+    for (count, whence) in [(restored.from_git, "from git"), (restored.from_marks, "from this machine's watermarks")] {
         match count {
             0 => {}
             _ if !is_log => parts.push(format!("the file {done} {whence}")),
-            n => parts.push(format!("{n} {} {done} {whence}", if n == 1 { "line" } else { "lines" })),
+            n => parts.push(format!("{} {done} {whence}", text::counted(n, "line"))),
         }
     }
     if restored.left_out > 0 {
-        parts.push(format!("{} damaged left out", restored.left_out));
+        parts.push(format!("{} left out", text::counted(restored.left_out, "damaged line")));
     }
     parts.extend(restored.note.clone());
     if let Some(aside) = &restored.aside {
-        parts.push(format!("as it was: {}", aside.display()));
+        parts.push(format!("the damaged file is kept as {}", aside.display()));
     }
     text::safe(&format!("{}: {}", restored.path, parts.join("; ")))
 }

@@ -98,7 +98,7 @@ pub fn number(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "it must be a number, 0 or more".to_owned())
 }
 
-/// So many units; 0 is no window at all.
+/// A number of units as a window; `None` for 0.
 pub fn span(number: f64, seconds: f64) -> Result<Option<Duration>> {
     if number == 0.0 {
         return Ok(None);

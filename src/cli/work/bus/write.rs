@@ -112,8 +112,8 @@ pub fn pairs(flag: &str, given: &[String]) -> Result<Map<String, Value>> {
 pub fn check_meta(map: &Map<String, Value>) -> Result<()> {
     match map.keys().find(|key| *key == "epoch" || event::CORE.contains(&key.as_str())) {
         None => Ok(()),
-        Some(key) => Err(Refusal::usage("meta.reserved", format!("{key} is a field of its own, not an extra"))
-            .because("extras go into meta and never over what a line is")
+        Some(key) => Err(Refusal::usage("meta.reserved", format!("{key} is a field and cannot be an extra"))
+            .because("extras go into meta and cannot replace a field of the line")
             .next(match key.as_str() {
                 "epoch" | "summary" | "branch" | "pr" | "severity" | "event" => format!("use --{key}"),
                 "task_id" => "use --task".to_owned(),
@@ -149,7 +149,7 @@ pub fn entries<L: BatchLine>(
     Ok((author, vec![entry]))
 }
 
-/// Reads JSON lines from stdin. All of them are written, or none: a line that is wrong is named.
+/// Reads JSON lines from stdin. An invalid line refuses the whole batch and is named.
 fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Entry>)> {
     // Each line shows the epoch for its own task.
     let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
@@ -157,8 +157,8 @@ fn batch<L: BatchLine>(hub: &Hub, flags: &Flags) -> Result<(Author, Vec<Entry>)>
     std::io::stdin().lock().take(MAX_BATCH + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BATCH {
         return Err(Refusal::usage("batch.too_large", "the batch is too large")
-            .because(format!("at most {MAX_BATCH} bytes are taken at once"))
-            .next("send it in parts")
+            .because(format!("the limit is {MAX_BATCH} bytes"))
+            .next("split it into several batches")
             .into());
     }
     let mut entries = Vec::new();

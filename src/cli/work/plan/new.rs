@@ -137,7 +137,7 @@ const TARGET: &str = "S6";
 fn given(flag: &str, value: Option<u64>, default: Option<u64>) -> Result<u64> {
     value.or(default).ok_or_else(|| {
         Refusal::usage("plan.missing", format!("{flag} is missing"))
-            .because("a seat says how urgent and how important its plan is; only a person has defaults")
+            .because("a seat must state the priority and the impact of its plan; only people have defaults")
             .next("see what it means: teof plan new --help")
             .into()
     })

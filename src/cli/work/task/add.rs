@@ -80,7 +80,7 @@ fn target(text: &str) -> Result<String, String> {
     axis(text).map(|_| text.to_owned()).ok_or_else(|| "it must be S1 to S10".to_owned())
 }
 
-/// A word that says no priority counts as medium where others wrote it; here it is a slip.
+/// An unknown priority counts as medium in files; on the command line it is refused.
 fn priority(text: &str) -> Result<String, String> {
     match Priority::named(text) {
         Some(_) => Ok(text.to_owned()),

@@ -6,7 +6,7 @@ use crate::conductor::candidate::Candidate;
 use crate::conductor::take;
 
 /// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".
-/// Whatever goes wrong with that is no reason to lose the refusal.
+/// An error in this does not replace the refusal.
 pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
     let refusal = match error.downcast::<Refusal>() {
         Ok(refusal) if refusal.code.starts_with("claim.") => refusal,
