@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operator::OPERATOR;
+use super::operator::{OPERATOR, Person};
 use crate::base::{Refusal, Result, env, json, names};
 use crate::bus::{claim_rules, claims};
 use crate::hub::{Hub, Transaction, Writer, paths};
@@ -20,11 +20,13 @@ pub struct Author {
     /// The epoch of the author's claim, if given; see [`shown_epoch`].
     pub epoch: Option<u64>,
     pub session: Rule,
+    /// For the operator: the person, found before the lock is taken.
+    pub person: Option<Person>,
 }
 
 impl Author {
     pub fn new(agent: impl Into<String>) -> Author {
-        Author { agent: agent.into(), epoch: None, session: Rule::default() }
+        Author { agent: agent.into(), epoch: None, session: Rule::default(), person: None }
     }
 }
 

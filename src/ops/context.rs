@@ -5,7 +5,6 @@ use serde_json::Value;
 use crate::base::Result;
 use crate::guard::claim::{Author, admit, check_epochs};
 use crate::guard::operator::{self, OPERATOR};
-use crate::hub::git::identity;
 use crate::hub::{Hub, Request, Transaction, Writer};
 use crate::model::event::Event;
 
@@ -67,15 +66,15 @@ pub fn answered(hub: &Hub, request: Option<&Request>) -> Result<Option<Answer>> 
 }
 
 /// Adds to a person's event who they are for git, and how they were recognised; a seat's event stays as it is.
-pub(super) fn with_recognition(hub: &Hub, mut event: Event) -> Event {
+pub(super) fn with_recognition(hub: &Hub, author: &Author, mut event: Event) -> Event {
     if event.agent_id != OPERATOR {
         return event;
     }
-    if !event.meta.contains_key("by") {
-        event = event.meta("by", identity::of_person(hub).name);
+    let person = author.person.clone().unwrap_or_else(|| operator::person(hub));
+    for (key, value) in [("by", person.name.as_str()), ("recognised", person.recognised.as_str())] {
+        if !event.meta.contains_key(key) {
+            event = event.meta(key, value);
+        }
     }
-    match event.meta.contains_key("recognised") {
-        true => event,
-        false => event.meta("recognised", operator::seen().as_str()),
-    }
+    event
 }

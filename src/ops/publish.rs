@@ -13,7 +13,6 @@ use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
 use crate::hub::git::clone_fidelity::{self, Need};
-use crate::hub::git::identity;
 use crate::hub::{Hub, Request, Transaction, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};
@@ -219,7 +218,7 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
             if let Some(epoch) = entry.epoch {
                 event = event.meta("epoch", epoch);
             }
-            let event = with_recognition(writer.hub(), event);
+            let event = with_recognition(writer.hub(), author, event);
             let id = events::stage(writer, transaction, &event)?;
             Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
         }
@@ -228,12 +227,11 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
             if let Some(epoch) = entry.epoch {
                 message = message.meta("epoch", epoch);
             }
-            let is_person = author.agent == OPERATOR;
-            if entry.lifts() || is_person {
+            if author.agent == OPERATOR {
+                let person = author.person.clone().unwrap_or_else(|| operator::person(writer.hub()));
+                message = message.meta("recognised", person.recognised.as_str()).meta("by", person.name);
+            } else if entry.lifts() {
                 message = message.meta("recognised", operator::seen().as_str());
-            }
-            if is_person {
-                message = message.meta("by", identity::of_person(writer.hub()).name);
             }
             messages::stage(writer, transaction, channel, &message)?;
             if let Some(role) = &message.to {

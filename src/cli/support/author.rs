@@ -55,7 +55,8 @@ impl Flags {
         let agent = seat(hub, self.agent.as_deref())?;
         let is_person = self.names_nobody() && is_at_a_terminal_without_session(hub, &agent, session)?;
         let agent = if is_person { OPERATOR.to_owned() } else { agent };
-        Ok(Author { agent, epoch: claim::shown_epoch(self.epoch, task)?, session })
+        let person = (agent == OPERATOR).then(|| operator::person(hub));
+        Ok(Author { agent, epoch: claim::shown_epoch(self.epoch, task)?, session, person })
     }
 
     /// The author of a claim. The operator must be named, or shown by a terminal or a token: else two agents without a

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, env, text};
 use crate::exec;
+use crate::hub::git::identity;
 use crate::hub::{Hub, settings};
 use crate::seats::manifest;
 
@@ -110,6 +111,19 @@ pub fn seen() -> Recognised {
     }
 }
 
+/// The person who writes as the operator, for the record.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// For git.
+    pub name: String,
+    pub recognised: Recognised,
+}
+
+/// The person who gives this command. It may start git, so call it before the bus lock is taken.
+pub fn person(hub: &Hub) -> Person {
+    Person { name: identity::name_of_person(hub), recognised: seen() }
+}
+
 /// The coding agent that runs this process, if any, as text.
 pub fn agent_at_work() -> Option<String> {
     let above = exec::ancestors().unwrap_or_default();
@@ -129,7 +143,7 @@ pub fn agent_at_work() -> Option<String> {
 /// `operator.is_seat` when `by` names a seat.
 pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
     let Some(by) = by.map(str::trim).filter(|by| !by.is_empty()) else {
-        return Ok(crate::hub::git::identity::of_person(hub).name);
+        return Ok(identity::name_of_person(hub));
     };
     if by.eq_ignore_ascii_case(OPERATOR) || is_seat(hub, by) {
         return Err(Refusal::guard("operator.is_seat", format!("{} is a seat, not a person", text::safe(by)))

@@ -19,11 +19,14 @@ pub struct Identity {
 /// The person at work: git's variables, then the person's configuration, then the machine's, then the
 /// login name.
 pub fn of_person(hub: &Hub) -> Identity {
+    let email = value(hub, &["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"], "user.email");
+    Identity { name: name_of_person(hub), email }
+}
+
+/// The name of [`of_person`]. It may start git, so call it before the bus lock is taken.
+pub fn name_of_person(hub: &Hub) -> String {
     let name = value(hub, &["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"], "user.name");
-    Identity {
-        name: name.or_else(login).unwrap_or_else(|| "unknown".to_owned()),
-        email: value(hub, &["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"], "user.email"),
-    }
+    name.or_else(login).unwrap_or_else(|| "unknown".to_owned())
 }
 
 impl Identity {
@@ -44,12 +47,27 @@ impl Identity {
 
 fn value(hub: &Hub, variables: &[&str], key: &str) -> Option<String> {
     let from_env = variables.iter().find_map(|name| env::var(name)).filter(|value| !value.trim().is_empty());
-    from_env.or_else(|| {
+    from_env.or_else(|| configured(key)).or_else(|| {
         ["--global", "--system"].into_iter().find_map(|scope| {
             let asked = hub.git().run(&["config", scope, "--includes", "--get", key]);
             asked.ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         })
     })
+}
+
+/// A setting of the person's and the machine's configuration, read without a process. `None` where only git knows the
+/// answer: when variables name other files, when an include depends on the repository, and when nothing was found,
+/// because git may keep the machine's configuration elsewhere.
+fn configured(key: &str) -> Option<String> {
+    if ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().any(|name| env::var(name).is_some()) {
+        return None;
+    }
+    let config = git2::Config::open_default().ok()?.snapshot().ok()?;
+    if config.entries(Some("^includeif\\.")).ok()?.next().is_some() {
+        return None;
+    }
+    let value = config.get_string(key).ok()?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 fn login() -> Option<String> {

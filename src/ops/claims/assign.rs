@@ -122,7 +122,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
         .on_task(task_id)
         .meta("engineer", engineer.as_str());
     (event.plan_id, event.branch) = (plan_id.clone(), branch.clone());
-    done.event = events::stage(writer, transaction, &context::with_recognition(writer.hub(), event))?;
+    done.event = events::stage(writer, transaction, &context::with_recognition(hub, &request.author, event))?;
 
     match request.claim {
         true => {
@@ -173,12 +173,13 @@ fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) 
 }
 
 fn claim_for(assignment: &Assignment, request: &Request) -> claim::Request {
+    let claimant = Author { person: request.author.person.clone(), ..Author::new(&assignment.engineer) };
     claim::Request {
         plan: assignment.plan_id.clone(),
         branch: assignment.branch.clone(),
         lease: request.lease,
         assigned_by: Some(assignment.manager.clone()),
-        ..claim::Request::new(Author::new(&assignment.engineer), &assignment.task_id)
+        ..claim::Request::new(claimant, &assignment.task_id)
     }
 }
 

@@ -164,7 +164,8 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
         return Ok(done);
     }
     let before = old.as_ref().filter(|old| old.agent_id == claim_request.agent);
-    let mut event = context::with_recognition(writer.hub(), event(&done, "claim", summary(&done, before)));
+    let event = event(&done, "claim", summary(&done, before));
+    let mut event = context::with_recognition(writer.hub(), &request.author, event);
     if let Some(why) = overridden {
         event = event.meta("allow_unassigned", why);
     }

@@ -70,7 +70,7 @@ pub fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, request: &R
     done.event = Some(events::stage(
         writer,
         transaction,
-        &context::with_recognition(writer.hub(), event(&done, "release", summary)),
+        &context::with_recognition(writer.hub(), author, event(&done, "release", summary)),
     )?);
     mirror_claim(writer, transaction, &mut done)?;
     Ok(done)

@@ -47,7 +47,7 @@ pub fn stage(
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", claim_request.agent, claim_request.task, old.agent_id);
     let event = event(&done, "claim", summary).meta("takeover", true).meta("reason", reason);
-    done.event = Some(events::stage(writer, transaction, &context::with_recognition(writer.hub(), event))?);
+    done.event = Some(events::stage(writer, transaction, &context::with_recognition(hub, &request.author, event))?);
     notify_holder(
         writer,
         transaction,
@@ -94,7 +94,7 @@ pub fn stage_pause(
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);
     paused.agent_id = author.agent.clone();
-    done.event = Some(events::stage(writer, transaction, &context::with_recognition(writer.hub(), paused))?);
+    done.event = Some(events::stage(writer, transaction, &context::with_recognition(hub, author, paused))?);
     if others.is_some() {
         notify_holder(
             writer,

@@ -30,7 +30,7 @@ pub fn add(hub: &Hub, author: &Author, item: &NewItem, repeat: Option<&hub::Requ
         let summary = format!("{} added {}: {}", author.agent, item.id, item.title);
         let mut event = Event::new(&author.agent, "backlog", summary).on_task(&item.id);
         event.plan_id = item.plan.clone();
-        let id = events::stage(writer, transaction, &context::with_recognition(writer.hub(), event))?;
+        let id = events::stage(writer, transaction, &context::with_recognition(writer.hub(), author, event))?;
         Ok((json!({"task_id": item.id, "event": id}), Vec::new()))
     })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims, events};
 use crate::guard::claim::{self, Author};
-use crate::guard::operator::{self, OPERATOR};
+use crate::guard::operator::{self, OPERATOR, Person};
 use crate::guard::trust;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::claim::ClaimFile;
@@ -122,22 +122,22 @@ pub fn approve(hub: &Hub, plan: &str, digest: &str, by: &str) -> Result<()> {
 }
 
 fn event(hub: &Hub, editor: &Editor, edit: Edit<'_>, summary: &str, meta: Map<String, Value>) -> Event {
-    let (agent, by) = match editor {
-        Editor::Seat(author) => (author.agent.as_str(), None),
-        Editor::Person(name) => (OPERATOR, Some(name)),
+    let (author, by) = match editor {
+        Editor::Seat(author) => (author.clone(), &author.agent),
+        Editor::Person(name) => {
+            let person = Person { name: name.clone(), recognised: operator::seen() };
+            (Author { person: Some(person), ..Author::new(OPERATOR) }, name)
+        }
     };
     let id = store::id_of(edit.plan);
-    let mut event = Event::new(agent, "plan", format!("{id}: {} {summary}", by.map_or(agent, String::as_str)));
+    let mut event = Event::new(&author.agent, "plan", format!("{id}: {by} {summary}"));
     event.plan_id = Some(id.to_owned());
     event = event.meta("command", edit.command);
-    if let Some(by) = by {
-        event = event.meta("by", by.as_str());
-    }
     if let Some(step) = edit.step {
         event = event.meta("step", step);
     }
     event.meta.extend(meta);
-    context::with_recognition(hub, event)
+    context::with_recognition(hub, &author, event)
 }
 
 /// Under the lock: checks whether the editor may edit; returns the claims that a person overrides.

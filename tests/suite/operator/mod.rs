@@ -135,15 +135,38 @@ fn a_person_is_identified_by_gits_global_configuration() {
     world.git(&["config", "user.email", "bot@example.invalid"]);
     let config = world.folder().join("home/.gitconfig");
     fs::write(&config, "[user]\nname = A Person\nemail = person@example.invalid\n").unwrap();
-    let who = || {
-        let mut command = world.teof(&["operator", "whoami", "--json"]);
+    let unnamed = |args: &[&str]| {
+        let mut command = world.teof(args);
         for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
             command.env_remove(name);
         }
-        let shown: Value = serde_json::from_str(&ran(command, &[]).expect(0).stdout).unwrap();
-        shown["name"].as_str().unwrap().to_owned()
+        command
+    };
+    let who = || {
+        let shown = ran(unnamed(&["operator", "whoami", "--json"]), &[]).expect(0).stdout;
+        serde_json::from_str::<Value>(&shown).unwrap()["name"].as_str().unwrap().to_owned()
     };
     assert_eq!(who(), "A Person");
+    // No git is started for the name: people write many events, under the lock of the bus.
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("git"), "#!/bin/sh\necho \"$@\" >> \"${0%/*}/calls\"\nexit 1\n").unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    for args in [
+        &["bus", "event", "--event", "observation", "--summary", "seen", "--agent", "operator"][..],
+        &["task", "add", "T1", "--title", "More", "--agent", "operator"],
+    ] {
+        let mut command = unnamed(args);
+        command.env("PATH", &bin);
+        ran(command, &[]).expect(0);
+        assert_eq!(world.lines("_bus/events/events.jsonl").pop().unwrap()["meta"]["by"], "A Person", "{args:?}");
+        assert!(!bin.join("calls").exists(), "{args:?}: git {}", fs::read_to_string(bin.join("calls")).unwrap());
+    }
+    let (work, folder) = (world.folder().join("home/work"), world.folder());
+    fs::write(&work, "[user]\nname = At Work\n").unwrap();
+    let condition = format!("[includeIf \"gitdir:{}/\"]\npath = {}\n", folder.display(), work.display());
+    fs::write(&config, format!("[user]\nname = A Person\n{condition}")).unwrap();
+    assert_eq!(who(), "At Work", "git decides about conditions");
     fs::remove_file(config).unwrap();
     assert_ne!(who(), "Bot");
     world.ok(&["session-boot", "--agent", "codex-7", "--no-sync"]);
