@@ -140,6 +140,15 @@ fn many_seats_work_in_one_folder_through_the_variable() {
     assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "codex-1");
     let output = world.teof(&["session-boot", "--agent", "codex-1"]).env("TEOF_AGENT", "codex-2").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
+
+    // An agent that boots for its job does not keep its seat from the next job; somebody's own seat stays theirs.
+    for (agent, is_unattended) in [("codex-4", true), ("codex-3", false)] {
+        let mut boot = world.teof(&["session-boot", "--no-sync"]);
+        let output = boot.env("TEOF_AGENT", agent).env("TEOF_RUN", "r").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tail = world.read(&format!("_report/session/{agent}/manager-report-tail.txt"));
+        assert_eq!(tail.contains("# purpose=unattended\n"), is_unattended, "{agent}: {tail}");
+    }
 }
 
 #[test]

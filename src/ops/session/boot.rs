@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, digest, json};
 use crate::bus::{claims, events};
-use crate::guard::secrets;
+use crate::guard::{operator, secrets};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::Event;
 use crate::receipts::{self, ledger};
@@ -175,7 +175,7 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
     let manager_report = match request.tail {
         Some(count) => {
             let count = if count == 0 { TAIL } else { count };
-            session::stage_tail(hub, &mut transaction, agent, count, Purpose::Interactive)?
+            session::stage_tail(hub, &mut transaction, agent, count, purpose(hub, agent)?)?
         }
         None => Vec::new(),
     };
@@ -202,6 +202,16 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         unread: inbox.unread,
     };
     Ok((transaction, boot))
+}
+
+/// An agent that boots in a run does the coordinator's job. A seat that a person or an agent at a terminal uses stays
+/// theirs.
+fn purpose(hub: &Hub, agent: &str) -> Result<Purpose> {
+    let is_used = || freshness::is_interactive(hub, agent, hub.settings()?.session.pool_stale);
+    Ok(match operator::run::inside().is_some() && !is_used()? {
+        true => Purpose::Unattended,
+        false => Purpose::Interactive,
+    })
 }
 
 fn handshake(agent: &str, summary: &str, focus: Option<&str>) -> Event {
