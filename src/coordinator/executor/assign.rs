@@ -12,8 +12,10 @@ use crate::coordinator::state::input::Reply;
 use crate::coordinator::state::{Job, Work};
 use crate::guard::claim::Author;
 use crate::hub::{Hub, Transaction, Writer, paths};
+use crate::model::assignment::AssignmentFile;
 use crate::model::claim::ClaimFile;
 use crate::model::plan::{Plan, Status};
+use crate::model::run::job_name;
 use crate::model::run::order::OrderFile;
 use crate::ops::claims::{assign, claim, held};
 use crate::ops::tasks::plan_edit::{self, Editor};
@@ -97,10 +99,15 @@ fn note(job: &Job) -> String {
 
 const NOTE: &str = "job ";
 
-/// Whether an assignment was made for a job, and not because somebody wants that seat to have the task.
-pub(in crate::coordinator) fn is_for_a_job(hub: &Hub, task: &str) -> bool {
+/// Whether the coordinator assigned the task for a job, and not somebody who wants that seat to have it.
+pub(in crate::coordinator) fn is_for_a_job(hub: &Hub, manager: &str, task: &str) -> bool {
     let found = assignments::load(hub, task).ok().flatten();
-    found.is_some_and(|found| found.file.note().is_some_and(|note| note.starts_with(NOTE)))
+    found.is_some_and(|found| names_a_job(&found.file, manager))
+}
+
+fn names_a_job(assignment: &AssignmentFile, manager: &str) -> bool {
+    let job = assignment.note().and_then(|note| note.strip_prefix(NOTE));
+    job.is_some_and(job_name::is_id) && assignment.manager() == Some(manager)
 }
 
 /// The live claim that was taken for this job.
@@ -182,4 +189,28 @@ fn written(hub: &Hub, path: &str) -> Result<Option<Work>> {
         OrderFile::V2(order) => Work::of(&order),
         OrderFile::V1(_) => Work::default(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_coordinators_own_note_marks_an_assignment_as_made_for_a_job() {
+        let assignment = |manager: &str, note: &str| {
+            let raw = json!({"manager": manager, "engineer": "ada", "note": note});
+            AssignmentFile { raw: raw.as_object().unwrap().clone() }
+        };
+        for (manager, note, expected) in [
+            ("manager", "job 20260105T120000Z-7", true),
+            ("manager", "job for ada", false),
+            ("manager", "job 20260105T120000Z-7: for ada", false),
+            ("manager", "job 20260105T120000Z-7.2", false),
+            ("operator", "job 20260105T120000Z-7", false),
+        ] {
+            assert_eq!(names_a_job(&assignment(manager, note), "manager"), expected, "{manager}: {note}");
+        }
+    }
 }

@@ -88,7 +88,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         seat_names: seat_names(hub)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
         reviews: reviews::found(hub, state, remote),
-        offers: ranking.eligible.into_iter().map(|candidate| offer(hub, candidate)).collect(),
+        offers: ranking.eligible.into_iter().map(|candidate| offer(hub, manager, candidate)).collect(),
         skipped: ranking.skipped.into_iter().map(skipped).collect(),
     };
     Ok((snapshot, notices))
@@ -98,8 +98,8 @@ fn submission(of: &crate::coordinator::state::submission::Submission) -> Submiss
     Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
 }
 
-fn offer(hub: &Hub, candidate: conductor::candidate::Candidate) -> Offer {
-    let wanted = candidate.assigned_to.clone().filter(|_| !assign::is_for_a_job(hub, &candidate.task_id));
+fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -> Offer {
+    let wanted = candidate.assigned_to.clone().filter(|_| !assign::is_for_a_job(hub, manager, &candidate.task_id));
     Offer {
         why: candidate.describe_standing(),
         source: match candidate.submitted {

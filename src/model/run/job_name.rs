@@ -12,6 +12,11 @@ pub fn id(at: Stamp, number: u64) -> String {
     format!("{}-{number}", at.compact())
 }
 
+/// Whether it is the id of a job.
+pub fn is_id(id: &str) -> bool {
+    split(id).is_some_and(|(_, rest)| rest.is_empty())
+}
+
 /// The number of a job, by its id, a run's id, or the name of its worktree.
 pub fn number(id: &str) -> Option<u64> {
     split(id).map(|(number, _)| number)
