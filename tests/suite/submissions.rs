@@ -87,6 +87,14 @@ fn several_are_submitted_at_once_and_the_limit_is_named() {
     let error = world.refused(&["coordinator", "submit", "--file", "work.txt"]);
     assert_eq!((&error["code"], &error["limit"], &error["waiting"]), (&json!("submit.full"), &json!(4), &json!(3)));
     assert!(error["reason"].to_string().contains("coordinator.queue = 4"), "{error}");
+
+    // One that fails on its own stops no other, and no plan is made that nobody queued.
+    (0..3).for_each(|_| drop(world.ok(&["coordinator", "cancel", &queued(&world)[0]])));
+    world.write("vault/10_features/03_planned/045.md", "---\nid: FR-45\nstatus: draft\n---\n# Score\n");
+    world.write("work.txt", "Write the second page\nFR-45\nA-2\n");
+    let ran = world.run(&["coordinator", "submit", "--file", "work.txt"]);
+    assert_eq!((ran.code, queued(&world)), (1, vec!["write-second-page".to_owned(), "A-2".to_owned()]), "{ran:?}");
+    assert!(ran.stderr.contains("A-2 is queued") && ran.stderr.contains("error: FR-45 is not planned"), "{ran:?}");
 }
 
 #[test]

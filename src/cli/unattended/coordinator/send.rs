@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use notify::{RecursiveMode, Watcher as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
@@ -24,54 +24,85 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 /// Puts the command into the inbox and tells what became of it.
 pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCode> {
-    send_all(app, vec![command], note)
+    send_all(app, [Ok(command)], note)
 }
 
-/// Puts commands into the inbox, one after the other, and tells what became of each.
+/// Puts commands into the inbox, each as soon as it is made, and tells what became of each.
 ///
 /// # Errors
-/// `coordinator.refused` when one was; those after it are sent all the same.
-pub fn send_all(app: &App, commands: Vec<Command>, note: Option<String>) -> Result<ExitCode> {
+/// That of the one that failed, or `coordinator.refused` for several; the others are sent all the same, and `data.done`
+/// holds their answers.
+pub fn send_all(
+    app: &App,
+    commands: impl IntoIterator<Item = Result<Command>>,
+    note: Option<String>,
+) -> Result<ExitCode> {
     secrets::check_text("note", note.as_deref().unwrap_or_default())?;
-    let hub = app.hub()?;
     let by = app.person()?;
-    let (mut told, mut refused) = (Vec::new(), Vec::new());
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
     for command in commands {
-        let word = Word { by: by.clone(), at: app.now(), recognised: operator::seen(), note: note.clone() };
-        let letter = Letter { word, command };
-        let id = inbox::post_after(hub, &letter, |id| match letter.command {
-            Command::ResetBreaker => {
-                let recognised = operator::require("reset the breaker")?;
-                vouch::tell(hub, id, "reset the breaker", &by, recognised)
-            }
-            _ => Ok(()),
-        })?;
-        match answer(hub, &id)? {
-            Some(Answer { ok: true, text }) => told.push(json!({"command": id, "answered": true, "text": text})),
-            Some(Answer { ok: false, text }) => refused.push(text),
-            None => {
-                told.push(json!({"command": id, "answered": false, "text": unanswered(app, hub)?}));
-            }
+        match command.and_then(|command| send_one(app, &by, command, note.clone())) {
+            Ok(answer) => told.push(answer),
+            Err(e) => failed.push(e),
         }
     }
-    let lines = || told.iter().filter_map(|one| one["text"].as_str()).map(text::safe).collect::<Vec<_>>().join("\n");
-    match (told.as_slice(), refused.is_empty()) {
+    let lines = || told.iter().filter_map(|one| one["text"].as_str()).map(text::safe).collect::<Vec<_>>();
+    match (told.as_slice(), failed.is_empty()) {
         (_, false) => {
-            told.iter().filter_map(|one| one["text"].as_str()).for_each(|text| app.say(text::safe(text)));
-            Err(Refusal::guard("coordinator.refused", refused.join("\n"))
-                .next("see how things stand: teof coordinator status")
-                .with("done", json!(told))
-                .into())
+            if !app.json() {
+                lines().into_iter().for_each(|line| app.say(line));
+            }
+            Err(failure(failed, &told))
         }
         ([one], true) => {
-            app.result(one, lines);
+            app.result(one, || lines().join("\n"));
             Ok(ExitCode::SUCCESS)
         }
         (several, true) => {
-            app.result(&json!({"commands": several}), lines);
+            app.result(&json!({"commands": several}), || lines().join("\n"));
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// What became of one command: `{command, answered, text}`.
+fn send_one(app: &App, by: &str, command: Command, note: Option<String>) -> Result<Value> {
+    let hub = app.hub()?;
+    let word = Word { by: by.to_owned(), at: app.now(), recognised: operator::seen(), note };
+    let letter = Letter { word, command };
+    let id = inbox::post_after(hub, &letter, |id| match letter.command {
+        Command::ResetBreaker => {
+            let recognised = operator::require("reset the breaker")?;
+            vouch::tell(hub, id, "reset the breaker", by, recognised)
+        }
+        _ => Ok(()),
+    })?;
+    match answer(hub, &id)? {
+        Some(Answer { ok: true, text }) => Ok(json!({"command": id, "answered": true, "text": text})),
+        Some(Answer { ok: false, text }) => Err(refused(text).into()),
+        None => Ok(json!({"command": id, "answered": false, "text": unanswered(app, hub)?})),
+    }
+}
+
+/// The refusal of a command that the coordinator does not accept.
+pub fn refused(why: impl Into<String>) -> Refusal {
+    Refusal::guard("coordinator.refused", why).next("see how things stand: teof coordinator status")
+}
+
+/// One error for all commands that failed, with the answers to the others.
+fn failure(mut failed: Vec<anyhow::Error>, told: &[Value]) -> anyhow::Error {
+    if failed.len() == 1 {
+        return match failed.remove(0).downcast::<Refusal>() {
+            Ok(refusal) => refusal.with("done", told).into(),
+            Err(fault) => fault,
+        };
+    }
+    let said = failed.iter().map(|e| match Refusal::of(e) {
+        Some(Refusal { message, reason: Some(reason), .. }) => format!("{message} ({reason})"),
+        Some(refusal) => refusal.message.clone(),
+        None => format!("{e:#}"),
+    });
+    refused(said.collect::<Vec<_>>().join("\n")).with("done", told).into()
 }
 
 /// Has a command done at once: by the coordinator that runs, else by a one-shot run of our own, which begins

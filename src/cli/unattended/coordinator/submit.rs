@@ -1,5 +1,6 @@
 //! `teof coordinator submit`
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,20 +95,18 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if wanted.iter().any(|wanted| matches!(wanted, Wanted::Objective(_))) {
         objective::check(hub, &details)?;
     }
-    let mut commands = Vec::new();
-    for wanted in wanted {
-        commands.push(match wanted {
-            Wanted::Task(asked) => task(app, hub, asked)?,
-            Wanted::Objective(text) => {
-                let command = objective::submission(app, hub, &text, &details)?;
-                if let Command::Submit { plan: Some(plan), .. } = &command {
-                    app.say(format!("Created plan {plan}; you can edit it until it starts"));
-                }
-                command
+    let command = |wanted| match wanted {
+        Wanted::Task(asked) => task(app, hub, asked),
+        Wanted::Objective(text) => {
+            let command = objective::submission(app, hub, &text, &details)?;
+            if let Command::Submit { plan: Some(plan), .. } = &command {
+                app.say(format!("Created plan {plan}; you can edit it until it starts"));
             }
-        });
-    }
-    send_all(app, commands, args.note)
+            Ok(command)
+        }
+    };
+    // Each is queued before the next plan is made: one that fails leaves no plan behind that nobody queued.
+    send_all(app, wanted.into_iter().map(command), args.note)
 }
 
 /// Refuses when that many more submissions do not fit in the queue.
@@ -161,10 +160,7 @@ fn lines(file: &Path) -> Result<Vec<String>> {
             .next("name a text file with one task or objective on each line: --file work.txt")
     };
     let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        let read = std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), MAX_FILE), &mut bytes);
-        read.map_err(|e| refuse(e.to_string()))?;
-        bytes
+        read_whole(std::io::stdin().lock()).map_err(refuse)?
     } else {
         let read = files::read(file, MAX_FILE).map_err(|e| refuse(format!("{e:#}")))?;
         read.ok_or_else(|| refuse("there is no such file".into()))?
@@ -176,6 +172,19 @@ fn lines(file: &Path) -> Result<Vec<String>> {
         return Err(refuse("it is empty".into()).into());
     }
     Ok(lines)
+}
+
+/// Reads to the end.
+///
+/// # Errors
+/// Why it cannot, also when there is more than [`MAX_FILE`].
+fn read_whole(input: impl Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    input.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    match bytes.len() as u64 > MAX_FILE {
+        true => Err(format!("it is larger than {MAX_FILE} bytes")),
+        false => Ok(bytes),
+    }
 }
 
 fn full(waiting: usize, more: usize, most: usize) -> Refusal {
@@ -191,4 +200,16 @@ fn full(waiting: usize, more: usize, most: usize) -> Refusal {
         .next("take one out: teof coordinator cancel <task>")
         .with("limit", most)
         .with("waiting", waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_over_the_limit_is_refused_and_not_cut() {
+        let most = usize::try_from(MAX_FILE).unwrap();
+        assert_eq!(read_whole(&vec![b'x'; most][..]).unwrap().len(), most);
+        assert!(read_whole(&vec![b'x'; most + 1][..]).unwrap_err().contains("larger than 262144 bytes"));
+    }
 }
