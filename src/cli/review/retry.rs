@@ -12,12 +12,12 @@ use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::unattended::coordinator::{send, submit, submit_names};
 use crate::coordinator::process;
-use crate::coordinator::state::{Ending, Job, Phase, State, store};
+use crate::coordinator::state::submission::Submission;
+use crate::coordinator::state::{Ending, Job, Phase, State, Word, store};
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::model::run::bundle::Bundle;
 use crate::review::decision::{self, Kind};
-use crate::review::{Decision, ReviewInput, bundles};
+use crate::review::{Decision, Entry, ReviewInput, bundles};
 
 /// Send jobs back to the coder, or queue blocked work again
 ///
@@ -76,10 +76,10 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     let hub = app.hub()?;
     let state = store::load(hub)?;
     if let Some((task, job)) = blocked(hub, &state, name)? {
-        return queue_again(args, app, &task, job);
+        return queue_again(args, app, &state, &task, job);
     }
     let entry = bundles::find(hub, name)?;
-    can_go_on(&state, &entry.bundle)?;
+    can_go_on(&state, &entry)?;
     let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by.clone(), args.note.clone())?)?;
     let coordinator = notify_coordinator(app, &decision)?;
     Ok(Done {
@@ -136,18 +136,17 @@ fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
 }
 
 /// Opens blocked work and queues it ahead of the backlog.
-fn queue_again(args: &Args, app: &App, task: &str, job: Option<&Job>) -> Result<Done> {
+fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&Job>) -> Result<Done> {
     let hub = app.hub()?;
     let asked = submit_names::resolve(hub, task)?;
     submit::check_room(hub, 1)?;
     let input = shared::input(app, args.by.clone(), args.note.clone())?;
-    let decision = job.map_or(Ok(None), |job| tell_coder(hub, job, &input))?;
+    check_queue(app, state, &asked, &input)?;
     let command = submit::task(app, hub, asked)?;
+    let decision = job.map_or(Ok(None), |job| tell_coder(hub, job, &input))?;
     let answer = send::have_done(app, &input.by, command, input.note)?;
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.ok) {
-        return Err(Refusal::guard("coordinator.refused", answer.text.as_str())
-            .next("see how things stand: teof coordinator status")
-            .into());
+        return Err(send::refused(answer.text.as_str()).into());
     }
     let short = job.map(Job::short);
     let said = match &answer {
@@ -163,6 +162,15 @@ fn queue_again(args: &Args, app: &App, task: &str, job: Option<&Job>) -> Result<
     })
 }
 
+/// Refuses what the coordinator would refuse, before the decision is recorded: once it is, the result cannot be approved
+/// any more.
+fn check_queue(app: &App, state: &State, asked: &submit_names::Asked, input: &ReviewInput) -> Result<()> {
+    let word = Word { by: input.by.clone(), at: app.now(), recognised: input.recognised, note: input.note.clone() };
+    let submission = Submission { task: asked.task.clone(), plan: asked.plan.clone(), step: asked.step.clone(), word };
+    let most = app.hub()?.settings()?.coordinator.queue;
+    Ok(state.check_submission(&submission, most).map_err(send::refused)?)
+}
+
 /// Records the note as a decision about the job's last result; the next coder gets it.
 fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decision>> {
     let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { return Ok(None) };
@@ -175,9 +183,16 @@ fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decisi
 }
 
 /// Refuses a retry that no agent can do, before the decision is recorded.
-fn can_go_on(state: &State, bundle: &Bundle) -> Result<()> {
-    let why = match state.job(&bundle.job).map(|job| &job.phase) {
+fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
+    let bundle = &entry.bundle;
+    let job = state.job(&bundle.job);
+    let why = match job.map(|job| &job.phase) {
         Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
+        Some(_) if entry.is_pending() && job.is_some_and(|job| job.run_id() != bundle.run) => {
+            return Err(Refusal::guard("review.over", format!("{} has continued since this result", bundle.short()))
+                .next(format!("see its newest result: teof review show {}", bundle.short()))
+                .into());
+        }
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
     };

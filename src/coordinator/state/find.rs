@@ -1,5 +1,6 @@
-//! Finds a job by name: its id, short id, run, task or plan.
+//! Finds a job by name: its id, short id, run, task or plan; and what stands in the way of a submission.
 
+use super::submission::Submission;
 use super::{Job, State};
 use crate::base::{names, text};
 use crate::model::run::job_name::{called, distinct};
@@ -16,6 +17,32 @@ impl State {
     /// Like [`find`](State::find), among the jobs that are not over.
     pub fn find_live(&self, name: &str) -> Result<&Job, String> {
         pick(name, &self.live_jobs().collect::<Vec<_>>())
+    }
+
+    /// Checks whether the work can be queued behind at most `most` submissions.
+    ///
+    /// # Errors
+    /// Why it cannot: it has a job, it is queued, or the queue is full.
+    pub fn check_submission(&self, submission: &Submission, most: usize) -> Result<(), String> {
+        let Submission { task, plan, step, .. } = submission;
+        let mut live = self.live_jobs();
+        if let Some(job) = live.find(|job| {
+            submission.is_called(&job.task)
+                || (plan.is_some() && job.plan == *plan && (step.is_none() || job.step == *step))
+        }) {
+            return Err(format!("{task} already has job {}", job.short()));
+        }
+        if let Some(other) = self.submissions.iter().find(|other| other.is_same(submission)) {
+            let name = if other.task == *task { String::new() } else { format!(", as {}", other.task) };
+            return Err(format!("{task} is already queued{name}"));
+        }
+        if self.submissions.len() >= most {
+            return Err(format!(
+                "the queue is full: {most} submissions wait, and coordinator.queue = {most}; submit {task} again when \
+                 one has started"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -109,25 +109,9 @@ impl StepContext<'_> {
     }
 
     fn submit(&mut self, submission: Submission) -> Result<String, String> {
+        self.state.check_submission(&submission, self.config.queue)?;
         let task = submission.task.clone();
         let (plan, step) = (submission.plan.clone(), submission.step.clone());
-        if let Some(job) = self.state.live_jobs().find(|job| {
-            submission.is_called(&job.task)
-                || (plan.is_some() && job.plan == plan && (step.is_none() || job.step == step))
-        }) {
-            return Err(format!("{task} already has job {}", job.short()));
-        }
-        if let Some(other) = self.state.submissions.iter().find(|other| other.is_same(&submission)) {
-            let name = if other.task == task { String::new() } else { format!(", as {}", other.task) };
-            return Err(format!("{task} is already queued{name}"));
-        }
-        if self.state.submissions.len() >= self.config.queue {
-            let most = self.config.queue;
-            return Err(format!(
-                "the queue is full: {most} submissions wait, and coordinator.queue = {most}; submit {task} again when \
-                 one has started"
-            ));
-        }
         self.state.skips.retain(|name, _| !is_called(name, &task, plan.as_deref(), step.as_deref()));
         self.state.cooling.retain(|other, _| !submission.is_called(other));
         self.state.submissions.push_back(submission);

@@ -53,6 +53,17 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     assert!(approved.stdout.contains("j3: ") && !approved.stdout.contains("j5"), "{approved:?}");
     assert_eq!(site.world.git(&["rev-list", "--count", "--grep=^Teof-Reviewed-By", "main"]), "2");
 
+    // What the coordinator refuses to queue is not decided either: as if the fifth were blocked, and queued meanwhile.
+    let saved = site.world.repo.join(".git/teof/coordinator/state.json");
+    let state = fs::read_to_string(&saved).unwrap();
+    let mut blocked: Value = serde_json::from_str(&state).unwrap();
+    blocked["jobs"][4]["phase"] = json!({"is": "over", "ending": "blocked", "at": "2026-01-05T10:00:00Z"});
+    fs::write(&saved, blocked.to_string()).unwrap();
+    site.world.ok(&["coordinator", "submit", blocked["jobs"][4]["task"].as_str().unwrap()]);
+    let refused = site.world.refused(&["review", "retry", "j5", "--note", "again"]);
+    assert!(refused["message"].to_string().contains("already queued"), "{refused}");
+    fs::write(&saved, state).unwrap();
+
     // One result each; the exit code is the highest: 4 for what is not there, over 1 for what was decided.
     let ran = site.world.run(&["review", "reject", "j1", "j5", "nobody", "j5", "--note", "no", "--json"]);
     let list: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
