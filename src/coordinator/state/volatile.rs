@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::input::{How, LeftAs, Seat, Skipped};
 use crate::base::Stamp;
+use crate::seats::pool;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Volatile {
@@ -68,4 +69,16 @@ pub struct Seen {
     pub holds: BTreeSet<String>,
     pub seats: Vec<Seat>,
     pub seat_names: BTreeSet<String>,
+}
+
+impl Seen {
+    /// Whether jobs may go to the seat: it works, or it is one that the coordinator makes.
+    pub fn is_worker(&self, seat: &str) -> bool {
+        self.seats.iter().any(|known| known.id == seat) || self.is_made(seat)
+    }
+
+    /// Whether it is a seat without a manifest that the coordinator makes.
+    pub fn is_made(&self, seat: &str) -> bool {
+        pool::is_made(seat) && !self.seat_names.contains(seat)
+    }
 }

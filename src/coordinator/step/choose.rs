@@ -101,14 +101,13 @@ impl StepContext<'_> {
         let has_room = |seat: &&crate::coordinator::state::input::Seat| {
             seat.daily_limit.is_none_or(|limit| today(&seat.id) < limit)
         };
-        let names = state.volatile.seen.as_ref().map(|seen| &seen.seat_names);
-        let is_known = |name: &str| names.is_some_and(|names| names.contains(name));
-        let is_new_name = |name: &str| pool::is_made(name) && !is_known(name);
+        let seen = state.volatile.seen.as_ref();
+        let is_made = |name: &str| seen.map_or_else(|| pool::is_made(name), |seen| seen.is_made(name));
         let wanted = state.reassigned.get(&offer.task).or(offer.seat.as_ref());
         if let Some(wanted) = wanted {
             let seat = seats.iter().find(|seat| seat.id == *wanted);
             return match seat {
-                None if !is_new_name(wanted) => Err(format!("seat {wanted} is not a worker seat")),
+                None if !is_made(wanted) => Err(format!("seat {wanted} is not a worker seat")),
                 Some(seat) if seat.interactive => {
                     Err(format!("seat {wanted} is in interactive use and gets no unattended work"))
                 }
@@ -120,16 +119,19 @@ impl StepContext<'_> {
             };
         }
         let pool: Vec<_> = seats.iter().filter(|seat| !seat.interactive).collect();
-        let with_room = || pool.iter().copied().filter(has_room);
-        let idle = with_room().filter(|seat| is_idle(&seat.id));
+        // Jobs of made seats count against the limits of the others: they must not add to what a day allows.
+        let limits: Option<Vec<u64>> = pool.iter().map(|seat| seat.daily_limit).collect();
+        let most = limits.filter(|limits| !limits.is_empty()).map(|limits| limits.iter().sum::<u64>());
+        let of_pool = |name: &str| pool.iter().any(|seat| seat.id == name);
+        let counted = state.given.keys().filter(|name| of_pool(name) || is_made(name));
+        if most.is_some_and(|most| counted.map(|name| today(name)).sum::<u64>() >= most) {
+            return Err("every seat has reached its limit for today".into());
+        }
+        let idle = pool.iter().copied().filter(has_room).filter(|seat| is_idle(&seat.id));
         if let Some(seat) = idle.min_by_key(|seat| (jobs(&seat.id), today(&seat.id), &seat.id)) {
             return Ok(seat.id.clone());
         }
-        // A new seat must not go around the daily limits of those that are there.
-        if !pool.is_empty() && with_room().next().is_none() {
-            return Err("every seat has reached its limit for today".into());
-        }
-        Ok(pool::next_name(|name| is_known(name) || !is_idle(name)))
+        Ok(pool::next_name(|name| !is_made(name) || !is_idle(name)))
     }
 
     fn assign<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
@@ -238,4 +240,46 @@ fn list<'a>(skipped: impl Iterator<Item = &'a Skipped>) -> (Vec<Skipped>, usize)
     let more = listed.len().saturating_sub(LISTED);
     listed.truncate(LISTED);
     (listed, more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::State;
+    use crate::coordinator::state::input::{Input, Seat};
+    use crate::coordinator::{Config, step};
+
+    #[test]
+    fn made_seats_do_not_add_to_the_daily_limits() {
+        let chosen = |limits: &[Option<u64>]| {
+            let offer = |n: usize| Offer {
+                task: format!("A-{n}"),
+                plan: None,
+                step: None,
+                title: String::new(),
+                source: "backlog".into(),
+                origin: None,
+                seat: None,
+                agents: Vec::new(),
+                why: String::new(),
+            };
+            let seat = |(n, limit): (usize, &Option<u64>)| Seat {
+                id: format!("codex-{n}"),
+                daily_limit: *limit,
+                interactive: false,
+            };
+            let now = Stamp::from_unix(1_000_000);
+            let mut state = State::new();
+            step(&mut state, Input::Started(Config { slots: 8, ..Config::default() }), now);
+            let seats = limits.iter().enumerate().map(seat).collect();
+            let snapshot = Snapshot { offers: (0..6).map(offer).collect(), seats, ..Snapshot::default() };
+            step(&mut state, Input::Snapshot(snapshot), now);
+            state.jobs.iter().map(|job| job.seat.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(&[Some(2)]), ["codex-0", "worker-1"], "busy is not the same as free of limits");
+        assert_eq!(chosen(&[Some(1), Some(3)]).len(), 4);
+        assert_eq!(chosen(&[Some(1), None]).len(), 6, "one seat has no limit");
+        assert_eq!(chosen(&[]).len(), 6);
+    }
 }

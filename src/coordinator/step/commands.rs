@@ -140,8 +140,7 @@ impl StepContext<'_> {
     }
 
     fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
-        let known = self.state.volatile.seen.as_ref().is_none_or(|seen| seen.seats.iter().any(|seat| seat.id == to));
-        if !known {
+        if self.state.volatile.seen.as_ref().is_some_and(|seen| !seen.is_worker(&to)) {
             return Err(format!("{to} is not a worker seat"));
         }
         room(self.state.reassigned.len())?;
@@ -220,6 +219,7 @@ mod tests {
     use super::*;
     use crate::base::Stamp;
     use crate::coordinator::state::Suspension;
+    use crate::coordinator::state::input::{Seat, Snapshot};
     use crate::coordinator::{Config, Input, State, step};
 
     fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
@@ -296,6 +296,20 @@ mod tests {
         });
         let (task, why) = logged.unwrap();
         assert!(task.as_deref() == Some("A") && why.contains("not today"), "{why}");
+    }
+
+    #[test]
+    fn work_is_reassigned_to_seats_that_work_and_to_those_that_the_coordinator_makes() {
+        let mut state = begun();
+        let seats = vec![Seat { id: "codex-1".into(), daily_limit: None, interactive: false }];
+        // A manifest makes `worker-3` a reviewer.
+        let seat_names = ["codex-1", "worker-3"].map(str::to_owned).into();
+        let snapshot = Snapshot { seats, seat_names, ..Snapshot::default() };
+        step(&mut state, Input::Snapshot(snapshot), Stamp::from_unix(0));
+        for (to, is_worker) in [("codex-1", true), ("worker-2", true), ("worker-3", false), ("codex-9", false)] {
+            let (ok, text) = say(&mut state, to, Command::Reassign { target: "A".into(), to: to.into() });
+            assert_eq!(ok, is_worker, "{text}");
+        }
     }
 
     #[test]

@@ -150,7 +150,9 @@ pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
 pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
     operator::run::refuse("reassign work")?;
     names::check_id("agent", &args.to)?;
-    seats::known::require(app.hub()?, &args.to)?;
+    if !seats::pool::is_made(&args.to) {
+        seats::known::require(app.hub()?, &args.to)?;
+    }
     send(app, Command::Reassign { target: args.target, to: args.to }, None)
 }
 
