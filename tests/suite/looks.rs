@@ -28,6 +28,7 @@ fn lists_fit_a_terminal_and_are_whole_elsewhere() {
     let world = Site::appending("").world;
     let name = "document-every-option-of-the-parser-and-give-an-example-of-each-one-of-them";
     world.ok(&["plan", "new", name, "--summary", "Document the parser"]);
+    world.write("teof.toml", "[commands]\ndefault = [\"true\"]\n");
     world.ok(&["coordinator", "submit", "--objective", "Append two lines", "--test", "true"]);
     let lists = "teof task list; teof plan list; teof bus status; teof status; teof agent list; teof worktree list";
     let terminal = shown(&world, lists);
