@@ -30,7 +30,7 @@ pub fn is_place(path: &str) -> bool {
 ///
 /// # Errors
 /// `receipts.outside`: the next edit of such a file would fail every later check of the ledger. `receipts.rewritten`:
-/// so would teof's own next edit. `receipt.ignored`, `receipt.converted`: a clone would not have the file, or have
+/// so would teof's own next edit. `receipts.own`: a forged bundle or decision would be trusted. `receipt.ignored`, `receipt.converted`: a clone would not have the file, or have
 /// other bytes.
 pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()> {
     receipts.iter().try_for_each(|(path, _)| check_place(path, agent))?;
@@ -45,6 +45,11 @@ fn check_place(path: &str, agent: &str) -> Result<()> {
     } else if path.starts_with("_report/") && is_rewritten(path) {
         let message = format!("{} cannot be a receipt: teof rewrites it", text::safe(path));
         ("receipts.rewritten", message, "a receipt is written once, but this file changes during work")
+    } else if is_own(path) {
+        return Err(Refusal::guard("receipts.own", format!("{} cannot be added by hand", text::safe(path)))
+            .because("teof adds its work orders, envelopes, bundles and decisions itself when it writes them")
+            .next("restore it from git if it was changed: teof bus restore --dry-run")
+            .into());
     } else if !is_place(path) {
         let message = format!("{} cannot be a receipt: it is not in _report/", text::safe(path));
         let why = "a receipt is written once; the next change of this file would make receipts verify fail permanently";
@@ -72,6 +77,15 @@ const OTHERS: [&str; 5] = [
     "_report/planner/validate/summary-latest.json",
 ];
 
+/// Folders of a seat whose files teof writes and adds to the ledger itself: anything else there is a forgery.
+const OWN_FOLDERS: [&str; 5] = ["manifests", "reviews", "runs", "session_boot", "session_guard"];
+
+/// Whether only teof adds the file: a work order, an envelope, a bundle or a decision.
+pub fn is_own(path: &str) -> bool {
+    let mut inside = path.strip_prefix("_report/agent/").unwrap_or_default().split('/').skip(1);
+    inside.next().is_some_and(|folder| OWN_FOLDERS.contains(&folder)) && inside.next().is_some()
+}
+
 /// Whether teof itself changes the file later: state, decisions, error logs, session tails.
 pub fn is_rewritten(path: &str) -> bool {
     let of_seat = |rest: &str| {
@@ -89,6 +103,17 @@ pub fn is_rewritten(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_teof_adds_what_people_decide_on() {
+        for path in ["_report/agent/a/reviews/x.json", "_report/agent/a/runs/x/y.json", "_report/agent/a/manifests/m"] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in ["_report/agent/a/tests.json", "_report/agent/reviews/x.json", "_report/agent/a/runs", "reviews/a"]
+        {
+            assert!(!is_own(path), "{path}");
+        }
+    }
 
     #[test]
     fn files_that_teof_rewrites_cannot_be_receipts() {

@@ -56,6 +56,10 @@ fn only_files_in_report_become_receipts_and_the_fix_copies_them() {
         assert_eq!(world.refused(&["receipts", "add", path, "--agent", "codex-1"])["code"], "receipts.outside");
     }
     assert_eq!(world.lines(LEDGER).len(), 3);
+    // A bundle or a decision that teof did not write would be approved, or taken for a person's.
+    world.write("_report/agent/codex-1/reviews/mine.json", "{}");
+    let forged = ["receipts", "add", "_report/agent/codex-1/reviews/mine.json", "--agent", "codex-1"];
+    assert_eq!(world.refused(&forged)["code"], "receipts.own");
     let error = world.refused(&["receipts", "add", "src/it's.sh", "--agent", "codex-1"]);
     world.follow(error["next"][0].as_str().unwrap());
     assert_eq!(world.lines(LEDGER)[3]["path"], "_report/agent/codex-1/it's.sh");

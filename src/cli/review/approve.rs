@@ -87,9 +87,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// The jobs that wait and passed everything, and those that wait and did not.
 fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<String>)> {
     let waiting = list::pending(hub)?;
+    let state = store::load(hub)?;
     let ids: Vec<_> = waiting.iter().map(|entry| entry.bundle.job.as_str()).collect();
-    let is_passing =
-        |entry: &Entry| entry.bundle.is_passing() && entry.bundle.findings.is_empty() && entry.altered.is_none();
+    // Without a look at each, only results that the coordinator vouches for.
+    let is_passing = |entry: &Entry| {
+        let is_known = state.job(&entry.bundle.job).is_some();
+        is_known && entry.bundle.is_passing() && entry.bundle.findings.is_empty() && entry.altered.is_none()
+    };
     let (mut passing, mut others) = (Vec::new(), Vec::new());
     for (entry, name) in waiting.iter().zip(distinct(&ids)) {
         if is_passing(entry) { &mut passing } else { &mut others }.push(name.into_owned());

@@ -173,9 +173,8 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
     evidence
 }
 
-/// Files and folders that teof writes itself in a seat's folder. A receipt folder with such a name would block that.
+/// Files that teof writes itself in a seat's folder. A receipt folder with such a name would block that.
 const KEPT: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
-const KEPT_FOLDERS: [&str; 5] = ["manifests/", "reviews/", "runs/", "session_boot/", "session_guard/"];
 
 /// Whether a worker may leave a receipt there. A worker must not write files of teof's own: with a bundle or a
 /// decision it could judge its own work.
@@ -184,7 +183,7 @@ fn is_free(target: &str, own: &str) -> bool {
         let seat = own.strip_prefix("_report/agent/").unwrap_or(own);
         let Some(inside) = of_a_seat.strip_prefix(seat).and_then(|rest| rest.strip_prefix('/')) else { return false };
         let first = inside.split('/').next().unwrap_or_default();
-        return !KEPT.contains(&first) && !KEPT_FOLDERS.iter().any(|folder| inside.starts_with(folder));
+        return !KEPT.contains(&first) && !entry::is_own(target);
     }
     target != paths::LEDGER && !target.starts_with("_report/session/")
 }
