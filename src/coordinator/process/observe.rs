@@ -20,7 +20,7 @@ use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
-use crate::seats::{freshness, manifest, pool};
+use crate::seats::{freshness, manifest, pool, session};
 
 /// Notices for people on the bus: what prevents work from being chosen.
 pub struct Notices {
@@ -161,14 +161,22 @@ fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
         .collect()
 }
 
-/// The names that no new seat can have, because a manifest has them, readable or not.
+/// The names that no new seat can have: a manifest has them, readable or not, or somebody booted a session of that
+/// name a short while ago.
 fn seat_names(hub: &Hub) -> Result<BTreeSet<String>> {
     let named = |(path, found): (PathBuf, Result<Option<manifest::Manifest>>)| {
         let file =
             path.file_name()?.to_str()?.strip_prefix("AGENT_MANIFEST.")?.strip_suffix(".json").map(str::to_owned);
         found.ok().flatten().map(|found| found.agent().to_owned()).or(file)
     };
-    Ok(manifest::scan(hub)?.into_iter().filter_map(named).collect())
+    let mut names: BTreeSet<String> = manifest::scan(hub)?.into_iter().filter_map(named).collect();
+    let stale = hub.settings()?.session.pool_stale;
+    for agent in session::agents(hub) {
+        if !names.contains(&agent) && freshness::is_interactive(hub, &agent, stale)? {
+            names.insert(agent);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether the last finished job executed nothing, because its worker refused to start. Jobs before the last grant do

@@ -77,8 +77,11 @@ fn a_seat_in_interactive_use_gets_no_unattended_work() {
     let seat = |id: &str| json!({"agent_id": id, "desired_roles": ["engineer"]}).to_string();
     yard.world.write("AGENT_MANIFEST.json", &seat("ada"));
     fs::remove_file(yard.world.repo.join("AGENT_MANIFEST.codex-2.json")).unwrap();
-    let boot = yard.world.teof(&["session-boot", "--no-sync"]).env("TEOF_AGENT", "codex-1").output().unwrap();
-    assert!(boot.status.success(), "{}", String::from_utf8_lossy(&boot.stderr));
+    // Somebody works as worker-1, though no manifest has that name.
+    for agent in ["codex-1", "worker-1"] {
+        let boot = yard.world.teof(&["session-boot", "--no-sync"]).env("TEOF_AGENT", agent).output().unwrap();
+        assert!(boot.status.success(), "{}", String::from_utf8_lossy(&boot.stderr));
+    }
     let plan = yard.plan("a", &[&yard.work("a")]);
     yard.world.ok(&[
         "task",
@@ -92,7 +95,7 @@ fn a_seat_in_interactive_use_gets_no_unattended_work() {
     ]);
     yard.plan("b", &[&yard.work("b")]);
     let said = yard.finish_with(5);
-    assert!(yard.ran() == ["b"] && said.contains("worker-1"), "{said}");
+    assert!(yard.ran() == ["b"] && said.contains("worker-2"), "{said}");
     let explained = yard.world.ok(&["coordinator", "explain", &format!("{plan}-S1")]);
     assert!(explained.contains("seat ada is in interactive use"), "{explained}");
     // A while later nobody sits there any more.
