@@ -46,6 +46,9 @@ lift $E $T bus message --task QUEUE-002 --type lift --summary go --agent codex-1
 plan_status $E $T plan status 2026-01-06-other done
 checkpoint $T plan checkpoint 2026-01-05-docs satisfied
 other_step $E $T plan step set 2026-01-06-other S1 --status done
+own_step_done $T plan step set 2026-01-05-docs S1 --status done
+own_step_limits $T plan step set 2026-01-05-docs S1 --diff-limit 99999 --allow docs
+own_plan_more $T plan step add 2026-01-05-docs --title Mine
 own_plan_other_step $T plan step set 2026-01-05-docs S2 --status done
 restore $E $T bus restore --accept
 init $E $T init --agent mine

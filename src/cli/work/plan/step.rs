@@ -26,7 +26,7 @@ pub enum Command {
 
 /// Add a queued step at the end of a plan
 ///
-/// A seat needs a session and a claim of the plan; a person needs neither.
+/// A seat needs a session and a claim of the plan; a person needs neither. Refused in an unattended run.
 ///
 /// With --json: {plan_id, path, step_id}.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,8 @@ pub struct Add {
 }
 
 /// Change the status, the note or the commands of a step
+///
+/// An unattended run can change only the note of its own step; the coordinator sets the rest.
 ///
 /// With --json: {plan_id, path, step_id, status}.
 #[derive(Debug, clap::Args)]
@@ -134,7 +136,7 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
 fn add(args: Add, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let path = store::locate(hub, &args.plan)?;
-    operator::run::check_step(hub, store::id_of(&path), None, "add a step to another plan")?;
+    operator::run::refuse("add steps to a plan")?;
     let fields = args.work.fields(hub)?;
     secrets::check_json("step", &json!([args.title, args.note]))?;
     let edit = Edit { command: "plan step add", plan: &path, step: None, done: false };
@@ -159,6 +161,10 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
     }
     let path = store::locate(hub, &args.plan)?;
     operator::run::check_step(hub, store::id_of(&path), Some(&args.step), "change another step")?;
+    if args.status.is_some() || !fields.is_empty() {
+        // A run reports; the coordinator sets the step, and its limits are a person's.
+        operator::run::refuse("change more than the note of its step")?;
+    }
     let done = args.status == Some(Status::Done);
     let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
     let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
