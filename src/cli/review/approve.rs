@@ -133,7 +133,7 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     Ok(Done {
         document: json!({"short": short, "decision": decision, "before": before, "coordinator": coordinator}),
         lines: lines(&decision, before, remote),
-        hint: Some(format!("undo: teof review revert {}", text::safe(&short))),
+        hint: decision.merge_commit.as_ref().map(|_| format!("undo: teof review revert {}", text::safe(&short))),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use rustix::termios::QueueSelector;
+
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::terminal::{progress, style};
@@ -11,11 +13,13 @@ pub fn is_possible(app: &App) -> bool {
     io::stdin().is_terminal() && app.is_terminal() && !app.json()
 }
 
-/// The answer, trimmed; `None` at the end of the input.
+/// The answer, trimmed; `None` at the end of the input. What was typed before the question was shown is no answer to
+/// it, and is discarded.
 ///
 /// # Errors
 /// When stdin cannot be read.
 pub fn line(question: &str) -> Result<Option<String>> {
+    let _ = rustix::termios::tcflush(io::stdin(), QueueSelector::IFlush);
     let _line = progress::clear();
     let _ = write!(io::stderr(), "{} ", style::for_stderr(question));
     let mut answer = String::new();

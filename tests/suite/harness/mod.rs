@@ -8,9 +8,9 @@ pub mod work;
 pub use wait::{until, until_or};
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -130,28 +130,44 @@ impl World {
         fs::write(common_dir.join("teof/test-clock"), "").unwrap();
     }
 
-    /// Runs a shell line at a terminal of its own, on which somebody has `typed` the answers. Everything is on stdout.
+    /// Runs a shell line at a terminal of its own, on which somebody types a line of `typed` at each question. The
+    /// input ends with them. Everything is on stdout.
     pub fn at_a_terminal(&self, line: &str, typed: &str) -> Ran {
-        let (child, keyboard) = self.terminal(line, typed);
-        drop(keyboard);
-        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
+        self.terminal(line, typed, false)
     }
 
     /// As [`World::at_a_terminal`], where somebody could still type more: the input does not end.
     pub fn staying_at_a_terminal(&self, line: &str, typed: &str) -> Ran {
-        let (child, _keyboard) = self.terminal(line, typed);
-        Ran::of(child.wait_with_output().unwrap(), &["(at a terminal)", line])
+        self.terminal(line, typed, true)
     }
 
-    fn terminal(&self, line: &str, typed: &str) -> (Child, ChildStdin) {
+    fn terminal(&self, line: &str, typed: &str, stays: bool) -> Ran {
         // util-linux's script gives its command a terminal.
         let mut command = Command::new("script");
         self.clear(&mut command);
         command.args(["-qec", line, "/dev/null"]).current_dir(&self.repo);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut keyboard = child.stdin.take().unwrap();
-        keyboard.write_all(typed.as_bytes()).unwrap();
-        (child, keyboard)
+        let mut keyboard = child.stdin.take().filter(|_| stays || !typed.is_empty());
+        let mut screen = child.stdout.take().unwrap();
+        let (mut answers, mut seen) = (typed.split_inclusive('\n'), Vec::new());
+        let mut part = [0; 4096];
+        loop {
+            // A question is the last thing that is printed, without a newline. What is typed earlier is discarded.
+            if [&b": "[..], b"] ", b"? "].iter().any(|end| seen.ends_with(end)) {
+                match (answers.next(), &mut keyboard) {
+                    (Some(answer), Some(keyboard)) => keyboard.write_all(answer.as_bytes()).unwrap(),
+                    (None, Some(_)) if stays => {}
+                    _ => keyboard = None,
+                }
+            }
+            match screen.read(&mut part).unwrap() {
+                0 => break,
+                read => seen.extend(&part[..read]),
+            }
+        }
+        let mut output = child.wait_with_output().unwrap();
+        output.stdout = seen;
+        Ran::of(output, &["(at a terminal)", line])
     }
 
     /// Starts `teof` in the background.

@@ -31,8 +31,8 @@ const MAX: u64 = 64 * 1024 * 1024;
 \x20 teof coordinator logs j1\n\
 \x20 teof coordinator logs j1 --follow")]
 pub struct Args {
-    /// A job, a run, or a task (its last job)
-    name: String,
+    /// A job, a run, or a task (its last job) [default: the newest job]
+    name: Option<String>,
     /// Keep printing new lines while the job works
     #[arg(long, short)]
     follow: bool,
@@ -44,14 +44,17 @@ const SAFETY: Duration = Duration::from_secs(1);
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let found = state.find(&args.name);
+    let Some(name) = args.name.or_else(|| state.jobs.last().map(|job| job.id.clone())) else {
+        return Err(Refusal::not_found("log.missing", "no job has started yet").next("start some: teof run").into());
+    };
+    let found = state.find(&name);
     let job = found.as_ref().ok().copied();
     if args.follow
         && let Some(job) = job
     {
         return follow(app, hub, &job.id);
     }
-    let run = job.map_or_else(|| args.name.clone(), |job| job.run_id());
+    let run = job.map_or_else(|| name.clone(), |job| job.run_id());
     let missing = || {
         let why = found.as_ref().err().cloned().unwrap_or_default();
         Refusal::not_found("log.missing", why).next("see all jobs: teof coordinator status")
