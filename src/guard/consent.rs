@@ -206,6 +206,11 @@ pub struct Standing {
     pub grant: Option<trust::Grant>,
 }
 
+/// Refuses (exit 6) unless the current consent allows a job of this work.
+pub fn require_job(hub: &Hub, task: &str, plan: Option<&str>, step: Option<&str>) -> Result<()> {
+    standing(hub)?.require_job(task, plan, step)
+}
+
 /// Reads consent and trust again. Call it before each spawn, execution and merge.
 pub fn standing(hub: &Hub) -> Result<Standing> {
     let grant = trust::read(hub)?.grant;
@@ -219,7 +224,11 @@ pub fn standing(hub: &Hub) -> Result<Standing> {
         Some(grant) if grant.settings_sha256 != trust::settings_digest(hub)? => Some(Doubt::Changed(paths::SETTINGS)),
         Some(_) => None,
     };
-    let consent = if doubt.is_none() { written } else { Consent::NONE };
+    let consent = match grant.as_ref().and_then(|grant| grant.only.as_ref()) {
+        _ if doubt.is_some() => Consent::NONE,
+        Some(only) => Consent { continuous: false, max_iterations: only.jobs, ..written },
+        None => written,
+    };
     Ok(Standing { consent, written: Some(written), doubt, grant })
 }
 
@@ -229,6 +238,24 @@ pub fn require(hub: &Hub, actor: Actor, action: Action) -> Result<()> {
 }
 
 impl Standing {
+    /// The only work that the grant covers; `None`: all work.
+    pub fn only(&self) -> Option<&trust::Only> {
+        self.grant.as_ref().and_then(|grant| grant.only.as_ref())
+    }
+
+    /// Refuses unless a job of this work may run.
+    ///
+    /// # Errors
+    /// As [`Standing::require`] for [`Action::Execute`]; `consent.other_job` (exit 6) when the grant is for other work.
+    pub fn require_job(&self, task: &str, plan: Option<&str>, step: Option<&str>) -> Result<()> {
+        self.require(Actor::Coordinator, Action::Execute)?;
+        let Some(only) = self.only().filter(|only| !only.covers(task, plan, step)) else { return Ok(()) };
+        Err(Refusal::unattended("consent.other_job", "consent does not allow this job")
+            .because(format!("it was granted for other work alone ({})", only.describe()))
+            .next("allow jobs of all tasks, as a person: teof consent grant --max-jobs 10")
+            .into())
+    }
+
     pub fn require(&self, actor: Actor, action: Action) -> Result<()> {
         let Permit::No { flag, why } = permits(&self.consent, actor, action) else { return Ok(()) };
         let refusal = match &self.doubt {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, digest, files, json};
+use crate::base::{Refusal, Result, Stamp, digest, files, json};
 use crate::bus::events;
 use crate::guard::consent::{self, Consent, Standing};
 use crate::guard::operator::{self, OPERATOR, Recognised};
-use crate::guard::trust::{self, Grant, remotes};
+use crate::guard::trust::{self, Grant, Only, remotes};
 use crate::hub::git::programs::{self, Setting};
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::Event;
@@ -28,6 +28,32 @@ pub struct Changes {
     pub allow_apply: Option<bool>,
     pub halt_on_attention_feeds: Option<bool>,
     pub halt_on_ci_failure: Option<bool>,
+    /// Grant one job of this work alone, besides those that such a grant covers already; `None`: jobs of all tasks.
+    pub only: Option<OneJob>,
+}
+
+/// One job that a person allows.
+#[derive(Clone, Debug, Default)]
+pub struct OneJob {
+    /// The task or plan.
+    pub name: String,
+    /// Tasks that were allowed before and are not over: they may go on.
+    pub going_on: Vec<String>,
+    /// The time of an earlier grant of single jobs that is used up: nothing is left of it.
+    pub spent: Option<Stamp>,
+}
+
+impl OneJob {
+    /// What is allowed with it, after an `earlier` grant of single jobs.
+    fn after(self, earlier: Option<&Only>) -> Only {
+        let Only { mut tasks, jobs } = earlier.cloned().unwrap_or_default();
+        for task in std::iter::once(self.name).chain(self.going_on) {
+            if !tasks.contains(&task) {
+                tasks.push(task);
+            }
+        }
+        Only { tasks, jobs: jobs + 1 }
+    }
 }
 
 /// A new consent file, as `init` writes it: everything off.
@@ -60,7 +86,11 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     if old.as_deref() != Some(text.as_bytes()) {
         transaction.replace(paths::CONSENT, text);
     }
-    let event = Event::new(OPERATOR, "consent", format!("{by} granted consent to run unattended"))
+    let what = match &changes.only {
+        Some(one) => format!("{by} granted consent to run one job unattended: {}", one.name),
+        None => format!("{by} granted consent to run unattended"),
+    };
+    let event = Event::new(OPERATOR, "consent", what)
         .meta("by", by)
         .meta("recognised", recognised.as_str())
         .meta("consent_sha256", consent_sha256.as_str())
@@ -75,8 +105,20 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
     // Jobs are counted since the time of a grant, so two grants never have the same one.
     let earlier = trust::read(hub)?.grant.map(|grant| grant.at.plus(Duration::from_secs(1)));
     let at = earlier.map_or(hub.now(), |earlier| earlier.max(hub.now()));
-    let grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised };
+    let mut grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised, only: None };
     trust::update(hub, |trust| {
+        if let Some(one) = changes.only.clone() {
+            // Another `teof do` may have taken its own consent a moment ago.
+            let is_same = |earlier: &&Grant| {
+                earlier.only.is_some()
+                    && Some(earlier.at) != one.spent
+                    && earlier.consent_sha256 == grant.consent_sha256
+                    && earlier.settings_sha256 == grant.settings_sha256
+            };
+            let earlier = trust.grant.as_ref().filter(is_same);
+            grant.at = earlier.map_or(grant.at, |earlier| earlier.at);
+            grant.only = Some(one.after(earlier.and_then(|earlier| earlier.only.as_ref())));
+        }
         trust.grant = Some(grant);
         trust.git_programs_sha256 = git_programs;
         trust.git_remotes_sha256 = Some(git_remotes);
@@ -165,6 +207,22 @@ fn granted(old: Option<&[u8]>, path: &std::path::Path, changes: &Changes) -> Res
 pub struct Revoked {
     /// Why the file still says `auto_enabled`, if it does; it no longer counts.
     pub file_left: Option<String>,
+}
+
+/// Takes the consent to one job back. What else was allowed stays allowed.
+///
+/// # Errors
+/// As [`operator::require`].
+pub fn take_back(hub: &Hub, by: &str, name: &str) -> Result<()> {
+    let mut is_empty = true;
+    trust::update(hub, |trust| {
+        let Some(only) = trust.grant.as_mut().and_then(|grant| grant.only.as_mut()) else { return is_empty = false };
+        let before = only.tasks.len();
+        only.tasks.retain(|task| task != name);
+        only.jobs = only.jobs.saturating_sub((before - only.tasks.len()) as u64);
+        is_empty = only.tasks.is_empty();
+    })?;
+    if is_empty { revoke(hub, by).map(drop) } else { Ok(()) }
 }
 
 /// Revokes trust at once, in any state of the hub; then turns `auto_enabled` off in the file.

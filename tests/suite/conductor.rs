@@ -84,6 +84,7 @@ fn consent(world: &World, flags: Value) {
         consent_sha256: digest::sha256(world.read(CONSENT).as_bytes()),
         settings_sha256: None,
         recognised: Default::default(),
+        only: None,
     };
     trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
 }

@@ -9,6 +9,7 @@ use crate::harness::World;
 const CLAUDE: &str = r##"#!/bin/sh
 [ "$1" = --version ] && { echo "2.1.332 (Claude Code)"; exit; }
 cat > /dev/null
+while [ -e "$(dirname "$0")/gate" ]; do sleep 0.02; done
 mkdir -p docs && echo "# The parser" >> docs/parser.md
 answer='{\"analysis\": \"Documented the parser.\", \"verdict\": \"approve\", \"confidence\": 92, \"findings\": [], \"commands\": [], \"receipts\": []}'
 printf '{"type":"system","subtype":"init","session_id":"s1","model":"m"}\n'
@@ -16,7 +17,7 @@ printf '%s\n' "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\
 "##;
 
 /// A repository of somebody's, with a test command, an agent on the path, and edits that are not committed.
-fn existing() -> World {
+pub fn existing() -> World {
     let world = World::bare_of_teof();
     let program = world.folder().join("bin/claude");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
@@ -33,7 +34,7 @@ fn existing() -> World {
     world
 }
 
-fn teof(world: &World, line: &str) -> crate::harness::Ran {
+pub fn teof(world: &World, line: &str) -> crate::harness::Ran {
     world.shell(&format!("PATH=\"{}/bin:$PATH\" teof {line}", world.folder().display()))
 }
 
@@ -104,7 +105,8 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     let is_utc = |word: &str| teof::base::Stamp::parse(word.trim_matches(|c: char| !c.is_alphanumeric())).is_some();
     assert!(!shown.split_whitespace().any(is_utc), "times at a terminal are local: {shown}");
     // Nobody is asked twice for what they said no to.
-    let no = world.at_a_terminal(&format!("{} do \"Document the rest\"", env!("CARGO_BIN_EXE_teof")), "n\n").expect(6);
+    let line = format!("PATH=\"{}/bin:$PATH\" {}", world.folder().display(), env!("CARGO_BIN_EXE_teof"));
+    let no = world.at_a_terminal(&format!("{line} do \"Document the rest\""), "n\n").expect(6);
     assert!(no.stdout.contains("fix: allow this one job"), "{}", no.stdout);
     assert!(!teof(&world, "plan list").stdout.contains("the-rest"), "nothing is written before it is allowed");
 }

@@ -40,6 +40,7 @@ mod looks;
 mod many_claims;
 mod misbehave;
 mod obstacles;
+mod one_job;
 mod operator;
 mod output_paths;
 mod overnight;

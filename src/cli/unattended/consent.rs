@@ -111,6 +111,7 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
         allow_apply: args.allow_apply,
         halt_on_attention_feeds: args.halt_on_attention_feeds,
         halt_on_ci_failure: args.halt_on_ci_failure,
+        only: None,
     };
     let by = operator::name(app.hub()?, args.by.as_deref())?;
     if changes.continuous.is_none() && changes.max_iterations.is_none() {
@@ -200,6 +201,7 @@ fn render(standing: &Standing, allow: &[String], times: Times) -> String {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
         (None, Some(grant)) if standing.consent.auto_enabled => {
             lines.push(format!("granted by {}, {}", text::safe(&grant.by), times.ago(grant.at)));
+            lines.extend(grant.only.iter().map(|only| format!("  {}", text::safe(&only.describe()))));
         }
         _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
     }

@@ -37,7 +37,7 @@ pub fn assign(executor: &mut Executor, job: &Job) -> Result<Reply> {
     if let Some(claim) = ours(hub, job)? {
         return Ok(Reply::Assigned { epoch: claim.epoch() });
     }
-    executor.permitted()?;
+    executor.permitted(job)?;
     let mut writer = hub.lock(&format!("assign {}", job.task))?;
     if let Some(claim) = ours(hub, job)? {
         // Taking the lock has completed any interrupted transaction.

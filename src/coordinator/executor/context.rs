@@ -4,7 +4,7 @@ use super::own_writes::OwnWrites;
 use super::workers::Workers;
 use crate::base::Result;
 use crate::coordinator::state::Job;
-use crate::guard::consent::{self, Actor};
+use crate::guard::consent;
 use crate::hub::Hub;
 use crate::ops::session::boot;
 
@@ -26,7 +26,7 @@ impl Executor<'_> {
     }
 
     /// Checks consent again; called before everything that starts work.
-    pub fn permitted(&self) -> Result<()> {
-        consent::require(self.hub, Actor::Coordinator, consent::Action::Execute)
+    pub fn permitted(&self, job: &Job) -> Result<()> {
+        consent::require_job(self.hub, &job.task, job.plan.as_deref(), job.step.as_deref())
     }
 }

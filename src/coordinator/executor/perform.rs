@@ -25,7 +25,7 @@ impl Executor<'_> {
             (Action::Deliver { .. }, Some(job)) => reviews::deliver(self.hub, job),
             (Action::Finalize { ending, .. }, Some(job)) => finalize::finalize(self, job, *ending),
             (Action::Spawn { run, .. }, Some(job)) => {
-                self.permitted()?;
+                self.permitted(job)?;
                 self.renew_sessions(job)?;
                 self.workers.spawn(self.hub, job, run, check)?;
                 Ok(Reply::Done)

@@ -14,6 +14,11 @@ pub const LOCK: &str = "locks/coordinator.lock";
 /// Code of the refusal when a hub already has a coordinator.
 pub(super) const RUNNING: &str = "coordinator.running";
 
+/// Whether a run was refused because the hub has a coordinator.
+pub fn is_running(error: &anyhow::Error) -> bool {
+    Refusal::of(error).is_some_and(|refusal| refusal.code == RUNNING)
+}
+
 /// The note of the running coordinator of this hub, if any.
 pub fn holder(hub: &Hub) -> Result<Option<String>> {
     let path = hub.local(LOCK);

@@ -60,11 +60,11 @@ impl Shell<'_> {
         self.signals += 1;
         match self.signals {
             1 => {
-                self.report("stopping: workers finish their stage; repeat to stop them now".into());
+                self.report_urgently("Stopping after the current stage; press Ctrl-C again to stop now");
                 self.feed(Input::Terminate(How::Stage));
             }
             2 => {
-                self.report("stopping: workers are stopped now; repeat to exit without waiting".into());
+                self.report_urgently("Stopping now; press Ctrl-C again to exit without waiting");
                 self.feed(Input::Terminate(How::Now));
             }
             _ => self.leave = Some(Leave::Stopped),

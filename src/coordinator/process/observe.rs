@@ -57,14 +57,15 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
     scope.submissions = state.submissions.iter().map(submission).collect();
     let found = conductor::observe(hub, &scope, Taker::Worker, BTreeMap::new())?;
     let standing = consent::standing(hub)?;
+    let granted = standing.grant.as_ref().map(|grant| grant.at);
+    let is_counted = state.grant.as_ref().map(|grant| grant.at) == granted;
     let cycle = Cycle {
-        done: state.chosen_since_grant(),
-        idle: last_was_idle(state, standing.grant.as_ref().map(|grant| grant.at)),
+        done: if is_counted { state.chosen_since_grant() } else { 0 },
+        idle: last_was_idle(state, granted),
         attention: found.prerequisites.attention(),
         ci_failed: found.prerequisites.ci_failed(),
     };
     let refused = |action| standing.require(Actor::Coordinator, action).err().map(|e| one_line(&e));
-    let granted = standing.grant.as_ref().map(|grant| grant.at);
     let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
     let ranking = found.ranking;
     pauses::refresh(hub)?;
@@ -82,6 +83,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         no_choice: refused(Action::Cycle(cycle)),
         danger,
         grant: granted.map(|at| (at, most)),
+        only: standing.only().cloned(),
         again: settles.then(|| hub.now().plus(settle)),
         holds: on_hold(hub, state)?,
         seats: seats(hub, manager)?,

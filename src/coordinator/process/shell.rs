@@ -31,6 +31,9 @@ pub struct Progress {
     pub text: String,
     /// The job's worker runs.
     pub running: bool,
+    /// Shown wherever progress is.
+    #[serde(skip)]
+    pub is_urgent: bool,
 }
 
 pub(super) struct Shell<'t> {
@@ -77,9 +80,14 @@ impl Shell<'_> {
             title: job.map(|job| job.title.clone()),
             seat: job.map(|job| job.seat.clone()),
             running: job.is_some_and(|job| matches!(job.phase, Phase::Running { .. })),
+            is_urgent: false,
             text,
         };
         (self.tell)(&progress);
+    }
+
+    pub(super) fn report_urgently(&mut self, text: &str) {
+        (self.tell)(&Progress { text: text.to_owned(), is_urgent: true, ..Progress::default() });
     }
 
     pub(super) fn report(&mut self, text: String) {

@@ -9,6 +9,7 @@ use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::guard::operator::Recognised;
+use crate::guard::trust::Only;
 use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::run::outcome::{Finding, Outcome};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub danger: Option<String>,
     /// When the consent was granted, and its number of jobs, if limited.
     pub grant: Option<(Stamp, Option<u64>)>,
+    /// The only work that the consent covers; `None`: all work.
+    pub only: Option<Only>,
     /// When to check again for a file that may still be being written.
     pub again: Option<Stamp>,
     /// Tasks on hold.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::input::{How, LeftAs, Seat, Skipped};
 use crate::base::Stamp;
+use crate::guard::trust::Only;
 use crate::seats::pool;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +67,8 @@ pub struct Seen {
     pub danger: Option<String>,
     /// How many jobs the current consent allows; `None`: unlimited.
     pub most: Option<u64>,
+    /// The only work that it covers; `None`: all work.
+    pub only: Option<Only>,
     pub holds: BTreeSet<String>,
     pub seats: Vec<Seat>,
     pub seat_names: BTreeSet<String>,

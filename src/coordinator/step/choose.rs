@@ -3,7 +3,7 @@
 //! The selector ranks and checks the record. This module only checks what the coordinator itself limits: slots, one
 //! step per plan, operators' commands, seats and their daily limits.
 
-use super::context::{StepContext, closed, has_slot, working};
+use super::context::{StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
@@ -55,6 +55,13 @@ impl StepContext<'_> {
         let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
         if let Some(only) = self.config.only.as_deref().filter(|only| !is_meant(only)) {
             return Some((LeftAs::Uncounted, format!("this run only does {only}")));
+        }
+        let seen = state.volatile.seen.as_ref();
+        let allowed = seen.and_then(|seen| seen.only.as_ref());
+        if let Some(only) =
+            allowed.filter(|only| !only.covers(&offer.task, offer.plan.as_deref(), offer.step.as_deref()))
+        {
+            return Some((LeftAs::NotAllowed, not_covered(only)));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));

@@ -6,6 +6,7 @@ use crate::base::Stamp;
 use crate::coordinator::state::config::Config;
 use crate::coordinator::state::input::{Action, Effect, How};
 use crate::coordinator::state::{Job, Pending, State};
+use crate::guard::trust::Only;
 
 /// One call of [`step`](super::step): the state and the effects so far.
 pub(super) struct StepContext<'a> {
@@ -56,12 +57,23 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     if let Some(stop) = &seen.stop {
         return Some(stop.clone());
     }
+    if let Some(only) = &seen.only
+        && let Some(job) = state.live_jobs().find(|job| job.task == task)
+        && !only.covers(&job.task, job.plan.as_deref(), job.step.as_deref())
+    {
+        return Some(not_covered(only));
+    }
     if let Some(only) = state.volatile.config.as_ref().and_then(|config| config.only.as_ref())
         && state.live_jobs().any(|job| job.task == task && !job.is_called(only))
     {
         return Some(format!("this run only does {only}"));
     }
     seen.holds.contains(task).then(|| "on hold".to_owned())
+}
+
+/// Why work may not start that the consent does not cover.
+pub(super) fn not_covered(only: &Only) -> String {
+    format!("the consent is for other work alone ({})", only.describe())
 }
 
 pub(super) fn has_slot(state: &State, config: &Config) -> bool {

@@ -113,6 +113,7 @@ impl StepContext<'_> {
             no_choice: snapshot.no_choice.take(),
             danger: snapshot.danger.take(),
             most: snapshot.grant.and_then(|(_, most)| most),
+            only: snapshot.only.take(),
             holds: std::mem::take(&mut snapshot.holds),
             seats: std::mem::take(&mut snapshot.seats),
             seat_names: std::mem::take(&mut snapshot.seat_names),

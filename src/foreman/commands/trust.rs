@@ -1,7 +1,7 @@
 //! Checks that a person allowed what a worker is about to run unattended. Called before every command.
 
 use crate::base::{Refusal, Result};
-use crate::guard::consent::{self, Action, Actor};
+use crate::guard::consent;
 use crate::guard::trust::commands;
 use crate::hub::Hub;
 use crate::model::command::Command;
@@ -11,7 +11,7 @@ use crate::plans::{commands_digest, store};
 /// Refuses unless the current consent covers unattended execution, and every command and test of the order is in the
 /// approved plan or covered by trusted settings.
 pub fn require(hub: &Hub, order: &Order) -> Result<()> {
-    consent::require(hub, Actor::Coordinator, Action::Execute)?;
+    consent::require_job(hub, &order.task_id, order.plan_id.as_deref(), order.step_id.as_deref())?;
     let trusted = commands::trusted(hub)?;
     let own = &hub.settings()?.guard.tests;
     // Tests from the settings were granted with teof.toml.

@@ -21,6 +21,7 @@ use crate::hub::git::Git;
 use crate::hub::git::programs::{self, Setting};
 use crate::hub::settings::granted;
 use crate::hub::{Hub, paths};
+use crate::model::run::job_name::is_called;
 
 /// Machine-local, relative to `<common dir>/teof/`.
 pub const FILE: &str = "trust.json";
@@ -52,6 +53,30 @@ pub struct Grant {
     /// How the person was recognised.
     #[serde(default)]
     pub recognised: Recognised,
+    /// What `teof do` was allowed; `None`: any task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
+}
+
+/// The work that a grant covers when it does not cover all. It stays harmless when the command that took it is killed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Only {
+    /// Tasks or plans that may start or go on.
+    pub tasks: Vec<String>,
+    /// How many jobs may start, whatever the consent file says.
+    pub jobs: u64,
+}
+
+impl Only {
+    /// Whether it covers work of this name.
+    pub fn covers(&self, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
+        self.tasks.iter().any(|name| is_called(name, task, plan, step))
+    }
+
+    /// For people: `1 job: document-parser`.
+    pub fn describe(&self) -> String {
+        text::clip(&format!("{}: {}", text::counted(self.jobs, "job"), self.tasks.join(", ")), 200)
+    }
 }
 
 /// A person's approval of the commands of a plan.

@@ -81,6 +81,7 @@ impl World {
             consent_sha256: digest::sha256(consent.as_bytes()),
             settings_sha256: trust::settings_digest(&hub).unwrap(),
             recognised: Default::default(),
+            only: None,
         };
         trust::update(&hub, |trust| trust.grant = Some(grant)).unwrap();
     }

@@ -237,6 +237,7 @@ impl World {
             no_choice: None,
             danger: None,
             grant: None,
+            only: None,
             again: None,
             holds: self.holds.clone(),
             offers,

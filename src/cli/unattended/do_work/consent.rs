@@ -1,81 +1,126 @@
 //! Consent to exactly the one job that `teof do` was called for: asked for where none stands, and taken back when no job
 //! has used it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use crate::base::{Refusal, Result};
+use super::target::Target;
+use crate::base::{Refusal, Result, Stamp};
 use crate::cli::App;
 use crate::cli::support::ask;
-use crate::coordinator::process;
-use crate::coordinator::state::store;
-use crate::guard::consent::{self, Action, Actor, Standing};
+use crate::coordinator::state::{State, store};
+use crate::guard::consent::{self, Action, Actor, Cycle, Standing};
 use crate::guard::operator;
 use crate::hub::Hub;
-use crate::ops::consent::{Changes, grant, revoke};
+use crate::ops::consent::{self as ops, Changes, grant};
 
 /// The consent that one call of `teof do` was given.
 #[derive(Default)]
 pub struct OneJob {
-    is_granted: Cell<bool>,
+    /// A person allowed the job; nothing is granted yet.
+    is_allowed: Cell<bool>,
+    taken: RefCell<Option<(Target, Stamp)>>,
 }
 
 impl OneJob {
-    /// Asks for consent where none covers the work: one more job where it `is_new`, else a job that has started. A
-    /// coordinator that runs has its own.
+    /// Asks for consent where none covers the work; `None`: it has no name yet. Nothing is granted.
     ///
     /// # Errors
     /// `do.consent` (exit 6) when the person says no, or cannot be asked.
-    pub fn ask(&self, app: &App, hub: &Hub, yes: bool, is_new: bool) -> Result<()> {
-        if process::holder(hub)?.is_some() {
+    pub fn ask(&self, app: &App, hub: &Hub, yes: bool, target: Option<&Target>) -> Result<()> {
+        if self.is_allowed.get() {
             return Ok(());
         }
-        let Err(missing) = is_allowed(hub, is_new)? else { return Ok(()) };
+        let Err(missing) = allows(hub, target)? else { return Ok(()) };
         let question = "Let this one job run unattended, with the settings of teof.toml?";
         let can_ask = ask::is_possible(app) && operator::require("grant consent").is_ok();
-        let is_granted = yes || (can_ask && ask::yes(question, true)?);
-        if !is_granted {
+        let is_allowed = match yes {
+            true => operator::require("grant consent").map(|_| true)?,
+            false => can_ask && ask::yes(question, true)?,
+        };
+        if !is_allowed {
             return Err(no_consent(&missing).into());
         }
-        let once = Changes { continuous: Some(false), max_iterations: Some(1), ..Changes::default() };
-        grant(hub, &app.person()?, &once)?;
-        self.is_granted.set(true);
+        self.is_allowed.set(true);
         Ok(())
     }
 
-    /// Revokes the consent when no job has started under it: it would let another job start.
+    /// Grants consent to this work alone where none covers it, after asking.
+    ///
+    /// # Errors
+    /// As [`OneJob::ask`].
+    pub fn take(&self, app: &App, hub: &Hub, yes: bool, target: &Target) -> Result<()> {
+        if covers(hub, target)? {
+            return Ok(());
+        }
+        self.ask(app, hub, yes, Some(target))?;
+        let only = Some(one_job(hub, target)?);
+        let once = Changes { continuous: Some(false), max_iterations: Some(1), only, ..Changes::default() };
+        grant(hub, &app.person()?, &once)?;
+        // Who revokes it meanwhile is asked again.
+        self.is_allowed.set(false);
+        self.taken.replace(Some((target.clone(), app.now())));
+        Ok(())
+    }
+
+    /// Takes the consent back when no job has started under it.
     ///
     /// # Errors
     /// When the state or the trust file cannot be read or written.
     pub fn take_back_unused(&self, app: &App, hub: &Hub) -> Result<()> {
-        if !self.is_granted.replace(false) || process::holder(hub)?.is_some() {
+        let Some((target, at)) = self.taken.take() else { return Ok(()) };
+        let used = |state: &State| {
+            state.jobs.iter().any(|job| target.is_done_by(job) && (!job.is_over() || job.chosen_at >= at))
+        };
+        if used(&store::load(hub)?) {
             return Ok(());
         }
-        let standing = consent::standing(hub)?;
-        if standing.grant.is_some() && started(hub, &standing)? == 0 {
-            revoke(hub, &app.person()?)?;
-            if !app.json() {
-                app.say("Revoked the consent again: no job used it.");
-            }
+        ops::take_back(hub, &app.person()?, &target.name)?;
+        if !app.json() {
+            app.say("Revoked the consent again: no job used it.");
         }
         Ok(())
     }
 }
 
-fn is_allowed(hub: &Hub, is_new: bool) -> Result<Result<()>> {
-    let standing = consent::standing(hub)?;
-    let cycle = consent::Cycle { done: started(hub, &standing)?, ..consent::Cycle::default() };
-    let execute = standing.require(Actor::Coordinator, Action::Execute);
-    if !is_new {
-        return Ok(execute);
+/// Whether the consent that stands covers the work.
+///
+/// # Errors
+/// When the state or the trust file cannot be read.
+pub fn covers(hub: &Hub, target: &Target) -> Result<bool> {
+    Ok(allows(hub, Some(target))?.is_ok())
+}
+
+/// The inner error says why the consent that stands does not cover the work.
+fn allows(hub: &Hub, target: Option<&Target>) -> Result<Result<()>> {
+    let (standing, state) = (consent::standing(hub)?, store::load(hub)?);
+    let (task, plan, step) = target.map_or(("", None, None), Target::names);
+    let allowed = standing.require_job(task, plan, step);
+    if target.is_some_and(|target| target.job(&state).is_some()) {
+        return Ok(allowed);
     }
-    Ok(execute.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))
+    let cycle = Cycle { done: started(&state, &standing), ..Cycle::default() };
+    Ok(allowed.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))
+}
+
+/// What to grant: one job of this work, besides what may go on already.
+fn one_job(hub: &Hub, target: &Target) -> Result<ops::OneJob> {
+    let (standing, state) = (consent::standing(hub)?, store::load(hub)?);
+    let is_live = |task: &String| state.live_jobs().any(|job| job.is_called(task));
+    let spent =
+        standing.only().filter(|only| started(&state, &standing) >= only.jobs && !only.tasks.iter().any(is_live));
+    let is_general = standing.only().is_none() && standing.require(Actor::Coordinator, Action::Execute).is_ok();
+    let going_on = state.live_jobs().filter(|_| is_general).map(|job| job.task.clone());
+    Ok(ops::OneJob {
+        name: target.name.clone(),
+        going_on: going_on.collect(),
+        spent: spent.and(standing.grant.as_ref()).map(|grant| grant.at),
+    })
 }
 
 /// How many jobs have started under the consent that stands.
-fn started(hub: &Hub, standing: &Standing) -> Result<u64> {
-    let state = store::load(hub)?;
+fn started(state: &State, standing: &Standing) -> u64 {
     let is_counted = standing.grant.as_ref().zip(state.grant.as_ref()).is_some_and(|(one, other)| one.at == other.at);
-    Ok(if is_counted { state.chosen_since_grant() } else { 0 })
+    if is_counted { state.chosen_since_grant() } else { 0 }
 }
 
 fn no_consent(missing: &anyhow::Error) -> Refusal {

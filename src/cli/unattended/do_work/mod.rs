@@ -1,28 +1,26 @@
 //! `teof do`: one piece of work from the words to the merge.
 
 mod consent;
+mod target;
+mod work;
 
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use serde_json::json;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::coordinator::objective::{self, Details};
-use super::coordinator::{last_output, send, submit, submit_names};
-use super::progress::follow;
+use super::coordinator::objective::Details;
+use super::coordinator::{last_output, send};
 use consent::OneJob;
+use target::Target;
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::review::{approve, decide};
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
-use crate::cli::support::terminal::signals;
-use crate::coordinator::process::{self, Ended, Options};
+use crate::coordinator::process::{self, Ended};
 use crate::coordinator::state::input::Command;
-use crate::coordinator::state::{Ending, Job, Phase, State, store};
+use crate::coordinator::state::{Ending, Job, Phase, store};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::plans;
@@ -69,9 +67,6 @@ pub struct Args {
     diff_limit: Option<u64>,
 }
 
-/// How often a coordinator that somebody else runs is asked about the job.
-const GLANCE: Duration = Duration::from_millis(200);
-
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     operator::run::refuse("start other work")?;
@@ -86,29 +81,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<ExitCode> {
-    let task = submit_work(app, hub, args, consent)?;
-    loop {
-        consent.ask(app, hub, args.yes, false)?;
-        let ended = work(app, hub, &task)?;
-        let state = store::load(hub)?;
-        let Some(job) = newest(&state, &task) else { return Err(not_started(hub, &task, ended).into()) };
-        match &job.phase {
-            Phase::Review { .. } => match review(app, hub, job, args.approve)? {
-                decide::Decided::SentBack => continue,
-                decided => return finish(app, hub, &task, decided),
-            },
-            Phase::Question { .. } if ask::is_possible(app) => {
-                if !answer(app, hub, job)? {
-                    return finish(app, hub, &task, decide::Decided::Later);
-                }
-            }
-            _ => return finish(app, hub, &task, decide::Decided::Later),
-        }
-    }
-}
-
-/// Queues the work ahead of everything else; returns the name that it goes by.
-fn submit_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<String> {
     let details = Details {
         name: args.name.clone(),
         acceptance: args.acceptance.clone(),
@@ -116,75 +88,37 @@ fn submit_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Result<St
         diff_limit: args.diff_limit,
         notes: args.notes.clone(),
     };
-    let is_objective = args.what.trim().contains(char::is_whitespace);
-    let command = if is_objective {
-        secrets::check_text("objective", &args.what)?;
-        objective::check(hub, &details)?;
-        consent.ask(app, hub, args.yes, true)?;
-        objective::submission(app, hub, args.what.trim(), &details)?
-    } else {
-        let asked = submit_names::resolve(hub, &args.what).map_err(more_words)?;
-        consent.ask(app, hub, args.yes, true)?;
-        submit::task(app, hub, asked)?
-    };
-    let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("expected a submission") };
-    let name = plan.clone().filter(|_| !is_objective).unwrap_or_else(|| task.clone());
-    match send::have_done(app, &app.person()?, command, None)? {
-        Some(answer) if !answer.ok => Err(Refusal::guard("coordinator.refused", answer.text)
-            .next("see how things stand: teof coordinator status")
-            .into()),
-        _ => Ok(name),
-    }
-}
-
-/// A single word is taken for a task's name.
-fn more_words(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<Refusal>() {
-        Ok(refusal) => refusal.next("or describe the work in a sentence: teof do \"Document the parser\"").into(),
-        Err(error) => error,
-    }
-}
-
-/// Has the work done and shows its progress: by the coordinator that runs, else by one of our own for this alone.
-fn work(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
-    let shown = !app.json() && !app.global.quiet;
-    let (going, stop) = mpsc::channel();
-    std::thread::scope(|scope| {
-        if shown {
-            scope.spawn(move || follow::follow(hub, task, &stop));
+    let wanted = target::wanted(app, hub, &args.what, details)?;
+    consent.ask(app, hub, args.yes, wanted.target())?;
+    let target = target::submit(app, hub, &args.what, wanted)?;
+    loop {
+        consent.take(app, hub, args.yes, &target)?;
+        let ended = work::work(app, hub, &target)?;
+        let state = store::load(hub)?;
+        let Some(job) = target.newest(&state) else {
+            // Another job may have used the last consent of a running coordinator.
+            if consent::covers(hub, &target)? {
+                return Err(not_started(hub, &target, ended).into());
+            }
+            continue;
+        };
+        match &job.phase {
+            Phase::Review { .. } => match review(app, hub, job, args.approve)? {
+                decide::Decided::SentBack => continue,
+                decided => return finish(app, hub, &target, decided),
+            },
+            Phase::Question { .. } if ask::is_possible(app) => {
+                if !answer(app, hub, job)? {
+                    return finish(app, hub, &target, decide::Decided::Later);
+                }
+            }
+            _ => return finish(app, hub, &target, decide::Decided::Later),
         }
-        let ended = if process::holder(hub)?.is_some() { wait(hub, task).map(|()| None) } else { own(app, hub, task) };
-        drop(going);
-        ended
-    })
-}
-
-fn own(app: &App, hub: &Hub, task: &str) -> Result<Option<Ended>> {
-    let options = Options { until_idle: true, only: Some(task.to_owned()), ..Options::default() };
-    let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
-    // They stop the coordinator. The questions afterwards they end as usual.
-    let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
-    process::run(Hub::find(Some(&hub.root), app.clock)?, options, &mut say).map(Some)
-}
-
-/// Waits until the job needs a person, is over, or the coordinator ends.
-fn wait(hub: &Hub, task: &str) -> Result<()> {
-    let is_settled = |job: &Job| job.is_over() || job.is_under_review() || job.asks();
-    while process::holder(hub)?.is_some() && !newest(&store::load(hub)?, task).is_some_and(is_settled) {
-        std::thread::sleep(GLANCE);
     }
-    Ok(())
 }
 
-/// The newest job of the work.
-fn newest<'a>(state: &'a State, task: &str) -> Option<&'a Job> {
-    if state.submissions.iter().any(|one| one.is_called(task)) {
-        return None;
-    }
-    state.find(task).ok()
-}
-
-fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
+fn not_started(hub: &Hub, target: &Target, ended: Option<Ended>) -> Refusal {
+    let task = &target.name;
     // A plan is passed over as its next step.
     let plan = plans::find(hub, task).ok();
     let is_its_step = |passed: &str| {
@@ -197,7 +131,7 @@ fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
         };
         plan.as_ref().is_some_and(named)
     };
-    let is_meant = |passed: &str| passed == task || is_its_step(passed);
+    let is_meant = |passed: &str| passed == task || passed == target.names().0 || is_its_step(passed);
     let passed = ended.as_ref().and_then(|ended| ended.passed.iter().find(|passed| is_meant(&passed.task)));
     let why = passed.map(|passed| passed.why.clone()).or_else(|| ended.as_ref().and_then(|ended| ended.why.clone()));
     let refusal = Refusal::unattended("do.not_started", format!("{} was not started", text::safe(task)))
@@ -206,7 +140,7 @@ fn not_started(hub: &Hub, task: &str, ended: Option<Ended>) -> Refusal {
         Ok(Some(_)) => refusal.next("see how things stand: teof coordinator status"),
         _ => refusal.next(format!("see why: teof coordinator explain {}", text::safe(task))),
     }
-    .next("it stays queued; start it: teof coordinator run --until-idle")
+    .next(format!("it stays queued; start it: teof do {}", text::safe(task)))
 }
 
 /// Has a person decide about the result, or approves it as they said before.
@@ -240,9 +174,9 @@ fn answer(app: &App, hub: &Hub, job: &Job) -> Result<bool> {
 }
 
 /// Says how the work stands, and what a person can do next.
-fn finish(app: &App, hub: &Hub, task: &str, decided: decide::Decided) -> Result<ExitCode> {
+fn finish(app: &App, hub: &Hub, target: &Target, decided: decide::Decided) -> Result<ExitCode> {
     let state = store::load(hub)?;
-    let Some(job) = newest(&state, task) else { return Err(not_started(hub, task, None).into()) };
+    let Some(job) = target.newest(&state) else { return Err(not_started(hub, target, None).into()) };
     let reason = job.last.as_ref().map(|last| last.reason.clone());
     let code = match &job.phase {
         Phase::Review { .. } => 0,
@@ -261,6 +195,9 @@ fn finish(app: &App, hub: &Hub, task: &str, decided: decide::Decided) -> Result<
         return Ok(ExitCode::from(code));
     }
     say_end(app, hub, job);
+    if matches!(job.phase, Phase::Held | Phase::Waiting { .. }) {
+        app.say(format!("Continue it: teof do {}", text::safe(&target.name)));
+    }
     Ok(ExitCode::from(code))
 }
 

@@ -91,7 +91,7 @@ fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
     let reason = || job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
     Some(match &job.phase {
         Phase::Waiting { until } => (Meaning::Quiet, "Waiting", format!("until {}: {}", times.at(*until), reason())),
-        Phase::Held => (Meaning::Attention, "Stopped", reason()),
+        Phase::Held => (Meaning::Attention, "Stopped", reason().trim_start_matches("stopped ").to_owned()),
         Phase::Question { .. } => (Meaning::Attention, "Asking", job.title.clone()),
         Phase::Review { .. } => (Meaning::Good, "Finished", job.title.clone()),
         Phase::Over { ending, .. } => {

@@ -1,0 +1,133 @@
+//! `teof do` beside others: its consent covers its own job, and it goes on with what there is.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use teof::guard::trust::{self, Only};
+
+use crate::first_hour::{existing, teof};
+
+use crate::harness::{Ran, World, until};
+
+/// A repository whose agent waits while the gate is closed.
+fn world() -> World {
+    let world = existing();
+    teof(&world, "init --yes -q").expect(0);
+    world
+}
+
+fn gate(world: &World, is_closed: bool) {
+    let gate = world.folder().join("bin/gate");
+    if is_closed { fs::write(gate, "").unwrap() } else { fs::remove_file(gate).unwrap() }
+}
+
+fn start(world: &World, args: &[&str]) -> Child {
+    let path = format!("{}/bin:{}", world.folder().display(), std::env::var("PATH").unwrap());
+    let mut command = world.teof(args);
+    command.env("PATH", path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn end(child: Child) -> Ran {
+    Ran::of(child.wait_with_output().unwrap(), &["do"]).expect(0)
+}
+
+fn status(world: &World) -> Value {
+    serde_json::from_str(&teof(world, "status --json").expect(0).stdout).unwrap()
+}
+
+fn until_running(world: &World, job: &str) {
+    until("the job runs", || {
+        let jobs = status(world)["jobs"].as_array().cloned().unwrap_or_default();
+        jobs.iter().any(|one| one["short"] == job && one["phase"]["is"] == "running")
+    });
+}
+
+fn trusted(world: &World) -> String {
+    fs::read_to_string(world.repo.join(".git/teof/trust.json")).unwrap_or_default()
+}
+
+#[test]
+fn consent_for_one_job_starts_nothing_else() {
+    let world = world();
+    teof(&world, "coordinator submit --objective \"Something else first\" -q").expect(0);
+    teof(&world, "coordinator submit --objective \"Document the parser\" -q").expect(0);
+    // As a killed `teof do` leaves it.
+    teof(&world, "consent grant --max-jobs 1").expect(0);
+    let only = Only { tasks: vec!["document-parser".into()], jobs: 1 };
+    trust::update(&world.hub(), |trust| trust.grant.as_mut().unwrap().only = Some(only)).unwrap();
+    assert!(teof(&world, "consent show").stdout.contains("1 job: document-parser"));
+    teof(&world, "do \"Document the lexer\"").expect(6);
+    teof(&world, "do something-else-first").expect(6);
+    let run = teof(&world, "run --until-idle");
+    assert!(run.stderr.contains("other work alone (1 job: document-parser)"), "{}", run.stderr);
+    let status = status(&world);
+    assert_eq!((&status["totals"]["chosen"], &status["jobs"][0]["task"]), (&1.into(), &"document-parser".into()));
+    // The same words go on with the same work.
+    let again = teof(&world, "do \"Document the parser\"").expect(0);
+    assert!(
+        again.stderr.contains("has job j1 already") && again.stderr.contains("Waiting for review"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn two_at_once_do_both_and_a_third_follows_the_job_that_runs() {
+    let world = world();
+    gate(&world, true);
+    let first = start(&world, &["do", "Document the parser", "--yes"]);
+    until_running(&world, "j1");
+    let second = start(&world, &["do", "Document the lexer", "--yes"]);
+    let third = start(&world, &["do", "document-parser"]);
+    until("both consents stand", || trusted(&world).contains("document-lexer"));
+    assert!(trusted(&world).contains("document-parser"));
+    gate(&world, false);
+    let told = [first, second, third].map(|child| end(child).stderr);
+    assert!(told[1].contains("Waiting for review: j2"), "{}", told[1]);
+    assert!(told[2].contains("Waiting for review: j1"), "{}", told[2]);
+}
+
+#[test]
+fn a_running_coordinator_whose_consent_is_used_up_gets_one_job_more() {
+    let world = world();
+    teof(&world, "consent grant --max-jobs 1").expect(0);
+    let mut coordinator = start(&world, &["run"]);
+    until("it runs", || status(&world)["running"] != Value::Null);
+    teof(&world, "do \"Document the parser\"").expect(0);
+    let refused = teof(&world, "do \"Document the lexer\"").expect(6);
+    assert!(refused.stderr.contains("add --yes"), "{}", refused.stderr);
+    teof(&world, "do \"Document the lexer\" --yes").expect(0);
+    teof(&world, "coordinator stop -q").expect(0);
+    coordinator.wait().unwrap();
+}
+
+#[test]
+fn what_was_stopped_goes_on_with_the_same_words() {
+    let world = world();
+    let empty = teof(&world, "do ' '").expect(2);
+    assert!(empty.stderr.contains("description of the work is empty"), "{}", empty.stderr);
+    gate(&world, true);
+    let child = start(&world, &["do", "Document the parser", "--yes"]);
+    until_running(&world, "j1");
+    let pid = Pid::from_child(&child);
+    // The second one follows when the first was heard.
+    kill_process(pid, Signal::INT).unwrap();
+    until("it stops", || fs::read_dir(world.repo.join(".git/teof/runs")).unwrap().count() > 0);
+    kill_process(pid, Signal::INT).unwrap();
+    let stopped = Ran::of(child.wait_with_output().unwrap(), &["do"]).expect(5).stderr;
+    assert!(stopped.contains("Stopping after the current stage; press Ctrl-C again to stop now"), "{stopped}");
+    assert!(stopped.contains("Continue it: teof do document-parser"), "{stopped}");
+    assert!(!stopped.contains("Stopped stopped"), "{stopped}");
+    gate(&world, false);
+    teof(&world, "do \"Document the parser\"").expect(0);
+    assert_eq!(status(&world)["totals"]["chosen"], 1);
+    // Nobody is asked for consent to what cannot run.
+    teof(&world, "task add X-1 --title \"Tidy up\" -q").expect(0);
+    for what in ["X-1", "\"Document the lexer\""] {
+        let refused = world.shell(&format!("teof do {what} --yes")).expect(1);
+        assert!(refused.stderr.contains("its program is not installed: claude"), "{}", refused.stderr);
+    }
+    assert!(!trusted(&world).contains("X-1") && !trusted(&world).contains("document-lexer"));
+}
