@@ -15,7 +15,7 @@ use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::run::job_name::distinct;
-use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, bundles, pull_request};
+use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, pull_request};
 
 /// Merge the reviewed commit of one or more jobs
 ///
@@ -109,7 +109,7 @@ fn one_commit(jobs: usize) -> Refusal {
 
 fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, job)?;
+    let entry = shared::entry(hub, job)?;
     is_the_result(hub, &entry)?;
     let job_open = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
     let newer = match (&args.with_newer, args.without_newer) {

@@ -10,7 +10,6 @@ use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
-use crate::review::bundles;
 
 /// Reject one or more jobs: the step is blocked, the branch is kept
 ///
@@ -52,7 +51,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, job)?;
+    let entry = shared::entry(hub, job)?;
     let input = shared::input(app, args.by.clone(), Some(args.note.clone()))?;
     let decision = crate::review::reject(hub, &entry, &input)?;
     let coordinator = notify_coordinator(app, &decision)?;

@@ -1,9 +1,11 @@
 //! Shared by the review commands: who decides, and how progress is printed.
 
-use crate::base::Result;
+use crate::base::{Refusal, Result, text};
 use crate::cli::App;
+use crate::coordinator::state::{Ending, Phase, store};
 use crate::guard::{operator, secrets};
-use crate::review::{NewerCommits, ReviewInput};
+use crate::hub::Hub;
+use crate::review::{Entry, NewerCommits, ReviewInput, bundles};
 
 /// Tells what a decision does: a line for each thing done, and the time that the current one takes. With `--json`
 /// stderr is kept for the one document of an error.
@@ -29,4 +31,32 @@ pub(super) fn input(app: &App, by: Option<String>, note: Option<String>) -> Resu
     let note = note.filter(|note| !note.trim().is_empty());
     secrets::check_text("note", note.as_deref().unwrap_or_default())?;
     Ok(ReviewInput { by, recognised, note, job_open: false, redo: false, newer: NewerCommits::Ask })
+}
+
+/// The result that a name means.
+///
+/// # Errors
+/// As [`bundles::find`]; for a job without a result the error says where the job stands.
+pub(super) fn entry(hub: &Hub, name: &str) -> Result<Entry> {
+    bundles::find(hub, name).map_err(|e| {
+        let is_unknown = Refusal::of(&e).is_some_and(|refusal| refusal.code == "review.not_found");
+        let explained = if is_unknown { no_result(hub, name) } else { None };
+        explained.map_or(e, Into::into)
+    })
+}
+
+fn no_result(hub: &Hub, name: &str) -> Option<Refusal> {
+    let state = store::load(hub).ok()?;
+    let job = state.find(name).ok().filter(|job| job.is_called(name))?;
+    let (short, standing) = (job.short(), job.phase.label());
+    let what = format!("{short} has no result to decide about: it is {standing}");
+    let mut refusal = Refusal::not_found("review.not_found", what).with("phase", standing);
+    if let Some(last) = &job.last {
+        refusal = refusal.because(text::safe(&last.reason));
+    }
+    let refusal = refusal.next(format!("see what happened: teof logs {short}"));
+    Some(match job.phase {
+        Phase::Over { ending: Ending::Blocked, .. } => refusal.next(format!("try again: teof review retry {short}")),
+        _ => refusal,
+    })
 }
