@@ -55,6 +55,8 @@ pub struct Waiting {
 pub struct Stopped {
     pub job: String,
     pub short: String,
+    /// What it was to do; its task where that is not known.
+    pub title: String,
     pub task_id: String,
     /// The reason or the question.
     pub text: String,
@@ -191,6 +193,7 @@ impl Report {
             let stopped = |text: &str, at, command| Stopped {
                 job: job.id.clone(),
                 short: job.short(),
+                title: job.title.clone(),
                 task_id: job.task.clone(),
                 text: text.to_owned(),
                 at,
@@ -201,7 +204,7 @@ impl Report {
                     let command = format!("teof coordinator answer {} \"...\"", job.short());
                     self.questions.push(stopped(last.question.as_deref().unwrap_or(&last.reason), since, command));
                 }
-                Phase::Over { ending: Ending::Blocked, at } if at >= self.since => {
+                Phase::Over { ending: Ending::Blocked, at } if at >= self.since && !state.is_superseded(job) => {
                     let command = format!("teof logs {}", job.short());
                     self.blocked.push(stopped(&last.reason, at, command));
                 }
@@ -216,6 +219,7 @@ impl Report {
             let stopped = |text: &str, command| Stopped {
                 job: job.to_owned(),
                 short: short(job).into_owned(),
+                title: envelope.task_id.clone(),
                 task_id: envelope.task_id.clone(),
                 text: text.to_owned(),
                 at: envelope.finished_at,

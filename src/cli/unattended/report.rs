@@ -64,7 +64,7 @@ fn render(report: &Report, format: Format, times: Times) -> String {
         format!(
             "{} {}: {}; {}",
             one.short,
-            clean(&one.task_id),
+            clean(&one.title),
             clean(&text::clip(&one.text, 300)),
             command(&one.command)
         )

@@ -176,6 +176,14 @@ impl State {
         self.jobs.iter().filter(|job| !job.is_over())
     }
 
+    /// Whether a later job does the same task again, so that how this one ended matters no more. Not for finished work.
+    pub fn is_superseded(&self, job: &Job) -> bool {
+        let is_done = matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
+        let is_later = |other: &&Job| other.task == job.task && other.id != job.id;
+        let after = self.jobs.iter().skip_while(|other| other.id != job.id);
+        !is_done && after.filter(is_later).count() > 0
+    }
+
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
     }

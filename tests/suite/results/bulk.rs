@@ -83,4 +83,10 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     assert_eq!((&single["short"], &single["coordinator"]["ok"]), (&json!("j5"), &json!(true)), "{single}");
     let queued = site.world.json(&["coordinator", "status"])["submissions"].as_array().unwrap().len();
     assert_eq!(queued, 2);
+
+    // How the first attempt ended no longer matters once the work is done again.
+    assert!(site.world.ok(&["report"]).contains("Blocked (2)"), "{}", site.world.ok(&["report"]));
+    site.run();
+    let (status, report) = (site.world.ok(&["status"]), site.world.ok(&["report"]));
+    assert!(!status.contains("j4 ") && !report.contains("Blocked"), "{status}\n{report}");
 }

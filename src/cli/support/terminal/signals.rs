@@ -4,6 +4,7 @@
 //! is unregistered. So the default action is a handler too, which is switched off for that while.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,12 +20,14 @@ pub struct Held(Vec<Arc<AtomicBool>>);
 pub fn hold(signals: &[i32]) -> Held {
     let mut defaults = DEFAULTS.lock().unwrap_or_else(PoisonError::into_inner);
     let held = signals.iter().filter_map(|&signal| {
-        if !defaults.contains_key(&signal) {
-            let is_on = Arc::new(AtomicBool::new(false));
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_on)).ok()?;
-            defaults.insert(signal, is_on);
-        }
-        let is_on = Arc::clone(defaults.get(&signal)?);
+        let is_on = match defaults.entry(signal) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(first) => {
+                let is_on = Arc::new(AtomicBool::new(false));
+                signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_on)).ok()?;
+                Arc::clone(first.insert(is_on))
+            }
+        };
         is_on.store(false, Ordering::SeqCst);
         Some(is_on)
     });

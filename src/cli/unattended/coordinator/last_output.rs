@@ -49,7 +49,10 @@ pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     );
     let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
     if log.is_file() {
-        lines.push(format!("  log      teof coordinator logs {}", job.short()));
+        lines.push(format!("  log      teof logs {}", job.short()));
+    }
+    if matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) {
+        lines.push(format!("  again    teof review retry {} --note \"...\"", job.short()));
     }
     lines
 }

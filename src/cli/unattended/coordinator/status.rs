@@ -80,7 +80,8 @@ impl Overview {
 
     /// The last `limit` finished jobs.
     fn finished(&self, limit: usize) -> Vec<&Job> {
-        let over: Vec<_> = self.state.jobs.iter().filter(|job| job.is_over()).collect();
+        let is_shown = |job: &&Job| job.is_over() && !self.state.is_superseded(job);
+        let over: Vec<_> = self.state.jobs.iter().filter(is_shown).collect();
         over[over.len().saturating_sub(limit)..].to_vec()
     }
 
