@@ -96,7 +96,7 @@ fn already_running(work: &Work, lock: &std::path::Path) -> Refusal {
     let holder = crate::base::lock::holder(lock).unwrap_or_else(|| "another process".into());
     Refusal::held("run.alive", format!("a run of {} is active", work.order.task_id))
         .because(format!("its run lock is held by {holder}"))
-        .next("wait for that run to end, or see it: teof coordinator status")
+        .next("wait for that run to end, or see it: teof status")
 }
 
 /// Runs everything between lock and envelope.

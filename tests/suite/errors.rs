@@ -47,7 +47,7 @@ fn every_error_has_one_form_in_plain_words() {
             "no such task, plan or job: T-2 (did you mean T-1?)",
             "fix: teof task list",
         ),
-        (&["coordinator", "logs", "nope"], 4, "no such job: nope", "fix: teof coordinator status"),
+        (&["coordinator", "logs", "nope"], 4, "no such job: nope", "fix: teof status"),
         (&["review", "show", "nope"], 4, "no such finished job: nope", "fix: teof review list"),
         (&["session", "show", "nope"], 4, "no such seat: nope", "fix: teof session list"),
         (&["--root", "/nonexistent", "task", "list"], 4, "/nonexistent does not exist", "No such file or directory"),

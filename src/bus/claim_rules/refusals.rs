@@ -31,7 +31,7 @@ pub fn held(claim: &Claim, now: Stamp) -> Refusal {
 pub fn running(claim: &Claim) -> Refusal {
     let refusal = Refusal::held("claim.running", format!("a run of {} is active", claim.task_id))
         .because(format!("a run of {} on this machine holds its run lock", claim.agent_id))
-        .next("wait for the run to end, or see it: teof coordinator status");
+        .next("wait for the run to end, or see it: teof status");
     with_claim(refusal, claim)
 }
 

@@ -159,7 +159,7 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
     let result = job.commit().map_or_else(|| "no commit".to_owned(), |commit| format!("commit {commit}"));
     Err(Refusal::guard("review.not_the_result", format!("{} is not the result of {}", entry.path, job.short()))
         .because(format!("it names commit {commit} of {run}; the coordinator knows {result} of {last}"))
-        .next(format!("see what it did: teof coordinator status; teof review show {}", job.short()))
+        .next(format!("see what it did: teof status; teof review show {}", job.short()))
         .into())
 }
 
@@ -188,6 +188,6 @@ fn conflict(decision: &Decision) -> Refusal {
             "both changed {} (target at {head}); nothing was merged, and the job goes back to the coder",
             text::clip(&files.join(", "), 600)
         ))
-        .next("start the coordinator unless it is running: teof coordinator run --until-idle")
+        .next("start the coordinator unless it is running: teof run --until-idle")
         .with("files", files)
 }

@@ -153,7 +153,7 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
         Some(answer) => text::safe(&answer.text),
         None => format!("{} is sent to the coordinator, which is busy", text::safe(task)),
     };
-    let hint = "start it: teof coordinator run --until-idle".to_owned();
+    let hint = "start it: teof run --until-idle".to_owned();
     let is_running = process::holder(hub)?.is_some();
     Ok(Done {
         document: json!({"short": short, "task": task, "decision": decision, "coordinator": answer}),

@@ -56,7 +56,7 @@ pub(super) fn running(path: &Path) -> Refusal {
     let holder = lock::holder(path).unwrap_or_else(|| "another process".into());
     Refusal::held(RUNNING, "this hub already has a coordinator")
         .because(format!("{holder} holds its lock"))
-        .next("see what it does: teof coordinator status")
+        .next("see what it does: teof status")
         .next("stop it: teof coordinator stop")
         .with("holder", holder)
 }

@@ -35,7 +35,7 @@ fn held(task: &str, other: &str, plan: &str, claim: Option<&ClaimFile>, running:
     let refusal = match running {
         true => Refusal::held("claim.running", format!("a run of {task} is active, as {other}"))
             .because(format!("{same}; a run of {agent} is active on this machine"))
-            .next("wait for the run to end, or see it: teof coordinator status"),
+            .next("wait for the run to end, or see it: teof status"),
         false => Refusal::held("claim.held", format!("{task} is held by {agent}, as {other}"))
             .because(format!("{same}; the claim of {agent} is {status}"))
             .next(format!("ask {agent}: teof bus message --task agent-{agent} --type request --summary …"))

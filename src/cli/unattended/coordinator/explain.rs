@@ -43,7 +43,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
             let meant = args.task.as_deref().map(|task| meant(hub, &state, task)).unwrap_or_default();
-            format!("no decision{about} yet{meant}; preview the next one: teof coordinator run --dry-run")
+            format!("no decision{about} yet{meant}; preview the next one: teof run --dry-run")
         }
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about, app.times()));

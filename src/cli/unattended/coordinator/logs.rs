@@ -57,7 +57,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let run = job.map_or_else(|| name.clone(), |job| job.run_id());
     let missing = || {
         let why = found.as_ref().err().cloned().unwrap_or_default();
-        Refusal::not_found("log.missing", why).next("see all jobs: teof coordinator status")
+        Refusal::not_found("log.missing", why).next("see all jobs: teof status")
     };
     names::check_id("run", &run).map_err(|_| missing())?;
     let path = hub.local(&format!("{LOGS}/{run}.log"));

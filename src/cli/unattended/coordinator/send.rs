@@ -86,7 +86,7 @@ fn send_one(app: &App, by: &str, command: Command, note: Option<String>) -> Resu
 
 /// The refusal of a command that the coordinator does not accept.
 pub fn refused(why: impl Into<String>) -> Refusal {
-    Refusal::guard("coordinator.refused", why).next("see how things stand: teof coordinator status")
+    Refusal::guard("coordinator.refused", why).next("see how things stand: teof status")
 }
 
 /// One error for all commands that failed, with the answers to the others.
@@ -128,7 +128,7 @@ fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
 /// What to say of a command without an answer: why, and since when the coordinator answers nothing.
 fn unanswered(app: &App, hub: &Hub) -> Result<String> {
     let Some(holder) = process::holder(hub)? else {
-        return Ok("recorded; it takes effect when the coordinator runs: teof coordinator run".to_owned());
+        return Ok("recorded; it takes effect when the coordinator runs: teof run".to_owned());
     };
     let first = inbox::read(hub)?.into_iter().map(|(_, letter)| letter.word.at).min();
     let since =
@@ -136,7 +136,7 @@ fn unanswered(app: &App, hub: &Hub) -> Result<String> {
     let noted = format!("recorded, but the coordinator ({holder}) did not answer: it is busy or stuck{since}");
     Ok(match process::frozen(hub)? {
         Some((why, next)) => format!("{noted}: {why}\n{next}"),
-        None => format!("{noted}\nsee what it is doing: teof coordinator status"),
+        None => format!("{noted}\nsee what it is doing: teof status"),
     })
 }
 

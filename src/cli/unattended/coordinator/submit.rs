@@ -196,7 +196,7 @@ fn full(waiting: usize, more: usize, most: usize) -> Refusal {
         .because(format!(
             "the limit is coordinator.queue = {most} in teof.toml; queued tasks start as slots become free"
         ))
-        .next("see them: teof coordinator status")
+        .next("see them: teof status")
         .next("take one out: teof coordinator cancel <task>")
         .with("limit", most)
         .with("waiting", waiting)

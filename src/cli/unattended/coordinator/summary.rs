@@ -212,10 +212,10 @@ impl Summary {
                     false => format!("no more work to start: {counts}{why}"),
                 };
             }
-            Leave::Stopped => "stopped; continue unfinished work: teof coordinator run".to_owned(),
-            Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof coordinator status"),
+            Leave::Stopped => "stopped; continue unfinished work: teof run".to_owned(),
+            Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof status"),
             Leave::NoConsent => format!("stopped: no job may start: {why}"),
-            Leave::Finding => format!("stopped: no new job starts: {why}; see: teof coordinator status"),
+            Leave::Finding => format!("stopped: no new job starts: {why}; see: teof status"),
             Leave::Unreadable => "stopped: the record cannot be read".to_owned(),
             Leave::Stuck => format!("stopped: the record cannot be written: {why}"),
         };

@@ -30,7 +30,7 @@ use crate::review::bundles;
 /// Do one piece of work now: run it, show the result, ask to merge
 ///
 /// Describe what you want in a sentence, or name one task. The work runs under the same rules as
-/// `teof coordinator run`, and nothing else starts. On a terminal you are asked to allow the job, where no consent
+/// `teof run`, and nothing else starts. On a terminal you are asked to allow the job, where no consent
 /// covers it, and what to do with the result. A running coordinator takes the work over.
 ///
 /// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits for an answer or for
@@ -137,7 +137,7 @@ fn not_started(hub: &Hub, target: &Target, ended: Option<Ended>) -> Refusal {
     let refusal = Refusal::unattended("do.not_started", format!("{} was not started", text::safe(task)))
         .because(why.unwrap_or_else(|| "the coordinator ended before it could".to_owned()));
     match process::holder(hub) {
-        Ok(Some(_)) => refusal.next("see how things stand: teof coordinator status"),
+        Ok(Some(_)) => refusal.next("see how things stand: teof status"),
         _ => refusal.next(format!("see why: teof coordinator explain {}", text::safe(task))),
     }
     .next(format!("it stays queued; start it: teof do {}", text::safe(task)))

@@ -226,9 +226,7 @@ pub fn submit(app: &App, hub: &Hub, what: &str, wanted: Wanted) -> Result<Target
     match send::have_done(app, &app.person()?, command, None)? {
         // A coordinator that watches the plans may have started it before it read the command.
         Some(answer) if !answer.ok && !target.is_under_way(&store::load(hub)?) => {
-            Err(Refusal::guard("coordinator.refused", answer.text)
-                .next("see how things stand: teof coordinator status")
-                .into())
+            Err(Refusal::guard("coordinator.refused", answer.text).next("see how things stand: teof status").into())
         }
         _ => Ok(target),
     }
