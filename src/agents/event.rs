@@ -21,6 +21,8 @@ pub enum Event {
     },
     /// A sign of life, such as thinking, without text to keep.
     Progress,
+    /// A line of an agent that prints plain text, clipped: a sign of life that people can read.
+    Line(String),
     /// It calls a tool; `input` is JSON, clipped.
     ToolUse {
         name: String,
@@ -61,6 +63,7 @@ impl Event {
             | Event::Turn
             | Event::Text { .. }
             | Event::Progress
+            | Event::Line(_)
             | Event::ToolUse { .. }
             | Event::ToolResult { .. }
             | Event::Result { .. } => true,

@@ -12,6 +12,8 @@ use crate::model::agent::{Format, Usage};
 /// How many warnings are kept, and how long each may be, in characters.
 const MAX_WARNINGS: usize = 20;
 const MAX_WARNING: usize = 300;
+/// Characters of a line of plain text that people are shown.
+const MAX_LINE: usize = 300;
 /// Bytes of an answer that are kept: its end, where verdicts are.
 const MAX_ANSWER: usize = 4 << 20;
 /// Bytes of other output that are kept, in case nothing else says why a call failed.
@@ -127,7 +129,7 @@ fn read(frame: Frame<'_>, format: Format, parser: &mut Parser, state: &mut State
         Frame::TooLong => emit(Event::Warning("skipped an overlong line".to_owned())),
         Frame::Line(line) if format == Format::Text => {
             if !line.trim_ascii().is_empty() {
-                emit(Event::Progress);
+                emit(Event::Line(text::clip(&String::from_utf8_lossy(line), MAX_LINE)));
             }
             state.plain(line);
             state.beside(line);
@@ -174,7 +176,7 @@ impl State {
                 let kind = kind.unwrap_or(Kind::Other);
                 self.end = Some(End { ok: *ok, text: text.clone(), error: error.clone(), kind });
             }
-            Event::Progress => self.progress += 1,
+            Event::Progress | Event::Line(_) => self.progress += 1,
             Event::ToolResult { .. } => {}
         }
     }

@@ -22,16 +22,22 @@ fn safe_char(c: char) -> char {
 }
 
 /// Whether a character is not seen, or changes how others are shown: C1 controls, soft hyphen, bidirectional
-/// marks and overrides, zero-width and line separators, interlinear annotations, tags.
+/// marks and overrides, joiners and fillers without width, line separators, interlinear annotations, tags.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
+        | '\u{34f}'
         | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
         | '\u{feff}'
+        | '\u{ffa0}'
         | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e007f}')
 }
@@ -73,6 +79,8 @@ mod tests {
     fn control_characters_are_escaped() {
         assert_eq!(safe("a\u{1b}[31mred\u{7}\r\nb\u{202e}"), "a␛[31mred␇␍ b\u{fffd}");
         assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
+        let fillers = "\u{34f}\u{115f}\u{180e}\u{3164}\u{ffa0}";
+        assert_eq!(safe(fillers), "\u{fffd}".repeat(5));
         let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
         assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
     }

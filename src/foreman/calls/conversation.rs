@@ -194,6 +194,8 @@ fn one_line(event: &Event) -> Option<String> {
     let said = match event {
         Event::ToolUse { name, input } => format!("{name} {input}"),
         Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
+        // A line of the answer is for teof.
+        Event::Line(line) if !line.trim_start().starts_with(['{', '}', '"']) => line.clone(),
         Event::Rejected(why) | Event::Warning(why) | Event::Trouble { why, .. } => format!("({why})"),
         _ => return None,
     };
@@ -256,4 +258,19 @@ fn tail(said: &str) -> String {
 
 fn names(list: &[crate::exec::Process]) -> Vec<String> {
     list.iter().map(|p| format!("{} ({})", text::safe(&p.name), p.pid)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::agent::Format;
+
+    #[test]
+    fn plain_text_is_shown_while_it_is_printed_and_the_answer_is_not() {
+        let mut stream = Stream::new(Format::Text, None);
+        let events = stream.take(b"Reads the parser\n\n{\"analysis\": \"did it\"}\n");
+        let shown: Vec<_> = events.iter().filter_map(one_line).collect();
+        assert_eq!(shown, ["Reads the parser"]);
+        assert_eq!(stream.meaningful(), 2);
+    }
 }
