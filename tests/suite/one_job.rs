@@ -8,7 +8,6 @@ use serde_json::Value;
 use teof::guard::trust::{self, Only};
 
 use crate::first_hour::{existing, teof};
-
 use crate::harness::{Ran, World, until};
 
 /// A repository whose agent waits while the gate is closed.
