@@ -2,6 +2,7 @@
 //!
 //! The only module that prints. Decides nothing about the record: it calls the modules below.
 
+mod do_work;
 mod maintain;
 mod review;
 mod start;
@@ -40,7 +41,7 @@ pub enum Command {
     Coordinator(Lazy<unattended::coordinator::Args>),
     Foreman(Lazy<unattended::foreman::Args>),
     Consent(Lazy<unattended::consent::Args>),
-    Do(Lazy<unattended::do_work::Args>),
+    Do(Lazy<do_work::Args>),
     Status(Lazy<unattended::coordinator::status::Args>),
     Run(Lazy<unattended::coordinator::run::Args>),
     Logs(Lazy<unattended::coordinator::logs::Args>),
@@ -107,7 +108,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Coordinator(Lazy(args)) => unattended::coordinator::run(args, app),
         Command::Foreman(Lazy(args)) => unattended::foreman::run(args, app),
         Command::Consent(Lazy(args)) => unattended::consent::run(args, app),
-        Command::Do(Lazy(args)) => unattended::do_work::run(args, app),
+        Command::Do(Lazy(args)) => do_work::run(args, app),
         Command::Status(Lazy(args)) => unattended::coordinator::status::run(args, app),
         Command::Run(Lazy(args)) => unattended::coordinator::run::run(args, app),
         Command::Logs(Lazy(args)) => unattended::coordinator::logs::run(args, app),

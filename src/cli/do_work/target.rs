@@ -1,11 +1,11 @@
 //! The work that `teof do` is about: found among what there is, or new.
 
-use super::super::coordinator::objective::{self, Details};
-use super::super::coordinator::{send, submit, submit_names};
 use crate::agents;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::ask;
+use crate::cli::unattended::coordinator::objective::{self, Details};
+use crate::cli::unattended::coordinator::{send, submit, submit_names};
 use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};

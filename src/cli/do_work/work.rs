@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::super::progress::follow;
 use super::target::Target;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::signals;
+use crate::cli::unattended::progress::follow;
 use crate::coordinator::process::{self, Ended, Options};
 use crate::coordinator::state::{Job, State, store};
 use crate::hub::Hub;

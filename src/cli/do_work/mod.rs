@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::coordinator::objective::Details;
-use super::coordinator::{last_output, send};
+use crate::cli::unattended::coordinator::objective::Details;
+use crate::cli::unattended::coordinator::{last_output, send};
 use consent::OneJob;
 use target::Target;
 
