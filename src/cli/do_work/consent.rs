@@ -53,8 +53,8 @@ impl OneJob {
             return Ok(());
         }
         self.ask(app, hub, yes, Some(target))?;
-        let only = Some(one_job(hub, target)?);
-        let once = Changes { continuous: Some(false), max_iterations: Some(1), only, ..Changes::default() };
+        // The limits of the file stay as they are for the next grant of all tasks.
+        let once = Changes { only: Some(one_job(hub, target)?), ..Changes::default() };
         grant(hub, &app.person()?, &once)?;
         // Who revokes it meanwhile is asked again.
         self.is_allowed.set(false);
@@ -95,8 +95,11 @@ fn allows(hub: &Hub, target: Option<&Target>) -> Result<Result<()>> {
     let (standing, state) = (consent::standing(hub)?, store::load(hub)?);
     let (task, plan, step) = target.map_or(("", None, None), Target::names);
     let allowed = standing.require_job(task, plan, step);
-    if target.is_some_and(|target| target.job(&state).is_some()) {
-        return Ok(allowed);
+    match target.and_then(|target| target.job(&state)) {
+        // Nothing has to run before a person decides about its result.
+        Some(job) if job.is_under_review() => return Ok(Ok(())),
+        Some(_) => return Ok(allowed),
+        None => {}
     }
     let cycle = Cycle { done: started(&state, &standing), ..Cycle::default() };
     Ok(allowed.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))

@@ -205,7 +205,9 @@ fn render(standing: &Standing, allow: &[String], times: Times) -> String {
         }
         _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
     }
-    for (key, value) in standing.written.iter().flat_map(fields) {
+    // A grant for some work alone has its own number of jobs.
+    let counts = |key: &str| standing.only().is_none() || !["continuous", "max_iterations"].contains(&key);
+    for (key, value) in standing.written.iter().flat_map(fields).filter(|(key, _)| counts(key)) {
         lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
     }
     if standing.consent.auto_enabled && standing.consent.continuous {
