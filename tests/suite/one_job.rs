@@ -117,6 +117,9 @@ fn what_was_stopped_goes_on_with_the_same_words() {
     let world = world();
     let empty = teof(&world, "do ' '").expect(2);
     assert!(empty.stderr.contains("description of the work is empty"), "{}", empty.stderr);
+    // What only new work can have is not dropped without a word.
+    let ignored = teof(&world, "do QUEUE-001 --notes \"in French\" --yes").expect(2);
+    assert!(ignored.stderr.contains("QUEUE-001 is the name of a task"), "{}", ignored.stderr);
     gate(&world, true);
     let child = start(&world, &["do", "Document the parser", "--yes"]);
     until_running(&world, "j1");

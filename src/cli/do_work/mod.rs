@@ -42,7 +42,7 @@ use crate::review::bundles;
 \x20 teof do \"Document the parser\" --test true --yes\n\
 \x20 teof do QUEUE-001 --yes")]
 pub struct Args {
-    /// What you want, or the name of one task
+    /// What you want, or the name of one task (then without --test, --notes and the like)
     what: String,
     /// A test command that must pass, besides those of the settings; repeatable
     #[arg(long = "test", value_name = "COMMAND")]

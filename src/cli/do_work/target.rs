@@ -116,8 +116,14 @@ pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details) -> Result<Want
             return Ok(Wanted::New(Box::new(details)));
         };
         plan
-    } else {
+    } else if details == Details::default() {
         what.to_owned()
+    } else {
+        return Err(Refusal::usage("do.task_has_details", format!("{} is the name of a task", text::safe(what)))
+            .because("--test, --notes, --name, --acceptance and --diff-limit describe new work only")
+            .next(format!("do the task as it is: teof do {}", text::shell_word(what)))
+            .next("or describe the work in a sentence: teof do \"Document the parser\"")
+            .into());
     };
     let asked = submit_names::resolve(hub, &known).map_err(more_words)?;
     let target = Target::new(hub, &asked.task, asked.plan.as_deref(), asked.step.as_deref());
@@ -129,7 +135,8 @@ pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details) -> Result<Want
 
 /// The plan of the same words that is not done yet and that the person wants to go on with.
 fn same(app: &App, hub: &Hub, objective: &str, details: &Details) -> Result<Option<String>> {
-    if details.name.is_some() {
+    let is_more_than_words = Details { tests: Vec::new(), ..details.clone() } != Details::default();
+    if is_more_than_words {
         return Ok(None);
     }
     let state = store::load(hub)?;

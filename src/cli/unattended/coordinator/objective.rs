@@ -13,7 +13,7 @@ use crate::ops::tasks::{plan_edit, short_name};
 use crate::plans;
 
 /// The optional parts of an objective.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     pub name: Option<String>,
     pub acceptance: Option<String>,
