@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
 use crate::model::run::outcome::Verdict;
-use crate::review::{Kind, bundles, decision};
+use crate::review::{Decision, Kind, bundles, decision};
 
 /// The report. Times are those of the record.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +19,9 @@ pub struct Report {
     pub since: Stamp,
     pub until: Stamp,
     /// What was merged and not reverted since.
-    pub merged: Vec<Merged>,
+    pub merged: Vec<Decided>,
+    /// What was reverted and not merged again.
+    pub reverted: Vec<Decided>,
     /// Finished work without a decision, of any age.
     pub review: Vec<Waiting>,
     pub blocked: Vec<Stopped>,
@@ -29,8 +31,9 @@ pub struct Report {
     pub by_agent: BTreeMap<String, Used>,
 }
 
+/// A job that a person merged or reverted.
 #[derive(Clone, Debug, Serialize)]
-pub struct Merged {
+pub struct Decided {
     pub job: String,
     pub short: String,
     pub task_id: String,
@@ -138,18 +141,20 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let envelopes = envelopes(hub, since);
     let decisions = decision::history(hub)?;
     let last: HashMap<&str, Kind> = decisions.iter().map(|one| (&*one.job, one.decision)).collect();
-    let stands = |decision: &&decision::Decision| last.get(&*decision.job) == Some(&Kind::Approved);
-    let approved = decisions.iter().filter(|decision| decision.decision == Kind::Approved && decision.at >= since);
-    let merged = approved.filter(stands);
-    let merged = merged.map(|decision| Merged {
-        job: decision.job.clone(),
-        short: decision.short().into_owned(),
-        task_id: decision.task_id.clone(),
-        title: titles.get(&*decision.job).unwrap_or(&&*decision.task_id).to_string(),
-        by: decision.by.clone(),
-        at: decision.at,
-        commit: decision.merge_commit.clone(),
-    });
+    // The last decisions of a kind about their jobs.
+    let decided = |kind: Kind| {
+        let stands = |one: &&Decision| one.decision == kind && last.get(&*one.job) == Some(&kind) && one.at >= since;
+        let describe = |one: &Decision| Decided {
+            job: one.job.clone(),
+            short: one.short().into_owned(),
+            task_id: one.task_id.clone(),
+            title: titles.get(&*one.job).unwrap_or(&&*one.task_id).to_string(),
+            by: one.by.clone(),
+            at: one.at,
+            commit: one.merge_commit.clone(),
+        };
+        decisions.iter().filter(stands).map(describe).collect()
+    };
     let given_up = |job: &str| {
         let phase = state.job(job).map(|job| &job.phase);
         matches!(phase, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
@@ -166,7 +171,8 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let mut report = Report {
         since,
         until: hub.now(),
-        merged: merged.collect(),
+        merged: decided(Kind::Approved),
+        reverted: decided(Kind::Reverted),
         review: review.collect(),
         blocked: Vec::new(),
         questions: Vec::new(),
@@ -182,7 +188,8 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
 
 impl Report {
     pub fn is_empty(&self) -> bool {
-        let lists = [self.merged.len(), self.review.len(), self.blocked.len(), self.questions.len()];
+        let lists =
+            [self.merged.len(), self.reverted.len(), self.review.len(), self.blocked.len(), self.questions.len()];
         lists.iter().all(|count| *count == 0) && self.usage.jobs == 0
     }
 

@@ -16,7 +16,7 @@ use crate::coordinator::state::store;
 ///
 /// Reads the record, so a clone can report too.
 ///
-/// With --json: {since, until, merged, review, blocked, questions, usage, by_seat, by_agent}; each job with its long
+/// With --json: {since, until, merged, reverted, review, blocked, questions, usage, by_seat, by_agent}; each job with its long
 /// id (`job`) and its short one (`short`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
@@ -71,10 +71,13 @@ fn render(report: &Report, format: Format, times: Times) -> String {
     };
     let merged =
         report.merged.iter().map(|one| format!("{} {} (approved by {})", one.short, clean(&one.title), clean(&one.by)));
+    let reverted =
+        report.reverted.iter().map(|one| format!("{} {} (by {})", one.short, clean(&one.title), clean(&one.by)));
     let review =
         report.review.iter().map(|one| format!("{} {}; {}", one.short, clean(&one.title), command(&one.command)));
     let sections = [
         ("Merged", merged.collect::<Vec<_>>()),
+        ("Reverted", reverted.collect()),
         ("Waiting for review", review.collect()),
         ("Blocked", report.blocked.iter().map(stopped).collect()),
         ("Questions", report.questions.iter().map(stopped).collect()),

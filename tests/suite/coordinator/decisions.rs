@@ -122,6 +122,7 @@ fn an_approval_merges_the_work_and_settles_the_job_without_a_coordinator() {
     assert_eq!((&merged()[0]["by"], &merged()[0]["job"]), (&json!("ada"), &json!(job)));
     yard.world.ok(&["review", "revert", &job, "--note", "not yet", "--by", "ada"]);
     assert_eq!(merged(), json!([]), "it is not there any more");
+    assert!(yard.world.ok(&["report"]).contains("Reverted (1)\n  j1 "), "{}", yard.world.ok(&["report"]));
     assert!(!yard.world.exists("a1.txt"));
     assert_eq!(yard.step(&id, "S1")["last_run"]["outcome"], "reverted");
 }
