@@ -127,7 +127,7 @@ fn wait_for(file: File, wait: Duration) -> std::io::Result<Option<File>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let locked = file.lock();
-        // If nobody waits any more, the file is dropped here and the lock is released.
+        // If the waiting side has given up, the file is dropped here and the lock is released.
         let _ = send.send(locked.map(|()| file));
     });
     receive.recv_timeout(wait).map_or(Ok(None), |locked| locked.map(Some))

@@ -162,8 +162,8 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
     })
 }
 
-/// Refuses what the coordinator would refuse, before the decision is recorded: once it is, the result cannot be approved
-/// any more.
+/// Refuses what the coordinator would refuse, before the decision is recorded: else the record would hold a retry that
+/// never starts.
 fn check_queue(app: &App, state: &State, asked: &submit_names::Asked, input: &ReviewInput) -> Result<()> {
     let word = Word { by: input.by.clone(), at: app.now(), recognised: input.recognised, note: input.note.clone() };
     let submission = Submission { task: asked.task.clone(), plan: asked.plan.clone(), step: asked.step.clone(), word };

@@ -111,8 +111,8 @@ pub fn seat(hub: &Hub, flag: Option<&str>) -> Result<String> {
     Ok(agent)
 }
 
-/// Whether a person at a terminal gives the command beside the manifest of a seat that nobody works as now. Without a
-/// terminal it may be that seat's agent, which is to boot.
+/// Whether a person at a terminal gives the command in the folder of a seat whose session is not fresh. Without a
+/// terminal it may be the seat's agent, which must boot first.
 fn is_at_a_terminal_without_session(hub: &Hub, seat: &str, session: Rule) -> Result<bool> {
     if session.allow_stale || matches!(freshness::check(hub, seat, session.max_age)?, Freshness::Fresh { .. }) {
         return Ok(false);

@@ -97,7 +97,7 @@ fn open(hub: &Hub) -> Result<Vec<Candidate>> {
     Ok(found)
 }
 
-/// Open tasks that nobody has.
+/// Open tasks without a live claim.
 fn free(hub: &Hub) -> Result<Vec<Candidate>> {
     let mut found = open(hub)?;
     found
@@ -105,7 +105,7 @@ fn free(hub: &Hub) -> Result<Vec<Candidate>> {
     Ok(found)
 }
 
-/// The tasks that seats have, of the newest claims.
+/// The tasks of the newest live claims.
 fn claimed(hub: &Hub) -> Result<Vec<Candidate>> {
     let entries = fs::read_dir(hub.path(paths::CLAIMS)?).into_iter().flatten().flatten();
     let changed =
@@ -115,7 +115,9 @@ fn claimed(hub: &Hub) -> Result<Vec<Candidate>> {
     let tasks = files.iter().take(NEWEST).filter_map(|(_, name)| name.to_str()?.strip_suffix(".json"));
     let live = tasks.filter_map(|task| {
         let claim = claims::load(hub, task).ok()??.file;
-        claim.is_live().then(|| Candidate::new(task, format!("held by {}", claim.agent_id().unwrap_or("nobody"))))
+        claim
+            .is_live()
+            .then(|| Candidate::new(task, format!("held by {}", claim.agent_id().unwrap_or("an unknown seat"))))
     });
     Ok(live.collect())
 }

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// For each signal that was ever held, whether its default action is on.
 static DEFAULTS: Mutex<BTreeMap<i32, Arc<AtomicBool>>> = Mutex::new(BTreeMap::new());
 
-/// The signals end the process again once this is dropped.
+/// Lets the signals end the process again when it is dropped.
 #[must_use]
 pub struct Held(Vec<Arc<AtomicBool>>);
 
-/// Signals that do not end the process while the returned value is held. A program that is started meanwhile does not inherit
-/// this. A signal that cannot be held still ends the process.
+/// Keeps `signals` from ending the process while the returned value lives. Programs that are started meanwhile do not
+/// inherit this. A signal that cannot be held still ends the process.
 pub fn hold(signals: &[i32]) -> Held {
     let mut defaults = DEFAULTS.lock().unwrap_or_else(PoisonError::into_inner);
     let held = signals.iter().filter_map(|&signal| {

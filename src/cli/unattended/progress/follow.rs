@@ -64,7 +64,7 @@ impl Printed {
         for line in lines {
             match said(line) {
                 Said::Stage(stage) => self.print(Meaning::Active, "Running", stage),
-                Said::Passed(outcome) => self.print(Meaning::Good, "Passed", outcome),
+                Said::Passed(outcome) => self.print(Meaning::Good, "Passed", outcome.trim_end_matches(" passed")),
                 Said::SentBack(outcome) => self.print(Meaning::Attention, "Sent back", outcome),
                 Said::Finished(time) => self.print(Meaning::Good, "Finished", time),
                 Said::Detail(detail) => self.print(Meaning::Quiet, "", detail),

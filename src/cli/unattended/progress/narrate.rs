@@ -29,27 +29,27 @@ pub enum Form {
     Silent,
 }
 
-/// Prints what is heard, and the stages of the workers that run, until nobody speaks any more.
-pub fn narrate(hub: &Hub, form: Form, heard: &Receiver<Progress>) {
+/// Prints progress as it arrives, and the stages of running workers, until the sender is dropped.
+pub fn narrate(hub: &Hub, form: Form, received: &Receiver<Progress>) {
     let mut runs: Vec<Running> = Vec::new();
     loop {
         let next = match runs.is_empty() || form == Form::Silent {
-            true => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => heard.recv_timeout(EVERY),
+            true => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => received.recv_timeout(EVERY),
         };
         if form == Form::Silent && next.is_ok() {
             continue;
         }
         runs.iter_mut().for_each(|run| run.tell_stages(hub, form));
         match next {
-            Ok(progress) => hear(hub, form, &mut runs, progress),
+            Ok(progress) => receive(hub, form, &mut runs, progress),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn hear(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
+fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
     let at = runs.iter().position(|run| Some(run.log.run()) == progress.run.as_deref());
     let elapsed = at.map(|at| runs[at].began.elapsed());
     print(hub, form, &progress, None, elapsed);
@@ -66,7 +66,7 @@ fn hear(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
 struct Running {
     log: LogTail,
     began: Instant,
-    /// What was heard when it started.
+    /// What was said when it started.
     progress: Progress,
 }
 
@@ -83,7 +83,7 @@ impl Running {
 fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapsed: Option<Duration>) {
     let now = hub.now();
     match form {
-        // Whoever stops reading does not stop the coordinator.
+        // A reader that goes away does not stop the coordinator.
         Form::Json => {
             let line = json::printable(json::compact(&document(progress, &now.to_string(), stage, elapsed)));
             let mut out = std::io::stdout().lock();
