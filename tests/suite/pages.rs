@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The README and every page of `docs/`.
 pub fn pages() -> Vec<PathBuf> {
@@ -58,4 +59,23 @@ fn the_index_of_the_readme_names_every_page() {
         .filter(|name| !inner.contains(&name.as_str()) && !readme.contains(&format!("](docs/{name})")))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// A filter that no test's name contains runs nothing, and passes.
+#[test]
+fn every_documented_test_filter_names_a_test() {
+    let listed = Command::new(std::env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let tests = String::from_utf8(listed.stdout).unwrap();
+    let mut empty = Vec::new();
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for command in page.split("cargo test --test suite ").skip(1) {
+            let command = command.split(['`', '#', '\n']).next().unwrap_or_default();
+            let filters = command.split_whitespace().filter(|word| !word.starts_with('-'));
+            empty.extend(
+                filters.filter(|filter| !tests.contains(*filter)).map(|filter| (path.clone(), filter.to_owned())),
+            );
+        }
+    }
+    assert!(empty.is_empty(), "{empty:#?}");
 }
