@@ -75,12 +75,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!([]), || "Nothing to approve: no result that waits passed every check".to_owned());
             return Ok(ExitCode::SUCCESS);
         }
-        return bulk::several(app, &passing, &words, |job| one(&args, app, job));
+        return Ok(bulk::several(app, &passing, &words, |job| one(&args, app, job)));
     }
     match bulk::distinct(args.jobs.clone()).as_slice() {
-        [job] => bulk::single(app, one(&args, app, job)?),
+        [job] => Ok(bulk::single(app, one(&args, app, job)?)),
         jobs if args.with_newer.is_some() => Err(one_commit(jobs.len()).into()),
-        jobs => bulk::several(app, jobs, &words, |job| one(&args, app, job)),
+        jobs => Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job))),
     }
 }
 

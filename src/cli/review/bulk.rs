@@ -34,26 +34,15 @@ pub struct Words {
     pub done: &'static str,
 }
 
-/// Decides about the one job that is named.
-///
-/// # Errors
-/// As `one`.
-pub fn single(app: &App, done: Done) -> Result<ExitCode> {
+/// Prints what came of a decision about the one job that is named.
+pub fn single(app: &App, done: Done) -> ExitCode {
     let Done { document, lines, hint } = done;
     app.result(&document, || lines.into_iter().chain(hint).collect::<Vec<_>>().join("\n"));
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 /// Decides about each of `names` in turn; the exit code is the highest of theirs.
-///
-/// # Errors
-/// Never because of one of them.
-pub fn several(
-    app: &App,
-    names: &[String],
-    words: &Words,
-    mut one: impl FnMut(&str) -> Result<Done>,
-) -> Result<ExitCode> {
+pub fn several(app: &App, names: &[String], words: &Words, mut one: impl FnMut(&str) -> Result<Done>) -> ExitCode {
     let (mut documents, mut refused, mut code) = (Vec::new(), Vec::new(), 0);
     for (at, name) in names.iter().enumerate() {
         let shown = text::clip(&text::safe(name), 60);
@@ -87,7 +76,7 @@ pub fn several(
         }
     }
     app.result(&documents, || summary(words.done, names.len(), &refused));
-    Ok(ExitCode::from(code))
+    ExitCode::from(code)
 }
 
 /// Whether a text names something: `j1`, which is not in a text about `j12`.

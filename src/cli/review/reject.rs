@@ -41,10 +41,10 @@ impl Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match bulk::distinct(args.jobs.clone()).as_slice() {
-        [job] => bulk::single(app, one(&args, app, job)?),
+        [job] => Ok(bulk::single(app, one(&args, app, job)?)),
         jobs => {
             let words = Words { doing: "Rejecting", done: "Rejected" };
-            bulk::several(app, jobs, &words, |job| one(&args, app, job))
+            Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job)))
         }
     }
 }

@@ -64,11 +64,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!([]), || "Nothing to retry: no work is blocked".to_owned());
             return Ok(ExitCode::SUCCESS);
         }
-        return bulk::several(app, &blocked, &words, |name| one(&args, app, name));
+        return Ok(bulk::several(app, &blocked, &words, |name| one(&args, app, name)));
     }
     match bulk::distinct(args.jobs.clone()).as_slice() {
-        [job] => bulk::single(app, one(&args, app, job)?),
-        jobs => bulk::several(app, jobs, &words, |job| one(&args, app, job)),
+        [job] => Ok(bulk::single(app, one(&args, app, job)?)),
+        jobs => Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job))),
     }
 }
 
