@@ -40,6 +40,9 @@ pub fn write(path: &Path, transaction: &Transaction) -> Result<()> {
 /// The unfinished transaction, if there is one.
 pub fn read(path: &Path) -> Result<Option<Transaction>> {
     let bytes = files::read(path, MAX)?.unwrap_or_default();
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     match serde_json::from_slice::<Entry>(&bytes) {
         Ok(entry) if entry.sha256 == digest_of(&entry.changes) => {
             Ok(Some(Transaction { what: entry.what, changes: entry.changes, absent: Vec::new() }))
