@@ -8,6 +8,7 @@ use serde_json::json;
 use super::calls::{prompts, roles};
 use super::commands::runner::{self, Runner};
 use super::commands::trust;
+use super::reporting::live::Publisher;
 use super::reporting::report::{End, Report};
 use super::reporting::{evidence, last_output, record};
 use super::routines;
@@ -66,7 +67,11 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
             .into());
     }
     let mut report = Report::new(&work, &run, started_at);
-    let attempted = attempt(hub, request, &lock, &mut report, stop, say);
+    let live = Publisher::start(hub, &work, &run, started_at);
+    let attempted = attempt(hub, request, &lock, &mut report, stop, &live, &|line| {
+        live.said(line);
+        say(line);
+    });
     let checked = attempted.is_ok();
     let outcome = match attempted {
         Ok(end) => finish(hub, report, end)?,
@@ -106,6 +111,7 @@ fn attempt(
     lock: &FileLock,
     report: &mut Report,
     stop: &AtomicBool,
+    live: &Publisher,
     say: &dyn Fn(&str),
 ) -> Result<End> {
     let work = report.work;
@@ -137,7 +143,8 @@ fn attempt(
     let before = baseline::load_or_record(hub, work, report.place()?)?;
     let store = stage_store::StageStore::load(hub, work.job())?;
     let (runner, watch) = (&runner, &mut watch);
-    let end = pipeline::run_stages(&mut StageContext { hub, report, runner, watch, before: &before, store, say })?;
+    let end =
+        pipeline::run_stages(&mut StageContext { hub, report, runner, watch, before: &before, store, say, live })?;
     report.findings.extend(elsewhere::found(hub, report, runner, &before)?);
     report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
     if let Some(end) = end {

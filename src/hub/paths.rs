@@ -70,7 +70,7 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 25] = [
+const MACHINE_LOCAL: [&str; 26] = [
     "alerts",
     "aside",
     "cache",
@@ -80,6 +80,7 @@ const MACHINE_LOCAL: [&str; 25] = [
     "half-made",
     "hub",
     "intents",
+    "live",
     "locks",
     "marks",
     "moved-targets.json",
@@ -111,6 +112,11 @@ pub fn run_lock(task: &str) -> String {
 /// Machine-local: the outcome, which a worker writes last.
 pub fn outcome(run: &str) -> String {
     format!("runs/{run}.json")
+}
+
+/// Machine-local: what a run does at this moment, while it lasts.
+pub fn live(run: &str) -> String {
+    format!("live/{run}.json")
 }
 
 /// Machine-local: while it exists, the run stops at the end of its stage.

@@ -206,6 +206,8 @@ pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
 /// Removes the files of a finalized run.
 pub fn forget(hub: &Hub, run: &str) {
     let _ = std::fs::remove_file(hub.local(&paths::stop(run)));
+    // A killed worker left it.
+    let _ = std::fs::remove_file(hub.local(&paths::live(run)));
 }
 
 fn log(hub: &Hub, run: &str) -> Result<File> {

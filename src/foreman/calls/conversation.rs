@@ -8,6 +8,7 @@ use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, files, names, text};
 use crate::exec::{Captured, Control, Observer, Report, TimedOut, Verdict};
 use crate::foreman::commands::runner::{Output, Runner};
+use crate::foreman::reporting::live::Publisher;
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
@@ -34,6 +35,8 @@ pub struct CallRequest<'a> {
     pub budget: Spend,
     /// Prints what the agent does.
     pub say: &'a dyn Fn(&str),
+    /// Publishes it for screens.
+    pub live: &'a Publisher<'a>,
     /// What the job used before this call.
     pub spent: Usage,
 }
@@ -165,7 +168,10 @@ impl Observer for CallObserver<'_, '_> {
         if self.start_lock.is_some() && self.began.elapsed() >= self.request.agent.stagger {
             self.start_lock = None;
         }
-        self.over_budget = is_over(self.request.budget, self.request.spent.plus(self.reading.usage()));
+        let used = self.request.spent.plus(self.reading.usage());
+        self.over_budget = is_over(self.request.budget, used);
+        self.request.live.used(used);
+        self.request.live.tick();
         self.cancelled = self.watch.should_cancel();
         match (self.cancelled || self.over_budget, self.reading.is_final()) {
             (true, _) => Control::Cancel,
@@ -178,7 +184,11 @@ impl Observer for CallObserver<'_, '_> {
 impl CallObserver<'_, '_> {
     /// Shows what the agent does while it works.
     fn show(&mut self, events: &[Event]) {
-        for said in events.iter().filter_map(one_line) {
+        for (event, said) in events.iter().filter_map(|event| Some((event, one_line(event)?))) {
+            match event {
+                Event::ToolUse { .. } => self.request.live.tool(&said),
+                _ => self.request.live.line(&said),
+            }
             self.shown += 1;
             match self.shown {
                 n if n < MAX_SHOWN => (self.request.say)(&format!("      {}: {said}", self.request.agent.name)),

@@ -36,6 +36,7 @@ pub fn agent(
 ) -> Result<Option<End>> {
     let prompt = full_prompt(context, &stage.name, material)?;
     stage.agent = Some(agent.name.clone());
+    context.live.agent(&agent.name);
     let mut asked_again = false;
     let earlier = if stage.name == CODER { earlier_session(context, agent) } else { None };
     let mut open = unfinished::call_start(context, agent, stage, &prompt, earlier)?;
@@ -231,6 +232,7 @@ fn one_call(
         name: &name,
         budget: context.report.work.order.budget,
         say: context.say,
+        live: context.live,
         spent: context.store.spent,
     };
     conversation::call(context.hub, context.runner, context.watch, &wanted)

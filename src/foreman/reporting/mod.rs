@@ -5,5 +5,6 @@ pub(super) mod bundle_markdown;
 pub(super) mod collect;
 pub(super) mod evidence;
 pub(super) mod last_output;
+pub(super) mod live;
 pub(super) mod record;
 pub(super) mod report;

@@ -6,6 +6,7 @@ use super::stage_store::StageStore;
 use crate::base::Result;
 use crate::foreman::calls::conversation;
 use crate::foreman::commands::runner::{CommandResult, Runner};
+use crate::foreman::reporting::live::Publisher;
 use crate::foreman::reporting::report::{End, Report, StageReport};
 use crate::foreman::watch::Watch;
 use crate::guard::result::Surroundings;
@@ -22,11 +23,13 @@ pub struct StageContext<'r, 'a, 'w> {
     pub before: &'r Surroundings,
     pub store: StageStore,
     pub say: &'r dyn Fn(&str),
+    pub live: &'r Publisher<'r>,
 }
 
 impl StageContext<'_, '_, '_> {
     /// The report of a stage that this run starts.
     pub fn new_stage(&self, name: &str, round: u32) -> StageReport {
+        self.live.stage(name, round);
         StageReport { run: Some(self.report.run.clone()), ..StageReport::new(name, round) }
     }
 
@@ -37,6 +40,7 @@ impl StageContext<'_, '_, '_> {
         name: &str,
         results: &mut Vec<CommandResult>,
     ) -> Result<ControlFlow<End, CommandResult>> {
+        self.live.said(&command.title());
         let findings = &mut self.report.findings;
         let ran = self.runner.run_unless_stopped(command, name, self.watch, results, findings)?;
         Ok(ran.map_break(End::from))

@@ -1,0 +1,134 @@
+//! Publishes what a run does at this moment, for screens ([`Live`]).
+//!
+//! The file is replaced at most four times a second and never synced. A failed write is ignored: nothing depends on it.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::base::{Stamp, files, json, text};
+use crate::foreman::work::Work;
+use crate::guard::secrets;
+use crate::hub::{Hub, paths};
+use crate::model::agent::Usage;
+use crate::model::run::live::Live;
+
+/// The shortest time between two writes.
+const EVERY: Duration = Duration::from_millis(250);
+/// The longest line, in characters.
+const LINE: usize = 200;
+
+/// Describes one run until it is dropped.
+pub struct Publisher<'a> {
+    hub: &'a Hub,
+    path: PathBuf,
+    now: RefCell<Described>,
+}
+
+struct Described {
+    live: Live,
+    /// Whether the file is older than `live`.
+    is_new: bool,
+    written: Option<Instant>,
+}
+
+impl<'a> Publisher<'a> {
+    /// Writes the file for the first time.
+    pub fn start(hub: &'a Hub, work: &Work, run: &str, started_at: Stamp) -> Publisher<'a> {
+        let live = Live {
+            run: run.to_owned(),
+            job: work.order.job.clone(),
+            task_id: work.order.task_id.clone(),
+            agent_id: work.order.agent_id.clone(),
+            started_at,
+            stage: None,
+            round: None,
+            stage_since: None,
+            agent: None,
+            last_tool: None,
+            last_line: None,
+            last_at: None,
+            tokens: 0,
+            cost_usd: None,
+        };
+        let path = hub.local(&paths::live(run));
+        if let Err(e) = files::create_parent(&path) {
+            tracing::debug!("cannot publish what {run} does: {e:#}");
+        }
+        let publisher = Publisher { hub, path, now: RefCell::new(Described { live, is_new: true, written: None }) };
+        publisher.tick();
+        publisher
+    }
+
+    /// A stage begins.
+    pub fn stage(&self, name: &str, round: u32) {
+        let at = self.hub.now();
+        self.change(|live| {
+            (live.stage, live.round, live.stage_since) = (Some(name.to_owned()), Some(round), Some(at));
+            (live.agent, live.last_tool, live.last_line, live.last_at) = (None, None, None, Some(at));
+        });
+    }
+
+    /// An agent is called.
+    pub fn agent(&self, name: &str) {
+        self.change(|live| live.agent = Some(name.to_owned()));
+    }
+
+    /// The worker printed a line. Indented ones repeat what its agent said, or tell how a stage ended.
+    pub fn said(&self, line: &str) {
+        if !line.starts_with(' ') {
+            self.line(&secrets::redact(line));
+        }
+    }
+
+    /// The agent said a line. Without secrets, like a tool's call.
+    pub fn line(&self, line: &str) {
+        let (at, line) = (self.hub.now(), shown(line));
+        self.change(|live| (live.last_line, live.last_at) = (Some(line), Some(at)));
+    }
+
+    /// The agent called a tool.
+    pub fn tool(&self, call: &str) {
+        let (at, call) = (self.hub.now(), shown(call));
+        self.change(|live| (live.last_tool, live.last_at) = (Some(call), Some(at)));
+    }
+
+    /// What the job used so far.
+    pub fn used(&self, usage: Usage) {
+        let (tokens, cost) = (usage.tokens(), usage.cost_usd);
+        let known = (self.now.borrow().live.tokens, self.now.borrow().live.cost_usd);
+        if known != (tokens, cost) {
+            self.change(|live| (live.tokens, live.cost_usd) = (tokens, cost));
+        }
+    }
+
+    /// Writes the last change, if it is time. Called often.
+    pub fn tick(&self) {
+        let mut now = self.now.borrow_mut();
+        if !now.is_new || now.written.is_some_and(|at| at.elapsed() < EVERY) {
+            return;
+        }
+        (now.is_new, now.written) = (false, Some(Instant::now()));
+        if let Err(e) = files::replace_unsynced(&self.path, json::compact(&now.live).as_bytes()) {
+            tracing::debug!("cannot publish what {} does: {e:#}", now.live.run);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Live)) {
+        let mut now = self.now.borrow_mut();
+        change(&mut now.live);
+        now.is_new = true;
+        drop(now);
+        self.tick();
+    }
+}
+
+impl Drop for Publisher<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn shown(line: &str) -> String {
+    text::clip(text::safe(line).trim(), LINE)
+}

@@ -1,0 +1,46 @@
+//! What a run does at this moment: machine-local, `live/<run>.json`, replaced while the run lasts and removed at its end.
+//!
+//! Only for people who watch: nothing is decided by it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Stamp;
+
+/// A run as its worker last described it. Every text is one line without control characters or secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    pub run: String,
+    #[serde(default)]
+    pub job: Option<String>,
+    pub task_id: String,
+    /// The seat.
+    pub agent_id: String,
+    pub started_at: Stamp,
+    /// `planner`, `coder`, `tester`, `reviewer` or `commands`; `None` before the first one.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// From 1.
+    #[serde(default)]
+    pub round: Option<u32>,
+    /// When the stage began.
+    #[serde(default)]
+    pub stage_since: Option<Stamp>,
+    /// The agent program that the stage calls.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// The last tool that the agent called, with its input.
+    #[serde(default)]
+    pub last_tool: Option<String>,
+    /// The last line that the agent or the worker printed.
+    #[serde(default)]
+    pub last_line: Option<String>,
+    /// When the agent or the worker last did something.
+    #[serde(default)]
+    pub last_at: Option<Stamp>,
+    /// Used by all runs of the job so far, this one included.
+    #[serde(default)]
+    pub tokens: u64,
+    /// US dollars; `None` when the agent does not say.
+    #[serde(default)]
+    pub cost_usd: Option<f64>,
+}
